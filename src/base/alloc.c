@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Allocation that aborts and allocation that may be refused. ax_try_alloc stands in an object file
+ * of its own users never share, so that the linker's --wrap reaches every call of it.
+ */
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+AX_NORETURN static void alloc_abort(size_t size)
+{
+    (void)fprintf(stderr, "auspex: out of memory (%zu bytes)\n", size);
+    abort();
+}
+
+void *ax_xalloc(size_t size)
+{
+    void *ptr = calloc(1, size ? size : 1);
+    if (!ptr)
+        alloc_abort(size);
+    return ptr;
+}
+
+void *ax_xrealloc(void *ptr, size_t count, size_t size)
+{
+    size_t bytes;
+    if (AX_MUL_OVERFLOWS(count, size, &bytes))
+        alloc_abort((size_t)-1);
+    void *grown = realloc(ptr, bytes ? bytes : 1);
+    if (!grown)
+        alloc_abort(bytes);
+    return grown;
+}
+
+char *ax_xstrdup(const char *text)
+{
+    assert(text);
+    return ax_xmemdup0(text, strlen(text));
+}
+
+char *ax_xmemdup0(const char *ptr, size_t len)
+{
+    assert(ptr || !len);
+    char *copy = ax_xalloc(len + 1);
+    if (len)
+        memcpy(copy, ptr, len);
+    return copy;
+}
+
+void *ax_try_alloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (AX_MUL_OVERFLOWS(count, size, &bytes))
+        return NULL;
+    return malloc(bytes ? bytes : 1);
+}

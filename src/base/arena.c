@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The arena is a list of blocks, newest first; allocation moves a pointer inside the newest. A new
+ * block is twice as large as the one before, or as large as the allocation needs. Reset frees all
+ * but the oldest block, whose size is the caller's idea of a typical life.
+ */
+#include "base/arena.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct ax_arena_block {
+    struct ax_arena_block *older;
+    size_t size; /* bytes behind this header */
+};
+
+#define ARENA_ALIGN    16
+#define BLOCK_HEADER   32
+#define BLOCK_SIZE_MAX ((size_t)1 << 26)
+
+static_assert(sizeof(struct ax_arena_block) <= BLOCK_HEADER, "the header must keep the alignment");
+
+void ax_arena_init(struct ax_arena *arena, size_t first_size, size_t max)
+{
+    assert(arena && first_size > 0 && max > 0);
+    *arena = (struct ax_arena){ .max = max, .first_size = first_size };
+}
+
+void ax_arena_done(struct ax_arena *arena)
+{
+    if (!arena)
+        return;
+    struct ax_arena_block *block = arena->blocks;
+    while (block) {
+        struct ax_arena_block *older = block->older;
+        free(block);
+        block = older;
+    }
+    *arena = (struct ax_arena){ .max = arena->max, .first_size = arena->first_size };
+}
+
+static void arena_enter(struct ax_arena *arena, struct ax_arena_block *block)
+{
+    arena->at = (char *)block + BLOCK_HEADER;
+    arena->end = arena->at + block->size;
+}
+
+void ax_arena_reset(struct ax_arena *arena)
+{
+    assert(arena);
+    arena->used = 0;
+    arena->over_max = false;
+    if (!arena->blocks)
+        return;
+    while (arena->blocks->older) {
+        struct ax_arena_block *older = arena->blocks->older;
+        free(arena->blocks);
+        arena->blocks = older;
+    }
+    arena_enter(arena, arena->blocks);
+}
+
+static bool arena_grow(struct ax_arena *arena, size_t need)
+{
+    size_t size = arena->first_size;
+    if (arena->blocks) {
+        size = AX_MIN(arena->blocks->size * 2, BLOCK_SIZE_MAX);
+        size = AX_MAX(size, arena->first_size);
+    }
+    size = AX_MAX(size, need);
+    struct ax_arena_block *block = ax_try_alloc(1, size + BLOCK_HEADER);
+    if (!block)
+        return false;
+    block->older = arena->blocks;
+    block->size = size;
+    arena->blocks = block;
+    arena_enter(arena, block);
+    return true;
+}
+
+void *ax_arena_alloc_aligned(struct ax_arena *arena, size_t count, size_t size, size_t align)
+{
+    assert(arena && arena->max && align && align <= 4096 && (align & (align - 1)) == 0);
+    size_t bytes;
+    arena->over_max = true;
+    if (AX_MUL_OVERFLOWS(count, size, &bytes) || bytes > arena->max)
+        return NULL;
+    size_t padding = (size_t)(-(uintptr_t)arena->at) & (align - 1);
+    if (arena->used + bytes + padding > arena->max)
+        return NULL;
+    arena->over_max = false;
+    if (!arena->at || (size_t)(arena->end - arena->at) < bytes + padding) {
+        if (!arena_grow(arena, bytes + align))
+            return NULL;
+        padding = (size_t)(-(uintptr_t)arena->at) & (align - 1);
+    }
+    char *ptr = arena->at + padding;
+    arena->at = ptr + bytes;
+    arena->used += bytes + padding;
+    return ptr;
+}
+
+void *ax_arena_alloc(struct ax_arena *arena, size_t count, size_t size)
+{
+    return ax_arena_alloc_aligned(arena, count, size, ARENA_ALIGN);
+}
+
+void *ax_arena_zalloc(struct ax_arena *arena, size_t count, size_t size)
+{
+    void *ptr = ax_arena_alloc(arena, count, size);
+    if (ptr)
+        memset(ptr, 0, count * size);
+    return ptr;
+}
+
+char *ax_arena_strdup(struct ax_arena *arena, struct ax_str text)
+{
+    assert(text.ptr || !text.len);
+    char *copy = ax_arena_alloc_aligned(arena, text.len + 1, 1, 1);
+    if (!copy)
+        return NULL;
+    if (text.len)
+        memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    return copy;
+}
+
+enum ax_code ax_arena_fail(const struct ax_arena *arena, const char *what, struct ax_err *err)
+{
+    assert(arena && what && err);
+    if (arena->over_max)
+        return ax_fail(err, AX_E_TOO_LARGE, "%s needs more than %zu bytes", what, arena->max);
+    return ax_fail(err, AX_E_LIMIT, "no memory for %s", what);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A bounded, growable buffer. Capacity doubles from 256 bytes and never passes the maximum. A
+ * failed append leaves the contents and marks the buffer, so that printers need one check.
+ */
+#include "base/buf.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BUF_CAP_MIN 256
+
+void ax_buf_init(struct ax_buf *buf, size_t max)
+{
+    assert(buf && max > 0);
+    *buf = (struct ax_buf){ .max = max };
+}
+
+void ax_buf_done(struct ax_buf *buf)
+{
+    if (!buf)
+        return;
+    free(buf->ptr);
+    *buf = (struct ax_buf){ .max = buf->max };
+}
+
+void ax_buf_reset(struct ax_buf *buf)
+{
+    assert(buf);
+    buf->len = 0;
+    buf->failed = AX_OK;
+}
+
+void ax_buf_clear(struct ax_buf *buf, size_t keep)
+{
+    if (buf->cap > keep)
+        ax_buf_done(buf);
+    else
+        ax_buf_reset(buf);
+}
+
+/* Not realloc: growth has to go through ax_try_alloc. */
+static bool buf_grow(struct ax_buf *buf, size_t need)
+{
+    size_t cap = AX_MAX(buf->cap, BUF_CAP_MIN);
+    while (cap < need)
+        cap *= 2;
+    cap = AX_MIN(cap, buf->max);
+    char *ptr = ax_try_alloc(cap, 1);
+    if (!ptr)
+        return false;
+    if (buf->len)
+        memcpy(ptr, buf->ptr, buf->len);
+    free(buf->ptr);
+    buf->ptr = ptr;
+    buf->cap = cap;
+    return true;
+}
+
+char *ax_buf_reserve(struct ax_buf *buf, size_t more)
+{
+    assert(buf && buf->max > 0);
+    if (buf->failed)
+        return NULL;
+    if (more > buf->max - buf->len) {
+        buf->failed = AX_E_TOO_LARGE;
+        return NULL;
+    }
+    if ((buf->len + more > buf->cap || !buf->ptr) && !buf_grow(buf, buf->len + more)) {
+        buf->failed = AX_E_LIMIT;
+        return NULL;
+    }
+    return buf->ptr + buf->len;
+}
+
+void ax_buf_added(struct ax_buf *buf, size_t used)
+{
+    assert(buf && used <= buf->cap - buf->len);
+    buf->len += used;
+}
+
+enum ax_code ax_buf_append(struct ax_buf *buf, const void *ptr, size_t len)
+{
+    assert(buf && (ptr || !len));
+    char *at = ax_buf_reserve(buf, len);
+    if (!at)
+        return buf->failed;
+    if (len)
+        memcpy(at, ptr, len);
+    buf->len += len;
+    return AX_OK;
+}
+
+enum ax_code ax_buf_append_str(struct ax_buf *buf, struct ax_str text)
+{
+    return ax_buf_append(buf, text.ptr, text.len);
+}
+
+enum ax_code ax_buf_append_char(struct ax_buf *buf, char c)
+{
+    return ax_buf_append(buf, &c, 1);
+}
+
+enum ax_code ax_buf_append_u64(struct ax_buf *buf, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    return ax_buf_append(buf, digits + at, sizeof(digits) - at);
+}
+
+enum ax_code ax_buf_vprintf(struct ax_buf *buf, const char *fmt, va_list args)
+{
+    assert(buf && fmt);
+    if (buf->failed)
+        return buf->failed;
+    va_list again;
+    va_copy(again, args);
+    char *at = buf->ptr ? buf->ptr + buf->len : NULL;
+    int wanted = vsnprintf(at, buf->cap - buf->len, fmt, args);
+    if (wanted < 0) {
+        buf->failed = AX_E_LIMIT;
+    } else if ((size_t)wanted < buf->cap - buf->len) {
+        buf->len += (size_t)wanted;
+    } else if ((at = ax_buf_reserve(buf, (size_t)wanted + 1))) {
+        (void)vsnprintf(at, (size_t)wanted + 1, fmt, again);
+        buf->len += (size_t)wanted;
+    }
+    va_end(again);
+    return buf->failed;
+}
+
+enum ax_code ax_buf_printf(struct ax_buf *buf, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    enum ax_code code = ax_buf_vprintf(buf, fmt, args);
+    va_end(args);
+    return code;
+}
+
+void ax_buf_consume(struct ax_buf *buf, size_t len)
+{
+    assert(buf && len <= buf->len);
+    buf->len -= len;
+    if (buf->len && len)
+        memmove(buf->ptr, buf->ptr + len, buf->len);
+}
+
+enum ax_code ax_buf_check(const struct ax_buf *buf, const char *what, struct ax_err *err)
+{
+    assert(buf && what && err);
+    if (buf->failed == AX_E_TOO_LARGE)
+        return ax_fail(err, AX_E_TOO_LARGE, "%s over %zu bytes", what, buf->max);
+    if (buf->failed)
+        return ax_fail(err, buf->failed, "no memory for %s", what);
+    return AX_OK;
+}
+
+char *ax_buf_take(struct ax_buf *buf)
+{
+    if (ax_buf_append_char(buf, '\0'))
+        return NULL;
+    char *text = buf->ptr;
+    *buf = (struct ax_buf){ .max = buf->max };
+    return text;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Metrics: counters, gauges and log-linear histograms, written per thread, read by the scrape.
+ *
+ * A metric series (family and labels) is registered on a control thread and becomes a number. Each
+ * thread that writes attaches a shard of its own: plain 64-bit cells in pages that no other thread
+ * writes, so a write is one load and one store, without a lock, a locked instruction or a shared
+ * cache line. The scrape adds the shards up. Shards of threads that ended are kept and reused.
+ * Registering the same family and labels again gives the same number, so counts survive a reload.
+ * At most AX_METRIC_CELLS_MAX cells; over it registration fails with LIMIT.
+ */
+#ifndef AX_BASE_METRIC_H
+#define AX_BASE_METRIC_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+#define AX_METRIC_CELLS_MAX ((size_t)1 << 20)
+
+enum ax_metric_type { AX_METRIC_COUNTER, AX_METRIC_GAUGE, AX_METRIC_HISTOGRAM };
+
+/* Described once, `static const`; tests/docs compare all families with the docs. */
+struct ax_metric_family {
+    const char *name; /* with its unit, as Prometheus has it: ax_request_duration_seconds */
+    const char *help;
+    enum ax_metric_type type;
+    const char *labels; /* label names divided by ',', or NULL */
+};
+
+/* A registered series; 0 is no series, and writing to it does nothing. */
+typedef uint32_t ax_metric;
+
+/* Register; `values` has one text per label name of the family. Any thread; takes a lock.
+ * Expected: LIMIT. */
+AX_MUST_USE enum ax_code ax_metric_register(const struct ax_metric_family *family,
+                                            const struct ax_str *values, ax_metric *ret_metric,
+                                            struct ax_err *err);
+
+/* Give the calling thread its shard, and hand it back before the thread ends. Writing from a
+ * thread without one asserts. */
+void ax_metric_thread_attach(void);
+void ax_metric_thread_detach(void);
+
+void ax_metric_add(ax_metric metric, uint64_t n);
+
+/* A gauge is the sum over threads of what each one added: +1 and later -1 may come from two
+ * different threads. */
+void ax_metric_gauge_add(ax_metric metric, int64_t n);
+
+/* Record a duration into a histogram: 4 buckets an octave from 1 us to 64 s (error under 12.5 %
+ * of the value); a scrape shows one `le` a power of two, in seconds, and exact sum and count. */
+void ax_metric_observe_ns(ax_metric metric, uint64_t ns);
+
+/* Sum over all shards of a counter or gauge; for tests and statistics. */
+int64_t ax_metric_read(ax_metric metric);
+
+/* Quantile `q` (0..1) of a histogram in nanoseconds, the upper edge of its bucket; 0 when empty. */
+uint64_t ax_metric_quantile_ns(ax_metric metric, double q);
+
+/* Everything as Prometheus text format 0.0.4: families in order of registration, HELP and TYPE
+ * once, label values escaped. */
+void ax_metric_print(struct ax_buf *out);
+
+#endif

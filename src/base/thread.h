@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Threads and a bounded pool for blocking work.
+ *
+ * Every thread of the process is made here: it has a name (ps -L), blocks all signals, attaches its
+ * metrics shard, and checks that the floating-point control word is the default (no flush-to-zero,
+ * round to nearest), since answers must not depend on which thread gave them.
+ */
+#ifndef AX_BASE_THREAD_H
+#define AX_BASE_THREAD_H
+
+#include "base/err.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct ax_thread {
+    pthread_t handle;
+};
+
+/* `name` at most 15 characters, copied. Expected: LIMIT. */
+AX_MUST_USE enum ax_code ax_thread_start(struct ax_thread *thread, const char *name,
+                                         void (*run)(void *arg), void *arg, struct ax_err *err);
+void ax_thread_join(struct ax_thread *thread);
+
+/* Set the default floating-point environment if a library changed it; true when it had. */
+bool ax_thread_restore_fp(void);
+
+/* The number of cores this process may run on (sched_getaffinity), at least 1. */
+unsigned ax_thread_core_count(void);
+
+/* A pool of `thread_count` threads and a queue of at most `queue_max` jobs. */
+struct ax_pool;
+AX_MUST_USE enum ax_code ax_pool_new(const char *name, size_t thread_count, size_t queue_max,
+                                     struct ax_pool **ret_pool, struct ax_err *err);
+/* Waits for the jobs that were accepted. NULL is fine. */
+void ax_pool_free(struct ax_pool *pool);
+/* Queue `run(arg)`. Any thread; never blocks. Expected: LIMIT (queue full). */
+AX_MUST_USE enum ax_code ax_pool_submit(struct ax_pool *pool, void (*run)(void *arg), void *arg,
+                                        struct ax_err *err);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The signature of a model version: its named inputs and outputs.
+ *
+ * Made once at load (from the model file, then model.yaml adds to it) and immutable afterwards.
+ * It says what clients send; each input also says how the engine reads it: a field with categories
+ * is sent as text (or as the category's index) and read by the engine as an index.
+ */
+#ifndef AX_DATA_SIGNATURE_H
+#define AX_DATA_SIGNATURE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "data/batch.h"
+
+/* An ordered set of category names; the index is what the engine reads. */
+struct ax_dictionary {
+    struct ax_str *names; /* in order of index */
+    size_t count;
+    struct ax_map indexes; /* name -> its struct ax_str inside `names` */
+};
+
+struct ax_input {
+    struct ax_str name;
+    enum ax_datatype datatype;        /* as the engine reads it */
+    struct ax_dictionary *categories; /* NULL: none */
+    bool required;                    /* a missing value is refused */
+    bool has_default;                 /* in place of a missing value */
+    double default_number;            /* of a numeric field, or the category's index */
+    struct ax_str default_text;       /* of a BYTES field */
+};
+
+struct ax_output {
+    struct ax_str name;        /* prediction, margin, probability, label */
+    enum ax_datatype datatype; /* as the engine writes it */
+    size_t width;              /* 1: shape [-1]; k: [-1, k] */
+    bool by_default;           /* answered when the request names no outputs */
+};
+
+/* What clients are told: one tensor "input" of all columns, or one tensor a column. */
+enum ax_signature_form { AX_FORM_TENSOR, AX_FORM_COLUMNS };
+
+enum ax_task { AX_TASK_VALUE, AX_TASK_BINARY, AX_TASK_MULTICLASS, AX_TASK_QUANTILES };
+
+struct ax_signature {
+    struct ax_arena arena; /* owns all texts and arrays here, but for maps */
+    struct ax_input *inputs;
+    size_t input_count;
+    struct ax_map input_indexes; /* name -> its struct ax_input */
+    struct ax_output *outputs;
+    size_t output_count;
+    enum ax_signature_form form;
+    bool unknown_category_is_missing; /* else it is refused */
+    size_t rows_max;                  /* max_batch_size */
+    enum ax_task task;
+    struct ax_str *labels; /* class names, label_count of them; NULL: none */
+    size_t label_count;
+    double *quantiles; /* of AX_TASK_QUANTILES, one an output column */
+    size_t quantile_count;
+};
+
+#define AX_SIGNATURE_ROWS_MAX   ((size_t)1 << 20)
+#define AX_SIGNATURE_INPUTS_MAX ((size_t)1 << 16)
+
+/* Zeroed, with `input_count` unnamed FP32 inputs. Expected: TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_signature_init(struct ax_signature *signature, size_t input_count,
+                                           size_t output_count, struct ax_err *err);
+void ax_signature_done(struct ax_signature *signature);
+
+/* Name input `index` (copied). Expected: INVALID (empty, not UTF-8, holds a control character, or
+ * taken), LIMIT. */
+AX_MUST_USE enum ax_code ax_signature_name_input(struct ax_signature *signature, size_t index,
+                                                 struct ax_str name, struct ax_err *err);
+
+/* A dictionary owned by the signature, names copied. Expected: INVALID (a name twice), LIMIT. */
+AX_MUST_USE enum ax_code ax_signature_add_dictionary(struct ax_signature *signature, size_t index,
+                                                     const struct ax_str *names, size_t count,
+                                                     struct ax_err *err);
+
+/* The input or output of that name, or NULL. */
+const struct ax_input *ax_signature_input(const struct ax_signature *signature, struct ax_str name);
+const struct ax_output *ax_signature_output(const struct ax_signature *signature,
+                                            struct ax_str name);
+
+/* The input's place in the batch. */
+static inline size_t ax_signature_index(const struct ax_signature *signature,
+                                        const struct ax_input *input)
+{
+    return (size_t)(input - signature->inputs);
+}
+
+/* The datatype that clients are told: BYTES for a field with categories, else the engine's. */
+enum ax_datatype ax_input_wire_datatype(const struct ax_input *input);
+
+/* "no input 'dep_dely'; nearest is 'dep_delay'": fail with INVALID. */
+enum ax_code ax_signature_unknown_input(const struct ax_signature *signature, struct ax_str name,
+                                        struct ax_err *err);
+
+/* The category's index, or -1. */
+long ax_dictionary_index(const struct ax_dictionary *dictionary, struct ax_str name);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine seam: code that runs a model version.
+ *
+ * An engine is a const table of functions; a model is one loaded artifact, immutable once loaded
+ * and shared by reference count. The backends: forest (tree ensembles; forest/), rules (ordered
+ * conditions; rules.c). Callers use the inline wrappers, never the slots.
+ */
+#ifndef AX_ENGINE_ENGINE_H
+#define AX_ENGINE_ENGINE_H
+
+#include "base/err.h"
+#include "base/option.h"
+#include "data/batch.h"
+#include "data/signature.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+
+/* Where predict runs: on the I/O thread in slices of at most 1 ms, or on the compute pool. */
+#define AX_ENGINE_CAP_INLINE 1u
+#define AX_ENGINE_CAP_POOLED 2u
+
+#define AX_ENGINE_FILE_BYTES_MAX ((size_t)1 << 30)
+
+struct ax_engine;
+
+struct ax_model { /* each engine's instance begins with one */
+    const struct ax_engine *engine;
+    _Atomic unsigned refs;
+    struct ax_signature signature; /* as the file has it; model.yaml may add before publishing */
+    char format[32];               /* what was read: "xgboost_json", "xgboost_ubjson", "rules" */
+    char iterations[48];           /* how many boosting rounds answer: "all (120)"; or empty */
+};
+
+struct ax_engine {
+    const char *name; /* as written in model.yaml */
+    unsigned caps;    /* AX_ENGINE_CAP_* */
+
+    /* Options that model.yaml may set for this engine, or NULL; ends with a nameless entry. */
+    const struct ax_option *options;
+    size_t config_size; /* of the struct that `options` fills */
+
+    /* Does this content look like a file for this engine? `head` is its first bytes (up to 4 KiB).
+     * No validation: load does that. Any thread. */
+    bool (*recognise)(struct ax_str head);
+
+    /* Load the artifact whose bytes are `bytes` (borrowed for the call); `config` was filled by
+     * `options`. On success `*ret_model` has one reference and a complete signature. May take long;
+     * never on an I/O thread. Expected: INVALID (malformed, with the place inside the file),
+     * UNSUPPORTED (a meaning we do not have, named), TOO_LARGE, LIMIT. */
+    enum ax_code (*load)(struct ax_str bytes, const void *config, struct ax_model **ret_model,
+                         struct ax_err *err);
+
+    /* Bytes of scratch that predict needs for `rows` rows, aligned to 64. Any thread. */
+    size_t (*scratch_size)(const struct ax_model *model, size_t rows);
+
+    /* Score `in` (columns as the signature's inputs) into `out`, whose columns stand for the
+     * signature's outputs in order; a column with values == NULL is not wanted, the others have
+     * room for in->rows rows. `out` is undefined after a failure. Must be safe to call from many
+     * threads at once, must not allocate, lock or log. Texts written to BYTES outputs live as long
+     * as the model. Expected: INVALID. */
+    enum ax_code (*predict)(const struct ax_model *model, const struct ax_batch *in,
+                            struct ax_batch *out, void *scratch, struct ax_err *err);
+
+    /* Release everything. Called once, when the last reference goes. */
+    void (*free)(struct ax_model *model);
+};
+
+/* All engines of this build, ended by NULL. */
+extern const struct ax_engine *const ax_engines[];
+
+/* The engine of that name, or the one that recognises the content, or NULL. */
+const struct ax_engine *ax_engine_by_name(struct ax_str name);
+const struct ax_engine *ax_engine_by_content(struct ax_str head);
+
+AX_MUST_USE static inline enum ax_code ax_engine_load(const struct ax_engine *engine,
+                                                      struct ax_str bytes, const void *config,
+                                                      struct ax_model **ret_model,
+                                                      struct ax_err *err)
+{
+    assert(engine && ret_model && err);
+    return engine->load(bytes, config, ret_model, err);
+}
+
+static inline size_t ax_model_scratch_size(const struct ax_model *model, size_t rows)
+{
+    return model->engine->scratch_size(model, rows);
+}
+
+AX_MUST_USE static inline enum ax_code ax_model_predict(const struct ax_model *model,
+                                                        const struct ax_batch *in,
+                                                        struct ax_batch *out, void *scratch,
+                                                        struct ax_err *err)
+{
+    assert(model && in && out && err && out->rows == in->rows);
+    return model->engine->predict(model, in, out, scratch, err);
+}
+
+/* For engines: begin an instance with one reference. The signature is the engine's to fill. */
+void ax_model_init(struct ax_model *model, const struct ax_engine *engine);
+
+struct ax_model *ax_model_ref(struct ax_model *model);
+/* NULL is fine. The last one frees. Any thread. */
+void ax_model_unref(struct ax_model *model);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A model version: one folder with one model file and an optional model.yaml, loaded.
+ *
+ * The model file is told apart by content, whatever its name. model.yaml may name the engine, add
+ * to the signature (names, labels, defaults, required, dictionaries where the file has none), set
+ * limits and the engine's options, and define a decision. Immutable once loaded; shared by
+ * reference count across threads.
+ */
+#ifndef AX_ENGINE_VERSION_H
+#define AX_ENGINE_VERSION_H
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "engine/engine.h"
+
+/* The decision: the first threshold, from the highest down, that the score reaches names the
+ * action. The score is the positive class's probability, or the prediction of a value model. */
+struct ax_decision_step {
+    double at_least; /* -INFINITY for the last one */
+    struct ax_str action;
+};
+
+struct ax_version {
+    _Atomic unsigned refs;
+    char *model_name;
+    uint64_t number;
+    char text[24]; /* the number as text */
+    char *path;    /* of the folder */
+    struct ax_model *model;
+    const struct ax_signature *signature; /* the model's, completed */
+    struct ax_decision_step *decision;    /* NULL: none */
+    size_t decision_count;
+    size_t decision_class;            /* the class whose probability decides (multi-class) */
+    char digest[AX_SHA256_TEXT_SIZE]; /* of the model file */
+    struct ax_arena arena;            /* owns the decision's texts */
+};
+
+/* Load DIR/<model>/<version>/. `path` is the version's folder. May take long; never on an I/O
+ * thread. Expected: NOT_FOUND (no model file), INVALID (several model files, malformed file or
+ * model.yaml, with its place), UNSUPPORTED, DENIED (unreadable), TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_version_load(const char *path, const char *model_name, uint64_t number,
+                                         struct ax_version **ret_version, struct ax_err *err);
+
+struct ax_version *ax_version_ref(struct ax_version *version);
+void ax_version_unref(struct ax_version *version);
+
+/* The decision's action for one score; an empty text without a decision or for NaN. */
+struct ax_str ax_version_decide(const struct ax_version *version, double score);
+
+#endif
