@@ -15,6 +15,15 @@
 #include <string.h>
 #include <time.h>
 
+/* With _FORTIFY_SOURCE some of them are macros. */
+#undef sprintf
+#undef strcat
+#undef strcpy
+#undef stpcpy
+#undef strncat
+#undef strncpy
+#undef vsprintf
+
 /* No bound on what is written. */
 #pragma GCC poison strcpy strcat stpcpy sprintf vsprintf gets
 /* Bounded, but leaves text without its end, or counts the wrong thing. */

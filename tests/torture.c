@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The wrapper around ax_try_alloc, put in place by the linker's --wrap.
+ *
+ * It counts the calls of the whole process and refuses the one whose number
+ * stands in AX_TORTURE_FAIL_AT. It says so on stderr at once, so that
+ * tools/torture knows of it even when the process dies next.
+ */
+#include "torture.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void *__real_ax_try_alloc(size_t count, size_t size);
+void *__wrap_ax_try_alloc(size_t count, size_t size);
+
+static atomic_ulong calls;
+static atomic_bool struck;
+
+bool ax_torture_struck(void)
+{
+    return atomic_load(&struck);
+}
+
+void *__wrap_ax_try_alloc(size_t count, size_t size)
+{
+    const char *text = getenv("AX_TORTURE_FAIL_AT");
+    unsigned long fail_at = text ? strtoul(text, NULL, 10) : 0;
+    if (atomic_fetch_add(&calls, 1) + 1 != fail_at)
+        return __real_ax_try_alloc(count, size);
+    static const char note[] = "torture: refused\n";
+    atomic_store(&struck, true);
+    ssize_t written = write(STDERR_FILENO, note, sizeof(note) - 1);
+    (void)written;
+    return NULL;
+}

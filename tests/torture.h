@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Torture: a test runs again and again, and each time another one of its calls
+ * of ax_try_alloc is refused.
+ *
+ * A program that tests/<suite>/meson.build names in its list of torture tests is
+ * linked with tests/torture.c, which stands between it and ax_try_alloc. In an
+ * ordinary run it only passes the calls on. tools/torture runs the program with
+ * AX_TORTURE_FAIL_AT=1, 2, 3, … until a run comes to its end without a refusal.
+ *
+ * What counts as a failure there: a signal, a failed assert, a report of a
+ * sanitizer, no end. A cmocka assertion that fails because the refused call
+ * rightly reported AX_E_LIMIT does not; but then leaks cannot be told from the
+ * rest of the broken-off test and are not counted either. So a test that wants
+ * its leaks watched accepts the refusal and cleans up:
+ *
+ *     if (ax_buf_reserve(&buf, 1000, &err)) {
+ *         assert_true(ax_torture_struck());
+ *         assert_int_equal(err.code, AX_E_LIMIT);
+ *         ax_buf_done(&buf);
+ *         return;
+ *     }
+ */
+#ifndef AX_TESTS_TORTURE_H
+#define AX_TESTS_TORTURE_H
+
+#include <stdbool.h>
+
+/* Whether an allocation was refused in this run. Always false in an ordinary run. */
+bool ax_torture_struck(void);
+
+#endif
