@@ -21,7 +21,7 @@ static void err_cut(char *text, size_t size)
     text[start == len ? len : start] = '\0';
 }
 
-static void err_format(char *text, size_t size, const char *fmt, va_list args)
+AX_PRINTF(3, 0) static void err_format(char *text, size_t size, const char *fmt, va_list args)
 {
     int wanted = vsnprintf(text, size, fmt, args);
     if (wanted < 0)
