@@ -11,13 +11,19 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 MESON ?= meson
 
-.PHONY: help setup deps build demo test asan tsan fuzz bench lint fmt docs install clean
+export JOBS FUZZ_SECONDS
+
+.PHONY: help setup developer deps build demo test asan tsan torture fuzz bench lint fmt docs \
+    install clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
 
 setup: ## install the Debian packages that are missing
 	@tools/setup
+
+developer: ## and the ones that only those need who change the code
+	@tools/setup --developer
 
 deps: setup ## fetch and unpack what deps.lock names
 	@tools/fetch-deps --group product --group test
@@ -29,7 +35,41 @@ demo: build ## train, serve and predict on real flights
 	@tools/demo
 
 test: build ## unit, contract, regression, e2e and docs tests
-	@tools/run-tests --build build/release unit contract regress e2e docs tools
+	@tools/run-tests unit contract regress e2e docs tools
 
-clean: ## remove what was built; keeps build/deps and the cache
+asan: deps ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@tools/build asan
+	@tools/run-tests --build build/asan "--pytest=-m not plain" unit contract regress e2e
+
+tsan: deps ## threads, pools and reload under ThreadSanitizer
+	@tools/build tsan
+	@tools/run-tests --build build/tsan "--pytest=-m threads" threads e2e
+
+torture: deps ## the tests again, where one allocation after the other fails
+	@tools/build asan
+	@tools/torture
+
+fuzz: developer deps ## FUZZ_SECONDS=30 for each fuzz target, after its corpus
+	@tools/build fuzz
+	@tools/fuzz --each $(FUZZ_SECONDS)
+
+bench: build ## what it costs: instructions and seconds
+	@tools/bench
+
+lint: developer deps ## format, style, shellcheck, clang-tidy, cppcheck
+	@tools/build clang
+	@tools/lint
+
+fmt: developer ## format the C sources
+	@git ls-files -co --exclude-standard -- 'src/*.[ch]' 'tests/*.[ch]' 'fuzz/*.[ch]' \
+	    'bench/*.[ch]' | xargs -r clang-format-19 -i
+
+docs: build ## write the generated documents anew
+	@tools/docs
+
+install: build ## to PREFIX (/usr/local), below DESTDIR if given
+	@$(MESON) configure build/release -Dprefix="$(PREFIX)" && tools/build release
+	@DESTDIR="$(DESTDIR)" $(MESON) install -C build/release --no-rebuild --quiet
+
+clean: ## remove what was built; build/deps and the cache stay
 	@find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
