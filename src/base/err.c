@@ -6,6 +6,7 @@
 #include "base/err.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +42,62 @@ enum ax_code ax_fail(struct ax_err *err, enum ax_code code, const char *fmt, ...
     va_end(args);
     err->code = code;
     return code;
+}
+
+/* What a caller would act on; everything else is ours to look into. */
+static enum ax_code code_of_errno(int errnum)
+{
+    switch (errnum) {
+    case ENOENT:
+        return AX_E_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return AX_E_DENIED;
+    case EEXIST:
+    case ENOTEMPTY:
+        return AX_E_EXISTS;
+    case EINVAL:
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case ENOTDIR:
+        return AX_E_INVALID;
+    case EFBIG:
+        return AX_E_TOO_LARGE;
+    case EAGAIN:
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOSPC:
+        return AX_E_LIMIT;
+    case ETIMEDOUT:
+        return AX_E_TIMEOUT;
+    case EADDRINUSE:
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case EPIPE:
+        return AX_E_UNAVAILABLE;
+    default:
+        return AX_E_INTERNAL;
+    }
+}
+
+enum ax_code ax_fail_errno(struct ax_err *err, int errnum, const char *fmt, ...)
+{
+    assert(err && errnum > 0 && fmt);
+    if (err->code != AX_OK)
+        return err->code;
+    char what[sizeof(err->msg)];
+    va_list args;
+    va_start(args, fmt);
+    err_format(what, sizeof(what), fmt, args);
+    va_end(args);
+    const char *words = strerrordesc_np(errnum);
+    if (!words)
+        return ax_fail(err, code_of_errno(errnum), "%s: error %d of the system", what, errnum);
+    return ax_fail(err, code_of_errno(errnum), "%s: %s", what, words);
 }
 
 enum ax_code ax_err_context(struct ax_err *err, const char *fmt, ...)

@@ -51,6 +51,11 @@ struct ax_err {
  * character boundary. `code` is never AX_OK. */
 enum ax_code ax_fail(struct ax_err *err, enum ax_code code, const char *fmt, ...) AX_PRINTF(3, 4);
 
+/* The same for a failed call of the system: the code follows from `errnum` (ENOENT: NOT_FOUND,
+ * EACCES: DENIED, ENOMEM, EMFILE: LIMIT, …; else INTERNAL), and ": " and the system's words for it
+ * are added to the text. */
+enum ax_code ax_fail_errno(struct ax_err *err, int errnum, const char *fmt, ...) AX_PRINTF(3, 4);
+
 /* Put context in front of the message: "load 'fraud': " and then the cause. Returns err->code. */
 enum ax_code ax_err_context(struct ax_err *err, const char *fmt, ...) AX_PRINTF(2, 3);
 

@@ -58,6 +58,9 @@ int64_t ax_metric_read(ax_metric metric);
 /* Quantile `q` (0..1) of a histogram in nanoseconds, the upper edge of its bucket; 0 when empty. */
 uint64_t ax_metric_quantile_ns(ax_metric metric, double q);
 
+/* The families registered so far, from 0; NULL behind the last. What the docs are compared with. */
+const struct ax_metric_family *ax_metric_family_at(size_t at);
+
 /* Everything as Prometheus text format 0.0.4: families in order of registration, HELP and TYPE
  * once, label values escaped. */
 void ax_metric_print(struct ax_buf *out);

@@ -42,42 +42,66 @@ struct ax_option {
 };
 /* A table ends with an entry whose name is NULL. */
 
-/* Set every field of `config` to its default; the struct was zeroed. Asserts that defaults parse.
+/* A table and the struct that it fills. A program's options are those of several modules: every
+ * function below takes an array of groups, which ends with an entry whose table is NULL. A name
+ * stands in one group only (asserted).
+ *
+ *     const struct ax_option_group groups[] = {
+ *         { ax_http_options, &http }, { ax_log_options, &log }, { 0 },
+ *     };
  */
-void ax_option_defaults(const struct ax_option *options, void *config);
+struct ax_option_group {
+    const struct ax_option *options;
+    void *config;
+};
 
-/* Free texts and lists. */
-void ax_option_done(const struct ax_option *options, void *config);
+/* Set every field to its default; the structs were zeroed. Asserts that defaults parse. */
+void ax_option_defaults(const struct ax_option_group *groups);
 
-/* Set one option from text. Expected: NOT_FOUND (unknown name), INVALID (names option, what was
- * found, and what is allowed). */
-AX_MUST_USE enum ax_code ax_option_set(const struct ax_option *options, void *config,
-                                       struct ax_str name, struct ax_str text, struct ax_err *err);
+/* Free texts and lists; the fields are NULL and empty afterwards. Also fine on zeroed structs. */
+void ax_option_done(const struct ax_option_group *groups);
+
+/* Set one option from text; items of a list are divided by ',' and replace what was there.
+ * Expected: NOT_FOUND (unknown name), INVALID (names option, what was found, what is allowed). */
+AX_MUST_USE enum ax_code ax_option_set(const struct ax_option_group *groups, struct ax_str name,
+                                       struct ax_str text, struct ax_err *err);
 
 /* Take all keys of a configuration file's mapping; `name` is the file. Expected: INVALID. */
-AX_MUST_USE enum ax_code ax_option_yaml(const struct ax_option *options, void *config,
+AX_MUST_USE enum ax_code ax_option_yaml(const struct ax_option_group *groups,
                                         const struct ax_yaml *map, const char *name,
                                         struct ax_err *err);
 
-/* Take AUSPEX_… variables of the environment. Expected: INVALID. */
-AX_MUST_USE enum ax_code ax_option_environment(const struct ax_option *options, void *config,
+/* Take AUSPEX_… variables of the environment; those that name no option are left alone.
+ * Expected: INVALID. */
+AX_MUST_USE enum ax_code ax_option_environment(const struct ax_option_group *groups,
                                                struct ax_err *err);
 
-/* Take the flags from argv (argv[0] is skipped); what is not a flag goes, in order, to `args`
- * (argc entries, borrowed from argv); "--" ends the flags. --help sets *ret_help and is no error.
- * Expected: INVALID, NOT_FOUND. */
-AX_MUST_USE enum ax_code ax_option_flags(const struct ax_option *options, void *config, int argc,
-                                         char **argv, const char **args, size_t *ret_arg_count,
-                                         bool *ret_help, struct ax_err *err);
+/* What the command line holds besides options. */
+struct ax_option_args {
+    const char **texts; /* given by the caller, with room for argc entries; borrowed from argv */
+    size_t count;
+    bool help; /* --help was there: print it and leave; nothing else was checked behind it */
+};
+
+/* Take the flags from argv (argv[0] is skipped); what is not a flag goes, in order, to `args`;
+ * "--" ends the flags. A repeated flag adds to a list and replaces anything else. Expected:
+ * INVALID, NOT_FOUND. */
+AX_MUST_USE enum ax_code ax_option_flags(const struct ax_option_group *groups, int argc,
+                                         char **argv, struct ax_option_args *args,
+                                         struct ax_err *err);
 
 /* All of it in order: defaults, the file that --config or AUSPEX_CONFIG names (when `with_file`),
- * environment, flags. */
-AX_MUST_USE enum ax_code ax_option_load(const struct ax_option *options, void *config,
-                                        bool with_file, int argc, char **argv, const char **args,
-                                        size_t *ret_arg_count, bool *ret_help, struct ax_err *err);
+ * environment, flags. After a failure too the groups need ax_option_done. Expected: INVALID,
+ * NOT_FOUND, DENIED, TOO_LARGE. */
+AX_MUST_USE enum ax_code ax_option_load(const struct ax_option_group *groups, bool with_file,
+                                        int argc, char **argv, struct ax_option_args *args,
+                                        struct ax_err *err);
 
-/* The lines of --help, and the rows of a Markdown table, for a table of options. */
+/* The lines of --help, and the rows of a Markdown table (with its head), for one table. */
 void ax_option_print_help(const struct ax_option *options, struct ax_buf *out);
 void ax_option_print_markdown(const struct ax_option *options, struct ax_buf *out);
+
+/* The options that ax_option_load itself adds when `with_file`: --config. For printing. */
+extern const struct ax_option ax_option_file_options[];
 
 #endif
