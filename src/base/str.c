@@ -77,6 +77,16 @@ bool ax_str_is_utf8(struct ax_str text)
     return true;
 }
 
+struct ax_str ax_str_cut(struct ax_str text, size_t max)
+{
+    if (text.len <= max)
+        return text;
+    size_t len = max;
+    while (len > 0 && ((unsigned char)text.ptr[len] & 0xC0) == 0x80)
+        len--;
+    return (struct ax_str){ text.ptr, len };
+}
+
 bool ax_str_to_u64(struct ax_str text, uint64_t *ret)
 {
     assert(ret);

@@ -50,6 +50,10 @@ bool ax_str_equals_nocase(struct ax_str a, struct ax_str b);
 /* Valid UTF-8 as RFC 3629 has it (no overlong forms, no surrogates, at most U+10FFFF). */
 bool ax_str_is_utf8(struct ax_str text);
 
+/* The first `max` bytes of `text` at most, cut in front of a character that would not fit whole;
+ * for messages that repeat a user's text. */
+struct ax_str ax_str_cut(struct ax_str text, size_t max);
+
 /* The whole text as a decimal number. False, and *ret untouched, unless all of it is one number
  * without a sign (u64), or with an optional '-' (i64), that fits. */
 AX_MUST_USE bool ax_str_to_u64(struct ax_str text, uint64_t *ret);
