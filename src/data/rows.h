@@ -23,10 +23,27 @@ struct ax_rows {
     bool is_matrix;            /* all inputs FP32: block is float[count][input_count] */
 };
 
+/*
+ * Conversions. A number for an FP32 or FP64 field is read as f64 and narrowed (round half even;
+ * beyond the range it becomes an infinity), NaN is a missing value; integers too, so that 16777217
+ * arrives as it does in the library. A number for an integer field must be whole and in range. true
+ * and false are 1 and 0 for BOOL, FP32 and FP64 fields, and 0 and 1 are a BOOL. A text for a field
+ * with categories becomes the index; a number for it is taken as the index and goes to the engine
+ * as it is, in range or not, since that is what the library's own matrix does.
+ */
+
 /* `count` rows, every field missing (defaults are set by ax_rows_finish). Expected: INVALID (count
- * over signature->rows_max: "inference request batch-size must be <= N"), TOO_LARGE, LIMIT. */
+ * over signature->rows_max: "inference request batch-size must be <= N"), UNSUPPORTED (an FP16 or
+ * BF16 field), TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_rows_init(struct ax_rows *rows, const struct ax_signature *signature,
                                       size_t count, struct ax_arena *arena, struct ax_err *err);
+
+/* The same in two steps, for batches that are large enough to be worth slicing: after reserve,
+ * ax_rows_clear must have been called for a row before anything else touches it. */
+AX_MUST_USE enum ax_code ax_rows_reserve(struct ax_rows *rows, const struct ax_signature *signature,
+                                         size_t count, struct ax_arena *arena, struct ax_err *err);
+/* Make all fields of rows [from, to) missing. */
+void ax_rows_clear(struct ax_rows *rows, size_t from, size_t to);
 
 /* Set one field. Messages name the input and the row: "input 'carrier', row 3: …". A text for a
  * BYTES field is borrowed and must live as long as the rows. Expected: INVALID (wrong type, an
@@ -47,6 +64,13 @@ void ax_rows_set_missing(struct ax_rows *rows, size_t row, size_t input);
  * in parts, so that a large batch can be finished in slices. Expected: INVALID. */
 AX_MUST_USE enum ax_code ax_rows_finish(struct ax_rows *rows, size_t from, size_t to,
                                         struct ax_err *err);
+
+/* Row `row` of a matrix, signature->input_count floats; NaN is a missing value. Only when
+ * is_matrix: what is written here is what the engine reads, without any check. */
+static inline float *ax_rows_matrix(const struct ax_rows *rows, size_t row)
+{
+    return (float *)(void *)(rows->block + row * rows->row_bytes);
+}
 
 /* The rows as an engine reads them. */
 static inline struct ax_batch ax_rows_batch(const struct ax_rows *rows)

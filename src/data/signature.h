@@ -60,20 +60,28 @@ struct ax_signature {
     size_t quantile_count;
 };
 
-#define AX_SIGNATURE_ROWS_MAX   ((size_t)1 << 20)
-#define AX_SIGNATURE_INPUTS_MAX ((size_t)1 << 16)
+#define AX_SIGNATURE_ROWS_MAX       ((size_t)1 << 20)
+#define AX_SIGNATURE_INPUTS_MAX     ((size_t)1 << 16)
+#define AX_SIGNATURE_NAME_BYTES_MAX 256
+/* Most bytes of a user's text that an error message repeats. */
+#define AX_SIGNATURE_SHOWN_BYTES_MAX 64
 
-/* Zeroed, with `input_count` unnamed FP32 inputs. Expected: TOO_LARGE, LIMIT. */
+/* Zeroed, with `input_count` unnamed FP32 inputs, and rows_max at its largest. Expected:
+ * TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_signature_init(struct ax_signature *signature, size_t input_count,
                                            size_t output_count, struct ax_err *err);
 void ax_signature_done(struct ax_signature *signature);
 
-/* Name input `index` (copied). Expected: INVALID (empty, not UTF-8, holds a control character, or
- * taken), LIMIT. */
+/* Name input `index`, or name it anew (copied). Expected: INVALID (empty, too long, not UTF-8,
+ * holds a control character, or taken), LIMIT. */
 AX_MUST_USE enum ax_code ax_signature_name_input(struct ax_signature *signature, size_t index,
                                                  struct ax_str name, struct ax_err *err);
 
-/* A dictionary owned by the signature, names copied. Expected: INVALID (a name twice), LIMIT. */
+/* Take all names away again, so that others can be given in any order. */
+void ax_signature_clear_names(struct ax_signature *signature);
+
+/* A dictionary for input `index`, which has none; owned by the signature, names copied. Expected:
+ * INVALID (a name twice), TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_signature_add_dictionary(struct ax_signature *signature, size_t index,
                                                      const struct ax_str *names, size_t count,
                                                      struct ax_err *err);
@@ -93,11 +101,17 @@ static inline size_t ax_signature_index(const struct ax_signature *signature,
 /* The datatype that clients are told: BYTES for a field with categories, else the engine's. */
 enum ax_datatype ax_input_wire_datatype(const struct ax_input *input);
 
+/* Whether one tensor can hold all columns: all are sent as the same datatype, and not as text. */
+bool ax_signature_is_uniform(const struct ax_signature *signature);
+
 /* "no input 'dep_dely'; nearest is 'dep_delay'": fail with INVALID. */
 enum ax_code ax_signature_unknown_input(const struct ax_signature *signature, struct ax_str name,
                                         struct ax_err *err);
 
 /* The category's index, or -1. */
 long ax_dictionary_index(const struct ax_dictionary *dictionary, struct ax_str name);
+
+/* The index of the category that `name` was probably meant to be, or -1. */
+long ax_dictionary_nearest(const struct ax_dictionary *dictionary, struct ax_str name);
 
 #endif
