@@ -5,7 +5,8 @@
  * A bounded subset, by libyaml's event parser: one document; mappings with scalar keys, sequences,
  * scalars; no anchors, aliases, tags or merge keys; duplicate keys refused; depth at most 32, at
  * most 100,000 nodes and 8 MiB of text. A plain scalar `on`, `off`, `yes`, `no` is refused (YAML
- * 1.1 editors turn it into a boolean). Nodes live in the caller's arena; texts are UTF-8.
+ * 1.1 editors turn it into a boolean), so is a NUL. Nodes live in the caller's arena; texts are
+ * UTF-8.
  */
 #ifndef AX_BASE_YAML_H
 #define AX_BASE_YAML_H
@@ -18,10 +19,12 @@ enum ax_yaml_kind { AX_YAML_SCALAR, AX_YAML_LIST, AX_YAML_MAP };
 
 struct ax_yaml {
     enum ax_yaml_kind kind;
-    bool quoted;           /* a scalar that was quoted is text, whatever it looks like */
-    unsigned line;         /* from 1 */
-    unsigned column;       /* from 1 */
-    struct ax_str key;     /* when it stands in a mapping */
+    bool quoted;       /* a scalar that was quoted is text, whatever it looks like */
+    unsigned line;     /* from 1; of the value */
+    unsigned column;   /* from 1 */
+    unsigned key_line; /* of the key, when it stands in a mapping */
+    unsigned key_column;
+    struct ax_str key;     /* when it stands in a mapping; NUL-terminated */
     struct ax_str text;    /* of a scalar; NUL-terminated */
     struct ax_yaml *first; /* of a list or mapping */
     struct ax_yaml *next;  /* sibling */
@@ -40,9 +43,15 @@ AX_MUST_USE enum ax_code ax_yaml_read(const char *path, struct ax_arena *arena,
 /* The child of a mapping with this key, or NULL (also for a NULL or non-mapping node). */
 const struct ax_yaml *ax_yaml_get(const struct ax_yaml *map, const char *key);
 
-/* Fail with "NAME:LINE:COLUMN: " in front of the text. */
+/* A plain empty scalar, `~` or `null`; also NULL. */
+bool ax_yaml_is_null(const struct ax_yaml *node);
+
+/* Fail with INVALID and "NAME:LINE:COLUMN: " in front of the text: the place of the value, or that
+ * of its key. */
 enum ax_code ax_yaml_fail(const struct ax_yaml *node, const char *name, struct ax_err *err,
                           const char *fmt, ...) AX_PRINTF(4, 5);
+enum ax_code ax_yaml_fail_key(const struct ax_yaml *node, const char *name, struct ax_err *err,
+                              const char *fmt, ...) AX_PRINTF(4, 5);
 
 /* The scalar as a value; INVALID with the place when it is another kind or type. Numbers as JSON
  * writes them plus .inf, -.inf, .nan; booleans are true and false. */

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pull reader. `expects` says what the grammar allows next:
+ *
+ *   VALUE   a value                  at the start, behind a key, behind a comma in an array
+ *   FIRST   a value or ']'           behind '['
+ *   MEMBER  a key or '}'             behind '{'
+ *   KEY     a key                    behind a comma in an object
+ *   NEXT    ',' or the closing one   behind a value inside a container
+ *   END     white space              behind the outermost value
+ *
+ * Which container is open is one bit a level. A string is one token, whatever its length.
+ */
+#include "base/json_reader.h"
+
+#include "base/json.h"
+#include "base/json_number.h"
+
+#include <assert.h>
+#include <math.h>
+
+enum { EXPECTS_VALUE, EXPECTS_FIRST, EXPECTS_MEMBER, EXPECTS_KEY, EXPECTS_NEXT, EXPECTS_END };
+
+static_assert(AX_JSON_DEPTH_MAX < 128, "a bit for every level in in_object");
+
+void ax_json_reader_init(struct ax_json_reader *reader, struct ax_str text)
+{
+    assert(reader && (text.ptr || !text.len));
+    *reader = (struct ax_json_reader){ .text = text.len ? text : AX_STR("") };
+}
+
+static enum ax_json_token reader_fail(const struct ax_json_reader *reader, size_t at,
+                                      const char *wanted, struct ax_err *err)
+{
+    if (at >= reader->text.len)
+        (void)ax_fail(err, AX_E_INVALID, "malformed JSON: ends at byte %zu, %s", at, wanted);
+    else
+        (void)ax_fail(err, AX_E_INVALID, "malformed JSON at byte %zu: %s", at, wanted);
+    return AX_JSON_FAILED;
+}
+
+static bool reader_in_object(const struct ax_json_reader *reader)
+{
+    return reader->in_object[reader->depth / 64] >> (reader->depth % 64) & 1;
+}
+
+static void reader_value_done(struct ax_json_reader *reader)
+{
+    reader->expects = reader->depth ? EXPECTS_NEXT : EXPECTS_END;
+}
+
+static void reader_skip_space(struct ax_json_reader *reader)
+{
+    const char *at = reader->text.ptr + reader->at;
+    const char *end = reader->text.ptr + reader->text.len;
+    while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+        at++;
+    reader->at = (size_t)(at - reader->text.ptr);
+}
+
+static enum ax_json_token reader_open(struct ax_json_reader *reader, bool object,
+                                      struct ax_err *err)
+{
+    if (reader->depth == AX_JSON_DEPTH_MAX) {
+        (void)ax_fail(err, AX_E_INVALID, "JSON nesting depth exceeds maximum allowed limit (%d)",
+                      AX_JSON_DEPTH_MAX);
+        return AX_JSON_FAILED;
+    }
+    reader->at++;
+    reader->depth++;
+    uint64_t bit = UINT64_C(1) << (reader->depth % 64);
+    if (object)
+        reader->in_object[reader->depth / 64] |= bit;
+    else
+        reader->in_object[reader->depth / 64] &= ~bit;
+    reader->expects = object ? EXPECTS_MEMBER : EXPECTS_FIRST;
+    return object ? AX_JSON_OBJECT_BEGIN : AX_JSON_ARRAY_BEGIN;
+}
+
+static enum ax_json_token reader_close(struct ax_json_reader *reader)
+{
+    bool object = reader_in_object(reader);
+    reader->at++;
+    reader->depth--;
+    reader_value_done(reader);
+    return object ? AX_JSON_OBJECT_END : AX_JSON_ARRAY_END;
+}
+
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* The length of the escape at `at` (a backslash), or 0. */
+static size_t escape_len(const char *at, const char *end)
+{
+    if (end - at < 2)
+        return 0;
+    if (at[1] != 'u')
+        return strchr("\"\\/bfnrt", at[1]) && at[1] ? 2 : 0;
+    if (end - at < 6)
+        return 0;
+    for (size_t i = 2; i < 6; i++)
+        if (!is_hex(at[i]))
+            return 0;
+    return 6;
+}
+
+/* Bytes that need a look: '"', '\\', control characters, and the first bits of UTF-8. */
+static bool word_is_plain(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    const uint64_t tops = 0x8080808080808080u;
+    uint64_t quote = word ^ ones * '"';
+    uint64_t slash = word ^ ones * '\\';
+    uint64_t odd = word | ((quote - ones) & ~quote) | ((slash - ones) & ~slash) |
+                   ((word - ones * 0x20) & ~word);
+    return (odd & tops) == 0;
+}
+
+/* From the opening quote to behind the closing one; sets raw and escaped. */
+static bool reader_string(struct ax_json_reader *reader, struct ax_err *err)
+{
+    const char *begin = reader->text.ptr + reader->at + 1;
+    const char *end = reader->text.ptr + reader->text.len;
+    const char *at = begin;
+    bool high = false;
+    reader->escaped = false;
+    for (;;) {
+        uint64_t word;
+        while (end - at >= 8 && (memcpy(&word, at, 8), word_is_plain(word)))
+            at += 8;
+        if (at >= end || (unsigned char)*at < 0x20) {
+            (void)reader_fail(reader, (size_t)(at - reader->text.ptr),
+                              "expected a character of a string or '\"'", err);
+            return false;
+        }
+        if (*at == '"')
+            break;
+        size_t len = *at == '\\' ? escape_len(at, end) : 1;
+        if (!len) {
+            (void)reader_fail(reader, (size_t)(at - reader->text.ptr), "unknown escape", err);
+            return false;
+        }
+        reader->escaped |= *at == '\\';
+        high |= (unsigned char)*at >= 0x80;
+        at += len;
+    }
+    reader->raw = (struct ax_str){ begin, (size_t)(at - begin) };
+    if (high && !ax_str_is_utf8(reader->raw)) {
+        (void)reader_fail(reader, reader->at, "the string is not UTF-8", err);
+        return false;
+    }
+    reader->at = (size_t)(at + 1 - reader->text.ptr);
+    return true;
+}
+
+static enum ax_json_token reader_word(struct ax_json_reader *reader, const char *word,
+                                      enum ax_json_token token, struct ax_err *err)
+{
+    size_t len = strlen(word);
+    struct ax_str found = { reader->text.ptr + reader->at, reader->text.len - reader->at };
+    if (!ax_str_starts_with(found, (struct ax_str){ word, len }))
+        return reader_fail(reader, reader->at, "expected a value", err);
+    reader->raw = (struct ax_str){ found.ptr, len };
+    reader->at += len;
+    reader_value_done(reader);
+    return token;
+}
+
+static enum ax_json_token reader_number(struct ax_json_reader *reader, struct ax_err *err)
+{
+    const char *begin = reader->text.ptr + reader->at;
+    const char *end = reader->text.ptr + reader->text.len;
+    if (end - begin > 1 && begin[1] == 'I')
+        return reader_word(reader, "-Infinity", AX_JSON_NUMBER, err);
+    const char *behind = ax_json_number_skip(begin, end);
+    if (!behind)
+        return reader_fail(reader, reader->at, "expected a number", err);
+    reader->raw = (struct ax_str){ begin, (size_t)(behind - begin) };
+    reader->at += reader->raw.len;
+    reader_value_done(reader);
+    return AX_JSON_NUMBER;
+}
+
+static enum ax_json_token reader_value(struct ax_json_reader *reader, struct ax_err *err)
+{
+    switch (reader->text.ptr[reader->at]) {
+    case '{':
+        return reader_open(reader, true, err);
+    case '[':
+        return reader_open(reader, false, err);
+    case '"':
+        if (!reader_string(reader, err))
+            return AX_JSON_FAILED;
+        reader_value_done(reader);
+        return AX_JSON_STRING;
+    case 't':
+        return reader_word(reader, "true", AX_JSON_TRUE, err);
+    case 'f':
+        return reader_word(reader, "false", AX_JSON_FALSE, err);
+    case 'n':
+        return reader_word(reader, "null", AX_JSON_NULL, err);
+    case 'N':
+        return reader_word(reader, "NaN", AX_JSON_NUMBER, err);
+    case 'I':
+        return reader_word(reader, "Infinity", AX_JSON_NUMBER, err);
+    case '-':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9':
+        return reader_number(reader, err);
+    default:
+        return reader_fail(reader, reader->at, "expected a value", err);
+    }
+}
+
+static enum ax_json_token reader_key(struct ax_json_reader *reader, struct ax_err *err)
+{
+    if (reader->text.ptr[reader->at] != '"')
+        return reader_fail(reader, reader->at, "expected a member's name", err);
+    if (!reader_string(reader, err))
+        return AX_JSON_FAILED;
+    reader_skip_space(reader);
+    if (reader->at >= reader->text.len || reader->text.ptr[reader->at] != ':')
+        return reader_fail(reader, reader->at, "expected ':'", err);
+    reader->at++;
+    reader->expects = EXPECTS_VALUE;
+    return AX_JSON_KEY;
+}
+
+/* Behind a value: the end of the container, or a comma and what follows it. */
+static enum ax_json_token reader_next(struct ax_json_reader *reader, struct ax_err *err)
+{
+    bool object = reader_in_object(reader);
+    char c = reader->text.ptr[reader->at];
+    if (c == (object ? '}' : ']'))
+        return reader_close(reader);
+    if (c != ',')
+        return reader_fail(reader, reader->at,
+                           object ? "expected ',' or '}'" : "expected ',' or ']'", err);
+    reader->at++;
+    reader_skip_space(reader);
+    if (reader->at >= reader->text.len) {
+        return reader_fail(reader, reader->at, "expected a value", err);
+    }
+    reader->expects = object ? EXPECTS_KEY : EXPECTS_VALUE;
+    return object ? reader_key(reader, err) : reader_value(reader, err);
+}
+
+enum ax_json_token ax_json_read(struct ax_json_reader *reader, struct ax_err *err)
+{
+    assert(reader && reader->text.ptr && err);
+    reader_skip_space(reader);
+    bool at_end = reader->at >= reader->text.len;
+    if (reader->expects == EXPECTS_END) {
+        if (at_end)
+            return AX_JSON_END;
+        return reader_fail(reader, reader->at, "nothing may follow the value", err);
+    }
+    if (at_end)
+        return reader_fail(reader, reader->at, "the value is not complete", err);
+    char c = reader->text.ptr[reader->at];
+    if (reader->expects == EXPECTS_NEXT)
+        return reader_next(reader, err);
+    if (reader->expects == EXPECTS_KEY)
+        return reader_key(reader, err);
+    if (reader->expects == EXPECTS_MEMBER)
+        return c == '}' ? reader_close(reader) : reader_key(reader, err);
+    if (reader->expects == EXPECTS_FIRST && c == ']')
+        return reader_close(reader);
+    return reader_value(reader, err);
+}
+
+enum ax_code ax_json_skip(struct ax_json_reader *reader, unsigned depth, size_t byte_budget,
+                          bool *ret_done, struct ax_err *err)
+{
+    assert(reader && depth <= reader->depth && byte_budget && ret_done && err);
+    size_t start = reader->at;
+    while (reader->depth > depth && reader->at - start < byte_budget)
+        if (ax_json_read(reader, err) == AX_JSON_FAILED)
+            return err->code;
+    *ret_done = reader->depth == depth;
+    return AX_OK;
+}
+
+static unsigned hex_value(const char *at)
+{
+    unsigned value = 0;
+    for (size_t i = 0; i < 4; i++) {
+        unsigned char c = (unsigned char)at[i];
+        value = value << 4 | (c <= '9' ? c - 0x30u : (c | 0x20u) - 'a' + 10u);
+    }
+    return value;
+}
+
+static char *put_utf8(char *at, unsigned code)
+{
+    if (code < 0x80) {
+        *at++ = (char)code;
+        return at;
+    }
+    if (code < 0x800) {
+        *at++ = (char)(0xC0 | code >> 6);
+    } else {
+        if (code < 0x10000) {
+            *at++ = (char)(0xE0 | code >> 12);
+        } else {
+            *at++ = (char)(0xF0 | code >> 18);
+            *at++ = (char)(0x80 | (code >> 12 & 0x3F));
+        }
+        *at++ = (char)(0x80 | (code >> 6 & 0x3F));
+    }
+    *at++ = (char)(0x80 | (code & 0x3F));
+    return at;
+}
+
+/* The escape at *from, which the reader has checked; false for half a surrogate pair. */
+static bool put_escape(const char **from, const char *end, char **to)
+{
+    static const char letters[] = "bfnrt";
+    static const char meant[] = "\b\f\n\r\t";
+    char c = (*from)[1];
+    if (c != 'u') {
+        const char *letter = strchr(letters, c);
+        *(*to)++ = letter ? meant[letter - letters] : c;
+        *from += 2;
+        return true;
+    }
+    unsigned code = hex_value(*from + 2);
+    *from += 6;
+    if (code >= 0xD800 && code <= 0xDFFF) {
+        if (code >= 0xDC00 || end - *from < 6 || (*from)[0] != '\\' || (*from)[1] != 'u')
+            return false;
+        unsigned low = hex_value(*from + 2);
+        if (low < 0xDC00 || low > 0xDFFF)
+            return false;
+        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+        *from += 6;
+    }
+    *to = put_utf8(*to, code);
+    return true;
+}
+
+enum ax_code ax_json_read_text(const struct ax_json_reader *reader, struct ax_arena *arena,
+                               struct ax_str *ret_text, struct ax_err *err)
+{
+    assert(reader && arena && ret_text && err);
+    if (!reader->escaped) {
+        *ret_text = reader->raw;
+        return AX_OK;
+    }
+    /* No escape is shorter than what it stands for. */
+    char *text = ax_arena_alloc_aligned(arena, reader->raw.len, 1, 1);
+    if (!text)
+        return ax_arena_fail(arena, "a string", err);
+    const char *from = reader->raw.ptr;
+    const char *end = from + reader->raw.len;
+    char *to = text;
+    while (from < end) {
+        if (*from != '\\')
+            *to++ = *from++;
+        else if (!put_escape(&from, end, &to))
+            return ax_fail(err, AX_E_INVALID, "malformed JSON at byte %zu: half a surrogate pair",
+                           (size_t)(from - reader->text.ptr));
+    }
+    *ret_text = (struct ax_str){ text, (size_t)(to - text) };
+    return AX_OK;
+}
+
+bool ax_json_read_f64(const struct ax_json_reader *reader, double *ret)
+{
+    assert(reader && reader->raw.len && ret);
+    struct ax_str raw = reader->raw;
+    char last = raw.ptr[raw.len - 1];
+    if (last == 'N') {
+        *ret = (double)NAN;
+        return true;
+    }
+    if (last == 'y') {
+        *ret = raw.ptr[0] == '-' ? (double)-INFINITY : (double)INFINITY;
+        return true;
+    }
+    return ax_json_number_read(raw.ptr, raw.ptr + raw.len, ret) != NULL;
+}
+
+bool ax_json_read_i64(const struct ax_json_reader *reader, int64_t *ret)
+{
+    assert(reader && ret);
+    return ax_json_number_i64(reader->raw, ret);
+}
+
+bool ax_json_read_u64(const struct ax_json_reader *reader, uint64_t *ret)
+{
+    assert(reader && ret);
+    return ax_json_number_u64(reader->raw, ret);
+}
+
+/* In front of the next element of an array: reads the comma and stops at a plain number, or says
+ * that there is none. */
+static bool reader_at_number(struct ax_json_reader *reader)
+{
+    reader_skip_space(reader);
+    if (reader->expects == EXPECTS_NEXT) {
+        if (reader->at >= reader->text.len || reader->text.ptr[reader->at] != ',')
+            return false;
+        reader->at++;
+        reader->expects = EXPECTS_VALUE;
+        reader_skip_space(reader);
+    }
+    return reader->at < reader->text.len;
+}
+
+static bool reader_take_number(struct ax_json_reader *reader, double *ret)
+{
+    if (!reader_at_number(reader))
+        return false;
+    const char *end = reader->text.ptr + reader->text.len;
+    const char *behind = ax_json_number_read(reader->text.ptr + reader->at, end, ret);
+    if (!behind)
+        return false;
+    reader->at = (size_t)(behind - reader->text.ptr);
+    reader->expects = EXPECTS_NEXT;
+    return true;
+}
+
+static bool reader_in_array(const struct ax_json_reader *reader)
+{
+    return reader->depth && !reader_in_object(reader);
+}
+
+size_t ax_json_read_f32s(struct ax_json_reader *reader, float *values, size_t stride, size_t count)
+{
+    assert(reader && (values || !count) && stride);
+    size_t done = 0;
+    double value;
+    if (!reader_in_array(reader))
+        return 0;
+    for (; done < count && reader_take_number(reader, &value); done++)
+        values[done * stride] = (float)value;
+    return done;
+}
+
+size_t ax_json_read_f64s(struct ax_json_reader *reader, double *values, size_t stride, size_t count)
+{
+    assert(reader && (values || !count) && stride);
+    size_t done = 0;
+    double value;
+    if (!reader_in_array(reader))
+        return 0;
+    for (; done < count && reader_take_number(reader, &value); done++)
+        values[done * stride] = value;
+    return done;
+}
