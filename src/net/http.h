@@ -88,6 +88,8 @@ struct ax_http_config {
     size_t chunk_count_max;
     size_t connections_max;       /* a thread; over it new ones are closed at once and counted */
     size_t pipeline_requests_max; /* a connection: reading stops until answers left */
+    size_t requests_max;          /* a thread, those of clients that left too; over it 503 */
+    size_t bodies_bytes_max;      /* a thread: all bodies that it holds; over it 503 */
     size_t request_bytes_max;     /* most a request's arena may hold */
     uint64_t header_timeout_ns;   /* from the first byte to the end of the headers: 408 */
     uint64_t body_timeout_ns;     /* without progress of the body: 408 */
@@ -109,7 +111,12 @@ AX_MUST_USE enum ax_code ax_http_server_start(const struct ax_http_config *confi
  * (answers carry Connection: close), then the threads end. Any thread; async-signal-unsafe. */
 void ax_http_server_drain(struct ax_http_server *server);
 
-/* Wait until all threads have ended; after the drain timeout they are made to. Then free. */
+/* Wait until all threads have ended; after the drain timeout they are made to. ax_request_post may
+ * still be called: threads of the caller that do so are ended between this and join_free. */
+void ax_http_server_join(struct ax_http_server *server);
+
+/* The same, if it was not called before; then free. Messages that nobody received are delivered
+ * without request and with a NULL state. NULL is fine. */
 void ax_http_server_join_free(struct ax_http_server *server);
 
 /* What was bound, with the port the kernel chose: "127.0.0.1:8000", "unix:/run/ax.sock". */

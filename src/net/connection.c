@@ -1,0 +1,606 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading, the ring of answers, writing, and the ways a connection ends.
+ *
+ * The socket is watched edge-triggered for everything from the beginning, so its interest is never
+ * changed by a system call. The price is that we must remember what we left: a connection whose
+ * turn was over, or that had to stop reading until answers left, is put on the worker's "again"
+ * list and is read in the next round.
+ *
+ * Whatever is wrong with a request is the last answer of its connection: bytes behind it cannot be
+ * trusted to begin a request. The answers before it leave first. Then our side is shut down and
+ * what the client still sends is thrown away for a while (lingering): closing at once would make
+ * the kernel send a reset, which can destroy the answer before the client has read it.
+ */
+#include "net/connection.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+#include "net/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READS_A_ROUND    4 /* of up to AX_RECEIVE_BYTES, or a body's own space */
+#define WRITES_A_ROUND   16
+#define WRITE_PARTS_MAX  64
+#define OUTPUT_BYTES_MAX ((size_t)1 << 20) /* unsent; over it no further request is read */
+#define CONNECTIONS_KEPT 256
+#define LINGER_EXTRA     ((size_t)1 << 20) /* thrown away beyond one body of the largest size */
+#define TLS_HANDSHAKE    0x16              /* first byte of a ClientHello's record */
+
+static void connection_ready(struct ax_loop_source *source, uint32_t events);
+
+static struct ax_connection *connection_new(struct ax_http_worker *worker)
+{
+    struct ax_connection *connection = worker->free_connections;
+    if (!connection)
+        return ax_xalloc(sizeof(*connection));
+    worker->free_connections = connection->next;
+    worker->free_connection_count--;
+    *connection = (struct ax_connection){ 0 };
+    return connection;
+}
+
+static void connection_mark_dirty(struct ax_connection *connection)
+{
+    struct ax_http_worker *worker = connection->worker;
+    if (connection->is_dirty || connection->is_dead)
+        return;
+    connection->is_dirty = true;
+    connection->next_dirty = worker->dirty;
+    worker->dirty = connection;
+}
+
+static void connection_mark_again(struct ax_connection *connection)
+{
+    struct ax_http_worker *worker = connection->worker;
+    if (connection->is_again || connection->is_dead)
+        return;
+    connection->is_again = true;
+    connection->next_again = worker->again;
+    worker->again = connection;
+}
+
+void ax_connection_open(struct ax_http_worker *worker, int fd)
+{
+    assert(worker && fd >= 0);
+    struct ax_connection *connection = connection_new(worker);
+    connection->source.ready = connection_ready;
+    connection->worker = worker;
+    connection->fd = fd;
+    connection->is_fresh = true;
+    connection->is_writable = true;
+    ax_http1_init(&connection->http1, worker->config, &worker->exchanges.budget);
+    ax_buf_init(&connection->pending, AX_RECEIVE_BYTES);
+
+    connection->next = worker->connections;
+    if (connection->next)
+        connection->next->previous = connection;
+    worker->connections = connection;
+    worker->connection_count++;
+    ax_metric_gauge_add(worker->metrics->connections, 1);
+    ax_metric_add(worker->metrics->connections_total, 1);
+
+    struct ax_err err = AX_ERR_INIT;
+    if (ax_loop_add(&worker->loop, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                    &connection->source, &err)) {
+        ax_metric_add(worker->metrics->refused_descriptors, 1);
+        ax_connection_close(connection);
+        return;
+    }
+    ax_timeout_arm(&worker->loop,
+                   worker->is_draining ? &worker->grace_timeouts : &worker->idle_timeouts,
+                   &connection->read_timeout);
+}
+
+/* The exchange that is being received, if any, ends without an answer. */
+static void connection_drop_receiving(struct ax_connection *connection)
+{
+    struct ax_exchange *exchange = connection->http1.exchange;
+    if (!exchange)
+        return;
+    connection->http1.exchange = NULL;
+    if (exchange->state == AX_EXCHANGE_BODY && connection->ring_last == exchange) {
+        /* It is the last of the ring; find the one before it. */
+        struct ax_exchange *before = connection->ring_first;
+        if (before == exchange) {
+            connection->ring_first = connection->ring_last = NULL;
+        } else {
+            while (before->next != exchange)
+                before = before->next;
+            before->next = NULL;
+            connection->ring_last = before;
+        }
+        connection->ring_count--;
+    }
+    ax_exchange_give_back(&connection->worker->exchanges, exchange);
+}
+
+void ax_connection_close(struct ax_connection *connection)
+{
+    assert(connection);
+    if (connection->is_dead)
+        return;
+    struct ax_http_worker *worker = connection->worker;
+    connection_drop_receiving(connection);
+    while (connection->ring_first) {
+        struct ax_exchange *exchange = connection->ring_first;
+        connection->ring_first = exchange->next;
+        exchange->next = NULL;
+        exchange->connection = NULL;
+        if (exchange->state == AX_EXCHANGE_ANSWERED) {
+            ax_metric_add(worker->metrics->dropped, 1);
+            ax_exchange_give_back(&worker->exchanges, exchange);
+        }
+    }
+    connection->ring_last = NULL;
+    connection->ring_count = 0;
+    ax_timeout_disarm(&connection->read_timeout);
+    ax_timeout_disarm(&connection->write_timeout);
+    ax_output_clear(&connection->output, &worker->outputs);
+    ax_buf_done(&connection->pending);
+    (void)close(connection->fd);
+    connection->fd = -1;
+
+    *(connection->previous ? &connection->previous->next : &worker->connections) = connection->next;
+    if (connection->next)
+        connection->next->previous = connection->previous;
+    worker->connection_count--;
+    ax_metric_gauge_add(worker->metrics->connections, -1);
+
+    connection->is_dead = true;
+    connection->next_dead = worker->dead;
+    worker->dead = connection;
+}
+
+/* Shut down our side and wait for the client to do the same. */
+static void connection_linger(struct ax_connection *connection)
+{
+    struct ax_http_worker *worker = connection->worker;
+    if (connection->input == AX_INPUT_ENDED || shutdown(connection->fd, SHUT_WR)) {
+        ax_connection_close(connection);
+        return;
+    }
+    connection->is_lingering = true;
+    connection->input = AX_INPUT_DISCARDED;
+    ax_timeout_arm(&worker->loop, &worker->linger_timeouts, &connection->read_timeout);
+    if (connection->is_unread)
+        connection_mark_again(connection);
+}
+
+static bool connection_is_idle(const struct ax_connection *connection)
+{
+    return !connection->ring_first && !connection->http1.exchange && !connection->output.len &&
+           !connection->pending.len && !connection->is_closing;
+}
+
+/* Arm what the client is given time for now. */
+static void connection_update_timeout(struct ax_connection *connection)
+{
+    struct ax_http_worker *worker = connection->worker;
+    if (connection->is_dead || connection->is_lingering)
+        return;
+    struct ax_timeout *timeout = &connection->read_timeout;
+    const struct ax_exchange *receiving = connection->http1.exchange;
+    struct ax_timeout_list *list = NULL;
+    if (receiving && receiving->state == AX_EXCHANGE_HEAD)
+        list = &worker->header_timeouts;
+    else if (receiving && receiving->state == AX_EXCHANGE_BODY)
+        list = &worker->body_timeouts;
+    else if (connection_is_idle(connection))
+        list = worker->is_draining ? &worker->grace_timeouts : &worker->idle_timeouts;
+
+    bool again = list == &worker->body_timeouts && connection->has_progress;
+    connection->has_progress = false;
+    if (!list)
+        ax_timeout_disarm(timeout);
+    else if (list != timeout->list || again)
+        ax_timeout_arm(&worker->loop, list, timeout);
+}
+
+/* Move what may leave from the ring to the output. */
+static void connection_advance(struct ax_connection *connection)
+{
+    struct ax_http_worker *worker = connection->worker;
+    bool good = true;
+    while (connection->ring_first && connection->ring_first->state == AX_EXCHANGE_ANSWERED) {
+        struct ax_exchange *exchange = connection->ring_first;
+        connection->ring_first = exchange->next;
+        if (!connection->ring_first)
+            connection->ring_last = NULL;
+        connection->ring_count--;
+        good = good && ax_output_move(&connection->output, &exchange->output, &worker->outputs);
+        connection->is_closing |= exchange->closes;
+        ax_exchange_give_back(&worker->exchanges, exchange);
+    }
+    struct ax_exchange *first = connection->ring_first;
+    if (first && first->wants_continue && first->state == AX_EXCHANGE_BODY) {
+        first->wants_continue = false;
+        good = good && ax_output_append(&connection->output, &worker->outputs,
+                                        AX_STR("HTTP/1.1 100 Continue\r\n\r\n"));
+    }
+    if (!first && connection->refusal.status && !connection->is_closing) {
+        good = good && ax_answer_print_error(&connection->output, &worker->outputs,
+                                             connection->refusal.status, connection->refusal.text,
+                                             connection->refusal_without_body);
+        ax_metric_add(worker->metrics->requests[connection->refusal.status / 100], 1);
+        connection->is_closing = true;
+    }
+    /* An answer that cannot be held cannot be given: the client must not wait for it. */
+    if (!good)
+        ax_connection_close(connection);
+    else
+        connection_mark_dirty(connection);
+}
+
+/* Refuse what is being received, and with it all that would follow. */
+static void connection_refuse(struct ax_connection *connection, struct ax_refusal refusal)
+{
+    assert(refusal.status >= 400 && refusal.text);
+    const struct ax_exchange *receiving = connection->http1.exchange;
+    connection->refusal_without_body = receiving && receiving->request.method == AX_HTTP_HEAD;
+    connection->refusal = refusal;
+    connection_drop_receiving(connection);
+    if (connection->input == AX_INPUT_OPEN)
+        connection->input = AX_INPUT_DISCARDED;
+    ax_buf_done(&connection->pending);
+    ax_timeout_disarm(&connection->read_timeout);
+    connection_advance(connection);
+}
+
+bool ax_connection_is_last(const struct ax_connection *connection,
+                           const struct ax_exchange *exchange)
+{
+    assert(connection && exchange);
+    return connection->ring_last == exchange && !connection->http1.exchange &&
+           !connection->pending.len && !connection->unparsed && !connection->is_unread;
+}
+
+void ax_connection_answered(struct ax_connection *connection)
+{
+    assert(connection);
+    if (connection->ring_first && connection->ring_first->state == AX_EXCHANGE_ANSWERED)
+        connection_advance(connection);
+}
+
+/* A request is complete: the handler may answer it before this returns. */
+static void connection_hand_over(struct ax_connection *connection)
+{
+    struct ax_http_worker *worker = connection->worker;
+    struct ax_exchange *exchange = connection->http1.exchange;
+    connection->http1.exchange = NULL;
+    exchange->state = AX_EXCHANGE_HANDED;
+    if (exchange->closes)
+        connection->input = AX_INPUT_DISCARDED;
+    /* Whatever comes next gets its full time. */
+    ax_timeout_disarm(&connection->read_timeout);
+    ax_worker_wake(worker);
+    worker->handler->request(worker->handler->context, worker->state, &exchange->request);
+}
+
+static void connection_ring_add(struct ax_connection *connection, struct ax_exchange *exchange)
+{
+    exchange->connection = connection;
+    *(connection->ring_last ? &connection->ring_last->next : &connection->ring_first) = exchange;
+    connection->ring_last = exchange;
+    connection->ring_count++;
+}
+
+/* Whether another request may be begun; one that was begun is always read to its end. */
+static bool connection_has_room(const struct ax_connection *connection)
+{
+    return connection->http1.exchange ||
+           (connection->ring_count < connection->worker->config->pipeline_requests_max &&
+            connection->output.len < OUTPUT_BYTES_MAX);
+}
+
+/* What protocol is this? The place where HTTP/2 and TLS will branch off; today they are told that
+ * they are at the wrong port. (HTTP/2's "PRI" is left to the parser, which knows it.) */
+static bool connection_is_other_protocol(struct ax_connection *connection, const char *ptr)
+{
+    bool is_tls = connection->is_fresh && (unsigned char)ptr[0] == TLS_HANDSHAKE;
+    connection->is_fresh = false;
+    if (is_tls)
+        connection_refuse(connection, (struct ax_refusal){
+                                          400, "this port speaks plain HTTP, not TLS: use http:" });
+    return is_tls;
+}
+
+/* Parse what was received; stops when a request was refused or must wait. */
+static size_t connection_parse(struct ax_connection *connection, const char *ptr, size_t len)
+{
+    struct ax_http_worker *worker = connection->worker;
+    struct ax_http1 *http1 = &connection->http1;
+    size_t at = 0;
+    while (at < len && connection->input == AX_INPUT_OPEN && !connection->is_dead &&
+           connection_has_room(connection)) {
+        if (!http1->exchange)
+            http1->exchange = ax_exchange_take(&worker->exchanges, worker->loop.now_ns);
+        if (!http1->exchange) {
+            connection_refuse(
+                connection, (struct ax_refusal){ 503, "too many requests at once (requests_max)" });
+            break;
+        }
+        struct ax_exchange *exchange = http1->exchange;
+        bool had_head = exchange->state == AX_EXCHANGE_BODY;
+        size_t used;
+        enum ax_http1_event event = ax_http1_feed(http1, ptr + at, len - at, &used);
+        at += used;
+        connection->unparsed = len - at;
+        connection->has_progress = true;
+        bool has_head = exchange->state == AX_EXCHANGE_BODY || exchange->state == AX_EXCHANGE_WHOLE;
+        if (has_head && !had_head)
+            connection_ring_add(connection, exchange);
+        if (event == AX_HTTP1_REFUSED)
+            connection_refuse(connection, http1->refusal);
+        else if (event == AX_HTTP1_REQUEST)
+            connection_hand_over(connection);
+        else if (exchange->state == AX_EXCHANGE_BODY && exchange->body.len)
+            exchange->wants_continue = false; /* It did not wait. */
+        else if (exchange->wants_continue)
+            connection_advance(connection);
+    }
+    connection->unparsed = 0;
+    /* Blank lines between requests begin none. */
+    if (http1->exchange && http1->exchange->state == AX_EXCHANGE_EMPTY)
+        connection_drop_receiving(connection);
+    return at;
+}
+
+static void connection_received(struct ax_connection *connection, const char *ptr, size_t len)
+{
+    ax_metric_add(connection->worker->metrics->received_bytes, len);
+    size_t used = 0;
+    if (connection->input == AX_INPUT_OPEN && !connection_is_other_protocol(connection, ptr))
+        used = connection_parse(connection, ptr, len);
+    if (connection->is_dead || used == len)
+        return;
+    if (connection->input == AX_INPUT_OPEN) {
+        /* Reading stops until answers have left. */
+        if (ax_buf_append(&connection->pending, ptr + used, len - used))
+            ax_connection_close(connection);
+        return;
+    }
+    connection->discarded += len - used;
+    if (connection->discarded > connection->worker->config->body_bytes_max + LINGER_EXTRA)
+        ax_connection_close(connection);
+}
+
+/* The client sends no more. What it asked for is still answered, unless it has hung up. */
+static void connection_input_ended(struct ax_connection *connection)
+{
+    enum ax_connection_input before = connection->input;
+    connection->input = AX_INPUT_ENDED;
+    const struct ax_exchange *receiving = connection->http1.exchange;
+    if (connection->is_lingering || connection->has_hung_up ||
+        (connection_is_idle(connection) && before == AX_INPUT_OPEN))
+        ax_connection_close(connection);
+    else if (receiving && before == AX_INPUT_OPEN)
+        connection_refuse(connection,
+                          (struct ax_refusal){ 400, "the request ended before it was complete" });
+    else
+        connection_mark_dirty(connection);
+}
+
+/* One recv. False when there is no more for now, or the connection's input is over. */
+static bool connection_read_once(struct ax_connection *connection)
+{
+    struct ax_http_worker *worker = connection->worker;
+    size_t room = AX_RECEIVE_BYTES;
+    char *to = worker->received;
+    if (connection->input == AX_INPUT_OPEN) {
+        size_t body_room;
+        char *body = ax_http1_body_space(&connection->http1, &body_room);
+        if (body) {
+            to = body;
+            room = body_room;
+        }
+    }
+    ssize_t len = recv(connection->fd, to, room, 0);
+    if (len > 0) {
+        /* A short read has emptied the socket: the next byte, or the end, is a new edge. */
+        connection->is_unread = (size_t)len == room || connection->has_ended;
+        connection_received(connection, to, (size_t)len);
+        return connection->is_unread;
+    }
+    if (len < 0 && errno == EINTR)
+        return true;
+    connection->is_unread = false;
+    if (len < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        if (connection->has_hung_up)
+            ax_connection_close(connection);
+        return false;
+    }
+    if (len == 0)
+        connection_input_ended(connection);
+    else
+        ax_connection_close(connection);
+    return false;
+}
+
+static bool connection_may_read(const struct ax_connection *connection)
+{
+    if (connection->is_dead || connection->input == AX_INPUT_ENDED || connection->pending.len)
+        return false;
+    if (connection->input == AX_INPUT_DISCARDED)
+        return true;
+    return connection_has_room(connection);
+}
+
+static void connection_read(struct ax_connection *connection)
+{
+    int turns = READS_A_ROUND;
+    while (turns && connection_may_read(connection) && connection_read_once(connection))
+        turns--;
+    if (connection->is_dead)
+        return;
+    /* When it stopped for want of room instead, connection_flush will go on. */
+    if (!turns)
+        connection_mark_again(connection);
+    connection_update_timeout(connection);
+}
+
+/* Parse what had to wait; what still must is kept. */
+static void connection_parse_pending(struct ax_connection *connection)
+{
+    struct ax_buf bytes = connection->pending;
+    ax_buf_init(&connection->pending, AX_RECEIVE_BYTES);
+    size_t used = connection_parse(connection, bytes.ptr, bytes.len);
+    if (connection->is_dead || connection->input != AX_INPUT_OPEN || used == bytes.len) {
+        ax_buf_done(&bytes);
+        return;
+    }
+    ax_buf_consume(&bytes, used);
+    connection->pending = bytes;
+}
+
+void ax_connection_again(struct ax_connection *connection)
+{
+    assert(connection && !connection->is_dead);
+    if (connection->output.len && connection->is_writable)
+        connection_mark_dirty(connection);
+    if (connection->pending.len)
+        connection_parse_pending(connection);
+    if (!connection->is_dead)
+        connection_read(connection);
+}
+
+static void connection_ready(struct ax_loop_source *source, uint32_t events)
+{
+    struct ax_connection *connection = container_of(source, struct ax_connection, source);
+    if (connection->is_dead)
+        return;
+    if (events & (EPOLLHUP | EPOLLERR))
+        connection->has_hung_up = true;
+    if (events & EPOLLOUT && !connection->is_writable) {
+        connection->is_writable = true;
+        connection_mark_dirty(connection);
+    }
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        connection->has_ended = true;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        connection->is_unread = true;
+        connection_read(connection);
+    }
+    /* Nobody is left to read the answers, and everything it sent was read. */
+    if (!connection->is_dead && connection->has_hung_up &&
+        (connection->input != AX_INPUT_OPEN || !connection_may_read(connection)))
+        ax_connection_close(connection);
+}
+
+/* Write until everything has left, the socket is full, or the turn is over. */
+static bool connection_write(struct ax_connection *connection)
+{
+    struct ax_http_worker *worker = connection->worker;
+    int turns = WRITES_A_ROUND;
+    while (connection->output.len && connection->is_writable) {
+        if (!turns--) {
+            connection_mark_again(connection); /* which comes back here */
+            break;
+        }
+        struct iovec iov[WRITE_PARTS_MAX];
+        struct msghdr message = { .msg_iov = iov };
+        message.msg_iovlen = ax_output_gather(&connection->output, iov, WRITE_PARTS_MAX);
+        ssize_t len = sendmsg(connection->fd, &message, MSG_NOSIGNAL);
+        if (len >= 0) {
+            ax_output_consume(&connection->output, &worker->outputs, (size_t)len);
+            ax_metric_add(worker->metrics->sent_bytes, (uint64_t)len);
+            ax_timeout_disarm(&connection->write_timeout);
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            connection->is_writable = false;
+        } else if (errno != EINTR) {
+            ax_connection_close(connection);
+            return false;
+        }
+    }
+    if (!connection->output.len)
+        ax_timeout_disarm(&connection->write_timeout);
+    else if (!connection->write_timeout.list)
+        ax_timeout_arm(&worker->loop, &worker->write_timeouts, &connection->write_timeout);
+    return true;
+}
+
+void ax_connection_flush(struct ax_connection *connection)
+{
+    assert(connection && !connection->is_dead);
+    if (!connection_write(connection))
+        return;
+    bool is_written = !connection->output.len;
+    if (connection->is_closing) {
+        if (is_written && !connection->is_lingering)
+            connection_linger(connection);
+        return;
+    }
+    if (connection->input == AX_INPUT_ENDED && is_written && !connection->ring_first &&
+        !connection->pending.len) {
+        ax_connection_close(connection);
+        return;
+    }
+    /* There may be room again for what had to wait, in the socket too. */
+    if (connection->pending.len ? connection_has_room(connection)
+                                : connection->is_unread && connection_may_read(connection))
+        connection_mark_again(connection);
+    connection_update_timeout(connection);
+}
+
+void ax_connection_drain(struct ax_connection *connection)
+{
+    assert(connection);
+    connection_update_timeout(connection);
+}
+
+static struct ax_connection *connection_of_read(struct ax_timeout *timeout)
+{
+    return container_of(timeout, struct ax_connection, read_timeout);
+}
+
+void ax_connection_header_expired(struct ax_timeout *timeout)
+{
+    struct ax_connection *connection = connection_of_read(timeout);
+    ax_metric_add(connection->worker->metrics->timeout_header, 1);
+    connection_refuse(connection,
+                      (struct ax_refusal){ 408, "the headers did not come within header_timeout" });
+}
+
+void ax_connection_body_expired(struct ax_timeout *timeout)
+{
+    struct ax_connection *connection = connection_of_read(timeout);
+    ax_metric_add(connection->worker->metrics->timeout_body, 1);
+    connection_refuse(connection,
+                      (struct ax_refusal){ 408, "no more of the body came within body_timeout" });
+}
+
+void ax_connection_idle_expired(struct ax_timeout *timeout)
+{
+    struct ax_connection *connection = connection_of_read(timeout);
+    ax_metric_add(connection->worker->metrics->timeout_idle, 1);
+    ax_connection_close(connection);
+}
+
+/* In a drain, a connection had its time for another request. A last look whether one came. */
+void ax_connection_grace_expired(struct ax_timeout *timeout)
+{
+    struct ax_connection *connection = connection_of_read(timeout);
+    connection_read(connection);
+    if (!connection->is_dead && connection_is_idle(connection))
+        ax_connection_close(connection);
+}
+
+void ax_connection_write_expired(struct ax_timeout *timeout)
+{
+    struct ax_connection *connection = container_of(timeout, struct ax_connection, write_timeout);
+    ax_metric_add(connection->worker->metrics->timeout_write, 1);
+    ax_connection_close(connection);
+}
+
+void ax_connection_linger_expired(struct ax_timeout *timeout)
+{
+    ax_connection_close(connection_of_read(timeout));
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of exchanges. Free objects are kept in a list, last used first (warm in the cache), up
+ * to EXCHANGES_KEPT; beyond that their memory goes back. An object keeps its slot while it lives.
+ */
+#include "net/exchange.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXCHANGES_KEPT   ((size_t)1024)
+#define ARENA_FIRST_SIZE ((size_t)16 << 10)
+#define BODY_KEPT        ((size_t)64 << 10)
+#define BODY_FIRST_SIZE  ((size_t)1 << 10)
+#define BODY_PADDING     16
+#define SLOT_BITS        16
+#define SERIAL_BITS      40
+
+void ax_exchange_table_init(struct ax_exchange_table *table, struct ax_http_worker *worker,
+                            size_t thread, const struct ax_http_config *config,
+                            struct ax_output_pool *outputs)
+{
+    assert(table && config && outputs && thread < AX_HTTP_THREADS_MAX);
+    assert(config->requests_max && config->requests_max <= AX_EXCHANGES_MAX);
+    *table = (struct ax_exchange_table){
+        .worker = worker,
+        .config = config,
+        .outputs = outputs,
+        .budget.max = config->bodies_bytes_max,
+        .id_prefix = (uint64_t)thread << (SLOT_BITS + SERIAL_BITS),
+    };
+    table->slots = ax_xalloc(config->requests_max * sizeof(struct ax_exchange *));
+    table->vacant = ax_xalloc(config->requests_max * sizeof(*table->vacant));
+}
+
+static void exchange_free(struct ax_exchange *exchange)
+{
+    ax_arena_done(&exchange->request.arena);
+    ax_buf_done(&exchange->body);
+    free(exchange->head);
+    free(exchange->headers);
+    free(exchange);
+}
+
+void ax_exchange_table_done(struct ax_exchange_table *table)
+{
+    if (!table)
+        return;
+    assert(!table->used_count && !table->budget.used);
+    while (table->free) {
+        struct ax_exchange *exchange = table->free;
+        table->free = exchange->next;
+        exchange_free(exchange);
+    }
+    free(table->slots);
+    free(table->vacant);
+    *table = (struct ax_exchange_table){ 0 };
+}
+
+static struct ax_exchange *exchange_new(struct ax_exchange_table *table, size_t slot)
+{
+    const struct ax_http_config *config = table->config;
+    struct ax_exchange *exchange = ax_xalloc(sizeof(*exchange));
+    exchange->head = ax_xalloc(config->header_bytes_max);
+    exchange->headers = ax_xalloc(config->header_count_max * sizeof(*exchange->headers));
+    ax_arena_init(&exchange->request.arena, ARENA_FIRST_SIZE, config->request_bytes_max);
+    ax_buf_init(&exchange->body, config->body_bytes_max + BODY_PADDING);
+    exchange->request.worker = table->worker;
+    exchange->request.id = slot;
+    table->slots[slot] = exchange;
+    return exchange;
+}
+
+struct ax_exchange *ax_exchange_take(struct ax_exchange_table *table, uint64_t now_ns)
+{
+    assert(table);
+    struct ax_exchange *exchange = table->free;
+    if (exchange) {
+        table->free = exchange->next;
+        table->free_count--;
+    } else if (table->vacant_count) {
+        exchange = exchange_new(table, table->vacant[--table->vacant_count]);
+    } else if (table->slot_count < table->config->requests_max) {
+        exchange = exchange_new(table, table->slot_count++);
+    } else {
+        return NULL;
+    }
+    uint64_t slot = exchange->request.id;
+    uint64_t serial = ++table->serial & (((uint64_t)1 << SERIAL_BITS) - 1);
+    exchange->request.id = table->id_prefix | serial << SLOT_BITS | slot;
+    exchange->request.began_ns = now_ns;
+    exchange->next = NULL;
+    table->used_count++;
+    return exchange;
+}
+
+static void exchange_reset(struct ax_exchange *exchange)
+{
+    struct ax_request *request = &exchange->request;
+    ax_arena_reset(&request->arena);
+    *request = (struct ax_request){ .worker = request->worker,
+                                    .arena = request->arena,
+                                    .id = request->id & (((uint64_t)1 << SLOT_BITS) - 1) };
+    ax_buf_clear(&exchange->body, BODY_KEPT);
+    *exchange = (struct ax_exchange){ .request = exchange->request,
+                                      .head = exchange->head,
+                                      .headers = exchange->headers,
+                                      .body = exchange->body };
+}
+
+void ax_exchange_give_back(struct ax_exchange_table *table, struct ax_exchange *exchange)
+{
+    assert(table && exchange && table->used_count && !exchange->step);
+    table->budget.used -= exchange->body_charged;
+    table->used_count--;
+    ax_output_clear(&exchange->output, table->outputs);
+    exchange_reset(exchange);
+    if (table->free_count >= EXCHANGES_KEPT) {
+        size_t slot = (size_t)exchange->request.id;
+        table->slots[slot] = NULL;
+        table->vacant[table->vacant_count++] = (uint16_t)slot;
+        exchange_free(exchange);
+        return;
+    }
+    exchange->next = table->free;
+    table->free = exchange;
+    table->free_count++;
+}
+
+struct ax_exchange *ax_exchange_find(const struct ax_exchange_table *table, uint64_t id)
+{
+    assert(table);
+    size_t slot = (size_t)(id & (((uint64_t)1 << SLOT_BITS) - 1));
+    struct ax_exchange *exchange = slot < table->slot_count ? table->slots[slot] : NULL;
+    /* A free object's id is its bare slot; a used one's has a serial above 0. */
+    return exchange && exchange->request.id == id && id >> SLOT_BITS ? exchange : NULL;
+}
+
+struct ax_exchange *ax_exchange_next(const struct ax_exchange_table *table, size_t *at)
+{
+    assert(table && at);
+    while (*at < table->slot_count) {
+        struct ax_exchange *exchange = table->slots[(*at)++];
+        if (exchange && exchange->request.id >> SLOT_BITS)
+            return exchange;
+    }
+    return NULL;
+}
+
+bool ax_exchange_body_room(struct ax_exchange *exchange, struct ax_body_budget *budget, size_t more)
+{
+    assert(exchange && budget);
+    struct ax_buf *body = &exchange->body;
+    assert(more <= body->max - body->len - BODY_PADDING);
+    size_t need = body->len + more + BODY_PADDING;
+    if (need > exchange->body_charged) {
+        /* Charged as it grows: doubling, so that this is rare. */
+        size_t charged = AX_MAX(exchange->body_charged * 2, BODY_FIRST_SIZE);
+        charged = AX_MIN(AX_MAX(charged, need), body->max);
+        size_t added = charged - exchange->body_charged;
+        if (added > budget->max - budget->used)
+            return false;
+        budget->used += added;
+        exchange->body_charged = charged;
+    }
+    return ax_buf_reserve(body, more + BODY_PADDING) != NULL;
+}

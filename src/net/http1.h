@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP/1.1 bytes in, requests out: the only place that knows llhttp.
+ *
+ * The parser writes into an exchange that its owner gives it, and stops at the end of each request
+ * and at whatever it refuses. It is strict: bare LF, folded headers, space before the colon, two
+ * Content-Lengths, Content-Length with Transfer-Encoding and the like are refused, since two
+ * readers of one connection must never differ about where a request ends. It never blocks,
+ * allocates only the body, and accepts bytes in pieces of any size with the same result.
+ */
+#ifndef AX_NET_HTTP1_H
+#define AX_NET_HTTP1_H
+
+#include "net/exchange.h"
+
+/* Why a request is refused: an HTTP status and words for its sender. */
+struct ax_refusal {
+    int status; /* 0: not refused */
+    const char *text;
+};
+
+struct ax_http1 {
+    const struct ax_http_config *config;
+    struct ax_body_budget *budget;
+    struct ax_exchange *exchange; /* being filled; NULL between requests */
+    struct ax_refusal refusal;
+    bool paused;   /* at the end of a request */
+    bool in_value; /* the header before was or is being given its value */
+    bool is_chunked;
+    uint64_t parser[16]; /* llhttp's own */
+};
+
+enum ax_http1_event {
+    AX_HTTP1_MORE,    /* everything was used; more is needed */
+    AX_HTTP1_REQUEST, /* the exchange is WHOLE; take it, and give another before the next bytes */
+    AX_HTTP1_REFUSED, /* `refusal` says why; no more bytes may follow */
+};
+
+/* `config` and `budget` are borrowed for the parser's life. Nothing is to be released. */
+void ax_http1_init(struct ax_http1 *http1, const struct ax_http_config *config,
+                   struct ax_body_budget *budget);
+
+/* Parse; `exchange` was set. *ret_used tells how many of the bytes were used. */
+enum ax_http1_event ax_http1_feed(struct ax_http1 *http1, const char *ptr, size_t len,
+                                  size_t *ret_used);
+
+/* Where the next bytes may be received into the body itself, with the room there in *ret_len; NULL
+ * when they must come from elsewhere. What was received is then fed from there. */
+char *ax_http1_body_space(struct ax_http1 *http1, size_t *ret_len);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the handler does with a request: look at it, answer it, go on later, be told by another
+ * thread.
+ */
+#include "net/http.h"
+
+#include "base/alloc.h"
+
+#include "net/worker.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static struct ax_exchange *exchange_of(struct ax_request *request)
+{
+    assert(request);
+    struct ax_exchange *exchange = container_of(request, struct ax_exchange, request);
+    assert(exchange->state == AX_EXCHANGE_HANDED);
+    return exchange;
+}
+
+struct ax_str ax_request_header(const struct ax_request *request, const char *name)
+{
+    assert(request && name);
+    struct ax_str wanted = ax_str_from(name);
+    for (size_t i = 0; i < request->header_count; i++)
+        if (ax_str_equals(request->headers[i].name, wanted))
+            return request->headers[i].value;
+    return (struct ax_str){ NULL, 0 };
+}
+
+bool ax_request_is_cancelled(const struct ax_request *request)
+{
+    assert(request);
+    return !container_of_const(request, struct ax_exchange, request)->connection;
+}
+
+/* False without memory for the answer. */
+static bool exchange_print(struct ax_exchange *exchange, const struct ax_answer *answer)
+{
+    struct ax_http_worker *worker = exchange->request.worker;
+    struct ax_connection *connection = exchange->connection;
+    if (worker->is_draining && ax_connection_is_last(connection, exchange))
+        exchange->closes = true;
+    if (exchange->closes && connection->input == AX_INPUT_OPEN)
+        connection->input = AX_INPUT_DISCARDED;
+    return ax_exchange_print(exchange, &worker->outputs, answer);
+}
+
+void ax_request_answer(struct ax_request *request, const struct ax_answer *answer)
+{
+    struct ax_exchange *exchange = exchange_of(request);
+    assert(answer && answer->status >= 200 && answer->status <= 599 && !exchange->step);
+    struct ax_http_worker *worker = request->worker;
+    ax_metric_add(worker->metrics->requests[answer->status / 100], 1);
+    bool is_printed = exchange->connection && exchange_print(exchange, answer);
+    if (answer->body_buf)
+        ax_buf_reset(answer->body_buf);
+    if (worker->handler->release)
+        worker->handler->release(worker->handler->context, worker->state, request);
+    if (is_printed) {
+        exchange->state = AX_EXCHANGE_ANSWERED;
+        ax_connection_answered(exchange->connection);
+        return;
+    }
+    ax_metric_add(worker->metrics->dropped, 1);
+    /* The client must not wait for an answer that there was no memory for. */
+    if (exchange->connection)
+        ax_connection_close(exchange->connection);
+    ax_exchange_give_back(&worker->exchanges, exchange);
+}
+
+void ax_request_resume(struct ax_request *request,
+                       void (*step)(void *context, void *state, struct ax_request *request))
+{
+    struct ax_exchange *exchange = exchange_of(request);
+    assert(step && !exchange->step);
+    struct ax_http_worker *worker = request->worker;
+    exchange->step = step;
+    *(worker->runnable_last ? &worker->runnable_last->next_runnable : &worker->runnable_first) =
+        exchange;
+    worker->runnable_last = exchange;
+}
+
+struct request_message {
+    struct ax_loop_message base;
+    struct ax_http_worker *worker;
+    uint64_t request_id;
+    void (*deliver)(void *context, void *state, struct ax_request *request, void *message);
+    void *message;
+};
+
+static void request_message_run(struct ax_loop_message *base)
+{
+    struct request_message *message = container_of(base, struct request_message, base);
+    struct ax_http_worker *worker = message->worker;
+    struct ax_exchange *exchange = ax_exchange_find(&worker->exchanges, message->request_id);
+    bool is_there = exchange && exchange->state == AX_EXCHANGE_HANDED;
+    ax_worker_wake(worker);
+    message->deliver(worker->handler->context, worker->state, is_there ? &exchange->request : NULL,
+                     message->message);
+    free(message);
+}
+
+void ax_request_post(struct ax_http_worker *worker, uint64_t request_id,
+                     void (*deliver)(void *context, void *state, struct ax_request *request,
+                                     void *message),
+                     void *message)
+{
+    assert(worker && deliver);
+    struct request_message *wrapped = ax_xalloc(sizeof(*wrapped));
+    *wrapped = (struct request_message){ .base.run = request_message_run,
+                                         .worker = worker,
+                                         .request_id = request_id,
+                                         .deliver = deliver,
+                                         .message = message };
+    ax_loop_send(&worker->loop, &wrapped->base);
+}

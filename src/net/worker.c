@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The round of an I/O thread, accepting, and the drain.
+ *
+ * Accepting is bounded a round, so that a flood of connections does not keep those that are there
+ * from being served. When the process has no descriptor left, accept fails while the connection
+ * stays in the queue, and the loop would spin; one descriptor is held in reserve to accept and
+ * close it.
+ *
+ * Drain: everything that waits in the accept queue is accepted, then the listeners are left. A
+ * connection without a request gets GRACE_NS for another one, since a client that keeps its
+ * connection open may be sending at this very moment; that answer says "Connection: close". The
+ * thread ends when no connection and no request is left, or when the drain timeout cuts it.
+ */
+#include "net/worker.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ACCEPTS_A_ROUND  64
+#define CONNECTIONS_KEPT 256
+#define LINGER_NS        (2 * (uint64_t)AX_NS_PER_S)
+#define GRACE_NS         (500 * (uint64_t)AX_NS_PER_MS)
+
+static const struct ax_metric_family family_connections = { "ax_http_connections",
+                                                            "Connections that are open.",
+                                                            AX_METRIC_GAUGE, NULL };
+static const struct ax_metric_family family_connections_total = { "ax_http_connections_total",
+                                                                  "Connections accepted.",
+                                                                  AX_METRIC_COUNTER, NULL };
+static const struct ax_metric_family family_refused = {
+    "ax_http_refused_total", "Connections closed at once, for want of what is named.",
+    AX_METRIC_COUNTER, "reason"
+};
+static const struct ax_metric_family family_requests = {
+    "ax_http_requests_total", "Answers given, net's own refusals included.", AX_METRIC_COUNTER,
+    "code"
+};
+static const struct ax_metric_family family_timeouts = { "ax_http_timeouts_total",
+                                                         "Connections whose client was too slow.",
+                                                         AX_METRIC_COUNTER, "kind" };
+static const struct ax_metric_family family_received = { "ax_http_received_bytes_total",
+                                                         "Bytes read from clients.",
+                                                         AX_METRIC_COUNTER, NULL };
+static const struct ax_metric_family family_sent = { "ax_http_sent_bytes_total",
+                                                     "Bytes written to clients.", AX_METRIC_COUNTER,
+                                                     NULL };
+static const struct ax_metric_family family_dropped = { "ax_http_dropped_total",
+                                                        "Answers whose client was gone.",
+                                                        AX_METRIC_COUNTER, NULL };
+
+enum ax_code ax_http_metrics_register(struct ax_http_metrics *ret_metrics, struct ax_err *err)
+{
+    assert(ret_metrics && err);
+    struct ax_http_metrics metrics = { 0 };
+    const struct {
+        const struct ax_metric_family *family;
+        const char *label;
+        ax_metric *metric;
+    } all[] = {
+        { &family_connections, NULL, &metrics.connections },
+        { &family_connections_total, NULL, &metrics.connections_total },
+        { &family_refused, "connections_max", &metrics.refused_connections_max },
+        { &family_refused, "descriptors", &metrics.refused_descriptors },
+        { &family_requests, "2xx", &metrics.requests[2] },
+        { &family_requests, "3xx", &metrics.requests[3] },
+        { &family_requests, "4xx", &metrics.requests[4] },
+        { &family_requests, "5xx", &metrics.requests[5] },
+        { &family_timeouts, "header", &metrics.timeout_header },
+        { &family_timeouts, "body", &metrics.timeout_body },
+        { &family_timeouts, "idle", &metrics.timeout_idle },
+        { &family_timeouts, "write", &metrics.timeout_write },
+        { &family_received, NULL, &metrics.received_bytes },
+        { &family_sent, NULL, &metrics.sent_bytes },
+        { &family_dropped, NULL, &metrics.dropped },
+    };
+    for (size_t i = 0; i < AX_COUNT(all); i++) {
+        struct ax_str value = ax_str_from(all[i].label);
+        enum ax_code code =
+            ax_metric_register(all[i].family, all[i].label ? &value : NULL, all[i].metric, err);
+        if (code)
+            return code;
+    }
+    *ret_metrics = metrics;
+    return AX_OK;
+}
+
+void ax_worker_wake(struct ax_http_worker *worker)
+{
+    assert(worker);
+    if (worker->in_wake || worker->is_over)
+        return;
+    worker->in_wake = true;
+    if (worker->handler->wake_begin)
+        worker->handler->wake_begin(worker->handler->context, worker->state);
+}
+
+static void worker_sleep(struct ax_http_worker *worker)
+{
+    if (!worker->in_wake)
+        return;
+    if (worker->handler->wake_end)
+        worker->handler->wake_end(worker->handler->context, worker->state);
+    worker->in_wake = false;
+}
+
+/* Take a connection out of the queue and close it, with the descriptor held for that. */
+static void acceptor_refuse(struct ax_acceptor *acceptor)
+{
+    struct ax_http_worker *worker = acceptor->worker;
+    ax_metric_add(worker->metrics->refused_descriptors, 1);
+    if (worker->reserve_fd >= 0)
+        (void)close(worker->reserve_fd);
+    int fd = accept4(acceptor->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0)
+        (void)close(fd);
+    worker->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* False when nothing waits any more. */
+static bool acceptor_accept(struct ax_acceptor *acceptor)
+{
+    struct ax_http_worker *worker = acceptor->worker;
+    int fd = accept4(acceptor->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0 && worker->connection_count >= worker->config->connections_max) {
+        ax_metric_add(worker->metrics->refused_connections_max, 1);
+        (void)close(fd);
+        return true;
+    }
+    if (fd >= 0) {
+        ax_connection_open(worker, fd);
+        return true;
+    }
+    switch (errno) {
+    case EMFILE:
+    case ENFILE:
+        acceptor_refuse(acceptor);
+        return true;
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void acceptor_ready(struct ax_loop_source *source, uint32_t events)
+{
+    (void)events;
+    struct ax_acceptor *acceptor = container_of(source, struct ax_acceptor, source);
+    if (acceptor->fd < 0)
+        return;
+    for (int i = 0; i < ACCEPTS_A_ROUND; i++)
+        if (!acceptor_accept(acceptor))
+            return;
+}
+
+static void worker_leave_listeners(struct ax_http_worker *worker)
+{
+    for (size_t i = 0; i < worker->acceptor_count; i++) {
+        struct ax_acceptor *acceptor = &worker->acceptors[i];
+        /* As many as one queue can hold, so that a flood cannot keep this from ending. */
+        for (int k = 0; k < 4096 && acceptor_accept(acceptor); k++)
+            ;
+        ax_loop_remove(&worker->loop, acceptor->fd);
+        acceptor->fd = -1;
+        ax_listener_leave(acceptor->listener, worker->index);
+    }
+    worker->acceptor_count = 0;
+}
+
+static void worker_drain_received(struct ax_loop_message *message)
+{
+    struct ax_worker_drain *drain = container_of(message, struct ax_worker_drain, message);
+    struct ax_http_worker *worker = drain->worker;
+    worker->is_draining = true;
+    ax_timeout_arm(&worker->loop, &worker->drain_timeouts, &worker->drain_timeout);
+    worker_leave_listeners(worker);
+    for (struct ax_connection *connection = worker->connections; connection;
+         connection = connection->next)
+        ax_connection_drain(connection);
+}
+
+static void worker_drain_expired(struct ax_timeout *timeout)
+{
+    container_of(timeout, struct ax_http_worker, drain_timeout)->is_cut = true;
+}
+
+void ax_worker_drain(struct ax_http_worker *worker)
+{
+    assert(worker);
+    if (!atomic_flag_test_and_set(&worker->drain.sent))
+        ax_loop_send(&worker->loop, &worker->drain.message);
+}
+
+enum ax_code ax_worker_init(struct ax_http_worker *worker, size_t index,
+                            const struct ax_http_config *config,
+                            const struct ax_http_handler *handler,
+                            const struct ax_http_metrics *metrics, struct ax_err *err)
+{
+    assert(worker && config && handler && handler->request && metrics && err);
+    *worker = (struct ax_http_worker){
+        .index = index,
+        .config = config,
+        .handler = handler,
+        .metrics = metrics,
+        .reserve_fd = -1,
+        .drain = { .message.run = worker_drain_received,
+                   .worker = worker,
+                   .sent = ATOMIC_FLAG_INIT },
+    };
+    enum ax_code code = ax_loop_init(&worker->loop, err);
+    if (code)
+        return code;
+    struct ax_loop *loop = &worker->loop;
+    ax_loop_add_timeouts(loop, &worker->header_timeouts, config->header_timeout_ns,
+                         ax_connection_header_expired);
+    ax_loop_add_timeouts(loop, &worker->body_timeouts, config->body_timeout_ns,
+                         ax_connection_body_expired);
+    ax_loop_add_timeouts(loop, &worker->idle_timeouts, config->idle_timeout_ns,
+                         ax_connection_idle_expired);
+    ax_loop_add_timeouts(loop, &worker->write_timeouts, config->write_timeout_ns,
+                         ax_connection_write_expired);
+    ax_loop_add_timeouts(loop, &worker->linger_timeouts, LINGER_NS, ax_connection_linger_expired);
+    ax_loop_add_timeouts(loop, &worker->grace_timeouts, GRACE_NS, ax_connection_grace_expired);
+    ax_loop_add_timeouts(loop, &worker->drain_timeouts, config->drain_timeout_ns,
+                         worker_drain_expired);
+    ax_exchange_table_init(&worker->exchanges, worker, index, config, &worker->outputs);
+    worker->received = ax_xalloc(AX_RECEIVE_BYTES);
+    worker->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return AX_OK;
+}
+
+enum ax_code ax_worker_listen(struct ax_http_worker *worker, struct ax_listener **listeners,
+                              size_t count, struct ax_err *err)
+{
+    assert(worker && listeners && count && err);
+    worker->acceptors = ax_xalloc(count * sizeof(*worker->acceptors));
+    for (size_t i = 0; i < count; i++) {
+        struct ax_acceptor *acceptor = &worker->acceptors[i];
+        *acceptor = (struct ax_acceptor){ .source.ready = acceptor_ready,
+                                          .worker = worker,
+                                          .listener = listeners[i],
+                                          .fd = listeners[i]->fds[worker->index] };
+        worker->acceptor_count++;
+    }
+    enum ax_code code = AX_OK;
+    /* Exclusive: one thread is woken for a connection to a socket that all of them watch. */
+    for (size_t i = 0; i < count && !code; i++)
+        code = ax_loop_add(&worker->loop, worker->acceptors[i].fd, EPOLLIN | EPOLLEXCLUSIVE,
+                           &worker->acceptors[i].source, err);
+    return code;
+}
+
+/* Let the requests that were waiting for another step take it, once. */
+static void worker_step(struct ax_http_worker *worker)
+{
+    struct ax_exchange *exchange = worker->runnable_first;
+    worker->runnable_first = worker->runnable_last = NULL;
+    while (exchange) {
+        struct ax_exchange *next = exchange->next_runnable;
+        void (*step)(void *, void *, struct ax_request *) = exchange->step;
+        exchange->step = NULL;
+        exchange->next_runnable = NULL;
+        ax_worker_wake(worker);
+        step(worker->handler->context, worker->state, &exchange->request);
+        exchange = next;
+    }
+}
+
+static void worker_again(struct ax_http_worker *worker)
+{
+    struct ax_connection *connection = worker->again;
+    worker->again = NULL;
+    while (connection) {
+        struct ax_connection *next = connection->next_again;
+        connection->is_again = false;
+        if (!connection->is_dead)
+            ax_connection_again(connection);
+        connection = next;
+    }
+}
+
+static void worker_flush(struct ax_http_worker *worker)
+{
+    while (worker->dirty) {
+        struct ax_connection *connection = worker->dirty;
+        worker->dirty = connection->next_dirty;
+        connection->is_dirty = false;
+        if (!connection->is_dead)
+            ax_connection_flush(connection);
+    }
+}
+
+/* Forget the connections that died in this round, also where they wait for the next. */
+static void worker_bury(struct ax_http_worker *worker)
+{
+    if (!worker->dead)
+        return;
+    struct ax_connection **link = &worker->again;
+    while (*link) {
+        if ((*link)->is_dead)
+            *link = (*link)->next_again;
+        else
+            link = &(*link)->next_again;
+    }
+    while (worker->dead) {
+        struct ax_connection *connection = worker->dead;
+        worker->dead = connection->next_dead;
+        if (worker->free_connection_count >= CONNECTIONS_KEPT) {
+            free(connection);
+            continue;
+        }
+        connection->next = worker->free_connections;
+        worker->free_connections = connection;
+        worker->free_connection_count++;
+    }
+}
+
+/* End what is left: the drain timeout is over, or nothing is. */
+static void worker_cut(struct ax_http_worker *worker)
+{
+    while (worker->connections)
+        ax_connection_close(worker->connections);
+    struct ax_exchange *exchange;
+    size_t at = 0;
+    while ((exchange = ax_exchange_next(&worker->exchanges, &at))) {
+        assert(exchange->state == AX_EXCHANGE_HANDED);
+        ax_worker_wake(worker);
+        exchange->step = NULL;
+        if (worker->handler->release)
+            worker->handler->release(worker->handler->context, worker->state, &exchange->request);
+        ax_exchange_give_back(&worker->exchanges, exchange);
+    }
+    worker->runnable_first = worker->runnable_last = NULL;
+    ax_loop_deliver(&worker->loop);
+    worker_sleep(worker);
+    worker_flush(worker);
+    worker_bury(worker);
+}
+
+static bool worker_is_finished(const struct ax_http_worker *worker)
+{
+    return worker->is_cut ||
+           (worker->is_draining && !worker->connection_count && !worker->exchanges.used_count);
+}
+
+void ax_worker_abandon(struct ax_http_worker *worker)
+{
+    assert(worker);
+    for (size_t i = 0; i < worker->acceptor_count; i++)
+        ax_listener_leave(worker->acceptors[i].listener, worker->index);
+    worker->acceptor_count = 0;
+}
+
+void ax_worker_run(struct ax_http_worker *worker)
+{
+    assert(worker && worker->acceptor_count);
+    while (!worker_is_finished(worker)) {
+        struct ax_loop *loop = &worker->loop;
+        ax_loop_wait(loop, /* block= */ !worker->runnable_first && !worker->again);
+        worker_again(worker);
+        worker_step(worker);
+        ax_loop_expire(loop);
+        worker_sleep(worker);
+        worker_flush(worker);
+        worker_bury(worker);
+    }
+    worker_cut(worker);
+}
+
+void ax_worker_done(struct ax_http_worker *worker)
+{
+    if (!worker)
+        return;
+    assert(!worker->connections);
+    while (worker->free_connections) {
+        struct ax_connection *connection = worker->free_connections;
+        worker->free_connections = connection->next;
+        free(connection);
+    }
+    ax_exchange_table_done(&worker->exchanges);
+    ax_output_pool_done(&worker->outputs);
+    if (worker->reserve_fd >= 0)
+        (void)close(worker->reserve_fd);
+    free(worker->acceptors);
+    free(worker->received);
+    ax_loop_done(&worker->loop);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A worker: one I/O thread with all that belongs to it. Private to net.
+ *
+ * A round of its loop: wait; read what is ready and hand whole requests over; deliver messages; let
+ * requests take their next step; look at timeouts; end the wake-up (wake_end answers what was
+ * gathered); write to each connection that has something to say, once; free what died.
+ */
+#ifndef AX_NET_WORKER_H
+#define AX_NET_WORKER_H
+
+#include "base/metric.h"
+#include "base/thread.h"
+
+#include "net/connection.h"
+#include "net/exchange.h"
+#include "net/http.h"
+#include "net/listener.h"
+#include "net/loop.h"
+
+#define AX_RECEIVE_BYTES ((size_t)64 << 10)
+
+/* Registered once a process; the numbers are the same for all workers. */
+struct ax_http_metrics {
+    ax_metric connections;
+    ax_metric connections_total;
+    ax_metric refused_connections_max, refused_descriptors;
+    ax_metric requests[6]; /* by the first digit of the status; [0] is unused */
+    ax_metric timeout_header, timeout_body, timeout_idle, timeout_write;
+    ax_metric received_bytes, sent_bytes;
+    ax_metric dropped; /* answers whose client was gone */
+};
+
+/* Expected: LIMIT. */
+AX_MUST_USE enum ax_code ax_http_metrics_register(struct ax_http_metrics *ret_metrics,
+                                                  struct ax_err *err);
+
+/* One descriptor that is accepted from. */
+struct ax_acceptor {
+    struct ax_loop_source source;
+    struct ax_http_worker *worker;
+    struct ax_listener *listener;
+    int fd;
+};
+
+/* A drain or a start that failed; sent once. */
+struct ax_worker_drain {
+    struct ax_loop_message message;
+    struct ax_http_worker *worker;
+    atomic_flag sent;
+};
+
+struct ax_http_worker {
+    struct ax_loop loop;
+    size_t index;
+    const struct ax_http_config *config;
+    const struct ax_http_handler *handler;
+    void *state; /* the handler's */
+    const struct ax_http_metrics *metrics;
+    struct ax_thread thread;
+
+    struct ax_acceptor *acceptors;
+    size_t acceptor_count;
+    int reserve_fd; /* given up for a moment when descriptors are gone, to refuse politely */
+
+    struct ax_connection *connections;
+    size_t connection_count;
+    struct ax_connection *free_connections;
+    size_t free_connection_count;
+    struct ax_connection *dirty, *again, *dead;
+
+    struct ax_exchange_table exchanges;
+    struct ax_output_pool outputs;
+    struct ax_exchange *runnable_first, *runnable_last;
+
+    struct ax_timeout_list header_timeouts, body_timeouts, idle_timeouts, write_timeouts;
+    struct ax_timeout_list linger_timeouts, grace_timeouts, drain_timeouts;
+    struct ax_timeout drain_timeout;
+
+    bool in_wake; /* between wake_begin and wake_end */
+    bool is_draining;
+    bool is_over; /* the handler has forgotten this thread */
+    bool is_cut;  /* the drain timeout is over */
+    struct ax_worker_drain drain;
+    char *received; /* AX_RECEIVE_BYTES; what is read goes here first */
+};
+
+/* Expected: LIMIT. */
+AX_MUST_USE enum ax_code ax_worker_init(struct ax_http_worker *worker, size_t index,
+                                        const struct ax_http_config *config,
+                                        const struct ax_http_handler *handler,
+                                        const struct ax_http_metrics *metrics, struct ax_err *err);
+void ax_worker_done(struct ax_http_worker *worker);
+
+/* Watch the listeners, from the thread that makes the worker. Expected: LIMIT. */
+AX_MUST_USE enum ax_code ax_worker_listen(struct ax_http_worker *worker,
+                                          struct ax_listener **listeners, size_t count,
+                                          struct ax_err *err);
+
+/* Go round until drained; the listeners have been left, no connection and no request remains. */
+void ax_worker_run(struct ax_http_worker *worker);
+
+/* Leave the listeners without having run. */
+void ax_worker_abandon(struct ax_http_worker *worker);
+
+/* From any thread; repeatable. */
+void ax_worker_drain(struct ax_http_worker *worker);
+
+/* Begin the wake-up of the handler, if that was not done in this round. */
+void ax_worker_wake(struct ax_http_worker *worker);
+
+#endif
