@@ -25,8 +25,8 @@ setup: ## install the Debian packages that are missing
 developer: ## and the ones that only those need who change the code
 	@tools/setup --developer
 
-deps: setup ## fetch and unpack what deps.lock names
-	@tools/fetch-deps --group product --group test
+deps: setup ## fetch and unpack what deps.lock names for building
+	@tools/fetch-deps --group product
 
 build: deps ## build/auspex, the release
 	@tools/build release
@@ -35,13 +35,16 @@ demo: build ## train, serve and predict on real flights
 	@tools/demo
 
 test: build ## unit, contract, regression, e2e and docs tests
+	@tools/fetch-deps --group test
 	@tools/run-tests unit contract regress e2e docs tools
 
 asan: deps ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@tools/fetch-deps --group test
 	@tools/build asan
 	@tools/run-tests --build build/asan "--pytest=-m not plain" unit contract regress e2e
 
 tsan: deps ## threads, pools and reload under ThreadSanitizer
+	@tools/fetch-deps --group test
 	@tools/build tsan
 	@tools/run-tests --build build/tsan "--pytest=-m threads" threads e2e
 
