@@ -46,7 +46,9 @@ struct ax_engine {
     bool (*recognise)(struct ax_str head);
 
     /* Load the artifact whose bytes are `bytes` (borrowed for the call); `config` was filled by
-     * `options`. On success `*ret_model` has one reference and a complete signature. May take long;
+     * `options`. On success `*ret_model` has one reference and a complete signature; an output
+     * "label", where the engine can answer one, is its last and needs signature.labels before it
+     * may be asked for (without labels: take it off output_count). May take long;
      * never on an I/O thread. Expected: INVALID (malformed, with the place inside the file),
      * UNSUPPORTED (a meaning we do not have, named), TOO_LARGE, LIMIT. */
     enum ax_code (*load)(struct ax_str bytes, const void *config, struct ax_model **ret_model,

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A forest as kernels walk it, and the kernels.
+ *
+ * A row is first turned into slots, one for each (feature, way of treating a missing value) that
+ * the forest's splits use; a split then reads its slot and compares, and never asks whether the
+ * value is missing. Nodes are laid out so that the right child follows the left one and a leaf
+ * leads to itself, so a walk is a fixed number of equal steps without a branch. Immutable once
+ * compiled; any number of threads may walk it.
+ */
+#ifndef AX_ENGINE_FOREST_COMPILE_H
+#define AX_ENGINE_FOREST_COMPILE_H
+
+#include "engine/forest/forest.h"
+
+/* What a split finds in its slot. Splits with a threshold go left when number < threshold. */
+union ax_slot {
+    float number;
+    uint32_t category; /* below the feature's category limit: itself; limit: any other; limit + 1:
+                          missing */
+};
+
+enum ax_slot_kind {
+    AX_SLOT_NAN,        /* always NaN: what leaves read, so that they stay where they are */
+    AX_SLOT_LOW,        /* the value; missing becomes -inf and goes left */
+    AX_SLOT_HIGH,       /* the value; missing becomes +inf and goes right */
+    AX_SLOT_IS_MISSING, /* -inf when missing, else +inf */
+    AX_SLOT_CATEGORY,
+};
+
+struct ax_slot_source {
+    uint32_t feature;
+    enum ax_slot_kind kind;
+    uint32_t category_limit;
+};
+
+/* Eight bytes, for trees that split on thresholds only and are not huge. */
+struct ax_node {
+    float value; /* threshold, or the leaf's value */
+    uint16_t slot;
+    int16_t left; /* distance to the left child; -1 in a leaf, which always "goes right" */
+};
+
+/* Sixteen bytes, for all others. */
+struct ax_wide_node {
+    float value;
+    uint32_t slot;
+    int32_t left;
+    uint32_t bits; /* 0: a threshold; else where the split's bits begin: bit c is 1 when category c
+                      goes right */
+};
+
+struct ax_tree {
+    uint32_t root;  /* in nodes or wide_nodes */
+    uint32_t depth; /* steps to the deepest leaf */
+    uint32_t group;
+    bool is_wide;
+};
+
+struct ax_compiled {
+    size_t feature_count;
+    size_t group_count;
+    struct ax_slot_source *sources;
+    size_t slot_count;
+    struct ax_tree *trees; /* in the order of the sum */
+    size_t tree_count;
+    size_t narrow_tree_count; /* of them not wide */
+    uint32_t *order;          /* the narrow ones, then the wide ones, each by depth */
+    struct ax_node *nodes;
+    size_t node_count;
+    struct ax_wide_node *wide_nodes;
+    size_t wide_count;
+    uint32_t *bits;
+    size_t bit_words;
+    float *base;
+};
+
+/* Bits of all categorical splits together, in 32-bit words: 256 MB. */
+#define AX_COMPILED_BIT_WORDS_MAX ((size_t)1 << 26)
+
+/* Expected: TOO_LARGE, LIMIT. On failure there is nothing to release. */
+AX_MUST_USE enum ax_code ax_compiled_init(struct ax_compiled *compiled,
+                                          const struct ax_forest *forest, struct ax_err *err);
+void ax_compiled_done(struct ax_compiled *compiled);
+
+/* Turn a row of feature_count values into slots. */
+void ax_compiled_fill(const struct ax_compiled *compiled, const float *row, union ax_slot *slots);
+
+/* A way of walking. All of them give the same bits: margins begin with the base and the leaves are
+ * added in the order of the trees, in f32. */
+struct ax_forest_kernel {
+    const char *name;
+    size_t rows_max; /* of one call */
+
+    /* Margins of `rows` rows: slots of row r at slots[r * slot_count], margins at
+     * margins[r * group_count]. `leaves` has room for tree_count floats. */
+    void (*walk)(const struct ax_compiled *compiled, const union ax_slot *slots, size_t rows,
+                 float *margins, float *leaves);
+};
+
+/* One row: several trees at once. Several rows: each tree for all rows at once. */
+extern const struct ax_forest_kernel ax_kernel_scalar_row;
+extern const struct ax_forest_kernel ax_kernel_scalar_rows;
+
+#endif

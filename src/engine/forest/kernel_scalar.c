@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The portable kernels: plain C, no branch in a step.
+ *
+ * A step is load node, load slot, compare, add: a chain of about a dozen cycles in which the
+ * processor could do far more. So many walks run side by side, of many trees for one row or of many
+ * rows through one tree, and each step advances all of them. There is no early end: a walk that has
+ * reached its leaf stays there, which costs less than a branch that is guessed wrong.
+ *
+ * Sums keep the library's order. For one row, trees are walked in groups of like depth, in whatever
+ * order suits, but their leaves are put aside and added tree by tree afterwards.
+ */
+#include "engine/forest/compile.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define LANES 16
+
+static inline uint32_t node_step(const struct ax_node *nodes, uint32_t at,
+                                 const union ax_slot *slots)
+{
+    const struct ax_node *node = &nodes[at];
+    return at + (uint32_t)(int32_t)node->left + !(slots[node->slot].number < node->value);
+}
+
+static inline uint32_t wide_step(const struct ax_wide_node *nodes, const uint32_t *bits,
+                                 uint32_t at, const union ax_slot *slots)
+{
+    const struct ax_wide_node *node = &nodes[at];
+    union ax_slot slot = slots[node->slot];
+    uint32_t goes_right;
+    if (node->bits)
+        goes_right = bits[node->bits + slot.category / 32] >> slot.category % 32 & 1;
+    else
+        goes_right = !(slot.number < node->value);
+    return at + (uint32_t)node->left + goes_right;
+}
+
+/* Walk `count` trees for one row, LANES at a time; the last group repeats its last tree. */
+static void walk_narrow_trees(const struct ax_compiled *c, const uint32_t *order, size_t count,
+                              const union ax_slot *slots, float *leaves)
+{
+    const struct ax_node *nodes = c->nodes;
+    for (size_t from = 0; from < count; from += LANES) {
+        uint32_t at[LANES];
+        uint32_t depth = 0;
+        for (size_t i = 0; i < LANES; i++) {
+            const struct ax_tree *tree = &c->trees[order[AX_MIN(from + i, count - 1)]];
+            at[i] = tree->root;
+            depth = AX_MAX(depth, tree->depth);
+        }
+        for (uint32_t d = 0; d < depth; d++) {
+            for (size_t i = 0; i < LANES; i++)
+                at[i] = node_step(nodes, at[i], slots);
+        }
+        for (size_t i = 0; i < AX_MIN(LANES, count - from); i++)
+            leaves[order[from + i]] = nodes[at[i]].value;
+    }
+}
+
+static void walk_wide_trees(const struct ax_compiled *c, const uint32_t *order, size_t count,
+                            const union ax_slot *slots, float *leaves)
+{
+    const struct ax_wide_node *nodes = c->wide_nodes;
+    for (size_t from = 0; from < count; from += LANES) {
+        uint32_t at[LANES];
+        uint32_t depth = 0;
+        for (size_t i = 0; i < LANES; i++) {
+            const struct ax_tree *tree = &c->trees[order[AX_MIN(from + i, count - 1)]];
+            at[i] = tree->root;
+            depth = AX_MAX(depth, tree->depth);
+        }
+        for (uint32_t d = 0; d < depth; d++) {
+            for (size_t i = 0; i < LANES; i++)
+                at[i] = wide_step(nodes, c->bits, at[i], slots);
+        }
+        for (size_t i = 0; i < AX_MIN(LANES, count - from); i++)
+            leaves[order[from + i]] = nodes[at[i]].value;
+    }
+}
+
+static void scalar_walk_row(const struct ax_compiled *compiled, const union ax_slot *slots,
+                            size_t rows, float *margins, float *leaves)
+{
+    assert(compiled && slots && rows == 1 && margins && leaves);
+    (void)rows;
+    size_t narrow = compiled->narrow_tree_count;
+    walk_narrow_trees(compiled, compiled->order, narrow, slots, leaves);
+    walk_wide_trees(compiled, compiled->order + narrow, compiled->tree_count - narrow, slots,
+                    leaves);
+    memcpy(margins, compiled->base, compiled->group_count * sizeof(*margins));
+    for (size_t t = 0; t < compiled->tree_count; t++)
+        margins[compiled->trees[t].group] += leaves[t];
+}
+
+/* One tree for LANES rows. Returns each row's leaf in `leaves`. */
+static void walk_rows_narrow(const struct ax_compiled *c, const struct ax_tree *tree,
+                             const union ax_slot *const *rows, float *leaves)
+{
+    uint32_t at[LANES];
+    for (size_t i = 0; i < LANES; i++)
+        at[i] = tree->root;
+    for (uint32_t d = 0; d < tree->depth; d++) {
+        for (size_t i = 0; i < LANES; i++)
+            at[i] = node_step(c->nodes, at[i], rows[i]);
+    }
+    for (size_t i = 0; i < LANES; i++)
+        leaves[i] = c->nodes[at[i]].value;
+}
+
+static void walk_rows_wide(const struct ax_compiled *c, const struct ax_tree *tree,
+                           const union ax_slot *const *rows, float *leaves)
+{
+    uint32_t at[LANES];
+    for (size_t i = 0; i < LANES; i++)
+        at[i] = tree->root;
+    for (uint32_t d = 0; d < tree->depth; d++) {
+        for (size_t i = 0; i < LANES; i++)
+            at[i] = wide_step(c->wide_nodes, c->bits, at[i], rows[i]);
+    }
+    for (size_t i = 0; i < LANES; i++)
+        leaves[i] = c->wide_nodes[at[i]].value;
+}
+
+static void scalar_walk_rows(const struct ax_compiled *compiled, const union ax_slot *slots,
+                             size_t rows, float *margins, float *leaves)
+{
+    assert(compiled && slots && rows >= 1 && rows <= LANES && margins);
+    (void)leaves;
+    size_t groups = compiled->group_count;
+    const union ax_slot *lanes[LANES];
+    for (size_t i = 0; i < LANES; i++)
+        lanes[i] = slots + AX_MIN(i, rows - 1) * compiled->slot_count;
+    for (size_t r = 0; r < rows; r++)
+        memcpy(margins + r * groups, compiled->base, groups * sizeof(*margins));
+    for (size_t t = 0; t < compiled->tree_count; t++) {
+        const struct ax_tree *tree = &compiled->trees[t];
+        float found[LANES];
+        if (tree->is_wide)
+            walk_rows_wide(compiled, tree, lanes, found);
+        else
+            walk_rows_narrow(compiled, tree, lanes, found);
+        for (size_t r = 0; r < rows; r++)
+            margins[r * groups + tree->group] += found[r];
+    }
+}
+
+const struct ax_forest_kernel ax_kernel_scalar_row = {
+    .name = "scalar_row",
+    .rows_max = 1,
+    .walk = scalar_walk_row,
+};
+
+const struct ax_forest_kernel ax_kernel_scalar_rows = {
+    .name = "scalar_rows",
+    .rows_max = LANES,
+    .walk = scalar_walk_rows,
+};

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From margins to predictions, each step as the library takes it: f32, the scalar expf and logf of
+ * the C library, the same order of operations.
+ *
+ * The library calls the same libm on the same machine, so results are equal to the bit there;
+ * across C libraries they may differ in the last place.
+ */
+#ifndef AX_ENGINE_FOREST_TRANSFORM_H
+#define AX_ENGINE_FOREST_TRANSFORM_H
+
+#include "engine/forest/forest.h"
+
+/* 1 / (1 + e^-x), and its inverse with the probability bounded to [1e-6, 1 - 1e-6]. */
+float ax_transform_sigmoid(float margin);
+float ax_transform_logit(float probability);
+
+/* Probabilities of `count` margins, which sum to about 1. `out` may be `margins`. */
+void ax_transform_softmax(const float *margins, size_t count, float *out);
+
+/* The first of the largest. */
+size_t ax_transform_argmax(const float *margins, size_t count);
+
+/* Values a row of the prediction: one for ARGMAX, else the number of groups. */
+size_t ax_transform_width(enum ax_transform transform, size_t group_count);
+
+/* One row's prediction from its margins. */
+void ax_transform_apply(enum ax_transform transform, const float *margins, size_t group_count,
+                        float *out);
+
+#endif

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The model part of an XGBoost file: version, objective, base score, rounds; the trees themselves
+ * are read by xgboost_trees.c, names and dictionaries by xgboost_describe.c.
+ *
+ * The numbers among the parameters are texts ("num_class": "3"). The base score is stored as users
+ * write it: for the logistic objectives a probability, in every version so far; the margin that
+ * sums begin with is its logit, bounded to [1e-6, 1 - 1e-6], in f32 as the library computes it.
+ * Before 3.1 it was one number, which then counts for every output.
+ */
+#include "engine/forest/xgboost_reader.h"
+
+#include "base/alloc.h"
+#include "engine/forest/transform.h"
+#include "engine/forest/xgboost_trees.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define XGBOOST_MAJOR_NEWEST 3
+#define XGBOOST_MINOR_NEWEST 4 /* of that major */
+
+struct objective {
+    const char *name;
+    enum ax_transform transform;
+    enum ax_task task;
+    bool has_probability;
+    bool is_base_probability; /* the stored base score is a probability */
+};
+
+static const struct objective objectives[] = {
+    { "binary:hinge", AX_TRANSFORM_HINGE, AX_TASK_VALUE, false, false },
+    { "binary:logistic", AX_TRANSFORM_SIGMOID, AX_TASK_BINARY, true, true },
+    { "binary:logitraw", AX_TRANSFORM_IDENTITY, AX_TASK_BINARY, true, false },
+    { "multi:softmax", AX_TRANSFORM_ARGMAX, AX_TASK_MULTICLASS, true, false },
+    { "multi:softprob", AX_TRANSFORM_SOFTMAX, AX_TASK_MULTICLASS, true, false },
+    { "reg:absoluteerror", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, false, false },
+    { "reg:linear", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, false, false },
+    { "reg:logistic", AX_TRANSFORM_SIGMOID, AX_TASK_VALUE, false, true },
+    { "reg:pseudohubererror", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, false, false },
+    { "reg:quantileerror", AX_TRANSFORM_SORT, AX_TASK_QUANTILES, false, false },
+    { "reg:squarederror", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, false, false },
+};
+
+struct reading {
+    const struct ax_value *learner;
+    const struct ax_value *model; /* learner.gradient_booster.model */
+    struct ax_forest forest;
+    const struct objective *objective;
+};
+
+bool ax_xgboost_parse_floats(struct ax_str text, float *out, size_t count_max, size_t *ret_count)
+{
+    assert(out && ret_count);
+    /* strtof wants an end: the longest sensible text is count_max floats of 24 characters. */
+    char copy[4096];
+    if (text.len == 0 || text.len >= sizeof(copy))
+        return false;
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+
+    const char *blanks = " \t\r\n";
+    char *at = copy + strspn(copy, blanks);
+    char closing = '\0';
+    if (*at == '[' || *at == '(') {
+        closing = *at == '[' ? ']' : ')';
+        at++;
+    }
+    size_t count = 0;
+    for (;;) {
+        at += strspn(at, blanks);
+        if (*at == closing && closing && count == 0)
+            break;
+        char *end;
+        float value = strtof(at, &end);
+        if (end == at || count == count_max)
+            return false;
+        out[count++] = value;
+        at = end + strspn(end, blanks);
+        if (*at != ',' || !closing)
+            break;
+        at++;
+    }
+    if (closing && *at++ != closing)
+        return false;
+    at += strspn(at, blanks);
+    if (*at != '\0' || (size_t)(at - copy) != text.len)
+        return false;
+    *ret_count = count;
+    return true;
+}
+
+/* An integer written as a text, or plainly; `otherwise` when the field is missing. */
+static enum ax_code read_integer(const struct ax_value *map, const char *path, const char *name,
+                                 int64_t otherwise, int64_t *ret, struct ax_err *err)
+{
+    const struct ax_value *value = ax_value_get(map, name);
+    *ret = otherwise;
+    if (!value)
+        return AX_OK;
+    bool ok =
+        value->kind == AX_VALUE_TEXT ? ax_str_to_i64(value->raw, ret) : ax_value_to_i64(value, ret);
+    return ok ? AX_OK : ax_fail(err, AX_E_INVALID, "%s.%s is no integer", path, name);
+}
+
+static struct ax_str text_of(const struct ax_value *value)
+{
+    return value && value->kind == AX_VALUE_TEXT ? value->raw : (struct ax_str){ "", 0 };
+}
+
+static enum ax_code read_version(const struct ax_value *root, struct ax_err *err)
+{
+    const struct ax_value *value = ax_value_get(root, "version");
+    int32_t version[3];
+    if (!value || value->kind != AX_VALUE_NUMBERS || value->count != 3 ||
+        !ax_value_read_i32(value, version, 3))
+        return ax_fail(err, AX_E_INVALID, "'version' is not three integers");
+    bool is_known = version[0] >= 1 &&
+                    (version[0] < XGBOOST_MAJOR_NEWEST ||
+                     (version[0] == XGBOOST_MAJOR_NEWEST && version[1] <= XGBOOST_MINOR_NEWEST));
+    if (!is_known)
+        return ax_fail(err, AX_E_UNSUPPORTED,
+                       "version: written by XGBoost %d.%d.%d; 1.0 to %d.%d are known here",
+                       version[0], version[1], version[2], XGBOOST_MAJOR_NEWEST,
+                       XGBOOST_MINOR_NEWEST);
+    return AX_OK;
+}
+
+static enum ax_code read_booster(struct reading *r, struct ax_err *err)
+{
+    const struct ax_value *booster = ax_value_get(r->learner, "gradient_booster");
+    struct ax_str name = text_of(ax_value_get(booster, "name"));
+    if (!ax_str_is(name, "gbtree"))
+        return ax_fail(err, name.len ? AX_E_UNSUPPORTED : AX_E_INVALID,
+                       "learner.gradient_booster.name: booster '%.*s'; only 'gbtree' is read",
+                       AX_STR_ARG(name));
+    r->model = ax_value_get(booster, "model");
+    if (!r->model || r->model->kind != AX_VALUE_MAP)
+        return ax_fail(err, AX_E_INVALID, "learner.gradient_booster.model is missing");
+    /* Trees that were dropped out while training (DART) count with weights of their own. */
+    const struct ax_value *weights = ax_value_get(r->model, "weight_drop");
+    if (!weights)
+        weights = ax_value_get(booster, "weight_drop");
+    if (weights && weights->count)
+        return ax_fail(err, AX_E_UNSUPPORTED,
+                       "learner.gradient_booster.model.weight_drop: weighted trees (DART)");
+    return AX_OK;
+}
+
+static enum ax_code read_objective(struct reading *r, struct ax_err *err)
+{
+    const struct ax_value *objective = ax_value_get(r->learner, "objective");
+    struct ax_str name = text_of(ax_value_get(objective, "name"));
+    if (!name.len)
+        return ax_fail(err, AX_E_INVALID, "learner.objective.name is missing");
+    for (size_t i = 0; i < AX_COUNT(objectives); i++) {
+        if (ax_str_is(name, objectives[i].name))
+            r->objective = &objectives[i];
+    }
+    if (!r->objective)
+        return ax_fail(err, AX_E_UNSUPPORTED, "learner.objective.name: objective '%.*s'",
+                       AX_STR_ARG(name));
+    r->forest.transform = r->objective->transform;
+    r->forest.task = r->objective->task;
+    r->forest.has_probability = r->objective->has_probability;
+    return AX_OK;
+}
+
+/* Sizes of the input and the output. */
+static enum ax_code read_shape(struct reading *r, struct ax_err *err)
+{
+    const char *path = "learner.learner_model_param";
+    const struct ax_value *param = ax_value_get(r->learner, "learner_model_param");
+    int64_t features, classes, targets;
+    if (read_integer(param, path, "num_feature", 0, &features, err) ||
+        read_integer(param, path, "num_class", 0, &classes, err) ||
+        read_integer(param, path, "num_target", 1, &targets, err))
+        return err->code;
+    if (features < 1 || features > (int64_t)AX_SIGNATURE_INPUTS_MAX)
+        return ax_fail(err, features < 1 ? AX_E_INVALID : AX_E_TOO_LARGE,
+                       "%s.num_feature: %" PRId64 " features; 1 to %zu are served", path, features,
+                       AX_SIGNATURE_INPUTS_MAX);
+    int64_t most = (int64_t)AX_FOREST_GROUPS_MAX;
+    if (classes < 0 || targets < 0 || classes > most || targets > most)
+        return ax_fail(err, classes < 0 || targets < 0 ? AX_E_INVALID : AX_E_TOO_LARGE,
+                       "%s: %" PRId64 " classes and %" PRId64 " targets; at most %" PRId64
+                       " are served",
+                       path, classes, targets, most);
+    if (classes > 1 && targets > 1)
+        return ax_fail(err, AX_E_UNSUPPORTED, "%s: several classes and several targets at once",
+                       path);
+    r->forest.feature_count = (size_t)features;
+    r->forest.group_count = (size_t)AX_MAX(AX_MAX(classes, targets), 1);
+    bool is_classes = r->forest.task == AX_TASK_MULTICLASS;
+    if (is_classes != (classes > 1) && (is_classes || classes > 1))
+        return ax_fail(err, is_classes ? AX_E_INVALID : AX_E_UNSUPPORTED,
+                       "%s.num_class: %" PRId64 " classes with objective '%s'", path, classes,
+                       r->objective->name);
+    if (r->forest.task == AX_TASK_BINARY && r->forest.group_count > 1) {
+        /* Several yes-or-no answers at once: plain values, one an output column. */
+        r->forest.task = AX_TASK_VALUE;
+        r->forest.has_probability = false;
+    }
+    return AX_OK;
+}
+
+/* Whether the stored base score is to become a margin by the objective's link. A model without
+ * trees that was told to estimate its base score has no estimate, and the library takes what it
+ * finds. */
+static enum ax_code read_has_link(const struct reading *r, bool *ret, struct ax_err *err)
+{
+    int64_t estimates;
+    if (read_integer(ax_value_get(r->learner, "learner_model_param"), "learner.learner_model_param",
+                     "boost_from_average", 1, &estimates, err))
+        return err->code;
+    *ret = r->objective->is_base_probability && (r->forest.tree_count > 0 || !estimates);
+    return AX_OK;
+}
+
+static enum ax_code read_base_score(struct reading *r, struct ax_err *err)
+{
+    const char *path = "learner.learner_model_param.base_score";
+    const struct ax_value *param = ax_value_get(r->learner, "learner_model_param");
+    struct ax_str text = text_of(ax_value_get(param, "base_score"));
+    size_t groups = r->forest.group_count;
+    bool has_link = true;
+    if (read_has_link(r, &has_link, err))
+        return err->code;
+    float *base = ax_try_alloc(groups, sizeof(*base));
+    if (!base)
+        return ax_fail(err, AX_E_LIMIT, "%s: no memory", path);
+    r->forest.base = base;
+    size_t count;
+    if (!ax_xgboost_parse_floats(text, base, groups, &count))
+        return ax_fail(err, AX_E_INVALID, "%s: '%.*s' is neither one number nor a list of %zu",
+                       path, AX_STR_ARG(text), groups);
+    if (count != 1 && count != groups)
+        return ax_fail(err, AX_E_INVALID, "%s: %zu numbers for %zu outputs", path, count, groups);
+    for (size_t i = count; i < groups; i++)
+        base[i] = base[0];
+    for (size_t i = 0; i < groups; i++) {
+        if (!isfinite(base[i]))
+            return ax_fail(err, AX_E_INVALID, "%s: not finite", path);
+        if (!has_link)
+            continue;
+        if (base[i] < 0.0f || base[i] > 1.0f)
+            return ax_fail(err, AX_E_INVALID, "%s: %g is no probability, but '%s' wants one", path,
+                           (double)base[i], r->objective->name);
+        base[i] = ax_transform_logit(base[i]);
+    }
+    return AX_OK;
+}
+
+/* Where each boosting round ends among the trees. Old files do not say: every round has
+ * num_parallel_tree trees for each group then. */
+static enum ax_code read_rounds(const struct reading *r, int32_t *ends, size_t round_count,
+                                const struct ax_value *indptr, struct ax_err *err)
+{
+    const char *path = "learner.gradient_booster.model.iteration_indptr";
+    if (!ax_value_read_i32(indptr, ends, round_count + 1))
+        return ax_fail(err, AX_E_INVALID, "%s holds something that is no integer", path);
+    for (size_t i = 0; i < round_count; i++) {
+        if (ends[i] > ends[i + 1])
+            return ax_fail(err, AX_E_INVALID, "%s[%zu] goes backwards", path, i + 1);
+    }
+    if (ends[0] != 0 || (size_t)ends[round_count] != r->forest.tree_count)
+        return ax_fail(err, AX_E_INVALID, "%s does not cover the %zu trees", path,
+                       r->forest.tree_count);
+    return AX_OK;
+}
+
+static enum ax_code round_size(const struct reading *r, size_t *ret, struct ax_err *err)
+{
+    const char *path = "learner.gradient_booster.model.gbtree_model_param";
+    int64_t parallel;
+    if (read_integer(ax_value_get(r->model, "gbtree_model_param"), path, "num_parallel_tree", 1,
+                     &parallel, err))
+        return err->code;
+    size_t size;
+    if (parallel < 1 || AX_MUL_OVERFLOWS((size_t)parallel, r->forest.group_count, &size) ||
+        r->forest.tree_count % size != 0)
+        return ax_fail(err, AX_E_INVALID,
+                       "%s.num_parallel_tree: %" PRId64 " does not divide %zu trees of %zu outputs",
+                       path, parallel, r->forest.tree_count, r->forest.group_count);
+    *ret = size;
+    return AX_OK;
+}
+
+/* How many of `rounds` rounds answer. */
+static enum ax_code choose_rounds(struct reading *r, struct ax_iterations iterations, size_t rounds,
+                                  size_t *ret, struct ax_err *err)
+{
+    char *text = r->forest.iterations;
+    size_t size = sizeof(r->forest.iterations);
+    if (iterations.kind == AX_ITERATIONS_ALL) {
+        (void)snprintf(text, size, "all (%zu)", rounds);
+        *ret = rounds;
+        return AX_OK;
+    }
+    int64_t count = iterations.count;
+    if (iterations.kind == AX_ITERATIONS_BEST) {
+        const char *name = "best_iteration";
+        int64_t best;
+        if (read_integer(ax_value_get(r->learner, "attributes"), "learner.attributes", name, -1,
+                         &best, err))
+            return err->code;
+        if (best < 0)
+            return ax_fail(err, AX_E_INVALID,
+                           "learner.attributes.best_iteration is missing, but iterations: best "
+                           "needs it; the model was trained without early stopping");
+        count = best < INT64_MAX ? best + 1 : best;
+    }
+    if (count < 1 || (uint64_t)count > rounds)
+        return ax_fail(err, AX_E_INVALID, "iterations: %" PRId64 " rounds of a model of %zu", count,
+                       rounds);
+    (void)snprintf(text, size, "%s%" PRId64 " of %zu",
+                   iterations.kind == AX_ITERATIONS_BEST ? "best: " : "", count, rounds);
+    *ret = (size_t)count;
+    return AX_OK;
+}
+
+/* Keep the trees of the rounds that answer. */
+static enum ax_code read_iterations(struct reading *r, struct ax_iterations iterations,
+                                    struct ax_err *err)
+{
+    const struct ax_value *indptr = ax_value_get(r->model, "iteration_indptr");
+    size_t chosen = 0;
+    if (!indptr) {
+        size_t size = 1;
+        if (round_size(r, &size, err) ||
+            choose_rounds(r, iterations, r->forest.tree_count / size, &chosen, err))
+            return err->code;
+        r->forest.tree_count = chosen * size;
+        return AX_OK;
+    }
+    if (indptr->kind != AX_VALUE_NUMBERS || indptr->count < 1 ||
+        indptr->count > AX_FOREST_TREES_MAX + 1)
+        return ax_fail(err, AX_E_INVALID,
+                       "learner.gradient_booster.model.iteration_indptr is no list of integers");
+    int32_t *ends = ax_try_alloc(indptr->count, sizeof(*ends));
+    if (!ends)
+        return ax_fail(err, AX_E_LIMIT, "no memory for %zu rounds", indptr->count);
+    size_t rounds = indptr->count - 1;
+    if (!read_rounds(r, ends, rounds, indptr, err) &&
+        !choose_rounds(r, iterations, rounds, &chosen, err))
+        r->forest.tree_count = (size_t)ends[chosen];
+    free(ends);
+    return err->code;
+}
+
+enum ax_code ax_xgboost_read(const struct ax_document *document, struct ax_iterations iterations,
+                             struct ax_forest *ret_forest, struct ax_err *err)
+{
+    assert(document && document->count > 0 && ret_forest && err);
+    const struct ax_value *root = &document->values[0];
+    struct reading r = { .learner = ax_value_get(root, "learner") };
+    if (!r.learner || r.learner->kind != AX_VALUE_MAP)
+        return ax_fail(err, AX_E_INVALID, "no 'learner': this is no XGBoost model");
+    if (read_version(root, err) || read_booster(&r, err) || read_objective(&r, err) ||
+        read_shape(&r, err) || ax_xgboost_read_trees(r.model, &r.forest, err) ||
+        read_base_score(&r, err) || read_iterations(&r, iterations, err)) {
+        ax_forest_done(&r.forest);
+        return err->code;
+    }
+    *ret_forest = r.forest;
+    return AX_OK;
+}
+
+void ax_forest_done(struct ax_forest *forest)
+{
+    if (!forest)
+        return;
+    free(forest->trees);
+    free(forest->nodes);
+    free(forest->sets);
+    free(forest->categories);
+    free(forest->base);
+    *forest = (struct ax_forest){ 0 };
+}

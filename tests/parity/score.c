@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Score a file of rows with the engine `forest`: our side of tools/parity.
+ *
+ *   score MODEL ROWS OUT BATCH LAYOUT ITERATIONS
+ *
+ * ROWS is a file of native f32, row by row, as wide as the model has features; OUT becomes one: for
+ * each row the prediction, the margins and, where the model has them, the probabilities. BATCH rows
+ * are scored in one call. LAYOUT is `matrix` (one row-major block) or `columns` (each column apart,
+ * so that the engine gathers). The widths of the outputs go to standard output, one a line.
+ */
+#include "base/alloc.h"
+#include "engine/engine.h"
+#include "engine/forest/forest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct scoring {
+    struct ax_model *model;
+    bool by_columns;
+    size_t features;
+    size_t width;      /* floats a row in OUT */
+    float *transposed; /* for by_columns */
+    struct ax_column *inputs;
+    struct ax_column outputs[4];
+    size_t output_count;
+    void *scratch;
+};
+
+static char *read_file(const char *path, size_t *ret_size)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f)
+        return NULL;
+    char *bytes = NULL;
+    if (fseek(f, 0, SEEK_END) == 0) {
+        long size = ftell(f);
+        rewind(f);
+        bytes = ax_xalloc((size_t)size + 1);
+        *ret_size = fread(bytes, 1, (size_t)size, f);
+    }
+    (void)fclose(f);
+    return bytes;
+}
+
+static int fail(const char *what)
+{
+    (void)fprintf(stderr, "score: %s\n", what);
+    return 1;
+}
+
+static int load(const char *path, char *iterations, struct ax_model **ret)
+{
+    struct {
+        char *iterations;
+    } config = { iterations };
+    struct ax_err err = AX_ERR_INIT;
+    size_t size = 0;
+    char *bytes = read_file(path, &size);
+    if (!bytes)
+        return fail("cannot read the model");
+    assert(sizeof(config) == ax_engine_forest.config_size);
+    enum ax_code code =
+        ax_engine_load(&ax_engine_forest, (struct ax_str){ bytes, size }, &config, ret, &err);
+    free(bytes);
+    return code == AX_OK ? 0 : fail(err.msg);
+}
+
+static void prepare(struct scoring *s, size_t batch)
+{
+    const struct ax_signature *signature = &s->model->signature;
+    s->features = signature->input_count;
+    s->inputs = ax_xalloc(s->features * sizeof(*s->inputs));
+    s->transposed = ax_xalloc(batch * s->features * sizeof(float));
+    for (size_t i = 0; i < signature->output_count; i++) {
+        if (signature->outputs[i].datatype != AX_FP32)
+            break; /* the label comes last */
+        s->outputs[i] =
+            (struct ax_column){ .datatype = AX_FP32, .width = signature->outputs[i].width };
+        printf("%.*s %zu\n", AX_STR_ARG(signature->outputs[i].name), s->outputs[i].width);
+        s->width += s->outputs[i].width;
+        s->output_count++;
+    }
+    size_t scratch = (ax_model_scratch_size(s->model, batch) + 63) & ~(size_t)63;
+    s->scratch = aligned_alloc(64, scratch);
+}
+
+static int score_batch(struct scoring *s, float *rows, size_t count, float *out)
+{
+    for (size_t i = 0; i < s->features; i++) {
+        s->inputs[i] = (struct ax_column){ .datatype = AX_FP32,
+                                           .width = 1,
+                                           .values = rows + i,
+                                           .stride = s->features * sizeof(float) };
+        if (!s->by_columns)
+            continue;
+        for (size_t r = 0; r < count; r++)
+            s->transposed[i * count + r] = rows[r * s->features + i];
+        s->inputs[i].values = s->transposed + i * count;
+        s->inputs[i].stride = sizeof(float);
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < s->output_count; i++) {
+        s->outputs[i].values = out + at;
+        s->outputs[i].stride = s->width * sizeof(float);
+        at += s->outputs[i].width;
+    }
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_batch in = { count, s->features, s->inputs };
+    struct ax_batch results = { count, s->output_count, s->outputs };
+    if (ax_model_predict(s->model, &in, &results, s->scratch, &err))
+        return fail(err.msg);
+    return 0;
+}
+
+static int score_file(struct scoring *s, const char *in_path, const char *out_path, size_t batch)
+{
+    size_t size = 0;
+    char *bytes = read_file(in_path, &size);
+    FILE *f = bytes ? fopen(out_path, "wb") : NULL;
+    if (!f)
+        return fail("cannot open the rows or the output");
+    size_t rows = size / sizeof(float) / s->features;
+    float *out = ax_xalloc(batch * s->width * sizeof(float));
+    int status = 0;
+    for (size_t from = 0; from < rows && !status; from += batch) {
+        size_t count = AX_MIN(batch, rows - from);
+        float *values = (float *)(void *)bytes + from * s->features;
+        status = score_batch(s, values, count, out);
+        if (!status && fwrite(out, s->width * sizeof(float), count, f) != count)
+            status = fail("cannot write");
+    }
+    if (fclose(f) != 0)
+        status = fail("cannot write");
+    free(out);
+    free(bytes);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 7)
+        return fail("MODEL ROWS OUT BATCH LAYOUT ITERATIONS");
+    struct scoring s = { .by_columns = strcmp(argv[5], "columns") == 0 };
+    uint64_t batch = 0;
+    if (!ax_str_to_u64(ax_str_from(argv[4]), &batch) || batch < 1 || batch > 1 << 20)
+        return fail("BATCH is no number");
+    if (load(argv[1], argv[6], &s.model))
+        return 1;
+    prepare(&s, (size_t)batch);
+    int status = score_file(&s, argv[2], argv[3], (size_t)batch);
+    free(s.inputs);
+    free(s.transposed);
+    free(s.scratch);
+    ax_model_unref(s.model);
+    return status;
+}
