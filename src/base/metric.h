@@ -7,7 +7,8 @@
  * writes, so a write is one load and one store, without a lock, a locked instruction or a shared
  * cache line. The scrape adds the shards up. Shards of threads that ended are kept and reused.
  * Registering the same family and labels again gives the same number, so counts survive a reload.
- * At most AX_METRIC_CELLS_MAX cells; over it registration fails with LIMIT.
+ * A counter or gauge takes one cell, a histogram 107. At most AX_METRIC_CELLS_MAX cells,
+ * AX_METRIC_FAMILIES_MAX families; over it registration fails with LIMIT.
  */
 #ifndef AX_BASE_METRIC_H
 #define AX_BASE_METRIC_H
@@ -16,7 +17,9 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define AX_METRIC_CELLS_MAX ((size_t)1 << 20)
+#define AX_METRIC_CELLS_MAX    ((size_t)1 << 20)
+#define AX_METRIC_FAMILIES_MAX ((size_t)256)
+#define AX_METRIC_THREADS_MAX  ((size_t)1024) /* attached at one time; asserted */
 
 enum ax_metric_type { AX_METRIC_COUNTER, AX_METRIC_GAUGE, AX_METRIC_HISTOGRAM };
 
@@ -37,8 +40,8 @@ AX_MUST_USE enum ax_code ax_metric_register(const struct ax_metric_family *famil
                                             const struct ax_str *values, ax_metric *ret_metric,
                                             struct ax_err *err);
 
-/* Give the calling thread its shard, and hand it back before the thread ends. Writing from a
- * thread without one asserts. */
+/* Give the calling thread its shard, and hand it back before the thread ends. Threads of
+ * base/thread.h do so themselves, main() must. Writing from a thread without one asserts. */
 void ax_metric_thread_attach(void);
 void ax_metric_thread_detach(void);
 
@@ -48,14 +51,16 @@ void ax_metric_add(ax_metric metric, uint64_t n);
  * different threads. */
 void ax_metric_gauge_add(ax_metric metric, int64_t n);
 
-/* Record a duration into a histogram: 4 buckets an octave from 1 us to 64 s (error under 12.5 %
- * of the value); a scrape shows one `le` a power of two, in seconds, and exact sum and count. */
+/* Record a duration into a histogram: 4 buckets an octave from 1 us to 67 s (2^26 us), so a
+ * quantile is at most 25 % above the true value; a scrape shows one `le` a power of two of 1 us, in
+ * seconds, and exact sum and count. */
 void ax_metric_observe_ns(ax_metric metric, uint64_t ns);
 
 /* Sum over all shards of a counter or gauge; for tests and statistics. */
 int64_t ax_metric_read(ax_metric metric);
 
-/* Quantile `q` (0..1) of a histogram in nanoseconds, the upper edge of its bucket; 0 when empty. */
+/* Quantile `q` (0..1) of a histogram in nanoseconds, the upper edge of its bucket; 0 when empty,
+ * and UINT64_MAX when it lies above the last bucket. */
 uint64_t ax_metric_quantile_ns(ax_metric metric, double q);
 
 /* The families registered so far, from 0; NULL behind the last. What the docs are compared with. */

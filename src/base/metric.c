@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cells, shards and the list of series.
+ *
+ * A series is a run of cells, and its number is the index of the first one. A shard is one reserved
+ * mapping with room for all cells; the kernel gives memory to the pages that are written. Only the
+ * owner writes a shard, so an addition is a relaxed load and a relaxed store; the scrape loads the
+ * same cells relaxed. The first cells belong to no series: writes to series 0 go there and need no
+ * branch.
+ *
+ * A histogram's cells are its buckets and then the sum in nanoseconds. Bucket 0 ends at 1 us; then
+ * come 4 an octave, each one including its upper edge; the last one is all above. With
+ * u = floor((ns - 1) * 256 / 1000), every edge is a whole number of u, so the top bits of u are the
+ * octave and the two bits below them the bucket in it.
+ *
+ * Registering and printing hold one mutex. It is never taken on the write side.
+ */
+#include "base/metric.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/map.h"
+
+#include <assert.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define OCTAVES         26
+#define BUCKETS         (1 + 4 * OCTAVES + 1)
+#define BUCKET_OVER     (BUCKETS - 1)
+#define HISTOGRAM_CELLS (BUCKETS + 1)
+#define CELL_SUM        BUCKETS
+#define LABELS_MAX      8
+#define LABEL_TEXT_MAX  ((size_t)16384)
+
+typedef _Atomic uint64_t cell;
+
+struct series {
+    struct series *next; /* of the family */
+    ax_metric first;
+    char labels[]; /* `model="x",version="1"`, escaped */
+};
+
+struct family {
+    const struct ax_metric_family *described;
+    struct series *first, *last;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct family families[AX_METRIC_FAMILIES_MAX];
+    size_t family_count;
+    struct ax_map series; /* family name, NUL, labels -> struct series */
+    size_t cell_count;    /* given to series, with the first ones */
+    cell *shards[AX_METRIC_THREADS_MAX];
+    bool shard_used[AX_METRIC_THREADS_MAX];
+    size_t shard_count;
+} metrics = { .lock = PTHREAD_MUTEX_INITIALIZER, .cell_count = HISTOGRAM_CELLS };
+
+static _Thread_local cell *own_cells;
+static _Thread_local size_t own_shard;
+
+static void metrics_lock(void)
+{
+    int failed = pthread_mutex_lock(&metrics.lock);
+    assert(!failed);
+}
+
+static void metrics_unlock(void)
+{
+    int failed = pthread_mutex_unlock(&metrics.lock);
+    assert(!failed);
+}
+
+/* ---- shards ---- */
+
+static cell *shard_map(void)
+{
+    void *cells = mmap(NULL, AX_METRIC_CELLS_MAX * sizeof(cell), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert(cells != MAP_FAILED);
+    return cells;
+}
+
+void ax_metric_thread_attach(void)
+{
+    if (own_cells)
+        return;
+    metrics_lock();
+    size_t i = 0;
+    while (i < metrics.shard_count && metrics.shard_used[i])
+        i++;
+    assert(i < AX_METRIC_THREADS_MAX);
+    if (i == metrics.shard_count) {
+        metrics.shards[i] = shard_map();
+        metrics.shard_count++;
+    }
+    metrics.shard_used[i] = true;
+    own_cells = metrics.shards[i];
+    own_shard = i;
+    metrics_unlock();
+}
+
+void ax_metric_thread_detach(void)
+{
+    if (!own_cells)
+        return;
+    metrics_lock();
+    metrics.shard_used[own_shard] = false;
+    metrics_unlock();
+    own_cells = NULL;
+}
+
+static void cell_add(size_t at, uint64_t n)
+{
+    assert(own_cells && at < AX_METRIC_CELLS_MAX);
+    cell *own = &own_cells[at];
+    uint64_t value = atomic_load_explicit(own, memory_order_relaxed);
+    atomic_store_explicit(own, value + n, memory_order_relaxed);
+}
+
+void ax_metric_add(ax_metric metric, uint64_t n)
+{
+    cell_add(metric, n);
+}
+
+void ax_metric_gauge_add(ax_metric metric, int64_t n)
+{
+    cell_add(metric, (uint64_t)n);
+}
+
+static unsigned bucket_of(uint64_t ns)
+{
+    if (ns <= (uint64_t)AX_NS_PER_US)
+        return 0;
+    if (ns > (uint64_t)AX_NS_PER_US << OCTAVES)
+        return BUCKET_OVER;
+    uint64_t u = (ns - 1) * 256 / (uint64_t)AX_NS_PER_US;
+    unsigned top = 63u - (unsigned)__builtin_clzll(u);
+    return 1 + 4 * (top - 8) + (unsigned)(u >> (top - 2) & 3);
+}
+
+void ax_metric_observe_ns(ax_metric metric, uint64_t ns)
+{
+    cell_add(metric + bucket_of(ns), 1);
+    cell_add((size_t)metric + CELL_SUM, ns);
+}
+
+/* ---- series ---- */
+
+static void put_escaped(struct ax_buf *out, struct ax_str text)
+{
+    for (size_t at = 0; at < text.len;) {
+        size_t len = ax_str_utf8_len((struct ax_str){ text.ptr + at, text.len - at });
+        char c = text.ptr[at];
+        if (!len)
+            (void)ax_buf_append_str(out, AX_STR("\xEF\xBF\xBD"));
+        else if (c == '\n')
+            (void)ax_buf_append_str(out, AX_STR("\\n"));
+        else if (c == '\\' || c == '"')
+            (void)ax_buf_printf(out, "\\%c", c);
+        else
+            (void)ax_buf_append(out, text.ptr + at, len);
+        at += AX_MAX(len, (size_t)1);
+    }
+}
+
+static void put_labels(struct ax_buf *out, const char *names, const struct ax_str *values)
+{
+    for (size_t i = 0; names && *names; i++) {
+        assert(i < LABELS_MAX && values);
+        size_t len = strcspn(names, ",");
+        (void)ax_buf_printf(out, "%s%.*s=\"", i ? "," : "", (int)len, names);
+        put_escaped(out, values[i]);
+        (void)ax_buf_append_char(out, '"');
+        names += len + (names[len] == ',');
+    }
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static struct family *family_find(const struct ax_metric_family *described)
+{
+    for (size_t i = 0; i < metrics.family_count; i++) {
+        struct family *family = &metrics.families[i];
+        if (strcmp(family->described->name, described->name) != 0)
+            continue;
+        assert(family->described->type == described->type &&
+               same_text(family->described->labels, described->labels));
+        return family;
+    }
+    if (metrics.family_count == AX_METRIC_FAMILIES_MAX)
+        return NULL;
+    struct family *family = &metrics.families[metrics.family_count++];
+    family->described = described;
+    return family;
+}
+
+/* The key is the family's name, a NUL and the labels. */
+static enum ax_code series_add(const struct ax_metric_family *described, struct ax_str key,
+                               ax_metric *ret_metric, struct ax_err *err)
+{
+    size_t cells = described->type == AX_METRIC_HISTOGRAM ? HISTOGRAM_CELLS : 1;
+    struct family *family = family_find(described);
+    if (!family || cells > AX_METRIC_CELLS_MAX - metrics.cell_count)
+        return ax_fail(err, AX_E_LIMIT, "no room for another series of %s", described->name);
+    size_t name_len = strlen(described->name) + 1;
+    struct series *series = ax_xalloc(sizeof(*series) + key.len - name_len + 1);
+    memcpy(series->labels, key.ptr + name_len, key.len - name_len);
+    series->first = (ax_metric)metrics.cell_count;
+    metrics.cell_count += cells;
+    if (family->last)
+        family->last->next = series;
+    else
+        family->first = series;
+    family->last = series;
+    (void)ax_map_put(&metrics.series, key, series);
+    *ret_metric = series->first;
+    return AX_OK;
+}
+
+enum ax_code ax_metric_register(const struct ax_metric_family *family, const struct ax_str *values,
+                                ax_metric *ret_metric, struct ax_err *err)
+{
+    assert(family && family->name && family->help && ret_metric && err);
+    struct ax_buf key;
+    ax_buf_init(&key, LABEL_TEXT_MAX);
+    (void)ax_buf_append(&key, family->name, strlen(family->name) + 1);
+    put_labels(&key, family->labels, values);
+    enum ax_code code = ax_buf_check(&key, "labels of a metric", err);
+    if (!code) {
+        metrics_lock();
+        const struct series *series = ax_map_get(&metrics.series, ax_buf_str(&key));
+        if (series)
+            *ret_metric = series->first;
+        else
+            code = series_add(family, ax_buf_str(&key), ret_metric, err);
+        metrics_unlock();
+    }
+    ax_buf_done(&key);
+    return code;
+}
+
+const struct ax_metric_family *ax_metric_family_at(size_t at)
+{
+    metrics_lock();
+    const struct ax_metric_family *described =
+        at < metrics.family_count ? metrics.families[at].described : NULL;
+    metrics_unlock();
+    return described;
+}
+
+/* ---- reading ---- */
+
+/* The lock is held. */
+static uint64_t cell_sum(size_t at)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < metrics.shard_count; i++)
+        sum += atomic_load_explicit(&metrics.shards[i][at], memory_order_relaxed);
+    return sum;
+}
+
+int64_t ax_metric_read(ax_metric metric)
+{
+    metrics_lock();
+    uint64_t sum = metric ? cell_sum(metric) : 0;
+    metrics_unlock();
+    return (int64_t)sum;
+}
+
+/* In nanoseconds; of the last bucket there is none. */
+static uint64_t bucket_edge(unsigned bucket)
+{
+    if (bucket == 0)
+        return (uint64_t)AX_NS_PER_US;
+    if (bucket == BUCKET_OVER)
+        return UINT64_MAX;
+    unsigned octave = (bucket - 1) / 4;
+    uint64_t quarters = 5 + (bucket - 1) % 4;
+    return (quarters << octave) * (uint64_t)AX_NS_PER_US / 4;
+}
+
+uint64_t ax_metric_quantile_ns(ax_metric metric, double q)
+{
+    assert(q >= 0 && q <= 1);
+    uint64_t counts[BUCKETS];
+    uint64_t total = 0;
+    metrics_lock();
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        counts[i] = metric ? cell_sum(metric + i) : 0;
+        total += counts[i];
+    }
+    metrics_unlock();
+    if (!total)
+        return 0;
+    uint64_t rank = (uint64_t)ceil(q * (double)total);
+    uint64_t seen = 0;
+    unsigned bucket = 0;
+    while (bucket < BUCKET_OVER && (seen += counts[bucket]) < AX_MAX(rank, UINT64_C(1)))
+        bucket++;
+    return bucket_edge(bucket);
+}
+
+static void print_seconds(struct ax_buf *out, uint64_t ns)
+{
+    ax_json_put_f64(out, (double)ns / 1e9);
+}
+
+static void print_histogram(struct ax_buf *out, const char *name, const struct series *series)
+{
+    const char *comma = series->labels[0] ? "," : "";
+    uint64_t total = 0;
+    for (unsigned bucket = 0; bucket < BUCKETS; bucket++) {
+        total += cell_sum(series->first + bucket);
+        if (bucket % 4 != 0 && bucket != BUCKET_OVER)
+            continue;
+        (void)ax_buf_printf(out, "%s_bucket{%s%sle=\"", name, series->labels, comma);
+        if (bucket == BUCKET_OVER)
+            (void)ax_buf_append_str(out, AX_STR("+Inf"));
+        else
+            print_seconds(out, bucket_edge(bucket));
+        (void)ax_buf_printf(out, "\"} %llu\n", (unsigned long long)total);
+    }
+    const char *open = series->labels[0] ? "{" : "";
+    const char *close = series->labels[0] ? "}" : "";
+    (void)ax_buf_printf(out, "%s_sum%s%s%s ", name, open, series->labels, close);
+    print_seconds(out, cell_sum((size_t)series->first + CELL_SUM));
+    (void)ax_buf_printf(out, "\n%s_count%s%s%s %llu\n", name, open, series->labels, close,
+                        (unsigned long long)total);
+}
+
+static void print_value(struct ax_buf *out, const struct ax_metric_family *family,
+                        const struct series *series)
+{
+    const char *open = series->labels[0] ? "{" : "";
+    const char *close = series->labels[0] ? "}" : "";
+    uint64_t value = cell_sum(series->first);
+    (void)ax_buf_printf(out, "%s%s%s%s ", family->name, open, series->labels, close);
+    if (family->type == AX_METRIC_GAUGE)
+        ax_json_put_i64(out, (int64_t)value);
+    else
+        ax_json_put_u64(out, value);
+    (void)ax_buf_append_char(out, '\n');
+}
+
+void ax_metric_print(struct ax_buf *out)
+{
+    static const char *const types[] = {
+        [AX_METRIC_COUNTER] = "counter",
+        [AX_METRIC_GAUGE] = "gauge",
+        [AX_METRIC_HISTOGRAM] = "histogram",
+    };
+    assert(out);
+    metrics_lock();
+    for (size_t i = 0; i < metrics.family_count; i++) {
+        const struct ax_metric_family *family = metrics.families[i].described;
+        (void)ax_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help,
+                            family->name, types[family->type]);
+        for (const struct series *at = metrics.families[i].first; at; at = at->next) {
+            if (family->type == AX_METRIC_HISTOGRAM)
+                print_histogram(out, family->name, at);
+            else
+                print_value(out, family, at);
+        }
+    }
+    metrics_unlock();
+}
