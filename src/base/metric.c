@@ -230,6 +230,7 @@ enum ax_code ax_metric_register(const struct ax_metric_family *family, const str
                                 ax_metric *ret_metric, struct ax_err *err)
 {
     assert(family && family->name && family->help && ret_metric && err);
+    assert(!strpbrk(family->help, "\\\n")); /* would need escapes */
     struct ax_buf key;
     ax_buf_init(&key, LABEL_TEXT_MAX);
     (void)ax_buf_append(&key, family->name, strlen(family->name) + 1);

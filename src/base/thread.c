@@ -19,7 +19,7 @@
 
 #if defined(__x86_64__)
 
-#include <xmmintrin.h>
+#include <immintrin.h>
 
 /* All exceptions masked, round to nearest, no flush-to-zero, no denormals-are-zero. */
 #define MXCSR_DEFAULT 0x1F80u
