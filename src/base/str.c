@@ -56,6 +56,12 @@ static size_t utf8_sequence(const unsigned char *p, size_t left)
     return 0;
 }
 
+size_t ax_str_utf8_len(struct ax_str text)
+{
+    assert(text.ptr || !text.len);
+    return text.len ? utf8_sequence((const unsigned char *)text.ptr, text.len) : 0;
+}
+
 bool ax_str_is_utf8(struct ax_str text)
 {
     const unsigned char *p = (const unsigned char *)text.ptr;
