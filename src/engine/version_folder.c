@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loading a version's folder.
+ *
+ * The model file is the one regular file that an engine recognises by its first bytes (or that the
+ * engine named in model.yaml does); model.yaml, names that begin with a dot and README files are
+ * never looked at. So the reports of a training run may lie beside it. Names are sorted before
+ * anything is decided: messages are the same whatever order the file system has.
+ */
+#include "engine/version.h"
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/yaml.h"
+#include "engine/version_yaml.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HEAD_BYTES     4096
+#define FILES_MAX      256
+#define YAML_BYTES_MAX ((size_t)1 << 27) /* of memory for model.yaml */
+
+/* The names in a version's folder that may be the model file. */
+struct folder {
+    char *names[FILES_MAX];
+    size_t count;
+};
+
+static void folder_done(struct folder *folder)
+{
+    for (size_t i = 0; i < folder->count; i++)
+        free(folder->names[i]);
+    folder->count = 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool is_ignored(const char *name)
+{
+    return name[0] == '.' || strncmp(name, "README", strlen("README")) == 0 ||
+           strcmp(name, AX_VERSION_YAML_NAME) == 0;
+}
+
+static enum ax_code folder_read(struct folder *folder, const char *path, struct ax_err *err)
+{
+    struct stat info;
+    DIR *dir = opendir(path);
+    if (!dir)
+        return ax_fail_errno(err, errno, "open the folder '%s'", path);
+    enum ax_code code = AX_OK;
+    for (struct dirent *entry; !code && (entry = readdir(dir));) {
+        if (is_ignored(entry->d_name) || fstatat(dirfd(dir), entry->d_name, &info, 0) ||
+            !S_ISREG(info.st_mode))
+            continue;
+        if (folder->count == FILES_MAX)
+            code = ax_fail(err, AX_E_TOO_LARGE, "over %d files in '%s'", FILES_MAX, path);
+        else
+            folder->names[folder->count++] = ax_xstrdup(entry->d_name);
+    }
+    (void)closedir(dir);
+    qsort(folder->names, folder->count, sizeof(folder->names[0]), compare_names);
+    return code;
+}
+
+static enum ax_code join_path(char ret[PATH_MAX], const char *folder, const char *name,
+                              struct ax_err *err)
+{
+    int len = snprintf(ret, PATH_MAX, "%s/%s", folder, name);
+    if (len < 0 || len >= PATH_MAX)
+        return ax_fail(err, AX_E_INVALID, "the path '%s/%s' is too long", folder, name);
+    return AX_OK;
+}
+
+static enum ax_code read_head(const char *path, char head[HEAD_BYTES], size_t *ret_len,
+                              struct ax_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return ax_fail_errno(err, errno, "open '%s'", path);
+    size_t len = 0;
+    ssize_t got = 1;
+    while (len < HEAD_BYTES && got > 0) {
+        got = read(fd, head + len, HEAD_BYTES - len);
+        if (got > 0)
+            len += (size_t)got;
+        else if (got < 0 && errno == EINTR)
+            got = 1;
+    }
+    int errnum = errno;
+    (void)close(fd);
+    if (got < 0)
+        return ax_fail_errno(err, errnum, "read '%s'", path);
+    *ret_len = len;
+    return AX_OK;
+}
+
+/* The model file's place in the folder, and its engine: `wanted`, or when that is NULL the one that
+ * recognises the file. */
+static enum ax_code find_model(const struct folder *folder, const char *path,
+                               const struct ax_engine *wanted, size_t *ret_index,
+                               const struct ax_engine **ret_engine, struct ax_err *err)
+{
+    char file[PATH_MAX];
+    char head[HEAD_BYTES];
+    size_t head_len;
+    size_t found = 0;
+    for (size_t i = 0; i < folder->count; i++) {
+        if (join_path(file, path, folder->names[i], err) || read_head(file, head, &head_len, err))
+            return err->code;
+        struct ax_str bytes = { head, head_len };
+        const struct ax_engine *engine = wanted && wanted->recognise(bytes) ? wanted : NULL;
+        if (!wanted)
+            engine = ax_engine_by_content(bytes);
+        if (!engine)
+            continue;
+        if (found++)
+            return ax_fail(err, AX_E_INVALID,
+                           "both '%s' and '%s' are model files; a version has one",
+                           folder->names[*ret_index], folder->names[i]);
+        *ret_index = i;
+        *ret_engine = engine;
+    }
+    if (found)
+        return AX_OK;
+    if (wanted && folder->count == 1) { /* Its load says best what is wrong with it. */
+        *ret_index = 0;
+        *ret_engine = wanted;
+        return AX_OK;
+    }
+    if (folder->count)
+        return ax_fail(err, AX_E_NOT_FOUND, "no model file: '%s' is none that %s knows",
+                       folder->names[0], wanted ? wanted->name : "any engine");
+    return ax_fail(err, AX_E_NOT_FOUND, "no model file in '%s'", path);
+}
+
+/* The parsed model.yaml, or an empty mapping. */
+static enum ax_code read_yaml(const char *path, struct ax_arena *arena, struct ax_yaml **ret_root,
+                              struct ax_err *err)
+{
+    char file[PATH_MAX];
+    struct ax_buf text;
+    if (join_path(file, path, AX_VERSION_YAML_NAME, err))
+        return err->code;
+    ax_buf_init(&text, (size_t)1 << 23);
+    enum ax_code code = ax_file_read(file, &text, err);
+    if (code == AX_E_NOT_FOUND) {
+        ax_err_clear(err);
+        code = AX_OK;
+    }
+    if (!code)
+        code = ax_yaml_parse(ax_buf_str(&text), AX_VERSION_YAML_NAME, arena, ret_root, err);
+    ax_buf_done(&text);
+    return code;
+}
+
+static enum ax_code load_with_options(struct ax_version *version, const struct ax_engine *engine,
+                                      const struct ax_yaml *root, struct ax_arena *arena,
+                                      struct ax_str bytes, struct ax_err *err)
+{
+    void *config = engine->options ? ax_xalloc(engine->config_size) : NULL;
+    const struct ax_option_group groups[] = { { engine->options, config }, { 0 } };
+    if (config)
+        ax_option_defaults(groups);
+    enum ax_code code = ax_version_yaml_options(root, engine, config, arena, err);
+    if (!code)
+        code = ax_engine_load(engine, bytes, config, &version->model, err);
+    if (config)
+        ax_option_done(groups);
+    free(config);
+    return code;
+}
+
+static enum ax_code load_model(struct ax_version *version, const struct ax_engine *engine,
+                               const char *name, const struct ax_yaml *root, struct ax_arena *arena,
+                               struct ax_err *err)
+{
+    char file[PATH_MAX];
+    struct ax_buf bytes;
+    struct ax_sha256 sha;
+    if (join_path(file, version->path, name, err))
+        return err->code;
+    ax_buf_init(&bytes, AX_ENGINE_FILE_BYTES_MAX);
+    enum ax_code code = ax_file_read(file, &bytes, err);
+    if (!code) {
+        struct ax_str text = ax_buf_str(&bytes);
+        ax_sha256_init(&sha);
+        ax_sha256_add(&sha, text.ptr, text.len);
+        ax_sha256_text(&sha, version->digest);
+        code = load_with_options(version, engine, root, arena, text, err);
+        if (code)
+            (void)ax_err_context(err, "'%s'", name);
+    }
+    ax_buf_done(&bytes);
+    return code;
+}
+
+static enum ax_code load_folder(struct ax_version *version, struct ax_arena *arena,
+                                struct ax_err *err)
+{
+    struct folder folder = { .count = 0 };
+    struct ax_yaml *root;
+    const struct ax_engine *engine;
+    size_t index = 0;
+    enum ax_code code = folder_read(&folder, version->path, err);
+    if (!code)
+        code = read_yaml(version->path, arena, &root, err);
+    if (!code)
+        code = ax_version_yaml_engine(root, &engine, err);
+    if (!code)
+        code = find_model(&folder, version->path, engine, &index, &engine, err);
+    if (!code)
+        code = load_model(version, engine, folder.names[index], root, arena, err);
+    if (!code)
+        code = ax_version_yaml_apply(root, version, err);
+    folder_done(&folder);
+    return code;
+}
+
+enum ax_code ax_version_load(const char *path, const char *model_name, uint64_t number,
+                             struct ax_version **ret_version, struct ax_err *err)
+{
+    assert(path && model_name && ret_version && err);
+    struct ax_arena arena;
+    struct ax_version *version = ax_xalloc(sizeof(*version));
+    atomic_init(&version->refs, 1);
+    version->model_name = ax_xstrdup(model_name);
+    version->path = ax_xstrdup(path);
+    version->number = number;
+    (void)snprintf(version->text, sizeof(version->text), "%" PRIu64, number);
+    ax_arena_init(&version->arena, 1024, (size_t)1 << 20);
+
+    ax_arena_init(&arena, 8192, YAML_BYTES_MAX);
+    enum ax_code code = load_folder(version, &arena, err);
+    ax_arena_done(&arena);
+    if (code) {
+        ax_version_unref(version);
+        return code;
+    }
+    *ret_version = version;
+    return AX_OK;
+}
+
+struct ax_version *ax_version_ref(struct ax_version *version)
+{
+    assert(version);
+    unsigned before = atomic_fetch_add_explicit(&version->refs, 1, memory_order_relaxed);
+    assert(before > 0);
+    (void)before;
+    return version;
+}
+
+void ax_version_unref(struct ax_version *version)
+{
+    if (!version)
+        return;
+    unsigned before = atomic_fetch_sub_explicit(&version->refs, 1, memory_order_acq_rel);
+    assert(before > 0);
+    if (before > 1)
+        return;
+    ax_model_unref(version->model);
+    ax_arena_done(&version->arena);
+    free(version->model_name);
+    free(version->path);
+    free(version);
+}
+
+struct ax_str ax_version_decide(const struct ax_version *version, double score)
+{
+    assert(version);
+    for (size_t i = 0; !isnan(score) && i < version->decision_count; i++)
+        if (score >= version->decision[i].at_least)
+            return version->decision[i].action;
+    return (struct ax_str){ "", 0 };
+}
