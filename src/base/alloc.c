@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Allocation that aborts and allocation that may be refused. ax_try_alloc stands in an object file
- * of its own users never share, so that the linker's --wrap reaches every call of it.
+ * Allocation that aborts and allocation that may be refused. Nothing in this file calls
+ * ax_try_alloc, so that the linker's --wrap, which sees only calls between object files, reaches
+ * every call of it.
  */
 #include "base/alloc.h"
 

@@ -2,7 +2,8 @@
 /*
  * The arena is a list of blocks, newest first; allocation moves a pointer inside the newest. A new
  * block is twice as large as the one before, or as large as the allocation needs. Reset frees all
- * but the oldest block, whose size is the caller's idea of a typical life.
+ * but the oldest block, whose size is the caller's idea of a typical life; that too when it was
+ * made for a huge first allocation.
  */
 #include "base/arena.h"
 
@@ -19,12 +20,13 @@ struct ax_arena_block {
 #define ARENA_ALIGN    16
 #define BLOCK_HEADER   32
 #define BLOCK_SIZE_MAX ((size_t)1 << 26)
+#define BLOCK_KEPT     4096 /* not worth giving back, whatever first_size says */
 
 static_assert(sizeof(struct ax_arena_block) <= BLOCK_HEADER, "the header must keep the alignment");
 
 void ax_arena_init(struct ax_arena *arena, size_t first_size, size_t max)
 {
-    assert(arena && first_size > 0 && max > 0);
+    assert(arena && first_size > 0 && max > 0 && max <= SIZE_MAX / 4);
     *arena = (struct ax_arena){ .max = max, .first_size = first_size };
 }
 
@@ -59,7 +61,11 @@ void ax_arena_reset(struct ax_arena *arena)
         free(arena->blocks);
         arena->blocks = older;
     }
-    arena_enter(arena, arena->blocks);
+    /* One that was made for a huge first allocation is no idea of a typical life. */
+    if (arena->blocks->size > 2 * AX_MAX(arena->first_size, (size_t)BLOCK_KEPT))
+        ax_arena_done(arena);
+    else
+        arena_enter(arena, arena->blocks);
 }
 
 static bool arena_grow(struct ax_arena *arena, size_t need)
@@ -88,7 +94,7 @@ void *ax_arena_alloc_aligned(struct ax_arena *arena, size_t count, size_t size, 
     if (AX_MUL_OVERFLOWS(count, size, &bytes) || bytes > arena->max)
         return NULL;
     size_t padding = (size_t)(-(uintptr_t)arena->at) & (align - 1);
-    if (arena->used + bytes + padding > arena->max)
+    if (bytes > arena->max - arena->used || padding > arena->max - arena->used - bytes)
         return NULL;
     arena->over_max = false;
     if (!arena->at || (size_t)(arena->end - arena->at) < bytes + padding) {
@@ -98,7 +104,8 @@ void *ax_arena_alloc_aligned(struct ax_arena *arena, size_t count, size_t size, 
     }
     char *ptr = arena->at + padding;
     arena->at = ptr + bytes;
-    arena->used += bytes + padding;
+    /* The padding in a new block is another one than was checked above. */
+    arena->used = AX_MIN(arena->max, arena->used + bytes + padding);
     return ptr;
 }
 

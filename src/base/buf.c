@@ -46,9 +46,9 @@ void ax_buf_clear(struct ax_buf *buf, size_t keep)
 static bool buf_grow(struct ax_buf *buf, size_t need)
 {
     size_t cap = AX_MAX(buf->cap, BUF_CAP_MIN);
-    while (cap < need)
+    while (cap < need && cap <= buf->max / 2)
         cap *= 2;
-    cap = AX_MIN(cap, buf->max);
+    cap = AX_MIN(AX_MAX(cap, need), buf->max);
     char *ptr = ax_try_alloc(cap, 1);
     if (!ptr)
         return false;

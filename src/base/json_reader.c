@@ -403,37 +403,51 @@ bool ax_json_read_u64(const struct ax_json_reader *reader, uint64_t *ret)
     return ax_json_number_u64(reader->raw, ret);
 }
 
-/* In front of the next element of an array: reads the comma and stops at a plain number, or says
- * that there is none. */
-static bool reader_at_number(struct ax_json_reader *reader)
+/* The reader's place while it runs over an array, in registers. */
+struct cursor {
+    const char *at;
+    const char *end;
+    unsigned char expects;
+};
+
+static inline void cursor_skip_space(struct cursor *cursor)
 {
-    reader_skip_space(reader);
-    if (reader->expects == EXPECTS_NEXT) {
-        if (reader->at >= reader->text.len || reader->text.ptr[reader->at] != ',')
-            return false;
-        reader->at++;
-        reader->expects = EXPECTS_VALUE;
-        reader_skip_space(reader);
-    }
-    return reader->at < reader->text.len;
+    while (cursor->at < cursor->end && (*cursor->at == ' ' || *cursor->at == '\n' ||
+                                        *cursor->at == '\r' || *cursor->at == '\t'))
+        cursor->at++;
 }
 
-static bool reader_take_number(struct ax_json_reader *reader, double *ret)
+/* The next element, if it is a plain number. The comma in front of it is read in any case. */
+static inline bool cursor_number(struct cursor *cursor, double *ret)
 {
-    if (!reader_at_number(reader))
-        return false;
-    const char *end = reader->text.ptr + reader->text.len;
-    const char *behind = ax_json_number_read(reader->text.ptr + reader->at, end, ret);
+    cursor_skip_space(cursor);
+    if (cursor->expects == EXPECTS_NEXT) {
+        if (cursor->at >= cursor->end || *cursor->at != ',')
+            return false;
+        cursor->at++;
+        cursor->expects = EXPECTS_VALUE;
+        cursor_skip_space(cursor);
+    }
+    const char *behind = ax_json_number_read(cursor->at, cursor->end, ret);
     if (!behind)
         return false;
-    reader->at = (size_t)(behind - reader->text.ptr);
-    reader->expects = EXPECTS_NEXT;
+    cursor->at = behind;
+    cursor->expects = EXPECTS_NEXT;
     return true;
 }
 
-static bool reader_in_array(const struct ax_json_reader *reader)
+static bool cursor_begin(const struct ax_json_reader *reader, struct cursor *ret_cursor)
 {
+    ret_cursor->at = reader->text.ptr + reader->at;
+    ret_cursor->end = reader->text.ptr + reader->text.len;
+    ret_cursor->expects = reader->expects;
     return reader->depth && !reader_in_object(reader);
+}
+
+static void cursor_end(struct ax_json_reader *reader, const struct cursor *cursor)
+{
+    reader->at = (size_t)(cursor->at - reader->text.ptr);
+    reader->expects = cursor->expects;
 }
 
 size_t ax_json_read_f32s(struct ax_json_reader *reader, float *values, size_t stride, size_t count)
@@ -441,10 +455,12 @@ size_t ax_json_read_f32s(struct ax_json_reader *reader, float *values, size_t st
     assert(reader && (values || !count) && stride);
     size_t done = 0;
     double value;
-    if (!reader_in_array(reader))
+    struct cursor cursor;
+    if (!cursor_begin(reader, &cursor))
         return 0;
-    for (; done < count && reader_take_number(reader, &value); done++)
+    for (; done < count && cursor_number(&cursor, &value); done++)
         values[done * stride] = (float)value;
+    cursor_end(reader, &cursor);
     return done;
 }
 
@@ -453,9 +469,11 @@ size_t ax_json_read_f64s(struct ax_json_reader *reader, double *values, size_t s
     assert(reader && (values || !count) && stride);
     size_t done = 0;
     double value;
-    if (!reader_in_array(reader))
+    struct cursor cursor;
+    if (!cursor_begin(reader, &cursor))
         return 0;
-    for (; done < count && reader_take_number(reader, &value); done++)
+    for (; done < count && cursor_number(&cursor, &value); done++)
         values[done * stride] = value;
+    cursor_end(reader, &cursor);
     return done;
 }

@@ -114,7 +114,9 @@ bool ax_str_to_i64(struct ax_str text, int64_t *ret)
 {
     assert(ret);
     bool negative = text.len > 0 && text.ptr[0] == '-';
-    struct ax_str digits = { text.ptr + negative, text.len - negative };
+    struct ax_str digits = text;
+    if (negative)
+        digits = (struct ax_str){ text.ptr + 1, text.len - 1 };
     uint64_t size;
     if (!ax_str_to_u64(digits, &size) || size > (uint64_t)INT64_MAX + negative)
         return false;
