@@ -5,42 +5,57 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "cmd/cmd.h"
+#include "cmd/exit_code.h"
 
 /*
- * To add a subcommand: write cmd/<name>.c, declare it in cmd/cmd.h, add a line
- * here in alphabetical order, and describe it in the docs: tests/docs/ compares
- * this table with them.
+ * To add a subcommand: write cmd/<name>.c, declare it and its options in cmd/cmd.h, add a line here
+ * in alphabetical order, and describe it in docs/commands.md; `make docs` writes its options to
+ * docs/configuration.md. tests/docs/ compares this table with them.
  */
 static const struct ax_cmd commands[] = {
-    { "version", ax_cmd_version, "print the version" },
+    { "bench", ax_cmd_bench, ax_cmd_bench_options, "measure a server under load" },
+    { "version", ax_cmd_version, NULL, "print the version" },
 };
-
-enum { EXIT_USAGE = 2 };
 
 static void print_usage(FILE *out)
 {
     fprintf(out, "usage: auspex COMMAND [ARGUMENT]...\n\n");
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+    for (size_t i = 0; i < AX_COUNT(commands); i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fprintf(out, "\n`auspex COMMAND --help` tells more about one of them.\n");
+}
+
+/* What tools/docs reads. */
+static int print_markdown(void)
+{
+    struct ax_buf out;
+    ax_buf_init(&out, (size_t)1 << 20);
+    ax_cmd_print_markdown(commands, AX_COUNT(commands), &out);
+    size_t written = fwrite(ax_buf_str(&out).ptr, 1, out.len, stdout);
+    bool whole = out.failed == AX_OK && written == out.len && fflush(stdout) == 0;
+    ax_buf_done(&out);
+    return whole ? AX_EXIT_OK : AX_EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
 {
     if (argc < 2) {
         print_usage(stderr);
-        return EXIT_USAGE;
+        return AX_EXIT_USAGE;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        if (argc > 2 && strcmp(argv[2], "--markdown") == 0)
+            return print_markdown();
         print_usage(stdout);
-        return 0;
+        return AX_EXIT_OK;
     }
     const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+    for (size_t i = 0; i < AX_COUNT(commands); i++) {
         if (strcmp(name, commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
     }
     fprintf(stderr, "auspex: no command '%s'; see auspex --help\n", argv[1]);
-    return EXIT_USAGE;
+    return AX_EXIT_USAGE;
 }

@@ -3,18 +3,30 @@
  * The subcommands of `auspex`: one function each, in cmd/<name>.c.
  *
  * A subcommand gets its own name as argv[0] and its arguments after it, as
- * main() gets the program's. What it returns is the exit status of the process.
+ * main() gets the program's. What it returns is the exit status of the process,
+ * one of cmd/exit_code.h. Its options are one or more tables (ax_cmd_<name>_options,
+ * ended by NULL), which `auspex help --markdown` prints for docs/configuration.md.
  */
 #ifndef AX_CMD_CMD_H
 #define AX_CMD_CMD_H
+
+#include "base/option.h"
 
 typedef int (*ax_cmd_fn)(int argc, char **argv);
 
 struct ax_cmd {
     const char *name;
     ax_cmd_fn run;
-    const char *summary; /* one line of `auspex --help` */
+    const struct ax_option *const *options; /* tables, ended by NULL; NULL: it has none */
+    const char *summary;                    /* one line of `auspex --help` */
 };
+
+/* Print the options of all commands as docs/configuration.md has them. */
+void ax_cmd_print_markdown(const struct ax_cmd *commands, size_t count, struct ax_buf *out);
+
+/* Measure a server under load. */
+int ax_cmd_bench(int argc, char **argv);
+extern const struct ax_option *const ax_cmd_bench_options[];
 
 /* Print the program's version. */
 int ax_cmd_version(int argc, char **argv);
