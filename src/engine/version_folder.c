@@ -114,7 +114,7 @@ static enum ax_code find_model(const struct folder *folder, const char *path,
 {
     char file[PATH_MAX];
     char head[HEAD_BYTES];
-    size_t head_len;
+    size_t head_len = 0;
     size_t found = 0;
     for (size_t i = 0; i < folder->count; i++) {
         if (join_path(file, path, folder->names[i], err) || read_head(file, head, &head_len, err))
