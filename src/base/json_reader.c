@@ -477,3 +477,30 @@ size_t ax_json_read_f64s(struct ax_json_reader *reader, double *values, size_t s
     cursor_end(reader, &cursor);
     return done;
 }
+
+const char *ax_json_token_text(enum ax_json_token token)
+{
+    switch (token) {
+    case AX_JSON_OBJECT_BEGIN:
+        return "an object";
+    case AX_JSON_ARRAY_BEGIN:
+        return "an array";
+    case AX_JSON_STRING:
+        return "a string";
+    case AX_JSON_NUMBER:
+        return "a number";
+    case AX_JSON_TRUE:
+        return "true";
+    case AX_JSON_FALSE:
+        return "false";
+    case AX_JSON_NULL:
+        return "null";
+    case AX_JSON_FAILED:
+    case AX_JSON_END:
+    case AX_JSON_OBJECT_END:
+    case AX_JSON_ARRAY_END:
+    case AX_JSON_KEY:
+        break;
+    }
+    return "nothing";
+}

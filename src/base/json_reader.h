@@ -44,6 +44,9 @@ void ax_json_reader_init(struct ax_json_reader *reader, struct ax_str text);
 
 enum ax_json_token ax_json_read(struct ax_json_reader *reader, struct ax_err *err);
 
+/* What a value is called in messages: "a number", "an object", "null". */
+const char *ax_json_token_text(enum ax_json_token token) AX_RETURNS_NONNULL;
+
 /* Skip the rest of the value whose first token was just read (a scalar: nothing), at most
  * `byte_budget` bytes; *ret_done says whether it is over. Call again to go on, with the same
  * `depth`: the reader's depth before the value began. */
