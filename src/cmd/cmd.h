@@ -28,6 +28,10 @@ void ax_cmd_print_markdown(const struct ax_cmd *commands, size_t count, struct a
 int ax_cmd_bench(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_bench_options[];
 
+/* Answer prediction requests. */
+int ax_cmd_serve(int argc, char **argv);
+extern const struct ax_option *const ax_cmd_serve_options[];
+
 /* Print the program's version. */
 int ax_cmd_version(int argc, char **argv);
 

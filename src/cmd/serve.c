@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `auspex serve`: answer prediction requests until told to stop.
+ *
+ * The main thread reads the options, starts the server and then waits for signals; all other
+ * threads block them. SIGTERM or SIGINT begins the graceful end. From then on the two have their
+ * default effect again, so a second one ends the process at once. What follows the first within a
+ * tenth of a second counts as the same: timeout(1) sends to the process and to its group.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "cmd/cmd.h"
+#include "cmd/command_line.h"
+#include "cmd/exit_code.h"
+#include "server/server.h"
+
+#include <signal.h>
+
+struct serve_config {
+    struct ax_server_config server;
+    struct ax_http_config http;
+};
+
+const struct ax_option *const ax_cmd_serve_options[] = { ax_server_options, ax_http_options, NULL };
+
+/* Signals are blocked before any thread is made, so that all of them inherit it. */
+static void block_signals(sigset_t *ret_stop)
+{
+    struct sigaction ignore = { .sa_handler = SIG_IGN };
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    (void)sigemptyset(ret_stop);
+    (void)sigaddset(ret_stop, SIGTERM);
+    (void)sigaddset(ret_stop, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, ret_stop, NULL);
+}
+
+static void wait_for_stop(const sigset_t *stop)
+{
+    int number;
+    while (sigwait(stop, &number))
+        continue;
+    ax_log(AX_LOG_INFO, "stopping", AX_LOG_TEXT("signal", number == SIGINT ? "SIGINT" : "SIGTERM"));
+}
+
+static void allow_second_signal(const sigset_t *stop)
+{
+    const struct timespec echo = { .tv_nsec = 100 * AX_NS_PER_MS };
+    (void)sigtimedwait(stop, NULL, &echo);
+    (void)pthread_sigmask(SIG_UNBLOCK, stop, NULL);
+}
+
+static enum ax_exit serve(const struct serve_config *config)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_server *server;
+    sigset_t stop;
+    block_signals(&stop);
+    ax_log_setup((enum ax_log_level)config->server.log_level,
+                 (enum ax_log_format)config->server.log_format);
+    if (ax_server_start(&config->server, &config->http, &server, &err)) {
+        ax_log(AX_LOG_ERROR, "could not serve", AX_LOG_ERR(&err));
+        return ax_exit_from_code(err.code);
+    }
+    wait_for_stop(&stop);
+    ax_server_drain(server);
+    allow_second_signal(&stop);
+    ax_server_join_free(server);
+    ax_log(AX_LOG_INFO, "stopped", AX_LOG_TEXT("reason", "all requests were answered"));
+    return AX_EXIT_OK;
+}
+
+int ax_cmd_serve(int argc, char **argv)
+{
+    struct serve_config config = { 0 };
+    const struct ax_option_group groups[] = {
+        { ax_server_options, &config.server },
+        { ax_http_options, &config.http },
+        { 0 },
+    };
+    struct ax_command_line line = {
+        .name = "serve",
+        .usage = "[OPTION]...",
+        .about = "Answer prediction requests for the models of a folder, until SIGTERM or SIGINT.\n"
+                 "DIR/<model>/<version>/ holds one model file and may hold model.yaml.",
+        .groups = groups,
+        .with_file = true,
+    };
+    int status = AX_EXIT_OK;
+    if (ax_command_line_load(&line, argc, argv, &status))
+        status = (int)serve(&config);
+    ax_command_line_done(&line);
+    return status;
+}

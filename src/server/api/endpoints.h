@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The functions of the table in server/router.c. Each answers its request, now or later.
+ */
+#ifndef AX_SERVER_API_ENDPOINTS_H
+#define AX_SERVER_API_ENDPOINTS_H
+
+struct ax_call;
+
+/* Open Inference Protocol v2: oip_rest.c, oip_metadata.c. */
+void ax_oip_live(struct ax_call *call);
+void ax_oip_ready(struct ax_call *call);
+void ax_oip_server(struct ax_call *call);
+void ax_oip_models(struct ax_call *call);
+void ax_oip_model(struct ax_call *call);
+void ax_oip_model_ready(struct ax_call *call);
+void ax_oip_config(struct ax_call *call);
+void ax_oip_index(struct ax_call *call);
+void ax_oip_infer(struct ax_call *call);
+
+/* Our own: predict.c, metrics.c. */
+void ax_predict(struct ax_call *call);
+void ax_metrics(struct ax_call *call);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Open Inference Protocol over HTTP: health, and the infer endpoint. Metadata is in
+ * oip_metadata.c, the body's reader in oip_infer.c, the answer's printer in oip_answer.c.
+ *
+ * Of the protocol's extensions only what is listed by GET /v2 exists; docs/protocols/
+ * open-inference.md says what is accepted and what is refused.
+ */
+#include "server/api/oip.h"
+
+#include "base/json.h"
+#include "server/api/endpoints.h"
+#include "server/server_thread.h"
+
+#include <assert.h>
+
+int ax_oip_status(enum ax_code code)
+{
+    if (code == AX_E_EXISTS || code == AX_E_CANCELLED)
+        return 400;
+    /* A deadline that passed in the queue is overload to the client. */
+    if (code == AX_E_TIMEOUT)
+        return 503;
+    return ax_code_http(code);
+}
+
+static void answer_flag(struct ax_call *call, const char *name, bool value)
+{
+    struct ax_buf *out = ax_server_thread_answer_begin(call->thread);
+    (void)ax_buf_append_char(out, '{');
+    ax_json_put_key(out, name);
+    ax_json_put_bool(out, value);
+    (void)ax_buf_append_char(out, '}');
+    ax_server_thread_answer(call->thread, call->request, value ? 200 : 503);
+}
+
+void ax_oip_live(struct ax_call *call)
+{
+    answer_flag(call, "live", true);
+}
+
+void ax_oip_ready(struct ax_call *call)
+{
+    answer_flag(call, "ready", ax_catalog_is_ready(call->thread->catalog));
+}
+
+static enum ax_code infer_read(struct ax_prediction *prediction, size_t byte_budget, bool *ret_done,
+                               struct ax_err *err)
+{
+    struct ax_oip_request *request = container_of(prediction, struct ax_oip_request, prediction);
+    struct ax_infer *infer = &request->infer;
+    if (!infer->signature &&
+        ax_infer_begin(infer, prediction->job.served->version->signature,
+                       &prediction->job.request->arena, prediction->job.request->body, err))
+        return err->code;
+    if (ax_infer_read(infer, byte_budget, ret_done, err))
+        return err->code;
+    if (!*ret_done)
+        return AX_OK;
+    prediction->rows = infer->rows;
+    for (size_t i = 0; i < infer->output_count; i++)
+        prediction->wanted[infer->outputs[i]] = true;
+    return AX_OK;
+}
+
+static const struct ax_prediction_form infer_form = {
+    .read = infer_read,
+    .print = ax_oip_print,
+    .status = ax_oip_status,
+    .value_bytes = 16,
+};
+
+/* A body of JSON and blobs says so in a header. */
+static bool has_blobs(const struct ax_request *request)
+{
+    struct ax_str length = ax_request_header(request, "inference-header-content-length");
+    uint64_t json_bytes;
+    return length.ptr && !(ax_str_to_u64(length, &json_bytes) && json_bytes == request->body.len);
+}
+
+void ax_oip_infer(struct ax_call *call)
+{
+    if (has_blobs(call->request)) {
+        ax_server_thread_answer_error(call->thread, call->request, ax_oip_status(AX_E_UNSUPPORTED),
+                                      "binary tensor data is not supported; send 'data' as JSON",
+                                      NULL);
+        return;
+    }
+    struct ax_oip_request *request = ax_arena_zalloc(&call->request->arena, 1, sizeof(*request));
+    struct ax_err err = AX_ERR_INIT;
+    if (request) {
+        ax_prediction_start(call, &infer_form, &request->prediction);
+        return;
+    }
+    enum ax_code code = ax_arena_fail(&call->request->arena, "the request", &err);
+    ax_server_thread_answer_error(call->thread, call->request, ax_oip_status(code), err.msg, NULL);
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Read, score, print: each either at once, which is the usual case, or a slice a turn of the loop.
+ *
+ * The first slice of reading happens where the request arrived. A body that is not read whole then
+ * makes the prediction take a reference on its version, since the catalog may change before the
+ * next slice. Outputs are laid out in the request's arena as plain arrays, so that joined scores
+ * are given back by copying.
+ */
+#include "server/prediction.h"
+
+#include "base/json.h"
+#include "server/server_thread.h"
+
+#include <assert.h>
+
+static void prediction_fail(struct ax_prediction *prediction, const struct ax_err *err)
+{
+    struct ax_request *request = prediction->job.request;
+    ax_served_count(&prediction->job.served->metrics, err->code, request->began_ns);
+    ax_server_thread_answer_error(prediction->thread, request, prediction->form->status(err->code),
+                                  err->msg, NULL);
+}
+
+static void prediction_cancel(struct ax_prediction *prediction)
+{
+    struct ax_err err = AX_ERR_INIT;
+    (void)ax_fail(&err, AX_E_CANCELLED, "the client went away");
+    prediction_fail(prediction, &err);
+}
+
+static void prediction_hold(struct ax_prediction *prediction)
+{
+    if (!prediction->job.holds_served)
+        (void)ax_served_ref(prediction->job.served);
+    prediction->job.holds_served = true;
+}
+
+/* Bytes that the answer will have, about. */
+static size_t prediction_answer_bytes(const struct ax_prediction *prediction)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < prediction->job.out.column_count; i++)
+        if (prediction->job.out.columns[i].values)
+            count += prediction->job.out.columns[i].width;
+    return count * prediction->rows.count * prediction->form->value_bytes;
+}
+
+/* The answer is in `prediction->body`. */
+static void prediction_answer_body(struct ax_prediction *prediction)
+{
+    struct ax_err err = AX_ERR_INIT;
+    if (ax_buf_check(&prediction->body, "the answer", &err)) {
+        prediction_fail(prediction, &err);
+        return;
+    }
+    struct ax_request *request = prediction->job.request;
+    ax_served_count(&prediction->job.served->metrics, AX_OK, request->began_ns);
+    /* The prediction is released before net takes the body. */
+    struct ax_buf body = prediction->body;
+    ax_buf_init(&prediction->body, AX_SERVER_ANSWER_MAX);
+    struct ax_answer answer = { .status = 200,
+                                .content_type = "application/json",
+                                .body_buf = &body };
+    ax_request_answer(request, &answer);
+    ax_buf_done(&body);
+}
+
+static void prediction_print_step(void *context, void *state, struct ax_request *request)
+{
+    (void)context;
+    (void)state;
+    struct ax_prediction *prediction = request->user;
+    struct ax_buf *out = &prediction->body;
+    if (ax_request_is_cancelled(request))
+        prediction_cancel(prediction);
+    else if (prediction->form->print(prediction, out, AX_PREDICTION_PRINT_BYTES) || out->failed)
+        prediction_answer_body(prediction);
+    else
+        ax_request_resume(request, prediction_print_step);
+}
+
+static void prediction_print(struct ax_prediction *prediction)
+{
+    struct ax_server_thread *thread = prediction->thread;
+    struct ax_request *request = prediction->job.request;
+    if (prediction_answer_bytes(prediction) > AX_PREDICTION_AT_ONCE_BYTES) {
+        prediction_hold(prediction);
+        ax_request_resume(request, prediction_print_step);
+        return;
+    }
+    struct ax_buf *out = ax_server_thread_answer_begin(thread);
+    bool done = prediction->form->print(prediction, out, SIZE_MAX);
+    assert(done || out->failed);
+    struct ax_err err = AX_ERR_INIT;
+    if (ax_buf_check(out, "the answer", &err)) {
+        prediction_fail(prediction, &err);
+        return;
+    }
+    ax_served_count(&prediction->job.served->metrics, AX_OK, request->began_ns);
+    ax_server_thread_answer(thread, request, 200);
+}
+
+static void prediction_scored(struct ax_server_thread *thread, struct ax_scoring_job *job,
+                              struct ax_err *err)
+{
+    (void)thread;
+    struct ax_prediction *prediction = container_of(job, struct ax_prediction, job);
+    if (err->code)
+        prediction_fail(prediction, err);
+    else
+        prediction_print(prediction);
+}
+
+/* Memory for the outputs that are wanted. */
+static enum ax_code prediction_make_outputs(struct ax_prediction *prediction, struct ax_err *err)
+{
+    const struct ax_signature *signature = prediction->job.served->version->signature;
+    struct ax_arena *arena = &prediction->job.request->arena;
+    size_t rows = prediction->rows.count;
+    struct ax_column *columns = ax_arena_zalloc(arena, signature->output_count, sizeof(*columns));
+    if (!columns)
+        return ax_arena_fail(arena, "the outputs", err);
+    for (size_t i = 0; i < signature->output_count; i++) {
+        const struct ax_output *output = &signature->outputs[i];
+        size_t stride = output->width * ax_datatype_size(output->datatype);
+        columns[i] = (struct ax_column){ .datatype = output->datatype,
+                                         .width = output->width,
+                                         .stride = stride };
+        if (!prediction->wanted[i])
+            continue;
+        columns[i].values = ax_arena_alloc_aligned(arena, AX_MAX(rows, (size_t)1), stride, 64);
+        if (!columns[i].values)
+            return ax_arena_fail(arena, "the outputs", err);
+    }
+    prediction->job.out = (struct ax_batch){ rows, signature->output_count, columns };
+    return AX_OK;
+}
+
+/* The body was read. */
+static void prediction_score(struct ax_prediction *prediction)
+{
+    struct ax_err err = AX_ERR_INIT;
+    if (prediction_make_outputs(prediction, &err)) {
+        prediction_fail(prediction, &err);
+        return;
+    }
+    prediction->job.rows = &prediction->rows;
+    prediction->job.finish = prediction_scored;
+    ax_scoring_submit(prediction->thread, &prediction->job);
+}
+
+static void prediction_read_step(void *context, void *state, struct ax_request *request)
+{
+    (void)context;
+    (void)state;
+    struct ax_prediction *prediction = request->user;
+    struct ax_err err = AX_ERR_INIT;
+    size_t budget =
+        request->body.len > AX_PREDICTION_AT_ONCE_BYTES ? AX_PREDICTION_READ_BYTES : SIZE_MAX;
+    bool done = false;
+    if (ax_request_is_cancelled(request)) {
+        prediction_cancel(prediction);
+    } else if (prediction->form->read(prediction, budget, &done, &err)) {
+        prediction_fail(prediction, &err);
+    } else if (done) {
+        prediction_score(prediction);
+    } else {
+        prediction_hold(prediction);
+        ax_request_resume(request, prediction_read_step);
+    }
+}
+
+static enum ax_code prediction_make_wanted(struct ax_prediction *prediction, struct ax_err *err)
+{
+    struct ax_arena *arena = &prediction->job.request->arena;
+    size_t outputs = prediction->job.served->version->signature->output_count;
+    prediction->wanted = ax_arena_zalloc(arena, outputs, sizeof(bool));
+    return prediction->wanted ? AX_OK : ax_arena_fail(arena, "the request", err);
+}
+
+enum ax_code ax_prediction_choose(struct ax_prediction *prediction, struct ax_str version,
+                                  struct ax_err *err)
+{
+    assert(prediction && !prediction->rows.signature && err);
+    struct ax_served *before = prediction->job.served;
+    struct ax_served *served;
+    if (ax_catalog_version(prediction->thread->catalog, ax_str_from(before->version->model_name),
+                           version, &served, err))
+        return err->code;
+    prediction->job.served = served;
+    if (prediction->job.holds_served) {
+        (void)ax_served_ref(served);
+        ax_served_unref(before);
+    }
+    return prediction_make_wanted(prediction, err);
+}
+
+void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *form,
+                         struct ax_prediction *prediction)
+{
+    assert(call && form && prediction && !prediction->job.served);
+    struct ax_request *request = call->request;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_served *served;
+    if (ax_catalog_version(call->thread->catalog, call->model, call->version, &served, &err)) {
+        ax_served_count(ax_catalog_no_model(), err.code, request->began_ns);
+        ax_server_thread_answer_error(call->thread, request, form->status(err.code), err.msg, NULL);
+        return;
+    }
+    prediction->form = form;
+    prediction->thread = call->thread;
+    prediction->job.request = request;
+    prediction->job.served = served;
+    ax_buf_init(&prediction->body, AX_SERVER_ANSWER_MAX);
+    request->user = prediction;
+    if (prediction_make_wanted(prediction, &err))
+        prediction_fail(prediction, &err);
+    else
+        prediction_read_step(NULL, call->thread, request);
+}
+
+void ax_prediction_release(void *user)
+{
+    struct ax_prediction *prediction = user;
+    if (!prediction)
+        return;
+    if (prediction->job.holds_served)
+        ax_served_unref(prediction->job.served);
+    ax_buf_done(&prediction->body);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A prediction: one request for scores, from its body to its answer.
+ *
+ * What all protocols share lives here: reading and printing in slices, the reference on the
+ * version, scoring, counting. What differs is a form: a const table of functions, one a protocol. A
+ * form's own struct begins with a struct ax_prediction and lies in the request's arena; the
+ * request's `user` points at it. Everything runs on the request's I/O thread.
+ */
+#ifndef AX_SERVER_PREDICTION_H
+#define AX_SERVER_PREDICTION_H
+
+#include "server/router.h"
+#include "server/scoring.h"
+
+/* Bodies and answers up to this size are read and printed at once; larger ones in slices. */
+#define AX_PREDICTION_AT_ONCE_BYTES ((size_t)256 << 10)
+#define AX_PREDICTION_READ_BYTES    ((size_t)64 << 10)
+#define AX_PREDICTION_PRINT_BYTES   ((size_t)128 << 10)
+
+struct ax_prediction;
+
+struct ax_prediction_form {
+    /* Read on for about `byte_budget` bytes of the body. When *ret_done is set, `rows` are complete
+     * and `wanted` says what to score. Expected: INVALID, UNSUPPORTED, TOO_LARGE, LIMIT. */
+    enum ax_code (*read)(struct ax_prediction *prediction, size_t byte_budget, bool *ret_done,
+                         struct ax_err *err);
+
+    /* Print on, about `byte_budget` bytes; true when the answer is complete. A failure of the
+     * buffer sticks and is found by the caller; print may stop early then. */
+    bool (*print)(struct ax_prediction *prediction, struct ax_buf *out, size_t byte_budget);
+
+    /* The HTTP status of a failure. */
+    int (*status)(enum ax_code code);
+
+    size_t value_bytes; /* what a value takes in an answer, about */
+};
+
+struct ax_prediction {
+    struct ax_scoring_job job; /* first: request->user is the job, too */
+    const struct ax_prediction_form *form;
+    struct ax_server_thread *thread;
+    struct ax_rows rows; /* the form's read makes them */
+    bool *wanted;        /* one an output of the signature; set by read */
+    struct ax_buf body;  /* of an answer in slices */
+};
+
+/* Begin for the version that the path names; `prediction` is zeroed. Answers now or later. */
+void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *form,
+                         struct ax_prediction *prediction);
+
+/* While reading, before `rows` exist: go over to another version of the same model. Expected:
+ * NOT_FOUND, TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_prediction_choose(struct ax_prediction *prediction,
+                                              struct ax_str version, struct ax_err *err);
+
+/* The request ended: give back what the prediction holds. `user` may be NULL. */
+void ax_prediction_release(void *user);
+
+#endif

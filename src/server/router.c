@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table, and matching against it.
+ *
+ * A pattern is compared with the path character by character, so most of the table is refused at
+ * its first differing byte, and the endpoints that matter stand first. That is simpler than a tree
+ * and, for two dozen patterns, not slower than the rest of routing.
+ */
+#include "server/router.h"
+
+#include "server/api/endpoints.h"
+#include "server/server_thread.h"
+
+#include <assert.h>
+
+/*
+ * To add an endpoint: write its function, declare it in api/endpoints.h, add a line here, and
+ * describe it in docs/protocols/.
+ */
+const struct ax_endpoint ax_endpoints[] = {
+    { AX_HTTP_POST, "/v2/models/{m}/infer", ax_oip_infer },
+    { AX_HTTP_POST, "/v2/models/{m}/versions/{v}/infer", ax_oip_infer },
+    { AX_HTTP_POST, "/v1/models/{m}/predict", ax_predict },
+    { AX_HTTP_GET, "/v2/health/live", ax_oip_live },
+    { AX_HTTP_GET, "/v2/health/ready", ax_oip_ready },
+    { AX_HTTP_GET, "/v2", ax_oip_server },
+    { AX_HTTP_GET, "/v2/models", ax_oip_models },
+    { AX_HTTP_GET, "/v2/models/{m}", ax_oip_model },
+    { AX_HTTP_GET, "/v2/models/{m}/versions/{v}", ax_oip_model },
+    { AX_HTTP_GET, "/v2/models/{m}/ready", ax_oip_model_ready },
+    { AX_HTTP_GET, "/v2/models/{m}/versions/{v}/ready", ax_oip_model_ready },
+    { AX_HTTP_GET, "/v2/models/{m}/config", ax_oip_config },
+    { AX_HTTP_GET, "/v2/models/{m}/versions/{v}/config", ax_oip_config },
+    { AX_HTTP_POST, "/v2/repository/index", ax_oip_index },
+    { AX_HTTP_GET, "/metrics", ax_metrics },
+    { 0 },
+};
+
+/* Take one segment of the path. */
+static struct ax_str take_segment(struct ax_str path, size_t *at)
+{
+    size_t begin = *at;
+    while (*at < path.len && path.ptr[*at] != '/')
+        ++*at;
+    return (struct ax_str){ path.ptr + begin, *at - begin };
+}
+
+bool ax_endpoint_matches(const struct ax_endpoint *endpoint, struct ax_str path,
+                         struct ax_call *call)
+{
+    assert(endpoint && call);
+    size_t at = 0;
+    for (const char *p = endpoint->pattern; *p; p++) {
+        if (*p != '{') {
+            if (at == path.len || path.ptr[at++] != *p)
+                return false;
+            continue;
+        }
+        struct ax_str segment = take_segment(path, &at);
+        if (segment.len == 0)
+            return false;
+        if (p[1] == 'm')
+            call->model = segment;
+        else
+            call->version = segment;
+        p += 2;
+    }
+    return at == path.len;
+}
+
+static const char *method_text(enum ax_http_method method)
+{
+    return method == AX_HTTP_GET ? "GET, HEAD" : "POST";
+}
+
+static void answer_not_allowed(struct ax_server_thread *thread, struct ax_request *request,
+                               unsigned allowed)
+{
+    char allow[64];
+    bool get = allowed & 1u << AX_HTTP_GET;
+    bool post = allowed & 1u << AX_HTTP_POST;
+    (void)snprintf(allow, sizeof(allow), "Allow: %s%s%s\r\n", get ? method_text(AX_HTTP_GET) : "",
+                   get && post ? ", " : "", post ? method_text(AX_HTTP_POST) : "");
+    ax_server_thread_answer_error(thread, request, 405, "method not allowed", allow);
+}
+
+void ax_router_run(struct ax_server_thread *thread, struct ax_request *request)
+{
+    assert(thread && request);
+    enum ax_http_method method = request->method == AX_HTTP_HEAD ? AX_HTTP_GET : request->method;
+    unsigned allowed = 0;
+    for (const struct ax_endpoint *endpoint = ax_endpoints; endpoint->pattern; endpoint++) {
+        struct ax_call call = { .thread = thread, .request = request };
+        if (!ax_endpoint_matches(endpoint, request->path, &call))
+            continue;
+        if (endpoint->method == method) {
+            endpoint->run(&call);
+            return;
+        }
+        allowed |= 1u << endpoint->method;
+    }
+    if (allowed)
+        answer_not_allowed(thread, request, allowed);
+    else
+        ax_server_thread_answer_error(thread, request, 404, "no such path", NULL);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The endpoints of the server: one table of method, pattern and function.
+ *
+ * A pattern is literal text with {m} for a model's name and {v} for a version; each stands for one
+ * non-empty segment of the percent-decoded path. Query strings do not take part.
+ */
+#ifndef AX_SERVER_ROUTER_H
+#define AX_SERVER_ROUTER_H
+
+#include "net/http.h"
+
+struct ax_server_thread;
+
+/* A request at its endpoint. */
+struct ax_call {
+    struct ax_server_thread *thread;
+    struct ax_request *request;
+    struct ax_str model;   /* {m}, or empty */
+    struct ax_str version; /* {v}, or empty */
+};
+
+struct ax_endpoint {
+    enum ax_http_method method; /* GET also answers HEAD */
+    const char *pattern;
+    void (*run)(struct ax_call *call);
+};
+
+/* Ends with a zeroed entry; docs list it, and tests/docs compare. */
+extern const struct ax_endpoint ax_endpoints[];
+
+/* Does the pattern match? Fills `model` and `version` of *call when it does. */
+bool ax_endpoint_matches(const struct ax_endpoint *endpoint, struct ax_str path,
+                         struct ax_call *call);
+
+/* Hand a request to its endpoint, or answer 404 or 405. */
+void ax_router_run(struct ax_server_thread *thread, struct ax_request *request);
+
+#endif

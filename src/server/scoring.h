@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scoring: what one wake-up brought for the same version is one batch.
+ *
+ * Jobs are gathered per thread and scored when the wake-up ends; there is no timer. Several small
+ * jobs for a version are joined into one call of the engine, within what it does in about a
+ * millisecond. A job with more rows than that goes alone, a slice a turn of the loop. Everything
+ * here belongs to one I/O thread.
+ */
+#ifndef AX_SERVER_SCORING_H
+#define AX_SERVER_SCORING_H
+
+#include "data/rows.h"
+#include "net/http.h"
+#include "server/catalog.h"
+
+#define AX_SCORING_SLICE_NS    ((uint64_t)1000000)
+#define AX_SCORING_ROW_NS      20000 /* assumed of a version that never scored */
+#define AX_SCORING_BUCKETS     256
+#define AX_SCORING_SCRATCH_MAX ((size_t)256 << 20)
+
+struct ax_server_thread;
+
+/* Embedded first in what request->user points at. The caller sets the first group of fields; the
+ * job lives until `finish` is called, exactly once, with err->code AX_OK or a failure, and finish
+ * answers the request. When `holds_served` is set, a reference is given back by whoever ends the
+ * request. */
+struct ax_scoring_job {
+    struct ax_served *served;
+    struct ax_request *request;
+    const struct ax_rows *rows;
+    struct ax_batch out; /* columns as the signature's outputs; values NULL: not wanted */
+    void (*finish)(struct ax_server_thread *thread, struct ax_scoring_job *job, struct ax_err *err);
+
+    size_t scored; /* rows so far, of a job in slices */
+    bool holds_served;
+    struct ax_scoring_job *next;        /* in the same group, or among the heads of groups */
+    struct ax_scoring_job *bucket_next; /* of a head: the next one in its bucket */
+    struct ax_scoring_job *group_first; /* of a head: the others of its group */
+    struct ax_scoring_job *group_last;
+};
+
+/* Memory that grows to what was needed once, up to AX_SCORING_SCRATCH_MAX. */
+struct ax_scratch {
+    char *raw; /* owned */
+    char *ptr; /* inside it, aligned to 64 */
+    size_t size;
+};
+
+struct ax_scoring {
+    struct ax_scoring_job *first, *last; /* heads, in order of arrival */
+    struct ax_scoring_job *buckets[AX_SCORING_BUCKETS];
+    struct ax_scratch engine; /* for the engine's own use */
+    struct ax_scratch joined; /* rows and outputs of joined jobs */
+};
+
+void ax_scoring_done(struct ax_scoring *scoring);
+
+/* Queue a job for the end of this wake-up. */
+void ax_scoring_submit(struct ax_server_thread *thread, struct ax_scoring_job *job);
+
+/* Score all that was queued. */
+void ax_scoring_run(struct ax_server_thread *thread);
+
+#endif

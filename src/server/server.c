@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Composition: options, listeners, loading, publishing, the end.
+ *
+ * The HTTP server starts first, with a catalog that is empty and not complete. The models are then
+ * loaded on the calling thread, one version after the other, and published all at once. A version
+ * that cannot be loaded is logged and listed with its reason; it never takes the others down.
+ */
+#include "server/server.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "server/catalog.h"
+#include "server/server_thread.h"
+
+#include <assert.h>
+#include <dirent.h>
+
+const struct ax_option ax_server_options[] = {
+    { .type = AX_OPTION_TEXT,
+      .name = "models",
+      .default_text = "models",
+      .offset = offsetof(struct ax_server_config, models),
+      .description = "Folder of the models: DIR/<model>/<version>/ with one model file." },
+    { .type = AX_OPTION_CHOICE,
+      .name = "log_level",
+      .default_text = "info",
+      .offset = offsetof(struct ax_server_config, log_level),
+      .unit = "debug|info|warn|error",
+      .description = "Least important log lines that are written." },
+    { .type = AX_OPTION_CHOICE,
+      .name = "log_format",
+      .default_text = "logfmt",
+      .offset = offsetof(struct ax_server_config, log_format),
+      .unit = "logfmt|json",
+      .description = "How a log line is written on stderr." },
+    { 0 },
+};
+
+struct ax_server {
+    struct ax_snapshot snapshot;
+    struct ax_http_handler handler;
+    struct ax_http_server *http;
+    size_t thread_count;
+    int64_t start_us;
+};
+
+struct ax_snapshot *ax_server_snapshot(struct ax_server *server)
+{
+    return &server->snapshot;
+}
+
+size_t ax_server_thread_count(const struct ax_server *server)
+{
+    return server->thread_count;
+}
+
+int64_t ax_server_start_us(const struct ax_server *server)
+{
+    return server->start_us;
+}
+
+/* FOLDER/NAME; the caller frees it. */
+static char *path_join(const char *folder, const char *name)
+{
+    size_t size = strlen(folder) + strlen(name) + 2;
+    char *path = ax_xalloc(size);
+    (void)snprintf(path, size, "%s/%s", folder, name);
+    return path;
+}
+
+static void load_version(struct ax_catalog *catalog, const char *model, const char *folder,
+                         const char *text)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_version *version = NULL;
+    uint64_t number;
+    if (text[0] == '0' || !ax_str_to_u64(ax_str_from(text), &number))
+        return;
+    char *path = path_join(folder, text);
+    if (ax_version_load(path, model, number, &version, &err) ||
+        ax_catalog_add(catalog, version, &err)) {
+        ax_log(AX_LOG_ERROR, "version not loaded", AX_LOG_TEXT("model", model),
+               AX_LOG_TEXT("version", text), AX_LOG_ERR(&err));
+        ax_catalog_add_failed(catalog, model, text, err.msg);
+    }
+    ax_version_unref(version);
+    free(path);
+}
+
+static void load_model(struct ax_catalog *catalog, const char *folder, const char *model)
+{
+    char *path = path_join(folder, model);
+    DIR *dir = opendir(path);
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        load_version(catalog, model, path, entry->d_name);
+    if (dir)
+        (void)closedir(dir);
+    free(path);
+}
+
+/* Load all versions of all models. Expected: NOT_FOUND (no such folder). */
+static enum ax_code load_models(struct ax_catalog *catalog, const char *folder, struct ax_err *err)
+{
+    DIR *dir = opendir(folder);
+    if (!dir)
+        return ax_fail(err, AX_E_NOT_FOUND, "cannot read the folder of the models '%s'", folder);
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (entry->d_name[0] != '.')
+            load_model(catalog, folder, entry->d_name);
+    (void)closedir(dir);
+    return AX_OK;
+}
+
+/* Publish the next catalog and drop the one before it. */
+static void publish(struct ax_server *server, struct ax_catalog *next)
+{
+    ax_catalog_free(ax_snapshot_publish(&server->snapshot, next));
+}
+
+static void log_ready(const struct ax_server *server, const struct ax_catalog *catalog)
+{
+    struct ax_buf listeners;
+    ax_buf_init(&listeners, 4096);
+    for (size_t i = 0; i < ax_http_server_listener_count(server->http); i++)
+        (void)ax_buf_printf(&listeners, "%s%s", i ? " " : "",
+                            ax_http_server_listener(server->http, i));
+    ax_log(AX_LOG_INFO, "ready", AX_LOG_STR("listen", ax_buf_str(&listeners)),
+           AX_LOG_U64("models", catalog->models.count),
+           AX_LOG_U64("threads", server->thread_count));
+    ax_buf_done(&listeners);
+}
+
+/* The snapshot's counters stand on cache lines of their own; NULL without memory. */
+static struct ax_server *server_new(const struct ax_http_config *http)
+{
+    struct ax_server *server = aligned_alloc(_Alignof(struct ax_server), sizeof(*server));
+    if (!server)
+        return NULL;
+    *server = (struct ax_server){ 0 };
+    server->start_us = ax_clock_wall_us();
+    server->thread_count = http->threads ? http->threads : ax_thread_core_count();
+    server->handler = (struct ax_http_handler){
+        .context = server,
+        .thread_begin = ax_server_thread_begin,
+        .thread_end = ax_server_thread_end,
+        .wake_begin = ax_server_thread_wake_begin,
+        .wake_end = ax_server_thread_wake_end,
+        .request = ax_server_thread_request,
+        .release = ax_server_thread_release,
+    };
+    ax_snapshot_init(&server->snapshot, ax_catalog_new());
+    return server;
+}
+
+static void server_free(struct ax_server *server)
+{
+    ax_catalog_free(ax_snapshot_get(&server->snapshot));
+    ax_snapshot_done(&server->snapshot);
+    free(server);
+}
+
+enum ax_code ax_server_start(const struct ax_server_config *config,
+                             const struct ax_http_config *http, struct ax_server **ret_server,
+                             struct ax_err *err)
+{
+    assert(config && http && ret_server && err);
+    struct ax_server *server = server_new(http);
+    if (!server)
+        return ax_fail(err, AX_E_LIMIT, "no memory for the server");
+    if (ax_catalog_register_no_model(err) ||
+        ax_http_server_start(http, &server->handler, &server->http, err)) {
+        server_free(server);
+        return err->code;
+    }
+    struct ax_catalog *catalog = ax_catalog_new();
+    if (load_models(catalog, config->models, err)) {
+        ax_catalog_free(catalog);
+        ax_server_drain(server);
+        ax_server_join_free(server);
+        return err->code;
+    }
+    catalog->is_complete = true;
+    publish(server, catalog);
+    log_ready(server, catalog);
+    *ret_server = server;
+    return AX_OK;
+}
+
+void ax_server_drain(struct ax_server *server)
+{
+    assert(server);
+    ax_http_server_drain(server->http);
+}
+
+void ax_server_join_free(struct ax_server *server)
+{
+    if (!server)
+        return;
+    ax_http_server_join_free(server->http);
+    server_free(server);
+}

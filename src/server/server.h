@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The serving program: the repository of models, the catalog made from it, and the HTTP server.
+ *
+ * Listening begins before the models are loaded, so that health can be asked for meanwhile; until
+ * then the server is live and not ready, and a model that is asked for is unavailable.
+ */
+#ifndef AX_SERVER_SERVER_H
+#define AX_SERVER_SERVER_H
+
+#include "base/option.h"
+#include "base/snapshot.h"
+#include "net/http.h"
+
+struct ax_server;
+
+struct ax_server_config {
+    char *models; /* the repository's folder */
+    int log_level;
+    int log_format;
+};
+extern const struct ax_option ax_server_options[];
+
+/* Bind the listeners, start the threads, load the models, publish them. Logs what happened, and one
+ * line when ready. The configurations are borrowed until free. Expected: NOT_FOUND (no such
+ * folder), DENIED, INVALID, UNAVAILABLE (port in use), LIMIT. */
+AX_MUST_USE enum ax_code ax_server_start(const struct ax_server_config *config,
+                                         const struct ax_http_config *http,
+                                         struct ax_server **ret_server, struct ax_err *err);
+
+/* Begin the graceful end, and wait for it. */
+void ax_server_drain(struct ax_server *server);
+void ax_server_join_free(struct ax_server *server);
+
+/* For the threads. */
+struct ax_snapshot *ax_server_snapshot(struct ax_server *server);
+size_t ax_server_thread_count(const struct ax_server *server);
+int64_t ax_server_start_us(const struct ax_server *server); /* wall clock */
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The handler's slots, and printing answers.
+ *
+ * The catalog is read once a wake-up. Scoring runs at its end, still inside the read section, so
+ * requests that are answered in their own wake-up need no reference on their version.
+ */
+#include "server/server_thread.h"
+
+#include "base/alloc.h"
+#include "base/json.h"
+#include "server/prediction.h"
+#include "server/router.h"
+#include "server/server.h"
+
+#include <assert.h>
+
+#define RETRY_AFTER "Retry-After: 1\r\n"
+
+enum ax_code ax_server_thread_begin(void *context, struct ax_http_worker *http, void **ret_state,
+                                    struct ax_err *err)
+{
+    (void)http;
+    struct ax_server *server = context;
+    struct ax_snapshot_reader *reader = ax_snapshot_register(ax_server_snapshot(server));
+    if (!reader)
+        return ax_fail(err, AX_E_LIMIT, "more than %d threads", AX_SNAPSHOT_READERS_MAX);
+    struct ax_server_thread *thread = ax_xalloc(sizeof(*thread));
+    thread->server = server;
+    thread->reader = reader;
+    ax_buf_init(&thread->answer, AX_SERVER_ANSWER_MAX);
+    *ret_state = thread;
+    return AX_OK;
+}
+
+void ax_server_thread_end(void *context, void *state)
+{
+    (void)context;
+    struct ax_server_thread *thread = state;
+    ax_snapshot_unregister(thread->reader);
+    ax_scoring_done(&thread->scoring);
+    ax_buf_done(&thread->answer);
+    free(thread);
+}
+
+void ax_server_thread_wake_begin(void *context, void *state)
+{
+    struct ax_server_thread *thread = state;
+    struct ax_snapshot *snapshot = ax_server_snapshot(context);
+    ax_snapshot_enter(snapshot, thread->reader);
+    thread->catalog = ax_snapshot_get(snapshot);
+}
+
+void ax_server_thread_wake_end(void *context, void *state)
+{
+    (void)context;
+    struct ax_server_thread *thread = state;
+    ax_scoring_run(thread);
+    thread->catalog = NULL;
+    ax_snapshot_leave(thread->reader);
+}
+
+void ax_server_thread_request(void *context, void *state, struct ax_request *request)
+{
+    (void)context;
+    ax_router_run(state, request);
+}
+
+void ax_server_thread_release(void *context, void *state, struct ax_request *request)
+{
+    (void)context;
+    (void)state;
+    ax_prediction_release(request->user);
+}
+
+struct ax_buf *ax_server_thread_answer_begin(struct ax_server_thread *thread)
+{
+    assert(thread);
+    if (thread->answer.cap > AX_SERVER_ANSWER_KEEP)
+        ax_buf_clear(&thread->answer, AX_SERVER_ANSWER_KEEP);
+    ax_buf_reset(&thread->answer);
+    return &thread->answer;
+}
+
+void ax_server_thread_answer_as(struct ax_server_thread *thread, struct ax_request *request,
+                                int status, const char *content_type)
+{
+    assert(thread && request && content_type);
+    struct ax_err err = AX_ERR_INIT;
+    if (ax_buf_check(&thread->answer, "the answer", &err)) {
+        ax_server_thread_answer_error(thread, request, 500, err.msg, NULL);
+        return;
+    }
+    struct ax_answer answer = { .status = status,
+                                .content_type = content_type,
+                                .body = ax_buf_str(&thread->answer) };
+    ax_request_answer(request, &answer);
+}
+
+void ax_server_thread_answer(struct ax_server_thread *thread, struct ax_request *request,
+                             int status)
+{
+    ax_server_thread_answer_as(thread, request, status, "application/json");
+}
+
+void ax_server_thread_answer_error(struct ax_server_thread *thread, struct ax_request *request,
+                                   int status, const char *text, const char *extra_headers)
+{
+    assert(thread && request && text);
+    struct ax_buf *out = ax_server_thread_answer_begin(thread);
+    (void)ax_buf_append_str(out, AX_STR("{\"error\":"));
+    ax_json_put_str(out, ax_str_from(text));
+    (void)ax_buf_append_char(out, '}');
+    struct ax_answer answer = { .status = status,
+                                .content_type = "application/json",
+                                .extra_headers = extra_headers   ? extra_headers
+                                                 : status == 503 ? RETRY_AFTER
+                                                                 : NULL,
+                                .body = ax_buf_str(out) };
+    ax_request_answer(request, &answer);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the server keeps for each I/O thread, and how answers leave it.
+ *
+ * During a wake-up `catalog` is the published one; outside it is NULL. Answers are printed into
+ * `answer`, which keeps its memory, so that a thread in steady use does not allocate.
+ */
+#ifndef AX_SERVER_SERVER_THREAD_H
+#define AX_SERVER_SERVER_THREAD_H
+
+#include "base/snapshot.h"
+#include "net/http.h"
+#include "server/catalog.h"
+#include "server/scoring.h"
+
+/* Most bytes of an answer, and what of its buffer is kept for the next one. */
+#define AX_SERVER_ANSWER_MAX  ((size_t)1 << 30)
+#define AX_SERVER_ANSWER_KEEP ((size_t)1 << 20)
+
+struct ax_server;
+
+struct ax_server_thread {
+    struct ax_server *server;
+    struct ax_snapshot_reader *reader;
+    const struct ax_catalog *catalog;
+    struct ax_buf answer;
+    struct ax_scoring scoring;
+};
+
+/* The slots of struct ax_http_handler; `context` is the struct ax_server. */
+enum ax_code ax_server_thread_begin(void *context, struct ax_http_worker *http, void **ret_state,
+                                    struct ax_err *err);
+void ax_server_thread_end(void *context, void *state);
+void ax_server_thread_wake_begin(void *context, void *state);
+void ax_server_thread_wake_end(void *context, void *state);
+void ax_server_thread_request(void *context, void *state, struct ax_request *request);
+void ax_server_thread_release(void *context, void *state, struct ax_request *request);
+
+/* An empty buffer to print an answer into. */
+struct ax_buf *ax_server_thread_answer_begin(struct ax_server_thread *thread);
+
+/* Answer with what was printed, as application/json; a buffer that failed is a 500. */
+void ax_server_thread_answer(struct ax_server_thread *thread, struct ax_request *request,
+                             int status);
+
+/* The same with another content type. */
+void ax_server_thread_answer_as(struct ax_server_thread *thread, struct ax_request *request,
+                                int status, const char *content_type);
+
+/* Answer {"error":"text"}; 503 also tells when to come again. `extra_headers` as in net/http.h. */
+void ax_server_thread_answer_error(struct ax_server_thread *thread, struct ax_request *request,
+                                   int status, const char *text, const char *extra_headers);
+
+#endif
