@@ -52,6 +52,12 @@ def texts_interface(texts):
     return {"offsets": interface(offsets), "values": interface(values)}, (values, offsets)
 
 
+def set_strings(function, handle, field, texts):
+    if texts is not None:
+        array = (ctypes.c_char_p * len(texts))(*(t.encode() for t in texts))
+        check(function(handle, field, array, ctypes.c_uint64(len(texts))))
+
+
 class Matrix:
     """Training data: a dense f32 array and labels, or columns with dictionaries."""
 
@@ -86,14 +92,11 @@ class Matrix:
         labels = np.ascontiguousarray(labels, dtype=np.float32)
         check(library().XGDMatrixSetInfoFromInterface(
             self.handle, b"label", json.dumps(interface(labels)).encode()))
+        self.types, self.names = types, names
         self.set_strings(b"feature_type", types)
-        self.set_strings(b"feature_name", names)
 
     def set_strings(self, field, texts):
-        if texts is not None:
-            array = (ctypes.c_char_p * len(texts))(*(t.encode() for t in texts))
-            check(library().XGDMatrixSetStrFeatureInfo(
-                self.handle, field, array, ctypes.c_uint64(len(texts))))
+        set_strings(library().XGDMatrixSetStrFeatureInfo, self.handle, field, texts)
 
     def __del__(self):
         if self.handle:
@@ -108,6 +111,12 @@ class Booster:
         check(library().XGBoosterCreate(matrices, ctypes.c_uint64(1 if matrix else 0),
                                         ctypes.byref(self.handle)))
         self.set(nthread=1)
+        if matrix:
+            # A booster does not take these over from its data.
+            set_strings(library().XGBoosterSetStrFeatureInfo, self.handle, b"feature_name",
+                        matrix.names)
+            set_strings(library().XGBoosterSetStrFeatureInfo, self.handle, b"feature_type",
+                        matrix.types)
 
     def __del__(self):
         if self.handle:

@@ -37,7 +37,7 @@ OBJECTIVES = {
     "binary:hinge": ("binary", {}, "binary"),
     "reg:squarederror": ("regression", {}, "value"),
     "reg:absoluteerror": ("regression", {}, "value"),
-    "reg:pseudohubererror": ("regression", {}, "value"),
+    "reg:pseudohubererror": ("regression", {"huber_slope": 2}, "score"),
     "reg:logistic": ("regression", {}, "share"),
     "reg:squarederror, 3 targets": ("regression", {}, "values"),
     "reg:quantileerror": ("quantiles", {"quantile_alpha": "[0.1,0.5,0.9]"}, "value"),
@@ -55,12 +55,16 @@ def make_rows(shape, count, rng):
     return rows
 
 
-def make_labels(rows, kind, rng):
+def make_labels(shape, rows, kind, rng):
     x = np.nan_to_num(rows, nan=0.7)
-    score = np.sin(x[:, 0]) + 0.5 * x[:, 1] + 0.3 * ((x[:, -1] % 3) == 1) + \
-        0.4 * rng.standard_normal(len(x))
+    score = np.sin(x[:, 0]) + 0.5 * x[:, 1] + 0.4 * rng.standard_normal(len(x))
+    for i, count in enumerate(shape["categorical"]):
+        effects = 1.5 * rng.standard_normal(count)
+        score += effects[x[:, shape["numeric"] + i].astype(int)]
     if kind == "binary":
         return (score > 0.2).astype(np.float32)
+    if kind == "score":
+        return score.astype(np.float32)
     if kind == "share":
         return (1 / (1 + np.exp(-score))).astype(np.float32)
     if kind == "class":
@@ -78,8 +82,53 @@ def make_model(shape_name, objective, rounds=None, **more):
     types = ["q"] * shape["numeric"] + ["c"] * len(shape["categorical"])
     settings = {"objective": objective.split(",")[0], "seed": 3, **shape["grow"], **parameters,
                 **more}
-    return oracle.train(rows, make_labels(rows, kind, rng), settings,
+    return oracle.train(rows, make_labels(shape, rows, kind, rng), settings,
                         rounds or shape["rounds"], types=types)
+
+
+CARRIERS = ["AA", "B6", "DL", "UA", "Zoë \"Air\""]
+TERMINALS = [1, 2, 4, 8, -3]
+
+
+def dictionary_model(objective="multi:softprob", rounds=4, **more):
+    """A model with feature names and with dictionaries of both kinds inside the file."""
+    _, parameters, kind = OBJECTIVES[objective]
+    rng = np.random.default_rng(11)
+    shape = dict(numeric=2, categorical=[len(CARRIERS), len(TERMINALS)], missing=0.0)
+    rows = make_rows(shape, 1500, rng)
+    # Without its holes the column of a dictionary is integers, as the library wants it.
+    rows[:, :2][rng.random((1500, 2)) < 0.1] = np.nan
+    settings = {"objective": objective, "max_depth": 4, "max_cat_to_onehot": 2, **parameters,
+                **more}
+    return oracle.train(rows, make_labels(shape, rows, kind, rng), settings, rounds,
+                        types=["q", "q", "c", "c"], names=["delay", "distance \u2192", "carrier",
+                                                           "terminal"],
+                        dictionaries={2: CARRIERS, 3: TERMINALS})
+
+
+def fixtures():
+    best = make_model("numbers", "binary:logistic", rounds=6, max_depth=3)
+    best.set_attribute("best_iteration", "3")
+    return {
+        "binary": best,
+        "regression": make_model("holes", "reg:squarederror", rounds=2, max_depth=3),
+        "quantiles": make_model("pruned", "reg:quantileerror", rounds=3, max_depth=3),
+        "classes": dictionary_model(),
+        "onehot": make_model("onehot", "binary:hinge", rounds=3, max_depth=3),
+        "softmax": make_model("leafwise", "multi:softmax", rounds=2, max_leaves=6),
+    }
+
+
+def seeds():
+    """As small as models get, for fuzzing."""
+    small = dict(max_depth=2, max_leaves=4)
+    return {
+        "binary": make_model("numbers", "binary:logistic", rounds=1, **small),
+        "holes": make_model("holes", "reg:squarederror", rounds=1, num_parallel_tree=1, **small),
+        "quantiles": make_model("pruned", "reg:quantileerror", rounds=1, **small),
+        "classes": dictionary_model(rounds=1, **small),
+        "onehot": make_model("onehot", "binary:hinge", rounds=2, **small),
+    }
 
 
 def model_splits(path):

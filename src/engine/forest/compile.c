@@ -174,20 +174,24 @@ static void write_tree(const struct compiling *c, size_t t)
         bool is_leaf = node->left == -1;
         int32_t left = is_leaf ? -1 : (int32_t)(child - i);
         uint32_t slot = is_leaf ? 0 : split_slot(c, node);
-        if (!is_leaf)
+        float value = node->value;
+        if (!is_leaf) {
             child += 2;
+            if (split_kind(node) == AX_SLOT_IS_MISSING)
+                value = 0.0f; /* between the two that the slot may hold */
+        }
         if (out->trees[t].is_wide)
             out->wide_nodes[out->trees[t].root + i] =
-                (struct ax_wide_node){ node->value, slot, left,
+                (struct ax_wide_node){ value, slot, left,
                                        is_leaf || !node->set ? 0 : write_bits(c, node) };
         else
             out->nodes[out->trees[t].root + i] =
-                (struct ax_node){ node->value, (uint16_t)slot, (int16_t)left };
+                (struct ax_node){ value, (uint16_t)slot, (int16_t)left };
     }
 }
 
-/* Stable, by counting: first the narrow trees, then the wide ones, each by depth. Few depths occur,
- * so one pass a depth is cheap enough up to a limit; deeper trees are left in order. */
+/* By counting, so trees of one kind and depth stay in order: first the narrow ones, then the wide
+ * ones, each by depth. All of DEPTHS - 1 and more count as one depth. */
 static void order_trees(struct ax_compiled *out)
 {
     enum { DEPTHS = 64 };

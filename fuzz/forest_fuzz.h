@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the two fuzz targets of model files share: load, and when that works, score three rows of
+ * edges in one call, so that whatever the loader accepts is also walked.
+ */
+#ifndef AX_FUZZ_FOREST_FUZZ_H
+#define AX_FUZZ_FOREST_FUZZ_H
+
+#include "base/alloc.h"
+#include "engine/engine.h"
+#include "engine/forest/forest.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define FUZZ_ROWS 3
+
+static inline void forest_fuzz_score(const struct ax_model *model)
+{
+    static const float edges[] = { NAN, 0.0f, -1.0f, INFINITY, 3.0f, -INFINITY, 0.5f };
+    const struct ax_signature *signature = &model->signature;
+    size_t features = signature->input_count;
+    float *rows = ax_xalloc(FUZZ_ROWS * features * sizeof(float));
+    struct ax_column *columns = ax_xalloc(features * sizeof(*columns));
+    for (size_t i = 0; i < FUZZ_ROWS * features; i++)
+        rows[i] = edges[i % AX_COUNT(edges)];
+    for (size_t i = 0; i < features; i++)
+        columns[i] = (struct ax_column){
+            .datatype = AX_FP32, .width = 1, .values = rows + i, .stride = features * sizeof(float)
+        };
+    struct ax_column out[3] = { { 0 } };
+    size_t outputs = AX_MIN(signature->output_count, AX_COUNT(out)); /* all but the label */
+    for (size_t i = 0; i < outputs; i++) {
+        size_t stride = signature->outputs[i].width * sizeof(float);
+        out[i] = (struct ax_column){ .datatype = AX_FP32,
+                                     .width = signature->outputs[i].width,
+                                     .values = ax_xalloc(FUZZ_ROWS * stride),
+                                     .stride = stride };
+    }
+    struct ax_batch in = { FUZZ_ROWS, features, columns };
+    struct ax_batch results = { FUZZ_ROWS, outputs, out };
+    void *scratch = aligned_alloc(64, (ax_model_scratch_size(model, FUZZ_ROWS) + 63) & ~(size_t)63);
+    struct ax_err err = AX_ERR_INIT;
+    if (ax_model_predict(model, &in, &results, scratch, &err))
+        abort(); /* the batch fits the signature, so nothing may fail */
+    for (size_t i = 0; i < outputs; i++)
+        free(out[i].values);
+    free(scratch);
+    free(columns);
+    free(rows);
+}
+
+static inline void forest_fuzz(struct ax_str bytes)
+{
+    struct ax_model *model = NULL;
+    struct ax_err err = AX_ERR_INIT;
+    if (ax_engine_load(&ax_engine_forest, bytes, NULL, &model, &err) == AX_OK)
+        forest_fuzz_score(model);
+    ax_model_unref(model);
+}
+
+#endif

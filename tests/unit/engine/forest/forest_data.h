@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files of tests/data/forest/ for the tests of the engine; `tools/parity --fixtures` makes them.
+ */
+#ifndef AX_TESTS_FOREST_DATA_H
+#define AX_TESTS_FOREST_DATA_H
+
+#include "base/alloc.h"
+#include "base/str.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Names of the models there are. */
+static const char *const forest_names[] = { "binary",  "regression", "quantiles",
+                                            "classes", "onehot",     "softmax" };
+
+/* The bytes in memory of exactly their size, so that a sanitizer sees one byte too far. */
+static inline char *forest_copy(struct ax_str bytes)
+{
+    char *copy = ax_xalloc(bytes.len);
+    if (bytes.len)
+        memcpy(copy, bytes.ptr, bytes.len);
+    return copy;
+}
+
+/* tests/data/forest/NAME.EXT, to be freed. Ends the program when there is none. */
+static inline struct ax_str forest_file(const char *name, const char *ext)
+{
+    const char *folder = getenv("AX_TEST_DATA");
+    char path[512];
+    (void)snprintf(path, sizeof(path), "%s/forest/%s.%s", folder ? folder : "tests/data", name,
+                   ext);
+    FILE *f = fopen(path, "rb");
+    if (!f) {
+        perror(path);
+        abort();
+    }
+    char buffer[1 << 16];
+    size_t size = fread(buffer, 1, sizeof(buffer), f);
+    (void)fclose(f);
+    struct ax_str bytes = { buffer, size };
+    bytes.ptr = forest_copy(bytes);
+    return bytes;
+}
+
+/* The same sequence on every run: xorshift. */
+static inline uint64_t forest_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+#endif

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: a file's meaning is read, or refused with the field's path; nothing is guessed.
+ * Method: one small model written out here, and a table of what is changed in it, what must come of
+ *   that and which words the message must hold. Base scores, rounds, names and dictionaries have
+ *   tables of their own. Files of the library with bytes changed must do no harm.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "engine/forest/compile.h"
+#include "engine/forest/xgboost_reader.h"
+
+#include "forest_data.h"
+#include "torture.h"
+
+/* Two features; a split on a threshold, one on categories, three leaves. */
+static const char model_text[] =
+    "{\"learner\":{\"attributes\":{},\"feature_names\":[\"delay\",\"carrier\"],"
+    "\"feature_types\":[\"q\",\"c\"],"
+    "\"gradient_booster\":{\"model\":{\"cats\":{\"enc\":[{\"offsets\":[],\"values\":[]},"
+    "{\"offsets\":[0,2,4,4,5],\"values\":[85,65,-61,-87,68]}]},"
+    "\"gbtree_model_param\":{\"num_parallel_tree\":\"1\",\"num_trees\":\"1\"},"
+    "\"iteration_indptr\":[0,1],\"tree_info\":[0],\"trees\":[{"
+    "\"categories\":[1,3],\"categories_nodes\":[2],\"categories_segments\":[0],"
+    "\"categories_sizes\":[2],\"default_left\":[1,0,0,0,0],\"id\":0,"
+    "\"left_children\":[1,-1,3,-1,-1],\"parents\":[2147483647,0,0,2,2],"
+    "\"right_children\":[2,-1,4,-1,-1],\"split_conditions\":[1.5E0,-1E0,0E0,2E0,3E0],"
+    "\"split_indices\":[0,0,1,0,0],\"split_type\":[0,0,1,0,0],"
+    "\"tree_param\":{\"num_deleted\":\"0\",\"num_feature\":\"2\",\"num_nodes\":\"5\","
+    "\"size_leaf_vector\":\"1\"}}]},\"name\":\"gbtree\"},"
+    "\"learner_model_param\":{\"base_score\":\"[5E-1]\",\"boost_from_average\":\"1\","
+    "\"num_class\":\"0\",\"num_feature\":\"2\",\"num_target\":\"1\"},"
+    "\"objective\":{\"name\":\"reg:squarederror\"}},\"version\":[3,4,1]}";
+
+/* The model with the first `find` replaced, to be freed. */
+static char *changed(const char *find, const char *replace)
+{
+    const char *at = strstr(model_text, find);
+    if (!at)
+        fail_msg("no '%s' in the model", find);
+    size_t head = (size_t)(at - model_text);
+    size_t size = sizeof(model_text) + strlen(replace);
+    char *text = ax_xalloc(size);
+    (void)snprintf(text, size, "%.*s%s%s", (int)head, model_text, replace, at + strlen(find));
+    return text;
+}
+
+struct reading {
+    struct ax_forest forest;
+    struct ax_signature signature;
+    struct ax_err err;
+};
+
+/* Read, describe and compile. */
+static enum ax_code read_model(struct reading *r, struct ax_str bytes,
+                               struct ax_iterations iterations)
+{
+    *r = (struct reading){ .err = AX_ERR_INIT };
+    struct ax_document document;
+    if (ax_document_init(&document, bytes, &r->err))
+        return r->err.code;
+    struct ax_compiled compiled = { 0 };
+    if (!ax_xgboost_read(&document, iterations, &r->forest, &r->err) &&
+        !ax_signature_init(&r->signature, r->forest.feature_count, 1, &r->err) &&
+        !ax_xgboost_describe(&document, &r->forest, &r->signature, &r->err) &&
+        !ax_compiled_init(&compiled, &r->forest, &r->err))
+        ax_compiled_done(&compiled);
+    ax_document_done(&document);
+    return r->err.code;
+}
+
+static void finish(struct reading *r)
+{
+    ax_forest_done(&r->forest);
+    ax_signature_done(&r->signature);
+}
+
+static const struct ax_iterations all = { .kind = AX_ITERATIONS_ALL };
+
+/* Read a changed model; true when a torture run was struck and cleaned up. */
+static bool read_changed(struct reading *r, const char *find, const char *replace,
+                         struct ax_iterations iterations)
+{
+    char *text = changed(find, replace);
+    char *exact = forest_copy(ax_str_from(text));
+    enum ax_code code = read_model(r, (struct ax_str){ exact, strlen(text) }, iterations);
+    free(text);
+    free(exact);
+    if (!code || !ax_torture_struck())
+        return false;
+    assert_int_equal(code, AX_E_LIMIT);
+    finish(r);
+    return true;
+}
+
+static void a_whole_model_is_read(void **state)
+{
+    (void)state;
+    struct reading r;
+    if (read_changed(&r, "1.5E0", "1.5E0", all))
+        return;
+    assert_string_equal(r.err.msg, "");
+    assert_int_equal(r.forest.feature_count, 2);
+    assert_int_equal(r.forest.group_count, 1);
+    assert_int_equal(r.forest.tree_count, 1);
+    assert_int_equal(r.forest.transform, AX_TRANSFORM_IDENTITY);
+    assert_int_equal(r.forest.task, AX_TASK_VALUE);
+    assert_true(r.forest.base[0] == 0.5f);
+    assert_string_equal(r.forest.iterations, "all (1)");
+    const struct ax_forest_node *nodes = r.forest.nodes;
+    assert_true(nodes[0].left == 1 && nodes[0].right == 2 && nodes[0].value == 1.5f);
+    assert_true(nodes[0].default_left && nodes[0].feature == 0 && nodes[0].set == 0);
+    assert_true(!nodes[2].default_left && nodes[2].feature == 1 && nodes[2].set == 1);
+    assert_true(nodes[4].left == -1 && nodes[4].value == 3.0f);
+    assert_true(r.forest.sets[0].count == 2 && r.forest.categories[1] == 3);
+
+    assert_true(ax_str_is(r.signature.inputs[0].name, "delay"));
+    assert_null(r.signature.inputs[0].categories);
+    const struct ax_dictionary *carriers = r.signature.inputs[1].categories;
+    assert_int_equal(carriers->count, 4);
+    assert_int_equal(ax_dictionary_index(carriers, AX_STR("\xc3\xa9")), 1);
+    assert_int_equal(ax_dictionary_index(carriers, AX_STR("")), 2);
+    assert_int_equal(ax_dictionary_index(carriers, AX_STR("D")), 3);
+    finish(&r);
+}
+
+#define TREE "trees[0]."
+
+static void what_is_wrong_or_unknown_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *find;
+        const char *replace;
+        enum ax_code code;
+        const char *message; /* must be part of it */
+    } rows[] = {
+        /* what the file is */
+        { "\"learner\"", "\"teacher\"", AX_E_INVALID, "no 'learner'" },
+        { "[3,4,1]", "[3,5,0]", AX_E_UNSUPPORTED, "version: written by XGBoost 3.5.0" },
+        { "[3,4,1]", "[4,0,0]", AX_E_UNSUPPORTED, "version" },
+        { "[3,4,1]", "[0,90,0]", AX_E_UNSUPPORTED, "version" },
+        { "[3,4,1]", "[3,4]", AX_E_INVALID, "version" },
+        { "[3,4,1]", "[3,\"4\",1]", AX_E_INVALID, "version" },
+        { "\"version\"", "\"edition\"", AX_E_INVALID, "version" },
+        { "\"gbtree\"", "\"gblinear\"", AX_E_UNSUPPORTED, "booster 'gblinear'" },
+        { "\"gbtree\"", "\"dart\"", AX_E_UNSUPPORTED, "booster 'dart'" },
+        { "\"gbtree\"", "7", AX_E_INVALID, "gradient_booster.name" },
+        { "\"iteration_indptr\"", "\"weight_drop\":[0.5],\"iteration_indptr\"", AX_E_UNSUPPORTED,
+          "weight_drop" },
+        { "reg:squarederror", "rank:ndcg", AX_E_UNSUPPORTED, "objective 'rank:ndcg'" },
+        { "\"objective\"", "\"aim\"", AX_E_INVALID, "learner.objective.name" },
+        { "reg:squarederror", "multi:softprob", AX_E_INVALID, "num_class" },
+        { "reg:squarederror", "reg:quantileerror", AX_E_INVALID, "quantile_alpha" },
+        /* its shape */
+        { "\"num_feature\":\"2\",\"num_target\"", "\"num_feature\":\"0\",\"num_target\"",
+          AX_E_INVALID, "num_feature" },
+        { "\"num_feature\":\"2\",\"num_target\"", "\"num_feature\":\"4000000000\",\"num_target\"",
+          AX_E_TOO_LARGE, "num_feature" },
+        { "\"num_feature\":\"2\",\"num_target\"", "\"num_feature\":\"x\",\"num_target\"",
+          AX_E_INVALID, "num_feature is no integer" },
+        { "\"num_feature\":\"2\",\"num_target\"", "\"num_feature\":\"1\",\"num_target\"",
+          AX_E_INVALID, TREE "split_indices[2]" },
+        { "\"num_class\":\"0\"", "\"num_class\":\"3\"", AX_E_UNSUPPORTED, "3 classes" },
+        { "\"num_class\":\"0\"", "\"num_class\":\"2000000000\"", AX_E_TOO_LARGE, "classes" },
+        { "\"num_class\":\"0\"", "\"num_class\":\"-1\"", AX_E_INVALID, "classes" },
+        { "\"num_target\":\"1\"", "\"num_target\":\"9999999\"", AX_E_TOO_LARGE, "targets" },
+        /* its rounds */
+        { "\"tree_info\":[0]", "\"tree_info\":[1]", AX_E_INVALID, "tree_info[0]" },
+        { "\"tree_info\":[0]", "\"tree_info\":[-1]", AX_E_INVALID, "tree_info[0]" },
+        { "\"tree_info\":[0]", "\"tree_info\":[0,0]", AX_E_INVALID, "tree_info" },
+        { "\"tree_info\":[0]", "\"tree_info\":[0.5]", AX_E_INVALID, "tree_info" },
+        { "[0,1],", "[0,2],", AX_E_INVALID, "iteration_indptr" },
+        { "[0,1],", "[1,0],", AX_E_INVALID, "iteration_indptr[1] goes backwards" },
+        { "[0,1],", "[],", AX_E_INVALID, "iteration_indptr" },
+        { "[0,1],", "[0,9999999999],", AX_E_INVALID, "iteration_indptr" },
+        /* its trees */
+        { "\"trees\":[", "\"trees\":[1,", AX_E_INVALID, "trees" },
+        { "\"left_children\"", "\"left\"", AX_E_INVALID, TREE "left_children" },
+        { "[1,-1,3,-1,-1]", "[]", AX_E_INVALID, TREE "left_children" },
+        { "[1,-1,3,-1,-1]", "[1,-1,3,-1]", AX_E_INVALID, TREE },
+        { "[1,-1,3,-1,-1]", "[1,-1,3,-1,\"x\"]", AX_E_INVALID, TREE },
+        { "[1,-1,3,-1,-1]", "[1,-1,3.5,-1,-1]", AX_E_INVALID, TREE "left_children" },
+        { "[1,-1,3,-1,-1]", "[1,-1,4294967299,-1,-1]", AX_E_INVALID, TREE "left_children" },
+        { "[1,-1,3,-1,-1]", "[1,-1,5,-1,-1]", AX_E_INVALID, TREE "left_children[2]: 5 is out of" },
+        { "[1,-1,3,-1,-1]", "[1,-1,2147483647,-1,-1]", AX_E_INVALID, TREE "left_children[2]" },
+        { "[1,-1,3,-1,-1]", "[1,-1,-2,-1,-1]", AX_E_INVALID, TREE "left_children[2]" },
+        { "[1,-1,3,-1,-1]", "[1,-1,0,-1,-1]", AX_E_INVALID, TREE "left_children[2]" },
+        { "[1,-1,3,-1,-1]", "[1,-1,2,-1,-1]", AX_E_INVALID, "its own ancestor" },
+        { "[1,-1,3,-1,-1]", "[1,-1,1,-1,-1]", AX_E_INVALID, "two parents" },
+        { "[2,-1,4,-1,-1]", "[2,-1,3,-1,-1]", AX_E_INVALID, "two parents" },
+        { "[2,-1,4,-1,-1]", "[2,-1,-1,-1,-1]", AX_E_INVALID, TREE "right_children[2]" },
+        { "[2147483647,0,0,2,2]", "[2147483647,0,0,1,2]", AX_E_INVALID, "'parents'" },
+        { "[0,0,1,0,0],\"split_type\"", "[0,0,9,0,0],\"split_type\"", AX_E_INVALID,
+          TREE "split_indices[2]: no feature 9" },
+        { "[0,0,1,0,0],\"split_type\"", "[-1,0,1,0,0],\"split_type\"", AX_E_INVALID,
+          TREE "split_indices[0]" },
+        { "[1.5E0,", "[null,", AX_E_INVALID, TREE "split_conditions" },
+        { "[1.5E0,-1E0,0E0,2E0,3E0]", "[1.5E0]", AX_E_INVALID, TREE "split_conditions" },
+        { "\"size_leaf_vector\":\"1\"", "\"size_leaf_vector\":\"3\"", AX_E_UNSUPPORTED,
+          TREE "tree_param.size_leaf_vector" },
+        { "\"num_nodes\":\"5\"", "\"num_nodes\":\"2000000000\"", AX_E_INVALID,
+          TREE "tree_param.num_nodes" },
+        { "\"id\":0", "\"id\":1", AX_E_INVALID, TREE "id" },
+        /* its categories */
+        { "\"split_type\":[0,0,1,0,0]", "\"split_type\":[0,0,2,0,0]", AX_E_UNSUPPORTED,
+          TREE "split_type[2]: type 2" },
+        { "\"split_type\":[0,0,1,0,0]", "\"split_type\":[0,0,0,0,0]", AX_E_INVALID,
+          TREE "split_type[2]" },
+        { "\"split_type\":[0,0,1,0,0]", "\"split_type\":[1,0,1,0,0]", AX_E_INVALID,
+          TREE "split_type[0]" },
+        { "\"categories\":[1,3]", "\"categories\":[1,16777216]", AX_E_INVALID,
+          TREE "categories[1]" },
+        { "\"categories\":[1,3]", "\"categories\":[-1,3]", AX_E_INVALID, TREE "categories[0]" },
+        { "\"categories\":[1,3]", "\"categories\":[1,3,5]", AX_E_INVALID, TREE "categories" },
+        { "\"categories\":[1,3]", "\"categories\":[1]", AX_E_INVALID, TREE "categories" },
+        { "\"categories\":[1,3],", "", AX_E_INVALID, TREE "categories" },
+        { "\"categories_nodes\":[2]", "\"categories_nodes\":[5]", AX_E_INVALID,
+          TREE "categories_nodes" },
+        { "\"categories_nodes\":[2]", "\"categories_nodes\":[2,2]", AX_E_INVALID,
+          TREE "categories_nodes" },
+        { "\"categories_sizes\":[2]", "\"categories_sizes\":[0]", AX_E_INVALID,
+          TREE "categories_segments" },
+        { "\"categories_sizes\":[2]", "\"categories_sizes\":[9223372036854775807]", AX_E_INVALID,
+          TREE "categories_segments" },
+        { "\"categories_segments\":[0]", "\"categories_segments\":[-1]", AX_E_INVALID,
+          TREE "categories_segments" },
+        /* its names */
+        { "[\"delay\",\"carrier\"]", "[\"delay\"]", AX_E_INVALID, "feature_names" },
+        { "[\"delay\",\"carrier\"]", "[\"delay\",\"delay\"]", AX_E_INVALID, "feature_names[1]" },
+        { "[\"delay\",\"carrier\"]", "[\"delay\",\"\"]", AX_E_INVALID, "feature_names[1]" },
+        { "[\"delay\",\"carrier\"]", "[\"delay\",[]]", AX_E_INVALID, "feature_names[1]" },
+        { "[\"delay\",\"carrier\"]", "[0,1]", AX_E_INVALID, "feature_names" },
+        { "[0,2,4,4,5]", "[0,2,9,4,5]", AX_E_INVALID, "enc[1].offsets" },
+        { "[0,2,4,4,5]", "[-1,2,4,4,5]", AX_E_INVALID, "enc[1].offsets" },
+        { "[0,2,4,4,5]", "[0,2,3,4,5]", AX_E_INVALID, "is not UTF-8" },
+        { "[85,65,-61,-87,68]", "[85,65,85,65,68]", AX_E_INVALID, "listed twice" },
+        { "[85,65,-61,-87,68]", "[85,65,-61,-87,300]", AX_E_INVALID, "is no byte" },
+        { "[{\"offsets\":[],\"values\":[]},", "[", AX_E_INVALID, "enc" },
+    };
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        struct reading r;
+        if (read_changed(&r, rows[i].find, rows[i].replace, all))
+            return;
+        if (r.err.code != rows[i].code || !strstr(r.err.msg, rows[i].message))
+            fail_msg("%s -> %s: code %s, '%s'", rows[i].find, rows[i].replace,
+                     ax_code_name(r.err.code), r.err.msg);
+        finish(&r);
+    }
+}
+
+static void what_does_not_matter_is_tolerated(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *find;
+        const char *replace;
+    } rows[] = {
+        { "\"id\":0", "\"id\":0,\"new_field\":[[1,\"x\"],{\"a\":null}]" },
+        { "\"parents\":[2147483647,0,0,2,2],", "" },
+        { "\"iteration_indptr\":[0,1],", "" },
+        { "\"cats\":{\"enc\"", "\"cats\":{\"other\"" },
+        { "\"feature_names\":[\"delay\",\"carrier\"],", "" },
+        { "[1,0,0,0,0]", "[true,false,false,false,false]" },
+        { "[3,4,1]", "[1,0,0]" },
+        { "\"num_target\":\"1\"", "\"num_target\":\"0\"" },
+        /* a node that nothing leads to may hold anything */
+        { "[1,-1,3,-1,-1]", "[-1,-1,77,-1,-1]" },
+    };
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        struct reading r;
+        if (read_changed(&r, rows[i].find, rows[i].replace, all))
+            return;
+        if (r.err.code)
+            fail_msg("%s -> %s: '%s'", rows[i].find, rows[i].replace, r.err.msg);
+        finish(&r);
+    }
+}
+
+static void base_scores_in_every_spelling(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *objective;
+        enum ax_code code;
+        float margin;
+    } rows[] = {
+        { "\"5E-1\"", "reg:squarederror", AX_OK, 0.5f },
+        { "\"0.5\"", "reg:squarederror", AX_OK, 0.5f },
+        { "\"-2\"", "reg:squarederror", AX_OK, -2.0f },
+        { "\"[5E-1]\"", "reg:squarederror", AX_OK, 0.5f },
+        { "\" [ 5E-1 ] \"", "reg:squarederror", AX_OK, 0.5f },
+        { "\"(5E-1)\"", "reg:squarederror", AX_OK, 0.5f },
+        { "\"9.9999884E1\"", "reg:absoluteerror", AX_OK, 99.999884f },
+        { "\"5E-1\"", "binary:logistic", AX_OK, -0.0f },
+        { "\"[2.5E-1]\"", "binary:logistic", AX_OK, -1.0986123f },
+        { "\"0E0\"", "binary:logistic", AX_OK, -13.815510f },
+        { "\"2.5E-1\"", "binary:logitraw", AX_OK, 0.25f },
+        { "\"2.5E-1\"", "binary:hinge", AX_OK, 0.25f },
+        { "\"1.5\"", "binary:logistic", AX_E_INVALID, 0 },
+        { "\"-0.1\"", "reg:logistic", AX_E_INVALID, 0 },
+        { "\"[5E-1,5E-1]\"", "reg:squarederror", AX_E_INVALID, 0 },
+        { "\"[]\"", "reg:squarederror", AX_E_INVALID, 0 },
+        { "\"\"", "reg:squarederror", AX_E_INVALID, 0 },
+        { "\"[5E-1\"", "reg:squarederror", AX_E_INVALID, 0 },
+        { "\"5E-1]\"", "reg:squarederror", AX_E_INVALID, 0 },
+        { "\"5E-1 5\"", "reg:squarederror", AX_E_INVALID, 0 },
+        { "\"nan\"", "reg:squarederror", AX_E_INVALID, 0 },
+        { "\"1e99\"", "reg:squarederror", AX_E_INVALID, 0 },
+        { "0.5", "reg:squarederror", AX_E_INVALID, 0 },
+        { "[0.5]", "reg:squarederror", AX_E_INVALID, 0 },
+    };
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        char tail[400];
+        (void)snprintf(tail, sizeof(tail),
+                       "%s,\"boost_from_average\":\"1\",\"num_class\":\"0\",\"num_feature\":\"2\","
+                       "\"num_target\":\"1\"},\"objective\":{\"name\":\"%s\"}},"
+                       "\"version\":[3,4,1]}",
+                       rows[i].text, rows[i].objective);
+        struct reading r;
+        if (read_changed(&r, strstr(model_text, "\"[5E-1]\""), tail, all))
+            return;
+        if (r.err.code != rows[i].code || (!r.err.code && r.forest.base[0] != rows[i].margin))
+            fail_msg("%s, %s: '%s', %.9g", rows[i].text, rows[i].objective, r.err.msg,
+                     r.err.code ? 0.0 : (double)r.forest.base[0]);
+        finish(&r);
+    }
+}
+
+static void iterations_choose_rounds(void **state)
+{
+    (void)state;
+    static const struct {
+        struct ax_iterations iterations;
+        const char *attributes;
+        enum ax_code code;
+        const char *text; /* what is told, or part of the message */
+    } rows[] = {
+        { { AX_ITERATIONS_ALL, 0 }, "{\"best_iteration\":\"0\"}", AX_OK, "all (1)" },
+        { { AX_ITERATIONS_BEST, 0 }, "{\"best_iteration\":\"0\"}", AX_OK, "best: 1 of 1" },
+        { { AX_ITERATIONS_BEST, 0 }, "{\"best_iteration\":\"1\"}", AX_E_INVALID, "2 rounds" },
+        { { AX_ITERATIONS_BEST, 0 },
+          "{\"best_iteration\":\"9223372036854775807\"}",
+          AX_E_INVALID,
+          "rounds of a model of 1" },
+        { { AX_ITERATIONS_BEST, 0 },
+          "{\"best_iteration\":\"-5\"}",
+          AX_E_INVALID,
+          "early stopping" },
+        { { AX_ITERATIONS_BEST, 0 }, "{}", AX_E_INVALID, "early stopping" },
+        { { AX_ITERATIONS_BEST, 0 }, "{\"best_iteration\":\"x\"}", AX_E_INVALID, "no integer" },
+        { { AX_ITERATIONS_COUNT, 1 }, "{}", AX_OK, "1 of 1" },
+        { { AX_ITERATIONS_COUNT, 2 }, "{}", AX_E_INVALID, "iterations: 2 rounds of a model of 1" },
+    };
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        char attributes[100];
+        (void)snprintf(attributes, sizeof(attributes), "\"attributes\":%s", rows[i].attributes);
+        struct reading r;
+        if (read_changed(&r, "\"attributes\":{}", attributes, rows[i].iterations))
+            return;
+        const char *text = r.err.code ? r.err.msg : r.forest.iterations;
+        if (r.err.code != rows[i].code || !strstr(text, rows[i].text))
+            fail_msg("row %zu: '%s'", i, text);
+        finish(&r);
+    }
+}
+
+static void numeric_categories_become_names(void **state)
+{
+    (void)state;
+    struct ax_str file = forest_file("classes", "json");
+    struct reading r;
+    enum ax_code code = read_model(&r, file, all);
+    free((void *)(uintptr_t)file.ptr);
+    if (code && ax_torture_struck()) {
+        finish(&r);
+        return;
+    }
+    assert_string_equal(r.err.msg, "");
+    assert_true(ax_str_is(r.signature.inputs[1].name, "distance \xe2\x86\x92"));
+    assert_int_equal(
+        ax_dictionary_index(r.signature.inputs[2].categories, AX_STR("Zo\xc3\xab \"Air\"")), 4);
+    assert_int_equal(ax_dictionary_index(r.signature.inputs[3].categories, AX_STR("8")), 3);
+    assert_int_equal(ax_dictionary_index(r.signature.inputs[3].categories, AX_STR("-3")), 4);
+    assert_int_equal(r.forest.task, AX_TASK_MULTICLASS);
+    assert_int_equal(r.forest.group_count, 4);
+    finish(&r);
+}
+
+static void quantile_levels_are_told(void **state)
+{
+    (void)state;
+    struct ax_str file = forest_file("quantiles", "ubj");
+    struct reading r;
+    enum ax_code code = read_model(&r, file, all);
+    free((void *)(uintptr_t)file.ptr);
+    if (code && ax_torture_struck()) {
+        finish(&r);
+        return;
+    }
+    assert_string_equal(r.err.msg, "");
+    assert_int_equal(r.signature.quantile_count, 3);
+    assert_true(r.signature.quantiles[0] == 0.1 && r.signature.quantiles[2] == 0.9);
+    finish(&r);
+}
+
+static void changed_files_do_no_harm(void **state)
+{
+    (void)state;
+    uint64_t random = 88172645463325252u;
+    size_t read = 0;
+    for (size_t n = 0; n < AX_COUNT(forest_names); n++) {
+        for (size_t e = 0; e < 2; e++) {
+            struct ax_str file = forest_file(forest_names[n], e ? "ubj" : "json");
+            for (size_t i = 0; i < 150; i++) {
+                char *bytes = forest_copy(file);
+                bytes[forest_random(&random) % file.len] = (char)forest_random(&random);
+                struct reading r;
+                read += read_model(&r, (struct ax_str){ bytes, file.len }, all) == AX_OK;
+                finish(&r);
+                free(bytes);
+            }
+            free((void *)(uintptr_t)file.ptr);
+        }
+    }
+    assert_true(read > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_whole_model_is_read),
+        cmocka_unit_test(what_is_wrong_or_unknown_is_refused),
+        cmocka_unit_test(what_does_not_matter_is_tolerated),
+        cmocka_unit_test(base_scores_in_every_spelling),
+        cmocka_unit_test(iterations_choose_rounds),
+        cmocka_unit_test(numeric_categories_become_names),
+        cmocka_unit_test(quantile_levels_are_told),
+        cmocka_unit_test(changed_files_do_no_harm),
+    };
+    return cmocka_run_group_tests_name("engine/forest/xgboost_reader", tests, NULL, NULL);
+}
