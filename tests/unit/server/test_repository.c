@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: the folder of models is read as documented: what is passed over, what is listed with a
+ * reason, which version answers; and no bad version stops a good one.
+ * Method: folders written for each case, with rules files as models; run under ThreadSanitizer too,
+ * since loading is parallel.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "server/repository.h"
+#include "torture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char rules[] = "rules: 1\n"
+                            "inputs: {a: FP64}\n"
+                            "outputs: {prediction: FP64}\n"
+                            "cases: [{otherwise: 0.5}]\n";
+
+static const struct ax_repository_config config = { .load_threads = 3, .versions_max = 20 };
+
+static char folder[] = "/tmp/auspex-test-repository-XXXXXX";
+
+static int make_folder(void **state)
+{
+    (void)state;
+    ax_log_setup(AX_LOG_ERROR, AX_LOG_LOGFMT);
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    return ax_file_remove_tree(folder, &err) ? -1 : 0;
+}
+
+/* A fresh repository of these files; pairs of path and contents, ended by NULL. */
+static const char *put_files(const char *const *files)
+{
+    static char root[128];
+    struct ax_err err = AX_ERR_INIT;
+    (void)snprintf(root, sizeof(root), "%s/models", folder);
+    assert_int_equal(ax_file_remove_tree(root, &err), 0);
+    assert_int_equal(ax_file_make_folder(root, &err), 0);
+    for (; *files; files += 2) {
+        char path[512];
+        (void)snprintf(path, sizeof(path), "%s/%s", root, files[0]);
+        char *slash = strrchr(path, '/');
+        *slash = '\0';
+        assert_int_equal(ax_file_make_folder(path, &err), 0);
+        *slash = '/';
+        if (slash[1])
+            assert_int_equal(ax_file_replace(path, ax_str_from(files[1]), &err), 0);
+    }
+    return root;
+}
+
+/* Whether the test may go on; else the torture run refused an allocation. */
+static bool loaded(enum ax_code code, const struct ax_err *err)
+{
+    if (!code)
+        return true;
+    assert_true(ax_torture_struck());
+    assert_int_equal(err->code, AX_E_LIMIT);
+    return false;
+}
+
+static void all_versions_are_loaded(void **state)
+{
+    (void)state;
+    const char *const files[] = { "b/1/m",    rules, "b/10/m", rules,      "b/9/m", rules,
+                                  "a/3/m",    rules, "a/4/m",  "rules: [", "a/4/x", "",
+                                  "c/2/note", "",    "a/5/",   "",         NULL };
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_repository *repository;
+    if (!loaded(ax_repository_load(put_files(files), &config, &repository, &err), &err))
+        return;
+    assert_int_equal(repository->model_count, 3);
+    const struct ax_repository_model *a = ax_repository_model(repository, AX_STR("a"));
+    const struct ax_repository_model *b = ax_repository_model(repository, AX_STR("b"));
+    const struct ax_repository_model *c = ax_repository_model(repository, AX_STR("c"));
+    assert_ptr_equal(a, &repository->models[0]);
+    assert_ptr_equal(b, &repository->models[1]);
+    assert_null(ax_repository_model(repository, AX_STR("d")));
+    assert_null(ax_repository_model(repository, AX_STR("")));
+
+    assert_int_equal(b->version_count, 3);
+    assert_string_equal(b->versions[1].text, "9");
+    assert_string_equal(b->versions[2].text, "10");
+    assert_int_equal(a->version_count, 3);
+    assert_int_equal(a->versions[1].err.code, AX_E_INVALID);
+    assert_non_null(strstr(a->versions[1].err.msg, "'m': rules:"));
+    assert_int_equal(a->versions[2].err.code, AX_E_NOT_FOUND);
+    assert_null(ax_repository_model_highest(c));
+    if (!ax_torture_struck()) {
+        assert_int_equal(repository->ready_count, 4);
+        assert_true(ax_repository_model_highest(b)->number == 10);
+        assert_true(ax_repository_model_highest(a)->number == 3);
+        assert_string_equal(ax_repository_model_highest(a)->model_name, "a");
+    }
+    ax_repository_free(repository);
+}
+
+static void a_version_outlives_the_repository(void **state)
+{
+    (void)state;
+    const char *const files[] = { "a/1/m", rules, NULL };
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_repository *repository;
+    if (!loaded(ax_repository_load(put_files(files), &config, &repository, &err), &err))
+        return;
+    struct ax_version *version = ax_repository_model_highest(&repository->models[0]);
+    if (version)
+        version = ax_version_ref(version);
+    ax_repository_free(repository);
+    assert_true(ax_torture_struck() || ax_str_is(version->signature->inputs[0].name, "a"));
+    ax_version_unref(version);
+    ax_repository_free(NULL);
+}
+
+static void what_is_passed_over(void **state)
+{
+    (void)state;
+    const char *const files[] = { "a/01/m",
+                                  rules,
+                                  "a/-1/m",
+                                  rules,
+                                  "a/abc/m",
+                                  rules,
+                                  "a/0/m",
+                                  rules,
+                                  "a/1.0/m",
+                                  rules,
+                                  "a/9223372036854775808/m",
+                                  rules,
+                                  "a/99999999999999999999/m",
+                                  rules,
+                                  "a/config.pbtxt",
+                                  "",
+                                  "a/.git/m",
+                                  rules,
+                                  "a/9223372036854775807/m",
+                                  rules,
+                                  "README.md",
+                                  "",
+                                  ".hidden/1/m",
+                                  rules,
+                                  "stats/1/m",
+                                  rules,
+                                  "a..b/1/m",
+                                  rules,
+                                  "a\nb/1/m",
+                                  rules,
+                                  " /1/m",
+                                  rules,
+                                  "\xff/1/m",
+                                  rules,
+                                  "empty/",
+                                  "",
+                                  "d\xc3\xa9j\xc3\xa0 vu/1/m",
+                                  rules,
+                                  NULL };
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_repository *repository;
+    if (!loaded(ax_repository_load(put_files(files), &config, &repository, &err), &err))
+        return;
+    assert_int_equal(repository->model_count, 3);
+    assert_string_equal(repository->models[0].name, "a");
+    assert_int_equal(repository->models[0].version_count, 1);
+    assert_string_equal(repository->models[0].versions[0].text, "9223372036854775807");
+    assert_string_equal(repository->models[1].name, "d\xc3\xa9j\xc3\xa0 vu");
+    assert_string_equal(repository->models[2].name, "empty");
+    assert_int_equal(repository->models[2].version_count, 0);
+    assert_int_equal(repository->models[2].err.code, AX_E_NOT_FOUND);
+    assert_null(ax_repository_model_highest(&repository->models[2]));
+    ax_repository_free(repository);
+}
+
+static void limits(void **state)
+{
+    (void)state;
+    static const char *files[2 * 21 + 1];
+    static char names[21][16];
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_repository *repository = NULL;
+    for (size_t i = 0; i < 21; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "m%zu/%zu/m", i % 2, i + 1);
+        files[2 * i] = names[i];
+        files[2 * i + 1] = rules;
+    }
+    assert_int_equal(ax_repository_load(put_files(files), &config, &repository, &err),
+                     AX_E_TOO_LARGE);
+    assert_null(repository);
+    ax_err_clear(&err);
+    files[2 * 20] = NULL;
+    if (!loaded(ax_repository_load(put_files(files), &config, &repository, &err), &err))
+        return;
+    assert_true(repository->ready_count == 20 || ax_torture_struck());
+    ax_repository_free(repository);
+}
+
+static void no_folder(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_repository *repository = NULL;
+    assert_int_equal(ax_repository_load("/nowhere/models", &config, &repository, &err),
+                     AX_E_NOT_FOUND);
+    assert_non_null(strstr(err.msg, "'/nowhere/models'"));
+    ax_err_clear(&err);
+    const char *const none[] = { NULL };
+    assert_int_equal(ax_repository_load(put_files(none), &config, &repository, &err), AX_OK);
+    assert_int_equal(repository->model_count, 0);
+    assert_null(ax_repository_model(repository, AX_STR("a")));
+    ax_repository_free(repository);
+}
+
+static void names(void **state)
+{
+    (void)state;
+    char longest[AX_MODEL_NAME_BYTES_MAX + 1];
+    memset(longest, 'm', sizeof(longest));
+    struct ax_err err = AX_ERR_INIT;
+    const struct ax_str good[] = { AX_STR("a"),
+                                   AX_STR("flight_delay-2.1"),
+                                   AX_STR("statistics"),
+                                   { longest, AX_MODEL_NAME_BYTES_MAX } };
+    for (size_t i = 0; i < AX_COUNT(good); i++)
+        assert_int_equal(ax_repository_check_name(good[i], &err), AX_OK);
+    const struct {
+        struct ax_str name;
+        const char *message;
+    } bad[] = {
+        { AX_STR(""), "Model name cannot be empty. Please enter a valid name to deploy." },
+        { AX_STR("../a"), "model name must not contain path traversal characters" },
+        { AX_STR("a/b"), "model name must not contain path traversal characters" },
+        { AX_STR("a\\b"), "model name must not contain path traversal characters" },
+        { AX_STR("a..b"), "model name must not contain path traversal characters" },
+        { AX_STR("   "), "model name is blank" },
+        { AX_STR("a\tb"), "model name holds a control character" },
+        { AX_STR("a\0b"), "model name holds a control character" },
+        { AX_STR("\xc3"), "model name is not UTF-8" },
+        { AX_STR("stats"), "model name 'stats' is reserved" },
+        { { longest, sizeof(longest) }, "model name is longer than 128 bytes" },
+    };
+    for (size_t i = 0; i < AX_COUNT(bad); i++) {
+        ax_err_clear(&err);
+        assert_int_equal(ax_repository_check_name(bad[i].name, &err), AX_E_INVALID);
+        assert_string_equal(err.msg, bad[i].message);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_versions_are_loaded),
+        cmocka_unit_test(a_version_outlives_the_repository),
+        cmocka_unit_test(what_is_passed_over),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(no_folder),
+        cmocka_unit_test(names),
+    };
+    return cmocka_run_group_tests_name("server/repository", tests, make_folder, remove_folder);
+}
