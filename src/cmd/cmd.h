@@ -32,6 +32,10 @@ extern const struct ax_option *const ax_cmd_bench_options[];
 int ax_cmd_serve(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_serve_options[];
 
+/* Train a model version. */
+int ax_cmd_train(int argc, char **argv);
+extern const struct ax_option *const ax_cmd_train_options[];
+
 /* Print the program's version. */
 int ax_cmd_version(int argc, char **argv);
 

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading a train file. Every mapping says which keys it knows, so a misspelt one is refused with
+ * its place; texts that hold SQL are not looked into here (DuckDB does that, with the data).
+ */
+#include "pipeline/train_file.h"
+
+#include "base/alloc.h"
+#include "base/file.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FILE_BYTES_MAX ((size_t)8 << 20)
+#define ROUNDS_DEFAULT 100
+#define ROUNDS_MAX     100000
+#define THREADS_MAX    1024
+#define FORMAT_VERSION 1
+#define SEED_DEFAULT   "0"
+#define NAME_LEN_MAX   128
+
+/* What every function here needs. */
+struct reader {
+    struct ax_train_file *file;
+    const char *name; /* of the file, for errors */
+    struct ax_err *err;
+};
+
+static enum ax_code need_text(const struct reader *r, const struct ax_yaml *map, const char *key,
+                              struct ax_str *ret)
+{
+    const struct ax_yaml *node = ax_yaml_get(map, key);
+    if (!node)
+        return ax_yaml_fail(map, r->name, r->err, "the key '%s' is missing", key);
+    if (ax_yaml_str(node, r->name, ret, r->err))
+        return r->err->code;
+    if (!ret->len)
+        return ax_yaml_fail(node, r->name, r->err, "'%s' is empty", key);
+    return AX_OK;
+}
+
+static enum ax_code maybe_text(const struct reader *r, const struct ax_yaml *map, const char *key,
+                               struct ax_str *ret)
+{
+    *ret = (struct ax_str){ "", 0 };
+    return ax_yaml_get(map, key) ? need_text(r, map, key, ret) : AX_OK;
+}
+
+static enum ax_code maybe_size(const struct reader *r, const struct ax_yaml *map, const char *key,
+                               int64_t max, size_t *value)
+{
+    const struct ax_yaml *node = ax_yaml_get(map, key);
+    int64_t number;
+    if (!node)
+        return AX_OK;
+    if (ax_yaml_i64(node, r->name, &number, r->err))
+        return r->err->code;
+    if (number < 1 || number > max)
+        return ax_yaml_fail(node, r->name, r->err, "'%s' is %lld, expected 1 to %lld", key,
+                            (long long)number, (long long)max);
+    *value = (size_t)number;
+    return AX_OK;
+}
+
+static enum ax_code share(const struct reader *r, const struct ax_yaml *map, const char *key,
+                          double *value)
+{
+    const struct ax_yaml *node = ax_yaml_get(map, key);
+    *value = 0;
+    if (!node)
+        return AX_OK;
+    if (ax_yaml_f64(node, r->name, value, r->err))
+        return r->err->code;
+    if (!(*value >= 0 && *value < 1))
+        return ax_yaml_fail(node, r->name, r->err, "'%s' is a share, expected 0 to 1", key);
+    return AX_OK;
+}
+
+/* ---- the query ---- */
+
+static enum ax_code read_sql_file(const struct reader *r, const struct ax_yaml *node,
+                                  struct ax_str relative, struct ax_str *ret_query)
+{
+    char path[4096];
+    struct ax_buf text;
+    const char *slash = relative.ptr[0] == '/' ? "" : "/";
+    (void)snprintf(path, sizeof(path), "%s%s%.*s", *slash ? r->file->folder : "", slash,
+                   AX_STR_ARG(relative));
+    ax_buf_init(&text, FILE_BYTES_MAX);
+    if (ax_file_read(path, &text, r->err)) {
+        ax_buf_done(&text);
+        return ax_err_context(r->err, "%s:%u:%u: sql", r->name, node->line, node->column);
+    }
+    char *copy = ax_arena_strdup(&r->file->arena, ax_buf_str(&text));
+    *ret_query = (struct ax_str){ copy, text.len };
+    ax_buf_done(&text);
+    return copy ? AX_OK : ax_arena_fail(&r->file->arena, "the query", r->err);
+}
+
+/* `rows: {sql: …}`: a path that ends in .sql, or the query itself. */
+static enum ax_code read_rows(const struct reader *r, const struct ax_yaml *train,
+                              struct ax_train_spec *spec)
+{
+    static const char *const keys[] = { "sql", NULL };
+    const struct ax_yaml *rows = ax_yaml_get(train, "rows");
+    struct ax_str text;
+    if (!rows)
+        return ax_yaml_fail(train, r->name, r->err, "the key 'rows' is missing");
+    if (rows->kind != AX_YAML_MAP)
+        return ax_yaml_fail(rows, r->name, r->err, "expected a mapping with the key 'sql'");
+    if (ax_yaml_only(rows, r->name, keys, r->err) || need_text(r, rows, "sql", &text))
+        return r->err->code;
+    struct ax_str ending = { text.ptr + text.len - AX_MIN(text.len, (size_t)4),
+                             AX_MIN(text.len, (size_t)4) };
+    if (ax_str_is(ending, ".sql") && !memchr(text.ptr, '\n', text.len))
+        return read_sql_file(r, ax_yaml_get(rows, "sql"), text, &spec->query);
+    spec->query = text;
+    return AX_OK;
+}
+
+static enum ax_code read_split(const struct reader *r, const struct ax_yaml *train,
+                               struct ax_train_spec *spec)
+{
+    static const char *const time_keys[] = { "stop_from", "test_from", NULL };
+    static const char *const hash_keys[] = { "hash", "stop", "test", NULL };
+    const struct ax_yaml *split = ax_yaml_get(train, "split");
+    if (!split)
+        return ax_yaml_fail(train, r->name, r->err, "the key 'split' is missing");
+    if (split->kind != AX_YAML_MAP)
+        return ax_yaml_fail(split, r->name, r->err,
+                            "expected {stop_from: TIME, test_from: TIME} or {hash: COLUMN, stop: "
+                            "SHARE, test: SHARE}");
+    if (ax_yaml_get(split, "hash")) {
+        if (ax_yaml_only(split, r->name, hash_keys, r->err) ||
+            need_text(r, split, "hash", &spec->hash_column) ||
+            share(r, split, "stop", &spec->hash_stop) || share(r, split, "test", &spec->hash_test))
+            return r->err->code;
+        if (spec->hash_stop + spec->hash_test >= 1)
+            return ax_yaml_fail(split, r->name, r->err, "nothing is left to train on");
+        return AX_OK;
+    }
+    if (ax_yaml_only(split, r->name, time_keys, r->err) ||
+        maybe_text(r, split, "stop_from", &spec->stop_from) ||
+        need_text(r, split, "test_from", &spec->test_from))
+        return r->err->code;
+    if (!spec->at.len)
+        return ax_yaml_fail(split, r->name, r->err, "a split by time needs the key 'at'");
+    if (!spec->stop_from.len)
+        spec->stop_from = spec->test_from;
+    if (ax_str_compare(spec->stop_from, spec->test_from) > 0)
+        return ax_yaml_fail(split, r->name, r->err, "stop_from lies after test_from");
+    return AX_OK;
+}
+
+/* ---- parameters ---- */
+
+/* Lists become text as the library writes them: [0.1, 0.5] -> "[0.1,0.5]". */
+static enum ax_code param_text(const struct reader *r, const struct ax_yaml *node, char **ret_text)
+{
+    struct ax_buf text;
+    ax_buf_init(&text, 4096);
+    if (node->kind == AX_YAML_SCALAR) {
+        (void)ax_buf_append_str(&text, node->text);
+    } else if (node->kind == AX_YAML_LIST) {
+        for (const struct ax_yaml *item = node->first; item; item = item->next) {
+            (void)ax_buf_append_char(&text, item == node->first ? '[' : ',');
+            (void)ax_buf_append_str(&text, item->text);
+            if (item->kind != AX_YAML_SCALAR)
+                (void)ax_yaml_fail(item, r->name, r->err, "expected a number or a text");
+        }
+        (void)ax_buf_append_char(&text, ']');
+    } else {
+        (void)ax_yaml_fail(node, r->name, r->err, "expected a number, a text or a list");
+    }
+    *ret_text = ax_arena_strdup(&r->file->arena, ax_buf_str(&text));
+    if (!r->err->code && (ax_buf_check(&text, "parameter", r->err) || !*ret_text))
+        (void)ax_fail(r->err, AX_E_TOO_LARGE, "the parameter '%.*s' is too long",
+                      AX_STR_ARG(node->key));
+    ax_buf_done(&text);
+    return r->err->code;
+}
+
+/* Parameters that this program sets itself, with the key that says it. */
+static enum ax_code check_param(const struct reader *r, const struct ax_yaml *node)
+{
+    static const struct {
+        const char *name;
+        const char *instead;
+    } ours[] = {
+        { "nthread", "threads" },
+        { "n_jobs", "threads" },
+        { "seed", "seed" },
+        { "random_state", "seed" },
+        { "num_boost_round", "rounds" },
+        { "n_estimators", "rounds" },
+        { "early_stopping_rounds", "early_stopping" },
+        { "num_class", "(it is taken from the labels)" },
+    };
+    for (size_t i = 0; i < AX_COUNT(ours); i++)
+        if (ax_str_is(node->key, ours[i].name))
+            return ax_yaml_fail(node, r->name, r->err, "'%s' belongs to the train block: %s",
+                                ours[i].name, ours[i].instead);
+    return AX_OK;
+}
+
+static enum ax_code read_params(const struct reader *r, const struct ax_yaml *train,
+                                struct ax_train_spec *spec)
+{
+    const struct ax_yaml *map = ax_yaml_get(train, "params");
+    struct ax_str seed = AX_STR(SEED_DEFAULT);
+    if (!map || map->kind != AX_YAML_MAP || !ax_yaml_get(map, "objective"))
+        return ax_yaml_fail(map ? map : train, r->name, r->err,
+                            "expected params with an objective, as {objective: "
+                            "\"binary:logistic\"}");
+    spec->params = ax_arena_zalloc(&r->file->arena, map->count + 1, sizeof(*spec->params));
+    if (!spec->params)
+        return ax_arena_fail(&r->file->arena, "params", r->err);
+    for (const struct ax_yaml *node = map->first; node; node = node->next) {
+        struct ax_trainer_param *param = &spec->params[spec->param_count++];
+        param->name = ax_arena_strdup(&r->file->arena, node->key);
+        if (check_param(r, node) || param_text(r, node, &param->text))
+            return r->err->code;
+        if (!param->name)
+            return ax_arena_fail(&r->file->arena, "params", r->err);
+    }
+    if (ax_yaml_get(train, "seed") && need_text(r, train, "seed", &seed))
+        return r->err->code;
+    struct ax_trainer_param *last = &spec->params[spec->param_count++];
+    last->name = ax_arena_strdup(&r->file->arena, AX_STR("seed"));
+    last->text = ax_arena_strdup(&r->file->arena, seed);
+    return last->name && last->text ? AX_OK : ax_arena_fail(&r->file->arena, "seed", r->err);
+}
+
+static enum ax_code read_train(const struct reader *r, const struct ax_yaml *model,
+                               struct ax_train_spec *spec)
+{
+    static const char *const keys[] = { "rows",  "at",      "label",          "label_known_at",
+                                        "split", "weight",  "params",         "rounds",
+                                        "seed",  "threads", "early_stopping", NULL };
+    const struct ax_yaml *train = ax_yaml_get(model, "train");
+    if (!train || train->kind != AX_YAML_MAP)
+        return ax_yaml_fail(train ? train : model, r->name, r->err,
+                            "expected a train block: {rows, label, split, params}");
+    spec->rounds = ROUNDS_DEFAULT;
+    spec->early_stopping_rounds = ROUNDS_MAX;
+    if (ax_yaml_only(train, r->name, keys, r->err) || read_rows(r, train, spec) ||
+        maybe_text(r, train, "at", &spec->at) || need_text(r, train, "label", &spec->label) ||
+        maybe_text(r, train, "label_known_at", &spec->label_known_at) ||
+        maybe_text(r, train, "weight", &spec->weight) || read_split(r, train, spec) ||
+        maybe_size(r, train, "rounds", ROUNDS_MAX, &spec->rounds) ||
+        maybe_size(r, train, "threads", THREADS_MAX, &spec->threads) ||
+        maybe_size(r, train, "early_stopping", ROUNDS_MAX, &spec->early_stopping_rounds))
+        return r->err->code;
+    if (spec->label_known_at.len && !spec->at.len)
+        return ax_yaml_fail(train, r->name, r->err, "label_known_at needs the key 'at'");
+    return read_params(r, train, spec);
+}
+
+/* ---- columns and the model ---- */
+
+static enum ax_code read_column(const struct reader *r, const struct ax_yaml *node,
+                                struct ax_train_column *column)
+{
+    static const char *const keys[] = { "name", "required", "default", NULL };
+    if (node->kind == AX_YAML_SCALAR) {
+        column->name = node->text;
+    } else if (node->kind == AX_YAML_MAP) {
+        const struct ax_yaml *required = ax_yaml_get(node, "required");
+        if (ax_yaml_only(node, r->name, keys, r->err) ||
+            need_text(r, node, "name", &column->name) ||
+            (required && ax_yaml_bool(required, r->name, &column->required, r->err)))
+            return r->err->code;
+        column->default_value = ax_yaml_get(node, "default");
+    }
+    if (!column->name.len)
+        return ax_yaml_fail(node, r->name, r->err, "expected a column's name or {name: …}");
+    return AX_OK;
+}
+
+static enum ax_code read_columns(const struct reader *r, const struct ax_yaml *model,
+                                 struct ax_train_spec *spec)
+{
+    const struct ax_yaml *list = ax_yaml_get(model, "columns");
+    if (!list || list->kind != AX_YAML_LIST || !list->count)
+        return ax_yaml_fail(list ? list : model, r->name, r->err,
+                            "expected columns: a list of the model's inputs, in order");
+    spec->columns = ax_arena_zalloc(&r->file->arena, list->count, sizeof(*spec->columns));
+    if (!spec->columns)
+        return ax_arena_fail(&r->file->arena, "columns", r->err);
+    for (const struct ax_yaml *node = list->first; node; node = node->next) {
+        struct ax_train_column *column = &spec->columns[spec->column_count];
+        if (read_column(r, node, column))
+            return r->err->code;
+        for (size_t i = 0; i < spec->column_count; i++)
+            if (ax_str_equals(spec->columns[i].name, column->name))
+                return ax_yaml_fail(node, r->name, r->err, "column '%.*s' is there twice",
+                                    AX_STR_ARG(column->name));
+        spec->column_count++;
+    }
+    return AX_OK;
+}
+
+static bool is_model_name(struct ax_str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '_' || (i && (c == '-' || c == '.'));
+        if (!is_word)
+            return false;
+    }
+    return name.len > 0 && name.len <= NAME_LEN_MAX;
+}
+
+static enum ax_code read_unknown_category(const struct reader *r, const struct ax_yaml *model,
+                                          struct ax_train_spec *spec)
+{
+    struct ax_str word;
+    if (maybe_text(r, model, "unknown_category", &word))
+        return r->err->code;
+    if (word.len && !ax_str_is(word, "missing") && !ax_str_is(word, "error"))
+        return ax_yaml_fail(ax_yaml_get(model, "unknown_category"), r->name, r->err,
+                            "found '%.*s', expected missing or error", AX_STR_ARG(word));
+    spec->unknown_category_is_missing = ax_str_is(word, "missing");
+    return AX_OK;
+}
+
+static enum ax_code read_model(const struct reader *r, const struct ax_yaml *model,
+                               struct ax_train_spec *spec)
+{
+    static const char *const keys[] = { "columns",  "description", "unknown_category",
+                                        "decision", "train",       NULL };
+    if (model->kind != AX_YAML_MAP)
+        return ax_yaml_fail(model, r->name, r->err, "expected {columns, train}");
+    if (!is_model_name(model->key))
+        return ax_yaml_fail(model, r->name, r->err,
+                            "'%.*s' is no model name: letters, digits, '_', '-', '.', at most %d",
+                            AX_STR_ARG(model->key), NAME_LEN_MAX);
+    spec->name = model->key;
+    spec->decision = ax_yaml_get(model, "decision");
+    if (ax_yaml_only(model, r->name, keys, r->err) ||
+        maybe_text(r, model, "description", &spec->description) ||
+        read_unknown_category(r, model, spec) || read_columns(r, model, spec))
+        return r->err->code;
+    return read_train(r, model, spec);
+}
+
+static enum ax_code read_root(const struct reader *r, const struct ax_yaml *root)
+{
+    static const char *const keys[] = { "auspex", "project", "models", NULL };
+    const struct ax_yaml *format = ax_yaml_get(root, "auspex");
+    const struct ax_yaml *models = ax_yaml_get(root, "models");
+    int64_t version = 0;
+    if (root->kind != AX_YAML_MAP || !format)
+        return ax_yaml_fail(root, r->name, r->err, "expected 'auspex: 1' at the top");
+    if (ax_yaml_i64(format, r->name, &version, r->err))
+        return r->err->code;
+    if (version != FORMAT_VERSION)
+        return ax_yaml_fail(format, r->name, r->err, "this program reads format %d, not %lld",
+                            FORMAT_VERSION, (long long)version);
+    if (ax_yaml_only(root, r->name, keys, r->err))
+        return r->err->code;
+    if (!models || models->kind != AX_YAML_MAP || !models->count)
+        return ax_yaml_fail(models ? models : root, r->name, r->err,
+                            "expected models: a mapping of names");
+    r->file->specs = ax_arena_zalloc(&r->file->arena, models->count, sizeof(*r->file->specs));
+    if (!r->file->specs)
+        return ax_arena_fail(&r->file->arena, "models", r->err);
+    for (const struct ax_yaml *model = models->first; model; model = model->next)
+        if (read_model(r, model, &r->file->specs[r->file->spec_count++]))
+            return r->err->code;
+    return AX_OK;
+}
+
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return ax_xstrdup(".");
+    return ax_xmemdup0(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+enum ax_code ax_train_file_read(const char *path, struct ax_train_file *ret_file,
+                                struct ax_err *err)
+{
+    assert(path && ret_file && err);
+    struct ax_train_file file = { .path = ax_xstrdup(path), .folder = folder_of(path) };
+    struct reader reader = { &file, path, err };
+    struct ax_yaml *root = NULL;
+    ax_arena_init(&file.arena, 65536, FILE_BYTES_MAX * 4);
+    if (ax_yaml_read(path, &file.arena, &root, err) || read_root(&reader, root)) {
+        ax_train_file_done(&file);
+        return err->code;
+    }
+    *ret_file = file;
+    return AX_OK;
+}
+
+void ax_train_file_done(struct ax_train_file *file)
+{
+    if (!file)
+        return;
+    ax_arena_done(&file->arena);
+    free(file->path);
+    free(file->folder);
+    file->path = file->folder = NULL;
+}
+
+enum ax_code ax_train_file_spec(const struct ax_train_file *file, struct ax_str name,
+                                const struct ax_train_spec **ret_spec, struct ax_err *err)
+{
+    assert(file && ret_spec && err);
+    char names[160] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < file->spec_count; i++) {
+        if (ax_str_equals(file->specs[i].name, name) || (!name.len && file->spec_count == 1)) {
+            *ret_spec = &file->specs[i];
+            return AX_OK;
+        }
+        if (len < sizeof(names))
+            len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%.*s", i ? ", " : "",
+                                    AX_STR_ARG(file->specs[i].name));
+    }
+    if (!name.len)
+        return ax_fail(err, AX_E_INVALID, "%s defines several models: name one of %s with --model",
+                       file->path, names);
+    return ax_fail(err, AX_E_NOT_FOUND, "%s defines no model '%.*s'; there are %s", file->path,
+                   AX_STR_ARG(name), names);
+}

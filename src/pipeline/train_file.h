@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The file that `auspex train` reads: which rows, which columns, which label, which parameters.
+ *
+ * Parsed and checked here, without touching any data; the words are told in docs/training.md.
+ */
+#ifndef AX_PIPELINE_TRAIN_FILE_H
+#define AX_PIPELINE_TRAIN_FILE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/yaml.h"
+#include "pipeline/trainer/trainer.h"
+
+struct ax_train_column {
+    struct ax_str name;
+    bool required;
+    const struct ax_yaml *default_value; /* NULL: none */
+};
+
+/* One model of the file. All texts live in the file's arena. */
+struct ax_train_spec {
+    struct ax_str name;
+    struct ax_str description;
+    struct ax_train_column *columns;
+    size_t column_count;
+    bool unknown_category_is_missing;
+    const struct ax_yaml *decision; /* copied into model.yaml; NULL: none */
+    struct ax_str query;            /* the text itself */
+    struct ax_str at;               /* time column; empty when the split is by hash */
+    struct ax_str label;            /* SQL expression over the query's columns */
+    struct ax_str label_known_at;   /* SQL expression, or empty */
+    struct ax_str weight;           /* SQL expression, or empty */
+    struct ax_str stop_from;        /* split by time: "2013-10-01"; empty: by hash */
+    struct ax_str test_from;
+    struct ax_str hash_column;       /* split by hash of this column */
+    double hash_stop, hash_test;     /* shares, 0..1 */
+    struct ax_trainer_param *params; /* from `params`, and the seed */
+    size_t param_count;
+    size_t rounds;
+    size_t early_stopping_rounds;
+    size_t threads; /* 0: the caller's choice */
+};
+
+struct ax_train_file {
+    struct ax_arena arena;
+    char *path;
+    char *folder; /* that holds it */
+    struct ax_train_spec *specs;
+    size_t spec_count;
+};
+
+/* Read and check. `sql:` files beside it are read too. Expected: NOT_FOUND, DENIED, INVALID (with
+ * file:line:column), TOO_LARGE. */
+AX_MUST_USE enum ax_code ax_train_file_read(const char *path, struct ax_train_file *ret_file,
+                                            struct ax_err *err);
+void ax_train_file_done(struct ax_train_file *file);
+
+/* The model of that name; an empty name: the only one. NOT_FOUND names those that there are. */
+AX_MUST_USE enum ax_code ax_train_file_spec(const struct ax_train_file *file, struct ax_str name,
+                                            const struct ax_train_spec **ret_spec,
+                                            struct ax_err *err);
+
+#endif

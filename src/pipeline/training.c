@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The steps of a training, in order, in one working folder DIR/<model>/.train-XXXXXX that holds the
+ * sets, the child's files and, in version/, what will be the version. The new version is loaded as
+ * the server would load it and scored by the same engine, so the metrics are of what will be
+ * served, and a version that cannot be served is never written.
+ */
+#include "pipeline/training.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "engine/version.h"
+#include "pipeline/evaluate.h"
+#include "pipeline/training_set.h"
+#include "pipeline/version_writer.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define YAML_BYTES_MAX ((size_t)8 << 20)
+#define BLOCK_ROWS     4096
+#define WORK_PREFIX    ".train-"
+#define PARAMS_EXTRA   2
+#define PATH_SIZE      4096
+
+struct training {
+    const struct ax_train_file *file;
+    const struct ax_train_spec *spec;
+    const struct ax_training_options *options;
+    struct ax_training_report *report;
+    size_t threads;
+    char name[256];
+    char model_folder[PATH_SIZE];
+    char work[PATH_SIZE]; /* "" until it was made */
+    int lock;             /* on it; -1: none */
+    struct ax_training_set set;
+    struct ax_trainer_result result;
+    struct ax_err *err;
+};
+
+static void stage(const struct training *t, const char *what)
+{
+    if (t->options->stage)
+        t->options->stage(t->options->arg, what);
+}
+
+static double seconds_since(uint64_t began_ns)
+{
+    return (double)(ax_clock_ns() - began_ns) / 1e9;
+}
+
+static enum ax_code join(char path[PATH_SIZE], struct ax_err *err, const char *folder,
+                         const char *name)
+{
+    int len = snprintf(path, PATH_SIZE, "%s/%s", folder, name);
+    return len >= 0 && len < PATH_SIZE ? AX_OK : ax_fail(err, AX_E_INVALID, "the path is too long");
+}
+
+/* ---- folders ---- */
+
+/* The highest version in the model's folder. */
+static enum ax_code survey(struct training *t, uint64_t *ret_highest)
+{
+    DIR *folder = opendir(t->model_folder);
+    struct dirent *entry;
+    *ret_highest = 0;
+    if (!folder)
+        return ax_fail(t->err, AX_E_DENIED, "cannot read '%s'", t->model_folder);
+    while ((entry = readdir(folder))) {
+        uint64_t number;
+        struct ax_str name = ax_str_from(entry->d_name);
+        if (ax_str_to_u64(name, &number) && name.ptr[0] != '0')
+            *ret_highest = AX_MAX(*ret_highest, number);
+    }
+    (void)closedir(folder);
+    return AX_OK;
+}
+
+/* A working folder belongs to a living training as long as its lock is held; others are removed. */
+static enum ax_code remove_abandoned(struct training *t)
+{
+    DIR *folder = opendir(t->model_folder);
+    struct dirent *entry;
+    while (folder && !t->err->code && (entry = readdir(folder))) {
+        char path[PATH_SIZE];
+        if (strncmp(entry->d_name, WORK_PREFIX, strlen(WORK_PREFIX)) != 0 ||
+            join(path, t->err, t->model_folder, entry->d_name))
+            continue;
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        bool is_abandoned = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+        if (is_abandoned && ax_file_remove_tree(path, t->err))
+            (void)ax_err_context(t->err, "an earlier training's folder");
+        if (fd >= 0)
+            (void)close(fd);
+    }
+    if (folder)
+        (void)closedir(folder);
+    return t->err->code;
+}
+
+static enum ax_code make_work_folder(struct training *t)
+{
+    char path[PATH_SIZE];
+    if (join(path, t->err, t->options->models_folder, t->name) || ax_file_make_folder(path, t->err))
+        return t->err->code;
+    memcpy(t->model_folder, path, sizeof(path));
+    if (remove_abandoned(t) || join(path, t->err, t->model_folder, WORK_PREFIX "XXXXXX"))
+        return t->err->code;
+    if (!mkdtemp(path))
+        return ax_fail(t->err, AX_E_DENIED, "cannot make a folder in '%s'", t->model_folder);
+    memcpy(t->work, path, sizeof(path));
+    t->lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (t->lock < 0 || flock(t->lock, LOCK_EX | LOCK_NB))
+        return ax_fail(t->err, AX_E_LIMIT, "cannot lock '%s'", path);
+    return join(path, t->err, t->work, "version") || ax_file_make_folder(path, t->err)
+               ? t->err->code
+               : AX_OK;
+}
+
+/* ---- the steps ---- */
+
+static enum ax_code run_query(struct training *t)
+{
+    uint64_t began_ns = ax_clock_ns();
+    char spill[PATH_SIZE];
+    struct ax_sql *sql = NULL;
+    if (join(spill, t->err, t->work, "spill"))
+        return t->err->code;
+    struct ax_sql_config config = {
+        .threads = t->threads,
+        .memory_bytes_max = t->options->memory_bytes_max,
+        .temp_folder = spill,
+        .search_folder = t->options->data_folder ? t->options->data_folder : t->file->folder,
+        .cancelled = t->options->cancelled,
+    };
+    stage(t, "reading the rows");
+    if (ax_sql_open(&config, &sql, t->err))
+        return t->err->code;
+    enum ax_code code = ax_training_set_make(sql, t->spec, t->work, &t->set, t->err);
+    ax_sql_close(sql);
+    t->report->seconds_query = seconds_since(began_ns);
+    return code;
+}
+
+/* What the library has to be told besides the file's own parameters. */
+static enum ax_code add_params(const struct training *t, struct ax_trainer_param *params,
+                               size_t *count, char threads[24], char classes[24])
+{
+    const char *objective = "";
+    for (size_t i = 0; i < t->spec->param_count; i++) {
+        params[i] = t->spec->params[i];
+        if (strcmp(params[i].name, "objective") == 0)
+            objective = params[i].text;
+    }
+    size_t n = t->spec->param_count;
+    size_t labels = t->set.label.category_count;
+    (void)snprintf(threads, 24, "%zu", t->threads);
+    params[n++] = (struct ax_trainer_param){ (char *)(uintptr_t)"nthread", threads };
+    if (strncmp(objective, "multi:", 6) == 0) {
+        size_t found = labels ? labels : (size_t)t->set.label_max + 1;
+        (void)snprintf(classes, 24, "%zu", found);
+        params[n++] = (struct ax_trainer_param){ (char *)(uintptr_t)"num_class", classes };
+    } else if (labels && (labels != 2 || strncmp(objective, "binary:", 7) != 0)) {
+        return ax_fail(t->err, AX_E_INVALID,
+                       "the label is a text of %zu values, which '%s' cannot learn; use "
+                       "multi:softprob, or binary:logistic for two",
+                       labels, objective);
+    }
+    *count = n;
+    return AX_OK;
+}
+
+static enum ax_code run_trainer(struct training *t)
+{
+    uint64_t began_ns = ax_clock_ns();
+    size_t n = t->set.column_count;
+    char threads[24];
+    char classes[24];
+    struct ax_str *names = ax_xalloc(n * sizeof(*names));
+    size_t *categories = ax_xalloc(n * sizeof(*categories));
+    struct ax_trainer_param *params =
+        ax_xalloc((t->spec->param_count + PARAMS_EXTRA) * sizeof(*params));
+    for (size_t i = 0; i < n; i++) {
+        names[i] = t->set.columns[i].name;
+        categories[i] = t->set.columns[i].category_count;
+    }
+    struct ax_trainer_job job = {
+        .folder = t->work,
+        .names = names,
+        .category_counts = categories,
+        .column_count = n,
+        .train_rows = t->set.parts[AX_PART_TRAIN].rows,
+        .stop_rows = t->set.parts[AX_PART_STOP].rows,
+        .weighted = t->set.weighted,
+        .params = params,
+        .rounds = t->spec->rounds,
+        .early_stopping_rounds = t->spec->early_stopping_rounds,
+        .threads = t->threads,
+        .progress = t->options->progress,
+        .progress_arg = t->options->arg,
+        .cancelled = t->options->cancelled,
+    };
+    stage(t, "training");
+    enum ax_code code = add_params(t, params, &job.param_count, threads, classes);
+    if (!code)
+        code = ax_trainer_run(&job, &t->result, t->err);
+    free(names);
+    free(categories);
+    free(params);
+    t->report->seconds_train = seconds_since(began_ns);
+    return code;
+}
+
+/* ---- evaluation ---- */
+
+/* A float32 file of the working folder, mapped. */
+static enum ax_code map_file(struct training *t, const char *name, size_t count,
+                             const float **ret_values)
+{
+    char path[PATH_SIZE];
+    if (join(path, t->err, t->work, name))
+        return t->err->code;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    void *values =
+        fd < 0 ? MAP_FAILED : mmap(NULL, count * sizeof(float), PROT_READ, MAP_PRIVATE, fd, 0);
+    if (fd >= 0)
+        (void)close(fd);
+    if (values == MAP_FAILED)
+        return ax_fail(t->err, AX_E_LIMIT, "cannot map '%s'", path);
+    *ret_values = values;
+    return AX_OK;
+}
+
+/* The output that is evaluated: probabilities where there are any, else the prediction. */
+static size_t evaluated_output(const struct ax_signature *signature)
+{
+    bool classes = signature->task == AX_TASK_BINARY || signature->task == AX_TASK_MULTICLASS;
+    const struct ax_output *output =
+        classes ? ax_signature_output(signature, AX_STR("probability")) : NULL;
+    return output ? (size_t)(output - signature->outputs) : 0;
+}
+
+/* Score `rows` rows of the matrix into `predictions`, in blocks. */
+static enum ax_code score(const struct ax_model *model, const float *values, size_t rows,
+                          float *predictions, struct ax_err *err)
+{
+    const struct ax_signature *signature = &model->signature;
+    size_t n = signature->input_count;
+    size_t wanted = evaluated_output(signature);
+    size_t width = signature->outputs[wanted].width;
+    struct ax_column *columns = ax_xalloc((n + signature->output_count) * sizeof(*columns));
+    void *scratch = ax_xalloc(ax_model_scratch_size(model, BLOCK_ROWS) + 64);
+    void *aligned = (void *)(((uintptr_t)scratch + 63) & ~(uintptr_t)63);
+    struct ax_column *outs = columns + n;
+    for (size_t at = 0; at < rows && !err->code; at += BLOCK_ROWS) {
+        size_t count = AX_MIN(rows - at, (size_t)BLOCK_ROWS);
+        for (size_t i = 0; i < n; i++)
+            columns[i] = (struct ax_column){ AX_FP32, 1, (float *)(uintptr_t)values + at * n + i,
+                                             n * sizeof(float), NULL };
+        outs[wanted] = (struct ax_column){ AX_FP32, width, predictions + at * width,
+                                           width * sizeof(float), NULL };
+        struct ax_batch in = { count, n, columns };
+        struct ax_batch out = { count, signature->output_count, outs };
+        if (ax_model_predict(model, &in, &out, aligned, err))
+            break;
+    }
+    free(scratch);
+    free(columns);
+    return err->code;
+}
+
+static enum ax_code evaluate_rows(struct training *t, const struct ax_model *model, size_t rows)
+{
+    const struct ax_signature *signature = &model->signature;
+    size_t width = signature->outputs[evaluated_output(signature)].width;
+    size_t n = t->set.column_count;
+    const float *values = NULL;
+    const float *labels = NULL;
+    float *predictions = ax_try_alloc(rows * width, sizeof(float));
+    if (!predictions)
+        return ax_fail(t->err, AX_E_LIMIT, "no memory to evaluate %zu rows", rows);
+    if (!map_file(t, "test.values", rows * n, &values) &&
+        !map_file(t, "test.labels", rows, &labels) &&
+        !score(model, values, rows, predictions, t->err))
+        (void)(ax_evaluate_print(signature, predictions, width, labels, rows, &t->report->metrics,
+                                 t->err) != AX_OK);
+    if (values)
+        (void)munmap((void *)(uintptr_t)values, rows * n * sizeof(float));
+    if (labels)
+        (void)munmap((void *)(uintptr_t)labels, rows * sizeof(float));
+    free(predictions);
+    return t->err->code;
+}
+
+static enum ax_code evaluate(struct training *t, const char *folder)
+{
+    uint64_t began_ns = ax_clock_ns();
+    size_t rows = t->set.parts[AX_PART_TEST].rows;
+    struct ax_version *version = NULL;
+    stage(t, "evaluating");
+    if (ax_version_load(folder, t->name, 1, &version, t->err))
+        return ax_err_context(t->err, "the version that was trained cannot be served");
+    if (rows)
+        (void)(evaluate_rows(t, version->model, rows) != AX_OK);
+    else
+        (void)ax_buf_append_str(&t->report->metrics, AX_STR("{\"rows\": 0}"));
+    ax_version_unref(version);
+    t->report->seconds_evaluate = seconds_since(began_ns);
+    return t->err->code;
+}
+
+/* ---- writing ---- */
+
+/* model.yaml in `folder`; its text goes to `digest` too, when there is one. */
+static enum ax_code write_yaml(struct training *t, const char *folder, bool whole,
+                               struct ax_sha256 *digest)
+{
+    struct ax_buf text;
+    char path[PATH_SIZE];
+    ax_buf_init(&text, YAML_BYTES_MAX);
+    enum ax_code code = join(path, t->err, folder, "model.yaml");
+    if (!code)
+        code = ax_version_print(t->spec, &t->set, whole ? &t->result : NULL, t->threads,
+                                ax_buf_str(&t->report->metrics), &text, t->err);
+    if (!code)
+        code = ax_file_replace(path, ax_buf_str(&text), t->err);
+    if (!code && digest)
+        ax_sha256_add(digest, text.ptr, text.len);
+    ax_buf_done(&text);
+    return code;
+}
+
+static enum ax_code write_timings(struct training *t, const char *folder)
+{
+    char text[256];
+    char path[PATH_SIZE];
+    const struct ax_training_report *r = t->report;
+    int len = snprintf(text, sizeof(text),
+                       "{\"seconds\": {\"query\": %.3f, \"train\": %.3f, \"evaluate\": %.3f}}\n",
+                       r->seconds_query, r->seconds_train, r->seconds_evaluate);
+    if (join(path, t->err, folder, "timings.json"))
+        return t->err->code;
+    return ax_file_replace(path, (struct ax_str){ text, (size_t)len }, t->err);
+}
+
+static enum ax_code add_file_digest(struct training *t, const char *path, struct ax_sha256 *digest)
+{
+    struct ax_buf bytes;
+    ax_buf_init(&bytes, AX_ENGINE_FILE_BYTES_MAX);
+    enum ax_code code = ax_file_read(path, &bytes, t->err);
+    if (!code)
+        ax_sha256_add(digest, bytes.ptr, bytes.len);
+    ax_buf_done(&bytes);
+    return code;
+}
+
+/* Give the finished folder its number; another training may take the same one first. */
+static enum ax_code publish(struct training *t, const char *folder)
+{
+    for (;;) {
+        uint64_t number = t->options->version;
+        char text[24];
+        if (!number) {
+            if (survey(t, &number))
+                return t->err->code;
+            number++;
+        }
+        (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+        if (join(t->report->path, t->err, t->model_folder, text))
+            return t->err->code;
+        t->report->version = number;
+        if (renameat2(AT_FDCWD, folder, AT_FDCWD, t->report->path, RENAME_NOREPLACE) == 0)
+            return AX_OK;
+        if (errno != EEXIST)
+            return ax_fail(t->err, AX_E_DENIED, "cannot make '%s'", t->report->path);
+        if (t->options->version)
+            return ax_fail(t->err, AX_E_EXISTS, "'%s' is already there", t->report->path);
+    }
+}
+
+static enum ax_code write_version(struct training *t)
+{
+    char folder[PATH_SIZE];
+    char model[PATH_SIZE];
+    struct ax_sha256 digest;
+    ax_sha256_init(&digest);
+    if (join(folder, t->err, t->work, "version") || join(model, t->err, folder, "model.ubj"))
+        return t->err->code;
+    if (rename(t->result.model_path, model))
+        return ax_fail(t->err, AX_E_INTERNAL, "the training process left no model");
+    if (write_yaml(t, folder, false, NULL) || evaluate(t, folder) ||
+        add_file_digest(t, model, &digest) || write_yaml(t, folder, true, &digest) ||
+        write_timings(t, folder))
+        return t->err->code;
+    ax_sha256_text(&digest, t->report->digest);
+    stage(t, "writing");
+    return publish(t, folder);
+}
+
+static void fill_report(struct training *t)
+{
+    t->report->rows_read = t->set.rows_read;
+    t->report->rows_unlabelled = t->set.rows_unlabelled;
+    for (size_t p = 0; p < AX_PART_COUNT; p++)
+        t->report->rows[p] = t->set.parts[p].rows;
+    t->report->rounds_run = t->result.rounds_run;
+    t->report->rounds_kept = t->result.rounds_kept;
+}
+
+enum ax_code ax_training_run(const struct ax_train_file *file, const struct ax_train_spec *spec,
+                             const struct ax_training_options *options,
+                             struct ax_training_report *ret_report, struct ax_err *err)
+{
+    assert(file && spec && options && options->models_folder && options->threads && ret_report);
+    struct ax_training_report report = { 0 };
+    struct training t = { .file = file,
+                          .spec = spec,
+                          .options = options,
+                          .report = &report,
+                          .threads = spec->threads ? spec->threads : options->threads,
+                          .lock = -1,
+                          .err = err };
+    ax_buf_init(&report.metrics, YAML_BYTES_MAX);
+    (void)snprintf(t.name, sizeof(t.name), "%.*s", AX_STR_ARG(spec->name));
+    if (!make_work_folder(&t) && !run_query(&t) && !run_trainer(&t) && !write_version(&t))
+        fill_report(&t);
+    struct ax_err ignored = AX_ERR_INIT;
+    if (t.work[0])
+        (void)(ax_file_remove_tree(t.work, &ignored) != AX_OK);
+    if (t.lock >= 0)
+        (void)close(t.lock);
+    free(t.result.gains);
+    ax_training_set_done(&t.set);
+    if (err->code)
+        ax_training_report_done(&report);
+    else
+        *ret_report = report;
+    return err->code;
+}
+
+void ax_training_report_done(struct ax_training_report *report)
+{
+    if (report)
+        ax_buf_done(&report->metrics);
+}

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making a training set. Two tables of the embedded database carry the work: ax_rows, the query's
+ * result, and ax_parts, which adds label, weight and part to each row that has a label. The rows of
+ * ax_parts are streamed once, in order; each is converted and appended to the files of its part.
+ */
+#include "pipeline/training_set.h"
+
+#include "base/alloc.h"
+#include "pipeline/row_order.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TEXT_MAX  ((size_t)16 << 20)
+#define ARENA_MAX ((size_t)256 << 20)
+
+struct part_files {
+    FILE *values, *labels, *weights;
+    struct ax_sha256 digest;
+    size_t rows;
+};
+
+struct maker {
+    struct ax_sql *sql;
+    const struct ax_train_spec *spec;
+    const char *folder;
+    struct ax_training_set *set;
+    struct ax_buf text;  /* of the statement being made */
+    struct ax_buf order; /* `"a", "b"` */
+    struct part_files files[AX_PART_COUNT];
+    float *row;
+    struct ax_err *err;
+};
+
+const char *ax_part_name(enum ax_part part)
+{
+    static const char *const names[] = { "train", "stop", "test" };
+    assert((size_t)part < AX_COUNT(names));
+    return names[part];
+}
+
+/* ---- statements ---- */
+
+/* The statement that was made in m->text. */
+static enum ax_code run(struct maker *m)
+{
+    enum ax_code code = ax_buf_check(&m->text, "statement", m->err);
+    if (!code)
+        code = ax_sql_run(m->sql, ax_buf_str(&m->text), m->err);
+    ax_buf_reset(&m->text);
+    return code;
+}
+
+static enum ax_code get_count(struct maker *m, int64_t *ret)
+{
+    enum ax_code code = ax_buf_check(&m->text, "statement", m->err);
+    if (!code)
+        code = ax_sql_get_i64(m->sql, ax_buf_str(&m->text), ret, m->err);
+    ax_buf_reset(&m->text);
+    return code;
+}
+
+static enum ax_code query(struct maker *m, struct ax_sql_stream **ret_stream)
+{
+    enum ax_code code = ax_buf_check(&m->text, "statement", m->err);
+    if (!code)
+        code = ax_sql_query(m->sql, ax_buf_str(&m->text), ret_stream, m->err);
+    ax_buf_reset(&m->text);
+    return code;
+}
+
+static struct ax_str strip(struct ax_str text)
+{
+    while (text.len && strchr(" \t\r\n;", text.ptr[text.len - 1]))
+        text.len--;
+    return text;
+}
+
+static enum ax_code make_rows(struct maker *m)
+{
+    struct ax_str text = strip(m->spec->query);
+    int64_t rows = 0;
+    if (ax_row_order_print(m->sql, text, &m->order, m->err))
+        return m->err->code;
+    ax_buf_printf(&m->text, "CREATE TABLE ax_rows AS SELECT * FROM (\n%.*s\n)", AX_STR_ARG(text));
+    if (run(m))
+        return ax_err_context(m->err, "the query");
+    ax_buf_printf(&m->text, "SELECT count(*) FROM ax_rows");
+    if (get_count(m, &rows))
+        return m->err->code;
+    m->set->rows_read = (size_t)rows;
+    return ax_row_order_check(m->sql, "ax_rows", ax_buf_str(&m->order), m->err);
+}
+
+/* ---- columns ---- */
+
+static enum ax_code unknown_column(struct maker *m, struct ax_str name,
+                                   const struct ax_sql_stream *stream)
+{
+    size_t count = ax_sql_stream_column_count(stream);
+    struct ax_str *names = ax_xalloc((count + 1) * sizeof(*names));
+    for (size_t i = 0; i < count; i++)
+        names[i] = ax_sql_stream_column_name(stream, i);
+    long nearest = ax_str_nearest(name, names, count);
+    (void)ax_fail(m->err, AX_E_INVALID, "the query gives no column '%.*s'%s%.*s%s",
+                  AX_STR_ARG(name), nearest < 0 ? "" : "; nearest is '",
+                  nearest < 0 ? 0 : (int)names[nearest].len, nearest < 0 ? "" : names[nearest].ptr,
+                  nearest < 0 ? "" : "'");
+    free(names);
+    return m->err->code;
+}
+
+static enum ax_code find_column(struct maker *m, const struct ax_sql_stream *stream,
+                                struct ax_training_column *column)
+{
+    size_t count = ax_sql_stream_column_count(stream);
+    for (size_t i = 0; i < count; i++) {
+        if (!ax_str_equals(ax_sql_stream_column_name(stream, i), column->name))
+            continue;
+        column->type = ax_sql_stream_column_type(stream, i);
+        if (column->type == AX_SQL_TIMESTAMP)
+            return ax_fail(m->err, AX_E_UNSUPPORTED,
+                           "column '%.*s' is a time, which is no input; take numbers out of it in "
+                           "the query (extract, date_diff)",
+                           AX_STR_ARG(column->name));
+        return AX_OK;
+    }
+    return unknown_column(m, column->name, stream);
+}
+
+static enum ax_code find_columns(struct maker *m)
+{
+    struct ax_training_set *set = m->set;
+    struct ax_sql_stream *stream = NULL;
+    set->columns = ax_arena_zalloc(&set->arena, m->spec->column_count, sizeof(*set->columns));
+    m->row = ax_arena_alloc(&set->arena, m->spec->column_count, sizeof(float));
+    if (!set->columns || !m->row)
+        return ax_arena_fail(&set->arena, "columns", m->err);
+    ax_buf_printf(&m->text, "SELECT * FROM ax_rows LIMIT 0");
+    if (query(m, &stream))
+        return m->err->code;
+    for (size_t i = 0; i < m->spec->column_count && !m->err->code; i++) {
+        set->columns[i].name = m->spec->columns[i].name;
+        ax_map_init(&set->columns[i].indexes);
+        set->column_count = i + 1;
+        (void)find_column(m, stream, &set->columns[i]);
+    }
+    ax_sql_stream_free(stream);
+    return m->err->code;
+}
+
+/* ---- label, weight, part ---- */
+
+static void print_part(struct maker *m)
+{
+    const struct ax_train_spec *spec = m->spec;
+    if (spec->hash_column.len) {
+        /* MD5, since it is the same on every machine and in every release of the library. */
+        ax_buf_printf(&m->text, "CASE WHEN (md5_number_lower(CAST(");
+        ax_sql_put_name(&m->text, spec->hash_column);
+        ax_buf_printf(&m->text,
+                      " AS VARCHAR)) %% 1000000) < %.0f THEN %d WHEN (md5_number_lower(CAST(",
+                      spec->hash_test * 1e6, (int)AX_PART_TEST);
+        ax_sql_put_name(&m->text, spec->hash_column);
+        ax_buf_printf(&m->text, " AS VARCHAR)) %% 1000000) < %.0f THEN %d ELSE %d END",
+                      (spec->hash_test + spec->hash_stop) * 1e6, (int)AX_PART_STOP,
+                      (int)AX_PART_TRAIN);
+        return;
+    }
+    ax_buf_printf(&m->text, "CASE WHEN ");
+    ax_sql_put_name(&m->text, spec->at);
+    ax_buf_printf(&m->text, " < CAST(");
+    ax_sql_put_literal(&m->text, spec->stop_from);
+    ax_buf_printf(&m->text, " AS TIMESTAMP) THEN %d WHEN ", (int)AX_PART_TRAIN);
+    ax_sql_put_name(&m->text, spec->at);
+    ax_buf_printf(&m->text, " < CAST(");
+    ax_sql_put_literal(&m->text, spec->test_from);
+    ax_buf_printf(&m->text, " AS TIMESTAMP) THEN %d ELSE %d END", (int)AX_PART_STOP,
+                  (int)AX_PART_TEST);
+}
+
+static enum ax_code make_parts(struct maker *m)
+{
+    struct ax_training_set *set = m->set;
+    int64_t labelled = 0;
+    set->weighted = m->spec->weight.len > 0;
+    ax_buf_printf(
+        &m->text,
+        "CREATE TABLE ax_parts AS SELECT *, (%.*s) AS ax_label, CAST((%.*s) AS DOUBLE) AS "
+        "ax_weight, CAST(",
+        AX_STR_ARG(m->spec->label), set->weighted ? (int)m->spec->weight.len : 1,
+        set->weighted ? m->spec->weight.ptr : "1");
+    print_part(m);
+    ax_buf_printf(&m->text, " AS BIGINT) AS ax_part FROM ax_rows");
+    if (run(m))
+        return ax_err_context(m->err, "label, weight or split");
+    ax_buf_printf(&m->text, "SELECT count(ax_label) FROM ax_parts");
+    if (get_count(m, &labelled))
+        return m->err->code;
+    set->rows_unlabelled = set->rows_read - (size_t)labelled;
+    return AX_OK;
+}
+
+/* A label that was known at the moment asked about is a leak, whatever it is. */
+static enum ax_code check_moments(struct maker *m)
+{
+    const struct ax_train_spec *spec = m->spec;
+    int64_t bad = 0;
+    if (!spec->at.len)
+        return AX_OK;
+    ax_buf_printf(&m->text, "SELECT count(*) FROM ax_parts WHERE ax_label IS NOT NULL AND ");
+    ax_sql_put_name(&m->text, spec->at);
+    ax_buf_printf(&m->text, " IS NULL");
+    if (get_count(m, &bad))
+        return ax_err_context(m->err, "at");
+    if (bad)
+        return ax_fail(m->err, AX_E_INVALID, "%lld labelled rows have no time in '%.*s'",
+                       (long long)bad, AX_STR_ARG(spec->at));
+    if (!spec->label_known_at.len)
+        return AX_OK;
+    ax_buf_printf(&m->text,
+                  "SELECT count(*) FROM ax_parts WHERE ax_label IS NOT NULL AND (%.*s) <= ",
+                  AX_STR_ARG(spec->label_known_at));
+    ax_sql_put_name(&m->text, spec->at);
+    if (get_count(m, &bad))
+        return ax_err_context(m->err, "label_known_at");
+    if (bad)
+        return ax_fail(m->err, AX_E_INVALID,
+                       "the label of %lld rows was known at or before '%.*s', the moment asked "
+                       "about: such rows would teach the answer",
+                       (long long)bad, AX_STR_ARG(spec->at));
+    return AX_OK;
+}
+
+/* ---- dictionaries ---- */
+
+/* Take a stream of distinct texts, in order, as the column's categories. */
+static enum ax_code take_categories(struct maker *m, struct ax_training_column *column,
+                                    struct ax_sql_stream *stream)
+{
+    struct ax_arena *arena = &m->set->arena;
+    struct ax_sql_chunk chunk;
+    size_t cap = 0;
+    do {
+        if (ax_sql_stream_next(stream, &chunk, m->err))
+            return m->err->code;
+        for (size_t row = 0; row < chunk.rows; row++) {
+            if (column->category_count == cap) {
+                cap = AX_MAX(cap * 2, (size_t)64);
+                struct ax_str *grown = ax_arena_alloc(arena, cap, sizeof(*grown));
+                if (!grown)
+                    return ax_arena_fail(arena, "categories", m->err);
+                if (column->category_count)
+                    memcpy(grown, column->categories, column->category_count * sizeof(*grown));
+                column->categories = grown;
+            }
+            struct ax_str text = chunk.columns[0].texts[row];
+            char *copy = ax_arena_strdup(arena, text);
+            if (!copy)
+                return ax_arena_fail(arena, "categories", m->err);
+            column->categories[column->category_count++] = (struct ax_str){ copy, text.len };
+        }
+        if (column->category_count > AX_TRAINING_CATEGORIES_MAX)
+            return ax_fail(m->err, AX_E_TOO_LARGE, "column '%.*s' has more than %d distinct texts",
+                           AX_STR_ARG(column->name), AX_TRAINING_CATEGORIES_MAX);
+    } while (chunk.rows);
+    for (size_t i = 0; i < column->category_count; i++)
+        (void)ax_map_put(&column->indexes, column->categories[i], &column->categories[i]);
+    return AX_OK;
+}
+
+static enum ax_code make_dictionary(struct maker *m, struct ax_training_column *column,
+                                    const char *where)
+{
+    struct ax_sql_stream *stream = NULL;
+    ax_buf_printf(&m->text, "SELECT DISTINCT ");
+    ax_sql_put_name(&m->text, column->name);
+    ax_buf_printf(&m->text, " AS c FROM ax_parts WHERE c IS NOT NULL AND %s ORDER BY c", where);
+    if (query(m, &stream))
+        return m->err->code;
+    enum ax_code code = take_categories(m, column, stream);
+    ax_sql_stream_free(stream);
+    if (!code && !column->category_count)
+        return ax_fail(m->err, AX_E_INVALID, "column '%.*s' is null in every row to train on",
+                       AX_STR_ARG(column->name));
+    return code;
+}
+
+static enum ax_code make_dictionaries(struct maker *m)
+{
+    struct ax_training_set *set = m->set;
+    struct ax_sql_stream *stream = NULL;
+    for (size_t i = 0; i < set->column_count; i++)
+        if (set->columns[i].type == AX_SQL_TEXT &&
+            make_dictionary(m, &set->columns[i], "ax_part = 0 AND ax_label IS NOT NULL"))
+            return m->err->code;
+    ax_map_init(&set->label.indexes);
+    set->label.name = AX_STR("ax_label");
+    ax_buf_printf(&m->text, "SELECT ax_label FROM ax_parts LIMIT 0");
+    if (query(m, &stream))
+        return m->err->code;
+    set->label.type = ax_sql_stream_column_type(stream, 0);
+    ax_sql_stream_free(stream);
+    if (set->label.type == AX_SQL_TIMESTAMP)
+        return ax_fail(m->err, AX_E_UNSUPPORTED, "the label is a time; make a number of it");
+    return set->label.type == AX_SQL_TEXT ? make_dictionary(m, &set->label, "true") : AX_OK;
+}
+
+/* ---- rows ---- */
+
+static float text_index(const struct ax_training_column *column, struct ax_str text)
+{
+    const struct ax_str *found = ax_map_get(&column->indexes, text);
+    return found ? (float)(found - column->categories) : NAN;
+}
+
+static float value_at(const struct ax_training_column *column, const struct ax_sql_column *data,
+                      size_t row)
+{
+    if (ax_sql_is_null(data, row))
+        return NAN;
+    switch (data->type) {
+    case AX_SQL_BOOL:
+        return data->bools[row] ? 1.0f : 0.0f;
+    case AX_SQL_I64:
+    case AX_SQL_TIMESTAMP:
+        return (float)(double)data->i64s[row];
+    case AX_SQL_F64:
+        return (float)data->f64s[row];
+    case AX_SQL_TEXT:
+        return text_index(column, data->texts[row]);
+    }
+    return NAN;
+}
+
+static enum ax_code open_files(struct maker *m)
+{
+    for (size_t p = 0; p < AX_PART_COUNT; p++) {
+        FILE **files[] = { &m->files[p].values, &m->files[p].labels, &m->files[p].weights };
+        const char *endings[] = { "values", "labels", "weights" };
+        ax_sha256_init(&m->files[p].digest);
+        for (size_t i = 0; i < (m->set->weighted ? 3u : 2u); i++) {
+            char path[4096];
+            (void)snprintf(path, sizeof(path), "%s/%s.%s", m->folder, ax_part_name((enum ax_part)p),
+                           endings[i]);
+            *files[i] = fopen(path, "wbe");
+            if (!*files[i])
+                return ax_fail(m->err, errno == EACCES ? AX_E_DENIED : AX_E_LIMIT,
+                               "cannot write '%s'", path);
+        }
+    }
+    return AX_OK;
+}
+
+static bool write_floats(struct part_files *files, FILE *file, const float *values, size_t count)
+{
+    ax_sha256_add(&files->digest, values, count * sizeof(float));
+    return fwrite(values, sizeof(float), count, file) == count;
+}
+
+static enum ax_code write_row(struct maker *m, const struct ax_sql_chunk *chunk, size_t row)
+{
+    size_t n = m->set->column_count;
+    size_t part = (size_t)chunk->columns[n + 2].i64s[row];
+    struct part_files *files = &m->files[part];
+    float label = value_at(&m->set->label, &chunk->columns[n], row);
+    float weight = value_at(NULL, &chunk->columns[n + 1], row);
+    if (!isfinite(label))
+        return ax_fail(m->err, AX_E_INVALID, "a label is not finite");
+    if (!(weight >= 0) || !isfinite(weight))
+        return ax_fail(m->err, AX_E_INVALID, "a weight is null, negative or not finite");
+    for (size_t i = 0; i < n; i++)
+        m->row[i] = value_at(&m->set->columns[i], &chunk->columns[i], row);
+    m->set->label_max = fmaxf(m->set->label_max, label);
+    files->rows++;
+    if (!write_floats(files, files->values, m->row, n) ||
+        !write_floats(files, files->labels, &label, 1) ||
+        (files->weights && !write_floats(files, files->weights, &weight, 1)))
+        return ax_fail(m->err, AX_E_LIMIT,
+                       "cannot write the training set to '%s': is the disk full?", m->folder);
+    return AX_OK;
+}
+
+static enum ax_code write_rows(struct maker *m)
+{
+    struct ax_sql_stream *stream = NULL;
+    struct ax_sql_chunk chunk = { 0 };
+    ax_buf_printf(&m->text, "SELECT ");
+    for (size_t i = 0; i < m->set->column_count; i++) {
+        ax_sql_put_name(&m->text, m->set->columns[i].name);
+        ax_buf_printf(&m->text, ", ");
+    }
+    ax_buf_printf(&m->text,
+                  "ax_label, ax_weight, ax_part FROM ax_parts WHERE ax_label IS NOT NULL "
+                  "ORDER BY %.*s",
+                  AX_STR_ARG(ax_buf_str(&m->order)));
+    if (query(m, &stream))
+        return m->err->code;
+    do {
+        if (ax_sql_stream_next(stream, &chunk, m->err))
+            break;
+        for (size_t row = 0; row < chunk.rows && !m->err->code; row++)
+            (void)write_row(m, &chunk, row);
+    } while (chunk.rows && !m->err->code);
+    ax_sql_stream_free(stream);
+    return m->err->code;
+}
+
+static enum ax_code close_files(struct maker *m)
+{
+    bool failed = false;
+    for (size_t p = 0; p < AX_PART_COUNT; p++) {
+        struct part_files *files = &m->files[p];
+        FILE *all[] = { files->values, files->labels, files->weights };
+        for (size_t i = 0; i < AX_COUNT(all); i++)
+            failed |= all[i] && fclose(all[i]) != 0;
+        m->set->parts[p].rows = files->rows;
+        ax_sha256_text(&files->digest, m->set->parts[p].digest);
+    }
+    if (failed && !m->err->code)
+        return ax_fail(m->err, AX_E_LIMIT,
+                       "cannot write the training set to '%s': is the disk full?", m->folder);
+    return m->err->code;
+}
+
+static enum ax_code make_files(struct maker *m)
+{
+    if (!open_files(m))
+        (void)write_rows(m);
+    if (close_files(m))
+        return m->err->code;
+    if (!m->set->parts[AX_PART_TRAIN].rows)
+        return ax_fail(m->err, AX_E_INVALID,
+                       "no row with a label is left to train on: look at the "
+                       "split");
+    return AX_OK;
+}
+
+enum ax_code ax_training_set_make(struct ax_sql *sql, const struct ax_train_spec *spec,
+                                  const char *folder, struct ax_training_set *ret_set,
+                                  struct ax_err *err)
+{
+    assert(sql && spec && spec->column_count && folder && ret_set && err);
+    struct ax_training_set set = { 0 };
+    struct maker m = { .sql = sql, .spec = spec, .folder = folder, .set = &set, .err = err };
+    ax_arena_init(&set.arena, 65536, ARENA_MAX);
+    ax_buf_init(&m.text, TEXT_MAX);
+    ax_buf_init(&m.order, TEXT_MAX);
+    (void)(make_rows(&m) || find_columns(&m) || make_parts(&m) || check_moments(&m) ||
+           make_dictionaries(&m) || make_files(&m));
+    ax_buf_done(&m.text);
+    ax_buf_done(&m.order);
+    if (err->code)
+        ax_training_set_done(&set);
+    else
+        *ret_set = set;
+    return err->code;
+}
+
+void ax_training_set_done(struct ax_training_set *set)
+{
+    if (!set)
+        return;
+    for (size_t i = 0; i < set->column_count; i++)
+        ax_map_done(&set->columns[i].indexes);
+    ax_map_done(&set->label.indexes);
+    set->column_count = 0;
+    ax_arena_done(&set->arena);
+}

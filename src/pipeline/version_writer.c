@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Printing model.yaml. Every text is written as a JSON string and every list and small mapping in
+ * flow style, which YAML reads the same way, so no text of a user can change the structure.
+ */
+#include "pipeline/version_writer.h"
+
+#include "base/json.h"
+
+#include <assert.h>
+
+#define DEPTH_MAX 40
+
+static void put_text(struct ax_buf *out, const char *line, struct ax_str text)
+{
+    ax_buf_printf(out, "%s", line);
+    ax_json_put_str(out, text);
+    (void)ax_buf_append_char(out, '\n');
+}
+
+static void put_list(struct ax_buf *out, const struct ax_str *texts, size_t count)
+{
+    (void)ax_buf_append_char(out, '[');
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            (void)ax_buf_append_str(out, AX_STR(", "));
+        ax_json_put_str(out, texts[i]);
+    }
+    (void)ax_buf_append_char(out, ']');
+}
+
+static void put_scalar(struct ax_buf *out, const struct ax_yaml *node)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    double number;
+    bool truth;
+    bool is_plain = !node->quoted && (!ax_yaml_f64(node, "", &number, &ignored));
+    ax_err_clear(&ignored);
+    is_plain = is_plain || (!node->quoted && !ax_yaml_bool(node, "", &truth, &ignored));
+    if (is_plain)
+        (void)ax_buf_append_str(out, node->text);
+    else
+        ax_json_put_str(out, node->text);
+}
+
+/* A subtree of the train file in flow style; a stack instead of recursion. */
+static void put_tree(struct ax_buf *out, const struct ax_yaml *root)
+{
+    const struct ax_yaml *stack[DEPTH_MAX];
+    size_t depth = 0;
+    const struct ax_yaml *node = root;
+    while (node) {
+        if (node != root && depth && stack[depth - 1]->kind == AX_YAML_MAP) {
+            ax_json_put_str(out, node->key);
+            (void)ax_buf_append_str(out, AX_STR(": "));
+        }
+        if (node->kind != AX_YAML_SCALAR && node->first) {
+            assert(depth < DEPTH_MAX);
+            (void)ax_buf_append_char(out, node->kind == AX_YAML_MAP ? '{' : '[');
+            stack[depth++] = node;
+            node = node->first;
+            continue;
+        }
+        if (node->kind == AX_YAML_SCALAR)
+            put_scalar(out, node);
+        else
+            (void)ax_buf_append_str(out, node->kind == AX_YAML_MAP ? AX_STR("{}") : AX_STR("[]"));
+        while (depth && (node == root || !node->next)) {
+            node = stack[--depth];
+            (void)ax_buf_append_char(out, node->kind == AX_YAML_MAP ? '}' : ']');
+        }
+        if (node == root)
+            return;
+        (void)ax_buf_append_str(out, AX_STR(", "));
+        node = node->next;
+    }
+}
+
+static void put_input(struct ax_buf *out, const struct ax_train_column *column,
+                      const struct ax_training_column *made)
+{
+    (void)ax_buf_append_str(out, AX_STR("    - {name: "));
+    ax_json_put_str(out, column->name);
+    if (column->required)
+        (void)ax_buf_append_str(out, AX_STR(", required: true"));
+    if (column->default_value) {
+        (void)ax_buf_append_str(out, AX_STR(", default: "));
+        put_scalar(out, column->default_value);
+    }
+    if (made->type == AX_SQL_TEXT) {
+        (void)ax_buf_append_str(out, AX_STR(", categories: "));
+        put_list(out, made->categories, made->category_count);
+    }
+    (void)ax_buf_append_str(out, AX_STR("}\n"));
+}
+
+static void put_signature(struct ax_buf *out, const struct ax_train_spec *spec,
+                          const struct ax_training_set *set)
+{
+    (void)ax_buf_append_str(out, AX_STR("signature:\n"));
+    if (spec->unknown_category_is_missing)
+        (void)ax_buf_append_str(out, AX_STR("  unknown_category: missing\n"));
+    (void)ax_buf_append_str(out, AX_STR("  inputs:\n"));
+    for (size_t i = 0; i < spec->column_count; i++)
+        put_input(out, &spec->columns[i], &set->columns[i]);
+    if (set->label.category_count) {
+        (void)ax_buf_append_str(out, AX_STR("  labels: "));
+        put_list(out, set->label.categories, set->label.category_count);
+        (void)ax_buf_append_char(out, '\n');
+    }
+}
+
+static void put_data(struct ax_buf *out, const struct ax_train_spec *spec,
+                     const struct ax_training_set *set)
+{
+    put_text(out, "  query: ", spec->query);
+    put_text(out, "  label: ", spec->label);
+    if (spec->at.len)
+        put_text(out, "  at: ", spec->at);
+    if (spec->weight.len)
+        put_text(out, "  weight: ", spec->weight);
+    ax_buf_printf(out, "  rows: {read: %zu, unlabelled: %zu}\n", set->rows_read,
+                  set->rows_unlabelled);
+    (void)ax_buf_append_str(out, AX_STR("  parts:\n"));
+    for (size_t p = 0; p < AX_PART_COUNT; p++)
+        ax_buf_printf(out, "    %s: {rows: %zu, sha256: \"%s\"}\n", ax_part_name((enum ax_part)p),
+                      set->parts[p].rows, set->parts[p].digest);
+}
+
+static void put_training(struct ax_buf *out, const struct ax_train_spec *spec,
+                         const struct ax_training_set *set, const struct ax_trainer_result *result,
+                         size_t threads, struct ax_str metrics)
+{
+    (void)ax_buf_append_str(out, AX_STR("training:\n"));
+    put_data(out, spec, set);
+    put_text(out, "  library: ", ax_str_from(result->library));
+    (void)ax_buf_append_str(out, AX_STR("  params:\n"));
+    for (size_t i = 0; i < spec->param_count; i++) {
+        (void)ax_buf_append_str(out, AX_STR("    "));
+        ax_json_put_str(out, ax_str_from(spec->params[i].name));
+        put_text(out, ": ", ax_str_from(spec->params[i].text));
+    }
+    ax_buf_printf(out, "  threads: %zu\n  rounds: {run: %zu, kept: %zu}\n", threads,
+                  result->rounds_run, result->rounds_kept);
+    put_text(out, "  stopped_by: ", ax_str_from(result->metric));
+    (void)ax_buf_append_str(out, AX_STR("  metrics: "));
+    (void)ax_buf_append_str(out, metrics);
+    (void)ax_buf_append_str(out, AX_STR("\n  gain:\n"));
+    for (size_t i = 0; i < spec->column_count; i++) {
+        (void)ax_buf_append_str(out, AX_STR("    "));
+        ax_json_put_str(out, spec->columns[i].name);
+        (void)ax_buf_append_str(out, AX_STR(": "));
+        ax_json_put_f64(out, result->gains[i]);
+        (void)ax_buf_append_char(out, '\n');
+    }
+}
+
+enum ax_code ax_version_print(const struct ax_train_spec *spec, const struct ax_training_set *set,
+                              const struct ax_trainer_result *result, size_t threads,
+                              struct ax_str metrics, struct ax_buf *out, struct ax_err *err)
+{
+    assert(spec && set && out && err && spec->column_count == set->column_count);
+    (void)ax_buf_append_str(out, AX_STR("# Written by `auspex train`.\n"));
+    if (spec->description.len)
+        put_text(out, "description: ", spec->description);
+    put_signature(out, spec, set);
+    if (spec->decision) {
+        (void)ax_buf_append_str(out, AX_STR("decision: "));
+        put_tree(out, spec->decision);
+        (void)ax_buf_append_char(out, '\n');
+    }
+    if (result)
+        put_training(out, spec, set, result, threads, metrics);
+    return ax_buf_check(out, "model.yaml", err);
+}
