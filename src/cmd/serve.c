@@ -12,16 +12,19 @@
 #include "cmd/cmd.h"
 #include "cmd/command_line.h"
 #include "cmd/exit_code.h"
+#include "server/repository.h"
 #include "server/server.h"
 
 #include <signal.h>
 
 struct serve_config {
     struct ax_server_config server;
+    struct ax_repository_config repository;
     struct ax_http_config http;
 };
 
-const struct ax_option *const ax_cmd_serve_options[] = { ax_server_options, ax_http_options, NULL };
+const struct ax_option *const ax_cmd_serve_options[] = { ax_server_options, ax_repository_options,
+                                                         ax_http_options, NULL };
 
 /* Signals are blocked before any thread is made, so that all of them inherit it. */
 static void block_signals(sigset_t *ret_stop)
@@ -71,9 +74,10 @@ static enum ax_exit serve(const struct serve_config *config)
 
 int ax_cmd_serve(int argc, char **argv)
 {
-    struct serve_config config = { 0 };
+    struct serve_config config = { .server.repository = &config.repository };
     const struct ax_option_group groups[] = {
         { ax_server_options, &config.server },
+        { ax_repository_options, &config.repository },
         { ax_http_options, &config.http },
         { 0 },
     };

@@ -3,8 +3,8 @@
  * Composition: options, listeners, loading, publishing, the end.
  *
  * The HTTP server starts first, with a catalog that is empty and not complete. The models are then
- * loaded on the calling thread, one version after the other, and published all at once. A version
- * that cannot be loaded is logged and listed with its reason; it never takes the others down.
+ * loaded and published all at once. A version that cannot be loaded is listed with its reason; it
+ * never takes the others down.
  */
 #include "server/server.h"
 
@@ -13,10 +13,10 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "server/catalog.h"
+#include "server/repository.h"
 #include "server/server_thread.h"
 
 #include <assert.h>
-#include <dirent.h>
 
 const struct ax_option ax_server_options[] = {
     { .type = AX_OPTION_TEXT,
@@ -62,55 +62,35 @@ int64_t ax_server_start_us(const struct ax_server *server)
     return server->start_us;
 }
 
-/* FOLDER/NAME; the caller frees it. */
-static char *path_join(const char *folder, const char *name)
+/* What the repository holds, as the data plane reads it. A version whose series cannot be
+ * registered is as good as not loaded. */
+static struct ax_catalog *make_catalog(const struct ax_repository *repository)
 {
-    size_t size = strlen(folder) + strlen(name) + 2;
-    char *path = ax_xalloc(size);
-    (void)snprintf(path, size, "%s/%s", folder, name);
-    return path;
-}
-
-static void load_version(struct ax_catalog *catalog, const char *model, const char *folder,
-                         const char *text)
-{
-    struct ax_err err = AX_ERR_INIT;
-    struct ax_version *version = NULL;
-    uint64_t number;
-    if (text[0] == '0' || !ax_str_to_u64(ax_str_from(text), &number))
-        return;
-    char *path = path_join(folder, text);
-    if (ax_version_load(path, model, number, &version, &err) ||
-        ax_catalog_add(catalog, version, &err)) {
-        ax_log(AX_LOG_ERROR, "version not loaded", AX_LOG_TEXT("model", model),
-               AX_LOG_TEXT("version", text), AX_LOG_ERR(&err));
-        ax_catalog_add_failed(catalog, model, text, err.msg);
+    struct ax_catalog *catalog = ax_catalog_new();
+    for (size_t i = 0; i < repository->model_count; i++) {
+        const struct ax_repository_model *model = &repository->models[i];
+        if (model->version_count == 0)
+            ax_catalog_add_failed(catalog, model->name, "", model->err.msg);
+        for (size_t k = 0; k < model->version_count; k++) {
+            const struct ax_repository_version *version = &model->versions[k];
+            struct ax_err err = version->err;
+            if (!version->version || ax_catalog_add(catalog, version->version, &err))
+                ax_catalog_add_failed(catalog, model->name, version->text, err.msg);
+        }
     }
-    ax_version_unref(version);
-    free(path);
+    catalog->is_complete = true;
+    return catalog;
 }
 
-static void load_model(struct ax_catalog *catalog, const char *folder, const char *model)
+static enum ax_code load_models(const struct ax_server_config *config,
+                                struct ax_catalog **ret_catalog, struct ax_err *err)
 {
-    char *path = path_join(folder, model);
-    DIR *dir = opendir(path);
-    for (struct dirent *entry; dir && (entry = readdir(dir));)
-        load_version(catalog, model, path, entry->d_name);
-    if (dir)
-        (void)closedir(dir);
-    free(path);
-}
-
-/* Load all versions of all models. Expected: NOT_FOUND (no such folder). */
-static enum ax_code load_models(struct ax_catalog *catalog, const char *folder, struct ax_err *err)
-{
-    DIR *dir = opendir(folder);
-    if (!dir)
-        return ax_fail(err, AX_E_NOT_FOUND, "cannot read the folder of the models '%s'", folder);
-    for (struct dirent *entry; (entry = readdir(dir));)
-        if (entry->d_name[0] != '.')
-            load_model(catalog, folder, entry->d_name);
-    (void)closedir(dir);
+    struct ax_repository *repository;
+    if (ax_repository_load(config->models, config->repository, &repository, err))
+        return err->code;
+    *ret_catalog = make_catalog(repository);
+    /* The catalog has references of its own. */
+    ax_repository_free(repository);
     return AX_OK;
 }
 
@@ -175,14 +155,12 @@ enum ax_code ax_server_start(const struct ax_server_config *config,
         server_free(server);
         return err->code;
     }
-    struct ax_catalog *catalog = ax_catalog_new();
-    if (load_models(catalog, config->models, err)) {
-        ax_catalog_free(catalog);
+    struct ax_catalog *catalog = NULL;
+    if (load_models(config, &catalog, err)) {
         ax_server_drain(server);
         ax_server_join_free(server);
         return err->code;
     }
-    catalog->is_complete = true;
     publish(server, catalog);
     log_ready(server, catalog);
     *ret_server = server;

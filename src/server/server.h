@@ -12,10 +12,12 @@
 #include "base/snapshot.h"
 #include "net/http.h"
 
+struct ax_repository_config;
 struct ax_server;
 
 struct ax_server_config {
-    char *models; /* the repository's folder */
+    char *models;                                  /* the repository's folder */
+    const struct ax_repository_config *repository; /* not an option: set by the caller */
     int log_level;
     int log_format;
 };
