@@ -160,8 +160,8 @@ class Server:
         return int(self.metrics()["process_resident_memory_bytes"])
 
     def stop(self, number=signal.SIGTERM):
-        """End it; the exit status."""
-        if self.process.poll() is None:
+        """End it, or wait until it ends by itself; the exit status."""
+        if number is not None and self.process.poll() is None:
             self.process.send_signal(number)
         try:
             status = self.process.wait(STOP_SECONDS_MAX)

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: a long request does not keep its I/O thread: others are answered in between, and it may be
+given up.
+
+Method: a server with one I/O thread; what is asserted is the order of events, not their times.
+"""
+
+import json
+import select
+import socket
+import struct
+import time
+
+import numpy as np
+import pytest
+
+from conftest import FEATURES, NAMES, request, tensor
+
+ROWS = 200000
+SMALL = {"inputs": [tensor([[0.5] * FEATURES])]}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return np.round(np.random.default_rng(3).standard_normal((ROWS, FEATURES)), 3) \
+        .astype(np.float32)
+
+
+def infer_body(rows, **members):
+    """json.dumps would take longer than the server."""
+    data = np.char.mod("%.3f", rows).flatten()
+    head = json.dumps({"inputs": [dict(tensor([[0.0] * FEATURES]), shape=list(rows.shape),
+                                       data="DATA")], **members})
+    return head.replace('"DATA"', "[" + ",".join(data) + "]").encode()
+
+
+def is_readable(wire):
+    return bool(select.select([wire.socket], [], [], 0)[0])
+
+
+def test_others_go_on(single, boosters, rows):
+    body = infer_body(rows, outputs=[{"name": "margin"}], id="long")
+    with single.wire() as long, single.wire() as short:
+        assert short.request("POST", "/v2/models/binary/infer", SMALL).status == 200
+        long.send(request("POST", "/v2/models/binary/infer", body))
+        for _ in range(3):
+            assert short.request("POST", "/v2/models/binary/infer", SMALL).status == 200
+            assert short.request("POST", "/v2/models/value/infer", SMALL).status == 200
+        assert not is_readable(long)
+        answer = long.answer().json
+    assert answer["id"] == "long" and answer["outputs"][0]["shape"] == [ROWS]
+    got = np.array(answer["outputs"][0]["data"], np.float32)
+    assert np.array_equal(got, boosters["binary"].predict(rows, margin=True)[:, 0])
+    metrics = single.metrics()
+    assert metrics.get("ax_rows_total", model="binary", version="2") == ROWS + 4
+    # In slices: many calls of the engine for one request.
+    assert metrics.get("ax_batches_total", model="binary", version="2") >= 10
+
+
+def test_columns_nested_and_turned(single, rows):
+    """The same rows through every way of reading, all of them in slices."""
+    part = rows[:30000]
+    flat = infer_body(part)
+    right = single.post("/v2/models/binary/infer", flat).json["outputs"]
+    texts = np.char.mod("%.3f", part)
+    nested = flat[:flat.index(b'"data": [')] + b'"data": [' + \
+        ",".join("[" + ",".join(row) + "]" for row in texts).encode() + b"]}]}"
+    assert single.post("/v2/models/binary/infer", nested).json["outputs"] == right
+    data = flat[flat.index(b'"data": '):flat.index(b"]}") + 1]
+    turned = b'{"inputs":[{' + data + b',"x":[1,{}],"shape":[30000,%d],"datatype":"FP64",' \
+        b'"name":"input"}]}' % FEATURES
+    assert single.post("/v2/models/binary/infer", turned).json["outputs"] == right
+    columns = ",".join('{"name":"%s","shape":[30000],"datatype":"FP32","data":[%s]}'
+                       % (name, ",".join(texts[:, i])) for i, name in enumerate(NAMES))
+    answer = single.post("/v2/models/binary/infer", f'{{"inputs":[{columns}]}}'.encode())
+    assert answer.json["outputs"] == right
+    friendly = ",".join("{" + ",".join(f'"{n}":{v}' for n, v in zip(NAMES, row)) + "}"
+                        for row in texts)
+    answer = single.post("/v1/models/binary/predict", f'{{"rows":[{friendly}]}}'.encode())
+    assert [p["prediction"] for p in answer.json["predictions"]] == right[0]["data"]
+
+
+def test_refused_late(single, rows):
+    body = infer_body(rows[:60000])
+    for bad in (body[:-3], body[:-20] + b"x" + body[-19:], body + b"]"):
+        with single.wire() as wire:
+            answer = wire.request("POST", "/v2/models/binary/infer", bad)
+            assert answer.status == 400 and "JSON" in answer.error
+            assert wire.request("POST", "/v2/models/binary/infer", SMALL).status == 200
+    assert single.metrics().get("ax_batches_total", model="binary", version="2") == 3
+
+
+def reset(wire):
+    wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wire.socket.close()
+
+
+def wait_for(single, reading, wanted):
+    end = time.monotonic() + 30
+    while reading(single.metrics()) < wanted:
+        assert time.monotonic() < end, reading(single.metrics())
+
+
+def test_client_goes_away(single, rows):
+    whole = request("POST", "/v2/models/binary/infer", infer_body(rows))
+
+    def received(metrics):
+        return metrics["ax_http_received_bytes_total"]
+
+    def ended(metrics):
+        return sum(metrics.get("ax_requests_total", model="binary", version="2", code=c)
+                   for c in ("OK", "CANCELLED"))
+    for sent in (len(whole) // 2, len(whole), len(whole)):
+        before = received(single.metrics())
+        wire = single.wire()
+        wire.send(whole[:sent])
+        # What the server has not read yet is lost with the connection.
+        wait_for(single, received, before + sent)
+        reset(wire)
+    # Those that came whole are given up, or were done before the end was seen.
+    wait_for(single, ended, 2)
+    assert ended(single.metrics()) == 2
+    assert single.metrics().get("ax_requests_total", model="binary", version="2",
+                                code="CANCELLED") >= 1
+    assert single.infer("binary", SMALL["inputs"][0]).status == 200
+
+
+def test_large_answer_to_small_request(single):
+    # Many values out of little text.
+    body = {"inputs": [dict(tensor([[1] * FEATURES]), shape=[30000, FEATURES], datatype="INT8",
+                            data=[1] * (30000 * FEATURES))],
+            "outputs": [{"name": n} for n in ("prediction", "margin", "label")]}
+    answer = single.post("/v2/models/classes/infer", json.dumps(body).encode()).json
+    assert [len(o["data"]) for o in answer["outputs"]] == [90000, 90000, 30000]
+    assert len(set(answer["outputs"][2]["data"])) == 1
