@@ -2,8 +2,8 @@
 /*
  * Files of tests/data/forest/ for the tests of the engine; `tools/parity --fixtures` makes them.
  */
-#ifndef AX_TESTS_FOREST_DATA_H
-#define AX_TESTS_FOREST_DATA_H
+#ifndef AX_TESTS_UNIT_ENGINE_FOREST_FOREST_DATA_H
+#define AX_TESTS_UNIT_ENGINE_FOREST_FOREST_DATA_H
 
 #include "base/alloc.h"
 #include "base/str.h"
@@ -42,6 +42,12 @@ static inline struct ax_str forest_file(const char *name, const char *ext)
     struct ax_str bytes = { buffer, size };
     bytes.ptr = forest_copy(bytes);
     return bytes;
+}
+
+/* Whether this is one of many runs with a refused allocation: then less repetition will do. */
+static inline bool forest_is_torture(void)
+{
+    return getenv("AX_TORTURE_FAIL_AT") != NULL;
 }
 
 /* The same sequence on every run: xorshift. */
