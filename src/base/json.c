@@ -184,6 +184,8 @@ bool ax_json_to_u64(const struct ax_json *value, uint64_t *ret)
     assert(ret);
     if (yyjson_is_uint(val(value)))
         *ret = yyjson_get_uint(val(value));
+    else if (yyjson_is_sint(val(value)) && yyjson_get_sint(val(value)) == 0)
+        *ret = 0; /* "-0" */
     else if (yyjson_is_real(val(value)) && real_is_integer(value) &&
              yyjson_get_real(val(value)) >= 0)
         *ret = (uint64_t)yyjson_get_real(val(value));
