@@ -9,6 +9,7 @@
 #include "base/metric.h"
 
 #include <assert.h>
+#include <fenv.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,18 +26,16 @@
 #define MXCSR_DEFAULT 0x1F80u
 #define MXCSR_FLAGS   0x003Fu /* what happened so far; not part of the mode */
 
+/* fegetround answers for the x87 unit, which only long double uses. */
 bool ax_thread_restore_fp(void)
 {
-    unsigned found = _mm_getcsr();
-    if ((found & ~MXCSR_FLAGS) == MXCSR_DEFAULT)
+    if ((_mm_getcsr() & ~MXCSR_FLAGS) == MXCSR_DEFAULT && fegetround() == FE_TONEAREST)
         return false;
-    _mm_setcsr(MXCSR_DEFAULT);
+    (void)fesetenv(FE_DFL_ENV);
     return true;
 }
 
 #else
-
-#include <fenv.h>
 
 bool ax_thread_restore_fp(void)
 {

@@ -165,6 +165,31 @@ def test_unix_socket(tmp_path):
     assert server.seen == {("GET", "/ready", b""): 20}
 
 
+def test_counts_agree_with_those_of_the_server(single, tmp_path):
+    """single: an `auspex serve` of its own, whose counters began at zero."""
+    bodies = tmp_path / "bodies.jsonl"
+    names = ["dep_delay", "arr_delay", "distance"]
+    bodies.write_text("".join(json.dumps({"rows": [{name: n * 0.1 for name in names}] * (1 + n % 3)})
+                              + "\n" for n in range(30)), encoding="utf-8")
+    result = bench_json("--requests", "600", "--warmup", "0", "--connections", "4", "--pipeline",
+                        "4", "--bodies", str(bodies),
+                        f"http://{single.url}/v1/models/value/predict")
+    assert result["statuses"] == {"200": 600}
+    metrics = single.metrics()
+    of = {"model": "value", "version": "1"}
+    assert metrics.get("ax_requests_total", code="OK", **of) == 600
+    assert metrics.get("ax_rows_total", **of) == 600 * 2
+    assert metrics.get("ax_request_duration_seconds_count", **of) == 600
+    # The clock of the client began no later and ended no earlier than that of the server.
+    served = metrics.get("ax_request_duration_seconds_sum", **of)
+    assert served / 600 <= result["latency_ns"]["mean"] / 1e9
+
+    result = bench_json("--requests", "50", "--warmup", "0", "--body", '{"rows":[{"dep_dely":1}]}',
+                        f"http://{single.url}/v1/models/value/predict", status=1)
+    assert result["statuses"] == {"400": 50} and result["errors"] == 50
+    assert single.metrics().get("ax_requests_total", code="INVALID", **of) == 50
+
+
 @pytest.mark.parametrize("args, status, says", [
     (["http://127.0.0.1:1/"], 5, "Connection refused"),
     (["http://192.0.2.1/"], 2, "--allow-remote"),

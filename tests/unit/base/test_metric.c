@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: nothing that threads count is lost, bucket edges are exact, and what is printed is
+ * Prometheus text.
+ * Method: four threads count while another one prints and registers; durations at every edge and
+ * one nanosecond off; the text of small series compared whole.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/metric.h"
+
+#include "base/thread.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct ax_metric_family requests = { "ax_requests_total", "Requests answered.",
+                                                  AX_METRIC_COUNTER, "model,version" };
+static const struct ax_metric_family open_now = { "ax_connections", "Connections open now.",
+                                                  AX_METRIC_GAUGE, NULL };
+static const struct ax_metric_family duration = { "ax_request_duration_seconds",
+                                                  "Time from the first byte to the answer.",
+                                                  AX_METRIC_HISTOGRAM, "model" };
+
+static ax_metric add(const struct ax_metric_family *family, const char *a, const char *b)
+{
+    const struct ax_str values[2] = { ax_str_from(a), ax_str_from(b) };
+    struct ax_err err = AX_ERR_INIT;
+    ax_metric metric = 0;
+    assert_int_equal(ax_metric_register(family, values, &metric, &err), AX_OK);
+    assert_int_not_equal(metric, 0);
+    return metric;
+}
+
+/* All of the text behind `from`; the caller frees it. */
+static char *printed(const char *from)
+{
+    struct ax_buf out;
+    ax_buf_init(&out, 64 << 20);
+    ax_metric_print(&out);
+    char *text = ax_buf_take(&out);
+    assert_non_null(text);
+    char *at = strstr(text, from);
+    assert_non_null(at);
+    memmove(text, at, strlen(at) + 1);
+    return text;
+}
+
+static void series_are_found_again(void **state)
+{
+    (void)state;
+    ax_metric a = add(&requests, "fraud", "1");
+    assert_int_equal(add(&requests, "fraud", "1"), a);
+    assert_int_not_equal(add(&requests, "fraud", "2"), a);
+    assert_int_not_equal(add(&requests, "fraud\",version=\"1", ""), a);
+    assert_ptr_equal(ax_metric_family_at(0), &requests);
+    assert_null(ax_metric_family_at(1));
+    /* The same family from another table, as when a module is linked twice. */
+    const struct ax_metric_family copy = requests;
+    assert_int_equal(add(&copy, "fraud", "1"), a);
+    assert_null(ax_metric_family_at(1));
+}
+
+static void text_is_escaped(void **state)
+{
+    (void)state;
+    ax_metric metric = add(&requests, "a\"b\\c\nd\xFF\xC3\xA9", "9");
+    ax_metric_add(metric, 3);
+    ax_metric_add(metric, 4);
+    assert_int_equal(ax_metric_read(metric), 7);
+    char *text = printed("# HELP ax_requests_total");
+    assert_non_null(strstr(text, "# HELP ax_requests_total Requests answered.\n"
+                                 "# TYPE ax_requests_total counter\n"
+                                 "ax_requests_total{model=\"fraud\",version=\"1\"} 0\n"));
+    assert_non_null(strstr(text,
+                           "\nax_requests_total{model=\"a\\\"b\\\\c\\nd\xEF\xBF\xBD\xC3\xA9\","
+                           "version=\"9\"} 7\n"));
+    free(text);
+}
+
+static void gauges_go_down(void **state)
+{
+    (void)state;
+    ax_metric metric = add(&open_now, NULL, NULL);
+    ax_metric_gauge_add(metric, 2);
+    ax_metric_gauge_add(metric, -5);
+    assert_int_equal(ax_metric_read(metric), -3);
+    char *text = printed("# HELP ax_connections");
+    assert_true(strcmp(text, "# HELP ax_connections Connections open now.\n"
+                             "# TYPE ax_connections gauge\nax_connections -3\n") == 0);
+    free(text);
+}
+
+static void writing_to_no_series_does_nothing(void **state)
+{
+    (void)state;
+    ax_metric_add(0, 5);
+    ax_metric_gauge_add(0, 5);
+    ax_metric_observe_ns(0, 5);
+    ax_metric_observe_ns(0, UINT64_MAX);
+    assert_int_equal(ax_metric_read(0), 0);
+    assert_int_equal(ax_metric_quantile_ns(0, 0.5), 0);
+}
+
+/* A duration is counted in the bucket that ends at it, and one nanosecond more in the next. */
+static void bucket_edges(void **state)
+{
+    (void)state;
+    uint64_t edge = 1000;
+    uint64_t below = 0;
+    for (int bucket = 0; bucket <= 104; bucket++) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "edge %d", bucket);
+        ax_metric metric = add(&duration, name, NULL);
+        ax_metric_observe_ns(metric, edge);
+        assert_int_equal(ax_metric_quantile_ns(metric, 1), edge);
+        (void)snprintf(name, sizeof(name), "above %d", bucket);
+        metric = add(&duration, name, NULL);
+        ax_metric_observe_ns(metric, below + 1);
+        assert_int_equal(ax_metric_quantile_ns(metric, 0), edge);
+        below = edge;
+        uint64_t octave = UINT64_C(1000) << bucket / 4;
+        edge = octave + octave / 4 * (unsigned)(bucket % 4 + 1);
+    }
+    ax_metric metric = add(&duration, "over", NULL);
+    ax_metric_observe_ns(metric, (UINT64_C(1000) << 26) + 1);
+    assert_true(ax_metric_quantile_ns(metric, 0.5) == UINT64_MAX);
+}
+
+static void quantiles(void **state)
+{
+    (void)state;
+    ax_metric metric = add(&duration, "quantiles", NULL);
+    assert_int_equal(ax_metric_quantile_ns(metric, 0.5), 0);
+    for (uint64_t us = 1; us <= 1000; us++)
+        ax_metric_observe_ns(metric, us * 1000);
+    static const double qs[] = { 0, 0.01, 0.5, 0.9, 0.99, 0.999, 1 };
+    for (size_t i = 0; i < AX_COUNT(qs); i++) {
+        double exact = AX_MAX(1000 * qs[i], 1) * 1000;
+        double found = (double)ax_metric_quantile_ns(metric, qs[i]);
+        assert_true(found >= exact && found <= exact * 1.26);
+    }
+}
+
+static void histogram_text(void **state)
+{
+    (void)state;
+    ax_metric metric = add(&duration, "text", NULL);
+    ax_metric_observe_ns(metric, 0);
+    ax_metric_observe_ns(metric, 1500);
+    ax_metric_observe_ns(metric, 1000000);
+    ax_metric_observe_ns(metric, UINT64_C(90) * 1000000000);
+    char *text = printed("ax_request_duration_seconds_bucket{model=\"text\"");
+    static const struct {
+        const char *le;
+        int count;
+    } rows[] = { { "0.000001", 1 }, { "0.000002", 2 },  { "0.000512", 2 },
+                 { "0.001024", 3 }, { "67.108864", 3 }, { "+Inf", 4 } };
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        char line[128];
+        (void)snprintf(line, sizeof(line),
+                       "ax_request_duration_seconds_bucket{model=\"text\",le=\"%s\"} %d\n",
+                       rows[i].le, rows[i].count);
+        assert_non_null(strstr(text, line));
+    }
+    assert_non_null(strstr(text, "\nax_request_duration_seconds_sum{model=\"text\"} 90.0010015\n"
+                                 "ax_request_duration_seconds_count{model=\"text\"} 4\n"));
+    free(text);
+}
+
+enum { THREADS = 4, COUNTS = 100000 };
+static ax_metric shared_counter, shared_gauge, shared_duration;
+static atomic_bool over;
+
+static void count(void *arg)
+{
+    (void)arg;
+    for (uint64_t i = 0; i < COUNTS; i++) {
+        ax_metric_add(shared_counter, 1);
+        ax_metric_gauge_add(shared_gauge, i % 2 ? 1 : -1);
+        ax_metric_observe_ns(shared_duration, i);
+    }
+}
+
+static void print_and_register(void *arg)
+{
+    (void)arg;
+    for (int i = 0; !atomic_load(&over); i++) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "%d", i % 100);
+        (void)add(&requests, "concurrent", name);
+        free(printed("# HELP"));
+    }
+}
+
+static void threads_lose_nothing(void **state)
+{
+    (void)state;
+    shared_counter = add(&requests, "shared", "1");
+    shared_gauge = add(&open_now, NULL, NULL);
+    shared_duration = add(&duration, "shared", NULL);
+    int64_t gauge_before = ax_metric_read(shared_gauge);
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_thread printer;
+    assert_int_equal(ax_thread_start(&printer, "print", print_and_register, NULL, &err), AX_OK);
+    /* Twice, so that the second threads take over the shards of the first. */
+    for (int round = 1; round <= 2; round++) {
+        struct ax_thread threads[THREADS];
+        for (size_t i = 0; i < THREADS; i++)
+            assert_int_equal(ax_thread_start(&threads[i], "count", count, NULL, &err), AX_OK);
+        for (size_t i = 0; i < THREADS; i++)
+            ax_thread_join(&threads[i]);
+        assert_int_equal(ax_metric_read(shared_counter), (int64_t)round * THREADS * COUNTS);
+    }
+    atomic_store(&over, true);
+    ax_thread_join(&printer);
+    assert_int_equal(ax_metric_read(shared_gauge), gauge_before);
+    char *text = printed("ax_request_duration_seconds_count{model=\"shared\"}");
+    assert_non_null(strstr(text, "{model=\"shared\"} 800000\n"));
+    free(text);
+}
+
+/* The last test: it fills the table. */
+static void cells_are_limited(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    ax_metric metric = 0;
+    size_t series = 0;
+    for (; series < 20000; series++) {
+        char name[32];
+        int len = snprintf(name, sizeof(name), "%zu", series);
+        const struct ax_str value = { name, (size_t)len };
+        if (ax_metric_register(&duration, &value, &metric, &err))
+            break;
+    }
+    assert_int_equal(err.code, AX_E_LIMIT);
+    assert_string_equal(err.msg, "no room for another series of ax_request_duration_seconds");
+    assert_in_range(series, 9000, AX_METRIC_CELLS_MAX / 107);
+    /* The last cells lie within the shard. */
+    ax_metric_observe_ns(metric, UINT64_MAX);
+    assert_true(ax_metric_quantile_ns(metric, 1) == UINT64_MAX);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    ax_metric_thread_attach();
+    ax_metric_thread_attach();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    ax_metric_thread_detach();
+    ax_metric_thread_detach();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(series_are_found_again),
+        cmocka_unit_test(text_is_escaped),
+        cmocka_unit_test(gauges_go_down),
+        cmocka_unit_test(writing_to_no_series_does_nothing),
+        cmocka_unit_test(bucket_edges),
+        cmocka_unit_test(quantiles),
+        cmocka_unit_test(histogram_text),
+        cmocka_unit_test(threads_lose_nothing),
+        cmocka_unit_test(cells_are_limited),
+    };
+    return cmocka_run_group_tests_name("base/metric", tests, set_up, tear_down);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: comparing, UTF-8, numbers and "did you mean" do what their contracts say.
+ * Method: tables of good and bad texts; UTF-8 also against a slow decoder, for all sequences of up
+ * to three bytes and many of four.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/str.h"
+
+#include "random.h"
+
+static void comparing(void **state)
+{
+    (void)state;
+    assert_int_equal(ax_str_compare(AX_STR("a"), AX_STR("a")), 0);
+    assert_true(ax_str_compare(AX_STR("a"), AX_STR("ab")) < 0);
+    assert_true(ax_str_compare(AX_STR("b"), AX_STR("ab")) > 0);
+    assert_true(ax_str_compare(AX_STR("\x7F"), AX_STR("\x80")) < 0);
+    assert_int_equal(ax_str_compare((struct ax_str){ NULL, 0 }, AX_STR("")), 0);
+    assert_true(ax_str_equals_nocase(AX_STR("Content-Length"), AX_STR("content-length")));
+    assert_false(ax_str_equals_nocase(AX_STR("[a"), AX_STR("{a")));
+    assert_false(ax_str_equals_nocase(AX_STR("ab"), AX_STR("abc")));
+    assert_true(ax_str_starts_with(AX_STR("v2/models"), AX_STR("v2/")));
+    assert_false(ax_str_starts_with(AX_STR("v"), AX_STR("v2/")));
+    assert_true(ax_str_is((struct ax_str){ NULL, 0 }, ""));
+    assert_false(ax_str_is(AX_STR("a\0b"), "a"));
+}
+
+/* The length of a character as RFC 3629 defines it, by decoding. */
+static size_t slow_len(const unsigned char *p, size_t len)
+{
+    static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 };
+    size_t n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
+    if (n == 0 || n > len)
+        return 0;
+    uint32_t code = n == 1 ? p[0] : p[0] & (0x7Fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if (p[i] >> 6 != 2)
+            return 0;
+        code = code << 6 | (p[i] & 0x3Fu);
+    }
+    bool good = code >= least[n] && code <= 0x10FFFF && !(code >= 0xD800 && code <= 0xDFFF);
+    return good ? n : 0;
+}
+
+static void utf8_against_a_decoder(void **state)
+{
+    (void)state;
+    uint64_t random = 7;
+    for (uint32_t word = 0; word < (1u << 24) + 2000000; word++) {
+        uint32_t bits = word;
+        size_t len = 3;
+        if (word >> 24) {
+            bits = (uint32_t)test_random(&random) | 0xF0;
+            len = 4;
+        }
+        const unsigned char p[4] = { bits & 255, bits >> 8 & 255, bits >> 16 & 255, bits >> 24 };
+        if (ax_str_utf8_len((struct ax_str){ (const char *)p, len }) != slow_len(p, len))
+            fail_msg("bytes %02x %02x %02x %02x", p[0], p[1], p[2], p[3]);
+    }
+}
+
+static void utf8_of_texts(void **state)
+{
+    (void)state;
+    assert_true(ax_str_is_utf8((struct ax_str){ NULL, 0 }));
+    assert_true(ax_str_is_utf8(AX_STR("plain text that is longer than a word")));
+    assert_true(ax_str_is_utf8(AX_STR("12345678\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80")));
+    assert_true(ax_str_is_utf8(AX_STR("a\0b")));
+    static const char *const bad[] = {
+        "\x80",         "abc\xC3",      "12345678\xFF",    "\xC0\xAF",
+        "\xED\xA0\x80", "\xE0\x80\x80", "\xF4\x90\x80\x80"
+    };
+    for (size_t i = 0; i < AX_COUNT(bad); i++)
+        assert_false(ax_str_is_utf8(ax_str_from(bad[i])));
+    assert_int_equal(ax_str_utf8_len((struct ax_str){ NULL, 0 }), 0);
+}
+
+static void cutting(void **state)
+{
+    (void)state;
+    assert_int_equal(ax_str_cut(AX_STR("abc"), 5).len, 3);
+    assert_int_equal(ax_str_cut(AX_STR("abc"), 2).len, 2);
+    assert_int_equal(ax_str_cut(AX_STR("a\xE2\x82\xAC"), 4).len, 4);
+    assert_int_equal(ax_str_cut(AX_STR("a\xE2\x82\xAC"), 3).len, 1);
+    assert_int_equal(ax_str_cut(AX_STR("a\xE2\x82\xAC"), 2).len, 1);
+    assert_int_equal(ax_str_cut(AX_STR("abc"), 0).len, 0);
+}
+
+static void unsigned_numbers(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "", "-1", "+1", " 1", "1 ", "0x1", "18446744073709551616", "1.", "a", "99999999999999999999"
+    };
+    uint64_t value = 77;
+    for (size_t i = 0; i < AX_COUNT(bad); i++)
+        assert_false(ax_str_to_u64(ax_str_from(bad[i]), &value));
+    assert_false(ax_str_to_u64((struct ax_str){ NULL, 0 }, &value));
+    assert_int_equal(value, 77);
+    assert_true(ax_str_to_u64(AX_STR("18446744073709551615"), &value));
+    assert_true(value == UINT64_MAX);
+    assert_true(ax_str_to_u64(AX_STR("007"), &value));
+    assert_int_equal(value, 7);
+}
+
+static void signed_numbers(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "", "-", "--1", "9223372036854775808", "-9223372036854775809", "1-"
+    };
+    int64_t value = 77;
+    for (size_t i = 0; i < AX_COUNT(bad); i++)
+        assert_false(ax_str_to_i64(ax_str_from(bad[i]), &value));
+    assert_false(ax_str_to_i64((struct ax_str){ NULL, 0 }, &value));
+    assert_int_equal(value, 77);
+    assert_true(ax_str_to_i64(AX_STR("-9223372036854775808"), &value));
+    assert_true(value == INT64_MIN);
+    assert_true(ax_str_to_i64(AX_STR("9223372036854775807"), &value));
+    assert_true(value == INT64_MAX);
+    assert_true(ax_str_to_i64(AX_STR("-0"), &value));
+    assert_int_equal(value, 0);
+}
+
+static void nearest_name(void **state)
+{
+    (void)state;
+    const struct ax_str names[] = { AX_STR("carrier"), AX_STR("dep_delay"), AX_STR("origin"),
+                                    AX_STR("dest"), AX_STR("") };
+    static const struct {
+        const char *text;
+        long nearest;
+    } rows[] = {
+        { "carier", 0 }, { "dep_dela", 1 },     { "depdelay", 1 }, { "orgn", 2 }, { "dest", 3 },
+        { "des", 3 },    { "temperature", -1 }, { "xy", -1 },      { "", -1 },    { "Dest", 3 },
+    };
+    for (size_t i = 0; i < AX_COUNT(rows); i++)
+        assert_int_equal(ax_str_nearest(ax_str_from(rows[i].text), names, 4), rows[i].nearest);
+    char long_text[65];
+    memset(long_text, 'a', sizeof(long_text));
+    const struct ax_str same = { long_text, sizeof(long_text) };
+    assert_int_equal(ax_str_nearest(same, &same, 1), -1);
+    assert_int_equal(ax_str_nearest(AX_STR("a"), NULL, 0), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(comparing),        cmocka_unit_test(utf8_against_a_decoder),
+        cmocka_unit_test(utf8_of_texts),    cmocka_unit_test(cutting),
+        cmocka_unit_test(unsigned_numbers), cmocka_unit_test(signed_numbers),
+        cmocka_unit_test(nearest_name),
+    };
+    return cmocka_run_group_tests_name("base/str", tests, NULL, NULL);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: a new thread has its name, no open signals, a metrics shard and the default floating point;
+ * a pool runs every accepted job once, refuses over its limit, and finishes before it goes.
+ * Method: threads report on themselves; a gate holds the workers while the queue fills.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/thread.h"
+
+#include "base/metric.h"
+
+#include <fenv.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+
+struct report {
+    char name[16];
+    bool signals_blocked;
+    int rounding;
+    bool changed;
+};
+
+static void report(void *arg)
+{
+    struct report *own = arg;
+    sigset_t blocked;
+    (void)pthread_getname_np(pthread_self(), own->name, sizeof(own->name));
+    (void)pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    own->signals_blocked = sigismember(&blocked, SIGTERM) && sigismember(&blocked, SIGINT) &&
+                           sigismember(&blocked, SIGHUP);
+    own->rounding = fegetround();
+    own->changed = ax_thread_restore_fp();
+    ax_metric_add(0, 1); /* asserts without a shard */
+}
+
+static void a_thread_is_set_up(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_thread thread;
+    struct report found = { .rounding = -1 };
+    sigset_t before, after;
+    (void)pthread_sigmask(SIG_SETMASK, NULL, &before);
+    /* Threads inherit the mode of whoever starts them. */
+    (void)fesetround(FE_UPWARD);
+    enum ax_code code = ax_thread_start(&thread, "fifteen-letters", report, &found, &err);
+    (void)fesetround(FE_TONEAREST);
+    assert_int_equal(code, AX_OK);
+    ax_thread_join(&thread);
+    assert_string_equal(found.name, "fifteen-letters");
+    assert_true(found.signals_blocked);
+    assert_int_equal(found.rounding, FE_TONEAREST);
+    assert_false(found.changed);
+    (void)pthread_sigmask(SIG_SETMASK, NULL, &after);
+    assert_int_equal(sigismember(&after, SIGTERM), sigismember(&before, SIGTERM));
+}
+
+static void floating_point_is_restored(void **state)
+{
+    (void)state;
+    assert_false(ax_thread_restore_fp());
+    (void)fesetround(FE_DOWNWARD);
+    assert_true(ax_thread_restore_fp());
+    assert_int_equal(fegetround(), FE_TONEAREST);
+    assert_false(ax_thread_restore_fp());
+    /* What only happened, as opposed to what is set, is no change. */
+    volatile double third = 1.0;
+    third = third / 3;
+    assert_false(ax_thread_restore_fp());
+}
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+static void flush_to_zero_is_taken_back(void **state)
+{
+    (void)state;
+    volatile float tiny = 1e-38f;
+    _mm_setcsr(_mm_getcsr() | 0x8040);
+    assert_true(tiny / 8 == 0);
+    assert_true(ax_thread_restore_fp());
+    assert_true(tiny / 8 > 0);
+}
+
+#else
+
+static void flush_to_zero_is_taken_back(void **state)
+{
+    (void)state;
+    skip();
+}
+
+#endif
+
+static void cores(void **state)
+{
+    (void)state;
+    assert_in_range(ax_thread_core_count(), 1, 100000);
+}
+
+enum { JOBS = 2000 };
+static atomic_int runs[JOBS];
+
+static void run_once(void *arg)
+{
+    atomic_fetch_add((atomic_int *)arg, 1);
+}
+
+static void every_accepted_job_runs_once(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_pool *pool;
+    bool accepted[JOBS] = { false };
+    assert_int_equal(ax_pool_new("pool", 3, 16, &pool, &err), AX_OK);
+    size_t count = 0;
+    for (size_t i = 0; i < JOBS; i++) {
+        ax_err_clear(&err);
+        accepted[i] = !ax_pool_submit(pool, run_once, &runs[i], &err);
+        count += accepted[i];
+        assert_true(accepted[i] || err.code == AX_E_LIMIT);
+    }
+    ax_pool_free(pool);
+    assert_true(count >= 16);
+    for (size_t i = 0; i < JOBS; i++)
+        assert_int_equal(atomic_load(&runs[i]), accepted[i]);
+    ax_pool_free(NULL);
+}
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int waiting;
+
+static void wait_at_the_gate(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&waiting, 1);
+    (void)pthread_mutex_lock(&gate);
+    (void)pthread_mutex_unlock(&gate);
+}
+
+static void a_full_queue_refuses(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_pool *pool;
+    (void)pthread_mutex_lock(&gate);
+    assert_int_equal(ax_pool_new("a name that is long", 1, 3, &pool, &err), AX_OK);
+    assert_int_equal(ax_pool_submit(pool, wait_at_the_gate, NULL, &err), AX_OK);
+    while (!atomic_load(&waiting))
+        (void)sched_yield();
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(ax_pool_submit(pool, wait_at_the_gate, NULL, &err), AX_OK);
+    assert_int_equal(ax_pool_submit(pool, wait_at_the_gate, NULL, &err), AX_E_LIMIT);
+    assert_string_equal(err.msg, "the queue of 3 jobs is full");
+    (void)pthread_mutex_unlock(&gate);
+    ax_pool_free(pool);
+    assert_int_equal(atomic_load(&waiting), 4);
+}
+
+/* A job that leaves another rounding mode behind must not change the next one's answers. */
+static void round_up(void *arg)
+{
+    (void)arg;
+    (void)fesetround(FE_UPWARD);
+}
+
+static void read_rounding(void *arg)
+{
+    *(int *)arg = fegetround();
+}
+
+static void jobs_do_not_leave_a_mode_behind(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_pool *pool;
+    int rounding = -1;
+    assert_int_equal(ax_pool_new("fp", 1, 2, &pool, &err), AX_OK);
+    assert_int_equal(ax_pool_submit(pool, round_up, NULL, &err), AX_OK);
+    assert_int_equal(ax_pool_submit(pool, read_rounding, &rounding, &err), AX_OK);
+    ax_pool_free(pool);
+    assert_int_equal(rounding, FE_TONEAREST);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thread_is_set_up),
+        cmocka_unit_test(floating_point_is_restored),
+        cmocka_unit_test(flush_to_zero_is_taken_back),
+        cmocka_unit_test(cores),
+        cmocka_unit_test(every_accepted_job_runs_once),
+        cmocka_unit_test(a_full_queue_refuses),
+        cmocka_unit_test(jobs_do_not_leave_a_mode_behind),
+    };
+    return cmocka_run_group_tests_name("base/thread", tests, NULL, NULL);
+}
