@@ -157,13 +157,15 @@ bool ax_exchange_body_room(struct ax_exchange *exchange, struct ax_body_budget *
     assert(more <= body->max - body->len - BODY_PADDING);
     size_t need = body->len + more + BODY_PADDING;
     if (need > exchange->body_charged) {
-        /* Charged as it grows: doubling, so that this is rare. */
+        /* Charged as it grows: doubling, so that this is rare, or exactly when that is too much. */
+        size_t left = budget->max - budget->used + exchange->body_charged;
         size_t charged = AX_MAX(exchange->body_charged * 2, BODY_FIRST_SIZE);
         charged = AX_MIN(AX_MAX(charged, need), body->max);
-        size_t added = charged - exchange->body_charged;
-        if (added > budget->max - budget->used)
+        if (charged > left)
+            charged = need;
+        if (charged > left)
             return false;
-        budget->used += added;
+        budget->used += charged - exchange->body_charged;
         exchange->body_charged = charged;
     }
     return ax_buf_reserve(body, more + BODY_PADDING) != NULL;

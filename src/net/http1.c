@@ -394,22 +394,25 @@ void ax_http1_init(struct ax_http1 *http1, const struct ax_http_config *config,
     parser->data = http1;
 }
 
-/* What llhttp itself refused. Its reasons are for programmers, these are for senders. */
-static void http1_refuse_syntax(struct ax_http1 *http1, llhttp_errno_t error)
+/* What llhttp itself refused, at byte `c` or behind a line feed. Its reasons are for programmers,
+ * these are for senders. */
+static void http1_refuse_syntax(struct ax_http1 *http1, llhttp_errno_t error, char c,
+                                bool behind_lf)
 {
-    const llhttp_t *parser = http1_parser(http1);
-    const char *at = llhttp_get_error_pos(parser);
     switch ((int)error) {
     case HPE_INVALID_METHOD:
-        if (at && *at >= 'A' && *at <= 'Z')
+        if (c >= 'A' && c <= 'Z')
             (void)http1_refuse(http1, 405, "the method is not known here");
         else
             (void)http1_refuse(http1, 400, "this is no HTTP request");
         break;
-    case HPE_PAUSED_H2_UPGRADE:
     case HPE_INVALID_VERSION:
     case HPE_INVALID_CONSTANT:
-        (void)http1_refuse(http1, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+    case HPE_PAUSED_H2_UPGRADE:
+        if (behind_lf && error == HPE_INVALID_VERSION)
+            (void)http1_refuse(http1, 400, "lines must end in CR LF");
+        else
+            (void)http1_refuse(http1, 505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
         break;
     case HPE_INVALID_URL:
         (void)http1_refuse(http1, 400, "the target has a byte that must be escaped as %XX");
@@ -459,7 +462,10 @@ enum ax_http1_event ax_http1_feed(struct ax_http1 *http1, const char *ptr, size_
         return AX_HTTP1_REQUEST;
     }
     if (error != HPE_OK) {
-        http1_refuse_syntax(http1, error);
+        const char *at = llhttp_get_error_pos(parser);
+        bool is_inside = at >= ptr && at < ptr + len;
+        bool behind_lf = at > ptr && at <= ptr + len && at[-1] == '\n';
+        http1_refuse_syntax(http1, error, is_inside ? *at : '\0', behind_lf);
         return AX_HTTP1_REFUSED;
     }
     return AX_HTTP1_MORE;

@@ -295,6 +295,8 @@ void ax_listener_free(struct ax_listener *listener)
 {
     if (!listener)
         return;
+    /* While the socket is open its file's inode number is not given to another. */
+    ax_listener_unlink(listener);
     /* Where threads have not left: a start that failed half way. */
     for (size_t i = 0; i < listener->fd_count; i++) {
         if (listener->fds[i] < 0)
@@ -303,7 +305,6 @@ void ax_listener_free(struct ax_listener *listener)
         if (address_is_unix(&listener->address))
             break;
     }
-    ax_listener_unlink(listener);
     free(listener->fds);
     free(listener);
 }
