@@ -5,6 +5,8 @@
  * It counts the calls of the whole process and refuses the one whose number
  * stands in AX_TORTURE_FAIL_AT. It says so on stderr at once, so that
  * tools/torture knows of it even when the process dies next.
+ *
+ * Our own calls of malloc and its kind are counted too, for tests of what must not allocate.
  */
 #include "torture.h"
 
@@ -16,6 +18,16 @@
 void *__real_ax_try_alloc(size_t count, size_t size);
 void *__wrap_ax_try_alloc(size_t count, size_t size);
 
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__real_realloc(void *ptr, size_t size);
+void *__wrap_realloc(void *ptr, size_t size);
+void *__real_aligned_alloc(size_t align, size_t size);
+void *__wrap_aligned_alloc(size_t align, size_t size);
+
+static atomic_ulong allocations;
 static atomic_ulong calls;
 static atomic_bool struck;
 
@@ -35,4 +47,33 @@ void *__wrap_ax_try_alloc(size_t count, size_t size)
     ssize_t written = write(STDERR_FILENO, note, sizeof(note) - 1);
     (void)written;
     return NULL;
+}
+
+unsigned long ax_torture_allocations(void)
+{
+    return atomic_load(&allocations);
+}
+
+void *__wrap_malloc(size_t size)
+{
+    atomic_fetch_add(&allocations, 1);
+    return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    atomic_fetch_add(&allocations, 1);
+    return __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *ptr, size_t size)
+{
+    atomic_fetch_add(&allocations, 1);
+    return __real_realloc(ptr, size);
+}
+
+void *__wrap_aligned_alloc(size_t align, size_t size)
+{
+    atomic_fetch_add(&allocations, 1);
+    return __real_aligned_alloc(align, size);
 }

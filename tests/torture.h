@@ -29,4 +29,7 @@
 /* Whether an allocation was refused in this run. Always false in an ordinary run. */
 bool ax_torture_struck(void);
 
+/* How often our own objects (not the libraries) have called malloc and its kind so far. */
+unsigned long ax_torture_allocations(void);
+
 #endif
