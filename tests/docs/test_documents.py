@@ -126,10 +126,12 @@ def test_sources_that_are_named_exist():
 
 
 def metric_families():
-    """The names in all tables `static const struct ax_metric_family`."""
+    """The names in all definitions of a struct ax_metric_family."""
     names = set()
     for file in ROOT.glob("src/**/*.c"):
-        names.update(re.findall(r'"(ax_[a-z0-9_]+)"', file.read_text(encoding="utf-8")))
+        for definition in re.findall(r"static const struct ax_metric_family .*?;",
+                                     file.read_text(encoding="utf-8"), re.S):
+            names.update(re.findall(r'"(ax_[a-z0-9_]+)"', definition))
     return names
 
 

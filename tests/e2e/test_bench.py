@@ -169,8 +169,8 @@ def test_counts_agree_with_those_of_the_server(single, tmp_path):
     """single: an `auspex serve` of its own, whose counters began at zero."""
     bodies = tmp_path / "bodies.jsonl"
     names = ["dep_delay", "arr_delay", "distance"]
-    bodies.write_text("".join(json.dumps({"rows": [{name: n * 0.1 for name in names}] * (1 + n % 3)})
-                              + "\n" for n in range(30)), encoding="utf-8")
+    asked = [{"rows": [{name: n * 0.1 for name in names}] * (1 + n % 3)} for n in range(30)]
+    bodies.write_text("".join(json.dumps(a) + "\n" for a in asked), encoding="utf-8")
     result = bench_json("--requests", "600", "--warmup", "0", "--connections", "4", "--pipeline",
                         "4", "--bodies", str(bodies),
                         f"http://{single.url}/v1/models/value/predict")
