@@ -189,7 +189,7 @@ int ax_cmd_train(int argc, char **argv)
         struct sigaction action = { .sa_handler = on_signal };
         (void)sigaction(SIGINT, &action, NULL);
         (void)sigaction(SIGTERM, &action, NULL);
-        (void)signal(SIGPIPE, SIG_IGN);
+        (void)sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
         if (train(line.args.texts[0], &config, &progress, &err)) {
             if (progress.open_line)
                 (void)fputc('\n', stderr);

@@ -83,6 +83,7 @@ int ax_trainer_xgboost(int status)
     return xgboost_fail(status);
 }
 """,
+    "src/meson.build": "files('base/thing.c', 'pipeline/trainer/xgboost.c', 'cmd/run.c')\n",
     "src/cmd/run.c": HEAD + """#include <stdlib.h>
 
 #include "pipeline/trainer/trainer.h"
@@ -157,6 +158,7 @@ BAD = {
     "if in a function": ("src/base/thing.c", "    thing->count++;",
                          "#if AX_HAVE_DUCKDB\n    thing->count++;\n#endif", "#if inside"),
     "same name twice": ("src/net/thing.c", None, HEAD, "file name is not unique"),
+    "not built": ("src/net/lost.c", None, HEAD, "no meson.build names it"),
     "script without licence": ("tools/something", None, "#!/bin/bash\n", "the head lacks"),
 }
 
