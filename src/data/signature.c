@@ -9,6 +9,7 @@
 #include "data/signature.h"
 
 #include <assert.h>
+#include <math.h>
 
 #define ARENA_FIRST_BYTES 4096
 #define ARENA_BYTES_MAX   ((size_t)1 << 28)
@@ -160,6 +161,24 @@ bool ax_signature_is_uniform(const struct ax_signature *signature)
             return false;
     }
     return true;
+}
+
+void ax_signature_find_quantiles(const struct ax_signature *signature, size_t *ret_low,
+                                 size_t *ret_high, size_t *ret_middle)
+{
+    assert(signature && signature->quantile_count && ret_low && ret_high && ret_middle);
+    const double *quantiles = signature->quantiles;
+    size_t low = 0;
+    size_t high = 0;
+    size_t middle = 0;
+    for (size_t i = 1; i < signature->quantile_count; i++) {
+        low = quantiles[i] < quantiles[low] ? i : low;
+        high = quantiles[i] > quantiles[high] ? i : high;
+        middle = fabs(quantiles[i] - 0.5) < fabs(quantiles[middle] - 0.5) ? i : middle;
+    }
+    *ret_low = low;
+    *ret_high = high;
+    *ret_middle = middle;
 }
 
 enum ax_code ax_signature_unknown_input(const struct ax_signature *signature, struct ax_str name,

@@ -98,6 +98,11 @@ static inline size_t ax_signature_index(const struct ax_signature *signature,
     return (size_t)(input - signature->inputs);
 }
 
+/* Of AX_TASK_QUANTILES: the places of the smallest and the largest quantile, and of the median or,
+ * without it, of the one nearest to it. */
+void ax_signature_find_quantiles(const struct ax_signature *signature, size_t *ret_low,
+                                 size_t *ret_high, size_t *ret_middle);
+
 /* The datatype that clients are told: BYTES for a field with categories, else the engine's. */
 enum ax_datatype ax_input_wire_datatype(const struct ax_input *input);
 

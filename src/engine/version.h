@@ -48,4 +48,9 @@ void ax_version_unref(struct ax_version *version);
 /* The decision's action for one score; an empty text without a decision or for NaN. */
 struct ax_str ax_version_decide(const struct ax_version *version, double score);
 
+/* The same for row `row` of answers, whose columns are the signature's outputs: `probability`
+ * where the signature has it, else `prediction`, must be among those that were wanted. */
+struct ax_str ax_version_decide_row(const struct ax_version *version, const struct ax_batch *out,
+                                    size_t row);
+
 #endif

@@ -284,3 +284,38 @@ struct ax_str ax_version_decide(const struct ax_version *version, double score)
             return version->decision[i].action;
     return (struct ax_str){ "", 0 };
 }
+
+static double number_at(const struct ax_column *column, size_t row, size_t element)
+{
+    const void *at = ax_column_at(column, row);
+    if (column->datatype == AX_FP32)
+        return (double)((const float *)at)[element];
+    if (column->datatype == AX_FP64)
+        return ((const double *)at)[element];
+    return NAN;
+}
+
+struct ax_str ax_version_decide_row(const struct ax_version *version, const struct ax_batch *out,
+                                    size_t row)
+{
+    assert(version && out && row < out->rows);
+    const struct ax_signature *signature = version->signature;
+    const struct ax_output *score = ax_signature_output(signature, AX_STR("probability"));
+    size_t low;
+    size_t high;
+    size_t element = 0;
+    if (!score)
+        score = ax_signature_output(signature, AX_STR("prediction"));
+    if (!score)
+        return (struct ax_str){ "", 0 };
+    if (signature->task == AX_TASK_MULTICLASS)
+        element = version->decision_class;
+    else if (signature->task == AX_TASK_BINARY)
+        element = score->width - 1;
+    else if (signature->task == AX_TASK_QUANTILES)
+        ax_signature_find_quantiles(signature, &low, &high, &element);
+    const struct ax_column *column = &out->columns[score - signature->outputs];
+    assert(column->values);
+    return element < score->width ? ax_version_decide(version, number_at(column, row, element))
+                                  : (struct ax_str){ "", 0 };
+}

@@ -18,7 +18,7 @@ void ax_oip_config(struct ax_call *call);
 void ax_oip_index(struct ax_call *call);
 void ax_oip_infer(struct ax_call *call);
 
-/* Our own: predict.c, metrics.c. */
+/* Our own: predict_rows.c, metrics.c. */
 void ax_predict(struct ax_call *call);
 void ax_metrics(struct ax_call *call);
 

@@ -421,32 +421,13 @@ static void put_probabilities(struct ax_buf *out, const struct ax_signature *sig
     (void)ax_buf_append_char(out, '}');
 }
 
-/* The indexes of the smallest and largest quantile, and of the median or, without it, the one
- * nearest to it. */
-static void find_quantiles(const struct ax_signature *signature, size_t *ret_low, size_t *ret_high,
-                           size_t *ret_middle)
-{
-    size_t low = 0;
-    size_t high = 0;
-    size_t middle = 0;
-    for (size_t i = 1; i < signature->quantile_count; i++) {
-        const double *quantiles = signature->quantiles;
-        low = quantiles[i] < quantiles[low] ? i : low;
-        high = quantiles[i] > quantiles[high] ? i : high;
-        middle = fabs(quantiles[i] - 0.5) < fabs(quantiles[middle] - 0.5) ? i : middle;
-    }
-    *ret_low = low;
-    *ret_high = high;
-    *ret_middle = middle;
-}
-
 static void put_interval(struct ax_buf *out, const struct ax_signature *signature,
                          const struct ax_column *column, size_t row)
 {
     size_t low;
     size_t high;
     size_t middle;
-    find_quantiles(signature, &low, &high, &middle);
+    ax_signature_find_quantiles(signature, &low, &high, &middle);
     ax_json_put_key(out, "value");
     put_element(out, column, row, middle);
     if (low == high)
@@ -463,27 +444,9 @@ static void put_interval(struct ax_buf *out, const struct ax_signature *signatur
     (void)ax_buf_append_char(out, '}');
 }
 
-/* What the decision is made from: the positive or chosen class's probability, or the value. */
-static double predict_score(const struct ax_version *version, const struct predict_outputs *outputs,
-                            size_t row)
-{
-    const struct ax_signature *signature = version->signature;
-    const struct ax_column *score =
-        outputs->probability ? outputs->probability : outputs->prediction;
-    size_t low;
-    size_t high;
-    size_t index = 0;
-    if (signature->task == AX_TASK_MULTICLASS)
-        index = version->decision_class;
-    else if (signature->task == AX_TASK_BINARY)
-        index = score->width - 1;
-    else if (signature->task == AX_TASK_QUANTILES)
-        find_quantiles(signature, &low, &high, &index);
-    return index < score->width ? predict_number(score, row, index) : NAN;
-}
-
 static void put_row(struct ax_buf *out, const struct ax_version *version,
-                    const struct predict_outputs *outputs, size_t row)
+                    const struct ax_batch *answers, const struct predict_outputs *outputs,
+                    size_t row)
 {
     const struct ax_signature *signature = version->signature;
     (void)ax_buf_append_str(out, AX_STR("{\"row\":"));
@@ -500,7 +463,7 @@ static void put_row(struct ax_buf *out, const struct ax_version *version,
     if (outputs->label)
         put_elements(out, "label", outputs->label, row);
     if (version->decision_count > 0) {
-        struct ax_str action = ax_version_decide(version, predict_score(version, outputs, row));
+        struct ax_str action = ax_version_decide_row(version, answers, row);
         ax_json_put_key(out, "decision");
         if (action.len > 0)
             ax_json_put_str(out, action);
@@ -541,7 +504,8 @@ static bool predict_print(struct ax_prediction *prediction, struct ax_buf *out, 
             return false;
         if (request->printed > 0)
             (void)ax_buf_append_char(out, ',');
-        put_row(out, prediction->job.served->version, &outputs, request->printed++);
+        put_row(out, prediction->job.served->version, &prediction->job.out, &outputs,
+                request->printed++);
     }
     (void)ax_buf_append_str(out, AX_STR("],\"time_us\":"));
     (void)ax_buf_append_u64(out,
