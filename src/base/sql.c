@@ -124,6 +124,8 @@ static enum ax_code sql_configure(struct ax_sql *sql, const struct ax_sql_config
         sql_set(sql, "autoload_known_extensions", AX_STR("false"), err) ||
         sql_set(sql, "preserve_insertion_order", AX_STR("true"), err) ||
         sql_set(sql, "TimeZone", AX_STR("UTC"), err) ||
+        sql_set(sql, "enable_progress_bar", AX_STR("true"), err) ||
+        sql_set(sql, "enable_progress_bar_print", AX_STR("false"), err) ||
         sql_set(sql, "temp_directory", ax_str_from(config->temp_folder ? config->temp_folder : ""),
                 err))
         return err->code;
@@ -477,6 +479,12 @@ enum ax_code ax_sql_stream_next(struct ax_sql_stream *stream, struct ax_sql_chun
     return AX_OK;
 }
 
+double ax_sql_progress(const struct ax_sql *sql)
+{
+    assert(sql);
+    return duckdb_query_progress(sql->connection).percentage / 100;
+}
+
 /* The first row of a query with one column. */
 static enum ax_code sql_get(struct ax_sql *sql, struct ax_str query, enum ax_sql_type type,
                             struct ax_sql_stream **ret_stream, struct ax_sql_chunk *ret_chunk,
@@ -576,6 +584,11 @@ enum ax_code ax_sql_stream_next(struct ax_sql_stream *stream AX_UNUSED,
                                 struct ax_sql_chunk *ret_chunk AX_UNUSED, struct ax_err *err)
 {
     return ax_fail(err, AX_E_UNSUPPORTED, "this build has no SQL");
+}
+
+double ax_sql_progress(const struct ax_sql *sql AX_UNUSED)
+{
+    return -1;
 }
 
 enum ax_code ax_sql_get_i64(struct ax_sql *sql AX_UNUSED, struct ax_str query AX_UNUSED,

@@ -86,6 +86,9 @@ enum ax_sql_type ax_sql_stream_column_type(const struct ax_sql_stream *stream, s
 AX_MUST_USE enum ax_code ax_sql_stream_next(struct ax_sql_stream *stream,
                                             struct ax_sql_chunk *ret_chunk, struct ax_err *err);
 
+/* The share of the running query that is done, 0 to 1; negative when DuckDB cannot tell. */
+double ax_sql_progress(const struct ax_sql *sql);
+
 /* One row, one column: its integer or its text (NUL-terminated, the caller frees). INVALID when the
  * query gives anything else. */
 AX_MUST_USE enum ax_code ax_sql_get_i64(struct ax_sql *sql, struct ax_str query, int64_t *ret,
