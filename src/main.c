@@ -16,6 +16,7 @@
  */
 static const struct ax_cmd commands[] = {
     { "bench", ax_cmd_bench, ax_cmd_bench_options, "measure a server under load" },
+    { "predict", ax_cmd_predict, ax_cmd_predict_options, "predict the rows of a file" },
     { "serve", ax_cmd_serve, ax_cmd_serve_options, "answer prediction requests" },
     { "train", ax_cmd_train, ax_cmd_train_options, "train a model version" },
     { "version", ax_cmd_version, NULL, "print the version" },

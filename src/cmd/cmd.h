@@ -28,6 +28,10 @@ void ax_cmd_print_markdown(const struct ax_cmd *commands, size_t count, struct a
 int ax_cmd_bench(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_bench_options[];
 
+/* Predict the rows of a file. */
+int ax_cmd_predict(int argc, char **argv);
+extern const struct ax_option *const ax_cmd_predict_options[];
+
 /* Answer prediction requests. */
 int ax_cmd_serve(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_serve_options[];

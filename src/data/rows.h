@@ -21,6 +21,7 @@ struct ax_rows {
     char *block;               /* count * row_bytes, aligned to 64 */
     struct ax_column *columns; /* views into the block, one an input */
     bool is_matrix;            /* all inputs FP32: block is float[count][input_count] */
+    size_t first_number;       /* what messages call row 0; 0 unless set after init */
 };
 
 /*
