@@ -12,7 +12,8 @@
 #include <assert.h>
 #include <math.h>
 
-#define BLOCK_ALIGN 64
+#define BLOCK_ALIGN  64
+#define UINT64_LIMIT 18446744073709551616.0 /* the first f64 beyond */
 
 /* The smallest and largest values of the integer datatypes. */
 static const struct {
@@ -238,7 +239,7 @@ enum ax_code ax_rows_set_f64(struct ax_rows *rows, size_t row, size_t input, dou
     }
     if (column->datatype == AX_BYTES)
         return fail_type(rows, row, input, "a number", err);
-    if (!(value >= -0x1p63 && value < 0x1p64))
+    if (!(value >= (double)INT64_MIN && value < UINT64_LIMIT))
         return isnan(value) ? fail_type(rows, row, input, "NaN", err)
                             : fail_range(rows, row, input, err);
     if (value != trunc(value))

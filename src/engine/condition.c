@@ -552,6 +552,7 @@ bool ax_condition_holds(const struct ax_condition *condition, const struct ax_ba
     assert(condition && condition->op_count && in && row < in->rows);
     enum truth stack[AX_CONDITION_DEPTH_MAX + 1];
     size_t depth = 0;
+    stack[0] = NO;
     for (size_t i = 0; i < condition->op_count; i++) {
         const struct ax_condition_op *op = &condition->ops[i];
         if (op->code == OP_NOT) {

@@ -66,9 +66,11 @@ struct rules_load {
 
 static bool is_blank(struct ax_str text)
 {
-    for (size_t i = 0; i < text.len; i++)
-        if (!memchr(" \t\r\n", text.ptr[i], 4))
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
             return false;
+    }
     return true;
 }
 
