@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 
 #include <assert.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,7 +55,7 @@ char *ax_xmemdup0(const char *ptr, size_t len)
 void *ax_try_alloc(size_t count, size_t size)
 {
     size_t bytes;
-    if (AX_MUL_OVERFLOWS(count, size, &bytes))
+    if (AX_MUL_OVERFLOWS(count, size, &bytes) || bytes > PTRDIFF_MAX)
         return NULL;
     return malloc(bytes ? bytes : 1);
 }

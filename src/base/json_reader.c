@@ -172,7 +172,7 @@ static enum ax_json_token reader_number(struct ax_json_reader *reader, struct ax
 {
     const char *begin = reader->text.ptr + reader->at;
     const char *end = reader->text.ptr + reader->text.len;
-    if (end - begin > 1 && begin[1] == 'I')
+    if (end - begin > 1 && begin[0] == '-' && begin[1] == 'I')
         return reader_word(reader, "-Infinity", AX_JSON_NUMBER, err);
     const char *behind = ax_json_number_skip(begin, end);
     if (!behind)

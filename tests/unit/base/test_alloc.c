@@ -52,6 +52,7 @@ static void refusal_is_null(void **state)
     (void)state;
     assert_null(ax_try_alloc(SIZE_MAX / 2, 4));
     assert_null(ax_try_alloc(SIZE_MAX, SIZE_MAX));
+    assert_null(ax_try_alloc(SIZE_MAX, 1));
     void *ptr = ax_try_alloc(3, 5);
     assert_non_null(ptr);
     free(ptr);

@@ -97,6 +97,7 @@ static void bad_texts(void **state)
         { "{a:1}", "malformed JSON at byte 1: expected a member's name" },
         { "{1:1}", "malformed JSON at byte 1: expected a member's name" },
         { "1 1", "malformed JSON at byte 2: nothing may follow the value" },
+        { "6Infinity", "malformed JSON at byte 1: nothing may follow the value" },
         { "01", "malformed JSON at byte 1: nothing may follow the value" },
         { "-", "malformed JSON at byte 0: expected a number" },
         { "1.", "malformed JSON at byte 0: expected a number" },
