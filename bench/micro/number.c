@@ -27,7 +27,7 @@ static double next_random(void)
     return (double)(int64_t)random_state / 9.3e18 * 100;
 }
 
-static size_t make_array(char *text, size_t size, const char *format, int narrow)
+static size_t make_array(char *text, size_t size, int digits, bool narrow)
 {
     size_t len = 0;
     for (int i = 0; i < COUNT; i++) {
@@ -35,7 +35,7 @@ static size_t make_array(char *text, size_t size, const char *format, int narrow
         if (narrow)
             value = (double)(float)value;
         text[len] = i ? ',' : '[';
-        len += 1 + (size_t)snprintf(text + len + 1, size - len - 1, format, value);
+        len += 1 + (size_t)snprintf(text + len + 1, size - len - 1, "%.*g", digits, value);
     }
     text[len++] = ']';
     text[len] = '\0';
@@ -77,18 +77,19 @@ static double strtod_ns(const char *text, float *values)
 int main(void)
 {
     static const struct {
-        const char *name, *format;
-        int narrow;
+        const char *name;
+        int digits;
+        bool narrow;
     } kinds[] = {
-        { "integers", "%.0f", 0 },
-        { "six digits", "%.6g", 0 },
-        { "doubles", "%.17g", 0 },
-        { "floats as doubles", "%.17g", 1 },
+        { "two digits", 2, false },
+        { "six digits", 6, false },
+        { "doubles", 17, false },
+        { "floats as doubles", 17, true },
     };
     static char text[COUNT * 40];
     static float ours[COUNT], theirs[COUNT];
     for (size_t i = 0; i < AX_COUNT(kinds); i++) {
-        size_t len = make_array(text, sizeof(text), kinds[i].format, kinds[i].narrow);
+        size_t len = make_array(text, sizeof(text), kinds[i].digits, kinds[i].narrow);
         double reader = reader_ns(text, len, ours);
         double libc = strtod_ns(text, theirs);
         if (memcmp(ours, theirs, sizeof(ours)) != 0)
