@@ -220,6 +220,12 @@ static void put_number(struct ax_buf *out, const char *key, double value)
         (void)ax_buf_append_str(out, AX_STR("null"));
 }
 
+static void put_count(struct ax_buf *out, const char *key, size_t value)
+{
+    ax_json_put_key(out, key);
+    ax_json_put_u64(out, value);
+}
+
 static void print_binary(const struct ax_binary_metrics *metrics, struct ax_buf *out)
 {
     put_number(out, "auc", metrics->auc);
@@ -232,7 +238,7 @@ static void print_binary(const struct ax_binary_metrics *metrics, struct ax_buf 
     ax_json_put_key(out, "calibration");
     for (size_t b = 0; b < AX_CALIBRATION_BINS; b++) {
         (void)ax_buf_append_str(out, b ? AX_STR(",{") : AX_STR("[{"));
-        put_number(out, "rows", (double)metrics->bins[b].rows);
+        put_count(out, "rows", metrics->bins[b].rows);
         put_number(out, "predicted", metrics->bins[b].predicted);
         put_number(out, "observed", metrics->bins[b].observed);
         (void)ax_buf_append_char(out, '}');
@@ -255,9 +261,10 @@ static void print_quantiles(const struct ax_signature *signature, const float *p
                             const float *labels, size_t count, struct ax_buf *out)
 {
     size_t n = signature->quantile_count;
-    size_t low = 0;
-    size_t high = 0;
-    size_t middle = 0;
+    size_t low;
+    size_t high;
+    size_t middle;
+    ax_signature_find_quantiles(signature, &low, &high, &middle);
     ax_json_put_key(out, "pinball_loss");
     (void)ax_buf_append_char(out, '{');
     for (size_t q = 0; q < n; q++) {
@@ -265,10 +272,6 @@ static void print_quantiles(const struct ax_signature *signature, const float *p
         char key[32];
         (void)snprintf(key, sizeof(key), "%g", quantile);
         put_number(out, key, ax_evaluate_pinball(predictions + q, n, labels, count, quantile));
-        low = quantile < signature->quantiles[low] ? q : low;
-        high = quantile > signature->quantiles[high] ? q : high;
-        if (fabs(quantile - 0.5) < fabs(signature->quantiles[middle] - 0.5))
-            middle = q;
     }
     (void)ax_buf_append_char(out, '}');
     print_value(predictions + middle, n, labels, count, out);
@@ -301,7 +304,7 @@ enum ax_code ax_evaluate_print(const struct ax_signature *signature, const float
     assert(signature && width && out && err);
     struct ax_binary_metrics binary;
     (void)ax_buf_append_char(out, '{');
-    put_number(out, "rows", (double)count);
+    put_count(out, "rows", count);
     if (count) {
         assert(predictions && labels);
         switch (signature->task) {
