@@ -93,16 +93,24 @@ static enum ax_code number_slots(struct compiling *c, struct ax_err *err)
     struct ax_slot_source *sources = ax_try_alloc(count, sizeof(*sources));
     if (!sources)
         return ax_fail(err, AX_E_LIMIT, "no memory for %zu slots", count);
-    sources[0] = (struct ax_slot_source){ 0, AX_SLOT_NAN, 0 };
+    sources[0] = (struct ax_slot_source){ .kind = AX_SLOT_NAN };
     uint32_t next = 1;
-    for (size_t i = 0; i < keys; i++) {
-        if (c->slot_of[i] == SLOT_NONE)
-            continue;
-        size_t feature = i / KINDS;
-        sources[next] = (struct ax_slot_source){ .feature = (uint32_t)feature,
-                                                 .kind = (enum ax_slot_kind)(i % KINDS),
-                                                 .category_limit = c->category_limits[feature] };
-        c->slot_of[i] = next++;
+    for (int is_number = 1; is_number >= 0; is_number--) {
+        for (size_t i = 0; i < keys; i++) {
+            enum ax_slot_kind kind = (enum ax_slot_kind)(i % KINDS);
+            if (c->slot_of[i] == SLOT_NONE ||
+                (kind == AX_SLOT_LOW || kind == AX_SLOT_HIGH) != is_number)
+                continue;
+            size_t feature = i / KINDS;
+            sources[next] =
+                (struct ax_slot_source){ .feature = (uint32_t)feature,
+                                         .missing = kind == AX_SLOT_LOW ? -INFINITY : INFINITY,
+                                         .kind = kind,
+                                         .category_limit = c->category_limits[feature] };
+            c->slot_of[i] = next++;
+        }
+        if (is_number)
+            c->out->number_end = next;
     }
     c->out->sources = sources;
     c->out->slot_count = count;
@@ -304,28 +312,19 @@ void ax_compiled_fill(const struct ax_compiled *compiled, const float *row, unio
     assert(compiled && row && slots);
     const struct ax_slot_source *sources = compiled->sources;
     slots[0].number = NAN;
-    for (size_t i = 1; i < compiled->slot_count; i++) {
+    for (size_t i = 1; i < compiled->number_end; i++) {
         float x = row[sources[i].feature];
-        bool is_missing = isnan(x);
-        switch (sources[i].kind) {
-        case AX_SLOT_LOW:
-            slots[i].number = is_missing ? -INFINITY : x;
-            break;
-        case AX_SLOT_HIGH:
-            slots[i].number = is_missing ? INFINITY : x;
-            break;
-        case AX_SLOT_IS_MISSING:
-            slots[i].number = is_missing ? -INFINITY : INFINITY;
-            break;
-        case AX_SLOT_CATEGORY: {
-            /* Truncated as the library does, so -0.5 and below are "any other", 2.7 is 2. */
-            uint32_t limit = sources[i].category_limit;
-            bool is_known = x >= 0.0f && x < (float)limit;
-            slots[i].category = is_known ? (uint32_t)x : is_missing ? limit + 1 : limit;
-            break;
+        slots[i].number = isnan(x) ? sources[i].missing : x;
+    }
+    for (size_t i = compiled->number_end; i < compiled->slot_count; i++) {
+        float x = row[sources[i].feature];
+        if (sources[i].kind == AX_SLOT_IS_MISSING) {
+            slots[i].number = isnan(x) ? -INFINITY : INFINITY;
+            continue;
         }
-        case AX_SLOT_NAN:
-            break;
-        }
+        /* Truncated as the library does, so -0.5 and below are "any other", 2.7 is 2. */
+        uint32_t limit = sources[i].category_limit;
+        bool is_known = x >= 0.0f && x < (float)limit;
+        slots[i].category = is_known ? (uint32_t)x : isnan(x) ? limit + 1 : limit;
     }
 }

@@ -30,6 +30,7 @@ enum ax_slot_kind {
 
 struct ax_slot_source {
     uint32_t feature;
+    float missing; /* of LOW and HIGH: what stands for a missing value */
     enum ax_slot_kind kind;
     uint32_t category_limit;
 };
@@ -62,6 +63,7 @@ struct ax_compiled {
     size_t group_count;
     struct ax_slot_source *sources;
     size_t slot_count;
+    size_t number_end;     /* slots 1 to here are LOW or HIGH, the ones behind are neither */
     struct ax_tree *trees; /* in the order of the sum */
     size_t tree_count;
     size_t narrow_tree_count; /* of them not wide */

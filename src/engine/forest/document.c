@@ -204,7 +204,8 @@ static bool cursor_ubjson(struct number_cursor *cursor, struct number *ret)
 /* In front of the next element's first character. */
 static void cursor_skip_blanks(struct number_cursor *cursor)
 {
-    while (cursor->at < cursor->end && strchr(" \t\r\n,", *cursor->at))
+    /* Of what JSON allows here, only white space is no larger than a blank. */
+    while (cursor->at < cursor->end && (*cursor->at == ',' || (unsigned char)*cursor->at <= ' '))
         cursor->at++;
 }
 
@@ -227,7 +228,8 @@ static bool cursor_json_integer(struct number_cursor *cursor, int64_t *ret)
             AX_ADD_OVERFLOWS(value, negative ? -digit : digit, &value))
             return false;
     }
-    if (at == digits || (at < cursor->end && strchr(".eENI", *at)))
+    bool is_over = at == cursor->end || *at == ',' || *at == ']' || (unsigned char)*at <= ' ';
+    if (at == digits || !is_over)
         return false;
     cursor->at = at;
     *ret = value;
