@@ -464,7 +464,8 @@ enum ax_http1_event ax_http1_feed(struct ax_http1 *http1, const char *ptr, size_
     if (error != HPE_OK) {
         const char *at = llhttp_get_error_pos(parser);
         bool is_inside = at >= ptr && at < ptr + len;
-        bool behind_lf = at > ptr && at <= ptr + len && at[-1] == '\n';
+        bool behind_lf =
+            parser->method != HTTP_PRI && at > ptr && at <= ptr + len && at[-1] == '\n';
         http1_refuse_syntax(http1, error, is_inside ? *at : '\0', behind_lf);
         return AX_HTTP1_REFUSED;
     }

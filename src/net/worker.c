@@ -362,19 +362,23 @@ void ax_worker_abandon(struct ax_http_worker *worker)
     worker->acceptor_count = 0;
 }
 
+void ax_worker_round(struct ax_http_worker *worker)
+{
+    assert(worker);
+    ax_loop_wait(&worker->loop, /* block= */ !worker->runnable_first && !worker->again);
+    worker_again(worker);
+    worker_step(worker);
+    ax_loop_expire(&worker->loop);
+    worker_sleep(worker);
+    worker_flush(worker);
+    worker_bury(worker);
+}
+
 void ax_worker_run(struct ax_http_worker *worker)
 {
     assert(worker && worker->acceptor_count);
-    while (!worker_is_finished(worker)) {
-        struct ax_loop *loop = &worker->loop;
-        ax_loop_wait(loop, /* block= */ !worker->runnable_first && !worker->again);
-        worker_again(worker);
-        worker_step(worker);
-        ax_loop_expire(loop);
-        worker_sleep(worker);
-        worker_flush(worker);
-        worker_bury(worker);
-    }
+    while (!worker_is_finished(worker))
+        ax_worker_round(worker);
     worker_cut(worker);
 }
 

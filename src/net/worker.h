@@ -97,6 +97,9 @@ AX_MUST_USE enum ax_code ax_worker_listen(struct ax_http_worker *worker,
                                           struct ax_listener **listeners, size_t count,
                                           struct ax_err *err);
 
+/* One round, as above. For ax_worker_run, and for driving a worker without a thread of its own. */
+void ax_worker_round(struct ax_http_worker *worker);
+
 /* Go round until drained; the listeners have been left, no connection and no request remains. */
 void ax_worker_run(struct ax_http_worker *worker);
 
