@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: a connection answers rightly, and when memory is refused it answers 503 or ends, and never
+ * leaves anything behind.
+ * Method: a worker without a thread of its own, driven round by round over a socket pair; made for
+ * torture, where every answer must be right or refused.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "net/worker.h"
+
+#include "base/alloc.h"
+
+#include "torture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SECOND ((uint64_t)1000000000)
+
+static struct ax_http_config config = {
+    .body_bytes_max = 1 << 20,
+    .header_bytes_max = 4096,
+    .header_count_max = 16,
+    .chunk_count_max = 100,
+    .connections_max = 4,
+    .pipeline_requests_max = 8,
+    .requests_max = 16,
+    .bodies_bytes_max = 4 << 20,
+    .request_bytes_max = 65536,
+    .header_timeout_ns = 100 * SECOND,
+    .body_timeout_ns = 100 * SECOND,
+    .idle_timeout_ns = 100 * SECOND,
+    .write_timeout_ns = 100 * SECOND,
+    .drain_timeout_ns = 100 * SECOND,
+};
+
+/* Requests that wait for wake_end or for the test. */
+static struct ax_request *waiting[64];
+static size_t waiting_count;
+static uint64_t later_id;
+static size_t handed, released;
+
+static void answer(struct ax_request *request)
+{
+    struct ax_answer given = { .status = 200,
+                               .content_type = "text/plain",
+                               .body = request->body.len ? request->body : request->path };
+    ax_request_answer(request, &given);
+}
+
+static void handler_request(void *context, void *state, struct ax_request *request)
+{
+    (void)context;
+    (void)state;
+    handed++;
+    if (ax_str_starts_with(request->path, AX_STR("/wake")))
+        waiting[waiting_count++] = request;
+    else if (ax_str_starts_with(request->path, AX_STR("/later")))
+        later_id = request->id;
+    else
+        answer(request);
+}
+
+static void handler_release(void *context, void *state, struct ax_request *request)
+{
+    (void)context;
+    (void)state;
+    (void)request;
+    released++;
+}
+
+static void handler_wake_end(void *context, void *state)
+{
+    (void)context;
+    (void)state;
+    while (waiting_count)
+        answer(waiting[--waiting_count]);
+}
+
+static const struct ax_http_handler handler = {
+    .request = handler_request,
+    .release = handler_release,
+    .wake_end = handler_wake_end,
+};
+
+static struct ax_http_worker *worker;
+static struct ax_http_metrics metrics;
+
+static int setup(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    ax_metric_thread_attach();
+    struct ax_http_worker *made = aligned_alloc(_Alignof(struct ax_http_worker), sizeof(*worker));
+    if (ax_http_metrics_register(&metrics, &err) ||
+        ax_worker_init(made, 0, &config, &handler, &metrics, &err)) {
+        free(made);
+        return -1;
+    }
+    worker = made;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    if (worker)
+        ax_worker_done(worker);
+    free(worker);
+    ax_metric_thread_detach();
+    return 0;
+}
+
+static void nothing_run(struct ax_loop_message *message)
+{
+    (void)message;
+}
+
+/* Rounds that do not wait. */
+static void go(size_t rounds)
+{
+    while (rounds--) {
+        struct ax_loop_message nothing = { .run = nothing_run };
+        ax_loop_send(&worker->loop, &nothing);
+        ax_worker_round(worker);
+    }
+}
+
+static int connect_client(void)
+{
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    ax_connection_open(worker, fds[0]);
+    return fds[1];
+}
+
+static void say(int fd, const char *ptr, size_t len)
+{
+    while (len) {
+        ssize_t sent = send(fd, ptr, len, MSG_NOSIGNAL);
+        if (sent < 0 && worker->connection_count == 0)
+            return;
+        if (sent > 0) {
+            ptr += sent;
+            len -= (size_t)sent;
+        }
+        go(1);
+    }
+}
+
+/* Everything that comes until the connection ends or nothing more does, as text. */
+static char *hear(int fd)
+{
+    size_t len = 0;
+    char *text = ax_xalloc(1);
+    for (size_t quiet = 0; quiet < 5;) {
+        char bytes[65536];
+        go(1);
+        ssize_t got = recv(fd, bytes, sizeof(bytes), 0);
+        if (got <= 0) {
+            quiet++;
+            continue;
+        }
+        quiet = 0;
+        text = ax_xrealloc(text, len + (size_t)got + 1, 1);
+        memcpy(text + len, bytes, (size_t)got);
+        len += (size_t)got;
+    }
+    text[len] = '\0';
+    return text;
+}
+
+/* The client leaves; nothing may remain. */
+static void leave(int fd)
+{
+    (void)close(fd);
+    go(5);
+    assert_int_equal(worker->connection_count, 0);
+    assert_int_equal(worker->exchanges.used_count, 0);
+    assert_int_equal(worker->exchanges.budget.used, 0);
+    assert_int_equal(handed, released);
+}
+
+/* What came is this; or memory was refused, and it is a part of it, or 503 behind a part of it. */
+static void heard(char *text, const char *wanted)
+{
+    if (!ax_torture_struck()) {
+        assert_string_equal(text, wanted);
+    } else {
+        const char *refusal = strstr(text, "HTTP/1.1 503 ");
+        size_t len = refusal ? (size_t)(refusal - text) : strlen(text);
+        assert_memory_equal(text, wanted, len);
+    }
+    free(text);
+}
+
+#define ANSWER(len, body) \
+    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " len "\r\n\r\n" body
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static void small_requests_are_answered(void **state)
+{
+    (void)state;
+    int fd = connect_client();
+    static const char text[] = GET("/now") GET("/wake1") GET("/%41") GET("/wake2");
+    say(fd, text, sizeof(text) - 1);
+    heard(hear(fd),
+          ANSWER("4", "/now") ANSWER("6", "/wake1") ANSWER("2", "/A") ANSWER("6", "/wake2"));
+    leave(fd);
+}
+
+static void what_has_to_wait_is_not_lost(void **state)
+{
+    (void)state;
+    int fd = connect_client();
+    /* More than pipeline_requests_max in one segment, all behind one that is not answered yet. */
+    static const char text[] = GET("/later") GET("/1") GET("/2") GET("/3") GET("/4") GET("/5")
+        GET("/6") GET("/7") GET("/8") GET("/9") GET("/10") GET("/11");
+    say(fd, text, sizeof(text) - 1);
+    char *before = hear(fd);
+    if (!ax_torture_struck()) {
+        assert_string_equal(before, "");
+        assert_int_equal(worker->exchanges.used_count, config.pipeline_requests_max);
+    }
+    free(before);
+    struct ax_exchange *later = ax_exchange_find(&worker->exchanges, later_id);
+    if (later)
+        answer(&later->request);
+    heard(hear(fd), later ? ANSWER("6", "/later") ANSWER("2", "/1") ANSWER("2", "/2")
+                                ANSWER("2", "/3") ANSWER("2", "/4") ANSWER("2", "/5")
+                                    ANSWER("2", "/6") ANSWER("2", "/7") ANSWER("2", "/8")
+                                        ANSWER("2", "/9") ANSWER("3", "/10") ANSWER("3", "/11")
+                          : "");
+    leave(fd);
+}
+
+static void a_large_body_comes_back(void **state)
+{
+    (void)state;
+    enum { SIZE = 700000 };
+    int fd = connect_client();
+    char *body = ax_xalloc(SIZE + 1);
+    memset(body, 'b', SIZE);
+    char head[128], chunk[32];
+    (void)snprintf(head, sizeof(head),
+                   "POST /wake HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", SIZE);
+    say(fd, head, strlen(head));
+    say(fd, body, SIZE);
+    char *wanted = ax_xalloc(SIZE + 256);
+    (void)snprintf(wanted, SIZE + 256, ANSWER("%d", "%s"), SIZE, body);
+    heard(hear(fd), wanted);
+    static const char chunked[] = "POST /wake HTTP/1.1\r\nHost: a\r\n"
+                                  "Transfer-Encoding: chunked\r\n\r\n";
+    (void)snprintf(chunk, sizeof(chunk), "%x\r\n", SIZE);
+    say(fd, chunked, sizeof(chunked) - 1);
+    say(fd, chunk, strlen(chunk));
+    say(fd, body, SIZE);
+    say(fd, "\r\n0\r\n\r\n", 7);
+    heard(hear(fd), wanted);
+    free(wanted);
+    free(body);
+    leave(fd);
+}
+
+static void a_client_leaves_before_its_answer(void **state)
+{
+    (void)state;
+    int fd = connect_client();
+    static const char text[] =
+        GET("/later") GET("/now") "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf";
+    say(fd, text, sizeof(text) - 1);
+    go(2);
+    (void)close(fd);
+    go(5);
+    assert_int_equal(worker->connection_count, 0);
+    struct ax_exchange *later = ax_exchange_find(&worker->exchanges, later_id);
+    if (later) {
+        assert_int_equal(worker->exchanges.used_count, 1);
+        assert_true(ax_request_is_cancelled(&later->request));
+        answer(&later->request);
+    }
+    assert_null(ax_exchange_find(&worker->exchanges, later_id));
+    assert_int_equal(worker->exchanges.used_count, 0);
+    assert_int_equal(worker->exchanges.budget.used, 0);
+    assert_int_equal(handed, released);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(small_requests_are_answered),
+        cmocka_unit_test(what_has_to_wait_is_not_lost),
+        cmocka_unit_test(a_large_body_comes_back),
+        cmocka_unit_test(a_client_leaves_before_its_answer),
+    };
+    return cmocka_run_group_tests_name("net/connection", tests, setup, teardown);
+}
