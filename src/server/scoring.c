@@ -8,8 +8,8 @@
  * one job reads and writes the job's own memory; a call of several copies their rows, which lie
  * row-major, one behind the other, and copies the outputs back.
  *
- * What a row costs is learnt from calls with enough rows to tell, an eighth of the difference at a
- * time. A call of few rows teaches only upwards: its fixed cost would be taken for a row's.
+ * What a row costs is learnt from calls that are long enough for their fixed cost not to matter, an
+ * eighth of the difference at a time.
  */
 #include "server/scoring.h"
 
@@ -20,6 +20,7 @@
 #include <assert.h>
 
 #define LEARN_ROWS_MIN 32
+#define LEARN_NS_MIN   (AX_SCORING_SLICE_NS / 10)
 #define SCRATCH_ALIGN  64
 
 /* The head of a call: what is scored together. */
@@ -61,15 +62,14 @@ static size_t slice_rows(const struct ax_served *served)
 
 static void learn(struct ax_served *served, size_t rows, uint64_t took_ns)
 {
+    if (rows < LEARN_ROWS_MIN && took_ns < LEARN_NS_MIN)
+        return;
     uint64_t sample = AX_MIN(took_ns / rows + 1, (uint64_t)UINT32_MAX / 8);
     uint64_t known = atomic_load_explicit(&served->row_ns, memory_order_relaxed);
-    if (rows < LEARN_ROWS_MIN && sample <= (known ? known : AX_SCORING_ROW_NS))
-        return;
     uint64_t moved = known ? (7 * known + sample) / 8 : sample;
     /* Small changes are not worth a write to a line that all threads read. */
-    if (known && AX_MAX(moved, known) - AX_MIN(moved, known) <= known / 16)
-        return;
-    atomic_store_explicit(&served->row_ns, (uint32_t)moved, memory_order_relaxed);
+    if (AX_MAX(moved, known) - AX_MIN(moved, known) > known / 64)
+        atomic_store_explicit(&served->row_ns, (uint32_t)moved, memory_order_relaxed);
 }
 
 /* One call of the engine, measured and counted. */
