@@ -180,7 +180,7 @@ def test_memory_after_many_refusals(single):
                 for body in bodies:
                     wire.send(body)
                     assert wire.answer().status == 400
-        round_of(50)
+        round_of(150)
         before = single.resident_bytes()
         round_of(300)
         assert single.resident_bytes() - before <= 1 << 20
