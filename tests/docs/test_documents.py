@@ -139,3 +139,16 @@ def test_each_metric_is_described():
     page = ROOT / "docs/metrics.md"
     described = set(re.findall(r"^\| `(ax_[a-z0-9_]+)`", page.read_text(encoding="utf-8"), re.M))
     assert described and described == metric_families()
+
+
+def test_each_endpoint_is_described():
+    """The table of server/router.c is what the pages of protocols and metrics name."""
+    table = re.search(r"ax_endpoints\[\] = \{(.*?)\n\};", text_of("src/server/router.c"), re.S)[1]
+    endpoints = re.findall(r'AX_HTTP_([A-Z]+), "([^"]+)"', table)
+    pages = "".join(p.read_text(encoding="utf-8") for p in
+                    [*ROOT.glob("docs/protocols/*.md"), ROOT / "docs/metrics.md"])
+    assert len(endpoints) > 10
+    for method, path in endpoints:
+        assert f"| {method} | `{path}` |" in pages or f"`{method} {path}`" in pages, path
+    for method, path in re.findall(r"^\| (GET|POST) \| `([^`]+)` \|", pages, re.M):
+        assert (method, path) in endpoints, path

@@ -113,7 +113,8 @@ class Server:
         self.process = subprocess.Popen(
             [os.environ["AX_BINARY"], "serve", "--models", str(models),
              "--listen", "127.0.0.1:0", *options],
-            env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True)
         self.reader = threading.Thread(target=self.read_log, daemon=True)
         self.reader.start()
         self.address = None
