@@ -337,8 +337,10 @@ static double convert_product(uint64_t mantissa, int64_t power)
     if (low <= 1 && power >= -4 && power <= 23 && (bits & 3) == 1 && bits << (top + 9) == high)
         bits &= ~UINT64_C(1);
     bits = (bits + (bits & 1)) >> 1;
-    /* floor(log2(10^p)) = 217706 p / 2^16; within the table no result is subnormal or infinite. */
-    int64_t exponent = (217706 * power >> 16) + 63 + top + 1023 - zeros;
+    /* floor(log2(10^p)) = floor(217706 p / 2^16), here with 2^16 added to p so that nothing
+     * negative is shifted. Within the table no result is subnormal or infinite. */
+    uint64_t log = 217706 * (uint64_t)(power + 65536) >> 16;
+    int64_t exponent = (int64_t)log - 217706 + 63 + top + 1023 - zeros;
     if (bits >> 53) {
         bits >>= 1;
         exponent++;
