@@ -15,9 +15,9 @@
 static struct fixture *server_with(void (*change)(struct ax_http_config *config))
 {
     struct fixture *fixture = fixture_new("127.0.0.1:0", "1");
-    fixture->config.header_timeout_ns = 300 * (uint64_t)AX_NS_PER_MS;
-    fixture->config.body_timeout_ns = 300 * (uint64_t)AX_NS_PER_MS;
-    fixture->config.write_timeout_ns = 300 * (uint64_t)AX_NS_PER_MS;
+    fixture->config.header_timeout_ns = 600 * (uint64_t)AX_NS_PER_MS;
+    fixture->config.body_timeout_ns = 600 * (uint64_t)AX_NS_PER_MS;
+    fixture->config.write_timeout_ns = 600 * (uint64_t)AX_NS_PER_MS;
     if (change)
         change(&fixture->config);
     fixture_start(fixture);
@@ -278,7 +278,7 @@ static void slow_clients_are_told_and_dropped(void **state)
         dribbled++;
         (void)client_say(&client, "x");
     }
-    assert_in_range(dribbled, 3, 20);
+    assert_in_range(dribbled, 1, 50);
     client_expect_error(&client, 408);
     client_close(&client);
 
@@ -290,12 +290,12 @@ static void slow_clients_are_told_and_dropped(void **state)
 
     /* A body that comes slowly, but comes. */
     client = client_open(*state);
-    assert_true(client_say(&client, "POST /now HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\n"));
-    for (size_t i = 0; i < 10; i++) {
-        (void)poll(NULL, 0, 60);
+    assert_true(client_say(&client, "POST /now HTTP/1.1\r\n" HOST "Content-Length: 14\r\n\r\n"));
+    for (size_t i = 0; i < 14; i++) {
+        (void)poll(NULL, 0, 50);
         assert_true(client_say(&client, "b"));
     }
-    client_expect(&client, "POST", "/now", AX_STR("bbbbbbbbbb"));
+    client_expect(&client, "POST", "/now", AX_STR("bbbbbbbbbbbbbb"));
     client_close(&client);
     still_serves(*state);
 }
@@ -305,7 +305,7 @@ static void a_client_that_does_not_read_is_dropped(void **state)
     struct client client = client_open(*state);
     for (size_t i = 0; i < 10; i++)
         assert_true(client_say(&client, "GET /big/4000000 HTTP/1.1\r\n" HOST "\r\n"));
-    (void)poll(NULL, 0, 1000);
+    (void)poll(NULL, 0, 1500);
     size_t total = 0;
     int got;
     while ((got = client_more(&client)) > 0) {

@@ -97,8 +97,8 @@ static void timeouts_come_in_order(void **state)
     struct ax_err err = AX_ERR_INIT;
     assert_int_equal(ax_loop_init(&loop, &err), AX_OK);
     struct ax_timeout_list fast, slow;
-    ax_loop_add_timeouts(&loop, &fast, 5 * AX_NS_PER_MS, note_expired);
-    ax_loop_add_timeouts(&loop, &slow, 30 * AX_NS_PER_MS, note_expired);
+    ax_loop_add_timeouts(&loop, &fast, 5 * (uint64_t)AX_NS_PER_MS, note_expired);
+    ax_loop_add_timeouts(&loop, &slow, 30 * (uint64_t)AX_NS_PER_MS, note_expired);
     struct ax_timeout timeouts[5] = { 0 };
     ax_timeout_disarm(&timeouts[0]); /* not armed: nothing happens */
     ax_timeout_arm(&loop, &slow, &timeouts[0]);
@@ -114,7 +114,7 @@ static void timeouts_come_in_order(void **state)
         ax_loop_wait(&loop, true);
         ax_loop_expire(&loop);
     }
-    assert_true(loop.now_ns - began_ns >= 5 * AX_NS_PER_MS);
+    assert_true(loop.now_ns - began_ns >= 5 * (uint64_t)AX_NS_PER_MS);
     assert_ptr_equal(expired[0], &timeouts[3]);
     assert_ptr_equal(expired[1], &timeouts[1]);
     assert_ptr_equal(expired[2], &timeouts[4]);
@@ -122,7 +122,7 @@ static void timeouts_come_in_order(void **state)
         ax_loop_wait(&loop, true);
         ax_loop_expire(&loop);
     }
-    assert_true(loop.now_ns - began_ns >= 30 * AX_NS_PER_MS);
+    assert_true(loop.now_ns - began_ns >= 30 * (uint64_t)AX_NS_PER_MS);
     assert_ptr_equal(expired[3], &timeouts[0]);
     assert_null(fast.first);
     assert_null(fast.last);
