@@ -111,7 +111,7 @@ static enum ax_code load_version(struct batch *b)
     } else {
         model = last + 1;
     }
-    (void)snprintf(name, sizeof(name), "%s", model);
+    (void)snprintf(name, sizeof(name), "%.255s", model);
     *last = '/';
     if (ax_version_load(path, name, number, &b->version, b->err))
         return ax_err_context(b->err, "load '%s'", b->options->model);
