@@ -47,7 +47,7 @@ static void wait_for_stop(const sigset_t *stop)
 
 static void allow_second_signal(const sigset_t *stop)
 {
-    const struct timespec echo = { .tv_nsec = 100 * AX_NS_PER_MS };
+    const struct timespec echo = { .tv_nsec = 100L * AX_NS_PER_MS };
     (void)sigtimedwait(stop, NULL, &echo);
     (void)pthread_sigmask(SIG_UNBLOCK, stop, NULL);
 }
