@@ -309,6 +309,10 @@ enum ax_code ax_evaluate_print(const struct ax_signature *signature, const float
         assert(predictions && labels);
         switch (signature->task) {
         case AX_TASK_BINARY:
+            for (size_t i = 0; i < count; i++)
+                if (labels[i] != 0 && labels[i] != 1)
+                    return ax_fail(err, AX_E_INVALID, "label %g is neither 0 nor 1",
+                                   (double)labels[i]);
             if (ax_evaluate_binary(predictions, labels, count, &binary, err))
                 return err->code;
             print_binary(&binary, out);

@@ -91,9 +91,16 @@ enum ax_code ax_row_order_check(struct ax_sql *sql, const char *table, struct ax
     struct ax_buf text;
     int64_t ties = 0;
     ax_buf_init(&text, TEXT_MAX);
-    ax_buf_printf(&text,
-                  "SELECT count(*) FROM (SELECT count(*) AS n FROM %s GROUP BY %.*s) WHERE n > 1",
-                  table, AX_STR_ARG(order));
+    if (ax_str_is(order, "ALL")) /* GROUP BY ALL would mean none of the columns here. */
+        ax_buf_printf(&text,
+                      "SELECT (SELECT count(*) FROM %s) - (SELECT count(*) FROM (SELECT DISTINCT * "
+                      "FROM %s))",
+                      table, table);
+    else
+        ax_buf_printf(&text,
+                      "SELECT count(*) FROM (SELECT count(*) AS n FROM %s GROUP BY %.*s) WHERE "
+                      "n > 1",
+                      table, AX_STR_ARG(order));
     enum ax_code code = ax_buf_check(&text, "the order", err);
     if (!code)
         code = ax_sql_get_i64(sql, ax_buf_str(&text), &ties, err);

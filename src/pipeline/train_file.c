@@ -119,6 +119,21 @@ static enum ax_code read_rows(const struct reader *r, const struct ax_yaml *trai
     return AX_OK;
 }
 
+/* "2013-10-01" or "2013-10-01 12:30:00": texts of this form compare as the moments do. */
+static enum ax_code check_moment(const struct reader *r, const struct ax_yaml *split,
+                                 const char *key, struct ax_str text)
+{
+    static const char form[] = "dddd-dd-dd dd:dd:dd";
+    bool fits = text.len == 10 || text.len == 16 || text.len == 19;
+    for (size_t i = 0; fits && i < text.len; i++)
+        fits = form[i] == 'd' ? text.ptr[i] >= '0' && text.ptr[i] <= '9' : text.ptr[i] == form[i];
+    if (fits)
+        return AX_OK;
+    return ax_yaml_fail(ax_yaml_get(split, key), r->name, r->err,
+                        "'%s' is '%.*s', expected a time as 2013-10-01 or 2013-10-01 12:30:00", key,
+                        AX_STR_ARG(ax_str_cut(text, 64)));
+}
+
 static enum ax_code read_split(const struct reader *r, const struct ax_yaml *train,
                                struct ax_train_spec *spec)
 {
@@ -148,6 +163,10 @@ static enum ax_code read_split(const struct reader *r, const struct ax_yaml *tra
         return ax_yaml_fail(split, r->name, r->err, "a split by time needs the key 'at'");
     if (!spec->stop_from.len)
         spec->stop_from = spec->test_from;
+    else if (check_moment(r, split, "stop_from", spec->stop_from))
+        return r->err->code;
+    if (check_moment(r, split, "test_from", spec->test_from))
+        return r->err->code;
     if (ax_str_compare(spec->stop_from, spec->test_from) > 0)
         return ax_yaml_fail(split, r->name, r->err, "stop_from lies after test_from");
     return AX_OK;

@@ -31,6 +31,7 @@
 #define BLOCK_ROWS     4096
 #define WORK_PREFIX    ".train-"
 #define PARAMS_EXTRA   2
+#define CLASSES_MAX    4096
 #define PATH_SIZE      4096
 
 struct training {
@@ -75,7 +76,7 @@ static enum ax_code survey(struct training *t, uint64_t *ret_highest)
     struct dirent *entry;
     *ret_highest = 0;
     if (!folder)
-        return ax_fail(t->err, AX_E_DENIED, "cannot read '%s'", t->model_folder);
+        return ax_fail_errno(t->err, errno, "read '%s'", t->model_folder);
     while ((entry = readdir(folder))) {
         uint64_t number;
         struct ax_str name = ax_str_from(entry->d_name);
@@ -108,16 +109,29 @@ static enum ax_code remove_abandoned(struct training *t)
     return t->err->code;
 }
 
+/* A number that is taken is told before the work, not behind it. */
+static enum ax_code check_version(struct training *t)
+{
+    char path[PATH_SIZE];
+    char text[24];
+    struct stat info;
+    (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)t->options->version);
+    if (!t->options->version || join(path, t->err, t->model_folder, text))
+        return t->err->code;
+    return lstat(path, &info) ? AX_OK : ax_fail(t->err, AX_E_EXISTS, "'%s' is already there", path);
+}
+
 static enum ax_code make_work_folder(struct training *t)
 {
     char path[PATH_SIZE];
     if (join(path, t->err, t->options->models_folder, t->name) || ax_file_make_folder(path, t->err))
         return t->err->code;
     memcpy(t->model_folder, path, sizeof(path));
-    if (remove_abandoned(t) || join(path, t->err, t->model_folder, WORK_PREFIX "XXXXXX"))
+    if (check_version(t) || remove_abandoned(t) ||
+        join(path, t->err, t->model_folder, WORK_PREFIX "XXXXXX"))
         return t->err->code;
     if (!mkdtemp(path))
-        return ax_fail(t->err, AX_E_DENIED, "cannot make a folder in '%s'", t->model_folder);
+        return ax_fail_errno(t->err, errno, "make a folder in '%s'", t->model_folder);
     memcpy(t->work, path, sizeof(path));
     t->lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (t->lock < 0 || flock(t->lock, LOCK_EX | LOCK_NB))
@@ -167,6 +181,11 @@ static enum ax_code add_params(const struct training *t, struct ax_trainer_param
     (void)snprintf(threads, 24, "%zu", t->threads);
     params[n++] = (struct ax_trainer_param){ (char *)(uintptr_t)"nthread", threads };
     if (strncmp(objective, "multi:", 6) == 0) {
+        if (!t->set.label_is_index || t->set.label_max >= CLASSES_MAX || labels > CLASSES_MAX)
+            return ax_fail(t->err, AX_E_INVALID,
+                           "'%s' needs a text as label, or whole numbers from 0 to the number of "
+                           "classes less one, at most %d classes",
+                           objective, CLASSES_MAX);
         size_t found = labels ? labels : (size_t)t->set.label_max + 1;
         (void)snprintf(classes, 24, "%zu", found);
         params[n++] = (struct ax_trainer_param){ (char *)(uintptr_t)"num_class", classes };
@@ -382,7 +401,7 @@ static enum ax_code publish(struct training *t, const char *folder)
         if (renameat2(AT_FDCWD, folder, AT_FDCWD, t->report->path, RENAME_NOREPLACE) == 0)
             return AX_OK;
         if (errno != EEXIST)
-            return ax_fail(t->err, AX_E_DENIED, "cannot make '%s'", t->report->path);
+            return ax_fail_errno(t->err, errno, "make '%s'", t->report->path);
         if (t->options->version)
             return ax_fail(t->err, AX_E_EXISTS, "'%s' is already there", t->report->path);
     }
@@ -437,6 +456,9 @@ enum ax_code ax_training_run(const struct ax_train_file *file, const struct ax_t
     struct ax_err ignored = AX_ERR_INIT;
     if (t.work[0])
         (void)(ax_file_remove_tree(t.work, &ignored) != AX_OK);
+    /* A model of which nothing is there was made in vain; a folder that holds something stays. */
+    if (err->code && t.model_folder[0])
+        (void)rmdir(t.model_folder);
     if (t.lock >= 0)
         (void)close(t.lock);
     free(t.result.gains);

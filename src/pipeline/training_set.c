@@ -33,6 +33,7 @@ struct maker {
     struct ax_buf order; /* `"a", "b"` */
     struct part_files files[AX_PART_COUNT];
     float *row;
+    size_t rows_written;
     struct ax_err *err;
 };
 
@@ -236,6 +237,19 @@ static enum ax_code check_moments(struct maker *m)
     return AX_OK;
 }
 
+static enum ax_code check_train_rows(struct maker *m)
+{
+    int64_t labelled = 0;
+    ax_buf_printf(&m->text, "SELECT count(ax_label) FROM ax_parts WHERE ax_part = %d",
+                  (int)AX_PART_TRAIN);
+    if (get_count(m, &labelled))
+        return m->err->code;
+    if (!labelled)
+        return ax_fail(m->err, AX_E_INVALID,
+                       "no row with a label is left to train on: look at the split");
+    return AX_OK;
+}
+
 /* ---- dictionaries ---- */
 
 /* Take a stream of distinct texts, in order, as the column's categories. */
@@ -277,9 +291,12 @@ static enum ax_code make_dictionary(struct maker *m, struct ax_training_column *
                                     const char *where)
 {
     struct ax_sql_stream *stream = NULL;
+    /* No alias: one that is the name of a column would mean that column in WHERE. */
     ax_buf_printf(&m->text, "SELECT DISTINCT ");
     ax_sql_put_name(&m->text, column->name);
-    ax_buf_printf(&m->text, " AS c FROM ax_parts WHERE c IS NOT NULL AND %s ORDER BY c", where);
+    ax_buf_printf(&m->text, " FROM ax_parts WHERE ");
+    ax_sql_put_name(&m->text, column->name);
+    ax_buf_printf(&m->text, " IS NOT NULL AND %s ORDER BY 1", where);
     if (query(m, &stream))
         return m->err->code;
     enum ax_code code = take_categories(m, column, stream);
@@ -369,13 +386,20 @@ static enum ax_code write_row(struct maker *m, const struct ax_sql_chunk *chunk,
     struct part_files *files = &m->files[part];
     float label = value_at(&m->set->label, &chunk->columns[n], row);
     float weight = value_at(NULL, &chunk->columns[n + 1], row);
+    m->rows_written++;
     if (!isfinite(label))
-        return ax_fail(m->err, AX_E_INVALID, "a label is not finite");
+        return ax_fail(m->err, AX_E_INVALID,
+                       "the label of row %zu, of those that have one, is not finite",
+                       m->rows_written);
     if (!(weight >= 0) || !isfinite(weight))
-        return ax_fail(m->err, AX_E_INVALID, "a weight is null, negative or not finite");
+        return ax_fail(m->err, AX_E_INVALID,
+                       "the weight of row %zu, of those that have a label, is null, negative or "
+                       "not finite",
+                       m->rows_written);
     for (size_t i = 0; i < n; i++)
         m->row[i] = value_at(&m->set->columns[i], &chunk->columns[i], row);
     m->set->label_max = fmaxf(m->set->label_max, label);
+    m->set->label_is_index = m->set->label_is_index && label >= 0 && label == truncf(label);
     files->rows++;
     if (!write_floats(files, files->values, m->row, n) ||
         !write_floats(files, files->labels, &label, 1) ||
@@ -431,13 +455,7 @@ static enum ax_code make_files(struct maker *m)
 {
     if (!open_files(m))
         (void)write_rows(m);
-    if (close_files(m))
-        return m->err->code;
-    if (!m->set->parts[AX_PART_TRAIN].rows)
-        return ax_fail(m->err, AX_E_INVALID,
-                       "no row with a label is left to train on: look at the "
-                       "split");
-    return AX_OK;
+    return close_files(m);
 }
 
 enum ax_code ax_training_set_make(struct ax_sql *sql, const struct ax_train_spec *spec,
@@ -445,13 +463,13 @@ enum ax_code ax_training_set_make(struct ax_sql *sql, const struct ax_train_spec
                                   struct ax_err *err)
 {
     assert(sql && spec && spec->column_count && folder && ret_set && err);
-    struct ax_training_set set = { 0 };
+    struct ax_training_set set = { .label_is_index = true };
     struct maker m = { .sql = sql, .spec = spec, .folder = folder, .set = &set, .err = err };
     ax_arena_init(&set.arena, 65536, ARENA_MAX);
     ax_buf_init(&m.text, TEXT_MAX);
     ax_buf_init(&m.order, TEXT_MAX);
     (void)(make_rows(&m) || find_columns(&m) || make_parts(&m) || check_moments(&m) ||
-           make_dictionaries(&m) || make_files(&m));
+           check_train_rows(&m) || make_dictionaries(&m) || make_files(&m));
     ax_buf_done(&m.text);
     ax_buf_done(&m.order);
     if (err->code)

@@ -40,6 +40,7 @@ struct ax_training_set {
     size_t column_count;
     struct ax_training_column label; /* with categories: the classes of a text label */
     float label_max;                 /* of a label that is a number */
+    bool label_is_index;             /* all labels are whole and not negative */
     bool weighted;
     size_t rows_read;       /* by the query */
     size_t rows_unlabelled; /* label null: left out */

@@ -11,10 +11,47 @@
 
 #define DEPTH_MAX 40
 
+/* What stands bare in JSON but not in YAML: line ends that YAML would fold, and characters that its
+ * readers refuse. Returns the length of the one that `text` begins with, or 0. */
+static size_t escaped_len(struct ax_str text, unsigned *ret)
+{
+    const unsigned char *at = (const unsigned char *)text.ptr;
+    size_t len = ax_str_utf8_len(text);
+    *ret = len == 1   ? at[0]
+           : len == 2 ? (at[0] & 0x1fu) << 6 | (at[1] & 0x3fu)
+           : len == 3 ? (at[0] & 0xfu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu)
+                      : 0;
+    bool is_control = *ret >= 0x7f && *ret < 0xa0;
+    bool is_line_end = *ret == 0x2028 || *ret == 0x2029;
+    return is_control || is_line_end || *ret == 0xfeff || *ret >= 0xfffe ? len : 0;
+}
+
+/* A text as JSON has it, which is YAML, but for a few characters. */
+static void put_quoted(struct ax_buf *out, struct ax_str text)
+{
+    struct ax_buf json;
+    ax_buf_init(&json, out->max);
+    ax_json_put_str(&json, text);
+    if (json.failed)
+        out->failed = json.failed;
+    struct ax_str rest = ax_buf_str(&json);
+    while (rest.len) {
+        unsigned code = 0;
+        size_t escaped = escaped_len(rest, &code);
+        size_t len = AX_MAX(ax_str_utf8_len(rest), (size_t)1);
+        if (escaped)
+            ax_buf_printf(out, "\\u%04x", code);
+        else
+            (void)ax_buf_append(out, rest.ptr, len);
+        rest = (struct ax_str){ rest.ptr + len, rest.len - len };
+    }
+    ax_buf_done(&json);
+}
+
 static void put_text(struct ax_buf *out, const char *line, struct ax_str text)
 {
     ax_buf_printf(out, "%s", line);
-    ax_json_put_str(out, text);
+    put_quoted(out, text);
     (void)ax_buf_append_char(out, '\n');
 }
 
@@ -24,7 +61,7 @@ static void put_list(struct ax_buf *out, const struct ax_str *texts, size_t coun
     for (size_t i = 0; i < count; i++) {
         if (i)
             (void)ax_buf_append_str(out, AX_STR(", "));
-        ax_json_put_str(out, texts[i]);
+        put_quoted(out, texts[i]);
     }
     (void)ax_buf_append_char(out, ']');
 }
@@ -40,7 +77,7 @@ static void put_scalar(struct ax_buf *out, const struct ax_yaml *node)
     if (is_plain)
         (void)ax_buf_append_str(out, node->text);
     else
-        ax_json_put_str(out, node->text);
+        put_quoted(out, node->text);
 }
 
 /* A subtree of the train file in flow style; a stack instead of recursion. */
@@ -51,7 +88,7 @@ static void put_tree(struct ax_buf *out, const struct ax_yaml *root)
     const struct ax_yaml *node = root;
     while (node) {
         if (node != root && depth && stack[depth - 1]->kind == AX_YAML_MAP) {
-            ax_json_put_str(out, node->key);
+            put_quoted(out, node->key);
             (void)ax_buf_append_str(out, AX_STR(": "));
         }
         if (node->kind != AX_YAML_SCALAR && node->first) {
@@ -80,7 +117,7 @@ static void put_input(struct ax_buf *out, const struct ax_train_column *column,
                       const struct ax_training_column *made)
 {
     (void)ax_buf_append_str(out, AX_STR("    - {name: "));
-    ax_json_put_str(out, column->name);
+    put_quoted(out, column->name);
     if (column->required)
         (void)ax_buf_append_str(out, AX_STR(", required: true"));
     if (column->default_value) {
@@ -137,7 +174,7 @@ static void put_training(struct ax_buf *out, const struct ax_train_spec *spec,
     (void)ax_buf_append_str(out, AX_STR("  params:\n"));
     for (size_t i = 0; i < spec->param_count; i++) {
         (void)ax_buf_append_str(out, AX_STR("    "));
-        ax_json_put_str(out, ax_str_from(spec->params[i].name));
+        put_quoted(out, ax_str_from(spec->params[i].name));
         put_text(out, ": ", ax_str_from(spec->params[i].text));
     }
     ax_buf_printf(out, "  threads: %zu\n  rounds: {run: %zu, kept: %zu}\n", threads,
@@ -148,7 +185,7 @@ static void put_training(struct ax_buf *out, const struct ax_train_spec *spec,
     (void)ax_buf_append_str(out, AX_STR("\n  gain:\n"));
     for (size_t i = 0; i < spec->column_count; i++) {
         (void)ax_buf_append_str(out, AX_STR("    "));
-        ax_json_put_str(out, spec->columns[i].name);
+        put_quoted(out, spec->columns[i].name);
         (void)ax_buf_append_str(out, AX_STR(": "));
         ax_json_put_f64(out, result->gains[i]);
         (void)ax_buf_append_char(out, '\n');

@@ -254,12 +254,17 @@ static enum ax_code child_start(const struct ax_trainer_job *job, struct child *
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none;
+    sigset_t pipe_only;
     (void)snprintf(log, sizeof(log), "%s/worker.log", job->folder);
     if (pipe2(ends, O_CLOEXEC))
         return ax_fail(err, AX_E_LIMIT, "no pipe for the training process");
     (void)sigemptyset(&none);
     (void)posix_spawnattr_init(&attributes);
-    (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    /* A child that missed its parent's end dies when it reports. */
+    (void)sigemptyset(&pipe_only);
+    (void)sigaddset(&pipe_only, SIGPIPE);
+    (void)posix_spawnattr_setsigdefault(&attributes, &pipe_only);
+    (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     (void)posix_spawnattr_setsigmask(&attributes, &none);
     (void)posix_spawn_file_actions_init(&actions);
     (void)posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
