@@ -180,6 +180,10 @@ static enum ax_code check_inputs(struct batch *b)
     bool more = true;
     struct ax_map given;
     struct ax_str *names = column_names(b, &count);
+    if (!count) { /* Of JSON lines: no line, or an empty object, which its row will tell. */
+        free(names);
+        return AX_OK;
+    }
     ax_map_init(&given);
     for (size_t i = 0; i < count; i++)
         (void)ax_map_put(&given, names[i], &names[i]);
@@ -192,13 +196,13 @@ static enum ax_code check_inputs(struct batch *b)
         else if (!is_there && more)
             more = add_name(missing, sizeof(missing), input->name);
     }
-    if (!b->err->code && !there && count)
+    if (!b->err->code && !there)
         (void)ax_fail(b->err, AX_E_INVALID,
                       "none of the model's inputs is among the columns of '%s'; its first column "
                       "is '%.*s', the model's first input '%.*s'",
                       b->options->input, AX_STR_ARG(ax_str_cut(names[0], SHOWN_BYTES_MAX)),
                       AX_STR_ARG(ax_str_cut(signature->inputs[0].name, SHOWN_BYTES_MAX)));
-    if (!b->err->code && missing[0] && count) {
+    if (!b->err->code && missing[0]) {
         char text[NOTE_SIZE + 64];
         (void)snprintf(text, sizeof(text), "not in the input, taken as missing: %s", missing);
         note(b, text);

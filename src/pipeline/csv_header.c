@@ -80,8 +80,8 @@ enum ax_code ax_csv_header_parse(struct ax_str text, struct ax_arena *arena,
     if (!ax_str_is_utf8(text))
         return ax_fail(err, AX_E_INVALID, "the header is not UTF-8");
     struct ax_str *names = ax_arena_alloc(arena, count, sizeof(*names));
-    char *out = ax_arena_alloc(arena, text.len, 1);
-    if (!names || !out)
+    char *out = names ? ax_arena_alloc(arena, text.len, 1) : NULL;
+    if (!out)
         return ax_arena_fail(arena, "the header", err);
     for (size_t i = 0; i < count; i++) {
         size_t used = copy_field(text, out, &names[i].len);

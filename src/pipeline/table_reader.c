@@ -90,6 +90,15 @@ bool ax_table_format_of(const char *path, enum ax_table_format *ret)
 
 /* ---- columns ---- */
 
+/* DuckDB goes on with advice about settings that nobody can make here. */
+static enum ax_code fail_read(struct ax_err *err)
+{
+    char *advice = strstr(err->msg, " Possible ");
+    if (advice)
+        *advice = '\0';
+    return err->code;
+}
+
 /* The file's first bytes. DuckDB's own words for a file that is not there are about patterns. */
 static enum ax_code read_head(const char *path, struct ax_buf *out, struct ax_err *err)
 {
@@ -473,7 +482,7 @@ enum ax_code ax_table_reader_select(struct ax_table_reader *reader,
         !ax_sql_query(reader->sql, ax_buf_str(&text), &reader->stream, err))
         (void)(check_times(reader, wants, err) != AX_OK);
     ax_buf_done(&text);
-    return err->code;
+    return err->code ? fail_read(err) : AX_OK;
 }
 
 /* ---- rows ---- */
@@ -624,15 +633,6 @@ static enum ax_code read_row(struct ax_table_reader *reader, size_t row,
     for (size_t i = 0; i < reader->want_count; i++)
         cells[i] = column_cell(reader, &reader->wants[i], row);
     return AX_OK;
-}
-
-/* DuckDB goes on with advice about settings that nobody can make here. */
-static enum ax_code fail_read(struct ax_err *err)
-{
-    char *advice = strstr(err->msg, " Possible ");
-    if (advice)
-        *advice = '\0';
-    return err->code;
 }
 
 enum ax_code ax_table_reader_next(struct ax_table_reader *reader, size_t rows_max,

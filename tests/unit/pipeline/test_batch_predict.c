@@ -34,7 +34,7 @@ static const char rules[] = "rules: 1\n"
                             "cases:\n"
                             "  - {when: must > 1e30, then: 7}\n"
                             "  - {when: night = true, then: 6}\n"
-                            "  - {when: n >= 9007199254740993, then: 5}\n"
+                            "  - {when: n > 9007199254740990, then: 5}\n"
                             "  - {when: \"who in ('', 'eve')\", then: 4}\n"
                             "  - {when: who = 'bob' and x > 2, then: 3.25}\n"
                             "  - {when: x > 2, then: 2}\n"
@@ -140,7 +140,7 @@ static void csv_to_csv(void **state)
     need_sql(state);
     struct ax_err err = AX_ERR_INIT;
     struct ax_batch_predict_report report;
-    static char *const all[] = { (char[]){ "all" } };
+    char *const all[] = { (char[]){ "all" } };
     write_file("in.csv", "id,who,x,n,night,must\n"
                          "1,bob,3,1,false,0\n"
                          "\"2\",\"bob\",+02.5,1,False,.5\n"
@@ -148,8 +148,8 @@ static void csv_to_csv(void **state)
                          "4,eve,-1,0,0,-1\n"
                          "5,\"\",,,,0\n"
                          "6,anna, -1 ,7,FALSE,0\n"
-                         "7,anna,nan,9007199254740993,false,0\n"
-                         "8,anna,-inf,9007199254740992,0,0\n"
+                         "7,anna,nan,9007199254740991,false,0\n"
+                         "8,anna,-inf,9007199254740990,0,0\n"
                          "9,anna,1,1,1,0\n"
                          "\"a,\"\"b\"\"\",anna,1,1,true,1e31\n");
     if (predict("in.csv", "out.csv", all, 1, &report, &err))
@@ -164,10 +164,14 @@ static void csv_to_csv(void **state)
                            "4,eve,-1,0,0,-1,4.0\n"
                            "5,\"\",,,,0,4.0\n"
                            "6,anna,\" -1 \",7,FALSE,0,1.0\n"
-                           "7,anna,nan,9007199254740993,false,0,5.0\n"
-                           "8,anna,-inf,9007199254740992,0,0,1.0\n"
+                           "7,anna,nan,9007199254740991,false,0,5.0\n"
+                           "8,anna,-inf,9007199254740990,0,0,1.0\n"
                            "9,anna,1,1,1,0,6.0\n"
                            "\"a,\"\"b\"\"\",anna,1,1,true,1e31,7.0\n");
+    /* What is kept is not ignored. */
+    assert_string_equal(notes, "");
+    if (predict("in.csv", "out.jsonl", NULL, 0, &report, &err))
+        fail_msg("%s", err.msg);
     assert_string_equal(notes, "not known to the model, ignored: 'id'\n");
     assert_no_leftovers();
 }
@@ -177,23 +181,25 @@ static void json_lines_to_json_lines(void **state)
     need_sql(state);
     struct ax_err err = AX_ERR_INIT;
     struct ax_batch_predict_report report;
-    static char *const keep[] = { (char[]){ "big" }, (char[]){ "who" }, (char[]){ "deep" } };
-    write_file("in.jsonl",
-               "{\"big\": 12345678901234567890.1230, \"x\": 3, \"who\": \"b\\u006fb\", \"must\": 0}\n"
-               "\n"
-               "{\"must\":0,\"night\":true,\"deep\":{\"a\": [1, \"}\"]},\"extra\":[null]}\r\n"
-               "  \n"
-               "{\"must\":0,\"n\":9007199254740993,\"big\":null,\"deep\":false}\n"
-               "{\"must\":NaN,\"must\\u0031\":1,\"who\":null}");
+    char *const keep[] = { (char[]){ "big" }, (char[]){ "who" }, (char[]){ "deep" } };
+    write_file(
+        "in.jsonl",
+        "{\"big\": 12345678901234567890.1230, \"x\": 3, \"who\": \"b\\u006fb\", \"must\": 0}\n"
+        "\n"
+        "{\"must\":0,\"night\":true,\"deep\":{\"a\": [1, \"}\"]},\"extra\":[null]}\r\n"
+        "  \n"
+        "{\"must\":0,\"n\":9007199254740991,\"big\":null,\"deep\":false}\n"
+        "{\"must\":NaN,\"must\\u0031\":1,\"who\":null}");
     assert_int_equal(predict("in.jsonl", "out.jsonl", keep, 3, &report, &err), AX_E_INVALID);
     assert_string_equal(err.msg, "input 'must', row 4: found no value where a number is wanted");
     ax_err_clear(&err);
-    write_file("in.jsonl",
-               "{\"big\": 12345678901234567890.1230, \"x\": 3, \"who\": \"b\\u006fb\", \"must\": 0}\n"
-               "\n"
-               "{\"must\":0,\"night\":true,\"deep\":{\"a\": [1, \"}\"]},\"extra\":[null]}\n"
-               "  \n"
-               "{\"must\":0,\"n\":9007199254740993,\"big\":null,\"deep\":false}");
+    write_file(
+        "in.jsonl",
+        "{\"big\": 12345678901234567890.1230, \"x\": 3, \"who\": \"b\\u006fb\", \"must\": 0}\n"
+        "\n"
+        "{\"must\":0,\"night\":true,\"deep\":{\"a\": [1, \"}\"]},\"extra\":[null]}\n"
+        "  \n"
+        "{\"must\":0,\"n\":9007199254740991,\"big\":null,\"deep\":false}");
     if (predict("in.jsonl", "out.jsonl", keep, 3, &report, &err))
         fail_msg("%s", err.msg);
     assert_file("out.jsonl",
@@ -205,17 +211,27 @@ static void json_lines_to_json_lines(void **state)
                                "not known to the model, ignored: 'extra'\n");
 }
 
-static void run_sql(const char *format, const char *path)
+/* `statement`, with each '@' replaced by the next path. */
+static void run_sql(const char *statement, const char *first, const char *second)
 {
     struct ax_err err = AX_ERR_INIT;
     struct ax_sql *sql = NULL;
     struct ax_sql_config config = { .threads = 1 };
-    char text[1024];
-    (void)snprintf(text, sizeof(text), format, path);
+    struct ax_buf text;
+    ax_buf_init(&text, 4096);
+    for (const char *c = statement; *c; c++) {
+        if (*c != '@') {
+            (void)ax_buf_append_char(&text, *c);
+            continue;
+        }
+        ax_sql_put_literal(&text, ax_str_from(first));
+        first = second;
+    }
     assert_int_equal(ax_sql_open(&config, &sql, &err), AX_OK);
-    if (ax_sql_run(sql, ax_str_from(text), &err))
+    if (ax_sql_run(sql, ax_buf_str(&text), &err))
         fail_msg("%s", err.msg);
     ax_sql_close(sql);
+    ax_buf_done(&text);
 }
 
 static void parquet_keeps_types(void **state)
@@ -223,28 +239,21 @@ static void parquet_keeps_types(void **state)
     need_sql(state);
     struct ax_err err = AX_ERR_INIT;
     struct ax_batch_predict_report report;
-    static char *const all[] = { (char[]){ "all" } };
+    char *const all[] = { (char[]){ "all" } };
     run_sql("COPY (SELECT * FROM (VALUES (1::UTINYINT, 2.5::DECIMAL(9, 3), DATE '2013-01-02', "
             "true, 'bob', 0.1::FLOAT, [1, 2], 3::BIGINT, NULL::BLOB), (2, NULL, NULL, NULL, '', 0, "
-            "NULL, NULL, NULL)) r(id, x, day, flag, who, must, list, n, raw)) TO '%s' (FORMAT "
+            "NULL, NULL, NULL)) r(id, x, day, flag, who, must, list, n, raw)) TO @ (FORMAT "
             "parquet)",
-            at("in.parquet"));
+            at("in.parquet"), NULL);
     if (predict("in.parquet", "out.parquet", all, 1, &report, &err))
         fail_msg("%s", err.msg);
-    run_sql("COPY (SELECT column_name AS c, column_type AS t FROM (DESCRIBE SELECT * FROM '%s')) "
-            "TO '/dev/null'",
-            at("out.parquet"));
-    char copy[400];
-    (void)snprintf(copy, sizeof(copy),
-                   "COPY (SELECT string_agg(column_type, ' ') AS types FROM (DESCRIBE SELECT * FROM "
-                   "'%s')) TO '%%s' (FORMAT csv)",
-                   at("out.parquet"));
-    run_sql(copy, at("types.csv"));
-    assert_file("types.csv", "types\nUTINYINT \"DECIMAL(9,3)\" DATE BOOLEAN VARCHAR FLOAT VARCHAR "
-                             "BIGINT VARCHAR DOUBLE\n");
-    (void)snprintf(copy, sizeof(copy), "COPY (SELECT * FROM '%s') TO '%%s' (FORMAT csv)",
-                   at("out.parquet"));
-    run_sql(copy, at("rows.csv"));
+    run_sql("COPY (SELECT string_agg(column_type, ' ') AS types FROM (DESCRIBE SELECT * FROM "
+            "read_parquet(@))) TO @ (FORMAT csv)",
+            at("out.parquet"), at("types.csv"));
+    assert_file("types.csv", "types\n\"UTINYINT DECIMAL(9,3) DATE BOOLEAN VARCHAR FLOAT VARCHAR "
+                             "BIGINT VARCHAR DOUBLE\"\n");
+    run_sql("COPY (SELECT * FROM read_parquet(@)) TO @ (FORMAT csv)", at("out.parquet"),
+            at("rows.csv"));
     assert_file("rows.csv", "id,x,day,flag,who,must,list,n,raw,prediction\n"
                             "1,2.500,2013-01-02,true,bob,0.1,\"[1, 2]\",3,,3.25\n"
                             "2,,,,\"\",0.0,,,,4.0\n");
@@ -294,7 +303,8 @@ static void refused(void **state)
         { "bad.csv", "x,must\n1e999,0\n", "input 'x', row 1: found the text '1e999'" },
         { "bad.csv", "x,must\n1 2,0\n", "input 'x', row 1: found the text '1 2'" },
         { "bad.csv", "n,must\n1.5,0\n", "input 'n', row 1: found a number with a fraction" },
-        { "bad.csv", "n,must\n9223372036854775808,0\n", "input 'n', row 1: the number does not fit" },
+        { "bad.csv", "n,must\n9223372036854775808,0\n",
+          "input 'n', row 1: the number does not fit" },
         { "bad.csv", "night,must\n1,0\nyes,0\n", "input 'night', row 2: found the text 'yes'" },
         { "bad.csv", "night,must\n2,0\n", "input 'night', row 1: the number does not fit BOOL" },
         { "bad.csv", "x,must\n1,0\n1,\n", "input 'must', row 2: found no value" },
@@ -340,9 +350,9 @@ static void refused_paths(void **state)
     need_sql(state);
     struct ax_err err = AX_ERR_INIT;
     struct ax_batch_predict_report report;
-    static char *const missing[] = { (char[]){ "iid" } };
-    static char *const twice[] = { (char[]){ "id" }, (char[]){ "id" } };
-    static char *const clash[] = { (char[]){ "prediction" } };
+    char *const missing[] = { (char[]){ "iid" } };
+    char *const twice[] = { (char[]){ "id" }, (char[]){ "id" } };
+    char *const clash[] = { (char[]){ "prediction" } };
     write_file("ok.csv", "id,prediction,must\n1,2,3\n");
     assert_int_equal(predict("nix.csv", "out.csv", NULL, 0, &report, &err), AX_E_NOT_FOUND);
     assert_non_null(strstr(err.msg, "nix.csv"));
@@ -361,10 +371,9 @@ static void refused_paths(void **state)
     assert_int_equal(predict("ok.csv", "out.csv", clash, 1, &report, &err), AX_E_INVALID);
     assert_non_null(strstr(err.msg, "the column 'prediction' twice"));
     ax_err_clear(&err);
-    struct ax_batch_predict_options options = { .model = at("models/m/x"),
-                                                .input = at("ok.csv"),
-                                                .output = at("out.csv"),
-                                                .threads = 1 };
+    struct ax_batch_predict_options options = {
+        .model = at("models/m/x"), .input = at("ok.csv"), .output = at("out.csv"), .threads = 1
+    };
     assert_int_equal(ax_batch_predict_run(&options, &report, &err), AX_E_NOT_FOUND);
     ax_err_clear(&err);
     options.model = at("models/m/1");
@@ -443,6 +452,5 @@ int main(void)
         cmocka_unit_test(links_are_followed),
         cmocka_unit_test(formats),
     };
-    return cmocka_run_group_tests_name("pipeline/batch_predict", tests, make_folder,
-                                       remove_folder);
+    return cmocka_run_group_tests_name("pipeline/batch_predict", tests, make_folder, remove_folder);
 }
