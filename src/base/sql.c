@@ -5,7 +5,8 @@
  * A query is prepared twice where its columns need it: once to learn their types, and once wrapped
  * in casts to the five types that the header promises, so that reading a chunk knows five layouts
  * and DuckDB does the conversions. The wrapping projection keeps the order of rows. Execution goes
- * task by task, so that a cancellation is noticed between two tasks. Texts of a chunk are copied
+ * task by task, so that a cancellation is noticed between two tasks; within one, a watching thread
+ * interrupts it. Texts of a chunk are copied
  * into views (pointer and length), the bytes stay DuckDB's until the next chunk.
  *
  * Extensions are neither fetched nor loaded by themselves: what is not built in is an error.
@@ -14,6 +15,8 @@
 
 #include "auspex_config.h"
 #include "base/alloc.h"
+#include "base/clock.h"
+#include "base/thread.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -52,11 +55,16 @@ void ax_sql_put_name(struct ax_buf *out, struct ax_str name)
 #include <duckdb.h>
 
 #define SQL_TEXT_MAX ((size_t)1 << 20)
+#define WATCH_NS     50000000L
 
 struct ax_sql {
     duckdb_database database;
     duckdb_connection connection;
-    atomic_bool *cancelled;
+    atomic_bool *cancelled; /* NULL: nobody cancels, and there is no watcher */
+    struct ax_thread watcher;
+    pthread_mutex_t lock; /* guards closing */
+    pthread_cond_t wake;
+    bool closing;
 };
 
 struct ax_sql_stream {
@@ -139,18 +147,50 @@ static enum ax_code sql_configure(struct ax_sql *sql, const struct ax_sql_config
     return AX_OK;
 }
 
+/* One task of a query may take long, and it runs on the thread that asked, so another one looks
+ * whether the work was cancelled. Interrupting a connection that is idle does nothing. */
+static void watcher_run(void *arg)
+{
+    struct ax_sql *sql = arg;
+    pthread_mutex_lock(&sql->lock);
+    while (!sql->closing) {
+        struct timespec until;
+        (void)clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += WATCH_NS;
+        until.tv_sec += until.tv_nsec / (long)AX_NS_PER_S;
+        until.tv_nsec %= (long)AX_NS_PER_S;
+        (void)pthread_cond_timedwait(&sql->wake, &sql->lock, &until);
+        if (atomic_load(sql->cancelled))
+            duckdb_interrupt(sql->connection);
+    }
+    pthread_mutex_unlock(&sql->lock);
+}
+
+static void watcher_stop(struct ax_sql *sql)
+{
+    pthread_mutex_lock(&sql->lock);
+    sql->closing = true;
+    pthread_cond_signal(&sql->wake);
+    pthread_mutex_unlock(&sql->lock);
+    ax_thread_join(&sql->watcher);
+}
+
 enum ax_code ax_sql_open(const struct ax_sql_config *config, struct ax_sql **ret_sql,
                          struct ax_err *err)
 {
     assert(config && config->threads > 0 && ret_sql && err);
     struct ax_sql *sql = ax_xalloc(sizeof(*sql));
     char *message = NULL;
-    sql->cancelled = config->cancelled;
+    pthread_mutex_init(&sql->lock, NULL);
+    pthread_cond_init(&sql->wake, NULL);
     if (duckdb_open_ext(NULL, &sql->database, NULL, &message) == DuckDBError)
         (void)sql_fail(err, message);
     else if (duckdb_connect(sql->database, &sql->connection) == DuckDBError)
         (void)ax_fail(err, AX_E_LIMIT, "no connection to the embedded database");
     duckdb_free(message);
+    if (!err->code && config->cancelled &&
+        !ax_thread_start(&sql->watcher, "sql-watcher", watcher_run, sql, err))
+        sql->cancelled = config->cancelled;
     if (err->code || sql_configure(sql, config, err)) {
         ax_sql_close(sql);
         return err->code;
@@ -163,8 +203,12 @@ void ax_sql_close(struct ax_sql *sql)
 {
     if (!sql)
         return;
+    if (sql->cancelled)
+        watcher_stop(sql);
     duckdb_disconnect(&sql->connection);
     duckdb_close(&sql->database);
+    pthread_cond_destroy(&sql->wake);
+    pthread_mutex_destroy(&sql->lock);
     free(sql);
 }
 

@@ -72,8 +72,9 @@ static inline bool ax_sql_is_null(const struct ax_sql_column *column, size_t row
     return column->validity && !(column->validity[row / 64] >> (row % 64) & 1);
 }
 
-/* Run one query and stream its result, rows in the query's order. Expected: those of ax_sql_run,
- * and UNSUPPORTED (a column's type; cast it in the query). */
+/* Run one query and stream its result, rows in the query's order. One stream a handle at a time:
+ * whatever else runs on the handle ends a stream that is not over yet. Expected: those of
+ * ax_sql_run, and UNSUPPORTED (a column's type; cast it in the query). */
 AX_MUST_USE enum ax_code ax_sql_query(struct ax_sql *sql, struct ax_str query,
                                       struct ax_sql_stream **ret_stream, struct ax_err *err);
 void ax_sql_stream_free(struct ax_sql_stream *stream);

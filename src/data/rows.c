@@ -130,8 +130,7 @@ static enum ax_code fail_at(const struct ax_rows *rows, size_t row, size_t input
 {
     struct ax_str name =
         ax_str_cut(rows->signature->inputs[input].name, AX_SIGNATURE_SHOWN_BYTES_MAX);
-    return ax_err_context(err, "input '%.*s', row %zu", AX_STR_ARG(name),
-                          rows->first_number + row);
+    return ax_err_context(err, "input '%.*s', row %zu", AX_STR_ARG(name), rows->first_number + row);
 }
 
 /* What a field wants, for messages. */

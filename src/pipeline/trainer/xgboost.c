@@ -246,6 +246,12 @@ static enum ax_code train_rounds(const struct xgb *xgb, const struct ax_trainer_
         if (!parse_evaluation(text, result->metric, &value))
             return ax_fail(err, AX_E_INTERNAL, "no metric in '%s'", text);
         report(NULL, round + 1, work->rounds, result->metric, value);
+        if (!isfinite(value))
+            return ax_fail(
+                err, AX_E_INVALID,
+                "the metric '%s' is no number on the rows that it is taken over (has the "
+                "part 'stop' one class only?); choose another eval_metric or split",
+                result->metric);
         bool larger = is_better_when_larger(result->metric);
         bool better = larger ? value > result->best_value : value < result->best_value;
         if (round == 0 || better || set_count < 2) {

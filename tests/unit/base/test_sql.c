@@ -12,6 +12,7 @@
 
 #include "base/sql.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -146,6 +147,30 @@ static void test_cancel(void **state)
     assert_int_equal(ax_sql_run(sql, AX_STR("CREATE TABLE t AS SELECT 1"), &err), AX_OK);
 }
 
+static void *cancel_soon(void *arg)
+{
+    struct timespec wait = { .tv_nsec = 200000000 };
+    (void)nanosleep(&wait, NULL);
+    atomic_store(&cancelled, true);
+    return arg;
+}
+
+/* A join that would take hours is one long task. */
+static void test_cancel_within_a_task(void **state)
+{
+    struct ax_sql *sql = need_sql(state);
+    struct ax_err err = AX_ERR_INIT;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, cancel_soon, NULL), 0);
+    assert_int_equal(
+        ax_sql_run(sql,
+                   AX_STR("CREATE TABLE u AS SELECT count(*) FROM range(1000000) a(x), "
+                          "range(1000000) b(y) WHERE hash(x) % 7 = hash(y, x) % 11"),
+                   &err),
+        AX_E_CANCELLED);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
 static void test_get(void **state)
 {
     struct ax_sql *sql = need_sql(state);
@@ -182,6 +207,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_order_over_chunks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cancel_within_a_task, setup, teardown),
         cmocka_unit_test_setup_teardown(test_get, setup, teardown),
         cmocka_unit_test(test_quoting),
     };
