@@ -11,6 +11,7 @@
 #include "engine/forest/xgboost_reader.h"
 
 #include "base/alloc.h"
+#include "base/json_number.h"
 #include "engine/forest/transform.h"
 #include "engine/forest/xgboost_trees.h"
 
@@ -52,42 +53,53 @@ struct reading {
     const struct objective *objective;
 };
 
+/* Strictly as JSON writes numbers: strtof alone would also take 0x1p-1 or +.5, of which the library
+ * makes something else or nothing. */
+static bool parse_float(const char **at, const char *end, float *ret)
+{
+    char copy[128]; /* strtof wants an end */
+    const char *behind = ax_json_number_skip(*at, end);
+    if (!behind || (size_t)(behind - *at) >= sizeof(copy))
+        return false;
+    size_t len = (size_t)(behind - *at);
+    memcpy(copy, *at, len);
+    copy[len] = '\0';
+    *ret = strtof(copy, NULL);
+    *at = behind;
+    return true;
+}
+
+static const char *skip_blanks(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n'))
+        at++;
+    return at;
+}
+
 bool ax_xgboost_parse_floats(struct ax_str text, float *out, size_t count_max, size_t *ret_count)
 {
-    assert(out && ret_count);
-    /* strtof wants an end: the longest sensible text is count_max floats of 24 characters. */
-    char copy[4096];
-    if (text.len == 0 || text.len >= sizeof(copy))
-        return false;
-    memcpy(copy, text.ptr, text.len);
-    copy[text.len] = '\0';
-
-    const char *blanks = " \t\r\n";
-    char *at = copy + strspn(copy, blanks);
+    assert((text.ptr || !text.len) && out && ret_count);
+    const char *end = text.ptr + text.len;
+    const char *at = skip_blanks(text.ptr, end);
     char closing = '\0';
-    if (*at == '[' || *at == '(') {
+    if (at < end && (*at == '[' || *at == '(')) {
         closing = *at == '[' ? ']' : ')';
-        at++;
+        at = skip_blanks(at + 1, end);
     }
     size_t count = 0;
-    for (;;) {
-        at += strspn(at, blanks);
-        if (*at == closing && closing && count == 0)
-            break;
-        char *end;
-        float value = strtof(at, &end);
-        if (end == at || count == count_max)
+    bool more = !closing || at == end || *at != closing;
+    while (more) {
+        if (count == count_max || !parse_float(&at, end, &out[count]))
             return false;
-        out[count++] = value;
-        at = end + strspn(end, blanks);
-        if (*at != ',' || !closing)
-            break;
-        at++;
+        count++;
+        at = skip_blanks(at, end);
+        more = closing && at < end && *at == ',';
+        if (more)
+            at = skip_blanks(at + 1, end);
     }
-    if (closing && *at++ != closing)
+    if (closing && (at == end || *at++ != closing))
         return false;
-    at += strspn(at, blanks);
-    if (*at != '\0' || (size_t)(at - copy) != text.len)
+    if (skip_blanks(at, end) != end)
         return false;
     *ret_count = count;
     return true;

@@ -312,6 +312,10 @@ static void base_scores_in_every_spelling(void **state)
         { "\"5E-1]\"", "reg:squarederror", AX_E_INVALID, 0 },
         { "\"5E-1 5\"", "reg:squarederror", AX_E_INVALID, 0 },
         { "\"nan\"", "reg:squarederror", AX_E_INVALID, 0 },
+        { "\"0x1p-1\"", "reg:squarederror", AX_E_INVALID, 0 },
+        { "\"+5E-1\"", "reg:squarederror", AX_E_INVALID, 0 },
+        { "\"[.5]\"", "reg:squarederror", AX_E_INVALID, 0 },
+        { "\"[5E-1,]\"", "reg:squarederror", AX_E_INVALID, 0 },
         { "\"1e99\"", "reg:squarederror", AX_E_INVALID, 0 },
         { "0.5", "reg:squarederror", AX_E_INVALID, 0 },
         { "[0.5]", "reg:squarederror", AX_E_INVALID, 0 },
@@ -331,6 +335,27 @@ static void base_scores_in_every_spelling(void **state)
                      r.err.code ? 0.0 : (double)r.forest.base[0]);
         finish(&r);
     }
+}
+
+/* As many as there may be outputs, each as long as the library writes them. */
+static void long_lists_of_floats_are_read(void **state)
+{
+    (void)state;
+    enum { COUNT = AX_FOREST_GROUPS_MAX };
+    static char text[COUNT * 20];
+    static float floats[COUNT];
+    size_t len = 0;
+    for (size_t i = 0; i < COUNT; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%c-1.%07zuE-10", i ? ',' : '[', i);
+    text[len++] = ']';
+    char *exact = forest_copy((struct ax_str){ text, len });
+    size_t count = 0;
+    assert_true(ax_xgboost_parse_floats((struct ax_str){ exact, len }, floats, COUNT, &count));
+    assert_int_equal(count, COUNT);
+    assert_true(floats[4095] == -1.0004095e-10f);
+    assert_false(ax_xgboost_parse_floats((struct ax_str){ exact, len }, floats, COUNT - 1, &count));
+    assert_false(ax_xgboost_parse_floats((struct ax_str){ exact, len - 1 }, floats, COUNT, &count));
+    free(exact);
 }
 
 static void iterations_choose_rounds(void **state)
@@ -439,6 +464,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_or_unknown_is_refused),
         cmocka_unit_test(what_does_not_matter_is_tolerated),
         cmocka_unit_test(base_scores_in_every_spelling),
+        cmocka_unit_test(long_lists_of_floats_are_read),
         cmocka_unit_test(iterations_choose_rounds),
         cmocka_unit_test(numeric_categories_become_names),
         cmocka_unit_test(quantile_levels_are_told),
