@@ -98,6 +98,10 @@ enum ax_code ax_evaluate_binary(const float *probabilities, const float *labels,
     for (size_t i = 0; i < count; i++) {
         double p = (double)probabilities[i];
         double y = (double)labels[i];
+        if (isnan(p)) {
+            free(rows);
+            return ax_fail(err, AX_E_INVALID, "the probability of row %zu is no number", i + 1);
+        }
         rows[i] = (struct scored){ probabilities[i], labels[i] };
         positives += y;
         metrics.log_loss += y > 0.5 ? log_loss_of(p) : log_loss_of(1 - p);

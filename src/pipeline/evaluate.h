@@ -45,7 +45,8 @@ struct ax_multiclass_metrics {
     double macro_f1; /* over the classes that occur in labels or predictions */
 };
 
-/* `count` >= 1 rows; labels are 0 or 1. Expected: LIMIT (memory to sort). */
+/* `count` >= 1 rows; labels are 0 or 1. Expected: INVALID (a probability is NaN), LIMIT (memory to
+ * sort). */
 AX_MUST_USE enum ax_code ax_evaluate_binary(const float *probabilities, const float *labels,
                                             size_t count, struct ax_binary_metrics *ret_metrics,
                                             struct ax_err *err);

@@ -271,6 +271,12 @@ static enum ax_code read_train(const struct reader *r, const struct ax_yaml *mod
         maybe_size(r, train, "threads", THREADS_MAX, &spec->threads) ||
         maybe_size(r, train, "early_stopping", ROUNDS_MAX, &spec->early_stopping_rounds))
         return r->err->code;
+    for (size_t i = 0; i < spec->column_count; i++)
+        if (ax_str_equals(spec->columns[i].name, spec->label))
+            return ax_yaml_fail(ax_yaml_get(train, "label"), r->name, r->err,
+                                "the label '%.*s' is among the columns: the model would be told "
+                                "the answer",
+                                AX_STR_ARG(spec->label));
     if (spec->label_known_at.len && !spec->at.len)
         return ax_yaml_fail(train, r->name, r->err, "label_known_at needs the key 'at'");
     return read_params(r, train, spec);

@@ -191,7 +191,7 @@ static enum ax_code make_parts(struct maker *m)
     set->weighted = m->spec->weight.len > 0;
     ax_buf_printf(
         &m->text,
-        "CREATE TABLE ax_parts AS SELECT *, (%.*s) AS ax_label, CAST((%.*s) AS DOUBLE) AS "
+        "CREATE TABLE ax_parts AS SELECT *, (%.*s\n) AS ax_label, CAST((%.*s\n) AS DOUBLE) AS "
         "ax_weight, CAST(",
         AX_STR_ARG(m->spec->label), set->weighted ? (int)m->spec->weight.len : 1,
         set->weighted ? m->spec->weight.ptr : "1");
@@ -224,15 +224,16 @@ static enum ax_code check_moments(struct maker *m)
     if (!spec->label_known_at.len)
         return AX_OK;
     ax_buf_printf(&m->text,
-                  "SELECT count(*) FROM ax_parts WHERE ax_label IS NOT NULL AND (%.*s) <= ",
+                  "SELECT count(*) FROM ax_parts WHERE ax_label IS NOT NULL AND ((%.*s\n) > ",
                   AX_STR_ARG(spec->label_known_at));
     ax_sql_put_name(&m->text, spec->at);
+    ax_buf_printf(&m->text, ") IS NOT TRUE");
     if (get_count(m, &bad))
         return ax_err_context(m->err, "label_known_at");
     if (bad)
         return ax_fail(m->err, AX_E_INVALID,
                        "the label of %lld rows was known at or before '%.*s', the moment asked "
-                       "about: such rows would teach the answer",
+                       "about, or nobody knows when: such rows would teach the answer",
                        (long long)bad, AX_STR_ARG(spec->at));
     return AX_OK;
 }

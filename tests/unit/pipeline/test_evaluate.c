@@ -53,6 +53,17 @@ static void one_class_has_no_auc(void **state)
     assert_true(metrics.f1 == 0 && metrics.f1_threshold == 1);
 }
 
+static void no_number_is_refused(void **state)
+{
+    (void)state;
+    static const float probabilities[] = { 0.5f, NAN };
+    static const float labels[] = { 1, 0 };
+    struct ax_binary_metrics metrics;
+    struct ax_err err = AX_ERR_INIT;
+    assert_int_equal(ax_evaluate_binary(probabilities, labels, 2, &metrics, &err), AX_E_INVALID);
+    assert_string_equal(err.msg, "the probability of row 2 is no number");
+}
+
 static uint32_t next_random(uint32_t *state)
 {
     *state = *state * 1664525u + 1013904223u;
@@ -202,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(binary_by_hand),
         cmocka_unit_test(one_class_has_no_auc),
+        cmocka_unit_test(no_number_is_refused),
         cmocka_unit_test(auc_over_all_pairs),
         cmocka_unit_test(values),
         cmocka_unit_test(coverage_has_closed_ends),

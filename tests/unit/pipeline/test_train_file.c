@@ -181,6 +181,7 @@ static void one_line_wrong(void **state)
         { 7, "      at: t\n      weigth: w", ":8:7: " },
         { 7, "      label_known_at: k", ": a split by time needs the key 'at'" },
         { 8, "", ": the key 'label' is missing" },
+        { 8, "      label: b", ":8:14: the label 'b' is among the columns" },
         { 9, "", ": the key 'split' is missing" },
         { 9, "      split: time", ":9:14: expected {stop_from: TIME" },
         { 9, "      split: {stop_from: '2013-10-01'}", ":9:14: the key 'test_from' is missing" },

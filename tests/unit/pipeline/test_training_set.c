@@ -208,6 +208,8 @@ static void refused(void **state)
         { rows_query, "y", "", "nix", NULL, AX_E_INVALID, "label, weight or split: " },
         { rows_query, "y", "t", "", NULL, AX_E_INVALID,
           "the label of 6 rows was known at or before 't'" },
+        { rows_query, "y", "NULL::TIMESTAMP", "", NULL, AX_E_INVALID, "or nobody knows when" },
+        { rows_query, "nix > 1 -- a comment", "", "", NULL, AX_E_INVALID, "nix" },
         { rows_query, "y", "nix", "", NULL, AX_E_INVALID, "label_known_at" },
         { rows_query, "y", "", "-1", NULL, AX_E_INVALID, "the weight of row 1, of those" },
         { rows_query, "y", "", "CASE WHEN id <> 2 THEN 1 END", NULL, AX_E_INVALID,
