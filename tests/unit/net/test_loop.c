@@ -62,7 +62,7 @@ static void *sender_run(void *arg)
 static void messages_arrive_in_order(void **state)
 {
     (void)state;
-    struct ax_loop loop;
+    static struct ax_loop loop; /* On the stack ASan would not align it. */
     struct ax_err err = AX_ERR_INIT;
     assert_int_equal(ax_loop_init(&loop, &err), AX_OK);
     struct sender senders[SENDERS];
@@ -93,7 +93,7 @@ static void note_expired(struct ax_timeout *timeout)
 static void timeouts_come_in_order(void **state)
 {
     (void)state;
-    struct ax_loop loop;
+    static struct ax_loop loop; /* On the stack ASan would not align it. */
     struct ax_err err = AX_ERR_INIT;
     assert_int_equal(ax_loop_init(&loop, &err), AX_OK);
     struct ax_timeout_list fast, slow;
@@ -148,7 +148,7 @@ static void piped_ready(struct ax_loop_source *source, uint32_t events)
 static void descriptors_are_watched(void **state)
 {
     (void)state;
-    struct ax_loop loop;
+    static struct ax_loop loop; /* On the stack ASan would not align it. */
     struct ax_err err = AX_ERR_INIT;
     assert_int_equal(ax_loop_init(&loop, &err), AX_OK);
     int fds[2];
