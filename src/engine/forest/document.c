@@ -21,6 +21,8 @@
 #include <stdlib.h>
 
 #define DOCUMENT_TEXT_BYTES_MAX ((size_t)256 << 20)
+#define MEMBERS_FEW             ((size_t)32) /* up to here comparing all with all is fastest */
+#define SHOWN_BYTES_MAX         64
 
 enum ax_code ax_document_init(struct ax_document *document, struct ax_str bytes, struct ax_err *err)
 {
@@ -108,6 +110,57 @@ bool ax_document_add_number(struct ax_document *document, struct ax_document_pat
         parent->kind = AX_VALUE_MIXED;
     parent->count++;
     return true;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    return ax_str_compare(*(const struct ax_str *)a, *(const struct ax_str *)b);
+}
+
+/* A name that two members of a map of few have, or NULL. */
+static const struct ax_str *find_twice(const struct ax_value *map)
+{
+    for (const struct ax_value *v = ax_value_first(map); v; v = ax_value_next(v)) {
+        for (const struct ax_value *w = ax_value_next(v); w; w = ax_value_next(w)) {
+            if (ax_str_equals(v->key, w->key))
+                return &w->key;
+        }
+    }
+    return NULL;
+}
+
+/* XGBoost takes the last of two members from JSON and the first of two from UBJSON, so a file that
+ * has two does not say what it means. */
+static enum ax_code check_members(const struct ax_value *map, struct ax_err *err)
+{
+    const struct ax_str *twice = NULL;
+    struct ax_str *keys = NULL;
+    if (map->count <= MEMBERS_FEW) {
+        twice = find_twice(map);
+    } else {
+        size_t count = 0;
+        keys = ax_try_alloc(map->count, sizeof(*keys));
+        if (!keys)
+            return ax_fail(err, AX_E_LIMIT, "no memory for %zu names", map->count);
+        for (const struct ax_value *v = ax_value_first(map); v; v = ax_value_next(v))
+            keys[count++] = v->key;
+        qsort(keys, count, sizeof(*keys), compare_keys);
+        for (size_t i = 1; i < count && !twice; i++)
+            twice = ax_str_equals(keys[i - 1], keys[i]) ? &keys[i] : NULL;
+    }
+    if (twice)
+        (void)ax_fail(err, AX_E_INVALID, "the field '%.*s' is there twice",
+                      AX_STR_ARG(ax_str_cut(*twice, SHOWN_BYTES_MAX)));
+    free(keys);
+    return err->code;
+}
+
+enum ax_code ax_document_close(const struct ax_document *document, struct ax_document_path *path,
+                               struct ax_err *err)
+{
+    assert(document && path && path->depth && err);
+    const struct ax_value *value = &document->values[path->open[--path->depth].value];
+    return value->kind == AX_VALUE_MAP ? check_members(value, err) : AX_OK;
 }
 
 const struct ax_value *ax_value_get(const struct ax_value *map, const char *key)

@@ -86,13 +86,17 @@ AX_MUST_USE enum ax_code ax_document_add(struct ax_document *document,
 /* Count an element that needs no value of its own. True when it was taken: the innermost container
  * is an array that held only numbers so far. */
 bool ax_document_add_number(struct ax_document *document, struct ax_document_path *path);
+/* Close the innermost open container. Expected: INVALID (a map with two members of one name),
+ * LIMIT. */
+AX_MUST_USE enum ax_code ax_document_close(const struct ax_document *document,
+                                           struct ax_document_path *path, struct ax_err *err);
 
 static inline bool ax_value_is_container(enum ax_value_kind kind)
 {
     return kind >= AX_VALUE_NUMBERS;
 }
 
-/* The first member of that name, or NULL; NULL too when `map` is NULL or no map. */
+/* The member of that name, or NULL; NULL too when `map` is NULL or no map. */
 const struct ax_value *ax_value_get(const struct ax_value *map, const char *key);
 
 /* The first child of a LIST or MAP, the next one, or NULL. */

@@ -63,9 +63,10 @@ enum ax_code ax_document_read_json(struct ax_document *document, struct ax_str b
             if (ax_json_read_text(&reader, &document->arena, &key, err))
                 return err->code;
         } else if (token == AX_JSON_OBJECT_END || token == AX_JSON_ARRAY_END) {
-            path.depth--;
-            struct ax_value *value = &document->values[path.open[path.depth].value];
+            struct ax_value *value = &document->values[path.open[path.depth - 1].value];
             value->raw.len = (size_t)(reader.text.ptr + reader.at - 1 - value->raw.ptr);
+            if (ax_document_close(document, &path, err))
+                return err->code;
         } else {
             if (json_value(document, &path, &reader, token, key, err))
                 return err->code;

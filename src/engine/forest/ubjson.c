@@ -154,24 +154,26 @@ static enum ax_code ubjson_value(struct ubjson *u, struct ax_str key, struct ax_
 }
 
 /* Close every container that is complete. */
-static void ubjson_close(struct ubjson *u)
+static enum ax_code ubjson_close(struct ubjson *u, struct ax_err *err)
 {
     while (u->path.depth) {
         unsigned top = u->path.depth - 1;
         struct ax_value *value = &u->document->values[u->path.open[top].value];
         bool counted = u->left[top] != UBJSON_UNTIL_CLOSED;
         if (counted && u->left[top] > 0)
-            return;
+            return AX_OK;
         if (!counted) {
             char closing = value->kind == AX_VALUE_MAP ? '}' : ']';
             if (!ubjson_left(u) || *u->at != closing)
-                return;
+                return AX_OK;
         }
         if (value->form == AX_VALUE_FORM_MARKED)
             value->raw.len = (size_t)(u->at - value->raw.ptr);
         u->at += !counted;
-        u->path.depth--;
+        if (ax_document_close(u->document, &u->path, err))
+            return err->code;
     }
+    return AX_OK;
 }
 
 enum ax_code ax_document_read_ubjson(struct ax_document *document, struct ax_str bytes,
@@ -195,9 +197,8 @@ enum ax_code ax_document_read_ubjson(struct ax_document *document, struct ax_str
             if (!ubjson_left(&u))
                 return ubjson_fail(&u, "the file ends too early", err);
         }
-        if (ubjson_value(&u, key, err))
+        if (ubjson_value(&u, key, err) || ubjson_close(&u, err))
             return err->code;
-        ubjson_close(&u);
     } while (u.path.depth);
     if (ubjson_left(&u))
         return ubjson_fail(&u, "more bytes behind the end", err);

@@ -266,6 +266,21 @@ static enum ax_code read_base_score(struct reading *r, struct ax_err *err)
     return AX_OK;
 }
 
+/* That no tree is missing, which a file without iteration_indptr would not show. */
+static enum ax_code check_tree_count(const struct reading *r, struct ax_err *err)
+{
+    const char *path = "learner.gradient_booster.model.gbtree_model_param";
+    int64_t found = (int64_t)r->forest.tree_count;
+    int64_t count;
+    if (read_integer(ax_value_get(r->model, "gbtree_model_param"), path, "num_trees", found, &count,
+                     err))
+        return err->code;
+    if (count != found)
+        return ax_fail(err, AX_E_INVALID, "%s.num_trees: %" PRId64 ", but there are %" PRId64, path,
+                       count, found);
+    return AX_OK;
+}
+
 /* Where each boosting round ends among the trees. Old files do not say: every round has
  * num_parallel_tree trees for each group then. */
 static enum ax_code read_rounds(const struct reading *r, int32_t *ends, size_t round_count,
@@ -373,7 +388,8 @@ enum ax_code ax_xgboost_read(const struct ax_document *document, struct ax_itera
         return ax_fail(err, AX_E_INVALID, "no 'learner': this is no XGBoost model");
     if (read_version(root, err) || read_booster(&r, err) || read_objective(&r, err) ||
         read_shape(&r, err) || ax_xgboost_read_trees(r.model, &r.forest, err) ||
-        read_base_score(&r, err) || read_iterations(&r, iterations, err)) {
+        check_tree_count(&r, err) || read_base_score(&r, err) ||
+        read_iterations(&r, iterations, err)) {
         ax_forest_done(&r.forest);
         return err->code;
     }

@@ -112,8 +112,14 @@ static enum ax_code tree_nodes(const struct trees_reading *r, struct ax_err *err
         nodes[i].feature = (uint32_t)r->numbers[i];
     if (tree_integers(r, "default_left", err))
         return err->code;
-    for (size_t i = 0; i < count; i++)
-        nodes[i].default_left = r->numbers[i] != 0;
+    for (size_t i = 0; i < count; i++) {
+        if (r->numbers[i] != 0 && r->numbers[i] != 1)
+            return ax_fail(err, AX_E_INVALID,
+                           TREES_PATH ".trees[%zu].default_left[%zu]: %" PRId32
+                                      " is neither 0 nor 1",
+                           r->index, i, r->numbers[i]);
+        nodes[i].default_left = r->numbers[i] == 1;
+    }
 
     const struct ax_value *conditions;
     if (tree_array(r, "split_conditions", &conditions, err))

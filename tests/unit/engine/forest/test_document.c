@@ -156,6 +156,31 @@ static void every_prefix_is_refused(void **state)
     }
 }
 
+/* Few members and many are compared in two ways. */
+static void a_name_twice_is_refused(void **state)
+{
+    (void)state;
+    static const size_t counts[] = { 2, 3, 32, 33, 34, 1000 };
+    for (size_t i = 0; i < AX_COUNT(counts); i++) {
+        for (size_t twice = 0; twice < 2; twice++) {
+            static char text[20000];
+            size_t len = 0;
+            for (size_t k = 0; k < counts[i]; k++)
+                len += (size_t)snprintf(text + len, sizeof(text) - len, "%c\"k%zu\":%zu",
+                                        k ? ',' : '{', twice && k + 1 == counts[i] ? 0 : k, k);
+            text[len++] = '}';
+            struct reading r;
+            enum ax_code code = start(&r, (struct ax_str){ text, len });
+            if (code && struck(&r))
+                return;
+            assert_int_equal(code, twice ? AX_E_INVALID : AX_OK);
+            if (twice)
+                assert_string_equal(r.err.msg, "the field 'k0' is there twice");
+            finish(&r);
+        }
+    }
+}
+
 static void bad_ubjson_is_refused(void **state)
 {
     (void)state;
@@ -191,6 +216,8 @@ static void bad_ubjson_is_refused(void **state)
         { "array of nulls only", AX_STR("{i\1a[$Z#l\x7f\xff\xff\xff}"), AX_E_INVALID },
         { "map of one type", AX_STR("{i\1a{$i#i\1i\1xi\1}"), AX_E_INVALID },
         { "wrong closing", AX_STR("{i\1a[i\1}"), AX_E_INVALID },
+        { "a name twice", AX_STR("{i\1aZi\1aZ}"), AX_E_INVALID },
+        { "a name twice in a counted map", AX_STR("{#i\2i\1aZi\1aZ"), AX_E_INVALID },
     };
     for (size_t i = 0; i < AX_COUNT(rows); i++) {
         struct reading r;
@@ -277,6 +304,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_formats_give_the_same_tree),
         cmocka_unit_test(every_prefix_is_refused),
+        cmocka_unit_test(a_name_twice_is_refused),
         cmocka_unit_test(bad_ubjson_is_refused),
         cmocka_unit_test(depth_is_limited),
         cmocka_unit_test(numbers_are_rounded_once),
