@@ -37,6 +37,7 @@ typedef void *xgb_handle;
     X(XGDMatrixFree, (xgb_handle))                                                              \
     X(XGBoosterCreate, (const xgb_handle *, uint64_t, xgb_handle *))                            \
     X(XGBoosterSetParam, (xgb_handle, const char *, const char *))                              \
+    X(XGBoosterSetStrFeatureInfo, (xgb_handle, const char *, const char **, uint64_t))          \
     X(XGBoosterUpdateOneIter, (xgb_handle, int, xgb_handle))                                    \
     X(XGBoosterEvalOneIter,                                                                     \
       (xgb_handle, int, xgb_handle *, const char **, uint64_t, const char **))                  \
@@ -292,7 +293,14 @@ static enum ax_code save(const struct xgb *xgb, const struct ax_trainer_work *wo
     xgb_handle best = NULL;
     if (CALL(xgb, XGBoosterSlice, booster, 0, (int)result->rounds_kept, 1, &best))
         return err->code;
-    enum ax_code code = CALL(xgb, XGBoosterSaveModel, best, model_path);
+    /* A booster does not take these over from its data; the scores below go by name. */
+    enum ax_code code = CALL(xgb, XGBoosterSetStrFeatureInfo, best, "feature_name", work->names,
+                             work->column_count);
+    if (!code)
+        code = CALL(xgb, XGBoosterSetStrFeatureInfo, best, "feature_type", work->types,
+                    work->column_count);
+    if (!code)
+        code = CALL(xgb, XGBoosterSaveModel, best, model_path);
     if (!code)
         code = read_gains(xgb, work, best, result, err);
     (void)xgb->XGBoosterFree(best);
