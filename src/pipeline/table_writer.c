@@ -285,6 +285,8 @@ static enum ax_code write_out(struct ax_table_writer *writer, struct ax_err *err
         ssize_t wrote = write(writer->fd, text.ptr, text.len);
         if (wrote < 0 && errno == EINTR)
             continue;
+        if (wrote < 0 && errno == EPIPE)
+            return ax_fail(err, AX_E_INTERNAL, "write %s: its reader went away", told_path(writer));
         if (wrote < 0)
             return ax_fail_errno(err, errno, "write %s", told_path(writer));
         text = (struct ax_str){ text.ptr + wrote, text.len - (size_t)wrote };
