@@ -231,9 +231,13 @@ static void forest_walk(const struct ax_compiled *compiled, size_t rows,
                                   scratch->margins + r * compiled->group_count, scratch->leaves);
 }
 
-/* Which class: as the library's own classifier has it, above one half or the first largest. */
-static size_t forest_class(const float *probabilities, size_t groups)
+/* Which class: as the library's own classifier has it, above one half or the first largest. Margins
+ * that differ may have equal probabilities, so where the prediction is a class, it is that one. */
+static size_t forest_class(enum ax_transform transform, const float *margins,
+                           const float *probabilities, size_t groups)
 {
+    if (transform == AX_TRANSFORM_ARGMAX)
+        return ax_transform_argmax(margins, groups);
     return groups == 1 ? probabilities[0] > 0.5f : ax_transform_argmax(probabilities, groups);
 }
 
@@ -254,7 +258,7 @@ static void forest_answer(const struct forest_model *model, enum forest_output o
         return;
     case FOREST_LABEL: {
         ax_transform_apply(probability, margins, groups, scratch->outputs);
-        size_t class = forest_class(scratch->outputs, groups);
+        size_t class = forest_class(model->transform, margins, scratch->outputs, groups);
         struct ax_str label = model->base.signature.labels[class];
         memcpy(to, &label, sizeof(label));
         return;

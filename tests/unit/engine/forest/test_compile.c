@@ -200,14 +200,54 @@ static void large_trees(void **state)
 {
     (void)state;
     struct garden g = { .has_categories = false };
-    plant(&g, 5, 40001, 2, 99);
+    plant(&g, 5, 140001, 2, 99);
     grow(&g, 31, false);
-    grow(&g, 40001, false);
+    grow(&g, 140001, false); /* children are further away than 16 bits reach */
     grow(&g, 32767, false);
     grow(&g, 1, false);
     grow(&g, 3001, true);
     if (compare(&g))
         return;
+}
+
+/* More slots than 16 bits count: two for each feature, since each has splits of both defaults. */
+static void many_slots(void **state)
+{
+    (void)state;
+    enum { MANY = 40000 };
+    struct garden g = { .has_categories = false };
+    plant(&g, 2 * (size_t)MANY, 3, 1, 3);
+    struct ax_forest *f = &g.forest;
+    f->feature_count = MANY;
+    for (size_t t = 0; t < 2 * (size_t)MANY; t++) {
+        grow(&g, 3, false);
+        f->nodes[3 * t].feature = (uint32_t)(t / 2);
+        f->nodes[3 * t].default_left = t % 2;
+    }
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_compiled c;
+    if (ax_compiled_init(&c, f, &err)) {
+        assert_true(ax_torture_struck());
+        ax_forest_done(f);
+        return;
+    }
+    float *row = ax_xalloc(MANY * sizeof(*row));
+    union ax_slot *slots = ax_xalloc(c.slot_count * sizeof(*slots));
+    float *leaves = ax_xalloc((c.tree_count + 1) * sizeof(*leaves));
+    float wanted, found;
+    for (size_t i = 0; i < MANY; i++)
+        row[i] = edge(&g);
+    walk_plainly(f, row, &wanted);
+    ax_compiled_fill(&c, row, slots);
+    ax_kernel_scalar_row.walk(&c, slots, 1, &found, leaves);
+    assert_true(c.slot_count > UINT16_MAX && found == wanted);
+    ax_kernel_scalar_rows.walk(&c, slots, 1, &found, leaves);
+    assert_true(found == wanted);
+    free(row);
+    free(slots);
+    free(leaves);
+    ax_compiled_done(&c);
+    ax_forest_done(f);
 }
 
 static void no_trees(void **state)
@@ -244,9 +284,8 @@ static void sets_are_limited(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_forests),
-        cmocka_unit_test(large_trees),
-        cmocka_unit_test(no_trees),
+        cmocka_unit_test(random_forests),   cmocka_unit_test(large_trees),
+        cmocka_unit_test(many_slots),       cmocka_unit_test(no_trees),
         cmocka_unit_test(sets_are_limited),
     };
     return cmocka_run_group_tests_name("engine/forest/compile", tests, NULL, NULL);

@@ -139,6 +139,28 @@ static void both_formats_give_the_same_tree(void **state)
     check_tree(AX_STR(ubjson_text));
 }
 
+/* Of UBJSON's integers only U has no sign. */
+static void signs_of_ubjson_integers(void **state)
+{
+    (void)state;
+    struct reading r;
+    int64_t found[6];
+    static const int64_t wanted[6] = { 254, -2, -2, -2, -2, 200 };
+    if (start(
+            &r,
+            AX_STR(
+                "{i\1a[U\xfei\xfeI\xff\xfel\xff\xff\xff\xfeL\xff\xff\xff\xff\xff\xff\xff\xfeU\xc8]"
+                "i\1b[$U#i\2\x80\xff}")) &&
+        struck(&r))
+        return;
+    assert_string_equal(r.err.msg, "");
+    assert_true(ax_value_read_i64(at(&r.document, "a"), found, 6));
+    assert_memory_equal(found, wanted, sizeof(wanted));
+    assert_true(ax_value_read_i64(at(&r.document, "b"), found, 2));
+    assert_true(found[0] == 128 && found[1] == 255);
+    finish(&r);
+}
+
 static void every_prefix_is_refused(void **state)
 {
     (void)state;
@@ -303,6 +325,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_formats_give_the_same_tree),
+        cmocka_unit_test(signs_of_ubjson_integers),
         cmocka_unit_test(every_prefix_is_refused),
         cmocka_unit_test(a_name_twice_is_refused),
         cmocka_unit_test(bad_ubjson_is_refused),

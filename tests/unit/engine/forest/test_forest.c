@@ -267,6 +267,55 @@ static void probability_and_label(void **state)
     }
 }
 
+/* Models without trees, whose margins are the base scores: a probability of exactly one half is not
+ * above it, and margins that differ by too little for probabilities still are of two classes. */
+static void labels_of_close_calls(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *objective, *classes, *base;
+        size_t groups, label;
+    } rows[] = {
+        { "binary:logistic", "0", "0E0", 1, 0 },
+        { "binary:logistic", "0", "1E-6", 1, 1 },
+        { "multi:softprob", "2", "[1E-8,2E-8]", 2, 0 },
+        { "multi:softmax", "2", "[1E-8,2E-8]", 2, 1 },
+    };
+    static struct ax_str names[2] = { { "a", 1 }, { "b", 1 } };
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        char text[1024];
+        (void)snprintf(text, sizeof(text),
+                       "{\"learner\":{\"gradient_booster\":{\"model\":{\"trees\":[],"
+                       "\"tree_info\":[],\"iteration_indptr\":[0]},\"name\":\"gbtree\"},"
+                       "\"learner_model_param\":{\"base_score\":\"%s\",\"num_class\":\"%s\","
+                       "\"num_feature\":\"1\"},\"objective\":{\"name\":\"%s\"}},"
+                       "\"version\":[3,4,1]}",
+                       rows[i].base, rows[i].classes, rows[i].objective);
+        struct ax_model *model = load(ax_str_from(text), NULL, AX_OK);
+        if (!model)
+            return;
+        model->signature.labels = names;
+        model->signature.label_count = 2;
+        float value = 1.0f;
+        struct ax_str label = { NULL, 0 };
+        struct ax_column column = { AX_FP32, 1, &value, sizeof(value), NULL };
+        struct ax_column out[4] = {
+            { AX_FP32, model->signature.outputs[0].width, NULL, 0, NULL },
+            { AX_FP32, rows[i].groups, NULL, 0, NULL },
+            { AX_FP32, rows[i].groups, NULL, 0, NULL },
+            { AX_BYTES, 1, &label, sizeof(label), NULL },
+        };
+        struct ax_batch in = { 1, 1, &column };
+        struct ax_batch results = { 1, 4, out };
+        void *scratch = aligned_alloc(64, (ax_model_scratch_size(model, 1) + 63) & ~(size_t)63);
+        struct ax_err err = AX_ERR_INIT;
+        assert_int_equal(ax_model_predict(model, &in, &results, scratch, &err), AX_OK);
+        assert_true(ax_str_equals(label, names[rows[i].label]));
+        free(scratch);
+        ax_model_unref(model);
+    }
+}
+
 static void iterations_are_told(void **state)
 {
     (void)state;
@@ -361,6 +410,7 @@ int main(void)
         cmocka_unit_test(answers_are_the_librarys),
         cmocka_unit_test(signature_follows_from_the_file),
         cmocka_unit_test(probability_and_label),
+        cmocka_unit_test(labels_of_close_calls),
         cmocka_unit_test(iterations_are_told),
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(content_is_recognised),

@@ -20,6 +20,7 @@ static void sigmoid_and_logit(void **state)
     assert_true(ax_transform_sigmoid(0.0f) == 0.5f);
     assert_true(ax_transform_sigmoid(INFINITY) == 1.0f);
     assert_true(ax_transform_sigmoid(-INFINITY) == ax_transform_sigmoid(-88.7f));
+    assert_true(ax_transform_sigmoid(-88.75f) == ax_transform_sigmoid(-88.7f));
     assert_true(ax_transform_sigmoid(-88.7f) > 0.0f);
     assert_true(isnan(ax_transform_sigmoid(NAN)));
     assert_true(ax_transform_logit(0.5f) == 0.0f);
