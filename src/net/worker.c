@@ -27,6 +27,7 @@
 
 #define ACCEPTS_A_ROUND  64
 #define CONNECTIONS_KEPT 256
+#define STEPS_NS         AX_NS_PER_MS /* of requests' steps a round */
 #define LINGER_NS        (2 * (uint64_t)AX_NS_PER_S)
 #define GRACE_NS         (500 * (uint64_t)AX_NS_PER_MS)
 
@@ -261,19 +262,25 @@ enum ax_code ax_worker_listen(struct ax_http_worker *worker, struct ax_listener 
     return code;
 }
 
-/* Let the requests that were waiting for another step take it, once. */
+/* Let the requests that wait for another step take it in turn, each at most once, until the time
+ * for it is over: however many long ones there are, a round stays short for the others. */
 static void worker_step(struct ax_http_worker *worker)
 {
-    struct ax_exchange *exchange = worker->runnable_first;
-    worker->runnable_first = worker->runnable_last = NULL;
-    while (exchange) {
-        struct ax_exchange *next = exchange->next_runnable;
+    const struct ax_exchange *last = worker->runnable_last;
+    uint64_t end_ns = last ? ax_clock_ns() + STEPS_NS : 0;
+    bool more = last;
+    while (more) {
+        struct ax_exchange *exchange = worker->runnable_first;
         void (*step)(void *, void *, struct ax_request *) = exchange->step;
+        worker->runnable_first = exchange->next_runnable;
+        if (!worker->runnable_first)
+            worker->runnable_last = NULL;
+        more = exchange != last;
         exchange->step = NULL;
         exchange->next_runnable = NULL;
         ax_worker_wake(worker);
         step(worker->handler->context, worker->state, &exchange->request);
-        exchange = next;
+        more = more && ax_clock_ns() < end_ns;
     }
 }
 

@@ -15,6 +15,7 @@
 #include "net/worker.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 
 #include "torture.h"
 
@@ -56,6 +57,25 @@ static void answer(struct ax_request *request)
     ax_request_answer(request, &given);
 }
 
+/* Steps of /slow requests, each of which takes as long as all of a round's may. */
+#define SLOW_STEPS 3
+static size_t slow_steps;
+
+static void slow_step(void *context, void *state, struct ax_request *request)
+{
+    (void)context;
+    (void)state;
+    uint64_t began_ns = ax_clock_ns();
+    while (ax_clock_ns() - began_ns < AX_NS_PER_MS)
+        ;
+    slow_steps++;
+    request->user = (char *)request->user + 1;
+    if ((uintptr_t)request->user < SLOW_STEPS)
+        ax_request_resume(request, slow_step);
+    else
+        answer(request);
+}
+
 static void handler_request(void *context, void *state, struct ax_request *request)
 {
     (void)context;
@@ -65,6 +85,8 @@ static void handler_request(void *context, void *state, struct ax_request *reque
         waiting[waiting_count++] = request;
     else if (ax_str_starts_with(request->path, AX_STR("/later")))
         later_id = request->id;
+    else if (ax_str_starts_with(request->path, AX_STR("/slow")))
+        ax_request_resume(request, slow_step);
     else
         answer(request);
 }
@@ -293,6 +315,26 @@ static void a_client_leaves_before_its_answer(void **state)
     assert_int_equal(handed, released);
 }
 
+/* Four long requests make a round no longer than one does, and all of them get on. */
+static void a_round_takes_few_steps(void **state)
+{
+    (void)state;
+    int fd = connect_client();
+    static const char text[] = GET("/slow1") GET("/slow2") GET("/slow3") GET("/slow4");
+    slow_steps = 0;
+    say(fd, text, sizeof(text) - 1);
+    for (size_t i = 0; i < SLOW_STEPS * 4; i++) {
+        size_t before = slow_steps;
+        go(1);
+        assert_true(slow_steps <= before + 1);
+    }
+    heard(hear(fd),
+          ANSWER("6", "/slow1") ANSWER("6", "/slow2") ANSWER("6", "/slow3") ANSWER("6", "/slow4"));
+    if (!ax_torture_struck())
+        assert_int_equal(slow_steps, SLOW_STEPS * 4);
+    leave(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +342,7 @@ int main(void)
         cmocka_unit_test(what_has_to_wait_is_not_lost),
         cmocka_unit_test(a_large_body_comes_back),
         cmocka_unit_test(a_client_leaves_before_its_answer),
+        cmocka_unit_test(a_round_takes_few_steps),
     };
     return cmocka_run_group_tests_name("net/connection", tests, setup, teardown);
 }
