@@ -29,9 +29,33 @@ void ax_json_reader_init(struct ax_json_reader *reader, struct ax_str text)
     *reader = (struct ax_json_reader){ .text = text.len ? text : AX_STR("") };
 }
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+/* How far the token that begins at `at` may reach. */
+static const char *reader_stop(const struct ax_json_reader *reader, const char *at)
+{
+    const char *end = reader->text.ptr + reader->text.len;
+    return reader->token_max && (size_t)(end - at) > reader->token_max ? at + reader->token_max
+                                                                       : end;
+}
+
+static enum ax_json_token reader_fail_long(const struct ax_json_reader *reader, const char *what,
+                                           struct ax_err *err)
+{
+    (void)ax_fail(err, AX_E_INVALID, "JSON at byte %zu: %s of more than %zu bytes", reader->at,
+                  what, reader->token_max);
+    return AX_JSON_FAILED;
+}
+
 static enum ax_json_token reader_fail(const struct ax_json_reader *reader, size_t at,
                                       const char *wanted, struct ax_err *err)
 {
+    /* No token begins with white space, unless there was more than may be skipped. */
+    if (at == reader->at && at < reader->text.len && is_space(reader->text.ptr[at]))
+        return reader_fail_long(reader, "white space", err);
     if (at >= reader->text.len)
         (void)ax_fail(err, AX_E_INVALID, "malformed JSON: ends at byte %zu, %s", at, wanted);
     else
@@ -52,8 +76,8 @@ static void reader_value_done(struct ax_json_reader *reader)
 static void reader_skip_space(struct ax_json_reader *reader)
 {
     const char *at = reader->text.ptr + reader->at;
-    const char *end = reader->text.ptr + reader->text.len;
-    while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+    const char *stop = reader_stop(reader, at);
+    while (at < stop && is_space(*at))
         at++;
     reader->at = (size_t)(at - reader->text.ptr);
 }
@@ -123,13 +147,18 @@ static bool reader_string(struct ax_json_reader *reader, struct ax_err *err)
 {
     const char *begin = reader->text.ptr + reader->at + 1;
     const char *end = reader->text.ptr + reader->text.len;
+    const char *stop = reader_stop(reader, begin);
     const char *at = begin;
     bool high = false;
     reader->escaped = false;
     for (;;) {
         uint64_t word;
-        while (end - at >= 8 && (memcpy(&word, at, 8), word_is_plain(word)))
+        while (stop - at >= 8 && (memcpy(&word, at, 8), word_is_plain(word)))
             at += 8;
+        if (at > stop || (at == stop && at < end && *at != '"')) {
+            (void)reader_fail_long(reader, "a string", err);
+            return false;
+        }
         if (at >= end || (unsigned char)*at < 0x20) {
             (void)reader_fail(reader, (size_t)(at - reader->text.ptr),
                               "expected a character of a string or '\"'", err);
@@ -174,7 +203,10 @@ static enum ax_json_token reader_number(struct ax_json_reader *reader, struct ax
     const char *end = reader->text.ptr + reader->text.len;
     if (end - begin > 1 && begin[0] == '-' && begin[1] == 'I')
         return reader_word(reader, "-Infinity", AX_JSON_NUMBER, err);
-    const char *behind = ax_json_number_skip(begin, end);
+    const char *stop = reader_stop(reader, begin);
+    const char *behind = ax_json_number_skip(begin, stop);
+    if (behind && behind == stop && stop < end)
+        return reader_fail_long(reader, "a number", err);
     if (!behind)
         return reader_fail(reader, reader->at, "expected a number", err);
     reader->raw = (struct ax_str){ begin, (size_t)(behind - begin) };
@@ -403,18 +435,23 @@ bool ax_json_read_u64(const struct ax_json_reader *reader, uint64_t *ret)
     return ax_json_number_u64(reader->raw, ret);
 }
 
-/* The reader's place while it runs over an array, in registers. */
+/* The reader's place while it runs over an array, in registers. With a token_max it
+ * sees that much of the text, so that a run takes bounded time whatever the text is. */
 struct cursor {
     const char *at;
     const char *end;
+    bool is_cut; /* the text goes on behind `end` */
     unsigned char expects;
 };
 
 static inline void cursor_skip_space(struct cursor *cursor)
 {
-    while (cursor->at < cursor->end && (*cursor->at == ' ' || *cursor->at == '\n' ||
-                                        *cursor->at == '\r' || *cursor->at == '\t'))
-        cursor->at++;
+    const char *at = cursor->at;
+    while (at < cursor->end && is_space(*at))
+        at++;
+    /* What reaches the end of the window is measured as a whole by ax_json_read. */
+    if (at < cursor->end || !cursor->is_cut)
+        cursor->at = at;
 }
 
 /* The next element, if it is a plain number. The comma in front of it is read in any case. */
@@ -429,7 +466,8 @@ static inline bool cursor_number(struct cursor *cursor, double *ret)
         cursor_skip_space(cursor);
     }
     const char *behind = ax_json_number_read(cursor->at, cursor->end, ret);
-    if (!behind)
+    /* What reaches the end of the window may go on behind it. */
+    if (!behind || (behind == cursor->end && cursor->is_cut))
         return false;
     cursor->at = behind;
     cursor->expects = EXPECTS_NEXT;
@@ -439,7 +477,8 @@ static inline bool cursor_number(struct cursor *cursor, double *ret)
 static bool cursor_begin(const struct ax_json_reader *reader, struct cursor *ret_cursor)
 {
     ret_cursor->at = reader->text.ptr + reader->at;
-    ret_cursor->end = reader->text.ptr + reader->text.len;
+    ret_cursor->end = reader_stop(reader, ret_cursor->at);
+    ret_cursor->is_cut = ret_cursor->end < reader->text.ptr + reader->text.len;
     ret_cursor->expects = reader->expects;
     return reader->depth && !reader_in_object(reader);
 }

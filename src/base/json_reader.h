@@ -30,9 +30,13 @@ enum ax_json_token {
     AX_JSON_NULL,
 };
 
+/* What a token of a request's body may take, so that reading one is never long. */
+#define AX_JSON_TOKEN_BYTES_MAX ((size_t)64 << 10)
+
 struct ax_json_reader {
     struct ax_str text; /* borrowed */
     size_t at;          /* next byte */
+    size_t token_max;   /* bytes of a string, a number, a run of white space; 0: any; may be set */
     struct ax_str raw;  /* of the last KEY, STRING or NUMBER, within text */
     bool escaped;       /* raw holds backslash escapes */
     unsigned depth;
@@ -67,8 +71,9 @@ AX_MUST_USE bool ax_json_read_u64(const struct ax_json_reader *reader, uint64_t 
 
 /* Inside an array: read up to `count` elements that are plain numbers, one after another, each
  * converted to f64 and then narrowed, to values[0], values[stride] …. Stops in front of anything
- * else (also in front of the array's end); the commas between are read. Returns how many. The fast
- * path of tensors: a call of ax_json_read goes on behind it. */
+ * else (also in front of the array's end), and when token_max bytes were read; the commas between
+ * are read. Returns how many. The fast path of tensors: a call of ax_json_read goes on behind it.
+ */
 size_t ax_json_read_f32s(struct ax_json_reader *reader, float *values, size_t stride, size_t count);
 size_t ax_json_read_f64s(struct ax_json_reader *reader, double *values, size_t stride,
                          size_t count);

@@ -90,6 +90,24 @@ def test_refused_late(single, rows):
     assert single.metrics().get("ax_batches_total", model="binary", version="2") == 3
 
 
+INFER, PREDICT = "/v2/models/binary/infer", "/v1/models/binary/predict"
+DATA = b'{"inputs":[{"name":"input","shape":[1,8],"datatype":"FP32","data":[1,'
+
+
+@pytest.mark.parametrize("path, begin, unit, what", [
+    (INFER, b'{"x":"', b"a", "a string"), (INFER, b'{"x":', b"1", "a number"),
+    (INFER, b"", b" ", "white space"), (INFER, DATA, b" ", "white space"),
+    (INFER, DATA + b"0.", b"1", "a number"), (PREDICT, b"", b"\n", "white space"),
+    (PREDICT, b'{"rows":[{"temp":"', b"\xc3\xa9", "a string")])
+def test_a_token_that_cannot_be_cut(single, path, begin, unit, what):
+    """One token is read in one go, so it may not be as long as a body."""
+    with single.wire() as wire:
+        answer = wire.request("POST", path, begin + unit * (1 << 20))
+        assert answer.status == 400
+        assert f"{what} of more than 65536 bytes" in answer.error
+        assert wire.request("POST", "/v2/models/binary/infer", SMALL).status == 200
+
+
 def reset(wire):
     wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     wire.socket.close()

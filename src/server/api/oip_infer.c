@@ -735,6 +735,7 @@ enum ax_code ax_infer_begin(struct ax_infer *infer, const struct ax_signature *s
     assert(infer && signature && arena && err);
     *infer = (struct ax_infer){ .signature = signature, .arena = arena };
     ax_json_reader_init(&infer->reader, body);
+    infer->reader.token_max = AX_JSON_TOKEN_BYTES_MAX;
     infer->inputs_seen = ax_arena_zalloc(arena, signature->input_count, 1);
     infer->outputs_seen = ax_arena_zalloc(arena, signature->output_count, 1);
     infer->outputs = ax_arena_alloc(arena, signature->output_count, sizeof(*infer->outputs));

@@ -299,6 +299,7 @@ static enum ax_code predict_step(struct predict_request *request, size_t byte_bu
     switch (request->state) {
     case PREDICT_BEGIN:
         ax_json_reader_init(&request->reader, request->prediction.job.request->body);
+        request->reader.token_max = AX_JSON_TOKEN_BYTES_MAX;
         request->state = PREDICT_REQUEST;
         return predict_expect(request, AX_JSON_OBJECT_BEGIN, "the body", err);
     case PREDICT_REQUEST:

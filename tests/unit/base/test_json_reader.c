@@ -370,6 +370,8 @@ static void random_arrays_by_both_ways(void **state)
         struct ax_json_reader slow;
         ax_json_reader_init(&fast, (struct ax_str){ text, len });
         ax_json_reader_init(&slow, fast.text);
+        /* Longer than each token, shorter than a run of them. */
+        fast.token_max = round % 2 ? 32 : 0;
         enum ax_json_token token = AX_JSON_NULL;
         while (token != AX_JSON_END) {
             double values[64];
@@ -383,6 +385,52 @@ static void random_arrays_by_both_ways(void **state)
             token = ax_json_read(&fast, &err);
             assert_int_equal(ax_json_read(&slow, &err), token);
             assert_int_not_equal(token, AX_JSON_FAILED);
+        }
+    }
+}
+
+/* The tokens of a text with a limit, as tokens_of. */
+static void long_tokens_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *tokens, *msg;
+    } rows[] = {
+        { "\"12345678\"", "s.", "" },
+        { "\"123456789\"", "F", "JSON at byte 0: a string of more than 8 bytes" },
+        { "\"1234567\\n\"", "F", "JSON at byte 0: a string of more than 8 bytes" },
+        { "\"12345678", "F",
+          "malformed JSON: ends at byte 9, expected a character of a string or "
+          "'\"'" },
+        { "{\"123456789\":1}", "{F", "JSON at byte 1: a string of more than 8 bytes" },
+        { "[1234567]", "[n].", "" },
+        { "[12345678901]", "[F", "JSON at byte 1: a number of more than 8 bytes" },
+        { "[        1        ,        2        ]        ", "[nn].", "" },
+        { "[         1]", "[F", "JSON at byte 9: white space of more than 8 bytes" },
+        { "[1         ]", "[nF", "JSON at byte 10: white space of more than 8 bytes" },
+        { "[1,         2]", "[nF", "JSON at byte 11: white space of more than 8 bytes" },
+        { "{         \"a\":1}", "{F", "JSON at byte 9: white space of more than 8 bytes" },
+        { "{\"a\"         :1}", "{F", "JSON at byte 12: white space of more than 8 bytes" },
+        { "[]         ", "[]F", "JSON at byte 10: white space of more than 8 bytes" },
+    };
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        for (int fast = 0; fast < 2; fast++) {
+            struct ax_err err = AX_ERR_INIT;
+            struct ax_json_reader reader;
+            double values[4];
+            char tokens[16];
+            size_t count = 0;
+            ax_json_reader_init(&reader, ax_str_from(rows[i].text));
+            reader.token_max = 8;
+            do {
+                size_t read = fast ? ax_json_read_f64s(&reader, values, 1, 4) : 0;
+                while (read--)
+                    tokens[count++] = 'n';
+                tokens[count++] = letters[ax_json_read(&reader, &err)];
+            } while (tokens[count - 1] != 'F' && tokens[count - 1] != '.');
+            tokens[count] = '\0';
+            assert_string_equal(tokens, rows[i].tokens);
+            assert_string_equal(err.msg, rows[i].msg);
         }
     }
 }
@@ -429,6 +477,7 @@ int main(void)
         cmocka_unit_test(single_numbers),
         cmocka_unit_test(arrays_of_numbers),
         cmocka_unit_test(random_arrays_by_both_ways),
+        cmocka_unit_test(long_tokens_are_refused),
         cmocka_unit_test(skipping_in_slices),
     };
     return cmocka_run_group_tests_name("base/json_reader", tests, NULL, NULL);
