@@ -105,6 +105,24 @@ static void grow(struct garden *g, size_t size, bool chain)
     f->node_count += count;
 }
 
+/* As balanced as can be, so that children are as far from their parents as can be. */
+static void grow_balanced(struct garden *g, size_t size)
+{
+    struct ax_forest *f = &g->forest;
+    struct ax_forest_node *nodes = f->nodes + f->node_count;
+    for (size_t i = 0; i < size; i++) {
+        bool is_leaf = 2 * i + 2 >= size;
+        nodes[i] = (struct ax_forest_node){ .left = is_leaf ? -1 : (int32_t)(2 * i + 1),
+                                            .right = is_leaf ? -1 : (int32_t)(2 * i + 2),
+                                            .feature = draw(g, FEATURES),
+                                            .default_left = draw(g, 2),
+                                            .value = (float)draw(g, 1000) / 100.0f - 5.0f };
+    }
+    f->trees[f->tree_count++] =
+        (struct ax_forest_tree){ .node_from = f->node_count, .node_count = (uint32_t)size };
+    f->node_count += size;
+}
+
 static bool set_has(const struct ax_forest *f, uint32_t set, float x)
 {
     if (!(x >= 0.0f) || x >= (float)AX_FOREST_CATEGORY_MAX)
@@ -202,7 +220,7 @@ static void large_trees(void **state)
     struct garden g = { .has_categories = false };
     plant(&g, 5, 140001, 2, 99);
     grow(&g, 31, false);
-    grow(&g, 140001, false); /* children are further away than 16 bits reach */
+    grow_balanced(&g, 140001); /* children are further away than 16 bits reach */
     grow(&g, 32767, false);
     grow(&g, 1, false);
     grow(&g, 3001, true);
