@@ -23,6 +23,7 @@
 #define NODES_MAX  100000
 #define TEXT_MAX   ((size_t)8 << 20)
 #define KEYS_MAX   64 /* that are compared for "did you mean" */
+#define TAGS_MAX   16 /* "%TAG" in a text: libyaml compares each such line with all before it */
 #define QUOTED_MAX 60 /* bytes of a value that an error quotes */
 
 /* The arguments of "%.*s" for a value that may be long. */
@@ -249,12 +250,30 @@ static enum ax_code build_run(struct yaml_build *build, yaml_parser_t *parser, s
     return AX_OK;
 }
 
+/* Not allowed at all, but libyaml reads every one of them before it tells of the first. */
+static bool has_many_tags(struct ax_str text)
+{
+    size_t count = 0;
+    const char *end = text.ptr + text.len;
+    for (const char *at = text.ptr; text.len && count <= TAGS_MAX; at++, count++) {
+        at = memmem(at, (size_t)(end - at), "%TAG", 4);
+        if (!at)
+            return false;
+    }
+    return count > TAGS_MAX;
+}
+
 enum ax_code ax_yaml_parse(struct ax_str text, const char *name, struct ax_arena *arena,
                            struct ax_yaml **ret_root, struct ax_err *err)
 {
     assert((text.ptr || !text.len) && name && arena && ret_root && err);
     if (text.len > TEXT_MAX)
         return ax_fail(err, AX_E_TOO_LARGE, "%s: over %zu bytes", name, TEXT_MAX);
+    if (has_many_tags(text))
+        return ax_fail(err, AX_E_INVALID, "%s: %%TAG is not allowed", name);
+    /* libyaml skips the byte order mark only when it may guess the encoding. */
+    if (ax_str_starts_with(text, AX_STR("\xEF\xBB\xBF")))
+        text = (struct ax_str){ text.ptr + 3, text.len - 3 };
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser))
         return ax_fail(err, AX_E_LIMIT, "no memory for %s", name);

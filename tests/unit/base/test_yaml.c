@@ -188,6 +188,30 @@ static void limits(void **state)
         assert_string_equal(err.msg, "a.yaml: over 100000 values");
 }
 
+/* libyaml compares every %TAG with all before it; this text would take a quarter of an hour. */
+static void many_tags(void **state)
+{
+    (void)state;
+    static char text[6 << 20];
+    size_t len = 0;
+    struct ax_err err;
+    for (int i = 0; i < 300000; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%%TAG !%d! x:\n", i);
+    assert_int_equal(parse_sized(text, len, &err), AX_E_INVALID);
+    assert_string_equal(err.msg, "a.yaml: %TAG is not allowed");
+    /* As a text it is nothing special. */
+    enum ax_code code = parse_sized("a: '%TAG %TAG %TAG'\n", 20, &err);
+    assert_true(code == AX_OK || ax_torture_struck());
+}
+
+static void a_byte_order_mark_is_skipped(void **state)
+{
+    (void)state;
+    const struct ax_yaml *root = parse("\xEF\xBB\xBF"
+                                       "a: 1\n");
+    assert_true(!root || ax_yaml_get(root, "a"));
+}
+
 /* 99,999 keys; were duplicates searched for one by one, this would take minutes. */
 static void many_keys(void **state)
 {
@@ -326,6 +350,8 @@ int main(void)
         cmocka_unit_test(empty_documents_are_empty_mappings),
         cmocka_unit_test(bad_texts),
         cmocka_unit_test(limits),
+        cmocka_unit_test(many_tags),
+        cmocka_unit_test(a_byte_order_mark_is_skipped),
         cmocka_unit_test(many_keys),
         cmocka_unit_test(booleans_and_numbers),
         cmocka_unit_test(texts),
