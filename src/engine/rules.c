@@ -24,6 +24,8 @@
 #include "engine/condition.h"
 #include "engine/input_yaml.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 
 #define RULES_VERSION     1
@@ -183,6 +185,9 @@ static enum ax_code read_answer(struct rules_load *load, enum ax_datatype dataty
     } else if (datatype == AX_FP32) {
         if (ax_yaml_f64(node, RULES_NAME, &number, err))
             return err->code;
+        if (isfinite(number) && fabs(number) > (double)FLT_MAX)
+            return ax_yaml_fail(node, RULES_NAME, err, "'%.*s' is too large for FP32",
+                                AX_STR_ARG(ax_str_cut(node->text, AX_SIGNATURE_SHOWN_BYTES_MAX)));
         ret->single = (float)number;
     } else {
         if (ax_yaml_str(node, RULES_NAME, &text, err))

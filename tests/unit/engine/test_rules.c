@@ -184,6 +184,8 @@ static void bad_files(void **state)
           "the value of 'prediction' is missing" },
         { HEAD "outputs: {score: FP64}\n" CASES ELSE, AX_E_INVALID,
           "expected a mapping 'outputs' of names to datatypes, with the name 'prediction'" },
+        { HEAD "outputs: {prediction: FP32}\n" CASES "  - {otherwise: -1e39}\n", AX_E_INVALID,
+          "rules:5:17: '-1e39' is too large for FP32" },
         { HEAD "outputs: {prediction: FP16}\n" CASES ELSE, AX_E_INVALID,
           "rules:3:23: found 'FP16'; expected BOOL, INT64, FP32, FP64 or BYTES" },
         { "rules: 1\ninputs: {}\n" OUT CASES ELSE, AX_E_INVALID, "expected a mapping 'inputs'" },
