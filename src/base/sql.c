@@ -250,6 +250,8 @@ static enum ax_code sql_execute(struct ax_sql *sql, duckdb_prepared_statement st
                                 bool streaming, duckdb_result *ret_result, struct ax_err *err)
 {
     duckdb_pending_result pending = NULL;
+    if (sql_is_cancelled(sql))
+        return ax_fail(err, AX_E_CANCELLED, "the query was cancelled");
     duckdb_state state = streaming ? duckdb_pending_prepared_streaming(statement, &pending)
                                    : duckdb_pending_prepared(statement, &pending);
     if (state == DuckDBError) {
@@ -258,23 +260,25 @@ static enum ax_code sql_execute(struct ax_sql *sql, duckdb_prepared_statement st
         return err->code;
     }
     duckdb_pending_state progress;
+    /* A cancelled query is run on to its end, which the interruption makes a near one: DuckDB
+     * leaks what it made for one that is dropped halfway. */
     do {
-        if (sql_is_cancelled(sql))
+        if (!err->code && sql_is_cancelled(sql)) {
             (void)ax_fail(err, AX_E_CANCELLED, "the query was cancelled");
-        progress = err->code ? DUCKDB_PENDING_ERROR : duckdb_pending_execute_task(pending);
+            duckdb_interrupt(sql->connection);
+        }
+        progress = duckdb_pending_execute_task(pending);
     } while (!duckdb_pending_execution_is_finished(progress) && progress != DUCKDB_PENDING_ERROR);
     if (!err->code && progress == DUCKDB_PENDING_ERROR)
         (void)sql_fail(err, duckdb_pending_error(pending));
     duckdb_result result = { 0 };
-    if (!err->code && duckdb_execute_pending(pending, &result) == DuckDBError) {
+    if (duckdb_execute_pending(pending, &result) == DuckDBError)
         (void)sql_fail(err, duckdb_result_error(&result));
-        duckdb_destroy_result(&result);
-    }
-    if (err->code == AX_E_CANCELLED)
-        duckdb_interrupt(sql->connection);
     duckdb_destroy_pending(&pending);
-    if (err->code)
+    if (err->code) {
+        duckdb_destroy_result(&result);
         return err->code;
+    }
     *ret_result = result;
     return AX_OK;
 }
