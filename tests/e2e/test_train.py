@@ -96,7 +96,8 @@ def test_same_data_same_digest(past, tmp_path):
     second = history.train(tmp_path, content)
     assert second["version"] == 2 and second["digest"] == first["digest"]
     for name in ("model.ubj", "model.yaml"):
-        with open(f"{first['path']}/{name}", "rb") as a, open(f"{second['path']}/{name}", "rb") as b:
+        with open(f"{first['path']}/{name}", "rb") as a, \
+                open(f"{second['path']}/{name}", "rb") as b:
             assert a.read() == b.read()
     other = history.train(tmp_path, history.spec(params={"subsample": 0.7}, seed=4))
     assert other["digest"] != first["digest"]
