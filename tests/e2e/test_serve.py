@@ -120,7 +120,9 @@ def mixed(tmp_path, models):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     (folder / "empty/1").mkdir(parents=True)
+    # Not by its mode, which root is above: reading this one fails for everybody.
     (folder / "unreadable/1").mkdir(parents=True)
+    (folder / "unreadable/1/model.json").symlink_to("/proc/self/mem")
     return folder
 
 
@@ -133,8 +135,9 @@ def test_bad_models_beside_a_good_one(mixed):
         bad = {key for key, e in index.items() if e["state"] == "UNAVAILABLE"}
         assert {("good", "2"), ("truncated", "1"), ("text", "1"), ("learner", "1"),
                 ("cyclic", "1"), ("huge", "1"), ("two", "1"), ("yaml", "1"),
-                ("empty", "1")} <= bad
+                ("empty", "1"), ("unreadable", "1")} <= bad
         assert all(index[key]["reason"] for key in bad)
+        assert "unreadable/1/model.json': Input/output error" in index["unreadable", "1"]["reason"]
         assert not any(v in ("01", "-1", "abc", "0") for _, v in index)
         ready = one.post("/v2/repository/index", {"ready": True}).json
         assert [(e["name"], e["version"]) for e in ready] == [("good", "1")]
@@ -154,7 +157,7 @@ def test_bad_models_beside_a_good_one(mixed):
         # The strange ones are warned of once each, and bad models are errors.
         for name in ("01", "-1", "abc", "0"):
             assert sum("level=warn" in s and f" folder={name} " in s for s in one.lines) == 1
-        for name in ("cyclic", "huge", "two", "yaml", "empty"):
+        for name in ("cyclic", "huge", "two", "yaml", "empty", "unreadable"):
             assert sum("level=error" in s and f"model={name} " in s for s in one.lines) == 1
     finally:
         assert one.stop() == 0

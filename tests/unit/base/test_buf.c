@@ -95,6 +95,24 @@ static void maximum_is_exact_and_failure_sticks(void **state)
     ax_buf_done(&buf);
 }
 
+/* Lengths whose sum with what is there would wrap around. */
+static void absurd_lengths_are_refused(void **state)
+{
+    (void)state;
+    for (size_t below = 0; below < 3; below++) {
+        struct ax_buf buf;
+        ax_buf_init(&buf, 100);
+        if (ax_buf_append(&buf, "0123456789", 10)) {
+            assert_true(ax_torture_struck());
+            return;
+        }
+        assert_null(ax_buf_reserve(&buf, SIZE_MAX - 5 * below));
+        assert_int_equal(buf.failed, AX_E_TOO_LARGE);
+        assert_holds(&buf, "0123456789");
+        ax_buf_done(&buf);
+    }
+}
+
 static void reserve_and_added(void **state)
 {
     (void)state;
@@ -154,6 +172,7 @@ int main(void)
         cmocka_unit_test(appends_add_up),
         cmocka_unit_test(prints_of_every_length),
         cmocka_unit_test(maximum_is_exact_and_failure_sticks),
+        cmocka_unit_test(absurd_lengths_are_refused),
         cmocka_unit_test(reserve_and_added),
         cmocka_unit_test(take_gives_the_text_away),
         cmocka_unit_test(a_boundless_buffer_still_grows),

@@ -196,6 +196,8 @@ static void texts_are_decoded(void **state)
         { "\"\\uD800\\n\"", NULL },
         { "\"\\uD800\\uD800\"", NULL },
         { "\"\\uDC00\"", NULL },
+        { "\"\\uDC00\\uDC00\"", NULL },
+        { "\"\\uDFFF\\uDFFF\"", NULL },
         { "\"\\uD800x\"", NULL },
     };
     struct ax_arena arena;

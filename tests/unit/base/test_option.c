@@ -165,6 +165,11 @@ static void bad_values(void **state)
           "body_bytes_max: '9000000000g' is not a number from 1024 to 1099511627776 bytes, or with "
           "k, m or g",
           AX_E_INVALID },
+        /* 2^64 and 1024 bytes: would fit if it wrapped around */
+        { "body_bytes_max", "18014398509481985k",
+          "body_bytes_max: '18014398509481985k' is not a number from 1024 to 1099511627776 bytes, "
+          "or with k, m or g",
+          AX_E_INVALID },
         { "batch_wait_us_max", "1x",
           "batch_wait_us_max: '1x' is not a number from 0 to 100000 us, or with ns, us, ms, s, m "
           "or h",

@@ -272,6 +272,11 @@ static void category_names(void **state)
                      AX_E_INVALID);
     assert_string_equal(f->err.msg, "input 'carrier', row 1: unknown category 'Lufthansa'");
     ax_err_clear(&f->err);
+    f->rows.first_number = 41; /* rows are numbered over a whole file */
+    assert_int_equal(ax_rows_set_str(&f->rows, 1, CARRIER, AX_STR("Lufthansa"), &f->err),
+                     AX_E_INVALID);
+    assert_string_equal(f->err.msg, "input 'carrier', row 42: unknown category 'Lufthansa'");
+    ax_err_clear(&f->err);
     f->signature.unknown_category_is_missing = true;
     assert_int_equal(ax_rows_set_str(&f->rows, 0, CARRIER, AX_STR("ZZ"), &f->err), 0);
     assert_true(isnan(cell(f, 0, CARRIER)));

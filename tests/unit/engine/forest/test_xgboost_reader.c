@@ -405,6 +405,35 @@ static void iterations_choose_rounds(void **state)
     }
 }
 
+/* The library's file of six rounds, also as older versions wrote it: without the rounds' ends. */
+static void rounds_bound_the_trees(void **state)
+{
+    (void)state;
+    static const struct {
+        struct ax_iterations iterations;
+        size_t trees;
+    } rows[] = {
+        { { AX_ITERATIONS_ALL, 0 }, 6 },
+        { { AX_ITERATIONS_BEST, 0 }, 4 },
+        { { AX_ITERATIONS_COUNT, 2 }, 2 },
+    };
+    struct ax_str file = forest_file("binary", "json");
+    char *bytes = (char *)(uintptr_t)file.ptr;
+    for (size_t old = 0; old < 2; old++) {
+        for (size_t i = 0; i < AX_COUNT(rows); i++) {
+            struct reading r;
+            enum ax_code code = read_model(&r, file, rows[i].iterations);
+            assert_true(code ? ax_torture_struck() : r.forest.tree_count == rows[i].trees);
+            finish(&r);
+        }
+        char *ends = memmem(bytes, file.len, "iteration_indptr", 16);
+        if (ends)
+            *ends = 'x';
+        assert_true(ends || old);
+    }
+    free(bytes);
+}
+
 static void numeric_categories_become_names(void **state)
 {
     (void)state;
@@ -475,6 +504,7 @@ int main(void)
         cmocka_unit_test(base_scores_in_every_spelling),
         cmocka_unit_test(long_lists_of_floats_are_read),
         cmocka_unit_test(iterations_choose_rounds),
+        cmocka_unit_test(rounds_bound_the_trees),
         cmocka_unit_test(numeric_categories_become_names),
         cmocka_unit_test(quantile_levels_are_told),
         cmocka_unit_test(changed_files_do_no_harm),
