@@ -29,29 +29,34 @@
 
 typedef void *xgb_handle;
 
-/* The functions that are used: name, and arguments after the result int. */
-#define XGB_FUNCTIONS(X)                                                                        \
-    X(XGDMatrixCreateFromDense, (const char *, const char *, xgb_handle *))                     \
-    X(XGDMatrixSetInfoFromInterface, (xgb_handle, const char *, const char *))                  \
-    X(XGDMatrixSetStrFeatureInfo, (xgb_handle, const char *, const char **, uint64_t))          \
-    X(XGDMatrixFree, (xgb_handle))                                                              \
-    X(XGBoosterCreate, (const xgb_handle *, uint64_t, xgb_handle *))                            \
-    X(XGBoosterSetParam, (xgb_handle, const char *, const char *))                              \
-    X(XGBoosterSetStrFeatureInfo, (xgb_handle, const char *, const char **, uint64_t))          \
-    X(XGBoosterUpdateOneIter, (xgb_handle, int, xgb_handle))                                    \
-    X(XGBoosterEvalOneIter,                                                                     \
-      (xgb_handle, int, xgb_handle *, const char **, uint64_t, const char **))                  \
-    X(XGBoosterSlice, (xgb_handle, int, int, int, xgb_handle *))                                \
-    X(XGBoosterSaveModel, (xgb_handle, const char *))                                           \
-    X(XGBoosterFeatureScore, (xgb_handle, const char *, uint64_t *, const char ***, uint64_t *, \
-                              const uint64_t **, const float **))                               \
-    X(XGBoosterFree, (xgb_handle))
+/* The functions that are used: name, and declaration as a pointer. */
+#define XGB_FUNCTIONS(X)                                                                         \
+    X(XGDMatrixCreateFromDense,                                                                  \
+      int (*XGDMatrixCreateFromDense)(const char *, const char *, xgb_handle *))                 \
+    X(XGDMatrixSetInfoFromInterface,                                                             \
+      int (*XGDMatrixSetInfoFromInterface)(xgb_handle, const char *, const char *))              \
+    X(XGDMatrixSetStrFeatureInfo,                                                                \
+      int (*XGDMatrixSetStrFeatureInfo)(xgb_handle, const char *, const char **, uint64_t))      \
+    X(XGDMatrixFree, int (*XGDMatrixFree)(xgb_handle))                                           \
+    X(XGBoosterCreate, int (*XGBoosterCreate)(const xgb_handle *, uint64_t, xgb_handle *))       \
+    X(XGBoosterSetParam, int (*XGBoosterSetParam)(xgb_handle, const char *, const char *))       \
+    X(XGBoosterSetStrFeatureInfo,                                                                \
+      int (*XGBoosterSetStrFeatureInfo)(xgb_handle, const char *, const char **, uint64_t))      \
+    X(XGBoosterUpdateOneIter, int (*XGBoosterUpdateOneIter)(xgb_handle, int, xgb_handle))        \
+    X(XGBoosterEvalOneIter, int (*XGBoosterEvalOneIter)(xgb_handle, int, xgb_handle *,           \
+                                                        const char **, uint64_t, const char **)) \
+    X(XGBoosterSlice, int (*XGBoosterSlice)(xgb_handle, int, int, int, xgb_handle *))            \
+    X(XGBoosterSaveModel, int (*XGBoosterSaveModel)(xgb_handle, const char *))                   \
+    X(XGBoosterFeatureScore,                                                                     \
+      int (*XGBoosterFeatureScore)(xgb_handle, const char *, uint64_t *, const char ***,         \
+                                   uint64_t *, const uint64_t **, const float **))               \
+    X(XGBoosterFree, int (*XGBoosterFree)(xgb_handle))
 
 struct xgb {
     void *library;
     const char *(*XGBGetLastError)(void);
     void (*XGBoostVersion)(int *, int *, int *);
-#define X(name, args) int(*name) args;
+#define X(name, declaration) declaration;
     XGB_FUNCTIONS(X)
 #undef X
 };
@@ -117,7 +122,7 @@ static enum ax_code xgb_open(struct xgb *xgb, struct ax_err *err)
             missing = #name;                         \
         memcpy(&xgb->name, &symbol, sizeof(symbol)); \
     } while (0);
-#define X(name, args) LOAD(name)
+#define X(name, declaration) LOAD(name)
     LOAD(XGBGetLastError)
     LOAD(XGBoostVersion)
     XGB_FUNCTIONS(X)
