@@ -133,6 +133,20 @@ static enum ax_code find_column(struct maker *m, const struct ax_sql_stream *str
     return unknown_column(m, column->name, stream);
 }
 
+/* The names of the columns that are added; DuckDB would silently call ours otherwise. */
+static enum ax_code check_own_names(struct maker *m, const struct ax_sql_stream *stream)
+{
+    static const struct ax_str own[] = { { "ax_label", 8 }, { "ax_weight", 9 }, { "ax_part", 7 } };
+    for (size_t i = 0; i < ax_sql_stream_column_count(stream); i++)
+        for (size_t k = 0; k < AX_COUNT(own); k++)
+            if (ax_str_equals_nocase(ax_sql_stream_column_name(stream, i), own[k]))
+                return ax_fail(m->err, AX_E_INVALID,
+                               "the query gives a column '%s', a name that training needs itself; "
+                               "give it another one",
+                               own[k].ptr);
+    return AX_OK;
+}
+
 static enum ax_code find_columns(struct maker *m)
 {
     struct ax_training_set *set = m->set;
@@ -144,6 +158,7 @@ static enum ax_code find_columns(struct maker *m)
     ax_buf_printf(&m->text, "SELECT * FROM ax_rows LIMIT 0");
     if (query(m, &stream))
         return m->err->code;
+    (void)check_own_names(m, stream);
     for (size_t i = 0; i < m->spec->column_count && !m->err->code; i++) {
         set->columns[i].name = m->spec->columns[i].name;
         ax_map_init(&set->columns[i].indexes);

@@ -204,6 +204,9 @@ static void refused(void **state)
         { "SELECT nix ORDER BY nix", "y", "", "", NULL, AX_E_INVALID, "nix" },
         { "SELECT * FROM 'no-such-file.csv' ORDER BY id", "y", "", "", NULL, AX_E_NOT_FOUND,
           "no-such-file.csv" },
+        { "SELECT 1 AS id, TIMESTAMP '2013-01-01' AS t, 1 AS x, 'a' AS c, true AS b, 1 AS y, 7 AS "
+          "AX_Label ORDER BY id",
+          "y", "", "", NULL, AX_E_INVALID, "the query gives a column 'ax_label'" },
         { rows_query, "nix > 1", "", "", NULL, AX_E_INVALID, "label, weight or split: " },
         { rows_query, "y", "", "nix", NULL, AX_E_INVALID, "label, weight or split: " },
         { rows_query, "y", "t", "", NULL, AX_E_INVALID,
