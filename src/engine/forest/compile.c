@@ -130,6 +130,9 @@ static enum ax_code measure_trees(struct compiling *c, struct ax_err *err)
         const struct ax_forest_tree *from = &c->forest->trees[t];
         const struct ax_forest_node *nodes = c->forest->nodes + from->node_from;
         uint32_t count = tree_levels(c, nodes);
+        if (c->depths[count - 1] > AX_FOREST_DEPTH_MAX)
+            return ax_fail(err, AX_E_TOO_LARGE, "tree %zu is %u levels deep; at most %d are walked",
+                           t, c->depths[count - 1], AX_FOREST_DEPTH_MAX);
         bool is_wide = count > INT16_MAX || out->slot_count > UINT16_MAX;
         for (uint32_t i = 0; i < count; i++) {
             const struct ax_forest_node *node = &nodes[c->queue[i]];

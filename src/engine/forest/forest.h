@@ -17,6 +17,7 @@ struct ax_engine;
 
 #define AX_FOREST_TREES_MAX    ((size_t)1 << 20)
 #define AX_FOREST_NODES_MAX    ((size_t)1 << 26)
+#define AX_FOREST_DEPTH_MAX    4096 /* of a tree; real ones end two orders of magnitude below */
 #define AX_FOREST_GROUPS_MAX   ((size_t)1 << 12)
 #define AX_FOREST_CATEGORY_MAX ((int32_t)1 << 24) /* categories are below it */
 

@@ -276,6 +276,25 @@ static void no_trees(void **state)
     (void)compare(&g);
 }
 
+/* 4,096 levels are walked, one more is refused. */
+static void depth_is_limited(void **state)
+{
+    (void)state;
+    for (size_t levels = AX_FOREST_DEPTH_MAX; levels <= AX_FOREST_DEPTH_MAX + 1; levels++) {
+        struct garden g = { .has_categories = false };
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_compiled c;
+        plant(&g, 1, 2 * levels + 1, 1, 11);
+        grow(&g, 2 * levels + 1, true);
+        enum ax_code code = ax_compiled_init(&c, &g.forest, &err);
+        if (!code)
+            ax_compiled_done(&c);
+        if (!ax_torture_struck())
+            assert_int_equal(code, levels > AX_FOREST_DEPTH_MAX ? AX_E_TOO_LARGE : AX_OK);
+        ax_forest_done(&g.forest);
+    }
+}
+
 /* A category near the limit costs bits for all below it; many splits on it cost too much. */
 static void sets_are_limited(void **state)
 {
@@ -304,7 +323,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_forests),   cmocka_unit_test(large_trees),
         cmocka_unit_test(many_slots),       cmocka_unit_test(no_trees),
-        cmocka_unit_test(sets_are_limited),
+        cmocka_unit_test(depth_is_limited), cmocka_unit_test(sets_are_limited),
     };
     return cmocka_run_group_tests_name("engine/forest/compile", tests, NULL, NULL);
 }
