@@ -30,17 +30,39 @@ void ax_arena_init(struct ax_arena *arena, size_t first_size, size_t max)
     *arena = (struct ax_arena){ .max = max, .first_size = first_size };
 }
 
+/* Whether a block of this size, being the oldest, is kept over a reset. */
+static bool arena_keeps(const struct ax_arena *arena, size_t size)
+{
+    return size <= 2 * AX_MAX(arena->first_size, (size_t)BLOCK_KEPT);
+}
+
+/* What a block of this size is charged. What may be kept is not, so that nothing is held for good.
+ */
+static size_t arena_charge(const struct ax_arena *arena, size_t size)
+{
+    return arena->budget && !arena_keeps(arena, size) ? size : 0;
+}
+
+/* Free the newest block. */
+static void arena_pop(struct ax_arena *arena)
+{
+    struct ax_arena_block *block = arena->blocks;
+    size_t charge = arena_charge(arena, block->size);
+    if (charge)
+        arena->budget->used -= charge;
+    arena->blocks = block->older;
+    free(block);
+}
+
 void ax_arena_done(struct ax_arena *arena)
 {
     if (!arena)
         return;
-    struct ax_arena_block *block = arena->blocks;
-    while (block) {
-        struct ax_arena_block *older = block->older;
-        free(block);
-        block = older;
-    }
-    *arena = (struct ax_arena){ .max = arena->max, .first_size = arena->first_size };
+    while (arena->blocks)
+        arena_pop(arena);
+    *arena = (struct ax_arena){ .max = arena->max,
+                                .first_size = arena->first_size,
+                                .budget = arena->budget };
 }
 
 static void arena_enter(struct ax_arena *arena, struct ax_arena_block *block)
@@ -56,16 +78,13 @@ void ax_arena_reset(struct ax_arena *arena)
     arena->over_max = false;
     if (!arena->blocks)
         return;
-    while (arena->blocks->older) {
-        struct ax_arena_block *older = arena->blocks->older;
-        free(arena->blocks);
-        arena->blocks = older;
-    }
+    while (arena->blocks->older)
+        arena_pop(arena);
     /* One that was made for a huge first allocation is no idea of a typical life. */
-    if (arena->blocks->size > 2 * AX_MAX(arena->first_size, (size_t)BLOCK_KEPT))
-        ax_arena_done(arena);
-    else
+    if (arena_keeps(arena, arena->blocks->size))
         arena_enter(arena, arena->blocks);
+    else
+        ax_arena_done(arena);
 }
 
 static bool arena_grow(struct ax_arena *arena, size_t need)
@@ -76,9 +95,14 @@ static bool arena_grow(struct ax_arena *arena, size_t need)
         size = AX_MAX(size, arena->first_size);
     }
     size = AX_MAX(size, need);
+    size_t charge = arena_charge(arena, size);
+    if (charge && charge > arena->budget->max - arena->budget->used)
+        return false;
     struct ax_arena_block *block = ax_try_alloc(1, size + BLOCK_HEADER);
     if (!block)
         return false;
+    if (charge)
+        arena->budget->used += charge;
     block->older = arena->blocks;
     block->size = size;
     arena->blocks = block;

@@ -14,6 +14,12 @@
 
 struct ax_arena_block;
 
+/* Bytes that several owners hold together, and may hold. */
+struct ax_budget {
+    size_t used;
+    size_t max;
+};
+
 struct ax_arena {
     struct ax_arena_block *blocks; /* newest first; the last one survives a reset */
     char *at;                      /* next free byte of the newest block */
@@ -21,7 +27,9 @@ struct ax_arena {
     size_t used;                   /* bytes handed out since the last reset, with padding */
     size_t max;                    /* most bytes that may be handed out */
     size_t first_size;             /* bytes of the first block */
-    bool over_max;                 /* why the last allocation was refused */
+    struct ax_budget
+        *budget;   /* borrowed; charged for blocks worth freeing; NULL: none; may be set */
+    bool over_max; /* why the last allocation was refused */
 };
 
 /* Nothing is allocated until the first use. `first_size` is what a typical life needs. */
@@ -29,8 +37,8 @@ void ax_arena_init(struct ax_arena *arena, size_t first_size, size_t max);
 void ax_arena_done(struct ax_arena *arena);
 void ax_arena_reset(struct ax_arena *arena);
 
-/* `count` * `size` bytes aligned to 16, not zeroed; NULL when over the maximum, overflowing or out
- * of memory. ax_arena_fail says which. */
+/* `count` * `size` bytes aligned to 16, not zeroed; NULL when over the maximum, overflowing, over
+ * the budget or out of memory. ax_arena_fail says which. */
 void *ax_arena_alloc(struct ax_arena *arena, size_t count, size_t size) AX_MUST_USE;
 
 /* The same, zeroed. */

@@ -67,6 +67,7 @@ static struct ax_exchange *exchange_new(struct ax_exchange_table *table, size_t 
     exchange->head = ax_xalloc(config->header_bytes_max);
     exchange->headers = ax_xalloc(config->header_count_max * sizeof(*exchange->headers));
     ax_arena_init(&exchange->request.arena, ARENA_FIRST_SIZE, config->request_bytes_max);
+    exchange->request.arena.budget = &table->budget;
     ax_buf_init(&exchange->body, config->body_bytes_max + BODY_PADDING);
     exchange->request.worker = table->worker;
     exchange->request.id = slot;
@@ -150,7 +151,7 @@ struct ax_exchange *ax_exchange_next(const struct ax_exchange_table *table, size
     return NULL;
 }
 
-bool ax_exchange_body_room(struct ax_exchange *exchange, struct ax_body_budget *budget, size_t more)
+bool ax_exchange_body_room(struct ax_exchange *exchange, struct ax_budget *budget, size_t more)
 {
     assert(exchange && budget);
     struct ax_buf *body = &exchange->body;

@@ -20,12 +20,6 @@
 
 struct ax_connection;
 
-/* Bytes of request bodies that a thread holds, and may hold. */
-struct ax_body_budget {
-    size_t used;
-    size_t max;
-};
-
 enum ax_exchange_state {
     AX_EXCHANGE_EMPTY,    /* no byte of a request yet */
     AX_EXCHANGE_HEAD,     /* request line and headers are coming */
@@ -66,7 +60,7 @@ struct ax_exchange_table {
     struct ax_http_worker *worker;
     const struct ax_http_config *config;
     struct ax_output_pool *outputs;
-    struct ax_body_budget budget;
+    struct ax_budget budget;    /* of bodies, and of large blocks of arenas */
     struct ax_exchange **slots; /* config->requests_max of them; idle objects stay in theirs */
     size_t slot_count;          /* slots that were ever used */
     size_t used_count;          /* exchanges that are not free */
@@ -102,7 +96,7 @@ struct ax_exchange *ax_exchange_next(const struct ax_exchange_table *table, size
 
 /* Room for `more` bytes behind the body, and 16 behind those, charged to the budget. False when
  * the budget or the memory does not suffice. */
-AX_MUST_USE bool ax_exchange_body_room(struct ax_exchange *exchange, struct ax_body_budget *budget,
+AX_MUST_USE bool ax_exchange_body_room(struct ax_exchange *exchange, struct ax_budget *budget,
                                        size_t more);
 
 /* Print an answer's head and body into the exchange's output; `buf` and `body` as in struct

@@ -89,7 +89,7 @@ struct ax_http_config {
     size_t connections_max;       /* a thread; over it new ones are closed at once and counted */
     size_t pipeline_requests_max; /* a connection: reading stops until answers left */
     size_t requests_max;          /* a thread, those of clients that left too; over it 503 */
-    size_t bodies_bytes_max;      /* a thread: all bodies that it holds; over it 503 */
+    size_t bodies_bytes_max;      /* a thread: bodies, and work on them; over it 503 */
     size_t request_bytes_max;     /* most a request's arena may hold */
     uint64_t header_timeout_ns;   /* from the first byte to the end of the headers: 408 */
     uint64_t body_timeout_ns;     /* without progress of the body: 408 */

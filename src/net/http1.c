@@ -19,11 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BODY_PADDING      16
-#define BODY_RESERVED_MAX ((size_t)1 << 20)  /* before its bytes arrived */
-#define BODY_SPACE_MIN    ((size_t)32 << 10) /* less is as well received elsewhere and copied */
-#define BODY_SPACE_MAX    ((size_t)256 << 10)
-#define HEADER_OVERHEAD   4 /* ": " and CRLF */
+#define BODY_PADDING 16
+#define BODY_RESERVED_MAX \
+    ((size_t)64 << 10) /* before its bytes arrived: who only says, holds little */
+#define BODY_SPACE_MIN  ((size_t)32 << 10) /* less is as well received elsewhere and copied */
+#define BODY_SPACE_MAX  ((size_t)256 << 10)
+#define HEADER_OVERHEAD 4 /* ": " and CRLF */
 
 static_assert(sizeof(llhttp_t) <= sizeof(((struct ax_http1 *)NULL)->parser),
               "llhttp's parser must fit");
@@ -385,7 +386,7 @@ static const llhttp_settings_t settings = {
 };
 
 void ax_http1_init(struct ax_http1 *http1, const struct ax_http_config *config,
-                   struct ax_body_budget *budget)
+                   struct ax_budget *budget)
 {
     assert(http1 && config && budget);
     *http1 = (struct ax_http1){ .config = config, .budget = budget };
@@ -481,7 +482,9 @@ char *ax_http1_body_space(struct ax_http1 *http1, size_t *ret_len)
     uint64_t left = http1_parser(http1)->content_length;
     if (left < BODY_SPACE_MIN)
         return NULL;
-    size_t len = (size_t)AX_MIN(left, (uint64_t)BODY_SPACE_MAX);
+    /* Room ahead grows with what has come. */
+    size_t ahead = AX_MAX(exchange->body.len, BODY_RESERVED_MAX);
+    size_t len = (size_t)AX_MIN(left, (uint64_t)AX_MIN(ahead, BODY_SPACE_MAX));
     if (!ax_exchange_body_room(exchange, http1->budget, len))
         return NULL; /* on_body will meet the same and refuse */
     *ret_len = len;

@@ -21,7 +21,7 @@ struct ax_refusal {
 
 struct ax_http1 {
     const struct ax_http_config *config;
-    struct ax_body_budget *budget;
+    struct ax_budget *budget;
     struct ax_exchange *exchange; /* being filled; NULL between requests */
     struct ax_refusal refusal;
     bool paused;   /* at the end of a request */
@@ -38,7 +38,7 @@ enum ax_http1_event {
 
 /* `config` and `budget` are borrowed for the parser's life. Nothing is to be released. */
 void ax_http1_init(struct ax_http1 *http1, const struct ax_http_config *config,
-                   struct ax_body_budget *budget);
+                   struct ax_budget *budget);
 
 /* Parse; `exchange` was set. *ret_used tells how many of the bytes were used. */
 enum ax_http1_event ax_http1_feed(struct ax_http1 *http1, const char *ptr, size_t len,

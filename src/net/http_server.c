@@ -41,7 +41,9 @@ const struct ax_option ax_http_options[] = {
     { AX_OPTION_SIZE, "requests_max", "16384", FIELD(requests_max), 1, AX_EXCHANGES_MAX, NULL,
       "Most requests that a thread holds; further ones are answered with 503." },
     { AX_OPTION_SIZE, "bodies_bytes_max", "512m", FIELD(bodies_bytes_max), 1024, (int64_t)1 << 40,
-      "bytes", "Most bytes of bodies that a thread holds; further ones are answered with 503." },
+      "bytes",
+      "Most bytes of bodies, and of work on them, that a thread holds; what needs more is answered "
+      "with 503." },
     { AX_OPTION_SIZE, "request_bytes_max", "128m", FIELD(request_bytes_max), 65536,
       (int64_t)1 << 36, "bytes", "Most memory that work on one request may take." },
     { AX_OPTION_TIME, "header_timeout_s", "10", FIELD(header_timeout_ns), 1, 3600, "s",

@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-from conftest import FEATURES, NAMES, request, tensor
+from conftest import FEATURES, NAMES, Server, request, tensor
 
 ROWS = 200000
 SMALL = {"inputs": [tensor([[0.5] * FEATURES])]}
@@ -106,6 +106,35 @@ def test_a_token_that_cannot_be_cut(single, path, begin, unit, what):
         assert answer.status == 400
         assert f"{what} of more than 65536 bytes" in answer.error
         assert wire.request("POST", "/v2/models/binary/infer", SMALL).status == 200
+
+
+def test_work_has_a_budget(models):
+    """Two bytes of text may ask for a whole row: what they become is limited, not only they."""
+    count = 1 << 20
+    body = b'{"inputs":[{"name":"temp","shape":[%d],"datatype":"FP32","data":[%s]}]}' \
+        % (count, b",".join([b"1"] * count))
+    one = Server(models, "--threads", "1", "--bodies-bytes-max", "30m")
+    for path, sent in ((INFER, body), (PREDICT, b'{"rows":[%s]}' % b",".join([b"{}"] * count))):
+        with one.wire() as wire:
+            answer = wire.request("POST", path, sent)
+            assert answer.status == 503 and "no memory for the rows" in answer.error
+            assert answer.headers["retry-after"] == "1"
+            assert wire.request("POST", INFER, SMALL).status == 200
+    assert one.stop() == 0
+
+
+def test_announced_bodies_hold_little(models):
+    one = Server(models, "--threads", "1", "--bodies-bytes-max", "16m")
+    head = request("POST", INFER, b"x" * (1 << 20))[:-(1 << 20)]
+    wires = [one.wire() for _ in range(50)]
+    for wire in wires:
+        wire.send(head + b"{")
+    # All have been received when one that was begun later is answered.
+    assert one.post(INFER, SMALL).status == 200
+    assert not any(is_readable(wire) for wire in wires)
+    for wire in wires:
+        wire.socket.close()
+    assert one.stop() == 0
 
 
 def reset(wire):

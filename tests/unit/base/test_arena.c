@@ -108,6 +108,35 @@ static void reset_keeps_a_typical_block(void **state)
     ax_arena_done(&arena);
 }
 
+/* Two arenas share a budget; what may be kept over a reset is not charged. */
+static void a_budget_is_shared(void **state)
+{
+    (void)state;
+    struct ax_budget budget = { .max = 100000 };
+    struct ax_arena one, two;
+    ax_arena_init(&one, 4096, 1 << 20);
+    ax_arena_init(&two, 4096, 1 << 20);
+    one.budget = two.budget = &budget;
+    assert_true(ax_arena_alloc(&one, 8000, 1) || refused(&one));
+    assert_int_equal(budget.used, 0);
+    bool has = ax_arena_alloc(&one, 60000, 1) != NULL;
+    assert_true(has ? budget.used >= 60000 : refused(&one));
+    void *more = ax_arena_alloc(&two, 60000, 1);
+    if (has) {
+        struct ax_err err = AX_ERR_INIT;
+        assert_null(more);
+        assert_int_equal(ax_arena_fail(&two, "more", &err), AX_E_LIMIT);
+    }
+    assert_true(budget.used <= budget.max);
+    ax_arena_reset(&one);
+    assert_int_equal(budget.used, more ? budget.used : 0);
+    more = ax_arena_alloc(&two, 60000, 1);
+    assert_true(more || refused(&two));
+    ax_arena_done(&two);
+    ax_arena_done(&one);
+    assert_int_equal(budget.used, 0);
+}
+
 static void texts_and_zeros(void **state)
 {
     (void)state;
@@ -136,6 +165,7 @@ int main(void)
         cmocka_unit_test(maximum_holds),
         cmocka_unit_test(padding_does_not_pass_the_maximum),
         cmocka_unit_test(reset_keeps_a_typical_block),
+        cmocka_unit_test(a_budget_is_shared),
         cmocka_unit_test(texts_and_zeros),
     };
     return cmocka_run_group_tests_name("base/arena", tests, NULL, NULL);
