@@ -160,7 +160,7 @@ def test_head(server):
 
 @pytest.mark.parametrize("body, status", [
     (b"", 200), (b"{}", 200), (b'{"ready":true}', 200), (b'{"ready":1}', 400),
-    (b'{"ready":"true"}', 400), (b"[]", 400), (b"{", 400)])
+    (b'{"ready":"true"}', 400), (b"[]", 400), (b"{", 400), (b" " * 70000 + b"{}", 413)])
 def test_index_body(server, body, status):
     answer = server.post("/v2/repository/index", body)
     assert answer.status == status

@@ -259,12 +259,17 @@ void ax_oip_config(struct ax_call *call)
     ax_server_thread_answer(call->thread, call->request, 200);
 }
 
+/* Parsed in one go and into a tree, and never in need of more. */
+#define INDEX_BODY_MAX 65536
+
 /* The body of an index request: empty, or an object with an optional boolean `ready`. */
 static enum ax_code read_index_request(struct ax_str body, bool *ret_ready_only, struct ax_err *err)
 {
     *ret_ready_only = false;
     if (body.len == 0)
         return AX_OK;
+    if (body.len > INDEX_BODY_MAX)
+        return ax_fail(err, AX_E_TOO_LARGE, "the body has more than %d bytes", INDEX_BODY_MAX);
     struct ax_json_doc *doc;
     if (ax_json_parse(body, &doc, err))
         return err->code;

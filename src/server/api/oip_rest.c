@@ -44,11 +44,22 @@ void ax_oip_ready(struct ax_call *call)
     answer_flag(call, "ready", ax_catalog_is_ready(call->thread->catalog));
 }
 
+/* A body of JSON and blobs says so in a header. */
+static bool has_blobs(const struct ax_request *request)
+{
+    struct ax_str length = ax_request_header(request, "inference-header-content-length");
+    uint64_t json_bytes;
+    return length.ptr && !(ax_str_to_u64(length, &json_bytes) && json_bytes == request->body.len);
+}
+
 static enum ax_code infer_read(struct ax_prediction *prediction, size_t byte_budget, bool *ret_done,
                                struct ax_err *err)
 {
     struct ax_oip_request *request = container_of(prediction, struct ax_oip_request, prediction);
     struct ax_infer *infer = &request->infer;
+    if (!infer->signature && has_blobs(prediction->job.request))
+        return ax_fail(err, AX_E_UNSUPPORTED,
+                       "binary tensor data is not supported; send 'data' as JSON");
     if (!infer->signature &&
         ax_infer_begin(infer, prediction->job.served->version->signature,
                        &prediction->job.request->arena, prediction->job.request->body, err))
@@ -70,22 +81,8 @@ static const struct ax_prediction_form infer_form = {
     .value_bytes = 16,
 };
 
-/* A body of JSON and blobs says so in a header. */
-static bool has_blobs(const struct ax_request *request)
-{
-    struct ax_str length = ax_request_header(request, "inference-header-content-length");
-    uint64_t json_bytes;
-    return length.ptr && !(ax_str_to_u64(length, &json_bytes) && json_bytes == request->body.len);
-}
-
 void ax_oip_infer(struct ax_call *call)
 {
-    if (has_blobs(call->request)) {
-        ax_server_thread_answer_error(call->thread, call->request, ax_oip_status(AX_E_UNSUPPORTED),
-                                      "binary tensor data is not supported; send 'data' as JSON",
-                                      NULL);
-        return;
-    }
     struct ax_oip_request *request = ax_arena_zalloc(&call->request->arena, 1, sizeof(*request));
     struct ax_err err = AX_ERR_INIT;
     if (request) {
