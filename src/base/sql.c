@@ -76,7 +76,9 @@ struct ax_sql_stream {
     struct ax_str **texts;         /* per column: room for a chunk's views, or NULL */
 };
 
-/* DuckDB's words begin with the kind of error; its lines become one. */
+/* DuckDB's words begin with the kind of error; its lines become one. The last ones show a piece of
+ * the statement with a mark below it, which makes no sense in one line, nor to somebody who did not
+ * write the statement. */
 static enum ax_code sql_fail(struct ax_err *err, const char *message)
 {
     static const struct {
@@ -94,7 +96,7 @@ static enum ax_code sql_fail(struct ax_err *err, const char *message)
         message = "no reason given";
     char line[sizeof(err->msg)];
     size_t at = 0;
-    for (; *message && at < sizeof(line) - 1; message++) {
+    for (; *message && strncmp(message, "\n\nLINE ", 7) != 0 && at < sizeof(line) - 1; message++) {
         bool is_space = *message == '\n' || *message == '\r' || *message == '\t' || *message == ' ';
         if (is_space && (at == 0 || line[at - 1] == ' '))
             continue;
@@ -137,14 +139,10 @@ static enum ax_code sql_configure(struct ax_sql *sql, const struct ax_sql_config
         sql_set(sql, "temp_directory", ax_str_from(config->temp_folder ? config->temp_folder : ""),
                 err))
         return err->code;
-    if (config->memory_bytes_max) {
-        (void)snprintf(number, sizeof(number), "%zuKiB", config->memory_bytes_max / 1024);
-        if (sql_set(sql, "memory_limit", ax_str_from(number), err))
-            return err->code;
-    }
-    if (config->search_folder)
-        return sql_set(sql, "file_search_path", ax_str_from(config->search_folder), err);
-    return AX_OK;
+    if (!config->memory_bytes_max)
+        return AX_OK;
+    (void)snprintf(number, sizeof(number), "%zuKiB", config->memory_bytes_max / 1024);
+    return sql_set(sql, "memory_limit", ax_str_from(number), err);
 }
 
 /* One task of a query may take long, and it runs on the thread that asked, so another one looks

@@ -21,11 +21,10 @@ struct ax_sql;
 struct ax_sql_stream;
 
 struct ax_sql_config {
-    size_t threads;            /* at least 1 */
-    size_t memory_bytes_max;   /* 0: DuckDB's own default, 80 % of the machine's */
-    const char *temp_folder;   /* where it spills; NULL: it does not spill */
-    const char *search_folder; /* relative paths in queries start here; NULL: the working folder */
-    atomic_bool *cancelled;    /* NULL, or set by anyone to end a running query with CANCELLED */
+    size_t threads;          /* at least 1 */
+    size_t memory_bytes_max; /* 0: DuckDB's own default, 80 % of the machine's */
+    const char *temp_folder; /* where it spills; NULL: it does not spill */
+    atomic_bool *cancelled;  /* NULL, or set by anyone to end a running query with CANCELLED */
 };
 
 /* Expected: UNSUPPORTED (built without it), INVALID (a setting), LIMIT. */

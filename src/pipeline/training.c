@@ -132,7 +132,12 @@ static enum ax_code make_work_folder(struct training *t)
         return t->err->code;
     if (!mkdtemp(path))
         return ax_fail_errno(t->err, errno, "make a folder in '%s'", t->model_folder);
-    memcpy(t->work, path, sizeof(path));
+    /* Absolute, for while the query runs the working folder is another one. */
+    if (!realpath(path, t->work)) {
+        int errnum = errno;
+        (void)rmdir(path);
+        return ax_fail_errno(t->err, errnum, "find '%s'", path);
+    }
     t->lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (t->lock < 0 || flock(t->lock, LOCK_EX | LOCK_NB))
         return ax_fail(t->err, AX_E_LIMIT, "cannot lock '%s'", path);
@@ -142,6 +147,27 @@ static enum ax_code make_work_folder(struct training *t)
 }
 
 /* ---- the steps ---- */
+
+/*
+ * Relative paths of the query start in the folder of the data, and nowhere else: so that is the
+ * working folder as long as the query runs. DuckDB's own setting for it (file_search_path) looks in
+ * the working folder first, and would take a file of the same name that happens to lie there.
+ */
+static enum ax_code query_in_folder(struct training *t, struct ax_sql *sql)
+{
+    const char *folder = t->options->data_folder ? t->options->data_folder : t->file->folder;
+    int back = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (back < 0)
+        return ax_fail_errno(t->err, errno, "open the working folder");
+    if (chdir(folder))
+        (void)ax_fail_errno(t->err, errno, "go to the data's folder '%s'", folder);
+    else
+        (void)(ax_training_set_make(sql, t->spec, t->work, &t->set, t->err) != AX_OK);
+    if (fchdir(back))
+        (void)ax_fail_errno(t->err, errno, "go back from the data's folder");
+    (void)close(back);
+    return t->err->code;
+}
 
 static enum ax_code run_query(struct training *t)
 {
@@ -154,13 +180,12 @@ static enum ax_code run_query(struct training *t)
         .threads = t->threads,
         .memory_bytes_max = t->options->memory_bytes_max,
         .temp_folder = spill,
-        .search_folder = t->options->data_folder ? t->options->data_folder : t->file->folder,
         .cancelled = t->options->cancelled,
     };
     stage(t, "reading the rows");
     if (ax_sql_open(&config, &sql, t->err))
         return t->err->code;
-    enum ax_code code = ax_training_set_make(sql, t->spec, t->work, &t->set, t->err);
+    enum ax_code code = query_in_folder(t, sql);
     ax_sql_close(sql);
     t->report->seconds_query = seconds_since(began_ns);
     return code;

@@ -7,6 +7,9 @@
  * but, after kill -9 of this process, that hidden folder, which the next training of the model
  * removes. The same data, parameters, seed and threads give the same model file, model.yaml and
  * digest; what differs from run to run (times) stands in timings.json.
+ *
+ * While the query runs, the working folder of the process is that of the data: not beside threads
+ * that open files by relative paths.
  */
 #ifndef AX_PIPELINE_TRAINING_H
 #define AX_PIPELINE_TRAINING_H
