@@ -106,6 +106,26 @@ def test_same_data_same_digest(past, tmp_path):
     assert history.train(tmp_path, content)["digest"] != first["digest"]
 
 
+def test_paths_start_in_the_data_folder_alone(past, tmp_path):
+    """A file of the same name in the working folder is another file."""
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    past.write(tmp_path / "here/rows.csv")
+    (tmp_path / "rows.csv").unlink()
+    content = history.spec(rounds=2)
+    file = history.write_spec(tmp_path, content)
+    for more in ([], ["--data", "../there"]):
+        done = history.run("train", file, "--models", "models", *more, cwd=tmp_path / "here")
+        assert done.returncode == 4 and "rows.csv" in done.stderr
+    done = history.run("train", file, "--models", "models", "--data", "no", cwd=tmp_path / "here")
+    assert done.returncode == 4 and "'no'" in done.stderr
+    past.write(tmp_path / "there/rows.csv")
+    done = history.run("train", file, "--models", "models", "--data", "../there",
+                       cwd=tmp_path / "here")
+    assert done.returncode == 0 and "models/m/1" in done.stdout
+    assert (tmp_path / "here/models/m/1/model.ubj").exists()
+
+
 def test_version_numbers(past, tmp_path):
     content = history.spec(rounds=2)
     assert history.train(tmp_path, content, "--version", "7")["version"] == 7
@@ -192,6 +212,7 @@ REFUSED = {
     "labels of no class": (dict(label="late + 1"), 3, "XGBoost: "),
     "unknown objective": (dict(objective="reg:nix"), 3, "XGBoost: "),
     "unknown metric": (dict(params={"eval_metric": "nix"}), 3, "XGBoost: "),
+    "mistyped parameter": (dict(params={"max_depht": 2}), 3, 'no use for "max_depht"'),
     "bad parameter": (dict(params={"max_depth": "deep"}), 3, "XGBoost: "),
     "no rows": (dict(split={"test_from": "2000-01-01"}), 3, "no row with a label is left"),
     "bad moment": (dict(split={"test_from": "2013-02-30"}), 3, "label, weight or split: "),

@@ -38,6 +38,7 @@ typedef void *xgb_handle;
     X(XGDMatrixSetStrFeatureInfo,                                                                \
       int (*XGDMatrixSetStrFeatureInfo)(xgb_handle, const char *, const char **, uint64_t))      \
     X(XGDMatrixFree, int (*XGDMatrixFree)(xgb_handle))                                           \
+    X(XGBRegisterLogCallback, int (*XGBRegisterLogCallback)(void (*)(const char *)))             \
     X(XGBoosterCreate, int (*XGBoosterCreate)(const xgb_handle *, uint64_t, xgb_handle *))       \
     X(XGBoosterSetParam, int (*XGBoosterSetParam)(xgb_handle, const char *, const char *))       \
     X(XGBoosterSetStrFeatureInfo,                                                                \
@@ -86,6 +87,24 @@ static enum ax_code xgboost_fail(const struct xgb *xgb, struct ax_err *err)
 static void openmp_sleep_while_waiting(void)
 {
     (void)setenv("OMP_WAIT_POLICY", "PASSIVE", /* overwrite= */ 0);
+}
+
+/* The names that the library did not use, as it lists them; "" when it used all. A callback gets no
+ * context, and the child trains once, on one thread. */
+static char xgboost_unused[160];
+
+/* What the library logs. That it passes a parameter over is only a warning of its, but whoever
+ * mistyped one must know. */
+static void xgboost_log(const char *text)
+{
+    static const char before[] = "Parameters: { ";
+    const char *names = strstr(text, before);
+    const char *end = names ? strstr(names, " } are not used") : NULL;
+    if (end) {
+        names += sizeof(before) - 1;
+        (void)snprintf(xgboost_unused, sizeof(xgboost_unused), "%.*s", (int)(end - names), names);
+    }
+    (void)fprintf(stderr, "%s\n", text);
 }
 
 static void *library_open(void)
@@ -248,6 +267,10 @@ static enum ax_code train_rounds(const struct xgb *xgb, const struct ax_trainer_
         if (CALL(xgb, XGBoosterUpdateOneIter, booster, (int)round, sets[0]) ||
             CALL(xgb, XGBoosterEvalOneIter, booster, (int)round, sets, set_names, set_count, &text))
             return err->code;
+        if (xgboost_unused[0])
+            return ax_fail(err, AX_E_INVALID,
+                           "params: XGBoost has no use for %s; correct the name or take it out",
+                           xgboost_unused);
         result->rounds_run = round + 1;
         if (!parse_evaluation(text, result->metric, &value))
             return ax_fail(err, AX_E_INTERNAL, "no metric in '%s'", text);
@@ -330,7 +353,9 @@ enum ax_code ax_xgboost_train(const struct ax_trainer_work *work, const char *mo
                    version[1], version[2]);
     if (load_set(&xgb, work, "train", work->train_rows, &sets[0], err) ||
         (set_count > 1 && load_set(&xgb, work, "stop", work->stop_rows, &sets[1], err)) ||
-        CALL(&xgb, XGBoosterCreate, sets, set_count, &booster))
+        CALL(&xgb, XGBoosterCreate, sets, set_count, &booster) ||
+        CALL(&xgb, XGBRegisterLogCallback, xgboost_log) ||
+        CALL(&xgb, XGBoosterSetParam, booster, "validate_parameters", "1"))
         goto done;
     for (size_t i = 0; i < work->param_count; i++)
         if (CALL(&xgb, XGBoosterSetParam, booster, work->param_names[i], work->param_texts[i]))
