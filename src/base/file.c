@@ -157,8 +157,10 @@ enum ax_code ax_file_make_folder(const char *path, struct ax_err *err)
             continue;
         char kept = part[i];
         part[i] = '\0';
-        if (mkdir(part, 0777) && !is_folder(part))
-            code = ax_fail_errno(err, errno == EEXIST ? ENOTDIR : errno, "make folder '%s'", part);
+        int errnum = mkdir(part, 0777) ? errno : 0;
+        if (errnum && !is_folder(part))
+            code =
+                ax_fail_errno(err, errnum == EEXIST ? ENOTDIR : errnum, "make folder '%s'", part);
         part[i] = kept;
     }
     free(part);
