@@ -7,6 +7,7 @@ server is changed. The answers are compared with the library's.
 """
 
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -76,3 +77,24 @@ def test_predict(answers, booster):
     rows = np.array([[0.5, 12, 1], [0.1, np.nan, 0]], dtype=np.float32)
     data = np.array([p["prediction"] for p in answers[2]["predictions"]], dtype=np.float32)
     assert data.tobytes() == booster.predict(rows).tobytes()
+
+
+def test_train_and_predict(tmp_path):
+    """What is said about one's own data, on made-up customers."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    file = re.search(r"^```yaml\n(auspex: 1\n.*?)^```", text, re.M | re.S)[1]
+    (tmp_path / "churn.yaml").write_text(file, encoding="utf-8")
+    rng = np.random.default_rng(4)
+    with open(tmp_path / "customers.csv", "w", encoding="utf-8") as out:
+        out.write("customer,tenure,calls,late,has_left\n")
+        for customer in range(2000):
+            tenure, calls, late = rng.random(), rng.integers(0, 24), rng.integers(0, 3)
+            out.write(f"{customer},{tenure:.3f},{calls},{late},{calls / 24 > tenure}\n")
+    commands = block_with(" train ").replace("build/auspex", os.environ["AX_BINARY"])
+    done = subprocess.run(["bash", "-euc", commands], cwd=tmp_path, capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("models/churn/1\n")
+    lines = (tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "customer,prediction,probability" and len(lines) == 2001
+    assert [line.split(",")[0] for line in lines[1:]] == [str(i) for i in range(2000)]
