@@ -14,9 +14,9 @@
 #include "base/thread.h"
 #include "cmd/command_line.h"
 #include "cmd/exit_code.h"
+#include "cmd/interrupt.h"
 #include "pipeline/batch_predict.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #define BAR_WIDTH        30
@@ -55,14 +55,6 @@ static const struct ax_option predict_options[] = {
 };
 
 const struct ax_option *const ax_cmd_predict_options[] = { predict_options, NULL };
-
-static atomic_bool interrupted;
-
-static void on_signal(int number)
-{
-    (void)number;
-    atomic_store(&interrupted, true);
-}
 
 struct progress {
     bool is_terminal;
@@ -168,17 +160,14 @@ static int predict(const struct ax_command_line *line, const struct predict_conf
     struct progress progress = { .is_terminal = isatty(STDERR_FILENO) == 1,
                                  .quiet = config->quiet,
                                  .began_ns = ax_clock_ns() };
-    struct ax_batch_predict_options options = {
-        .progress = show_progress, .note = show_note, .arg = &progress, .cancelled = &interrupted
-    };
+    struct ax_batch_predict_options options = { .progress = show_progress,
+                                                .note = show_note,
+                                                .arg = &progress,
+                                                .cancelled = ax_interrupt_catch() };
     struct ax_batch_predict_report report;
-    struct sigaction action = { .sa_handler = on_signal };
     progress.shown_ns = progress.began_ns;
     if (!make_options(line, config, &options))
         return AX_EXIT_USAGE;
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
     enum ax_code code = ax_batch_predict_run(&options, &report, &err);
     end_line(&progress);
     if (code) {

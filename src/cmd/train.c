@@ -12,9 +12,9 @@
 #include "base/thread.h"
 #include "cmd/command_line.h"
 #include "cmd/exit_code.h"
+#include "cmd/interrupt.h"
 #include "pipeline/training.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #define BAR_WIDTH 30
@@ -52,14 +52,6 @@ static const struct ax_option train_options[] = {
 };
 
 const struct ax_option *const ax_cmd_train_options[] = { train_options, NULL };
-
-static atomic_bool interrupted;
-
-static void on_signal(int number)
-{
-    (void)number;
-    atomic_store(&interrupted, true);
-}
 
 struct progress {
     bool is_terminal;
@@ -148,7 +140,7 @@ static enum ax_code train(const char *path, const struct train_config *config,
         .progress = show_round,
         .stage = show_stage,
         .arg = progress,
-        .cancelled = &interrupted,
+        .cancelled = ax_interrupt_catch(),
     };
     if (ax_train_file_read(path, &file, err))
         return err->code;
@@ -186,10 +178,6 @@ int ax_cmd_train(int argc, char **argv)
         struct ax_err err = AX_ERR_INIT;
         struct progress progress = { .is_terminal = isatty(STDERR_FILENO) == 1,
                                      .quiet = config.quiet };
-        struct sigaction action = { .sa_handler = on_signal };
-        (void)sigaction(SIGINT, &action, NULL);
-        (void)sigaction(SIGTERM, &action, NULL);
-        (void)sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
         if (train(line.args.texts[0], &config, &progress, &err)) {
             if (progress.open_line)
                 (void)fputc('\n', stderr);
