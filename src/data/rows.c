@@ -63,17 +63,18 @@ static enum ax_code rows_layout(struct ax_rows *rows, struct ax_arena *arena, st
     return AX_OK;
 }
 
-enum ax_code ax_rows_reserve(struct ax_rows *rows, const struct ax_signature *signature,
-                             size_t count, struct ax_arena *arena, struct ax_err *err)
+/* Rows in `block`, or in a new one when that is NULL. */
+static enum ax_code rows_make(struct ax_rows *rows, const struct ax_signature *signature,
+                              size_t count, char *block, struct ax_arena *arena, struct ax_err *err)
 {
-    assert(rows && signature && arena && err);
     if (count > signature->rows_max)
         return ax_fail(err, AX_E_INVALID, "inference request batch-size must be <= %zu",
                        signature->rows_max);
-    struct ax_rows fresh = { .signature = signature, .count = count };
+    struct ax_rows fresh = { .signature = signature, .count = count, .block = block };
     if (rows_layout(&fresh, arena, err))
         return err->code;
-    fresh.block = ax_arena_alloc_aligned(arena, count, fresh.row_bytes, BLOCK_ALIGN);
+    if (!fresh.block)
+        fresh.block = ax_arena_alloc_aligned(arena, count, fresh.row_bytes, BLOCK_ALIGN);
     if (!fresh.block)
         return ax_arena_fail(arena, "the rows", err);
     for (size_t i = 0; i < signature->input_count; i++) {
@@ -88,6 +89,35 @@ enum ax_code ax_rows_reserve(struct ax_rows *rows, const struct ax_signature *si
     }
     *rows = fresh;
     return AX_OK;
+}
+
+enum ax_code ax_rows_reserve(struct ax_rows *rows, const struct ax_signature *signature,
+                             size_t count, struct ax_arena *arena, struct ax_err *err)
+{
+    assert(rows && signature && arena && err);
+    return rows_make(rows, signature, count, NULL, arena, err);
+}
+
+bool ax_rows_can_view(const struct ax_signature *signature, enum ax_datatype datatype,
+                      const void *values)
+{
+    assert(signature && values);
+    bool is_aligned = (uintptr_t)values % ax_datatype_size(datatype) == 0;
+    if (!is_float(datatype) || !is_aligned || signature->input_count == 0)
+        return false;
+    for (size_t i = 0; i < signature->input_count; i++)
+        if (signature->inputs[i].datatype != datatype || signature->inputs[i].has_default)
+            return false;
+    return true;
+}
+
+enum ax_code ax_rows_view(struct ax_rows *rows, const struct ax_signature *signature, size_t count,
+                          const void *values, struct ax_arena *arena, struct ax_err *err)
+{
+    assert(rows && signature && values && arena && err);
+    assert(ax_rows_can_view(signature, signature->inputs[0].datatype, values));
+    /* Nothing of what may be called for these rows writes into them. */
+    return rows_make(rows, signature, count, (char *)(uintptr_t)values, arena, err);
 }
 
 void ax_rows_clear(struct ax_rows *rows, size_t from, size_t to)

@@ -46,6 +46,18 @@ AX_MUST_USE enum ax_code ax_rows_reserve(struct ax_rows *rows, const struct ax_s
 /* Make all fields of rows [from, to) missing. */
 void ax_rows_clear(struct ax_rows *rows, size_t from, size_t to);
 
+/* Whether `count` * input_count elements of `datatype` at `values`, row by row, can be rows as they
+ * lie there: all fields are of that datatype, FP32 or FP64, none has a default to be written, and
+ * the address suits it. */
+bool ax_rows_can_view(const struct ax_signature *signature, enum ax_datatype datatype,
+                      const void *values);
+
+/* Rows that are such values, without a copy; they must outlive the rows, of which only finish may
+ * be called. Expected: as ax_rows_reserve. */
+AX_MUST_USE enum ax_code ax_rows_view(struct ax_rows *rows, const struct ax_signature *signature,
+                                      size_t count, const void *values, struct ax_arena *arena,
+                                      struct ax_err *err);
+
 /* Set one field. Messages name the input and the row: "input 'carrier', row 3: …". A text for a
  * BYTES field is borrowed and must live as long as the rows. Expected: INVALID (wrong type, an
  * integer that does not fit, unknown category). */

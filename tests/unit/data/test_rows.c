@@ -356,6 +356,56 @@ done:
     ax_signature_done(&signature);
 }
 
+/* What lies right is viewed where it lies; everything else has to be copied. */
+static void values_are_viewed_where_they_lie(void **state)
+{
+    (void)state;
+    static const enum ax_datatype datatypes[] = { AX_FP32, AX_FP64 };
+    _Alignas(16) static const double values[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_signature signature;
+    struct ax_arena arena;
+    ax_arena_init(&arena, 4096, 1 << 20);
+    if (ax_signature_init(&signature, 2, 0, &err)) {
+        assert_true(ax_torture_struck());
+        return;
+    }
+    for (size_t i = 0; i < AX_COUNT(datatypes); i++) {
+        size_t size = ax_datatype_size(datatypes[i]);
+        signature.inputs[0].datatype = signature.inputs[1].datatype = datatypes[i];
+        const char *at = (const char *)values + size;
+        assert_true(ax_rows_can_view(&signature, datatypes[i], at));
+        assert_false(ax_rows_can_view(&signature, datatypes[1 - i], values));
+        for (size_t off = 1; off < size; off++)
+            assert_false(ax_rows_can_view(&signature, datatypes[i], at + off));
+        struct ax_rows rows;
+        if (ax_rows_view(&rows, &signature, 3, at, &arena, &err)) {
+            assert_true(ax_torture_struck());
+            break;
+        }
+        struct ax_batch batch = ax_rows_batch(&rows);
+        assert_int_equal(batch.rows, 3);
+        assert_true(ax_batch_is_matrix(&batch, datatypes[i]));
+        for (size_t k = 0; k < 6; k++)
+            assert_ptr_equal(ax_column_at(&batch.columns[k % 2], k / 2), at + k * size);
+        assert_int_equal(ax_rows_finish(&rows, 0, 3, &err), 0);
+        signature.rows_max = 2;
+        assert_int_equal(ax_rows_view(&rows, &signature, 3, at, &arena, &err), AX_E_INVALID);
+        signature.rows_max = SIZE_MAX;
+        ax_err_clear(&err);
+        /* A default would be written into what is not ours. */
+        signature.inputs[1].has_default = true;
+        assert_false(ax_rows_can_view(&signature, datatypes[i], at));
+        signature.inputs[1].has_default = false;
+    }
+    signature.inputs[1].datatype = AX_INT64;
+    assert_false(ax_rows_can_view(&signature, AX_FP64, values));
+    signature.inputs[0].datatype = AX_INT64;
+    assert_false(ax_rows_can_view(&signature, AX_INT64, values));
+    ax_arena_done(&arena);
+    ax_signature_done(&signature);
+}
+
 static void limits(void **state)
 {
     struct fixture *f = *state;
@@ -396,6 +446,7 @@ int main(void)
         ROWS_TEST(finishing),
         ROWS_TEST(limits),
         cmocka_unit_test(all_fp32_is_a_matrix),
+        cmocka_unit_test(values_are_viewed_where_they_lie),
     };
     return cmocka_run_group_tests_name("data/rows", tests, NULL, NULL);
 }
