@@ -27,13 +27,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READS_A_ROUND    4 /* of up to AX_RECEIVE_BYTES, or a body's own space */
+#define READS_A_ROUND    4                 /* of up to AX_RECEIVE_BYTES, or a body's own space */
+#define READ_BYTES_MIN   ((size_t)4 << 10) /* of who has no body to wait with, in any case */
 #define WRITES_A_ROUND   16
 #define WRITE_PARTS_MAX  64
 #define OUTPUT_BYTES_MAX ((size_t)1 << 20) /* unsent; over it no further request is read */
 #define CONNECTIONS_KEPT 256
-#define LINGER_EXTRA     ((size_t)1 << 20) /* thrown away beyond one body of the largest size */
-#define TLS_HANDSHAKE    0x16              /* first byte of a ClientHello's record */
+#define HANDED_BYTES_MAX                                                                     \
+    ((size_t)16 << 10)                  /* a larger body is handed over in a turn of its own \
+                                         */
+#define LINGER_EXTRA  ((size_t)1 << 20) /* thrown away beyond one body of the largest size */
+#define TLS_HANDSHAKE 0x16              /* first byte of a ClientHello's record */
 
 static void connection_ready(struct ax_loop_source *source, uint32_t events);
 
@@ -64,8 +68,9 @@ static void connection_mark_again(struct ax_connection *connection)
     if (connection->is_again || connection->is_dead)
         return;
     connection->is_again = true;
-    connection->next_again = worker->again;
-    worker->again = connection;
+    connection->next_again = NULL;
+    *(worker->again_last ? &worker->again_last->next_again : &worker->again) = connection;
+    worker->again_last = connection;
 }
 
 void ax_connection_open(struct ax_http_worker *worker, int fd)
@@ -135,10 +140,12 @@ void ax_connection_close(struct ax_connection *connection)
         connection->ring_first = exchange->next;
         exchange->next = NULL;
         exchange->connection = NULL;
-        if (exchange->state == AX_EXCHANGE_ANSWERED) {
+        if (exchange->state == AX_EXCHANGE_HANDED)
+            continue; /* The handler's: it is told when it asks. */
+        if (exchange->state == AX_EXCHANGE_ANSWERED)
             ax_metric_add(worker->metrics->dropped, 1);
-            ax_exchange_give_back(&worker->exchanges, exchange);
-        }
+        ax_worker_unqueue(worker, exchange);
+        ax_exchange_give_back(&worker->exchanges, exchange);
     }
     connection->ring_last = NULL;
     connection->ring_count = 0;
@@ -270,19 +277,40 @@ void ax_connection_answered(struct ax_connection *connection)
         connection_advance(connection);
 }
 
-/* A request is complete: the handler may answer it before this returns. */
-static void connection_hand_over(struct ax_connection *connection)
+/* The handler may answer it before this returns. */
+static void exchange_hand_over(struct ax_exchange *exchange)
 {
-    struct ax_http_worker *worker = connection->worker;
+    struct ax_http_worker *worker = exchange->request.worker;
+    exchange->state = AX_EXCHANGE_HANDED;
+    ax_worker_wake(worker);
+    worker->handler->request(worker->handler->context, worker->state, &exchange->request);
+}
+
+static void hand_over_step(void *context, void *state, struct ax_request *request)
+{
+    (void)context;
+    (void)state;
+    struct ax_exchange *exchange = container_of(request, struct ax_exchange, request);
+    exchange->connection->whole_count--;
+    exchange_hand_over(exchange);
+}
+
+/* A request is complete. What its body asks for may take long, and one wake-up may bring many of
+ * them: such a request waits for a turn, and those behind it do, too. */
+static void connection_take_request(struct ax_connection *connection)
+{
     struct ax_exchange *exchange = connection->http1.exchange;
     connection->http1.exchange = NULL;
-    exchange->state = AX_EXCHANGE_HANDED;
     if (exchange->closes)
         connection->input = AX_INPUT_DISCARDED;
     /* Whatever comes next gets its full time. */
     ax_timeout_disarm(&connection->read_timeout);
-    ax_worker_wake(worker);
-    worker->handler->request(worker->handler->context, worker->state, &exchange->request);
+    if (!connection->whole_count && exchange->request.body.len <= HANDED_BYTES_MAX) {
+        exchange_hand_over(exchange);
+        return;
+    }
+    connection->whole_count++;
+    ax_worker_queue(connection->worker, exchange, hand_over_step);
 }
 
 static void connection_ring_add(struct ax_connection *connection, struct ax_exchange *exchange)
@@ -341,7 +369,7 @@ static size_t connection_parse(struct ax_connection *connection, const char *ptr
         if (event == AX_HTTP1_REFUSED)
             connection_refuse(connection, http1->refusal);
         else if (event == AX_HTTP1_REQUEST)
-            connection_hand_over(connection);
+            connection_take_request(connection);
         else if (exchange->state == AX_EXCHANGE_BODY && exchange->body.len)
             exchange->wants_continue = false; /* It did not wait. */
         else if (exchange->wants_continue)
@@ -393,7 +421,7 @@ static void connection_input_ended(struct ax_connection *connection)
 static bool connection_read_once(struct ax_connection *connection)
 {
     struct ax_http_worker *worker = connection->worker;
-    size_t room = AX_RECEIVE_BYTES;
+    size_t room = worker->read_left ? AX_RECEIVE_BYTES : READ_BYTES_MIN;
     char *to = worker->received;
     if (connection->input == AX_INPUT_OPEN) {
         size_t body_room;
@@ -405,6 +433,7 @@ static bool connection_read_once(struct ax_connection *connection)
     }
     ssize_t len = recv(connection->fd, to, room, 0);
     if (len > 0) {
+        worker->read_left -= AX_MIN(worker->read_left, (size_t)len);
         /* A short read has emptied the socket: the next byte, or the end, is a new edge. */
         connection->is_unread = (size_t)len == room || connection->has_ended;
         connection_received(connection, to, (size_t)len);
@@ -434,15 +463,24 @@ static bool connection_may_read(const struct ax_connection *connection)
     return connection_has_room(connection);
 }
 
+/* When enough was read in this round, bodies wait for the next one. Others may be small requests,
+ * for which a little is enough. */
+static bool connection_must_wait(const struct ax_connection *connection)
+{
+    const struct ax_exchange *receiving = connection->http1.exchange;
+    return !connection->worker->read_left && receiving && receiving->state == AX_EXCHANGE_BODY;
+}
+
 static void connection_read(struct ax_connection *connection)
 {
     int turns = READS_A_ROUND;
-    while (turns && connection_may_read(connection) && connection_read_once(connection))
-        turns--;
+    while (turns && connection_may_read(connection) && !connection_must_wait(connection) &&
+           connection_read_once(connection))
+        turns -= connection->worker->read_left ? 1 : turns;
     if (connection->is_dead)
         return;
     /* When it stopped for want of room instead, connection_flush will go on. */
-    if (!turns)
+    if (!turns || (connection->is_unread && connection_must_wait(connection)))
         connection_mark_again(connection);
     connection_update_timeout(connection);
 }
@@ -487,7 +525,9 @@ static void connection_ready(struct ax_loop_source *source, uint32_t events)
         connection->has_ended = true;
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
         connection->is_unread = true;
-        connection_read(connection);
+        /* Who waits for another turn has it in this round. */
+        if (!connection->is_again)
+            connection_read(connection);
     }
     /* Nobody is left to read the answers, and everything it sent was read. */
     if (!connection->is_dead && connection->has_hung_up &&

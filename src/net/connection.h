@@ -40,6 +40,7 @@ struct ax_connection {
     bool refusal_without_body;
     struct ax_exchange *ring_first, *ring_last;
     size_t ring_count;
+    size_t whole_count;    /* of the ring, those that wait for a turn to be handed over */
     struct ax_buf pending; /* bytes that were read but must wait for the ring to empty */
     size_t unparsed;       /* bytes behind the request that is being handed over */
     struct ax_output output;

@@ -24,7 +24,7 @@ enum ax_exchange_state {
     AX_EXCHANGE_EMPTY,    /* no byte of a request yet */
     AX_EXCHANGE_HEAD,     /* request line and headers are coming */
     AX_EXCHANGE_BODY,     /* headers are complete, the body is coming */
-    AX_EXCHANGE_WHOLE,    /* complete, not yet handed over */
+    AX_EXCHANGE_WHOLE,    /* complete; handed over now, or in a turn of its own */
     AX_EXCHANGE_HANDED,   /* the handler has it */
     AX_EXCHANGE_ANSWERED, /* the answer waits in `output` for those before it */
 };
@@ -51,9 +51,9 @@ struct ax_exchange {
     /* The answer's. */
     struct ax_output output;
 
-    /* ax_request_resume. */
+    /* What is done with it in a turn of its own: the handler's (ax_request_resume), or net's. */
     void (*step)(void *context, void *state, struct ax_request *request);
-    struct ax_exchange *next_runnable;
+    struct ax_exchange *previous_runnable, *next_runnable;
 };
 
 struct ax_exchange_table {

@@ -76,11 +76,7 @@ void ax_request_resume(struct ax_request *request,
 {
     struct ax_exchange *exchange = exchange_of(request);
     assert(step && !exchange->step);
-    struct ax_http_worker *worker = request->worker;
-    exchange->step = step;
-    *(worker->runnable_last ? &worker->runnable_last->next_runnable : &worker->runnable_first) =
-        exchange;
-    worker->runnable_last = exchange;
+    ax_worker_queue(request->worker, exchange, step);
 }
 
 struct request_message {

@@ -28,8 +28,10 @@
 #define ACCEPTS_A_ROUND  64
 #define CONNECTIONS_KEPT 256
 #define STEPS_NS         AX_NS_PER_MS /* of requests' steps a round */
-#define LINGER_NS        (2 * (uint64_t)AX_NS_PER_S)
-#define GRACE_NS         (500 * (uint64_t)AX_NS_PER_MS)
+/* Read a round, of sockets that are ready; and as much of those that had to wait. */
+#define READ_BYTES ((size_t)512 << 10)
+#define LINGER_NS  (2 * (uint64_t)AX_NS_PER_S)
+#define GRACE_NS   (500 * (uint64_t)AX_NS_PER_MS)
 
 static const struct ax_metric_family family_connections = { "ax_http_connections",
                                                             "Connections that are open.",
@@ -262,6 +264,30 @@ enum ax_code ax_worker_listen(struct ax_http_worker *worker, struct ax_listener 
     return code;
 }
 
+void ax_worker_queue(struct ax_http_worker *worker, struct ax_exchange *exchange,
+                     void (*step)(void *context, void *state, struct ax_request *request))
+{
+    assert(worker && exchange && step && !exchange->step);
+    exchange->step = step;
+    exchange->previous_runnable = worker->runnable_last;
+    *(worker->runnable_last ? &worker->runnable_last->next_runnable : &worker->runnable_first) =
+        exchange;
+    worker->runnable_last = exchange;
+}
+
+void ax_worker_unqueue(struct ax_http_worker *worker, struct ax_exchange *exchange)
+{
+    assert(worker && exchange);
+    if (!exchange->step)
+        return;
+    struct ax_exchange *previous = exchange->previous_runnable;
+    struct ax_exchange *next = exchange->next_runnable;
+    *(previous ? &previous->next_runnable : &worker->runnable_first) = next;
+    *(next ? &next->previous_runnable : &worker->runnable_last) = previous;
+    exchange->step = NULL;
+    exchange->previous_runnable = exchange->next_runnable = NULL;
+}
+
 /* Let the requests that wait for another step take it in turn, each at most once, until the time
  * for it is over: however many long ones there are, a round stays short for the others. */
 static void worker_step(struct ax_http_worker *worker)
@@ -269,15 +295,12 @@ static void worker_step(struct ax_http_worker *worker)
     const struct ax_exchange *last = worker->runnable_last;
     uint64_t end_ns = last ? ax_clock_ns() + STEPS_NS : 0;
     bool more = last;
-    while (more) {
+    /* A step may end other requests, and `last` with them. */
+    while (more && worker->runnable_first) {
         struct ax_exchange *exchange = worker->runnable_first;
         void (*step)(void *, void *, struct ax_request *) = exchange->step;
-        worker->runnable_first = exchange->next_runnable;
-        if (!worker->runnable_first)
-            worker->runnable_last = NULL;
+        ax_worker_unqueue(worker, exchange);
         more = exchange != last;
-        exchange->step = NULL;
-        exchange->next_runnable = NULL;
         ax_worker_wake(worker);
         step(worker->handler->context, worker->state, &exchange->request);
         more = more && ax_clock_ns() < end_ns;
@@ -287,7 +310,8 @@ static void worker_step(struct ax_http_worker *worker)
 static void worker_again(struct ax_http_worker *worker)
 {
     struct ax_connection *connection = worker->again;
-    worker->again = NULL;
+    worker->again = worker->again_last = NULL;
+    worker->read_left = READ_BYTES;
     while (connection) {
         struct ax_connection *next = connection->next_again;
         connection->is_again = false;
@@ -314,11 +338,14 @@ static void worker_bury(struct ax_http_worker *worker)
     if (!worker->dead)
         return;
     struct ax_connection **link = &worker->again;
+    worker->again_last = NULL;
     while (*link) {
-        if ((*link)->is_dead)
+        if ((*link)->is_dead) {
             *link = (*link)->next_again;
-        else
-            link = &(*link)->next_again;
+            continue;
+        }
+        worker->again_last = *link;
+        link = &(*link)->next_again;
     }
     while (worker->dead) {
         struct ax_connection *connection = worker->dead;
@@ -343,12 +370,12 @@ static void worker_cut(struct ax_http_worker *worker)
     while ((exchange = ax_exchange_next(&worker->exchanges, &at))) {
         assert(exchange->state == AX_EXCHANGE_HANDED);
         ax_worker_wake(worker);
-        exchange->step = NULL;
+        ax_worker_unqueue(worker, exchange);
         if (worker->handler->release)
             worker->handler->release(worker->handler->context, worker->state, &exchange->request);
         ax_exchange_give_back(&worker->exchanges, exchange);
     }
-    worker->runnable_first = worker->runnable_last = NULL;
+    assert(!worker->runnable_first);
     ax_loop_deliver(&worker->loop);
     worker_sleep(worker);
     worker_flush(worker);
@@ -372,6 +399,7 @@ void ax_worker_abandon(struct ax_http_worker *worker)
 void ax_worker_round(struct ax_http_worker *worker)
 {
     assert(worker);
+    worker->read_left = READ_BYTES;
     ax_loop_wait(&worker->loop, /* block= */ !worker->runnable_first && !worker->again);
     worker_again(worker);
     worker_step(worker);

@@ -5,6 +5,9 @@
  * A round of its loop: wait; read what is ready and hand whole requests over; deliver messages; let
  * requests take their next step; look at timeouts; end the wake-up (wake_end answers what was
  * gathered); write to each connection that has something to say, once; free what died.
+ *
+ * What can take long is bounded a round, whoever asks for it: bytes that are read, and time for
+ * steps. Being handed over with a large body is a step, too.
  */
 #ifndef AX_NET_WORKER_H
 #define AX_NET_WORKER_H
@@ -67,7 +70,9 @@ struct ax_http_worker {
     size_t connection_count;
     struct ax_connection *free_connections;
     size_t free_connection_count;
-    struct ax_connection *dirty, *again, *dead;
+    struct ax_connection *dirty, *dead;
+    struct ax_connection *again, *again_last; /* in the order in which they had to stop */
+    size_t read_left; /* bytes that may still be read, before bodies have to wait */
 
     struct ax_exchange_table exchanges;
     struct ax_output_pool outputs;
@@ -108,6 +113,13 @@ void ax_worker_abandon(struct ax_http_worker *worker);
 
 /* From any thread; repeatable. */
 void ax_worker_drain(struct ax_http_worker *worker);
+
+/* Let `exchange` take this step when its turn comes; it has none yet. */
+void ax_worker_queue(struct ax_http_worker *worker, struct ax_exchange *exchange,
+                     void (*step)(void *context, void *state, struct ax_request *request));
+
+/* Take its step away; without one nothing is done. */
+void ax_worker_unqueue(struct ax_http_worker *worker, struct ax_exchange *exchange);
 
 /* Begin the wake-up of the handler, if that was not done in this round. */
 void ax_worker_wake(struct ax_http_worker *worker);

@@ -33,8 +33,8 @@ static struct ax_http_config config = {
     .chunk_count_max = 100,
     .connections_max = 4,
     .pipeline_requests_max = 8,
-    .requests_max = 16,
-    .bodies_bytes_max = 4 << 20,
+    .requests_max = 64,
+    .bodies_bytes_max = 16 << 20,
     .request_bytes_max = 65536,
     .header_timeout_ns = 100 * SECOND,
     .body_timeout_ns = 100 * SECOND,
@@ -61,13 +61,21 @@ static void answer(struct ax_request *request)
 #define SLOW_STEPS 3
 static size_t slow_steps;
 
+static void spin(void)
+{
+    uint64_t began_ns = ax_clock_ns();
+    while (ax_clock_ns() - began_ns < AX_NS_PER_MS)
+        ;
+}
+
+/* Requests of /work, each of which takes as long where it is handed over. */
+static size_t worked;
+
 static void slow_step(void *context, void *state, struct ax_request *request)
 {
     (void)context;
     (void)state;
-    uint64_t began_ns = ax_clock_ns();
-    while (ax_clock_ns() - began_ns < AX_NS_PER_MS)
-        ;
+    spin();
     slow_steps++;
     request->user = (char *)request->user + 1;
     if ((uintptr_t)request->user < SLOW_STEPS)
@@ -87,7 +95,11 @@ static void handler_request(void *context, void *state, struct ax_request *reque
         later_id = request->id;
     else if (ax_str_starts_with(request->path, AX_STR("/slow")))
         ax_request_resume(request, slow_step);
-    else
+    else if (ax_str_starts_with(request->path, AX_STR("/work"))) {
+        spin();
+        worked++;
+        answer(request);
+    } else
         answer(request);
 }
 
@@ -335,6 +347,83 @@ static void a_round_takes_few_steps(void **state)
     leave(fd);
 }
 
+/* Many large bodies that are all there: a small request that comes behind them is answered when few
+ * of them are, and so is one that comes pipelined behind its own, in order. */
+static void large_bodies_take_turns(void **state)
+{
+    (void)state;
+    enum { COUNT = 30, SIZE = 100000 };
+    int fds[COUNT];
+    char *body = ax_xalloc(SIZE + 200);
+    (void)snprintf(body, 200, "POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", SIZE);
+    size_t head = strlen(body);
+    memset(body + head, 'b', SIZE);
+    memcpy(body + head + SIZE, GET("/behind"), sizeof(GET("/behind")));
+    size_t len = head + SIZE + sizeof(GET("/behind")) - 1;
+    worked = 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        fds[i] = connect_client();
+        assert_int_equal(send(fds[i], body, len, MSG_NOSIGNAL), len);
+    }
+    int small = connect_client();
+    assert_int_equal(send(small, GET("/small"), sizeof(GET("/small")) - 1, MSG_NOSIGNAL),
+                     sizeof(GET("/small")) - 1);
+    size_t rounds = 0;
+    char got[200];
+    ssize_t got_len = -1;
+    while (got_len < 0 && rounds++ < 10) {
+        size_t before = worked;
+        go(1);
+        assert_true(worked <= before + 1);
+        got_len = recv(small, got, sizeof(got) - 1, 0);
+    }
+    if (!ax_torture_struck()) {
+        assert_in_range(got_len, 1, sizeof(got) - 1);
+        got[got_len] = '\0';
+        assert_string_equal(got, ANSWER("6", "/small"));
+    }
+    (void)close(small);
+    (void)snprintf(got, sizeof(got), ANSWER("%d", ""), SIZE);
+    for (size_t i = 0; i < COUNT; i++) {
+        char *wanted = ax_xalloc(SIZE + 400);
+        (void)snprintf(wanted, SIZE + 400, "%s%.*s%s", got, SIZE, body + head,
+                       ANSWER("7", "/behind"));
+        heard(hear(fds[i]), wanted);
+        free(wanted);
+    }
+    if (!ax_torture_struck())
+        assert_int_equal(worked, COUNT);
+    for (size_t i = 0; i < COUNT; i++)
+        (void)close(fds[i]);
+    free(body);
+    leave(connect_client());
+}
+
+/* Clients that leave while their requests wait for a turn leave nothing behind. */
+static void a_client_leaves_before_its_turn(void **state)
+{
+    (void)state;
+    enum { COUNT = 5, SIZE = 50000 };
+    int fds[COUNT];
+    char *body = ax_xalloc(SIZE + 200);
+    (void)snprintf(body, 200, "POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", SIZE);
+    size_t head = strlen(body);
+    memset(body + head, 'b', SIZE);
+    for (size_t i = 0; i < COUNT; i++) {
+        fds[i] = connect_client();
+        assert_int_equal(send(fds[i], body, head + SIZE, MSG_NOSIGNAL), head + SIZE);
+    }
+    worked = 0;
+    go(1);
+    for (size_t i = 0; i < COUNT; i++)
+        (void)close(fds[i]);
+    go(COUNT);
+    if (!ax_torture_struck())
+        assert_in_range(worked, 1, COUNT - 1);
+    free(body);
+    leave(connect_client());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +432,8 @@ int main(void)
         cmocka_unit_test(a_large_body_comes_back),
         cmocka_unit_test(a_client_leaves_before_its_answer),
         cmocka_unit_test(a_round_takes_few_steps),
+        cmocka_unit_test(large_bodies_take_turns),
+        cmocka_unit_test(a_client_leaves_before_its_turn),
     };
     return cmocka_run_group_tests_name("net/connection", tests, setup, teardown);
 }
