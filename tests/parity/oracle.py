@@ -14,7 +14,9 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEPS = pathlib.Path(os.environ.get("AX_DEPS") or ROOT / "build/deps")
-LIBRARY = DEPS / "xgboost-cpu-wheel/xgboost/lib/libxgboost.so"
+# Another release than the pinned one, for what only its own files can show (tools/fixtures).
+LIBRARY = os.environ.get("AX_XGBOOST_LIBRARY") or (
+    DEPS / "xgboost-cpu-wheel/xgboost/lib/libxgboost.so")
 
 _library = None
 
@@ -59,9 +61,11 @@ def set_strings(function, handle, field, texts):
 
 
 class Matrix:
-    """Training data: a dense f32 array and labels, or columns with dictionaries."""
+    """Training data: a dense f32 array and labels, or columns with dictionaries. `infos` are more
+    arrays about the rows: "group" (sizes, for ranking), "label_lower_bound", … Without labels it
+    is data to predict."""
 
-    def __init__(self, rows, labels, types=None, names=None, dictionaries=None):
+    def __init__(self, rows, labels=None, types=None, names=None, dictionaries=None, infos=None):
         self.handle = ctypes.c_void_p()
         config = json.dumps({"missing": float("nan"), "nthread": 1}).encode()
         if dictionaries is None:
@@ -89,9 +93,11 @@ class Matrix:
             check(library().XGDMatrixCreateFromColumnar(
                 json.dumps(columns).encode(), config, ctypes.byref(self.handle)))
             del alive
-        labels = np.ascontiguousarray(labels, dtype=np.float32)
-        check(library().XGDMatrixSetInfoFromInterface(
-            self.handle, b"label", json.dumps(interface(labels)).encode()))
+        for name, array in {"label": labels, **(infos or {})}.items():
+            if array is not None:
+                array = np.ascontiguousarray(array, dtype=None if name == "group" else np.float32)
+                check(library().XGDMatrixSetInfoFromInterface(
+                    self.handle, name.encode(), json.dumps(interface(array)).encode()))
         self.types, self.names = types, names
         self.set_strings(b"feature_type", types)
 
@@ -140,8 +146,9 @@ class Booster:
         check(library().XGBoosterLoadModel(self.handle, str(path).encode()))
         self.set(nthread=1)
 
-    def predict(self, rows, margin=False, iteration_end=0):
-        """XGBoosterPredictFromDense with missing = NaN."""
+    def predict(self, rows, margin=False, iteration_end=0, in_place=True):
+        """XGBoosterPredictFromDense with missing = NaN; or, not in place,
+        XGBoosterPredictFromDMatrix, which takes no infinities."""
         rows = np.ascontiguousarray(rows, dtype=np.float32)
         config = {"type": 1 if margin else 0, "training": False, "iteration_begin": 0,
                   "iteration_end": iteration_end, "missing": float("nan"),
@@ -149,9 +156,15 @@ class Booster:
         shape = ctypes.POINTER(ctypes.c_uint64)()
         dim = ctypes.c_uint64()
         result = ctypes.POINTER(ctypes.c_float)()
-        check(library().XGBoosterPredictFromDense(
-            self.handle, json.dumps(interface(rows)).encode(), json.dumps(config).encode(), None,
-            ctypes.byref(shape), ctypes.byref(dim), ctypes.byref(result)))
+        outputs = ctypes.byref(shape), ctypes.byref(dim), ctypes.byref(result)
+        if in_place:
+            check(library().XGBoosterPredictFromDense(
+                self.handle, json.dumps(interface(rows)).encode(), json.dumps(config).encode(),
+                None, *outputs))
+        else:
+            data = Matrix(rows)
+            check(library().XGBoosterPredictFromDMatrix(
+                self.handle, data.handle, json.dumps(config).encode(), *outputs))
         sizes = [shape[i] for i in range(dim.value)]
         count = int(np.prod(sizes))
         if count == 0:

@@ -138,7 +138,9 @@ def model_splits(path):
     count = int(learner["learner_model_param"]["num_feature"])
     thresholds = [set() for _ in range(count)]
     categorical = {}
-    for tree in learner["gradient_booster"]["model"]["trees"]:
+    booster = learner["gradient_booster"]
+    booster = booster.get("gbtree", booster)  # DART before 3.4
+    for tree in booster["model"]["trees"]:
         sets = dict(zip(tree.get("categories_nodes", []),
                         zip(tree.get("categories_segments", []),
                             tree.get("categories_sizes", []))))

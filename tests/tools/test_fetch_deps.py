@@ -126,6 +126,13 @@ def test_python_wheels_share_one_folder(place):
     assert (place.deps / "python/toy/__init__.py").exists()
 
 
+def test_releases_of_the_fixtures_have_folders_of_their_own(place):
+    place.lock("group fixtures python=3.11",
+               f"wheel toy 1.0 {WHEEL} {place.sha256(WHEEL)} toy/data.txt")
+    assert place.run("--group", "fixtures").returncode == 0
+    assert (place.deps / "toy-1.0-wheel/toy/data.txt").exists()
+
+
 def test_other_contents_are_refused(place):
     wanted = place.sha256(WHEEL)
     place.lock(f"wheel toy 1.0 {WHEEL} {wanted} toy/*")
