@@ -17,6 +17,8 @@
 #define AX_LIKELY(x)                  __builtin_expect(!!(x), 1)
 #define AX_UNLIKELY(x)                __builtin_expect(!!(x), 0)
 #define AX_UNUSED                     __attribute__((unused))
+/* Of a static function that is to be specialised by its constant arguments. */
+#define AX_ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* The number of elements of an array (not of a pointer). */
 #define AX_COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -9,6 +9,12 @@
  * -inf right; a split that has one and defaults to left reads a slot that only says whether the
  * value is missing. A forest uses few of its possible slots, and only those are filled.
  *
+ * Ranks. Thresholds of f64 do not fit an f32 slot, but the walk only wants to know which of them a
+ * value is below. So each feature's thresholds are sorted, a slot holds how many of them are <= the
+ * value, found by binary search once a row, and threshold number k becomes k + 1: x < t[k] exactly
+ * when rank(x) < k + 1. Ranks are whole numbers below 2^24, which f32 holds. A missing value
+ * becomes -inf or +inf as above, or the rank of 0.
+ *
  * Categories. A split's bits are as many as the feature has categories in the whole forest, plus
  * one for "any other" (always 0: left) and one for "missing" (the default), so that the kernel
  * looks up a bit without checking a bound.
@@ -34,24 +40,45 @@ struct compiling {
     uint32_t *category_limits; /* [feature]: largest category of any split + 1 */
     uint32_t *queue;           /* nodes of one tree, level by level */
     uint32_t *depths;          /* of the nodes in the queue */
+    uint32_t *threshold_ends;  /* [feature]: where its thresholds end; the ones before it end where
+                                  they begin. FP64 inputs alone */
 };
 
-#define KINDS 5
+#define KINDS     AX_SLOT_KIND_COUNT
+#define RANKS_MAX ((uint32_t)1 << 24) /* up to here f32 holds every whole number */
+
+static bool has_ranks(const struct compiling *c)
+{
+    return c->forest->input_type == AX_FP64;
+}
 
 /* The kind of slot a split reads. */
-static enum ax_slot_kind split_kind(const struct ax_forest_node *node)
+static enum ax_slot_kind split_kind(const struct compiling *c, const struct ax_forest_node *node)
 {
+    static const enum ax_slot_kind kinds[] = {
+        [AX_MISSING_LEFT] = AX_SLOT_LOW,           [AX_MISSING_RIGHT] = AX_SLOT_HIGH,
+        [AX_MISSING_ZERO_LEFT] = AX_SLOT_ZERO_LOW, [AX_MISSING_ZERO_RIGHT] = AX_SLOT_ZERO_HIGH,
+        [AX_MISSING_AS_ZERO] = AX_SLOT_AS_ZERO,
+    };
     if (node->set)
         return AX_SLOT_CATEGORY;
-    if (!node->default_left)
-        return AX_SLOT_HIGH;
+    enum ax_slot_kind kind = kinds[node->missing];
+    if (has_ranks(c))
+        return kind;
+    assert(kind == AX_SLOT_LOW || kind == AX_SLOT_HIGH);
     bool below_nothing = isnan(node->value) || node->value == -INFINITY;
-    return below_nothing ? AX_SLOT_IS_MISSING : AX_SLOT_LOW;
+    return kind == AX_SLOT_LOW && below_nothing ? AX_SLOT_IS_MISSING : kind;
+}
+
+/* Whether the slot holds a number, rather than what kind of value it is. */
+static bool is_number(enum ax_slot_kind kind)
+{
+    return kind != AX_SLOT_NAN && kind < AX_SLOT_IS_MISSING;
 }
 
 static uint32_t split_slot(const struct compiling *c, const struct ax_forest_node *node)
 {
-    return c->slot_of[(size_t)node->feature * KINDS + split_kind(node)];
+    return c->slot_of[(size_t)node->feature * KINDS + split_kind(c, node)];
 }
 
 /* Level by level from the root. Returns how many nodes can be reached. */
@@ -75,9 +102,12 @@ static uint32_t tree_levels(const struct compiling *c, const struct ax_forest_no
 /* First pass: which slots there are, how large categories get, which trees are wide. */
 static void survey_node(const struct compiling *c, const struct ax_forest_node *node)
 {
-    c->slot_of[(size_t)node->feature * KINDS + split_kind(node)] = 0; /* used; numbered later */
-    if (!node->set)
+    c->slot_of[(size_t)node->feature * KINDS + split_kind(c, node)] = 0; /* used; numbered later */
+    if (!node->set) {
+        if (has_ranks(c) && !isnan(node->value))
+            c->threshold_ends[node->feature]++;
         return;
+    }
     const struct ax_forest_set *set = &c->forest->sets[node->set - 1];
     uint32_t *limit = &c->category_limits[node->feature];
     for (uint32_t i = 0; i < set->count; i++)
@@ -95,26 +125,119 @@ static enum ax_code number_slots(struct compiling *c, struct ax_err *err)
         return ax_fail(err, AX_E_LIMIT, "no memory for %zu slots", count);
     sources[0] = (struct ax_slot_source){ .kind = AX_SLOT_NAN };
     uint32_t next = 1;
-    for (int is_number = 1; is_number >= 0; is_number--) {
+    for (int numbers = 1; numbers >= 0; numbers--) {
         for (size_t i = 0; i < keys; i++) {
             enum ax_slot_kind kind = (enum ax_slot_kind)(i % KINDS);
-            if (c->slot_of[i] == SLOT_NONE ||
-                (kind == AX_SLOT_LOW || kind == AX_SLOT_HIGH) != is_number)
+            if (c->slot_of[i] == SLOT_NONE || is_number(kind) != numbers)
                 continue;
             size_t feature = i / KINDS;
+            bool is_low = kind == AX_SLOT_LOW || kind == AX_SLOT_ZERO_LOW;
             sources[next] =
                 (struct ax_slot_source){ .feature = (uint32_t)feature,
-                                         .missing = kind == AX_SLOT_LOW ? -INFINITY : INFINITY,
+                                         .missing = is_low ? -INFINITY : INFINITY,
                                          .kind = kind,
                                          .category_limit = c->category_limits[feature] };
             c->slot_of[i] = next++;
         }
-        if (is_number)
+        if (numbers)
             c->out->number_end = next;
     }
     c->out->sources = sources;
     c->out->slot_count = count;
     return AX_OK;
+}
+
+/* How many of the thresholds are <= x, without a branch that x decides. NaN: none. */
+static uint32_t rank_of(const double *thresholds, uint32_t count, double x)
+{
+    uint32_t from = 0;
+    while (count > 1) {
+        uint32_t half = count / 2;
+        from += half & -(uint32_t)(thresholds[from + half - 1] <= x);
+        count -= half;
+    }
+    return from + (count == 1 && thresholds[from] <= x);
+}
+
+static int compare_thresholds(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* One rank source for each feature that splits compare, over its slots; slots of one feature are
+ * next to each other. */
+static enum ax_code make_ranks(struct compiling *c, struct ax_err *err)
+{
+    struct ax_compiled *out = c->out;
+    out->ranks = ax_try_alloc(out->number_end, sizeof(*out->ranks));
+    if (!out->ranks)
+        return ax_fail(err, AX_E_LIMIT, "no memory for %zu slots", out->number_end);
+    for (uint32_t i = 1; i < out->number_end; i++) {
+        uint32_t feature = out->sources[i].feature;
+        if (i == 1 || out->sources[i - 1].feature != feature) {
+            uint32_t from = feature ? c->threshold_ends[feature - 1] : 0;
+            out->ranks[out->rank_count++] =
+                (struct ax_rank_source){ .feature = feature,
+                                         .thresholds_from = from,
+                                         .threshold_count = c->threshold_ends[feature] - from,
+                                         .slot_from = i };
+        }
+        struct ax_rank_source *rank = &out->ranks[out->rank_count - 1];
+        rank->slot_end = i + 1;
+        if (rank->threshold_count >= RANKS_MAX)
+            return ax_fail(err, AX_E_TOO_LARGE, "feature %u has %u thresholds; below %u are served",
+                           feature, rank->threshold_count, RANKS_MAX);
+        if (out->sources[i].kind == AX_SLOT_AS_ZERO)
+            out->sources[i].missing =
+                (float)rank_of(out->thresholds + rank->thresholds_from, rank->threshold_count, 0.0);
+    }
+    return AX_OK;
+}
+
+/* Sort each feature's thresholds and keep one of equal ones. threshold_ends comes in as where each
+ * feature's thresholds end with repetitions, and leaves as where they end without. */
+static void sort_thresholds(struct compiling *c)
+{
+    double *all = c->out->thresholds;
+    uint32_t from = 0, kept = 0;
+    for (size_t f = 0; f < c->forest->feature_count; f++) {
+        uint32_t end = c->threshold_ends[f];
+        qsort(all + from, end - from, sizeof(*all), compare_thresholds);
+        for (uint32_t i = from; i < end; i++) {
+            if (i == from || all[i] != all[i - 1])
+                all[kept++] = all[i];
+        }
+        from = end;
+        c->threshold_ends[f] = kept;
+    }
+}
+
+/* Collect the thresholds; survey has counted each feature's in threshold_ends. */
+static enum ax_code number_thresholds(struct compiling *c, struct ax_err *err)
+{
+    size_t features = c->forest->feature_count;
+    uint32_t total = 0;
+    for (size_t f = 0; f < features; f++) {
+        uint32_t count = c->threshold_ends[f];
+        c->threshold_ends[f] = total; /* where the next one goes: ends at the end */
+        total += count;
+    }
+    double *all = ax_try_alloc((size_t)total + 1, sizeof(*all));
+    if (!all)
+        return ax_fail(err, AX_E_LIMIT, "no memory for %u thresholds", total);
+    c->out->thresholds = all;
+    for (size_t t = 0; t < c->forest->tree_count; t++) {
+        const struct ax_forest_node *nodes = c->forest->nodes + c->forest->trees[t].node_from;
+        uint32_t count = tree_levels(c, nodes);
+        for (uint32_t i = 0; i < count; i++) {
+            const struct ax_forest_node *node = &nodes[c->queue[i]];
+            if (node->left != -1 && !node->set && !isnan(node->value))
+                all[c->threshold_ends[node->feature]++] = node->value;
+        }
+    }
+    sort_thresholds(c);
+    return make_ranks(c, err);
 }
 
 static size_t bit_words(const struct compiling *c, uint32_t feature)
@@ -168,10 +291,32 @@ static uint32_t write_bits(const struct compiling *c, const struct ax_forest_nod
         bits[category / 32] |= UINT32_C(1) << category % 32;
     }
     uint32_t missing = c->category_limits[node->feature] + 1;
-    if (!node->default_left)
+    if (node->missing != AX_MISSING_LEFT)
         bits[missing / 32] |= UINT32_C(1) << missing % 32;
     out->bit_words += words;
     return (uint32_t)begin;
+}
+
+static float write_threshold(const struct compiling *c, const struct ax_forest_node *node)
+{
+    if (split_kind(c, node) == AX_SLOT_IS_MISSING)
+        return 0.0f; /* between the two that the slot may hold */
+    if (!has_ranks(c) || node->set)
+        return (float)node->value;
+    uint32_t from = node->feature ? c->threshold_ends[node->feature - 1] : 0;
+    return (float)rank_of(c->out->thresholds + from, c->threshold_ends[node->feature] - from,
+                          node->value);
+}
+
+static union ax_leaf write_leaf(const struct compiling *c, const struct ax_forest_node *node)
+{
+    struct ax_compiled *out = c->out;
+    if (!out->leaf_values)
+        return (union ax_leaf){ .value = (float)node->value };
+    if (out->leaf_width > 1)
+        return (union ax_leaf){ .row = node->set };
+    out->leaf_values[out->leaf_rows] = node->value;
+    return (union ax_leaf){ .row = (uint32_t)out->leaf_rows++ };
 }
 
 static void write_tree(const struct compiling *c, size_t t)
@@ -182,22 +327,22 @@ static void write_tree(const struct compiling *c, size_t t)
     uint32_t child = 1; /* place of the next split's left child */
     for (uint32_t i = 0; i < count; i++) {
         const struct ax_forest_node *node = &nodes[c->queue[i]];
-        bool is_leaf = node->left == -1;
-        int32_t left = is_leaf ? -1 : (int32_t)(child - i);
-        uint32_t slot = is_leaf ? 0 : split_slot(c, node);
-        float value = node->value;
-        if (!is_leaf) {
+        struct ax_wide_node written = { .left = -1 };
+        if (node->left == -1) {
+            written.leaf = write_leaf(c, node);
+        } else {
+            written.threshold = write_threshold(c, node);
+            written.slot = split_slot(c, node);
+            written.left = (int32_t)(child - i);
+            written.bits = node->set ? write_bits(c, node) : 0;
             child += 2;
-            if (split_kind(node) == AX_SLOT_IS_MISSING)
-                value = 0.0f; /* between the two that the slot may hold */
         }
         if (out->trees[t].is_wide)
-            out->wide_nodes[out->trees[t].root + i] =
-                (struct ax_wide_node){ value, slot, left,
-                                       is_leaf || !node->set ? 0 : write_bits(c, node) };
+            out->wide_nodes[out->trees[t].root + i] = written;
         else
-            out->nodes[out->trees[t].root + i] =
-                (struct ax_node){ value, (uint16_t)slot, (int16_t)left };
+            out->nodes[out->trees[t].root + i] = (struct ax_node){ .leaf = written.leaf,
+                                                                   .slot = (uint16_t)written.slot,
+                                                                   .left = (int16_t)written.left };
     }
 }
 
@@ -235,13 +380,20 @@ static enum ax_code prepare(struct compiling *c, struct ax_err *err)
     c->depths = ax_try_alloc(nodes_most, sizeof(*c->depths));
     out->trees = ax_try_alloc(forest->tree_count + 1, sizeof(*out->trees));
     out->order = ax_try_alloc(forest->tree_count + 1, sizeof(*out->order));
-    out->base = ax_try_alloc(forest->group_count, sizeof(*out->base));
+    out->base = ax_try_alloc(forest->group_count, ax_datatype_size(out->sum_type));
+    c->threshold_ends = ax_try_alloc(forest->feature_count, sizeof(*c->threshold_ends));
     if (!c->slot_of || !c->category_limits || !c->queue || !c->depths || !out->trees ||
-        !out->order || !out->base)
+        !out->order || !out->base || !c->threshold_ends)
         return ax_fail(err, AX_E_LIMIT, "no memory to compile %zu nodes", forest->node_count);
     memset(c->slot_of, 0xFF, keys * sizeof(*c->slot_of));
     memset(c->category_limits, 0, forest->feature_count * sizeof(*c->category_limits));
-    memcpy(out->base, forest->base, forest->group_count * sizeof(*out->base));
+    memset(c->threshold_ends, 0, forest->feature_count * sizeof(*c->threshold_ends));
+    for (size_t i = 0; i < forest->group_count; i++) {
+        if (out->sum_type == AX_FP64)
+            ((double *)out->base)[i] = forest->base[i];
+        else
+            ((float *)out->base)[i] = (float)forest->base[i];
+    }
     return AX_OK;
 }
 
@@ -257,6 +409,27 @@ static void survey(const struct compiling *c)
     }
 }
 
+/* The table of leaves: the reader's own, or one made while the trees are written. */
+static enum ax_code prepare_leaves(struct ax_compiled *out, const struct ax_forest *forest,
+                                   struct ax_err *err)
+{
+    if (forest->leaf_width == 1 && forest->sum_type == AX_FP32)
+        return AX_OK;
+    bool is_given = forest->leaf_width > 1;
+    size_t rows = is_given ? forest->leaf_count : out->node_count + out->wide_count;
+    size_t count;
+    if (AX_MUL_OVERFLOWS(rows + 1, forest->leaf_width, &count))
+        return ax_fail(err, AX_E_TOO_LARGE, "%zu leaves of %zu values", rows, forest->leaf_width);
+    out->leaf_values = ax_try_alloc(count, sizeof(*out->leaf_values));
+    if (!out->leaf_values)
+        return ax_fail(err, AX_E_LIMIT, "no memory for %zu leaves", rows);
+    if (is_given)
+        memcpy(out->leaf_values, forest->leaf_values,
+               rows * forest->leaf_width * sizeof(*out->leaf_values));
+    out->leaf_rows = is_given ? rows : 0;
+    return AX_OK;
+}
+
 static enum ax_code write_trees(struct compiling *c, struct ax_err *err)
 {
     struct ax_compiled *out = c->out;
@@ -266,6 +439,8 @@ static enum ax_code write_trees(struct compiling *c, struct ax_err *err)
     if (!out->nodes || !out->wide_nodes || !out->bits)
         return ax_fail(err, AX_E_LIMIT, "no memory for %zu nodes",
                        out->node_count + out->wide_count);
+    if (prepare_leaves(out, c->forest, err))
+        return err->code;
     out->bits[0] = 0;
     out->bit_words = 1;
     for (size_t t = 0; t < out->tree_count; t++)
@@ -278,19 +453,30 @@ enum ax_code ax_compiled_init(struct ax_compiled *compiled, const struct ax_fore
                               struct ax_err *err)
 {
     assert(compiled && forest && forest->feature_count && forest->group_count && err);
+    assert(forest->input_type == AX_FP32 || forest->input_type == AX_FP64);
+    assert(forest->sum_type == AX_FP32 || forest->sum_type == AX_FP64);
+    assert(forest->leaf_width >= 1 && forest->leaf_width <= forest->group_count);
+    assert(!forest->flush_zero || forest->input_type == AX_FP64);
     *compiled = (struct ax_compiled){ .feature_count = forest->feature_count,
                                       .group_count = forest->group_count,
+                                      .input_type = forest->input_type,
+                                      .sum_type = forest->sum_type,
+                                      .flush_zero = forest->flush_zero,
+                                      .category_form = forest->category_form,
+                                      .leaf_width = forest->leaf_width,
                                       .tree_count = forest->tree_count };
     struct compiling c = { .out = compiled, .forest = forest };
     if (!prepare(&c, err)) {
         survey(&c);
-        if (!number_slots(&c, err) && !measure_trees(&c, err))
+        if (!number_slots(&c, err) && !(has_ranks(&c) && number_thresholds(&c, err)) &&
+            !measure_trees(&c, err))
             (void)write_trees(&c, err);
     }
     free(c.slot_of);
     free(c.category_limits);
     free(c.queue);
     free(c.depths);
+    free(c.threshold_ends);
     if (err->code)
         ax_compiled_done(compiled);
     return err->code;
@@ -301,33 +487,71 @@ void ax_compiled_done(struct ax_compiled *compiled)
     if (!compiled)
         return;
     free(compiled->sources);
+    free(compiled->ranks);
+    free(compiled->thresholds);
     free(compiled->trees);
     free(compiled->order);
     free(compiled->nodes);
     free(compiled->wide_nodes);
     free(compiled->bits);
+    free(compiled->leaf_values);
     free(compiled->base);
     *compiled = (struct ax_compiled){ 0 };
 }
 
-void ax_compiled_fill(const struct ax_compiled *compiled, const float *row, union ax_slot *slots)
+static uint32_t category_of(const struct ax_compiled *compiled, uint32_t limit, double x)
 {
-    assert(compiled && row && slots);
+    /* Truncated, so 2.7 is 2. What -0.5 is depends on whether the library compares with 0 before or
+     * after. */
+    bool is_below = compiled->category_form == AX_CATEGORY_TOWARDS_ZERO ? !(x > -1.0) : !(x >= 0.0);
+    if (!is_below && x < (double)limit)
+        return (uint32_t)x;
+    return isnan(x) ? limit + 1 : limit;
+}
+
+static void fill_f32(const struct ax_compiled *compiled, const float *row, union ax_slot *slots)
+{
     const struct ax_slot_source *sources = compiled->sources;
-    slots[0].number = NAN;
     for (size_t i = 1; i < compiled->number_end; i++) {
         float x = row[sources[i].feature];
         slots[i].number = isnan(x) ? sources[i].missing : x;
     }
     for (size_t i = compiled->number_end; i < compiled->slot_count; i++) {
         float x = row[sources[i].feature];
-        if (sources[i].kind == AX_SLOT_IS_MISSING) {
+        if (sources[i].kind == AX_SLOT_IS_MISSING)
             slots[i].number = isnan(x) ? -INFINITY : INFINITY;
-            continue;
-        }
-        /* Truncated as the library does, so -0.5 and below are "any other", 2.7 is 2. */
-        uint32_t limit = sources[i].category_limit;
-        bool is_known = x >= 0.0f && x < (float)limit;
-        slots[i].category = is_known ? (uint32_t)x : isnan(x) ? limit + 1 : limit;
+        else
+            slots[i].category = category_of(compiled, sources[i].category_limit, (double)x);
     }
+}
+
+static void fill_f64(const struct ax_compiled *compiled, const double *row, union ax_slot *slots)
+{
+    const struct ax_slot_source *sources = compiled->sources;
+    for (size_t i = 0; i < compiled->rank_count; i++) {
+        const struct ax_rank_source *rank = &compiled->ranks[i];
+        double x = row[rank->feature];
+        if (compiled->flush_zero && fabs(x) <= AX_FOREST_ZERO_MAX)
+            x = 0.0;
+        float number =
+            (float)rank_of(compiled->thresholds + rank->thresholds_from, rank->threshold_count, x);
+        for (size_t s = rank->slot_from; s < rank->slot_end; s++) {
+            enum ax_slot_kind kind = sources[s].kind;
+            bool is_zero = kind == AX_SLOT_ZERO_LOW || kind == AX_SLOT_ZERO_HIGH ? x == 0.0 : false;
+            slots[s].number = isnan(x) || is_zero ? sources[s].missing : number;
+        }
+    }
+    for (size_t i = compiled->number_end; i < compiled->slot_count; i++)
+        slots[i].category =
+            category_of(compiled, sources[i].category_limit, row[sources[i].feature]);
+}
+
+void ax_compiled_fill(const struct ax_compiled *compiled, const void *row, union ax_slot *slots)
+{
+    assert(compiled && row && slots);
+    slots[0].number = NAN;
+    if (compiled->input_type == AX_FP64)
+        fill_f64(compiled, row, slots);
+    else
+        fill_f32(compiled, row, slots);
 }

@@ -4,9 +4,11 @@
  *
  * A row is first turned into slots, one for each (feature, way of treating a missing value) that
  * the forest's splits use; a split then reads its slot and compares, and never asks whether the
- * value is missing. Nodes are laid out so that the right child follows the left one and a leaf
- * leads to itself, so a walk is a fixed number of equal steps without a branch. Immutable once
- * compiled; any number of threads may walk it.
+ * value is missing. Slots are f32 for every forest: where thresholds are f64, a slot holds the
+ * value's rank among the feature's thresholds instead of the value, so one walk serves both. Nodes
+ * are laid out so that the right child follows the left one and a leaf leads to itself, so a walk
+ * is a fixed number of equal steps without a branch. Immutable once compiled; any number of threads
+ * may walk it.
  */
 #ifndef AX_ENGINE_FOREST_COMPILE_H
 #define AX_ENGINE_FOREST_COMPILE_H
@@ -22,29 +24,55 @@ union ax_slot {
 
 enum ax_slot_kind {
     AX_SLOT_NAN,        /* always NaN: what leaves read, so that they stay where they are */
-    AX_SLOT_LOW,        /* the value; missing becomes -inf and goes left */
-    AX_SLOT_HIGH,       /* the value; missing becomes +inf and goes right */
+    AX_SLOT_LOW,        /* the number; missing becomes -inf and goes left */
+    AX_SLOT_HIGH,       /* the number; missing becomes +inf and goes right */
+    AX_SLOT_ZERO_LOW,   /* as LOW, with 0 missing, too */
+    AX_SLOT_ZERO_HIGH,  /* as HIGH, with 0 missing, too */
+    AX_SLOT_AS_ZERO,    /* the number; missing becomes that of 0 */
     AX_SLOT_IS_MISSING, /* -inf when missing, else +inf */
     AX_SLOT_CATEGORY,
+    AX_SLOT_KIND_COUNT
 };
 
 struct ax_slot_source {
     uint32_t feature;
-    float missing; /* of LOW and HIGH: what stands for a missing value */
+    float missing; /* of kinds that are a number: what stands for a missing value */
     enum ax_slot_kind kind;
     uint32_t category_limit;
 };
 
+/* One feature's thresholds in ascending order, each once, and the slots that hold its rank: how
+ * many of them are <= the value. */
+struct ax_rank_source {
+    uint32_t feature;
+    uint32_t thresholds_from;
+    uint32_t threshold_count;
+    uint32_t slot_from;
+    uint32_t slot_end;
+};
+
+/* What a walk ends at. */
+union ax_leaf {
+    float value;  /* of a forest whose sums need no table */
+    uint32_t row; /* of leaf_values */
+};
+
 /* Eight bytes, for trees that split on thresholds only and are not huge. */
 struct ax_node {
-    float value; /* threshold, or the leaf's value */
+    union {
+        float threshold;
+        union ax_leaf leaf;
+    };
     uint16_t slot;
     int16_t left; /* distance to the left child; -1 in a leaf, which always "goes right" */
 };
 
 /* Sixteen bytes, for all others. */
 struct ax_wide_node {
-    float value;
+    union {
+        float threshold;
+        union ax_leaf leaf;
+    };
     uint32_t slot;
     int32_t left;
     uint32_t bits; /* 0: a threshold; else where the split's bits begin: bit c is 1 when category c
@@ -61,9 +89,17 @@ struct ax_tree {
 struct ax_compiled {
     size_t feature_count;
     size_t group_count;
+    enum ax_datatype input_type;
+    enum ax_datatype sum_type;
+    bool flush_zero;
+    enum ax_forest_category_form category_form;
     struct ax_slot_source *sources;
     size_t slot_count;
-    size_t number_end;     /* slots 1 to here are LOW or HIGH, the ones behind are neither */
+    size_t
+        number_end; /* of FP32 inputs: slots 1 to here are LOW, HIGH or AS_ZERO. Of FP64: ranks */
+    struct ax_rank_source *ranks; /* of FP64 inputs */
+    size_t rank_count;
+    double *thresholds;    /* of all ranks, feature by feature */
     struct ax_tree *trees; /* in the order of the sum */
     size_t tree_count;
     size_t narrow_tree_count; /* of them not wide */
@@ -74,7 +110,10 @@ struct ax_compiled {
     size_t wide_count;
     uint32_t *bits;
     size_t bit_words;
-    float *base;
+    double *leaf_values; /* leaf_rows * leaf_width; NULL: leaves hold their value */
+    size_t leaf_rows;
+    size_t leaf_width;
+    void *base; /* group_count numbers of sum_type */
 };
 
 /* Bits of all categorical splits together, in 32-bit words: 256 MB. */
@@ -85,19 +124,19 @@ AX_MUST_USE enum ax_code ax_compiled_init(struct ax_compiled *compiled,
                                           const struct ax_forest *forest, struct ax_err *err);
 void ax_compiled_done(struct ax_compiled *compiled);
 
-/* Turn a row of feature_count values into slots. */
-void ax_compiled_fill(const struct ax_compiled *compiled, const float *row, union ax_slot *slots);
+/* Turn a row of feature_count values of input_type into slots. */
+void ax_compiled_fill(const struct ax_compiled *compiled, const void *row, union ax_slot *slots);
 
-/* A way of walking. All of them give the same bits: margins begin with the base and the leaves are
- * added in the order of the trees, in f32. */
+/* A way of walking. All of them give the same bits: sums begin with the base and the leaves are
+ * added in the order of the trees, in sum_type. */
 struct ax_forest_kernel {
     const char *name;
     size_t rows_max; /* of one call */
 
-    /* Margins of `rows` rows: slots of row r at slots[r * slot_count], margins at
-     * margins[r * group_count]. `leaves` has room for tree_count floats. */
+    /* Sums of `rows` rows: slots of row r at slots[r * slot_count], sums, of sum_type, from number
+     * r * group_count of `sums` on. `leaves` has room for tree_count leaves. */
     void (*walk)(const struct ax_compiled *compiled, const union ax_slot *slots, size_t rows,
-                 float *margins, float *leaves);
+                 void *sums, union ax_leaf *leaves);
 };
 
 /* One row: several trees at once. Several rows: each tree for all rows at once. */

@@ -2,11 +2,12 @@
 /*
  * The engine `forest`: tree ensembles read from the files their libraries write.
  *
- * Loading reads the file into a document, the document into a forest, and compiles the forest;
- * document and forest are dropped. Predicting goes in blocks of BLOCK_ROWS rows: the block's rows
- * become slots, a kernel turns slots into margins, and each wanted output is computed from the
- * margins. A batch that is one f32 matrix is read where it lies. All working memory is the caller's
- * scratch, whose size does not grow with the batch.
+ * Loading lets the library's reader make a forest of the file, compiles the forest and drops it.
+ * Predicting goes in blocks of BLOCK_ROWS rows: the block's rows become slots, a kernel turns slots
+ * into sums, these become margins in place, and each wanted output is computed from the margins. A
+ * batch that is one matrix is read where it lies. Whether inputs and sums are f32 or f64 is the
+ * forest's matter; one function a step asks. All working memory is the caller's scratch, whose size
+ * does not grow with the batch.
  *
  * Outputs, in this order as far as the objective has them: prediction (what the library's predict
  * returns), margin, probability, label (last, so that it can be left out where the version has no
@@ -17,8 +18,8 @@
 #include "base/alloc.h"
 #include "engine/engine.h"
 #include "engine/forest/compile.h"
+#include "engine/forest/reader.h"
 #include "engine/forest/transform.h"
-#include "engine/forest/xgboost_reader.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@
 /* From here on rows in one tree keep the processor as busy as trees of one row, and touch each
  * node once. */
 #define ROWS_KERNEL_MIN 6
+#define HEAD_BYTES      ((size_t)4096)
 #define ALIGN_UP(n)     (((n) + 63) & ~(size_t)63)
 
 enum forest_output {
@@ -45,7 +47,13 @@ struct forest_config {
 struct forest_model {
     struct ax_model base;
     struct ax_compiled compiled;
+    double scale;    /* margin = sum * scale + bias */
+    double *bias;    /* group_count, or NULL */
+    bool has_affine; /* scale is not 1, or there is a bias */
+    double divisor;  /* predictions and probabilities come from margin / divisor */
     enum ax_transform transform;
+    enum ax_transform probability;
+    double slope;                                    /* of the f64 sigmoid */
     enum forest_output outputs[FOREST_OUTPUT_COUNT]; /* of the signature, in its order */
     size_t output_count;
 };
@@ -57,16 +65,18 @@ static const struct ax_option forest_options[] = {
     { 0 },
 };
 
+static const struct ax_forest_reader *forest_reader(struct ax_str head)
+{
+    for (size_t i = 0; ax_forest_readers[i]; i++) {
+        if (ax_forest_readers[i]->recognise(head))
+            return ax_forest_readers[i];
+    }
+    return NULL;
+}
+
 static bool forest_recognise(struct ax_str head)
 {
-    if (head.len < 2)
-        return false;
-    size_t at = 0;
-    while (at < head.len && (head.ptr[at] == ' ' || head.ptr[at] == '\t' || head.ptr[at] == '\r' ||
-                             head.ptr[at] == '\n'))
-        at++;
-    return at < head.len && head.ptr[at] == '{' &&
-           memmem(head.ptr + at, head.len - at, "learner", strlen("learner")) != NULL;
+    return forest_reader(head) != NULL;
 }
 
 static enum ax_code forest_iterations(const struct forest_config *config, struct ax_iterations *ret,
@@ -97,30 +107,24 @@ static void forest_add_output(struct forest_model *model, enum forest_output out
     model->outputs[model->output_count++] = output;
 }
 
-static enum ax_code forest_sign(struct forest_model *model, const struct ax_document *document,
-                                const struct ax_forest *forest, struct ax_err *err)
+/* The outputs of the signature; its inputs are the reader's. */
+static void forest_sign(struct forest_model *model, const struct ax_forest *forest)
 {
     struct ax_signature *signature = &model->base.signature;
     size_t groups = forest->group_count;
-    size_t outputs = forest->has_probability ? 4 : 2;
-    if (ax_signature_init(signature, forest->feature_count, outputs, err))
-        return err->code;
-    signature->task = forest->task;
-    forest_add_output(model, FOREST_PREDICTION, "prediction", AX_FP32,
+    forest_add_output(model, FOREST_PREDICTION, "prediction", forest->sum_type,
                       ax_transform_width(forest->transform, groups));
-    forest_add_output(model, FOREST_MARGIN, "margin", AX_FP32, groups);
-    if (forest->has_probability) {
-        forest_add_output(model, FOREST_PROBABILITY, "probability", AX_FP32, groups);
+    forest_add_output(model, FOREST_MARGIN, "margin", forest->sum_type, groups);
+    if (forest->probability != AX_TRANSFORM_IDENTITY) {
+        forest_add_output(model, FOREST_PROBABILITY, "probability", forest->sum_type, groups);
         forest_add_output(model, FOREST_LABEL, "label", AX_BYTES, 1);
     }
-    if (ax_xgboost_describe(document, forest, signature, err))
-        return err->code;
+    assert(model->output_count == signature->output_count);
     signature->form = AX_FORM_TENSOR;
     for (size_t i = 0; i < signature->input_count; i++) {
         if (signature->inputs[i].categories)
             signature->form = AX_FORM_COLUMNS;
     }
-    return AX_OK;
 }
 
 static void forest_free(struct ax_model *model)
@@ -129,34 +133,46 @@ static void forest_free(struct ax_model *model)
         return;
     struct forest_model *forest = container_of(model, struct forest_model, base);
     ax_compiled_done(&forest->compiled);
+    free(forest->bias);
     ax_signature_done(&forest->base.signature);
     free(forest);
+}
+
+/* What is done with sums; the bias changes hands. */
+static void forest_take_ending(struct forest_model *model, struct ax_forest *forest)
+{
+    model->scale = forest->scale == 0.0 ? 1.0 : forest->scale;
+    model->bias = forest->bias;
+    forest->bias = NULL;
+    model->has_affine = model->scale != 1.0 || model->bias;
+    model->divisor = forest->divisor == 0.0 ? 1.0 : forest->divisor;
+    model->transform = forest->transform;
+    model->probability = forest->probability;
+    model->slope = forest->slope == 0.0 ? 1.0 : forest->slope;
 }
 
 static enum ax_code forest_load(struct ax_str bytes, const void *config,
                                 struct ax_model **ret_model, struct ax_err *err)
 {
     struct ax_iterations iterations;
-    struct ax_document document;
-    if (forest_iterations(config, &iterations, err) || ax_document_init(&document, bytes, err))
+    if (forest_iterations(config, &iterations, err))
         return err->code;
-    bool is_json = document.count && document.values[0].form == AX_VALUE_FORM_JSON;
+    const struct ax_forest_reader *reader = forest_reader(ax_str_cut(bytes, HEAD_BYTES));
+    if (!reader)
+        return ax_fail(err, AX_E_INVALID, "no format of a forest that is known here");
     struct ax_forest forest = { 0 };
-    struct forest_model *model = NULL;
-    if (!ax_xgboost_read(&document, iterations, &forest, err)) {
-        model = ax_xalloc(sizeof(*model));
-        ax_model_init(&model->base, &ax_engine_forest);
-        model->transform = forest.transform;
-        (void)snprintf(model->base.format, sizeof(model->base.format), "xgboost_%s",
-                       is_json ? "json" : "ubjson");
+    struct forest_model *model = ax_xalloc(sizeof(*model));
+    ax_model_init(&model->base, &ax_engine_forest);
+    if (!reader->read(bytes, iterations, &forest, &model->base.signature, model->base.format,
+                      err) &&
+        !ax_compiled_init(&model->compiled, &forest, err)) {
+        forest_sign(model, &forest);
+        forest_take_ending(model, &forest);
         memcpy(model->base.iterations, forest.iterations, sizeof(model->base.iterations));
-        (void)(forest_sign(model, &document, &forest, err) ||
-               ax_compiled_init(&model->compiled, &forest, err));
     }
     ax_forest_done(&forest);
-    ax_document_done(&document);
     if (err->code) {
-        forest_free(model ? &model->base : NULL);
+        forest_free(&model->base);
         return err->code;
     }
     *ret_model = &model->base;
@@ -165,11 +181,12 @@ static enum ax_code forest_load(struct ax_str bytes, const void *config,
 
 /* The parts of the scratch, for one block. */
 struct forest_scratch {
-    float *gathered; /* one row, when the batch is no matrix */
+    void *gathered; /* one row, when the batch is no matrix */
     union ax_slot *slots;
-    float *margins;
-    float *leaves;
-    float *outputs; /* one row's prediction */
+    void *margins;
+    union ax_leaf *leaves;
+    void *averages; /* one row's margins divided by the divisor */
+    void *outputs;  /* one row's probabilities, for the label */
     size_t bytes;
 };
 
@@ -178,20 +195,22 @@ static struct forest_scratch forest_divide(const struct forest_model *model, siz
 {
     const struct ax_compiled *c = &model->compiled;
     size_t block = AX_MIN(rows, BLOCK_ROWS);
-    size_t gathered = ALIGN_UP(c->feature_count * sizeof(float));
+    size_t sums = c->group_count * ax_datatype_size(c->sum_type);
+    size_t gathered = ALIGN_UP(c->feature_count * ax_datatype_size(c->input_type));
     size_t slots = ALIGN_UP(block * c->slot_count * sizeof(union ax_slot));
-    size_t margins = ALIGN_UP(block * c->group_count * sizeof(float));
-    size_t leaves = ALIGN_UP((c->tree_count + 1) * sizeof(float));
-    size_t outputs = ALIGN_UP(c->group_count * sizeof(float));
+    size_t margins = ALIGN_UP(block * sums);
+    size_t leaves = ALIGN_UP((c->tree_count + 1) * sizeof(union ax_leaf));
+    size_t outputs = ALIGN_UP(sums);
     char *at = memory;
-    struct forest_scratch s = { .bytes = gathered + slots + margins + leaves + outputs };
+    struct forest_scratch s = { .bytes = gathered + slots + margins + leaves + 2 * outputs };
     if (!at)
         return s;
-    s.gathered = (float *)(void *)at;
+    s.gathered = at;
     s.slots = (union ax_slot *)(void *)(at += gathered);
-    s.margins = (float *)(void *)(at += slots);
-    s.leaves = (float *)(void *)(at += margins);
-    s.outputs = (float *)(void *)(at + leaves);
+    s.margins = at += slots;
+    s.leaves = (union ax_leaf *)(void *)(at += margins);
+    s.averages = at += leaves;
+    s.outputs = at + outputs;
     return s;
 }
 
@@ -201,21 +220,39 @@ static size_t forest_scratch_size(const struct ax_model *model, size_t rows)
     return forest_divide(container_of_const(model, struct forest_model, base), rows, NULL).bytes;
 }
 
+static void forest_gather(const struct ax_batch *in, size_t row, void *gathered)
+{
+    for (size_t i = 0; i < in->column_count; i++) {
+        const struct ax_column *column = &in->columns[i];
+        const void *value = ax_column_at(column, row);
+        bool is_valid = ax_column_is_valid(column, row);
+        if (column->datatype == AX_FP64)
+            ((double *)gathered)[i] = is_valid ? *(const double *)value : (double)NAN;
+        else
+            ((float *)gathered)[i] = is_valid ? *(const float *)value : NAN;
+    }
+}
+
 static void forest_fill(const struct forest_model *model, const struct ax_batch *in, bool is_matrix,
                         size_t from, size_t rows, const struct forest_scratch *scratch)
 {
     const struct ax_compiled *c = &model->compiled;
     for (size_t r = 0; r < rows; r++) {
-        const float *row = scratch->gathered;
+        const void *row = scratch->gathered;
         if (is_matrix)
             row = ax_column_at(&in->columns[0], from + r);
-        for (size_t i = 0; !is_matrix && i < c->feature_count; i++) {
-            const struct ax_column *column = &in->columns[i];
-            const float *value = ax_column_at(column, from + r);
-            scratch->gathered[i] = ax_column_is_valid(column, from + r) ? *value : NAN;
-        }
+        else
+            forest_gather(in, from + r, scratch->gathered);
         ax_compiled_fill(c, row, scratch->slots + r * c->slot_count);
     }
+}
+
+/* The margins of row `row` of the block. */
+static void *forest_margins(const struct ax_compiled *compiled, size_t row,
+                            const struct forest_scratch *scratch)
+{
+    size_t number = ax_datatype_size(compiled->sum_type);
+    return (char *)scratch->margins + row * compiled->group_count * number;
 }
 
 static void forest_walk(const struct ax_compiled *compiled, size_t rows,
@@ -228,37 +265,82 @@ static void forest_walk(const struct ax_compiled *compiled, size_t rows,
     }
     for (size_t r = 0; r < rows; r++)
         ax_kernel_scalar_row.walk(compiled, scratch->slots + r * compiled->slot_count, 1,
-                                  scratch->margins + r * compiled->group_count, scratch->leaves);
+                                  forest_margins(compiled, r, scratch), scratch->leaves);
+}
+
+/* From sums to margins, in place. */
+static void forest_scale(const struct forest_model *model, size_t rows, void *sums)
+{
+    size_t groups = model->compiled.group_count;
+    for (size_t i = 0; i < rows * groups; i++) {
+        double bias = model->bias ? model->bias[i % groups] : 0.0;
+        if (model->compiled.sum_type == AX_FP64) {
+            double *sum = (double *)sums + i;
+            *sum = *sum * model->scale + bias;
+        } else {
+            float *sum = (float *)sums + i;
+            *sum = *sum * (float)model->scale + (float)bias;
+        }
+    }
+}
+
+/* What transforms are applied to. */
+static const void *forest_averages(const struct forest_model *model, const void *margins,
+                                   const struct forest_scratch *scratch)
+{
+    const struct ax_compiled *c = &model->compiled;
+    if (model->divisor == 1.0)
+        return margins;
+    for (size_t i = 0; i < c->group_count; i++) {
+        if (c->sum_type == AX_FP64)
+            ((double *)scratch->averages)[i] = ((const double *)margins)[i] / model->divisor;
+        else
+            ((float *)scratch->averages)[i] = ((const float *)margins)[i] / (float)model->divisor;
+    }
+    return scratch->averages;
+}
+
+static void forest_transform(const struct forest_model *model, enum ax_transform transform,
+                             const void *margins, void *out)
+{
+    const struct ax_compiled *c = &model->compiled;
+    if (c->sum_type == AX_FP64)
+        ax_transform_apply_f64(transform, model->slope, margins, c->group_count, out);
+    else
+        ax_transform_apply(transform, margins, c->group_count, out);
 }
 
 /* Which class: as the library's own classifier has it, above one half or the first largest. Margins
  * that differ may have equal probabilities, so where the prediction is a class, it is that one. */
-static size_t forest_class(enum ax_transform transform, const float *margins,
-                           const float *probabilities, size_t groups)
+static size_t forest_class(const struct forest_model *model, const void *margins,
+                           const void *probabilities)
 {
-    if (transform == AX_TRANSFORM_ARGMAX)
-        return ax_transform_argmax(margins, groups);
-    return groups == 1 ? probabilities[0] > 0.5f : ax_transform_argmax(probabilities, groups);
+    size_t groups = model->compiled.group_count;
+    const void *from = model->transform == AX_TRANSFORM_ARGMAX ? margins : probabilities;
+    bool is_f64 = model->compiled.sum_type == AX_FP64;
+    if (groups == 1)
+        return is_f64 ? *(const double *)probabilities > 0.5 : *(const float *)probabilities > 0.5f;
+    return is_f64 ? ax_transform_argmax_f64(from, groups) : ax_transform_argmax(from, groups);
 }
 
 static void forest_answer(const struct forest_model *model, enum forest_output output,
-                          const float *margins, const struct forest_scratch *scratch, void *to)
+                          const void *margins, const struct forest_scratch *scratch, void *to)
 {
-    size_t groups = model->compiled.group_count;
-    enum ax_transform probability = groups == 1 ? AX_TRANSFORM_SIGMOID : AX_TRANSFORM_SOFTMAX;
+    const struct ax_compiled *c = &model->compiled;
+    const void *averages = forest_averages(model, margins, scratch);
     switch (output) {
     case FOREST_PREDICTION:
-        ax_transform_apply(model->transform, margins, groups, to);
+        forest_transform(model, model->transform, averages, to);
         return;
     case FOREST_MARGIN:
-        memcpy(to, margins, groups * sizeof(*margins));
+        memcpy(to, margins, c->group_count * ax_datatype_size(c->sum_type));
         return;
     case FOREST_PROBABILITY:
-        ax_transform_apply(probability, margins, groups, to);
+        forest_transform(model, model->probability, averages, to);
         return;
     case FOREST_LABEL: {
-        ax_transform_apply(probability, margins, groups, scratch->outputs);
-        size_t class = forest_class(model->transform, margins, scratch->outputs, groups);
+        forest_transform(model, model->probability, averages, scratch->outputs);
+        size_t class = forest_class(model, averages, scratch->outputs);
         struct ax_str label = model->base.signature.labels[class];
         memcpy(to, &label, sizeof(label));
         return;
@@ -278,9 +360,10 @@ static enum ax_code forest_check(const struct forest_model *model, const struct 
         return ax_fail(err, AX_E_INVALID, "%zu columns for a model of %zu features",
                        in->column_count, model->compiled.feature_count);
     for (size_t i = 0; i < in->column_count; i++) {
-        if (in->columns[i].datatype != AX_FP32 || in->columns[i].width != 1)
-            return ax_fail(err, AX_E_INVALID, "input '%.*s' is no column of FP32",
-                           AX_STR_ARG(signature->inputs[i].name));
+        if (in->columns[i].datatype != model->compiled.input_type || in->columns[i].width != 1)
+            return ax_fail(err, AX_E_INVALID, "input '%.*s' is no column of %s",
+                           AX_STR_ARG(signature->inputs[i].name),
+                           ax_datatype_name(model->compiled.input_type));
     }
     if (out->column_count > model->output_count)
         return ax_fail(err, AX_E_INVALID, "%zu outputs of a model of %zu", out->column_count,
@@ -303,16 +386,18 @@ static enum ax_code forest_predict(const struct ax_model *model, const struct ax
         return err->code;
     assert(scratch);
     struct forest_scratch parts = forest_divide(forest, in->rows, scratch);
-    bool is_matrix = ax_batch_is_matrix(in, AX_FP32);
+    bool is_matrix = ax_batch_is_matrix(in, forest->compiled.input_type);
     for (size_t from = 0; from < in->rows; from += BLOCK_ROWS) {
         size_t rows = AX_MIN(BLOCK_ROWS, in->rows - from);
         forest_fill(forest, in, is_matrix, from, rows, &parts);
         forest_walk(&forest->compiled, rows, &parts);
+        if (forest->has_affine)
+            forest_scale(forest, rows, parts.margins);
         for (size_t i = 0; i < out->column_count; i++) {
             const struct ax_column *column = &out->columns[i];
             for (size_t r = 0; column->values && r < rows; r++)
                 forest_answer(forest, forest->outputs[i],
-                              parts.margins + r * forest->compiled.group_count, &parts,
+                              forest_margins(&forest->compiled, r, &parts), &parts,
                               ax_column_at(column, from + r));
         }
     }

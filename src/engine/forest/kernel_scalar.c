@@ -24,7 +24,7 @@ static inline uint32_t node_step(const struct ax_node *nodes, uint32_t at,
                                  const union ax_slot *slots)
 {
     const struct ax_node *node = &nodes[at];
-    return at + (uint32_t)(int32_t)node->left + !(slots[node->slot].number < node->value);
+    return at + (uint32_t)(int32_t)node->left + !(slots[node->slot].number < node->threshold);
 }
 
 static inline uint32_t wide_step(const struct ax_wide_node *nodes, const uint32_t *bits,
@@ -36,13 +36,13 @@ static inline uint32_t wide_step(const struct ax_wide_node *nodes, const uint32_
     if (node->bits)
         goes_right = bits[node->bits + slot.category / 32] >> slot.category % 32 & 1;
     else
-        goes_right = !(slot.number < node->value);
+        goes_right = !(slot.number < node->threshold);
     return at + (uint32_t)node->left + goes_right;
 }
 
 /* Walk `count` trees for one row, LANES at a time; the last group repeats its last tree. */
 static void walk_narrow_trees(const struct ax_compiled *c, const uint32_t *order, size_t count,
-                              const union ax_slot *slots, float *leaves)
+                              const union ax_slot *slots, union ax_leaf *leaves)
 {
     const struct ax_node *nodes = c->nodes;
     for (size_t from = 0; from < count; from += LANES) {
@@ -59,12 +59,12 @@ static void walk_narrow_trees(const struct ax_compiled *c, const uint32_t *order
                 at[i] = node_step(nodes, at[i], slots);
         }
         for (size_t i = 0; i < AX_MIN(LANES, count - from); i++)
-            leaves[order[from + i]] = nodes[at[i]].value;
+            leaves[order[from + i]] = nodes[at[i]].leaf;
     }
 }
 
 static void walk_wide_trees(const struct ax_compiled *c, const uint32_t *order, size_t count,
-                            const union ax_slot *slots, float *leaves)
+                            const union ax_slot *slots, union ax_leaf *leaves)
 {
     const struct ax_wide_node *nodes = c->wide_nodes;
     for (size_t from = 0; from < count; from += LANES) {
@@ -81,27 +81,94 @@ static void walk_wide_trees(const struct ax_compiled *c, const uint32_t *order, 
                 at[i] = wide_step(nodes, c->bits, at[i], slots);
         }
         for (size_t i = 0; i < AX_MIN(LANES, count - from); i++)
-            leaves[order[from + i]] = nodes[at[i]].value;
+            leaves[order[from + i]] = nodes[at[i]].leaf;
     }
 }
 
-static void scalar_walk_row(const struct ax_compiled *compiled, const union ax_slot *slots,
-                            size_t rows, float *margins, float *leaves)
+/* How a leaf is added; each is a constant where add_leaf is inlined, so that a sum has no switch.
+ */
+enum leaf_form {
+    LEAF_F32,      /* the leaf is the number */
+    LEAF_F64,      /* one number of the table */
+    LEAF_ROWS_F32, /* leaf_width numbers of the table */
+    LEAF_ROWS_F64,
+};
+
+static enum leaf_form leaf_form(const struct ax_compiled *c)
 {
-    assert(compiled && slots && rows == 1 && margins && leaves);
+    bool is_f64 = c->sum_type == AX_FP64;
+    if (c->leaf_width > 1)
+        return is_f64 ? LEAF_ROWS_F64 : LEAF_ROWS_F32;
+    return is_f64 ? LEAF_F64 : LEAF_F32;
+}
+
+static AX_ALWAYS_INLINE void add_leaf(const struct ax_compiled *c, enum leaf_form form,
+                                      union ax_leaf leaf, void *sums)
+{
+    float *f32 = sums;
+    double *f64 = sums;
+    switch (form) {
+    case LEAF_F32:
+        *f32 += leaf.value;
+        return;
+    case LEAF_F64:
+        *f64 += c->leaf_values[leaf.row];
+        return;
+    case LEAF_ROWS_F32:
+        for (size_t i = 0; i < c->leaf_width; i++)
+            f32[i] += (float)c->leaf_values[leaf.row * c->leaf_width + i];
+        return;
+    case LEAF_ROWS_F64:
+        for (size_t i = 0; i < c->leaf_width; i++)
+            f64[i] += c->leaf_values[leaf.row * c->leaf_width + i];
+        return;
+    }
+}
+
+/* Bytes of one sum. */
+static AX_ALWAYS_INLINE size_t sum_size(enum leaf_form form)
+{
+    return form == LEAF_F32 || form == LEAF_ROWS_F32 ? sizeof(float) : sizeof(double);
+}
+
+static AX_ALWAYS_INLINE void add_trees(const struct ax_compiled *c, enum leaf_form form,
+                                       const union ax_leaf *leaves, void *sums)
+{
+    for (size_t t = 0; t < c->tree_count; t++)
+        add_leaf(c, form, leaves[t], (char *)sums + c->trees[t].group * sum_size(form));
+}
+
+static void scalar_walk_row(const struct ax_compiled *compiled, const union ax_slot *slots,
+                            size_t rows, void *sums, union ax_leaf *leaves)
+{
+    assert(compiled && slots && rows == 1 && sums && leaves);
     (void)rows;
     size_t narrow = compiled->narrow_tree_count;
     walk_narrow_trees(compiled, compiled->order, narrow, slots, leaves);
     walk_wide_trees(compiled, compiled->order + narrow, compiled->tree_count - narrow, slots,
                     leaves);
-    memcpy(margins, compiled->base, compiled->group_count * sizeof(*margins));
-    for (size_t t = 0; t < compiled->tree_count; t++)
-        margins[compiled->trees[t].group] += leaves[t];
+    memcpy(sums, compiled->base, compiled->group_count * ax_datatype_size(compiled->sum_type));
+    switch (leaf_form(compiled)) {
+    case LEAF_F32:
+        add_trees(compiled, LEAF_F32, leaves, sums);
+        return;
+    case LEAF_F64:
+        add_trees(compiled, LEAF_F64, leaves, sums);
+        return;
+    case LEAF_ROWS_F32:
+        add_trees(compiled, LEAF_ROWS_F32, leaves, sums);
+        return;
+    case LEAF_ROWS_F64:
+        add_trees(compiled, LEAF_ROWS_F64, leaves, sums);
+        return;
+    }
 }
 
 /* One tree for LANES rows. Returns each row's leaf in `leaves`. */
-static void walk_rows_narrow(const struct ax_compiled *c, const struct ax_tree *tree,
-                             const union ax_slot *const *rows, float *leaves)
+static AX_ALWAYS_INLINE void walk_rows_narrow(const struct ax_compiled *c,
+                                              const struct ax_tree *tree,
+                                              const union ax_slot *const *rows,
+                                              union ax_leaf *leaves)
 {
     uint32_t at[LANES];
     for (size_t i = 0; i < LANES; i++)
@@ -112,11 +179,11 @@ static void walk_rows_narrow(const struct ax_compiled *c, const struct ax_tree *
             at[i] = node_step(c->nodes, at[i], rows[i]);
     }
     for (size_t i = 0; i < LANES; i++)
-        leaves[i] = c->nodes[at[i]].value;
+        leaves[i] = c->nodes[at[i]].leaf;
 }
 
-static void walk_rows_wide(const struct ax_compiled *c, const struct ax_tree *tree,
-                           const union ax_slot *const *rows, float *leaves)
+static AX_ALWAYS_INLINE void walk_rows_wide(const struct ax_compiled *c, const struct ax_tree *tree,
+                                            const union ax_slot *const *rows, union ax_leaf *leaves)
 {
     uint32_t at[LANES];
     for (size_t i = 0; i < LANES; i++)
@@ -127,29 +194,50 @@ static void walk_rows_wide(const struct ax_compiled *c, const struct ax_tree *tr
             at[i] = wide_step(c->wide_nodes, c->bits, at[i], rows[i]);
     }
     for (size_t i = 0; i < LANES; i++)
-        leaves[i] = c->wide_nodes[at[i]].value;
+        leaves[i] = c->wide_nodes[at[i]].leaf;
+}
+
+static AX_ALWAYS_INLINE void walk_rows(const struct ax_compiled *c, enum leaf_form form,
+                                       const union ax_slot *const *lanes, size_t rows, void *sums)
+{
+    size_t row_bytes = c->group_count * sum_size(form);
+    for (size_t t = 0; t < c->tree_count; t++) {
+        const struct ax_tree *tree = &c->trees[t];
+        union ax_leaf found[LANES];
+        if (tree->is_wide)
+            walk_rows_wide(c, tree, lanes, found);
+        else
+            walk_rows_narrow(c, tree, lanes, found);
+        char *to = (char *)sums + tree->group * sum_size(form);
+        for (size_t r = 0; r < rows; r++, to += row_bytes)
+            add_leaf(c, form, found[r], to);
+    }
 }
 
 static void scalar_walk_rows(const struct ax_compiled *compiled, const union ax_slot *slots,
-                             size_t rows, float *margins, float *leaves)
+                             size_t rows, void *sums, union ax_leaf *leaves)
 {
-    assert(compiled && slots && rows >= 1 && rows <= LANES && margins);
+    assert(compiled && slots && rows >= 1 && rows <= LANES && sums);
     (void)leaves;
-    size_t groups = compiled->group_count;
+    size_t row_bytes = compiled->group_count * ax_datatype_size(compiled->sum_type);
     const union ax_slot *lanes[LANES];
     for (size_t i = 0; i < LANES; i++)
         lanes[i] = slots + AX_MIN(i, rows - 1) * compiled->slot_count;
     for (size_t r = 0; r < rows; r++)
-        memcpy(margins + r * groups, compiled->base, groups * sizeof(*margins));
-    for (size_t t = 0; t < compiled->tree_count; t++) {
-        const struct ax_tree *tree = &compiled->trees[t];
-        float found[LANES];
-        if (tree->is_wide)
-            walk_rows_wide(compiled, tree, lanes, found);
-        else
-            walk_rows_narrow(compiled, tree, lanes, found);
-        for (size_t r = 0; r < rows; r++)
-            margins[r * groups + tree->group] += found[r];
+        memcpy((char *)sums + r * row_bytes, compiled->base, row_bytes);
+    switch (leaf_form(compiled)) {
+    case LEAF_F32:
+        walk_rows(compiled, LEAF_F32, lanes, rows, sums);
+        return;
+    case LEAF_F64:
+        walk_rows(compiled, LEAF_F64, lanes, rows, sums);
+        return;
+    case LEAF_ROWS_F32:
+        walk_rows(compiled, LEAF_ROWS_F32, lanes, rows, sums);
+        return;
+    case LEAF_ROWS_F64:
+        walk_rows(compiled, LEAF_ROWS_F64, lanes, rows, sums);
+        return;
     }
 }
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The link functions of XGBoost's objectives, operation by operation.
+ * The link functions of the libraries' objectives, operation by operation.
  *
- * What looks arbitrary is the library's: the sigmoid bounds -x by 88.7 (e^88.7 is the last before
- * f32 overflows), softmax subtracts the largest margin and sums in f64 but divides by the sum
- * narrowed to f32, quantiles are sorted by insertion (equal values and NaN keep their order).
+ * In f32 they are XGBoost's. What looks arbitrary is the library's: the sigmoid bounds -x by 88.7
+ * (e^88.7 is the last before f32 overflows), softmax subtracts the largest margin and sums in f64
+ * but divides by the sum narrowed to f32, quantiles are sorted by insertion (equal values and NaN
+ * keep their order).
+ *
+ * In f64 they are LightGBM's: nothing is bounded, e^-x may overflow to a probability of 0.
  */
 #include "engine/forest/transform.h"
 
@@ -97,6 +100,74 @@ void ax_transform_apply(enum ax_transform transform, const float *margins, size_
     case AX_TRANSFORM_ARGMAX:
         out[0] = (float)ax_transform_argmax(margins, group_count);
         return;
+    case AX_TRANSFORM_EXP:
+        for (size_t i = 0; i < group_count; i++)
+            out[i] = expf(margins[i]);
+        return;
+    case AX_TRANSFORM_LOG1P_EXP:
+    case AX_TRANSFORM_SIGNED_SQUARE:
+        break;
     }
-    assert(!"no such transform");
+    assert(!"no such transform in f32");
+}
+
+size_t ax_transform_argmax_f64(const double *margins, size_t count)
+{
+    assert(margins && count);
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++) {
+        if (margins[i] > margins[best])
+            best = i;
+    }
+    return best;
+}
+
+static void transform_softmax_f64(const double *margins, size_t count, double *out)
+{
+    double most = margins[0];
+    for (size_t i = 1; i < count; i++)
+        most = most < margins[i] ? margins[i] : most;
+    double sum = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        out[i] = exp(margins[i] - most);
+        sum += out[i];
+    }
+    for (size_t i = 0; i < count; i++)
+        out[i] /= sum;
+}
+
+/* What one margin becomes by itself. */
+static double transform_one_f64(enum ax_transform transform, double slope, double x)
+{
+    switch (transform) {
+    case AX_TRANSFORM_IDENTITY:
+        return x;
+    case AX_TRANSFORM_SIGMOID:
+        return 1.0 / (1.0 + exp(-slope * x));
+    case AX_TRANSFORM_EXP:
+        return exp(x);
+    case AX_TRANSFORM_LOG1P_EXP:
+        return log1p(exp(x));
+    case AX_TRANSFORM_SIGNED_SQUARE:
+        return (double)((x > 0.0) - (x < 0.0)) * x * x;
+    case AX_TRANSFORM_HINGE:
+    case AX_TRANSFORM_SORT:
+    case AX_TRANSFORM_SOFTMAX:
+    case AX_TRANSFORM_ARGMAX:
+        break;
+    }
+    assert(!"no such transform in f64");
+    return NAN;
+}
+
+void ax_transform_apply_f64(enum ax_transform transform, double slope, const double *margins,
+                            size_t group_count, double *out)
+{
+    assert(margins && out && group_count);
+    if (transform == AX_TRANSFORM_SOFTMAX) {
+        transform_softmax_f64(margins, group_count, out);
+        return;
+    }
+    for (size_t i = 0; i < group_count; i++)
+        out[i] = transform_one_f64(transform, slope, margins[i]);
 }

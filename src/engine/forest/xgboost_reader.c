@@ -28,22 +28,22 @@ struct objective {
     const char *name;
     enum ax_transform transform;
     enum ax_task task;
-    bool has_probability;
+    enum ax_transform probability;
     bool is_base_probability; /* the stored base score is a probability */
 };
 
 static const struct objective objectives[] = {
-    { "binary:hinge", AX_TRANSFORM_HINGE, AX_TASK_VALUE, false, false },
-    { "binary:logistic", AX_TRANSFORM_SIGMOID, AX_TASK_BINARY, true, true },
-    { "binary:logitraw", AX_TRANSFORM_IDENTITY, AX_TASK_BINARY, true, false },
-    { "multi:softmax", AX_TRANSFORM_ARGMAX, AX_TASK_MULTICLASS, true, false },
-    { "multi:softprob", AX_TRANSFORM_SOFTMAX, AX_TASK_MULTICLASS, true, false },
-    { "reg:absoluteerror", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, false, false },
-    { "reg:linear", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, false, false },
-    { "reg:logistic", AX_TRANSFORM_SIGMOID, AX_TASK_VALUE, false, true },
-    { "reg:pseudohubererror", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, false, false },
-    { "reg:quantileerror", AX_TRANSFORM_SORT, AX_TASK_QUANTILES, false, false },
-    { "reg:squarederror", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, false, false },
+    { "binary:hinge", AX_TRANSFORM_HINGE, AX_TASK_VALUE, AX_TRANSFORM_IDENTITY, false },
+    { "binary:logistic", AX_TRANSFORM_SIGMOID, AX_TASK_BINARY, AX_TRANSFORM_SIGMOID, true },
+    { "binary:logitraw", AX_TRANSFORM_IDENTITY, AX_TASK_BINARY, AX_TRANSFORM_SIGMOID, false },
+    { "multi:softmax", AX_TRANSFORM_ARGMAX, AX_TASK_MULTICLASS, AX_TRANSFORM_SOFTMAX, false },
+    { "multi:softprob", AX_TRANSFORM_SOFTMAX, AX_TASK_MULTICLASS, AX_TRANSFORM_SOFTMAX, false },
+    { "reg:absoluteerror", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, AX_TRANSFORM_IDENTITY, false },
+    { "reg:linear", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, AX_TRANSFORM_IDENTITY, false },
+    { "reg:logistic", AX_TRANSFORM_SIGMOID, AX_TASK_VALUE, AX_TRANSFORM_IDENTITY, true },
+    { "reg:pseudohubererror", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, AX_TRANSFORM_IDENTITY, false },
+    { "reg:quantileerror", AX_TRANSFORM_SORT, AX_TASK_QUANTILES, AX_TRANSFORM_IDENTITY, false },
+    { "reg:squarederror", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, AX_TRANSFORM_IDENTITY, false },
 };
 
 struct reading {
@@ -177,7 +177,9 @@ static enum ax_code read_objective(struct reading *r, struct ax_err *err)
                        AX_STR_ARG(name));
     r->forest.transform = r->objective->transform;
     r->forest.task = r->objective->task;
-    r->forest.has_probability = r->objective->has_probability;
+    r->forest.probability = r->objective->probability;
+    r->forest.input_type = r->forest.sum_type = AX_FP32;
+    r->forest.leaf_width = 1;
     return AX_OK;
 }
 
@@ -214,7 +216,7 @@ static enum ax_code read_shape(struct reading *r, struct ax_err *err)
     if (r->forest.task == AX_TASK_BINARY && r->forest.group_count > 1) {
         /* Several yes-or-no answers at once: plain values, one an output column. */
         r->forest.task = AX_TASK_VALUE;
-        r->forest.has_probability = false;
+        r->forest.probability = AX_TRANSFORM_IDENTITY;
     }
     return AX_OK;
 }
@@ -241,10 +243,10 @@ static enum ax_code read_base_score(struct reading *r, struct ax_err *err)
     bool has_link = true;
     if (read_has_link(r, &has_link, err))
         return err->code;
-    float *base = ax_try_alloc(groups, sizeof(*base));
-    if (!base)
+    float base[AX_FOREST_GROUPS_MAX];
+    r->forest.base = ax_try_alloc(groups, sizeof(*r->forest.base));
+    if (!r->forest.base)
         return ax_fail(err, AX_E_LIMIT, "%s: no memory", path);
-    r->forest.base = base;
     size_t count;
     if (!ax_xgboost_parse_floats(text, base, groups, &count))
         return ax_fail(err, AX_E_INVALID, "%s: '%.*s' is neither one number nor a list of %zu",
@@ -256,12 +258,10 @@ static enum ax_code read_base_score(struct reading *r, struct ax_err *err)
     for (size_t i = 0; i < groups; i++) {
         if (!isfinite(base[i]))
             return ax_fail(err, AX_E_INVALID, "%s: not finite", path);
-        if (!has_link)
-            continue;
-        if (base[i] < 0.0f || base[i] > 1.0f)
+        if (has_link && (base[i] < 0.0f || base[i] > 1.0f))
             return ax_fail(err, AX_E_INVALID, "%s: %g is no probability, but '%s' wants one", path,
                            (double)base[i], r->objective->name);
-        base[i] = ax_transform_logit(base[i]);
+        r->forest.base[i] = (double)(has_link ? ax_transform_logit(base[i]) : base[i]);
     }
     return AX_OK;
 }
@@ -320,33 +320,14 @@ static enum ax_code round_size(const struct reading *r, size_t *ret, struct ax_e
 static enum ax_code choose_rounds(struct reading *r, struct ax_iterations iterations, size_t rounds,
                                   size_t *ret, struct ax_err *err)
 {
-    char *text = r->forest.iterations;
-    size_t size = sizeof(r->forest.iterations);
-    if (iterations.kind == AX_ITERATIONS_ALL) {
-        (void)snprintf(text, size, "all (%zu)", rounds);
-        *ret = rounds;
-        return AX_OK;
-    }
-    int64_t count = iterations.count;
-    if (iterations.kind == AX_ITERATIONS_BEST) {
-        const char *name = "best_iteration";
-        int64_t best;
-        if (read_integer(ax_value_get(r->learner, "attributes"), "learner.attributes", name, -1,
-                         &best, err))
-            return err->code;
-        if (best < 0)
-            return ax_fail(err, AX_E_INVALID,
-                           "learner.attributes.best_iteration is missing, but iterations: best "
-                           "needs it; the model was trained without early stopping");
-        count = best < INT64_MAX ? best + 1 : best;
-    }
-    if (count < 1 || (uint64_t)count > rounds)
-        return ax_fail(err, AX_E_INVALID, "iterations: %" PRId64 " rounds of a model of %zu", count,
-                       rounds);
-    (void)snprintf(text, size, "%s%" PRId64 " of %zu",
-                   iterations.kind == AX_ITERATIONS_BEST ? "best: " : "", count, rounds);
-    *ret = (size_t)count;
-    return AX_OK;
+    int64_t best = -1;
+    if (iterations.kind == AX_ITERATIONS_BEST &&
+        read_integer(ax_value_get(r->learner, "attributes"), "learner.attributes", "best_iteration",
+                     -1, &best, err))
+        return err->code;
+    return ax_forest_choose_rounds(&r->forest, iterations, rounds,
+                                   best < 0 ? 0 : (uint64_t)best + 1,
+                                   "learner.attributes.best_iteration", ret, err);
 }
 
 /* Keep the trees of the rounds that answer. */
@@ -397,14 +378,39 @@ enum ax_code ax_xgboost_read(const struct ax_document *document, struct ax_itera
     return AX_OK;
 }
 
-void ax_forest_done(struct ax_forest *forest)
+static bool xgboost_recognise(struct ax_str head)
 {
-    if (!forest)
-        return;
-    free(forest->trees);
-    free(forest->nodes);
-    free(forest->sets);
-    free(forest->categories);
-    free(forest->base);
-    *forest = (struct ax_forest){ 0 };
+    if (head.len < 2)
+        return false;
+    const char *at = skip_blanks(head.ptr, head.ptr + head.len);
+    size_t left = (size_t)(head.ptr + head.len - at);
+    return left > 0 && *at == '{' && memmem(at, left, "learner", strlen("learner")) != NULL;
 }
+
+static enum ax_code xgboost_read(struct ax_str bytes, struct ax_iterations iterations,
+                                 struct ax_forest *ret_forest, struct ax_signature *signature,
+                                 char *format, struct ax_err *err)
+{
+    struct ax_document document;
+    if (ax_document_init(&document, bytes, err))
+        return err->code;
+    struct ax_forest forest = { 0 };
+    (void)(ax_xgboost_read(&document, iterations, &forest, err) ||
+           ax_forest_sign(&forest, signature, err) ||
+           ax_xgboost_describe(&document, &forest, signature, err));
+    bool is_json = document.count && document.values[0].form == AX_VALUE_FORM_JSON;
+    ax_document_done(&document);
+    if (err->code) {
+        ax_forest_done(&forest);
+        return err->code;
+    }
+    (void)snprintf(format, AX_READER_FORMAT_BYTES, "xgboost_%s", is_json ? "json" : "ubjson");
+    *ret_forest = forest;
+    return AX_OK;
+}
+
+const struct ax_forest_reader ax_reader_xgboost = {
+    .name = "xgboost",
+    .recognise = xgboost_recognise,
+    .read = xgboost_read,
+};

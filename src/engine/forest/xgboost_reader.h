@@ -10,13 +10,7 @@
 #define AX_ENGINE_FOREST_XGBOOST_READER_H
 
 #include "engine/forest/document.h"
-#include "engine/forest/forest.h"
-
-/* How many boosting rounds answer. */
-struct ax_iterations {
-    enum { AX_ITERATIONS_ALL, AX_ITERATIONS_BEST, AX_ITERATIONS_COUNT } kind;
-    int64_t count; /* of COUNT; at least 1 */
-};
+#include "engine/forest/reader.h"
 
 /* `document` is only read here; nothing in the results points into it. Expected: INVALID,
  * UNSUPPORTED, TOO_LARGE, LIMIT. On failure there is nothing to release. */

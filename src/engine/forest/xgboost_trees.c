@@ -118,7 +118,7 @@ static enum ax_code tree_nodes(const struct trees_reading *r, struct ax_err *err
                            TREES_PATH ".trees[%zu].default_left[%zu]: %" PRId32
                                       " is neither 0 nor 1",
                            r->index, i, r->numbers[i]);
-        nodes[i].default_left = r->numbers[i] == 1;
+        nodes[i].missing = r->numbers[i] == 1 ? AX_MISSING_LEFT : AX_MISSING_RIGHT;
     }
 
     const struct ax_value *conditions;
@@ -131,7 +131,7 @@ static enum ax_code tree_nodes(const struct trees_reading *r, struct ax_err *err
         return tree_fail(r, AX_E_INVALID, "split_conditions", "holds something that is no number",
                          err);
     for (size_t i = 0; i < count; i++)
-        nodes[i].value = values[i];
+        nodes[i].value = (double)values[i];
     return AX_OK;
 }
 

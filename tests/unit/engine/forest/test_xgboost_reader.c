@@ -110,13 +110,13 @@ static void a_whole_model_is_read(void **state)
     assert_int_equal(r.forest.tree_count, 1);
     assert_int_equal(r.forest.transform, AX_TRANSFORM_IDENTITY);
     assert_int_equal(r.forest.task, AX_TASK_VALUE);
-    assert_true(r.forest.base[0] == 0.5f);
+    assert_true(r.forest.base[0] == 0.5);
     assert_string_equal(r.forest.iterations, "all (1)");
     const struct ax_forest_node *nodes = r.forest.nodes;
-    assert_true(nodes[0].left == 1 && nodes[0].right == 2 && nodes[0].value == 1.5f);
-    assert_true(nodes[0].default_left && nodes[0].feature == 0 && nodes[0].set == 0);
-    assert_true(!nodes[2].default_left && nodes[2].feature == 1 && nodes[2].set == 1);
-    assert_true(nodes[4].left == -1 && nodes[4].value == 3.0f);
+    assert_true(nodes[0].left == 1 && nodes[0].right == 2 && nodes[0].value == 1.5);
+    assert_true(nodes[0].missing == AX_MISSING_LEFT && nodes[0].feature == 0 && nodes[0].set == 0);
+    assert_true(nodes[2].missing == AX_MISSING_RIGHT && nodes[2].feature == 1 && nodes[2].set == 1);
+    assert_true(nodes[4].left == -1 && nodes[4].value == 3.0);
     assert_true(r.forest.sets[0].count == 2 && r.forest.categories[1] == 3);
 
     assert_true(ax_str_is(r.signature.inputs[0].name, "delay"));
@@ -339,9 +339,10 @@ static void base_scores_in_every_spelling(void **state)
         struct reading r;
         if (read_changed(&r, strstr(model_text, "\"[5E-1]\""), tail, all))
             return;
-        if (r.err.code != rows[i].code || (!r.err.code && r.forest.base[0] != rows[i].margin))
+        if (r.err.code != rows[i].code ||
+            (!r.err.code && r.forest.base[0] != (double)rows[i].margin))
             fail_msg("%s, %s: '%s', %.9g", rows[i].text, rows[i].objective, r.err.msg,
-                     r.err.code ? 0.0 : (double)r.forest.base[0]);
+                     r.err.code ? 0.0 : r.forest.base[0]);
         finish(&r);
     }
 }
