@@ -38,7 +38,8 @@ struct ax_version {
 
 /* Load DIR/<model>/<version>/. `path` is the version's folder. May take long; never on an I/O
  * thread. Expected: NOT_FOUND (no model file), INVALID (several model files, malformed file or
- * model.yaml, with its place), UNSUPPORTED, DENIED (unreadable), TOO_LARGE, LIMIT. */
+ * model.yaml, with its place), UNSUPPORTED (also a file that only looks like a model, named),
+ * DENIED (unreadable), TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_version_load(const char *path, const char *model_name, uint64_t number,
                                          struct ax_version **ret_version, struct ax_err *err);
 

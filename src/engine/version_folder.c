@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/yaml.h"
+#include "engine/foreign.h"
 #include "engine/version_yaml.h"
 
 #include <dirent.h>
@@ -116,6 +117,8 @@ static enum ax_code find_model(const struct folder *folder, const char *path,
     char head[HEAD_BYTES];
     size_t head_len = 0;
     size_t found = 0;
+    const char *foreign = NULL; /* what the file that is told of seems to be */
+    size_t told = 0;
     for (size_t i = 0; i < folder->count; i++) {
         if (join_path(file, path, folder->names[i], err) || read_head(file, head, &head_len, err))
             return err->code;
@@ -123,6 +126,8 @@ static enum ax_code find_model(const struct folder *folder, const char *path,
         const struct ax_engine *engine = wanted && wanted->recognise(bytes) ? wanted : NULL;
         if (!wanted)
             engine = ax_engine_by_content(bytes);
+        if (!engine && !foreign && (foreign = ax_foreign_describe(bytes)))
+            told = i;
         if (!engine)
             continue;
         if (found++)
@@ -134,6 +139,8 @@ static enum ax_code find_model(const struct folder *folder, const char *path,
     }
     if (found)
         return AX_OK;
+    if (foreign)
+        return ax_fail(err, AX_E_UNSUPPORTED, "'%s' is %s", folder->names[told], foreign);
     if (wanted && folder->count == 1) { /* Its load says best what is wrong with it. */
         *ret_index = 0;
         *ret_engine = wanted;

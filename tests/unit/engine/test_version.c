@@ -173,6 +173,15 @@ static void bad_folders(void **state)
         { { "x", "hello", "y", "hello", "model.yaml", "engine: rules", NULL },
           AX_E_NOT_FOUND,
           "no model file: 'x' is none that rules knows" },
+        { { "model.json",
+            "\x80\x02"
+            "cxgboost.core\nBooster\n",
+            NULL },
+          AX_E_UNSUPPORTED,
+          "'model.json' is a Python pickle of an XGBoost model; load it" },
+        { { "a.txt", "hello", "model.bin", "binf", "model.yaml", "engine: forest", NULL },
+          AX_E_UNSUPPORTED,
+          "'model.bin' is an XGBoost model in the binary format" },
         { { "r", rules, "model.yaml", "engine: [", NULL }, AX_E_INVALID, "model.yaml:" },
         { { "r", rules, "model.yaml", "[engine]", NULL }, AX_E_INVALID, "model.yaml:1:1: " },
     };
