@@ -37,6 +37,8 @@
 #define LABELS_MAX      8
 #define LABEL_TEXT_MAX  ((size_t)16384)
 
+static_assert(AX_METRIC_RESERVE_MAX <= HISTOGRAM_CELLS, "cells of no series");
+
 typedef _Atomic uint64_t cell;
 
 struct series {
@@ -203,25 +205,34 @@ static struct family *family_find(const struct ax_metric_family *described)
     return family;
 }
 
+/* Take cells for the series of `key`, whose labels begin at `labels_at`; NULL: there are not as
+ * many left. */
+static struct series *series_new(struct ax_str key, size_t labels_at, size_t cells)
+{
+    if (cells > AX_METRIC_CELLS_MAX - metrics.cell_count)
+        return NULL;
+    struct series *series = ax_xalloc(sizeof(*series) + key.len - labels_at + 1);
+    memcpy(series->labels, key.ptr + labels_at, key.len - labels_at);
+    series->first = (ax_metric)metrics.cell_count;
+    metrics.cell_count += cells;
+    (void)ax_map_put(&metrics.series, key, series);
+    return series;
+}
+
 /* The key is the family's name, a NUL and the labels. */
 static enum ax_code series_add(const struct ax_metric_family *described, struct ax_str key,
                                ax_metric *ret_metric, struct ax_err *err)
 {
     size_t cells = described->type == AX_METRIC_HISTOGRAM ? HISTOGRAM_CELLS : 1;
     struct family *family = family_find(described);
-    if (!family || cells > AX_METRIC_CELLS_MAX - metrics.cell_count)
+    struct series *series = family ? series_new(key, strlen(described->name) + 1, cells) : NULL;
+    if (!series)
         return ax_fail(err, AX_E_LIMIT, "no room for another series of %s", described->name);
-    size_t name_len = strlen(described->name) + 1;
-    struct series *series = ax_xalloc(sizeof(*series) + key.len - name_len + 1);
-    memcpy(series->labels, key.ptr + name_len, key.len - name_len);
-    series->first = (ax_metric)metrics.cell_count;
-    metrics.cell_count += cells;
     if (family->last)
         family->last->next = series;
     else
         family->first = series;
     family->last = series;
-    (void)ax_map_put(&metrics.series, key, series);
     *ret_metric = series->first;
     return AX_OK;
 }
@@ -244,6 +255,32 @@ enum ax_code ax_metric_register(const struct ax_metric_family *family, const str
         else
             code = series_add(family, ax_buf_str(&key), ret_metric, err);
         metrics_unlock();
+    }
+    ax_buf_done(&key);
+    return code;
+}
+
+/* The key is a NUL, which no family's name begins with, and the name. Such a series is in no
+ * family, so nothing prints it. */
+enum ax_code ax_metric_reserve(struct ax_str name, size_t count, ax_metric *ret_first,
+                               struct ax_err *err)
+{
+    assert(name.ptr && count && count <= AX_METRIC_RESERVE_MAX && ret_first && err);
+    struct ax_buf key;
+    ax_buf_init(&key, LABEL_TEXT_MAX);
+    (void)ax_buf_append_char(&key, '\0');
+    (void)ax_buf_append_str(&key, name);
+    enum ax_code code = ax_buf_check(&key, "the name of counters", err);
+    if (!code) {
+        metrics_lock();
+        const struct series *series = ax_map_get(&metrics.series, ax_buf_str(&key));
+        if (!series)
+            series = series_new(ax_buf_str(&key), key.len, count);
+        if (series)
+            *ret_first = series->first;
+        metrics_unlock();
+        if (!series)
+            code = ax_fail(err, AX_E_LIMIT, "no room for %zu more counters", count);
     }
     ax_buf_done(&key);
     return code;
@@ -275,6 +312,15 @@ int64_t ax_metric_read(ax_metric metric)
     uint64_t sum = metric ? cell_sum(metric) : 0;
     metrics_unlock();
     return (int64_t)sum;
+}
+
+void ax_metric_read_cells(ax_metric first, size_t count, uint64_t *ret_values)
+{
+    assert(ret_values || !count);
+    metrics_lock();
+    for (size_t i = 0; i < count; i++)
+        ret_values[i] = first ? cell_sum(first + i) : 0;
+    metrics_unlock();
 }
 
 /* In nanoseconds; of the last bucket there is none. */

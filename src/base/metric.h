@@ -20,6 +20,7 @@
 #define AX_METRIC_CELLS_MAX    ((size_t)1 << 20)
 #define AX_METRIC_FAMILIES_MAX ((size_t)256)
 #define AX_METRIC_THREADS_MAX  ((size_t)1024) /* attached at one time; asserted */
+#define AX_METRIC_RESERVE_MAX  ((size_t)107)  /* cells reserved at once; asserted */
 
 enum ax_metric_type { AX_METRIC_COUNTER, AX_METRIC_GAUGE, AX_METRIC_HISTOGRAM };
 
@@ -31,7 +32,8 @@ struct ax_metric_family {
     const char *labels; /* label names divided by ',', or NULL */
 };
 
-/* A registered series; 0 is no series, and writing to it does nothing. */
+/* A registered series; 0 is no series, and writing to it, or to the cells that would lie behind it,
+ * does nothing. */
 typedef uint32_t ax_metric;
 
 /* Register; `values` has one text per label name of the family. Any thread; takes a lock.
@@ -39,6 +41,11 @@ typedef uint32_t ax_metric;
 AX_MUST_USE enum ax_code ax_metric_register(const struct ax_metric_family *family,
                                             const struct ax_str *values, ax_metric *ret_metric,
                                             struct ax_err *err);
+
+/* Register `count` counters, one behind the other, that no scrape shows: for statistics that have
+ * another form. The same name gives the same cells. Any thread; takes a lock. Expected: LIMIT. */
+AX_MUST_USE enum ax_code ax_metric_reserve(struct ax_str name, size_t count, ax_metric *ret_first,
+                                           struct ax_err *err);
 
 /* Give the calling thread its shard, and hand it back before the thread ends. Threads of
  * base/thread.h do so themselves, main() must. Writing from a thread without one asserts. */
@@ -58,6 +65,9 @@ void ax_metric_observe_ns(ax_metric metric, uint64_t ns);
 
 /* Sum over all shards of a counter or gauge; for tests and statistics. */
 int64_t ax_metric_read(ax_metric metric);
+
+/* The same for `count` counters from `first` on; zeros when `first` is no series. */
+void ax_metric_read_cells(ax_metric first, size_t count, uint64_t *ret_values);
 
 /* Quantile `q` (0..1) of a histogram in nanoseconds, the upper edge of its bucket; 0 when empty,
  * and UINT64_MAX when it lies above the last bucket. */

@@ -134,6 +134,35 @@ static void bucket_edges(void **state)
     assert_true(ax_metric_quantile_ns(metric, 0.5) == UINT64_MAX);
 }
 
+/* Reserved counters are found again by name, counted like any other, and never printed. */
+static void reserved_cells_are_not_printed(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    ax_metric first = 0;
+    ax_metric again = 0;
+    ax_metric other = 0;
+    uint64_t values[4] = { 9, 9, 9, 9 };
+    assert_int_equal(ax_metric_reserve(AX_STR("hidden"), 3, &first, &err), AX_OK);
+    assert_int_equal(ax_metric_reserve(AX_STR("hidden"), 3, &again, &err), AX_OK);
+    assert_int_equal(ax_metric_reserve(AX_STR("other"), 3, &other, &err), AX_OK);
+    assert_int_not_equal(first, 0);
+    assert_int_equal(again, first);
+    assert_true(other >= first + 3);
+    ax_metric_add(first, 1);
+    ax_metric_add(first + 2, 3);
+    ax_metric_read_cells(first, 3, values);
+    assert_int_equal(values[0], 1);
+    assert_int_equal(values[1], 0);
+    assert_int_equal(values[2], 3);
+    assert_int_equal(values[3], 9);
+    ax_metric_read_cells(0, 2, values);
+    assert_int_equal(values[0] + values[1], 0);
+    char *text = printed("# HELP");
+    assert_null(strstr(text, "hidden"));
+    free(text);
+}
+
 static void quantiles(void **state)
 {
     (void)state;
@@ -273,6 +302,7 @@ int main(void)
         cmocka_unit_test(gauges_go_down),
         cmocka_unit_test(writing_to_no_series_does_nothing),
         cmocka_unit_test(bucket_edges),
+        cmocka_unit_test(reserved_cells_are_not_printed),
         cmocka_unit_test(quantiles),
         cmocka_unit_test(histogram_text),
         cmocka_unit_test(threads_lose_nothing),
