@@ -105,13 +105,31 @@ void ax_connection_open(struct ax_http_worker *worker, int fd)
                    &connection->read_timeout);
 }
 
-/* The exchange that is being received, if any, ends without an answer. */
-static void connection_drop_receiving(struct ax_connection *connection)
+/* Tell of a request that ends before it was whole: the handler, when it can be told which one. */
+static void connection_tell_incomplete(const struct ax_connection *connection,
+                                       struct ax_exchange *exchange, enum ax_code code)
+{
+    struct ax_http_worker *worker = connection->worker;
+    if (exchange->state == AX_EXCHANGE_EMPTY)
+        return;
+    if (!exchange->request.path.ptr) {
+        ax_metric_add(worker->metrics->unreadable, 1);
+        return;
+    }
+    if (!worker->handler->incomplete)
+        return;
+    ax_worker_wake(worker);
+    worker->handler->incomplete(worker->handler->context, worker->state, &exchange->request, code);
+}
+
+/* The exchange that is being received, if any, ends without an answer; `code` is why. */
+static void connection_drop_receiving(struct ax_connection *connection, enum ax_code code)
 {
     struct ax_exchange *exchange = connection->http1.exchange;
     if (!exchange)
         return;
     connection->http1.exchange = NULL;
+    connection_tell_incomplete(connection, exchange, code);
     if (exchange->state == AX_EXCHANGE_BODY && connection->ring_last == exchange) {
         /* It is the last of the ring; find the one before it. */
         struct ax_exchange *before = connection->ring_first;
@@ -134,7 +152,7 @@ void ax_connection_close(struct ax_connection *connection)
     if (connection->is_dead)
         return;
     struct ax_http_worker *worker = connection->worker;
-    connection_drop_receiving(connection);
+    connection_drop_receiving(connection, AX_E_CANCELLED);
     while (connection->ring_first) {
         struct ax_exchange *exchange = connection->ring_first;
         connection->ring_first = exchange->next;
@@ -144,6 +162,8 @@ void ax_connection_close(struct ax_connection *connection)
             continue; /* The handler's: it is told when it asks. */
         if (exchange->state == AX_EXCHANGE_ANSWERED)
             ax_metric_add(worker->metrics->dropped, 1);
+        else
+            connection_tell_incomplete(connection, exchange, AX_E_CANCELLED);
         ax_worker_unqueue(worker, exchange);
         ax_exchange_give_back(&worker->exchanges, exchange);
     }
@@ -247,6 +267,26 @@ static void connection_advance(struct ax_connection *connection)
         connection_mark_dirty(connection);
 }
 
+static enum ax_code code_of_refusal(const struct ax_refusal *refusal)
+{
+    if (refusal->code)
+        return refusal->code;
+    switch (refusal->status) {
+    case 408:
+        return AX_E_TIMEOUT;
+    case 413:
+        return AX_E_TOO_LARGE;
+    case 415:
+    case 417:
+    case 501:
+        return AX_E_UNSUPPORTED;
+    case 503:
+        return AX_E_LIMIT;
+    default:
+        return AX_E_INVALID;
+    }
+}
+
 /* Refuse what is being received, and with it all that would follow. */
 static void connection_refuse(struct ax_connection *connection, struct ax_refusal refusal)
 {
@@ -254,7 +294,9 @@ static void connection_refuse(struct ax_connection *connection, struct ax_refusa
     const struct ax_exchange *receiving = connection->http1.exchange;
     connection->refusal_without_body = receiving && receiving->request.method == AX_HTTP_HEAD;
     connection->refusal = refusal;
-    connection_drop_receiving(connection);
+    if (!receiving || receiving->state == AX_EXCHANGE_EMPTY)
+        ax_metric_add(connection->worker->metrics->unreadable, 1);
+    connection_drop_receiving(connection, code_of_refusal(&refusal));
     if (connection->input == AX_INPUT_OPEN)
         connection->input = AX_INPUT_DISCARDED;
     ax_buf_done(&connection->pending);
@@ -336,8 +378,10 @@ static bool connection_is_other_protocol(struct ax_connection *connection, const
     bool is_tls = connection->is_fresh && (unsigned char)ptr[0] == TLS_HANDSHAKE;
     connection->is_fresh = false;
     if (is_tls)
-        connection_refuse(connection, (struct ax_refusal){
-                                          400, "this port speaks plain HTTP, not TLS: use http:" });
+        connection_refuse(
+            connection,
+            (struct ax_refusal){ .status = 400,
+                                 .text = "this port speaks plain HTTP, not TLS: use http:" });
     return is_tls;
 }
 
@@ -352,8 +396,9 @@ static size_t connection_parse(struct ax_connection *connection, const char *ptr
         if (!http1->exchange)
             http1->exchange = ax_exchange_take(&worker->exchanges, worker->loop.now_ns);
         if (!http1->exchange) {
-            connection_refuse(
-                connection, (struct ax_refusal){ 503, "too many requests at once (requests_max)" });
+            connection_refuse(connection, (struct ax_refusal){
+                                              .status = 503,
+                                              .text = "too many requests at once (requests_max)" });
             break;
         }
         struct ax_exchange *exchange = http1->exchange;
@@ -378,7 +423,7 @@ static size_t connection_parse(struct ax_connection *connection, const char *ptr
     connection->unparsed = 0;
     /* Blank lines between requests begin none. */
     if (http1->exchange && http1->exchange->state == AX_EXCHANGE_EMPTY)
-        connection_drop_receiving(connection);
+        connection_drop_receiving(connection, AX_OK);
     return at;
 }
 
@@ -412,7 +457,9 @@ static void connection_input_ended(struct ax_connection *connection)
         ax_connection_close(connection);
     else if (receiving && before == AX_INPUT_OPEN)
         connection_refuse(connection,
-                          (struct ax_refusal){ 400, "the request ended before it was complete" });
+                          (struct ax_refusal){ .status = 400,
+                                               .text = "the request ended before it was complete",
+                                               .code = AX_E_CANCELLED });
     else
         connection_mark_dirty(connection);
 }
@@ -605,16 +652,18 @@ void ax_connection_header_expired(struct ax_timeout *timeout)
 {
     struct ax_connection *connection = connection_of_read(timeout);
     ax_metric_add(connection->worker->metrics->timeout_header, 1);
-    connection_refuse(connection,
-                      (struct ax_refusal){ 408, "the headers did not come within header_timeout" });
+    connection_refuse(
+        connection, (struct ax_refusal){
+                        .status = 408, .text = "the headers did not come within header_timeout" });
 }
 
 void ax_connection_body_expired(struct ax_timeout *timeout)
 {
     struct ax_connection *connection = connection_of_read(timeout);
     ax_metric_add(connection->worker->metrics->timeout_body, 1);
-    connection_refuse(connection,
-                      (struct ax_refusal){ 408, "no more of the body came within body_timeout" });
+    connection_refuse(
+        connection, (struct ax_refusal){ .status = 408,
+                                         .text = "no more of the body came within body_timeout" });
 }
 
 void ax_connection_idle_expired(struct ax_timeout *timeout)

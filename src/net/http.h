@@ -74,6 +74,11 @@ struct ax_http_handler {
      * message (ax_request_post). */
     void (*request)(void *context, void *state, struct ax_request *request);
 
+    /* (optional) A request whose target is known ended before it was handed over, and will not be:
+     * refused by net, for what `code` says, or cut (CANCELLED). It may be looked at during the
+     * call. Within a wake-up, like `request`. */
+    void (*incomplete)(void *context, void *state, struct ax_request *request, enum ax_code code);
+
     /* (optional) Once when the request ends, answered or not: release what `user` holds. */
     void (*release)(void *context, void *state, struct ax_request *request);
 };

@@ -43,7 +43,7 @@ static struct ax_http1 *http1_of(llhttp_t *parser)
 static int http1_refuse(struct ax_http1 *http1, int status, const char *text)
 {
     if (!http1->refusal.status)
-        http1->refusal = (struct ax_refusal){ status, text };
+        http1->refusal = (struct ax_refusal){ .status = status, .text = text };
     return -1;
 }
 
@@ -306,7 +306,8 @@ static int on_headers_complete(llhttp_t *parser)
     exchange->request.method = method_of(parser);
     exchange->request.headers = exchange->headers;
     struct framing found = framing_find(&exchange->request);
-    if (check_version(http1, parser) || check_framing(http1, &found) || check_target(http1) ||
+    /* The target before the rest: what is wrong there is counted where the request belongs. */
+    if (check_version(http1, parser) || check_target(http1) || check_framing(http1, &found) ||
         check_body(http1, parser))
         return -1;
     /* "Upgrade" may be ignored, and is. */

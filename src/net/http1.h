@@ -17,6 +17,7 @@
 struct ax_refusal {
     int status; /* 0: not refused */
     const char *text;
+    enum ax_code code; /* what it is to the handler; AX_OK: as the status says */
 };
 
 struct ax_http1 {

@@ -60,6 +60,11 @@ static const struct ax_metric_family family_dropped = { "ax_http_dropped_total",
                                                         "Answers whose client was gone.",
                                                         AX_METRIC_COUNTER, NULL };
 
+static const struct ax_metric_family family_unreadable = {
+    "ax_http_unreadable_total", "Requests that ended or were refused before their head was read.",
+    AX_METRIC_COUNTER, NULL
+};
+
 enum ax_code ax_http_metrics_register(struct ax_http_metrics *ret_metrics, struct ax_err *err)
 {
     assert(ret_metrics && err);
@@ -84,6 +89,7 @@ enum ax_code ax_http_metrics_register(struct ax_http_metrics *ret_metrics, struc
         { &family_received, NULL, &metrics.received_bytes },
         { &family_sent, NULL, &metrics.sent_bytes },
         { &family_dropped, NULL, &metrics.dropped },
+        { &family_unreadable, NULL, &metrics.unreadable },
     };
     for (size_t i = 0; i < AX_COUNT(all); i++) {
         struct ax_str value = ax_str_from(all[i].label);
@@ -379,6 +385,8 @@ static void worker_cut(struct ax_http_worker *worker)
     ax_loop_deliver(&worker->loop);
     worker_sleep(worker);
     worker_flush(worker);
+    /* A write that failed may have ended a request, which the handler was told of. */
+    worker_sleep(worker);
     worker_bury(worker);
 }
 
@@ -406,6 +414,8 @@ void ax_worker_round(struct ax_http_worker *worker)
     ax_loop_expire(&worker->loop);
     worker_sleep(worker);
     worker_flush(worker);
+    /* A write that failed may have ended a request, which the handler was told of. */
+    worker_sleep(worker);
     worker_bury(worker);
 }
 
