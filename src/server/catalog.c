@@ -1,99 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Served versions and the catalog of them.
- *
- * Series are registered here, on a control thread, so that the data plane only writes to numbers it
- * finds. A label is never taken from a request: what names no model of ours is counted under empty
- * names, however it was spelled.
  */
 #include "server/catalog.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 
 #include <assert.h>
-
-static const struct ax_metric_family requests_family = {
-    .name = "ax_requests_total",
-    .help = "Prediction requests that were answered, by the outcome's code.",
-    .type = AX_METRIC_COUNTER,
-    .labels = "model,version,code",
-};
-
-static const struct ax_metric_family rows_family = {
-    .name = "ax_rows_total",
-    .help = "Rows that were scored.",
-    .type = AX_METRIC_COUNTER,
-    .labels = "model,version",
-};
-
-static const struct ax_metric_family batches_family = {
-    .name = "ax_batches_total",
-    .help = "Calls of the engine: joined requests, or a slice of a large one.",
-    .type = AX_METRIC_COUNTER,
-    .labels = "model,version",
-};
-
-static const struct ax_metric_family request_seconds_family = {
-    .name = "ax_request_duration_seconds",
-    .help = "From the first byte of a prediction request to its answer.",
-    .type = AX_METRIC_HISTOGRAM,
-    .labels = "model,version",
-};
-
-static const struct ax_metric_family predict_seconds_family = {
-    .name = "ax_predict_duration_seconds",
-    .help = "A call of the engine.",
-    .type = AX_METRIC_HISTOGRAM,
-    .labels = "model,version",
-};
-
-/* The outcomes that are counted apart; any other one counts as INTERNAL. */
-static const enum ax_code counted_codes[] = {
-    AX_OK,      AX_E_INVALID,     AX_E_NOT_FOUND,   AX_E_CANCELLED, AX_E_TOO_LARGE,
-    AX_E_LIMIT, AX_E_UNAVAILABLE, AX_E_UNSUPPORTED, AX_E_INTERNAL,
-};
-
-static struct ax_served_metrics no_model;
-
-static enum ax_code metrics_register(struct ax_served_metrics *metrics, const char *model,
-                                     const char *version, struct ax_err *err)
-{
-    struct ax_str labels[3] = { ax_str_from(model), ax_str_from(version) };
-    for (size_t i = 0; i < AX_COUNT(counted_codes); i++) {
-        labels[2] = ax_str_from(ax_code_name(counted_codes[i]));
-        if (ax_metric_register(&requests_family, labels, &metrics->requests[counted_codes[i]], err))
-            return err->code;
-    }
-    if (ax_metric_register(&request_seconds_family, labels, &metrics->request_seconds, err))
-        return err->code;
-    /* Without a model nothing is scored. */
-    if (!model[0])
-        return AX_OK;
-    if (ax_metric_register(&rows_family, labels, &metrics->rows, err) ||
-        ax_metric_register(&batches_family, labels, &metrics->batches, err) ||
-        ax_metric_register(&predict_seconds_family, labels, &metrics->predict_seconds, err))
-        return err->code;
-    return AX_OK;
-}
-
-enum ax_code ax_catalog_register_no_model(struct ax_err *err)
-{
-    return metrics_register(&no_model, "", "", err);
-}
-
-const struct ax_served_metrics *ax_catalog_no_model(void)
-{
-    return &no_model;
-}
-
-void ax_served_count(const struct ax_served_metrics *metrics, enum ax_code code, uint64_t began_ns)
-{
-    assert(metrics && code < AX_CODE_COUNT);
-    ax_metric counter = metrics->requests[code];
-    ax_metric_add(counter ? counter : metrics->requests[AX_E_INTERNAL], 1);
-    ax_metric_observe_ns(metrics->request_seconds, ax_clock_ns() - began_ns);
-}
 
 enum ax_code ax_served_new(struct ax_version *version, struct ax_served **ret_served,
                            struct ax_err *err)
@@ -102,7 +15,8 @@ enum ax_code ax_served_new(struct ax_version *version, struct ax_served **ret_se
     struct ax_served *served = ax_xalloc(sizeof(*served));
     atomic_init(&served->refs, 1);
     atomic_init(&served->row_ns, 0);
-    if (metrics_register(&served->metrics, version->model_name, version->text, err)) {
+    atomic_init(&served->last_ms, 0);
+    if (ax_account_init(&served->account, version->model_name, version->text, err)) {
         free(served);
         return ax_err_context(err, "model '%s' version %s", version->model_name, version->text);
     }

@@ -3,7 +3,7 @@
  * The catalog: the immutable set of model versions that the data plane reads.
  *
  * Made on a control thread from what the repository holds, and published through a snapshot. Each
- * version in it is a struct ax_served: the version itself, its counters, and what a row was learnt
+ * version in it is a struct ax_served: the version itself, its account, and what a row was learnt
  * to cost. A served version is shared by reference count, so that a request may outlive the
  * catalog.
  */
@@ -11,27 +11,17 @@
 #define AX_SERVER_CATALOG_H
 
 #include "base/map.h"
-#include "base/metric.h"
 #include "engine/version.h"
-
-#define AX_CODE_COUNT (AX_E_INTERNAL + 1)
-
-/* The series of one version; of unknown models there is one set without names. */
-struct ax_served_metrics {
-    ax_metric requests[AX_CODE_COUNT]; /* by enum ax_code */
-    ax_metric rows;
-    ax_metric batches;
-    ax_metric request_seconds;
-    ax_metric predict_seconds;
-};
+#include "server/account.h"
 
 struct ax_served {
     _Atomic unsigned refs;
     struct ax_version *version; /* one reference */
-    struct ax_served_metrics metrics;
+    struct ax_account account;
     /* What a row costs the engine, learnt; 0: nothing known yet. Relaxed, written by any thread,
      * and only when it moved enough to matter, so that in steady use the line is only read. */
     _Atomic uint32_t row_ns;
+    _Atomic uint64_t last_ms; /* monotonic, of the last success; 0: none. Relaxed, likewise */
 };
 
 /* Makes the entry for a version (which is referenced) and registers its series. Control threads.
@@ -41,9 +31,6 @@ AX_MUST_USE enum ax_code ax_served_new(struct ax_version *version, struct ax_ser
 struct ax_served *ax_served_ref(struct ax_served *served);
 /* NULL is fine. The last one frees. Any thread. */
 void ax_served_unref(struct ax_served *served);
-
-/* Count one answered request. `began_ns`: when its first byte came. */
-void ax_served_count(const struct ax_served_metrics *metrics, enum ax_code code, uint64_t began_ns);
 
 struct ax_served_model {
     struct ax_served **versions; /* ascending */
@@ -87,9 +74,5 @@ bool ax_catalog_knows(const struct ax_catalog *catalog, struct ax_str model, str
 AX_MUST_USE enum ax_code ax_catalog_version(const struct ax_catalog *catalog, struct ax_str model,
                                             struct ax_str version, struct ax_served **ret_served,
                                             struct ax_err *err);
-
-/* The series of requests that named no model we have. */
-const struct ax_served_metrics *ax_catalog_no_model(void);
-AX_MUST_USE enum ax_code ax_catalog_register_no_model(struct ax_err *err);
 
 #endif

@@ -9,17 +9,16 @@
  */
 #include "server/prediction.h"
 
-#include "base/json.h"
+#include "base/clock.h"
 #include "server/server_thread.h"
 
 #include <assert.h>
 
 static void prediction_fail(struct ax_prediction *prediction, const struct ax_err *err)
 {
-    struct ax_request *request = prediction->job.request;
-    ax_served_count(&prediction->job.served->metrics, err->code, request->began_ns);
-    ax_server_thread_answer_error(prediction->thread, request, prediction->form->status(err->code),
-                                  err->msg, NULL);
+    prediction->outcome = err->code;
+    ax_server_thread_answer_error(prediction->thread, prediction->job.request,
+                                  prediction->form->status(err->code), err->msg, NULL);
 }
 
 static void prediction_cancel(struct ax_prediction *prediction)
@@ -55,7 +54,7 @@ static void prediction_answer_body(struct ax_prediction *prediction)
         return;
     }
     struct ax_request *request = prediction->job.request;
-    ax_served_count(&prediction->job.served->metrics, AX_OK, request->began_ns);
+    prediction->outcome = AX_OK;
     /* The prediction is released before net takes the body. */
     struct ax_buf body = prediction->body;
     ax_buf_init(&prediction->body, AX_SERVER_ANSWER_MAX);
@@ -97,7 +96,7 @@ static void prediction_print(struct ax_prediction *prediction)
         prediction_fail(prediction, &err);
         return;
     }
-    ax_served_count(&prediction->job.served->metrics, AX_OK, request->began_ns);
+    prediction->outcome = AX_OK;
     ax_server_thread_answer(thread, request, 200);
 }
 
@@ -141,6 +140,7 @@ static enum ax_code prediction_make_outputs(struct ax_prediction *prediction, st
 static void prediction_score(struct ax_prediction *prediction)
 {
     struct ax_err err = AX_ERR_INIT;
+    prediction->read_ns = ax_clock_ns();
     if (prediction_make_outputs(prediction, &err)) {
         prediction_fail(prediction, &err);
         return;
@@ -179,6 +179,15 @@ static enum ax_code prediction_make_wanted(struct ax_prediction *prediction, str
     return prediction->wanted ? AX_OK : ax_arena_fail(arena, "the request", err);
 }
 
+/* Count the request here, wherever it was to be counted before. */
+static void prediction_account(struct ax_prediction *prediction, const struct ax_account *account)
+{
+    if (prediction->account)
+        ax_account_leave(prediction->account);
+    prediction->account = account;
+    ax_account_enter(account);
+}
+
 enum ax_code ax_prediction_choose(struct ax_prediction *prediction, struct ax_str version,
                                   struct ax_err *err)
 {
@@ -186,14 +195,31 @@ enum ax_code ax_prediction_choose(struct ax_prediction *prediction, struct ax_st
     struct ax_served *before = prediction->job.served;
     struct ax_served *served;
     if (ax_catalog_version(prediction->thread->catalog, ax_str_from(before->version->model_name),
-                           version, &served, err))
+                           version, &served, err)) {
+        prediction_account(prediction, ax_account_no_model());
         return err->code;
+    }
     prediction->job.served = served;
+    prediction_account(prediction, &served->account);
     if (prediction->job.holds_served) {
         (void)ax_served_ref(served);
         ax_served_unref(before);
     }
     return prediction_make_wanted(prediction, err);
+}
+
+void ax_prediction_refuse(struct ax_call *call, const struct ax_prediction_form *form,
+                          const struct ax_err *err)
+{
+    assert(call && form && err && err->code);
+    struct ax_err ignored = AX_ERR_INIT;
+    struct ax_served *served;
+    const struct ax_account *account = ax_account_no_model();
+    if (!ax_catalog_version(call->thread->catalog, call->model, call->version, &served, &ignored))
+        account = &served->account;
+    ax_account_fail(account, err->code, ax_clock_ns() - call->request->began_ns);
+    ax_server_thread_answer_error(call->thread, call->request, form->status(err->code), err->msg,
+                                  NULL);
 }
 
 void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *form,
@@ -204,12 +230,14 @@ void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *
     struct ax_err err = AX_ERR_INIT;
     struct ax_served *served;
     if (ax_catalog_version(call->thread->catalog, call->model, call->version, &served, &err)) {
-        ax_served_count(ax_catalog_no_model(), err.code, request->began_ns);
-        ax_server_thread_answer_error(call->thread, request, form->status(err.code), err.msg, NULL);
+        ax_prediction_refuse(call, form, &err);
         return;
     }
     prediction->form = form;
     prediction->thread = call->thread;
+    prediction->outcome = AX_E_CANCELLED;
+    prediction->handed_ns = ax_clock_ns();
+    prediction_account(prediction, &served->account);
     prediction->job.request = request;
     prediction->job.served = served;
     ax_buf_init(&prediction->body, AX_SERVER_ANSWER_MAX);
@@ -220,11 +248,45 @@ void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *
         prediction_read_step(NULL, call->thread, request);
 }
 
+/* Where the time of a prediction that is answered went. */
+static struct ax_account_spent prediction_spent(const struct ax_prediction *prediction,
+                                                uint64_t now_ns)
+{
+    const struct ax_scoring_job *job = &prediction->job;
+    uint64_t scored_ns = job->scored_ns ? job->scored_ns : prediction->read_ns;
+    return (struct ax_account_spent){
+        .request_ns = now_ns - job->request->began_ns,
+        .input_ns = prediction->read_ns - prediction->handed_ns,
+        .queue_ns = scored_ns - prediction->read_ns - job->infer_ns,
+        .infer_ns = job->infer_ns,
+        .output_ns = now_ns - scored_ns,
+    };
+}
+
+static void prediction_count(struct ax_prediction *prediction)
+{
+    struct ax_served *served = prediction->job.served;
+    uint64_t now_ns = ax_clock_ns();
+    enum ax_code code =
+        ax_request_is_cancelled(prediction->job.request) ? AX_E_CANCELLED : prediction->outcome;
+    ax_account_leave(prediction->account);
+    if (code) {
+        ax_account_fail(prediction->account, code, now_ns - prediction->job.request->began_ns);
+        return;
+    }
+    struct ax_account_spent spent = prediction_spent(prediction, now_ns);
+    ax_account_succeed(prediction->account, &spent, prediction->job.call_rows);
+    uint64_t now_ms = now_ns / AX_NS_PER_MS;
+    if (atomic_load_explicit(&served->last_ms, memory_order_relaxed) != now_ms)
+        atomic_store_explicit(&served->last_ms, now_ms, memory_order_relaxed);
+}
+
 void ax_prediction_release(void *user)
 {
     struct ax_prediction *prediction = user;
     if (!prediction)
         return;
+    prediction_count(prediction);
     if (prediction->job.holds_served)
         ax_served_unref(prediction->job.served);
     ax_buf_done(&prediction->body);

@@ -43,18 +43,27 @@ struct ax_prediction {
     struct ax_rows rows; /* the form's read makes them */
     bool *wanted;        /* one an output of the signature; set by read */
     struct ax_buf body;  /* of an answer in slices */
+
+    const struct ax_account *account; /* where it is counted: the version's, or no model's */
+    enum ax_code outcome;             /* as answered; CANCELLED until then */
+    uint64_t handed_ns, read_ns;      /* when it was begun, and when its body was read */
 };
 
 /* Begin for the version that the path names; `prediction` is zeroed. Answers now or later. */
 void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *form,
                          struct ax_prediction *prediction);
 
+/* Count and answer a request for which not even a prediction can be begun. */
+void ax_prediction_refuse(struct ax_call *call, const struct ax_prediction_form *form,
+                          const struct ax_err *err);
+
 /* While reading, before `rows` exist: go over to another version of the same model. Expected:
  * NOT_FOUND, TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_prediction_choose(struct ax_prediction *prediction,
                                               struct ax_str version, struct ax_err *err);
 
-/* The request ended: give back what the prediction holds. `user` may be NULL. */
+/* The request ended: count it, and give back what the prediction holds. `user` may be NULL. This is
+ * the one place where a prediction that was begun is counted. */
 void ax_prediction_release(void *user);
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include "server/router.h"
 
+#include "base/clock.h"
 #include "server/api/endpoints.h"
 #include "server/server_thread.h"
 
@@ -18,21 +19,21 @@
  * describe it in docs/protocols/.
  */
 const struct ax_endpoint ax_endpoints[] = {
-    { AX_HTTP_POST, "/v2/models/{m}/infer", ax_oip_infer },
-    { AX_HTTP_POST, "/v2/models/{m}/versions/{v}/infer", ax_oip_infer },
-    { AX_HTTP_POST, "/v1/models/{m}/predict", ax_predict },
-    { AX_HTTP_GET, "/v2/health/live", ax_oip_live },
-    { AX_HTTP_GET, "/v2/health/ready", ax_oip_ready },
-    { AX_HTTP_GET, "/v2", ax_oip_server },
-    { AX_HTTP_GET, "/v2/models", ax_oip_models },
-    { AX_HTTP_GET, "/v2/models/{m}", ax_oip_model },
-    { AX_HTTP_GET, "/v2/models/{m}/versions/{v}", ax_oip_model },
-    { AX_HTTP_GET, "/v2/models/{m}/ready", ax_oip_model_ready },
-    { AX_HTTP_GET, "/v2/models/{m}/versions/{v}/ready", ax_oip_model_ready },
-    { AX_HTTP_GET, "/v2/models/{m}/config", ax_oip_config },
-    { AX_HTTP_GET, "/v2/models/{m}/versions/{v}/config", ax_oip_config },
-    { AX_HTTP_POST, "/v2/repository/index", ax_oip_index },
-    { AX_HTTP_GET, "/metrics", ax_metrics },
+    { AX_HTTP_POST, "/v2/models/{m}/infer", ax_oip_infer, AX_ENDPOINT_SCORES },
+    { AX_HTTP_POST, "/v2/models/{m}/versions/{v}/infer", ax_oip_infer, AX_ENDPOINT_SCORES },
+    { AX_HTTP_POST, "/v1/models/{m}/predict", ax_predict, AX_ENDPOINT_SCORES },
+    { AX_HTTP_GET, "/v2/health/live", ax_oip_live, 0 },
+    { AX_HTTP_GET, "/v2/health/ready", ax_oip_ready, 0 },
+    { AX_HTTP_GET, "/v2", ax_oip_server, 0 },
+    { AX_HTTP_GET, "/v2/models", ax_oip_models, 0 },
+    { AX_HTTP_GET, "/v2/models/{m}", ax_oip_model, 0 },
+    { AX_HTTP_GET, "/v2/models/{m}/versions/{v}", ax_oip_model, 0 },
+    { AX_HTTP_GET, "/v2/models/{m}/ready", ax_oip_model_ready, 0 },
+    { AX_HTTP_GET, "/v2/models/{m}/versions/{v}/ready", ax_oip_model_ready, 0 },
+    { AX_HTTP_GET, "/v2/models/{m}/config", ax_oip_config, 0 },
+    { AX_HTTP_GET, "/v2/models/{m}/versions/{v}/config", ax_oip_config, 0 },
+    { AX_HTTP_POST, "/v2/repository/index", ax_oip_index, 0 },
+    { AX_HTTP_GET, "/metrics", ax_metrics, 0 },
     { 0 },
 };
 
@@ -84,23 +85,54 @@ static void answer_not_allowed(struct ax_server_thread *thread, struct ax_reques
     ax_server_thread_answer_error(thread, request, 405, "method not allowed", allow);
 }
 
-void ax_router_run(struct ax_server_thread *thread, struct ax_request *request)
+/* The endpoint of a request, and the call of it; NULL: there is none, and *ret_allowed has the
+ * methods that the path does take. */
+static const struct ax_endpoint *router_find(struct ax_server_thread *thread,
+                                             struct ax_request *request, struct ax_call *ret_call,
+                                             unsigned *ret_allowed)
 {
-    assert(thread && request);
     enum ax_http_method method = request->method == AX_HTTP_HEAD ? AX_HTTP_GET : request->method;
-    unsigned allowed = 0;
+    *ret_allowed = 0;
     for (const struct ax_endpoint *endpoint = ax_endpoints; endpoint->pattern; endpoint++) {
         struct ax_call call = { .thread = thread, .request = request };
         if (!ax_endpoint_matches(endpoint, request->path, &call))
             continue;
         if (endpoint->method == method) {
-            endpoint->run(&call);
-            return;
+            *ret_call = call;
+            return endpoint;
         }
-        allowed |= 1u << endpoint->method;
+        *ret_allowed |= 1u << endpoint->method;
     }
-    if (allowed)
+    return NULL;
+}
+
+void ax_router_run(struct ax_server_thread *thread, struct ax_request *request)
+{
+    assert(thread && request);
+    struct ax_call call;
+    unsigned allowed;
+    const struct ax_endpoint *endpoint = router_find(thread, request, &call, &allowed);
+    if (endpoint)
+        endpoint->run(&call);
+    else if (allowed)
         answer_not_allowed(thread, request, allowed);
     else
         ax_server_thread_answer_error(thread, request, 404, "no such path", NULL);
+}
+
+void ax_router_incomplete(struct ax_server_thread *thread, struct ax_request *request,
+                          enum ax_code code)
+{
+    assert(thread && request && code);
+    struct ax_call call;
+    unsigned allowed;
+    const struct ax_endpoint *endpoint = router_find(thread, request, &call, &allowed);
+    if (!endpoint || !(endpoint->flags & AX_ENDPOINT_SCORES))
+        return;
+    struct ax_err ignored = AX_ERR_INIT;
+    struct ax_served *served;
+    const struct ax_account *account = ax_account_no_model();
+    if (!ax_catalog_version(thread->catalog, call.model, call.version, &served, &ignored))
+        account = &served->account;
+    ax_account_fail(account, code, ax_clock_ns() - request->began_ns);
 }

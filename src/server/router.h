@@ -20,10 +20,16 @@ struct ax_call {
     struct ax_str version; /* {v}, or empty */
 };
 
+enum {
+    /* Asks for scores: each such request that was received is counted, also one that is cut. */
+    AX_ENDPOINT_SCORES = 1u << 0,
+};
+
 struct ax_endpoint {
     enum ax_http_method method; /* GET also answers HEAD */
     const char *pattern;
     void (*run)(struct ax_call *call);
+    unsigned flags; /* AX_ENDPOINT_* */
 };
 
 /* Ends with a zeroed entry; docs list it, and tests/docs compare. */
@@ -35,5 +41,9 @@ bool ax_endpoint_matches(const struct ax_endpoint *endpoint, struct ax_str path,
 
 /* Hand a request to its endpoint, or answer 404 or 405. */
 void ax_router_run(struct ax_server_thread *thread, struct ax_request *request);
+
+/* A request that will not be handed over: count it, if its endpoint asks for scores. */
+void ax_router_incomplete(struct ax_server_thread *thread, struct ax_request *request,
+                          enum ax_code code);
 
 #endif

@@ -72,9 +72,16 @@ static void learn(struct ax_served *served, size_t rows, uint64_t took_ns)
         atomic_store_explicit(&served->row_ns, (uint32_t)moved, memory_order_relaxed);
 }
 
+/* A call of the engine that is over. */
+struct spell {
+    size_t rows;
+    uint64_t took_ns, ended_ns;
+};
+
 /* One call of the engine, measured and counted. */
 static enum ax_code predict(struct ax_server_thread *thread, struct ax_served *served,
-                            const struct ax_batch *in, struct ax_batch *out, struct ax_err *err)
+                            const struct ax_batch *in, struct ax_batch *out,
+                            struct spell *ret_spell, struct ax_err *err)
 {
     const struct ax_model *model = served->version->model;
     size_t scratch_size = ax_model_scratch_size(model, in->rows);
@@ -83,18 +90,26 @@ static enum ax_code predict(struct ax_server_thread *thread, struct ax_served *s
         return ax_fail(err, AX_E_LIMIT, "no memory for scoring %zu rows", in->rows);
     uint64_t began_ns = ax_clock_ns();
     enum ax_code code = ax_model_predict(model, in, out, scratch, err);
-    uint64_t took_ns = ax_clock_ns() - began_ns;
-    ax_metric_add(served->metrics.batches, 1);
-    ax_metric_observe_ns(served->metrics.predict_seconds, took_ns);
+    uint64_t ended_ns = ax_clock_ns();
+    uint64_t took_ns = ended_ns - began_ns;
+    ax_account_call(&served->account, in->rows, took_ns);
+    *ret_spell = (struct spell){ in->rows, took_ns, ended_ns };
     if (code == AX_OK)
         learn(served, in->rows, took_ns);
     return code;
 }
 
+static void note_spell(struct ax_scoring_job *job, const struct spell *spell)
+{
+    job->infer_ns += spell->took_ns;
+    job->scored_ns = spell->ended_ns;
+    job->call_rows = spell->rows;
+}
+
 static void finish(struct ax_server_thread *thread, struct ax_scoring_job *job, struct ax_err *err)
 {
     if (err->code == AX_OK)
-        ax_metric_add(job->served->metrics.rows, job->rows->count);
+        ax_metric_add(job->served->account.rows, job->rows->count);
     job->finish(thread, job, err);
 }
 
@@ -102,8 +117,9 @@ static void score_alone(struct ax_server_thread *thread, struct ax_scoring_job *
 {
     struct ax_err err = AX_ERR_INIT;
     struct ax_batch in = ax_rows_batch(job->rows);
-    if (in.rows > 0)
-        (void)predict(thread, job->served, &in, &job->out, &err);
+    struct spell spell;
+    if (in.rows > 0 && !predict(thread, job->served, &in, &job->out, &spell, &err))
+        note_spell(job, &spell);
     finish(thread, job, &err);
 }
 
@@ -151,8 +167,10 @@ static bool score_slice(struct ax_server_thread *thread, struct ax_scoring_job *
         columns[inputs + i] = column_part(&job->out.columns[i], job->scored);
     struct ax_batch in = { count, inputs, columns };
     struct ax_batch out = { count, outputs, columns + inputs };
-    if (predict(thread, job->served, &in, &out, err))
+    struct spell spell;
+    if (predict(thread, job->served, &in, &out, &spell, err))
         return true;
+    note_spell(job, &spell);
     job->scored += count;
     return job->scored == rows->count;
 }
@@ -252,7 +270,7 @@ static void join_rows(const struct call *call, struct joined *joined)
 }
 
 /* Give each job its part of the outputs. */
-static void scatter(const struct call *call, const struct joined *joined)
+static void scatter(const struct call *call, const struct joined *joined, const struct spell *spell)
 {
     size_t from = 0;
     for (struct ax_scoring_job *job = call->first; job; job = job->next) {
@@ -263,6 +281,7 @@ static void scatter(const struct call *call, const struct joined *joined)
                        job->rows->count * to->stride);
         }
         from += job->rows->count;
+        note_spell(job, spell);
     }
 }
 
@@ -273,10 +292,11 @@ static bool score_joined(struct ax_server_thread *thread, const struct call *cal
     struct joined joined;
     if (call->rows == 0 || !join_layout(&thread->scoring.joined, call, &joined))
         return false;
+    struct spell spell;
     join_rows(call, &joined);
-    if (predict(thread, call->first->served, &joined.in, &joined.out, &err))
+    if (predict(thread, call->first->served, &joined.in, &joined.out, &spell, &err))
         return false;
-    scatter(call, &joined);
+    scatter(call, &joined, &spell);
     return true;
 }
 
@@ -369,7 +389,8 @@ void ax_scoring_submit(struct ax_server_thread *thread, struct ax_scoring_job *j
     assert(thread && job && job->served && job->request && job->rows && job->finish);
     /* What runs outside a wake-up would never be scored. */
     assert(thread->catalog && job->request->user == job);
-    job->scored = 0;
+    job->scored = job->call_rows = 0;
+    job->infer_ns = job->scored_ns = 0;
     job->next = job->bucket_next = job->group_first = job->group_last = NULL;
     scoring_add(&thread->scoring, job);
 }

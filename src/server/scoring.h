@@ -33,6 +33,11 @@ struct ax_scoring_job {
     void (*finish)(struct ax_server_thread *thread, struct ax_scoring_job *job, struct ax_err *err);
 
     size_t scored; /* rows so far, of a job in slices */
+    /* For the account: time in the engine, when its last call ended, and that call's rows. All are
+     * zero when there was nothing to score. */
+    uint64_t infer_ns;
+    uint64_t scored_ns;
+    size_t call_rows;
     bool holds_served;
     struct ax_scoring_job *next;        /* in the same group, or among the heads of groups */
     struct ax_scoring_job *bucket_next; /* of a head: the next one in its bucket */

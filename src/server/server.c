@@ -129,6 +129,7 @@ static struct ax_server *server_new(const struct ax_http_config *http)
         .wake_begin = ax_server_thread_wake_begin,
         .wake_end = ax_server_thread_wake_end,
         .request = ax_server_thread_request,
+        .incomplete = ax_server_thread_incomplete,
         .release = ax_server_thread_release,
     };
     ax_snapshot_init(&server->snapshot, ax_catalog_new());
@@ -150,7 +151,7 @@ enum ax_code ax_server_start(const struct ax_server_config *config,
     struct ax_server *server = server_new(http);
     if (!server)
         return ax_fail(err, AX_E_LIMIT, "no memory for the server");
-    if (ax_catalog_register_no_model(err) ||
+    if (ax_account_register_no_model(err) ||
         ax_http_server_start(http, &server->handler, &server->http, err)) {
         server_free(server);
         return err->code;
@@ -167,6 +168,50 @@ enum ax_code ax_server_start(const struct ax_server_config *config,
     return AX_OK;
 }
 
+static void log_reading(const char *event, const char *model, const char *version,
+                        const struct ax_account_reading *reading)
+{
+    ax_log(AX_LOG_INFO, event, AX_LOG_TEXT("model", model), AX_LOG_TEXT("version", version),
+           AX_LOG_U64("received", ax_account_received(reading)),
+           AX_LOG_U64("success", reading->outcomes[AX_OUTCOME_SUCCESS]),
+           AX_LOG_U64("failed", reading->outcomes[AX_OUTCOME_FAILED]),
+           AX_LOG_U64("rejected", reading->outcomes[AX_OUTCOME_REJECTED]),
+           AX_LOG_U64("cancelled", reading->outcomes[AX_OUTCOME_CANCELLED]),
+           AX_LOG_U64("rows", reading->rows));
+}
+
+/* Log an account if there is anything in it, and add it to the sums. */
+static void log_account(const struct ax_account *account, const char *model, const char *version,
+                        struct ax_account_reading *sums)
+{
+    struct ax_account_reading reading;
+    ax_account_read(account, &reading);
+    for (size_t i = 0; i < AX_OUTCOME_COUNT; i++)
+        sums->outcomes[i] += reading.outcomes[i];
+    sums->rows += reading.rows;
+    if (ax_account_received(&reading))
+        log_reading("requests", model, version, &reading);
+}
+
+/* What became of all requests: a line a version that was asked, one for those that named none, and
+ * the sum. */
+static void log_accounts(const struct ax_catalog *catalog)
+{
+    struct ax_account_reading sums = { 0 };
+    size_t at = 0;
+    struct ax_str name;
+    void *value;
+    while (ax_map_next(&catalog->models, &at, &name, &value)) {
+        const struct ax_served_model *model = value;
+        for (size_t i = 0; i < model->version_count; i++) {
+            const struct ax_version *version = model->versions[i]->version;
+            log_account(&model->versions[i]->account, version->model_name, version->text, &sums);
+        }
+    }
+    log_account(ax_account_no_model(), "", "", &sums);
+    log_reading("requests in all", "*", "*", &sums);
+}
+
 void ax_server_drain(struct ax_server *server)
 {
     assert(server);
@@ -178,5 +223,6 @@ void ax_server_join_free(struct ax_server *server)
     if (!server)
         return;
     ax_http_server_join_free(server->http);
+    log_accounts(ax_snapshot_get(&server->snapshot));
     server_free(server);
 }

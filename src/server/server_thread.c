@@ -66,6 +66,13 @@ void ax_server_thread_request(void *context, void *state, struct ax_request *req
     ax_router_run(state, request);
 }
 
+void ax_server_thread_incomplete(void *context, void *state, struct ax_request *request,
+                                 enum ax_code code)
+{
+    (void)context;
+    ax_router_incomplete(state, request, code);
+}
+
 void ax_server_thread_release(void *context, void *state, struct ax_request *request)
 {
     (void)context;

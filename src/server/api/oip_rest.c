@@ -89,6 +89,6 @@ void ax_oip_infer(struct ax_call *call)
         ax_prediction_start(call, &infer_form, &request->prediction);
         return;
     }
-    enum ax_code code = ax_arena_fail(&call->request->arena, "the request", &err);
-    ax_server_thread_answer_error(call->thread, call->request, ax_oip_status(code), err.msg, NULL);
+    (void)ax_arena_fail(&call->request->arena, "the request", &err);
+    ax_prediction_refuse(call, &infer_form, &err);
 }

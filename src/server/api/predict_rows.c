@@ -530,6 +530,6 @@ void ax_predict(struct ax_call *call)
         ax_prediction_start(call, &predict_form, &request->prediction);
         return;
     }
-    enum ax_code code = ax_arena_fail(&call->request->arena, "the request", &err);
-    ax_server_thread_answer_error(call->thread, call->request, ax_code_http(code), err.msg, NULL);
+    (void)ax_arena_fail(&call->request->arena, "the request", &err);
+    ax_prediction_refuse(call, &predict_form, &err);
 }
