@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading a JSON body that holds rows of named values, and more beside them.
+ *
+ * A protocol is a table of the members that its bodies may have: rows in some layout, or something
+ * that a function of the protocol's reads. Reading stops between two tokens when the budget is
+ * spent. Texts of the result lie in the body or in the arena.
+ */
+#ifndef AX_SERVER_API_ROW_BODY_H
+#define AX_SERVER_API_ROW_BODY_H
+
+#include "server/api/row_reader.h"
+
+struct ax_row_body;
+
+struct ax_row_member {
+    const char *name; /* NULL ends the table */
+    /* (optional) Read the value that comes next. Once a body. Expected: INVALID. */
+    enum ax_code (*read)(struct ax_row_body *body, struct ax_err *err);
+    enum ax_row_layout layout; /* without `read`: holds the rows */
+    unsigned accepts;          /* AX_ROW_* */
+};
+
+#define AX_ROW_MEMBERS_MAX 32
+
+struct ax_row_protocol {
+    const struct ax_row_member *members; /* at most AX_ROW_MEMBERS_MAX */
+    const char *wanted; /* what holds rows, for messages: "'instances' or 'inputs'" */
+    /* Refuse members that are not in the table, saying this; NULL: pass over them. */
+    const char *unknown_hint;
+};
+
+struct ax_row_body {
+    const struct ax_row_protocol *protocol;
+    struct ax_json_reader json;
+    struct ax_row_reader rows;
+    unsigned withheld; /* AX_ROW_* that the model does not allow */
+    int state;         /* BODY_* of row_body.c */
+    unsigned skip_depth;
+    uint32_t seen; /* members met, a bit each */
+    bool has_rows;
+
+    /* The result. */
+    struct ax_cells cells;
+    struct ax_str version; /* ptr NULL: none was asked for */
+};
+
+/* Begin with a body; nothing is read yet. */
+void ax_row_body_init(struct ax_row_body *body, const struct ax_row_protocol *protocol,
+                      struct ax_str text, struct ax_arena *arena);
+
+/* Read on for about `byte_budget` bytes, and add to *cost what was read; when *ret_done is set the
+ * cells are complete. Expected: INVALID, TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_row_body_read(struct ax_row_body *body, size_t byte_budget,
+                                          size_t *cost, bool *ret_done, struct ax_err *err);
+
+/* A member's read: the version, a number or a text. */
+enum ax_code ax_row_body_read_version(struct ax_row_body *body, struct ax_err *err);
+
+#endif
