@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz the reader of infer bodies over two fixed signatures, whole and in slices: both must end in
- * the same rows or in the same failure, and only in failures that a client may be told.
+ * Fuzz the reader of infer bodies, with and without blobs, over two fixed signatures, whole and in
+ * slices: both must end in the same rows or in the same failure, and only in failures that a client
+ * may be told.
  */
 #include "server/api/oip_infer.h"
 
@@ -59,7 +60,7 @@ struct reading {
 };
 
 static void read_body(struct reading *reading, const struct ax_signature *signature,
-                      struct ax_str body, size_t budget)
+                      const struct ax_infer_body *body, size_t budget)
 {
     bool done = false;
     *reading = (struct reading){ .err = AX_ERR_INIT };
@@ -101,22 +102,30 @@ static bool are_same(const struct reading *a, const struct reading *b)
            are_same_columns(&a->infer.rows, &b->infer.rows);
 }
 
-/* The first byte chooses the signature and the size of a slice. */
+/* The first byte chooses the signature and the size of a slice; when its top bit is set, two more
+ * are where blobs begin behind the JSON. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size == 0)
+    bool has_blobs = size > 0 && data[0] & 0x80;
+    size_t head = has_blobs ? 3 : 1;
+    if (size < head)
         return 0;
     const struct ax_signature *signature = data[0] & 1 ? &mixed : &numbers;
-    size_t budget = 1 + data[0] / 2;
-    char *copy = calloc(1, size - 1 + 16);
+    size_t budget = 1 + (data[0] & 0x7f) / 2;
+    size_t len = size - head;
+    size_t json = has_blobs ? AX_MIN(data[1] + 256u * data[2], len) : len;
+    char *copy = calloc(1, len + 16);
     if (!copy)
         abort();
-    memcpy(copy, data + 1, size - 1);
-    struct ax_str body = { copy, size - 1 };
+    memcpy(copy, data + head, len);
+    const struct ax_infer_body body = { .json = { copy, json },
+                                        .blobs = { copy + json, len - json },
+                                        .is_raw = has_blobs && json == 0,
+                                        .model = AX_STR("m") };
     struct reading whole;
     struct reading sliced;
-    read_body(&whole, signature, body, SIZE_MAX);
-    read_body(&sliced, signature, body, budget);
+    read_body(&whole, signature, &body, SIZE_MAX);
+    read_body(&sliced, signature, &body, budget);
     if (!are_same(&whole, &sliced))
         abort();
     ax_arena_done(&whole.arena);

@@ -45,6 +45,16 @@ static size_t prediction_answer_bytes(const struct ax_prediction *prediction)
     return count * prediction->rows.count * prediction->form->value_bytes;
 }
 
+/* An answer's head; its body is the caller's. Texts are copied by net before the request ends. */
+static struct ax_answer prediction_answer_head(const struct ax_prediction *prediction)
+{
+    return (struct ax_answer){
+        .status = 200,
+        .content_type = prediction->content_type ? prediction->content_type : "application/json",
+        .extra_headers = prediction->extra_headers[0] ? prediction->extra_headers : NULL,
+    };
+}
+
 /* The answer is in `prediction->body`. */
 static void prediction_answer_body(struct ax_prediction *prediction)
 {
@@ -58,9 +68,8 @@ static void prediction_answer_body(struct ax_prediction *prediction)
     /* The prediction is released before net takes the body. */
     struct ax_buf body = prediction->body;
     ax_buf_init(&prediction->body, AX_SERVER_ANSWER_MAX);
-    struct ax_answer answer = { .status = 200,
-                                .content_type = "application/json",
-                                .body_buf = &body };
+    struct ax_answer answer = prediction_answer_head(prediction);
+    answer.body_buf = &body;
     ax_request_answer(request, &answer);
     ax_buf_done(&body);
 }
@@ -97,7 +106,9 @@ static void prediction_print(struct ax_prediction *prediction)
         return;
     }
     prediction->outcome = AX_OK;
-    ax_server_thread_answer(thread, request, 200);
+    struct ax_answer answer = prediction_answer_head(prediction);
+    answer.body = ax_buf_str(out);
+    ax_request_answer(request, &answer);
 }
 
 static void prediction_scored(struct ax_server_thread *thread, struct ax_scoring_job *job,

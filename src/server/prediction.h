@@ -40,9 +40,11 @@ struct ax_prediction {
     struct ax_scoring_job job; /* first: request->user is the job, too */
     const struct ax_prediction_form *form;
     struct ax_server_thread *thread;
-    struct ax_rows rows; /* the form's read makes them */
-    bool *wanted;        /* one an output of the signature; set by read */
-    struct ax_buf body;  /* of an answer in slices */
+    struct ax_rows rows;      /* the form's read makes them */
+    bool *wanted;             /* one an output of the signature; set by read */
+    struct ax_buf body;       /* of an answer in slices */
+    const char *content_type; /* of the answer; NULL: application/json; print may set it */
+    char extra_headers[64];   /* empty, or lines as struct ax_answer has them; print may set it */
 
     const struct ax_account *account; /* where it is counted: the version's, or no model's */
     enum ax_code outcome;             /* as answered; CANCELLED until then */

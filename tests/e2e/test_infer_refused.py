@@ -79,7 +79,8 @@ REFUSED = {
                         "are mixed"),
     "different rows": ({"inputs": [column("temp", "FP32", [1]), column("wind", "FP32", [1, 2])]},
                        400, "input 'wind': holds 2 rows, the inputs before it 1"),
-    "blob": (changed(parameters={"binary_data_size": 4}), 501, "'binary_data_size' is not supp"),
+    "blob and data": (changed(parameters={"binary_data_size": 4}), 400,
+                      "input 'input': has both 'data' and 'binary_data_size'"),
     "shared memory": (changed(parameters={"shared_memory_region": "r"}), 501,
                       "'shared_memory_region' is not supported"),
     # Shapes.

@@ -52,14 +52,14 @@ def test_counters_are_exact(single):
     assert single.infer("value", dict(tensor([ROW]),
                                       parameters={"shared_memory_region": "x"})).status == 501
     assert single.post("/v2/models/value/infer", {"inputs": []},
-                       ["inference-header-content-length: 5"]).status == 501
+                       ["inference-header-content-length: 5"]).status == 400
     for name in ("nothing", 'x",y="z', "%0A"):
         assert single.post(f"/v2/models/{name}/infer", {}).status == 404
     assert single.post("/v2/models/value/versions/9/infer", {}).status == 404
     metrics = single.metrics()
     assert requests_of(metrics) == {
         ("binary", "2", "OK"): 6, ("binary", "1", "OK"): 1, ("value", "1", "OK"): 1,
-        ("value", "1", "INVALID"): 2, ("value", "1", "UNSUPPORTED"): 2, ("", "", "NOT_FOUND"): 4}
+        ("value", "1", "INVALID"): 3, ("value", "1", "UNSUPPORTED"): 1, ("", "", "NOT_FOUND"): 4}
     assert metrics.get("ax_rows_total", model="binary", version="2") == 17
     assert metrics.get("ax_rows_total", model="binary", version="1") == 1
     assert metrics.get("ax_rows_total", model="value", version="1") == 1

@@ -13,10 +13,12 @@ int ax_oip_status(enum ax_code code);
 
 /* Where printing the answer stands. */
 struct ax_oip_printer {
-    size_t output; /* the next of infer.outputs */
-    size_t row;    /* its next row */
-    bool began;    /* the head of the answer is printed */
-    bool in_data;  /* the head of the output is printed */
+    size_t output;     /* the next of infer.outputs */
+    size_t row;        /* its next row */
+    bool began;        /* the head of the answer is printed */
+    bool in_data;      /* the head of the output is printed */
+    bool in_blobs;     /* the JSON is printed, what follows are the blobs */
+    size_t blob_bytes; /* of the output's texts, as far as they were measured */
 };
 
 struct ax_oip_request {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Printing the answer of an infer request: flat data, outputs in the order that was asked.
+ * Printing the answer of an infer request: flat data, outputs in the order that was asked. Behind
+ * the JSON lie the blobs of the outputs whose values were asked for in binary form.
  *
  * NaN and infinities are printed as the bare tokens that Python's json reads, as other servers of
  * this protocol do. Printing stops between two rows when the budget is spent.
@@ -10,6 +11,9 @@
 #include "base/json.h"
 
 #include <assert.h>
+#include <stdio.h>
+
+#define TEXT_LENGTH_BYTES 4 /* in front of a text in a blob */
 
 static void print_number(struct ax_buf *out, enum ax_datatype datatype, const void *value)
 {
@@ -95,46 +99,183 @@ static void print_output_head(const struct ax_output *output, size_t rows, struc
         (void)ax_buf_append_char(out, ',');
         (void)ax_buf_append_u64(out, output->width);
     }
-    (void)ax_buf_append_str(out, AX_STR("],\"data\":["));
+    (void)ax_buf_append_char(out, ']');
+}
+
+/* The next output's column and rows; `end` is where this turn's printing stops. */
+struct turn {
+    struct ax_oip_printer *printer;
+    const struct ax_output *output;
+    const struct ax_column *column;
+    size_t rows;
+    struct ax_buf *out;
+    size_t end;
+};
+
+static size_t turn_left(const struct turn *turn)
+{
+    return turn->end - AX_MIN(turn->out->len, turn->end);
 }
 
 /* Print on in one output, until `out` holds `end` bytes; true when it is complete. */
-static bool print_output(struct ax_oip_request *request, size_t index, struct ax_buf *out,
-                         size_t end)
+static bool print_data(const struct turn *turn)
 {
-    struct ax_oip_printer *printer = &request->printer;
-    const struct ax_output *output =
-        &request->prediction.job.served->version->signature->outputs[index];
-    size_t rows = request->prediction.rows.count;
-    if (!printer->in_data)
-        print_output_head(output, rows, out);
+    struct ax_oip_printer *printer = turn->printer;
+    struct ax_buf *out = turn->out;
+    if (!printer->in_data) {
+        print_output_head(turn->output, turn->rows, out);
+        (void)ax_buf_append_str(out, AX_STR(",\"data\":["));
+    }
     printer->in_data = true;
     /* A buffer that failed no longer grows. */
-    while (printer->row < rows && out->len < end && !out->failed)
-        print_row(out, &request->prediction.job.out.columns[index], printer->row++);
-    if (printer->row < rows)
+    while (printer->row < turn->rows && out->len < turn->end && !out->failed)
+        print_row(out, turn->column, printer->row++);
+    if (printer->row < turn->rows)
         return false;
     (void)ax_buf_append_str(out, AX_STR("]}"));
     return true;
+}
+
+/* Bytes that the texts of a row take in a blob. */
+static size_t text_bytes(const struct ax_column *column, size_t row)
+{
+    const struct ax_str *texts = ax_column_at(column, row);
+    size_t bytes = 0;
+    for (size_t i = 0; i < column->width; i++)
+        bytes += TEXT_LENGTH_BYTES + texts[i].len;
+    return bytes;
+}
+
+/* Measure the texts of as many rows as this turn has bytes left, at least one; true when all are.
+ */
+static bool measure_texts(const struct turn *turn)
+{
+    struct ax_oip_printer *printer = turn->printer;
+    size_t count = AX_MAX(turn_left(turn) / TEXT_LENGTH_BYTES, (size_t)1);
+    for (; printer->row < turn->rows && count > 0; count--)
+        printer->blob_bytes += text_bytes(turn->column, printer->row++);
+    return printer->row == turn->rows;
+}
+
+/* Print the JSON of an output that is sent as a blob; true when it is complete. */
+static bool print_blob_head(const struct turn *turn)
+{
+    struct ax_oip_printer *printer = turn->printer;
+    size_t bytes = turn->rows * turn->column->stride;
+    if (turn->output->datatype == AX_BYTES) {
+        if (!measure_texts(turn))
+            return false;
+        bytes = printer->blob_bytes;
+        printer->blob_bytes = 0;
+    }
+    print_output_head(turn->output, turn->rows, turn->out);
+    (void)ax_buf_append_str(turn->out, AX_STR(",\"parameters\":{\"binary_data_size\":"));
+    (void)ax_buf_append_u64(turn->out, bytes);
+    (void)ax_buf_append_str(turn->out, AX_STR("}}"));
+    return true;
+}
+
+static void print_texts(const struct turn *turn, size_t row)
+{
+    const struct ax_str *texts = ax_column_at(turn->column, row);
+    for (size_t i = 0; i < turn->column->width; i++) {
+        uint32_t len = (uint32_t)texts[i].len;
+        (void)ax_buf_append(turn->out, &len, TEXT_LENGTH_BYTES);
+        (void)ax_buf_append_str(turn->out, texts[i]);
+    }
+}
+
+/* Print on in one blob; true when it is complete. */
+static bool print_blob(const struct turn *turn)
+{
+    struct ax_oip_printer *printer = turn->printer;
+    struct ax_buf *out = turn->out;
+    bool is_text = turn->output->datatype == AX_BYTES;
+    if (!is_text) {
+        size_t count = AX_MAX(turn_left(turn) / turn->column->stride, (size_t)1);
+        count = AX_MIN(count, turn->rows - printer->row);
+        (void)ax_buf_append(out, ax_column_at(turn->column, printer->row),
+                            count * turn->column->stride);
+        printer->row += count;
+    }
+    while (is_text && printer->row < turn->rows && out->len < turn->end && !out->failed)
+        print_texts(turn, printer->row++);
+    return printer->row == turn->rows;
+}
+
+/* Print on in the JSON; true when it is complete. */
+static bool print_outputs(struct ax_oip_request *request, struct turn *turn)
+{
+    struct ax_oip_printer *printer = turn->printer;
+    const struct ax_prediction *prediction = &request->prediction;
+    for (; printer->output < request->infer.output_count; printer->output++) {
+        const struct ax_infer_output *wanted = &request->infer.outputs[printer->output];
+        bool is_binary = wanted->form == AX_INFER_BINARY;
+        turn->output = &prediction->job.served->version->signature->outputs[wanted->index];
+        turn->column = &prediction->job.out.columns[wanted->index];
+        if (printer->output > 0 && printer->row == 0 && !printer->in_data)
+            (void)ax_buf_append_char(turn->out, ',');
+        if (!(is_binary ? print_blob_head(turn) : print_data(turn)))
+            return false;
+        printer->row = 0;
+        printer->in_data = false;
+    }
+    (void)ax_buf_append_str(turn->out, AX_STR("]}"));
+    return true;
+}
+
+/* Print on in the blobs; true when all are complete. */
+static bool print_blobs(struct ax_oip_request *request, struct turn *turn)
+{
+    struct ax_oip_printer *printer = turn->printer;
+    const struct ax_prediction *prediction = &request->prediction;
+    for (; printer->output < request->infer.output_count; printer->output++) {
+        const struct ax_infer_output *wanted = &request->infer.outputs[printer->output];
+        if (wanted->form != AX_INFER_BINARY)
+            continue;
+        turn->output = &prediction->job.served->version->signature->outputs[wanted->index];
+        turn->column = &prediction->job.out.columns[wanted->index];
+        if (!print_blob(turn))
+            return false;
+        printer->row = 0;
+    }
+    return true;
+}
+
+/* The JSON is `len` bytes long; if blobs follow, the answer's head says so. */
+static void begin_blobs(struct ax_oip_request *request, size_t len)
+{
+    struct ax_prediction *prediction = &request->prediction;
+    bool has_blobs = false;
+    for (size_t i = 0; i < request->infer.output_count; i++)
+        has_blobs |= request->infer.outputs[i].form == AX_INFER_BINARY;
+    request->printer.in_blobs = true;
+    request->printer.output = 0;
+    if (!has_blobs)
+        return;
+    prediction->content_type = "application/octet-stream";
+    int written = snprintf(prediction->extra_headers, sizeof(prediction->extra_headers),
+                           "Inference-Header-Content-Length: %zu\r\n", len);
+    assert(written > 0 && (size_t)written < sizeof(prediction->extra_headers));
 }
 
 bool ax_oip_print(struct ax_prediction *prediction, struct ax_buf *out, size_t byte_budget)
 {
     struct ax_oip_request *request = container_of(prediction, struct ax_oip_request, prediction);
     struct ax_oip_printer *printer = &request->printer;
-    size_t end = byte_budget > SIZE_MAX - out->len ? SIZE_MAX : out->len + byte_budget;
+    struct turn turn = {
+        .printer = printer,
+        .rows = prediction->rows.count,
+        .out = out,
+        .end = byte_budget > SIZE_MAX - out->len ? SIZE_MAX : out->len + byte_budget,
+    };
     if (!printer->began)
         print_head(request, out);
     printer->began = true;
-    while (printer->output < request->infer.output_count) {
-        if (printer->output > 0 && !printer->in_data)
-            (void)ax_buf_append_char(out, ',');
-        if (!print_output(request, request->infer.outputs[printer->output], out, end))
+    if (!printer->in_blobs) {
+        if (!print_outputs(request, &turn))
             return false;
-        printer->output++;
-        printer->row = 0;
-        printer->in_data = false;
+        begin_blobs(request, out->len);
     }
-    (void)ax_buf_append_str(out, AX_STR("]}"));
-    return true;
+    return print_blobs(request, &turn);
 }

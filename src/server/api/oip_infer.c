@@ -10,6 +10,9 @@
  * Data that stands in front of its shape or datatype is skipped, and the reader as it stood in
  * front of it is kept: at the end of the input's object reading jumps back, and behind the data it
  * jumps forward again. So such data is scanned twice, and no order of members is refused.
+ *
+ * A blob is read when its input's object has ended, since nothing of that object may come behind
+ * it. It is viewed where it lies when it is a whole matrix at a fitting address.
  */
 #include "server/api/oip_infer.h"
 
@@ -23,11 +26,14 @@ enum {
     INFER_INPUT_PARAMETERS,
     INFER_CLEAR, /* making all fields missing, before the first data */
     INFER_DATA,
+    INFER_BLOB,
+    INFER_PARAMETERS, /* of the request */
     INFER_OUTPUTS,
     INFER_OUTPUT,
     INFER_OUTPUT_PARAMETERS,
     INFER_SKIP,
-    INFER_TRAIL,  /* behind the request */
+    INFER_TRAIL,  /* behind the JSON */
+    INFER_WHOLE,  /* everything was read */
     INFER_FINISH, /* defaults and required fields */
     INFER_DONE,
 };
@@ -43,6 +49,8 @@ enum {
     INFER_SEEN_SHAPE = 1u << 5,
     INFER_SEEN_DATATYPE = 1u << 6,
     INFER_SEEN_DATA = 1u << 7,
+    INFER_SEEN_BLOB = 1u << 8,
+    INFER_SEEN_FORM = 1u << 9, /* binary_data, binary_data_output */
 };
 #define INFER_SEEN_ALL (INFER_SEEN_NAME | INFER_SEEN_SHAPE | INFER_SEEN_DATATYPE)
 
@@ -50,6 +58,7 @@ enum {
 #define FINISH_VALUES_MAX 8192
 /* Elements that the fast path reads before the budget is looked at again. */
 #define FAST_ELEMENTS_MAX 4096
+#define BLOB_ELEMENTS_MAX 8192
 
 /* Read one token and refuse another one than `wanted`; `what` names the value. */
 static enum ax_code infer_expect(struct ax_infer *infer, enum ax_json_token wanted,
@@ -144,6 +153,12 @@ static enum ax_code infer_step_request(struct ax_infer *infer, struct ax_err *er
                    ? err->code
                    : infer_expect(infer, AX_JSON_ARRAY_BEGIN, "'outputs'", err);
     }
+    if (ax_str_is(key, "parameters")) {
+        infer->state = INFER_PARAMETERS;
+        return infer_once(&infer->seen, INFER_SEEN_PARAMETERS, "parameters", err)
+                   ? err->code
+                   : infer_expect(infer, AX_JSON_OBJECT_BEGIN, "'parameters'", err);
+    }
     if (!ax_str_is(key, "id"))
         return infer_skip(infer, INFER_REQUEST, err);
     if (infer_once(&infer->seen, INFER_SEEN_ID, "id", err) ||
@@ -152,6 +167,38 @@ static enum ax_code infer_step_request(struct ax_infer *infer, struct ax_err *er
     if (infer->id.len > AX_INFER_ID_BYTES_MAX)
         return ax_fail(err, AX_E_INVALID, "'id' is longer than %d bytes", AX_INFER_ID_BYTES_MAX);
     return AX_OK;
+}
+
+/* A parameter that says how values are sent. */
+static enum ax_code infer_read_form(struct ax_infer *infer, unsigned *seen, const char *name,
+                                    enum ax_infer_form *ret_form, struct ax_err *err)
+{
+    if (infer_once(seen, INFER_SEEN_FORM, name, err))
+        return err->code;
+    enum ax_json_token token = ax_json_read(&infer->reader, err);
+    if (token == AX_JSON_FAILED)
+        return err->code;
+    if (token != AX_JSON_TRUE && token != AX_JSON_FALSE)
+        return ax_fail(err, AX_E_INVALID, "'%s' must be true or false, found %s", name,
+                       ax_json_token_text(token));
+    *ret_form = token == AX_JSON_TRUE ? AX_INFER_BINARY : AX_INFER_JSON;
+    return AX_OK;
+}
+
+static enum ax_code infer_step_parameters(struct ax_infer *infer, struct ax_err *err)
+{
+    struct ax_str key;
+    bool end;
+    if (infer_member(infer, &key, &end, err))
+        return err->code;
+    if (end) {
+        infer->state = INFER_REQUEST;
+        return AX_OK;
+    }
+    if (ax_str_is(key, "binary_data_output"))
+        return infer_read_form(infer, &infer->seen, "binary_data_output", &infer->default_form,
+                               err);
+    return infer_skip(infer, INFER_PARAMETERS, err);
 }
 
 static enum ax_code infer_context(const struct ax_infer *infer, struct ax_err *err)
@@ -256,7 +303,8 @@ static enum ax_code infer_check_form(struct ax_infer *infer, struct ax_err *err)
 {
     struct ax_infer_input *input = &infer->input;
     input->is_tensor = infer_is_tensor(infer);
-    if (input->datatype == AX_FP16 || input->datatype == AX_BF16)
+    bool is_blob = input->seen & INFER_SEEN_BLOB;
+    if (!is_blob && (input->datatype == AX_FP16 || input->datatype == AX_BF16))
         return ax_fail(err, AX_E_INVALID,
                        "receiving %s data via JSON is not supported. Please use the binary data "
                        "format for input %.*s",
@@ -277,6 +325,24 @@ static enum ax_code infer_check_form(struct ax_infer *infer, struct ax_err *err)
     return AX_OK;
 }
 
+/* As many rows as the inputs before; or the first ones: memory for them, and then clearing. */
+static enum ax_code infer_take_rows(struct ax_infer *infer, size_t rows, int then,
+                                    struct ax_err *err)
+{
+    infer->state = then;
+    if (infer->has_rows && rows == infer->rows.count)
+        return AX_OK;
+    if (infer->has_rows) {
+        (void)ax_fail(err, AX_E_INVALID, "holds %zu rows, the inputs before it %zu", rows,
+                      infer->rows.count);
+        return infer_context(infer, err);
+    }
+    infer->has_rows = true;
+    infer->state = INFER_CLEAR;
+    infer->state_after_clear = then;
+    return ax_rows_reserve(&infer->rows, infer->signature, rows, infer->arena, err);
+}
+
 /* The reader stands in front of the data, and name, shape and datatype are known. */
 static enum ax_code infer_begin_data(struct ax_infer *infer, struct ax_err *err)
 {
@@ -294,17 +360,71 @@ static enum ax_code infer_begin_data(struct ax_infer *infer, struct ax_err *err)
         return infer_context(infer, err);
     }
     input->data_depth = infer->reader.depth;
-    if (infer->has_rows) {
-        infer->state = INFER_DATA;
-        if (rows == infer->rows.count)
-            return AX_OK;
-        (void)ax_fail(err, AX_E_INVALID, "holds %zu rows, the inputs before it %zu", rows,
-                      infer->rows.count);
-        return infer_context(infer, err);
-    }
+    return infer_take_rows(infer, rows, INFER_DATA, err);
+}
+
+/* The bytes of the input's blob: there, and as many as its shape says. */
+static enum ax_code infer_take_blob(struct ax_infer *infer, struct ax_str *ret_bytes,
+                                    struct ax_err *err)
+{
+    struct ax_infer_input *input = &infer->input;
+    struct ax_str name = ax_str_cut(input->name, AX_SIGNATURE_SHOWN_BYTES_MAX);
+    struct ax_str model = infer->body.model;
+    size_t left = infer->body.blobs.len - infer->blobs_taken;
+    if (input->blob_size > left)
+        return ax_fail(err, AX_E_INVALID,
+                       "unexpected size for input '%.*s', expecting %llu additional bytes for "
+                       "model '%.*s'",
+                       AX_STR_ARG(name), (unsigned long long)(input->blob_size - left),
+                       AX_STR_ARG(model));
+    size_t size = ax_blob_element_size(input->datatype);
+    size_t wanted = 0;
+    if (AX_MUL_OVERFLOWS(input->element_count, size, &wanted) ||
+        (size > 0 && wanted != input->blob_size))
+        return ax_fail(err, AX_E_INVALID,
+                       "input byte size mismatch for input '%.*s' for model '%.*s'. Expected %zu, "
+                       "got %llu",
+                       AX_STR_ARG(name), AX_STR_ARG(model), wanted,
+                       (unsigned long long)input->blob_size);
+    /* The length alone of a text takes four bytes. */
+    if (size == 0 && input->element_count > input->blob_size / 4)
+        return ax_fail(err, AX_E_INVALID,
+                       "unexpected number of string elements for input '%.*s' for model '%.*s': "
+                       "%zu do not fit into %llu bytes",
+                       AX_STR_ARG(name), AX_STR_ARG(model), input->element_count,
+                       (unsigned long long)input->blob_size);
+    *ret_bytes =
+        (struct ax_str){ infer->body.blobs.ptr + infer->blobs_taken, (size_t)input->blob_size };
+    infer->blobs_taken += (size_t)input->blob_size;
+    return AX_OK;
+}
+
+/* The input's object is over, and it has no data but a blob. */
+static enum ax_code infer_begin_blob(struct ax_infer *infer, struct ax_err *err)
+{
+    struct ax_infer_input *input = &infer->input;
+    const struct ax_signature *signature = infer->signature;
+    size_t rows = 0;
+    struct ax_str bytes;
+    if (infer_check_form(infer, err) || infer_check_shape(infer, &rows, err) ||
+        infer_take_blob(infer, &bytes, err))
+        return err->code;
+    input->blob = (struct ax_blob){ .bytes = bytes,
+                                    .datatype = input->datatype,
+                                    .column = input->is_tensor ? 0 : input->column,
+                                    .width = input->width };
+    bool is_whole = input->width == signature->input_count && !infer->has_rows;
+    if (!is_whole)
+        return infer_take_rows(infer, rows, INFER_BLOB, err);
+    /* It sets every field, so nothing is to be cleared. */
     infer->has_rows = true;
-    infer->state = INFER_CLEAR;
-    return ax_rows_reserve(&infer->rows, infer->signature, rows, infer->arena, err);
+    infer->cleared = rows;
+    if (!ax_rows_can_view(signature, input->datatype, bytes.ptr)) {
+        infer->state = INFER_BLOB;
+        return ax_rows_reserve(&infer->rows, signature, rows, infer->arena, err);
+    }
+    infer->state = infer->body.is_raw ? INFER_WHOLE : INFER_INPUTS;
+    return ax_rows_view(&infer->rows, signature, rows, bytes.ptr, infer->arena, err);
 }
 
 /* The input's object is over. */
@@ -313,14 +433,21 @@ static enum ax_code infer_end_input(struct ax_infer *infer, struct ax_err *err)
     struct ax_infer_input *input = &infer->input;
     if (!(input->seen & INFER_SEEN_NAME))
         return ax_fail(err, AX_E_INVALID, "an input has no 'name'");
-    const char *lacks = !(input->seen & INFER_SEEN_SHAPE)      ? "shape"
-                        : !(input->seen & INFER_SEEN_DATATYPE) ? "datatype"
-                        : !(input->seen & INFER_SEEN_DATA)     ? "data"
-                                                               : NULL;
+    bool has_blob = input->seen & INFER_SEEN_BLOB;
+    const char *lacks = !(input->seen & INFER_SEEN_SHAPE)               ? "shape"
+                        : !(input->seen & INFER_SEEN_DATATYPE)          ? "datatype"
+                        : !has_blob && !(input->seen & INFER_SEEN_DATA) ? "data"
+                                                                        : NULL;
     if (lacks) {
         (void)ax_fail(err, AX_E_INVALID, "has no '%s'", lacks);
         return infer_context(infer, err);
     }
+    if (has_blob && input->seen & INFER_SEEN_DATA) {
+        (void)ax_fail(err, AX_E_INVALID, "has both 'data' and 'binary_data_size'");
+        return infer_context(infer, err);
+    }
+    if (has_blob)
+        return infer_begin_blob(infer, err);
     infer->state = INFER_INPUTS;
     if (!input->is_deferred)
         return AX_OK;
@@ -384,11 +511,17 @@ static enum ax_code infer_step_input_parameters(struct ax_infer *infer, struct a
         infer->state = INFER_INPUT;
         return AX_OK;
     }
-    if (ax_str_is(key, "binary_data_size") || ax_str_is(key, "shared_memory_region"))
+    if (ax_str_is(key, "shared_memory_region"))
         return ax_fail(err, AX_E_UNSUPPORTED,
-                       "input parameter '%.*s' is not supported; send 'data' as JSON",
+                       "input parameter '%.*s' is not supported; send 'data' as JSON or as a blob",
                        AX_STR_ARG(key));
-    return infer_skip(infer, INFER_INPUT_PARAMETERS, err);
+    if (!ax_str_is(key, "binary_data_size"))
+        return infer_skip(infer, INFER_INPUT_PARAMETERS, err);
+    enum ax_code code = infer_once(&infer->input.seen, INFER_SEEN_BLOB, "binary_data_size", err);
+    code = code ? code : infer_expect(infer, AX_JSON_NUMBER, "'binary_data_size'", err);
+    if (!code && !ax_json_read_u64(&infer->reader, &infer->input.blob_size))
+        code = ax_fail(err, AX_E_INVALID, "'binary_data_size' must be a whole number from 0");
+    return code && infer->input.name.len ? infer_context(infer, err) : code;
 }
 
 static enum ax_code infer_step_clear(struct ax_infer *infer, size_t *cost)
@@ -401,7 +534,30 @@ static enum ax_code infer_step_clear(struct ax_infer *infer, size_t *cost)
     *cost += (to - infer->cleared) * rows->row_bytes / 16;
     infer->cleared = to;
     if (to == rows->count)
-        infer->state = INFER_DATA;
+        infer->state = infer->state_after_clear;
+    return AX_OK;
+}
+
+static enum ax_code infer_step_blob(struct ax_infer *infer, size_t *cost, struct ax_err *err)
+{
+    struct ax_infer_input *input = &infer->input;
+    struct ax_blob *blob = &input->blob;
+    size_t count = AX_MIN(input->element_count - blob->element, (size_t)BLOB_ELEMENTS_MAX);
+    size_t at = blob->at;
+    if (ax_blob_read(blob, &infer->rows, count, err))
+        return err->code;
+    /* Fewer bytes than a number has as JSON, and each as much work as one of those at most. */
+    *cost += blob->at - at;
+    if (blob->element < input->element_count)
+        return AX_OK;
+    if (blob->at < blob->bytes.len)
+        return ax_fail(err, AX_E_INVALID,
+                       "unexpected number of string elements for input '%.*s' for model '%.*s': "
+                       "%zu bytes are left behind the %zu of its shape",
+                       AX_STR_ARG(ax_str_cut(input->name, AX_SIGNATURE_SHOWN_BYTES_MAX)),
+                       AX_STR_ARG(infer->body.model), blob->bytes.len - blob->at,
+                       input->element_count);
+    infer->state = infer->body.is_raw ? INFER_WHOLE : INFER_INPUTS;
     return AX_OK;
 }
 
@@ -589,6 +745,7 @@ static enum ax_code infer_step_outputs(struct ax_infer *infer, struct ax_err *er
     if (infer_element(infer, "outputs", &end, err))
         return err->code;
     infer->output_seen = 0;
+    infer->output_form = AX_INFER_UNSAID;
     infer->state = end ? INFER_REQUEST : INFER_OUTPUT;
     return AX_OK;
 }
@@ -608,7 +765,8 @@ static enum ax_code infer_add_output(struct ax_infer *infer, struct ax_err *err)
     if (infer->outputs_seen[index]++)
         return ax_fail(err, AX_E_INVALID, "output '%.*s' already exists in request",
                        AX_STR_ARG(name));
-    infer->outputs[infer->output_count++] = index;
+    infer->outputs[infer->output_count++] =
+        (struct ax_infer_output){ .index = index, .form = infer->output_form };
     infer->state = INFER_OUTPUTS;
     return AX_OK;
 }
@@ -634,8 +792,7 @@ static enum ax_code infer_step_output(struct ax_infer *infer, struct ax_err *err
                : infer_expect(infer, AX_JSON_OBJECT_BEGIN, "'parameters'", err);
 }
 
-/* What would change the form of the answer is refused, not overlooked. binary_data is different:
- * clients set it as a wish and read whatever they are sent. */
+/* What would change the answer is refused, not overlooked. */
 static enum ax_code infer_step_output_parameters(struct ax_infer *infer, struct ax_err *err)
 {
     struct ax_str key;
@@ -649,6 +806,8 @@ static enum ax_code infer_step_output_parameters(struct ax_infer *infer, struct 
     if (ax_str_is(key, "classification") || ax_str_is(key, "shared_memory_region"))
         return ax_fail(err, AX_E_UNSUPPORTED, "output parameter '%.*s' is not supported",
                        AX_STR_ARG(key));
+    if (ax_str_is(key, "binary_data"))
+        return infer_read_form(infer, &infer->output_seen, "binary_data", &infer->output_form, err);
     return infer_skip(infer, INFER_OUTPUT_PARAMETERS, err);
 }
 
@@ -662,19 +821,71 @@ static enum ax_code infer_step_skip(struct ax_infer *infer, size_t byte_budget, 
     return AX_OK;
 }
 
-/* Behind the request: nothing more may come, and something must have come. */
+/* Behind the request: nothing more may come. */
 static enum ax_code infer_step_trail(struct ax_infer *infer, struct ax_err *err)
 {
     if (ax_json_read(&infer->reader, err) == AX_JSON_FAILED)
         return err->code;
     if (!infer->has_rows)
         return ax_fail(err, AX_E_INVALID, "the request has no 'inputs'");
+    if (infer->blobs_taken < infer->body.blobs.len)
+        return ax_fail(err, AX_E_INVALID, "unexpected additional input data for model '%.*s'",
+                       AX_STR_ARG(infer->body.model));
+    infer->state = INFER_WHOLE;
+    return AX_OK;
+}
+
+/* Everything is known: what is answered, and how. */
+static enum ax_code infer_step_whole(struct ax_infer *infer)
+{
     const struct ax_signature *signature = infer->signature;
     for (size_t i = 0; infer->output_count == 0 && i < signature->output_count; i++)
         if (signature->outputs[i].by_default)
-            infer->outputs[infer->output_count++] = i;
+            infer->outputs[infer->output_count++] = (struct ax_infer_output){ .index = i };
+    for (size_t i = 0; i < infer->output_count; i++)
+        if (infer->outputs[i].form == AX_INFER_UNSAID)
+            infer->outputs[i].form = infer->default_form ? infer->default_form : AX_INFER_JSON;
     infer->state = INFER_FINISH;
     return AX_OK;
+}
+
+/* A raw body that is a text: one, without its length. */
+static enum ax_code infer_read_raw_text(struct ax_infer *infer, struct ax_err *err)
+{
+    infer->has_rows = true;
+    infer->cleared = 1;
+    infer->state = INFER_WHOLE;
+    return ax_rows_init(&infer->rows, infer->signature, 1, infer->arena, err)
+               ? err->code
+               : ax_rows_set_str(&infer->rows, 0, 0, infer->body.blobs, err);
+}
+
+/* A raw body: whole rows of the only input. */
+static enum ax_code infer_begin_raw(struct ax_infer *infer, struct ax_err *err)
+{
+    const struct ax_signature *signature = infer->signature;
+    struct ax_infer_input *input = &infer->input;
+    bool is_tensor = signature->form == AX_FORM_TENSOR;
+    if (!is_tensor && signature->input_count != 1)
+        return ax_fail(err, AX_E_INVALID,
+                       "a raw request can only be sent to a model with one input, '%.*s' has %zu",
+                       AX_STR_ARG(infer->body.model), signature->input_count);
+    *input = (struct ax_infer_input){
+        .name = is_tensor ? AX_STR("input") : signature->inputs[0].name,
+        .datatype = ax_input_wire_datatype(&signature->inputs[0]),
+        .seen = INFER_SEEN_ALL | INFER_SEEN_BLOB,
+        .blob_size = infer->body.blobs.len,
+        .dimension_count = 2,
+    };
+    infer->default_form = AX_INFER_BINARY;
+    input->shape[1] = is_tensor ? signature->input_count : 1;
+    size_t size = ax_blob_element_size(input->datatype);
+    if (size == 0)
+        return infer_read_raw_text(infer, err);
+    /* A part of a row is a mismatch of its size. */
+    uint64_t row = input->shape[1] * size;
+    input->shape[0] = (input->blob_size + row - 1) / row;
+    return infer_begin_blob(infer, err);
 }
 
 static enum ax_code infer_step_finish(struct ax_infer *infer, size_t *cost, struct ax_err *err)
@@ -697,6 +908,8 @@ static enum ax_code infer_step(struct ax_infer *infer, size_t byte_budget, size_
 {
     switch (infer->state) {
     case INFER_BEGIN:
+        if (infer->body.is_raw)
+            return infer_begin_raw(infer, err);
         infer->state = INFER_REQUEST;
         return infer_expect(infer, AX_JSON_OBJECT_BEGIN, "the body", err);
     case INFER_REQUEST:
@@ -711,6 +924,10 @@ static enum ax_code infer_step(struct ax_infer *infer, size_t byte_budget, size_
         return infer_step_clear(infer, cost);
     case INFER_DATA:
         return infer_step_data(infer, err);
+    case INFER_BLOB:
+        return infer_step_blob(infer, cost, err);
+    case INFER_PARAMETERS:
+        return infer_step_parameters(infer, err);
     case INFER_OUTPUTS:
         return infer_step_outputs(infer, err);
     case INFER_OUTPUT:
@@ -721,6 +938,8 @@ static enum ax_code infer_step(struct ax_infer *infer, size_t byte_budget, size_
         return infer_step_skip(infer, byte_budget, err);
     case INFER_TRAIL:
         return infer_step_trail(infer, err);
+    case INFER_WHOLE:
+        return infer_step_whole(infer);
     case INFER_FINISH:
         return infer_step_finish(infer, cost, err);
     default:
@@ -729,12 +948,37 @@ static enum ax_code infer_step(struct ax_infer *infer, size_t byte_budget, size_
     }
 }
 
-enum ax_code ax_infer_begin(struct ax_infer *infer, const struct ax_signature *signature,
-                            struct ax_arena *arena, struct ax_str body, struct ax_err *err)
+enum ax_code ax_infer_split(struct ax_str bytes, struct ax_str header,
+                            struct ax_infer_body *ret_body, struct ax_err *err)
 {
-    assert(infer && signature && arena && err);
-    *infer = (struct ax_infer){ .signature = signature, .arena = arena };
-    ax_json_reader_init(&infer->reader, body);
+    assert((bytes.ptr || !bytes.len) && ret_body && err);
+    uint64_t len = bytes.len;
+    struct ax_str shown = ax_str_cut(header, AX_SIGNATURE_SHOWN_BYTES_MAX);
+    bool is_number = ax_str_to_u64(header, &len);
+    bool is_negative = header.len > 0 && header.ptr[0] == '-';
+    if (header.ptr && !is_number && !is_negative)
+        return ax_fail(err, AX_E_INVALID,
+                       "Unable to parse Inference-Header-Content-Length, got: %.*s",
+                       AX_STR_ARG(shown));
+    if (header.ptr && (!is_number || len > bytes.len))
+        return ax_fail(err, AX_E_INVALID,
+                       "inference header size should be in range (0, %zu), got: %.*s", bytes.len,
+                       AX_STR_ARG(shown));
+    *ret_body = (struct ax_infer_body){
+        .json = { bytes.ptr, (size_t)len },
+        .blobs = { bytes.ptr + len, bytes.len - (size_t)len },
+        .is_raw = header.ptr && len == 0,
+    };
+    return AX_OK;
+}
+
+enum ax_code ax_infer_begin(struct ax_infer *infer, const struct ax_signature *signature,
+                            struct ax_arena *arena, const struct ax_infer_body *body,
+                            struct ax_err *err)
+{
+    assert(infer && signature && arena && body && err);
+    *infer = (struct ax_infer){ .signature = signature, .arena = arena, .body = *body };
+    ax_json_reader_init(&infer->reader, body->json);
     infer->reader.token_max = AX_JSON_TOKEN_BYTES_MAX;
     infer->inputs_seen = ax_arena_zalloc(arena, signature->input_count, 1);
     infer->outputs_seen = ax_arena_zalloc(arena, signature->output_count, 1);

@@ -36,7 +36,7 @@ void ax_oip_server(struct ax_call *call)
     put_member(out, "name", "auspex");
     put_member(out, "version", AX_VERSION);
     ax_json_put_key(out, "extensions");
-    (void)ax_buf_append_str(out, AX_STR("[\"model_configuration\"]}"));
+    (void)ax_buf_append_str(out, AX_STR("[\"binary_tensor_data\",\"model_configuration\"]}"));
     ax_server_thread_answer(call->thread, call->request, 200);
 }
 

@@ -44,12 +44,17 @@ void ax_oip_ready(struct ax_call *call)
     answer_flag(call, "ready", ax_catalog_is_ready(call->thread->catalog));
 }
 
-/* A body of JSON and blobs says so in a header. */
-static bool has_blobs(const struct ax_request *request)
+static enum ax_code infer_begin(struct ax_prediction *prediction, struct ax_infer *infer,
+                                struct ax_err *err)
 {
-    struct ax_str length = ax_request_header(request, "inference-header-content-length");
-    uint64_t json_bytes;
-    return length.ptr && !(ax_str_to_u64(length, &json_bytes) && json_bytes == request->body.len);
+    struct ax_request *request = prediction->job.request;
+    const struct ax_version *version = prediction->job.served->version;
+    struct ax_str header = ax_request_header(request, "inference-header-content-length");
+    struct ax_infer_body body;
+    if (ax_infer_split(request->body, header, &body, err))
+        return err->code;
+    body.model = ax_str_from(version->model_name);
+    return ax_infer_begin(infer, version->signature, &request->arena, &body, err);
 }
 
 static enum ax_code infer_read(struct ax_prediction *prediction, size_t byte_budget, bool *ret_done,
@@ -57,12 +62,7 @@ static enum ax_code infer_read(struct ax_prediction *prediction, size_t byte_bud
 {
     struct ax_oip_request *request = container_of(prediction, struct ax_oip_request, prediction);
     struct ax_infer *infer = &request->infer;
-    if (!infer->signature && has_blobs(prediction->job.request))
-        return ax_fail(err, AX_E_UNSUPPORTED,
-                       "binary tensor data is not supported; send 'data' as JSON");
-    if (!infer->signature &&
-        ax_infer_begin(infer, prediction->job.served->version->signature,
-                       &prediction->job.request->arena, prediction->job.request->body, err))
+    if (!infer->signature && infer_begin(prediction, infer, err))
         return err->code;
     if (ax_infer_read(infer, byte_budget, ret_done, err))
         return err->code;
@@ -70,7 +70,7 @@ static enum ax_code infer_read(struct ax_prediction *prediction, size_t byte_bud
         return AX_OK;
     prediction->rows = infer->rows;
     for (size_t i = 0; i < infer->output_count; i++)
-        prediction->wanted[infer->outputs[i]] = true;
+        prediction->wanted[infer->outputs[i].index] = true;
     return AX_OK;
 }
 
