@@ -10,7 +10,9 @@
 #include "data/rows.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
 #define BLOCK_ALIGN  64
 #define UINT64_LIMIT 18446744073709551616.0 /* the first f64 beyond */
@@ -56,7 +58,8 @@ static enum ax_code rows_layout(struct ax_rows *rows, struct ax_arena *arena, st
         align_max = AX_MAX(align_max, align);
         /* The offset until there is a block to point into. */
         rows->columns[i] = (struct ax_column){ .datatype = datatype, .width = 1, .stride = offset };
-        rows->is_matrix = rows->is_matrix && datatype == AX_FP32;
+        rows->is_matrix = rows->is_matrix && datatype == AX_FP32 &&
+                          !ax_dictionary_is_hashed(signature->inputs[i].categories);
         offset += size;
     }
     rows->row_bytes = (offset + align_max - 1) / align_max * align_max;
@@ -166,6 +169,8 @@ static enum ax_code fail_at(const struct ax_rows *rows, size_t row, size_t input
 /* What a field wants, for messages. */
 static const char *wanted(const struct ax_input *input)
 {
+    if (ax_dictionary_is_hashed(input->categories))
+        return "a category, as text or as a whole number,";
     if (input->categories)
         return "a category's name";
     if (input->datatype == AX_BYTES)
@@ -222,11 +227,41 @@ static void write_bits(struct ax_column *column, size_t row, uint64_t bits)
     mark_valid(column, row);
 }
 
+static bool is_hashed(const struct ax_rows *rows, size_t input)
+{
+    return ax_dictionary_is_hashed(rows->signature->inputs[input].categories);
+}
+
+/* A category's index as the engine reads it, whatever the field's datatype. */
+static void write_category(struct ax_column *column, size_t row, long index)
+{
+    if (is_float(column->datatype))
+        write_float(column, row, (double)index);
+    else
+        write_bits(column, row, (uint64_t)index);
+}
+
+/* A category by hash, given as a number. */
+static enum ax_code hash_number(struct ax_rows *rows, size_t row, size_t input, const char *sign,
+                                uint64_t magnitude)
+{
+    char text[24];
+    int len = snprintf(text, sizeof(text), "%s%" PRIu64, sign, magnitude);
+    assert(len > 0 && (size_t)len < sizeof(text));
+    const struct ax_dictionary *categories = rows->signature->inputs[input].categories;
+    long index = ax_dictionary_index(categories, (struct ax_str){ text, (size_t)len });
+    write_category(&rows->columns[input], row, index);
+    return AX_OK;
+}
+
 enum ax_code ax_rows_set_i64(struct ax_rows *rows, size_t row, size_t input, int64_t value,
                              struct ax_err *err)
 {
     struct ax_column *column = rows_column(rows, row, input);
     assert(err);
+    if (is_hashed(rows, input))
+        return value < 0 ? hash_number(rows, row, input, "-", -(uint64_t)value)
+                         : hash_number(rows, row, input, "", (uint64_t)value);
     if (column->datatype == AX_BYTES)
         return fail_type(rows, row, input, "a number", err);
     if (is_float(column->datatype)) {
@@ -245,6 +280,8 @@ enum ax_code ax_rows_set_u64(struct ax_rows *rows, size_t row, size_t input, uin
 {
     struct ax_column *column = rows_column(rows, row, input);
     assert(err);
+    if (is_hashed(rows, input))
+        return hash_number(rows, row, input, "", value);
     if (column->datatype == AX_BYTES)
         return fail_type(rows, row, input, "a number", err);
     if (is_float(column->datatype)) {
@@ -262,12 +299,19 @@ enum ax_code ax_rows_set_f64(struct ax_rows *rows, size_t row, size_t input, dou
 {
     struct ax_column *column = rows_column(rows, row, input);
     assert(err);
-    if (AX_LIKELY(is_float(column->datatype))) {
+    bool by_hash = is_hashed(rows, input);
+    if (by_hash && isnan(value)) {
+        ax_rows_set_missing(rows, row, input);
+        return AX_OK;
+    }
+    if (AX_LIKELY(is_float(column->datatype)) && !by_hash) {
         write_float(column, row, value);
         return AX_OK;
     }
     if (column->datatype == AX_BYTES)
         return fail_type(rows, row, input, "a number", err);
+    if (by_hash && !(value >= (double)INT64_MIN && value < UINT64_LIMIT))
+        return fail_type(rows, row, input, "a number that is no 64-bit integer", err);
     if (!(value >= (double)INT64_MIN && value < UINT64_LIMIT))
         return isnan(value) ? fail_type(rows, row, input, "NaN", err)
                             : fail_range(rows, row, input, err);
@@ -298,8 +342,10 @@ static enum ax_code set_category(struct ax_rows *rows, size_t row, size_t input,
 {
     const struct ax_dictionary *categories = rows->signature->inputs[input].categories;
     long index = ax_dictionary_index(categories, value);
-    if (index >= 0)
-        return ax_rows_set_i64(rows, row, input, index, err);
+    if (index >= 0) {
+        write_category(&rows->columns[input], row, index);
+        return AX_OK;
+    }
     if (rows->signature->unknown_category_is_missing) {
         ax_rows_set_missing(rows, row, input);
         return AX_OK;
@@ -359,6 +405,8 @@ static enum ax_code finish_column(struct ax_rows *rows, size_t input, size_t fro
         enum ax_code code = AX_OK;
         if (in->has_default && in->datatype == AX_BYTES)
             code = ax_rows_set_str(rows, row, input, in->default_text, err);
+        else if (in->has_default && in->categories)
+            write_category(&rows->columns[input], row, (long)in->default_number);
         else if (in->has_default)
             code = ax_rows_set_f64(rows, row, input, in->default_number, err);
         else

@@ -20,7 +20,8 @@ struct ax_rows {
     size_t row_bytes;
     char *block;               /* count * row_bytes, aligned to 64 */
     struct ax_column *columns; /* views into the block, one an input */
-    bool is_matrix;            /* all inputs FP32: block is float[count][input_count] */
+    bool is_matrix;            /* all inputs FP32, none with categories by hash: block is
+                                  float[count][input_count], and numbers may be written into it */
     size_t first_number;       /* what messages call row 0; 0 unless set after init */
 };
 
@@ -30,7 +31,9 @@ struct ax_rows {
  * arrives as it does in the library. A number for an integer field must be whole and in range. true
  * and false are 1 and 0 for BOOL, FP32 and FP64 fields, and 0 and 1 are a BOOL. A text for a field
  * with categories becomes the index; a number for it is taken as the index and goes to the engine
- * as it is, in range or not, since that is what the library's own matrix does.
+ * as it is, in range or not, since that is what the library's own matrix does. Unless the
+ * dictionary is one by hash: there are no indexes that a client could know, so a whole number is
+ * taken as its decimal text, as the library does.
  */
 
 /* `count` rows, every field missing (defaults are set by ax_rows_finish). Expected: INVALID (count

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 
 #define ARENA_FIRST_BYTES 4096
 #define ARENA_BYTES_MAX   ((size_t)1 << 28)
@@ -130,6 +131,39 @@ enum ax_code ax_signature_add_dictionary(struct ax_signature *signature, size_t 
     return AX_OK;
 }
 
+static int compare_hashes(const void *a, const void *b)
+{
+    const struct ax_hashed_category *one = a;
+    const struct ax_hashed_category *other = b;
+    return one->hash < other->hash ? -1 : one->hash > other->hash;
+}
+
+enum ax_code ax_signature_add_hashes(struct ax_signature *signature, size_t index,
+                                     ax_category_hash_fn hash, const uint32_t *hashes, size_t count,
+                                     struct ax_err *err)
+{
+    assert(signature && err && index < signature->input_count && hash && (hashes || !count));
+    struct ax_input *input = &signature->inputs[index];
+    assert(!input->categories && count < UINT32_MAX);
+    struct ax_dictionary *dictionary = ax_arena_zalloc(&signature->arena, 1, sizeof(*dictionary));
+    struct ax_hashed_category *sorted = ax_arena_alloc(&signature->arena, count, sizeof(*sorted));
+    if (!dictionary || !sorted)
+        return ax_arena_fail(&signature->arena, "the categories", err);
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = (struct ax_hashed_category){ hashes[i], (uint32_t)i };
+    qsort(sorted, count, sizeof(*sorted), compare_hashes);
+    for (size_t i = 1; i < count; i++)
+        if (sorted[i].hash == sorted[i - 1].hash)
+            return ax_fail(err, AX_E_INVALID, "the category with hash %u is listed twice",
+                           sorted[i].hash);
+    ax_map_init(&dictionary->indexes);
+    dictionary->hash = hash;
+    dictionary->hashes = sorted;
+    dictionary->count = count;
+    input->categories = dictionary;
+    return AX_OK;
+}
+
 const struct ax_input *ax_signature_input(const struct ax_signature *signature, struct ax_str name)
 {
     assert(signature);
@@ -201,15 +235,27 @@ enum ax_code ax_signature_unknown_input(const struct ax_signature *signature, st
     return ax_fail(err, AX_E_INVALID, "no input '%.*s'", AX_STR_ARG(shown));
 }
 
+static long hashed_index(const struct ax_dictionary *dictionary, struct ax_str text)
+{
+    struct ax_hashed_category key = { .hash = dictionary->hash(text) };
+    const struct ax_hashed_category *found =
+        dictionary->count
+            ? bsearch(&key, dictionary->hashes, dictionary->count, sizeof(key), compare_hashes)
+            : NULL;
+    return found ? (long)found->index : (long)dictionary->count;
+}
+
 long ax_dictionary_index(const struct ax_dictionary *dictionary, struct ax_str name)
 {
     assert(dictionary);
+    if (dictionary->hash)
+        return hashed_index(dictionary, name);
     const struct ax_str *entry = ax_map_get(&dictionary->indexes, name);
     return entry ? entry - dictionary->names : -1;
 }
 
 long ax_dictionary_nearest(const struct ax_dictionary *dictionary, struct ax_str name)
 {
-    assert(dictionary);
+    assert(dictionary && !dictionary->hash);
     return ax_str_nearest(name, dictionary->names, AX_MIN(dictionary->count, NEAREST_NAMES_MAX));
 }

@@ -14,11 +14,23 @@
 #include "base/map.h"
 #include "data/batch.h"
 
-/* An ordered set of category names; the index is what the engine reads. */
+/* How a library turns a category's text into the number that its model files hold. */
+typedef uint32_t (*ax_category_hash_fn)(struct ax_str text);
+
+struct ax_hashed_category {
+    uint32_t hash;
+    uint32_t index;
+};
+
+/* An ordered set of categories; the index is what the engine reads. One by name knows its texts.
+ * One by hash only recognises them: the model file holds hashes, so every text is a category, and
+ * those that are not in it are all one, with the index `count`. */
 struct ax_dictionary {
-    struct ax_str *names; /* in order of index */
+    struct ax_str *names; /* in order of index; NULL: by hash */
     size_t count;
-    struct ax_map indexes; /* name -> its struct ax_str inside `names` */
+    struct ax_map indexes;             /* name -> its struct ax_str inside `names` */
+    ax_category_hash_fn hash;          /* NULL: by name */
+    struct ax_hashed_category *hashes; /* by hash, ascending; `count` of them */
 };
 
 struct ax_input {
@@ -86,6 +98,11 @@ AX_MUST_USE enum ax_code ax_signature_add_dictionary(struct ax_signature *signat
                                                      const struct ax_str *names, size_t count,
                                                      struct ax_err *err);
 
+/* The same by hash: hashes[i] is category i. Expected: INVALID (a hash twice), TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_signature_add_hashes(struct ax_signature *signature, size_t index,
+                                                 ax_category_hash_fn hash, const uint32_t *hashes,
+                                                 size_t count, struct ax_err *err);
+
 /* The input or output of that name, or NULL. */
 const struct ax_input *ax_signature_input(const struct ax_signature *signature, struct ax_str name);
 const struct ax_output *ax_signature_output(const struct ax_signature *signature,
@@ -113,10 +130,16 @@ bool ax_signature_is_uniform(const struct ax_signature *signature);
 enum ax_code ax_signature_unknown_input(const struct ax_signature *signature, struct ax_str name,
                                         struct ax_err *err);
 
-/* The category's index, or -1. */
+/* Whether every text is a category: see struct ax_dictionary. */
+static inline bool ax_dictionary_is_hashed(const struct ax_dictionary *dictionary)
+{
+    return dictionary && dictionary->hash;
+}
+
+/* The category's index, or -1; never -1 by hash. */
 long ax_dictionary_index(const struct ax_dictionary *dictionary, struct ax_str name);
 
-/* The index of the category that `name` was probably meant to be, or -1. */
+/* The index of the category that `name` was probably meant to be, or -1. By name only. */
 long ax_dictionary_nearest(const struct ax_dictionary *dictionary, struct ax_str name);
 
 #endif

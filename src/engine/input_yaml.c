@@ -48,6 +48,11 @@ static enum ax_code take_categories(struct ax_signature *signature, size_t index
     if (input->datatype == AX_BYTES || input->datatype == AX_BOOL)
         return ax_yaml_fail(node, name, err, "categories are for numeric inputs; this is %s",
                             ax_datatype_name(input->datatype));
+    if (ax_dictionary_is_hashed(input->categories))
+        return ax_yaml_fail(node, name, err,
+                            "the model file holds hashes of the categories of '%.*s', any text is "
+                            "one; leave them out",
+                            AX_STR_ARG(input->name));
     if (ax_yaml_texts(node, name, &signature->arena, &texts, &count, err))
         return err->code;
     if (input->categories)
@@ -131,6 +136,7 @@ static enum ax_code take_default(struct ax_signature *signature, size_t index,
     if (code || check_default(signature, index, node, name, err))
         return err->code;
     input->has_default = true;
+    input->required = false; /* the model file's wish, which the default grants */
     return AX_OK;
 }
 
@@ -146,7 +152,7 @@ enum ax_code ax_input_yaml_take(struct ax_signature *signature, size_t index,
         return err->code;
     if (required && ax_yaml_bool(required, name, &input->required, err))
         return err->code;
-    if (fallback && input->required)
+    if (fallback && required && input->required)
         return ax_yaml_fail(fallback, name, err,
                             "an input with a default is never missing; leave out one of 'required' "
                             "and 'default'");

@@ -432,6 +432,80 @@ static void limits(void **state)
 
 #define ROWS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* The text's number, or its length: so that numbers can be told from their texts. */
+static uint32_t text_hash(struct ax_str text)
+{
+    int64_t number;
+    return ax_str_to_i64(text, &number) ? (uint32_t)number : (uint32_t)text.len + 1000;
+}
+
+/* One input, whose categories are 5, -7 and all texts of two letters. */
+static bool begin_hashed(struct fixture *f, struct ax_signature *signature, struct ax_rows *rows)
+{
+    const uint32_t hashes[] = { 5, (uint32_t)-7, 1002 };
+    f->err = (struct ax_err)AX_ERR_INIT;
+    if (ax_signature_init(signature, 1, 0, &f->err))
+        return false;
+    signature->inputs[0].required = true;
+    return !ax_signature_name_input(signature, 0, AX_STR("c"), &f->err) &&
+           !ax_signature_add_hashes(signature, 0, text_hash, hashes, 3, &f->err) &&
+           !ax_rows_init(rows, signature, 2, &f->arena, &f->err);
+}
+
+static float hashed_cell(const struct ax_rows *rows)
+{
+    return *(const float *)ax_column_at(&rows->columns[0], 0);
+}
+
+static void categories_by_hash_take_anything(void **state)
+{
+    struct fixture *f = *state;
+    struct ax_signature signature;
+    struct ax_rows rows;
+    if (!is_ready(f))
+        return;
+    if (!begin_hashed(f, &signature, &rows)) {
+        assert_true(ax_torture_struck());
+        ax_signature_done(&signature);
+        return;
+    }
+    struct ax_err *err = &f->err;
+    assert_false(rows.is_matrix); /* numbers may not be written past the hash */
+    assert_int_equal(ax_rows_set_str(&rows, 0, 0, AX_STR("xy"), err), AX_OK);
+    assert_true(hashed_cell(&rows) == 2);
+    assert_int_equal(ax_rows_set_str(&rows, 0, 0, AX_STR("5"), err), AX_OK);
+    assert_true(hashed_cell(&rows) == 0);
+    assert_int_equal(ax_rows_set_str(&rows, 0, 0, AX_STR("unknown"), err), AX_OK);
+    assert_true(hashed_cell(&rows) == 3);
+    assert_int_equal(ax_rows_set_i64(&rows, 0, 0, -7, err), AX_OK);
+    assert_true(hashed_cell(&rows) == 1);
+    assert_int_equal(ax_rows_set_i64(&rows, 0, 0, INT64_MIN, err), AX_OK);
+    assert_true(hashed_cell(&rows) == 3);
+    assert_int_equal(ax_rows_set_u64(&rows, 0, 0, 5, err), AX_OK);
+    assert_true(hashed_cell(&rows) == 0);
+    assert_int_equal(ax_rows_set_f64(&rows, 0, 0, -7, err), AX_OK);
+    assert_true(hashed_cell(&rows) == 1);
+    assert_int_equal(ax_rows_set_f64(&rows, 0, 0, 2, err), AX_OK); /* no index */
+    assert_true(hashed_cell(&rows) == 3);
+    static const double bad[] = { 1.5, INFINITY, -1e300, 18446744073709551616.0 };
+    for (size_t i = 0; i < AX_COUNT(bad); i++) {
+        *err = (struct ax_err)AX_ERR_INIT;
+        assert_int_equal(ax_rows_set_f64(&rows, 0, 0, bad[i], err), AX_E_INVALID);
+        assert_non_null(strstr(err->msg, "a category, as text or as a whole number, is wanted"));
+    }
+    /* Row 1 was never set, and row 0 is made missing. */
+    *err = (struct ax_err)AX_ERR_INIT;
+    assert_int_equal(ax_rows_set_f64(&rows, 0, 0, NAN, err), AX_OK);
+    assert_int_equal(ax_rows_finish(&rows, 0, 1, err), AX_E_INVALID);
+    assert_non_null(strstr(err->msg, "input 'c', row 0: found no value"));
+    *err = (struct ax_err)AX_ERR_INIT;
+    signature.inputs[0].has_default = true;
+    signature.inputs[0].default_number = 2;
+    assert_int_equal(ax_rows_finish(&rows, 0, 2, err), AX_OK);
+    assert_true(hashed_cell(&rows) == 2);
+    ax_signature_done(&signature);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +519,7 @@ int main(void)
         ROWS_TEST(long_texts_do_not_hide_the_message),
         ROWS_TEST(finishing),
         ROWS_TEST(limits),
+        ROWS_TEST(categories_by_hash_take_anything),
         cmocka_unit_test(all_fp32_is_a_matrix),
         cmocka_unit_test(values_are_viewed_where_they_lie),
     };

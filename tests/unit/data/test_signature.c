@@ -150,6 +150,42 @@ done:
     ax_signature_done(&signature);
 }
 
+/* Stands for a library's hash: the length, and the first letter. */
+static uint32_t letter_hash(struct ax_str text)
+{
+    return (uint32_t)(text.len << 8) + (text.len ? (unsigned char)text.ptr[0] : 0);
+}
+
+static void categories_by_hash(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_signature signature;
+    if (refused(ax_signature_init(&signature, 3, 0, &err), &err))
+        return;
+    const uint32_t hashes[] = { 0x200 + 'b', 0, 0x200 + 'a' };
+    const uint32_t twice[] = { 7, 8, 7 };
+    if (refused(ax_signature_add_hashes(&signature, 0, letter_hash, hashes, 3, &err), &err) ||
+        refused(ax_signature_add_hashes(&signature, 1, letter_hash, NULL, 0, &err), &err))
+        goto done;
+    const struct ax_dictionary *dictionary = signature.inputs[0].categories;
+    assert_true(ax_dictionary_is_hashed(dictionary));
+    assert_int_equal(ax_dictionary_index(dictionary, AX_STR("bx")), 0);
+    assert_int_equal(ax_dictionary_index(dictionary, AX_STR("")), 1);
+    assert_int_equal(ax_dictionary_index(dictionary, AX_STR("ax")), 2);
+    assert_int_equal(ax_dictionary_index(dictionary, AX_STR("cx")), 3); /* any other */
+    assert_int_equal(ax_dictionary_index(signature.inputs[1].categories, AX_STR("a")), 0);
+    assert_int_equal(ax_input_wire_datatype(&signature.inputs[0]), AX_BYTES);
+    enum ax_code code = ax_signature_add_hashes(&signature, 2, letter_hash, twice, 3, &err);
+    if (ax_torture_struck() && code == AX_E_LIMIT)
+        goto done;
+    assert_int_equal(code, AX_E_INVALID);
+    assert_string_equal(err.msg, "the category with hash 7 is listed twice");
+    assert_null(signature.inputs[2].categories);
+done:
+    ax_signature_done(&signature);
+}
+
 static void mixed_datatypes_are_not_uniform(void **state)
 {
     (void)state;
@@ -171,6 +207,7 @@ int main(void)
         cmocka_unit_test(bad_names),
         cmocka_unit_test(nearest_input),
         cmocka_unit_test(categories),
+        cmocka_unit_test(categories_by_hash),
         cmocka_unit_test(mixed_datatypes_are_not_uniform),
     };
     return cmocka_run_group_tests_name("data/signature", tests, NULL, NULL);
