@@ -325,6 +325,25 @@ static bool cursor_real(struct number_cursor *cursor, float *ret)
     return true;
 }
 
+static bool cursor_f64(struct number_cursor *cursor, double *ret)
+{
+    if (cursor->form == AX_VALUE_FORM_JSON) {
+        cursor_skip_blanks(cursor);
+        char *end;
+        double value = cursor->at < cursor->end ? strtod(cursor->at, &end) : 0;
+        if (cursor->at == cursor->end || end == cursor->at || end > cursor->end)
+            return false;
+        cursor->at = end;
+        *ret = value;
+        return true;
+    }
+    struct number number;
+    if (!cursor_ubjson(cursor, &number))
+        return false;
+    *ret = number.is_integer ? (double)number.integer : number.real;
+    return true;
+}
+
 bool ax_value_to_i64(const struct ax_value *value, int64_t *ret)
 {
     assert(ret);
@@ -367,4 +386,24 @@ bool ax_value_read_f32(const struct ax_value *value, float *out, size_t count)
             return false;
     }
     return true;
+}
+
+bool ax_value_read_f64(const struct ax_value *value, double *out, size_t count)
+{
+    assert(value && value->kind == AX_VALUE_NUMBERS && count <= value->count && (out || !count));
+    struct number_cursor cursor = cursor_of(value);
+    for (size_t i = 0; i < count; i++) {
+        if (!cursor_f64(&cursor, &out[i]))
+            return false;
+    }
+    return true;
+}
+
+bool ax_value_to_f64(const struct ax_value *value, double *ret)
+{
+    assert(ret);
+    if (!value || value->kind != AX_VALUE_NUMBER)
+        return false;
+    struct number_cursor cursor = cursor_of(value);
+    return cursor_f64(&cursor, ret);
 }

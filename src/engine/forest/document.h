@@ -111,6 +111,8 @@ static inline const struct ax_value *ax_value_next(const struct ax_value *value)
 
 /* A NUMBER that is an integer and fits. */
 AX_MUST_USE bool ax_value_to_i64(const struct ax_value *value, int64_t *ret);
+/* A NUMBER, as the nearest f64. */
+AX_MUST_USE bool ax_value_to_f64(const struct ax_value *value, double *ret);
 
 /* The first `count` elements of NUMBERS (count <= value->count): integers that fit (true is 1), or
  * the nearest f32 of each number, as one rounding of what the file says. False when an element is
@@ -118,6 +120,7 @@ AX_MUST_USE bool ax_value_to_i64(const struct ax_value *value, int64_t *ret);
 AX_MUST_USE bool ax_value_read_i32(const struct ax_value *value, int32_t *out, size_t count);
 AX_MUST_USE bool ax_value_read_i64(const struct ax_value *value, int64_t *out, size_t count);
 AX_MUST_USE bool ax_value_read_f32(const struct ax_value *value, float *out, size_t count);
+AX_MUST_USE bool ax_value_read_f64(const struct ax_value *value, double *out, size_t count);
 
 /* Bytes of a UBJSON number of type `marker`, or 0 when that is no number we read. */
 size_t ax_ubjson_number_size(unsigned char marker);
