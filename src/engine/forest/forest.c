@@ -53,7 +53,9 @@ struct forest_model {
     double divisor;  /* predictions and probabilities come from margin / divisor */
     enum ax_transform transform;
     enum ax_transform probability;
-    double slope;                                    /* of the f64 sigmoid */
+    double slope;         /* of the f64 sigmoid */
+    bool class_by_margin; /* and not by probability */
+    double class_margin;
     enum forest_output outputs[FOREST_OUTPUT_COUNT]; /* of the signature, in its order */
     size_t output_count;
 };
@@ -117,9 +119,11 @@ static void forest_sign(struct forest_model *model, const struct ax_forest *fore
     forest_add_output(model, FOREST_MARGIN, "margin", forest->sum_type, groups);
     if (forest->probability != AX_TRANSFORM_IDENTITY) {
         forest_add_output(model, FOREST_PROBABILITY, "probability", forest->sum_type, groups);
-        forest_add_output(model, FOREST_LABEL, "label", AX_BYTES, 1);
+        if (forest->task != AX_TASK_VALUE)
+            forest_add_output(model, FOREST_LABEL, "label", AX_BYTES, 1);
     }
     assert(model->output_count == signature->output_count);
+    assert(!forest->class_by_margin || forest->sum_type == AX_FP64);
     signature->form = AX_FORM_TENSOR;
     for (size_t i = 0; i < signature->input_count; i++) {
         if (signature->inputs[i].categories)
@@ -149,6 +153,8 @@ static void forest_take_ending(struct forest_model *model, struct ax_forest *for
     model->transform = forest->transform;
     model->probability = forest->probability;
     model->slope = forest->slope == 0.0 ? 1.0 : forest->slope;
+    model->class_by_margin = forest->class_by_margin;
+    model->class_margin = forest->class_margin;
 }
 
 static enum ax_code forest_load(struct ax_str bytes, const void *config,
@@ -273,7 +279,8 @@ static void forest_scale(const struct forest_model *model, size_t rows, void *su
 {
     size_t groups = model->compiled.group_count;
     for (size_t i = 0; i < rows * groups; i++) {
-        double bias = model->bias ? model->bias[i % groups] : 0.0;
+        /* What is added to nothing's loss is -0: adding 0 would turn a -0 into 0. */
+        double bias = model->bias ? model->bias[i % groups] : -0.0;
         if (model->compiled.sum_type == AX_FP64) {
             double *sum = (double *)sums + i;
             *sum = *sum * model->scale + bias;
@@ -310,13 +317,17 @@ static void forest_transform(const struct forest_model *model, enum ax_transform
         ax_transform_apply(transform, margins, c->group_count, out);
 }
 
-/* Which class: as the library's own classifier has it, above one half or the first largest. Margins
- * that differ may have equal probabilities, so where the prediction is a class, it is that one. */
+/* Which class: as the library's own classifier has it, above one half or the first largest, of
+ * probabilities or of margins. Margins that differ may have equal probabilities, so where the
+ * prediction is a class, it is that one. */
 static size_t forest_class(const struct forest_model *model, const void *margins,
                            const void *probabilities)
 {
     size_t groups = model->compiled.group_count;
-    const void *from = model->transform == AX_TRANSFORM_ARGMAX ? margins : probabilities;
+    bool by_margin = model->class_by_margin || model->transform == AX_TRANSFORM_ARGMAX;
+    const void *from = by_margin ? margins : probabilities;
+    if (groups == 1 && model->class_by_margin)
+        return *(const double *)margins > model->class_margin;
     bool is_f64 = model->compiled.sum_type == AX_FP64;
     if (groups == 1)
         return is_f64 ? *(const double *)probabilities > 0.5 : *(const float *)probabilities > 0.5f;

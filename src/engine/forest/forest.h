@@ -105,7 +105,12 @@ struct ax_forest {
     enum ax_transform transform;
     enum ax_transform probability; /* SIGMOID, SOFTMAX; IDENTITY: margins mean no probabilities */
     double slope;                  /* of the f64 sigmoid: 1 / (1 + e^(-slope x)); 0: 1 */
-    enum ax_task task;
+    enum ax_task task;             /* with probabilities but VALUE: one each, and no classes */
+
+    /* How a row's class is found: from its probabilities (above one half, or the first largest),
+     * or, in f64 alone, from its margins (above class_margin, or the first largest). */
+    bool class_by_margin;
+    double class_margin;
     char iterations[48]; /* what is told to clients: "all (120)" */
 };
 

@@ -12,14 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct ax_forest_reader *const ax_forest_readers[] = { &ax_reader_xgboost, NULL };
+const struct ax_forest_reader *const ax_forest_readers[] = { &ax_reader_catboost,
+                                                             &ax_reader_xgboost, NULL };
 
 enum ax_code ax_forest_sign(const struct ax_forest *forest, struct ax_signature *signature,
                             struct ax_err *err)
 {
     assert(forest && signature && err);
     bool has_probability = forest->probability != AX_TRANSFORM_IDENTITY;
-    if (ax_signature_init(signature, forest->feature_count, has_probability ? 4 : 2, err))
+    bool has_label = has_probability && forest->task != AX_TASK_VALUE;
+    if (ax_signature_init(signature, forest->feature_count, (size_t)2 + has_probability + has_label,
+                          err))
         return err->code;
     for (size_t i = 0; i < forest->feature_count; i++)
         signature->inputs[i].datatype = forest->input_type;
