@@ -75,6 +75,8 @@ enum ax_transform {
     AX_TRANSFORM_EXP,
     AX_TRANSFORM_LOG1P_EXP,     /* ln(1 + e^x) */
     AX_TRANSFORM_SIGNED_SQUARE, /* the square, with the sign */
+    AX_TRANSFORM_EXP_WIDE,      /* of f32: taken in f64 and narrowed */
+    AX_TRANSFORM_EXPECTILES,    /* of f32: the first, then each by a gap above the one before */
 };
 
 struct ax_forest {

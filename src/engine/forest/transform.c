@@ -5,7 +5,9 @@
  * In f32 they are XGBoost's. What looks arbitrary is the library's: the sigmoid bounds -x by 88.7
  * (e^88.7 is the last before f32 overflows), softmax subtracts the largest margin and sums in f64
  * but divides by the sum narrowed to f32, quantiles are sorted by insertion (equal values and NaN
- * keep their order).
+ * keep their order), expectiles are sums of softplus with a gap of 1e-6 each. survival:aft takes
+ * its exponential in f64 and narrows it, since its code calls exp without std::, unlike the others;
+ * XGBoost's CUDA wheels, built by another compiler, take expf there, too.
  *
  * In f64 they are LightGBM's: nothing is bounded, e^-x may overflow to a probability of 0.
  */
@@ -70,6 +72,19 @@ static void transform_sort(const float *margins, size_t count, float *out)
     }
 }
 
+/* ln(1 + e^x), which does not overflow. */
+static float transform_softplus(float x)
+{
+    return x > 0.0f ? x + log1pf(expf(-x)) : log1pf(expf(x));
+}
+
+static void transform_expectiles(const float *margins, size_t count, float *out)
+{
+    out[0] = margins[0];
+    for (size_t i = 1; i < count; i++)
+        out[i] = out[i - 1] + (1e-6f + transform_softplus(margins[i]));
+}
+
 size_t ax_transform_width(enum ax_transform transform, size_t group_count)
 {
     return transform == AX_TRANSFORM_ARGMAX ? 1 : group_count;
@@ -103,6 +118,13 @@ void ax_transform_apply(enum ax_transform transform, const float *margins, size_
     case AX_TRANSFORM_EXP:
         for (size_t i = 0; i < group_count; i++)
             out[i] = expf(margins[i]);
+        return;
+    case AX_TRANSFORM_EXP_WIDE:
+        for (size_t i = 0; i < group_count; i++)
+            out[i] = (float)exp((double)margins[i]);
+        return;
+    case AX_TRANSFORM_EXPECTILES:
+        transform_expectiles(margins, group_count, out);
         return;
     case AX_TRANSFORM_LOG1P_EXP:
     case AX_TRANSFORM_SIGNED_SQUARE:
@@ -154,6 +176,8 @@ static double transform_one_f64(enum ax_transform transform, double slope, doubl
     case AX_TRANSFORM_SORT:
     case AX_TRANSFORM_SOFTMAX:
     case AX_TRANSFORM_ARGMAX:
+    case AX_TRANSFORM_EXP_WIDE:
+    case AX_TRANSFORM_EXPECTILES:
         break;
     }
     assert(!"no such transform in f64");

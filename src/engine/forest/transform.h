@@ -26,11 +26,13 @@ size_t ax_transform_argmax_f64(const double *margins, size_t count);
 /* Values a row of the prediction: one for ARGMAX, else the number of groups. */
 size_t ax_transform_width(enum ax_transform transform, size_t group_count);
 
-/* One row's prediction from its margins. LOG1P_EXP and SIGNED_SQUARE: in f64 alone. */
+/* One row's prediction from its margins. LOG1P_EXP and SIGNED_SQUARE: in f64
+ * alone. */
 void ax_transform_apply(enum ax_transform transform, const float *margins, size_t group_count,
                         float *out);
 
-/* The same in f64; `slope` is the sigmoid's. */
+/* The same in f64, but for HINGE, SORT, ARGMAX, EXP_WIDE and EXPECTILES; `slope` is the sigmoid's.
+ */
 void ax_transform_apply_f64(enum ax_transform transform, double slope, const double *margins,
                             size_t group_count, double *out);
 

@@ -4,15 +4,15 @@
  * are read by xgboost_trees.c, names and dictionaries by xgboost_describe.c.
  *
  * The numbers among the parameters are texts ("num_class": "3"). The base score is stored as users
- * write it: for the logistic objectives a probability, in every version so far; the margin that
- * sums begin with is its logit, bounded to [1e-6, 1 - 1e-6], in f32 as the library computes it.
- * Before 3.1 it was one number, which then counts for every output.
+ * write it: for the logistic objectives a probability, for those with a log link the mean;
+ * xgboost_objective.c makes margins of it. Before 3.1 it was one number, which then counts for
+ * every output. DART's trees lay one level deeper before 3.4, beside the weights.
  */
 #include "engine/forest/xgboost_reader.h"
 
 #include "base/alloc.h"
 #include "base/json_number.h"
-#include "engine/forest/transform.h"
+#include "engine/forest/xgboost_objective.h"
 #include "engine/forest/xgboost_trees.h"
 
 #include <assert.h>
@@ -24,33 +24,13 @@
 #define XGBOOST_MAJOR_NEWEST 3
 #define XGBOOST_MINOR_NEWEST 4 /* of that major */
 
-struct objective {
-    const char *name;
-    enum ax_transform transform;
-    enum ax_task task;
-    enum ax_transform probability;
-    bool is_base_probability; /* the stored base score is a probability */
-};
-
-static const struct objective objectives[] = {
-    { "binary:hinge", AX_TRANSFORM_HINGE, AX_TASK_VALUE, AX_TRANSFORM_IDENTITY, false },
-    { "binary:logistic", AX_TRANSFORM_SIGMOID, AX_TASK_BINARY, AX_TRANSFORM_SIGMOID, true },
-    { "binary:logitraw", AX_TRANSFORM_IDENTITY, AX_TASK_BINARY, AX_TRANSFORM_SIGMOID, false },
-    { "multi:softmax", AX_TRANSFORM_ARGMAX, AX_TASK_MULTICLASS, AX_TRANSFORM_SOFTMAX, false },
-    { "multi:softprob", AX_TRANSFORM_SOFTMAX, AX_TASK_MULTICLASS, AX_TRANSFORM_SOFTMAX, false },
-    { "reg:absoluteerror", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, AX_TRANSFORM_IDENTITY, false },
-    { "reg:linear", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, AX_TRANSFORM_IDENTITY, false },
-    { "reg:logistic", AX_TRANSFORM_SIGMOID, AX_TASK_VALUE, AX_TRANSFORM_IDENTITY, true },
-    { "reg:pseudohubererror", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, AX_TRANSFORM_IDENTITY, false },
-    { "reg:quantileerror", AX_TRANSFORM_SORT, AX_TASK_QUANTILES, AX_TRANSFORM_IDENTITY, false },
-    { "reg:squarederror", AX_TRANSFORM_IDENTITY, AX_TASK_VALUE, AX_TRANSFORM_IDENTITY, false },
-};
-
 struct reading {
     const struct ax_value *learner;
-    const struct ax_value *model; /* learner.gradient_booster.model */
+    const struct ax_value *model;   /* learner.gradient_booster.model */
+    const struct ax_value *weights; /* of the trees (DART), or NULL */
+    struct ax_xgboost_version version;
     struct ax_forest forest;
-    const struct objective *objective;
+    const struct ax_xgboost_objective *objective;
 };
 
 /* Strictly as JSON writes numbers: strtof alone would also take 0x1p-1 or +.5, of which the library
@@ -123,7 +103,7 @@ static struct ax_str text_of(const struct ax_value *value)
     return value && value->kind == AX_VALUE_TEXT ? value->raw : (struct ax_str){ "", 0 };
 }
 
-static enum ax_code read_version(const struct ax_value *root, struct ax_err *err)
+static enum ax_code read_version(struct reading *r, const struct ax_value *root, struct ax_err *err)
 {
     const struct ax_value *value = ax_value_get(root, "version");
     int32_t version[3];
@@ -138,6 +118,7 @@ static enum ax_code read_version(const struct ax_value *root, struct ax_err *err
                        "version: written by XGBoost %d.%d.%d; 1.0 to %d.%d are known here",
                        version[0], version[1], version[2], XGBOOST_MAJOR_NEWEST,
                        XGBOOST_MINOR_NEWEST);
+    r->version = (struct ax_xgboost_version){ version[0], version[1] };
     return AX_OK;
 }
 
@@ -145,20 +126,20 @@ static enum ax_code read_booster(struct reading *r, struct ax_err *err)
 {
     const struct ax_value *booster = ax_value_get(r->learner, "gradient_booster");
     struct ax_str name = text_of(ax_value_get(booster, "name"));
-    if (!ax_str_is(name, "gbtree"))
-        return ax_fail(err, name.len ? AX_E_UNSUPPORTED : AX_E_INVALID,
-                       "learner.gradient_booster.name: booster '%.*s'; only 'gbtree' is read",
-                       AX_STR_ARG(name));
-    r->model = ax_value_get(booster, "model");
+    bool is_dart = ax_str_is(name, "dart");
+    if (!ax_str_is(name, "gbtree") && !is_dart)
+        return ax_fail(
+            err, name.len ? AX_E_UNSUPPORTED : AX_E_INVALID,
+            "learner.gradient_booster.name: booster '%.*s'; only 'gbtree' and 'dart' are "
+            "read",
+            AX_STR_ARG(name));
+    r->model = ax_value_get(is_dart ? ax_value_get(booster, "gbtree") : booster, "model");
     if (!r->model || r->model->kind != AX_VALUE_MAP)
-        return ax_fail(err, AX_E_INVALID, "learner.gradient_booster.model is missing");
-    /* Trees that were dropped out while training (DART) count with weights of their own. */
-    const struct ax_value *weights = ax_value_get(r->model, "weight_drop");
-    if (!weights)
-        weights = ax_value_get(booster, "weight_drop");
-    if (weights && weights->count)
-        return ax_fail(err, AX_E_UNSUPPORTED,
-                       "learner.gradient_booster.model.weight_drop: weighted trees (DART)");
+        return ax_fail(err, AX_E_INVALID, "learner.gradient_booster.%smodel is missing",
+                       is_dart ? "gbtree." : "");
+    r->weights = ax_value_get(booster, "weight_drop");
+    if (!r->weights)
+        r->weights = ax_value_get(r->model, "weight_drop"); /* since 3.4 */
     return AX_OK;
 }
 
@@ -168,14 +149,11 @@ static enum ax_code read_objective(struct reading *r, struct ax_err *err)
     struct ax_str name = text_of(ax_value_get(objective, "name"));
     if (!name.len)
         return ax_fail(err, AX_E_INVALID, "learner.objective.name is missing");
-    for (size_t i = 0; i < AX_COUNT(objectives); i++) {
-        if (ax_str_is(name, objectives[i].name))
-            r->objective = &objectives[i];
-    }
+    r->objective = ax_xgboost_objective_find(name);
     if (!r->objective)
         return ax_fail(err, AX_E_UNSUPPORTED, "learner.objective.name: objective '%.*s'",
                        AX_STR_ARG(name));
-    r->forest.transform = r->objective->transform;
+    r->forest.transform = ax_xgboost_objective_transform(r->objective, r->version);
     r->forest.task = r->objective->task;
     r->forest.probability = r->objective->probability;
     r->forest.input_type = r->forest.sum_type = AX_FP32;
@@ -222,15 +200,15 @@ static enum ax_code read_shape(struct reading *r, struct ax_err *err)
 }
 
 /* Whether the stored base score is to become a margin by the objective's link. A model without
- * trees that was told to estimate its base score has no estimate, and the library takes what it
- * finds. */
+ * trees that was told to estimate its base score has no estimate, and since 3.1 the library takes
+ * what it finds. */
 static enum ax_code read_has_link(const struct reading *r, bool *ret, struct ax_err *err)
 {
     int64_t estimates;
     if (read_integer(ax_value_get(r->learner, "learner_model_param"), "learner.learner_model_param",
                      "boost_from_average", 1, &estimates, err))
         return err->code;
-    *ret = r->objective->is_base_probability && (r->forest.tree_count > 0 || !estimates);
+    *ret = r->forest.tree_count > 0 || !estimates || ax_xgboost_version_is_before(r->version, 3, 1);
     return AX_OK;
 }
 
@@ -258,11 +236,11 @@ static enum ax_code read_base_score(struct reading *r, struct ax_err *err)
     for (size_t i = 0; i < groups; i++) {
         if (!isfinite(base[i]))
             return ax_fail(err, AX_E_INVALID, "%s: not finite", path);
-        if (has_link && (base[i] < 0.0f || base[i] > 1.0f))
-            return ax_fail(err, AX_E_INVALID, "%s: %g is no probability, but '%s' wants one", path,
-                           (double)base[i], r->objective->name);
-        r->forest.base[i] = (double)(has_link ? ax_transform_logit(base[i]) : base[i]);
     }
+    if (has_link && ax_xgboost_objective_link(r->objective, r->version, base, groups, err))
+        return ax_err_context(err, "%s, with '%s'", path, r->objective->name);
+    for (size_t i = 0; i < groups; i++)
+        r->forest.base[i] = (double)base[i];
     return AX_OK;
 }
 
@@ -282,7 +260,7 @@ static enum ax_code check_tree_count(const struct reading *r, struct ax_err *err
 }
 
 /* Where each boosting round ends among the trees. Old files do not say: every round has
- * num_parallel_tree trees for each group then. */
+ * num_parallel_tree trees for each group then, or for all groups together where leaves are rows. */
 static enum ax_code read_rounds(const struct reading *r, int32_t *ends, size_t round_count,
                                 const struct ax_value *indptr, struct ax_err *err)
 {
@@ -306,12 +284,13 @@ static enum ax_code round_size(const struct reading *r, size_t *ret, struct ax_e
     if (read_integer(ax_value_get(r->model, "gbtree_model_param"), path, "num_parallel_tree", 1,
                      &parallel, err))
         return err->code;
+    size_t trees = r->forest.leaf_width > 1 ? 1 : r->forest.group_count;
     size_t size;
-    if (parallel < 1 || AX_MUL_OVERFLOWS((size_t)parallel, r->forest.group_count, &size) ||
+    if (parallel < 1 || AX_MUL_OVERFLOWS((size_t)parallel, trees, &size) ||
         r->forest.tree_count % size != 0)
         return ax_fail(err, AX_E_INVALID,
                        "%s.num_parallel_tree: %" PRId64 " does not divide %zu trees of %zu outputs",
-                       path, parallel, r->forest.tree_count, r->forest.group_count);
+                       path, parallel, r->forest.tree_count, trees);
     *ret = size;
     return AX_OK;
 }
@@ -367,8 +346,8 @@ enum ax_code ax_xgboost_read(const struct ax_document *document, struct ax_itera
     struct reading r = { .learner = ax_value_get(root, "learner") };
     if (!r.learner || r.learner->kind != AX_VALUE_MAP)
         return ax_fail(err, AX_E_INVALID, "no 'learner': this is no XGBoost model");
-    if (read_version(root, err) || read_booster(&r, err) || read_objective(&r, err) ||
-        read_shape(&r, err) || ax_xgboost_read_trees(r.model, &r.forest, err) ||
+    if (read_version(&r, root, err) || read_booster(&r, err) || read_objective(&r, err) ||
+        read_shape(&r, err) || ax_xgboost_read_trees(r.model, r.weights, &r.forest, err) ||
         check_tree_count(&r, err) || read_base_score(&r, err) ||
         read_iterations(&r, iterations, err)) {
         ax_forest_done(&r.forest);

@@ -8,6 +8,13 @@
  * the number of nodes), features in range. Splits on categories have split_type 1 and a run of
  * `categories`, the runs one behind the other in the order of the nodes.
  *
+ * Trees for several outputs at once (multi_strategy=multi_output_tree) have a row of values in each
+ * leaf, one an output. Since 3.2 rows stand in leaf_weights, and a leaf's row in the place of its
+ * right child; before, base_weights had a row for every node.
+ *
+ * DART gives each tree a weight. The library multiplies the leaf by it, rounds to f32 and adds;
+ * so the product may as well be made here, once.
+ *
  * Counts are taken in a first pass over the document and memory is asked for once; each count is of
  * elements that lie in the file, so a file cannot ask for more than a multiple of its own size.
  */
@@ -31,6 +38,8 @@ struct trees_reading {
     uint32_t *stack;     /* scratch for the walk, as long */
     unsigned char *seen; /* per node: reached, as long */
     int64_t *segments;   /* scratch for the categorical nodes of one tree */
+    float *leaves;       /* scratch for the leaf rows of one tree */
+    float *weights;      /* of the trees; NULL: all are 1 */
 };
 
 static enum ax_code tree_fail(const struct trees_reading *r, enum ax_code code, const char *field,
@@ -83,9 +92,9 @@ static enum ax_code tree_params(const struct trees_reading *r, struct ax_err *er
     if (tree_param(r, "size_leaf_vector", 1, &leaf_size, err) ||
         tree_param(r, "num_nodes", (int64_t)r->node_count, &node_count, err))
         return err->code;
-    if (leaf_size > 1)
-        return tree_fail(r, AX_E_UNSUPPORTED, "tree_param.size_leaf_vector",
-                         "leaves of several values (multi_output_tree)", err);
+    if (leaf_size < 0 || AX_MAX((size_t)leaf_size, 1) != r->forest->leaf_width)
+        return tree_fail(r, AX_E_INVALID, "tree_param.size_leaf_vector",
+                         "neither 1 nor the number of outputs, or not the same in all trees", err);
     if (node_count != (int64_t)r->node_count)
         return tree_fail(r, AX_E_INVALID, "tree_param.num_nodes", "is not the number of nodes",
                          err);
@@ -282,6 +291,57 @@ static enum ax_code tree_walk(const struct trees_reading *r, struct ax_err *err)
     return AX_OK;
 }
 
+/* The rows of a tree's leaves, where they have several values. */
+static const struct ax_value *leaf_rows(const struct ax_value *tree, bool *ret_is_by_node)
+{
+    const struct ax_value *rows = ax_value_get(tree, "leaf_weights");
+    *ret_is_by_node = !rows || rows->kind != AX_VALUE_NUMBERS || !rows->count;
+    return *ret_is_by_node ? ax_value_get(tree, "base_weights") : rows;
+}
+
+/* Give each leaf that can be reached its row. */
+static enum ax_code tree_leaf_rows(const struct trees_reading *r, struct ax_err *err)
+{
+    struct ax_forest *forest = r->forest;
+    size_t width = forest->leaf_width;
+    bool is_by_node;
+    const struct ax_value *values = leaf_rows(r->tree, &is_by_node);
+    const char *field = is_by_node ? "base_weights" : "leaf_weights";
+    if (!values || values->kind != AX_VALUE_NUMBERS || values->count % width != 0 ||
+        (is_by_node && values->count / width != r->node_count))
+        return tree_fail(r, AX_E_INVALID, field, "not a value an output for each leaf", err);
+    if (!ax_value_read_f32(values, r->leaves, values->count))
+        return tree_fail(r, AX_E_INVALID, field, "holds something that is no number", err);
+    size_t rows = values->count / width;
+    for (uint32_t i = 0; i < r->node_count; i++) {
+        if (!r->seen[i] || r->nodes[i].left != -1)
+            continue;
+        int64_t row = is_by_node ? (int64_t)i : r->nodes[i].right;
+        if (row < 0 || row >= (int64_t)rows)
+            return ax_fail(err, AX_E_INVALID,
+                           TREES_PATH ".trees[%zu].right_children[%" PRIu32 "]: no leaf %" PRId64,
+                           r->index, i, row);
+        r->nodes[i].set = (uint32_t)(forest->leaf_count + (size_t)row);
+    }
+    float weight = r->weights ? r->weights[r->index] : 1.0f;
+    double *out = forest->leaf_values + forest->leaf_count * width;
+    for (size_t i = 0; i < values->count; i++)
+        out[i] = (double)(r->leaves[i] * weight);
+    forest->leaf_count += rows;
+    return AX_OK;
+}
+
+static enum ax_code tree_leaves(const struct trees_reading *r, struct ax_err *err)
+{
+    if (r->forest->leaf_width > 1)
+        return tree_leaf_rows(r, err);
+    for (uint32_t i = 0; r->weights && i < r->node_count; i++) {
+        if (r->nodes[i].left == -1)
+            r->nodes[i].value = (double)((float)r->nodes[i].value * r->weights[r->index]);
+    }
+    return AX_OK;
+}
+
 struct trees_sizes {
     size_t trees;
     size_t nodes;
@@ -289,6 +349,8 @@ struct trees_sizes {
     size_t sets;
     size_t sets_most;
     size_t categories;
+    size_t leaf_values; /* of leaves with several values */
+    size_t leaf_values_most;
 };
 
 static size_t count_of(const struct ax_value *value)
@@ -311,6 +373,10 @@ static enum ax_code measure(const struct ax_value *trees, struct trees_sizes *si
         sizes->sets += sets;
         sizes->sets_most = AX_MAX(sizes->sets_most, sets);
         sizes->categories += count_of(ax_value_get(tree, "categories"));
+        bool is_by_node;
+        size_t values = count_of(leaf_rows(tree, &is_by_node));
+        sizes->leaf_values += values;
+        sizes->leaf_values_most = AX_MAX(sizes->leaf_values_most, values);
     }
     if (sizes->trees > AX_FOREST_TREES_MAX || sizes->nodes > AX_FOREST_NODES_MAX ||
         sizes->categories > AX_FOREST_NODES_MAX * 4)
@@ -334,7 +400,7 @@ static enum ax_code read_groups(const struct ax_value *model, struct trees_readi
     if (!ax_value_read_i32(info, groups, sizes->trees))
         (void)ax_fail(err, AX_E_INVALID, TREES_PATH ".tree_info holds no integer");
     for (size_t i = 0; i < sizes->trees && err->code == AX_OK; i++) {
-        if (groups[i] < 0 || (size_t)groups[i] >= forest->group_count)
+        if (groups[i] < 0 || (size_t)groups[i] + forest->leaf_width > forest->group_count)
             (void)ax_fail(err, AX_E_INVALID, TREES_PATH ".tree_info[%zu]: no output %" PRId32, i,
                           groups[i]);
         forest->trees[i].group = (uint32_t)groups[i];
@@ -352,9 +418,52 @@ static enum ax_code read_tree(struct trees_reading *r, struct ax_err *err)
     forest->trees[r->index].node_count = r->node_count;
     memset(r->nodes, 0, r->node_count * sizeof(*r->nodes));
     if (tree_params(r, err) || tree_nodes(r, err) || tree_categories(r, err) ||
-        tree_split_types(r, err) || tree_walk(r, err))
+        tree_split_types(r, err) || tree_walk(r, err) || tree_leaves(r, err))
         return err->code;
     forest->node_count += r->node_count;
+    return AX_OK;
+}
+
+/* One or the number of outputs; the first tree says which, and all others must agree. */
+static enum ax_code read_leaf_width(struct trees_reading *r, struct ax_err *err)
+{
+    int64_t size = 1;
+    if (r->tree && tree_param(r, "size_leaf_vector", 1, &size, err))
+        return err->code;
+    bool is_row = size > 1 && (size_t)size == r->forest->group_count;
+    r->forest->leaf_width = is_row ? (size_t)size : 1;
+    return AX_OK;
+}
+
+static enum ax_code read_weights(struct trees_reading *r, const struct ax_value *weights,
+                                 size_t tree_count, struct ax_err *err)
+{
+    const char *path = "learner.gradient_booster.weight_drop";
+    if (!weights || (weights->kind == AX_VALUE_NUMBERS && weights->count == 0))
+        return AX_OK;
+    if (weights->kind != AX_VALUE_NUMBERS || weights->count != tree_count)
+        return ax_fail(err, AX_E_INVALID, "%s: not one weight for each of %zu trees", path,
+                       tree_count);
+    r->weights = ax_try_alloc(tree_count, sizeof(*r->weights));
+    if (!r->weights)
+        return ax_fail(err, AX_E_LIMIT, "no memory for %zu weights", tree_count);
+    if (!ax_value_read_f32(weights, r->weights, tree_count))
+        return ax_fail(err, AX_E_INVALID, "%s holds something that is no number", path);
+    return AX_OK;
+}
+
+static enum ax_code allocate_leaves(struct trees_reading *r, const struct trees_sizes *sizes,
+                                    struct ax_err *err)
+{
+    if (r->forest->leaf_width == 1)
+        return AX_OK;
+    if (sizes->leaf_values > AX_FOREST_NODES_MAX)
+        return ax_fail(err, AX_E_TOO_LARGE, TREES_PATH ": %zu values in leaves",
+                       sizes->leaf_values);
+    r->forest->leaf_values = ax_try_alloc(sizes->leaf_values + 1, sizeof(*r->forest->leaf_values));
+    r->leaves = ax_try_alloc(sizes->leaf_values_most + 1, sizeof(*r->leaves));
+    if (!r->forest->leaf_values || !r->leaves)
+        return ax_fail(err, AX_E_LIMIT, "no memory for %zu values in leaves", sizes->leaf_values);
     return AX_OK;
 }
 
@@ -377,8 +486,8 @@ static enum ax_code allocate(struct trees_reading *r, const struct trees_sizes *
     return AX_OK;
 }
 
-enum ax_code ax_xgboost_read_trees(const struct ax_value *model, struct ax_forest *forest,
-                                   struct ax_err *err)
+enum ax_code ax_xgboost_read_trees(const struct ax_value *model, const struct ax_value *weights,
+                                   struct ax_forest *forest, struct ax_err *err)
 {
     assert(model && forest && forest->feature_count && forest->group_count && err);
     const struct ax_value *trees = ax_value_get(model, "trees");
@@ -389,8 +498,10 @@ enum ax_code ax_xgboost_read_trees(const struct ax_value *model, struct ax_fores
     if (measure(trees, &sizes, err))
         return err->code;
 
-    struct trees_reading r = { .forest = forest };
-    if (!allocate(&r, &sizes, err) && !read_groups(model, &r, &sizes, err)) {
+    struct trees_reading r = { .forest = forest, .tree = ax_value_first(trees) };
+    if (!read_leaf_width(&r, err) && !read_weights(&r, weights, sizes.trees, err) &&
+        !allocate(&r, &sizes, err) && !allocate_leaves(&r, &sizes, err) &&
+        !read_groups(model, &r, &sizes, err)) {
         for (r.tree = ax_value_first(trees); r.tree; r.tree = ax_value_next(r.tree)) {
             if (read_tree(&r, err))
                 break;
@@ -402,5 +513,7 @@ enum ax_code ax_xgboost_read_trees(const struct ax_value *model, struct ax_fores
     free(r.stack);
     free(r.seen);
     free(r.segments);
+    free(r.leaves);
+    free(r.weights);
     return err->code;
 }

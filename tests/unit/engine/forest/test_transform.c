@@ -49,6 +49,18 @@ static void others(void **state)
     float out[3];
     ax_transform_apply(AX_TRANSFORM_SORT, (float[]){ 3, -1, 2 }, 3, out);
     assert_true(out[0] == -1 && out[1] == 2 && out[2] == 3);
+    ax_transform_apply(AX_TRANSFORM_EXP, (float[]){ 0, 1, -INFINITY }, 3, out);
+    assert_true(out[0] == 1 && out[1] == expf(1.0f) && out[2] == 0);
+    /* e^x in f32 and in f64 round to different numbers; volatile, or the compiler rounds rightly.
+     */
+    volatile float differing = 0.576171875f;
+    ax_transform_apply(AX_TRANSFORM_EXP_WIDE, (float[]){ 1, differing, INFINITY }, 3, out);
+    assert_true(out[0] == (float)exp(1.0) && out[1] == (float)exp((double)differing));
+    assert_true(out[1] != expf(differing) && out[2] == INFINITY);
+    ax_transform_apply(AX_TRANSFORM_EXPECTILES, (float[]){ 5, 0, -200 }, 3, out);
+    assert_true(out[0] == 5 && out[1] == 5 + (1e-6f + log1pf(1.0f)) && out[2] == out[1] + 1e-6f);
+    ax_transform_apply(AX_TRANSFORM_EXPECTILES, (float[]){ -1, 200, 1 }, 3, out);
+    assert_true(out[1] == 199.0f && out[2] > 200.0f && out[2] < 200.5f);
     ax_transform_apply(AX_TRANSFORM_HINGE, (float[]){ 0.0f, 1e-45f, -1 }, 3, out);
     assert_true(out[0] == 0 && out[1] == 1 && out[2] == 0);
     ax_transform_apply(AX_TRANSFORM_IDENTITY, (float[]){ 7, 8, 9 }, 3, out);

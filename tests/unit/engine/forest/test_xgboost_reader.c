@@ -18,6 +18,8 @@
 #include "forest_data.h"
 #include "torture.h"
 
+#include <math.h>
+
 /* Two features; a split on a threshold, one on categories, three leaves. */
 static const char model_text[] =
     "{\"learner\":{\"attributes\":{},\"feature_names\":[\"delay\",\"carrier\"],"
@@ -149,11 +151,15 @@ static void what_is_wrong_or_unknown_is_refused(void **state)
         { "[3,4,1]", "[3,\"4\",1]", AX_E_INVALID, "version" },
         { "\"version\"", "\"edition\"", AX_E_INVALID, "version" },
         { "\"gbtree\"", "\"gblinear\"", AX_E_UNSUPPORTED, "booster 'gblinear'" },
-        { "\"gbtree\"", "\"dart\"", AX_E_UNSUPPORTED, "booster 'dart'" },
+        { "\"gbtree\"", "\"dart\"", AX_E_INVALID, "gradient_booster.gbtree.model is missing" },
         { "\"gbtree\"", "7", AX_E_INVALID, "gradient_booster.name" },
-        { "\"iteration_indptr\"", "\"weight_drop\":[0.5],\"iteration_indptr\"", AX_E_UNSUPPORTED,
+        { "\"iteration_indptr\"", "\"weight_drop\":[0.5,1],\"iteration_indptr\"", AX_E_INVALID,
+          "weight_drop: not one weight for each of 1 trees" },
+        { "\"iteration_indptr\"", "\"weight_drop\":[\"1\"],\"iteration_indptr\"", AX_E_INVALID,
           "weight_drop" },
-        { "reg:squarederror", "rank:ndcg", AX_E_UNSUPPORTED, "objective 'rank:ndcg'" },
+        { "\"iteration_indptr\"", "\"weight_drop\":[true,false],\"iteration_indptr\"", AX_E_INVALID,
+          "weight_drop" },
+        { "reg:squarederror", "rank:lambda", AX_E_UNSUPPORTED, "objective 'rank:lambda'" },
         { "\"objective\"", "\"aim\"", AX_E_INVALID, "learner.objective.name" },
         { "reg:squarederror", "multi:softprob", AX_E_INVALID, "num_class" },
         { "reg:squarederror", "reg:quantileerror", AX_E_INVALID, "quantile_alpha" },
@@ -210,8 +216,12 @@ static void what_is_wrong_or_unknown_is_refused(void **state)
         { "[1,0,0,0,0]", "[1,-1,0,0,0]", AX_E_INVALID, TREE "default_left[1]: -1 is neither" },
         { "[1.5E0,", "[null,", AX_E_INVALID, TREE "split_conditions" },
         { "[1.5E0,-1E0,0E0,2E0,3E0]", "[1.5E0]", AX_E_INVALID, TREE "split_conditions" },
-        { "\"size_leaf_vector\":\"1\"", "\"size_leaf_vector\":\"3\"", AX_E_UNSUPPORTED,
+        { "\"size_leaf_vector\":\"1\"", "\"size_leaf_vector\":\"3\"", AX_E_INVALID,
           TREE "tree_param.size_leaf_vector" },
+        { "\"size_leaf_vector\":\"1\"", "\"size_leaf_vector\":\"-1\"", AX_E_INVALID,
+          TREE "tree_param.size_leaf_vector" },
+        { "\"size_leaf_vector\":\"1\"", "\"size_leaf_vector\":\"x\"", AX_E_INVALID,
+          TREE "tree_param.size_leaf_vector is no integer" },
         { "\"num_nodes\":\"5\"", "\"num_nodes\":\"2000000000\"", AX_E_INVALID,
           TREE "tree_param.num_nodes" },
         { "\"id\":0", "\"id\":1", AX_E_INVALID, TREE "id" },
@@ -312,6 +322,11 @@ static void base_scores_in_every_spelling(void **state)
         { "\"0E0\"", "binary:logistic", AX_OK, -13.815510f },
         { "\"2.5E-1\"", "binary:logitraw", AX_OK, 0.25f },
         { "\"2.5E-1\"", "binary:hinge", AX_OK, 0.25f },
+        { "\"2.5E0\"", "count:poisson", AX_OK, 0.91629076f },
+        { "\"0E0\"", "count:poisson", AX_OK, -INFINITY },
+        { "\"1E0\"", "survival:aft", AX_OK, 0.0f },
+        { "\"-1E-1\"", "reg:gamma", AX_E_INVALID, 0 },
+        { "\"2E0\"", "rank:ndcg", AX_OK, 2.0f },
         { "\"1.5\"", "binary:logistic", AX_E_INVALID, 0 },
         { "\"-0.1\"", "reg:logistic", AX_E_INVALID, 0 },
         { "\"[5E-1,5E-1]\"", "reg:squarederror", AX_E_INVALID, 0 },
@@ -343,6 +358,96 @@ static void base_scores_in_every_spelling(void **state)
             (!r.err.code && r.forest.base[0] != (double)rows[i].margin))
             fail_msg("%s, %s: '%s', %.9g", rows[i].text, rows[i].objective, r.err.msg,
                      r.err.code ? 0.0 : r.forest.base[0]);
+        finish(&r);
+    }
+}
+
+/* DART: each tree's leaves times its weight, in f32. */
+static void weights_are_part_of_the_leaves(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *weights;
+        float leaf; /* of 3 */
+    } rows[] = {
+        { "\"weight_drop\":[0.3],", 3.0f * 0.3f },
+        { "\"weight_drop\":[1E0],", 3.0f },
+        { "\"weight_drop\":[0],", 0.0f },
+        { "\"weight_drop\":[],", 3.0f },
+    };
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        char text[100];
+        (void)snprintf(text, sizeof(text), "%s\"iteration_indptr\"", rows[i].weights);
+        struct reading r;
+        if (read_changed(&r, "\"iteration_indptr\"", text, all))
+            return;
+        assert_string_equal(r.err.msg, "");
+        assert_true(r.forest.nodes[4].value == (double)rows[i].leaf);
+        assert_true(r.forest.nodes[0].value == 1.5); /* a threshold stays */
+        finish(&r);
+    }
+}
+
+/* The model's tree with two outputs, whose leaves are rows. `rows` gives the fields that hold them,
+ * `right` the right children. */
+static bool read_rows(struct reading *r, const char *targets, const char *rows, const char *right)
+{
+    char *text = changed("\"num_target\":\"1\"", targets);
+    char *at = strstr(text, "\"size_leaf_vector\":\"1\"");
+    at[strlen("\"size_leaf_vector\":\"")] = '2';
+    char *end = strstr(text, "\"right_children\"");
+    size_t size = strlen(text) + strlen(rows) + strlen(right) + 1;
+    char *whole = ax_xalloc(size);
+    (void)snprintf(whole, size, "%.*s%s\"right_children\":%s%s", (int)(end - text), text, rows,
+                   right, strchr(end, ']') + 1);
+    char *exact = forest_copy(ax_str_from(whole));
+    enum ax_code code = read_model(r, (struct ax_str){ exact, strlen(whole) }, all);
+    free(text);
+    free(whole);
+    free(exact);
+    if (!code || !ax_torture_struck())
+        return true;
+    assert_int_equal(code, AX_E_LIMIT);
+    finish(r);
+    return false;
+}
+
+static void leaves_may_be_rows(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *targets, *rows, *right;
+        const char *message; /* NULL: it is read */
+        double leaf;         /* second value of node 4 */
+    } rows[] = {
+        { "\"num_target\":\"2\"", "\"leaf_weights\":[1,2,3,4,5,6.5],", "[2,0,4,1,2]", NULL, 6.5 },
+        { "\"num_target\":\"2\"", "\"leaf_weights\":[1,2,3,4,5,6.5],", "[2,2,4,1,0]", NULL, 2 },
+        { "\"num_target\":\"2\"", "\"base_weights\":[0,0,1,2,0,0,3,4,5,6.5],", "[2,-1,4,-1,-1]",
+          NULL, 6.5 },
+        { "\"num_target\":\"2\"", "\"leaf_weights\":[1,2,3,4,5,6],", "[2,0,4,1,3]",
+          TREE "right_children[4]: no leaf 3", 0 },
+        { "\"num_target\":\"2\"", "\"leaf_weights\":[1,2,3,4,5,6],", "[2,0,4,-1,2]",
+          TREE "right_children[3]: no leaf -1", 0 },
+        { "\"num_target\":\"2\"", "\"leaf_weights\":[1,2,3,4,5],", "[2,0,4,1,2]",
+          TREE "leaf_weights: not a value", 0 },
+        { "\"num_target\":\"2\"", "\"base_weights\":[1,2,3,4,5,6],", "[2,-1,4,-1,-1]",
+          TREE "base_weights: not a value", 0 },
+        { "\"num_target\":\"2\"", "", "[2,-1,4,-1,-1]", TREE "base_weights: not a value", 0 },
+        { "\"num_target\":\"2\"", "\"leaf_weights\":[1,2,3,4,5,\"6\"],", "[2,0,4,1,2]",
+          TREE "base_weights: not a value", 0 },
+        { "\"num_target\":\"3\"", "\"leaf_weights\":[1,2,3,4,5,6],", "[2,0,4,1,2]",
+          TREE "tree_param.size_leaf_vector", 0 },
+    };
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        struct reading r;
+        if (!read_rows(&r, rows[i].targets, rows[i].rows, rows[i].right))
+            return;
+        if (rows[i].message ? !strstr(r.err.msg, rows[i].message) : r.err.code != AX_OK)
+            fail_msg("row %zu: '%s'", i, r.err.msg);
+        if (!rows[i].message) {
+            assert_int_equal(r.forest.leaf_width, 2);
+            assert_true(r.forest.leaf_values[r.forest.nodes[4].set * 2 + 1] == rows[i].leaf);
+        }
         finish(&r);
     }
 }
@@ -503,6 +608,8 @@ int main(void)
         cmocka_unit_test(what_is_wrong_or_unknown_is_refused),
         cmocka_unit_test(what_does_not_matter_is_tolerated),
         cmocka_unit_test(base_scores_in_every_spelling),
+        cmocka_unit_test(weights_are_part_of_the_leaves),
+        cmocka_unit_test(leaves_may_be_rows),
         cmocka_unit_test(long_lists_of_floats_are_read),
         cmocka_unit_test(iterations_choose_rounds),
         cmocka_unit_test(rounds_bound_the_trees),
