@@ -171,7 +171,7 @@ static void put_escaped(struct ax_buf *out, struct ax_str text)
     }
 }
 
-static void put_labels(struct ax_buf *out, const char *names, const struct ax_str *values)
+void ax_metric_print_labels(struct ax_buf *out, const char *names, const struct ax_str *values)
 {
     for (size_t i = 0; names && *names; i++) {
         assert(i < LABELS_MAX && values);
@@ -245,7 +245,7 @@ enum ax_code ax_metric_register(const struct ax_metric_family *family, const str
     struct ax_buf key;
     ax_buf_init(&key, LABEL_TEXT_MAX);
     (void)ax_buf_append(&key, family->name, strlen(family->name) + 1);
-    put_labels(&key, family->labels, values);
+    ax_metric_print_labels(&key, family->labels, values);
     enum ax_code code = ax_buf_check(&key, "labels of a metric", err);
     if (!code) {
         metrics_lock();
@@ -398,19 +398,25 @@ static void print_value(struct ax_buf *out, const struct ax_metric_family *famil
     (void)ax_buf_append_char(out, '\n');
 }
 
-void ax_metric_print(struct ax_buf *out)
+void ax_metric_print_head(struct ax_buf *out, const struct ax_metric_family *family)
 {
     static const char *const types[] = {
         [AX_METRIC_COUNTER] = "counter",
         [AX_METRIC_GAUGE] = "gauge",
         [AX_METRIC_HISTOGRAM] = "histogram",
     };
+    assert(out && family);
+    (void)ax_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help,
+                        family->name, types[family->type]);
+}
+
+void ax_metric_print(struct ax_buf *out)
+{
     assert(out);
     metrics_lock();
     for (size_t i = 0; i < metrics.family_count; i++) {
         const struct ax_metric_family *family = metrics.families[i].described;
-        (void)ax_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help,
-                            family->name, types[family->type]);
+        ax_metric_print_head(out, family);
         for (const struct series *at = metrics.families[i].first; at; at = at->next) {
             if (family->type == AX_METRIC_HISTOGRAM)
                 print_histogram(out, family->name, at);

@@ -76,6 +76,12 @@ uint64_t ax_metric_quantile_ns(ax_metric metric, double q);
 /* The families registered so far, from 0; NULL behind the last. What the docs are compared with. */
 const struct ax_metric_family *ax_metric_family_at(size_t at);
 
+/* Print HELP and TYPE of a family, for what is printed elsewhere. */
+void ax_metric_print_head(struct ax_buf *out, const struct ax_metric_family *family);
+
+/* Print `name="value",…` as it stands between braces, escaped. */
+void ax_metric_print_labels(struct ax_buf *out, const char *names, const struct ax_str *values);
+
 /* Everything as Prometheus text format 0.0.4: families in order of registration, HELP and TYPE
  * once, label values escaped. */
 void ax_metric_print(struct ax_buf *out);

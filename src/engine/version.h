@@ -28,6 +28,7 @@ struct ax_version {
     char text[24]; /* the number as text */
     char *path;    /* of the folder */
     struct ax_model *model;
+    uint64_t load_ns;                     /* how long loading took */
     const struct ax_signature *signature; /* the model's, completed */
     struct ax_decision_step *decision;    /* NULL: none */
     size_t decision_count;

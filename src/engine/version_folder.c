@@ -10,6 +10,7 @@
 #include "engine/version.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/yaml.h"
 #include "engine/foreign.h"
@@ -240,6 +241,7 @@ enum ax_code ax_version_load(const char *path, const char *model_name, uint64_t 
 {
     assert(path && model_name && ret_version && err);
     struct ax_arena arena;
+    uint64_t began_ns = ax_clock_ns();
     struct ax_version *version = ax_xalloc(sizeof(*version));
     atomic_init(&version->refs, 1);
     version->model_name = ax_xstrdup(model_name);
@@ -255,6 +257,7 @@ enum ax_code ax_version_load(const char *path, const char *model_name, uint64_t 
         ax_version_unref(version);
         return code;
     }
+    version->load_ns = ax_clock_ns() - began_ns;
     *ret_version = version;
     return AX_OK;
 }

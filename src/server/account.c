@@ -223,7 +223,7 @@ static uint64_t read_counter(ax_metric metric)
 void ax_account_read(const struct ax_account *account, struct ax_account_reading *ret_reading)
 {
     assert(account && ret_reading);
-    uint64_t cells[CELLS];
+    uint64_t cells[CELL_COUNT];
     struct ax_account_reading reading = { .in_progress = ax_metric_read(account->in_progress),
                                           .rows = read_counter(account->rows),
                                           .calls = read_counter(account->batches) };
@@ -232,19 +232,27 @@ void ax_account_read(const struct ax_account *account, struct ax_account_reading
         reading.codes[code] = read_counter(account->requests[code]);
         reading.outcomes[ax_outcome_from_code(code)] += reading.codes[code];
     }
-    ax_metric_read_cells(account->cells, CELLS, cells);
+    ax_metric_read_cells(account->cells, CELL_COUNT, cells);
     reading.fail_ns = cells[CELL_FAIL_NS];
     reading.spent = (struct ax_account_spent){ .request_ns = cells[CELL_REQUEST_NS],
                                                .input_ns = cells[CELL_INPUT_NS],
                                                .queue_ns = cells[CELL_QUEUE_NS],
                                                .infer_ns = cells[CELL_INFER_NS],
                                                .output_ns = cells[CELL_OUTPUT_NS] };
+    *ret_reading = reading;
+}
+
+void ax_account_read_classes(const struct ax_account *account,
+                             struct ax_account_class ret_classes[AX_ACCOUNT_CLASSES])
+{
+    assert(account && ret_classes);
+    uint64_t cells[CELLS];
+    ax_metric_read_cells(account->cells, CELLS, cells);
     for (size_t i = 0; i < AX_ACCOUNT_CLASSES; i++) {
         const uint64_t *of_class = cells + CELL_COUNT + CLASS_COUNT * i;
-        reading.classes[i] = (struct ax_account_class){ .call_count = of_class[CLASS_CALLS],
-                                                        .infer_ns = of_class[CLASS_INFER_NS],
-                                                        .input_ns = of_class[CLASS_INPUT_NS],
-                                                        .output_ns = of_class[CLASS_OUTPUT_NS] };
+        ret_classes[i] = (struct ax_account_class){ .call_count = of_class[CLASS_CALLS],
+                                                    .infer_ns = of_class[CLASS_INFER_NS],
+                                                    .input_ns = of_class[CLASS_INPUT_NS],
+                                                    .output_ns = of_class[CLASS_OUTPUT_NS] };
     }
-    *ret_reading = reading;
 }

@@ -71,10 +71,6 @@ void ax_account_succeed(const struct ax_account *account, const struct ax_accoun
 void ax_account_call(const struct ax_account *account, size_t rows, uint64_t took_ns);
 
 /* What was counted so far. */
-struct ax_account_class {
-    uint64_t call_count, infer_ns; /* of calls */
-    uint64_t input_ns, output_ns;  /* of the requests that they scored */
-};
 struct ax_account_reading {
     uint64_t codes[AX_CODE_COUNT];
     uint64_t outcomes[AX_OUTCOME_COUNT];
@@ -82,9 +78,16 @@ struct ax_account_reading {
     uint64_t rows, calls;
     uint64_t fail_ns;              /* of all that did not succeed */
     struct ax_account_spent spent; /* of those that did, summed */
-    struct ax_account_class classes[AX_ACCOUNT_CLASSES];
 };
 void ax_account_read(const struct ax_account *account, struct ax_account_reading *ret_reading);
+
+/* The same by the rows of a call. */
+struct ax_account_class {
+    uint64_t call_count, infer_ns; /* of calls */
+    uint64_t input_ns, output_ns;  /* of the requests that they scored */
+};
+void ax_account_read_classes(const struct ax_account *account,
+                             struct ax_account_class ret_classes[AX_ACCOUNT_CLASSES]);
 
 /* All that ended, in whatever way. */
 uint64_t ax_account_received(const struct ax_account_reading *reading);

@@ -219,7 +219,6 @@ static void load_run(void *arg)
 {
     const struct load_job *job = arg;
     struct ax_repository_version *version = job->version;
-    uint64_t began_ns = ax_clock_ns();
     char path[PATH_MAX];
     int len =
         snprintf(path, sizeof(path), "%s/%s/%s", job->folder, job->model->name, version->text);
@@ -238,7 +237,7 @@ static void load_run(void *arg)
     ax_log(AX_LOG_INFO, "model version loaded", AX_LOG_TEXT("model", job->model->name),
            AX_LOG_TEXT("version", version->text), AX_LOG_TEXT("format", model->format),
            AX_LOG_U64("inputs", model->signature.input_count),
-           AX_LOG_F64("seconds", (double)(ax_clock_ns() - began_ns) / AX_NS_PER_S));
+           AX_LOG_F64("seconds", (double)version->version->load_ns / AX_NS_PER_S));
 }
 
 static size_t count_versions(const struct ax_repository *repository)

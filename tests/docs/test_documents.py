@@ -126,18 +126,20 @@ def test_sources_that_are_named_exist():
 
 
 def metric_families():
-    """The names in all definitions of a struct ax_metric_family."""
+    """The names in all definitions of a struct ax_metric_family, and Triton's."""
     names = set()
     for file in ROOT.glob("src/**/*.c"):
         for definition in re.findall(r"static const struct ax_metric_family .*?;",
                                      file.read_text(encoding="utf-8"), re.S):
             names.update(re.findall(r'"(ax_[a-z0-9_]+)"', definition))
+        names.update(re.findall(r'"(nv_[a-z0-9_]+)"', file.read_text(encoding="utf-8")))
     return names
 
 
 def test_each_metric_is_described():
     page = ROOT / "docs/metrics.md"
-    described = set(re.findall(r"^\| `(ax_[a-z0-9_]+)`", page.read_text(encoding="utf-8"), re.M))
+    described = set(re.findall(r"^\| `((?:ax|nv)_[a-z0-9_]+)`", page.read_text(encoding="utf-8"),
+                               re.M))
     assert described and described == metric_families()
 
 

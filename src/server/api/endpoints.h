@@ -18,6 +18,10 @@ void ax_oip_config(struct ax_call *call);
 void ax_oip_index(struct ax_call *call);
 void ax_oip_infer(struct ax_call *call);
 
+/* Its statistics extension: statistics.c. */
+void ax_statistics(struct ax_call *call);
+void ax_statistics_all(struct ax_call *call);
+
 /* Our own: predict_rows.c, metrics.c. */
 void ax_predict(struct ax_call *call);
 void ax_metrics(struct ax_call *call);

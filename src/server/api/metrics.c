@@ -7,6 +7,7 @@
  */
 #include "base/metric.h"
 #include "server/api/endpoints.h"
+#include "server/api/triton_metrics.h"
 #include "server/router.h"
 #include "server/server.h"
 #include "server/server_thread.h"
@@ -82,26 +83,21 @@ static const struct ax_metric_family build_family = {
     .labels = "version",
 };
 
-static void print_head(const struct ax_metric_family *family, struct ax_buf *out)
-{
-    (void)ax_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help,
-                        family->name, family->type == AX_METRIC_COUNTER ? "counter" : "gauge");
-}
-
 void ax_metrics(struct ax_call *call)
 {
     assert(call);
     struct ax_buf *out = ax_server_thread_answer_begin(call->thread);
     ax_metric_print(out);
+    ax_triton_metrics_print(call->thread->catalog, out);
     for (size_t i = 0; i < AX_COUNT(process_metrics); i++) {
         const struct ax_metric_family *family = &process_metrics[i].family;
-        print_head(family, out);
+        ax_metric_print_head(out, family);
         (void)ax_buf_printf(out, "%s %.17g\n", family->name, process_metrics[i].read());
     }
-    print_head(&start_family, out);
+    ax_metric_print_head(out, &start_family);
     (void)ax_buf_printf(out, "%s %.17g\n", start_family.name,
                         (double)ax_server_start_us(call->thread->server) / 1e6);
-    print_head(&build_family, out);
+    ax_metric_print_head(out, &build_family);
     (void)ax_buf_printf(out, "%s{version=\"%s\"} 1\n", build_family.name, AX_VERSION);
     ax_server_thread_answer_as(call->thread, call->request, 200,
                                "text/plain; version=0.0.4; charset=utf-8");

@@ -16,6 +16,13 @@
 
 #include "auspex_config.h"
 
+/* What exists of the protocol's extensions: clients call what is listed. */
+static const char *const extensions[] = {
+    "binary_tensor_data",
+    "model_configuration",
+    "statistics",
+};
+
 static void put_member(struct ax_buf *out, const char *key, const char *text)
 {
     ax_json_put_key(out, key);
@@ -36,7 +43,12 @@ void ax_oip_server(struct ax_call *call)
     put_member(out, "name", "auspex");
     put_member(out, "version", AX_VERSION);
     ax_json_put_key(out, "extensions");
-    (void)ax_buf_append_str(out, AX_STR("[\"binary_tensor_data\",\"model_configuration\"]}"));
+    (void)ax_buf_append_char(out, '[');
+    for (size_t i = 0; i < AX_COUNT(extensions); i++) {
+        put_comma(out, i);
+        ax_json_put_str(out, ax_str_from(extensions[i]));
+    }
+    (void)ax_buf_append_str(out, AX_STR("]}"));
     ax_server_thread_answer(call->thread, call->request, 200);
 }
 
