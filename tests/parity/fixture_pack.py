@@ -34,6 +34,7 @@ class Fixture:
     texts: dict = dataclasses.field(default_factory=dict)  # feature: list of texts
     iterations: str = "all"
     refused: tuple = None  # code, words
+    seeds: dict = dataclasses.field(default_factory=dict)  # path below fuzz/corpus/: bytes
 
 
 def type_of(array):
@@ -66,8 +67,12 @@ def pack(fixture, library, version):
     return "\n".join(lines).encode() + b"\nend\n" + b"".join(blobs)
 
 
-def write(path, fixtures, library, version):
-    """Write a file; returns how many fixtures it holds."""
-    packed = [pack(fixture, library, version) for fixture in fixtures]
+def write(path, corpus, fixtures, library, version):
+    """Write a file, and the seeds for fuzzing below `corpus`; returns how many fixtures it holds."""
+    packed = []
+    for fixture in fixtures:
+        packed.append(pack(fixture, library, version))
+        for seed, data in fixture.seeds.items():
+            (corpus / seed).write_bytes(data)
     path.write_bytes(b"".join(packed))
     return len(packed)

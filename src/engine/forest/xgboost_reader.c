@@ -344,6 +344,10 @@ enum ax_code ax_xgboost_read(const struct ax_document *document, struct ax_itera
     assert(document && document->count > 0 && ret_forest && err);
     const struct ax_value *root = &document->values[0];
     struct reading r = { .learner = ax_value_get(root, "learner") };
+    if (!r.learner && ax_value_get(root, "Model") && ax_value_get(root, "Config"))
+        return ax_fail(err, AX_E_UNSUPPORTED,
+                       "a Booster's whole state, as pickles hold it; save the model alone with "
+                       "save_model('model.json')");
     if (!r.learner || r.learner->kind != AX_VALUE_MAP)
         return ax_fail(err, AX_E_INVALID, "no 'learner': this is no XGBoost model");
     if (read_version(&r, root, err) || read_booster(&r, err) || read_objective(&r, err) ||

@@ -144,6 +144,7 @@ static void what_is_wrong_or_unknown_is_refused(void **state)
     } rows[] = {
         /* what the file is */
         { "\"learner\"", "\"teacher\"", AX_E_INVALID, "no 'learner'" },
+        { "{\"learner\"", "{\"Config\":{},\"Model\"", AX_E_UNSUPPORTED, "a Booster's whole state" },
         { "[3,4,1]", "[3,5,0]", AX_E_UNSUPPORTED, "version: written by XGBoost 3.5.0" },
         { "[3,4,1]", "[4,0,0]", AX_E_UNSUPPORTED, "version" },
         { "[3,4,1]", "[0,90,0]", AX_E_UNSUPPORTED, "version" },
