@@ -68,7 +68,7 @@ def pack(fixture, library, version):
 
 
 def write(path, corpus, fixtures, library, version):
-    """Write a file, and the seeds for fuzzing below `corpus`; returns how many fixtures it holds."""
+    """Write a file, and seeds for fuzzing below `corpus`; returns how many fixtures it holds."""
     packed = []
     for fixture in fixtures:
         packed.append(pack(fixture, library, version))

@@ -92,7 +92,8 @@ static const struct {
 static const char *describe(struct ax_str head)
 {
     char *exact = ax_xalloc(head.len);
-    memcpy(exact, head.ptr, head.len);
+    if (head.len)
+        memcpy(exact, head.ptr, head.len);
     const char *what = ax_foreign_describe((struct ax_str){ exact, head.len });
     free(exact);
     return what;
