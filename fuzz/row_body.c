@@ -10,12 +10,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define ANY (AX_ROW_OBJECT | AX_ROW_ARRAY | AX_ROW_SCALAR | AX_ROW_BOXED | AX_ROW_TENSOR)
-
 static const struct ax_row_member members[] = {
     { .name = "rows", .layout = AX_LAYOUT_ROWS, .accepts = AX_ROW_OBJECT },
-    { .name = "instances", .layout = AX_LAYOUT_ROWS, .accepts = ANY },
-    { .name = "inputs", .layout = AX_LAYOUT_INPUTS, .accepts = ANY },
+    { .name = "instances", .layout = AX_LAYOUT_ROWS, .accepts = AX_ROW_ANY },
+    { .name = "inputs", .layout = AX_LAYOUT_INPUTS, .accepts = AX_ROW_ANY },
     { .name = "dataframe_split", .layout = AX_LAYOUT_SPLIT, .accepts = AX_ROW_ARRAY },
     { .name = "version", .read = ax_row_body_read_version },
     { 0 },

@@ -118,6 +118,20 @@ void ax_catalog_add_failed(struct ax_catalog *catalog, const char *model, const 
     catalog_add_entry(catalog, model, version, reason);
 }
 
+void ax_catalog_split_name(struct ax_str name, struct ax_str *ret_model, struct ax_str *ret_version)
+{
+    assert((name.ptr || !name.len) && ret_model && ret_version);
+    const char *slash = name.len ? memrchr(name.ptr, '/', name.len) : NULL;
+    size_t len = slash ? (size_t)(slash - name.ptr) : name.len;
+    *ret_model = name;
+    *ret_version = AX_STR("");
+    /* No model's name holds '/', so with an empty part the whole is the name of none. */
+    if (len == 0 || len + 1 >= name.len)
+        return;
+    *ret_model = (struct ax_str){ name.ptr, len };
+    *ret_version = (struct ax_str){ slash + 1, name.len - len - 1 };
+}
+
 bool ax_catalog_is_ready(const struct ax_catalog *catalog)
 {
     assert(catalog);

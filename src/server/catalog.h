@@ -63,6 +63,10 @@ AX_MUST_USE enum ax_code ax_catalog_add(struct ax_catalog *catalog, struct ax_ve
 void ax_catalog_add_failed(struct ax_catalog *catalog, const char *model, const char *version,
                            const char *reason);
 
+/* "model" or "model/version", as models are named in texts: without a version it is empty. */
+void ax_catalog_split_name(struct ax_str name, struct ax_str *ret_model,
+                           struct ax_str *ret_version);
+
 /* Loading is over, and each model has a version that answers. */
 bool ax_catalog_is_ready(const struct ax_catalog *catalog);
 

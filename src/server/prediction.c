@@ -14,11 +14,22 @@
 
 #include <assert.h>
 
+static void answer_failure(struct ax_server_thread *thread, struct ax_request *request,
+                           const struct ax_prediction_form *form, const struct ax_err *err)
+{
+    int status = form->status(err->code);
+    if (!form->put_error) {
+        ax_server_thread_answer_error(thread, request, status, err->msg, NULL);
+        return;
+    }
+    form->put_error(err, ax_server_thread_answer_begin(thread));
+    ax_server_thread_answer(thread, request, status);
+}
+
 static void prediction_fail(struct ax_prediction *prediction, const struct ax_err *err)
 {
     prediction->outcome = err->code;
-    ax_server_thread_answer_error(prediction->thread, prediction->job.request,
-                                  prediction->form->status(err->code), err->msg, NULL);
+    answer_failure(prediction->thread, prediction->job.request, prediction->form, err);
 }
 
 static void prediction_cancel(struct ax_prediction *prediction)
@@ -229,8 +240,7 @@ void ax_prediction_refuse(struct ax_call *call, const struct ax_prediction_form 
     if (!ax_catalog_version(call->thread->catalog, call->model, call->version, &served, &ignored))
         account = &served->account;
     ax_account_fail(account, err->code, ax_clock_ns() - call->request->began_ns);
-    ax_server_thread_answer_error(call->thread, call->request, form->status(err->code), err->msg,
-                                  NULL);
+    answer_failure(call->thread, call->request, form, err);
 }
 
 void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *form,

@@ -33,6 +33,9 @@ struct ax_prediction_form {
     /* The HTTP status of a failure. */
     int (*status)(enum ax_code code);
 
+    /* (optional) Print the body of a failure. NULL: {"error":"text"}. */
+    void (*put_error)(const struct ax_err *err, struct ax_buf *out);
+
     size_t value_bytes; /* what a value takes in an answer, about */
 };
 

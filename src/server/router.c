@@ -22,6 +22,10 @@ const struct ax_endpoint ax_endpoints[] = {
     { AX_HTTP_POST, "/v2/models/{m}/infer", ax_oip_infer, AX_ENDPOINT_SCORES },
     { AX_HTTP_POST, "/v2/models/{m}/versions/{v}/infer", ax_oip_infer, AX_ENDPOINT_SCORES },
     { AX_HTTP_POST, "/v1/models/{m}/predict", ax_predict, AX_ENDPOINT_SCORES },
+    { AX_HTTP_POST, "/v1/models/{m}:predict", ax_kserve_predict, AX_ENDPOINT_SCORES },
+    { AX_HTTP_POST, "/v1/models/{m}/versions/{v}:predict", ax_kserve_predict, AX_ENDPOINT_SCORES },
+    { AX_HTTP_POST, "/invocations", ax_mlflow_invocations, AX_ENDPOINT_SCORES },
+    { AX_HTTP_POST, "/v1/models/{m}/invocations", ax_mlflow_invocations, AX_ENDPOINT_SCORES },
     { AX_HTTP_GET, "/v2/health/live", ax_oip_live, 0 },
     { AX_HTTP_GET, "/v2/health/ready", ax_oip_ready, 0 },
     { AX_HTTP_GET, "/v2", ax_oip_server, 0 },
@@ -36,17 +40,31 @@ const struct ax_endpoint ax_endpoints[] = {
     { AX_HTTP_GET, "/v2/models/{m}/config", ax_oip_config, 0 },
     { AX_HTTP_GET, "/v2/models/{m}/versions/{v}/config", ax_oip_config, 0 },
     { AX_HTTP_POST, "/v2/repository/index", ax_oip_index, 0 },
+    { AX_HTTP_GET, "/", ax_kserve_live, 0 },
+    { AX_HTTP_GET, "/v1/models", ax_oip_models, 0 },
+    { AX_HTTP_GET, "/v1/models/{m}", ax_kserve_model, 0 },
+    { AX_HTTP_GET, "/v1/models/{m}/versions/{v}", ax_kserve_model, 0 },
+    { AX_HTTP_GET, "/ping", ax_mlflow_ping, 0 },
+    { AX_HTTP_GET, "/health", ax_mlflow_ping, 0 },
+    { AX_HTTP_GET, "/version", ax_mlflow_version, 0 },
     { AX_HTTP_GET, "/metrics", ax_metrics, 0 },
     { 0 },
 };
 
-/* Take one segment of the path. */
-static struct ax_str take_segment(struct ax_str path, size_t *at)
+/* Take one segment of the path, but for the literal that the pattern has behind it: "{m}:predict".
+ * Names may hold ':' themselves, so it is the segment's end that counts. */
+static bool take_segment(struct ax_str path, const char *behind, size_t *at, struct ax_str *ret)
 {
     size_t begin = *at;
-    while (*at < path.len && path.ptr[*at] != '/')
-        ++*at;
-    return (struct ax_str){ path.ptr + begin, *at - begin };
+    size_t literal = strcspn(behind, "/");
+    size_t end = begin;
+    while (end < path.len && path.ptr[end] != '/')
+        end++;
+    if (end - begin <= literal)
+        return false;
+    *at = end - literal;
+    *ret = (struct ax_str){ path.ptr + begin, *at - begin };
+    return true;
 }
 
 bool ax_endpoint_matches(const struct ax_endpoint *endpoint, struct ax_str path,
@@ -60,13 +78,8 @@ bool ax_endpoint_matches(const struct ax_endpoint *endpoint, struct ax_str path,
                 return false;
             continue;
         }
-        struct ax_str segment = take_segment(path, &at);
-        if (segment.len == 0)
+        if (!take_segment(path, p + 3, &at, p[1] == 'm' ? &call->model : &call->version))
             return false;
-        if (p[1] == 'm')
-            call->model = segment;
-        else
-            call->version = segment;
         p += 2;
     }
     return at == path.len;

@@ -3,7 +3,8 @@
  * The endpoints of the server: one table of method, pattern and function.
  *
  * A pattern is literal text with {m} for a model's name and {v} for a version; each stands for one
- * non-empty segment of the percent-decoded path. Query strings do not take part.
+ * non-empty segment of the percent-decoded path, or for its beginning where text follows, as in
+ * {m}:predict. Query strings do not take part.
  */
 #ifndef AX_SERVER_ROUTER_H
 #define AX_SERVER_ROUTER_H

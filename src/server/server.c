@@ -24,6 +24,12 @@ const struct ax_option ax_server_options[] = {
       .default_text = "models",
       .offset = offsetof(struct ax_server_config, models),
       .description = "Folder of the models: DIR/<model>/<version>/ with one model file." },
+    { .type = AX_OPTION_TEXT,
+      .name = "default_model",
+      .default_text = "",
+      .offset = offsetof(struct ax_server_config, default_model),
+      .description = "Model, or MODEL/VERSION, that answers requests whose path names none "
+                     "(/invocations); empty: the only one there is." },
     { .type = AX_OPTION_CHOICE,
       .name = "log_level",
       .default_text = "info",
@@ -41,6 +47,7 @@ const struct ax_option ax_server_options[] = {
 
 struct ax_server {
     struct ax_snapshot snapshot;
+    const struct ax_server_config *config; /* borrowed */
     struct ax_http_handler handler;
     struct ax_http_server *http;
     size_t thread_count;
@@ -55,6 +62,11 @@ struct ax_snapshot *ax_server_snapshot(struct ax_server *server)
 size_t ax_server_thread_count(const struct ax_server *server)
 {
     return server->thread_count;
+}
+
+struct ax_str ax_server_default_model(const struct ax_server *server)
+{
+    return ax_str_from(server->config->default_model);
 }
 
 int64_t ax_server_start_us(const struct ax_server *server)
@@ -100,6 +112,17 @@ static void publish(struct ax_server *server, struct ax_catalog *next)
     ax_catalog_free(ax_snapshot_publish(&server->snapshot, next));
 }
 
+/* A name that is mistyped would answer each request with 404. */
+static void check_default_model(const struct ax_server *server, const struct ax_catalog *catalog)
+{
+    struct ax_str name = ax_server_default_model(server);
+    struct ax_str model;
+    struct ax_str version;
+    ax_catalog_split_name(name, &model, &version);
+    if (name.len > 0 && !ax_catalog_knows(catalog, model, version))
+        ax_log(AX_LOG_WARN, "the default model is not there", AX_LOG_STR("default_model", name));
+}
+
 static void log_ready(const struct ax_server *server, const struct ax_catalog *catalog)
 {
     struct ax_buf listeners;
@@ -114,12 +137,14 @@ static void log_ready(const struct ax_server *server, const struct ax_catalog *c
 }
 
 /* The snapshot's counters stand on cache lines of their own; NULL without memory. */
-static struct ax_server *server_new(const struct ax_http_config *http)
+static struct ax_server *server_new(const struct ax_server_config *config,
+                                    const struct ax_http_config *http)
 {
     struct ax_server *server = aligned_alloc(_Alignof(struct ax_server), sizeof(*server));
     if (!server)
         return NULL;
     *server = (struct ax_server){ 0 };
+    server->config = config;
     server->start_us = ax_clock_wall_us();
     server->thread_count = http->threads ? http->threads : ax_thread_core_count();
     server->handler = (struct ax_http_handler){
@@ -148,7 +173,7 @@ enum ax_code ax_server_start(const struct ax_server_config *config,
                              struct ax_err *err)
 {
     assert(config && http && ret_server && err);
-    struct ax_server *server = server_new(http);
+    struct ax_server *server = server_new(config, http);
     if (!server)
         return ax_fail(err, AX_E_LIMIT, "no memory for the server");
     if (ax_account_register_no_model(err) ||
@@ -163,6 +188,7 @@ enum ax_code ax_server_start(const struct ax_server_config *config,
         return err->code;
     }
     publish(server, catalog);
+    check_default_model(server, catalog);
     log_ready(server, catalog);
     *ret_server = server;
     return AX_OK;

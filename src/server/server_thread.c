@@ -100,6 +100,7 @@ void ax_server_thread_answer_as(struct ax_server_thread *thread, struct ax_reque
     }
     struct ax_answer answer = { .status = status,
                                 .content_type = content_type,
+                                .extra_headers = status == 503 ? RETRY_AFTER : NULL,
                                 .body = ax_buf_str(&thread->answer) };
     ax_request_answer(request, &answer);
 }

@@ -22,6 +22,16 @@ void ax_oip_infer(struct ax_call *call);
 void ax_statistics(struct ax_call *call);
 void ax_statistics_all(struct ax_call *call);
 
+/* KServe V1: kserve_v1.c. */
+void ax_kserve_live(struct ax_call *call);
+void ax_kserve_model(struct ax_call *call);
+void ax_kserve_predict(struct ax_call *call);
+
+/* MLflow's scoring: mlflow_scoring.c. */
+void ax_mlflow_invocations(struct ax_call *call);
+void ax_mlflow_ping(struct ax_call *call);
+void ax_mlflow_version(struct ax_call *call);
+
 /* Our own: predict_rows.c, metrics.c. */
 void ax_predict(struct ax_call *call);
 void ax_metrics(struct ax_call *call);

@@ -27,6 +27,7 @@ enum {
     AX_ROW_SCALAR = 1u << 2,
     AX_ROW_BOXED = 1u << 3,  /* a value may stand in an array of its own: the shape [-1, 1] */
     AX_ROW_TENSOR = 1u << 4, /* "input" names all values of a row, by position */
+    AX_ROW_ANY = (1u << 5) - 1,
 };
 
 struct ax_row_reader {

@@ -12,11 +12,16 @@
 void ax_row_request_start(struct ax_call *call, const struct ax_prediction_form *form,
                           const struct ax_row_protocol *protocol, size_t size)
 {
-    assert(call && form && protocol && size >= sizeof(struct ax_row_request));
+    assert(call && form && size >= sizeof(struct ax_row_request));
     struct ax_request *http = call->request;
     struct ax_row_request *request = ax_arena_zalloc(&http->arena, 1, size);
     if (request) {
-        ax_row_body_init(&request->body, protocol, http->body, &http->arena);
+        request->is_csv = !protocol;
+        if (protocol)
+            ax_row_body_init(&request->body, protocol, http->body, &http->arena);
+        else
+            ax_cells_init(&request->body.cells, &http->arena);
+        ax_csv_rows_init(&request->csv, http->body, &request->body.cells);
         ax_prediction_start(call, form, &request->prediction);
         return;
     }
@@ -38,6 +43,17 @@ enum ax_code ax_row_request_fill(struct ax_row_request *request, const struct ax
         return err->code;
     request->is_filling = true;
     return ax_cells_fill_step(&request->fill, byte_budget, cost, ret_done, err);
+}
+
+static enum ax_code request_parse(struct ax_row_request *request, size_t byte_budget, size_t *cost,
+                                  bool *ret_done, struct ax_err *err)
+{
+    if (request->is_csv)
+        return ax_csv_rows_read(&request->csv, byte_budget, cost, ret_done, err);
+    /* The tensor "input" cannot be told from a feature of that name. */
+    const struct ax_signature *signature = request->prediction.job.served->version->signature;
+    request->body.withheld = ax_signature_input(signature, AX_STR("input")) ? AX_ROW_TENSOR : 0;
+    return ax_row_body_read(&request->body, byte_budget, cost, ret_done, err);
 }
 
 /* Once, behind the body. */
@@ -63,7 +79,7 @@ enum ax_code ax_row_request_read(struct ax_prediction *prediction, size_t byte_b
     struct ax_row_request *request = container_of(prediction, struct ax_row_request, prediction);
     size_t cost = 0;
     bool done = request->is_filling;
-    if (!done && ax_row_body_read(&request->body, byte_budget, &cost, &done, err))
+    if (!done && request_parse(request, byte_budget, &cost, &done, err))
         return err->code;
     *ret_done = false;
     if (!done || cost >= byte_budget)

@@ -8,25 +8,28 @@
 #ifndef AX_SERVER_API_ROW_REQUEST_H
 #define AX_SERVER_API_ROW_REQUEST_H
 
+#include "server/api/csv_rows.h"
 #include "server/api/predict_answer.h"
 #include "server/api/row_body.h"
 #include "server/prediction.h"
 
 struct ax_row_request {
     struct ax_prediction prediction; /* first */
-    struct ax_row_body body;
+    struct ax_row_body body;         /* its cells are the result of either form */
+    struct ax_csv_rows csv;
+    bool is_csv;
     struct ax_cells_fill fill;
     bool is_filling; /* the body is read */
     size_t printed;  /* rows of the answer */
     bool began;      /* the head of the answer is printed */
 };
 
-/* Make a request for the endpoint and start it. Its struct is of `size` bytes and begins with a
- * struct ax_row_request. */
+/* Make a request for the endpoint and start it; without `protocol` its body is CSV. Its struct is
+ * of `size` bytes and begins with a struct ax_row_request. */
 void ax_row_request_start(struct ax_call *call, const struct ax_prediction_form *form,
                           const struct ax_row_protocol *protocol, size_t size);
 
-/* A form's read: the JSON body, then the rows. What the library's own predict returns is wanted. */
+/* A form's read: the body, then the rows. What the library's own predict returns is wanted. */
 enum ax_code ax_row_request_read(struct ax_prediction *prediction, size_t byte_budget,
                                  bool *ret_done, struct ax_err *err);
 

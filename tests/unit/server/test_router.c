@@ -49,6 +49,13 @@ static void test_found(void **state)
           "3" },
         { AX_HTTP_POST, "/v1/models/m/predict", "/v1/models/{m}/predict", "m", "" },
         { AX_HTTP_GET, "/metrics", "/metrics", "", "" },
+        { AX_HTTP_GET, "/", "/", "", "" },
+        { AX_HTTP_POST, "/v1/models/m:predict", "/v1/models/{m}:predict", "m", "" },
+        { AX_HTTP_POST, "/v1/models/a:b:predict", "/v1/models/{m}:predict", "a:b", "" },
+        { AX_HTTP_POST, "/v1/models/m/versions/3:predict", "/v1/models/{m}/versions/{v}:predict",
+          "m", "3" },
+        { AX_HTTP_GET, "/v1/models/m:predict", "/v1/models/{m}", "m:predict", "" },
+        { AX_HTTP_POST, "/invocations", "/invocations", "", "" },
     };
     (void)state;
     for (size_t i = 0; i < AX_COUNT(cases); i++) {
@@ -65,7 +72,7 @@ static void test_not_found(void **state)
 {
     static const char *const paths[] = {
         "",
-        "/",
+        "//",
         "v2",
         "/v",
         "/v2/",
@@ -84,11 +91,30 @@ static void test_not_found(void **state)
         "/v2//models/m",
         "/metrics/",
         "/metricsx",
+        "/v1/models/m:predict/",
+        "/v1/models/m:predictx/y",
+        "/invocations/",
     };
     (void)state;
     for (size_t i = 0; i < AX_COUNT(paths); i++) {
         struct ax_call call;
         assert_null(find(ax_str_from(paths[i]), AX_HTTP_GET, &call));
+        assert_null(find(ax_str_from(paths[i]), AX_HTTP_POST, &call));
+    }
+}
+
+/* Text behind a name needs a name in front of it. */
+static void test_not_found_to_post(void **state)
+{
+    static const char *const paths[] = {
+        "/v1/models/:predict",
+        "/v1/models/predict",
+        "/v1/models/m:predic",
+        "/v1/models/m/versions/:predict",
+    };
+    (void)state;
+    for (size_t i = 0; i < AX_COUNT(paths); i++) {
+        struct ax_call call;
         assert_null(find(ax_str_from(paths[i]), AX_HTTP_POST, &call));
     }
 }
@@ -110,6 +136,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_found),
         cmocka_unit_test(test_not_found),
+        cmocka_unit_test(test_not_found_to_post),
         cmocka_unit_test(test_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
