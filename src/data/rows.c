@@ -108,9 +108,12 @@ bool ax_rows_can_view(const struct ax_signature *signature, enum ax_datatype dat
     bool is_aligned = (uintptr_t)values % ax_datatype_size(datatype) == 0;
     if (!is_float(datatype) || !is_aligned || signature->input_count == 0)
         return false;
-    for (size_t i = 0; i < signature->input_count; i++)
-        if (signature->inputs[i].datatype != datatype || signature->inputs[i].has_default)
+    for (size_t i = 0; i < signature->input_count; i++) {
+        const struct ax_input *input = &signature->inputs[i];
+        if (input->datatype != datatype || input->has_default ||
+            ax_dictionary_is_hashed(input->categories))
             return false;
+    }
     return true;
 }
 

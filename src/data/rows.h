@@ -50,8 +50,8 @@ AX_MUST_USE enum ax_code ax_rows_reserve(struct ax_rows *rows, const struct ax_s
 void ax_rows_clear(struct ax_rows *rows, size_t from, size_t to);
 
 /* Whether `count` * input_count elements of `datatype` at `values`, row by row, can be rows as they
- * lie there: all fields are of that datatype, FP32 or FP64, none has a default to be written, and
- * the address suits it. */
+ * lie there: all fields are of that datatype, FP32 or FP64, none has a default to be written or
+ * categories by hash, and the address suits it. */
 bool ax_rows_can_view(const struct ax_signature *signature, enum ax_datatype datatype,
                       const void *values);
 
