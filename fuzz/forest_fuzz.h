@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the two fuzz targets of model files share: load, and when that works, score three rows of
+ * What the fuzz targets of model files share: load, and when that works, score three rows of
  * edges in one call, so that whatever the loader accepts is also walked.
  */
 #ifndef AX_FUZZ_FOREST_FUZZ_H
@@ -20,19 +20,25 @@ static inline void forest_fuzz_score(const struct ax_model *model)
     static const float edges[] = { NAN, 0.0f, -1.0f, INFINITY, 3.0f, -INFINITY, 0.5f };
     const struct ax_signature *signature = &model->signature;
     size_t features = signature->input_count;
-    float *rows = ax_xalloc(FUZZ_ROWS * features * sizeof(float));
+    enum ax_datatype datatype = signature->inputs[0].datatype;
+    size_t size = ax_datatype_size(datatype);
+    char *rows = ax_xalloc(FUZZ_ROWS * features * size);
     struct ax_column *columns = ax_xalloc(features * sizeof(*columns));
-    for (size_t i = 0; i < FUZZ_ROWS * features; i++)
-        rows[i] = edges[i % AX_COUNT(edges)];
+    for (size_t i = 0; i < FUZZ_ROWS * features; i++) {
+        float narrow = edges[i % AX_COUNT(edges)];
+        double wide = (double)narrow;
+        memcpy(rows + i * size, datatype == AX_FP64 ? (void *)&wide : (void *)&narrow, size);
+    }
     for (size_t i = 0; i < features; i++)
         columns[i] = (struct ax_column){
-            .datatype = AX_FP32, .width = 1, .values = rows + i, .stride = features * sizeof(float)
+            .datatype = datatype, .width = 1, .values = rows + i * size, .stride = features * size
         };
     struct ax_column out[3] = { { 0 } };
     size_t outputs = AX_MIN(signature->output_count, AX_COUNT(out)); /* all but the label */
     for (size_t i = 0; i < outputs; i++) {
-        size_t stride = signature->outputs[i].width * sizeof(float);
-        out[i] = (struct ax_column){ .datatype = AX_FP32,
+        size_t stride =
+            signature->outputs[i].width * ax_datatype_size(signature->outputs[i].datatype);
+        out[i] = (struct ax_column){ .datatype = signature->outputs[i].datatype,
                                      .width = signature->outputs[i].width,
                                      .values = ax_xalloc(FUZZ_ROWS * stride),
                                      .stride = stride };

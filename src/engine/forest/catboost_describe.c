@@ -22,7 +22,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NUMBER_TEXT 32 /* bytes of a number in decimal */
+#define NUMBER_TEXT     32                /* bytes of a number in decimal */
+#define WIDE_LEAVES_MAX ((size_t)1 << 24) /* a file of few bytes can announce many classes */
 
 static const struct {
     const char *name;
@@ -233,9 +234,9 @@ static enum ax_code widen_leaves(struct ax_catboost *model, const int32_t *outpu
 {
     struct ax_forest *forest = &model->forest;
     size_t leaves = model->leaf_value_count / model->dimension;
-    if (leaves > AX_CATBOOST_LEAVES_MAX / classes)
-        return ax_fail(err, AX_E_TOO_LARGE, "more than %zu values of leaves",
-                       AX_CATBOOST_LEAVES_MAX);
+    if (leaves > WIDE_LEAVES_MAX / classes)
+        return ax_fail(err, AX_E_TOO_LARGE, "more than %zu values of leaves with unseen classes",
+                       WIDE_LEAVES_MAX);
     double *wide = ax_try_alloc(leaves * classes + 1, sizeof(*wide));
     double *bias = ax_try_alloc(classes, sizeof(*bias));
     if (!wide || !bias) {
