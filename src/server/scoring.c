@@ -113,6 +113,17 @@ static void finish(struct ax_server_thread *thread, struct ax_scoring_job *job, 
     job->finish(thread, job, err);
 }
 
+/* Finish a job that is too late to be scored; false: it is not. */
+static bool finish_late(struct ax_server_thread *thread, struct ax_scoring_job *job)
+{
+    if (!job->deadline_ns || ax_clock_ns() < job->deadline_ns)
+        return false;
+    struct ax_err err = AX_ERR_INIT;
+    (void)ax_fail(&err, AX_E_TIMEOUT, "Request timeout expired");
+    finish(thread, job, &err);
+    return true;
+}
+
 static void score_alone(struct ax_server_thread *thread, struct ax_scoring_job *job)
 {
     struct ax_err err = AX_ERR_INIT;
@@ -181,6 +192,8 @@ static void score_large(void *context, void *state, struct ax_request *request)
     struct ax_server_thread *thread = state;
     struct ax_scoring_job *job = request->user;
     struct ax_err err = AX_ERR_INIT;
+    if (finish_late(thread, job))
+        return;
     if (ax_request_is_cancelled(request))
         (void)ax_fail(&err, AX_E_CANCELLED, "the client went away");
     if (err.code || score_slice(thread, job, &err)) {
@@ -323,8 +336,10 @@ static void begin_large(struct ax_scoring_job *job)
     ax_request_resume(job->request, score_large);
 }
 
-/* Take from the front of *chain what fits one call; jobs over `limit` begin their slices. */
-static struct call take_call(struct ax_scoring_job **chain, size_t limit)
+/* Take from the front of *chain what fits one call; jobs over `limit` begin their slices, and those
+ * that are too late are finished. */
+static struct call take_call(struct ax_server_thread *thread, struct ax_scoring_job **chain,
+                             size_t limit)
 {
     struct call call = { 0 };
     struct ax_scoring_job **end = &call.first;
@@ -332,6 +347,8 @@ static struct call take_call(struct ax_scoring_job **chain, size_t limit)
         struct ax_scoring_job *job = *chain;
         *chain = job->next;
         job->next = NULL;
+        if (finish_late(thread, job))
+            continue;
         if (job->rows->count > limit) {
             begin_large(job);
             continue;
@@ -350,7 +367,7 @@ static void score_group(struct ax_server_thread *thread, struct ax_scoring_job *
     struct ax_scoring_job *chain = head;
     head->next = head->group_first;
     while (chain) {
-        struct call call = take_call(&chain, limit);
+        struct call call = take_call(thread, &chain, limit);
         score_call(thread, &call);
     }
 }

@@ -29,7 +29,8 @@ struct ax_scoring_job {
     struct ax_served *served;
     struct ax_request *request;
     const struct ax_rows *rows;
-    struct ax_batch out; /* columns as the signature's outputs; values NULL: not wanted */
+    struct ax_batch out;  /* columns as the signature's outputs; values NULL: not wanted */
+    uint64_t deadline_ns; /* monotonic; not scored when it has passed. 0: none */
     void (*finish)(struct ax_server_thread *thread, struct ax_scoring_job *job, struct ax_err *err);
 
     size_t scored; /* rows so far, of a job in slices */

@@ -132,8 +132,8 @@ REFUSED = {
                      "output 'margin' already exists in request"),
     "output without name": (dict(GOOD, outputs=[{}]), 400, "an output has no 'name'"),
     "classification": (dict(GOOD, outputs=[{"name": "margin",
-                                            "parameters": {"classification": 1}}]), 501,
-                       "'classification' is not supported"),
+                                            "parameters": {"classification": "1"}}]), 400,
+                       "'classification' must be a whole number of classes, found a string"),
 }
 
 

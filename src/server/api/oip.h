@@ -5,6 +5,7 @@
 #ifndef AX_SERVER_API_OIP_H
 #define AX_SERVER_API_OIP_H
 
+#include "server/api/oip_classes.h"
 #include "server/api/oip_infer.h"
 #include "server/prediction.h"
 
@@ -24,8 +25,13 @@ struct ax_oip_printer {
 struct ax_oip_request {
     struct ax_prediction prediction; /* first */
     struct ax_infer infer;
+    struct ax_oip_classes *classes; /* one an output that was asked for; NULL: none is ranked */
     struct ax_oip_printer printer;
 };
+
+/* A value as an engine writes it: as a number to compare, and as JSON. */
+double ax_oip_number(enum ax_datatype datatype, const void *value);
+void ax_oip_put_number(struct ax_buf *out, enum ax_datatype datatype, const void *value);
 
 /* A form's print, for a struct ax_oip_request. */
 bool ax_oip_print(struct ax_prediction *prediction, struct ax_buf *out, size_t byte_budget);

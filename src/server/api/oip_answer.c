@@ -15,7 +15,41 @@
 
 #define TEXT_LENGTH_BYTES 4 /* in front of a text in a blob */
 
-static void print_number(struct ax_buf *out, enum ax_datatype datatype, const void *value)
+double ax_oip_number(enum ax_datatype datatype, const void *value)
+{
+    switch (datatype) {
+    case AX_BOOL:
+    case AX_UINT8:
+        return *(const uint8_t *)value;
+    case AX_UINT16:
+        return *(const uint16_t *)value;
+    case AX_UINT32:
+        return *(const uint32_t *)value;
+    case AX_UINT64:
+        return (double)*(const uint64_t *)value;
+    case AX_INT8:
+        return *(const int8_t *)value;
+    case AX_INT16:
+        return *(const int16_t *)value;
+    case AX_INT32:
+        return *(const int32_t *)value;
+    case AX_INT64:
+        return (double)*(const int64_t *)value;
+    case AX_FP32:
+        return (double)*(const float *)value;
+    case AX_FP64:
+        return *(const double *)value;
+    case AX_FP16:
+    case AX_BF16:
+    case AX_BYTES:
+    case AX_DATATYPE_COUNT:
+        break;
+    }
+    assert(!"ax_oip_number: no number that an engine writes");
+    return 0;
+}
+
+void ax_oip_put_number(struct ax_buf *out, enum ax_datatype datatype, const void *value)
 {
     switch (datatype) {
     case AX_BOOL:
@@ -55,21 +89,7 @@ static void print_number(struct ax_buf *out, enum ax_datatype datatype, const vo
     case AX_BF16:
     case AX_BYTES:
     case AX_DATATYPE_COUNT:
-        assert(!"print_number: no number that an engine writes");
-    }
-}
-
-static void print_row(struct ax_buf *out, const struct ax_column *column, size_t row)
-{
-    const char *value = ax_column_at(column, row);
-    size_t size = ax_datatype_size(column->datatype);
-    for (size_t i = 0; i < column->width; i++, value += size) {
-        if (row > 0 || i > 0)
-            (void)ax_buf_append_char(out, ',');
-        if (column->datatype == AX_BYTES)
-            ax_json_put_str(out, *(const struct ax_str *)(const void *)value);
-        else
-            print_number(out, column->datatype, value);
+        assert(!"ax_oip_put_number: no number that an engine writes");
     }
 }
 
@@ -87,30 +107,83 @@ static void print_head(const struct ax_oip_request *request, struct ax_buf *out)
     (void)ax_buf_append_str(out, AX_STR(",\"outputs\":["));
 }
 
-static void print_output_head(const struct ax_output *output, size_t rows, struct ax_buf *out)
-{
-    (void)ax_buf_append_str(out, AX_STR("{\"name\":"));
-    ax_json_put_str(out, output->name);
-    (void)ax_buf_append_str(out, AX_STR(",\"datatype\":"));
-    ax_json_put_str(out, ax_str_from(ax_datatype_name(output->datatype)));
-    (void)ax_buf_append_str(out, AX_STR(",\"shape\":["));
-    (void)ax_buf_append_u64(out, rows);
-    if (output->width > 1) {
-        (void)ax_buf_append_char(out, ',');
-        (void)ax_buf_append_u64(out, output->width);
-    }
-    (void)ax_buf_append_char(out, ']');
-}
-
 /* The next output's column and rows; `end` is where this turn's printing stops. */
 struct turn {
     struct ax_oip_printer *printer;
     const struct ax_output *output;
     const struct ax_column *column;
+    struct ax_oip_classes *classes; /* NULL: the column's own values are sent */
     size_t rows;
     struct ax_buf *out;
     size_t end;
 };
+
+/* What is sent of a row: texts or numbers, and how many. */
+static bool turn_sends_texts(const struct turn *turn)
+{
+    return turn->classes || turn->output->datatype == AX_BYTES;
+}
+
+static size_t turn_width(const struct turn *turn)
+{
+    return turn->classes ? turn->classes->count : turn->column->width;
+}
+
+static const struct ax_str *turn_texts(const struct turn *turn, size_t row)
+{
+    return turn->classes ? ax_oip_classes_rank(turn->classes, turn->column, row)
+                         : ax_column_at(turn->column, row);
+}
+
+/* The next of the outputs that were asked for. */
+static void turn_choose(struct turn *turn, struct ax_oip_request *request)
+{
+    const struct ax_prediction *prediction = &request->prediction;
+    size_t index = request->infer.outputs[turn->printer->output].index;
+    turn->output = &prediction->job.served->version->signature->outputs[index];
+    turn->column = &prediction->job.out.columns[index];
+    turn->classes = request->classes ? &request->classes[turn->printer->output] : NULL;
+    if (turn->classes && turn->classes->count == 0)
+        turn->classes = NULL;
+}
+
+static void print_texts_row(const struct turn *turn, size_t row)
+{
+    const struct ax_str *texts = turn_texts(turn, row);
+    for (size_t i = 0; i < turn_width(turn); i++) {
+        if (row > 0 || i > 0)
+            (void)ax_buf_append_char(turn->out, ',');
+        ax_json_put_str(turn->out, texts[i]);
+    }
+}
+
+static void print_row(const struct turn *turn, size_t row)
+{
+    const char *value = ax_column_at(turn->column, row);
+    size_t size = ax_datatype_size(turn->column->datatype);
+    for (size_t i = 0; i < turn->column->width; i++, value += size) {
+        if (row > 0 || i > 0)
+            (void)ax_buf_append_char(turn->out, ',');
+        ax_oip_put_number(turn->out, turn->column->datatype, value);
+    }
+}
+
+static void print_output_head(const struct turn *turn)
+{
+    struct ax_buf *out = turn->out;
+    enum ax_datatype datatype = turn->classes ? AX_BYTES : turn->output->datatype;
+    (void)ax_buf_append_str(out, AX_STR("{\"name\":"));
+    ax_json_put_str(out, turn->output->name);
+    (void)ax_buf_append_str(out, AX_STR(",\"datatype\":"));
+    ax_json_put_str(out, ax_str_from(ax_datatype_name(datatype)));
+    (void)ax_buf_append_str(out, AX_STR(",\"shape\":["));
+    (void)ax_buf_append_u64(out, turn->rows);
+    if (turn->classes || turn->output->width > 1) {
+        (void)ax_buf_append_char(out, ',');
+        (void)ax_buf_append_u64(out, turn_width(turn));
+    }
+    (void)ax_buf_append_char(out, ']');
+}
 
 static size_t turn_left(const struct turn *turn)
 {
@@ -123,13 +196,17 @@ static bool print_data(const struct turn *turn)
     struct ax_oip_printer *printer = turn->printer;
     struct ax_buf *out = turn->out;
     if (!printer->in_data) {
-        print_output_head(turn->output, turn->rows, out);
+        print_output_head(turn);
         (void)ax_buf_append_str(out, AX_STR(",\"data\":["));
     }
     printer->in_data = true;
     /* A buffer that failed no longer grows. */
-    while (printer->row < turn->rows && out->len < turn->end && !out->failed)
-        print_row(out, turn->column, printer->row++);
+    while (printer->row < turn->rows && out->len < turn->end && !out->failed) {
+        if (turn_sends_texts(turn))
+            print_texts_row(turn, printer->row++);
+        else
+            print_row(turn, printer->row++);
+    }
     if (printer->row < turn->rows)
         return false;
     (void)ax_buf_append_str(out, AX_STR("]}"));
@@ -137,11 +214,11 @@ static bool print_data(const struct turn *turn)
 }
 
 /* Bytes that the texts of a row take in a blob. */
-static size_t text_bytes(const struct ax_column *column, size_t row)
+static size_t text_bytes(const struct turn *turn, size_t row)
 {
-    const struct ax_str *texts = ax_column_at(column, row);
+    const struct ax_str *texts = turn_texts(turn, row);
     size_t bytes = 0;
-    for (size_t i = 0; i < column->width; i++)
+    for (size_t i = 0; i < turn_width(turn); i++)
         bytes += TEXT_LENGTH_BYTES + texts[i].len;
     return bytes;
 }
@@ -153,7 +230,7 @@ static bool measure_texts(const struct turn *turn)
     struct ax_oip_printer *printer = turn->printer;
     size_t count = AX_MAX(turn_left(turn) / TEXT_LENGTH_BYTES, (size_t)1);
     for (; printer->row < turn->rows && count > 0; count--)
-        printer->blob_bytes += text_bytes(turn->column, printer->row++);
+        printer->blob_bytes += text_bytes(turn, printer->row++);
     return printer->row == turn->rows;
 }
 
@@ -162,13 +239,13 @@ static bool print_blob_head(const struct turn *turn)
 {
     struct ax_oip_printer *printer = turn->printer;
     size_t bytes = turn->rows * turn->column->stride;
-    if (turn->output->datatype == AX_BYTES) {
+    if (turn_sends_texts(turn)) {
         if (!measure_texts(turn))
             return false;
         bytes = printer->blob_bytes;
         printer->blob_bytes = 0;
     }
-    print_output_head(turn->output, turn->rows, turn->out);
+    print_output_head(turn);
     (void)ax_buf_append_str(turn->out, AX_STR(",\"parameters\":{\"binary_data_size\":"));
     (void)ax_buf_append_u64(turn->out, bytes);
     (void)ax_buf_append_str(turn->out, AX_STR("}}"));
@@ -177,8 +254,8 @@ static bool print_blob_head(const struct turn *turn)
 
 static void print_texts(const struct turn *turn, size_t row)
 {
-    const struct ax_str *texts = ax_column_at(turn->column, row);
-    for (size_t i = 0; i < turn->column->width; i++) {
+    const struct ax_str *texts = turn_texts(turn, row);
+    for (size_t i = 0; i < turn_width(turn); i++) {
         uint32_t len = (uint32_t)texts[i].len;
         (void)ax_buf_append(turn->out, &len, TEXT_LENGTH_BYTES);
         (void)ax_buf_append_str(turn->out, texts[i]);
@@ -190,7 +267,7 @@ static bool print_blob(const struct turn *turn)
 {
     struct ax_oip_printer *printer = turn->printer;
     struct ax_buf *out = turn->out;
-    bool is_text = turn->output->datatype == AX_BYTES;
+    bool is_text = turn_sends_texts(turn);
     if (!is_text) {
         size_t count = AX_MAX(turn_left(turn) / turn->column->stride, (size_t)1);
         count = AX_MIN(count, turn->rows - printer->row);
@@ -207,12 +284,10 @@ static bool print_blob(const struct turn *turn)
 static bool print_outputs(struct ax_oip_request *request, struct turn *turn)
 {
     struct ax_oip_printer *printer = turn->printer;
-    const struct ax_prediction *prediction = &request->prediction;
     for (; printer->output < request->infer.output_count; printer->output++) {
         const struct ax_infer_output *wanted = &request->infer.outputs[printer->output];
         bool is_binary = wanted->form == AX_INFER_BINARY;
-        turn->output = &prediction->job.served->version->signature->outputs[wanted->index];
-        turn->column = &prediction->job.out.columns[wanted->index];
+        turn_choose(turn, request);
         if (printer->output > 0 && printer->row == 0 && !printer->in_data)
             (void)ax_buf_append_char(turn->out, ',');
         if (!(is_binary ? print_blob_head(turn) : print_data(turn)))
@@ -228,13 +303,11 @@ static bool print_outputs(struct ax_oip_request *request, struct turn *turn)
 static bool print_blobs(struct ax_oip_request *request, struct turn *turn)
 {
     struct ax_oip_printer *printer = turn->printer;
-    const struct ax_prediction *prediction = &request->prediction;
     for (; printer->output < request->infer.output_count; printer->output++) {
         const struct ax_infer_output *wanted = &request->infer.outputs[printer->output];
         if (wanted->form != AX_INFER_BINARY)
             continue;
-        turn->output = &prediction->job.served->version->signature->outputs[wanted->index];
-        turn->column = &prediction->job.out.columns[wanted->index];
+        turn_choose(turn, request);
         if (!print_blob(turn))
             return false;
         printer->row = 0;

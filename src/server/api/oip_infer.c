@@ -198,6 +198,9 @@ static enum ax_code infer_step_parameters(struct ax_infer *infer, struct ax_err 
     if (ax_str_is(key, "binary_data_output"))
         return infer_read_form(infer, &infer->seen, "binary_data_output", &infer->default_form,
                                err);
+    bool known;
+    if (ax_oip_parameters_read(&infer->parameters, key, &infer->reader, &known, err) || known)
+        return err->code;
     return infer_skip(infer, INFER_PARAMETERS, err);
 }
 
@@ -746,6 +749,7 @@ static enum ax_code infer_step_outputs(struct ax_infer *infer, struct ax_err *er
         return err->code;
     infer->output_seen = 0;
     infer->output_form = AX_INFER_UNSAID;
+    infer->output_classes = 0;
     infer->state = end ? INFER_REQUEST : INFER_OUTPUT;
     return AX_OK;
 }
@@ -765,8 +769,9 @@ static enum ax_code infer_add_output(struct ax_infer *infer, struct ax_err *err)
     if (infer->outputs_seen[index]++)
         return ax_fail(err, AX_E_INVALID, "output '%.*s' already exists in request",
                        AX_STR_ARG(name));
-    infer->outputs[infer->output_count++] =
-        (struct ax_infer_output){ .index = index, .form = infer->output_form };
+    infer->outputs[infer->output_count++] = (struct ax_infer_output){
+        .index = index, .form = infer->output_form, .classes = infer->output_classes
+    };
     infer->state = INFER_OUTPUTS;
     return AX_OK;
 }
@@ -792,6 +797,21 @@ static enum ax_code infer_step_output(struct ax_infer *infer, struct ax_err *err
                : infer_expect(infer, AX_JSON_OBJECT_BEGIN, "'parameters'", err);
 }
 
+/* How many classes are wanted of an output; 0 is the same as not to ask. */
+static enum ax_code infer_read_classes(struct ax_infer *infer, struct ax_err *err)
+{
+    uint64_t classes;
+    enum ax_json_token token = ax_json_read(&infer->reader, err);
+    if (token == AX_JSON_FAILED)
+        return err->code;
+    if (token != AX_JSON_NUMBER || !ax_json_read_u64(&infer->reader, &classes))
+        return ax_fail(err, AX_E_INVALID,
+                       "'classification' must be a whole number of classes, found %s",
+                       ax_json_token_text(token));
+    infer->output_classes = (size_t)classes;
+    return AX_OK;
+}
+
 /* What would change the answer is refused, not overlooked. */
 static enum ax_code infer_step_output_parameters(struct ax_infer *infer, struct ax_err *err)
 {
@@ -803,9 +823,11 @@ static enum ax_code infer_step_output_parameters(struct ax_infer *infer, struct 
         infer->state = INFER_OUTPUT;
         return AX_OK;
     }
-    if (ax_str_is(key, "classification") || ax_str_is(key, "shared_memory_region"))
+    if (ax_str_is(key, "shared_memory_region"))
         return ax_fail(err, AX_E_UNSUPPORTED, "output parameter '%.*s' is not supported",
                        AX_STR_ARG(key));
+    if (ax_str_is(key, "classification"))
+        return infer_read_classes(infer, err);
     if (ax_str_is(key, "binary_data"))
         return infer_read_form(infer, &infer->output_seen, "binary_data", &infer->output_form, err);
     return infer_skip(infer, INFER_OUTPUT_PARAMETERS, err);

@@ -16,6 +16,7 @@
 #include "base/json_reader.h"
 #include "data/rows.h"
 #include "server/api/oip_blob.h"
+#include "server/api/oip_parameters.h"
 
 #define AX_INFER_DIMENSIONS_MAX 8
 #define AX_INFER_ID_BYTES_MAX   1024
@@ -52,6 +53,7 @@ enum ax_infer_form { AX_INFER_UNSAID, AX_INFER_JSON, AX_INFER_BINARY };
 struct ax_infer_output {
     size_t index;            /* of the signature's outputs */
     enum ax_infer_form form; /* never UNSAID in the result */
+    size_t classes;          /* `classification`: so many of its best; 0: its values */
 };
 
 /* A body, taken apart. */
@@ -77,6 +79,7 @@ struct ax_infer {
     struct ax_infer_input input;
     struct ax_str output_name;
     enum ax_infer_form output_form;
+    size_t output_classes;
     unsigned output_seen;
     enum ax_infer_form default_form; /* binary_data_output */
     unsigned char *inputs_seen;      /* one a column */
@@ -90,6 +93,7 @@ struct ax_infer {
     struct ax_str id;                /* as sent, unescaped; ptr NULL: none */
     struct ax_infer_output *outputs; /* in the order that was asked */
     size_t output_count;
+    struct ax_oip_parameters parameters;
 };
 
 /* Take a body apart where the header Inference-Header-Content-Length says (a NULL pointer: there is

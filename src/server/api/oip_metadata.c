@@ -19,6 +19,7 @@
 /* What exists of the protocol's extensions: clients call what is listed. */
 static const char *const extensions[] = {
     "binary_tensor_data",
+    "classification",
     "model_configuration",
     "statistics",
 };

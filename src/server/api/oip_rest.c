@@ -8,6 +8,7 @@
  */
 #include "server/api/oip.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "server/api/endpoints.h"
 #include "server/server_thread.h"
@@ -57,6 +58,36 @@ static enum ax_code infer_begin(struct ax_prediction *prediction, struct ax_infe
     return ax_infer_begin(infer, version->signature, &request->arena, &body, err);
 }
 
+/* The outputs that are answered by their best classes. */
+static enum ax_code infer_make_classes(struct ax_oip_request *request, struct ax_err *err)
+{
+    const struct ax_infer *infer = &request->infer;
+    for (size_t i = 0; i < infer->output_count; i++) {
+        if (infer->outputs[i].classes == 0)
+            continue;
+        if (!request->classes)
+            request->classes =
+                ax_arena_zalloc(infer->arena, infer->output_count, sizeof(*request->classes));
+        if (!request->classes)
+            return ax_arena_fail(infer->arena, "the classes", err);
+        const struct ax_output *output = &infer->signature->outputs[infer->outputs[i].index];
+        if (ax_oip_classes_init(&request->classes[i], infer->signature, output,
+                                infer->outputs[i].classes, infer->arena, err))
+            return err->code;
+    }
+    return AX_OK;
+}
+
+/* From the request's first byte; one that is too long to be counted is none. */
+static uint64_t infer_deadline_ns(const struct ax_oip_request *request)
+{
+    uint64_t timeout_us = request->infer.parameters.timeout_us;
+    uint64_t began_ns = request->prediction.job.request->began_ns;
+    if (timeout_us == 0 || timeout_us > (UINT64_MAX - began_ns) / (uint64_t)AX_NS_PER_US)
+        return 0;
+    return began_ns + timeout_us * (uint64_t)AX_NS_PER_US;
+}
+
 static enum ax_code infer_read(struct ax_prediction *prediction, size_t byte_budget, bool *ret_done,
                                struct ax_err *err)
 {
@@ -68,7 +99,10 @@ static enum ax_code infer_read(struct ax_prediction *prediction, size_t byte_bud
         return err->code;
     if (!*ret_done)
         return AX_OK;
+    if (infer_make_classes(request, err))
+        return err->code;
     prediction->rows = infer->rows;
+    prediction->job.deadline_ns = infer_deadline_ns(request);
     for (size_t i = 0; i < infer->output_count; i++)
         prediction->wanted[infer->outputs[i].index] = true;
     return AX_OK;
