@@ -70,8 +70,8 @@ class Place:
     def sha256(self, name):
         return hashlib.sha256((self.registry / name).read_bytes()).hexdigest()
 
-    def lock(self, *lines):
-        text = "group product python=3.11\n" + "".join(line + "\n" for line in lines)
+    def lock(self, *lines, group="product"):
+        text = f"group {group} python=3.11\n" + "".join(line + "\n" for line in lines)
         (self.root / "deps.lock").write_text(text)
 
     def run(self, *args, registry=True):
@@ -120,10 +120,38 @@ def test_changed_line_replaces_the_folder(place):
     assert not (place.deps / "toy-wheel/toy/__init__.py").exists()
 
 
-def test_python_wheels_share_one_folder(place):
-    place.lock(f"python toy 1.0 {WHEEL} {place.sha256(WHEEL)}")
-    assert place.run().returncode == 0
-    assert (place.deps / "python/toy/__init__.py").exists()
+def second_wheel(place):
+    """A wheel that pip fetches by the same call as the first; its line for the lock."""
+    name = "twin-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(place.registry / name, "w") as z:
+        z.writestr("twin/__init__.py", "")
+        z.writestr("twin-1.0.dist-info/METADATA",
+                   "Metadata-Version: 2.1\nName: twin\nVersion: 1.0\n")
+        z.writestr("twin-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n"
+                                               "Tag: py3-none-any\n")
+        z.writestr("twin-1.0.dist-info/RECORD", "")
+    return f"python twin 1.0 {name} {place.sha256(name)}"
+
+
+@pytest.mark.parametrize("group, folder", [("test", "python"), ("clients", "python-clients")])
+def test_python_wheels_of_a_group_share_one_folder(place, group, folder):
+    place.lock(f"python toy 1.0 {WHEEL} {place.sha256(WHEEL)}", second_wheel(place), group=group)
+    done = place.run("--group", group)
+    assert done.returncode == 0, done.stderr
+    assert (place.deps / folder / "toy/__init__.py").exists()
+    assert (place.deps / folder / "twin/__init__.py").exists()
+
+
+def test_one_that_is_not_there_does_not_keep_the_others_away(place):
+    line = second_wheel(place)
+    gone = f"python gone 1.0 gone-1.0-py3-none-any.whl {'0' * 64}"
+    place.lock(f"python toy 1.0 {WHEEL} {place.sha256(WHEEL)}", gone, line)
+    done = place.run()
+    assert done.returncode == 1
+    assert "could not fetch gone 1.0 from PyPI: " in done.stderr
+    assert "toy 1.0 from" not in done.stderr and "twin 1.0 from" not in done.stderr
+    assert (place.cache / WHEEL).exists()
+    assert (place.cache / "twin-1.0-py3-none-any.whl").exists()
 
 
 def test_releases_of_the_fixtures_have_folders_of_their_own(place):
