@@ -34,9 +34,9 @@ build: deps ## build/auspex, the release
 demo: build ## train, serve and predict on real flights
 	@tools/demo
 
-test: build ## unit, contract, regression, e2e and docs tests
-	@tools/fetch-deps --group test
-	@tools/run-tests unit contract regress e2e docs tools
+test: build ## unit, contract, regression, e2e, clients' and docs tests
+	@tools/fetch-deps --group test --group clients
+	@tools/run-tests unit contract regress e2e clients docs tools
 
 asan: deps ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tools/fetch-deps --group test
