@@ -16,7 +16,7 @@
 
 /*
  * To add an endpoint: write its function, declare it in api/endpoints.h, add a line here, and
- * describe it in docs/protocols/.
+ * describe it in docs/protocols/ and in api/openapi.json.
  */
 const struct ax_endpoint ax_endpoints[] = {
     { AX_HTTP_POST, "/v2/models/{m}/infer", ax_oip_infer, AX_ENDPOINT_SCORES },
@@ -48,6 +48,7 @@ const struct ax_endpoint ax_endpoints[] = {
     { AX_HTTP_GET, "/health", ax_mlflow_ping, 0 },
     { AX_HTTP_GET, "/version", ax_mlflow_version, 0 },
     { AX_HTTP_GET, "/metrics", ax_metrics, 0 },
+    { AX_HTTP_GET, "/openapi.json", ax_openapi, 0 },
     { 0 },
 };
 

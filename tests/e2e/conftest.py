@@ -20,7 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/parity"))
 
-import oracle  # noqa: E402  (it lies beside the parity tests)
+import openapi  # noqa: E402  (what these two lines name lies beside this and the parity tests)
+import oracle  # noqa: E402
 
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 30
@@ -83,7 +84,9 @@ class Wire:
 
     def request(self, method, path, body=None, headers=()):
         self.send(request(method, path, body, headers))
-        return self.answer(head_only=method == "HEAD")
+        answer = self.answer(head_only=method == "HEAD")
+        openapi.check(method, path, answer)
+        return answer
 
 
 def request(method, path, body=None, headers=()):
