@@ -191,6 +191,17 @@ static enum ax_code run_query(struct training *t)
     return code;
 }
 
+/* Objectives whose predictions are no estimate of one label, so that our metrics say nothing. */
+static bool has_no_metrics(const char *objective)
+{
+    static const char *const families[] = { "rank:", "reg:expectileerror", "survival:" };
+    for (size_t i = 0; i < AX_COUNT(families); i++) {
+        if (strncmp(objective, families[i], strlen(families[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* What the library has to be told besides the file's own parameters. */
 static enum ax_code add_params(const struct training *t, struct ax_trainer_param *params,
                                size_t *count, char threads[24], char classes[24])
@@ -201,6 +212,11 @@ static enum ax_code add_params(const struct training *t, struct ax_trainer_param
         if (strcmp(params[i].name, "objective") == 0)
             objective = params[i].text;
     }
+    if (has_no_metrics(objective))
+        return ax_fail(t->err, AX_E_UNSUPPORTED,
+                       "there is no metric here for '%s'; train with the library itself, the model "
+                       "is served all the same",
+                       objective);
     size_t n = t->spec->param_count;
     size_t labels = t->set.label.category_count;
     (void)snprintf(threads, 24, "%zu", t->threads);

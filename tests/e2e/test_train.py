@@ -155,6 +155,21 @@ def test_two_classes_with_text_labels(past, tmp_path):
     assert past.rows == done["rows"]["read"]
 
 
+@pytest.mark.parametrize("objective,params", [
+    ("count:poisson", {}), ("reg:tweedie", {"tweedie_variance_power": 1.2}),
+    ("reg:squarederror", {"rate_drop": 0.3, "one_drop": 1})])
+def test_objectives_of_other_links_and_dropout(objective, params, past, tmp_path):
+    """What training measures is what the library answers for the rows that it did not see."""
+    done = history.train(tmp_path, history.spec(
+        objective, "greatest(minutes, 0)", early_stopping=None, rounds=8, params=params,
+        split={"test_from": history.TEST_FROM}))
+    scores = oracle.load(f"{done['path']}/model.ubj").predict(past.matrix(history.TEST_ROW))[:, 0]
+    labels = np.maximum(past.minutes[history.TEST_ROW:], 0).astype(np.float32)
+    errors = scores.astype(float) - labels
+    assert done["metrics"]["mae"] == pytest.approx(np.abs(errors).mean(), abs=1e-6)
+    assert len(np.unique(scores)) > 20
+
+
 @pytest.mark.usefixtures("past")
 def test_quantiles(tmp_path):
     done = history.train(tmp_path, history.spec(
@@ -211,6 +226,7 @@ REFUSED = {
                            "whole numbers from 0"),
     "labels of no class": (dict(label="late + 1"), 3, "XGBoost: "),
     "unknown objective": (dict(objective="reg:nix"), 3, "XGBoost: "),
+    "no metric for it": (dict(objective="survival:cox"), 3, "no metric here for 'survival:cox'"),
     "unknown metric": (dict(params={"eval_metric": "nix"}), 3, "XGBoost: "),
     "mistyped parameter": (dict(params={"max_depht": 2}), 3, 'no use for "max_depht"'),
     "bad parameter": (dict(params={"max_depth": "deep"}), 3, "XGBoost: "),
