@@ -201,7 +201,7 @@ enum ax_code ax_catboost_add_leaf_values(struct ax_catboost *model, size_t count
                        AX_CATBOOST_LEAVES_MAX);
     if (GROW(model->leaf_values, model->leaf_value_count, model->leaf_room, count, err))
         return err->code;
-    *ret = model->leaf_values + model->leaf_value_count;
+    *ret = model->leaf_values ? model->leaf_values + model->leaf_value_count : NULL;
     model->leaf_value_count += count;
     return AX_OK;
 }

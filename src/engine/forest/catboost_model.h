@@ -87,8 +87,8 @@ AX_MUST_USE enum ax_code ax_catboost_add_one_hot(struct ax_catboost *model, int6
                                                  const int32_t *hashes, size_t hash_count,
                                                  struct ax_err *err);
 
-/* Room for `count` more values of leaves, to be filled in by the caller. Expected: TOO_LARGE,
- * LIMIT. */
+/* Room for `count` more values of leaves, to be filled in by the caller; NULL when there are none
+ * at all. Expected: TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_catboost_add_leaf_values(struct ax_catboost *model, size_t count,
                                                      double **ret, struct ax_err *err);
 

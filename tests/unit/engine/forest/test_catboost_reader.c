@@ -528,6 +528,7 @@ static const struct {
     { &oblivious, CHANGE(dimension), 0, AX_E_INVALID, "ApproxDimension 0" },
     { &oblivious, CHANGE(dimension), 1 << 20, AX_E_INVALID, "ApproxDimension 1048576" },
     { &oblivious, CHANGE(dimension), 2, AX_E_INVALID, "1 biases for 2 outputs" },
+    { &oblivious, CHANGE(leaf_count), 0, AX_E_INVALID, "tree 0: there are no values of leaf 0" },
     { &oblivious, CHANGE(leaf_count), 4, AX_E_INVALID, "tree 1: there are no values of leaf 4" },
     { &oblivious, CHANGE(sizes[0]), 3, AX_E_INVALID, "tree 0 has 3 splits, which are not there" },
     { &oblivious, CHANGE(sizes[0]), -1, AX_E_INVALID, "tree 0 has -1 splits" },
