@@ -45,7 +45,7 @@ static enum ax_code json_about(const struct ax_value *feature, struct ax_catboos
         !ax_value_to_i64(ax_value_get(feature, "flat_feature_index"), &ret->flat_index))
         return ax_fail(err, AX_E_INVALID,
                        "feature_index or flat_feature_index is missing or no integer");
-    if (is_empty(name) && (!name || name->kind != AX_VALUE_TEXT || !name->raw.len))
+    if (!name || name->kind != AX_VALUE_TEXT || !name->raw.len)
         name = ax_value_get(feature, "feature_name");
     if (name && name->kind == AX_VALUE_TEXT)
         ret->name = name->raw;
