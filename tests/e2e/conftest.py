@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/parity"))
 
 import openapi  # noqa: E402  (what these two lines name lies beside this and the parity tests)
-import oracle  # noqa: E402
+import xgboost_oracle as oracle  # noqa: E402
 
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 30

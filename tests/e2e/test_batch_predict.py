@@ -12,7 +12,7 @@ import signal
 
 import history
 import numpy as np
-import oracle
+import xgboost_oracle as oracle
 import pytest
 from conftest import FEATURES, NAMES
 

@@ -11,7 +11,7 @@ import signal
 
 import history
 import numpy as np
-import oracle
+import xgboost_oracle as oracle
 import pytest
 import yaml
 

@@ -4,10 +4,11 @@
  *
  *   score MODEL ROWS OUT BATCH LAYOUT ITERATIONS
  *
- * ROWS is a file of native f32, row by row, as wide as the model has features; OUT becomes one: for
- * each row the prediction, the margins and, where the model has them, the probabilities. BATCH rows
- * are scored in one call. LAYOUT is `matrix` (one row-major block) or `columns` (each column apart,
- * so that the engine gathers). The widths of the outputs go to standard output, one a line.
+ * ROWS is a file of native numbers of the model's input type, row by row, as wide as the model has
+ * features; OUT becomes one of its outputs' types: for each row the prediction, the margins and,
+ * where the model has them, the probabilities. BATCH rows are scored in one call. LAYOUT is
+ * `matrix` (one row-major block) or `columns` (each column apart, so that the engine gathers).
+ * Name, width and type of each output go to standard output, one a line.
  */
 #include "base/alloc.h"
 #include "engine/engine.h"
@@ -20,8 +21,10 @@ struct scoring {
     struct ax_model *model;
     bool by_columns;
     size_t features;
-    size_t width;      /* floats a row in OUT */
-    float *transposed; /* for by_columns */
+    enum ax_datatype type; /* of the rows */
+    size_t size;           /* bytes of one value of them */
+    size_t pitch;          /* bytes a row in OUT */
+    char *transposed;      /* for by_columns */
     struct ax_column *inputs;
     struct ax_column outputs[4];
     size_t output_count;
@@ -71,40 +74,43 @@ static void prepare(struct scoring *s, size_t batch)
 {
     const struct ax_signature *signature = &s->model->signature;
     s->features = signature->input_count;
+    s->type = signature->inputs[0].datatype;
+    s->size = ax_datatype_size(s->type);
     s->inputs = ax_xalloc(s->features * sizeof(*s->inputs));
-    s->transposed = ax_xalloc(batch * s->features * sizeof(float));
+    s->transposed = ax_xalloc(batch * s->features * s->size);
     for (size_t i = 0; i < signature->output_count; i++) {
-        if (signature->outputs[i].datatype != AX_FP32)
+        const struct ax_output *output = &signature->outputs[i];
+        if (output->datatype == AX_BYTES)
             break; /* the label comes last */
-        s->outputs[i] =
-            (struct ax_column){ .datatype = AX_FP32, .width = signature->outputs[i].width };
-        printf("%.*s %zu\n", AX_STR_ARG(signature->outputs[i].name), s->outputs[i].width);
-        s->width += s->outputs[i].width;
+        s->outputs[i] = (struct ax_column){ .datatype = output->datatype, .width = output->width };
+        printf("%.*s %zu %s\n", AX_STR_ARG(output->name), output->width,
+               ax_datatype_name(output->datatype));
+        s->pitch += output->width * ax_datatype_size(output->datatype);
         s->output_count++;
     }
     size_t scratch = (ax_model_scratch_size(s->model, batch) + 63) & ~(size_t)63;
     s->scratch = aligned_alloc(64, scratch);
 }
 
-static int score_batch(struct scoring *s, float *rows, size_t count, float *out)
+static int score_batch(struct scoring *s, char *rows, size_t count, char *out)
 {
+    size_t row_bytes = s->features * s->size;
     for (size_t i = 0; i < s->features; i++) {
-        s->inputs[i] = (struct ax_column){ .datatype = AX_FP32,
-                                           .width = 1,
-                                           .values = rows + i,
-                                           .stride = s->features * sizeof(float) };
+        s->inputs[i] = (struct ax_column){
+            .datatype = s->type, .width = 1, .values = rows + i * s->size, .stride = row_bytes
+        };
         if (!s->by_columns)
             continue;
+        char *column = s->transposed + i * count * s->size;
         for (size_t r = 0; r < count; r++)
-            s->transposed[i * count + r] = rows[r * s->features + i];
-        s->inputs[i].values = s->transposed + i * count;
-        s->inputs[i].stride = sizeof(float);
+            memcpy(column + r * s->size, rows + r * row_bytes + i * s->size, s->size);
+        s->inputs[i].values = column;
+        s->inputs[i].stride = s->size;
     }
-    size_t at = 0;
     for (size_t i = 0; i < s->output_count; i++) {
-        s->outputs[i].values = out + at;
-        s->outputs[i].stride = s->width * sizeof(float);
-        at += s->outputs[i].width;
+        s->outputs[i].values = out;
+        s->outputs[i].stride = s->pitch;
+        out += s->outputs[i].width * ax_datatype_size(s->outputs[i].datatype);
     }
     struct ax_err err = AX_ERR_INIT;
     struct ax_batch in = { count, s->features, s->inputs };
@@ -121,14 +127,14 @@ static int score_file(struct scoring *s, const char *in_path, const char *out_pa
     FILE *f = bytes ? fopen(out_path, "wb") : NULL;
     if (!f)
         return fail("cannot open the rows or the output");
-    size_t rows = size / sizeof(float) / s->features;
-    float *out = ax_xalloc(batch * s->width * sizeof(float));
+    size_t row_bytes = s->features * s->size;
+    size_t rows = size / row_bytes;
+    char *out = ax_xalloc(batch * s->pitch);
     int status = 0;
     for (size_t from = 0; from < rows && !status; from += batch) {
         size_t count = AX_MIN(batch, rows - from);
-        float *values = (float *)(void *)bytes + from * s->features;
-        status = score_batch(s, values, count, out);
-        if (!status && fwrite(out, s->width * sizeof(float), count, f) != count)
+        status = score_batch(s, bytes + from * row_bytes, count, out);
+        if (!status && fwrite(out, s->pitch, count, f) != count)
             status = fail("cannot write");
     }
     if (fclose(f) != 0)

@@ -209,8 +209,8 @@ def make_one(oracle, shapes, name, version, folder):
 def make(version, package, folder):
     """Yield the fixtures of one release; the process must not have used another one."""
     os.environ["AX_XGBOOST_LIBRARY"] = str(package / "xgboost/lib/libxgboost.so")
-    import oracle  # pylint: disable=import-outside-toplevel
-    import shapes  # pylint: disable=import-outside-toplevel
+    import xgboost_oracle as oracle  # pylint: disable=import-outside-toplevel
+    import xgboost_models as shapes  # pylint: disable=import-outside-toplevel
     assert oracle.version() == version
     numbers = tuple(int(n) for n in version.split("."))
     for name, described in MODELS.items():

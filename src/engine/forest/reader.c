@@ -13,6 +13,7 @@
 #include <string.h>
 
 const struct ax_forest_reader *const ax_forest_readers[] = { &ax_reader_catboost,
+                                                             &ax_reader_lightgbm,
                                                              &ax_reader_xgboost, NULL };
 
 enum ax_code ax_forest_sign(const struct ax_forest *forest, struct ax_signature *signature,

@@ -39,6 +39,7 @@ struct ax_forest_reader {
 extern const struct ax_forest_reader *const ax_forest_readers[];
 
 extern const struct ax_forest_reader ax_reader_catboost;
+extern const struct ax_forest_reader ax_reader_lightgbm;
 extern const struct ax_forest_reader ax_reader_xgboost;
 
 /* ---- for readers ---- */

@@ -5,11 +5,16 @@ A shape is data (numbers, holes, categories) and how trees are grown on it; an o
 labels. Everything is seeded, so a name always means the same model.
 """
 
+import copy
 import json
 
 import numpy as np
 
-import oracle
+import compare
+import xgboost_oracle as oracle
+
+NAME = "XGBoost"
+version = oracle.version
 
 # name: number of numeric and categorical features, share of missing values, how trees grow.
 SHAPES = {
@@ -191,3 +196,167 @@ def edge_rows(path, count, seed):
         keep = rng.random(count) < (np.arange(count) % 3) / 2.2
         rows[keep, feature] = ordinary[keep]
     return rows
+
+
+# ---- for compare.py and tools/parity ----
+
+# Models of `make test`: each family on at least three shapes, each shape and each objective at
+# least once.
+LIVE = [
+    ("binary:logistic", "numbers"), ("binary:logistic", "holes"), ("binary:logistic", "categories"),
+    ("binary:logitraw", "onehot"), ("binary:hinge", "pruned"),
+    ("reg:squarederror", "leafwise"), ("reg:squarederror", "categories"),
+    ("reg:absoluteerror", "holes"), ("reg:pseudohubererror", "numbers"),
+    ("reg:logistic", "onehot"), ("reg:squarederror, 3 targets", "leafwise"),
+    ("reg:quantileerror", "numbers"), ("reg:quantileerror", "categories"),
+    ("reg:quantileerror, 1 level", "pruned"),
+    ("multi:softprob", "holes"), ("multi:softprob", "categories"), ("multi:softmax", "leafwise"),
+]
+
+
+def grid():
+    """All models: (family, objective, shape)."""
+    return [(family, objective, shape) for objective, (family, _, _) in OBJECTIVES.items()
+            for shape in SHAPES]
+
+
+def save(booster, folder, name="model"):
+    paths = folder / f"{name}.json", folder / f"{name}.ubj"
+    for path in paths:
+        booster.save(path)
+    return paths
+
+
+def make_case(objective, shape, folder, row_count, seed=1):
+    """One model as its files, rows of edges, and what the library makes of them."""
+    paths = save(make_model(shape, objective), folder)
+    if SHAPES[shape]["categorical"] and not model_splits(paths[0])[1]:
+        raise compare.Difference("no split on a category: the shape does not test what it should")
+    booster = oracle.load(paths[0])
+    rows = edge_rows(paths[0], row_count, seed)
+    answers = {"margin": booster.predict(rows, margin=True), "prediction": booster.predict(rows)}
+    if objective in ("binary:logistic", "multi:softprob"):
+        answers["probability"] = answers["prediction"]
+    return compare.Case(paths, rows, answers,
+                        again=lambda few: booster.predict(few, margin=True))
+
+
+def both(program, path, rows, folder, batch=64, iterations="all", iteration_end=0):
+    """One file, one batch size: margins and predictions against the library's."""
+    booster = oracle.load(path)
+    ours = compare.score(program, path, rows, folder, batch, "matrix", iterations)
+    return (compare.same(f"{path.name}: margin", ours["margin"],
+                         booster.predict(rows, margin=True, iteration_end=iteration_end)) +
+            compare.same(f"{path.name}: prediction", ours["prediction"],
+                         booster.predict(rows, iteration_end=iteration_end)))
+
+
+# ---- what does not fit the grid of shapes and objectives ----
+
+def old_formats(model):
+    """A model of today rewritten as older versions wrote it. What the pinned library makes of such
+    a file is what counts; that older libraries wrote exactly this is not shown."""
+    for version, bare in (([2, 1, 4], False), ([1, 7, 6], True), ([1, 4, 2], True)):
+        old = copy.deepcopy(model)
+        learner = old["learner"]
+        old["version"] = version
+        base = json.loads(learner["learner_model_param"]["base_score"])
+        if len(set(base)) > 1:
+            base = base[:1]
+        learner["learner_model_param"]["base_score"] = f"{base[0]:.9E}"
+        booster = learner["gradient_booster"]["model"]
+        booster.pop("cats", None)
+        if bare:
+            booster.pop("iteration_indptr")
+            del learner["learner_model_param"]["boost_from_average"]
+            del learner["learner_model_param"]["num_target"]
+            for tree in booster["trees"]:
+                tree["default_left"] = [bool(x) for x in tree["default_left"]]
+        yield ".".join(map(str, version)), old
+
+
+def compare_old_formats(program, folder, row_count=3000):
+    values = 0
+    for shape, objective in (("numbers", "binary:logistic"), ("categories", "reg:squarederror"),
+                             ("leafwise", "multi:softprob"), ("onehot", "binary:logistic"),
+                             ("numbers", "reg:absoluteerror")):
+        json_path, _ = save(make_model(shape, objective), folder, "new")
+        rows = edge_rows(json_path, row_count, 2)
+        for name, old in old_formats(json.loads(json_path.read_text())):
+            path = folder / f"old-{name}.json"
+            path.write_text(json.dumps(old))
+            values += both(program, path, rows, folder)
+    return values
+
+
+def compare_iterations(program, folder, row_count=2000):
+    values = 0
+    for shape, objective in (("holes", "binary:logistic"), ("numbers", "multi:softprob"),
+                             ("categories", "reg:quantileerror")):
+        booster = make_model(shape, objective)
+        booster.set_attribute("best_iteration", "6")
+        for path in save(booster, folder):
+            rows = edge_rows(folder / "model.json", row_count, 3)
+            values += both(program, path, rows, folder, iterations="4", iteration_end=4)
+            values += both(program, path, rows, folder, iterations="best", iteration_end=7)
+    return values
+
+
+def compare_dictionaries(program, folder, row_count=5000):
+    """Files with dictionaries: a row holds indexes, and dense arrays are not recoded."""
+    values = 0
+    for objective in ("binary:logistic", "multi:softprob", "reg:squarederror"):
+        for path in save(dictionary_model(objective, rounds=8), folder):
+            rows = edge_rows(folder / "model.json", row_count, 4)
+            values += both(program, path, rows, folder)
+    return values
+
+
+def made_tree(number, count, features, is_chain, rng):
+    """A tree that nobody trained: as balanced as can be, or one long chain."""
+    splits = (count - 1) // 2
+    left = np.full(count, -1)
+    right = np.full(count, -1)
+    parents = np.full(count, 2147483647)
+    for i in range(splits):
+        at = 0 if i == 0 else (2 * i if is_chain else i)
+        left[at], right[at] = 2 * i + 1, 2 * i + 2
+        parents[2 * i + 1] = parents[2 * i + 2] = at
+    values = rng.standard_normal(count)
+    return {
+        "base_weights": [0.0] * count, "categories": [], "categories_nodes": [],
+        "categories_segments": [], "categories_sizes": [],
+        "default_left": rng.integers(0, 2, count).tolist(), "id": number,
+        "left_children": left.tolist(), "right_children": right.tolist(),
+        "parents": parents.tolist(), "loss_changes": [0.0] * count, "sum_hessian": [0.0] * count,
+        "split_conditions": [float(f"{v:.7g}") for v in values],
+        "split_indices": rng.integers(0, features, count).tolist(), "split_type": [0] * count,
+        "tree_param": {"num_deleted": "0", "num_feature": str(features), "num_nodes": str(count),
+                       "size_leaf_vector": "1"}}
+
+
+def compare_large_trees(program, folder, row_count=5000):
+    """Trees beyond 32,767 nodes, which need the larger form of a node, a chain, and small ones."""
+    rng = np.random.default_rng(9)
+    booster = make_model("numbers", "reg:squarederror", rounds=1)
+    json_path, ubjson_path = save(booster, folder)
+    file = json.loads(json_path.read_text())
+    model = file["learner"]["gradient_booster"]["model"]
+    sizes = [(31, False), (65535, False), (40001, False), (4001, True), (1, False), (15, False)]
+    model["trees"] = [made_tree(i, count, 8, chain, rng) for i, (count, chain) in enumerate(sizes)]
+    model["gbtree_model_param"]["num_trees"] = str(len(sizes))
+    model["tree_info"] = [0] * len(sizes)
+    model["iteration_indptr"] = list(range(len(sizes) + 1))
+    json_path.write_text(json.dumps(file))
+    oracle.load(json_path).save(ubjson_path)
+    edge = edge_rows(json_path, row_count, 5)
+    return (both(program, json_path, edge, folder) +
+            both(program, ubjson_path, edge, folder, batch=1))
+
+
+EXTRAS = {
+    "rewritten as older versions wrote it": compare_old_formats,
+    "iterations: N and best": compare_iterations,
+    "dictionaries inside the file": compare_dictionaries,
+    "trees beyond 32,767 nodes": compare_large_trees,
+}
