@@ -32,6 +32,8 @@ static void prediction_fail(struct ax_prediction *prediction, const struct ax_er
     answer_failure(prediction->thread, prediction->job.request, prediction->form, err);
 }
 
+static void prediction_read_step(void *context, void *state, struct ax_request *request);
+
 static void prediction_cancel(struct ax_prediction *prediction)
 {
     struct ax_err err = AX_ERR_INIT;
@@ -44,16 +46,6 @@ static void prediction_hold(struct ax_prediction *prediction)
     if (!prediction->job.holds_served)
         (void)ax_served_ref(prediction->job.served);
     prediction->job.holds_served = true;
-}
-
-/* Bytes that the answer will have, about. */
-static size_t prediction_answer_bytes(const struct ax_prediction *prediction)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < prediction->job.out.column_count; i++)
-        if (prediction->job.out.columns[i].values)
-            count += prediction->job.out.columns[i].width;
-    return count * prediction->rows.count * prediction->form->value_bytes;
 }
 
 /* An answer's head; its body is the caller's. Texts are copied by net before the request ends. */
@@ -103,7 +95,7 @@ static void prediction_print(struct ax_prediction *prediction)
 {
     struct ax_server_thread *thread = prediction->thread;
     struct ax_request *request = prediction->job.request;
-    if (prediction_answer_bytes(prediction) > AX_PREDICTION_AT_ONCE_BYTES) {
+    if (prediction->value_count * prediction->form->value_bytes > AX_PREDICTION_AT_ONCE_BYTES) {
         prediction_hold(prediction);
         ax_request_resume(request, prediction_print_step);
         return;
@@ -122,15 +114,25 @@ static void prediction_print(struct ax_prediction *prediction)
     ax_request_answer(request, &answer);
 }
 
+/* The rows are scored, or were not to be. */
+static void prediction_go_on(struct ax_prediction *prediction, const struct ax_err *err)
+{
+    if (prediction->form->part_over) {
+        prediction->form->part_over(prediction, err);
+        /* Not at once: the next part is as much work as another request. */
+        ax_request_resume(prediction->job.request, prediction_read_step);
+    } else if (err->code) {
+        prediction_fail(prediction, err);
+    } else {
+        prediction_print(prediction);
+    }
+}
+
 static void prediction_scored(struct ax_server_thread *thread, struct ax_scoring_job *job,
                               struct ax_err *err)
 {
     (void)thread;
-    struct ax_prediction *prediction = container_of(job, struct ax_prediction, job);
-    if (err->code)
-        prediction_fail(prediction, err);
-    else
-        prediction_print(prediction);
+    prediction_go_on(container_of(job, struct ax_prediction, job), err);
 }
 
 /* Memory for the outputs that are wanted. */
@@ -153,6 +155,7 @@ static enum ax_code prediction_make_outputs(struct ax_prediction *prediction, st
         columns[i].values = ax_arena_alloc_aligned(arena, AX_MAX(rows, (size_t)1), stride, 64);
         if (!columns[i].values)
             return ax_arena_fail(arena, "the outputs", err);
+        prediction->value_count += rows * output->width;
     }
     prediction->job.out = (struct ax_batch){ rows, signature->output_count, columns };
     return AX_OK;
@@ -163,8 +166,12 @@ static void prediction_score(struct ax_prediction *prediction)
 {
     struct ax_err err = AX_ERR_INIT;
     prediction->read_ns = ax_clock_ns();
+    if (!prediction->rows.signature) {
+        prediction_print(prediction);
+        return;
+    }
     if (prediction_make_outputs(prediction, &err)) {
-        prediction_fail(prediction, &err);
+        prediction_go_on(prediction, &err);
         return;
     }
     prediction->job.rows = &prediction->rows;
@@ -243,30 +250,44 @@ void ax_prediction_refuse(struct ax_call *call, const struct ax_prediction_form 
     answer_failure(call->thread, call->request, form, err);
 }
 
+static void prediction_begin(struct ax_call *call, const struct ax_prediction_form *form,
+                             struct ax_prediction *prediction, const struct ax_account *account)
+{
+    prediction->form = form;
+    prediction->thread = call->thread;
+    prediction->outcome = AX_E_CANCELLED;
+    prediction->handed_ns = ax_clock_ns();
+    prediction_account(prediction, account);
+    prediction->job.request = call->request;
+    ax_buf_init(&prediction->body, AX_SERVER_ANSWER_MAX);
+    call->request->user = prediction;
+}
+
 void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *form,
                          struct ax_prediction *prediction)
 {
     assert(call && form && prediction && !prediction->job.served);
-    struct ax_request *request = call->request;
     struct ax_err err = AX_ERR_INIT;
     struct ax_served *served;
     if (ax_catalog_version(call->thread->catalog, call->model, call->version, &served, &err)) {
         ax_prediction_refuse(call, form, &err);
         return;
     }
-    prediction->form = form;
-    prediction->thread = call->thread;
-    prediction->outcome = AX_E_CANCELLED;
-    prediction->handed_ns = ax_clock_ns();
-    prediction_account(prediction, &served->account);
-    prediction->job.request = request;
     prediction->job.served = served;
-    ax_buf_init(&prediction->body, AX_SERVER_ANSWER_MAX);
-    request->user = prediction;
+    prediction_begin(call, form, prediction, &served->account);
     if (prediction_make_wanted(prediction, &err))
         prediction_fail(prediction, &err);
     else
-        prediction_read_step(NULL, call->thread, request);
+        prediction_read_step(NULL, call->thread, call->request);
+}
+
+void ax_prediction_start_parts(struct ax_call *call, const struct ax_prediction_form *form,
+                               struct ax_prediction *prediction)
+{
+    assert(call && form && form->part_over && form->release_parts && prediction);
+    prediction->job.holds_served = true;
+    prediction_begin(call, form, prediction, ax_account_no_model());
+    prediction_read_step(NULL, call->thread, call->request);
 }
 
 /* Where the time of a prediction that is answered went. */
@@ -284,8 +305,9 @@ static struct ax_account_spent prediction_spent(const struct ax_prediction *pred
     };
 }
 
-static void prediction_count(struct ax_prediction *prediction)
+void ax_prediction_count(const struct ax_prediction *prediction)
 {
+    assert(prediction && prediction->account);
     struct ax_served *served = prediction->job.served;
     uint64_t now_ns = ax_clock_ns();
     enum ax_code code =
@@ -307,8 +329,12 @@ void ax_prediction_release(void *user)
     struct ax_prediction *prediction = user;
     if (!prediction)
         return;
-    prediction_count(prediction);
-    if (prediction->job.holds_served)
-        ax_served_unref(prediction->job.served);
+    if (prediction->form->release_parts && prediction->form->release_parts(prediction)) {
+        ax_account_leave(prediction->account);
+    } else {
+        ax_prediction_count(prediction);
+        if (prediction->job.holds_served)
+            ax_served_unref(prediction->job.served);
+    }
     ax_buf_done(&prediction->body);
 }

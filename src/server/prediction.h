@@ -33,6 +33,15 @@ struct ax_prediction_form {
     /* The HTTP status of a failure. */
     int (*status)(enum ax_code code);
 
+    /* (optional) For a request to several versions, whose `read` makes the rows of one part after
+     * another. A part was scored, or failed; then `read` goes on, and when it is done without
+     * having made `rows`, no part is left and the answer is printed. */
+    void (*part_over)(struct ax_prediction *prediction, const struct ax_err *err);
+
+    /* (optional) Such a request ended: count its parts (ax_prediction_count) and give back what
+     * they hold. False: there are none yet, and the request is counted as one. */
+    bool (*release_parts)(struct ax_prediction *prediction);
+
     /* (optional) Print the body of a failure. NULL: {"error":"text"}. */
     void (*put_error)(const struct ax_err *err, struct ax_buf *out);
 
@@ -45,6 +54,7 @@ struct ax_prediction {
     struct ax_server_thread *thread;
     struct ax_rows rows;      /* the form's read makes them */
     bool *wanted;             /* one an output of the signature; set by read */
+    size_t value_count;       /* that were wanted, of all parts */
     struct ax_buf body;       /* of an answer in slices */
     const char *content_type; /* of the answer; NULL: application/json; print may set it */
     char extra_headers[64];   /* empty, or lines as struct ax_answer has them; print may set it */
@@ -57,6 +67,15 @@ struct ax_prediction {
 /* Begin for the version that the path names; `prediction` is zeroed. Answers now or later. */
 void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *form,
                          struct ax_prediction *prediction);
+
+/* Begin for versions that the body names, with a form that has parts. The parts hold their
+ * versions: read sets job.served, `rows` and `wanted` anew for each. */
+void ax_prediction_start_parts(struct ax_call *call, const struct ax_prediction_form *form,
+                               struct ax_prediction *prediction);
+
+/* Count a part that ended: a copy of the prediction as it was then, with its own account, which was
+ * entered, and its own outcome. */
+void ax_prediction_count(const struct ax_prediction *part);
 
 /* Count and answer a request for which not even a prediction can be begun. */
 void ax_prediction_refuse(struct ax_call *call, const struct ax_prediction_form *form,

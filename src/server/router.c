@@ -22,6 +22,7 @@ const struct ax_endpoint ax_endpoints[] = {
     { AX_HTTP_POST, "/v2/models/{m}/infer", ax_oip_infer, AX_ENDPOINT_SCORES },
     { AX_HTTP_POST, "/v2/models/{m}/versions/{v}/infer", ax_oip_infer, AX_ENDPOINT_SCORES },
     { AX_HTTP_POST, "/v1/models/{m}/predict", ax_predict, AX_ENDPOINT_SCORES },
+    { AX_HTTP_POST, "/v1/predict", ax_predict_many, AX_ENDPOINT_SCORES },
     { AX_HTTP_POST, "/v1/models/{m}:predict", ax_kserve_predict, AX_ENDPOINT_SCORES },
     { AX_HTTP_POST, "/v1/models/{m}/versions/{v}:predict", ax_kserve_predict, AX_ENDPOINT_SCORES },
     { AX_HTTP_POST, "/invocations", ax_mlflow_invocations, AX_ENDPOINT_SCORES },

@@ -30,6 +30,13 @@ const struct ax_option ax_server_options[] = {
       .offset = offsetof(struct ax_server_config, default_model),
       .description = "Model, or MODEL/VERSION, that answers requests whose path names none "
                      "(/invocations); empty: the only one there is." },
+    { .type = AX_OPTION_SIZE,
+      .name = "models_per_request_max",
+      .default_text = "32",
+      .offset = offsetof(struct ax_server_config, models_per_request_max),
+      .min = 1,
+      .max = 1024,
+      .description = "Most models that one request may name (/v1/predict)." },
     { .type = AX_OPTION_CHOICE,
       .name = "log_level",
       .default_text = "info",
@@ -67,6 +74,11 @@ size_t ax_server_thread_count(const struct ax_server *server)
 struct ax_str ax_server_default_model(const struct ax_server *server)
 {
     return ax_str_from(server->config->default_model);
+}
+
+size_t ax_server_models_per_request_max(const struct ax_server *server)
+{
+    return server->config->models_per_request_max;
 }
 
 int64_t ax_server_start_us(const struct ax_server *server)

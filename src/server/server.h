@@ -19,6 +19,7 @@ struct ax_server_config {
     char *models;                                  /* the repository's folder */
     const struct ax_repository_config *repository; /* not an option: set by the caller */
     char *default_model;                           /* "model" or "model/version"; empty: none */
+    size_t models_per_request_max;
     int log_level;
     int log_format;
 };
@@ -39,6 +40,7 @@ void ax_server_join_free(struct ax_server *server);
 struct ax_snapshot *ax_server_snapshot(struct ax_server *server);
 size_t ax_server_thread_count(const struct ax_server *server);
 struct ax_str ax_server_default_model(const struct ax_server *server);
+size_t ax_server_models_per_request_max(const struct ax_server *server);
 int64_t ax_server_start_us(const struct ax_server *server); /* wall clock */
 
 #endif

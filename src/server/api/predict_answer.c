@@ -173,3 +173,20 @@ void ax_predict_answer_put_bare(const struct ax_predict_answer *answer, size_t r
     assert(answer && out && row < answer->batch->rows);
     put_bare(out, answer->prediction, row);
 }
+
+bool ax_predict_answer_put_rows(const struct ax_predict_answer *answer, size_t *row, size_t end,
+                                void (*put)(const struct ax_predict_answer *answer, size_t row,
+                                            struct ax_buf *out),
+                                struct ax_buf *out)
+{
+    assert(answer && row && put && out);
+    for (; *row < answer->batch->rows; ++*row) {
+        /* A buffer that failed no longer grows. */
+        if (out->len >= end || out->failed)
+            return false;
+        if (*row > 0)
+            (void)ax_buf_append_char(out, ',');
+        put(answer, *row, out);
+    }
+    return true;
+}

@@ -29,6 +29,13 @@ void ax_predict_answer_want(const struct ax_signature *signature, bool *wanted);
 void ax_predict_answer_init(struct ax_predict_answer *answer, const struct ax_version *version,
                             const struct ax_batch *batch);
 
+/* Print on with rows from *row, divided by commas, until `out` holds `end` bytes; true when all are
+ * printed. `put` prints one. */
+bool ax_predict_answer_put_rows(const struct ax_predict_answer *answer, size_t *row, size_t end,
+                                void (*put)(const struct ax_predict_answer *answer, size_t row,
+                                            struct ax_buf *out),
+                                struct ax_buf *out);
+
 /* One row as an object. */
 void ax_predict_answer_put_row(const struct ax_predict_answer *answer, size_t row,
                                struct ax_buf *out);

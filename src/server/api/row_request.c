@@ -22,7 +22,10 @@ void ax_row_request_start(struct ax_call *call, const struct ax_prediction_form 
         else
             ax_cells_init(&request->body.cells, &http->arena);
         ax_csv_rows_init(&request->csv, http->body, &request->body.cells);
-        ax_prediction_start(call, form, &request->prediction);
+        if (form->part_over)
+            ax_prediction_start_parts(call, form, &request->prediction);
+        else
+            ax_prediction_start(call, form, &request->prediction);
         return;
     }
     struct ax_err err = AX_ERR_INIT;
@@ -103,15 +106,7 @@ bool ax_row_request_print_rows(struct ax_row_request *request, struct ax_buf *ou
     size_t end = byte_budget > SIZE_MAX - out->len ? SIZE_MAX : out->len + byte_budget;
     struct ax_predict_answer answer;
     ax_predict_answer_init(&answer, job->served->version, &job->out);
-    while (request->printed < job->out.rows) {
-        /* A buffer that failed no longer grows. */
-        if (out->len >= end || out->failed)
-            return false;
-        if (request->printed > 0)
-            (void)ax_buf_append_char(out, ',');
-        put(&answer, request->printed++, out);
-    }
-    return true;
+    return ax_predict_answer_put_rows(&answer, &request->printed, end, put, out);
 }
 
 bool ax_row_request_print(struct ax_prediction *prediction, struct ax_buf *out, size_t byte_budget)

@@ -56,6 +56,7 @@ static void test_found(void **state)
           "m", "3" },
         { AX_HTTP_GET, "/v1/models/m:predict", "/v1/models/{m}", "m:predict", "" },
         { AX_HTTP_POST, "/invocations", "/invocations", "", "" },
+        { AX_HTTP_POST, "/v1/predict", "/v1/predict", "", "" },
     };
     (void)state;
     for (size_t i = 0; i < AX_COUNT(cases); i++) {

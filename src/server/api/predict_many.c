@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST /v1/predict: the same rows to several models; docs/protocols/predict-many.md.
+ *
+ * The body is read once, into cells. Then one part after another is filled into the rows of its
+ * version, scored, and put aside; a turn of the loop lies between two parts, so a request for many
+ * models is no longer than as many requests. All versions are looked up at one moment and held
+ * until the end. What is wrong with a part stays in the part. Each part is counted as a request of
+ * its version; a body that is refused is counted as one request of no model.
+ */
+#include "base/clock.h"
+#include "base/json.h"
+#include "server/api/endpoints.h"
+#include "server/api/row_request.h"
+#include "server/server.h"
+#include "server/server_thread.h"
+
+#include <assert.h>
+
+/* A part as it is asked for, and then as it ended. */
+struct many_part {
+    struct ax_str model;
+    struct ax_str version;           /* empty: the highest */
+    struct ax_prediction prediction; /* a copy, for its answer and its account */
+    struct ax_err err;               /* why it has no answer */
+};
+
+struct many_request {
+    struct ax_row_request rows; /* first; its prediction is that of the part in hand */
+    struct many_part *parts;
+    size_t part_count;
+    size_t part;       /* in hand, or being printed */
+    bool is_resolved;  /* the parts have versions, and are counted */
+    bool is_in_answer; /* the head of the part's answer is printed */
+};
+
+static struct many_request *many_from(struct ax_prediction *prediction)
+{
+    return container_of(prediction, struct many_request, rows.prediction);
+}
+
+/* Read a string or a number as text. */
+static enum ax_code many_read_text(struct ax_row_body *body, const char *what,
+                                   struct ax_str *ret_text, struct ax_err *err)
+{
+    enum ax_json_token token = ax_json_read(&body->json, err);
+    if (token == AX_JSON_STRING)
+        return ax_json_read_text(&body->json, body->cells.arena, ret_text, err);
+    if (token == AX_JSON_FAILED)
+        return err->code;
+    if (token != AX_JSON_NUMBER)
+        return ax_fail(err, AX_E_INVALID, "%s must be a string, found %s", what,
+                       ax_json_token_text(token));
+    *ret_text = body->json.raw;
+    return AX_OK;
+}
+
+/* {"name":"a","version":"3"}, behind its bracket. */
+static enum ax_code many_read_object(struct ax_row_body *body, struct many_part *part,
+                                     struct ax_err *err)
+{
+    for (;;) {
+        struct ax_str key;
+        enum ax_json_token token = ax_json_read(&body->json, err);
+        if (token == AX_JSON_FAILED)
+            return err->code;
+        if (token == AX_JSON_OBJECT_END)
+            break;
+        if (ax_json_read_text(&body->json, body->cells.arena, &key, err))
+            return err->code;
+        bool is_name = ax_str_is(key, "name");
+        if (!is_name && !ax_str_is(key, "version"))
+            return ax_fail(err, AX_E_INVALID,
+                           "unknown member '%.*s' of a model; it has 'name' and may have 'version'",
+                           AX_STR_ARG(ax_str_cut(key, AX_SIGNATURE_SHOWN_BYTES_MAX)));
+        struct ax_str *text = is_name ? &part->model : &part->version;
+        if (text->ptr)
+            return ax_fail(err, AX_E_INVALID, "'%.*s' of a model is given twice", AX_STR_ARG(key));
+        if (many_read_text(body, is_name ? "'name'" : "'version'", text, err))
+            return err->code;
+    }
+    return part->model.ptr ? AX_OK : ax_fail(err, AX_E_INVALID, "a model has no 'name'");
+}
+
+/* "a", "a/3" or an object; *ret_end at the end of the array. */
+static enum ax_code many_read_model(struct ax_row_body *body, struct many_part *part, bool *ret_end,
+                                    struct ax_err *err)
+{
+    struct ax_str name;
+    enum ax_json_token token = ax_json_read(&body->json, err);
+    *ret_end = token == AX_JSON_ARRAY_END;
+    if (token == AX_JSON_FAILED || *ret_end)
+        return err->code;
+    if (token == AX_JSON_OBJECT_BEGIN)
+        return many_read_object(body, part, err);
+    if (token != AX_JSON_STRING)
+        return ax_fail(err, AX_E_INVALID, "each of 'models' must be a name or an object, found %s",
+                       ax_json_token_text(token));
+    if (ax_json_read_text(&body->json, body->cells.arena, &name, err))
+        return err->code;
+    ax_catalog_split_name(name, &part->model, &part->version);
+    return AX_OK;
+}
+
+/* "models". There are few, so they are read in one go. */
+static enum ax_code many_read_models(struct ax_row_body *body, struct ax_err *err)
+{
+    struct many_request *request = container_of(body, struct many_request, rows.body);
+    size_t max = ax_server_models_per_request_max(request->rows.prediction.thread->server);
+    enum ax_json_token token = ax_json_read(&body->json, err);
+    if (token == AX_JSON_FAILED)
+        return err->code;
+    if (token != AX_JSON_ARRAY_BEGIN)
+        return ax_fail(err, AX_E_INVALID, "'models' must be an array, found %s",
+                       ax_json_token_text(token));
+    request->parts = ax_arena_alloc(body->cells.arena, max, sizeof(*request->parts));
+    if (!request->parts)
+        return ax_arena_fail(body->cells.arena, "the models", err);
+    for (;;) {
+        struct many_part part = { .err = AX_ERR_INIT };
+        bool end;
+        if (many_read_model(body, &part, &end, err))
+            return err->code;
+        if (end)
+            break;
+        if (request->part_count == max)
+            return ax_fail(err, AX_E_INVALID, "'models' names more than %zu models", max);
+        request->parts[request->part_count++] = part;
+    }
+    return request->part_count ? AX_OK : ax_fail(err, AX_E_INVALID, "'models' names no model");
+}
+
+/* "timeout_us", since the request's first byte, of all parts together; 0: none. */
+static enum ax_code many_read_timeout(struct ax_row_body *body, struct ax_err *err)
+{
+    struct ax_scoring_job *job =
+        &container_of(body, struct many_request, rows.body)->rows.prediction.job;
+    uint64_t timeout_us;
+    enum ax_json_token token = ax_json_read(&body->json, err);
+    if (token == AX_JSON_FAILED)
+        return err->code;
+    if (token != AX_JSON_NUMBER || !ax_json_read_u64(&body->json, &timeout_us))
+        return ax_fail(err, AX_E_INVALID, "'timeout_us' must be a whole number from 0");
+    uint64_t left_us = (UINT64_MAX - job->request->began_ns) / (uint64_t)AX_NS_PER_US;
+    if (timeout_us > 0 && timeout_us < left_us)
+        job->deadline_ns = job->request->began_ns + timeout_us * (uint64_t)AX_NS_PER_US;
+    return AX_OK;
+}
+
+static const struct ax_row_member many_members[] = {
+    { .name = "rows", .layout = AX_LAYOUT_ROWS, .accepts = AX_ROW_OBJECT },
+    { .name = "models", .read = many_read_models },
+    { .name = "timeout_us", .read = many_read_timeout },
+    { 0 },
+};
+
+static const struct ax_row_protocol many_protocol = {
+    .members = many_members,
+    .wanted = "'rows'",
+    .unknown_hint = "a request has 'models' and 'rows', and may have 'timeout_us'",
+};
+
+/* Find the versions of all parts. From here on the parts are counted, and not the whole. */
+static void many_resolve(struct many_request *request)
+{
+    const struct ax_prediction *whole = &request->rows.prediction;
+    request->is_resolved = true;
+    for (size_t i = 0; i < request->part_count; i++) {
+        struct many_part *part = &request->parts[i];
+        struct ax_served *served;
+        if (ax_catalog_version(whole->thread->catalog, part->model, part->version, &served,
+                               &part->err))
+            served = NULL;
+        part->prediction = *whole;
+        part->prediction.job.served = served ? ax_served_ref(served) : NULL;
+        part->prediction.account = served ? &served->account : ax_account_no_model();
+        ax_account_enter(part->prediction.account);
+    }
+}
+
+/* Take the next part in hand that has a version; false: none is left. */
+static bool many_take_part(struct many_request *request)
+{
+    while (request->part < request->part_count && request->parts[request->part].err.code)
+        request->part++;
+    return request->part < request->part_count;
+}
+
+/* Begin to fill the rows of the part in hand. */
+static enum ax_code many_begin_part(struct many_request *request, struct ax_err *err)
+{
+    struct ax_prediction *prediction = &request->rows.prediction;
+    struct ax_served *served = request->parts[request->part].prediction.job.served;
+    const struct ax_signature *signature = served->version->signature;
+    struct ax_arena *arena = &prediction->job.request->arena;
+    prediction->job.served = served;
+    prediction->handed_ns = ax_clock_ns();
+    prediction->wanted = ax_arena_zalloc(arena, signature->output_count, sizeof(bool));
+    if (!prediction->wanted)
+        return ax_arena_fail(arena, "the outputs", err);
+    ax_predict_answer_want(signature, prediction->wanted);
+    return AX_OK;
+}
+
+static void many_part_over(struct ax_prediction *prediction, const struct ax_err *err)
+{
+    struct many_request *request = many_from(prediction);
+    struct many_part *part = &request->parts[request->part++];
+    const struct ax_account *account = part->prediction.account;
+    part->prediction = *prediction;
+    part->prediction.account = account;
+    part->err = *err;
+    prediction->rows = (struct ax_rows){ 0 };
+    prediction->job.out = (struct ax_batch){ 0 };
+    request->rows.is_filling = false;
+}
+
+/* Fill the rows of the part in hand, or find that they cannot be. */
+static void many_fill(struct many_request *request, size_t byte_budget, size_t *cost,
+                      bool *ret_done)
+{
+    struct ax_err err = AX_ERR_INIT;
+    bool is_new = !request->rows.is_filling;
+    if ((is_new && many_begin_part(request, &err)) ||
+        ax_row_request_fill(&request->rows, &request->rows.body.cells, byte_budget, cost, ret_done,
+                            &err))
+        many_part_over(&request->rows.prediction, &err);
+}
+
+static enum ax_code many_parse(struct many_request *request, size_t byte_budget, size_t *cost,
+                               struct ax_err *err)
+{
+    bool done;
+    if (ax_row_body_read(&request->rows.body, byte_budget, cost, &done, err))
+        return err->code;
+    if (done && !request->parts)
+        return ax_fail(err, AX_E_INVALID, "the request has no 'models'");
+    if (done)
+        many_resolve(request);
+    return AX_OK;
+}
+
+static enum ax_code many_read(struct ax_prediction *prediction, size_t byte_budget, bool *ret_done,
+                              struct ax_err *err)
+{
+    struct many_request *request = many_from(prediction);
+    size_t cost = 0;
+    *ret_done = false;
+    if (!request->is_resolved && many_parse(request, byte_budget, &cost, err))
+        return err->code;
+    while (request->is_resolved && !*ret_done && cost < byte_budget) {
+        if (many_take_part(request)) {
+            many_fill(request, byte_budget - cost, &cost, ret_done);
+            continue;
+        }
+        /* All are over; printing begins with the first. */
+        request->part = 0;
+        *ret_done = true;
+    }
+    return AX_OK;
+}
+
+static void many_put_part_head(const struct many_part *part, struct ax_buf *out)
+{
+    const struct ax_served *served = part->prediction.job.served;
+    struct ax_str version = served ? ax_str_from(served->version->text) : part->version;
+    (void)ax_buf_append_str(out, AX_STR("{\"model\":"));
+    ax_json_put_str(out, part->model);
+    if (version.len > 0) {
+        ax_json_put_key(out, "version");
+        ax_json_put_str(out, version);
+    }
+}
+
+static void many_put_error(const struct ax_err *err, struct ax_buf *out)
+{
+    ax_json_put_key(out, "error");
+    ax_json_put_str(out, ax_str_from(err->msg));
+    ax_json_put_key(out, "status");
+    ax_json_put_i64(out, ax_code_http(err->code));
+    (void)ax_buf_append_char(out, '}');
+}
+
+/* Print on in a part; true when it is complete. */
+static bool many_put_part(struct many_request *request, struct ax_buf *out, size_t end)
+{
+    const struct many_part *part = &request->parts[request->part];
+    if (!request->is_in_answer)
+        many_put_part_head(part, out);
+    if (part->err.code) {
+        many_put_error(&part->err, out);
+        return true;
+    }
+    if (!request->is_in_answer)
+        (void)ax_buf_append_str(out, AX_STR(",\"predictions\":["));
+    request->is_in_answer = true;
+    struct ax_predict_answer answer;
+    ax_predict_answer_init(&answer, part->prediction.job.served->version,
+                           &part->prediction.job.out);
+    if (!ax_predict_answer_put_rows(&answer, &request->rows.printed, end, ax_predict_answer_put_row,
+                                    out))
+        return false;
+    (void)ax_buf_append_str(out, AX_STR("]}"));
+    request->is_in_answer = false;
+    request->rows.printed = 0;
+    return true;
+}
+
+static bool many_print(struct ax_prediction *prediction, struct ax_buf *out, size_t byte_budget)
+{
+    struct many_request *request = many_from(prediction);
+    size_t end = byte_budget > SIZE_MAX - out->len ? SIZE_MAX : out->len + byte_budget;
+    char id[AX_UUID_TEXT_SIZE];
+    if (!request->rows.began) {
+        ax_uuid7_text(id);
+        (void)ax_buf_append_str(out, AX_STR("{\"id\":"));
+        ax_json_put_str(out, ax_str_from(id));
+        (void)ax_buf_append_str(out, AX_STR(",\"parts\":["));
+    }
+    request->rows.began = true;
+    for (; request->part < request->part_count; request->part++) {
+        if (request->part > 0 && !request->is_in_answer)
+            (void)ax_buf_append_char(out, ',');
+        if (!many_put_part(request, out, end))
+            return false;
+    }
+    (void)ax_buf_append_str(out, AX_STR("],\"time_us\":"));
+    (void)ax_buf_append_u64(out,
+                            (ax_clock_ns() - prediction->job.request->began_ns) / AX_NS_PER_US);
+    (void)ax_buf_append_char(out, '}');
+    return true;
+}
+
+/* A part ends as it did, unless its answer never left. */
+static bool many_release_parts(struct ax_prediction *prediction)
+{
+    struct many_request *request = many_from(prediction);
+    for (size_t i = 0; request->is_resolved && i < request->part_count; i++) {
+        struct many_part *part = &request->parts[i];
+        part->prediction.outcome = prediction->outcome ? prediction->outcome : part->err.code;
+        ax_prediction_count(&part->prediction);
+        ax_served_unref(part->prediction.job.served);
+    }
+    return request->is_resolved;
+}
+
+static const struct ax_prediction_form many_form = {
+    .read = many_read,
+    .part_over = many_part_over,
+    .release_parts = many_release_parts,
+    .print = many_print,
+    .status = ax_code_http,
+    .value_bytes = AX_PREDICT_VALUE_BYTES,
+};
+
+void ax_predict_many(struct ax_call *call)
+{
+    ax_row_request_start(call, &many_form, &many_protocol, sizeof(struct many_request));
+}
