@@ -20,19 +20,43 @@
 #define VALUE_MAX_BYTES ((size_t)512)
 #define TAIL_BYTES      16 /* for the note that fields are missing */
 
-/* Atomic only so that a late ax_log_setup is no data race. */
-static _Atomic(enum ax_log_level) log_level = AX_LOG_INFO;
+#define LEVELS_ALL (1u << AX_LOG_DEBUG | 1u << AX_LOG_INFO | 1u << AX_LOG_WARN | 1u << AX_LOG_ERROR)
+
+static _Atomic unsigned log_levels = LEVELS_ALL & ~(1u << AX_LOG_DEBUG);
 static _Atomic(enum ax_log_format) log_format = AX_LOG_LOGFMT;
+
+unsigned ax_log_levels_from(enum ax_log_level level)
+{
+    return LEVELS_ALL & ~((1u << level) - 1);
+}
 
 void ax_log_setup(enum ax_log_level level, enum ax_log_format format)
 {
-    atomic_store(&log_level, level);
+    atomic_store(&log_levels, ax_log_levels_from(level));
+    atomic_store(&log_format, format);
+}
+
+unsigned ax_log_levels(void)
+{
+    return atomic_load(&log_levels);
+}
+
+void ax_log_change_levels(unsigned set, unsigned clear)
+{
+    assert(!(set & clear) && !((set | clear) & ~LEVELS_ALL));
+    unsigned before = atomic_load(&log_levels);
+    while (!atomic_compare_exchange_weak(&log_levels, &before, (before | set) & ~clear))
+        continue;
+}
+
+void ax_log_set_format(enum ax_log_format format)
+{
     atomic_store(&log_format, format);
 }
 
 bool ax_log_enabled(enum ax_log_level level)
 {
-    return level >= atomic_load_explicit(&log_level, memory_order_relaxed);
+    return atomic_load_explicit(&log_levels, memory_order_relaxed) & 1u << level;
 }
 
 static bool is_bare(struct ax_str text)

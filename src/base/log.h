@@ -16,8 +16,19 @@
 enum ax_log_level { AX_LOG_DEBUG, AX_LOG_INFO, AX_LOG_WARN, AX_LOG_ERROR };
 enum ax_log_format { AX_LOG_LOGFMT, AX_LOG_JSON };
 
-/* Set once at start, before threads; default INFO and LOGFMT. */
+/* Write lines from `level` on, in this format; default INFO and LOGFMT. Like all that changes what
+ * is written: by any thread, at any time; each line sees one state. */
 void ax_log_setup(enum ax_log_level level, enum ax_log_format format);
+
+/* The same level by level: a bit (1u << level) for each one that is written. Those in `set` are
+ * from now on, those in `clear` no more. */
+unsigned ax_log_levels(void);
+void ax_log_change_levels(unsigned set, unsigned clear);
+void ax_log_set_format(enum ax_log_format format);
+
+/* The levels that ax_log_setup means by `level`. */
+unsigned ax_log_levels_from(enum ax_log_level level);
+
 bool ax_log_enabled(enum ax_log_level level);
 
 /*

@@ -21,6 +21,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -302,6 +303,34 @@ static void connection_refuse(struct ax_connection *connection, struct ax_refusa
     ax_buf_done(&connection->pending);
     ax_timeout_disarm(&connection->read_timeout);
     connection_advance(connection);
+}
+
+/* The address is that of this connection, not of its listener: behind a listener for all addresses
+ * it tells which one the client spoke to. */
+bool ax_connection_is_local(const struct ax_connection *connection)
+{
+    assert(connection && connection->fd >= 0);
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_storage storage;
+    } address;
+    socklen_t len = sizeof(address);
+    if (getsockname(connection->fd, &address.any, &len))
+        return false;
+    const struct in6_addr *v6 = &address.v6.sin6_addr;
+    switch (address.any.sa_family) {
+    case AF_UNIX:
+        return true;
+    case AF_INET:
+        return ntohl(address.v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    case AF_INET6:
+        return IN6_IS_ADDR_LOOPBACK(v6) ||
+               (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET);
+    default:
+        return false;
+    }
 }
 
 bool ax_connection_is_last(const struct ax_connection *connection,

@@ -56,6 +56,9 @@ void ax_connection_open(struct ax_http_worker *worker, int fd);
 /* End it at once: unanswered requests stay with the handler, cancelled. */
 void ax_connection_close(struct ax_connection *connection);
 
+/* Whether our end of it is a unix socket or a loopback address. */
+bool ax_connection_is_local(const struct ax_connection *connection);
+
 /* An exchange of this connection was answered: pass on what may leave. */
 void ax_connection_answered(struct ax_connection *connection);
 

@@ -156,6 +156,10 @@ void ax_request_post(struct ax_http_worker *worker, uint64_t request_id,
                                      void *message),
                      void *message);
 
+/* True when the request came by a unix socket or to a loopback address, so that it was sent on this
+ * host. False when its client is gone. Asks the kernel: not for every request. */
+bool ax_request_is_local(const struct ax_request *request);
+
 /* True when the client is gone or the connection broke, so that work for it may be dropped. */
 bool ax_request_is_cancelled(const struct ax_request *request);
 

@@ -36,6 +36,13 @@ bool ax_request_is_cancelled(const struct ax_request *request)
     return !container_of_const(request, struct ax_exchange, request)->connection;
 }
 
+bool ax_request_is_local(const struct ax_request *request)
+{
+    assert(request);
+    const struct ax_exchange *exchange = container_of_const(request, struct ax_exchange, request);
+    return exchange->connection && ax_connection_is_local(exchange->connection);
+}
+
 /* False without memory for the answer. */
 static bool exchange_print(struct ax_exchange *exchange, const struct ax_answer *answer)
 {

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "server/api/endpoints.h"
+#include "server/server.h"
 #include "server/server_thread.h"
 
 #include <assert.h>
@@ -41,6 +42,24 @@ const struct ax_endpoint ax_endpoints[] = {
     { AX_HTTP_GET, "/v2/models/{m}/config", ax_oip_config, 0 },
     { AX_HTTP_GET, "/v2/models/{m}/versions/{v}/config", ax_oip_config, 0 },
     { AX_HTTP_POST, "/v2/repository/index", ax_oip_index, 0 },
+    { AX_HTTP_GET, "/v2/logging", ax_log_settings, 0 },
+    { AX_HTTP_POST, "/v2/logging", ax_log_settings_change, AX_ENDPOINT_CONTROLS },
+    { AX_HTTP_GET, "/v2/trace/setting", ax_trace_settings, 0 },
+    { AX_HTTP_POST, "/v2/trace/setting", ax_trace_settings_change, AX_ENDPOINT_CONTROLS },
+    { AX_HTTP_GET, "/v2/models/{m}/trace/setting", ax_trace_settings, 0 },
+    { AX_HTTP_POST, "/v2/models/{m}/trace/setting", ax_trace_settings_change,
+      AX_ENDPOINT_CONTROLS },
+    { AX_HTTP_GET, "/v2/systemsharedmemory/status", ax_shared_memory_status, 0 },
+    { AX_HTTP_GET, "/v2/systemsharedmemory/region/{r}/status", ax_shared_memory_none, 0 },
+    { AX_HTTP_POST, "/v2/systemsharedmemory/region/{r}/register", ax_shared_memory_register, 0 },
+    { AX_HTTP_POST, "/v2/systemsharedmemory/region/{r}/unregister", ax_shared_memory_unregister,
+      0 },
+    { AX_HTTP_POST, "/v2/systemsharedmemory/unregister", ax_shared_memory_unregister, 0 },
+    { AX_HTTP_GET, "/v2/cudasharedmemory/status", ax_shared_memory_status, 0 },
+    { AX_HTTP_GET, "/v2/cudasharedmemory/region/{r}/status", ax_shared_memory_none, 0 },
+    { AX_HTTP_POST, "/v2/cudasharedmemory/region/{r}/register", ax_shared_memory_register, 0 },
+    { AX_HTTP_POST, "/v2/cudasharedmemory/region/{r}/unregister", ax_shared_memory_unregister, 0 },
+    { AX_HTTP_POST, "/v2/cudasharedmemory/unregister", ax_shared_memory_unregister, 0 },
     { AX_HTTP_GET, "/", ax_kserve_live, 0 },
     { AX_HTTP_GET, "/v1/models", ax_oip_models, 0 },
     { AX_HTTP_GET, "/v1/models/{m}", ax_kserve_model, 0 },
@@ -80,7 +99,9 @@ bool ax_endpoint_matches(const struct ax_endpoint *endpoint, struct ax_str path,
                 return false;
             continue;
         }
-        if (!take_segment(path, p + 3, &at, p[1] == 'm' ? &call->model : &call->version))
+        struct ax_str ignored;
+        struct ax_str *to = p[1] == 'm' ? &call->model : p[1] == 'v' ? &call->version : &ignored;
+        if (!take_segment(path, p + 3, &at, to))
             return false;
         p += 2;
     }
@@ -124,14 +145,33 @@ static const struct ax_endpoint *router_find(struct ax_server_thread *thread,
     return NULL;
 }
 
+/* Who may change the server: this host, until there are users with rights. */
+static bool router_allows(const struct ax_endpoint *endpoint, const struct ax_call *call)
+{
+    return !(endpoint->flags & AX_ENDPOINT_CONTROLS) ||
+           ax_server_config(call->thread->server)->allow_remote_control ||
+           ax_request_is_local(call->request);
+}
+
+static void answer_restricted(struct ax_call *call)
+{
+    ax_server_thread_answer_error(
+        call->thread, call->request, 403,
+        "This API is restricted: what changes the server is taken on a loopback or unix address "
+        "only, unless it was started with --allow-remote-control",
+        NULL);
+}
+
 void ax_router_run(struct ax_server_thread *thread, struct ax_request *request)
 {
     assert(thread && request);
     struct ax_call call;
     unsigned allowed;
     const struct ax_endpoint *endpoint = router_find(thread, request, &call, &allowed);
-    if (endpoint)
+    if (endpoint && router_allows(endpoint, &call))
         endpoint->run(&call);
+    else if (endpoint)
+        answer_restricted(&call);
     else if (allowed)
         answer_not_allowed(thread, request, allowed);
     else

@@ -2,9 +2,9 @@
 /*
  * The endpoints of the server: one table of method, pattern and function.
  *
- * A pattern is literal text with {m} for a model's name and {v} for a version; each stands for one
- * non-empty segment of the percent-decoded path, or for its beginning where text follows, as in
- * {m}:predict. Query strings do not take part.
+ * A pattern is literal text with {m} for a model's name, {v} for a version, and {r} for a region
+ * that nobody asks for; each stands for one non-empty segment of the percent-decoded path, or for
+ * its beginning where text follows, as in {m}:predict. Query strings do not take part.
  */
 #ifndef AX_SERVER_ROUTER_H
 #define AX_SERVER_ROUTER_H
@@ -24,6 +24,8 @@ struct ax_call {
 enum {
     /* Asks for scores: each such request that was received is counted, also one that is cut. */
     AX_ENDPOINT_SCORES = 1u << 0,
+    /* Changes the server: taken from this host only, unless allow_remote_control says otherwise. */
+    AX_ENDPOINT_CONTROLS = 1u << 1,
 };
 
 struct ax_endpoint {

@@ -49,6 +49,22 @@ const struct ax_option ax_server_options[] = {
       .offset = offsetof(struct ax_server_config, log_format),
       .unit = "logfmt|json",
       .description = "How a log line is written on stderr." },
+    { .type = AX_OPTION_TEXT,
+      .name = "server_name",
+      .default_text = "auspex",
+      .offset = offsetof(struct ax_server_config, server_name),
+      .description = "Name that GET /v2 answers, for clients that expect another server's." },
+    { .type = AX_OPTION_TEXT,
+      .name = "server_version",
+      .default_text = "",
+      .offset = offsetof(struct ax_server_config, server_version),
+      .description = "Version that GET /v2 answers; empty is that of the program." },
+    { .type = AX_OPTION_BOOL,
+      .name = "allow_remote_control",
+      .default_text = "false",
+      .offset = offsetof(struct ax_server_config, allow_remote_control),
+      .description = "Take requests that change the server (settings of the log and of tracing) on "
+                     "any address, not only on loopback and unix addresses." },
     { 0 },
 };
 
@@ -60,6 +76,11 @@ struct ax_server {
     size_t thread_count;
     int64_t start_us;
 };
+
+const struct ax_server_config *ax_server_config(const struct ax_server *server)
+{
+    return server->config;
+}
 
 struct ax_snapshot *ax_server_snapshot(struct ax_server *server)
 {

@@ -22,6 +22,8 @@ struct ax_server_config {
     size_t models_per_request_max;
     int log_level;
     int log_format;
+    char *server_name, *server_version; /* as GET /v2 says; an empty version is the program's */
+    bool allow_remote_control;
 };
 extern const struct ax_option ax_server_options[];
 
@@ -37,6 +39,7 @@ void ax_server_drain(struct ax_server *server);
 void ax_server_join_free(struct ax_server *server);
 
 /* For the threads. */
+const struct ax_server_config *ax_server_config(const struct ax_server *server);
 struct ax_snapshot *ax_server_snapshot(struct ax_server *server);
 size_t ax_server_thread_count(const struct ax_server *server);
 struct ax_str ax_server_default_model(const struct ax_server *server);

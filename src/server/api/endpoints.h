@@ -18,6 +18,18 @@ void ax_oip_config(struct ax_call *call);
 void ax_oip_index(struct ax_call *call);
 void ax_oip_infer(struct ax_call *call);
 
+/* Its extensions for the log and for tracing: log_settings.c, trace_settings.c. */
+void ax_log_settings(struct ax_call *call);
+void ax_log_settings_change(struct ax_call *call);
+void ax_trace_settings(struct ax_call *call);
+void ax_trace_settings_change(struct ax_call *call);
+
+/* Its shared memory, which is not there: shared_memory.c. */
+void ax_shared_memory_status(struct ax_call *call);
+void ax_shared_memory_none(struct ax_call *call);
+void ax_shared_memory_register(struct ax_call *call);
+void ax_shared_memory_unregister(struct ax_call *call);
+
 /* Its statistics extension: statistics.c. */
 void ax_statistics(struct ax_call *call);
 void ax_statistics_all(struct ax_call *call);

@@ -18,10 +18,7 @@
 
 /* What exists of the protocol's extensions: clients call what is listed. */
 static const char *const extensions[] = {
-    "binary_tensor_data",
-    "classification",
-    "model_configuration",
-    "statistics",
+    "binary_tensor_data", "classification", "logging", "model_configuration", "statistics",
 };
 
 static void put_member(struct ax_buf *out, const char *key, const char *text)
@@ -41,8 +38,9 @@ void ax_oip_server(struct ax_call *call)
 {
     struct ax_buf *out = ax_server_thread_answer_begin(call->thread);
     (void)ax_buf_append_char(out, '{');
-    put_member(out, "name", "auspex");
-    put_member(out, "version", AX_VERSION);
+    const struct ax_server_config *config = ax_server_config(call->thread->server);
+    put_member(out, "name", config->server_name);
+    put_member(out, "version", config->server_version[0] ? config->server_version : AX_VERSION);
     ax_json_put_key(out, "extensions");
     (void)ax_buf_append_char(out, '[');
     for (size_t i = 0; i < AX_COUNT(extensions); i++) {

@@ -158,6 +158,30 @@ static void levels(void **state)
     }
 }
 
+/* Each level may be off while others are on. */
+static void levels_one_by_one(void **state)
+{
+    (void)state;
+    ax_log_setup(AX_LOG_WARN, AX_LOG_LOGFMT);
+    assert_int_equal(ax_log_levels(), ax_log_levels_from(AX_LOG_WARN));
+    ax_log_change_levels(1u << AX_LOG_DEBUG, 1u << AX_LOG_WARN);
+    assert_int_equal(ax_log_levels(), 1u << AX_LOG_DEBUG | 1u << AX_LOG_ERROR);
+    ax_log_change_levels(0, 0);
+    assert_int_equal(ax_log_levels(), 1u << AX_LOG_DEBUG | 1u << AX_LOG_ERROR);
+    capture();
+    for (int event = AX_LOG_DEBUG; event <= AX_LOG_ERROR; event++)
+        ax_log((enum ax_log_level)event, "x", AX_LOG_I64("n", event));
+    ax_log_set_format(AX_LOG_JSON);
+    ax_log(AX_LOG_ERROR, "x", AX_LOG_I64("n", 9));
+    (void)captured();
+    assert_non_null(strstr(written, "n=0\n"));
+    assert_null(strstr(written, "n=1\n"));
+    assert_null(strstr(written, "n=2\n"));
+    assert_non_null(strstr(written, "n=3\n"));
+    assert_non_null(strstr(written, "\"n\":9}\n"));
+    ax_log_setup(AX_LOG_INFO, AX_LOG_LOGFMT);
+}
+
 static void log_much(void *arg)
 {
     for (int i = 0; i < 500; i++)
@@ -198,9 +222,13 @@ static void lines_of_threads_do_not_mix(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(logfmt), cmocka_unit_test(user_data_cannot_begin_a_line),
-        cmocka_unit_test(json),   cmocka_unit_test(long_lines_stay_whole),
-        cmocka_unit_test(levels), cmocka_unit_test(lines_of_threads_do_not_mix),
+        cmocka_unit_test(logfmt),
+        cmocka_unit_test(user_data_cannot_begin_a_line),
+        cmocka_unit_test(json),
+        cmocka_unit_test(long_lines_stay_whole),
+        cmocka_unit_test(levels),
+        cmocka_unit_test(levels_one_by_one),
+        cmocka_unit_test(lines_of_threads_do_not_mix),
     };
     return cmocka_run_group_tests_name("base/log", tests, set_up, tear_down);
 }
