@@ -66,7 +66,8 @@ static bool has(struct ax_str head, const char *text)
 
 static bool is_zlib(struct ax_str head)
 {
-    return head.len >= 2 && head.ptr[0] == '\x78' && memchr("\x01\x5e\x9c\xda", head.ptr[1], 4);
+    static const char levels[] = { '\x01', '\x5e', '\x9c', '\xda' };
+    return head.len >= 2 && head.ptr[0] == '\x78' && memchr(levels, head.ptr[1], sizeof(levels));
 }
 
 static bool is_pickle(struct ax_str head)

@@ -133,7 +133,7 @@ static char *read_file(const char *path, size_t *ret_size)
         fail_msg("cannot open '%s'", path);
     assert_int_equal(fseek(file, 0, SEEK_END), 0);
     size_t size = (size_t)ftell(file);
-    rewind(file);
+    assert_int_equal(fseek(file, 0, SEEK_SET), 0);
     char *bytes = ax_xalloc(size);
     assert_int_equal(fread(bytes, 1, size, file), size);
     (void)fclose(file);
