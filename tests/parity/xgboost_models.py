@@ -44,12 +44,30 @@ OBJECTIVES = {
     "reg:absoluteerror": ("regression", {}, "value"),
     "reg:pseudohubererror": ("regression", {"huber_slope": 2}, "score"),
     "reg:logistic": ("regression", {}, "share"),
+    "reg:squaredlogerror": ("regression", {}, "positive"),
     "reg:squarederror, 3 targets": ("regression", {}, "values"),
     "reg:quantileerror": ("quantiles", {"quantile_alpha": "[0.1,0.5,0.9]"}, "value"),
     "reg:quantileerror, 1 level": ("quantiles", {"quantile_alpha": "0.25"}, "value"),
+    "reg:expectileerror": ("quantiles", {"expectile_alpha": "[0.1,0.5,0.9]"}, "value"),
     "multi:softprob": ("classes", {"num_class": CLASSES}, "class"),
     "multi:softmax": ("classes", {"num_class": CLASSES}, "class"),
+    "count:poisson": ("counts", {}, "count"),
+    "reg:gamma": ("counts", {}, "positive"),
+    "reg:tweedie": ("counts", {"tweedie_variance_power": 1.3}, "positive"),
+    "rank:ndcg": ("ranking", {}, "grade"),
+    "rank:map": ("ranking", {}, "binary"),
+    "rank:pairwise": ("ranking", {}, "grade"),
+    "survival:cox": ("survival", {}, "survival"),
+    "survival:aft": ("survival", {}, "bounds"),
+    "reg:squarederror, dropout": ("dart", {"rate_drop": 0.3, "one_drop": 1}, "value"),
+    "multi:softprob, dropout": ("dart", {"rate_drop": 0.3, "num_class": CLASSES}, "class"),
+    "reg:squarederror, 3 targets a tree": (
+        "leaf rows", {"multi_strategy": "multi_output_tree"}, "values"),
+    "multi:softprob, all classes a tree": (
+        "leaf rows", {"multi_strategy": "multi_output_tree", "num_class": CLASSES}, "class"),
 }
+
+GROUP = 20  # rows of one query, for ranking
 
 
 def make_rows(shape, count, rng):
@@ -76,7 +94,27 @@ def make_labels(shape, rows, kind, rng):
         return np.clip(np.floor(score + CLASSES / 2), 0, CLASSES - 1).astype(np.float32)
     if kind == "values":
         return np.stack([score, score * x[:, 0], x[:, 1] - 2], axis=1).astype(np.float32)
+    if kind == "grade":
+        return np.clip(np.floor(score + 2), 0, 4)
+    if kind in ("positive", "bounds"):
+        return np.exp(score / 2)
+    if kind == "count":
+        return rng.poisson(np.exp(np.minimum(score, 3) / 2))
+    if kind == "survival":  # below 0: censored
+        return np.exp(score / 2) * np.where(rng.random(len(x)) < 0.3, -1, 1)
+    assert kind == "value"
     return (10 * score + 100).astype(np.float32)
+
+
+def describe_rows(objective, labels, kind, rng):
+    """Labels as the objective takes them, and what else is said of the rows."""
+    if objective.startswith("rank:"):
+        return labels, {"group": np.full(len(labels) // GROUP, GROUP, dtype=np.uint32)}
+    if kind == "bounds":
+        censored = rng.random(len(labels)) < 0.3
+        return None, {"label_lower_bound": labels,
+                      "label_upper_bound": np.where(censored, np.inf, labels)}
+    return labels, None
 
 
 def make_model(shape_name, objective, rounds=None, **more):
@@ -87,8 +125,9 @@ def make_model(shape_name, objective, rounds=None, **more):
     types = ["q"] * shape["numeric"] + ["c"] * len(shape["categorical"])
     settings = {"objective": objective.split(",")[0], "seed": 3, **shape["grow"], **parameters,
                 **more}
-    return oracle.train(rows, make_labels(shape, rows, kind, rng), settings,
-                        rounds or shape["rounds"], types=types)
+    labels, infos = describe_rows(objective, make_labels(shape, rows, kind, rng), kind, rng)
+    return oracle.train(rows, labels, settings, rounds or shape["rounds"], types=types,
+                        infos=infos)
 
 
 CARRIERS = ["AA", "B6", "DL", "UA", "Zoë \"Air\""]
@@ -211,13 +250,24 @@ LIVE = [
     ("reg:quantileerror", "numbers"), ("reg:quantileerror", "categories"),
     ("reg:quantileerror, 1 level", "pruned"),
     ("multi:softprob", "holes"), ("multi:softprob", "categories"), ("multi:softmax", "leafwise"),
+    ("reg:squaredlogerror", "numbers"), ("reg:expectileerror", "onehot"),
+    ("count:poisson", "numbers"), ("reg:gamma", "pruned"), ("reg:tweedie", "onehot"),
+    ("rank:ndcg", "numbers"), ("rank:map", "pruned"), ("rank:pairwise", "onehot"),
+    ("survival:cox", "numbers"), ("survival:aft", "pruned"), ("survival:aft", "categories"),
+    ("reg:squarederror, dropout", "numbers"), ("multi:softprob, dropout", "pruned"),
+    ("reg:squarederror, dropout", "categories"),
+    ("reg:squarederror, 3 targets a tree", "numbers"),
+    ("multi:softprob, all classes a tree", "onehot"),
+    ("reg:squarederror, 3 targets a tree", "categories"),
 ]
 
 
 def grid():
-    """All models: (family, objective, shape)."""
+    """All models: (family, objective, shape). The method "exact" grows no trees of several
+    outputs."""
     return [(family, objective, shape) for objective, (family, _, _) in OBJECTIVES.items()
-            for shape in SHAPES]
+            for shape, described in SHAPES.items()
+            if family != "leaf rows" or "tree_method" not in described["grow"]]
 
 
 def save(booster, folder, name="model"):
