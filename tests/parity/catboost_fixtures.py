@@ -77,4 +77,17 @@ def make(version, package, folder):
     import catboost_models as models  # pylint: disable=import-outside-toplevel
     assert models.version() == version
     for name in MODELS:
-        yield make_one(models, name, folder)
+        fixture = make_one(models, name, folder)
+        if name == next(iter(MODELS)):
+            fixture.seeds = seeds(models, folder)
+        yield fixture
+
+
+def seeds(models, folder):
+    """For fuzzing. Those of the target flatbuffer are messages alone, behind the byte that says
+    which way down is taken."""
+    files = models.seeds(folder)
+    found = {f"catboost_reader/{name}": data for name, data in files.items()}
+    for name in ("classes", "steps"):
+        found[f"flatbuffer/{name}"] = b"\x21" + files[f"{name}.cbm"][8:]
+    return found
