@@ -70,6 +70,7 @@ struct fixture {
 
     atomic_bool unblocked;
     atomic_size_t handed, released, cancelled, wakes, orphans;
+    atomic_size_t incomplete[AX_E_INTERNAL + 1]; /* by enum ax_code */
 };
 
 /* What a thread of the server keeps: the requests of /wake. */
@@ -257,6 +258,15 @@ static void fixture_release(void *context, void *state, struct ax_request *reque
     atomic_fetch_add(&fixture->released, 1);
 }
 
+static void fixture_incomplete(void *context, void *state, struct ax_request *request,
+                               enum ax_code code)
+{
+    struct fixture *fixture = context;
+    const struct fixture_state *thread = state;
+    assert(thread->in_wake && request->path.len && request->began_ns && !request->user);
+    atomic_fetch_add(&fixture->incomplete[code], 1);
+}
+
 static enum ax_code fixture_thread_begin(void *context, struct ax_http_worker *worker,
                                          void **ret_state, struct ax_err *err)
 {
@@ -311,6 +321,7 @@ AX_UNUSED static struct fixture *fixture_new(const char *listen, const char *thr
         .wake_begin = fixture_wake_begin,
         .wake_end = fixture_wake_end,
         .request = fixture_request,
+        .incomplete = fixture_incomplete,
         .release = fixture_release,
     };
     pthread_mutex_init(&fixture->lock, NULL);

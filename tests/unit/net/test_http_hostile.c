@@ -382,6 +382,55 @@ static void broken_off_requests_are_forgotten(void **state)
     still_serves(fixture);
 }
 
+static size_t all_incomplete(struct fixture *fixture)
+{
+    size_t count = 0;
+    for (size_t i = 0; i <= AX_E_INTERNAL; i++)
+        count += atomic_load(&fixture->incomplete[i]);
+    return count;
+}
+
+/* Whose target was read, but never became whole, the handler is told of: once, and why. */
+static void incomplete_requests_are_told(void **state)
+{
+    static const struct {
+        const char *text;
+        enum ax_code code; /* AX_OK: it is not told */
+        bool leaves;       /* the client does, else it is answered */
+    } cases[] = {
+        { "POST /a HTTP/1.1\r\n" HOST "Content-Length: 67108865\r\n\r\n", AX_E_TOO_LARGE, false },
+        { "POST /a HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n4000001\r\n",
+          AX_E_TOO_LARGE, false },
+        { "POST /a HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nx\r\n", AX_E_INVALID,
+          false },
+        { "POST /a HTTP/1.1\r\n\r\n", AX_E_INVALID, false }, /* no Host */
+        { "POST /a HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n\r\n", AX_E_UNSUPPORTED, false },
+        { "POST /a HTTP/1.1\r\n" HOST "Expect: more\r\n\r\n", AX_E_UNSUPPORTED, false },
+        { "POST /a HTTP/1.1\r\n" HOST "Content-Length: 9\r\n\r\n1", AX_E_CANCELLED, true },
+        { "POST /a HTTP/1.1\r\n" HOST "Content-Length: 9\r\n\r\n", AX_E_CANCELLED, true },
+        { "POST /a HTTP/1.1\nContent-Length: 9\r\n\r\n", AX_OK, false },
+        { "POST /a%zz HTTP/1.1\r\n" HOST "\r\n", AX_OK, false },
+        { "POST /a HTT", AX_OK, true },
+    };
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        print_message("case %zu\n", i);
+        size_t before = all_incomplete(fixture);
+        size_t told = atomic_load(&fixture->incomplete[cases[i].code]);
+        struct client client = client_open(fixture);
+        assert_true(client_say(&client, cases[i].text));
+        if (!cases[i].leaves)
+            assert_true(client_read(&client, false).status >= 400);
+        client_close(&client);
+        for (int k = 0; k < 200 && all_incomplete(fixture) == before && cases[i].code; k++)
+            (void)poll(NULL, 0, 10);
+        still_serves(fixture);
+        assert_int_equal(all_incomplete(fixture), before + (cases[i].code != AX_OK));
+        if (cases[i].code)
+            assert_int_equal(atomic_load(&fixture->incomplete[cases[i].code]), told + 1);
+    }
+}
+
 static void few_connections(struct ax_http_config *config)
 {
     config->connections_max = 4;
@@ -583,6 +632,7 @@ int main(void)
         cmocka_unit_test(a_client_that_does_not_read_is_dropped),
         cmocka_unit_test(idle_connections_are_closed),
         cmocka_unit_test(broken_off_requests_are_forgotten),
+        cmocka_unit_test(incomplete_requests_are_told),
         cmocka_unit_test(connections_are_limited),
         cmocka_unit_test(memory_is_limited),
         cmocka_unit_test(memory_stays_flat_over_refusals),
