@@ -22,8 +22,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NUMBER_TEXT     32                /* bytes of a number in decimal */
-#define WIDE_LEAVES_MAX ((size_t)1 << 24) /* a file of few bytes can announce many classes */
+#define NUMBER_TEXT     32                 /* bytes of a number in decimal */
+#define WHOLE_LIMIT     9007199254740992.0 /* 2^53: below it whole numbers are exact */
+#define WIDE_LEAVES_MAX ((size_t)1 << 24)  /* a file of few bytes can announce many classes */
 
 static const struct {
     const char *name;
@@ -67,6 +68,20 @@ static enum ax_code read_objective(struct ax_catboost *model, const struct ax_ca
 
 /* ---- classes ---- */
 
+/* 1000000, not 1e+06; else the shortest that is the number. */
+static void number_text(double number, char text[NUMBER_TEXT])
+{
+    if (number == trunc(number) && fabs(number) < WHOLE_LIMIT) {
+        (void)snprintf(text, NUMBER_TEXT, "%.0f", number);
+        return;
+    }
+    for (int digits = 1; digits <= 17; digits++) {
+        (void)snprintf(text, NUMBER_TEXT, "%.*g", digits, number);
+        if (strtod(text, NULL) == number)
+            return;
+    }
+}
+
 /* A list of numbers as texts; `texts` is an array of NUMBER_TEXT bytes each. */
 static bool number_labels(const struct ax_value *list, struct ax_str *labels,
                           char (*texts)[NUMBER_TEXT], double *numbers)
@@ -74,11 +89,7 @@ static bool number_labels(const struct ax_value *list, struct ax_str *labels,
     if (!ax_value_read_f64(list, numbers, list->count))
         return false;
     for (size_t i = 0; i < list->count; i++) {
-        for (int digits = 1; digits <= 17; digits++) {
-            (void)snprintf(texts[i], NUMBER_TEXT, "%.*g", digits, numbers[i]);
-            if (strtod(texts[i], NULL) == numbers[i])
-                break;
-        }
+        number_text(numbers[i], texts[i]);
         labels[i] = ax_str_from(texts[i]);
     }
     return true;

@@ -101,6 +101,10 @@ static const struct {
     { { "loss_function", "{\"type\": \"MultiClass\"}" },
       { "class_params",
         "{\"class_names\": [], \"class_to_label\": [2, 0], \"classes_count\": 4}" } },
+    { { "params", "{\"loss_function\": {\"type\": \"Logloss\"}}" },
+      { "class_params", "{\"class_names\": [-1000000, 0.1]}" } },
+    { { "params", "{\"loss_function\": {\"type\": \"Logloss\"}}" },
+      { "class_params", "{\"class_label_type\": \"Boolean\", \"class_names\": [false, true]}" } },
 };
 
 static void put_numbers(struct flat_builder *b, size_t trees, size_t field, const int64_t *numbers,
@@ -430,10 +434,9 @@ static void classes_have_names(void **state)
         const char *low, *high;
         double bias; /* sums are 17 to 24, halved */
     } cases[] = {
-        { 1, "0", "1", -10 },
-        { 2, "no", "yes", -10 },  /* above ln(0.7 / 0.3) = 0.847… */
-        { 2, "no", "no", -11.2 }, /* 12 - 11.2 is below */
-        { 1, "0", "1", -11.2 },
+        { 1, "0", "1", -10 },     { 2, "no", "yes", -10 }, /* above ln(0.7 / 0.3) = 0.847… */
+        { 2, "no", "no", -11.2 },                          /* 12 - 11.2 is below */
+        { 1, "0", "1", -11.2 },   { 10, "-1000000", "0.1", -10 }, { 11, "False", "True", -10 },
     };
     for (size_t i = 0; i < AX_COUNT(cases); i++) {
         struct plan plan = oblivious;
