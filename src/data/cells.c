@@ -28,8 +28,8 @@
 #define CELL_COST          4
 #define CLEAR_COST_DIVISOR 16
 
-static_assert(AX_CELLS_ROWS_MAX <= (size_t)1 << 20, "a row fits into its bits of a cell");
-static_assert(AX_CELLS_COLUMNS_MAX <= (size_t)1 << 16, "so does a column");
+static_assert((AX_CELLS_ROWS_MAX - 1) >> 20 == 0, "a row fits into its bits of a cell");
+static_assert((AX_CELLS_COLUMNS_MAX - 1) >> 16 == 0, "so does a column");
 static_assert(AX_CELLS_TEXT_MAX < (size_t)1 << 24, "and a length");
 
 enum { FILL_NAMES, FILL_CLEAR, FILL_CELLS, FILL_FINISH, FILL_DONE };
@@ -54,7 +54,7 @@ static enum ax_code cells_fail(const struct ax_cells *cells, struct ax_err *err)
 static void cells_link(struct ax_cells *cells, size_t column)
 {
     size_t mask = cells->slot_count - 1;
-    size_t at = ax_hash(cells->columns[column].name) & mask;
+    size_t at = cells->columns[column].hash & mask;
     while (cells->slots[at])
         at = (at + 1) & mask;
     cells->slots[at] = (uint32_t)column + 1;
@@ -86,15 +86,31 @@ static enum ax_code cells_grow(struct ax_cells *cells, size_t count, struct ax_e
 }
 
 /* The column of that name, or SIZE_MAX. */
-static size_t cells_find(const struct ax_cells *cells, struct ax_str name)
+static size_t cells_find(const struct ax_cells *cells, struct ax_str name, uint64_t hash)
 {
     if (cells->slot_count == 0)
         return SIZE_MAX;
     size_t mask = cells->slot_count - 1;
-    for (size_t at = ax_hash(name) & mask; cells->slots[at]; at = (at + 1) & mask)
-        if (ax_str_equals(cells->columns[cells->slots[at] - 1].name, name))
+    for (size_t at = hash & mask; cells->slots[at]; at = (at + 1) & mask) {
+        const struct ax_cells_column *column = &cells->columns[cells->slots[at] - 1];
+        if (column->hash == hash && ax_str_equals(column->name, name))
             return cells->slots[at] - 1;
+    }
     return SIZE_MAX;
+}
+
+static enum ax_code cells_add_column(struct ax_cells *cells, struct ax_str name, uint64_t hash,
+                                     struct ax_err *err)
+{
+    if (cells_grow(cells, cells->column_count + 1, err))
+        return err->code;
+    cells->columns[cells->column_count] = (struct ax_cells_column){
+        .name = name,
+        .hash = hash,
+        .first_row = cells->row_count > 0 ? cells->row_count - 1 : 0,
+    };
+    cells_link(cells, cells->column_count++);
+    return AX_OK;
 }
 
 enum ax_code ax_cells_column(struct ax_cells *cells, struct ax_str name, size_t *ret_column,
@@ -102,17 +118,14 @@ enum ax_code ax_cells_column(struct ax_cells *cells, struct ax_str name, size_t 
 {
     assert(cells && !cells->is_positional && (name.ptr || !name.len) && ret_column && err);
     size_t column = cells->next_column;
-    if (column >= cells->column_count || !ax_str_equals(cells->columns[column].name, name))
-        column = cells_find(cells, name);
-    if (column == SIZE_MAX) {
-        if (cells_grow(cells, cells->column_count + 1, err))
-            return err->code;
-        column = cells->column_count++;
-        cells->columns[column] = (struct ax_cells_column){
-            .name = name,
-            .first_row = cells->row_count > 0 ? cells->row_count - 1 : 0,
-        };
-        cells_link(cells, column);
+    if (column >= cells->column_count || !ax_str_equals(cells->columns[column].name, name)) {
+        uint64_t hash = ax_hash(name);
+        column = cells_find(cells, name, hash);
+        if (column == SIZE_MAX) {
+            column = cells->column_count;
+            if (cells_add_column(cells, name, hash, err))
+                return err->code;
+        }
     }
     cells->next_column = column + 1;
     *ret_column = column;
@@ -141,10 +154,12 @@ enum ax_code ax_cells_name(struct ax_cells *cells, const struct ax_str *names, s
                        cells->column_count);
     cells->is_positional = false;
     for (size_t i = 0; i < count; i++) {
-        if (cells_find(cells, names[i]) != SIZE_MAX)
+        uint64_t hash = ax_hash(names[i]);
+        if (cells_find(cells, names[i], hash) != SIZE_MAX)
             return ax_fail(err, AX_E_INVALID, "the column '%.*s' is named twice",
                            AX_STR_ARG(ax_str_cut(names[i], AX_SIGNATURE_SHOWN_BYTES_MAX)));
         cells->columns[i].name = names[i];
+        cells->columns[i].hash = hash;
         cells_link(cells, i);
     }
     return AX_OK;
@@ -370,15 +385,16 @@ enum ax_code ax_cells_fill_begin(struct ax_cells_fill *fill, const struct ax_cel
     return AX_OK;
 }
 
-/* Which input each column is. */
+/* Which input each column is. Without names it is the next one, and with them it often is. */
 static enum ax_code fill_names(struct ax_cells_fill *fill, size_t *cost, struct ax_err *err)
 {
     const struct ax_cells *cells = fill->cells;
     const struct ax_signature *signature = fill->rows->signature;
     const struct ax_cells_column *column = &cells->columns[fill->at];
-    const struct ax_input *input = cells->is_positional
-                                       ? &signature->inputs[fill->at]
-                                       : ax_signature_input(signature, column->name);
+    size_t next = fill->at > 0 ? (size_t)fill->inputs[fill->at - 1] + 1 : 0;
+    const struct ax_input *input = next < signature->input_count ? &signature->inputs[next] : NULL;
+    if (!cells->is_positional && (!input || !ax_str_equals(input->name, column->name)))
+        input = ax_signature_input(signature, column->name);
     if (!input) {
         (void)ax_signature_unknown_input(signature, column->name, err);
         return ax_err_context(err, "row %zu", column->first_row);

@@ -42,6 +42,7 @@ struct ax_cell {
 
 struct ax_cells_column {
     struct ax_str name;  /* empty in a positional set */
+    uint64_t hash;       /* of the name */
     size_t first_row;    /* where it was met first */
     size_t given_before; /* 1 + the row that gave it last; 0: none did */
 };

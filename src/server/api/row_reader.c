@@ -64,23 +64,32 @@ static bool reader_accepts(const struct ax_row_reader *reader, unsigned what)
     return reader->accepts & what;
 }
 
-/* A number as exactly as its text is; -0 is no integer. */
+/* Digits alone; "-0" is more than an integer can hold, "2.0" is one to those who want one. */
+static bool is_whole(struct ax_str number)
+{
+    size_t at = number.ptr[0] == '-';
+    if (at && number.ptr[1] == '0')
+        return false;
+    while (at < number.len && number.ptr[at] >= '0' && number.ptr[at] <= '9')
+        at++;
+    return at == number.len;
+}
+
+/* A number as exactly as its text is. */
 static enum ax_code reader_put_number(struct ax_row_reader *reader, size_t row, size_t column,
                                       struct ax_err *err)
 {
-    struct ax_cell cell = { .row = row, .column = column, .kind = AX_CELL_I64 };
-    bool is_whole = ax_json_read_i64(reader->json, &cell.i64) &&
-                    (cell.i64 != 0 || reader->json->raw.ptr[0] != '-');
-    if (!is_whole) {
+    struct ax_cell cell = { .row = row, .column = column };
+    bool whole = is_whole(reader->json->raw);
+    if (whole && ax_json_read_i64(reader->json, &cell.i64)) {
+        cell.kind = AX_CELL_I64;
+    } else if (whole && ax_json_read_u64(reader->json, &cell.u64)) {
         cell.kind = AX_CELL_U64;
-        is_whole = ax_json_read_u64(reader->json, &cell.u64) && cell.u64 > INT64_MAX;
-    }
-    if (!is_whole) {
+    } else if (ax_json_read_f64(reader->json, &cell.f64)) {
         cell.kind = AX_CELL_F64;
-        if (!ax_json_read_f64(reader->json, &cell.f64)) {
-            (void)ax_fail(err, AX_E_INVALID, "the number is too large");
-            return ax_cells_context(reader->cells, row, column, err);
-        }
+    } else {
+        (void)ax_fail(err, AX_E_INVALID, "the number is too large");
+        return ax_cells_context(reader->cells, row, column, err);
     }
     return ax_cells_put(reader->cells, cell, err);
 }
