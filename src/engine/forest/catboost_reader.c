@@ -12,6 +12,11 @@ static bool is_cbm(struct ax_str bytes)
     return ax_str_starts_with(bytes, AX_STR("CBM1"));
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* JSON whose beginning holds a key of CatBoost's; which one is in front differs by release. */
 static bool catboost_recognise(struct ax_str head)
 {
@@ -20,7 +25,7 @@ static bool catboost_recognise(struct ax_str head)
     if (is_cbm(head))
         return true;
     size_t at = 0;
-    while (at < head.len && memchr(" \t\r\n", head.ptr[at], 4))
+    while (at < head.len && is_blank(head.ptr[at]))
         at++;
     if (at == head.len || head.ptr[at] != '{')
         return false;

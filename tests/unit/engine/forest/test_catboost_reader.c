@@ -224,7 +224,7 @@ static struct ax_str built(const struct plan *plan)
     struct flat_builder b;
     build(&b, plan);
     char *bytes = ax_xalloc(b.len + 8);
-    memcpy(bytes, "CBM1", 4);
+    memcpy(bytes, (const char[]){ 'C', 'B', 'M', '1' }, 4);
     for (size_t i = 0; i < 4; i++)
         bytes[4 + i] = (char)(b.len >> 8 * i);
     memcpy(bytes + 8, b.bytes, b.len);
@@ -270,7 +270,7 @@ static struct ax_str json_changed(const char *find, const char *with)
     char hashes[64];
     (void)snprintf(hash, sizeof(hash), "%d", (int32_t)ax_catboost_hash(AX_STR("UA")));
     (void)snprintf(hashes, sizeof(hashes), "%s,%d", hash, (int32_t)ax_catboost_hash(AX_STR("AA")));
-    char *text = find ? replaced(json_text, find, with) : ax_xstrdup(json_text);
+    char *text = replaced(json_text, find, with);
     const char *const fills[][2] = { { "HASHES", hashes }, { "FIRST", hash } };
     for (size_t i = 0; i < AX_COUNT(fills); i++) {
         char *filled = strstr(text, fills[i][0]) ? replaced(text, fills[i][0], fills[i][1]) : NULL;
@@ -322,7 +322,7 @@ static double ask(const struct ax_model *model, struct asked asked, struct ax_st
     struct ax_err err = AX_ERR_INIT;
     struct ax_arena arena;
     struct ax_rows rows;
-    double values[3][8];
+    double values[3][8] = { { 0 } };
     struct ax_column columns[4] = { { 0 } };
     ax_arena_init(&arena, 4096, 1 << 16);
     if (ax_rows_init(&rows, signature, 1, &arena, &err) ||
@@ -390,7 +390,7 @@ static void both_formats_answer(void **state)
     (void)state;
     check_answers(built(&oblivious), false, "catboost_cbm");
     check_answers(built(&steps), true, "catboost_cbm");
-    check_answers(json_changed(NULL, NULL), false, "catboost_json");
+    check_answers(json_changed("{", "{"), false, "catboost_json");
     char *from = strstr(json_text, "\"oblivious_trees\"");
     char *find = ax_xmemdup0(from, strlen(from) - 1);
     check_answers(json_changed(find, nested_trees), true, "catboost_json");
