@@ -28,13 +28,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct ax_http_config config = {
     .body_bytes_max = 4096,
+    .compress_bytes_min = 16,
     .header_bytes_max = 1024,
     .header_count_max = 8,
     .chunk_count_max = 16,
     .connections_max = 4,
     .pipeline_requests_max = 4,
     .requests_max = 8,
-    .bodies_bytes_max = 16384,
+    .bodies_bytes_max = 300000,
     .request_bytes_max = 65536,
     .header_timeout_ns = UINT64_MAX / 4,
     .body_timeout_ns = UINT64_MAX / 4,
@@ -81,7 +82,7 @@ static struct outcome parse_in_steps(const char *text, size_t len, size_t step)
     struct ax_exchange_table table;
     ax_exchange_table_init(&table, NULL, 0, &config, &outputs);
     struct ax_http1 http1;
-    ax_http1_init(&http1, &config, &table.budget);
+    ax_http1_init(&http1, &table);
     struct outcome outcome = { 0 };
     for (size_t at = 0; at < len && !outcome.refused && !outcome.closes;) {
         if (!http1.exchange)
@@ -91,6 +92,8 @@ static struct outcome parse_in_steps(const char *text, size_t len, size_t step)
         enum ax_http1_event event = ax_http1_feed(&http1, text + at, given, &used);
         assert(used <= given);
         at += used;
+        while (event == AX_HTTP1_CODED)
+            event = ax_http1_inflate(&http1);
         if (event == AX_HTTP1_REQUEST) {
             outcome_add(&outcome, http1.exchange);
             ax_exchange_give_back(&table, http1.exchange);

@@ -151,6 +151,8 @@ bool ax_answer_print_error(struct ax_output *output, struct ax_output_pool *pool
     struct ax_str extra = { 0 };
     if (status == 405)
         extra = AX_STR("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n");
+    if (status == 415)
+        extra = AX_STR("Accept-Encoding: gzip, deflate\r\n");
     if (status == 503)
         extra = AX_STR("Retry-After: 1\r\n");
     char body[256];

@@ -34,11 +34,10 @@
 #define WRITE_PARTS_MAX  64
 #define OUTPUT_BYTES_MAX ((size_t)1 << 20) /* unsent; over it no further request is read */
 #define CONNECTIONS_KEPT 256
-#define HANDED_BYTES_MAX                                                                     \
-    ((size_t)16 << 10)                  /* a larger body is handed over in a turn of its own \
-                                         */
-#define LINGER_EXTRA  ((size_t)1 << 20) /* thrown away beyond one body of the largest size */
-#define TLS_HANDSHAKE 0x16              /* first byte of a ClientHello's record */
+/* A request with a larger body is handed over in a turn of its own. */
+#define HANDED_BYTES_MAX ((size_t)16 << 10)
+#define LINGER_EXTRA     ((size_t)1 << 20) /* thrown away beyond one body of the largest size */
+#define TLS_HANDSHAKE    0x16              /* first byte of a ClientHello's record */
 
 static void connection_ready(struct ax_loop_source *source, uint32_t events);
 
@@ -83,7 +82,7 @@ void ax_connection_open(struct ax_http_worker *worker, int fd)
     connection->fd = fd;
     connection->is_fresh = true;
     connection->is_writable = true;
-    ax_http1_init(&connection->http1, worker->config, &worker->exchanges.budget);
+    ax_http1_init(&connection->http1, &worker->exchanges);
     ax_buf_init(&connection->pending, AX_RECEIVE_BYTES);
 
     connection->next = worker->connections;
@@ -131,7 +130,8 @@ static void connection_drop_receiving(struct ax_connection *connection, enum ax_
         return;
     connection->http1.exchange = NULL;
     connection_tell_incomplete(connection, exchange, code);
-    if (exchange->state == AX_EXCHANGE_BODY && connection->ring_last == exchange) {
+    ax_worker_unqueue(connection->worker, exchange);
+    if (connection->ring_last == exchange) {
         /* It is the last of the ring; find the one before it. */
         struct ax_exchange *before = connection->ring_first;
         if (before == exchange) {
@@ -161,7 +161,7 @@ void ax_connection_close(struct ax_connection *connection)
         exchange->connection = NULL;
         if (exchange->state == AX_EXCHANGE_HANDED)
             continue; /* The handler's: it is told when it asks. */
-        if (exchange->state == AX_EXCHANGE_ANSWERED)
+        if (exchange->state == AX_EXCHANGE_ANSWERED || exchange->state == AX_EXCHANGE_CODED)
             ax_metric_add(worker->metrics->dropped, 1);
         else
             connection_tell_incomplete(connection, exchange, AX_E_CANCELLED);
@@ -384,6 +384,34 @@ static void connection_take_request(struct ax_connection *connection)
     ax_worker_queue(connection->worker, exchange, hand_over_step);
 }
 
+/* Decompress a slice of what came; then read on, or hand over. */
+static void inflate_step(void *context, void *state, struct ax_request *request)
+{
+    (void)context;
+    (void)state;
+    struct ax_exchange *exchange = container_of(request, struct ax_exchange, request);
+    struct ax_connection *connection = exchange->connection;
+    struct ax_http_worker *worker = connection->worker;
+    size_t before = exchange->body.len;
+    enum ax_http1_event event = ax_http1_inflate(&connection->http1);
+    ax_metric_add(worker->metrics->inflated_bytes, exchange->body.len - before);
+    connection->has_progress = true;
+    if (event == AX_HTTP1_CODED) {
+        ax_worker_queue(worker, exchange, inflate_step);
+        return;
+    }
+    if (event == AX_HTTP1_REFUSED) {
+        connection_refuse(connection, connection->http1.refusal);
+        return;
+    }
+    if (event == AX_HTTP1_REQUEST) {
+        ax_metric_add(worker->metrics->compressed_requests, 1);
+        connection_take_request(connection);
+    }
+    /* There may be bytes that were not parsed, in the socket too. */
+    connection_mark_again(connection);
+}
+
 static void connection_ring_add(struct ax_connection *connection, struct ax_exchange *exchange)
 {
     exchange->connection = connection;
@@ -392,12 +420,14 @@ static void connection_ring_add(struct ax_connection *connection, struct ax_exch
     connection->ring_count++;
 }
 
-/* Whether another request may be begun; one that was begun is always read to its end. */
+/* Whether another request may be begun; one that was begun is always read to its end, but not while
+ * what came of it waits to be decompressed. */
 static bool connection_has_room(const struct ax_connection *connection)
 {
-    return connection->http1.exchange ||
-           (connection->ring_count < connection->worker->config->pipeline_requests_max &&
-            connection->output.len < OUTPUT_BYTES_MAX);
+    if (connection->http1.exchange)
+        return !connection->http1.exchange->step;
+    return connection->ring_count < connection->worker->config->pipeline_requests_max &&
+           connection->output.len < OUTPUT_BYTES_MAX;
 }
 
 /* What protocol is this? The place where HTTP/2 and TLS will branch off; today they are told that
@@ -444,6 +474,8 @@ static size_t connection_parse(struct ax_connection *connection, const char *ptr
             connection_refuse(connection, http1->refusal);
         else if (event == AX_HTTP1_REQUEST)
             connection_take_request(connection);
+        else if (event == AX_HTTP1_CODED)
+            ax_worker_queue(worker, exchange, inflate_step);
         else if (exchange->state == AX_EXCHANGE_BODY && exchange->body.len)
             exchange->wants_continue = false; /* It did not wait. */
         else if (exchange->wants_continue)

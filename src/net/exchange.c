@@ -7,6 +7,8 @@
 
 #include "base/alloc.h"
 
+#include "net/coded_answer.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +34,7 @@ void ax_exchange_table_init(struct ax_exchange_table *table, struct ax_http_work
         .budget.max = config->bodies_bytes_max,
         .id_prefix = (uint64_t)thread << (SLOT_BITS + SERIAL_BITS),
     };
+    ax_coder_pool_init(&table->coders, &table->budget);
     table->slots = ax_xalloc(config->requests_max * sizeof(struct ax_exchange *));
     table->vacant = ax_xalloc(config->requests_max * sizeof(*table->vacant));
 }
@@ -50,6 +53,7 @@ void ax_exchange_table_done(struct ax_exchange_table *table)
     if (!table)
         return;
     assert(!table->used_count && !table->budget.used);
+    ax_coder_pool_done(&table->coders);
     while (table->free) {
         struct ax_exchange *exchange = table->free;
         table->free = exchange->next;
@@ -115,6 +119,8 @@ static void exchange_reset(struct ax_exchange *exchange)
 void ax_exchange_give_back(struct ax_exchange_table *table, struct ax_exchange *exchange)
 {
     assert(table && exchange && table->used_count && !exchange->step);
+    ax_coded_answer_done(exchange->coded, &table->coders);
+    ax_coder_give_back(&table->coders, exchange->coder);
     table->budget.used -= exchange->body_charged;
     table->used_count--;
     ax_output_clear(&exchange->output, table->outputs);

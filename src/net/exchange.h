@@ -15,17 +15,20 @@
 #ifndef AX_NET_EXCHANGE_H
 #define AX_NET_EXCHANGE_H
 
+#include "net/coding.h"
 #include "net/http.h"
 #include "net/output.h"
 
 struct ax_connection;
 
 enum ax_exchange_state {
-    AX_EXCHANGE_EMPTY,    /* no byte of a request yet */
-    AX_EXCHANGE_HEAD,     /* request line and headers are coming */
-    AX_EXCHANGE_BODY,     /* headers are complete, the body is coming */
-    AX_EXCHANGE_WHOLE,    /* complete; handed over now, or in a turn of its own */
-    AX_EXCHANGE_HANDED,   /* the handler has it */
+    AX_EXCHANGE_EMPTY,  /* no byte of a request yet */
+    AX_EXCHANGE_HEAD,   /* request line and headers are coming */
+    AX_EXCHANGE_BODY,   /* headers are complete, the body is coming */
+    AX_EXCHANGE_WHOLE,  /* complete; decompressed, if need be, and handed over now, or in a turn of
+                           its own */
+    AX_EXCHANGE_HANDED, /* the handler has it */
+    AX_EXCHANGE_CODED,  /* answered; the answer is being compressed */
     AX_EXCHANGE_ANSWERED, /* the answer waits in `output` for those before it */
 };
 
@@ -42,6 +45,10 @@ struct ax_exchange {
     size_t head_counted;            /* bytes counted against the limit, trailers too */
     size_t header_counted;
     size_t chunk_count;
+    size_t body_received;   /* bytes of it, as they came */
+    enum ax_coding coding;  /* what they came in */
+    struct ax_coder *coder; /* decompresses them; NULL before the first, and for IDENTITY */
+    bool coder_ended;       /* the compressed stream is complete */
     struct ax_buf body;
     size_t body_charged; /* bytes taken from the thread's budget */
     bool http_1_0;
@@ -50,6 +57,7 @@ struct ax_exchange {
 
     /* The answer's. */
     struct ax_output output;
+    struct ax_coded_answer *coded; /* what is being compressed; in the request's arena */
 
     /* What is done with it in a turn of its own: the handler's (ax_request_resume), or net's. */
     void (*step)(void *context, void *state, struct ax_request *request);
@@ -60,7 +68,8 @@ struct ax_exchange_table {
     struct ax_http_worker *worker;
     const struct ax_http_config *config;
     struct ax_output_pool *outputs;
-    struct ax_budget budget;    /* of bodies, and of large blocks of arenas */
+    struct ax_budget budget; /* of bodies, large blocks of arenas, and coders */
+    struct ax_coder_pool coders;
     struct ax_exchange **slots; /* config->requests_max of them; idle objects stay in theirs */
     size_t slot_count;          /* slots that were ever used */
     size_t used_count;          /* exchanges that are not free */

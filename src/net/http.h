@@ -9,6 +9,9 @@
  * the request stays until it is answered; its answer is then dropped.
  *
  * Everything here but the functions that say otherwise is called on the request's own I/O thread.
+ * Bodies that come in gzip or deflate are decompressed before the handler sees them, and answers
+ * are compressed for clients that accept it: the handler knows of neither.
+ *
  * Failures of HTTP itself (400, 405, 408, 413, 415, 417, 431) are answered here, with the body
  * {"error":"text"}; the handler never sees such requests.
  */
@@ -51,7 +54,7 @@ struct ax_request {
     struct ax_str query;  /* behind '?', as sent */
     const struct ax_http_header *headers;
     size_t header_count;
-    struct ax_str body; /* followed by 16 readable zero bytes; aligned to 16 */
+    struct ax_str body; /* decompressed; followed by 16 readable zero bytes; aligned to 16 */
     uint64_t began_ns;  /* monotonic, when its first byte was read */
     void *user;         /* the handler's, NULL at first */
 };
@@ -87,7 +90,8 @@ struct ax_http_handler {
 struct ax_http_config {
     struct ax_option_list listen; /* ADDR:PORT, [ADDR]:PORT or unix:PATH */
     size_t threads;               /* 0: one a core */
-    size_t body_bytes_max;
+    size_t body_bytes_max;        /* as it came, and decompressed */
+    size_t compress_bytes_min;    /* smaller answers are not compressed; 0: none is */
     size_t header_bytes_max;
     size_t header_count_max;
     size_t chunk_count_max;

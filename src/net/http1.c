@@ -24,7 +24,9 @@
     ((size_t)64 << 10) /* before its bytes arrived: who only says, holds little */
 #define BODY_SPACE_MIN  ((size_t)32 << 10) /* less is as well received elsewhere and copied */
 #define BODY_SPACE_MAX  ((size_t)256 << 10)
-#define HEADER_OVERHEAD 4 /* ": " and CRLF */
+#define HEADER_OVERHEAD 4                   /* ": " and CRLF */
+#define INFLATE_SLICE   ((size_t)128 << 10) /* bytes made a slice */
+#define INFLATE_ROOM    ((size_t)4 << 10)   /* made at least a call of the coder */
 
 static_assert(sizeof(llhttp_t) <= sizeof(((struct ax_http1 *)NULL)->parser),
               "llhttp's parser must fit");
@@ -238,9 +240,8 @@ static int check_framing(struct ax_http1 *http1, const struct framing *found)
     if (found->has_transfer_encoding &&
         !ax_str_equals_nocase(found->transfer_encoding, AX_STR("chunked")))
         return http1_refuse(http1, 501, "the only Transfer-Encoding known here is chunked");
-    if (found->has_content_encoding &&
-        !ax_str_equals_nocase(found->content_encoding, AX_STR("identity")))
-        return http1_refuse(http1, 415, "a body must come without Content-Encoding");
+    if (found->has_content_encoding && !ax_coding_parse(found->content_encoding, &exchange->coding))
+        return http1_refuse(http1, 415, "Unsupported compression type");
     if (found->has_expect && !exchange->http_1_0) {
         if (!ax_str_equals_nocase(found->expect, AX_STR("100-continue")))
             return http1_refuse(http1, 417, "the only expectation known here is 100-continue");
@@ -271,10 +272,13 @@ static int check_body(struct ax_http1 *http1, const llhttp_t *parser)
     if (parser->content_length > http1->config->body_bytes_max)
         return http1_refuse_body(http1);
     /* Refused now rather than half way, when the whole of it cannot be held. */
-    if (parser->content_length > http1->budget->max - http1->budget->used)
+    struct ax_budget *budget = &http1->table->budget;
+    if (parser->content_length > budget->max - budget->used)
         return http1_refuse_memory(http1);
+    if (exchange->coding != AX_CODING_IDENTITY)
+        return 0; /* Nobody knows how large it becomes. */
     size_t first = (size_t)AX_MIN(parser->content_length, (uint64_t)BODY_RESERVED_MAX);
-    if (!ax_exchange_body_room(exchange, http1->budget, first))
+    if (!ax_exchange_body_room(exchange, budget, first))
         return http1_refuse_memory(http1);
     return 0;
 }
@@ -317,18 +321,39 @@ static int on_headers_complete(llhttp_t *parser)
     return 0;
 }
 
+static int http1_refuse_coding(struct ax_http1 *http1)
+{
+    return http1_refuse(http1, 400, "the compressed body is damaged, cut off, or more than one");
+}
+
+/* Bytes of a compressed body: they wait for ax_http1_inflate. */
+static int http1_keep_coded(struct ax_http1 *http1, const char *at, size_t len)
+{
+    struct ax_exchange *exchange = http1->exchange;
+    if (exchange->coder_ended)
+        return http1_refuse_coding(http1);
+    if (!exchange->coder)
+        exchange->coder = ax_coder_take_inflate(&http1->table->coders, exchange->coding);
+    if (!exchange->coder || ax_buf_append(ax_coder_input(exchange->coder), at, len))
+        return http1_refuse_memory(http1);
+    return 0;
+}
+
 static int on_body(llhttp_t *parser, const char *at, size_t len)
 {
     struct ax_http1 *http1 = http1_of(parser);
     struct ax_exchange *exchange = http1->exchange;
     struct ax_buf *body = &exchange->body;
-    if (len > http1->config->body_bytes_max - body->len)
+    if (len > http1->config->body_bytes_max - exchange->body_received)
         return http1_refuse_body(http1);
+    exchange->body_received += len;
+    if (exchange->coding != AX_CODING_IDENTITY)
+        return http1_keep_coded(http1, at, len);
     if (body->ptr && at == body->ptr + body->len) {
         ax_buf_added(body, len); /* Received in place; see ax_http1_body_space. */
         return 0;
     }
-    if (!ax_exchange_body_room(exchange, http1->budget, len))
+    if (!ax_exchange_body_room(exchange, &http1->table->budget, len))
         return http1_refuse_memory(http1);
     return ax_buf_append(body, at, len) ? http1_refuse_memory(http1) : 0;
 }
@@ -342,7 +367,7 @@ static int on_chunk_header(llhttp_t *parser)
     if (exchange->chunk_count == http1->config->chunk_count_max)
         return http1_refuse(http1, 413, "the body has more chunks than chunk_count_max");
     exchange->chunk_count++;
-    if (parser->content_length > http1->config->body_bytes_max - exchange->body.len)
+    if (parser->content_length > http1->config->body_bytes_max - exchange->body_received)
         return http1_refuse_body(http1);
     return 0;
 }
@@ -356,11 +381,10 @@ static int on_chunk_extension(llhttp_t *parser, const char *at, size_t len)
     return 0;
 }
 
-static int on_message_complete(llhttp_t *parser)
+/* The body is there, as the handler shall see it. */
+static void exchange_complete_body(struct ax_exchange *exchange)
 {
     static const _Alignas(BODY_PADDING) char nothing[BODY_PADDING];
-    struct ax_http1 *http1 = http1_of(parser);
-    struct ax_exchange *exchange = http1->exchange;
     struct ax_buf *body = &exchange->body;
     exchange->request.body = (struct ax_str){ nothing, 0 };
     if (body->len) {
@@ -368,6 +392,13 @@ static int on_message_complete(llhttp_t *parser)
         memset(body->ptr + body->len, 0, BODY_PADDING);
         exchange->request.body = ax_buf_str(body);
     }
+}
+
+static int on_message_complete(llhttp_t *parser)
+{
+    struct ax_exchange *exchange = http1_of(parser)->exchange;
+    if (!exchange->coder)
+        exchange_complete_body(exchange);
     exchange->state = AX_EXCHANGE_WHOLE;
     return HPE_PAUSED;
 }
@@ -386,11 +417,10 @@ static const llhttp_settings_t settings = {
     .on_message_complete = on_message_complete,
 };
 
-void ax_http1_init(struct ax_http1 *http1, const struct ax_http_config *config,
-                   struct ax_budget *budget)
+void ax_http1_init(struct ax_http1 *http1, struct ax_exchange_table *table)
 {
-    assert(http1 && config && budget);
-    *http1 = (struct ax_http1){ .config = config, .budget = budget };
+    assert(http1 && table);
+    *http1 = (struct ax_http1){ .config = table->config, .table = table };
     llhttp_t *parser = http1_parser(http1);
     llhttp_init(parser, HTTP_REQUEST, &settings);
     parser->data = http1;
@@ -461,7 +491,7 @@ enum ax_http1_event ax_http1_feed(struct ax_http1 *http1, const char *ptr, size_
         assert(exchange->state == AX_EXCHANGE_WHOLE);
         *ret_used = (size_t)(llhttp_get_error_pos(parser) - ptr);
         http1->paused = true;
-        return AX_HTTP1_REQUEST;
+        return exchange->coder ? AX_HTTP1_CODED : AX_HTTP1_REQUEST;
     }
     if (error != HPE_OK) {
         const char *at = llhttp_get_error_pos(parser);
@@ -471,14 +501,71 @@ enum ax_http1_event ax_http1_feed(struct ax_http1 *http1, const char *ptr, size_
         http1_refuse_syntax(http1, error, is_inside ? *at : '\0', behind_lf);
         return AX_HTTP1_REFUSED;
     }
-    return AX_HTTP1_MORE;
+    bool has_input = exchange->coder && ax_coder_input(exchange->coder)->len;
+    return has_input ? AX_HTTP1_CODED : AX_HTTP1_MORE;
+}
+
+/* Decompress from *in until it is used up, the slice is made, or the stream ends. */
+static enum ax_coder_event inflate_slice(struct ax_http1 *http1, struct ax_str *in)
+{
+    struct ax_exchange *exchange = http1->exchange;
+    struct ax_buf *body = &exchange->body;
+    enum ax_coder_event event = AX_CODER_FULL;
+    for (size_t made = 0; event == AX_CODER_FULL && made < INFLATE_SLICE;) {
+        char beyond; /* One byte more than is allowed is enough to know. */
+        char *out = &beyond;
+        size_t room = 1;
+        size_t left = http1->config->body_bytes_max - body->len;
+        if (left) {
+            room = AX_MIN(AX_MIN(AX_MAX(body->len, INFLATE_ROOM), INFLATE_SLICE), left);
+            if (!ax_exchange_body_room(exchange, &http1->table->budget, room))
+                return AX_CODER_MEMORY;
+            out = body->ptr + body->len;
+        }
+        size_t len;
+        event = ax_coder_run(exchange->coder, in, false, out, room, &len);
+        if (!left && len) {
+            (void)http1_refuse_body(http1);
+            return AX_CODER_FAILED;
+        }
+        ax_buf_added(body, len);
+        made += len;
+    }
+    return event;
+}
+
+enum ax_http1_event ax_http1_inflate(struct ax_http1 *http1)
+{
+    assert(http1 && http1->exchange && http1->exchange->coder && !http1->refusal.status);
+    struct ax_exchange *exchange = http1->exchange;
+    struct ax_buf *input = ax_coder_input(exchange->coder);
+    struct ax_str in = ax_buf_str(input);
+    enum ax_coder_event event = exchange->coder_ended ? AX_CODER_END : inflate_slice(http1, &in);
+    ax_buf_consume(input, input->len - in.len);
+    exchange->coder_ended = event == AX_CODER_END;
+    bool is_whole = exchange->state == AX_EXCHANGE_WHOLE;
+    if (event == AX_CODER_FULL)
+        return AX_HTTP1_CODED;
+    if (event == AX_CODER_MEMORY)
+        (void)http1_refuse_memory(http1);
+    else if (event == AX_CODER_FAILED || input->len || (is_whole && event != AX_CODER_END))
+        (void)http1_refuse_coding(http1);
+    if (http1->refusal.status)
+        return AX_HTTP1_REFUSED;
+    if (!is_whole)
+        return AX_HTTP1_MORE;
+    ax_coder_give_back(&http1->table->coders, exchange->coder);
+    exchange->coder = NULL;
+    exchange_complete_body(exchange);
+    return AX_HTTP1_REQUEST;
 }
 
 char *ax_http1_body_space(struct ax_http1 *http1, size_t *ret_len)
 {
     assert(http1 && ret_len);
     struct ax_exchange *exchange = http1->exchange;
-    if (!exchange || exchange->state != AX_EXCHANGE_BODY || http1->is_chunked)
+    if (!exchange || exchange->state != AX_EXCHANGE_BODY || http1->is_chunked ||
+        exchange->coding != AX_CODING_IDENTITY)
         return NULL;
     uint64_t left = http1_parser(http1)->content_length;
     if (left < BODY_SPACE_MIN)
@@ -486,7 +573,7 @@ char *ax_http1_body_space(struct ax_http1 *http1, size_t *ret_len)
     /* Room ahead grows with what has come. */
     size_t ahead = AX_MAX(exchange->body.len, BODY_RESERVED_MAX);
     size_t len = (size_t)AX_MIN(left, (uint64_t)AX_MIN(ahead, BODY_SPACE_MAX));
-    if (!ax_exchange_body_room(exchange, http1->budget, len))
+    if (!ax_exchange_body_room(exchange, &http1->table->budget, len))
         return NULL; /* on_body will meet the same and refuse */
     *ret_len = len;
     return exchange->body.ptr + exchange->body.len;

@@ -6,7 +6,8 @@
  * and at whatever it refuses. It is strict: bare LF, folded headers, space before the colon, two
  * Content-Lengths, Content-Length with Transfer-Encoding and the like are refused, since two
  * readers of one connection must never differ about where a request ends. It never blocks,
- * allocates only the body, and accepts bytes in pieces of any size with the same result.
+ * allocates only the body, and accepts bytes in pieces of any size with the same result. A body
+ * that comes compressed is decompressed as it comes, in slices for which its owner asks.
  */
 #ifndef AX_NET_HTTP1_H
 #define AX_NET_HTTP1_H
@@ -22,7 +23,7 @@ struct ax_refusal {
 
 struct ax_http1 {
     const struct ax_http_config *config;
-    struct ax_budget *budget;
+    struct ax_exchange_table *table;
     struct ax_exchange *exchange; /* being filled; NULL between requests */
     struct ax_refusal refusal;
     bool paused;   /* at the end of a request */
@@ -34,16 +35,21 @@ struct ax_http1 {
 enum ax_http1_event {
     AX_HTTP1_MORE,    /* everything was used; more is needed */
     AX_HTTP1_REQUEST, /* the exchange is WHOLE; take it, and give another before the next bytes */
+    AX_HTTP1_CODED,   /* feed no more: ax_http1_inflate has to be called until it says otherwise */
     AX_HTTP1_REFUSED, /* `refusal` says why; no more bytes may follow */
 };
 
-/* `config` and `budget` are borrowed for the parser's life. Nothing is to be released. */
-void ax_http1_init(struct ax_http1 *http1, const struct ax_http_config *config,
-                   struct ax_budget *budget);
+/* The table's limits, budget and coders are used; borrowed for the parser's life. Nothing is to be
+ * released. */
+void ax_http1_init(struct ax_http1 *http1, struct ax_exchange_table *table);
 
 /* Parse; `exchange` was set. *ret_used tells how many of the bytes were used. */
 enum ax_http1_event ax_http1_feed(struct ax_http1 *http1, const char *ptr, size_t len,
                                   size_t *ret_used);
+
+/* Decompress on, for a slice of well below a millisecond; never returns what was not asked for by
+ * AX_HTTP1_CODED before. */
+enum ax_http1_event ax_http1_inflate(struct ax_http1 *http1);
 
 /* Where the next bytes may be received into the body itself, with the room there in *ret_len; NULL
  * when they must come from elsewhere. What was received is then fed from there. */

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 
+#include "net/coded_answer.h"
 #include "net/worker.h"
 
 #include <assert.h>
@@ -55,17 +56,10 @@ static bool exchange_print(struct ax_exchange *exchange, const struct ax_answer 
     return ax_exchange_print(exchange, &worker->outputs, answer);
 }
 
-void ax_request_answer(struct ax_request *request, const struct ax_answer *answer)
+/* The answer is printed, or could not be. */
+static void exchange_answered(struct ax_exchange *exchange, bool is_printed)
 {
-    struct ax_exchange *exchange = exchange_of(request);
-    assert(answer && answer->status >= 200 && answer->status <= 599 && !exchange->step);
-    struct ax_http_worker *worker = request->worker;
-    ax_metric_add(worker->metrics->requests[answer->status / 100], 1);
-    bool is_printed = exchange->connection && exchange_print(exchange, answer);
-    if (answer->body_buf)
-        ax_buf_reset(answer->body_buf);
-    if (worker->handler->release)
-        worker->handler->release(worker->handler->context, worker->state, request);
+    struct ax_http_worker *worker = exchange->request.worker;
     if (is_printed) {
         exchange->state = AX_EXCHANGE_ANSWERED;
         ax_connection_answered(exchange->connection);
@@ -73,9 +67,45 @@ void ax_request_answer(struct ax_request *request, const struct ax_answer *answe
     }
     ax_metric_add(worker->metrics->dropped, 1);
     /* The client must not wait for an answer that there was no memory for. */
-    if (exchange->connection)
-        ax_connection_close(exchange->connection);
+    struct ax_connection *connection = exchange->connection;
+    exchange->state = AX_EXCHANGE_HANDED; /* not to be dropped by closing, too */
+    if (connection)
+        ax_connection_close(connection);
     ax_exchange_give_back(&worker->exchanges, exchange);
+}
+
+/* Compress the answer on. */
+static void coded_step(void *context, void *state, struct ax_request *request)
+{
+    (void)context;
+    (void)state;
+    struct ax_exchange *exchange = container_of(request, struct ax_exchange, request);
+    struct ax_http_worker *worker = request->worker;
+    struct ax_answer answer;
+    if (ax_coded_answer_step(exchange, &answer))
+        exchange_answered(exchange, exchange_print(exchange, &answer));
+    else
+        ax_worker_queue(worker, exchange, coded_step);
+}
+
+void ax_request_answer(struct ax_request *request, const struct ax_answer *answer)
+{
+    struct ax_exchange *exchange = exchange_of(request);
+    assert(answer && answer->status >= 200 && answer->status <= 599 && !exchange->step);
+    struct ax_http_worker *worker = request->worker;
+    ax_metric_add(worker->metrics->requests[answer->status / 100], 1);
+    bool is_coded = exchange->connection && ax_coded_answer_begin(exchange, answer);
+    bool is_printed = exchange->connection && !is_coded && exchange_print(exchange, answer);
+    if (answer->body_buf)
+        ax_buf_reset(answer->body_buf);
+    if (worker->handler->release)
+        worker->handler->release(worker->handler->context, worker->state, request);
+    if (!is_coded) {
+        exchange_answered(exchange, is_printed);
+        return;
+    }
+    exchange->state = AX_EXCHANGE_CODED;
+    ax_worker_queue(worker, exchange, coded_step);
 }
 
 void ax_request_resume(struct ax_request *request,

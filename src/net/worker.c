@@ -64,6 +64,13 @@ static const struct ax_metric_family family_unreadable = {
     "ax_http_unreadable_total", "Requests that ended or were refused before their head was read.",
     AX_METRIC_COUNTER, NULL
 };
+static const struct ax_metric_family family_compressed = { "ax_http_compressed_total",
+                                                           "Bodies that came, or left, compressed.",
+                                                           AX_METRIC_COUNTER, "kind" };
+static const struct ax_metric_family family_plain = {
+    "ax_http_plain_bytes_total", "Bytes that those bodies have when they are not compressed.",
+    AX_METRIC_COUNTER, "kind"
+};
 
 enum ax_code ax_http_metrics_register(struct ax_http_metrics *ret_metrics, struct ax_err *err)
 {
@@ -89,6 +96,10 @@ enum ax_code ax_http_metrics_register(struct ax_http_metrics *ret_metrics, struc
         { &family_received, NULL, &metrics.received_bytes },
         { &family_sent, NULL, &metrics.sent_bytes },
         { &family_dropped, NULL, &metrics.dropped },
+        { &family_compressed, "request", &metrics.compressed_requests },
+        { &family_compressed, "answer", &metrics.compressed_answers },
+        { &family_plain, "request", &metrics.inflated_bytes },
+        { &family_plain, "answer", &metrics.deflated_bytes },
         { &family_unreadable, NULL, &metrics.unreadable },
     };
     for (size_t i = 0; i < AX_COUNT(all); i++) {

@@ -25,6 +25,8 @@
 
 /* Registered once a process; the numbers are the same for all workers. */
 struct ax_http_metrics {
+    ax_metric compressed_requests, compressed_answers;
+    ax_metric inflated_bytes, deflated_bytes; /* of plain bodies */
     ax_metric connections;
     ax_metric connections_total;
     ax_metric refused_connections_max, refused_descriptors;

@@ -28,6 +28,7 @@
 
 static struct ax_http_config config = {
     .body_bytes_max = 1 << 20,
+    .compress_bytes_min = 100,
     .header_bytes_max = 4096,
     .header_count_max = 16,
     .chunk_count_max = 100,
@@ -195,7 +196,7 @@ static char *hear(int fd)
 {
     size_t len = 0;
     char *text = ax_xalloc(1);
-    for (size_t quiet = 0; quiet < 5;) {
+    for (size_t quiet = 0; quiet < 50;) {
         char bytes[65536];
         go(1);
         ssize_t got = recv(fd, bytes, sizeof(bytes), 0);
@@ -424,6 +425,109 @@ static void a_client_leaves_before_its_turn(void **state)
     leave(connect_client());
 }
 
+/* `text` in this coding; NULL bytes when memory was refused. */
+static struct ax_buf pack(struct ax_str text, enum ax_coding coding)
+{
+    struct ax_buf packed;
+    ax_buf_init(&packed, SIZE_MAX / 2);
+    struct ax_coder_pool *pool = &worker->exchanges.coders;
+    struct ax_coder *coder = ax_coder_take_deflate(pool, coding);
+    char *to = coder ? ax_buf_reserve(&packed, text.len + 1000) : NULL;
+    if (to) {
+        size_t len;
+        assert_int_equal(ax_coder_run(coder, &text, true, to, text.len + 1000, &len), AX_CODER_END);
+        ax_buf_added(&packed, len);
+    }
+    ax_coder_give_back(pool, coder);
+    return packed;
+}
+
+/* A compressed body comes back compressed, in both codings and in order, between small requests;
+ * a decompression bomb is refused when it is over the limit. */
+static void compressed_both_ways(void **state)
+{
+    enum { SIZE = 1 << 20 };
+    static const enum ax_coding codings[] = { AX_CODING_GZIP, AX_CODING_DEFLATE };
+    (void)state;
+    char *body = ax_xalloc(2 * SIZE);
+    char *text = ax_xalloc(SIZE), *wanted = ax_xalloc(SIZE);
+    for (size_t i = 0; i < 2 * SIZE; i++)
+        body[i] = (char)('a' + i % 7 + i % 11);
+    for (size_t i = 0; i < 2 * AX_COUNT(codings); i++) {
+        enum ax_coding coding = codings[i / 2];
+        bool is_bomb = i % 2;
+        const char *name = ax_coding_name(coding);
+        struct ax_buf packed = pack((struct ax_str){ body, SIZE + is_bomb }, coding);
+        if (!packed.len) {
+            assert_true(ax_torture_struck());
+            ax_buf_done(&packed);
+            continue;
+        }
+        int fd = connect_client();
+        int head = snprintf(text, SIZE,
+                            GET("/first") "POST /wake HTTP/1.1\r\nHost: a\r\n"
+                                          "Content-Encoding: %s\r\nAccept-Encoding: %s\r\n"
+                                          "Content-Length: %zu\r\n\r\n",
+                            name, name, packed.len);
+        memcpy(text + head, packed.ptr, packed.len);
+        memcpy(text + (size_t)head + packed.len, GET("/last"), sizeof(GET("/last")));
+        say(fd, text, (size_t)head + packed.len + sizeof(GET("/last")) - 1);
+        /* The answer is the same text by the same coder: the same bytes. */
+        int len = snprintf(wanted, SIZE, ANSWER("6", "/first"));
+        if (is_bomb)
+            len += snprintf(wanted + len, SIZE,
+                            "HTTP/1.1 413 Content Too Large\r\n"
+                            "Content-Type: application/json\r\nContent-Length: 50\r\n"
+                            "Connection: close\r\n\r\n"
+                            "{\"error\":\"the body is larger than body_bytes_max\"}");
+        else
+            len += snprintf(wanted + len, SIZE,
+                            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                            "Content-Length: %zu\r\nContent-Encoding: %s\r\n"
+                            "Vary: Accept-Encoding\r\n\r\n",
+                            packed.len, name);
+        size_t before = (size_t)len;
+        char *got = hear(fd);
+        if (!ax_torture_struck()) {
+            assert_memory_equal(got, wanted, before);
+            assert_memory_equal(got + before, is_bomb ? "" : packed.ptr, is_bomb ? 1 : packed.len);
+            assert_string_equal(got + before + (is_bomb ? 0 : packed.len),
+                                is_bomb ? "" : ANSWER("5", "/last"));
+        }
+        free(got);
+        ax_buf_done(&packed);
+        leave(fd);
+    }
+    free(body);
+    free(text);
+    free(wanted);
+}
+
+/* Clients that leave while their bodies are decompressed, or their answers compressed. */
+static void a_client_leaves_in_the_middle_of_coding(void **state)
+{
+    enum { SIZE = 1 << 20 };
+    (void)state;
+    char *body = ax_xalloc(SIZE);
+    char *text = ax_xalloc(SIZE);
+    memset(body, 'x', SIZE);
+    struct ax_buf packed = pack((struct ax_str){ body, SIZE }, AX_CODING_GZIP);
+    for (size_t rounds = 1; packed.len && rounds < 45; rounds++) {
+        int fd = connect_client();
+        int head = snprintf(text, SIZE,
+                            "POST /now HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip"
+                            "\r\nAccept-Encoding: deflate\r\nContent-Length: %zu\r\n\r\n",
+                            packed.len);
+        memcpy(text + head, packed.ptr, packed.len);
+        (void)send(fd, text, (size_t)head + packed.len, MSG_NOSIGNAL);
+        go(rounds);
+        leave(fd);
+    }
+    ax_buf_done(&packed);
+    free(body);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +538,8 @@ int main(void)
         cmocka_unit_test(a_round_takes_few_steps),
         cmocka_unit_test(large_bodies_take_turns),
         cmocka_unit_test(a_client_leaves_before_its_turn),
+        cmocka_unit_test(compressed_both_ways),
+        cmocka_unit_test(a_client_leaves_in_the_middle_of_coding),
     };
     return cmocka_run_group_tests_name("net/connection", tests, setup, teardown);
 }

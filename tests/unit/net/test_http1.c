@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define RECORD_SIZE 8192
@@ -59,7 +60,7 @@ static void record(const char *text, size_t len, size_t first, size_t piece, str
     struct ax_exchange_table table;
     ax_exchange_table_init(&table, NULL, 0, &config, &outputs);
     struct ax_http1 http1;
-    ax_http1_init(&http1, &config, &table.budget);
+    ax_http1_init(&http1, &table);
     bool ended = false;
     for (size_t at = 0; at < len && !ended;) {
         size_t end = AX_MIN(len, at < first ? first : at + piece);
@@ -72,7 +73,12 @@ static void record(const char *text, size_t len, size_t first, size_t piece, str
         for (size_t done = 0; done < end - at && !ended; done += used) {
             if (!http1.exchange)
                 http1.exchange = ax_exchange_take(&table, 1);
-            switch (ax_http1_feed(&http1, exact + done, end - at - done, &used)) {
+            enum ax_http1_event event = ax_http1_feed(&http1, exact + done, end - at - done, &used);
+            while (event == AX_HTTP1_CODED)
+                event = ax_http1_inflate(&http1);
+            switch (event) {
+            case AX_HTTP1_CODED:
+                break;
             case AX_HTTP1_MORE:
                 assert_int_equal(used, end - at - done);
                 break;
@@ -193,7 +199,7 @@ static void a_body_is_received_in_place(void **state)
     struct ax_exchange_table table;
     ax_exchange_table_init(&table, NULL, 0, &config, &outputs);
     struct ax_http1 http1;
-    ax_http1_init(&http1, &config, &table.budget);
+    ax_http1_init(&http1, &table);
     struct ax_exchange *exchange = http1.exchange = ax_exchange_take(&table, 1);
     static const char head[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n01234";
     size_t used, room;
@@ -231,12 +237,120 @@ static void a_body_is_received_in_place(void **state)
     ax_output_pool_done(&outputs);
 }
 
+/* The same body, as gzip and zlib of Python write it. */
+#define PLAIN                                                                                 \
+    "{} hello hello hello hello hello hello hello hello hello hello hello hello hello hello " \
+    "hello hello hello hello hello hello"
+#define GZIP                                                           \
+    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\xae\x55\xc8\x48\xcd" \
+    "\xc9\xc9\xa7\x3f\x09\x00\x9c\x59\xe9\xf5\x7a\x00\x00\x00"
+#define ZLIB                                                           \
+    "\x78\x9c\xab\xae\x55\xc8\x48\xcd\xc9\xc9\xa7\x3f\x09\x00\xd0\x5f" \
+    "\x2d\x09"
+
+#define CODED_HEAD(coding) \
+    "POST /a HTTP/1.1\r\nHost: h\r\nContent-Encoding: " coding "\r\nContent-Length: "
+#define CHUNKED_HEAD(coding)                                   \
+    "POST /a HTTP/1.1\r\nHost: h\r\nContent-Encoding: " coding \
+    "\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define BYTES(literal) { literal, sizeof(literal) - 1 }
+#define DAMAGED        "the compressed body is damaged, cut off, or more than one"
+
+static size_t coded_request(char *to, size_t size, const char *head, struct ax_str body)
+{
+    size_t len = (size_t)snprintf(to, size, "%s%zu\r\n\r\n", head, body.len);
+    memcpy(to + len, body.ptr, body.len);
+    return len + body.len;
+}
+
+static void compressed_bodies(void **state)
+{
+    static const struct {
+        const char *head;
+        struct ax_str body;
+        const char *coding; /* NULL: refused as damaged */
+    } cases[] = {
+        { CODED_HEAD("gzip"), BYTES(GZIP), "gzip" },
+        { CODED_HEAD("x-gzip"), BYTES(GZIP), "x-gzip" },
+        { CODED_HEAD("GZip"), BYTES(GZIP), "GZip" },
+        { CODED_HEAD("deflate"), BYTES(ZLIB), "deflate" },
+        { CODED_HEAD("deflate"), BYTES(GZIP), NULL },
+        { CODED_HEAD("gzip"), BYTES(ZLIB), NULL },
+        { CODED_HEAD("gzip"), BYTES(GZIP "x"), NULL },
+        { CODED_HEAD("gzip"), BYTES(GZIP GZIP), NULL },
+        { CODED_HEAD("gzip"), BYTES("no gzip"), NULL },
+    };
+    char text[1000], wanted[1000];
+    (void)state;
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        size_t len = coded_request(text, sizeof(text), cases[i].head, cases[i].body);
+        if (cases[i].coding)
+            (void)snprintf(wanted, sizeof(wanted),
+                           "2 /a? [host]=[h] [content-encoding]=[%s] [content-length]=[%zu] {%s}\n",
+                           cases[i].coding, cases[i].body.len, PLAIN);
+        else
+            (void)snprintf(wanted, sizeof(wanted), "refused 400: %s\n", DAMAGED);
+        same_in_all_pieces(text, len, wanted);
+    }
+    /* Every cut. */
+    for (size_t cut = 1; cut < sizeof(GZIP) - 1; cut++) {
+        size_t len =
+            coded_request(text, sizeof(text), CODED_HEAD("gzip"), (struct ax_str){ GZIP, cut });
+        struct ax_buf out;
+        ax_buf_init(&out, RECORD_SIZE);
+        record(text, len, len, len, &out);
+        assert_string_equal(out.ptr, "refused 400: " DAMAGED "\n");
+        ax_buf_done(&out);
+    }
+    /* In chunks; nothing at all is an empty body. */
+    size_t len = (size_t)snprintf(text, sizeof(text), "%s%zx\r\n", CHUNKED_HEAD("gzip"),
+                                  sizeof(GZIP) - 1 - 5);
+    memcpy(text + len, GZIP, sizeof(GZIP) - 1 - 5);
+    len += sizeof(GZIP) - 1 - 5;
+    memcpy(text + len, "\r\n5\r\n", 5);
+    memcpy(text + len + 5, GZIP + sizeof(GZIP) - 1 - 5, 5);
+    memcpy(text + len + 10, "\r\n0\r\n\r\n", 7);
+    same_in_all_pieces(text, len + 17,
+                       "2 /a? [host]=[h] [content-encoding]=[gzip] [transfer-encoding]=[chunked] "
+                       "{" PLAIN "}\n");
+    static const char nothing[] = CODED_HEAD("gzip") "0\r\n\r\n";
+    same_in_all_pieces(nothing, sizeof(nothing) - 1,
+                       "2 /a? [host]=[h] [content-encoding]=[gzip] [content-length]=[0] {}\n");
+    static const char unknown[] = CODED_HEAD("br") "1\r\n\r\nx";
+    same_in_all_pieces(unknown, sizeof(unknown) - 1, "refused 415: Unsupported compression type\n");
+    static const char both[] = CODED_HEAD("gzip, gzip") "1\r\n\r\nx";
+    same_in_all_pieces(both, sizeof(both) - 1, "refused 415: Unsupported compression type\n");
+}
+
+/* The limit holds for what a body becomes, to the byte. */
+static void an_inflated_body_is_limited(void **state)
+{
+    (void)state;
+    size_t before = config.body_bytes_max;
+    char text[1000];
+    size_t len = coded_request(text, sizeof(text), CODED_HEAD("gzip"), AX_STR(GZIP));
+    for (size_t less = 0; less < 2; less++) {
+        config.body_bytes_max = sizeof(PLAIN) - 1 - less;
+        struct ax_buf out;
+        ax_buf_init(&out, RECORD_SIZE);
+        record(text, len, len, len, &out);
+        if (less)
+            assert_string_equal(out.ptr, "refused 413: the body is larger than body_bytes_max\n");
+        else
+            assert_non_null(strstr(out.ptr, "{" PLAIN "}"));
+        ax_buf_done(&out);
+    }
+    config.body_bytes_max = before;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_read),
         cmocka_unit_test(refusals_do_not_depend_on_the_pieces),
         cmocka_unit_test(a_body_is_received_in_place),
+        cmocka_unit_test(compressed_bodies),
+        cmocka_unit_test(an_inflated_body_is_limited),
     };
     return cmocka_run_group_tests_name("net/http1", tests, setup, teardown);
 }
