@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Filling rows in. The layout is that of a C struct: each field at the next multiple of its size,
- * the row's length a multiple of the largest. For FP32 fields alone that is a dense matrix.
+ * the row's length a multiple of the largest. For FP32 fields alone, or FP64 fields
+ * alone, that is a dense matrix.
  *
  * Missing is NaN in FP32 and FP64 fields, and a validity bit of 0 in the others. The NaN written
  * for it has all bits set, so that rows are cleared by memset. All setters meet in a few functions
@@ -47,6 +48,7 @@ static enum ax_code rows_layout(struct ax_rows *rows, struct ax_arena *arena, st
     size_t offset = 0;
     size_t align_max = 1;
     rows->is_matrix = signature->input_count > 0;
+    rows->matrix_type = rows->is_matrix ? signature->inputs[0].datatype : AX_FP32;
     for (size_t i = 0; i < signature->input_count; i++) {
         enum ax_datatype datatype = signature->inputs[i].datatype;
         if (datatype == AX_FP16 || datatype == AX_BF16)
@@ -58,7 +60,7 @@ static enum ax_code rows_layout(struct ax_rows *rows, struct ax_arena *arena, st
         align_max = AX_MAX(align_max, align);
         /* The offset until there is a block to point into. */
         rows->columns[i] = (struct ax_column){ .datatype = datatype, .width = 1, .stride = offset };
-        rows->is_matrix = rows->is_matrix && datatype == AX_FP32 &&
+        rows->is_matrix = rows->is_matrix && is_float(datatype) && datatype == rows->matrix_type &&
                           !ax_dictionary_is_hashed(signature->inputs[i].categories);
         offset += size;
     }

@@ -3,10 +3,11 @@
  * Rows being filled in for an engine: what every protocol, and batch prediction, write into.
  *
  * One row-major block: each row holds the fields of the signature one after another, in the
- * engine's own datatypes, and ax_rows_batch views it as columns. So an all-FP32 model gets one
- * dense matrix that a tensor body is parsed straight into. Values are converted here and nowhere
- * else: JSON's f64 is narrowed to the field's datatype as the library would, categories become
- * indexes, a missing value becomes the default or the missing value. Memory is the given arena's.
+ * engine's own datatypes, and ax_rows_batch views it as columns. So a model that is all FP32, or
+ * all FP64, gets one dense matrix that a tensor body is parsed straight into. Values are converted
+ * here and nowhere else: JSON's f64 is narrowed to the field's datatype as the library would,
+ * categories become indexes, a missing value becomes the default or the missing value. Memory is
+ * the given arena's.
  */
 #ifndef AX_DATA_ROWS_H
 #define AX_DATA_ROWS_H
@@ -20,9 +21,10 @@ struct ax_rows {
     size_t row_bytes;
     char *block;               /* count * row_bytes, aligned to 64 */
     struct ax_column *columns; /* views into the block, one an input */
-    bool is_matrix;            /* all inputs FP32, none with categories by hash: block is
-                                  float[count][input_count], and numbers may be written into it */
-    size_t first_number;       /* what messages call row 0; 0 unless set after init */
+    bool is_matrix; /* all inputs FP32, or all FP64, none with categories by hash: block is
+                       matrix_type[count][input_count], and numbers may be written into it */
+    enum ax_datatype matrix_type;
+    size_t first_number; /* what messages call row 0; 0 unless set after init */
 };
 
 /*
@@ -81,11 +83,17 @@ void ax_rows_set_missing(struct ax_rows *rows, size_t row, size_t input);
 AX_MUST_USE enum ax_code ax_rows_finish(struct ax_rows *rows, size_t from, size_t to,
                                         struct ax_err *err);
 
-/* Row `row` of a matrix, signature->input_count floats; NaN is a missing value. Only when
- * is_matrix: what is written here is what the engine reads, without any check. */
+/* Row `row` of a matrix, signature->input_count floats (ax_rows_matrix_f64: doubles); NaN is a
+ * missing value. Only when is_matrix, of that matrix_type: what is written here is what the engine
+ * reads, without any check. */
 static inline float *ax_rows_matrix(const struct ax_rows *rows, size_t row)
 {
     return (float *)(void *)(rows->block + row * rows->row_bytes);
+}
+
+static inline double *ax_rows_matrix_f64(const struct ax_rows *rows, size_t row)
+{
+    return (double *)(void *)(rows->block + row * rows->row_bytes);
 }
 
 /* The rows as an engine reads them. */

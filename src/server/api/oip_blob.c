@@ -172,7 +172,7 @@ enum ax_code ax_blob_read(struct ax_blob *blob, struct ax_rows *rows, size_t cou
         return blob_read_texts(blob, rows, count, err);
     assert(count <= (blob->bytes.len - blob->at) / size);
     bool is_whole = blob->width == rows->signature->input_count;
-    if (rows->is_matrix && is_whole && blob->datatype == AX_FP32) {
+    if (rows->is_matrix && is_whole && blob->datatype == rows->matrix_type) {
         memcpy(rows->block + blob->element * size, blob->bytes.ptr + blob->at, count * size);
         blob->at += count * size;
         blob->element += count;

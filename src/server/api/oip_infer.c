@@ -4,8 +4,8 @@
  *
  * Each state is a place between two tokens; one step reads a token or a few, or does a bounded
  * piece of other work, and says what it cost in bytes of budget. Numbers for a model whose fields
- * are all FP32 go from the body into the matrix in one loop of the reader, without a token each;
- * everything else goes element by element through the setters of data/rows.h.
+ * are all FP32, or all FP64, go from the body into the matrix in one loop of the reader, without a
+ * token each; everything else goes element by element through the setters of data/rows.h.
  *
  * Data that stands in front of its shape or datatype is skipped, and the reader as it stood in
  * front of it is kept: at the end of the input's object reading jumps back, and behind the data it
@@ -687,14 +687,17 @@ static size_t infer_read_fast(struct ax_infer *infer)
     struct ax_infer_input *input = &infer->input;
     size_t count = AX_MIN(infer_run_length(infer), (size_t)FAST_ELEMENTS_MAX);
     bool is_float = input->datatype == AX_FP32 || input->datatype == AX_FP64;
-    if (!infer->rows.is_matrix || !is_float || count == 0)
+    /* What was named FP32 is narrowed first, which a matrix of FP64 does not do. */
+    bool is_narrow = input->datatype == AX_FP32 && infer->rows.matrix_type == AX_FP64;
+    if (!infer->rows.is_matrix || !is_float || is_narrow || count == 0)
         return 0;
-    float *matrix = (float *)(void *)infer->rows.block;
-    if (input->is_tensor)
-        return ax_json_read_f32s(&infer->reader, matrix + input->element, 1, count);
-    size_t stride = infer->signature->input_count;
-    return ax_json_read_f32s(&infer->reader, matrix + input->element * stride + input->column,
-                             stride, count);
+    size_t pitch = infer->signature->input_count;
+    size_t stride = input->is_tensor ? 1 : pitch;
+    size_t at = input->is_tensor ? input->element : input->element * pitch + input->column;
+    void *matrix = infer->rows.block;
+    if (infer->rows.matrix_type == AX_FP64)
+        return ax_json_read_f64s(&infer->reader, (double *)matrix + at, stride, count);
+    return ax_json_read_f32s(&infer->reader, (float *)matrix + at, stride, count);
 }
 
 static enum ax_code infer_step_data(struct ax_infer *infer, struct ax_err *err)

@@ -340,7 +340,7 @@ static void all_fp32_is_a_matrix(void **state)
         assert_true(ax_torture_struck());
         goto done;
     }
-    assert_true(rows.is_matrix);
+    assert_true(rows.is_matrix && rows.matrix_type == AX_FP32);
     assert_int_equal(rows.row_bytes, 12);
     struct ax_batch batch = ax_rows_batch(&rows);
     assert_true(ax_batch_is_matrix(&batch, AX_FP32));
@@ -351,6 +351,20 @@ static void all_fp32_is_a_matrix(void **state)
     assert_int_equal(ax_rows_finish(&rows, 0, 5, &err), 0);
     assert_true(ax_rows_matrix(&rows, 4)[1] == 3);
     assert_true(isnan(ax_rows_matrix(&rows, 4)[0]));
+    for (size_t i = 0; i < 3; i++) {
+        signature.inputs[i].datatype = AX_FP64;
+        if (ax_rows_init(&rows, &signature, 5, &arena, &err)) {
+            assert_true(ax_torture_struck());
+            goto done;
+        }
+        assert_true(rows.is_matrix == (i == 2)); /* mixtures are none */
+    }
+    assert_true(rows.matrix_type == AX_FP64 && rows.row_bytes == 24);
+    assert_true(isnan(ax_rows_matrix_f64(&rows, 4)[2]));
+    assert_int_equal(ax_rows_set_f64(&rows, 4, 2, 0.1, &err), 0);
+    assert_true(ax_rows_matrix_f64(&rows, 4)[2] == 0.1);
+    batch = ax_rows_batch(&rows);
+    assert_true(ax_batch_is_matrix(&batch, AX_FP64));
 done:
     ax_arena_done(&arena);
     ax_signature_done(&signature);
