@@ -355,7 +355,17 @@ static size_t find_categorical(const struct reading *r, bool *marks)
     return count;
 }
 
-/* A category's name: a text, or another JSON value as it is written. */
+/* The shortest text of a number that is not whole. */
+static void print_number(double number, char *text)
+{
+    for (int digits = 1; digits <= 17; digits++) {
+        (void)snprintf(text, NUMBER_TEXT, "%.*g", digits, number);
+        if (strtod(text, NULL) == number)
+            return;
+    }
+}
+
+/* A category's name: a text, or what JSON would write for it. */
 static enum ax_code category_name(const struct ax_json *value, char *text, struct ax_str *ret,
                                   struct ax_err *err)
 {
@@ -369,7 +379,7 @@ static enum ax_code category_name(const struct ax_json *value, char *text, struc
         if (ax_json_to_i64(value, &whole))
             (void)snprintf(text, NUMBER_TEXT, "%" PRId64, whole);
         else if (ax_json_to_f64(value, &number))
-            (void)snprintf(text, NUMBER_TEXT, "%.17g", number);
+            print_number(number, text);
         *ret = ax_str_from(text);
         return AX_OK;
     case AX_JSON_KIND_BOOL:
@@ -397,6 +407,8 @@ static enum ax_code describe_dictionary(const struct ax_json *list, size_t featu
     char(*texts)[NUMBER_TEXT] = ax_try_alloc(count, sizeof(*texts));
     if (!names || !texts)
         (void)ax_fail(err, AX_E_LIMIT, "no memory for %zu categories", count);
+    else
+        memset(texts, 0, count * sizeof(*texts));
     struct ax_json_iter it = ax_json_iterate(list);
     for (const struct ax_json *value; !err->code && (value = ax_json_next(&it)); at++)
         (void)category_name(value, texts[at], &names[at], err);

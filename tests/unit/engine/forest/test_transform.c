@@ -71,12 +71,46 @@ static void others(void **state)
     assert_int_equal(ax_transform_width(AX_TRANSFORM_SOFTMAX, 3), 3);
 }
 
+/* In f64 nothing is bounded, and each output is transformed by itself but for softmax. */
+static void wide_ones(void **state)
+{
+    (void)state;
+    static const struct {
+        enum ax_transform transform;
+        double slope, margin, wanted;
+    } rows[] = {
+        { AX_TRANSFORM_IDENTITY, 1.0, -0.1, -0.1 },
+        { AX_TRANSFORM_SIGMOID, 1.0, 0.0, 0.5 },
+        { AX_TRANSFORM_SIGMOID, 1.0, -1000.0, 0.0 },
+        { AX_TRANSFORM_SIGMOID, 1.0, 1000.0, 1.0 },
+        { AX_TRANSFORM_SIGMOID, 1e-300, 1e10, 0.5 },
+        { AX_TRANSFORM_EXP, 1.0, 0.0, 1.0 },
+        { AX_TRANSFORM_EXP, 1.0, -INFINITY, 0.0 },
+        { AX_TRANSFORM_LOG1P_EXP, 1.0, -INFINITY, 0.0 },
+        { AX_TRANSFORM_LOG1P_EXP, 1.0, 800.0, INFINITY },
+        { AX_TRANSFORM_SIGNED_SQUARE, 1.0, -3.0, -9.0 },
+        { AX_TRANSFORM_SIGNED_SQUARE, 1.0, 3.0, 9.0 },
+        { AX_TRANSFORM_SIGNED_SQUARE, 1.0, 0.0, 0.0 },
+    };
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        double margins[2] = { rows[i].margin, rows[i].margin }, out[2];
+        ax_transform_apply_f64(rows[i].transform, rows[i].slope, margins, 2, out);
+        if (out[0] != rows[i].wanted || out[1] != rows[i].wanted)
+            fail_msg("row %zu: %.17g", i, out[0]);
+    }
+    double out[3];
+    ax_transform_apply_f64(AX_TRANSFORM_SOFTMAX, 1.0, (double[]){ 1e4, -1e4, 0 }, 3, out);
+    assert_true(out[0] == 1.0 && out[1] == 0.0 && out[2] == 0.0);
+    assert_int_equal(ax_transform_argmax_f64((double[]){ 1, 2, 2, 0 }, 4), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sigmoid_and_logit),
         cmocka_unit_test(softmax_and_argmax),
         cmocka_unit_test(others),
+        cmocka_unit_test(wide_ones),
     };
     return cmocka_run_group_tests_name("engine/forest/transform", tests, NULL, NULL);
 }
