@@ -13,7 +13,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEPS = pathlib.Path(os.environ.get("AX_DEPS") or ROOT / "build/deps")
 PACKAGE = pathlib.Path(os.environ.get("AX_LIGHTGBM_PACKAGE") or DEPS / "lightgbm-wheel")
-LIBRARY = PACKAGE / "lightgbm/lib/lib_lightgbm.so"
+LIBRARIES = [PACKAGE / "lightgbm/lib/lib_lightgbm.so", PACKAGE / "lightgbm/lib_lightgbm.so"]
 
 FLOAT32, FLOAT64, INT32 = 0, 1, 2  # C_API_DTYPE_*
 NORMAL, RAW_SCORE = 0, 1  # C_API_PREDICT_*
@@ -24,7 +24,7 @@ _library = None
 def library():
     global _library
     if _library is None:
-        _library = ctypes.CDLL(str(LIBRARY))
+        _library = ctypes.CDLL(str(next(path for path in LIBRARIES if path.exists())))
         _library.LGBM_GetLastError.restype = ctypes.c_char_p
     return _library
 
@@ -38,6 +38,11 @@ def version():
     """The library cannot tell; its package can."""
     (folder,) = PACKAGE.glob("lightgbm-*.dist-info")
     return folder.name.removeprefix("lightgbm-").removesuffix(".dist-info")
+
+
+def is_before_3():
+    """Without some of the parameters of functions."""
+    return int(version().split(".", maxsplit=1)[0]) < 3
 
 
 def text(parameters):
@@ -82,7 +87,9 @@ class Booster:
             library().LGBM_BoosterFree(self.handle)
 
     def save(self, path, rounds=-1):
-        check(library().LGBM_BoosterSaveModel(self.handle, 0, rounds, 0, str(path).encode()))
+        importance = [] if is_before_3() else [0]
+        check(library().LGBM_BoosterSaveModel(self.handle, 0, rounds, *importance,
+                                              str(path).encode()))
 
     def predict(self, rows, margin=False, rounds=-1):
         """LGBM_BoosterPredictForMat, f64 row by row."""
@@ -90,11 +97,12 @@ class Booster:
         count, length = ctypes.c_int(), ctypes.c_int64()
         check(library().LGBM_BoosterGetNumClasses(self.handle, ctypes.byref(count)))
         out = np.empty((len(rows), count.value))
+        rounds_from = [] if is_before_3() else [0]
         if len(rows) > 0:
             check(library().LGBM_BoosterPredictForMat(
                 self.handle, pointer(rows), FLOAT64, ctypes.c_int32(rows.shape[0]),
-                ctypes.c_int32(rows.shape[1]), 1, RAW_SCORE if margin else NORMAL, 0, rounds,
-                b"num_threads=1", ctypes.byref(length), pointer(out)))
+                ctypes.c_int32(rows.shape[1]), 1, RAW_SCORE if margin else NORMAL, *rounds_from,
+                rounds, b"num_threads=1", ctypes.byref(length), pointer(out)))
             assert length.value == out.size
         return out
 

@@ -33,6 +33,9 @@ bool ax_lightgbm_next_line(struct ax_lightgbm_lines *lines, struct ax_str *ret_l
 bool ax_lightgbm_next_word(struct ax_str *text, char delimiter, struct ax_str *ret_word)
 {
     assert(text && ret_word);
+    *ret_word = *text;
+    if (text->len == 0)
+        return false; /* without an address, perhaps */
     size_t from = 0;
     while (from < text->len && text->ptr[from] == delimiter)
         from++;
