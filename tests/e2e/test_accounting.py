@@ -114,6 +114,18 @@ def answered(server):
         body = {"version": 77, "rows": [{}]}
         assert wire.request("POST", "/v1/models/binary/predict", body).status == 404
         count("", "", "NOT_FOUND", 4)
+        body = {"instances": [ROW]}
+        assert wire.request("POST", "/v1/models/binary:predict", body).status == 200
+        assert wire.request("POST", "/v1/models/binary/invocations", body).status == 200
+        count("binary", "2", "OK", 2)
+        # One model at least answers: each part counts as a request of its own.
+        body = {"models": ["binary", "none", "binary/1"], "rows": [{}]}
+        assert wire.request("POST", "/v1/predict", body).status == 200
+        count("binary", "2", "OK")
+        count("binary", "1", "OK")
+        count("", "", "NOT_FOUND")
+        assert wire.request("POST", "/v1/predict", {"models": ["binary"]}).status == 400
+        count("", "", "INVALID")
         # These ask for no scores.
         assert wire.request("GET", PATH).status == 405
         assert wire.request("GET", "/v2/models/binary").status == 200
