@@ -308,7 +308,7 @@ static void compressed_bodies(void **state)
     memcpy(text + len, GZIP, sizeof(GZIP) - 1 - 5);
     len += sizeof(GZIP) - 1 - 5;
     memcpy(text + len, "\r\n5\r\n", 5);
-    memcpy(text + len + 5, GZIP + sizeof(GZIP) - 1 - 5, 5);
+    memcpy(text + len + 5, &GZIP[sizeof(GZIP) - 1 - 5], 5);
     memcpy(text + len + 10, "\r\n0\r\n\r\n", 7);
     same_in_all_pieces(text, len + 17,
                        "2 /a? [host]=[h] [content-encoding]=[gzip] [transfer-encoding]=[chunked] "
