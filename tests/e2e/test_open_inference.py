@@ -216,6 +216,16 @@ def test_columns_are_the_tensor(server):
     assert np.array_equal(predictions(server.infer("binary", *nested)), right)
 
 
+@pytest.mark.parametrize("name", ["input-0", "input-1"])
+def test_names_that_other_servers_clients_have_for_the_tensor(server, name):
+    rows = np.round(rows_of(3), 3)
+    right = predictions(server.infer("binary", tensor(rows)))
+    assert np.array_equal(predictions(server.infer("binary", tensor(rows, name=name))), right)
+    twice = server.infer("binary", tensor(rows), tensor(rows, name=name))
+    assert twice.status == 400 and "already exists in request" in twice.error
+    assert server.infer("binary", tensor(rows, name="input-2")).status == 400
+
+
 def test_null_and_absent_are_missing(server, boosters):
     rows = np.full((2, FEATURES), np.nan, np.float32)
     rows[:, 1] = [0.5, -0.5]

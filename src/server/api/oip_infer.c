@@ -242,11 +242,17 @@ static enum ax_code infer_read_shape(struct ax_infer *infer, struct ax_err *err)
     }
 }
 
-/* The tensor "input", unless that is the name of a feature and the shape is a column's. */
+/* The tensor, unless that is the name of a feature and the shape is a column's. Who has one tensor
+ * to send often does not look its name up: MLServer's codecs say "input-1", KServe's examples
+ * "input-0". Other names are refused, since they are more likely a feature's, misspelt. */
 static bool infer_is_tensor(const struct ax_infer *infer)
 {
     const struct ax_infer_input *input = &infer->input;
-    if (!ax_str_is(input->name, "input"))
+    static const char *const names[] = { "input", "input-0", "input-1" };
+    bool is_named = false;
+    for (size_t i = 0; i < AX_COUNT(names); i++)
+        is_named = is_named || ax_str_is(input->name, names[i]);
+    if (!is_named)
         return false;
     if (!ax_signature_input(infer->signature, input->name))
         return true;
