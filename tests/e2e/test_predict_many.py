@@ -96,6 +96,7 @@ REFUSED = {
     "no name": ({"models": [{"version": 1}], "rows": []}, "a model has no 'name'"),
     "name twice": (b'{"models":[{"name":"a","name":"b"}],"rows":[]}', "'name' of a model is given"),
     "a name that is none": ({"models": [{"name": []}], "rows": []}, "'name' must be a string"),
+    "a number as name": ({"models": [{"name": 1}], "rows": []}, "'name' must be a string, found a"),
     "more members": ({"models": [{"name": "a", "x": 1}], "rows": []}, "unknown member 'x' of a"),
     "models twice": (b'{"models":["a"],"models":["a"],"rows":[]}', "'models' is given twice"),
     "too many": ({"models": ["a"] * 33, "rows": []}, "'models' names more than 32 models"),

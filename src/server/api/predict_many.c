@@ -39,18 +39,18 @@ static struct many_request *many_from(struct ax_prediction *prediction)
     return container_of(prediction, struct many_request, rows.prediction);
 }
 
-/* Read a string or a number as text. */
-static enum ax_code many_read_text(struct ax_row_body *body, const char *what,
-                                   struct ax_str *ret_text, struct ax_err *err)
+/* Read a name, or a version, which may be a number. */
+static enum ax_code many_read_text(struct ax_row_body *body, bool is_name, struct ax_str *ret_text,
+                                   struct ax_err *err)
 {
     enum ax_json_token token = ax_json_read(&body->json, err);
     if (token == AX_JSON_STRING)
         return ax_json_read_text(&body->json, body->cells.arena, ret_text, err);
     if (token == AX_JSON_FAILED)
         return err->code;
-    if (token != AX_JSON_NUMBER)
-        return ax_fail(err, AX_E_INVALID, "%s must be a string, found %s", what,
-                       ax_json_token_text(token));
+    if (is_name || token != AX_JSON_NUMBER)
+        return ax_fail(err, AX_E_INVALID, "%s must be a string, found %s",
+                       is_name ? "'name'" : "'version'", ax_json_token_text(token));
     *ret_text = body->json.raw;
     return AX_OK;
 }
@@ -76,7 +76,7 @@ static enum ax_code many_read_object(struct ax_row_body *body, struct many_part 
         struct ax_str *text = is_name ? &part->model : &part->version;
         if (text->ptr)
             return ax_fail(err, AX_E_INVALID, "'%.*s' of a model is given twice", AX_STR_ARG(key));
-        if (many_read_text(body, is_name ? "'name'" : "'version'", text, err))
+        if (many_read_text(body, is_name, text, err))
             return err->code;
     }
     return part->model.ptr ? AX_OK : ax_fail(err, AX_E_INVALID, "a model has no 'name'");
