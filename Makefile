@@ -39,9 +39,9 @@ test: build ## unit, contract, regression, e2e, clients' and docs tests
 	@tools/run-tests unit contract regress e2e clients docs tools
 
 asan: deps ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@tools/fetch-deps --group test
+	@tools/fetch-deps --group test --group clients
 	@tools/build asan
-	@tools/run-tests --build build/asan "--pytest=-m not plain" unit contract regress e2e
+	@tools/run-tests --build build/asan "--pytest=-m not plain" unit contract regress e2e clients
 
 tsan: deps ## threads, pools and reload under ThreadSanitizer
 	@tools/fetch-deps --group test
