@@ -45,7 +45,7 @@ def commands():
     return re.findall(r'\{ "([a-z]+)", ax_cmd_', table)
 
 
-def test_configuration_is_what_the_options_say():
+def test_written_pages_are_what_the_code_says():
     subprocess.run([sys.executable, ROOT / "tools/docs", "--check"], check=True)
 
 

@@ -2,6 +2,7 @@
 """The real binary with real models on a port of the kernel's choice, and ways to talk to it."""
 
 import ctypes
+import functools
 import json
 import os
 import pathlib
@@ -107,6 +108,14 @@ def environment():
     return {**os.environ, "ASAN_OPTIONS": ":".join(o for o in options if o)}
 
 
+@functools.cache
+def is_sanitized():
+    """Is the binary under test one of a sanitizer, with memory and times of its own?"""
+    path = pathlib.Path(os.environ["AX_BUILD"]) / "meson-info/intro-buildoptions.json"
+    options = {o["name"]: o["value"] for o in json.loads(path.read_text("utf-8"))}
+    return options["b_sanitize"] not in ("none", [])
+
+
 class Server:
     """One `auspex serve`."""
 
@@ -189,9 +198,11 @@ class Metrics:
     """A reading of /metrics."""
 
     def __init__(self, text):
-        self.families = {f.name: f for f in text_string_to_metric_families(text)}
+        families = list(text_string_to_metric_families(text))
+        self.families = {f.name: f for f in families}
+        # Of all: to the parser, x and x_total are families of the same name.
         self.samples = {(s.name, frozenset(s.labels.items())): s.value
-                        for f in self.families.values() for s in f.samples}
+                        for f in families for s in f.samples}
 
     def get(self, name, **labels):
         return self.samples.get((name, frozenset(labels.items())), 0)

@@ -137,36 +137,6 @@ def test_parameters_that_are_taken(server, parameters):
     assert answer.json["id"] == "7"
 
 
-@pytest.mark.parametrize("parameters, status, text", [
-    ({"priority": -1}, 400, "parameter 'priority' must be a whole number"),
-    ({"priority": "1"}, 400, "parameter 'priority' must be a whole number"),
-    ({"timeout": 1.5}, 400, "parameter 'timeout' must be a whole number"),
-    ({"timeout": 1 << 64}, 400, "parameter 'timeout' must be a whole number"),
-    ({"timeout": None}, 400, "parameter 'timeout' must be a whole number from 0, found null"),
-    ({"sequence_id": 3}, 501, "sequences are not supported; leave 'sequence_id' out"),
-    ({"sequence_id": "a"}, 501, "sequences are not supported; leave 'sequence_id' out"),
-    ({"sequence_id": True}, 400, "parameter 'sequence_id' must be a number or a string"),
-    ({"sequence_start": True}, 501, "leave 'sequence_start' out"),
-    ({"sequence_end": True}, 501, "leave 'sequence_end' out"),
-    ({"sequence_end": 1}, 400, "parameter 'sequence_end' must be true or false"),
-    ({"triton_": 1}, 400, "starting with 'triton_' are reserved"),
-    ({"triton_enable_empty_final_response": True}, 400, "'triton_enable_empty_final_response'"),
-    ([], 400, "'parameters' must be an object"), (1, 400, "'parameters' must be an object")])
-@pytest.mark.parametrize("last", [True, False])
-def test_parameters_that_are_refused(server, parameters, status, text, last):
-    inputs = {"inputs": [tensor(ROWS[:1])]}
-    parameters = {"parameters": parameters}
-    body = {**inputs, **parameters} if last else {**parameters, **inputs}
-    answer = server.post("/v2/models/binary/infer", body)
-    assert answer.status == status and text in answer.error
-
-
-def test_parameters_twice(server):
-    body = b'{"parameters":{},"inputs":[],"parameters":{}}'
-    answer = server.post("/v2/models/binary/infer", body)
-    assert answer.status == 400 and "'parameters' is given twice" in answer.error
-
-
 def test_timeout(single):
     """A request that is too late is not scored: its time runs from its first byte."""
     answer = single.infer("binary", tensor(ROWS), parameters={"timeout": 1})

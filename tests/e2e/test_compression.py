@@ -104,39 +104,13 @@ def test_pipelined(server):
         assert [wire.answer().body for _ in bodies] == right
 
 
-@pytest.mark.parametrize("coding", ["br", "compress", "gzip, gzip", "zstd", "gzipped"])
-def test_unknown_coding(server, coding):
-    answer = server.post(INFER, SMALL, [f"content-encoding: {coding}"])
-    assert answer.status == 415 and answer.error == "Unsupported compression type"
-    assert answer.headers["accept-encoding"] == "gzip, deflate"
+def test_unknown_coding_is_told_which_are_known(server):
+    answer = server.post(INFER, SMALL, ["content-encoding: br"])
+    assert answer.status == 415 and answer.headers["accept-encoding"] == "gzip, deflate"
 
 
 def test_identity(server):
     assert server.post(INFER, SMALL, ["content-encoding: identity"]).status == 200
-
-
-GZIP = gzip.compress(SMALL)
-DAMAGED = {
-    "garbage": b"\x00" * 100, "no gzip": SMALL, "cut": GZIP[:-1], "head alone": GZIP[:10],
-    "cut in the middle": GZIP[:len(GZIP) // 2], "trailing": GZIP + b"x", "two": GZIP + GZIP,
-    "checksum": GZIP[:-8] + b"\0\0\0\0" + GZIP[-4:], "length": GZIP[:-4] + b"\0\0\0\0",
-    "zlib": zlib.compress(SMALL), "reserved": GZIP[:3] + b"\xe0" + GZIP[4:]}
-
-
-@pytest.mark.parametrize("name", DAMAGED)
-def test_damaged(server, name):
-    answer = server.post(INFER, DAMAGED[name], ["content-encoding: gzip"])
-    assert answer.status == 400 and "the compressed body is damaged" in answer.error
-    assert server.post(INFER, SMALL).status == 200
-
-
-def test_deflate_is_zlib(server):
-    packer = zlib.compressobj(wbits=-15)
-    raw = packer.compress(SMALL) + packer.flush()
-    assert server.post(INFER, raw, ["content-encoding: deflate"]).status == 400
-    preset = zlib.compressobj(zdict=b"inputs")
-    assert server.post(INFER, preset.compress(SMALL) + preset.flush(),
-                       ["content-encoding: deflate"]).status == 400
 
 
 def bomb(size):

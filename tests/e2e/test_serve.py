@@ -7,7 +7,6 @@ docs/exit-codes.md.
 """
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -217,14 +216,3 @@ def test_signal_sent_twice_at_once_is_one(models):
     one = Server(models, "--threads", "1")
     one.process.send_signal(signal.SIGTERM)
     assert one.stop(signal.SIGTERM) == 0
-
-
-def test_models_may_go_while_serving(tmp_path, models):
-    folder = tmp_path / "copy"
-    shutil.copytree(models, folder)
-    one = Server(folder)
-    try:
-        shutil.rmtree(folder)
-        assert one.infer("binary", GOOD["inputs"][0]).status == 200
-    finally:
-        assert one.stop() == 0

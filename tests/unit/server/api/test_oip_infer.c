@@ -3,7 +3,7 @@
  * Goal: a body read in slices of any size gives what it gives read at once: the same rows, outputs
  * and id, or the same failure. And values arrive in the fields they are meant for.
  * Method: two signatures, a table of bodies, good and bad; each is read with several budgets, whole
- * and cut off behind each byte. tests/e2e/test_infer_refused.py has the texts of all failures.
+ * and cut off behind each byte. tests/e2e/hostile.py has the texts of all failures.
  */
 #include <setjmp.h>
 #include <stdarg.h>
