@@ -99,7 +99,7 @@ bool ax_endpoint_matches(const struct ax_endpoint *endpoint, struct ax_str path,
                 return false;
             continue;
         }
-        struct ax_str ignored;
+        struct ax_str ignored = { NULL, 0 };
         struct ax_str *to = p[1] == 'm' ? &call->model : p[1] == 'v' ? &call->version : &ignored;
         if (!take_segment(path, p + 3, &at, to))
             return false;

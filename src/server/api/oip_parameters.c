@@ -36,7 +36,7 @@ static enum ax_code read_sequence_id(struct ax_json_reader *reader, const char *
                                      struct ax_err *err)
 {
     enum ax_json_token token = ax_json_read(reader, err);
-    uint64_t id;
+    uint64_t id = 0;
     if (token == AX_JSON_FAILED)
         return err->code;
     if (token != AX_JSON_NUMBER && token != AX_JSON_STRING)
