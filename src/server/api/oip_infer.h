@@ -27,7 +27,7 @@ struct ax_infer_input {
     enum ax_datatype datatype;
     uint64_t shape[AX_INFER_DIMENSIONS_MAX];
     size_t dimension_count;
-    unsigned seen; /* members met so far: INFER_SEEN_* of oip_infer.c */
+    unsigned seen; /* members met so far: AX_INFER_SEEN_* of oip_infer_states.h */
 
     /* Set when its data is begun. */
     bool is_tensor;
@@ -70,7 +70,7 @@ struct ax_infer {
     struct ax_infer_body body;
     size_t blobs_taken; /* bytes of body.blobs */
     struct ax_json_reader reader;
-    int state; /* INFER_* of oip_infer.c */
+    int state; /* INFER_* of oip_infer_states.h */
     int state_after_skip;
     int state_after_clear;
     unsigned skip_depth;
