@@ -197,6 +197,15 @@ static enum ax_json_token reader_word(struct ax_json_reader *reader, const char 
     return token;
 }
 
+/* Is what begins here a number, or garbage that looks like one, that reaches the limit? Then what
+ * was cut off may be what it lacks: an exponent's digits, say. */
+static bool reader_number_is_long(const char *begin, const char *stop)
+{
+    while (begin < stop && *begin && strchr("0123456789+-.eE", *begin))
+        begin++;
+    return begin == stop;
+}
+
 static enum ax_json_token reader_number(struct ax_json_reader *reader, struct ax_err *err)
 {
     const char *begin = reader->text.ptr + reader->at;
@@ -205,7 +214,7 @@ static enum ax_json_token reader_number(struct ax_json_reader *reader, struct ax
         return reader_word(reader, "-Infinity", AX_JSON_NUMBER, err);
     const char *stop = reader_stop(reader, begin);
     const char *behind = ax_json_number_skip(begin, stop);
-    if (behind && behind == stop && stop < end)
+    if (stop < end && (behind ? behind == stop : reader_number_is_long(begin, stop)))
         return reader_fail_long(reader, "a number", err);
     if (!behind)
         return reader_fail(reader, reader->at, "expected a number", err);
