@@ -125,6 +125,16 @@ def test_sources_that_are_named_exist():
             assert (ROOT / name).exists(), f"{page.name}: {name}"
 
 
+def test_each_fuzz_target_is_described():
+    """Targets, their sources and their seeds; a target is a row, and a row a target."""
+    targets = re.findall(r"^  '(\w+)',$", text_of("fuzz/meson.build"), re.M)
+    described = re.findall(r"^\| `(\w+)` \|", text_of("docs/internals/fuzzing.md"), re.M)
+    assert len(targets) > 10 and sorted(described) == targets
+    assert targets == sorted(p.stem for p in ROOT.glob("fuzz/*.c"))
+    for name in targets:
+        assert any((ROOT / "fuzz/corpus" / name).iterdir()), f"{name} has no seeds"
+
+
 def metric_families():
     """The names in all definitions of a struct ax_metric_family, and Triton's."""
     names = set()
