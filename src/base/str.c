@@ -93,6 +93,15 @@ struct ax_str ax_str_cut(struct ax_str text, size_t max)
     return (struct ax_str){ text.ptr, len };
 }
 
+struct ax_str ax_str_trim(struct ax_str text)
+{
+    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
+        text = (struct ax_str){ text.ptr + 1, text.len - 1 };
+    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
+        text.len--;
+    return text;
+}
+
 bool ax_str_to_u64(struct ax_str text, uint64_t *ret)
 {
     assert(ret);

@@ -54,6 +54,9 @@ bool ax_str_is_utf8(struct ax_str text);
  * for messages that repeat a user's text. */
 struct ax_str ax_str_cut(struct ax_str text, size_t max);
 
+/* `text` without the spaces and tabs at its ends. */
+struct ax_str ax_str_trim(struct ax_str text);
+
 /* The length (1 to 4) of the valid UTF-8 character that `text` begins with; 0 when it is none. */
 size_t ax_str_utf8_len(struct ax_str text);
 

@@ -254,15 +254,6 @@ static bool field_is_missing(struct ax_str field)
     return false;
 }
 
-static struct ax_str field_trim(struct ax_str field)
-{
-    while (field.len > 0 && (field.ptr[0] == ' ' || field.ptr[0] == '\t'))
-        field = (struct ax_str){ field.ptr + 1, field.len - 1 };
-    while (field.len > 0 && (field.ptr[field.len - 1] == ' ' || field.ptr[field.len - 1] == '\t'))
-        field.len--;
-    return field;
-}
-
 /* A decimal number in any of the ways that tables are written in: "1", "+.5", "2.", "1e3", "inf".
  * Not the hexadecimal ones that strtod would take. */
 static bool field_to_f64(struct ax_str field, double *ret)
@@ -325,7 +316,7 @@ static enum ax_code fill_field(struct ax_rows *rows, size_t row, size_t input, s
     /* "NA" may be a category: Namibia, North America. */
     if (in->categories && ax_dictionary_index(in->categories, field) >= 0)
         return ax_rows_set_str(rows, row, input, field, err);
-    struct ax_str trimmed = field_trim(field);
+    struct ax_str trimmed = ax_str_trim(field);
     if (field_is_missing(trimmed))
         return AX_OK;
     enum ax_code code;

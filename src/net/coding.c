@@ -60,15 +60,6 @@ bool ax_coding_parse(struct ax_str value, enum ax_coding *ret_coding)
     return false;
 }
 
-static struct ax_str trim(struct ax_str text)
-{
-    while (text.len && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
-        text = (struct ax_str){ text.ptr + 1, text.len - 1 };
-    while (text.len && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
 /* Cut `text` at the first `mark`: what is before it is returned, *text becomes what is behind. */
 static struct ax_str take_until(struct ax_str *text, char mark)
 {
@@ -76,7 +67,7 @@ static struct ax_str take_until(struct ax_str *text, char mark)
     struct ax_str before = { text->ptr, at ? (size_t)(at - text->ptr) : text->len };
     size_t gone = at ? before.len + 1 : text->len;
     *text = (struct ax_str){ text->ptr + gone, text->len - gone };
-    return trim(before);
+    return ax_str_trim(before);
 }
 
 /* A weight in thousandths: "1", "0.5", "0.123"; -1 when it is none. */
@@ -103,7 +94,7 @@ static int weight_find(struct ax_str parameters)
         struct ax_str value = take_until(&parameters, ';');
         struct ax_str name = take_until(&value, '=');
         if (ax_str_equals_nocase(name, AX_STR("q")))
-            weight = weight_parse(trim(value));
+            weight = weight_parse(ax_str_trim(value));
     }
     return weight;
 }

@@ -56,22 +56,13 @@ static bool is_name_char(char c)
     return letter || (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
-static struct ax_str trim(struct ax_str text)
-{
-    while (text.len && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
-        text = (struct ax_str){ text.ptr + 1, text.len - 1 };
-    while (text.len && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
 /* Is `word` one of the items of a list divided by commas? */
 static bool list_holds(struct ax_str list, const char *word)
 {
     while (list.len) {
         const char *comma = memchr(list.ptr, ',', list.len);
         struct ax_str item = { list.ptr, comma ? (size_t)(comma - list.ptr) : list.len };
-        if (ax_str_equals_nocase(trim(item), ax_str_from(word)))
+        if (ax_str_equals_nocase(ax_str_trim(item), ax_str_from(word)))
             return true;
         size_t step = AX_MIN(item.len + 1, list.len);
         list = (struct ax_str){ list.ptr + step, list.len - step };
@@ -110,7 +101,8 @@ static enum ax_code response_parse_header(struct ax_str line, struct response_he
         if (value.ptr[i] == '\0' || value.ptr[i] == '\r' || value.ptr[i] == '\n')
             return ax_fail(err, AX_E_INVALID, "answer: header '%.*s' holds a control character",
                            AX_STR_ARG(((struct ax_str){ line.ptr, name_len })));
-    return response_take_header((struct ax_str){ line.ptr, name_len }, trim(value), head, err);
+    return response_take_header((struct ax_str){ line.ptr, name_len }, ax_str_trim(value), head,
+                                err);
 }
 
 /* `text` is a whole head without the empty line. */

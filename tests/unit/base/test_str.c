@@ -82,6 +82,20 @@ static void utf8_of_texts(void **state)
     assert_int_equal(ax_str_utf8_len((struct ax_str){ NULL, 0 }), 0);
 }
 
+static void trimming(void **state)
+{
+    static const struct {
+        const char *text, *trimmed;
+    } cases[] = {
+        { "", "" },      { " \t ", "" },         { "a", "a" },      { " a", "a" },
+        { "a\t ", "a" }, { "\t a b \t", "a b" }, { "\na ", "\na" },
+    };
+    (void)state;
+    for (size_t i = 0; i < AX_COUNT(cases); i++)
+        assert_true(ax_str_is(ax_str_trim(ax_str_from(cases[i].text)), cases[i].trimmed));
+    assert_int_equal(ax_str_trim((struct ax_str){ NULL, 0 }).len, 0);
+}
+
 static void cutting(void **state)
 {
     (void)state;
@@ -153,10 +167,10 @@ static void nearest_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(comparing),        cmocka_unit_test(utf8_against_a_decoder),
-        cmocka_unit_test(utf8_of_texts),    cmocka_unit_test(cutting),
-        cmocka_unit_test(unsigned_numbers), cmocka_unit_test(signed_numbers),
-        cmocka_unit_test(nearest_name),
+        cmocka_unit_test(comparing),      cmocka_unit_test(utf8_against_a_decoder),
+        cmocka_unit_test(utf8_of_texts),  cmocka_unit_test(cutting),
+        cmocka_unit_test(trimming),       cmocka_unit_test(unsigned_numbers),
+        cmocka_unit_test(signed_numbers), cmocka_unit_test(nearest_name),
     };
     return cmocka_run_group_tests_name("base/str", tests, NULL, NULL);
 }
