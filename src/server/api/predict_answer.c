@@ -4,6 +4,7 @@
  */
 #include "server/api/predict_answer.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 
 #include <assert.h>
@@ -28,6 +29,23 @@ static const struct ax_column *answer_column(const struct ax_predict_answer *ans
     const struct ax_signature *signature = answer->version->signature;
     const struct ax_output *output = ax_signature_output(signature, ax_str_from(name));
     return output ? &answer->batch->columns[output - signature->outputs] : NULL;
+}
+
+void ax_predict_answer_put_id(struct ax_buf *out)
+{
+    assert(out);
+    char id[AX_UUID_TEXT_SIZE];
+    ax_uuid7_text(id);
+    (void)ax_buf_append_str(out, AX_STR("\"id\":"));
+    ax_json_put_str(out, ax_str_from(id));
+}
+
+void ax_predict_answer_put_end(uint64_t began_ns, struct ax_buf *out)
+{
+    assert(out);
+    (void)ax_buf_append_str(out, AX_STR(",\"time_us\":"));
+    (void)ax_buf_append_u64(out, (ax_clock_ns() - began_ns) / AX_NS_PER_US);
+    (void)ax_buf_append_char(out, '}');
 }
 
 void ax_predict_answer_init(struct ax_predict_answer *answer, const struct ax_version *version,

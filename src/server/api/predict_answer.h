@@ -25,6 +25,11 @@ struct ax_predict_answer {
 /* Want the outputs that rows for people are made of; `wanted` has one entry an output. */
 void ax_predict_answer_want(const struct ax_signature *signature, bool *wanted);
 
+/* Parts of an answer for people: an id of its own, and behind all else how long it took since the
+ * request's first byte, with the bracket that ends it. */
+void ax_predict_answer_put_id(struct ax_buf *out);
+void ax_predict_answer_put_end(uint64_t began_ns, struct ax_buf *out);
+
 /* `version` and `batch` are borrowed. */
 void ax_predict_answer_init(struct ax_predict_answer *answer, const struct ax_version *version,
                             const struct ax_batch *batch);

@@ -310,11 +310,9 @@ static bool many_print(struct ax_prediction *prediction, struct ax_buf *out, siz
 {
     struct many_request *request = many_from(prediction);
     size_t end = byte_budget > SIZE_MAX - out->len ? SIZE_MAX : out->len + byte_budget;
-    char id[AX_UUID_TEXT_SIZE];
     if (!request->rows.began) {
-        ax_uuid7_text(id);
-        (void)ax_buf_append_str(out, AX_STR("{\"id\":"));
-        ax_json_put_str(out, ax_str_from(id));
+        (void)ax_buf_append_char(out, '{');
+        ax_predict_answer_put_id(out);
         (void)ax_buf_append_str(out, AX_STR(",\"parts\":["));
     }
     request->rows.began = true;
@@ -324,10 +322,8 @@ static bool many_print(struct ax_prediction *prediction, struct ax_buf *out, siz
         if (!many_put_part(request, out, end))
             return false;
     }
-    (void)ax_buf_append_str(out, AX_STR("],\"time_us\":"));
-    (void)ax_buf_append_u64(out,
-                            (ax_clock_ns() - prediction->job.request->began_ns) / AX_NS_PER_US);
-    (void)ax_buf_append_char(out, '}');
+    (void)ax_buf_append_char(out, ']');
+    ax_predict_answer_put_end(prediction->job.request->began_ns, out);
     return true;
 }
 

@@ -3,7 +3,6 @@
  * POST /v1/models/{m}/predict: rows as objects of named values, answers as objects of named
  * results; docs/protocols/predict.md.
  */
-#include "base/clock.h"
 #include "base/json.h"
 #include "server/api/endpoints.h"
 #include "server/api/row_request.h"
@@ -32,14 +31,12 @@ static enum ax_code predict_read(struct ax_prediction *prediction, size_t byte_b
 
 static void predict_put_head(const struct ax_version *version, struct ax_buf *out)
 {
-    char id[AX_UUID_TEXT_SIZE];
     (void)ax_buf_append_str(out, AX_STR("{\"model\":"));
     ax_json_put_str(out, ax_str_from(version->model_name));
     ax_json_put_key(out, "version");
     ax_json_put_str(out, ax_str_from(version->text));
-    ax_json_put_key(out, "id");
-    ax_uuid7_text(id);
-    ax_json_put_str(out, ax_str_from(id));
+    (void)ax_buf_append_char(out, ',');
+    ax_predict_answer_put_id(out);
     (void)ax_buf_append_str(out, AX_STR(",\"predictions\":["));
 }
 
@@ -51,10 +48,8 @@ static bool predict_print(struct ax_prediction *prediction, struct ax_buf *out, 
     request->began = true;
     if (!ax_row_request_print_rows(request, out, byte_budget, ax_predict_answer_put_row))
         return false;
-    (void)ax_buf_append_str(out, AX_STR("],\"time_us\":"));
-    (void)ax_buf_append_u64(out,
-                            (ax_clock_ns() - prediction->job.request->began_ns) / AX_NS_PER_US);
-    (void)ax_buf_append_char(out, '}');
+    (void)ax_buf_append_char(out, ']');
+    ax_predict_answer_put_end(prediction->job.request->began_ns, out);
     return true;
 }
 
