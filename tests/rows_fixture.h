@@ -63,6 +63,20 @@ static inline void rows_fixture_done(struct rows_fixture *f)
     ax_signature_done(&f->mixed);
 }
 
+static inline int rows_set_up(void **state)
+{
+    static struct rows_fixture fixture;
+    rows_fixture_init(&fixture);
+    *state = &fixture;
+    return 0;
+}
+
+static inline int rows_tear_down(void **state)
+{
+    rows_fixture_done(*state);
+    return 0;
+}
+
 static inline void rows_print_field(const struct ax_column *column, size_t row, struct ax_buf *out)
 {
     const void *value = ax_column_at(column, row);

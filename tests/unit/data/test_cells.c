@@ -16,21 +16,6 @@
 
 #include "rows_fixture.h"
 
-static struct rows_fixture fixture;
-
-static int set_up(void **state)
-{
-    rows_fixture_init(&fixture);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    rows_fixture_done(*state);
-    return 0;
-}
-
 static bool was_refused(const struct ax_err *err)
 {
     if (err->code != AX_E_LIMIT)
@@ -241,11 +226,11 @@ static void test_fields(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_many_rows, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_many_columns, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_one_set_for_two_models, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_fields, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_many_rows, rows_set_up, rows_tear_down),
+        cmocka_unit_test_setup_teardown(test_many_columns, rows_set_up, rows_tear_down),
+        cmocka_unit_test_setup_teardown(test_one_set_for_two_models, rows_set_up, rows_tear_down),
+        cmocka_unit_test_setup_teardown(test_limits, rows_set_up, rows_tear_down),
+        cmocka_unit_test_setup_teardown(test_fields, rows_set_up, rows_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

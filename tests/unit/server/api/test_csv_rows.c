@@ -16,21 +16,6 @@
 
 #include "rows_fixture.h"
 
-static struct rows_fixture fixture;
-
-static int set_up(void **state)
-{
-    rows_fixture_init(&fixture);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    rows_fixture_done(*state);
-    return 0;
-}
-
 static const struct {
     const char *body;
     bool mixed;
@@ -141,8 +126,8 @@ static void test_long_fields(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_bodies, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_long_fields, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_bodies, rows_set_up, rows_tear_down),
+        cmocka_unit_test_setup_teardown(test_long_fields, rows_set_up, rows_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

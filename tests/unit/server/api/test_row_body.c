@@ -30,21 +30,6 @@ static const struct ax_row_protocol strict = { .members = members,
                                                .wanted = "'rows'",
                                                .unknown_hint = "there are others" };
 
-static struct rows_fixture fixture;
-
-static int set_up(void **state)
-{
-    rows_fixture_init(&fixture);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    rows_fixture_done(*state);
-    return 0;
-}
-
 /* One reading of a body, into rows as text. */
 struct reading {
     struct ax_arena arena;
@@ -272,11 +257,11 @@ static void test_version(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_good_bodies, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_bad_bodies, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_every_cut_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_unknown_members, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_version, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_good_bodies, rows_set_up, rows_tear_down),
+        cmocka_unit_test_setup_teardown(test_bad_bodies, rows_set_up, rows_tear_down),
+        cmocka_unit_test_setup_teardown(test_every_cut_is_refused, rows_set_up, rows_tear_down),
+        cmocka_unit_test_setup_teardown(test_unknown_members, rows_set_up, rows_tear_down),
+        cmocka_unit_test_setup_teardown(test_version, rows_set_up, rows_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
