@@ -20,8 +20,7 @@
 #include "engine/forest/forest.h"
 
 #include "flat_builder.h"
-#include "forest_data.h"
-#include "torture.h"
+#include "forest_reading.h"
 
 #include <math.h>
 
@@ -251,17 +250,6 @@ static const char nested_trees[] =
     "\"trees\":[{\"split\":{\"border\":0.5,\"split_index\":0},\"left\":{\"value\":1,\"weight\":3},"
     "\"right\":{\"split\":{\"split_index\":3,\"value\":FIRST},\"left\":{\"value\":2},"
     "\"right\":{\"value\":4}}}]";
-
-static char *replaced(const char *text, const char *find, const char *with)
-{
-    const char *at = strstr(text, find);
-    if (!at)
-        fail_msg("no '%s' in the model", find);
-    size_t size = strlen(text) + strlen(with) + 1;
-    char *result = ax_xalloc(size);
-    (void)snprintf(result, size, "%.*s%s%s", (int)(at - text), text, with, at + strlen(find));
-    return result;
-}
 
 /* The model with the first `find` replaced, hashes filled in; to be freed. */
 static struct ax_str json_changed(const char *find, const char *with)

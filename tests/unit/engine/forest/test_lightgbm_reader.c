@@ -12,11 +12,7 @@
 
 #include <cmocka.h>
 
-#include "engine/forest/compile.h"
-#include "engine/forest/reader.h"
-
-#include "forest_data.h"
-#include "torture.h"
+#include "forest_reading.h"
 
 #include <math.h>
 
@@ -36,15 +32,6 @@ static const char model_text[] =
     "[categorical_feature: 1]\n\nend of parameters\n\n"
     "pandas_categorical:[[\"UA\", 7, 0.1, true]]\n";
 
-struct reading {
-    struct ax_forest forest;
-    struct ax_signature signature;
-    char format[AX_READER_FORMAT_BYTES];
-    struct ax_err err;
-};
-
-static const struct ax_iterations all = { .kind = AX_ITERATIONS_ALL };
-
 /* Read and compile. */
 static enum ax_code read_model(struct reading *r, struct ax_str bytes,
                                struct ax_iterations iterations)
@@ -58,32 +45,11 @@ static enum ax_code read_model(struct reading *r, struct ax_str bytes,
     return r->err.code;
 }
 
-static void finish(struct reading *r)
-{
-    ax_forest_done(&r->forest);
-    ax_signature_done(&r->signature);
-}
-
-/* Read the model with the first `find` replaced; true when a torture run was struck and cleaned up.
- * The text lies at the end of its memory. */
+/* Read a changed model; true when a torture run was struck and cleaned up. */
 static bool read_changed(struct reading *r, const char *find, const char *replace,
                          struct ax_iterations iterations)
 {
-    const char *at = strstr(model_text, find);
-    if (!at)
-        fail_msg("no '%s' in the model", find);
-    size_t head = (size_t)(at - model_text), size = sizeof(model_text) + strlen(replace);
-    char *text = ax_xalloc(size);
-    int len = snprintf(text, size, "%.*s%s%s", (int)head, model_text, replace, at + strlen(find));
-    char *exact = forest_copy((struct ax_str){ text, (size_t)len });
-    enum ax_code code = read_model(r, (struct ax_str){ exact, (size_t)len }, iterations);
-    free(text);
-    free(exact);
-    if (!code || !ax_torture_struck())
-        return false;
-    assert_int_equal(code, AX_E_LIMIT);
-    finish(r);
-    return true;
+    return was_struck(r, read_model, replaced(model_text, find, replace), iterations);
 }
 
 static void a_whole_model_is_read(void **state)
@@ -159,12 +125,7 @@ static void ways_of_missing(void **state)
 static void what_is_wrong_or_unknown_is_refused(void **state)
 {
     (void)state;
-    static const struct {
-        const char *find;
-        const char *replace;
-        enum ax_code code;
-        const char *message; /* must be part of it */
-    } rows[] = {
+    static const struct change rows[] = {
         /* what the file is */
         { "tree\n", "three\n", AX_E_INVALID, "first line" },
         { "version=v4", "version=v5", AX_E_UNSUPPORTED, "version: 'v5'" },
@@ -256,50 +217,34 @@ static void what_is_wrong_or_unknown_is_refused(void **state)
         { ":[[\"UA\", 7, 0.1, true]]", ":{}", AX_E_INVALID, "pandas_categorical is no list" },
         { ":[[\"UA\", 7, 0.1, true]]", ":[7]", AX_E_INVALID, "no list of at most" },
     };
-    for (size_t i = 0; i < AX_COUNT(rows); i += forest_is_torture() ? 8 : 1) {
-        struct reading r;
-        if (read_changed(&r, rows[i].find, rows[i].replace, all))
-            return;
-        if (r.err.code != rows[i].code || !strstr(r.err.msg, rows[i].message))
-            fail_msg("%s -> %s: code %s, '%s'", rows[i].find, rows[i].replace,
-                     ax_code_name(r.err.code), r.err.msg);
-        finish(&r);
-    }
+    check_changes(read_model, model_text, rows, AX_COUNT(rows));
 }
 
 static void what_does_not_matter_is_tolerated(void **state)
 {
     (void)state;
-    static const struct {
-        const char *find;
-        const char *replace;
-    } rows[] = {
-        { "label_index=0\n", "" },
-        { "monotone_constraints=0 0\n", "" },
-        { "tree_sizes=300 100\n", "" },
-        { "split_gain=2 1\n", "" },
-        { "is_linear=0\n", "" },
-        { "is_linear=0", "is_linear=0\nleaf_const=1 2 3\nnum_features=0 0 0\nleaf_features=\n"
-                         "leaf_coeff=" },
-        { "threshold=1.5 0", "threshold=-inf 0" },
-        { "cat_threshold=2 1", "cat_threshold=0 0" },
-        { "objective=binary sigmoid:0.7\n", "" },
-        { "feature_infos=[-1:2] -1:0:1:2\n", "" },
-        { "[categorical_feature: 1]", "[categorical_feature: ]" },
-        { "pandas_categorical:[[\"UA\", 7, 0.1, true]]\n", "" },
-        { "[[\"UA\", 7, 0.1, true]]\n", "[]" },
-        { "[[\"UA\", 7, 0.1, true]]", "null" },
-        { "[[\"UA\", 7, 0.1, true]]\n", "[[]]\n\n\n" },
-        { "tree\nversion=v4", "tree\r\nversion=v2" },
+    static const struct change rows[] = {
+        { "label_index=0\n", "", AX_OK, "" },
+        { "monotone_constraints=0 0\n", "", AX_OK, "" },
+        { "tree_sizes=300 100\n", "", AX_OK, "" },
+        { "split_gain=2 1\n", "", AX_OK, "" },
+        { "is_linear=0\n", "", AX_OK, "" },
+        { "is_linear=0",
+          "is_linear=0\nleaf_const=1 2 3\nnum_features=0 0 0\nleaf_features=\n"
+          "leaf_coeff=",
+          AX_OK, "" },
+        { "threshold=1.5 0", "threshold=-inf 0", AX_OK, "" },
+        { "cat_threshold=2 1", "cat_threshold=0 0", AX_OK, "" },
+        { "objective=binary sigmoid:0.7\n", "", AX_OK, "" },
+        { "feature_infos=[-1:2] -1:0:1:2\n", "", AX_OK, "" },
+        { "[categorical_feature: 1]", "[categorical_feature: ]", AX_OK, "" },
+        { "pandas_categorical:[[\"UA\", 7, 0.1, true]]\n", "", AX_OK, "" },
+        { "[[\"UA\", 7, 0.1, true]]\n", "[]", AX_OK, "" },
+        { "[[\"UA\", 7, 0.1, true]]", "null", AX_OK, "" },
+        { "[[\"UA\", 7, 0.1, true]]\n", "[[]]\n\n\n", AX_OK, "" },
+        { "tree\nversion=v4", "tree\r\nversion=v2", AX_OK, "" },
     };
-    for (size_t i = 0; i < AX_COUNT(rows); i++) {
-        struct reading r;
-        if (read_changed(&r, rows[i].find, rows[i].replace, all))
-            return;
-        if (r.err.code)
-            fail_msg("%s -> %s: '%s'", rows[i].find, rows[i].replace, r.err.msg);
-        finish(&r);
-    }
+    check_changes(read_model, model_text, rows, AX_COUNT(rows));
 }
 
 static void objectives_and_their_transforms(void **state)

@@ -12,11 +12,9 @@
 
 #include <cmocka.h>
 
-#include "engine/forest/compile.h"
 #include "engine/forest/xgboost_reader.h"
 
-#include "forest_data.h"
-#include "torture.h"
+#include "forest_reading.h"
 
 #include <math.h>
 
@@ -39,25 +37,6 @@ static const char model_text[] =
     "\"num_class\":\"0\",\"num_feature\":\"2\",\"num_target\":\"1\"},"
     "\"objective\":{\"name\":\"reg:squarederror\"}},\"version\":[3,4,1]}";
 
-/* The model with the first `find` replaced, to be freed. */
-static char *changed(const char *find, const char *replace)
-{
-    const char *at = strstr(model_text, find);
-    if (!at)
-        fail_msg("no '%s' in the model", find);
-    size_t head = (size_t)(at - model_text);
-    size_t size = sizeof(model_text) + strlen(replace);
-    char *text = ax_xalloc(size);
-    (void)snprintf(text, size, "%.*s%s%s", (int)head, model_text, replace, at + strlen(find));
-    return text;
-}
-
-struct reading {
-    struct ax_forest forest;
-    struct ax_signature signature;
-    struct ax_err err;
-};
-
 /* Read, describe and compile. */
 static enum ax_code read_model(struct reading *r, struct ax_str bytes,
                                struct ax_iterations iterations)
@@ -76,28 +55,11 @@ static enum ax_code read_model(struct reading *r, struct ax_str bytes,
     return r->err.code;
 }
 
-static void finish(struct reading *r)
-{
-    ax_forest_done(&r->forest);
-    ax_signature_done(&r->signature);
-}
-
-static const struct ax_iterations all = { .kind = AX_ITERATIONS_ALL };
-
 /* Read a changed model; true when a torture run was struck and cleaned up. */
 static bool read_changed(struct reading *r, const char *find, const char *replace,
                          struct ax_iterations iterations)
 {
-    char *text = changed(find, replace);
-    char *exact = forest_copy(ax_str_from(text));
-    enum ax_code code = read_model(r, (struct ax_str){ exact, strlen(text) }, iterations);
-    free(text);
-    free(exact);
-    if (!code || !ax_torture_struck())
-        return false;
-    assert_int_equal(code, AX_E_LIMIT);
-    finish(r);
-    return true;
+    return was_struck(r, read_model, replaced(model_text, find, replace), iterations);
 }
 
 static void a_whole_model_is_read(void **state)
@@ -136,12 +98,7 @@ static void a_whole_model_is_read(void **state)
 static void what_is_wrong_or_unknown_is_refused(void **state)
 {
     (void)state;
-    static const struct {
-        const char *find;
-        const char *replace;
-        enum ax_code code;
-        const char *message; /* must be part of it */
-    } rows[] = {
+    static const struct change rows[] = {
         /* what the file is */
         { "\"learner\"", "\"teacher\"", AX_E_INVALID, "no 'learner'" },
         { "{\"learner\"", "{\"Config\":{},\"Model\"", AX_E_UNSUPPORTED, "a Booster's whole state" },
@@ -262,44 +219,26 @@ static void what_is_wrong_or_unknown_is_refused(void **state)
         { "[85,65,-61,-87,68]", "[85,65,-61,-87,300]", AX_E_INVALID, "is no byte" },
         { "[{\"offsets\":[],\"values\":[]},", "[", AX_E_INVALID, "enc" },
     };
-    for (size_t i = 0; i < AX_COUNT(rows); i += forest_is_torture() ? 8 : 1) {
-        struct reading r;
-        if (read_changed(&r, rows[i].find, rows[i].replace, all))
-            return;
-        if (r.err.code != rows[i].code || !strstr(r.err.msg, rows[i].message))
-            fail_msg("%s -> %s: code %s, '%s'", rows[i].find, rows[i].replace,
-                     ax_code_name(r.err.code), r.err.msg);
-        finish(&r);
-    }
+    check_changes(read_model, model_text, rows, AX_COUNT(rows));
 }
 
 static void what_does_not_matter_is_tolerated(void **state)
 {
     (void)state;
-    static const struct {
-        const char *find;
-        const char *replace;
-    } rows[] = {
-        { "\"id\":0", "\"id\":0,\"new_field\":[[1,\"x\"],{\"a\":null}]" },
-        { "\"parents\":[2147483647,0,0,2,2],", "" },
-        { "\"iteration_indptr\":[0,1],", "" },
-        { "\"num_trees\":\"1\"", "\"number\":\"1\"" },
-        { "\"cats\":{\"enc\"", "\"cats\":{\"other\"" },
-        { "\"feature_names\":[\"delay\",\"carrier\"],", "" },
-        { "[1,0,0,0,0]", "[true,false,false,false,false]" },
-        { "[3,4,1]", "[1,0,0]" },
-        { "\"num_target\":\"1\"", "\"num_target\":\"0\"" },
+    static const struct change rows[] = {
+        { "\"id\":0", "\"id\":0,\"new_field\":[[1,\"x\"],{\"a\":null}]", AX_OK, "" },
+        { "\"parents\":[2147483647,0,0,2,2],", "", AX_OK, "" },
+        { "\"iteration_indptr\":[0,1],", "", AX_OK, "" },
+        { "\"num_trees\":\"1\"", "\"number\":\"1\"", AX_OK, "" },
+        { "\"cats\":{\"enc\"", "\"cats\":{\"other\"", AX_OK, "" },
+        { "\"feature_names\":[\"delay\",\"carrier\"],", "", AX_OK, "" },
+        { "[1,0,0,0,0]", "[true,false,false,false,false]", AX_OK, "" },
+        { "[3,4,1]", "[1,0,0]", AX_OK, "" },
+        { "\"num_target\":\"1\"", "\"num_target\":\"0\"", AX_OK, "" },
         /* a node that nothing leads to may hold anything */
-        { "[1,-1,3,-1,-1]", "[-1,-1,77,-1,-1]" },
+        { "[1,-1,3,-1,-1]", "[-1,-1,77,-1,-1]", AX_OK, "" },
     };
-    for (size_t i = 0; i < AX_COUNT(rows); i++) {
-        struct reading r;
-        if (read_changed(&r, rows[i].find, rows[i].replace, all))
-            return;
-        if (r.err.code)
-            fail_msg("%s -> %s: '%s'", rows[i].find, rows[i].replace, r.err.msg);
-        finish(&r);
-    }
+    check_changes(read_model, model_text, rows, AX_COUNT(rows));
 }
 
 static void base_scores_in_every_spelling(void **state)
@@ -393,7 +332,7 @@ static void weights_are_part_of_the_leaves(void **state)
  * `right` the right children. */
 static bool read_rows(struct reading *r, const char *targets, const char *rows, const char *right)
 {
-    char *text = changed("\"num_target\":\"1\"", targets);
+    char *text = replaced(model_text, "\"num_target\":\"1\"", targets);
     char *at = strstr(text, "\"size_leaf_vector\":\"1\"");
     at[strlen("\"size_leaf_vector\":\"")] = '2';
     char *end = strstr(text, "\"right_children\"");
@@ -401,16 +340,8 @@ static bool read_rows(struct reading *r, const char *targets, const char *rows, 
     char *whole = ax_xalloc(size);
     (void)snprintf(whole, size, "%.*s%s\"right_children\":%s%s", (int)(end - text), text, rows,
                    right, strchr(end, ']') + 1);
-    char *exact = forest_copy(ax_str_from(whole));
-    enum ax_code code = read_model(r, (struct ax_str){ exact, strlen(whole) }, all);
     free(text);
-    free(whole);
-    free(exact);
-    if (!code || !ax_torture_struck())
-        return true;
-    assert_int_equal(code, AX_E_LIMIT);
-    finish(r);
-    return false;
+    return !was_struck(r, read_model, whole, all);
 }
 
 static void leaves_may_be_rows(void **state)
