@@ -8,52 +8,13 @@
 
 #include "data/cells.h"
 
-#include <stdlib.h>
+#include "fuzz_signatures.h"
 
 #define FUZZ_ROWS_ARENA_MAX ((size_t)1 << 20)
 
 /* Read `text` into cells, about `budget` bytes a call. */
 typedef enum ax_code (*ax_fuzz_rows_fn)(struct ax_str text, size_t budget, struct ax_arena *arena,
                                         struct ax_cells *ret_cells, struct ax_err *err);
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-
-/* All FP32; and one of each kind. */
-static struct ax_signature numbers;
-static struct ax_signature mixed;
-
-static void make_signature(struct ax_signature *signature, const char *const *names,
-                           const enum ax_datatype *datatypes, size_t count)
-{
-    struct ax_err err = AX_ERR_INIT;
-    if (ax_signature_init(signature, count, 0, &err))
-        abort();
-    for (size_t i = 0; i < count; i++) {
-        signature->inputs[i].datatype = datatypes[i];
-        if (ax_signature_name_input(signature, i, ax_str_from(names[i]), &err))
-            abort();
-    }
-    signature->rows_max = 1000;
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-    static const char *const number_names[] = { "a", "b", "c" };
-    static const enum ax_datatype number_types[] = { AX_FP32, AX_FP32, AX_FP32 };
-    static const char *const mixed_names[] = { "carrier", "stops", "night", "note", "far" };
-    static const enum ax_datatype mixed_types[] = { AX_FP32, AX_INT16, AX_BOOL, AX_BYTES, AX_FP64 };
-    const struct ax_str carriers[] = { AX_STR("AA"), AX_STR("NA") };
-    struct ax_err err = AX_ERR_INIT;
-    (void)argc;
-    (void)argv;
-    make_signature(&numbers, number_names, number_types, AX_COUNT(number_types));
-    make_signature(&mixed, mixed_names, mixed_types, AX_COUNT(mixed_types));
-    if (ax_signature_add_dictionary(&mixed, 0, carriers, 2, &err))
-        abort();
-    mixed.inputs[1].has_default = true;
-    mixed.inputs[4].required = true;
-    return 0;
-}
 
 struct fuzz_reading {
     struct ax_arena arena;
@@ -80,30 +41,11 @@ static void fuzz_read(struct fuzz_reading *reading, ax_fuzz_rows_fn read,
         abort();
 }
 
-static bool fuzz_same_field(const struct ax_column *a, const struct ax_column *b, size_t row)
-{
-    const void *left = ax_column_at(a, row);
-    const void *right = ax_column_at(b, row);
-    if (ax_column_is_valid(a, row) != ax_column_is_valid(b, row))
-        return false;
-    if (!ax_column_is_valid(a, row))
-        return true;
-    if (a->datatype == AX_BYTES)
-        return ax_str_equals(*(const struct ax_str *)left, *(const struct ax_str *)right);
-    return memcmp(left, right, ax_datatype_size(a->datatype)) == 0;
-}
-
 static bool fuzz_same(const struct fuzz_reading *a, const struct fuzz_reading *b)
 {
     if (a->err.code || b->err.code)
-        return a->err.code == b->err.code && strcmp(a->err.msg, b->err.msg) == 0;
-    if (a->rows.count != b->rows.count)
-        return false;
-    for (size_t i = 0; i < a->rows.signature->input_count; i++)
-        for (size_t row = 0; row < a->rows.count; row++)
-            if (!fuzz_same_field(&a->rows.columns[i], &b->rows.columns[i], row))
-                return false;
-    return true;
+        return fuzz_same_failure(&a->err, &b->err);
+    return fuzz_same_rows(&a->rows, &b->rows);
 }
 
 /* The first byte chooses the signature and the size of a slice. */
