@@ -254,6 +254,22 @@ decision:
 NAMES = ["dep_delay", "arr_delay", "distance", "air_time", "temp", "wind", "precip", "seats"]
 
 
+def holey_rows(rng, count):
+    """Random rows of the models with NAMES, with a value missing in the first."""
+    rows = np.round(rng.standard_normal((count, len(NAMES))), 3).astype(np.float32)
+    rows[0, 1] = np.nan
+    return rows
+
+
+def plain_rows(rows):
+    """Rows as JSON: lists of numbers, null for NaN."""
+    return [[None if np.isnan(v) else float(v) for v in row] for row in rows]
+
+
+def named_rows(rows):
+    return [dict(zip(NAMES, row)) for row in plain_rows(rows)]
+
+
 def train(rows, labels, parameters, rounds, names, **described):
     """A booster that knows the names of its features, as the library's Python package makes it."""
     booster = oracle.train(rows, labels, parameters, rounds, **described)

@@ -8,24 +8,13 @@ refusal is {"error": …} with the status that clients expect.
 import numpy as np
 import pytest
 
-from conftest import CARRIERS, NAMES
+from conftest import CARRIERS, NAMES, holey_rows, named_rows, plain_rows
 
 RNG = np.random.default_rng(21)
 
 
 def rows_of(count):
-    rows = np.round(RNG.standard_normal((count, len(NAMES))), 3).astype(np.float32)
-    rows[0, 1] = np.nan
-    return rows
-
-
-def plain(rows):
-    """Rows as JSON: lists of numbers, null for NaN."""
-    return [[None if np.isnan(v) else float(v) for v in row] for row in rows]
-
-
-def named(rows):
-    return [dict(zip(NAMES, row)) for row in plain(rows)]
+    return holey_rows(RNG, count)
 
 
 def predict(server, model, body, path=":predict"):
@@ -36,16 +25,16 @@ def predict(server, model, body, path=":predict"):
 
 
 def forms(rows):
-    columns = {n: [row[i] for row in plain(rows)] for i, n in enumerate(NAMES)}
+    columns = {n: [row[i] for row in plain_rows(rows)] for i, n in enumerate(NAMES)}
     return {
-        "arrays": {"instances": plain(rows)},
-        "objects": {"instances": named(rows), "signature_name": "serving_default"},
-        "boxed": {"instances": [{k: [v] for k, v in row.items()} for row in named(rows)]},
-        "tensor": {"instances": [{"input": row} for row in plain(rows)]},
-        "inputs": {"inputs": plain(rows)},
+        "arrays": {"instances": plain_rows(rows)},
+        "objects": {"instances": named_rows(rows), "signature_name": "serving_default"},
+        "boxed": {"instances": [{k: [v] for k, v in row.items()} for row in named_rows(rows)]},
+        "tensor": {"instances": [{"input": row} for row in plain_rows(rows)]},
+        "inputs": {"inputs": plain_rows(rows)},
         "columns": {"inputs": columns},
         "shaped columns": {"inputs": {n: [[v] for v in c] for n, c in columns.items()}},
-        "tensor of all": {"inputs": {"input": plain(rows)}},
+        "tensor of all": {"inputs": {"input": plain_rows(rows)}},
     }
 
 
@@ -58,7 +47,7 @@ def test_forms(server, boosters, form):
 
 def test_several_classes(server, boosters):
     rows = rows_of(3)
-    found = predict(server, "classes", {"instances": plain(rows)})
+    found = predict(server, "classes", {"instances": plain_rows(rows)})
     assert np.allclose(found, boosters["classes"].predict(rows), rtol=1e-6)
 
 
@@ -81,7 +70,7 @@ def test_version_in_the_path(server, boosters):
     rows = rows_of(2)
     right = boosters["binary"].predict(rows)[:, 0]
     for version in "12":
-        assert predict(server, "binary", {"instances": plain(rows)},
+        assert predict(server, "binary", {"instances": plain_rows(rows)},
                        f"/versions/{version}:predict") == pytest.approx(right, rel=1e-6)
     answer = server.post("/v1/models/binary/versions/9:predict", {"instances": []})
     assert answer.status == 404 and "version 9" in answer.error

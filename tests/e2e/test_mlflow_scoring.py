@@ -10,7 +10,7 @@ import json
 import numpy as np
 import pytest
 
-from conftest import CARRIERS, NAMES, Server
+from conftest import CARRIERS, NAMES, Server, holey_rows, named_rows, plain_rows
 
 RNG = np.random.default_rng(22)
 INVOCATIONS = "/v1/models/{}/invocations"
@@ -18,22 +18,16 @@ CSV = ["content-type: text/csv"]
 
 
 def rows_of(count):
-    rows = np.round(RNG.standard_normal((count, len(NAMES))), 3).astype(np.float32)
-    rows[0, 1] = np.nan
-    return rows
-
-
-def plain(rows):
-    return [[None if np.isnan(v) else float(v) for v in row] for row in rows]
+    return holey_rows(RNG, count)
 
 
 def split(rows, **changes):
-    return {"columns": NAMES, "index": list(range(len(rows))), "data": plain(rows), **changes}
+    return {"columns": NAMES, "index": list(range(len(rows))), "data": plain_rows(rows), **changes}
 
 
 def csv(rows, end="\n"):
     lines = [",".join(NAMES)]
-    lines += [",".join("" if v is None else repr(v) for v in row) for row in plain(rows)]
+    lines += [",".join("" if v is None else repr(v) for v in row) for row in plain_rows(rows)]
     return (end.join(lines) + end).encode()
 
 
@@ -45,20 +39,20 @@ def scores(server, model, body, headers=("content-type: application/json",)):
 
 
 def forms(rows):
-    named = [dict(zip(NAMES, row)) for row in plain(rows)]
+    named = named_rows(rows)
     turned = list(reversed(NAMES))
     return {
         "split": {"dataframe_split": split(rows)},
         "split, turned": {"dataframe_split": split(rows[:, ::-1], columns=turned)},
-        "split, columns last": {"dataframe_split": {"data": plain(rows), "columns": NAMES}},
-        "split, no names": {"dataframe_split": {"data": plain(rows)}},
+        "split, columns last": {"dataframe_split": {"data": plain_rows(rows), "columns": NAMES}},
+        "split, no names": {"dataframe_split": {"data": plain_rows(rows)}},
         "split, positions": {"dataframe_split": split(rows, columns=list(range(len(NAMES))))},
         "records": {"dataframe_records": named},
-        "instances": {"instances": plain(rows)},
+        "instances": {"instances": plain_rows(rows)},
         "instances, named": {"instances": named},
-        "inputs": {"inputs": plain(rows)},
+        "inputs": {"inputs": plain_rows(rows)},
         "inputs, named": {"inputs": {n: [r[n] for r in named] for n in NAMES}},
-        "inputs, tensor": {"inputs": {"input": plain(rows)}},
+        "inputs, tensor": {"inputs": {"input": plain_rows(rows)}},
         "params": {"params": {"x": [1]}, "dataframe_records": named},
     }
 
@@ -101,7 +95,7 @@ def test_csv_categories(server, boosters):
 
 def test_several_classes(server, boosters):
     rows = rows_of(3)
-    found = scores(server, "classes", {"inputs": plain(rows)})
+    found = scores(server, "classes", {"inputs": plain_rows(rows)})
     assert np.allclose(found, boosters["classes"].predict(rows), rtol=1e-6)
 
 
