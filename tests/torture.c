@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The wrapper around ax_try_alloc, put in place by the linker's --wrap.
+ * The wrapper around ax_try_alloc and ax_try_map, put in place by the linker's --wrap.
  *
  * It counts the calls of the whole process and refuses the one whose number
  * stands in AX_TORTURE_FAIL_AT. It says so on stderr at once, so that
@@ -17,6 +17,8 @@
 
 void *__real_ax_try_alloc(size_t count, size_t size);
 void *__wrap_ax_try_alloc(size_t count, size_t size);
+void *__real_ax_try_map(void *ptr, size_t old_size, size_t size);
+void *__wrap_ax_try_map(void *ptr, size_t old_size, size_t size);
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
@@ -36,17 +38,28 @@ bool ax_torture_struck(void)
     return atomic_load(&struck);
 }
 
-void *__wrap_ax_try_alloc(size_t count, size_t size)
+/* Count a call; true when it is the one to refuse. */
+static bool strikes(void)
 {
     const char *text = getenv("AX_TORTURE_FAIL_AT");
     unsigned long fail_at = text ? strtoul(text, NULL, 10) : 0;
     if (atomic_fetch_add(&calls, 1) + 1 != fail_at)
-        return __real_ax_try_alloc(count, size);
+        return false;
     static const char note[] = "torture: refused\n";
     atomic_store(&struck, true);
     ssize_t written = write(STDERR_FILENO, note, sizeof(note) - 1);
     (void)written;
-    return NULL;
+    return true;
+}
+
+void *__wrap_ax_try_alloc(size_t count, size_t size)
+{
+    return strikes() ? NULL : __real_ax_try_alloc(count, size);
+}
+
+void *__wrap_ax_try_map(void *ptr, size_t old_size, size_t size)
+{
+    return strikes() ? NULL : __real_ax_try_map(ptr, old_size, size);
 }
 
 unsigned long ax_torture_allocations(void)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Torture: a test runs again and again, and each time another one of its calls
- * of ax_try_alloc is refused.
+ * of ax_try_alloc and ax_try_map is refused.
  *
  * A program that tests/<suite>/meson.build names in its list of torture tests is
- * linked with tests/torture.c, which stands between it and ax_try_alloc. In an
+ * linked with tests/torture.c, which stands between it and those two. In an
  * ordinary run it only passes the calls on. tools/torture runs the program with
  * AX_TORTURE_FAIL_AT=1, 2, 3, … until a run comes to its end without a refusal.
  *

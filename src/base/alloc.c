@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Allocation that aborts and allocation that may be refused. Nothing in this file calls
- * ax_try_alloc, so that the linker's --wrap, which sees only calls between object files, reaches
- * every call of it.
+ * ax_try_alloc or ax_try_map, so that the linker's --wrap, which sees only calls between object
+ * files, reaches every call of them.
  */
 #include "base/alloc.h"
 
@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 AX_NORETURN static void alloc_abort(size_t size)
 {
@@ -58,4 +59,12 @@ void *ax_try_alloc(size_t count, size_t size)
     if (AX_MUL_OVERFLOWS(count, size, &bytes) || bytes > PTRDIFF_MAX)
         return NULL;
     return malloc(bytes ? bytes : 1);
+}
+
+void *ax_try_map(void *ptr, size_t old_size, size_t size)
+{
+    assert(size && size % AX_MAP_UNIT == 0 && old_size % AX_MAP_UNIT == 0 && !ptr == !old_size);
+    void *map = ptr ? mremap(ptr, old_size, size, MREMAP_MAYMOVE)
+                    : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return map == MAP_FAILED ? NULL : map;
 }

@@ -5,6 +5,7 @@
  * Small bookkeeping whose size our own code decides uses the ax_x functions, which abort when
  * memory is gone. Whatever has its size from outside (body, batch, artifact) is checked against its
  * limit first and goes through ax_try_alloc, which may be refused. All results are freed by free().
+ * What may become large is a block (base/block.h).
  */
 #ifndef AX_BASE_ALLOC_H
 #define AX_BASE_ALLOC_H
@@ -23,7 +24,13 @@ char *ax_xstrdup(const char *text) AX_RETURNS_NONNULL;
 char *ax_xmemdup0(const char *ptr, size_t len) AX_RETURNS_NONNULL;
 
 /* `count` * `size` bytes, not zeroed, aligned for any type, or NULL when refused or overflowing:
- * the caller answers AX_E_LIMIT. The only function that the torture tests make fail. */
+ * the caller answers AX_E_LIMIT. This and ax_try_map are what the torture tests make fail. */
 void *ax_try_alloc(size_t count, size_t size) AX_MUST_USE;
+
+/* For base/block.c: a mapping of `size` bytes, made of `ptr`, a mapping of `old_size` bytes (NULL:
+ * of none), which is gone then; what is new is zeroed. Both are multiples of AX_MAP_UNIT, which is
+ * one of every page size. NULL when refused; then `ptr` is as it was. */
+#define AX_MAP_UNIT ((size_t)64 << 10)
+void *ax_try_map(void *ptr, size_t old_size, size_t size) AX_MUST_USE;
 
 #endif

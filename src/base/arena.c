@@ -7,7 +7,7 @@
  */
 #include "base/arena.h"
 
-#include "base/alloc.h"
+#include "base/block.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -51,7 +51,7 @@ static void arena_pop(struct ax_arena *arena)
     if (charge)
         arena->budget->used -= charge;
     arena->blocks = block->older;
-    free(block);
+    ax_block_free(block, block->size + BLOCK_HEADER);
 }
 
 void ax_arena_done(struct ax_arena *arena)
@@ -98,7 +98,7 @@ static bool arena_grow(struct ax_arena *arena, size_t need)
     size_t charge = arena_charge(arena, size);
     if (charge && charge > arena->budget->max - arena->budget->used)
         return false;
-    struct ax_arena_block *block = ax_try_alloc(1, size + BLOCK_HEADER);
+    struct ax_arena_block *block = ax_block_grow(NULL, 0, 0, size + BLOCK_HEADER);
     if (!block)
         return false;
     if (charge)

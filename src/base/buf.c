@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A bounded, growable buffer. Capacity doubles from 256 bytes and never passes the maximum. A
- * failed append leaves the contents and marks the buffer, so that printers need one check.
+ * A bounded, growable buffer. Capacity doubles from 256 bytes and never passes the maximum; the
+ * memory is a block, so that a large one grows without a copy. A failed append leaves the contents
+ * and marks the buffer, so that printers need one check.
  */
 #include "base/buf.h"
 
 #include "base/alloc.h"
+#include "base/block.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -23,7 +25,7 @@ void ax_buf_done(struct ax_buf *buf)
 {
     if (!buf)
         return;
-    free(buf->ptr);
+    ax_block_free(buf->ptr, buf->cap);
     *buf = (struct ax_buf){ .max = buf->max };
 }
 
@@ -42,19 +44,15 @@ void ax_buf_clear(struct ax_buf *buf, size_t keep)
         ax_buf_reset(buf);
 }
 
-/* Not realloc: growth has to go through ax_try_alloc. */
 static bool buf_grow(struct ax_buf *buf, size_t need)
 {
     size_t cap = AX_MAX(buf->cap, BUF_CAP_MIN);
     while (cap < need && cap <= buf->max / 2)
         cap *= 2;
     cap = AX_MIN(AX_MAX(cap, need), buf->max);
-    char *ptr = ax_try_alloc(cap, 1);
+    char *ptr = ax_block_grow(buf->ptr, buf->cap, buf->len, cap);
     if (!ptr)
         return false;
-    if (buf->len)
-        memcpy(ptr, buf->ptr, buf->len);
-    free(buf->ptr);
     buf->ptr = ptr;
     buf->cap = cap;
     return true;
@@ -165,9 +163,12 @@ enum ax_code ax_buf_check(const struct ax_buf *buf, const char *what, struct ax_
 
 char *ax_buf_take(struct ax_buf *buf)
 {
-    if (ax_buf_append_char(buf, '\0'))
+    char *text = buf->failed ? NULL : ax_try_alloc(buf->len + 1, 1);
+    if (!text)
         return NULL;
-    char *text = buf->ptr;
-    *buf = (struct ax_buf){ .max = buf->max };
+    if (buf->len)
+        memcpy(text, buf->ptr, buf->len);
+    text[buf->len] = '\0';
+    ax_buf_done(buf);
     return text;
 }

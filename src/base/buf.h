@@ -3,7 +3,8 @@
  * Growable text with a maximum.
  *
  * A buffer is made with the most bytes it may ever hold; going over it fails with TOO_LARGE and
- * leaves the contents as they were. Growth goes through ax_try_alloc (LIMIT when refused). The
+ * leaves the contents as they were. Growth may be refused (LIMIT), and copies nothing once it is
+ * large (base/block.h). The
  * first failure sticks: later appends do nothing and return the same code, so a printer may append
  * many times and check once. Not thread-safe.
  */
@@ -52,8 +53,8 @@ void ax_buf_consume(struct ax_buf *buf, size_t len);
 AX_MUST_USE enum ax_code ax_buf_check(const struct ax_buf *buf, const char *what,
                                       struct ax_err *err);
 
-/* The contents as a NUL-terminated text that the caller frees; the buffer is empty afterwards.
- * NULL when the NUL cannot be added. */
+/* A copy of the contents as a NUL-terminated text that the caller frees; the buffer is empty
+ * afterwards. NULL after a failed append, or when memory is refused. */
 char *ax_buf_take(struct ax_buf *buf);
 
 static inline struct ax_str ax_buf_str(const struct ax_buf *buf)

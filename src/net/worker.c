@@ -419,7 +419,9 @@ void ax_worker_round(struct ax_http_worker *worker)
 {
     assert(worker);
     worker->read_left = READ_BYTES;
-    ax_loop_wait(&worker->loop, /* block= */ !worker->runnable_first && !worker->again);
+    ax_block_waste_enter(&worker->waste);
+    ax_loop_wait(&worker->loop,
+                 /* block= */ !worker->runnable_first && !worker->again && !worker->waste.first);
     worker_again(worker);
     worker_step(worker);
     ax_loop_expire(&worker->loop);
@@ -428,6 +430,8 @@ void ax_worker_round(struct ax_http_worker *worker)
     /* A write that failed may have ended a request, which the handler was told of. */
     worker_sleep(worker);
     worker_bury(worker);
+    ax_block_waste_release(&worker->waste);
+    ax_block_waste_enter(NULL);
 }
 
 void ax_worker_run(struct ax_http_worker *worker)
@@ -450,6 +454,7 @@ void ax_worker_done(struct ax_http_worker *worker)
     }
     ax_exchange_table_done(&worker->exchanges);
     ax_output_pool_done(&worker->outputs);
+    ax_block_waste_done(&worker->waste);
     if (worker->reserve_fd >= 0)
         (void)close(worker->reserve_fd);
     free(worker->acceptors);

@@ -4,7 +4,8 @@
  *
  * A round of its loop: wait; read what is ready and hand whole requests over; deliver messages; let
  * requests take their next step; look at timeouts; end the wake-up (wake_end answers what was
- * gathered); write to each connection that has something to say, once; free what died.
+ * gathered); write to each connection that has something to say, once; free what died, large memory
+ * a part a round.
  *
  * What can take long is bounded a round, whoever asks for it: bytes that are read, and time for
  * steps. Being handed over with a large body is a step, too.
@@ -12,6 +13,7 @@
 #ifndef AX_NET_WORKER_H
 #define AX_NET_WORKER_H
 
+#include "base/block.h"
 #include "base/metric.h"
 #include "base/thread.h"
 
@@ -90,7 +92,8 @@ struct ax_http_worker {
     bool is_over; /* the handler has forgotten this thread */
     bool is_cut;  /* the drain timeout is over */
     struct ax_worker_drain drain;
-    char *received; /* AX_RECEIVE_BYTES; what is read goes here first */
+    char *received;              /* AX_RECEIVE_BYTES; what is read goes here first */
+    struct ax_block_waste waste; /* large memory that was freed in rounds */
 };
 
 /* Expected: LIMIT. */

@@ -151,8 +151,34 @@ static void take_gives_the_text_away(void **state)
     assert_string_equal(text, "abc");
     assert_holds(&buf, "");
     free(text);
-    if (!ax_buf_append(&buf, "abcd", 4))
-        assert_null(ax_buf_take(&buf));
+    if (!ax_buf_append(&buf, "abcd", 4)) {
+        text = ax_buf_take(&buf);
+        assert_true(text ? !strcmp(text, "abcd") : ax_torture_struck());
+        free(text);
+    }
+    (void)ax_buf_append(&buf, "abcde", 5);
+    assert_null(ax_buf_take(&buf));
+    ax_buf_done(&buf);
+}
+
+/* Through the sizes where small blocks become mapped ones, in odd steps. */
+static void a_large_one_keeps_its_contents(void **state)
+{
+    (void)state;
+    static char piece[100003];
+    for (size_t i = 0; i < sizeof(piece); i++)
+        piece[i] = (char)(i % 251);
+    struct ax_buf buf;
+    ax_buf_init(&buf, 20000000);
+    size_t count = 0;
+    while (!ax_buf_append(&buf, piece, sizeof(piece)))
+        count++;
+    assert_true(buf.failed == AX_E_TOO_LARGE || ax_torture_struck());
+    assert_true(count == 20000000 / sizeof(piece) || ax_torture_struck());
+    assert_int_equal(buf.len, count * sizeof(piece));
+    for (size_t i = 0; i < count; i++)
+        assert_memory_equal(buf.ptr + i * sizeof(piece), piece, sizeof(piece));
+    assert_true(buf.cap <= buf.max);
     ax_buf_done(&buf);
 }
 
@@ -175,6 +201,7 @@ int main(void)
         cmocka_unit_test(absurd_lengths_are_refused),
         cmocka_unit_test(reserve_and_added),
         cmocka_unit_test(take_gives_the_text_away),
+        cmocka_unit_test(a_large_one_keeps_its_contents),
         cmocka_unit_test(a_boundless_buffer_still_grows),
     };
     return cmocka_run_group_tests_name("base/buf", tests, NULL, NULL);
