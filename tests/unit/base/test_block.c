@@ -219,7 +219,7 @@ static void waste_is_no_reason_to_refuse(void **state)
 {
     (void)state;
     if (!LIMITS_ADDRESS_SPACE)
-        skip();
+        return;
     struct ax_block_waste waste = { 0 };
     struct rlimit before;
     assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);

@@ -85,6 +85,25 @@ static void slow_step(void *context, void *state, struct ax_request *request)
         answer(request);
 }
 
+/* Answer with as much as nobody reads at once; without the memory, as others are. */
+#define LARGE_BYTES ((size_t)8 << 20)
+
+static void answer_large(struct ax_request *request)
+{
+    struct ax_buf body;
+    ax_buf_init(&body, LARGE_BYTES);
+    char *room = ax_buf_reserve(&body, LARGE_BYTES);
+    if (!room) {
+        answer(request);
+        return;
+    }
+    memset(room, 'l', LARGE_BYTES);
+    ax_buf_added(&body, LARGE_BYTES);
+    struct ax_answer given = { .status = 200, .content_type = "text/plain", .body_buf = &body };
+    ax_request_answer(request, &given);
+    ax_buf_done(&body);
+}
+
 static void handler_request(void *context, void *state, struct ax_request *request)
 {
     (void)context;
@@ -96,6 +115,8 @@ static void handler_request(void *context, void *state, struct ax_request *reque
         later_id = request->id;
     else if (ax_str_starts_with(request->path, AX_STR("/slow")))
         ax_request_resume(request, slow_step);
+    else if (ax_str_starts_with(request->path, AX_STR("/large")))
+        answer_large(request);
     else if (ax_str_starts_with(request->path, AX_STR("/work"))) {
         spin();
         worked++;
@@ -425,6 +446,36 @@ static void a_client_leaves_before_its_turn(void **state)
     leave(connect_client());
 }
 
+/* Clients leave, and with them go large answers that they did not read: each round gives back a
+ * part, and none waits for anything before all are gone. */
+static void large_memory_goes_back_in_parts(void **state)
+{
+    (void)state;
+    enum { COUNT = 2 };
+    int fds[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        fds[i] = connect_client();
+        say(fds[i], GET("/large"), sizeof(GET("/large")) - 1);
+    }
+    go(3);
+    assert_int_equal(worker->connection_count, COUNT);
+    assert_int_equal(worker->waste.bytes, 0);
+    for (size_t i = 0; i < COUNT; i++)
+        (void)close(fds[i]);
+    go(1);
+    assert_int_equal(worker->connection_count, 0);
+    assert_int_equal(worker->exchanges.used_count, 0);
+    size_t rounds = 1;
+    while (worker->waste.bytes) {
+        size_t before = worker->waste.bytes;
+        ax_worker_round(worker);
+        assert_true(before - worker->waste.bytes <= AX_BLOCK_RELEASED_MIN);
+        rounds++;
+    }
+    if (!ax_torture_struck())
+        assert_int_equal(rounds, COUNT * LARGE_BYTES / AX_BLOCK_RELEASED_MIN);
+}
+
 /* `text` in this coding; NULL bytes when memory was refused. */
 static struct ax_buf pack(struct ax_str text, enum ax_coding coding)
 {
@@ -538,6 +589,7 @@ int main(void)
         cmocka_unit_test(a_round_takes_few_steps),
         cmocka_unit_test(large_bodies_take_turns),
         cmocka_unit_test(a_client_leaves_before_its_turn),
+        cmocka_unit_test(large_memory_goes_back_in_parts),
         cmocka_unit_test(compressed_both_ways),
         cmocka_unit_test(a_client_leaves_in_the_middle_of_coding),
     };
