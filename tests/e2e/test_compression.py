@@ -168,7 +168,8 @@ def test_others_go_on(single):
     ("gzip;q=0.1, deflate;q=0.5", "deflate"), ("br;q=1.0, gzip;q=0.8, *;q=0.1", "gzip"),
     ("identity", None), ("gzip;q=0", None), ("br", None), ("", None), ("gzip;q=nonsense", None)])
 def test_answers(single, accepted, coding):
-    for count in (3000, 30000):
+    # Answers of several slices, too, in each coding.
+    for count in (3000, 30000) if accepted in ("gzip", "deflate") else (3000,):
         body = infer(rows_of(count))
         answer = single.post(INFER, body, [f"accept-encoding: {accepted}"])
         assert answer.status == 200 and answer.headers.get("content-encoding") == coding
@@ -234,10 +235,10 @@ def test_many_at_once(single):
 
 
 def test_a_client_leaves(single):
-    body = infer(rows_of(100000))
+    packed = gzip.compress(infer(rows_of(100000)), 1)
     for _ in range(5):
         wire = single.wire()
-        wire.send(request("POST", INFER, gzip.compress(body, 1),
+        wire.send(request("POST", INFER, packed,
                           ["content-encoding: gzip", "accept-encoding: gzip"]))
         wire.socket.close()
     assert single.post(INFER, SMALL).status == 200
@@ -250,7 +251,7 @@ def test_a_client_leaves(single):
 @pytest.mark.parametrize("there", [None, "gzip", "deflate"])
 @pytest.mark.parametrize("back", [None, "gzip", "deflate"])
 def test_triton(server, boosters, there, back, binary):
-    rows = rows_of(20000)
+    rows = rows_of(2000)
     one = tritonclient.http.InferInput("input", rows.shape, "FP32")
     one.set_data_from_numpy(rows, binary_data=binary)
     wanted = [tritonclient.http.InferRequestedOutput("margin", binary_data=binary)]
