@@ -339,6 +339,16 @@ AX_UNUSED static void fixture_start(struct fixture *fixture)
     assert_int_equal(pthread_create(&fixture->engine, NULL, fixture_engine, fixture), 0);
 }
 
+/* Let the engine finish what it has, and join it. */
+AX_UNUSED static void fixture_end_engine(struct fixture *fixture)
+{
+    pthread_mutex_lock(&fixture->lock);
+    fixture->ended = true;
+    pthread_cond_broadcast(&fixture->changed);
+    pthread_mutex_unlock(&fixture->lock);
+    pthread_join(fixture->engine, NULL);
+}
+
 /* End server and engine, and check that every request that was handed over was released. */
 AX_UNUSED static void fixture_free(struct fixture *fixture)
 {
@@ -346,11 +356,7 @@ AX_UNUSED static void fixture_free(struct fixture *fixture)
     atomic_store(&fixture->unblocked, true);
     ax_http_server_drain(fixture->server);
     ax_http_server_join(fixture->server);
-    pthread_mutex_lock(&fixture->lock);
-    fixture->ended = true;
-    pthread_cond_broadcast(&fixture->changed);
-    pthread_mutex_unlock(&fixture->lock);
-    pthread_join(fixture->engine, NULL);
+    fixture_end_engine(fixture);
     ax_http_server_join_free(fixture->server);
     while (fixture->held) {
         struct fixture_job *job = fixture->held;

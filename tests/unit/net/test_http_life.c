@@ -219,11 +219,7 @@ static void the_drain_timeout_cuts(void **state)
     assert_int_equal(atomic_load(&fixture->released), 2);
     assert_int_equal(atomic_load(&fixture->orphans), 0);
     fixture_let_go(fixture);
-    pthread_mutex_lock(&fixture->lock);
-    fixture->ended = true;
-    pthread_cond_broadcast(&fixture->changed);
-    pthread_mutex_unlock(&fixture->lock);
-    pthread_join(fixture->engine, NULL);
+    fixture_end_engine(fixture);
     ax_http_server_join_free(fixture->server);
     assert_int_equal(atomic_load(&fixture->orphans), 1);
     struct ax_option_group groups[] = { { ax_http_options, &fixture->config }, { 0 } };
