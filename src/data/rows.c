@@ -39,32 +39,45 @@ static bool is_float(enum ax_datatype datatype)
     return datatype == AX_FP32 || datatype == AX_FP64;
 }
 
+/* The multiple of `align`, a power of two, that is next to `offset`. */
+static size_t align_up(size_t offset, size_t align)
+{
+    return (offset + align - 1) & ~(align - 1);
+}
+
+/* This is done for every request, so what depends on the datatype alone is only looked at where it
+ * changes from one column to the next. */
 static enum ax_code rows_layout(struct ax_rows *rows, struct ax_arena *arena, struct ax_err *err)
 {
-    const struct ax_signature *signature = rows->signature;
-    rows->columns = ax_arena_zalloc(arena, signature->input_count, sizeof(*rows->columns));
-    if (!rows->columns)
+    const struct ax_input *inputs = rows->signature->inputs;
+    size_t input_count = rows->signature->input_count;
+    struct ax_column *columns = ax_arena_alloc(arena, input_count, sizeof(*columns));
+    if (!columns)
         return ax_arena_fail(arena, "the rows", err);
-    size_t offset = 0;
-    size_t align_max = 1;
-    rows->is_matrix = signature->input_count > 0;
-    rows->matrix_type = rows->is_matrix ? signature->inputs[0].datatype : AX_FP32;
-    for (size_t i = 0; i < signature->input_count; i++) {
-        enum ax_datatype datatype = signature->inputs[i].datatype;
-        if (datatype == AX_FP16 || datatype == AX_BF16)
-            return ax_fail(err, AX_E_UNSUPPORTED, "input '%.*s' is %s, which rows cannot hold",
-                           AX_STR_ARG(signature->inputs[i].name), ax_datatype_name(datatype));
-        size_t size = ax_datatype_size(datatype);
-        size_t align = datatype == AX_BYTES ? _Alignof(struct ax_str) : size;
-        offset = (offset + align - 1) / align * align;
-        align_max = AX_MAX(align_max, align);
+    enum ax_datatype datatype = AX_DATATYPE_COUNT;
+    size_t size = 0, align = 1, align_max = 1, offset = 0;
+    bool is_hashed = false, is_mixed = false;
+    for (size_t i = 0; i < input_count; i++) {
+        if (inputs[i].datatype != datatype) {
+            datatype = inputs[i].datatype;
+            if (datatype == AX_FP16 || datatype == AX_BF16)
+                return ax_fail(err, AX_E_UNSUPPORTED, "input '%.*s' is %s, which rows cannot hold",
+                               AX_STR_ARG(inputs[i].name), ax_datatype_name(datatype));
+            size = ax_datatype_size(datatype);
+            align = datatype == AX_BYTES ? _Alignof(struct ax_str) : size;
+            align_max = AX_MAX(align_max, align);
+            is_mixed = is_mixed || i > 0;
+        }
+        offset = align_up(offset, align);
         /* The offset until there is a block to point into. */
-        rows->columns[i] = (struct ax_column){ .datatype = datatype, .width = 1, .stride = offset };
-        rows->is_matrix = rows->is_matrix && is_float(datatype) && datatype == rows->matrix_type &&
-                          !ax_dictionary_is_hashed(signature->inputs[i].categories);
+        columns[i] = (struct ax_column){ .datatype = datatype, .width = 1, .stride = offset };
+        is_hashed = is_hashed || ax_dictionary_is_hashed(inputs[i].categories);
         offset += size;
     }
-    rows->row_bytes = (offset + align_max - 1) / align_max * align_max;
+    rows->columns = columns;
+    rows->row_bytes = align_up(offset, align_max);
+    rows->matrix_type = input_count > 0 ? inputs[0].datatype : AX_FP32;
+    rows->is_matrix = input_count > 0 && is_float(rows->matrix_type) && !is_mixed && !is_hashed;
     return AX_OK;
 }
 
