@@ -156,12 +156,13 @@ static void handler_request(void *context, void *state, struct ax_request *reque
     (void)state;
 }
 
-static void handler_wake_end(void *context, void *state)
+static bool handler_wake_end(void *context, void *state)
 {
     (void)context;
     (void)state;
     while (waiting_count)
         answer(waiting[--waiting_count]);
+    return false;
 }
 
 static const struct ax_http_handler handler = {

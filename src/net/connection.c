@@ -36,6 +36,7 @@
 #define CONNECTIONS_KEPT 256
 /* A request with a larger body is handed over in a turn of its own. */
 #define HANDED_BYTES_MAX ((size_t)16 << 10)
+#define REQUEST_WORK     ((size_t)1 << 10) /* what a request costs beside its bytes, as bytes */
 #define LINGER_EXTRA     ((size_t)1 << 20) /* thrown away beyond one body of the largest size */
 #define TLS_HANDSHAKE    0x16              /* first byte of a ClientHello's record */
 
@@ -424,10 +425,11 @@ static void connection_ring_add(struct ax_connection *connection, struct ax_exch
  * what came of it waits to be decompressed. */
 static bool connection_has_room(const struct ax_connection *connection)
 {
+    const struct ax_http_worker *worker = connection->worker;
     if (connection->http1.exchange)
         return !connection->http1.exchange->step;
-    return connection->ring_count < connection->worker->config->pipeline_requests_max &&
-           connection->output.len < OUTPUT_BYTES_MAX;
+    size_t requests_max = worker->is_behind ? 1 : worker->config->pipeline_requests_max;
+    return connection->ring_count < requests_max && connection->output.len < OUTPUT_BYTES_MAX;
 }
 
 /* What protocol is this? The place where HTTP/2 and TLS will branch off; today they are told that
@@ -444,14 +446,14 @@ static bool connection_is_other_protocol(struct ax_connection *connection, const
     return is_tls;
 }
 
-/* Parse what was received; stops when a request was refused or must wait. */
+/* Parse what was received; stops when a request was refused or must wait, or the time is over. */
 static size_t connection_parse(struct ax_connection *connection, const char *ptr, size_t len)
 {
     struct ax_http_worker *worker = connection->worker;
     struct ax_http1 *http1 = &connection->http1;
     size_t at = 0;
     while (at < len && connection->input == AX_INPUT_OPEN && !connection->is_dead &&
-           connection_has_room(connection)) {
+           connection_has_room(connection) && !worker->is_late) {
         if (!http1->exchange)
             http1->exchange = ax_exchange_take(&worker->exchanges, worker->loop.now_ns);
         if (!http1->exchange) {
@@ -480,6 +482,7 @@ static size_t connection_parse(struct ax_connection *connection, const char *ptr
             exchange->wants_continue = false; /* It did not wait. */
         else if (exchange->wants_continue)
             connection_advance(connection);
+        ax_worker_count_work(worker, used + REQUEST_WORK);
     }
     connection->unparsed = 0;
     /* Blank lines between requests begin none. */
@@ -497,9 +500,11 @@ static void connection_received(struct ax_connection *connection, const char *pt
     if (connection->is_dead || used == len)
         return;
     if (connection->input == AX_INPUT_OPEN) {
-        /* Reading stops until answers have left. */
+        /* Reading stops until answers have left, or for another turn. */
         if (ax_buf_append(&connection->pending, ptr + used, len - used))
             ax_connection_close(connection);
+        else if (connection_has_room(connection))
+            connection_mark_again(connection);
         return;
     }
     connection->discarded += len - used;
@@ -571,12 +576,14 @@ static bool connection_may_read(const struct ax_connection *connection)
     return connection_has_room(connection);
 }
 
-/* When enough was read in this round, bodies wait for the next one. Others may be small requests,
- * for which a little is enough. */
+/* When there is no time left, all wait for another turn. When enough was read in this round, bodies
+ * do; others may be small requests, for which a little is enough. */
 static bool connection_must_wait(const struct ax_connection *connection)
 {
+    const struct ax_http_worker *worker = connection->worker;
     const struct ax_exchange *receiving = connection->http1.exchange;
-    return !connection->worker->read_left && receiving && receiving->state == AX_EXCHANGE_BODY;
+    return worker->is_late ||
+           (!worker->read_left && receiving && receiving->state == AX_EXCHANGE_BODY);
 }
 
 static void connection_read(struct ax_connection *connection)
@@ -605,6 +612,8 @@ static void connection_parse_pending(struct ax_connection *connection)
     }
     ax_buf_consume(&bytes, used);
     connection->pending = bytes;
+    if (connection_has_room(connection))
+        connection_mark_again(connection);
 }
 
 void ax_connection_again(struct ax_connection *connection)
@@ -739,7 +748,7 @@ void ax_connection_grace_expired(struct ax_timeout *timeout)
 {
     struct ax_connection *connection = connection_of_read(timeout);
     connection_read(connection);
-    if (!connection->is_dead && connection_is_idle(connection))
+    if (!connection->is_dead && !connection->is_again && connection_is_idle(connection))
         ax_connection_close(connection);
 }
 

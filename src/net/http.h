@@ -69,9 +69,10 @@ struct ax_http_handler {
     void (*thread_end)(void *context, void *state);
 
     /* (optional) Bracket each wake-up: before the first request of it, and when all that it brought
-     * was handed over. wake_end is where what came for the same model is scored as one batch. */
+     * was handed over. wake_end is where what came for the same model is scored as one batch. It
+     * works for about a millisecond; true: there is more to do, in another wake-up at once. */
     void (*wake_begin)(void *context, void *state);
-    void (*wake_end)(void *context, void *state);
+    bool (*wake_end)(void *context, void *state);
 
     /* A whole request. Answer it now, in wake_end, in a later step (ax_request_resume), or after a
      * message (ax_request_post). */

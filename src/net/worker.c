@@ -2,6 +2,12 @@
 /*
  * The round of an I/O thread, accepting, and the drain.
  *
+ * A round has a millisecond before wake_end, in three parts: for sockets that became ready, for
+ * connections that had to stop before, and for steps. Who comes new is therefore served before
+ * those that have much to do, and each part gets on however much there is for the others, since at
+ * least one turn is taken in each. While wake_end is behind, a connection has no more than one
+ * request at work, so that what waits there is bounded by the number of connections.
+ *
  * Accepting is bounded a round, so that a flood of connections does not keep those that are there
  * from being served. When the process has no descriptor left, accept fails while the connection
  * stays in the queue, and the loop would spin; one descriptor is held in reserve to accept and
@@ -27,7 +33,13 @@
 
 #define ACCEPTS_A_ROUND  64
 #define CONNECTIONS_KEPT 256
-#define STEPS_NS         AX_NS_PER_MS /* of requests' steps a round */
+/* When the parts of a round are over: sockets that are ready, connections that had to stop, steps.
+ */
+#define READY_NS ((uint64_t)AX_NS_PER_MS / 2)
+#define AGAIN_NS ((uint64_t)AX_NS_PER_MS * 3 / 4)
+#define STEPS_NS ((uint64_t)AX_NS_PER_MS)
+/* Work between two looks at the clock. */
+#define LOOK_BYTES ((size_t)4 << 10)
 /* Read a round, of sockets that are ready; and as much of those that had to wait. */
 #define READ_BYTES ((size_t)512 << 10)
 #define LINGER_NS  (2 * (uint64_t)AX_NS_PER_S)
@@ -127,8 +139,8 @@ static void worker_sleep(struct ax_http_worker *worker)
 {
     if (!worker->in_wake)
         return;
-    if (worker->handler->wake_end)
-        worker->handler->wake_end(worker->handler->context, worker->state);
+    worker->is_behind = worker->handler->wake_end &&
+                        worker->handler->wake_end(worker->handler->context, worker->state);
     worker->in_wake = false;
 }
 
@@ -305,12 +317,29 @@ void ax_worker_unqueue(struct ax_http_worker *worker, struct ax_exchange *exchan
     exchange->previous_runnable = exchange->next_runnable = NULL;
 }
 
+void ax_worker_count_work(struct ax_http_worker *worker, size_t bytes)
+{
+    assert(worker);
+    worker->work_bytes += bytes;
+    if (worker->work_bytes < LOOK_BYTES)
+        return;
+    worker->work_bytes = 0;
+    worker->is_late = ax_clock_ns() - worker->loop.now_ns >= worker->part_ns;
+}
+
+static void worker_begin_part(struct ax_http_worker *worker, uint64_t part_ns)
+{
+    worker->part_ns = part_ns;
+    worker->work_bytes = 0;
+    worker->is_late = false;
+}
+
 /* Let the requests that wait for another step take it in turn, each at most once, until the time
  * for it is over: however many long ones there are, a round stays short for the others. */
 static void worker_step(struct ax_http_worker *worker)
 {
     const struct ax_exchange *last = worker->runnable_last;
-    uint64_t end_ns = last ? ax_clock_ns() + STEPS_NS : 0;
+    uint64_t end_ns = worker->loop.now_ns + STEPS_NS;
     bool more = last;
     /* A step may end other requests, and `last` with them. */
     while (more && worker->runnable_first) {
@@ -324,17 +353,22 @@ static void worker_step(struct ax_http_worker *worker)
     }
 }
 
+/* Connections that had to stop go on in turn, each at most once, until the time is over. */
 static void worker_again(struct ax_http_worker *worker)
 {
-    struct ax_connection *connection = worker->again;
-    worker->again = worker->again_last = NULL;
+    const struct ax_connection *last = worker->again_last;
+    bool more = last;
     worker->read_left = READ_BYTES;
-    while (connection) {
-        struct ax_connection *next = connection->next_again;
+    /* Those that die here stay in the list until they are buried. */
+    while (more && !worker->is_late) {
+        struct ax_connection *connection = worker->again;
+        worker->again = connection->next_again;
+        if (!worker->again)
+            worker->again_last = NULL;
+        more = connection != last;
         connection->is_again = false;
         if (!connection->is_dead)
             ax_connection_again(connection);
-        connection = next;
     }
 }
 
@@ -420,11 +454,16 @@ void ax_worker_round(struct ax_http_worker *worker)
     assert(worker);
     worker->read_left = READ_BYTES;
     ax_block_waste_enter(&worker->waste);
-    ax_loop_wait(&worker->loop,
-                 /* block= */ !worker->runnable_first && !worker->again && !worker->waste.first);
+    worker_begin_part(worker, READY_NS);
+    bool has_work =
+        worker->runnable_first || worker->again || worker->is_behind || worker->waste.first;
+    ax_loop_wait(&worker->loop, /* block= */ !has_work);
+    worker_begin_part(worker, AGAIN_NS);
     worker_again(worker);
     worker_step(worker);
     ax_loop_expire(&worker->loop);
+    if (worker->is_behind)
+        ax_worker_wake(worker);
     worker_sleep(worker);
     worker_flush(worker);
     /* A write that failed may have ended a request, which the handler was told of. */

@@ -7,8 +7,10 @@
  * gathered); write to each connection that has something to say, once; free what died, large memory
  * a part a round.
  *
- * What can take long is bounded a round, whoever asks for it: bytes that are read, and time for
- * steps. Being handed over with a large body is a step, too.
+ * What can take long is bounded a round, whoever asks for it, by time: requests are parsed and
+ * handed over, and steps are taken, until their part of a millisecond is over, and what does not
+ * fit waits, in order, while the loop does not. wake_end has a bound of its own. Being handed over
+ * with a large body is a step, too.
  */
 #ifndef AX_NET_WORKER_H
 #define AX_NET_WORKER_H
@@ -79,6 +81,11 @@ struct ax_http_worker {
     struct ax_connection *again, *again_last; /* in the order in which they had to stop */
     size_t read_left; /* bytes that may still be read, before bodies have to wait */
 
+    uint64_t part_ns;  /* from the beginning of the round, when this part of it is over */
+    size_t work_bytes; /* done since the clock was looked at */
+    bool is_late;      /* this part is over: connections that are not done wait for another turn */
+    bool is_behind;    /* wake_end has more to do */
+
     struct ax_exchange_table exchanges;
     struct ax_output_pool outputs;
     struct ax_exchange *runnable_first, *runnable_last;
@@ -126,6 +133,10 @@ void ax_worker_queue(struct ax_http_worker *worker, struct ax_exchange *exchange
 
 /* Take its step away; without one nothing is done. */
 void ax_worker_unqueue(struct ax_http_worker *worker, struct ax_exchange *exchange);
+
+/* Work was done: bytes, or what costs as much. Looks at the clock when that was enough, so that a
+ * lone small request does not. */
+void ax_worker_count_work(struct ax_http_worker *worker, size_t bytes);
 
 /* Begin the wake-up of the handler, if that was not done in this round. */
 void ax_worker_wake(struct ax_http_worker *worker);

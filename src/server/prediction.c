@@ -95,11 +95,13 @@ static void prediction_print(struct ax_prediction *prediction)
 {
     struct ax_server_thread *thread = prediction->thread;
     struct ax_request *request = prediction->job.request;
-    if (prediction->value_count * prediction->form->value_bytes > AX_PREDICTION_AT_ONCE_BYTES) {
+    size_t bytes = prediction->value_count * prediction->form->value_bytes;
+    if (bytes > thread->print_left) {
         prediction_hold(prediction);
         ax_request_resume(request, prediction_print_step);
         return;
     }
+    thread->print_left -= bytes;
     struct ax_buf *out = ax_server_thread_answer_begin(thread);
     bool done = prediction->form->print(prediction, out, SIZE_MAX);
     assert(done || out->failed);
@@ -185,12 +187,10 @@ static void prediction_read_step(void *context, void *state, struct ax_request *
     (void)state;
     struct ax_prediction *prediction = request->user;
     struct ax_err err = AX_ERR_INIT;
-    size_t budget =
-        request->body.len > AX_PREDICTION_AT_ONCE_BYTES ? AX_PREDICTION_READ_BYTES : SIZE_MAX;
     bool done = false;
     if (ax_request_is_cancelled(request)) {
         prediction_cancel(prediction);
-    } else if (prediction->form->read(prediction, budget, &done, &err)) {
+    } else if (prediction->form->read(prediction, AX_PREDICTION_READ_BYTES, &done, &err)) {
         prediction_fail(prediction, &err);
     } else if (done) {
         prediction_score(prediction);
@@ -329,6 +329,7 @@ void ax_prediction_release(void *user)
     struct ax_prediction *prediction = user;
     if (!prediction)
         return;
+    ax_scoring_forget(&prediction->thread->scoring, &prediction->job);
     if (prediction->form->release_parts && prediction->form->release_parts(prediction)) {
         ax_account_leave(prediction->account);
     } else {

@@ -13,10 +13,9 @@
 #include "server/router.h"
 #include "server/scoring.h"
 
-/* Bodies and answers up to this size are read and printed at once; larger ones in slices. */
-#define AX_PREDICTION_AT_ONCE_BYTES ((size_t)256 << 10)
-#define AX_PREDICTION_READ_BYTES    ((size_t)64 << 10)
-#define AX_PREDICTION_PRINT_BYTES   ((size_t)128 << 10)
+/* A slice of reading and of printing. */
+#define AX_PREDICTION_READ_BYTES  ((size_t)16 << 10)
+#define AX_PREDICTION_PRINT_BYTES ((size_t)64 << 10)
 
 struct ax_prediction;
 

@@ -2,11 +2,12 @@
 /*
  * Gathering, joining, slicing and scattering.
  *
- * The first job of a version in a wake-up becomes the head of its group and is found again through
- * a small hash table of pointers, so gathering costs the same for one model and for thousands. A
- * group is cut into calls of at most as many rows as the engine does in a millisecond. A call of
- * one job reads and writes the job's own memory; a call of several copies their rows, which lie
- * row-major, one behind the other, and copies the outputs back.
+ * The first job that waits for a version is the head of its group and is found again through a
+ * small hash table of pointers, so gathering costs the same for one model and for thousands. Groups
+ * take turns of one call, of at most as many rows as the engine does in a slice; what is left of a
+ * group goes behind the others. A call of one job reads and writes the job's own memory; a call of
+ * several copies their rows, which lie row-major, one behind the other, and copies the outputs
+ * back.
  *
  * What a row costs is learnt from calls that are long enough for their fixed cost not to matter, an
  * eighth of the difference at a time.
@@ -328,28 +329,106 @@ static void score_call(struct ax_server_thread *thread, const struct call *call)
     }
 }
 
-static void begin_large(struct ax_scoring_job *job)
+static void hold(struct ax_scoring_job *job)
 {
     if (!job->holds_served)
         (void)ax_served_ref(job->served);
     job->holds_served = true;
+}
+
+static void begin_large(struct ax_scoring_job *job)
+{
+    hold(job);
     ax_request_resume(job->request, score_large);
 }
 
-/* Take from the front of *chain what fits one call; jobs over `limit` begin their slices, and those
- * that are too late are finished. */
-static struct call take_call(struct ax_server_thread *thread, struct ax_scoring_job **chain,
-                             size_t limit)
+/* Finish a job whose client is gone; false: it is not. */
+static bool finish_cancelled(struct ax_server_thread *thread, struct ax_scoring_job *job)
+{
+    if (!ax_request_is_cancelled(job->request))
+        return false;
+    struct ax_err err = AX_ERR_INIT;
+    (void)ax_fail(&err, AX_E_CANCELLED, "the client went away");
+    finish(thread, job, &err);
+    return true;
+}
+
+static struct ax_scoring_job **scoring_bucket(struct ax_scoring *scoring,
+                                              const struct ax_served *served)
+{
+    uint64_t mixed = (uint64_t)(uintptr_t)served * UINT64_C(0x9e3779b97f4a7c15);
+    return &scoring->buckets[mixed >> 56];
+}
+
+/* A new group, behind all others. */
+static void scoring_add_head(struct ax_scoring *scoring, struct ax_scoring_job *head)
+{
+    struct ax_scoring_job **bucket = scoring_bucket(scoring, head->served);
+    head->next = NULL;
+    head->bucket_next = *bucket;
+    *bucket = head;
+    *(scoring->last ? &scoring->last->next : &scoring->first) = head;
+    scoring->last = head;
+}
+
+/* Take the first head with its group, which becomes its chain. */
+static struct ax_scoring_job *scoring_take_head(struct ax_scoring *scoring)
+{
+    struct ax_scoring_job *head = scoring->first;
+    scoring->first = head->next;
+    if (!scoring->first)
+        scoring->last = NULL;
+    struct ax_scoring_job **link = scoring_bucket(scoring, head->served);
+    while (*link != head)
+        link = &(*link)->bucket_next;
+    *link = head->bucket_next;
+    head->next = head->group_first;
+    return head;
+}
+
+static void scoring_add(struct ax_scoring *scoring, struct ax_scoring_job *job)
+{
+    struct ax_scoring_job *head = *scoring_bucket(scoring, job->served);
+    while (head && head->served != job->served)
+        head = head->bucket_next;
+    job->is_queued = true;
+    if (!head) {
+        scoring_add_head(scoring, job);
+        return;
+    }
+    *(head->group_last ? &head->group_last->next : &head->group_first) = job;
+    head->group_last = job;
+    if (head->group_holds)
+        hold(job);
+}
+
+/* Put back what is left of a group, from `first` to `last`, behind the others. */
+static void scoring_put_back(struct ax_scoring *scoring, struct ax_scoring_job *first,
+                             struct ax_scoring_job *last, bool group_holds)
+{
+    first->group_first = first->next;
+    first->group_last = first->next ? last : NULL;
+    first->group_holds = group_holds;
+    scoring_add_head(scoring, first);
+}
+
+/* Take from the front of *chain what fits one call; jobs over the limit begin their slices, and
+ * those that nobody waits for any more are finished. */
+static struct call take_call(struct ax_server_thread *thread, struct ax_scoring_job **chain)
 {
     struct call call = { 0 };
+    size_t rows_max = slice_rows((*chain)->served);
     struct ax_scoring_job **end = &call.first;
-    while (*chain && (call.job_count == 0 || call.rows + (*chain)->rows->count <= limit)) {
+    for (size_t taken = 0; *chain && taken < AX_SCORING_JOBS_MAX; taken++) {
         struct ax_scoring_job *job = *chain;
+        if (call.job_count && call.rows + job->rows->count > rows_max)
+            break;
         *chain = job->next;
         job->next = NULL;
-        if (finish_late(thread, job))
+        job->is_queued = false;
+        if (finish_late(thread, job) || finish_cancelled(thread, job))
             continue;
-        if (job->rows->count > limit) {
+        if (job->rows->count > rows_max) {
             begin_large(job);
             continue;
         }
@@ -361,66 +440,67 @@ static struct call take_call(struct ax_server_thread *thread, struct ax_scoring_
     return call;
 }
 
-static void score_group(struct ax_server_thread *thread, struct ax_scoring_job *head)
+/* One call for the group whose turn it is. */
+static void scoring_turn(struct ax_server_thread *thread)
 {
-    size_t limit = slice_rows(head->served);
-    struct ax_scoring_job *chain = head;
-    head->next = head->group_first;
-    while (chain) {
-        struct call call = take_call(thread, &chain, limit);
-        score_call(thread, &call);
-    }
-}
-
-static struct ax_scoring_job **scoring_bucket(struct ax_scoring *scoring,
-                                              const struct ax_served *served)
-{
-    uint64_t mixed = (uint64_t)(uintptr_t)served * UINT64_C(0x9e3779b97f4a7c15);
-    return &scoring->buckets[mixed >> 56];
-}
-
-static void scoring_add(struct ax_scoring *scoring, struct ax_scoring_job *job)
-{
-    struct ax_scoring_job **bucket = scoring_bucket(scoring, job->served);
-    struct ax_scoring_job *head = *bucket;
-    while (head && head->served != job->served)
-        head = head->bucket_next;
-    if (head && head->group_last) {
-        head->group_last->next = job;
-        head->group_last = job;
-    } else if (head) {
-        head->group_first = head->group_last = job;
-    } else {
-        job->bucket_next = *bucket;
-        *bucket = job;
-        if (scoring->last)
-            scoring->last->next = job;
-        else
-            scoring->first = job;
-        scoring->last = job;
-    }
+    struct ax_scoring *scoring = &thread->scoring;
+    struct ax_scoring_job *chain = scoring_take_head(scoring);
+    struct ax_scoring_job *last = chain->group_last;
+    bool group_holds = chain->group_holds;
+    struct call call = take_call(thread, &chain);
+    if (chain)
+        scoring_put_back(scoring, chain, last, group_holds);
+    score_call(thread, &call);
 }
 
 void ax_scoring_submit(struct ax_server_thread *thread, struct ax_scoring_job *job)
 {
     assert(thread && job && job->served && job->request && job->rows && job->finish);
     /* What runs outside a wake-up would never be scored. */
-    assert(thread->catalog && job->request->user == job);
+    assert(thread->catalog && job->request->user == job && !job->is_queued);
     job->scored = job->call_rows = 0;
     job->infer_ns = job->scored_ns = 0;
     job->next = job->bucket_next = job->group_first = job->group_last = NULL;
+    job->group_holds = false;
     scoring_add(&thread->scoring, job);
 }
 
-void ax_scoring_run(struct ax_server_thread *thread)
+/* What is left goes past its wake-up. A group that did so before holds already. */
+static void scoring_hold(struct ax_scoring *scoring)
 {
-    struct ax_scoring *scoring = &thread->scoring;
-    while (scoring->first) {
-        struct ax_scoring_job *head = scoring->first;
-        scoring->first = head->next;
-        if (!scoring->first)
-            scoring->last = NULL;
-        *scoring_bucket(scoring, head->served) = NULL;
-        score_group(thread, head);
+    for (struct ax_scoring_job *head = scoring->first; head; head = head->next) {
+        if (head->group_holds)
+            continue;
+        head->group_holds = true;
+        hold(head);
+        for (struct ax_scoring_job *job = head->group_first; job; job = job->next)
+            hold(job);
     }
+}
+
+bool ax_scoring_run(struct ax_server_thread *thread)
+{
+    assert(thread);
+    struct ax_scoring *scoring = &thread->scoring;
+    const struct ax_scoring_job *first = scoring->first;
+    bool is_one_at_most = first == scoring->last && !(first && first->group_last);
+    /* The last call may take a slice more. */
+    uint64_t end_ns = is_one_at_most ? 0 : ax_clock_ns() + AX_SCORING_RUN_NS - AX_SCORING_SLICE_NS;
+    while (scoring->first) {
+        scoring_turn(thread);
+        if (scoring->first && ax_clock_ns() >= end_ns) {
+            scoring_hold(scoring);
+            return true;
+        }
+    }
+    return false;
+}
+
+void ax_scoring_forget(struct ax_scoring *scoring, const struct ax_scoring_job *job)
+{
+    assert(scoring && job);
+    if (!job->is_queued)
+        return;
+    scoring->first = scoring->last = NULL;
+    memset(scoring->buckets, 0, sizeof(scoring->buckets));
 }

@@ -3,9 +3,10 @@
  * Scoring: what one wake-up brought for the same version is one batch.
  *
  * Jobs are gathered per thread and scored when the wake-up ends; there is no timer. Several small
- * jobs for a version are joined into one call of the engine, within what it does in about a
- * millisecond. A job with more rows than that goes alone, a slice a turn of the loop. Everything
- * here belongs to one I/O thread.
+ * jobs for a version are joined into one call of the engine, within what it does in about half a
+ * millisecond. A job with more rows than that goes alone, a slice a turn of the loop. When a
+ * millisecond is over, what is left waits for the next wake-up, where others may join it; versions
+ * take turns. Everything here belongs to one I/O thread.
  */
 #ifndef AX_SERVER_SCORING_H
 #define AX_SERVER_SCORING_H
@@ -14,8 +15,10 @@
 #include "net/http.h"
 #include "server/catalog.h"
 
-#define AX_SCORING_SLICE_NS    ((uint64_t)1000000)
-#define AX_SCORING_ROW_NS      20000 /* assumed of a version that never scored */
+#define AX_SCORING_RUN_NS      ((uint64_t)1000000)     /* most of a wake-up, about */
+#define AX_SCORING_SLICE_NS    (AX_SCORING_RUN_NS / 2) /* of a call */
+#define AX_SCORING_JOBS_MAX    256   /* in a call, since their answers are given at once, too */
+#define AX_SCORING_ROW_NS      10000 /* assumed of a version that never scored */
 #define AX_SCORING_BUCKETS     256
 #define AX_SCORING_SCRATCH_MAX ((size_t)256 << 20)
 
@@ -24,7 +27,7 @@ struct ax_server_thread;
 /* Embedded first in what request->user points at. The caller sets the first group of fields; the
  * job lives until `finish` is called, exactly once, with err->code AX_OK or a failure, and finish
  * answers the request. When `holds_served` is set, a reference is given back by whoever ends the
- * request. */
+ * request. One that ends before that, since the thread does, is told of (ax_scoring_forget). */
 struct ax_scoring_job {
     struct ax_served *served;
     struct ax_request *request;
@@ -40,6 +43,8 @@ struct ax_scoring_job {
     uint64_t scored_ns;
     size_t call_rows;
     bool holds_served;
+    bool is_queued;
+    bool group_holds; /* of a head: it waits since an earlier wake-up, and all its group holds */
     struct ax_scoring_job *next;        /* in the same group, or among the heads of groups */
     struct ax_scoring_job *bucket_next; /* of a head: the next one in its bucket */
     struct ax_scoring_job *group_first; /* of a head: the others of its group */
@@ -65,7 +70,12 @@ void ax_scoring_done(struct ax_scoring *scoring);
 /* Queue a job for the end of this wake-up. */
 void ax_scoring_submit(struct ax_server_thread *thread, struct ax_scoring_job *job);
 
-/* Score all that was queued. */
-void ax_scoring_run(struct ax_server_thread *thread);
+/* Score what was queued, for about AX_SCORING_RUN_NS; true when some of it is left, whose versions
+ * are held from then on. */
+AX_MUST_USE bool ax_scoring_run(struct ax_server_thread *thread);
+
+/* A job's request ends before the job does. That happens when the thread ends, and then to all of
+ * them: none that is queued is looked at again. Without one that is queued nothing is done. */
+void ax_scoring_forget(struct ax_scoring *scoring, const struct ax_scoring_job *job);
 
 #endif

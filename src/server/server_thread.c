@@ -49,15 +49,17 @@ void ax_server_thread_wake_begin(void *context, void *state)
     struct ax_snapshot *snapshot = ax_server_snapshot(context);
     ax_snapshot_enter(snapshot, thread->reader);
     thread->catalog = ax_snapshot_get(snapshot);
+    thread->print_left = AX_SERVER_PRINT_BYTES;
 }
 
-void ax_server_thread_wake_end(void *context, void *state)
+bool ax_server_thread_wake_end(void *context, void *state)
 {
     (void)context;
     struct ax_server_thread *thread = state;
-    ax_scoring_run(thread);
+    bool more = ax_scoring_run(thread);
     thread->catalog = NULL;
     ax_snapshot_leave(thread->reader);
+    return more;
 }
 
 void ax_server_thread_request(void *context, void *state, struct ax_request *request)

@@ -16,6 +16,9 @@
 /* Most bytes of an answer, and what of its buffer is kept for the next one. */
 #define AX_SERVER_ANSWER_MAX  ((size_t)1 << 30)
 #define AX_SERVER_ANSWER_KEEP ((size_t)1 << 20)
+/* What the scores in the answers of a wake-up may take, about, as long as they are printed at once;
+ * the others are printed in slices. */
+#define AX_SERVER_PRINT_BYTES ((size_t)128 << 10)
 
 struct ax_server;
 
@@ -24,6 +27,7 @@ struct ax_server_thread {
     struct ax_snapshot_reader *reader;
     const struct ax_catalog *catalog;
     struct ax_buf answer;
+    size_t print_left; /* of AX_SERVER_PRINT_BYTES, in this wake-up */
     struct ax_scoring scoring;
 };
 
@@ -32,7 +36,7 @@ enum ax_code ax_server_thread_begin(void *context, struct ax_http_worker *http, 
                                     struct ax_err *err);
 void ax_server_thread_end(void *context, void *state);
 void ax_server_thread_wake_begin(void *context, void *state);
-void ax_server_thread_wake_end(void *context, void *state);
+bool ax_server_thread_wake_end(void *context, void *state);
 void ax_server_thread_request(void *context, void *state, struct ax_request *request);
 void ax_server_thread_incomplete(void *context, void *state, struct ax_request *request,
                                  enum ax_code code);

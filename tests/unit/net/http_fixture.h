@@ -294,7 +294,7 @@ static void fixture_wake_begin(void *context, void *state)
     atomic_fetch_add(&fixture->wakes, 1);
 }
 
-static void fixture_wake_end(void *context, void *state)
+static bool fixture_wake_end(void *context, void *state)
 {
     (void)context;
     struct fixture_state *thread = state;
@@ -303,6 +303,7 @@ static void fixture_wake_end(void *context, void *state)
     /* Backwards, to be sure that the order of answers is not the order of answering. */
     while (thread->count)
         fixture_answer(thread->waiting[--thread->count]);
+    return false;
 }
 
 /* Defaults, port 0, `threads` threads; change the config before fixture_start. */

@@ -62,21 +62,25 @@ static void answer(struct ax_request *request)
 #define SLOW_STEPS 3
 static size_t slow_steps;
 
-static void spin(void)
+static void spin(uint64_t ns)
 {
     uint64_t began_ns = ax_clock_ns();
-    while (ax_clock_ns() - began_ns < AX_NS_PER_MS)
+    while (ax_clock_ns() - began_ns < ns)
         ;
 }
 
-/* Requests of /work, each of which takes as long where it is handed over. */
+/* Requests of /work, each of which takes as long where it is handed over, and of /tick, a tenth. */
 static size_t worked;
+
+/* Requests of /dear: wake_end answers one of them, the oldest. */
+static struct ax_request *dear[64];
+static size_t dear_first, dear_count;
 
 static void slow_step(void *context, void *state, struct ax_request *request)
 {
     (void)context;
     (void)state;
-    spin();
+    spin(AX_NS_PER_MS);
     slow_steps++;
     request->user = (char *)request->user + 1;
     if ((uintptr_t)request->user < SLOW_STEPS)
@@ -117,8 +121,11 @@ static void handler_request(void *context, void *state, struct ax_request *reque
         ax_request_resume(request, slow_step);
     else if (ax_str_starts_with(request->path, AX_STR("/large")))
         answer_large(request);
-    else if (ax_str_starts_with(request->path, AX_STR("/work"))) {
-        spin();
+    else if (ax_str_starts_with(request->path, AX_STR("/dear")))
+        dear[dear_count++] = request;
+    else if (ax_str_starts_with(request->path, AX_STR("/work")) ||
+             ax_str_starts_with(request->path, AX_STR("/tick"))) {
+        spin(ax_str_starts_with(request->path, AX_STR("/work")) ? AX_NS_PER_MS : AX_NS_PER_MS / 10);
         worked++;
         answer(request);
     } else
@@ -133,12 +140,15 @@ static void handler_release(void *context, void *state, struct ax_request *reque
     released++;
 }
 
-static void handler_wake_end(void *context, void *state)
+static bool handler_wake_end(void *context, void *state)
 {
     (void)context;
     (void)state;
     while (waiting_count)
         answer(waiting[--waiting_count]);
+    if (dear_first < dear_count)
+        answer(dear[dear_first++]);
+    return dear_first < dear_count;
 }
 
 static const struct ax_http_handler handler = {
@@ -421,6 +431,123 @@ static void large_bodies_take_turns(void **state)
     leave(connect_client());
 }
 
+/* Many clients that pipeline small requests: a round takes those that fit into its time, which is
+ * looked at after at most five; the others wait unread, so that there are never too many; and one
+ * that comes later is answered at once. */
+static void small_requests_take_turns(void **state)
+{
+    (void)state;
+    enum { COUNT = 20, EACH = 8 };
+    char text[EACH * 64] = "", wanted[EACH * 128] = "";
+    for (size_t i = 0; i < EACH; i++) {
+        size_t at = strlen(text), wanted_at = strlen(wanted);
+        (void)snprintf(text + at, sizeof(text) - at, GET("/tick%zu"), i);
+        (void)snprintf(wanted + wanted_at, sizeof(wanted) - wanted_at, ANSWER("6", "/tick%zu"), i);
+    }
+    int fds[COUNT];
+    worked = 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        fds[i] = connect_client();
+        assert_int_equal(send(fds[i], text, strlen(text), MSG_NOSIGNAL), strlen(text));
+    }
+    for (size_t rounds = 0; rounds < 3; rounds++) {
+        size_t before = worked;
+        go(1);
+        /* Half a round for those that are ready, five more, and five again that had to wait. */
+        assert_true(worked <= before + 15);
+    }
+    int late = connect_client();
+    assert_int_equal(send(late, GET("/late"), sizeof(GET("/late")) - 1, MSG_NOSIGNAL),
+                     sizeof(GET("/late")) - 1);
+    go(1);
+    char got[200];
+    ssize_t got_len = recv(late, got, sizeof(got) - 1, 0);
+    if (!ax_torture_struck()) {
+        assert_in_range(got_len, 1, sizeof(got) - 1);
+        got[got_len] = '\0';
+        assert_string_equal(got, ANSWER("5", "/late"));
+        assert_true(worked < COUNT * EACH / 2);
+    }
+    (void)close(late);
+    for (size_t i = 0; i < COUNT; i++)
+        heard(hear(fds[i]), wanted);
+    if (!ax_torture_struck())
+        assert_int_equal(worked, COUNT * EACH);
+    for (size_t i = 0; i < COUNT; i++)
+        (void)close(fds[i]);
+    leave(connect_client());
+}
+
+/* Bodies that are handed over where they were read end the part of the round that they fill: one
+ * when the socket is ready, and one that had to wait. */
+static void pipelined_bodies_take_turns(void **state)
+{
+    (void)state;
+    enum { COUNT = 6, SIZE = 15000 };
+    static const char head[] = "POST /work HTTP/1.1\r\nHost: a\r\nContent-Length: 15000\r\n\r\n";
+    enum { ONE = sizeof(head) - 1 + SIZE };
+    char *text = ax_xalloc((size_t)COUNT * ONE);
+    for (size_t i = 0; i < COUNT; i++) {
+        memcpy(text + i * ONE, head, sizeof(head) - 1);
+        memset(text + i * ONE + sizeof(head) - 1, 'b', SIZE);
+    }
+    worked = 0;
+    int fd = connect_client();
+    assert_int_equal(send(fd, text, (size_t)COUNT * ONE, MSG_NOSIGNAL), (size_t)COUNT * ONE);
+    for (size_t rounds = 0; rounds < COUNT; rounds++) {
+        size_t before = worked;
+        go(1);
+        assert_true(worked <= before + 2);
+    }
+    char *got = hear(fd);
+    if (!ax_torture_struck()) {
+        assert_int_equal(worked, COUNT);
+        assert_int_equal(strlen(got), COUNT * (strlen(ANSWER("15000", "")) + SIZE));
+    }
+    free(got);
+    free(text);
+    leave(fd);
+}
+
+/* While wake_end is behind, the loop does not sleep, a connection has one request at work, and one
+ * that wake_end need not answer is answered at once. */
+static void wake_end_is_behind(void **state)
+{
+    (void)state;
+    enum { COUNT = 3 };
+    static const char text[] = GET("/dear1") GET("/dear2") GET("/dear3") GET("/dear4");
+    int fds[COUNT];
+    dear_first = dear_count = 0;
+    fds[0] = connect_client();
+    assert_int_equal(send(fds[0], text, sizeof(text) - 1, MSG_NOSIGNAL), sizeof(text) - 1);
+    go(1); /* Four came together. */
+    for (size_t i = 1; i < COUNT; i++) {
+        fds[i] = connect_client();
+        assert_int_equal(send(fds[i], text, sizeof(text) - 1, MSG_NOSIGNAL), sizeof(text) - 1);
+    }
+    int small = connect_client();
+    assert_int_equal(send(small, GET("/now"), sizeof(GET("/now")) - 1, MSG_NOSIGNAL),
+                     sizeof(GET("/now")) - 1);
+    ax_worker_round(worker);
+    char got[200];
+    ssize_t got_len = recv(small, got, sizeof(got) - 1, 0);
+    if (!ax_torture_struck()) {
+        assert_int_equal(got_len, strlen(ANSWER("4", "/now")));
+        assert_int_equal(dear_count, 4 + COUNT - 1);
+    }
+    (void)close(small);
+    while (dear_first < dear_count) {
+        ax_worker_round(worker); /* It would wait for ever. */
+        assert_true(dear_count <= dear_first + 4 + COUNT);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        heard(hear(fds[i]), ANSWER("6", "/dear1") ANSWER("6", "/dear2") ANSWER("6", "/dear3")
+                                ANSWER("6", "/dear4"));
+        (void)close(fds[i]);
+    }
+    leave(connect_client());
+}
+
 /* Clients that leave while their requests wait for a turn leave nothing behind. */
 static void a_client_leaves_before_its_turn(void **state)
 {
@@ -588,6 +715,9 @@ int main(void)
         cmocka_unit_test(a_client_leaves_before_its_answer),
         cmocka_unit_test(a_round_takes_few_steps),
         cmocka_unit_test(large_bodies_take_turns),
+        cmocka_unit_test(small_requests_take_turns),
+        cmocka_unit_test(pipelined_bodies_take_turns),
+        cmocka_unit_test(wake_end_is_behind),
         cmocka_unit_test(a_client_leaves_before_its_turn),
         cmocka_unit_test(large_memory_goes_back_in_parts),
         cmocka_unit_test(compressed_both_ways),

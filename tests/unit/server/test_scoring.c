@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Goal: jobs of one wake-up are joined per version within a slice, each gets exactly the scores
- * that it would get alone, large ones go on in turns, and a failure hits only its own job. Method:
- * an engine that adds up what it reads and counts its calls; hundreds of random jobs with missing
- * values and different outputs. net's resuming is played by this file, which is why scoring.c is
- * included and not linked.
+ * that it would get alone, large ones go on in turns, a failure hits only its own job, and a
+ * wake-up ends in time, whatever waits: the rest is scored in those that follow, versions in turn.
+ * Method: an engine that adds up what it reads, counts its calls and moves a clock; hundreds of
+ * random jobs with missing values and different outputs. net's resuming is played by this file,
+ * which is why scoring.c is included and not linked.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +14,15 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
+
+/* The scoring's clock stands still but for what the engine takes. */
+static uint64_t test_now_ns;
+static uint64_t test_clock_ns(void)
+{
+    return test_now_ns;
+}
+#define ax_clock_ns test_clock_ns
 #include "../../../src/server/scoring.c"
 
 #include <stdio.h>
@@ -24,7 +34,8 @@
 
 static size_t engine_calls;
 static size_t engine_rows_most;
-static double engine_poison; /* a row that holds it fails the call */
+static double engine_poison;   /* a row that holds it fails the call */
+static uint64_t engine_row_ns; /* what a row takes */
 
 static double engine_cell(const struct ax_column *column, size_t row, int64_t *missing)
 {
@@ -46,6 +57,7 @@ static enum ax_code sum_predict(const struct ax_model *model, const struct ax_ba
     assert_int_equal((uintptr_t)scratch % 64, 0);
     engine_calls++;
     engine_rows_most = AX_MAX(engine_rows_most, in->rows);
+    test_now_ns += in->rows * engine_row_ns;
     for (size_t row = 0; row < in->rows; row++) {
         int64_t missing = 0;
         double sum = 0;
@@ -78,6 +90,8 @@ static const struct ax_engine sum_engine = {
     .scratch_size = sum_scratch_size,
     .predict = sum_predict,
 };
+
+static size_t finished_count;
 
 /* ---- net ---- */
 
@@ -127,8 +141,10 @@ static int set_up(void **state)
     struct fixture *f = &fixture;
     *state = f;
     *f = (struct fixture){ .err = AX_ERR_INIT };
-    engine_calls = engine_rows_most = runnable_count = 0;
+    engine_calls = engine_rows_most = runnable_count = finished_count = 0;
     engine_poison = -1e9;
+    engine_row_ns = 0;
+    test_now_ns = 1000000000;
     is_cancelled = false;
     ax_arena_init(&f->arena, 1 << 16, 1 << 28);
     assert_int_equal(ax_signature_init(&f->signature, AX_COUNT(datatypes), 2, &f->err), AX_OK);
@@ -159,6 +175,7 @@ struct test_job {
     struct ax_column columns[2];
     enum ax_code code;
     size_t finished; /* how often */
+    size_t place;    /* in the order of all that finished */
 };
 
 static void test_finish(struct ax_server_thread *thread, struct ax_scoring_job *job,
@@ -167,6 +184,7 @@ static void test_finish(struct ax_server_thread *thread, struct ax_scoring_job *
     struct test_job *test = container_of(job, struct test_job, job);
     assert_ptr_equal(thread, &fixture.thread);
     test->finished++;
+    test->place = finished_count++;
     test->code = err->code;
     /* Nobody reads a finished job's links. */
     job->next = job->bucket_next = job->group_first = (void *)(uintptr_t)64;
@@ -252,11 +270,11 @@ static void test_small_jobs_are_one_call(void **state)
         ax_scoring_submit(&f->thread, &jobs[i]->job);
     }
     assert_int_equal(engine_calls, 0);
-    ax_scoring_run(&f->thread);
+    assert_false(ax_scoring_run(&f->thread));
     assert_int_equal(engine_calls, 1);
     for (size_t i = 0; i < AX_COUNT(jobs); i++)
         assert_scored(f, jobs[i]);
-    ax_scoring_run(&f->thread);
+    assert_false(ax_scoring_run(&f->thread));
     assert_true(f->served[0].refs == 0);
 }
 
@@ -275,7 +293,7 @@ static void test_random_jobs(void **state)
         engine_rows_most = 0;
         for (size_t i = 0; i < JOBS_MAX; i++)
             ax_scoring_submit(&f->thread, &jobs[i]->job);
-        ax_scoring_run(&f->thread);
+        assert_false(ax_scoring_run(&f->thread));
         run_turns(f);
         for (size_t i = 0; i < JOBS_MAX; i++)
             assert_scored(f, jobs[i]);
@@ -290,10 +308,10 @@ static void test_large_job_takes_turns(void **state)
     struct fixture *f = *state;
     struct test_job *large = make_job(f, 0, 5000, 3);
     struct test_job *small = make_job(f, 0, 1, 3);
-    atomic_store(&f->served[0].row_ns, 5000); /* 200 rows a slice, or 192 at words of bits */
+    atomic_store(&f->served[0].row_ns, 2500); /* 200 rows a slice, or 192 at words of bits */
     ax_scoring_submit(&f->thread, &large->job);
     ax_scoring_submit(&f->thread, &small->job);
-    ax_scoring_run(&f->thread);
+    assert_false(ax_scoring_run(&f->thread));
     /* The small one did not wait, and the large one holds its version. */
     assert_int_equal(small->finished, 1);
     assert_int_equal(large->finished, 0);
@@ -314,7 +332,7 @@ static void test_cancelled(void **state)
     struct fixture *f = *state;
     struct test_job *large = make_job(f, 0, 5000, 1);
     ax_scoring_submit(&f->thread, &large->job);
-    ax_scoring_run(&f->thread);
+    assert_false(ax_scoring_run(&f->thread));
     is_cancelled = true;
     run_turns(f);
     assert_int_equal(large->finished, 1);
@@ -333,7 +351,7 @@ static void test_failure_is_its_own(void **state)
             assert_int_equal(ax_rows_set_i64(&jobs[i]->rows, 1, 0, 5000, &f->err), AX_OK);
         ax_scoring_submit(&f->thread, &jobs[i]->job);
     }
-    ax_scoring_run(&f->thread);
+    assert_false(ax_scoring_run(&f->thread));
     assert_int_equal(jobs[4]->code, AX_E_INVALID);
     assert_int_equal(jobs[4]->finished, 1);
     for (size_t i = 0; i < AX_COUNT(jobs); i++)
@@ -360,6 +378,135 @@ static void test_learning(void **state)
     assert_true(slice_rows(served) >= 1);
 }
 
+/* A hundred jobs of a version whose rows take a call each: every wake-up makes as many calls as
+ * fit, in the order of arrival, and what waits holds its version. */
+static void test_wake_up_ends_in_time(void **state)
+{
+    struct fixture *f = *state;
+    struct test_job *jobs[100];
+    engine_row_ns = 400000;
+    atomic_store(&f->served[0].row_ns, (uint32_t)engine_row_ns);
+    for (size_t i = 0; i < AX_COUNT(jobs); i++) {
+        jobs[i] = make_job(f, 0, 1, 3);
+        ax_scoring_submit(&f->thread, &jobs[i]->job);
+    }
+    size_t wake_ups = 0;
+    bool more = true;
+    while (more) {
+        size_t calls = engine_calls;
+        more = ax_scoring_run(&f->thread);
+        assert_in_range(engine_calls - calls, 1, 2);
+        assert_int_equal(finished_count, engine_calls);
+        if (++wake_ups == 1)
+            assert_true(f->served[0].refs == AX_COUNT(jobs) - finished_count);
+    }
+    assert_int_equal(wake_ups, AX_COUNT(jobs) / 2);
+    for (size_t i = 0; i < AX_COUNT(jobs); i++) {
+        assert_int_equal(jobs[i]->place, i);
+        assert_int_equal(jobs[i]->job.holds_served, i >= 2);
+        assert_scored(f, jobs[i]);
+    }
+    assert_false(ax_scoring_run(&f->thread));
+}
+
+/* A job that comes while many wait for another version is scored with the next call but one; one
+ * that comes for the same version goes behind them, and holds it like them. */
+static void test_versions_take_turns(void **state)
+{
+    struct fixture *f = *state;
+    struct test_job *jobs[50];
+    engine_row_ns = 400000;
+    for (size_t i = 0; i < 3; i++)
+        atomic_store(&f->served[i].row_ns, (uint32_t)engine_row_ns);
+    for (size_t i = 0; i < AX_COUNT(jobs); i++) {
+        jobs[i] = make_job(f, i % 2, 1, 3);
+        ax_scoring_submit(&f->thread, &jobs[i]->job);
+    }
+    assert_true(ax_scoring_run(&f->thread));
+    struct test_job *other = make_job(f, 2, 1, 3);
+    struct test_job *same = make_job(f, 0, 1, 3);
+    ax_scoring_submit(&f->thread, &other->job);
+    ax_scoring_submit(&f->thread, &same->job);
+    assert_true(same->job.holds_served);
+    assert_false(other->job.holds_served);
+    assert_true(ax_scoring_run(&f->thread));
+    assert_true(ax_scoring_run(&f->thread));
+    assert_int_equal(other->finished, 1);
+    assert_int_equal(other->place, 4);
+    while (ax_scoring_run(&f->thread))
+        ;
+    assert_scored(f, other);
+    assert_scored(f, same);
+    assert_in_range(same->place, 50, 51);
+    for (size_t i = 0; i < AX_COUNT(jobs); i++)
+        assert_scored(f, jobs[i]);
+}
+
+/* Who waits too long, or leaves, costs nothing more. */
+static void test_waiting_in_vain(void **state)
+{
+    struct fixture *f = *state;
+    struct test_job *jobs[10];
+    engine_row_ns = 1000000;
+    atomic_store(&f->served[0].row_ns, (uint32_t)engine_row_ns);
+    for (size_t i = 0; i < AX_COUNT(jobs); i++) {
+        jobs[i] = make_job(f, 0, 1, 1);
+        jobs[i]->job.deadline_ns = test_now_ns + 3 * engine_row_ns;
+        ax_scoring_submit(&f->thread, &jobs[i]->job);
+    }
+    for (size_t i = 1; i <= 2; i++) {
+        assert_true(ax_scoring_run(&f->thread));
+        assert_int_equal(engine_calls, i);
+    }
+    jobs[2]->job.deadline_ns = 0;
+    is_cancelled = true;
+    jobs[4]->job.deadline_ns = jobs[5]->job.deadline_ns = 0;
+    test_now_ns += engine_row_ns;
+    assert_false(ax_scoring_run(&f->thread));
+    assert_int_equal(engine_calls, 2);
+    for (size_t i = 0; i < AX_COUNT(jobs); i++) {
+        bool is_free = i == 2 || i == 4 || i == 5;
+        assert_int_equal(jobs[i]->finished, 1);
+        assert_int_equal(jobs[i]->code, i < 2 ? AX_OK : is_free ? AX_E_CANCELLED : AX_E_TIMEOUT);
+    }
+}
+
+/* The thread ends: requests are released while their jobs wait, and no job is looked at again. */
+static void test_forgetting(void **state)
+{
+    struct fixture *f = *state;
+    struct test_job *jobs[10];
+    engine_row_ns = 1000000;
+    atomic_store(&f->served[0].row_ns, (uint32_t)engine_row_ns);
+    for (size_t i = 0; i < AX_COUNT(jobs); i++) {
+        jobs[i] = make_job(f, i % 3, 1, 1);
+        ax_scoring_submit(&f->thread, &jobs[i]->job);
+    }
+    assert_true(ax_scoring_run(&f->thread));
+    assert_int_equal(jobs[0]->finished, 1);
+    ax_scoring_forget(&f->thread.scoring, &jobs[0]->job); /* does nothing */
+    assert_non_null(f->thread.scoring.first);
+    for (size_t i = 1; i < AX_COUNT(jobs); i++) {
+        ax_scoring_forget(&f->thread.scoring, &jobs[i]->job);
+        jobs[i]->job.next = jobs[i]->job.bucket_next = (void *)(uintptr_t)64;
+    }
+    assert_false(ax_scoring_run(&f->thread));
+    assert_int_equal(finished_count, 1);
+}
+
+/* However cheap its rows are, a call has few jobs, since each of them is answered behind it. */
+static void test_jobs_of_a_call(void **state)
+{
+    struct fixture *f = *state;
+    atomic_store(&f->served[0].row_ns, 1);
+    for (size_t i = 0; i < JOBS_MAX; i++)
+        ax_scoring_submit(&f->thread, &make_job(f, 0, 1, 1)->job);
+    assert_false(ax_scoring_run(&f->thread));
+    assert_int_equal(engine_rows_most, AX_SCORING_JOBS_MAX);
+    assert_int_equal(engine_calls, 2);
+    assert_int_equal(finished_count, JOBS_MAX);
+}
+
 int main(void)
 {
     ax_metric_thread_attach();
@@ -370,6 +517,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cancelled, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failure_is_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_learning, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wake_up_ends_in_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_versions_take_turns, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_waiting_in_vain, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_forgetting, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_jobs_of_a_call, set_up, tear_down),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ax_metric_thread_detach();
