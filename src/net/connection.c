@@ -28,9 +28,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READS_A_ROUND    4                 /* of up to AX_RECEIVE_BYTES, or a body's own space */
-#define READ_BYTES_MIN   ((size_t)4 << 10) /* of who has no body to wait with, in any case */
-#define WRITES_A_ROUND   16
+#define READS_A_ROUND    4                   /* of up to AX_RECEIVE_BYTES, or a body's own space */
+#define READ_BYTES_MIN   ((size_t)4 << 10)   /* of who has no body to wait with, in any case */
+#define WRITE_BYTES_MAX  ((size_t)256 << 10) /* a round */
+#define WRITE_BYTES_MIN  ((size_t)16 << 10)  /* when others have written enough in this one */
 #define WRITE_PARTS_MAX  64
 #define OUTPUT_BYTES_MAX ((size_t)1 << 20) /* unsent; over it no further request is read */
 #define CONNECTIONS_KEPT 256
@@ -652,21 +653,20 @@ static void connection_ready(struct ax_loop_source *source, uint32_t events)
         ax_connection_close(connection);
 }
 
-/* Write until everything has left, the socket is full, or the turn is over. */
+/* Write once: everything, what the socket takes, or what is a turn's share. False when that ended
+ * the connection. */
 static bool connection_write(struct ax_connection *connection)
 {
     struct ax_http_worker *worker = connection->worker;
-    int turns = WRITES_A_ROUND;
-    while (connection->output.len && connection->is_writable) {
-        if (!turns--) {
-            connection_mark_again(connection); /* which comes back here */
-            break;
-        }
+    if (connection->output.len && connection->is_writable) {
         struct iovec iov[WRITE_PARTS_MAX];
         struct msghdr message = { .msg_iov = iov };
-        message.msg_iovlen = ax_output_gather(&connection->output, iov, WRITE_PARTS_MAX);
+        message.msg_iovlen =
+            ax_output_gather(&connection->output, iov, WRITE_PARTS_MAX,
+                             worker->write_left ? WRITE_BYTES_MAX : WRITE_BYTES_MIN);
         ssize_t len = sendmsg(connection->fd, &message, MSG_NOSIGNAL);
         if (len >= 0) {
+            worker->write_left -= AX_MIN(worker->write_left, (size_t)len);
             ax_output_consume(&connection->output, &worker->outputs, (size_t)len);
             ax_metric_add(worker->metrics->sent_bytes, (uint64_t)len);
             ax_timeout_disarm(&connection->write_timeout);
@@ -681,6 +681,8 @@ static bool connection_write(struct ax_connection *connection)
         ax_timeout_disarm(&connection->write_timeout);
     else if (!connection->write_timeout.list)
         ax_timeout_arm(&worker->loop, &worker->write_timeouts, &connection->write_timeout);
+    if (connection->output.len && connection->is_writable)
+        connection_mark_again(connection); /* which comes back here */
     return true;
 }
 

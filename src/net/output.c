@@ -128,14 +128,17 @@ bool ax_output_move(struct ax_output *to, struct ax_output *from, struct ax_outp
     return true;
 }
 
-size_t ax_output_gather(const struct ax_output *output, struct iovec *iov, size_t max)
+size_t ax_output_gather(const struct ax_output *output, struct iovec *iov, size_t max,
+                        size_t bytes_max)
 {
     assert(output && iov);
     size_t count = 0;
-    for (struct ax_output_part *part = output->first; part && count < max; part = part->next) {
-        if (part->sent == part->buf.len)
-            continue;
-        iov[count++] = (struct iovec){ part->buf.ptr + part->sent, part->buf.len - part->sent };
+    struct ax_output_part *part = output->first;
+    for (; part && count < max && bytes_max; part = part->next) {
+        size_t len = AX_MIN(part->buf.len - part->sent, bytes_max);
+        if (len)
+            iov[count++] = (struct iovec){ part->buf.ptr + part->sent, len };
+        bytes_max -= len;
     }
     return count;
 }

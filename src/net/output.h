@@ -51,8 +51,11 @@ AX_MUST_USE bool ax_output_take(struct ax_output *output, struct ax_output_pool 
 AX_MUST_USE bool ax_output_move(struct ax_output *to, struct ax_output *from,
                                 struct ax_output_pool *pool);
 
-/* Fill at most `max` entries with what comes first; how many were filled. */
-size_t ax_output_gather(const struct ax_output *output, struct iovec *iov, size_t max);
+/* Fill at most `max` entries with what comes first, at most `bytes_max` bytes; how many were
+ * filled.
+ */
+size_t ax_output_gather(const struct ax_output *output, struct iovec *iov, size_t max,
+                        size_t bytes_max);
 
 /* The first `len` bytes have left. */
 void ax_output_consume(struct ax_output *output, struct ax_output_pool *pool, size_t len);

@@ -42,8 +42,10 @@
 #define LOOK_BYTES ((size_t)4 << 10)
 /* Read a round, of sockets that are ready; and as much of those that had to wait. */
 #define READ_BYTES ((size_t)512 << 10)
-#define LINGER_NS  (2 * (uint64_t)AX_NS_PER_S)
-#define GRACE_NS   (500 * (uint64_t)AX_NS_PER_MS)
+/* Written a round, before all have to write less. */
+#define WRITE_BYTES ((size_t)1 << 20)
+#define LINGER_NS   (2 * (uint64_t)AX_NS_PER_S)
+#define GRACE_NS    (500 * (uint64_t)AX_NS_PER_MS)
 
 static const struct ax_metric_family family_connections = { "ax_http_connections",
                                                             "Connections that are open.",
@@ -453,6 +455,7 @@ void ax_worker_round(struct ax_http_worker *worker)
 {
     assert(worker);
     worker->read_left = READ_BYTES;
+    worker->write_left = WRITE_BYTES;
     ax_block_waste_enter(&worker->waste);
     worker_begin_part(worker, READY_NS);
     bool has_work =

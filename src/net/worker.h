@@ -79,7 +79,8 @@ struct ax_http_worker {
     size_t free_connection_count;
     struct ax_connection *dirty, *dead;
     struct ax_connection *again, *again_last; /* in the order in which they had to stop */
-    size_t read_left; /* bytes that may still be read, before bodies have to wait */
+    size_t read_left;  /* bytes that may still be read, before bodies have to wait */
+    size_t write_left; /* bytes that may still be written, before all have to write less */
 
     uint64_t part_ns;  /* from the beginning of the round, when this part of it is over */
     size_t work_bytes; /* done since the clock was looked at */

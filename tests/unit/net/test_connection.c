@@ -603,6 +603,55 @@ static void large_memory_goes_back_in_parts(void **state)
         assert_int_equal(rounds, COUNT * LARGE_BYTES / AX_BLOCK_RELEASED_MIN);
 }
 
+/* Clients whose sockets take much at once, and large answers for all of them: what a round writes
+ * is bounded, a small answer leaves in the middle of it, and everything arrives. */
+static void a_round_writes_little(void **state)
+{
+    (void)state;
+    enum { COUNT = 8, ROUND_MAX = (1 << 20) + (256 << 10) + COUNT * (16 << 10) };
+    int fds[COUNT];
+    size_t got[COUNT] = { 0 };
+    for (size_t i = 0; i < COUNT; i++) {
+        fds[i] = connect_client();
+        int room = 4 << 20;
+        (void)setsockopt(worker->connections->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+        assert_int_equal(send(fds[i], GET("/large"), sizeof(GET("/large")) - 1, MSG_NOSIGNAL),
+                         sizeof(GET("/large")) - 1);
+    }
+    int small = connect_client();
+    size_t got_small = 0, rounds = 0, busy = 1, most = 0;
+    static char bytes[1 << 20];
+    for (; busy; rounds++) {
+        go(1);
+        busy = 0;
+        for (size_t i = 0; i < COUNT; i++) {
+            ssize_t len;
+            while ((len = recv(fds[i], bytes, sizeof(bytes), 0)) > 0) {
+                got[i] += (size_t)len;
+                busy += (size_t)len;
+            }
+        }
+        assert_in_range(busy, 0, ROUND_MAX);
+        most = AX_MAX(most, busy);
+        if (rounds == 10)
+            assert_true(send(small, GET("/small"), sizeof(GET("/small")) - 1, MSG_NOSIGNAL) > 0);
+        ssize_t len = recv(small, bytes, sizeof(bytes), 0);
+        if (len > 0)
+            got_small = rounds;
+    }
+    if (!ax_torture_struck()) {
+        assert_in_range(got_small, 10, 13);
+        assert_true(most >= 1 << 20); /* or the bound was never met */
+        for (size_t i = 0; i < COUNT; i++)
+            assert_true(got[i] > LARGE_BYTES && got[i] < LARGE_BYTES + 200);
+    }
+    (void)close(small);
+    for (size_t i = 0; i < COUNT; i++)
+        (void)close(fds[i]);
+    go(2);
+    leave(connect_client());
+}
+
 /* `text` in this coding; NULL bytes when memory was refused. */
 static struct ax_buf pack(struct ax_str text, enum ax_coding coding)
 {
@@ -720,6 +769,7 @@ int main(void)
         cmocka_unit_test(wake_end_is_behind),
         cmocka_unit_test(a_client_leaves_before_its_turn),
         cmocka_unit_test(large_memory_goes_back_in_parts),
+        cmocka_unit_test(a_round_writes_little),
         cmocka_unit_test(compressed_both_ways),
         cmocka_unit_test(a_client_leaves_in_the_middle_of_coding),
     };
