@@ -1,34 +1,190 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Errors in the caller's storage. Formatting goes through vsnprintf into the fixed message; what
- * does not fit is cut in front of a UTF-8 character, so that a message stays valid text.
+ * Errors in the caller's storage. What does not fit is cut in front of a UTF-8 character, so that a
+ * message stays valid text.
+ *
+ * The conversions are done here rather than by vsnprintf, for which a text ends at its first NUL: a
+ * text of a user's is shown whole, its control characters as \u0000. Only what messages need is
+ * known: no flag but 0, a width for numbers only, '*' for the length of a text or a precision only.
  */
 #include "base/err.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
 
-static void err_cut(char *text, size_t size)
+/* The message, which holds `len` of at most `size - 1` bytes. */
+struct line {
+    char *text;
+    size_t size, len;
+    bool is_cut;
+};
+
+static void line_put(struct line *line, const char *ptr, size_t len)
 {
-    size_t len = size - 1;
+    size_t room = line->size - 1 - line->len;
+    line->is_cut |= len > room;
+    len = AX_MIN(len, room);
+    memcpy(line->text + line->len, ptr, len);
+    line->len += len;
+}
+
+/* Text that may be a user's. Nothing of it ends the line or is lost behind a NUL. */
+static void line_put_shown(struct line *line, const char *ptr, size_t len)
+{
+    for (size_t i = 0; i < len && !line->is_cut; i++) {
+        unsigned char c = (unsigned char)ptr[i];
+        char escape[8];
+        if (c >= 0x20 && c != 0x7F)
+            line_put(line, ptr + i, 1);
+        else if (snprintf(escape, sizeof(escape), "\\u%04x", c) > 0)
+            line_put(line, escape, strlen(escape));
+    }
+}
+
+/* What stands between '%' and the letter of a conversion. */
+struct conversion {
+    bool has_zeros;
+    int width;
+    int precision; /* negative: none */
+    bool is_exact; /* ".*": the length of a text, which need not end in NUL */
+    char size;     /* 'l', 'L' for "ll", 'z' or 0 */
+    char type;
+};
+
+static const char *conversion_read(const char *fmt, va_list *args, struct conversion *ret)
+{
+    struct conversion read = { .precision = -1 };
+    read.has_zeros = *fmt == '0';
+    for (; *fmt >= '0' && *fmt <= '9'; fmt++)
+        read.width = read.width * 10 + (*fmt - '0');
+    if (*fmt == '.') {
+        read.precision = 0;
+        for (fmt++; *fmt >= '0' && *fmt <= '9'; fmt++)
+            read.precision = read.precision * 10 + (*fmt - '0');
+        read.is_exact = *fmt == '*';
+        if (read.is_exact) {
+            read.precision = va_arg(*args, int);
+            fmt++;
+        }
+    }
+    for (; *fmt == 'l' || *fmt == 'z'; fmt++)
+        read.size = read.size == 'l' ? 'L' : *fmt;
+    read.type = *fmt;
+    *ret = read;
+    return fmt + 1;
+}
+
+static void line_put_signed(struct line *line, const struct conversion *how, va_list *args)
+{
+    char text[64];
+    long long value = how->size == 'L'   ? va_arg(*args, long long)
+                      : how->size == 'l' ? va_arg(*args, long)
+                      : how->size == 'z' ? va_arg(*args, ssize_t)
+                                         : va_arg(*args, int);
+    if (snprintf(text, sizeof(text), how->has_zeros ? "%0*lld" : "%*lld", how->width, value) > 0)
+        line_put(line, text, strlen(text));
+}
+
+static void line_put_unsigned(struct line *line, const struct conversion *how, va_list *args)
+{
+    char text[64];
+    unsigned long long value = how->size == 'L'   ? va_arg(*args, unsigned long long)
+                               : how->size == 'l' ? va_arg(*args, unsigned long)
+                               : how->size == 'z' ? va_arg(*args, size_t)
+                                                  : va_arg(*args, unsigned);
+    int len = how->type == 'u' ? snprintf(text, sizeof(text), "%*llu", how->width, value)
+              : how->has_zeros ? snprintf(text, sizeof(text), "%0*llx", how->width, value)
+                               : snprintf(text, sizeof(text), "%*llx", how->width, value);
+    if (len > 0)
+        line_put(line, text, strlen(text));
+}
+
+static void line_put_double(struct line *line, const struct conversion *how, va_list *args)
+{
+    char text[400]; /* the largest as "%f", with some digits */
+    int precision = how->precision < 0 ? 6 : how->precision;
+    double value = va_arg(*args, double);
+    int len = how->type == 'f' ? snprintf(text, sizeof(text), "%.*f", precision, value)
+                               : snprintf(text, sizeof(text), "%.*g", precision, value);
+    if (len > 0)
+        line_put(line, text, strlen(text));
+}
+
+static void line_put_text(struct line *line, const struct conversion *how, va_list *args)
+{
+    const char *text = va_arg(*args, const char *);
+    size_t max = how->precision < 0 ? SIZE_MAX : (size_t)how->precision;
+    size_t len = how->is_exact ? max : text ? strnlen(text, max) : 0;
+    line_put_shown(line, text, len);
+}
+
+static void line_put_value(struct line *line, const struct conversion *how, va_list *args)
+{
+    char c;
+    switch (how->type) {
+    case 's':
+        line_put_text(line, how, args);
+        break;
+    case 'd':
+        line_put_signed(line, how, args);
+        break;
+    case 'u':
+    case 'x':
+        line_put_unsigned(line, how, args);
+        break;
+    case 'f':
+    case 'g':
+        line_put_double(line, how, args);
+        break;
+    case 'c':
+        c = (char)va_arg(*args, int);
+        line_put_shown(line, &c, 1);
+        break;
+    case '%':
+        line_put(line, "%", 1);
+        break;
+    default:
+        assert(!"a conversion that messages do not have");
+    }
+}
+
+/* Without the character at its end, which may not be whole. */
+static void err_cut(char *text, size_t len)
+{
     size_t start = len;
     while (start > 0 && ((unsigned char)text[start - 1] & 0xC0) == 0x80)
         start--;
     if (start > 0 && (unsigned char)text[start - 1] >= 0xC0)
         start--;
-    text[start == len ? len : start] = '\0';
+    text[start] = '\0';
 }
 
-AX_PRINTF(3, 0) static void err_format(char *text, size_t size, const char *fmt, va_list args)
+void ax_err_print(char *text, size_t size, const char *fmt, va_list args)
 {
-    int wanted = vsnprintf(text, size, fmt, args);
-    if (wanted < 0)
-        text[0] = '\0';
-    else if ((size_t)wanted >= size)
-        err_cut(text, size);
+    assert(text && size && fmt);
+    struct line line = { text, size, 0, false };
+    va_list rest;
+    va_copy(rest, args);
+    while (*fmt) {
+        size_t plain = strcspn(fmt, "%");
+        line_put(&line, fmt, plain);
+        fmt += plain;
+        if (!*fmt)
+            break;
+        struct conversion how;
+        fmt = conversion_read(fmt + 1, &rest, &how);
+        line_put_value(&line, &how, &rest);
+    }
+    va_end(rest);
+    text[line.len] = '\0';
+    if (line.is_cut)
+        err_cut(text, line.len);
 }
 
 enum ax_code ax_fail(struct ax_err *err, enum ax_code code, const char *fmt, ...)
@@ -38,7 +194,7 @@ enum ax_code ax_fail(struct ax_err *err, enum ax_code code, const char *fmt, ...
         return err->code;
     va_list args;
     va_start(args, fmt);
-    err_format(err->msg, sizeof(err->msg), fmt, args);
+    ax_err_print(err->msg, sizeof(err->msg), fmt, args);
     va_end(args);
     err->code = code;
     return code;
@@ -92,7 +248,7 @@ enum ax_code ax_fail_errno(struct ax_err *err, int errnum, const char *fmt, ...)
     char what[sizeof(err->msg)];
     va_list args;
     va_start(args, fmt);
-    err_format(what, sizeof(what), fmt, args);
+    ax_err_print(what, sizeof(what), fmt, args);
     va_end(args);
     const char *words = strerrordesc_np(errnum);
     if (!words)
@@ -107,12 +263,12 @@ enum ax_code ax_err_context(struct ax_err *err, const char *fmt, ...)
     memcpy(cause, err->msg, sizeof(cause));
     va_list args;
     va_start(args, fmt);
-    err_format(err->msg, sizeof(err->msg), fmt, args);
+    ax_err_print(err->msg, sizeof(err->msg), fmt, args);
     va_end(args);
     size_t used = strlen(err->msg);
     int wanted = snprintf(err->msg + used, sizeof(err->msg) - used, ": %s", cause);
     if (wanted >= 0 && (size_t)wanted >= sizeof(err->msg) - used)
-        err_cut(err->msg, sizeof(err->msg));
+        err_cut(err->msg, sizeof(err->msg) - 1);
     return err->code;
 }
 

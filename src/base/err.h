@@ -11,6 +11,8 @@
 
 #include "base/compiler.h"
 
+#include <stdarg.h>
+
 /* One list: the enum, its text, its HTTP status and its gRPC status. */
 #define AX_ERR_LIST(X)                         \
     X(INVALID, "invalid argument", 400, 3)     \
@@ -48,7 +50,9 @@ struct ax_err {
 
 /* Record a failure and return its code, so that callers `return ax_fail(...)`. When `err` already
  * holds a failure, that one stays and its code is returned. A text that is too long is cut at a
- * character boundary. `code` is never AX_OK. */
+ * character boundary; control characters in texts are shown as \u0000, and a text given with its
+ * length ("%.*s") may hold NUL. Only the conversions that err.c has are known. `code` is never
+ * AX_OK. */
 enum ax_code ax_fail(struct ax_err *err, enum ax_code code, const char *fmt, ...) AX_PRINTF(3, 4);
 
 /* The same for a failed call of the system: the code follows from `errnum` (ENOENT: NOT_FOUND,
@@ -60,6 +64,9 @@ enum ax_code ax_fail_errno(struct ax_err *err, int errnum, const char *fmt, ...)
 enum ax_code ax_err_context(struct ax_err *err, const char *fmt, ...) AX_PRINTF(2, 3);
 
 void ax_err_clear(struct ax_err *err);
+
+/* Print as those above do, into other storage, for functions that hand on their own arguments. */
+void ax_err_print(char *text, size_t size, const char *fmt, va_list args) AX_PRINTF(3, 0);
 
 /* The code's own words ("not found"); never NULL. */
 const char *ax_code_text(enum ax_code code) AX_RETURNS_NONNULL;

@@ -333,7 +333,7 @@ static enum ax_code fail_at(unsigned line, unsigned column, const char *name, st
                             const char *fmt, va_list args)
 {
     char what[sizeof(err->msg)];
-    (void)vsnprintf(what, sizeof(what), fmt, args);
+    ax_err_print(what, sizeof(what), fmt, args);
     return ax_fail(err, AX_E_INVALID, "%s:%u:%u: %s", name, line, column, what);
 }
 

@@ -14,7 +14,10 @@
 #include "base/str.h"
 
 #include <errno.h>
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
 
 static void first_failure_wins(void **state)
 {
@@ -63,6 +66,59 @@ static void long_text_is_cut_between_characters(void **state)
     }
 }
 
+/* Texts of users are shown whole and cannot end the line. */
+static void control_characters_are_shown(void **state)
+{
+    (void)state;
+    const struct {
+        struct ax_str text;
+        const char *msg;
+    } rows[] = {
+        { AX_STR("a\0b"), "no 'a\\u0000b' here" },
+        { AX_STR("\0"), "no '\\u0000' here" },
+        { AX_STR("a\r\nlevel=error"), "no 'a\\u000d\\u000alevel=error' here" },
+        { AX_STR("\x1b[31m\x7f\t"), "no '\\u001b[31m\\u007f\\u0009' here" },
+        { AX_STR("\xC3\xA9\\u0000"), "no '\xC3\xA9\\u0000' here" },
+        { { "", 0 }, "no '' here" },
+        { { NULL, 0 }, "no '' here" },
+    };
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        struct ax_err err = AX_ERR_INIT;
+        (void)ax_fail(&err, AX_E_INVALID, "no '%.*s' here", AX_STR_ARG(rows[i].text));
+        assert_string_equal(err.msg, rows[i].msg);
+        (void)ax_err_context(&err, "%s\n", "row 1");
+        assert_true(ax_str_starts_with(ax_str_from(err.msg), AX_STR("row 1\n: no '")));
+    }
+    struct ax_err err = AX_ERR_INIT;
+    (void)ax_fail(&err, AX_E_INVALID, "%s%c", "two\nlines", '\n');
+    assert_string_equal(err.msg, "two\\u000alines\\u000a");
+    char many[400] = { 0 };
+    ax_err_clear(&err);
+    (void)ax_fail(&err, AX_E_INVALID, "%.*s", (int)sizeof(many), many);
+    assert_int_equal(strlen(err.msg), sizeof(err.msg) - 1);
+}
+
+/* All conversions that messages have, as vsnprintf has them. */
+static void values_are_printed(void **state)
+{
+    (void)state;
+    char wanted[240];
+#define CHECK(...)                                                            \
+    do {                                                                      \
+        struct ax_err err = AX_ERR_INIT;                                      \
+        (void)snprintf(wanted, sizeof(wanted), __VA_ARGS__);                  \
+        assert_int_equal(ax_fail(&err, AX_E_LIMIT, __VA_ARGS__), AX_E_LIMIT); \
+        assert_string_equal(err.msg, wanted);                                 \
+    } while (0)
+    CHECK("%d %d %ld %lld %zd|", 0, INT32_MIN, INT64_MIN, -7LL, (ssize_t)-1);
+    CHECK("%u %lu %llu %zu|", UINT32_MAX, UINT64_MAX, 7ULL, SIZE_MAX);
+    CHECK("%04x %x %llx %02d %5d %3u|", 0xabu, UINT32_MAX, 1ULL << 63, 7, -42, 1u);
+    CHECK("%g %.3f %.0f %.17g %.*g %f|", 0.1, -2.0005, 1e30, 0.1, 9, 1.0 / 3, 1e15);
+    CHECK("%g %g %f|", (double)INFINITY, (double)NAN, -0.0);
+    CHECK("%s %.3s %.60s %.*s 100%% %c", "abc", "abcdef", "abc", 2, "xyz", 'c');
+#undef CHECK
+}
+
 static void errors_of_the_system_are_translated(void **state)
 {
     (void)state;
@@ -109,6 +165,8 @@ int main(void)
         cmocka_unit_test(first_failure_wins),
         cmocka_unit_test(context_stands_in_front),
         cmocka_unit_test(long_text_is_cut_between_characters),
+        cmocka_unit_test(control_characters_are_shown),
+        cmocka_unit_test(values_are_printed),
         cmocka_unit_test(errors_of_the_system_are_translated),
         cmocka_unit_test(codes_have_names_and_statuses),
     };
