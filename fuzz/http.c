@@ -39,6 +39,7 @@ static struct ax_http_config config = {
     .request_bytes_max = 65536,
     .header_timeout_ns = UINT64_MAX / 4,
     .body_timeout_ns = UINT64_MAX / 4,
+    .body_rate_min = 1,
     .idle_timeout_ns = UINT64_MAX / 4,
     .write_timeout_ns = UINT64_MAX / 4,
     .drain_timeout_ns = UINT64_MAX / 4,

@@ -227,12 +227,14 @@ static void connection_update_timeout(struct ax_connection *connection)
     else if (connection_is_idle(connection))
         list = worker->is_draining ? &worker->grace_timeouts : &worker->idle_timeouts;
 
-    bool again = list == &worker->body_timeouts && connection->has_progress;
-    connection->has_progress = false;
+    bool again = list == &worker->body_timeouts && connection->has_new_body;
+    connection->has_new_body = false;
     if (!list)
         ax_timeout_disarm(timeout);
-    else if (list != timeout->list || again)
+    else if (list != timeout->list || again) {
         ax_timeout_arm(&worker->loop, list, timeout);
+        connection->body_counted = receiving ? receiving->body_received : 0;
+    }
 }
 
 /* Move what may leave from the ring to the output. */
@@ -397,7 +399,6 @@ static void inflate_step(void *context, void *state, struct ax_request *request)
     size_t before = exchange->body.len;
     enum ax_http1_event event = ax_http1_inflate(&connection->http1);
     ax_metric_add(worker->metrics->inflated_bytes, exchange->body.len - before);
-    connection->has_progress = true;
     if (event == AX_HTTP1_CODED) {
         ax_worker_queue(worker, exchange, inflate_step);
         return;
@@ -469,10 +470,11 @@ static size_t connection_parse(struct ax_connection *connection, const char *ptr
         enum ax_http1_event event = ax_http1_feed(http1, ptr + at, len - at, &used);
         at += used;
         connection->unparsed = len - at;
-        connection->has_progress = true;
         bool has_head = exchange->state == AX_EXCHANGE_BODY || exchange->state == AX_EXCHANGE_WHOLE;
-        if (has_head && !had_head)
+        if (has_head && !had_head) {
             connection_ring_add(connection, exchange);
+            connection->has_new_body = true;
+        }
         if (event == AX_HTTP1_REFUSED)
             connection_refuse(connection, http1->refusal);
         else if (event == AX_HTTP1_REQUEST)
@@ -729,13 +731,32 @@ void ax_connection_header_expired(struct ax_timeout *timeout)
                         .status = 408, .text = "the headers did not come within header_timeout" });
 }
 
+/* What must come of a body in a body_timeout. Only its own bytes count: those around chunks cost
+ * their sender as little as they like. */
+static size_t body_bytes_wanted(const struct ax_http_config *config)
+{
+    double seconds = (double)config->body_timeout_ns / (double)AX_NS_PER_S;
+    return AX_MAX((size_t)((double)config->body_rate_min * seconds), (size_t)1);
+}
+
 void ax_connection_body_expired(struct ax_timeout *timeout)
 {
     struct ax_connection *connection = connection_of_read(timeout);
+    const struct ax_exchange *receiving = connection->http1.exchange;
+    assert(receiving && receiving->state == AX_EXCHANGE_BODY);
+    /* It may be us who did not read, or did not say yet that it may be sent. */
+    bool is_ours = connection->is_unread || connection->pending.len || receiving->step ||
+                   receiving->wants_continue;
+    if (is_ours || receiving->body_received - connection->body_counted >=
+                       body_bytes_wanted(connection->worker->config)) {
+        connection_update_timeout(connection);
+        return;
+    }
     ax_metric_add(connection->worker->metrics->timeout_body, 1);
     connection_refuse(
-        connection, (struct ax_refusal){ .status = 408,
-                                         .text = "no more of the body came within body_timeout" });
+        connection,
+        (struct ax_refusal){
+            .status = 408, .text = "the body came slower than body_rate_min during body_timeout" });
 }
 
 void ax_connection_idle_expired(struct ax_timeout *timeout)

@@ -45,10 +45,11 @@ struct ax_exchange {
     size_t head_counted;            /* bytes counted against the limit, trailers too */
     size_t header_counted;
     size_t chunk_count;
-    size_t body_received;   /* bytes of it, as they came */
-    enum ax_coding coding;  /* what they came in */
-    struct ax_coder *coder; /* decompresses them; NULL before the first, and for IDENTITY */
-    bool coder_ended;       /* the compressed stream is complete */
+    size_t framing_received; /* bytes around the chunks: their lines and the trailers */
+    size_t body_received;    /* bytes of it, as they came */
+    enum ax_coding coding;   /* what they came in */
+    struct ax_coder *coder;  /* decompresses them; NULL before the first, and for IDENTITY */
+    bool coder_ended;        /* the compressed stream is complete */
     struct ax_buf body;
     size_t body_charged; /* bytes taken from the thread's budget */
     bool http_1_0;

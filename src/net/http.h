@@ -102,7 +102,8 @@ struct ax_http_config {
     size_t bodies_bytes_max;      /* a thread: bodies, and work on them; over it 503 */
     size_t request_bytes_max;     /* most a request's arena may hold */
     uint64_t header_timeout_ns;   /* from the first byte to the end of the headers: 408 */
-    uint64_t body_timeout_ns;     /* without progress of the body: 408 */
+    uint64_t body_timeout_ns;     /* with less of the body than body_rate_min: 408 */
+    size_t body_rate_min;         /* bytes a second; 0: a byte in body_timeout_ns */
     uint64_t idle_timeout_ns;     /* keep-alive without a request: closed */
     uint64_t write_timeout_ns;    /* without progress of the client's reading: closed */
     uint64_t drain_timeout_ns;    /* SIGTERM to exit at the latest */
@@ -135,6 +136,8 @@ const char *ax_http_server_listener(const struct ax_http_server *server, size_t 
 
 /* The value of a header, or an empty text with a NULL pointer. `name` in lower case. */
 struct ax_str ax_request_header(const struct ax_request *request, const char *name);
+/* Whether it came more than once. */
+bool ax_request_has_second(const struct ax_request *request, const char *name);
 
 /* An answer's headers and body. Everything is copied or taken during the call. */
 struct ax_answer {

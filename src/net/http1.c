@@ -7,8 +7,9 @@
  * texts are final as soon as they are written. When the headers are complete, check_head looks at
  * what llhttp leaves to its user: version, Host, Transfer-Encoding, Expect, sizes.
  *
- * Bytes that llhttp skips without a callback (blank lines before a request, spaces before a value,
- * zeros before a chunk's size) take no memory and are limited by the timeouts alone.
+ * Bytes that llhttp skips without a callback take no memory. Those around chunks (zeros before a
+ * size) are counted as what was fed and is no body, for which the parser is paused behind the head.
+ * Blank lines before a request and spaces before a value are limited by the timeouts alone.
  */
 #include "net/http1.h"
 
@@ -25,6 +26,7 @@
 #define BODY_SPACE_MIN  ((size_t)32 << 10) /* less is as well received elsewhere and copied */
 #define BODY_SPACE_MAX  ((size_t)256 << 10)
 #define HEADER_OVERHEAD 4                   /* ": " and CRLF */
+#define CHUNK_OVERHEAD  ((size_t)24)        /* sixteen digits and twice CRLF, generously */
 #define INFLATE_SLICE   ((size_t)128 << 10) /* bytes made a slice */
 #define INFLATE_ROOM    ((size_t)4 << 10)   /* made at least a call of the coder */
 
@@ -318,7 +320,8 @@ static int on_headers_complete(llhttp_t *parser)
     parser->upgrade = 0;
     exchange->state = AX_EXCHANGE_BODY;
     http1->in_value = true;
-    return 0;
+    /* What is behind this byte is counted; see http1_execute. */
+    return http1->is_chunked ? HPE_PAUSED : 0;
 }
 
 static int http1_refuse_coding(struct ax_http1 *http1)
@@ -475,6 +478,46 @@ static void http1_refuse_syntax(struct ax_http1 *http1, llhttp_errno_t error, ch
     }
 }
 
+/* Count what came around the chunks of a body. The limit is the same at each byte, so that it is
+ * met at the same one however the bytes are cut into pieces. */
+static bool framing_has_room(struct ax_http1 *http1, size_t more)
+{
+    const struct ax_http_config *config = http1->config;
+    struct ax_exchange *exchange = http1->exchange;
+    exchange->framing_received += more;
+    return exchange->framing_received <=
+           config->header_bytes_max + config->chunk_count_max * CHUNK_OVERHEAD;
+}
+
+/* Until all is used, a request ends or something is wrong, and then to which byte. */
+static llhttp_errno_t http1_execute(struct ax_http1 *http1, const char *ptr, size_t len,
+                                    size_t *ret_used)
+{
+    llhttp_t *parser = http1_parser(http1);
+    struct ax_exchange *exchange = http1->exchange;
+    size_t at = 0;
+    for (;;) {
+        bool is_counted = exchange->state == AX_EXCHANGE_BODY && http1->is_chunked;
+        size_t body_before = exchange->body_received;
+        llhttp_errno_t error = llhttp_execute(parser, ptr + at, len - at);
+        size_t used =
+            error == HPE_OK ? len - at : (size_t)(llhttp_get_error_pos(parser) - (ptr + at));
+        size_t body = exchange->body_received - body_before;
+        at += used;
+        *ret_used = at;
+        if (is_counted && used > body && !framing_has_room(http1, used - body)) {
+            http1->refusal = (struct ax_refusal){
+                .status = 431,
+                .text = "the lines of chunks are larger than header_bytes_max and chunk_count_max",
+            };
+            return HPE_USER;
+        }
+        if (error != HPE_PAUSED || exchange->state != AX_EXCHANGE_BODY)
+            return error;
+        llhttp_resume(parser);
+    }
+}
+
 enum ax_http1_event ax_http1_feed(struct ax_http1 *http1, const char *ptr, size_t len,
                                   size_t *ret_used)
 {
@@ -485,11 +528,11 @@ enum ax_http1_event ax_http1_feed(struct ax_http1 *http1, const char *ptr, size_
         llhttp_resume(parser);
     http1->paused = false;
 
-    llhttp_errno_t error = llhttp_execute(parser, ptr, len);
-    *ret_used = len;
+    size_t used;
+    llhttp_errno_t error = http1_execute(http1, ptr, len, &used);
+    *ret_used = error == HPE_PAUSED ? used : len;
     if (error == HPE_PAUSED) {
         assert(exchange->state == AX_EXCHANGE_WHOLE);
-        *ret_used = (size_t)(llhttp_get_error_pos(parser) - ptr);
         http1->paused = true;
         return exchange->coder ? AX_HTTP1_CODED : AX_HTTP1_REQUEST;
     }

@@ -31,6 +31,15 @@ struct ax_str ax_request_header(const struct ax_request *request, const char *na
     return (struct ax_str){ NULL, 0 };
 }
 
+bool ax_request_has_second(const struct ax_request *request, const char *name)
+{
+    assert(request && name);
+    size_t count = 0;
+    for (size_t i = 0; i < request->header_count; i++)
+        count += ax_str_is(request->headers[i].name, name);
+    return count > 1;
+}
+
 bool ax_request_is_cancelled(const struct ax_request *request)
 {
     assert(request);

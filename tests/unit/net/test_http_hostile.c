@@ -18,6 +18,7 @@ static struct fixture *server_with(void (*change)(struct ax_http_config *config)
     struct fixture *fixture = fixture_new("127.0.0.1:0", "1");
     fixture->config.header_timeout_ns = 600 * (uint64_t)AX_NS_PER_MS;
     fixture->config.body_timeout_ns = 600 * (uint64_t)AX_NS_PER_MS;
+    fixture->config.body_rate_min = 5;
     fixture->config.write_timeout_ns = 600 * (uint64_t)AX_NS_PER_MS;
     if (change)
         change(&fixture->config);
@@ -318,6 +319,81 @@ static void a_client_that_does_not_read_is_dropped(void **state)
     assert_true(got >= -1 && total < 30000000);
     client_close(&client);
     still_serves(*state);
+}
+
+/* Bytes that are no body, and too few of a body, buy no time. */
+static void trickled_bodies_are_refused(void **state)
+{
+#define CHUNKED "POST /now HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n"
+    static const struct {
+        const char *start, *again;
+    } cases[] = {
+        { CHUNKED "\r\n", "0" },                           /* zeros before a size */
+        { CHUNKED "\r\n1;x=", "y" },                       /* an extension */
+        { CHUNKED "\r\n1\r\na\r\n0\r\nX: ", "y" },         /* a trailer */
+        { CHUNKED "Content-Encoding: gzip\r\n\r\n", "0" }, /* of a compressed one */
+        { CHUNKED "\r\n64\r\n", "" },                      /* nothing */
+        { "POST /now HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\n1", "" },
+    };
+#undef CHUNKED
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        print_message("case %zu\n", i);
+        struct client client = client_open(*state);
+        uint64_t began_ns = ax_clock_ns();
+        assert_true(client_say(&client, cases[i].start));
+        struct pollfd answered = { .fd = client.fd, .events = POLLIN };
+        while (poll(&answered, 1, 20) == 0 && ax_clock_ns() - began_ns < 10 * (uint64_t)AX_NS_PER_S)
+            (void)client_say(&client, cases[i].again);
+        assert_true(ax_clock_ns() - began_ns >= 600 * (uint64_t)AX_NS_PER_MS);
+        client_expect_error(&client, 408);
+        client_close(&client);
+    }
+    still_serves(*state);
+}
+
+static void a_byte_now_and_then_is_refused(void **state)
+{
+    struct client client = client_open(*state);
+    assert_true(client_say(&client, "POST /now HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\n"));
+    struct pollfd answered = { .fd = client.fd, .events = POLLIN };
+    size_t said = 0;
+    for (; said < 50 && poll(&answered, 1, 400) == 0; said++)
+        (void)client_say(&client, "b");
+    assert_in_range(said, 1, 10);
+    client_expect_error(&client, 408);
+    client_close(&client);
+}
+
+/* Without an end, but as fast as one likes: lines of chunks are bounded as heads are. */
+static void ten_chunks(struct ax_http_config *config)
+{
+    config->chunk_count_max = 10;
+}
+
+static void lines_of_chunks_are_limited(void **state)
+{
+    (void)state;
+    struct fixture *fixture = server_with(ten_chunks);
+    size_t max = fixture->config.header_bytes_max + 24 * (size_t)10;
+    struct ax_buf text;
+    ax_buf_init(&text, 1 << 20);
+    for (size_t more = 0; more < 2; more++) {
+        ax_buf_reset(&text);
+        (void)ax_buf_printf(&text,
+                            "POST /now HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+                            "%0*d\r\na\r\n0\r\n\r\n",
+                            (int)(max + more - 9), 1);
+        struct client client = client_open(fixture);
+        assert_true(client_send(&client, text.ptr, text.len));
+        if (more)
+            client_expect_error(&client, 431);
+        else
+            client_expect(&client, "POST", "/now", AX_STR("a"));
+        client_close(&client);
+    }
+    still_serves(fixture);
+    ax_buf_done(&text);
+    fixture_free(fixture);
 }
 
 static void idle_connections_are_closed(void **state)
@@ -648,6 +724,9 @@ int main(void)
         cmocka_unit_test(chunks_are_counted),
         cmocka_unit_test(a_body_one_byte_too_large_is_refused),
         cmocka_unit_test(slow_clients_are_told_and_dropped),
+        cmocka_unit_test(trickled_bodies_are_refused),
+        cmocka_unit_test(a_byte_now_and_then_is_refused),
+        cmocka_unit_test(lines_of_chunks_are_limited),
         cmocka_unit_test(a_client_that_does_not_read_is_dropped),
         cmocka_unit_test(idle_connections_are_closed),
         cmocka_unit_test(broken_off_requests_are_forgotten),
