@@ -343,7 +343,7 @@ INPUTS = {
         "input 'carrier', row 1: unknown category 'UAA'"),
     "a category with NUL behind it": (
         infer(columns(("carrier", "BYTES", ["UA\0"])), model="carriers"), 400,
-        "input 'carrier', row 0: unknown category"),
+        "input 'carrier', row 0: unknown category 'UA\\u0000'"),
 }
 
 SHAPES = {
@@ -468,6 +468,9 @@ BINARY = {
            "99999999999999999999999": "Unable to parse Inference-Header-Content-Length, got: 9999",
            "": "Unable to parse", "x": "Unable to parse", "1e2": "Unable to parse",
            "0x10": "Unable to parse", "1, 1": "Unable to parse", "5": "malformed JSON"}.items()},
+    "two header lengths": (infer(GOOD_TEXT, *[
+        f"inference-header-content-length: {len(GOOD_TEXT)}"] * 2), 400,
+                           "Inference-Header-Content-Length may come once only"),
     "a header length, and no body": (infer(b"", "inference-header-content-length: 7"), 400,
                                      "should be in range"),
     "a blob 4 bytes short": (binary([blob()], BLOB[4:]), 400,

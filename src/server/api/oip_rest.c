@@ -50,7 +50,11 @@ static enum ax_code infer_begin(struct ax_prediction *prediction, struct ax_infe
 {
     struct ax_request *request = prediction->job.request;
     const struct ax_version *version = prediction->job.served->version;
-    struct ax_str header = ax_request_header(request, "inference-header-content-length");
+    static const char name[] = "inference-header-content-length";
+    /* Two readers of one request must not differ about where its JSON ends. */
+    if (ax_request_has_second(request, name))
+        return ax_fail(err, AX_E_INVALID, "Inference-Header-Content-Length may come once only");
+    struct ax_str header = ax_request_header(request, name);
     struct ax_infer_body body;
     if (ax_infer_split(request->body, header, &body, err))
         return err->code;
