@@ -323,6 +323,9 @@ static enum ax_code fill_field(struct ax_rows *rows, size_t row, size_t input, s
     if (!in->categories && in->datatype != AX_BYTES &&
         fill_number(rows, row, input, trimmed, &code, err))
         return code;
+    double number;
+    if (in->categories && in->categories->has_numbers && field_to_f64(trimmed, &number))
+        return ax_rows_set_f64(rows, row, input, number, err);
     return ax_rows_set_str(rows, row, input, field, err);
 }
 
@@ -373,6 +376,8 @@ enum ax_code ax_cells_fill_begin(struct ax_cells_fill *fill, const struct ax_cel
     *fill = (struct ax_cells_fill){
         .cells = cells, .rows = rows, .inputs = inputs, .block = cells->first
     };
+    /* Values without names are a row of the library's own matrix. */
+    rows->takes_codes = cells->is_positional;
     return AX_OK;
 }
 

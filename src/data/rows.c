@@ -138,7 +138,10 @@ enum ax_code ax_rows_view(struct ax_rows *rows, const struct ax_signature *signa
     assert(rows && signature && values && arena && err);
     assert(ax_rows_can_view(signature, signature->inputs[0].datatype, values));
     /* Nothing of what may be called for these rows writes into them. */
-    return rows_make(rows, signature, count, (char *)(uintptr_t)values, arena, err);
+    if (rows_make(rows, signature, count, (char *)(uintptr_t)values, arena, err))
+        return err->code;
+    rows->takes_codes = true;
+    return AX_OK;
 }
 
 void ax_rows_clear(struct ax_rows *rows, size_t from, size_t to)
@@ -245,11 +248,6 @@ static void write_bits(struct ax_column *column, size_t row, uint64_t bits)
     mark_valid(column, row);
 }
 
-static bool is_hashed(const struct ax_rows *rows, size_t input)
-{
-    return ax_dictionary_is_hashed(rows->signature->inputs[input].categories);
-}
-
 /* A category's index as the engine reads it, whatever the field's datatype. */
 static void write_category(struct ax_column *column, size_t row, long index)
 {
@@ -257,102 +255,6 @@ static void write_category(struct ax_column *column, size_t row, long index)
         write_float(column, row, (double)index);
     else
         write_bits(column, row, (uint64_t)index);
-}
-
-/* A category by hash, given as a number. */
-static enum ax_code hash_number(struct ax_rows *rows, size_t row, size_t input, const char *sign,
-                                uint64_t magnitude)
-{
-    char text[24];
-    int len = snprintf(text, sizeof(text), "%s%" PRIu64, sign, magnitude);
-    assert(len > 0 && (size_t)len < sizeof(text));
-    const struct ax_dictionary *categories = rows->signature->inputs[input].categories;
-    long index = ax_dictionary_index(categories, (struct ax_str){ text, (size_t)len });
-    write_category(&rows->columns[input], row, index);
-    return AX_OK;
-}
-
-enum ax_code ax_rows_set_i64(struct ax_rows *rows, size_t row, size_t input, int64_t value,
-                             struct ax_err *err)
-{
-    struct ax_column *column = rows_column(rows, row, input);
-    assert(err);
-    if (is_hashed(rows, input))
-        return value < 0 ? hash_number(rows, row, input, "-", -(uint64_t)value)
-                         : hash_number(rows, row, input, "", (uint64_t)value);
-    if (column->datatype == AX_BYTES)
-        return fail_type(rows, row, input, "a number", err);
-    if (is_float(column->datatype)) {
-        write_float(column, row, (double)value);
-        return AX_OK;
-    }
-    if (value < ranges[column->datatype].min ||
-        (value > 0 && (uint64_t)value > ranges[column->datatype].max))
-        return fail_range(rows, row, input, err);
-    write_bits(column, row, (uint64_t)value);
-    return AX_OK;
-}
-
-enum ax_code ax_rows_set_u64(struct ax_rows *rows, size_t row, size_t input, uint64_t value,
-                             struct ax_err *err)
-{
-    struct ax_column *column = rows_column(rows, row, input);
-    assert(err);
-    if (is_hashed(rows, input))
-        return hash_number(rows, row, input, "", value);
-    if (column->datatype == AX_BYTES)
-        return fail_type(rows, row, input, "a number", err);
-    if (is_float(column->datatype)) {
-        write_float(column, row, (double)value);
-        return AX_OK;
-    }
-    if (value > ranges[column->datatype].max)
-        return fail_range(rows, row, input, err);
-    write_bits(column, row, value);
-    return AX_OK;
-}
-
-enum ax_code ax_rows_set_f64(struct ax_rows *rows, size_t row, size_t input, double value,
-                             struct ax_err *err)
-{
-    struct ax_column *column = rows_column(rows, row, input);
-    assert(err);
-    bool by_hash = is_hashed(rows, input);
-    if (by_hash && isnan(value)) {
-        ax_rows_set_missing(rows, row, input);
-        return AX_OK;
-    }
-    if (AX_LIKELY(is_float(column->datatype)) && !by_hash) {
-        write_float(column, row, value);
-        return AX_OK;
-    }
-    if (column->datatype == AX_BYTES)
-        return fail_type(rows, row, input, "a number", err);
-    if (by_hash && !(value >= (double)INT64_MIN && value < UINT64_LIMIT))
-        return fail_type(rows, row, input, "a number that is no 64-bit integer", err);
-    if (!(value >= (double)INT64_MIN && value < UINT64_LIMIT))
-        return isnan(value) ? fail_type(rows, row, input, "NaN", err)
-                            : fail_range(rows, row, input, err);
-    if (value != trunc(value))
-        return fail_type(rows, row, input, "a number with a fraction", err);
-    return value < 0 ? ax_rows_set_i64(rows, row, input, (int64_t)value, err)
-                     : ax_rows_set_u64(rows, row, input, (uint64_t)value, err);
-}
-
-enum ax_code ax_rows_set_bool(struct ax_rows *rows, size_t row, size_t input, bool value,
-                              struct ax_err *err)
-{
-    struct ax_column *column = rows_column(rows, row, input);
-    assert(err);
-    if (rows->signature->inputs[input].categories)
-        return fail_type(rows, row, input, value ? "true" : "false", err);
-    if (is_float(column->datatype))
-        write_float(column, row, value);
-    else if (column->datatype == AX_BOOL)
-        write_bits(column, row, value);
-    else
-        return fail_type(rows, row, input, value ? "true" : "false", err);
-    return AX_OK;
 }
 
 static enum ax_code set_category(struct ax_rows *rows, size_t row, size_t input,
@@ -376,6 +278,115 @@ static enum ax_code set_category(struct ax_rows *rows, size_t row, size_t input,
     else
         (void)ax_fail(err, AX_E_INVALID, "unknown category '%.*s'", AX_STR_ARG(shown));
     return fail_at(rows, row, input, err);
+}
+
+/* A category, given as a whole number. */
+static enum ax_code name_integer(struct ax_rows *rows, size_t row, size_t input, const char *sign,
+                                 uint64_t magnitude, struct ax_err *err)
+{
+    char text[24];
+    int len = snprintf(text, sizeof(text), "%s%" PRIu64, sign, magnitude);
+    assert(len > 0 && (size_t)len < sizeof(text));
+    return set_category(rows, row, input, (struct ax_str){ text, (size_t)len }, err);
+}
+
+/* A category, given as any number. The library takes no fraction for one by hash. */
+static enum ax_code name_number(struct ax_rows *rows, size_t row, size_t input, double value,
+                                struct ax_err *err)
+{
+    if (isnan(value)) {
+        ax_rows_set_missing(rows, row, input);
+        return AX_OK;
+    }
+    bool is_integer = value >= (double)INT64_MIN && value < UINT64_LIMIT;
+    if (is_integer && value == trunc(value))
+        return value < 0 ? name_integer(rows, row, input, "-", -(uint64_t)(int64_t)value, err)
+                         : name_integer(rows, row, input, "", (uint64_t)value, err);
+    if (ax_dictionary_is_hashed(rows->signature->inputs[input].categories))
+        return fail_type(
+            rows, row, input,
+            is_integer ? "a number with a fraction" : "a number that is no 64-bit integer", err);
+    char text[AX_CATEGORY_NUMBER_BYTES];
+    ax_category_print(value, text);
+    return set_category(rows, row, input, ax_str_from(text), err);
+}
+
+enum ax_code ax_rows_set_i64(struct ax_rows *rows, size_t row, size_t input, int64_t value,
+                             struct ax_err *err)
+{
+    struct ax_column *column = rows_column(rows, row, input);
+    assert(err);
+    if (ax_rows_names_by_number(rows, input))
+        return value < 0 ? name_integer(rows, row, input, "-", -(uint64_t)value, err)
+                         : name_integer(rows, row, input, "", (uint64_t)value, err);
+    if (column->datatype == AX_BYTES)
+        return fail_type(rows, row, input, "a number", err);
+    if (is_float(column->datatype)) {
+        write_float(column, row, (double)value);
+        return AX_OK;
+    }
+    if (value < ranges[column->datatype].min ||
+        (value > 0 && (uint64_t)value > ranges[column->datatype].max))
+        return fail_range(rows, row, input, err);
+    write_bits(column, row, (uint64_t)value);
+    return AX_OK;
+}
+
+enum ax_code ax_rows_set_u64(struct ax_rows *rows, size_t row, size_t input, uint64_t value,
+                             struct ax_err *err)
+{
+    struct ax_column *column = rows_column(rows, row, input);
+    assert(err);
+    if (ax_rows_names_by_number(rows, input))
+        return name_integer(rows, row, input, "", value, err);
+    if (column->datatype == AX_BYTES)
+        return fail_type(rows, row, input, "a number", err);
+    if (is_float(column->datatype)) {
+        write_float(column, row, (double)value);
+        return AX_OK;
+    }
+    if (value > ranges[column->datatype].max)
+        return fail_range(rows, row, input, err);
+    write_bits(column, row, value);
+    return AX_OK;
+}
+
+enum ax_code ax_rows_set_f64(struct ax_rows *rows, size_t row, size_t input, double value,
+                             struct ax_err *err)
+{
+    struct ax_column *column = rows_column(rows, row, input);
+    assert(err);
+    if (ax_rows_names_by_number(rows, input))
+        return name_number(rows, row, input, value, err);
+    if (AX_LIKELY(is_float(column->datatype))) {
+        write_float(column, row, value);
+        return AX_OK;
+    }
+    if (column->datatype == AX_BYTES)
+        return fail_type(rows, row, input, "a number", err);
+    if (!(value >= (double)INT64_MIN && value < UINT64_LIMIT))
+        return isnan(value) ? fail_type(rows, row, input, "NaN", err)
+                            : fail_range(rows, row, input, err);
+    if (value != trunc(value))
+        return fail_type(rows, row, input, "a number with a fraction", err);
+    return value < 0 ? ax_rows_set_i64(rows, row, input, (int64_t)value, err)
+                     : ax_rows_set_u64(rows, row, input, (uint64_t)value, err);
+}
+
+enum ax_code ax_rows_set_bool(struct ax_rows *rows, size_t row, size_t input, bool value,
+                              struct ax_err *err)
+{
+    struct ax_column *column = rows_column(rows, row, input);
+    assert(err);
+    if (rows->signature->inputs[input].categories)
+        return fail_type(rows, row, input, value ? "true" : "false", err);
+    if (is_float(column->datatype))
+        write_float(column, row, value);
+    else if (column->datatype == AX_BOOL)
+        write_bits(column, row, value);
+    else
+        return fail_type(rows, row, input, value ? "true" : "false", err);
+    return AX_OK;
 }
 
 enum ax_code ax_rows_set_str(struct ax_rows *rows, size_t row, size_t input, struct ax_str value,

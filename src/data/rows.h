@@ -24,6 +24,8 @@ struct ax_rows {
     bool is_matrix; /* all inputs FP32, or all FP64, none with categories by hash: block is
                        matrix_type[count][input_count], and numbers may be written into it */
     enum ax_datatype matrix_type;
+    bool takes_codes;    /* numbers for categories are the library's codes, as in its own matrix;
+                            false unless set after init */
     size_t first_number; /* what messages call row 0; 0 unless set after init */
 };
 
@@ -32,10 +34,11 @@ struct ax_rows {
  * beyond the range it becomes an infinity), NaN is a missing value; integers too, so that 16777217
  * arrives as it does in the library. A number for an integer field must be whole and in range. true
  * and false are 1 and 0 for BOOL, FP32 and FP64 fields, and 0 and 1 are a BOOL. A text for a field
- * with categories becomes the index; a number for it is taken as the index and goes to the engine
- * as it is, in range or not, since that is what the library's own matrix does. Unless the
- * dictionary is one by hash: there are no indexes that a client could know, so a whole number is
- * taken as its decimal text, as the library does.
+ * with categories becomes the index. So does a number when all categories are called by numbers
+ * (has_numbers): 10 and 10.0 are the category "10", as in the library's own data frame. Where they
+ * have other names, and in rows that take codes, a number is the index and goes to the engine as it
+ * is, in range or not, since that is what the library's own matrix does. In a dictionary by hash
+ * there are no indexes that a client could know, so a whole number always is its decimal text.
  */
 
 /* `count` rows, every field missing (defaults are set by ax_rows_finish). Expected: INVALID (count
@@ -53,7 +56,7 @@ void ax_rows_clear(struct ax_rows *rows, size_t from, size_t to);
 
 /* Whether `count` * input_count elements of `datatype` at `values`, row by row, can be rows as they
  * lie there: all fields are of that datatype, FP32 or FP64, none has a default to be written or
- * categories by hash, and the address suits it. */
+ * categories by hash, and the address suits it. Such rows take codes. */
 bool ax_rows_can_view(const struct ax_signature *signature, enum ax_datatype datatype,
                       const void *values);
 
@@ -82,6 +85,13 @@ void ax_rows_set_missing(struct ax_rows *rows, size_t row, size_t input);
  * in parts, so that a large batch can be finished in slices. Expected: INVALID. */
 AX_MUST_USE enum ax_code ax_rows_finish(struct ax_rows *rows, size_t from, size_t to,
                                         struct ax_err *err);
+
+/* Whether a number for the input is a category's name, and so must go through a setter. */
+static inline bool ax_rows_names_by_number(const struct ax_rows *rows, size_t input)
+{
+    const struct ax_dictionary *categories = rows->signature->inputs[input].categories;
+    return categories && (categories->hash || (categories->has_numbers && !rows->takes_codes));
+}
 
 /* Row `row` of a matrix, signature->input_count floats (ax_rows_matrix_f64: doubles); NaN is a
  * missing value. Only when is_matrix, of that matrix_type: what is written here is what the engine

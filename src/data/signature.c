@@ -8,8 +8,12 @@
  */
 #include "data/signature.h"
 
+#include "base/json_number.h"
+
 #include <assert.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define ARENA_FIRST_BYTES 4096
@@ -99,6 +103,18 @@ void ax_signature_clear_names(struct ax_signature *signature)
         signature->inputs[i].name = (struct ax_str){ 0 };
 }
 
+/* Leading zeros are those of postcodes. */
+static bool is_number(struct ax_str name)
+{
+    const char *at = name.ptr;
+    const char *end = at + name.len;
+    double value;
+    at += at < end && *at == '-';
+    while (end - at > 1 && at[0] == '0' && at[1] >= '0' && at[1] <= '9')
+        at++;
+    return at < end && ax_json_number_read(at, end, &value) == end;
+}
+
 enum ax_code ax_signature_add_dictionary(struct ax_signature *signature, size_t index,
                                          const struct ax_str *names, size_t count,
                                          struct ax_err *err)
@@ -111,6 +127,7 @@ enum ax_code ax_signature_add_dictionary(struct ax_signature *signature, size_t 
     if (!dictionary || !copies)
         return ax_arena_fail(&signature->arena, "the categories", err);
     ax_map_init(&dictionary->indexes);
+    dictionary->has_numbers = count > 0;
     for (size_t i = 0; i < count; i++) {
         char *copy = ax_arena_strdup(&signature->arena, names[i]);
         if (!copy) {
@@ -124,6 +141,7 @@ enum ax_code ax_signature_add_dictionary(struct ax_signature *signature, size_t 
                            AX_STR_ARG(copies[i]));
         }
         (void)ax_map_put(&dictionary->indexes, copies[i], &copies[i]);
+        dictionary->has_numbers = dictionary->has_numbers && is_number(copies[i]);
     }
     dictionary->names = copies;
     dictionary->count = count;
@@ -233,6 +251,20 @@ enum ax_code ax_signature_unknown_input(const struct ax_signature *signature, st
         return ax_fail(err, AX_E_INVALID, "no input '%.*s'; nearest is '%.*s'", AX_STR_ARG(shown),
                        AX_STR_ARG(pair[0]));
     return ax_fail(err, AX_E_INVALID, "no input '%.*s'", AX_STR_ARG(shown));
+}
+
+void ax_category_print(double number, char text[AX_CATEGORY_NUMBER_BYTES])
+{
+    assert(text);
+    if (number == trunc(number) && number >= (double)INT64_MIN && number < (double)INT64_MAX) {
+        (void)snprintf(text, AX_CATEGORY_NUMBER_BYTES, "%" PRId64, (int64_t)number);
+        return;
+    }
+    for (int digits = 1; digits <= 17; digits++) {
+        (void)snprintf(text, AX_CATEGORY_NUMBER_BYTES, "%.*g", digits, number);
+        if (strtod(text, NULL) == number)
+            return;
+    }
 }
 
 static long hashed_index(const struct ax_dictionary *dictionary, struct ax_str text)

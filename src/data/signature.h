@@ -29,6 +29,7 @@ struct ax_dictionary {
     struct ax_str *names; /* in order of index; NULL: by hash */
     size_t count;
     struct ax_map indexes;             /* name -> its struct ax_str inside `names` */
+    bool has_numbers;                  /* there are names, and all are decimal numbers */
     ax_category_hash_fn hash;          /* NULL: by name */
     struct ax_hashed_category *hashes; /* by hash, ascending; `count` of them */
 };
@@ -135,6 +136,13 @@ static inline bool ax_dictionary_is_hashed(const struct ax_dictionary *dictionar
 {
     return dictionary && dictionary->hash;
 }
+
+/* Room for a number as a category's name, with its NUL. */
+#define AX_CATEGORY_NUMBER_BYTES 32
+
+/* Write a number as a category's name: a whole one of 64 bits in full, any other as the shortest
+ * text that reads back to it. */
+void ax_category_print(double number, char text[AX_CATEGORY_NUMBER_BYTES]);
 
 /* The category's index, or -1; never -1 by hash. */
 long ax_dictionary_index(const struct ax_dictionary *dictionary, struct ax_str name);

@@ -78,7 +78,7 @@ static enum ax_code check_default(struct ax_signature *signature, size_t index,
     enum ax_code code = ax_rows_init(&rows, signature, 1, &arena, err);
     if (!code && input->datatype == AX_BYTES)
         code = ax_rows_set_str(&rows, 0, index, input->default_text, err);
-    else if (!code)
+    else if (!code && !input->categories)
         code = ax_rows_set_f64(&rows, 0, index, input->default_number, err);
     ax_arena_done(&arena);
     return code ? ax_err_context(err, "%s:%u:%u: default", name, node->line, node->column) : AX_OK;

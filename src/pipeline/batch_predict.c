@@ -439,7 +439,9 @@ static enum ax_code set_plain(struct ax_rows *rows, size_t row, size_t input, st
     if (!text.len && in->datatype != AX_BYTES &&
         (!in->categories || ax_dictionary_index(in->categories, text) < 0))
         return AX_OK;
-    if (in->categories || in->datatype == AX_BYTES)
+    bool is_number = in->categories && in->categories->has_numbers &&
+                     ax_dictionary_index(in->categories, text) < 0 && plain_number(text, &number);
+    if ((in->categories || in->datatype == AX_BYTES) && !is_number)
         return ax_rows_set_str(rows, row, input, text, err);
     if (!is_float(rows, input) && set_integer_text(rows, row, input, text, &is_set, err))
         return err->code;

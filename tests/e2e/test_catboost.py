@@ -160,6 +160,20 @@ def test_one_tensor_does_not_pass_by_the_hash(server, models):
     assert answer.json["outputs"][0]["data"] == list(theirs)
 
 
+def test_binary_columns_do_not_pass_by_the_hash(server, models):
+    rows = edge_rows()[30:]
+    theirs = oracle.predict(models[1]["minutes"], pool(rows))[:, 0]
+    stops = np.array([row[2] for row in rows], np.float32)
+    given = inputs(rows)
+    given[2] = {"name": "stops", "shape": [len(rows)], "datatype": "FP32",
+                "parameters": {"binary_data_size": stops.nbytes}}
+    head = json.dumps({"inputs": given}).encode()
+    answer = server.post("/v2/models/minutes/infer", head + stops.tobytes(),
+                         [f"inference-header-content-length: {len(head)}"])
+    assert answer.status == 200, answer.body
+    assert answer.json["outputs"][0]["data"] == list(theirs)
+
+
 def test_refusals(server):
     rows = edge_rows()[:2]
     for name, datatype, data, words in (

@@ -26,7 +26,6 @@
 
 #define PLACE           "header"
 #define CATEGORIES_MAX  ((size_t)1 << 24)
-#define NUMBER_TEXT     32 /* bytes of a number's text */
 #define SHOWN_BYTES_MAX 40 /* of a file's text in a message */
 
 enum {
@@ -355,16 +354,6 @@ static size_t find_categorical(const struct reading *r, bool *marks)
     return count;
 }
 
-/* The shortest text of a number that is not whole. */
-static void print_number(double number, char *text)
-{
-    for (int digits = 1; digits <= 17; digits++) {
-        (void)snprintf(text, NUMBER_TEXT, "%.*g", digits, number);
-        if (strtod(text, NULL) == number)
-            return;
-    }
-}
-
 /* A category's name: a text, or what JSON would write for it. */
 static enum ax_code category_name(const struct ax_json *value, char *text, struct ax_str *ret,
                                   struct ax_err *err)
@@ -377,9 +366,9 @@ static enum ax_code category_name(const struct ax_json *value, char *text, struc
         return AX_OK;
     case AX_JSON_KIND_NUMBER:
         if (ax_json_to_i64(value, &whole))
-            (void)snprintf(text, NUMBER_TEXT, "%" PRId64, whole);
+            (void)snprintf(text, AX_CATEGORY_NUMBER_BYTES, "%" PRId64, whole);
         else if (ax_json_to_f64(value, &number))
-            print_number(number, text);
+            ax_category_print(number, text);
         *ret = ax_str_from(text);
         return AX_OK;
     case AX_JSON_KIND_BOOL:
@@ -404,7 +393,7 @@ static enum ax_code describe_dictionary(const struct ax_json *list, size_t featu
     if (count == 0)
         return AX_OK;
     struct ax_str *names = ax_try_alloc(count, sizeof(*names));
-    char(*texts)[NUMBER_TEXT] = ax_try_alloc(count, sizeof(*texts));
+    char(*texts)[AX_CATEGORY_NUMBER_BYTES] = ax_try_alloc(count, sizeof(*texts));
     if (!names || !texts)
         (void)ax_fail(err, AX_E_LIMIT, "no memory for %zu categories", count);
     else

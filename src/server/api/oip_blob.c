@@ -172,14 +172,15 @@ enum ax_code ax_blob_read(struct ax_blob *blob, struct ax_rows *rows, size_t cou
         return blob_read_texts(blob, rows, count, err);
     assert(count <= (blob->bytes.len - blob->at) / size);
     bool is_whole = blob->width == rows->signature->input_count;
-    if (rows->is_matrix && is_whole && blob->datatype == rows->matrix_type) {
+    bool is_name = blob->width == 1 && ax_rows_names_by_number(rows, blob->column);
+    if (rows->is_matrix && is_whole && !is_name && blob->datatype == rows->matrix_type) {
         memcpy(rows->block + blob->element * size, blob->bytes.ptr + blob->at, count * size);
         blob->at += count * size;
         blob->element += count;
         return AX_OK;
     }
     const struct ax_column *column = &rows->columns[blob->column];
-    if (blob->width == 1 && is_float(blob->datatype) && is_float(column->datatype)) {
+    if (blob->width == 1 && !is_name && is_float(blob->datatype) && is_float(column->datatype)) {
         blob_read_floats(blob, column, count);
         return AX_OK;
     }

@@ -63,9 +63,15 @@ enum ax_code ax_infer_begin_blob(struct ax_infer *infer, struct ax_err *err)
     /* It sets every field, so nothing is to be cleared. */
     infer->has_rows = true;
     infer->cleared = rows;
-    if (!ax_rows_can_view(signature, input->datatype, bytes.ptr)) {
+    const struct ax_dictionary *categories =
+        input->is_tensor ? NULL : signature->inputs[input->column].categories;
+    bool is_name = categories && categories->has_numbers;
+    if (is_name || !ax_rows_can_view(signature, input->datatype, bytes.ptr)) {
         infer->state = AX_INFER_BLOB;
-        return ax_rows_reserve(&infer->rows, signature, rows, infer->arena, err);
+        if (ax_rows_reserve(&infer->rows, signature, rows, infer->arena, err))
+            return err->code;
+        infer->rows.takes_codes = input->is_tensor;
+        return AX_OK;
     }
     infer->state = infer->body.is_raw ? AX_INFER_WHOLE : AX_INFER_INPUTS;
     return ax_rows_view(&infer->rows, signature, rows, bytes.ptr, infer->arena, err);

@@ -125,7 +125,10 @@ enum ax_code ax_infer_take_rows(struct ax_infer *infer, size_t rows, int then, s
     infer->has_rows = true;
     infer->state = AX_INFER_CLEAR;
     infer->state_after_clear = then;
-    return ax_rows_reserve(&infer->rows, infer->signature, rows, infer->arena, err);
+    if (ax_rows_reserve(&infer->rows, infer->signature, rows, infer->arena, err))
+        return err->code;
+    infer->rows.takes_codes = infer->input.is_tensor;
+    return AX_OK;
 }
 
 void ax_infer_step_clear(struct ax_infer *infer, size_t *cost)

@@ -175,7 +175,8 @@ static size_t infer_read_fast(struct ax_infer *infer)
     bool is_float = input->datatype == AX_FP32 || input->datatype == AX_FP64;
     /* What was named FP32 is narrowed first, which a matrix of FP64 does not do. */
     bool is_narrow = input->datatype == AX_FP32 && infer->rows.matrix_type == AX_FP64;
-    if (!infer->rows.is_matrix || !is_float || is_narrow || count == 0)
+    bool is_name = !input->is_tensor && ax_rows_names_by_number(&infer->rows, input->column);
+    if (!infer->rows.is_matrix || !is_float || is_narrow || is_name || count == 0)
         return 0;
     size_t pitch = infer->signature->input_count;
     size_t stride = input->is_tensor ? 1 : pitch;

@@ -282,6 +282,96 @@ static void category_names(void **state)
     assert_true(isnan(cell(f, 0, CARRIER)));
 }
 
+/* Categories 20, 10, -3, 0.5 and 007 in FP32 and in INT32; the number, and which it is: -1 is an
+ * unknown one. */
+static const struct {
+    double number;
+    int index;
+} named_numbers[] = {
+    { 10, 1 },    { 20, 0 },   { -3, 2 },        { 0.5, 3 },          { 1, -1 },     { 0, -1 },
+    { 10.5, -1 }, { -10, -1 }, { INFINITY, -1 }, { 7, -1 /* 007 */ }, { 1e300, -1 }, { 3e18, -1 },
+};
+
+static bool begin_numbered(struct fixture *f, struct ax_signature *signature, struct ax_rows *rows)
+{
+    const struct ax_str names[] = { AX_STR("20"), AX_STR("10"), AX_STR("-3"), AX_STR("0.5"),
+                                    AX_STR("007") };
+    f->err = (struct ax_err)AX_ERR_INIT;
+    if (ax_signature_init(signature, 2, 0, &f->err))
+        return false;
+    signature->inputs[1].datatype = AX_INT32;
+    for (size_t i = 0; i < 2; i++)
+        if (ax_signature_name_input(signature, i, i ? AX_STR("b") : AX_STR("a"), &f->err) ||
+            ax_signature_add_dictionary(signature, i, names, AX_COUNT(names), &f->err))
+            return false;
+    return !ax_rows_init(rows, signature, 1, &f->arena, &f->err);
+}
+
+static double numbered_cell(const struct ax_rows *rows, size_t input)
+{
+    const void *at = ax_column_at(&rows->columns[input], 0);
+    return input ? *(const int32_t *)at : *(const float *)at;
+}
+
+/* By the setter of f64, and of i64 and u64 where they can say it. */
+static void numbered_check(struct ax_rows *rows, size_t input, size_t i)
+{
+    double number = named_numbers[i].number;
+    bool is_whole = number == trunc(number) && fabs(number) < 9e18;
+    for (int setter = 0; setter < 3; setter++) {
+        struct ax_err err = AX_ERR_INIT;
+        enum ax_code code = AX_OK;
+        if (setter > 0 && (!is_whole || (setter == 2 && number < 0)))
+            continue;
+        if (setter == 0)
+            code = ax_rows_set_f64(rows, 0, input, number, &err);
+        else if (setter == 1)
+            code = ax_rows_set_i64(rows, 0, input, (int64_t)number, &err);
+        else
+            code = ax_rows_set_u64(rows, 0, input, (uint64_t)number, &err);
+        assert_int_equal(code, named_numbers[i].index < 0 ? AX_E_INVALID : AX_OK);
+        if (code)
+            assert_non_null(strstr(err.msg, "row 0: unknown category '"));
+        else
+            assert_true(numbered_cell(rows, input) == named_numbers[i].index);
+    }
+}
+
+static void numbers_that_are_names(void **state)
+{
+    struct fixture *f = *state;
+    struct ax_signature signature;
+    struct ax_rows rows;
+    if (!is_ready(f))
+        return;
+    if (!begin_numbered(f, &signature, &rows)) {
+        assert_true(ax_torture_struck());
+        ax_signature_done(&signature);
+        return;
+    }
+    for (size_t input = 0; input < 2; input++) {
+        assert_true(ax_rows_names_by_number(&rows, input));
+        for (size_t i = 0; i < AX_COUNT(named_numbers); i++)
+            numbered_check(&rows, input, i);
+        assert_int_equal(ax_rows_set_f64(&rows, 0, input, NAN, &f->err), AX_OK);
+    }
+    assert_true(isnan(numbered_cell(&rows, 0)) && !ax_column_is_valid(&rows.columns[1], 0));
+    assert_int_equal(ax_rows_set_i64(&rows, 0, 0, 11, &f->err), AX_E_INVALID);
+    assert_non_null(strstr(f->err.msg, "input 'a', row 0: unknown category '11'"));
+    ax_err_clear(&f->err);
+    assert_int_equal(ax_rows_set_f64(&rows, 0, 0, 10, &f->err), AX_OK);
+    signature.unknown_category_is_missing = true;
+    assert_int_equal(ax_rows_set_f64(&rows, 0, 0, 11, &f->err), AX_OK);
+    assert_true(isnan(numbered_cell(&rows, 0)));
+    /* In the library's own matrix they are codes. */
+    rows.takes_codes = true;
+    assert_false(ax_rows_names_by_number(&rows, 0));
+    assert_int_equal(ax_rows_set_i64(&rows, 0, 0, 10, &f->err), AX_OK);
+    assert_int_equal(ax_rows_set_f64(&rows, 0, 1, 20, &f->err), AX_OK);
+    assert_true(numbered_cell(&rows, 0) == 10 && numbered_cell(&rows, 1) == 20);
+    ax_signature_done(&signature);
+}
+
 static void long_texts_do_not_hide_the_message(void **state)
 {
     struct fixture *f = *state;
@@ -533,6 +623,7 @@ int main(void)
         ROWS_TEST(booleans),
         ROWS_TEST(texts),
         ROWS_TEST(category_names),
+        ROWS_TEST(numbers_that_are_names),
         ROWS_TEST(long_texts_do_not_hide_the_message),
         ROWS_TEST(finishing),
         ROWS_TEST(limits),

@@ -14,6 +14,8 @@
 #include "data/signature.h"
 #include "torture.h"
 
+#include <math.h>
+
 /* Whether the step failed only because an allocation was refused on purpose. */
 static bool refused(enum ax_code code, const struct ax_err *err)
 {
@@ -150,6 +152,63 @@ done:
     ax_signature_done(&signature);
 }
 
+static void categories_called_by_numbers(void **state)
+{
+    (void)state;
+    const struct {
+        struct ax_str names[3];
+        size_t count;
+        bool has_numbers;
+    } cases[] = {
+        { { AX_STR("10"), AX_STR("-20"), AX_STR("0") }, 3, true },
+        { { AX_STR("0.5"), AX_STR("1e+22"), AX_STR("-0.25") }, 3, true },
+        { { AX_STR("02134"), AX_STR("007"), AX_STR("00") }, 3, true },
+        { { AX_STR("10"), AX_STR("20"), AX_STR("other") }, 3, false },
+        { { AX_STR("10"), AX_STR("") }, 2, false },
+        { { AX_STR("-") }, 1, false },
+        { { AX_STR("1a") }, 1, false },
+        { { AX_STR("2024-01-01") }, 1, false },
+        { { AX_STR("0x10") }, 1, false },
+        { { AX_STR("1\0002") }, 1, false },
+        { { AX_STR("") }, 0, false },
+    };
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_signature signature;
+        if (refused(ax_signature_init(&signature, 1, 0, &err), &err))
+            return;
+        if (!refused(
+                ax_signature_add_dictionary(&signature, 0, cases[i].names, cases[i].count, &err),
+                &err))
+            assert_int_equal(signature.inputs[0].categories->has_numbers, cases[i].has_numbers);
+        ax_signature_done(&signature);
+    }
+}
+
+static void numbers_as_categories(void **state)
+{
+    (void)state;
+    static const struct {
+        double number;
+        const char *text;
+    } cases[] = {
+        { 10, "10" },
+        { -3, "-3" },
+        { -0.0, "0" },
+        { 0.5, "0.5" },
+        { 0.1, "0.1" },
+        { 1e22, "1e+22" },
+        { INFINITY, "inf" },
+        { 9007199254740993, "9007199254740992" },
+        { 1.0 / 3, "0.3333333333333333" },
+    };
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        char text[AX_CATEGORY_NUMBER_BYTES];
+        ax_category_print(cases[i].number, text);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
 /* Stands for a library's hash: the length, and the first letter. */
 static uint32_t letter_hash(struct ax_str text)
 {
@@ -207,6 +266,8 @@ int main(void)
         cmocka_unit_test(bad_names),
         cmocka_unit_test(nearest_input),
         cmocka_unit_test(categories),
+        cmocka_unit_test(categories_called_by_numbers),
+        cmocka_unit_test(numbers_as_categories),
         cmocka_unit_test(categories_by_hash),
         cmocka_unit_test(mixed_datatypes_are_not_uniform),
     };
