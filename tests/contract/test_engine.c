@@ -243,6 +243,8 @@ static bool begin(struct scoring *s, const struct subject *subject)
         return false;
     const struct ax_signature *signature = &s->model->signature;
     enum ax_code code = ax_rows_init(&s->rows, signature, ROWS, &s->arena, &err);
+    if (!code)
+        s->rows.takes_codes = true; /* what engines read, whatever the categories are called */
     for (size_t row = 0; !code && row < ROWS; row++)
         for (size_t i = 0; !code && i < signature->input_count; i++)
             code = set_cell(&s->rows, row, i, &sequence, &err);
