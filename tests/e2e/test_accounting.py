@@ -16,6 +16,8 @@ import pytest
 
 from conftest import FEATURES, Server, Wire, request, tensor
 
+pytestmark = pytest.mark.threads
+
 ROW = [0.25] * FEATURES
 GOOD = {"inputs": [tensor([ROW] * 3)]}
 LARGE = {"inputs": [tensor([ROW] * 30000)]}

@@ -12,6 +12,8 @@ import pytest
 
 from conftest import FEATURES, request, tensor
 
+pytestmark = pytest.mark.threads
+
 ROW = [0.25] * FEATURES
 DURATIONS = {"success", "fail", "queue", "compute_input", "compute_infer", "compute_output",
              "cache_hit", "cache_miss"}
