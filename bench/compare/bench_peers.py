@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The peers, and how each is made ready to score a model: found, converted, compiled.
+
+What a machine does not have is no error: the peer is absent, and the reason stands in the results.
+Versions are those of deps.lock; generated code is compiled by gcc -O3.
+"""
+
+import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
+
+import catboost_oracle
+import lightgbm_oracle
+import onnx_file
+import xgboost_oracle
+
+HERE = pathlib.Path(__file__).resolve().parent
+DEPS = HERE.parents[1] / "build/deps"
+GCC_FLAGS = ["-O3", "-fPIC", "-w"]
+JOBS = int(os.environ.get("JOBS") or os.cpu_count() or 1)
+
+
+class Absent(Exception):
+    """Why a peer does not take part."""
+
+
+@dataclasses.dataclass
+class Contestant:
+    """What the driver is told, and what the tables say."""
+    name: str
+    words: list
+    is_source: bool = False  # the library that the model is of: what it answers is right
+    note: str = ""
+
+
+def version(folder, package):
+    """From the folder of a wheel."""
+    found = sorted((DEPS / folder).glob(f"{package}-*.dist-info"))
+    if not found:
+        raise Absent(f"{package} is not in build/deps: tools/fetch-deps --group bench")
+    return found[0].name.removeprefix(f"{package}-").removesuffix(".dist-info")
+
+
+def run(command, what, **kwargs):
+    done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, errors="replace", check=False, **kwargs)
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines() or [f"{done.returncode}"]
+        raise Absent(f"{what} failed: {lines[-1].strip()[:200]}")
+
+
+def convert(kind, model, target, folders):
+    """By convert.py, with the packages of `folders`."""
+    path = os.pathsep.join(str(DEPS / folder) for folder in [*folders, "python"])
+    run([sys.executable, HERE / "convert.py", kind, model.library, model.file, target], kind,
+        env={**os.environ, "PYTHONPATH": path})
+
+
+def compile_all(sources, target, flags):
+    """Sources to a shared object, some at a time; those that are objects already are only linked."""
+    objects, running = [], []
+    for source in sources:
+        compiler = "g++" if source.suffix == ".cpp" else "gcc"
+        if source.suffix == ".o":
+            objects.append(source)
+            continue
+        objects.append(target.parent / f"{target.stem}-{source.stem}.o")
+        running.append(subprocess.Popen(
+            [compiler, *GCC_FLAGS, *flags, "-c", source, "-o", objects[-1]],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
+        if len(running) >= JOBS:
+            finish(running.pop(0))
+    for each in running:
+        finish(each)
+    run(["g++", "-shared", "-Wl,-z,notext", *objects, "-o", target, "-lm"], "linking")
+
+
+def finish(compiler):
+    _, text = compiler.communicate()
+    if compiler.returncode != 0:
+        lines = text.decode(errors="replace").strip().splitlines() or ["no message"]
+        raise Absent(f"compiling failed: {lines[-1][:200]}")
+
+
+# ---- one function a peer: model -> Contestant, or Absent ----
+
+def auspex(model):
+    return Contestant("auspex", ["auspex", model.file])
+
+
+def xgboost(model):
+    return Contestant(f"XGBoost {xgboost_oracle.version()}",
+                      ["xgboost", xgboost_oracle.LIBRARY, model.file], is_source=True,
+                      note="C interface, in place")
+
+
+def lightgbm(model):
+    library = next(path for path in lightgbm_oracle.LIBRARIES if path.exists())
+    return Contestant(f"LightGBM {lightgbm_oracle.version()}", ["lightgbm", library, model.file],
+                      is_source=True, note="C interface; one row: the prepared call")
+
+
+def worker(kind, file, model):
+    return ["worker", sys.executable, HERE / "worker.py", kind, file, model.rows, model.features]
+
+
+def catboost(model):
+    return Contestant(f"CatBoost {catboost_oracle.version()}",
+                      worker("catboost", model.folder / "catboost.cbm", model), is_source=True,
+                      note="evaluator, from Python, which has no C interface: one row is the call")
+
+
+def catboost_code(model):
+    target = model.folder / "catboost.so"
+    compile_all([HERE / "glue/catboost.cpp"], target,
+                [f'-DMODEL="{model.folder / "catboost.cpp"}"'])
+    return Contestant(f"CatBoost {catboost_oracle.version()}, exported C++", ["compiled", target],
+                      note="g++ -O3")
+
+
+def onnx(model):
+    folder = DEPS / "onnxruntime-wheel"
+    name = f"ONNX Runtime {version('onnxruntime-wheel', 'onnxruntime')}"
+    libraries = sorted(folder.glob("onnxruntime/capi/libonnxruntime.so.*"))
+    try:
+        forest = getattr(onnx_file, f"from_{model.library}")(model.file)
+    except ValueError as error:
+        raise Absent(f"cannot be converted: {error}") from None
+    file = model.folder / "model.onnx"
+    forest.write(file, model.features)
+    return Contestant(name, ["onnx", libraries[-1], file], note="C interface")
+
+
+def tl2cgen(model):
+    name = f"tl2cgen {version('tl2cgen-wheel', 'tl2cgen')}"
+    note = f"Treelite {version('treelite-wheel', 'treelite')}, gcc -O3"
+    folder = model.folder / "tl2cgen"
+    convert("tl2cgen", model, folder, ["tl2cgen-wheel", "treelite-wheel"])
+    target = model.folder / "tl2cgen.so"
+    wide = int(model.library == "lightgbm")
+    compile_all([*sorted(folder.glob("*.c")), HERE / "glue/tl2cgen.c"], target,
+                [f"-DWIDE={wide}", f"-DFEATURES_MAX={model.features}", f"-I{folder}"])
+    return Contestant(name, ["compiled", target], note=note)
+
+
+def lleaves(model):
+    name = f"lleaves {version('lleaves-wheel', 'lleaves')}"
+    note = f"llvmlite {version('llvmlite-wheel', 'llvmlite')}"
+    objects = model.folder / "lleaves-model.o"
+    convert("lleaves", model, objects, ["lleaves-wheel", "llvmlite-wheel"])
+    target = model.folder / "lleaves.so"
+    compile_all([objects, HERE / "glue/lleaves.c"], target, [])
+    return Contestant(name, ["compiled", target], note=note)
+
+
+# library: its peers; the source first.
+PEERS = {
+    "xgboost": [xgboost, onnx, tl2cgen],
+    "lightgbm": [lightgbm, onnx, tl2cgen, lleaves],
+    "catboost": [catboost, catboost_code],
+}
