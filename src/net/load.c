@@ -1,448 +1,202 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The load generator.
+ * The load generator: a run shared out among threads, and what they measured added up.
  *
- * A loop around epoll: send what is due, wait, read what came. Each connection has a ring with one
- * entry a request in flight, in the order of sending, which is the order of the answers. Requests
- * are copied behind one another into the connection's output and leave in one write.
- *
- * The open loop needs times finer than epoll's milliseconds and than the scheduler's wake-up: it
- * sleeps (epoll_pwait2) until SPIN_NS before the next request is due and polls from there on. Above
- * some 10,000 requests a second it therefore never sleeps. What is due is not queued: the schedule
- * is a function of the request's number, so a request that finds no free connection simply stays
- * due, and its latency grows until one is.
- *
- * Not here: several threads (start several processes), TLS, HTTP/2, think times.
+ * All connections are opened before the first thread starts, and the threads wait at a gate until
+ * the last one is there, so that the parts begin at the same moment. A thread that fails stops the
+ * others; its failure is the run's. The loop itself is in load_worker.c.
  */
 #include "net/load.h"
 
 #include "base/alloc.h"
-#include "base/buf.h"
 #include "base/clock.h"
-#include "net/response.h"
+#include "base/thread.h"
+#include "net/load_worker.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <math.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
-#define SPIN_NS      (100 * (uint64_t)AX_NS_PER_US)
-#define READ_BYTES   ((size_t)64 << 10)
-#define EVENTS_MAX   64
-#define OUTPUT_BYTES ((size_t)1 << 30)
+#define PROGRESS_MS 250
 
-/* A request on its way. */
-struct load_flight {
-    uint64_t began_ns; /* intended (open loop) or real (closed loop) */
-    bool measured;
-};
+struct load;
 
-struct load_connection {
-    int fd; /* -1: given up */
-    bool wants_write;
-    uint64_t answers; /* since it was opened */
-    struct load_flight *flights;
-    size_t flight_first;
-    size_t flight_count;
-    struct ax_buf out;
-    struct ax_response response;
+struct load_thread {
+    struct load *load;
+    struct ax_load_worker *worker;
+    struct ax_thread thread;
+    struct ax_err err; /* read when the thread is over */
 };
 
 struct load {
     const struct ax_load_config *config;
-    struct ax_load_result *result;
-    struct load_connection *connections;
-    size_t open_count;
-    size_t in_flight;
-    size_t next_connection; /* open loop: where the search for a free one begins */
-    size_t next_request;
-    int epoll_fd;
-    char *input;
+    struct load_thread *threads;
+    size_t thread_count; /* with a worker */
+    size_t started;
+    int finished_fd; /* an eventfd to which each thread adds 1 at its end */
+    atomic_bool stop;
 
-    uint64_t begin_ns;   /* of the warm-up */
-    uint64_t measure_ns; /* of the measured part */
-    uint64_t end_ns;
-    bool sending;
-    uint64_t give_up_ns; /* once !sending */
-
-    double due_ns;         /* open loop: of the next request, after begin_ns */
-    uint64_t scheduled;    /* requests taken from the schedule */
-    bool is_full;          /* a due request found no free connection, and none was free since */
-    uint64_t last_full_ns; /* when that last ended */
-    uint64_t random_state;
+    pthread_mutex_t lock;
+    pthread_cond_t opened;
+    bool is_open;      /* guarded by lock: the threads may begin */
+    uint64_t begin_ns; /* guarded by lock until is_open, fixed then */
 };
 
-/* splitmix64 */
-static uint64_t load_random(struct load *load)
+static void load_open_gate(struct load *load)
 {
-    uint64_t x = load->random_state += 0x9E3779B97F4A7C15u;
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return x ^ (x >> 31);
-}
-
-/* Constant times are computed from the number, so that no rounding adds up. */
-static void load_schedule_next(struct load *load)
-{
-    double gap_ns = 1e9 / (double)load->config->rate;
-    load->scheduled++;
-    if (load->config->schedule == AX_LOAD_CONSTANT) {
-        load->due_ns = (double)load->scheduled * gap_ns;
-        return;
-    }
-    double uniform = ((double)(load_random(load) >> 11) + 0.5) * 0x1p-53;
-    load->due_ns += -log(uniform) * gap_ns;
-}
-
-static uint64_t load_due_at(const struct load *load)
-{
-    return load->begin_ns + (uint64_t)load->due_ns;
-}
-
-/* When sending ends at the latest: what was due in time may still leave when it is late. */
-static uint64_t load_send_until(const struct load *load)
-{
-    return load->end_ns + (load->config->rate ? load->config->timeout_ns : 0);
-}
-
-static enum ax_code connection_open(struct load *load, struct load_connection *connection,
-                                    struct ax_err *err)
-{
-    int fd = -1;
-    if (ax_target_connect(load->config->target, load->config->timeout_ns, &fd, err))
-        return err->code;
-    struct epoll_event event = { .events = EPOLLIN, .data.ptr = connection };
-    if (epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, fd, &event)) {
-        int cause = errno;
-        (void)close(fd);
-        return ax_fail_errno(err, cause, "watch a connection");
-    }
-    connection->fd = fd;
-    connection->wants_write = false;
-    connection->answers = 0;
-    ax_buf_reset(&connection->out);
-    ax_response_init(&connection->response);
-    load->open_count++;
-    return AX_OK;
-}
-
-/* Close it and count what it owed. */
-static void connection_close(struct load *load, struct load_connection *connection)
-{
-    for (size_t i = 0; i < connection->flight_count; i++) {
-        size_t at = (connection->flight_first + i) % load->config->pipeline;
-        load->result->broken += connection->flights[at].measured;
-    }
-    load->in_flight -= connection->flight_count;
-    connection->flight_count = 0;
-    (void)close(connection->fd);
-    connection->fd = -1;
-    load->open_count--;
-}
-
-/* Open it again, unless it never answered or the server takes no more: then it stays closed, and
- * with the last one the run ends. */
-static enum ax_code connection_replace(struct load *load, struct load_connection *connection,
-                                       struct ax_err *err)
-{
-    bool worth_it = connection->answers > 0 && load->sending;
-    connection_close(load, connection);
-    struct ax_err refused = AX_ERR_INIT;
-    if (worth_it && connection_open(load, connection, &refused) == AX_OK)
-        load->result->reopened++;
-    if (load->open_count == 0 && load->sending)
-        return ax_fail(err, AX_E_UNAVAILABLE, "every connection was closed%s%s",
-                       refused.code ? "; the last one: " : " before it answered", refused.msg);
-    return AX_OK;
-}
-
-static void connection_watch_write(struct load *load, struct load_connection *connection, bool on)
-{
-    if (connection->wants_write == on)
-        return;
-    struct epoll_event event = { .events = EPOLLIN | (on ? EPOLLOUT : 0), .data.ptr = connection };
-    int status = epoll_ctl(load->epoll_fd, EPOLL_CTL_MOD, connection->fd, &event);
-    assert(status == 0);
-    (void)status;
-    connection->wants_write = on;
-}
-
-/* Write what is there; the rest waits for EPOLLOUT. A broken connection is noticed by reading. */
-static void connection_flush(struct load *load, struct load_connection *connection)
-{
-    while (connection->out.len) {
-        ssize_t n = send(connection->fd, connection->out.ptr, connection->out.len, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            connection_watch_write(load, connection, errno == EAGAIN);
-            return;
-        }
-        ax_buf_consume(&connection->out, (size_t)n);
-    }
-    connection_watch_write(load, connection, false);
-}
-
-static bool connection_is_free(const struct load *load, const struct load_connection *connection)
-{
-    return connection->fd >= 0 && connection->flight_count < load->config->pipeline;
-}
-
-/* Put the next request behind the connection's output. */
-static enum ax_code connection_add(struct load *load, struct load_connection *connection,
-                                   uint64_t began_ns, struct ax_err *err)
-{
-    struct ax_str request = load->config->requests[load->next_request];
-    if (ax_buf_append_str(&connection->out, request))
-        return ax_buf_check(&connection->out, "requests in flight", err);
-    load->next_request = (load->next_request + 1) % load->config->request_count;
-    bool measured = began_ns >= load->measure_ns;
-    size_t at = (connection->flight_first + connection->flight_count) % load->config->pipeline;
-    connection->flights[at] = (struct load_flight){ began_ns, measured };
-    connection->flight_count++;
-    load->in_flight++;
-    load->result->sent += measured;
-    load->result->bytes_out += measured ? request.len : 0;
-    return AX_OK;
-}
-
-static void load_stop_sending(struct load *load, uint64_t now)
-{
-    load->sending = false;
-    load->give_up_ns = now + load->config->timeout_ns;
-}
-
-static bool load_may_send(const struct load *load)
-{
-    uint64_t most = load->config->requests_max;
-    bool scheduled = load->config->rate == 0 || load_due_at(load) < load->end_ns;
-    return load->sending && scheduled && (most == 0 || load->result->sent < most);
-}
-
-/* Closed loop: fill the connection up. */
-static enum ax_code connection_fill(struct load *load, struct load_connection *connection,
-                                    struct ax_err *err)
-{
-    uint64_t now = ax_clock_ns();
-    while (now < load->end_ns && load_may_send(load) && connection_is_free(load, connection))
-        if (connection_add(load, connection, now, err))
-            return err->code;
-    connection_flush(load, connection);
-    return AX_OK;
-}
-
-/* Open loop: the next free connection in turn, or NULL. */
-static struct load_connection *load_find_free(struct load *load)
-{
-    for (size_t i = 0; i < load->config->connections; i++) {
-        size_t at = (load->next_connection + i) % load->config->connections;
-        if (connection_is_free(load, &load->connections[at])) {
-            load->next_connection = (at + 1) % load->config->connections;
-            return &load->connections[at];
-        }
-    }
-    return NULL;
-}
-
-/* Open loop: send what is due. */
-static enum ax_code load_send_due(struct load *load, uint64_t now, struct ax_err *err)
-{
-    if (load->is_full)
-        load->last_full_ns = now;
-    load->is_full = false;
-    while (load_may_send(load) && load_due_at(load) <= now) {
-        struct load_connection *connection = load_find_free(load);
-        if (!connection) {
-            load->is_full = true;
-            return AX_OK;
-        }
-        uint64_t due = load_due_at(load);
-        if (connection_add(load, connection, due, err))
-            return err->code;
-        if (due >= load->measure_ns && due <= load->last_full_ns)
-            load->result->waited++;
-        else if (due >= load->measure_ns)
-            ax_histogram_add(&load->result->slip, ax_clock_ns() - due);
-        connection_flush(load, connection);
-        load_schedule_next(load);
-    }
-    return AX_OK;
-}
-
-static void connection_take_answer(struct load *load, struct load_connection *connection,
-                                   uint64_t now)
-{
-    struct load_flight flight = connection->flights[connection->flight_first];
-    connection->flight_first = (connection->flight_first + 1) % load->config->pipeline;
-    connection->flight_count--;
-    connection->answers++;
-    load->in_flight--;
-    if (!flight.measured)
-        return;
-    int status = connection->response.status;
-    load->result->answers++;
-    load->result->statuses[status]++;
-    if (status / 100 == 2)
-        ax_histogram_add(&load->result->latency, now - flight.began_ns);
-    if (now - load->measure_ns > load->result->elapsed_ns)
-        load->result->elapsed_ns = now - load->measure_ns;
-}
-
-/* The answers in `len` bytes of input; *ret_closes: the server said that it closes. */
-static enum ax_code connection_parse(struct load *load, struct load_connection *connection,
-                                     size_t len, bool *ret_closes, struct ax_err *err)
-{
-    uint64_t now = ax_clock_ns();
-    bool closes = false;
-    for (size_t at = 0; at < len && !closes;) {
-        size_t used = 0;
-        bool done = false;
-        if (connection->flight_count == 0)
-            return ax_fail(err, AX_E_INVALID, "answer: bytes that nobody asked for");
-        if (ax_response_read(&connection->response, load->input + at, len - at, &used, &done, err))
-            return err->code;
-        at += used;
-        if (done) {
-            connection_take_answer(load, connection, now);
-            closes = connection->response.closes;
-        }
-    }
-    if (now >= load->measure_ns)
-        load->result->bytes_in += len;
-    *ret_closes = closes;
-    return AX_OK;
-}
-
-static enum ax_code connection_read(struct load *load, struct load_connection *connection,
-                                    struct ax_err *err)
-{
-    ssize_t n = recv(connection->fd, load->input, READ_BYTES, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return AX_OK;
-    bool closes = n <= 0;
-    if (n > 0 && connection_parse(load, connection, (size_t)n, &closes, err))
-        return err->code;
-    if (closes && connection_replace(load, connection, err))
-        return err->code;
-    if (load->config->rate == 0 && connection->fd >= 0)
-        return connection_fill(load, connection, err);
-    return AX_OK;
-}
-
-/* How long the loop may sleep at `now`. Who waits for a free connection waits for an answer. */
-static uint64_t load_sleep_ns(const struct load *load, uint64_t now)
-{
-    uint64_t until = load->sending ? load_send_until(load) : load->give_up_ns;
-    if (load->config->rate && load_may_send(load) && !load->is_full)
-        until = AX_MIN(until, load_due_at(load) - AX_MIN(load_due_at(load), SPIN_NS));
-    return until > now ? until - now : 0;
-}
-
-static enum ax_code load_wait(struct load *load, struct ax_err *err)
-{
-    struct epoll_event events[EVENTS_MAX];
-    uint64_t sleep_ns = load_sleep_ns(load, ax_clock_ns());
-    struct timespec timeout = { .tv_sec = (time_t)(sleep_ns / AX_NS_PER_S),
-                                .tv_nsec = (long)(sleep_ns % AX_NS_PER_S) };
-    int count = epoll_pwait2(load->epoll_fd, events, EVENTS_MAX, &timeout, NULL);
-    if (count < 0 && errno != EINTR)
-        return ax_fail_errno(err, errno, "wait for answers");
-    for (int i = 0; i < count; i++) {
-        struct load_connection *connection = events[i].data.ptr;
-        if (events[i].events & EPOLLOUT)
-            connection_flush(load, connection);
-        if (events[i].events & ~(uint32_t)EPOLLOUT && connection_read(load, connection, err))
-            return err->code;
-    }
-    return AX_OK;
-}
-
-static enum ax_code load_loop(struct load *load, struct ax_err *err)
-{
-    for (;;) {
-        uint64_t now = ax_clock_ns();
-        if (load->sending && (now >= load_send_until(load) || !load_may_send(load)))
-            load_stop_sending(load, now);
-        if (!load->sending && (load->in_flight == 0 || now >= load->give_up_ns))
-            return AX_OK;
-        if (load->config->rate && load_send_due(load, now, err))
-            return err->code;
-        if (load_wait(load, err))
-            return err->code;
-    }
-}
-
-static enum ax_code load_begin(struct load *load, struct ax_err *err)
-{
-    for (size_t i = 0; i < load->config->connections; i++)
-        if (connection_open(load, &load->connections[i], err))
-            return err->code;
+    (void)pthread_mutex_lock(&load->lock);
     load->begin_ns = ax_clock_ns();
-    load->measure_ns = load->begin_ns + load->config->warmup_ns;
-    load->end_ns = load->measure_ns + load->config->duration_ns;
-    load->sending = true;
-    if (load->config->rate) {
-        /* The first gap is drawn too, else every Poisson schedule would begin at once. */
-        if (load->config->schedule == AX_LOAD_POISSON)
-            load_schedule_next(load);
-        return AX_OK;
-    }
-    for (size_t i = 0; i < load->config->connections; i++)
-        if (connection_fill(load, &load->connections[i], err))
+    load->is_open = true;
+    (void)pthread_cond_broadcast(&load->opened);
+    (void)pthread_mutex_unlock(&load->lock);
+}
+
+static uint64_t load_wait_at_gate(struct load *load)
+{
+    (void)pthread_mutex_lock(&load->lock);
+    while (!load->is_open)
+        (void)pthread_cond_wait(&load->opened, &load->lock);
+    uint64_t begin_ns = load->begin_ns;
+    (void)pthread_mutex_unlock(&load->lock);
+    return begin_ns;
+}
+
+static void load_thread_run(void *arg)
+{
+    struct load_thread *thread = arg;
+    struct load *load = thread->load;
+    uint64_t begin_ns = load_wait_at_gate(load);
+    if (ax_load_worker_run(thread->worker, begin_ns, &thread->err))
+        atomic_store(&load->stop, true);
+    (void)eventfd_write(load->finished_fd, 1);
+}
+
+/* The share of thread `number` of `count` in `total`. */
+static uint64_t load_share(uint64_t total, size_t number, size_t count)
+{
+    return total / count + (number < total % count);
+}
+
+static enum ax_code load_make_workers(struct load *load, size_t count, struct ax_err *err)
+{
+    const struct ax_load_config *config = load->config;
+    for (size_t i = 0; i < count; i++) {
+        const struct ax_load_part part = {
+            .config = config,
+            .number = i,
+            .count = count,
+            .connections = (size_t)load_share(config->connections, i, count),
+            .requests_max =
+                config->requests_max ? load_share(config->requests_max, i, count) : UINT64_MAX,
+            .stop = &load->stop,
+        };
+        load->threads[i].load = load;
+        if (ax_load_worker_new(&part, &load->threads[i].worker, err))
             return err->code;
+        load->thread_count++;
+    }
     return AX_OK;
 }
 
-/* What is still in flight, and how long the measured part really was. */
-static void load_end(struct load *load)
+static enum ax_code load_start_threads(struct load *load, struct ax_err *err)
 {
-    struct ax_load_result *result = load->result;
-    for (size_t i = 0; i < load->config->connections; i++) {
-        const struct load_connection *connection = &load->connections[i];
-        for (size_t k = 0; k < connection->flight_count; k++) {
-            size_t at = (connection->flight_first + k) % load->config->pipeline;
-            result->unanswered += connection->flights[at].measured;
-        }
+    for (; load->started < load->thread_count; load->started++) {
+        struct load_thread *thread = &load->threads[load->started];
+        if (ax_thread_start(&thread->thread, "load", load_thread_run, thread, err))
+            return err->code;
     }
-    uint64_t most = load->config->requests_max;
-    if (most && result->sent >= most)
-        return;
-    if (result->elapsed_ns < load->config->duration_ns)
-        result->elapsed_ns = load->config->duration_ns;
-    for (; load->config->rate && load_due_at(load) < load->end_ns; load_schedule_next(load))
-        result->unsent += load_due_at(load) >= load->measure_ns;
+    return AX_OK;
 }
 
-static struct load_connection *load_connections_new(const struct ax_load_config *config)
+static void load_tell_progress(const struct load *load)
 {
-    struct load_connection *connections =
-        ax_xalloc(config->connections * sizeof(struct load_connection));
-    for (size_t i = 0; i < config->connections; i++) {
-        connections[i].fd = -1;
-        connections[i].flights = ax_xalloc(config->pipeline * sizeof(struct load_flight));
-        ax_buf_init(&connections[i].out, OUTPUT_BYTES);
+    struct ax_load_progress progress = {
+        .elapsed_ns = ax_clock_ns() - load->begin_ns,
+        .total_ns = load->config->warmup_ns + load->config->duration_ns,
+    };
+    for (size_t i = 0; i < load->thread_count; i++) {
+        uint64_t answers, errors;
+        ax_load_worker_progress(load->threads[i].worker, &answers, &errors);
+        progress.answers += answers;
+        progress.errors += errors;
     }
-    return connections;
+    load->config->progress(load->config->progress_arg, &progress);
+}
+
+static void load_wait_for_threads(struct load *load)
+{
+    struct pollfd finished = { .fd = load->finished_fd, .events = POLLIN };
+    for (uint64_t count = 0; count < load->started;) {
+        int ready = poll(&finished, 1, load->config->progress ? PROGRESS_MS : -1);
+        uint64_t more = 0;
+        if (ready > 0 && eventfd_read(load->finished_fd, &more) == 0)
+            count += more;
+        if (load->config->progress)
+            load_tell_progress(load);
+    }
+}
+
+static void result_add(struct ax_load_result *sum, const struct ax_load_result *part)
+{
+    ax_histogram_merge(&sum->latency, &part->latency);
+    ax_histogram_merge(&sum->slip, &part->slip);
+    sum->sent += part->sent;
+    sum->answers += part->answers;
+    sum->broken += part->broken;
+    sum->unanswered += part->unanswered;
+    sum->unsent += part->unsent;
+    sum->waited += part->waited;
+    sum->reopened += part->reopened;
+    sum->bytes_out += part->bytes_out;
+    sum->bytes_in += part->bytes_in;
+    sum->elapsed_ns = AX_MAX(sum->elapsed_ns, part->elapsed_ns);
+    for (size_t i = 0; i < AX_LOAD_STATUS_COUNT; i++)
+        sum->statuses[i] += part->statuses[i];
+}
+
+/* The failure of the first thread that has one; without any, the sum of all. */
+static enum ax_code load_add_up(const struct load *load, struct ax_load_result *ret_result,
+                                struct ax_err *err)
+{
+    for (size_t i = 0; i < load->thread_count; i++)
+        if (load->threads[i].err.code)
+            return ax_fail(err, load->threads[i].err.code, "%s", load->threads[i].err.msg);
+    *ret_result = *ax_load_worker_result(load->threads[0].worker);
+    for (size_t i = 1; i < load->thread_count; i++)
+        result_add(ret_result, ax_load_worker_result(load->threads[i].worker));
+    return AX_OK;
+}
+
+/* Make the workers, and run them when all could be made. */
+static enum ax_code load_work(struct load *load, size_t thread_count, struct ax_err *err)
+{
+    load->finished_fd = eventfd(0, EFD_CLOEXEC);
+    if (load->finished_fd < 0)
+        return ax_fail_errno(err, errno, "open an event descriptor");
+    if (load_make_workers(load, thread_count, err))
+        return err->code;
+    enum ax_code code = load_start_threads(load, err);
+    if (code)
+        atomic_store(&load->stop, true);
+    load_open_gate(load);
+    load_wait_for_threads(load);
+    for (size_t i = 0; i < load->started; i++)
+        ax_thread_join(&load->threads[i].thread);
+    return code;
 }
 
 static void load_done(struct load *load)
 {
-    for (size_t i = 0; i < load->config->connections; i++) {
-        struct load_connection *connection = &load->connections[i];
-        if (connection->fd >= 0)
-            (void)close(connection->fd);
-        free(connection->flights);
-        ax_buf_done(&connection->out);
-    }
-    free(load->connections);
-    free(load->input);
-    if (load->epoll_fd >= 0)
-        (void)close(load->epoll_fd);
+    for (size_t i = 0; i < load->thread_count; i++)
+        ax_load_worker_free(load->threads[i].worker);
+    free(load->threads);
+    if (load->finished_fd >= 0)
+        (void)close(load->finished_fd);
+    (void)pthread_cond_destroy(&load->opened);
+    (void)pthread_mutex_destroy(&load->lock);
 }
 
 enum ax_code ax_load_run(const struct ax_load_config *config, struct ax_load_result *ret_result,
@@ -451,39 +205,31 @@ enum ax_code ax_load_run(const struct ax_load_config *config, struct ax_load_res
     assert(config && config->target && config->requests && config->request_count);
     assert(config->connections >= 1 && config->connections <= AX_LOAD_CONNECTIONS_MAX);
     assert(config->pipeline >= 1 && config->pipeline <= AX_LOAD_PIPELINE_MAX);
+    assert(config->threads >= 1 && config->threads <= AX_LOAD_THREADS_MAX);
     assert(ret_result && err);
 
-    /* 50 us of slack are added to every sleep otherwise. */
-    (void)prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
-    struct ax_load_result *result = ax_xalloc(sizeof(*result));
-    ax_histogram_reset(&result->latency);
-    ax_histogram_reset(&result->slip);
+    size_t thread_count = AX_MIN(config->threads, config->connections);
     struct load load = { .config = config,
-                         .result = result,
-                         .connections = load_connections_new(config),
-                         .input = ax_xalloc(READ_BYTES),
-                         .epoll_fd = epoll_create1(EPOLL_CLOEXEC),
-                         .random_state = config->seed };
-    enum ax_code code = load.epoll_fd < 0 ? ax_fail_errno(err, errno, "open an epoll descriptor")
-                                          : load_begin(&load, err);
+                         .threads = ax_xalloc(thread_count * sizeof(struct load_thread)),
+                         .finished_fd = -1,
+                         .lock = PTHREAD_MUTEX_INITIALIZER,
+                         .opened = PTHREAD_COND_INITIALIZER };
+    enum ax_code code = load_work(&load, thread_count, err);
     if (code == AX_OK)
-        code = load_loop(&load, err);
-    if (code == AX_OK) {
-        load_end(&load);
-        *ret_result = *result;
-    }
+        code = load_add_up(&load, ret_result, err);
     load_done(&load);
-    free(result);
     return code;
 }
 
 uint64_t ax_load_error_count(const struct ax_load_result *result)
 {
+    assert(result);
     return result->sent + result->unsent - result->latency.count;
 }
 
 bool ax_load_is_void(const struct ax_load_result *result)
 {
+    assert(result);
     uint64_t slip = ax_histogram_quantile(&result->slip, 0.99);
     return slip > ax_histogram_quantile(&result->latency, 0.99) / 10;
 }

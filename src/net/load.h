@@ -8,8 +8,8 @@
  * that was fixed beforehand, and latency counts from the intended time, however late the request
  * could leave; see docs/internals/load-client.md.
  *
- * One thread, which is the caller's; it is busy until the run is over. Everything is bounded: the
- * time, the connections, the requests in flight.
+ * The connections are shared out among threads of the run's own, each with its loop; the caller
+ * waits. Everything is bounded: the time, the connections, the requests in flight.
  */
 #ifndef AX_NET_LOAD_H
 #define AX_NET_LOAD_H
@@ -17,27 +17,40 @@
 #include "base/err.h"
 #include "base/histogram.h"
 #include "base/str.h"
+#include "net/load_schedule.h"
 #include "net/target.h"
 
 #define AX_LOAD_CONNECTIONS_MAX 4096
 #define AX_LOAD_PIPELINE_MAX    1024
+#define AX_LOAD_THREADS_MAX     64
 #define AX_LOAD_STATUS_COUNT    1000
 
-enum ax_load_schedule { AX_LOAD_CONSTANT, AX_LOAD_POISSON };
+/* How far a run is. */
+struct ax_load_progress {
+    uint64_t elapsed_ns; /* since the warm-up began */
+    uint64_t total_ns;   /* warm-up and measured part by time; the last answers may take longer */
+    uint64_t answers;    /* those of the warm-up, too */
+    uint64_t errors;     /* of them, the ones without 2xx */
+};
 
 struct ax_load_config {
     const struct ax_target *target;
     const struct ax_str *requests; /* whole requests, sent in turn; at least one */
     size_t request_count;
+    size_t threads;     /* 1..AX_LOAD_THREADS_MAX, at most one a connection is used */
     size_t connections; /* 1..AX_LOAD_CONNECTIONS_MAX */
     size_t pipeline;    /* most requests in flight a connection, 1..AX_LOAD_PIPELINE_MAX */
     uint64_t rate;      /* requests a second over all connections; 0: closed loop */
-    enum ax_load_schedule schedule; /* of the open loop */
-    uint64_t seed;                  /* of the Poisson schedule: the same one, the same times */
+    enum ax_load_arrivals arrivals; /* of the open loop */
+    uint64_t seed;                  /* of Poisson arrivals: the same one, the same times */
     uint64_t warmup_ns;             /* sent and answered like the rest, not measured */
     uint64_t duration_ns;           /* of the measured part */
-    uint64_t requests_max;          /* end the measured part after so many; 0: by time alone */
+    uint64_t requests_max;          /* end the measured part after so many; 0: by time alone; each
+                                       thread has its share of them */
     uint64_t timeout_ns;            /* how long the last answers are waited for; also to connect */
+    /* (optional) Called by the caller's thread some times a second. */
+    void (*progress)(void *arg, const struct ax_load_progress *progress);
+    void *progress_arg;
 };
 
 /* What was measured. A request belongs to the measured part when its (intended) time does; each one

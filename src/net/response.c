@@ -4,9 +4,9 @@
  *
  * Two states: in the head, in the body. A head that lies whole in the given bytes is parsed where
  * it lies; only one that arrives in parts is copied together first. Head and body are both bounded,
- * the one by its buffer, the other by not being kept. llhttp is not used here: it accepts on
- * purpose what servers get wrong, and a client that measures our own server should notice it
- * instead.
+ * the one by its buffer, the other by not being kept or by the buffer of who wants it. llhttp is
+ * not used here: it accepts on purpose what servers get wrong, and a client that measures our own
+ * server should notice it instead.
  */
 #include "net/response.h"
 
@@ -30,6 +30,7 @@ void ax_response_init(struct ax_response *response)
     response->closes = false;
     response->in_body = false;
     response->body_left = 0;
+    response->body = NULL;
     response->head_len = 0;
 }
 
@@ -200,9 +201,11 @@ enum ax_code ax_response_read(struct ax_response *response, const char *ptr, siz
     }
     bool done = false;
     if (response->in_body) {
-        uint64_t skipped = AX_MIN((uint64_t)(len - at), response->body_left);
-        response->body_left -= skipped;
-        at += (size_t)skipped;
+        size_t taken = (size_t)AX_MIN((uint64_t)(len - at), response->body_left);
+        if (response->body && ax_buf_append(response->body, ptr + at, taken))
+            return ax_buf_check(response->body, "answer: the body", err);
+        response->body_left -= taken;
+        at += taken;
         done = response->body_left == 0;
         response->in_body = !done;
     }

@@ -2,33 +2,37 @@
 /*
  * Reading HTTP/1.1 answers from a stream of bytes, strictly, as a client does that measures.
  *
- * The head is checked and parsed, the body is counted and thrown away. What is refused: a malformed
- * status line or header, a second Content-Length, a body whose end only the closing of the
- * connection tells, chunked bodies (UNSUPPORTED). Interim answers (100, 103) are skipped. Answers
- * to HEAD are not for this reader. Not thread-safe; owns nothing.
+ * The head is checked and parsed, the body is counted and, unless it is wanted, thrown away. What
+ * is refused: a malformed status line or header, a second Content-Length, a body whose end only the
+ * closing of the connection tells, chunked bodies (UNSUPPORTED). Interim answers (100, 103) are
+ * skipped. Answers to HEAD are not for this reader. Not thread-safe; owns nothing.
  */
 #ifndef AX_NET_RESPONSE_H
 #define AX_NET_RESPONSE_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 
 #define AX_RESPONSE_HEAD_BYTES_MAX ((size_t)16 << 10)
 
 struct ax_response {
-    int status;         /* valid when an answer is done: 200..999 */
-    bool closes;        /* the server closes the connection behind this answer */
-    bool in_body;       /* the head was read */
-    uint64_t body_left; /* bytes of the body not read yet */
-    size_t head_len;    /* bytes kept in `head`: the beginning of a head whose end has not come */
+    int status;          /* valid when an answer is done: 200..999 */
+    bool closes;         /* the server closes the connection behind this answer */
+    bool in_body;        /* the head was read */
+    uint64_t body_left;  /* bytes of the body not read yet */
+    struct ax_buf *body; /* (optional) borrowed; bodies are put behind its contents */
+    size_t head_len;     /* bytes kept in `head`: the beginning of a head whose end has not come */
     char head[AX_RESPONSE_HEAD_BYTES_MAX];
 };
 
+/* No body is wanted; `body` may be set behind it. */
 void ax_response_init(struct ax_response *response);
 
 /* Read from the `len` bytes at `ptr` until an answer is complete or they are used up. Says how many
  * were used, and whether an answer is done: then `status` and `closes` are its, and the next call
- * begins the next one. Expected: INVALID (malformed), UNSUPPORTED, TOO_LARGE (the head). */
+ * begins the next one. Expected: INVALID (malformed), UNSUPPORTED, TOO_LARGE (the head, or a body
+ * that is wanted), LIMIT (the same). */
 AX_MUST_USE enum ax_code ax_response_read(struct ax_response *response, const char *ptr, size_t len,
                                           size_t *ret_used, bool *ret_done, struct ax_err *err);
 

@@ -59,6 +59,7 @@ struct server {
     pthread_t thread;
     atomic_uint requests;
     atomic_uint bytes;
+    atomic_uint accepted;
     struct ax_target target;
 };
 
@@ -102,6 +103,7 @@ static void *server_run(void *arg)
             if (polls[i].fd >= 0)
                 continue;
             polls[i] = (struct pollfd){ accept(server->listener, NULL, NULL), POLLIN, 0 };
+            atomic_fetch_add(&server->accepted, 1);
             break;
         }
     }
@@ -146,6 +148,7 @@ static struct ax_load_config config_for(const struct server *server)
     return (struct ax_load_config){ .target = &server->target,
                                     .requests = requests,
                                     .request_count = 2,
+                                    .threads = 1,
                                     .connections = 4,
                                     .pipeline = 1,
                                     .seed = 1,
@@ -175,6 +178,16 @@ static enum act plan_good(unsigned number)
     return ACT_GOOD;
 }
 
+static enum act plan_busy(unsigned number)
+{
+    return number % 4 ? ACT_GOOD : ACT_BUSY;
+}
+
+static enum act plan_nonsense_once(unsigned number)
+{
+    return number == 100 ? ACT_NONSENSE : ACT_GOOD;
+}
+
 static void closed_loop_counts_requests(void **state)
 {
     (void)state;
@@ -202,6 +215,113 @@ static void closed_loop_counts_requests(void **state)
     }
 }
 
+/* Fewer connections than threads, one more, and many; the requests do not divide evenly either. */
+static void threads_share_the_work(void **state)
+{
+    (void)state;
+    const struct {
+        size_t threads, connections;
+    } shapes[] = { { 4, 3 }, { 2, 3 }, { 3, 16 }, { 16, 16 } };
+    for (size_t i = 0; i < 4; i++) {
+        struct server server;
+        struct ax_err err = AX_ERR_INIT;
+        server_start(&server, plan_good);
+        struct ax_load_config config = config_for(&server);
+        config.threads = shapes[i].threads;
+        config.connections = shapes[i].connections;
+        config.pipeline = 2;
+        config.requests_max = 1001;
+        assert_int_equal(run(&config, &err), AX_OK);
+        assert_all_accounted();
+        assert_int_equal(result.sent, 1001);
+        assert_int_equal(result.statuses[200], 1001);
+        assert_int_equal(result.latency.count, 1001);
+        assert_int_equal(result.bytes_in, 1001 * strlen(GOOD));
+        assert_true(result.elapsed_ns > 0 && result.elapsed_ns < config.duration_ns);
+        server_stop(&server);
+        assert_int_equal(server.requests, 1001);
+        assert_int_equal(server.bytes, result.bytes_out);
+        assert_int_equal(server.accepted, shapes[i].connections);
+    }
+}
+
+/* However many threads there are, the schedule is the same one. */
+static void threads_share_the_schedule(void **state)
+{
+    (void)state;
+    for (size_t threads = 1; threads <= 3; threads++) {
+        struct server server;
+        struct ax_err err = AX_ERR_INIT;
+        server_start(&server, plan_good);
+        struct ax_load_config config = config_for(&server);
+        config.threads = threads;
+        config.rate = 2000;
+        config.requests_max = 0;
+        config.duration_ns = 100 * (uint64_t)AX_NS_PER_MS;
+        assert_int_equal(run(&config, &err), AX_OK);
+        assert_all_accounted();
+        assert_int_equal(result.sent, 200);
+        assert_int_equal(result.waited + result.slip.count, 200);
+        assert_int_equal(result.unsent, 0);
+        server_stop(&server);
+    }
+}
+
+static void a_thread_that_fails_ends_the_run(void **state)
+{
+    (void)state;
+    struct server server;
+    struct ax_err err = AX_ERR_INIT;
+    server_start(&server, plan_nonsense_once);
+    struct ax_load_config config = config_for(&server);
+    config.threads = 4;
+    config.requests_max = 0;
+    uint64_t began_ns = ax_clock_ns();
+    assert_int_equal(run(&config, &err), AX_E_INVALID);
+    assert_non_null(strstr(err.msg, "'hello'"));
+    assert_true(ax_clock_ns() - began_ns < config.duration_ns / 2);
+    assert_int_equal(result.sent, 0);
+    server_stop(&server);
+}
+
+struct seen_progress {
+    unsigned calls;
+    struct ax_load_progress last;
+};
+
+static void see_progress(void *arg, const struct ax_load_progress *progress)
+{
+    struct seen_progress *seen = arg;
+    seen->calls++;
+    assert_true(progress->answers >= seen->last.answers);
+    assert_true(progress->elapsed_ns > seen->last.elapsed_ns);
+    seen->last = *progress;
+}
+
+static void progress_is_told(void **state)
+{
+    (void)state;
+    struct server server;
+    struct ax_err err = AX_ERR_INIT;
+    struct seen_progress seen = { 0 };
+    server_start(&server, plan_busy);
+    struct ax_load_config config = config_for(&server);
+    config.threads = 2;
+    config.requests_max = 0;
+    config.warmup_ns = 100 * (uint64_t)AX_NS_PER_MS;
+    config.duration_ns = 500 * (uint64_t)AX_NS_PER_MS;
+    config.progress = see_progress;
+    config.progress_arg = &seen;
+    assert_int_equal(run(&config, &err), AX_OK);
+    server_stop(&server);
+    /* Each 250 ms, and at the end. */
+    assert_in_range(seen.calls, 2, 5);
+    assert_int_equal(seen.last.total_ns, 600 * (uint64_t)AX_NS_PER_MS);
+    assert_true(seen.last.elapsed_ns >= seen.last.total_ns);
+    assert_int_equal(seen.last.answers, server.requests);
+    assert_int_equal(seen.last.errors, server.requests / 4);
+}
+
 static void time_ends_a_run_too(void **state)
 {
     (void)state;
@@ -221,11 +341,6 @@ static void time_ends_a_run_too(void **state)
     server_stop(&server);
     /* The warm-up was sent, and not counted. */
     assert_true(server.requests > result.sent);
-}
-
-static enum act plan_busy(unsigned number)
-{
-    return number % 4 ? ACT_GOOD : ACT_BUSY;
 }
 
 static void other_statuses_are_errors(void **state)
@@ -421,7 +536,7 @@ static void poisson_keeps_the_rate_and_repeats(void **state)
         server_start(&server, plan_good);
         struct ax_load_config config = config_for(&server);
         config.rate = 10000;
-        config.schedule = AX_LOAD_POISSON;
+        config.arrivals = AX_LOAD_POISSON;
         config.connections = 8;
         config.pipeline = 16;
         config.requests_max = 0;
@@ -457,6 +572,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(closed_loop_counts_requests),
+        cmocka_unit_test(threads_share_the_work),
+        cmocka_unit_test(threads_share_the_schedule),
+        cmocka_unit_test(a_thread_that_fails_ends_the_run),
+        cmocka_unit_test(progress_is_told),
         cmocka_unit_test(time_ends_a_run_too),
         cmocka_unit_test(other_statuses_are_errors),
         cmocka_unit_test(closed_connections_are_opened_again),
