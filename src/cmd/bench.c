@@ -2,30 +2,40 @@
 /*
  * `auspex bench`: a server under load, measured.
  *
- * Makes the bytes of all requests beforehand, one for each line of --bodies, runs net/load.h over
- * them, and prints what came of it. The run is a failure when any request was not answered with
- * 2xx, and when the generator itself was too late to judge (docs/internals/load-client.md).
+ * Makes the bytes of all requests beforehand, from a file or from what the server says of a model,
+ * runs net/load.h over them, once or for each step of a ramp, and prints what came of it. A run is
+ * a failure when any request was not answered with 2xx, and when the generator itself was too late
+ * to judge (docs/internals/load-client.md); a ramp is one when no rate passed.
  */
 #include "base/alloc.h"
-#include "base/file.h"
+#include "base/clock.h"
+#include "cmd/bench_model.h"
+#include "cmd/bench_report.h"
+#include "cmd/bench_requests.h"
 #include "cmd/cmd.h"
 #include "cmd/command_line.h"
 #include "cmd/exit_code.h"
-#include "net/load.h"
+#include "net/fetch.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#define BODIES_BYTES_MAX   ((size_t)1 << 30)
-#define REQUESTS_BYTES_MAX ((size_t)2 << 30)
+#define BODY_BYTES_MAX     ((size_t)256 << 20)
+#define METADATA_BYTES_MAX ((size_t)16 << 20)
+#define PATH_BYTES_MAX     ((size_t)16 << 10)
 #define REPORT_BYTES_MAX   ((size_t)1 << 20)
+#define RAMP_FIRST_RATE    1000
 
 struct bench_config {
+    size_t threads;
     size_t connections;
     size_t pipeline;
     size_t rate;
     int schedule;
+    bool ramp;
+    uint64_t p99_ns;
     size_t seed;
     uint64_t duration_ns;
     size_t requests_max;
@@ -33,25 +43,42 @@ struct bench_config {
     uint64_t timeout_ns;
     char *body;
     char *bodies;
+    char *model;
+    char *model_version;
+    size_t rows;
+    int format;
+    size_t distinct;
+    struct ax_option_list values;
     char *content_type;
     struct ax_option_list header;
     bool allow_remote;
+    bool quiet;
     bool json;
 };
 
 static const struct ax_option bench_options[] = {
+    { AX_OPTION_SIZE, "threads", "1", offsetof(struct bench_config, threads), 1,
+      AX_LOAD_THREADS_MAX, "threads", "Threads that send; the connections are shared out." },
     { AX_OPTION_SIZE, "connections", "16", offsetof(struct bench_config, connections), 1,
       AX_LOAD_CONNECTIONS_MAX, NULL, "Connections, opened before the run." },
     { AX_OPTION_SIZE, "pipeline", "1", offsetof(struct bench_config, pipeline), 1,
       AX_LOAD_PIPELINE_MAX, NULL, "Most requests in flight on a connection." },
-    { AX_OPTION_SIZE, "rate", "0", offsetof(struct bench_config, rate), 0, 10000000, "requests/s",
-      "Requests a second whatever the server does (open loop); 0: closed loop." },
+    { AX_OPTION_SIZE, "rate", "0", offsetof(struct bench_config, rate), 0,
+      (int64_t)AX_LOAD_RATE_MAX, "requests/s",
+      "Requests a second whatever the server does (open loop); 0: closed loop. Of a ramp: the "
+      "first "
+      "one, 0 is 1000." },
     { AX_OPTION_CHOICE, "schedule", "constant", offsetof(struct bench_config, schedule), 0, 0,
       "constant|poisson", "How the requests of the open loop lie in time." },
+    { AX_OPTION_BOOL, "ramp", "false", offsetof(struct bench_config, ramp), 0, 0, NULL,
+      "Search the highest rate of the open loop whose p99 is within --p99; each step takes "
+      "warm-up and duration." },
+    { AX_OPTION_TIME, "p99", "5000", offsetof(struct bench_config, p99_ns), 1, 3600000000, "us",
+      "The 99th percentile of latency that a ramp allows." },
     { AX_OPTION_SIZE, "seed", "1", offsetof(struct bench_config, seed), 0, INT64_MAX, NULL,
-      "Of the Poisson schedule: the same seed gives the same times." },
-    { AX_OPTION_TIME, "duration", "10", offsetof(struct bench_config, duration_ns), 1, 3600, "s",
-      "How long to measure." },
+      "Of the Poisson schedule and of values for --model: the same seed gives the same ones." },
+    { AX_OPTION_TIME, "duration", "10", offsetof(struct bench_config, duration_ns), 0, 3600, "s",
+      "How long to measure; over 0." },
     { AX_OPTION_SIZE, "requests", "0", offsetof(struct bench_config, requests_max), 0, INT64_MAX,
       NULL, "Stop after so many measured requests; 0: by time alone." },
     { AX_OPTION_TIME, "warmup", "1", offsetof(struct bench_config, warmup_ns), 0, 3600, "s",
@@ -62,12 +89,30 @@ static const struct ax_option bench_options[] = {
       "The body of every request; makes it a POST." },
     { AX_OPTION_TEXT, "bodies", NULL, offsetof(struct bench_config, bodies), 0, 0, NULL,
       "A file with one body a line, sent in turn; makes it a POST." },
+    { AX_OPTION_TEXT, "model", NULL, offsetof(struct bench_config, model), 0, 0, NULL,
+      "Send infer requests made up for this model, whose metadata the server is asked for; the URL "
+      "then is the server's alone." },
+    { AX_OPTION_TEXT, "model_version", NULL, offsetof(struct bench_config, model_version), 0, 0,
+      NULL, "Version of --model; the server chooses when none is given." },
+    { AX_OPTION_SIZE, "rows", "0", offsetof(struct bench_config, rows), 0, AX_BENCH_ROWS_MAX,
+      "rows",
+      "Rows a request: made for --model (0 is 1); of other bodies what they hold, for "
+      "rows/s." },
+    { AX_OPTION_CHOICE, "format", "json", offsetof(struct bench_config, format), 0, 0,
+      "json|binary", "How requests for --model carry their tensors." },
+    { AX_OPTION_SIZE, "distinct", "256", offsetof(struct bench_config, distinct), 1, 1000000, NULL,
+      "Different bodies made for --model, sent in turn." },
+    { AX_OPTION_LIST, "values", NULL, offsetof(struct bench_config, values), 0, 0,
+      "NAME=VALUE,VALUE…",
+      "What an input of --model is drawn from; inputs that are texts need it." },
     { AX_OPTION_TEXT, "content_type", "application/json",
-      offsetof(struct bench_config, content_type), 0, 0, NULL, "Of the bodies." },
+      offsetof(struct bench_config, content_type), 0, 0, NULL, "Of --body and --bodies." },
     { AX_OPTION_LIST, "header", NULL, offsetof(struct bench_config, header), 0, 0, NULL,
       "A header to add, 'Name: value'." },
     { AX_OPTION_BOOL, "allow_remote", "false", offsetof(struct bench_config, allow_remote), 0, 0,
       NULL, "Send load to another machine, too." },
+    { AX_OPTION_BOOL, "quiet", "false", offsetof(struct bench_config, quiet), 0, 0, NULL,
+      "Show no progress, which only a terminal gets." },
     { AX_OPTION_BOOL, "json", "false", offsetof(struct bench_config, json), 0, 0, NULL,
       "Print the result as one line of JSON." },
     { 0 },
@@ -75,296 +120,312 @@ static const struct ax_option bench_options[] = {
 
 const struct ax_option *const ax_cmd_bench_options[] = { bench_options, NULL };
 
-/* The requests: all bytes behind one another, and where each one lies. */
-struct bench_requests {
-    struct ax_buf bytes;
-    size_t *lens;
-    struct ax_str *texts;
-    size_t count;
-    size_t cap;
+/* What a run needs; filled step by step. */
+struct bench {
+    const struct bench_config *config;
+    struct ax_target target;
+    struct ax_buf path; /* of the requests, NUL-terminated */
+    struct ax_bench_model *model;
+    struct ax_bench_requests requests;
 };
 
-static void bench_requests_done(struct bench_requests *requests)
+/* ---- the requests ---- */
+
+static struct ax_bench_head bench_head(const struct bench *bench)
 {
-    ax_buf_done(&requests->bytes);
-    free(requests->lens);
-    free(requests->texts);
+    return (struct ax_bench_head){ .host = bench->target.host,
+                                   .path = bench->path.ptr,
+                                   .headers = &bench->config->header,
+                                   .content_type = bench->config->content_type };
 }
 
-static enum ax_code bench_check_headers(const struct bench_config *config, struct ax_err *err)
+static enum ax_code bench_check(const struct bench_config *config, struct ax_err *err)
 {
-    for (size_t i = 0; i < config->header.count; i++) {
-        const char *text = config->header.texts[i];
-        if (strpbrk(text, "\r\n") || !strchr(text, ':') || *text == ':')
-            return ax_fail(err, AX_E_INVALID, "--header: number %zu is no 'Name: value'", i + 1);
-    }
-    if (strpbrk(config->content_type, "\r\n"))
-        return ax_fail(err, AX_E_INVALID, "--content-type: holds a line break");
+    int sources = (config->body != NULL) + (config->bodies != NULL) + (config->model != NULL);
+    if (sources > 1)
+        return ax_fail(err, AX_E_INVALID, "--body, --bodies and --model: give one of them");
+    if (config->model_version && !config->model)
+        return ax_fail(err, AX_E_INVALID, "--model-version: say --model, too");
+    if (config->values.count && !config->model)
+        return ax_fail(err, AX_E_INVALID, "--values: say --model, too");
+    if (config->duration_ns == 0)
+        return ax_fail(err, AX_E_INVALID, "--duration: must be over 0, say 100ms");
+    if (config->ramp && config->requests_max)
+        return ax_fail(err, AX_E_INVALID, "--requests: the steps of --ramp end by time");
     return AX_OK;
 }
 
-/* Append one request; a body whose pointer is NULL makes it a GET. */
-static enum ax_code bench_add_request(struct bench_requests *requests,
-                                      const struct bench_config *config,
-                                      const struct ax_target *target, struct ax_str body,
-                                      struct ax_err *err)
+/* What is no unreserved character of RFC 3986 becomes %XX. */
+static void append_encoded(struct ax_buf *out, const char *text)
 {
-    struct ax_buf *bytes = &requests->bytes;
-    size_t before = bytes->len;
-    (void)ax_buf_printf(bytes, "%s %s HTTP/1.1\r\nHost: %s\r\n", body.ptr ? "POST" : "GET",
-                        target->path, target->host);
-    for (size_t i = 0; i < config->header.count; i++)
-        (void)ax_buf_printf(bytes, "%s\r\n", config->header.texts[i]);
-    if (body.ptr)
-        (void)ax_buf_printf(bytes, "Content-Type: %s\r\nContent-Length: %zu\r\n",
-                            config->content_type, body.len);
-    (void)ax_buf_append_str(bytes, AX_STR("\r\n"));
-    (void)ax_buf_append_str(bytes, body);
-    if (ax_buf_check(bytes, "requests", err))
-        return err->code;
-    if (requests->count == requests->cap) {
-        requests->cap = AX_MAX(requests->cap * 2, (size_t)64);
-        requests->lens = ax_xrealloc(requests->lens, requests->cap, sizeof(requests->lens[0]));
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     strchr("-._~", c);
+        if (plain)
+            (void)ax_buf_append_char(out, *text);
+        else
+            (void)ax_buf_printf(out, "%%%02X", c);
     }
-    requests->lens[requests->count++] = bytes->len - before;
-    return AX_OK;
 }
 
-static enum ax_code bench_add_lines(struct bench_requests *requests,
-                                    const struct bench_config *config,
-                                    const struct ax_target *target, struct ax_err *err)
+/* The URL's own path, or that of the model below it, without what is done with the model. */
+static enum ax_code bench_make_path(struct bench *bench, struct ax_err *err)
 {
-    struct ax_buf file;
-    ax_buf_init(&file, BODIES_BYTES_MAX);
-    enum ax_code code = ax_file_read(config->bodies, &file, err);
-    struct ax_str left = ax_buf_str(&file);
-    while (code == AX_OK && left.len) {
-        const char *end = memchr(left.ptr, '\n', left.len);
-        struct ax_str line = { left.ptr, end ? (size_t)(end - left.ptr) : left.len };
-        size_t step = line.len + (end != NULL);
-        left = (struct ax_str){ left.ptr + step, left.len - step };
-        if (line.len)
-            code = bench_add_request(requests, config, target, line, err);
+    const struct bench_config *config = bench->config;
+    struct ax_str base = ax_str_from(bench->target.path);
+    if (config->model && memchr(base.ptr, '?', base.len))
+        return ax_fail(err, AX_E_INVALID, "url: with --model it has no '?'");
+    while (config->model && base.len && base.ptr[base.len - 1] == '/')
+        base.len--;
+    (void)ax_buf_append_str(&bench->path, base);
+    if (config->model) {
+        (void)ax_buf_append_str(&bench->path, AX_STR("/v2/models/"));
+        append_encoded(&bench->path, config->model);
     }
-    ax_buf_done(&file);
-    if (code == AX_OK && requests->count == 0)
-        code = ax_fail(err, AX_E_INVALID, "'%s' holds no line", config->bodies);
-    return code ? ax_err_context(err, "--bodies: ") : AX_OK;
+    if (config->model_version) {
+        (void)ax_buf_append_str(&bench->path, AX_STR("/versions/"));
+        append_encoded(&bench->path, config->model_version);
+    }
+    (void)ax_buf_append_char(&bench->path, '\0');
+    return ax_buf_check(&bench->path, "path", err);
 }
 
-static enum ax_code bench_make_requests(struct bench_requests *requests,
-                                        const struct bench_config *config,
-                                        const struct ax_target *target, struct ax_err *err)
+/* GET the metadata; anything but 200 is a failure that shows what the server says. */
+static enum ax_code bench_ask(const struct bench *bench, struct ax_buf *answer, struct ax_err *err)
 {
-    if (bench_check_headers(config, err))
-        return err->code;
-    if (config->bodies && config->body)
-        return ax_fail(err, AX_E_INVALID, "--body and --bodies: give one of them");
-    enum ax_code code = config->bodies ? bench_add_lines(requests, config, target, err)
-                                       : bench_add_request(requests, config, target,
-                                                           ax_str_from(config->body), err);
-    if (code)
+    struct ax_bench_head head = bench_head(bench);
+    struct ax_buf request;
+    int status = 0;
+    ax_buf_init(&request, (size_t)1 << 20);
+    ax_bench_head_print(&head, (struct ax_str){ 0 }, &request);
+    enum ax_code code = ax_buf_check(&request, "request", err);
+    if (code == AX_OK)
+        code = ax_fetch(&bench->target, ax_buf_str(&request), bench->config->timeout_ns, &status,
+                        answer, err);
+    ax_buf_done(&request);
+    if (code || status == 200)
         return code;
-    /* Only now does the buffer move no more. */
-    requests->texts = ax_xalloc(requests->count * sizeof(requests->texts[0]));
-    const char *at = requests->bytes.ptr;
-    for (size_t i = 0; i < requests->count; at += requests->lens[i++])
-        requests->texts[i] = (struct ax_str){ at, requests->lens[i] };
-    return AX_OK;
+    code = status == 404 ? AX_E_NOT_FOUND : status >= 500 ? AX_E_UNAVAILABLE : AX_E_INVALID;
+    return ax_fail(err, code, "status %d: %.*s", status,
+                   AX_STR_ARG(ax_str_cut(ax_buf_str(answer), 120)));
 }
 
-/* "999 ns", "12.3 us", "4.56 ms": three digits that count. */
-static const char *bench_time_text(uint64_t ns, char text[32])
+static enum ax_code bench_get_model(struct bench *bench, struct ax_err *err)
 {
-    static const struct {
-        double ns;
-        const char *unit;
-    } units[] = { { 1e9, "s" }, { 1e6, "ms" }, { 1e3, "us" }, { 1, "ns" } };
-    size_t i = 0;
-    while (i < AX_COUNT(units) - 1 && (double)ns < units[i].ns)
-        i++;
-    double value = (double)ns / units[i].ns;
-    int digits = value < 10 && units[i].ns > 1 ? 2 : value < 100 && units[i].ns > 1 ? 1 : 0;
-    (void)snprintf(text, 32, "%.*f %s", digits, value, units[i].unit);
-    return text;
+    struct ax_buf answer;
+    ax_buf_init(&answer, METADATA_BYTES_MAX);
+    bool failed = bench_ask(bench, &answer, err) ||
+                  ax_bench_model_parse(ax_buf_str(&answer), &bench->model, err);
+    ax_buf_done(&answer);
+    return failed ? ax_err_context(err, "--model: GET %s", bench->path.ptr) : AX_OK;
 }
 
-static double bench_throughput(const struct ax_load_result *result)
+static enum ax_code bench_add_made(struct bench *bench, struct ax_err *err)
 {
-    return result->elapsed_ns ? (double)result->answers * 1e9 / (double)result->elapsed_ns : 0.0;
-}
-
-static void bench_print_times(struct ax_buf *out, const char *name,
-                              const struct ax_histogram *histogram)
-{
-    const struct {
-        const char *name;
-        double q;
-    } columns[] = { { "p50", 0.5 }, { "p90", 0.9 }, { "p99", 0.99 }, { "p99.9", 0.999 } };
-    char text[32];
-    (void)ax_buf_printf(out, "%-12s", name);
-    for (size_t i = 0; i < AX_COUNT(columns); i++)
-        (void)ax_buf_printf(out, "%s %s, ", columns[i].name,
-                            bench_time_text(ax_histogram_quantile(histogram, columns[i].q), text));
-    (void)ax_buf_printf(out, "max %s\n", bench_time_text(histogram->max, text));
-}
-
-static void bench_print_errors(struct ax_buf *out, const struct ax_load_result *result)
-{
-    (void)ax_buf_printf(out, "%-12s%llu", "errors",
-                        (unsigned long long)ax_load_error_count(result));
-    for (size_t status = 0; status < AX_LOAD_STATUS_COUNT; status++)
-        if (result->statuses[status] && status / 100 != 2)
-            (void)ax_buf_printf(out, ", status %zu: %llu", status,
-                                (unsigned long long)result->statuses[status]);
-    const struct {
-        const char *name;
-        uint64_t count;
-    } others[] = { { "broken connections", result->broken },
-                   { "unanswered", result->unanswered },
-                   { "never sent", result->unsent } };
-    for (size_t i = 0; i < AX_COUNT(others); i++)
-        if (others[i].count)
-            (void)ax_buf_printf(out, ", %s: %llu", others[i].name,
-                                (unsigned long long)others[i].count);
-    (void)ax_buf_append_char(out, '\n');
-}
-
-static void bench_print_text(struct ax_buf *out, const struct bench_config *config,
-                             const struct ax_load_result *result)
-{
-    double seconds = (double)result->elapsed_ns / 1e9;
-    if (config->rate)
-        (void)ax_buf_printf(out, "open loop, %zu requests/s, %s", config->rate,
-                            config->schedule == AX_LOAD_POISSON ? "Poisson" : "constant");
-    else
-        (void)ax_buf_append_str(out, AX_STR("closed loop"));
-    (void)ax_buf_printf(out, ", %zu connections of %zu in flight, %.2f s\n", config->connections,
-                        config->pipeline, seconds);
-    (void)ax_buf_printf(out, "%-12s%.0f (%llu answers)\n", "requests/s", bench_throughput(result),
-                        (unsigned long long)result->answers);
-    bench_print_times(out, "latency", &result->latency);
-    (void)ax_buf_printf(out, "%-12s%llu out, %llu in\n", "bytes",
-                        (unsigned long long)result->bytes_out,
-                        (unsigned long long)result->bytes_in);
-    bench_print_errors(out, result);
-    if (config->rate == 0)
-        return;
-    bench_print_times(out, "slip", &result->slip);
-    (void)ax_buf_printf(out, "%-12s%llu found no free connection\n", "waited",
-                        (unsigned long long)result->waited);
-    if (ax_load_is_void(result))
-        (void)ax_buf_append_str(out, AX_STR("VOID: the client was too late itself (p99 of slip "
-                                            "over a tenth of the p99 of latency)\n"));
-}
-
-static void bench_json_times(struct ax_buf *out, const char *name,
-                             const struct ax_histogram *histogram)
-{
-    (void)ax_buf_printf(out,
-                        ",\"%s\":{\"count\":%llu,\"mean\":%.0f,\"p50\":%llu,\"p90\":%llu,"
-                        "\"p99\":%llu,\"p999\":%llu,\"max\":%llu}",
-                        name, (unsigned long long)histogram->count, ax_histogram_mean(histogram),
-                        (unsigned long long)ax_histogram_quantile(histogram, 0.5),
-                        (unsigned long long)ax_histogram_quantile(histogram, 0.9),
-                        (unsigned long long)ax_histogram_quantile(histogram, 0.99),
-                        (unsigned long long)ax_histogram_quantile(histogram, 0.999),
-                        (unsigned long long)histogram->max);
-}
-
-static void bench_json_count(struct ax_buf *out, const char *name, uint64_t count)
-{
-    (void)ax_buf_printf(out, ",\"%s\":%llu", name, (unsigned long long)count);
-}
-
-static void bench_print_json(struct ax_buf *out, const struct bench_config *config,
-                             const struct ax_load_result *result)
-{
-    (void)ax_buf_printf(out, "{\"loop\":\"%s\",\"connections\":%zu,\"pipeline\":%zu,\"rate\":%zu",
-                        config->rate ? "open" : "closed", config->connections, config->pipeline,
-                        config->rate);
-    (void)ax_buf_printf(out, ",\"requests_per_s\":%.1f", bench_throughput(result));
-    bench_json_count(out, "elapsed_ns", result->elapsed_ns);
-    bench_json_count(out, "sent", result->sent);
-    bench_json_count(out, "answers", result->answers);
-    bench_json_count(out, "errors", ax_load_error_count(result));
-    bench_json_count(out, "broken", result->broken);
-    bench_json_count(out, "unanswered", result->unanswered);
-    bench_json_count(out, "unsent", result->unsent);
-    bench_json_count(out, "waited", result->waited);
-    bench_json_count(out, "reopened", result->reopened);
-    bench_json_count(out, "bytes_out", result->bytes_out);
-    bench_json_count(out, "bytes_in", result->bytes_in);
-    bench_json_times(out, "latency_ns", &result->latency);
-    bench_json_times(out, "slip_ns", &result->slip);
-    (void)ax_buf_append_str(out, AX_STR(",\"statuses\":{"));
-    const char *comma = "";
-    for (size_t status = 0; status < AX_LOAD_STATUS_COUNT; status++) {
-        if (result->statuses[status] == 0)
-            continue;
-        (void)ax_buf_printf(out, "%s\"%zu\":%llu", comma, status,
-                            (unsigned long long)result->statuses[status]);
-        comma = ",";
+    const struct bench_config *config = bench->config;
+    enum ax_bench_format format = (enum ax_bench_format)config->format;
+    size_t rows = AX_MAX(config->rows, (size_t)1);
+    for (size_t i = 0; i < config->values.count; i++)
+        if (ax_bench_model_set_values(bench->model, ax_str_from(config->values.texts[i]), err))
+            return ax_err_context(err, "--values");
+    if (ax_bench_model_check(bench->model, rows, format, err))
+        return err->code;
+    /* The metadata's path becomes the requests'. */
+    bench->path.len--;
+    (void)ax_buf_append_str(&bench->path, (struct ax_str){ "/infer", sizeof("/infer") });
+    struct ax_bench_head head = bench_head(bench);
+    if (format == AX_BENCH_BINARY)
+        head.content_type = "application/octet-stream";
+    struct ax_buf body;
+    struct ax_random random;
+    ax_buf_init(&body, BODY_BYTES_MAX);
+    ax_random_init(&random, config->seed, 0);
+    enum ax_code code = ax_buf_check(&bench->path, "path", err);
+    for (size_t i = 0; i < config->distinct && code == AX_OK; i++) {
+        ax_buf_reset(&body);
+        size_t json_len = ax_bench_model_print(bench->model, rows, format, &random, &body);
+        head.json_len = format == AX_BENCH_BINARY ? json_len : 0;
+        code = ax_buf_check(&body, "--rows: a body", err);
+        if (code == AX_OK)
+            code = ax_bench_requests_add(&bench->requests, &head, ax_buf_str(&body), err);
     }
-    (void)ax_buf_printf(out, "},\"void\":%s}\n", ax_load_is_void(result) ? "true" : "false");
+    ax_buf_done(&body);
+    return code;
 }
 
-static int bench_report(const struct bench_config *config, const struct ax_load_result *result)
+static enum ax_code bench_make_requests(struct bench *bench, struct ax_err *err)
+{
+    const struct bench_config *config = bench->config;
+    struct ax_bench_head head = bench_head(bench);
+    enum ax_code code;
+    if (config->model)
+        code = bench_add_made(bench, err);
+    else if (config->bodies)
+        code = ax_bench_requests_add_lines(&bench->requests, &head, config->bodies, err)
+                   ? ax_err_context(err, "--bodies")
+                   : AX_OK;
+    else
+        code = ax_bench_requests_add(&bench->requests, &head, ax_str_from(config->body), err);
+    if (code == AX_OK)
+        ax_bench_requests_finish(&bench->requests);
+    return code;
+}
+
+/* ---- progress ---- */
+
+struct progress {
+    uint64_t rate; /* 0: closed loop */
+    uint64_t shown_ns;
+    uint64_t shown_answers;
+};
+
+/* One line that moves, on a terminal. */
+static void show_progress(void *arg, const struct ax_load_progress *now)
+{
+    struct progress *progress = arg;
+    uint64_t wait_ns = now->elapsed_ns - progress->shown_ns;
+    double rate = (double)(now->answers - progress->shown_answers) * 1e9 /
+                  (double)AX_MAX(wait_ns, (uint64_t)1);
+    if (progress->rate)
+        (void)fprintf(stderr, "\rrate %llu: ", (unsigned long long)progress->rate);
+    else
+        (void)fputc('\r', stderr);
+    (void)fprintf(stderr, "%.0f of %.0f s, %.0f requests/s, %llu errors\033[K",
+                  (double)now->elapsed_ns / 1e9, (double)now->total_ns / 1e9, rate,
+                  (unsigned long long)now->errors);
+    progress->shown_ns = now->elapsed_ns;
+    progress->shown_answers = now->answers;
+}
+
+/* ---- runs ---- */
+
+static struct ax_load_config bench_load_config(const struct bench *bench)
+{
+    const struct bench_config *config = bench->config;
+    return (struct ax_load_config){ .target = &bench->target,
+                                    .requests = bench->requests.texts,
+                                    .request_count = bench->requests.count,
+                                    .threads = AX_MIN(config->threads, config->connections),
+                                    .connections = config->connections,
+                                    .pipeline = config->pipeline,
+                                    .rate = config->rate,
+                                    .arrivals = (enum ax_load_arrivals)config->schedule,
+                                    .seed = config->seed,
+                                    .warmup_ns = config->warmup_ns,
+                                    .duration_ns = config->duration_ns,
+                                    .requests_max = config->requests_max,
+                                    .timeout_ns = config->timeout_ns };
+}
+
+static enum ax_code bench_run(const struct bench *bench, const struct ax_load_config *load,
+                              struct ax_load_result *ret_result, struct ax_err *err)
+{
+    struct ax_load_config shown = *load;
+    struct progress progress = { .rate = load->rate };
+    bool visible = !bench->config->quiet && isatty(STDERR_FILENO) == 1;
+    if (visible) {
+        shown.progress = show_progress;
+        shown.progress_arg = &progress;
+    }
+    enum ax_code code = ax_load_run(&shown, ret_result, err);
+    if (visible)
+        (void)fputs("\r\033[K", stderr);
+    return code;
+}
+
+/* All steps; the result of the highest rate that passed is kept. */
+static enum ax_code bench_ramp(const struct bench *bench, struct ax_load_config *load,
+                               struct ax_load_result *best, struct ax_bench_step *steps,
+                               struct ax_bench_report *report, struct ax_err *err)
+{
+    struct ax_load_ramp ramp;
+    ax_load_ramp_init(&ramp, load->rate ? load->rate : RAMP_FIRST_RATE);
+    struct ax_load_result *result = ax_xalloc(sizeof(*result));
+    enum ax_code code;
+    enum ax_load_verdict verdict;
+    do {
+        assert(report->step_count < AX_LOAD_RAMP_STEPS_MAX);
+        load->rate = ramp.rate;
+        code = bench_run(bench, load, result, err);
+        if (code)
+            break;
+        verdict = ax_load_ramp_judge(result, bench->config->p99_ns);
+        steps[report->step_count++] =
+            (struct ax_bench_step){ .rate = ramp.rate,
+                                    .p99_ns = ax_histogram_quantile(&result->latency, 0.99),
+                                    .verdict = verdict };
+        /* A rate that passes is always above those that did. */
+        if (verdict == AX_LOAD_PASSED)
+            *best = *result;
+    } while (ax_load_ramp_next(&ramp, verdict));
+    free(result);
+    report->best_rate = ramp.passed;
+    report->result = ramp.passed ? best : NULL;
+    return code;
+}
+
+static bool bench_print(const struct bench *bench, const struct ax_bench_report *report)
 {
     struct ax_buf out;
     ax_buf_init(&out, REPORT_BYTES_MAX);
-    if (config->json)
-        bench_print_json(&out, config, result);
+    if (bench->config->json)
+        ax_bench_report_print_json(report, &out);
     else
-        bench_print_text(&out, config, result);
+        ax_bench_report_print_text(report, &out);
     assert(out.failed == AX_OK);
     bool printed = fwrite(out.ptr, 1, out.len, stdout) == out.len && fflush(stdout) == 0;
     ax_buf_done(&out);
-    bool good = printed && ax_load_error_count(result) == 0 && !ax_load_is_void(result);
-    return good ? AX_EXIT_OK : AX_EXIT_FAILURE;
+    return printed;
 }
 
-static enum ax_code bench_run(const struct bench_config *config, const struct ax_target *target,
-                              const struct bench_requests *requests, struct ax_load_result *result,
-                              struct ax_err *err)
+static enum ax_code bench_measure(const struct bench *bench, bool *ret_good, struct ax_err *err)
 {
-    const struct ax_load_config load = { .target = target,
-                                         .requests = requests->texts,
-                                         .request_count = requests->count,
-                                         .threads = 1,
-                                         .connections = config->connections,
-                                         .pipeline = config->pipeline,
-                                         .rate = config->rate,
-                                         .arrivals = (enum ax_load_arrivals)config->schedule,
-                                         .seed = config->seed,
-                                         .warmup_ns = config->warmup_ns,
-                                         .duration_ns = config->duration_ns,
-                                         .requests_max = config->requests_max,
-                                         .timeout_ns = config->timeout_ns };
-    return ax_load_run(&load, result, err);
-}
-
-static int bench_work(const struct ax_command_line *line, const struct bench_config *config)
-{
-    struct ax_err err = AX_ERR_INIT;
-    struct ax_target target = { 0 };
-    struct bench_requests requests = { 0 };
-    ax_buf_init(&requests.bytes, REQUESTS_BYTES_MAX);
+    struct ax_load_config load = bench_load_config(bench);
     struct ax_load_result *result = ax_xalloc(sizeof(*result));
-    int status = AX_EXIT_USAGE;
-    if (ax_target_parse(ax_str_from(line->args.texts[0]), config->allow_remote, &target, &err) ||
-        bench_make_requests(&requests, config, &target, &err))
-        status = err.code == AX_E_NOT_FOUND ? AX_EXIT_NOT_FOUND : AX_EXIT_USAGE;
-    else if (bench_run(config, &target, &requests, result, &err))
-        status = (int)ax_exit_from_code(err.code);
-    else
-        status = bench_report(config, result);
-    if (err.code)
-        ax_command_line_complain(line, "%s", err.msg);
+    struct ax_bench_step *steps = ax_xalloc(AX_LOAD_RAMP_STEPS_MAX * sizeof(steps[0]));
+    struct ax_bench_report report = { .config = &load,
+                                      .result = result,
+                                      .rows = bench->config->model && !bench->config->rows
+                                                  ? 1
+                                                  : bench->config->rows,
+                                      .p99_ns_max = bench->config->p99_ns,
+                                      .steps = steps };
+    enum ax_code code = bench->config->ramp ? bench_ramp(bench, &load, result, steps, &report, err)
+                                            : bench_run(bench, &load, result, err);
+    if (code == AX_OK) {
+        bool passed = bench->config->ramp
+                          ? report.best_rate > 0
+                          : ax_load_error_count(result) == 0 && !ax_load_is_void(result);
+        *ret_good = bench_print(bench, &report) && passed;
+    }
+    free(steps);
     free(result);
-    bench_requests_done(&requests);
-    ax_target_done(&target);
-    return status;
+    return code;
+}
+
+/* The exit status of a failure in what the command line says. */
+static int usage_status(enum ax_code code)
+{
+    int status = (int)ax_exit_from_code(code);
+    return status == AX_EXIT_INPUT || status == AX_EXIT_FAILURE ? AX_EXIT_USAGE : status;
+}
+
+static int bench_work(struct bench *bench, const char *url, struct ax_err *err)
+{
+    struct ax_bench_head head = bench_head(bench);
+    bool good = false;
+    if (bench_check(bench->config, err) || ax_bench_head_check(&head, err) ||
+        ax_target_parse(ax_str_from(url), bench->config->allow_remote, &bench->target, err) ||
+        bench_make_path(bench, err))
+        return usage_status(err->code);
+    if (bench->config->model && bench_get_model(bench, err))
+        return (int)ax_exit_from_code(err->code);
+    if (bench_make_requests(bench, err))
+        return usage_status(err->code);
+    if (bench_measure(bench, &good, err))
+        return (int)ax_exit_from_code(err->code);
+    return good ? AX_EXIT_OK : AX_EXIT_FAILURE;
 }
 
 int ax_cmd_bench(int argc, char **argv)
@@ -382,8 +443,19 @@ int ax_cmd_bench(int argc, char **argv)
         .arguments_max = 1,
     };
     int status = AX_EXIT_OK;
-    if (ax_command_line_load(&line, argc, argv, &status))
-        status = bench_work(&line, &config);
+    if (ax_command_line_load(&line, argc, argv, &status)) {
+        struct ax_err err = AX_ERR_INIT;
+        struct bench bench = { .config = &config };
+        ax_buf_init(&bench.path, PATH_BYTES_MAX);
+        ax_bench_requests_init(&bench.requests);
+        status = bench_work(&bench, line.args.texts[0], &err);
+        if (err.code)
+            ax_command_line_complain(&line, "%s", err.msg);
+        ax_bench_requests_done(&bench.requests);
+        ax_bench_model_free(bench.model);
+        ax_buf_done(&bench.path);
+        ax_target_done(&bench.target);
+    }
     ax_command_line_done(&line);
     return status;
 }

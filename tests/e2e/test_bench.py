@@ -11,6 +11,8 @@ import collections
 import http.server
 import json
 import os
+import pty
+import re
 import socketserver
 import subprocess
 import threading
@@ -33,7 +35,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.headers = dict(self.headers)
             number = sum(self.server.seen.values())
         status = 503 if self.path == "/busy" and number % 5 == 0 else 200
+        if self.path == "/limited" and number > self.server.limit:
+            status = 503
         text = b'{"outputs":[]}'
+        if self.command == "GET" and self.path in self.server.pages:
+            status, text = self.server.pages[self.path]
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
@@ -67,6 +73,7 @@ class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 def serve(server):
     server.seen = collections.Counter()
     server.headers = {}
+    server.pages = {}
     server.lock = threading.Lock()
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     return server
@@ -190,13 +197,172 @@ def test_counts_agree_with_those_of_the_server(single, tmp_path):
     assert single.metrics().get("ax_requests_total", code="INVALID", **of) == 50
 
 
+def test_threads_share_the_work(server, tmp_path):
+    bodies = tmp_path / "bodies"
+    bodies.write_text("".join(f"{n}\n" for n in range(8)), encoding="utf-8")
+    result = bench_json("--requests", "401", "--warmup", "0", "--threads", "4", "--connections",
+                        "6", "--bodies", str(bodies), server.url + "/infer")
+    assert result["answers"] == 401 and result["threads"] == 4
+    assert sum(server.seen.values()) == 401 and len(server.seen) == 8
+    # More threads than connections is one a connection.
+    result = bench_json("--requests", "10", "--warmup", "0", "--threads", "4", "--connections", "2",
+                        server.url)
+    assert result["threads"] == 2 and result["answers"] == 10
+
+
+def test_rows_per_second(server):
+    result = bench_json("--requests", "100", "--warmup", "0", "--body", "x", "--rows", "7",
+                        server.url + "/infer")
+    assert result["rows"] == 7
+    assert abs(result["rows_per_s"] / result["requests_per_s"] - 7) < 0.01
+    # What was refused has no rows.
+    result = bench_json("--requests", "100", "--warmup", "0", "--body", "x", "--rows", "7",
+                        server.url + "/busy", status=1)
+    assert abs(result["rows_per_s"] / result["requests_per_s"] - 5.6) < 0.01
+    text = bench("--requests", "10", "--warmup", "0", "--rows", "7", server.url).stdout
+    assert re.search(r"^rows/s +\d+ \(7 a request\)$", text, re.M)
+    assert "rows_per_s" not in bench_json("--requests", "10", "--warmup", "0", server.url)
+
+
+METADATA = {"name": "m/ä", "versions": ["3"], "platform": "any",
+            "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 4]},
+                       {"name": "carrier", "datatype": "BYTES", "shape": [-1, 1]}],
+            "outputs": []}
+
+
+def test_requests_are_made_for_a_model(server):
+    """Of any server: this one is none of ours."""
+    path = "/base/v2/models/m%2F%C3%A4/versions/3"
+    server.pages[path] = (200, json.dumps(METADATA).encode())
+    options = ["--model", "m/ä", "--model-version", "3", "--rows", "2", "--distinct", "5",
+               "--values", "carrier=AA,B6", "--requests", "50", "--warmup", "0", "--header",
+               "X-Key: 1", server.url + "/base/"]
+    result = bench_json(*options)
+    assert result["rows"] == 2
+    assert server.seen.pop(("GET", path, b"")) == 1
+    assert [method for method, _, _ in server.seen] == ["POST"] * 5
+    assert set(server.seen.values()) == {10} and server.headers["X-Key"] == "1"
+    assert server.headers["Content-Type"] == "application/json"
+    for _, where, body in server.seen:
+        assert where == path + "/infer"
+        x, carrier = json.loads(body)["inputs"]
+        assert x["shape"] == [2, 4] and len(x["data"]) == 8 and x["datatype"] == "FP32"
+        assert carrier["shape"] == [2, 1] and set(carrier["data"]) <= {"AA", "B6"}
+    # The same seed makes the same requests, another one others.
+    before = set(server.seen)
+    server.seen.clear()
+    bench_json(*options)
+    assert before == {seen for seen in server.seen if seen[0] == "POST"}
+    bench_json(*options, "--seed", "2")
+    assert len(server.seen) == 1 + 5 + 5
+
+
+def test_binary_requests_are_made_for_a_model(server):
+    server.pages["/v2/models/m"] = (200, json.dumps(METADATA).encode())
+    bench_json("--model", "m", "--rows", "3", "--format", "binary", "--distinct", "1",
+               "--values", "carrier=UA", "--requests", "4", "--warmup", "0", server.url)
+    (_, where, body), = [seen for seen in server.seen if seen[0] == "POST"]
+    assert where == "/v2/models/m/infer"
+    assert server.headers["Content-Type"] == "application/octet-stream"
+    length = int(server.headers["Inference-Header-Content-Length"])
+    head, tensors = json.loads(body[:length]), body[length:]
+    assert [i["parameters"]["binary_data_size"] for i in head["inputs"]] == [48, 18]
+    assert len(tensors) == 66 and tensors[48:] == b"\2\0\0\0UA" * 3
+    assert head["parameters"] == {"binary_data_output": True}
+
+
+@pytest.mark.parametrize("page, status, says", [
+    (None, 3, "'shape'|tell no inputs"),
+    ((404, b'{"error":"no such model"}'), 4, "status 404: {\"error\":\"no such model\"}"),
+    ((503, b"busy"), 5, "status 503: busy"),
+    ((400, b"no"), 3, "status 400: no"),
+    ((200, b"<html>"), 3, "metadata: "),
+    ((200, json.dumps(METADATA).encode()), 2, "--values 'carrier=A,B,C'"),
+])
+def test_models_that_cannot_be_asked_for(server, page, status, says):
+    if page:
+        server.pages["/v2/models/m"] = page
+    done = bench("--model", "m", server.url, status=status)
+    assert done.stdout == "" and done.stderr.count("\n") == 1
+    assert re.search(says, done.stderr)
+    assert not [seen for seen in server.seen if seen[0] == "POST"]
+
+
+def test_requests_for_our_own_models(single):
+    """Every datatype of the fixture's models is accepted by the server, in both formats."""
+    values = {"rules": ["--values", "carrier=AA,UA"], "carriers": ["--values", "carrier=AA,B6,DL"],
+              "binary": ["--model-version", "2"]}
+    total = 0
+    for model in ["binary", "classes", "rules", "carriers"]:
+        for kind in ["json", "binary"]:
+            result = bench_json("--model", model, "--rows", "3", "--format", kind, "--requests",
+                                "60", "--warmup", "0", *values.get(model, []),
+                                f"http://{single.url}")
+            assert result["statuses"] == {"200": 60}
+            total += 180
+    metrics = single.metrics()
+    of = {"model": "rules", "version": "1"}
+    assert metrics.get("ax_rows_total", **of) == 360
+    assert sum(v for (name, _), v in metrics.samples.items() if name == "ax_rows_total") == total
+
+
+def test_a_ramp_without_result(server):
+    """Nothing answers within a microsecond."""
+    result = bench_json("--ramp", "--p99", "1us", "--rate", "8", "--duration", "250ms", "--warmup",
+                        "0", server.url, status=1)
+    assert [step["rate"] for step in result["ramp"]["steps"]] == [8, 8, 4, 4, 2, 2, 1, 1]
+    assert result["ramp"]["highest"] == result["rate"] == 0 and "latency_ns" not in result
+    assert all(step["verdict"] in ("slow", "client late") and step["p99_ns"] > 1000
+               for step in result["ramp"]["steps"])
+    assert sum(server.seen.values()) == 2 * (2 + 1 + 1 + 1)
+
+
+def test_a_ramp_finds_a_rate(server):
+    """A server that refuses everything from the 61st request on takes the first two steps."""
+    server.limit = 60
+    done = bench("--ramp", "--p99", "10s", "--rate", "64", "--duration", "250ms", "--warmup", "0",
+                 server.url + "/limited")
+    lines = done.stdout.splitlines()
+    assert re.fullmatch(r"ramp +64 requests/s, p99 [\d.]+ \w+: passed", lines[0])
+    assert re.fullmatch(r" +128 requests/s, p99 [\d.]+ \w+: passed", lines[1])
+    assert [line.split(": ")[1] for line in lines[2:4]] == ["failed", "failed"]
+    highest = next(line for line in lines if line.startswith("highest"))
+    assert re.fullmatch(r"highest +128 requests/s with a p99 within 10.0 s", highest)
+    assert "open loop, 128 requests/s, constant" in done.stdout
+    assert "errors      0\n" in done.stdout
+
+
+def test_progress_goes_to_a_terminal(server):
+    leader, follower = pty.openpty()
+    try:
+        done = subprocess.run([BINARY, "bench", "--duration", "1", "--warmup", "0", server.url],
+                              stdout=subprocess.PIPE, stderr=follower, text=True, timeout=60,
+                              check=False)
+        os.close(follower)
+        shown = os.read(leader, 1 << 16).decode()
+    finally:
+        os.close(leader)
+    assert done.returncode == 0 and done.stdout.startswith("closed loop")
+    lines = shown.split("\r")
+    assert re.fullmatch(r"\d of 1 s, \d+ requests/s, 0 errors\x1b\[K", lines[1])
+    assert len(lines) >= 4 and lines[-1] == "\x1b[K"
+
+
 @pytest.mark.parametrize("args, status, says", [
     (["http://127.0.0.1:1/"], 5, "Connection refused"),
     (["http://192.0.2.1/"], 2, "--allow-remote"),
     (["https://127.0.0.1/"], 2, "neither"),
-    (["--bodies", "/no/such/file", "http://127.0.0.1:1/"], 4, "/no/such/file"),
+    (["--bodies", "/no/such/file", "http://127.0.0.1:1/"], 4, "--bodies: open '/no/such/file'"),
     (["--bodies", "/dev/null", "http://127.0.0.1:1/"], 2, "/dev/null"),
     (["--body", "a", "--bodies", "b", "http://127.0.0.1:1/"], 2, "one of them"),
+    (["--body", "a", "--model", "b", "http://127.0.0.1:1/"], 2, "one of them"),
+    (["--model-version", "1", "http://127.0.0.1:1/"], 2, "--model, too"),
+    (["--values", "a=1", "http://127.0.0.1:1/"], 2, "--model, too"),
+    (["--model", "m", "http://127.0.0.1:1/?x"], 2, "'?'"),
+    (["--model", "m", "http://127.0.0.1:1/"], 5, "GET /v2/models/m: connect"),
+    (["--ramp", "--requests", "1", "http://127.0.0.1:1/"], 2, "--requests"),
+    (["--threads", "0", "http://127.0.0.1:1/"], 2, "--threads"),
+    (["--duration", "0", "http://127.0.0.1:1/"], 2, "--duration"),
     (["--header", "nonsense", "http://127.0.0.1:1/"], 2, "number 1"),
     (["--header", "A: b\r\nC: d", "http://127.0.0.1:1/"], 2, "--header"),
     (["--pipeline", "0", "http://127.0.0.1:1/"], 2, "--pipeline"),
