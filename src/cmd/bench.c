@@ -8,7 +8,7 @@
  * to judge (docs/internals/load-client.md); a ramp is one when no rate passed.
  */
 #include "base/alloc.h"
-#include "base/clock.h"
+#include "base/file.h"
 #include "cmd/bench_model.h"
 #include "cmd/bench_report.h"
 #include "cmd/bench_requests.h"
@@ -45,6 +45,7 @@ struct bench_config {
     char *bodies;
     char *model;
     char *model_version;
+    char *metadata;
     size_t rows;
     int format;
     size_t distinct;
@@ -94,6 +95,8 @@ static const struct ax_option bench_options[] = {
       "then is the server's alone." },
     { AX_OPTION_TEXT, "model_version", NULL, offsetof(struct bench_config, model_version), 0, 0,
       NULL, "Version of --model; the server chooses when none is given." },
+    { AX_OPTION_TEXT, "metadata", NULL, offsetof(struct bench_config, metadata), 0, 0, "FILE",
+      "The metadata of --model, for servers that tell none." },
     { AX_OPTION_SIZE, "rows", "0", offsetof(struct bench_config, rows), 0, AX_BENCH_ROWS_MAX,
       "rows",
       "Rows a request: made for --model (0 is 1); of other bodies what they hold, for "
@@ -146,6 +149,8 @@ static enum ax_code bench_check(const struct bench_config *config, struct ax_err
         return ax_fail(err, AX_E_INVALID, "--body, --bodies and --model: give one of them");
     if (config->model_version && !config->model)
         return ax_fail(err, AX_E_INVALID, "--model-version: say --model, too");
+    if (config->metadata && !config->model)
+        return ax_fail(err, AX_E_INVALID, "--metadata: say --model, too");
     if (config->values.count && !config->model)
         return ax_fail(err, AX_E_INVALID, "--values: say --model, too");
     if (config->duration_ns == 0)
@@ -215,10 +220,14 @@ static enum ax_code bench_get_model(struct bench *bench, struct ax_err *err)
 {
     struct ax_buf answer;
     ax_buf_init(&answer, METADATA_BYTES_MAX);
-    bool failed = bench_ask(bench, &answer, err) ||
+    const char *file = bench->config->metadata;
+    bool failed = (file ? ax_file_read(file, &answer, err) : bench_ask(bench, &answer, err)) ||
                   ax_bench_model_parse(ax_buf_str(&answer), &bench->model, err);
     ax_buf_done(&answer);
-    return failed ? ax_err_context(err, "--model: GET %s", bench->path.ptr) : AX_OK;
+    if (!failed)
+        return AX_OK;
+    return file ? ax_err_context(err, "--metadata")
+                : ax_err_context(err, "--model: GET %s", bench->path.ptr);
 }
 
 static enum ax_code bench_add_made(struct bench *bench, struct ax_err *err)

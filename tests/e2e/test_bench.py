@@ -271,6 +271,16 @@ def test_binary_requests_are_made_for_a_model(server):
     assert head["parameters"] == {"binary_data_output": True}
 
 
+def test_metadata_from_a_file(server, tmp_path):
+    """Then the server is not asked."""
+    file = tmp_path / "metadata.json"
+    file.write_text(json.dumps(METADATA), encoding="utf-8")
+    bench_json("--model", "m", "--metadata", str(file), "--values", "carrier=AA", "--distinct", "2",
+               "--requests", "10", "--warmup", "0", server.url)
+    asked = [(method, path) for method, path, _ in server.seen]
+    assert asked == [("POST", "/v2/models/m/infer")] * 2
+
+
 @pytest.mark.parametrize("page, status, says", [
     (None, 3, "'shape'|tell no inputs"),
     ((404, b'{"error":"no such model"}'), 4, "status 404: {\"error\":\"no such model\"}"),
@@ -358,6 +368,8 @@ def test_progress_goes_to_a_terminal(server):
     (["--body", "a", "--model", "b", "http://127.0.0.1:1/"], 2, "one of them"),
     (["--model-version", "1", "http://127.0.0.1:1/"], 2, "--model, too"),
     (["--values", "a=1", "http://127.0.0.1:1/"], 2, "--model, too"),
+    (["--metadata", "a", "http://127.0.0.1:1/"], 2, "--model, too"),
+    (["--metadata", "/no/file", "--model", "m", "http://127.0.0.1:1/"], 4, "--metadata: open '/no"),
     (["--model", "m", "http://127.0.0.1:1/?x"], 2, "'?'"),
     (["--model", "m", "http://127.0.0.1:1/"], 5, "GET /v2/models/m: connect"),
     (["--ramp", "--requests", "1", "http://127.0.0.1:1/"], 2, "--requests"),
