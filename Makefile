@@ -13,11 +13,11 @@ MESON ?= meson
 
 export JOBS FUZZ_SECONDS
 
-.PHONY: help setup developer deps build demo test asan tsan torture fuzz bench lint fmt docs \
-    install clean
+.PHONY: help setup developer deps build demo test asan tsan torture fuzz bench bench-servers lint \
+    fmt docs install clean
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
 
 setup: ## install the Debian packages that are missing
 	@tools/setup
@@ -58,6 +58,10 @@ fuzz: developer deps ## FUZZ_SECONDS=30 for each fuzz target, after its corpus
 
 bench: build ## what it costs: instructions and seconds
 	@tools/bench
+
+bench-servers: build ## what the server costs beside an empty one; wants a quiet machine
+	@tools/fetch-deps --group test
+	@bench/servers/run
 
 lint: developer deps ## format, style, shellcheck, clang-tidy, cppcheck
 	@tools/build clang

@@ -104,11 +104,11 @@ def test_decisions_are_numbered_and_listed():
 
 
 def test_targets_of_make_exist():
-    targets = set(re.findall(r"^([a-z]+):", text_of("Makefile"), re.M))
+    targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.M))
     for page in PAGES:
         for block in re.findall(r"^```\w*\n(.*?)^```", page.read_text(encoding="utf-8"),
                                 re.M | re.S):
-            for target in re.findall(r"^make ([a-z]+)", block, re.M):
+            for target in re.findall(r"^make ([a-z-]+)", block, re.M):
                 assert target in targets, f"{page.name}: make {target}"
 
 

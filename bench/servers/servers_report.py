@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From rounds to ratios: which rounds count, medians and their intervals, Markdown."""
+
+import numpy as np
+
+import bench_report
+
+STEAL_PERCENT_MAX = 3
+OTHERS_PERCENT_MAX = 5
+FLOOR_OFF_MAX = 0.2
+
+
+def worth(rounds, steady):
+    """The rounds to count: no void slice, little time stolen or taken by other processes, the other
+    server as fast as it usually is (by `steady`). All of them, when fewer than half would be left;
+    then the machine was too busy."""
+    others = np.array([[s[steady] for s in r["slices"][1:3]] for r in rounds]).mean(axis=1)
+    off = np.abs(others / np.median(others) - 1)
+    good = [r for r, o in zip(rounds, off) if r["steal_percent"] <= STEAL_PERCENT_MAX
+            and r["others_percent"] <= OTHERS_PERCENT_MAX and o <= FLOOR_OFF_MAX
+            and not any(s["void"] for s in r["slices"])]
+    return (good, False) if 2 * len(good) >= len(rounds) else (rounds, True)
+
+
+def numbers(rounds, which, figure):
+    return np.array([[r["slices"][i][figure] for i in which] for r in rounds])
+
+
+def median(rounds, which, figure):
+    return float(np.median(numbers(rounds, which, figure)))
+
+
+OURS, THEIRS = (0, 3), (1, 2)
+
+
+def side(rounds, which):
+    return {figure: round(median(rounds, which, figure), 3) for figure in
+            ("requests_per_s", "rows_per_s", "cpu_us", "server_busy", "client_busy", "p50_us",
+             "p99_us", "p999_us", "slip_p99_us")}
+
+
+def ratio(rounds, figure):
+    ours, theirs = numbers(rounds, OURS, figure), numbers(rounds, THEIRS, figure)
+    ratios = ours.sum(axis=1) / theirs.sum(axis=1)
+    # First slice beside last: what the same server differs by within a round.
+    again = ours[:, 0] / ours[:, 1]
+    low, high = np.percentile(np.concatenate([again, 1 / again]), [5, 95])
+    return {"median": round(float(np.median(ratios)), 3),
+            "interval": bench_report.interval(ratios, np.random.default_rng(1)),
+            "band": [round(float(low), 3), round(float(high), 3)]}
+
+
+def digest(rounds, figure, steady):
+    """Of one pair in one scenario."""
+    kept, is_noisy = worth(rounds, steady)
+    return {"rounds": rounds, "kept": len(kept), "is_noisy": is_noisy,
+            "ours": side(kept, OURS), "theirs": side(kept, THEIRS),
+            "ratios": {name: ratio(kept, name) for name in (figure, "cpu_us", "requests_per_s")}}
+
+
+# ---- Markdown ----
+
+def three_digits(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def ratio_text(found):
+    low, high = found["interval"]
+    return f"**{found['median']:.2f}×** ({low:.2f}–{high:.2f})"
+
+
+FIGURES = {"cpu_us": "server CPU a request, us", "p99_us": "p99, us", "p50_us": "p50, us",
+           "requests_per_s": "requests/s", "rows_per_s": "rows/s"}
+
+
+def figure_row(scenario, result, figure, other):
+    found = result["ratios"].get(figure)
+    goal = f"≤ {scenario['goal']}" if figure == scenario["figure"] and scenario["goal"] and \
+        other == "echo" else ""
+    band = f"{found['band'][0]:.2f}–{found['band'][1]:.2f}" if found else ""
+    return f"| {FIGURES[figure]} | {three_digits(result['ours'][figure])} | " \
+        f"{three_digits(result['theirs'][figure])} | {ratio_text(found) if found else ''} | " \
+        f"{goal} | {band} |"
+
+
+def pair_table(scenario, other, result):
+    figures = ["p99_us", "p50_us", "cpu_us"] if scenario["load"] else ["cpu_us", "requests_per_s"]
+    if scenario["rows"] > 1:
+        figures.append("rows_per_s")
+    lines = [f"| | auspex | {other} | auspex / {other} (95 %) | goal | auspex / auspex |",
+             "| --- | --- | --- | --- | --- | --- |"]
+    lines += [figure_row(scenario, result, figure, other) for figure in figures]
+    rounds = result["rounds"]
+    void = sum(s["void"] for r in rounds for s in r["slices"])
+    steal = np.median([r["steal_percent"] for r in rounds])
+    others = np.median([r["others_percent"] for r in rounds])
+    told = f"{result['kept']} of {len(rounds)} rounds count"
+    if result["is_noisy"]:
+        told = f"**The machine was busy: all {len(rounds)} rounds count, though fewer than half " \
+            "were quiet; for orientation only.**"
+    lines += ["", f"{told}{'' if told.endswith('**') else '.'} Client busy "
+              f"{100 * result['ours']['client_busy']:.0f} %, server "
+              f"{100 * result['ours']['server_busy']:.0f} %; {void} of {4 * len(rounds)} slices "
+              f"void; stolen {steal:.1f} %; other processes {others:.1f} %."]
+    return lines
+
+
+def scenario_text(scenario):
+    lines = [f"## {scenario['title']}", ""]
+    if scenario["rate"]:
+        lines += [f"{scenario['rate']:,} requests/s by a Poisson schedule: half of what our closed "
+                  "loop took in a probe just before.", ""]
+    for other, result in scenario["results"].items():
+        lines += [*pair_table(scenario, other, result), ""]
+    return "\n".join(lines)
+
+
+def markdown(results):
+    machine = results["machine"]
+    first = results["scenarios"][0]
+    head = ["# Beside the empty server", "",
+            f"{machine['cpu']}, {machine['cores']} cores ({machine['features']}), "
+            f"{machine['system']}, kernel {machine['kernel']}, {machine['compiler']}; commit "
+            f"{results['commit']}, {results['date']}. `{results['command']}`.", "",
+            f"XGBoost, 100 trees of depth 6, 50 features; {first['connections']} connections. The "
+            "server has one core and one I/O thread, the client another core. A round is four "
+            f"slices of {results['seconds']:g} s: ours, the other's, the other's, ours. Numbers are "
+            "medians of slices; ratios are medians of the rounds' ratios with their 95 % bootstrap "
+            "interval, and beside them what ours differs from itself by in 90 % of the rounds. "
+            "[How it is measured](../../docs/bench.md).", ""]
+    return "\n".join(head) + "\n" + "\n".join(scenario_text(s) for s in results["scenarios"])
