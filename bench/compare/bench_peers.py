@@ -11,6 +11,7 @@ import pathlib
 import subprocess
 import sys
 
+import bench_models
 import catboost_oracle
 import lightgbm_oracle
 import onnx_file
@@ -33,6 +34,7 @@ class Contestant:
     words: list
     is_source: bool = False  # the library that the model is of: what it answers is right
     note: str = ""
+    family: str = ""  # of a peer that cannot take the model and trained its own of that shape
 
 
 def version(folder, package):
@@ -51,11 +53,16 @@ def run(command, what, **kwargs):
         raise Absent(f"{what} failed: {lines[-1].strip()[:200]}")
 
 
+def environment(folders):
+    """To find the packages of these folders first."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(
+        [*(str(DEPS / folder) for folder in folders), os.environ["PYTHONPATH"]])}
+
+
 def convert(kind, model, target, folders):
     """By convert.py, with the packages of `folders`."""
-    path = os.pathsep.join(str(DEPS / folder) for folder in [*folders, "python"])
     run([sys.executable, HERE / "convert.py", kind, model.library, model.file, target], kind,
-        env={**os.environ, "PYTHONPATH": path})
+        env=environment(folders))
 
 
 def compile_all(sources, target, flags):
@@ -84,40 +91,90 @@ def finish(compiler):
         raise Absent(f"compiling failed: {lines[-1][:200]}")
 
 
-# ---- one function a peer: model -> Contestant, or Absent ----
+# ---- one function a peer: model -> Contestants, or Absent ----
 
 def auspex(model):
-    return Contestant("auspex", ["auspex", model.file])
+    return [Contestant("auspex", ["auspex", model.file])]
 
 
 def xgboost(model):
-    return Contestant(f"XGBoost {xgboost_oracle.version()}",
-                      ["xgboost", xgboost_oracle.LIBRARY, model.file], is_source=True,
-                      note="C interface, in place")
+    return [Contestant(f"XGBoost {xgboost_oracle.version()}",
+                       ["xgboost", xgboost_oracle.LIBRARY, model.file], is_source=True,
+                       note="C interface, in place")]
 
 
 def lightgbm(model):
     library = next(path for path in lightgbm_oracle.LIBRARIES if path.exists())
-    return Contestant(f"LightGBM {lightgbm_oracle.version()}", ["lightgbm", library, model.file],
-                      is_source=True, note="C interface; one row: the prepared call")
+    return [Contestant(f"LightGBM {lightgbm_oracle.version()}", ["lightgbm", library, model.file],
+                       is_source=True, note="C interface; one row: the prepared call")]
 
 
-def worker(kind, file, model):
-    return ["worker", sys.executable, HERE / "worker.py", kind, file, model.rows, model.features]
+def worker(kind, file, model, folders=(), libraries=()):
+    """Python in a process of its own; `env` brings the paths of packages and libraries there."""
+    return ["worker", "env", f"PYTHONPATH={environment(folders)['PYTHONPATH']}",
+            "LD_LIBRARY_PATH=" + os.pathsep.join(map(str, libraries)), sys.executable,
+            HERE / "worker.py", kind, file, model.rows, model.features]
 
 
 def catboost(model):
-    return Contestant(f"CatBoost {catboost_oracle.version()}",
-                      worker("catboost", model.folder / "catboost.cbm", model), is_source=True,
-                      note="evaluator, from Python, which has no C interface: one row is the call")
+    return [Contestant(f"CatBoost {catboost_oracle.version()}",
+                       worker("catboost", model.folder / "catboost.cbm", model), is_source=True,
+                       note="evaluator, from Python, which has no C interface: one row is the call")]
 
 
 def catboost_code(model):
     target = model.folder / "catboost.so"
     compile_all([HERE / "glue/catboost.cpp"], target,
                 [f'-DMODEL="{model.folder / "catboost.cpp"}"'])
-    return Contestant(f"CatBoost {catboost_oracle.version()}, exported C++", ["compiled", target],
-                      note="g++ -O3")
+    return [Contestant(f"CatBoost {catboost_oracle.version()}, exported C++", ["compiled", target],
+                       note="g++ -O3")]
+
+
+OWN_SHAPE = {"xgboost-100x6": "100x6", "lightgbm-1000x31": "1000x31"}
+
+
+def catboost_own(model):
+    """CatBoost takes no model of others, so it trains one of as many levels."""
+    if OWN_SHAPE.get(model.name) != "100x6":
+        return []
+    folder = model.folder / "catboost"
+    folder.mkdir(exist_ok=True)
+    file, _ = bench_models.train_catboost(folder, dict(iterations=100, depth=6))
+    own = dataclasses.replace(model, folder=folder, file=file)
+    made = catboost(own) + catboost_code(own)
+    for contestant in made:
+        contestant.name += ", own model"
+        contestant.family = "CatBoost"
+        contestant.words = [model.rows if word == own.rows else word for word in contestant.words]
+    return made
+
+
+def ydf(model):
+    """YDF takes no model of others, so it trains one of that shape."""
+    shape = OWN_SHAPE.get(model.name)
+    if not shape:
+        return []
+    name = f"YDF {version('ydf-wheel', 'ydf')}"
+    folders = ["ydf-wheel", "absl-py-wheel", "protobuf-wheel"]
+    own, header = model.folder / "ydf-model", model.folder / "ydf.h"
+    run([sys.executable, HERE / "convert.py", "ydf", shape, header, own], "ydf",
+        env=environment(folders))
+    target = model.folder / "ydf.so"
+    compile_all([HERE / "glue/ydf.cpp"], target, [f'-DMODEL="{header}"'])
+    return [Contestant(f"{name}, own model", worker("ydf", own, model, folders), is_source=True,
+                       note="its fastest engine, from Python: one row is the call", family="YDF"),
+            Contestant(f"{name}, exported C++, own model", ["compiled", target], note="g++ -O3",
+                       family="YDF")]
+
+
+def onedal(model):
+    name = f"oneDAL {version('daal-wheel', 'daal')}"
+    version("scikit-learn-intelex-wheel", "scikit_learn_intelex")
+    packages = sorted((DEPS / "scikit-learn-intelex-wheel").glob("*.data/data/lib/*/site-packages"))
+    libraries = [folder for name in ("daal-wheel", "tbb-wheel")
+                 for folder in (DEPS / name).glob("*.data/data/lib")]
+    return [Contestant(name, worker("onedal", model.file, model, packages, libraries),
+                       note="from Python: one row is the call")]
 
 
 def onnx(model):
@@ -130,7 +187,7 @@ def onnx(model):
         raise Absent(f"cannot be converted: {error}") from None
     file = model.folder / "model.onnx"
     forest.write(file, model.features)
-    return Contestant(name, ["onnx", libraries[-1], file], note="C interface")
+    return [Contestant(name, ["onnx", libraries[-1], file], note="C interface")]
 
 
 def tl2cgen(model):
@@ -142,7 +199,7 @@ def tl2cgen(model):
     wide = int(model.library == "lightgbm")
     compile_all([*sorted(folder.glob("*.c")), HERE / "glue/tl2cgen.c"], target,
                 [f"-DWIDE={wide}", f"-DFEATURES_MAX={model.features}", f"-I{folder}"])
-    return Contestant(name, ["compiled", target], note=note)
+    return [Contestant(name, ["compiled", target], note=note)]
 
 
 def lleaves(model):
@@ -152,12 +209,12 @@ def lleaves(model):
     convert("lleaves", model, objects, ["lleaves-wheel", "llvmlite-wheel"])
     target = model.folder / "lleaves.so"
     compile_all([objects, HERE / "glue/lleaves.c"], target, [])
-    return Contestant(name, ["compiled", target], note=note)
+    return [Contestant(name, ["compiled", target], note=note)]
 
 
 # library: its peers; the source first.
 PEERS = {
-    "xgboost": [xgboost, onnx, tl2cgen],
-    "lightgbm": [lightgbm, onnx, tl2cgen, lleaves],
+    "xgboost": [xgboost, onnx, tl2cgen, onedal, ydf, catboost_own],
+    "lightgbm": [lightgbm, onnx, tl2cgen, lleaves, onedal, ydf],
     "catboost": [catboost, catboost_code],
 }

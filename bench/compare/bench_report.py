@@ -43,14 +43,25 @@ def ratio_text(result):
     return f"{result['ratio']:.2f}× ({low:.2f}–{high:.2f})"
 
 
+def part_text(part):
+    if not part["differing"]:
+        return "equal"
+    return f"{100 * part['differing'] / part['rows']:.2g} % differ, by {part['worst_ulps']:,} ulp " \
+        f"at most ({part['worst_difference']:.1e})"
+
+
 def parity_text(parity):
-    if parity is None:
-        return "–"
-    differing, rows = parity["differing"], parity["rows"]
-    if not differing:
+    """Ordinary rows and rows at the edges."""
+    rows = sum(part["rows"] for part in parity.values())
+    if not any(part["differing"] for part in parity.values()):
         return f"all {rows:,} rows equal as bits"
-    return f"{differing:,} of {rows:,} rows differ, by {parity['worst_ulps']:,} ulp at most " \
-        f"({parity['worst_difference']:.1e})"
+    return "; ".join(f"{what}: {part_text(part)}" for what, part in parity.items())
+
+
+def parity_cell(described):
+    if described["is_source"]:
+        return "the source" if not described["family"] else "the source of its own model"
+    return parity_text(described["parity"])
 
 
 def model_table(model):
@@ -76,8 +87,7 @@ def model_table(model):
                  f"{time_text(results[str(b)]['theirs_ns']['median'])}<br>"
                  f"{ratio_text(results[str(b)])}" for b in batches]
         lines.append(f"| {name} | {' | '.join(cells)} | {described['load_ms']:.1f} | "
-                     f"{'the source' if described['is_source'] else parity_text(described['parity'])}"
-                     " |")
+                     f"{parity_cell(described)} |")
     band = ", ".join(f"{model['results'][AGAIN][str(b)]['ratio_band'][0]:.2f}–"
                      f"{model['results'][AGAIN][str(b)]['ratio_band'][1]:.2f}" for b in batches)
     lines += ["", f"Ours beside ours, 90 % of the rounds: {band}. Stolen time: "
@@ -89,13 +99,20 @@ def model_table(model):
     return "\n".join(lines) + "\n"
 
 
-def markdown(results):
+def markdown(results, title, pictures=""):
+    """All tables; with `pictures`, the beginning of a link, each has its picture."""
     machine = results["machine"]
-    head = [f"{machine['cpu']}, {machine['cores']} cores ({machine['features']}), "
+    head = [title, f"{machine['cpu']}, {machine['cores']} cores ({machine['features']}), "
             f"{machine['system']}, {machine['compiler']}; commit {results['commit']}, "
             f"{results['date']}. `{results['command']}`.", "",
             "Microseconds a row, one thread, least / median of the slices; below them how many "
             "times ours that is: the median over the rounds, each of them ours, the peer's, the "
-            "peer's, ours, and the 95 % bootstrap interval of that median. Above 1 ours is ahead.",
+            "peer's, ours, and the 95 % bootstrap interval of that median. **Above 1 ours is ahead, "
+            "below 1 the peer.**",
             ""]
-    return "\n".join(head) + "\n" + "\n".join(model_table(m) for m in results["models"])
+    tables = []
+    for model in results["models"]:
+        tables.append(model_table(model))
+        if pictures:
+            tables.append(f"![{model['title']}: microseconds a row]({pictures}{model['name']}.svg)\n")
+    return "\n".join(head) + "\n" + "\n".join(tables)

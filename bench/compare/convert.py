@@ -3,6 +3,7 @@
 
     convert.py tl2cgen LIBRARY MODEL FOLDER     C files
     convert.py lleaves LIBRARY MODEL FILE       an object file
+    convert.py ydf SHAPE HEADER FOLDER          YDF trains a model of its own: C++, and its own form
 """
 
 import pathlib
@@ -30,13 +31,38 @@ def tl2cgen(library, model, folder):
 
 
 def lleaves(_, model, file):
+    """It looks for the line that the library's Python package adds and its C interface does not."""
     import lleaves as compiler  # pylint: disable=import-outside-toplevel
-    compiler.Model(model_file=model).compile(cache=file, raw_score=True)
+    copy = pathlib.Path(file).with_suffix(".txt")
+    copy.write_text(pathlib.Path(model).read_text() + "\npandas_categorical:null\n")
+    compiler.Model(model_file=str(copy)).compile(cache=file, raw_score=True)
     pathlib.Path(file).stat()
 
 
+YDF_SHAPES = {  # depth counts the root
+    "100x6": dict(num_trees=100, max_depth=7),
+    "1000x31": dict(num_trees=1000, growing_strategy="BEST_FIRST_GLOBAL", max_num_nodes=31,
+                    max_depth=-1),
+}
+
+
+def ydf(shape, header, folder):
+    import ydf as library  # pylint: disable=import-outside-toplevel
+    import bench_models  # pylint: disable=import-outside-toplevel
+    library.verbose(0)
+    rows, labels = bench_models.training_data()
+    columns = {f"x{i:02}": rows[:, i] for i in range(rows.shape[1])}
+    model = library.GradientBoostedTreesLearner(
+        label="y", validation_ratio=0.0, early_stopping="NONE", shrinkage=0.05, num_threads=1,
+        apply_link_function=False, random_seed=3, **YDF_SHAPES[shape]).train(
+            {**columns, "y": labels.astype(int)})
+    model.save(folder)
+    pathlib.Path(header).write_text(model.to_standalone_cc(
+        "forest", algorithm="IF_ELSE", classification_output="SCORE"))
+
+
 def main():
-    {"tl2cgen": tl2cgen, "lleaves": lleaves}[sys.argv[1]](*sys.argv[2:])
+    {"tl2cgen": tl2cgen, "lleaves": lleaves, "ydf": ydf}[sys.argv[1]](*sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ def from_lightgbm(path):
             forest.split(tree, node, int(lists["split_feature"][node]),
                          rounded_down(float(lists["threshold"][node])),
                          place(int(lists["left_child"][node])),
-                         place(int(lists["right_child"][node])), decision & 2)
+                         place(int(lists["right_child"][node])), bool(decision & 2))
         for leaf, value in enumerate(fields["leaf_value"].split()):
             forest.leaf(tree, splits + leaf, float(value))
     return forest

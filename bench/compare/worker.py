@@ -8,8 +8,10 @@ and one call of a Python function: that call is the price of having no C interfa
 """
 
 import itertools
+import pathlib
 import sys
 import time
+import types
 
 import numpy as np
 
@@ -35,7 +37,85 @@ class CatBoost:
         return self.model.predict(prepared, prediction_type="RawFormulaVal", thread_count=1)
 
 
-KINDS = {"catboost": CatBoost}
+class Ydf:
+    """Its columns are made before time is taken; one thread; the engine is the one that it picks."""
+
+    width = "f32"
+
+    def __init__(self, path, rows):
+        import ydf  # pylint: disable=import-outside-toplevel
+        from ydf.dataset import dataset  # pylint: disable=import-outside-toplevel
+        ydf.verbose(0)
+        self.make = dataset.create_vertical_dataset
+        self.model = ydf.load_model(path)._model
+        self.names = [f"x{i:02}" for i in range(rows.shape[1])]
+        self.prepare(rows[:1])
+
+    def prepare(self, rows):
+        return self.make({name: rows[:, i] for i, name in enumerate(self.names)},
+                         data_spec=self.model.data_spec(), required_columns=self.names)._dataset
+
+    def predict(self, prepared):
+        return self.model.Predict(prepared, False, 1)
+
+
+class OneDal:
+    """The model is built split by split, as its own converters do; those, and the package around
+    them, would want scikit-learn, so only the module with the library in it is imported. It has
+    x <= t alone: x < t of f32 is x <= the number below t."""
+
+    width = "f32"
+
+    def __init__(self, path, rows):
+        import onnx_file  # pylint: disable=import-outside-toplevel
+        folder = next(path for path in map(pathlib.Path, sys.path) if (path / "daal4py").is_dir())
+        package = types.ModuleType("daal4py")
+        package.__path__ = [str(folder / "daal4py")]
+        sys.modules["daal4py"] = package
+        from daal4py import _daal4py as library  # pylint: disable=import-outside-toplevel
+        library.daalinit(1)
+        self.library = library
+        path = pathlib.Path(path)
+        forest = onnx_file.from_lightgbm(path) if path.suffix == ".txt" else \
+            onnx_file.from_xgboost(path)
+        self.model = self.build(library, forest, rows.shape[1])
+
+    @staticmethod
+    def build(library, forest, features):
+        trees = {}
+        for tree, node, *split in forest.nodes:
+            trees.setdefault(tree, {})[node] = split
+        weights = {(tree, node): weight for tree, node, weight in forest.leaves}
+        builder = library.gbt_reg_model_builder(n_features=features, n_iterations=len(trees))
+        for tree, nodes in trees.items():
+            number = builder.create_tree(len(nodes))
+            waiting = [(0, {})]
+            for node, place in waiting:
+                mode, feature, value, true, false, missing = nodes[node]
+                if mode == "LEAF":
+                    builder.add_leaf(tree_id=number, response=weights[tree, node], cover=0.0,
+                                     **place)
+                    continue
+                value = np.float32(value)
+                if mode == "BRANCH_LT":
+                    value = np.nextafter(value, np.float32(-np.inf))
+                parent = builder.add_split(tree_id=number, feature_index=feature,
+                                           feature_value=value, default_left=missing, cover=0.0,
+                                           **place)
+                waiting += [(true, {"parent_id": parent, "position": 0}),
+                            (false, {"parent_id": parent, "position": 1})]
+        return builder.model(base_score=float(forest.base))
+
+    def prepare(self, rows):
+        return np.ascontiguousarray(rows)
+
+    def predict(self, prepared):
+        """An algorithm keeps its result, so each call has a new one, as in its own package."""
+        algorithm = self.library.gbt_regression_prediction(fptype="float")
+        return algorithm.compute(prepared, self.model).prediction
+
+
+KINDS = {"catboost": CatBoost, "onedal": OneDal, "ydf": Ydf}
 
 
 class Worker:

@@ -56,14 +56,17 @@ def test_a_peer_that_is_ahead_is_shown_ahead():
     assert text.startswith("0.5") or text.startswith("0.4")
 
 
-@pytest.mark.parametrize("parity, text", [
-    ({"rows": 1000, "differing": 0, "worst_ulps": 0, "worst_difference": 0.0},
-     "all 1,000 rows equal as bits"),
-    ({"rows": 1000, "differing": 7, "worst_ulps": 2, "worst_difference": 1.5e-7},
-     "7 of 1,000 rows differ, by 2 ulp at most (1.5e-07)"),
+EQUAL = {"rows": 1000, "differing": 0, "worst_ulps": 0, "worst_difference": 0.0}
+OFF = {"rows": 1000, "differing": 70, "worst_ulps": 2, "worst_difference": 1.5e-7}
+
+
+@pytest.mark.parametrize("ordinary, edges, text", [
+    (EQUAL, EQUAL, "all 2,000 rows equal as bits"),
+    (EQUAL, OFF, "ordinary: equal; edges: 7 % differ, by 2 ulp at most (1.5e-07)"),
+    (OFF, EQUAL, "ordinary: 7 % differ, by 2 ulp at most (1.5e-07); edges: equal"),
 ])
-def test_parity_is_told(parity, text):
-    assert bench_report.parity_text(parity) == text
+def test_parity_is_told(ordinary, edges, text):
+    assert bench_report.parity_text({"ordinary": ordinary, "edges": edges}) == text
 
 
 @pytest.fixture(name="made", scope="module")

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One model's times as a picture: a bar an engine and batch size, on a logarithmic scale, as SVG."""
+
+import html
+import math
+
+import bench_report
+
+WIDTH, LABEL, BAR, GAP, TOP = 860, 260, 13, 14, 34
+PLOT = WIDTH - LABEL - 90
+OURS, THEIRS = ["#0b5cad", "#3d8bd9", "#84b9ec", "#b8d6f3"], ["#7a5c00", "#b58900", "#d9b64a",
+                                                             "#ecd896"]
+
+
+def entries(model):
+    """[(name, is it ours, [median ns of each batch size])], ours first."""
+    batches = [str(b) for b in model["batches"]]
+    ours = model["results"][bench_report.AGAIN]
+    found = [("auspex", True, [ours[b]["ours_ns"]["median"] for b in batches])]
+    for name, results in model["results"].items():
+        if name != bench_report.AGAIN:
+            found.append((name, False, [results[b]["theirs_ns"]["median"] for b in batches]))
+    return found
+
+
+def text(x, y, words, anchor="start", extra=""):
+    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}"{extra}>{html.escape(words)}</text>'
+
+
+def grid(low, high, bottom):
+    """A line for each power of ten."""
+    lines = []
+    for power in range(low, high + 1):
+        x = LABEL + PLOT * (power - low) / (high - low)
+        lines.append(f'<line x1="{x:.0f}" y1="{TOP - 6}" x2="{x:.0f}" y2="{bottom}" '
+                     'stroke="#999" stroke-width="0.5"/>')
+        lines.append(text(x, TOP - 10, f"{10.0 ** (power - 3):g} µs", "middle"))
+    return lines
+
+
+def picture(model):
+    """The SVG."""
+    found = entries(model)
+    times = [t for _, _, series in found for t in series]
+    low, high = math.floor(math.log10(min(times))), math.ceil(math.log10(max(times)))
+    block = BAR * len(model["batches"]) + GAP
+    height = TOP + block * len(found) + 24
+    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+             f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="11">',
+             f"<title>{html.escape(model['title'])}: microseconds a row</title>",
+             f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
+             *grid(low, high, height - 24)]
+    for i, (name, is_ours, series) in enumerate(found):
+        y = TOP + i * block
+        weight = ' font-weight="bold"' if is_ours else ""
+        lines.append(text(LABEL - 8, y + BAR * len(series) / 2 + 4, name, "end", weight))
+        for at, (time, colour) in enumerate(zip(series, OURS if is_ours else THEIRS)):
+            width = PLOT * (math.log10(time) - low) / (high - low)
+            lines.append(f'<rect x="{LABEL}" y="{y + at * BAR}" width="{width:.1f}" '
+                         f'height="{BAR - 1}" fill="{colour}"/>')
+            lines.append(text(LABEL + width + 4, y + at * BAR + BAR - 3,
+                              bench_report.time_text(time)))
+    sizes = ", ".join(f"{b:,}" for b in model["batches"])
+    lines.append(text(LABEL, height - 8, f"Median, one thread, logarithmic. From dark to light: "
+                                         f"{sizes} rows a call. Shorter is faster."))
+    return "\n".join([*lines, "</svg>"]) + "\n"
