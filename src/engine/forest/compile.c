@@ -13,7 +13,8 @@
  * value is below. So each feature's thresholds are sorted, a slot holds how many of them are <= the
  * value, found by binary search once a row, and threshold number k becomes k + 1: x < t[k] exactly
  * when rank(x) < k + 1. Ranks are whole numbers below 2^24, which f32 holds. A missing value
- * becomes -inf or +inf as above, or the rank of 0.
+ * becomes -inf or +inf as above, or the rank of 0. Where thresholds are f32 they stay what they are
+ * in the nodes, and only the sorted ones are made, for kernels that want ranks of them, too.
  *
  * Categories. A split's bits are as many as the feature has categories in the whole forest, plus
  * one for "any other" (always 0: left) and one for "missing" (the default), so that the kernel
@@ -41,7 +42,7 @@ struct compiling {
     uint32_t *queue;           /* nodes of one tree, level by level */
     uint32_t *depths;          /* of the nodes in the queue */
     uint32_t *threshold_ends;  /* [feature]: where its thresholds end; the ones before it end where
-                                  they begin. FP64 inputs alone */
+                                  they begin */
 };
 
 #define KINDS     AX_SLOT_KIND_COUNT
@@ -104,7 +105,7 @@ static void survey_node(const struct compiling *c, const struct ax_forest_node *
 {
     c->slot_of[(size_t)node->feature * KINDS + split_kind(c, node)] = 0; /* used; numbered later */
     if (!node->set) {
-        if (has_ranks(c) && !isnan(node->value))
+        if (!isnan(node->value))
             c->threshold_ends[node->feature]++;
         return;
     }
@@ -185,7 +186,7 @@ static enum ax_code make_ranks(struct compiling *c, struct ax_err *err)
         }
         struct ax_rank_source *rank = &out->ranks[out->rank_count - 1];
         rank->slot_end = i + 1;
-        if (rank->threshold_count >= RANKS_MAX)
+        if (has_ranks(c) && rank->threshold_count >= RANKS_MAX)
             return ax_fail(err, AX_E_TOO_LARGE, "feature %u has %u thresholds; below %u are served",
                            feature, rank->threshold_count, RANKS_MAX);
         if (out->sources[i].kind == AX_SLOT_AS_ZERO)
@@ -468,8 +469,7 @@ enum ax_code ax_compiled_init(struct ax_compiled *compiled, const struct ax_fore
     struct compiling c = { .out = compiled, .forest = forest };
     if (!prepare(&c, err)) {
         survey(&c);
-        if (!number_slots(&c, err) && !(has_ranks(&c) && number_thresholds(&c, err)) &&
-            !measure_trees(&c, err))
+        if (!number_slots(&c, err) && !number_thresholds(&c, err) && !measure_trees(&c, err))
             (void)write_trees(&c, err);
     }
     free(c.slot_of);

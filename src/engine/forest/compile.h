@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A forest as kernels walk it, and the kernels.
+ * A forest as it is walked, and walking.
  *
  * A row is first turned into slots, one for each (feature, way of treating a missing value) that
  * the forest's splits use; a split then reads its slot and compares, and never asks whether the
@@ -97,7 +97,7 @@ struct ax_compiled {
     size_t slot_count;
     size_t
         number_end; /* of FP32 inputs: slots 1 to here are LOW, HIGH or AS_ZERO. Of FP64: ranks */
-    struct ax_rank_source *ranks; /* of FP64 inputs */
+    struct ax_rank_source *ranks; /* of the slots that are numbers */
     size_t rank_count;
     double *thresholds;    /* of all ranks, feature by feature */
     struct ax_tree *trees; /* in the order of the sum */
@@ -127,20 +127,22 @@ void ax_compiled_done(struct ax_compiled *compiled);
 /* Turn a row of feature_count values of input_type into slots. */
 void ax_compiled_fill(const struct ax_compiled *compiled, const void *row, union ax_slot *slots);
 
-/* A way of walking. All of them give the same bits: sums begin with the base and the leaves are
- * added in the order of the trees, in sum_type. */
-struct ax_forest_kernel {
-    const char *name;
-    size_t rows_max; /* of one call */
+/* Walking, in walk.c. Sums begin with the base, and the leaves are added in the order of the trees,
+ * in sum_type. */
 
-    /* Sums of `rows` rows: slots of row r at slots[r * slot_count], sums, of sum_type, from number
-     * r * group_count of `sums` on. `leaves` has room for tree_count leaves. */
-    void (*walk)(const struct ax_compiled *compiled, const union ax_slot *slots, size_t rows,
-                 void *sums, union ax_leaf *leaves);
-};
+#define AX_WALK_ROWS ((size_t)16) /* that go side by side through one tree */
 
-/* One row: several trees at once. Several rows: each tree for all rows at once. */
-extern const struct ax_forest_kernel ax_kernel_scalar_row;
-extern const struct ax_forest_kernel ax_kernel_scalar_rows;
+/* The group_count sums of one row. `leaves` has room for tree_count leaves. */
+void ax_compiled_walk_row(const struct ax_compiled *compiled, const union ax_slot *slots,
+                          void *sums, union ax_leaf *leaves);
+
+/* The sums of 1 to AX_WALK_ROWS rows: slots of row r at slots[r * slot_count], its sums from number
+ * r * group_count of `sums` on. */
+void ax_compiled_walk_rows(const struct ax_compiled *compiled, const union ax_slot *slots,
+                           size_t rows, void *sums);
+
+/* What 1 to AX_WALK_ROWS rows end at in tree `tree`; all AX_WALK_ROWS leaves are written. */
+void ax_compiled_walk_tree(const struct ax_compiled *compiled, size_t tree,
+                           const union ax_slot *slots, size_t rows, union ax_leaf *leaves);
 
 #endif

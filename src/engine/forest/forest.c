@@ -3,11 +3,10 @@
  * The engine `forest`: tree ensembles read from the files their libraries write.
  *
  * Loading lets the library's reader make a forest of the file, compiles the forest and drops it.
- * Predicting goes in blocks of BLOCK_ROWS rows: the block's rows become slots, a kernel turns slots
- * into sums, these become margins in place, and each wanted output is computed from the margins. A
- * batch that is one matrix is read where it lies. Whether inputs and sums are f32 or f64 is the
- * forest's matter; one function a step asks. All working memory is the caller's scratch, whose size
- * does not grow with the batch.
+ * Predicting goes in blocks of as many rows as the kernel takes: it turns them into sums, these
+ * become margins in place, and each wanted output is computed from the margins. Whether sums are
+ * f32 or f64 is the forest's matter; one function a step asks. All working memory is the caller's
+ * scratch, whose size does not grow with the batch beyond a block.
  *
  * Outputs, in this order as far as the objective has them: prediction (what the library's predict
  * returns), margin, probability, label (last, so that it can be left out where the version has no
@@ -17,7 +16,7 @@
 
 #include "base/alloc.h"
 #include "engine/engine.h"
-#include "engine/forest/compile.h"
+#include "engine/forest/kernel.h"
 #include "engine/forest/reader.h"
 #include "engine/forest/transform.h"
 
@@ -25,12 +24,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BLOCK_ROWS 16
-/* From here on rows in one tree keep the processor as busy as trees of one row, and touch each
- * node once. */
-#define ROWS_KERNEL_MIN 6
-#define HEAD_BYTES      ((size_t)4096)
-#define ALIGN_UP(n)     (((n) + 63) & ~(size_t)63)
+#define HEAD_BYTES  ((size_t)4096)
+#define ALIGN_UP(n) (((n) + 63) & ~(size_t)63)
 
 enum forest_output {
     FOREST_PREDICTION,
@@ -46,7 +41,7 @@ struct forest_config {
 
 struct forest_model {
     struct ax_model base;
-    struct ax_compiled compiled;
+    struct ax_forest_plan plan;
     double scale;    /* margin = sum * scale + bias */
     double *bias;    /* group_count, or NULL */
     bool has_affine; /* scale is not 1, or there is a bias */
@@ -136,7 +131,7 @@ static void forest_free(struct ax_model *model)
     if (!model)
         return;
     struct forest_model *forest = container_of(model, struct forest_model, base);
-    ax_compiled_done(&forest->compiled);
+    ax_forest_plan_done(&forest->plan);
     free(forest->bias);
     ax_signature_done(&forest->base.signature);
     free(forest);
@@ -171,7 +166,7 @@ static enum ax_code forest_load(struct ax_str bytes, const void *config,
     ax_model_init(&model->base, &ax_engine_forest);
     if (!reader->read(bytes, iterations, &forest, &model->base.signature, model->base.format,
                       err) &&
-        !ax_compiled_init(&model->compiled, &forest, err)) {
+        !ax_forest_plan_init(&model->plan, &forest, err)) {
         forest_sign(model, &forest);
         forest_take_ending(model, &forest);
         memcpy(model->base.iterations, forest.iterations, sizeof(model->base.iterations));
@@ -187,10 +182,8 @@ static enum ax_code forest_load(struct ax_str bytes, const void *config,
 
 /* The parts of the scratch, for one block. */
 struct forest_scratch {
-    void *gathered; /* one row, when the batch is no matrix */
-    union ax_slot *slots;
+    void *kernel;
     void *margins;
-    union ax_leaf *leaves;
     void *averages; /* one row's margins divided by the divisor */
     void *outputs;  /* one row's probabilities, for the label */
     size_t bytes;
@@ -199,23 +192,19 @@ struct forest_scratch {
 static struct forest_scratch forest_divide(const struct forest_model *model, size_t rows,
                                            void *memory)
 {
-    const struct ax_compiled *c = &model->compiled;
-    size_t block = AX_MIN(rows, BLOCK_ROWS);
-    size_t sums = c->group_count * ax_datatype_size(c->sum_type);
-    size_t gathered = ALIGN_UP(c->feature_count * ax_datatype_size(c->input_type));
-    size_t slots = ALIGN_UP(block * c->slot_count * sizeof(union ax_slot));
+    const struct ax_forest_plan *plan = &model->plan;
+    size_t block = AX_MIN(rows, plan->kernel->rows_max);
+    size_t sums = plan->compiled.group_count * ax_datatype_size(plan->compiled.sum_type);
+    size_t kernel = plan->kernel->scratch_size(plan, block);
     size_t margins = ALIGN_UP(block * sums);
-    size_t leaves = ALIGN_UP((c->tree_count + 1) * sizeof(union ax_leaf));
     size_t outputs = ALIGN_UP(sums);
     char *at = memory;
-    struct forest_scratch s = { .bytes = gathered + slots + margins + leaves + 2 * outputs };
+    struct forest_scratch s = { .bytes = kernel + margins + 2 * outputs };
     if (!at)
         return s;
-    s.gathered = at;
-    s.slots = (union ax_slot *)(void *)(at += gathered);
-    s.margins = at += slots;
-    s.leaves = (union ax_leaf *)(void *)(at += margins);
-    s.averages = at += leaves;
+    s.kernel = at;
+    s.margins = at += kernel;
+    s.averages = at += margins;
     s.outputs = at + outputs;
     return s;
 }
@@ -226,33 +215,6 @@ static size_t forest_scratch_size(const struct ax_model *model, size_t rows)
     return forest_divide(container_of_const(model, struct forest_model, base), rows, NULL).bytes;
 }
 
-static void forest_gather(const struct ax_batch *in, size_t row, void *gathered)
-{
-    for (size_t i = 0; i < in->column_count; i++) {
-        const struct ax_column *column = &in->columns[i];
-        const void *value = ax_column_at(column, row);
-        bool is_valid = ax_column_is_valid(column, row);
-        if (column->datatype == AX_FP64)
-            ((double *)gathered)[i] = is_valid ? *(const double *)value : (double)NAN;
-        else
-            ((float *)gathered)[i] = is_valid ? *(const float *)value : NAN;
-    }
-}
-
-static void forest_fill(const struct forest_model *model, const struct ax_batch *in, bool is_matrix,
-                        size_t from, size_t rows, const struct forest_scratch *scratch)
-{
-    const struct ax_compiled *c = &model->compiled;
-    for (size_t r = 0; r < rows; r++) {
-        const void *row = scratch->gathered;
-        if (is_matrix)
-            row = ax_column_at(&in->columns[0], from + r);
-        else
-            forest_gather(in, from + r, scratch->gathered);
-        ax_compiled_fill(c, row, scratch->slots + r * c->slot_count);
-    }
-}
-
 /* The margins of row `row` of the block. */
 static void *forest_margins(const struct ax_compiled *compiled, size_t row,
                             const struct forest_scratch *scratch)
@@ -261,27 +223,14 @@ static void *forest_margins(const struct ax_compiled *compiled, size_t row,
     return (char *)scratch->margins + row * compiled->group_count * number;
 }
 
-static void forest_walk(const struct ax_compiled *compiled, size_t rows,
-                        const struct forest_scratch *scratch)
-{
-    if (rows >= ROWS_KERNEL_MIN) {
-        ax_kernel_scalar_rows.walk(compiled, scratch->slots, rows, scratch->margins,
-                                   scratch->leaves);
-        return;
-    }
-    for (size_t r = 0; r < rows; r++)
-        ax_kernel_scalar_row.walk(compiled, scratch->slots + r * compiled->slot_count, 1,
-                                  forest_margins(compiled, r, scratch), scratch->leaves);
-}
-
 /* From sums to margins, in place. */
 static void forest_scale(const struct forest_model *model, size_t rows, void *sums)
 {
-    size_t groups = model->compiled.group_count;
+    size_t groups = model->plan.compiled.group_count;
     for (size_t i = 0; i < rows * groups; i++) {
         /* What is added to nothing's loss is -0: adding 0 would turn a -0 into 0. */
         double bias = model->bias ? model->bias[i % groups] : -0.0;
-        if (model->compiled.sum_type == AX_FP64) {
+        if (model->plan.compiled.sum_type == AX_FP64) {
             double *sum = (double *)sums + i;
             *sum = *sum * model->scale + bias;
         } else {
@@ -295,7 +244,7 @@ static void forest_scale(const struct forest_model *model, size_t rows, void *su
 static const void *forest_averages(const struct forest_model *model, const void *margins,
                                    const struct forest_scratch *scratch)
 {
-    const struct ax_compiled *c = &model->compiled;
+    const struct ax_compiled *c = &model->plan.compiled;
     if (model->divisor == 1.0)
         return margins;
     for (size_t i = 0; i < c->group_count; i++) {
@@ -310,7 +259,7 @@ static const void *forest_averages(const struct forest_model *model, const void 
 static void forest_transform(const struct forest_model *model, enum ax_transform transform,
                              const void *margins, void *out)
 {
-    const struct ax_compiled *c = &model->compiled;
+    const struct ax_compiled *c = &model->plan.compiled;
     if (c->sum_type == AX_FP64)
         ax_transform_apply_f64(transform, model->slope, margins, c->group_count, out);
     else
@@ -323,12 +272,12 @@ static void forest_transform(const struct forest_model *model, enum ax_transform
 static size_t forest_class(const struct forest_model *model, const void *margins,
                            const void *probabilities)
 {
-    size_t groups = model->compiled.group_count;
+    size_t groups = model->plan.compiled.group_count;
     bool by_margin = model->class_by_margin || model->transform == AX_TRANSFORM_ARGMAX;
     const void *from = by_margin ? margins : probabilities;
     if (groups == 1 && model->class_by_margin)
         return *(const double *)margins > model->class_margin;
-    bool is_f64 = model->compiled.sum_type == AX_FP64;
+    bool is_f64 = model->plan.compiled.sum_type == AX_FP64;
     if (groups == 1)
         return is_f64 ? *(const double *)probabilities > 0.5 : *(const float *)probabilities > 0.5f;
     return is_f64 ? ax_transform_argmax_f64(from, groups) : ax_transform_argmax(from, groups);
@@ -337,7 +286,7 @@ static size_t forest_class(const struct forest_model *model, const void *margins
 static void forest_answer(const struct forest_model *model, enum forest_output output,
                           const void *margins, const struct forest_scratch *scratch, void *to)
 {
-    const struct ax_compiled *c = &model->compiled;
+    const struct ax_compiled *c = &model->plan.compiled;
     const void *averages = forest_averages(model, margins, scratch);
     switch (output) {
     case FOREST_PREDICTION:
@@ -367,19 +316,19 @@ static enum ax_code forest_check(const struct forest_model *model, const struct 
                                  const struct ax_batch *out, struct ax_err *err)
 {
     const struct ax_signature *signature = &model->base.signature;
-    if (in->column_count != model->compiled.feature_count)
+    if (in->column_count != model->plan.compiled.feature_count)
         return ax_fail(err, AX_E_INVALID, "%zu columns for a model of %zu features",
-                       in->column_count, model->compiled.feature_count);
+                       in->column_count, model->plan.compiled.feature_count);
     for (size_t i = 0; i < in->column_count; i++) {
-        if (in->columns[i].datatype != model->compiled.input_type || in->columns[i].width != 1)
+        if (in->columns[i].datatype != model->plan.compiled.input_type || in->columns[i].width != 1)
             return ax_fail(err, AX_E_INVALID, "input '%.*s' is no column of %s",
                            AX_STR_ARG(signature->inputs[i].name),
-                           ax_datatype_name(model->compiled.input_type));
+                           ax_datatype_name(model->plan.compiled.input_type));
     }
     if (out->column_count > model->output_count)
         return ax_fail(err, AX_E_INVALID, "%zu outputs of a model of %zu", out->column_count,
                        model->output_count);
-    size_t classes = AX_MAX(model->compiled.group_count, 2);
+    size_t classes = AX_MAX(model->plan.compiled.group_count, 2);
     for (size_t i = 0; i < out->column_count; i++) {
         if (out->columns[i].values && model->outputs[i] == FOREST_LABEL &&
             signature->label_count < classes)
@@ -397,18 +346,17 @@ static enum ax_code forest_predict(const struct ax_model *model, const struct ax
         return err->code;
     assert(scratch);
     struct forest_scratch parts = forest_divide(forest, in->rows, scratch);
-    bool is_matrix = ax_batch_is_matrix(in, forest->compiled.input_type);
-    for (size_t from = 0; from < in->rows; from += BLOCK_ROWS) {
-        size_t rows = AX_MIN(BLOCK_ROWS, in->rows - from);
-        forest_fill(forest, in, is_matrix, from, rows, &parts);
-        forest_walk(&forest->compiled, rows, &parts);
+    const struct ax_forest_kernel *kernel = forest->plan.kernel;
+    for (size_t from = 0; from < in->rows; from += kernel->rows_max) {
+        size_t rows = AX_MIN(kernel->rows_max, in->rows - from);
+        kernel->score(&forest->plan, in, from, rows, parts.margins, parts.kernel);
         if (forest->has_affine)
             forest_scale(forest, rows, parts.margins);
         for (size_t i = 0; i < out->column_count; i++) {
             const struct ax_column *column = &out->columns[i];
             for (size_t r = 0; column->values && r < rows; r++)
                 forest_answer(forest, forest->outputs[i],
-                              forest_margins(&forest->compiled, r, &parts), &parts,
+                              forest_margins(&forest->plan.compiled, r, &parts), &parts,
                               ax_column_at(column, from + r));
         }
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The portable kernels: plain C, no branch in a step.
+ * Walking trees: plain C, no branch in a step.
  *
  * A step is load node, load slot, compare, add: a chain of about a dozen cycles in which the
  * processor could do far more. So many walks run side by side, of many trees for one row or of many
@@ -15,7 +15,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define LANES 16
+#define LANES AX_WALK_ROWS
 
 /* Without it the compiler keeps the loop over the lanes, and a step costs twice as much. */
 #define UNROLLED _Pragma("GCC unroll 16")
@@ -138,11 +138,10 @@ static AX_ALWAYS_INLINE void add_trees(const struct ax_compiled *c, enum leaf_fo
         add_leaf(c, form, leaves[t], (char *)sums + c->trees[t].group * sum_size(form));
 }
 
-static void scalar_walk_row(const struct ax_compiled *compiled, const union ax_slot *slots,
-                            size_t rows, void *sums, union ax_leaf *leaves)
+void ax_compiled_walk_row(const struct ax_compiled *compiled, const union ax_slot *slots,
+                          void *sums, union ax_leaf *leaves)
 {
-    assert(compiled && slots && rows == 1 && sums && leaves);
-    (void)rows;
+    assert(compiled && slots && sums && leaves);
     size_t narrow = compiled->narrow_tree_count;
     walk_narrow_trees(compiled, compiled->order, narrow, slots, leaves);
     walk_wide_trees(compiled, compiled->order + narrow, compiled->tree_count - narrow, slots,
@@ -197,32 +196,52 @@ static AX_ALWAYS_INLINE void walk_rows_wide(const struct ax_compiled *c, const s
         leaves[i] = c->wide_nodes[at[i]].leaf;
 }
 
+static AX_ALWAYS_INLINE void walk_tree(const struct ax_compiled *c, const struct ax_tree *tree,
+                                       const union ax_slot *const *lanes, union ax_leaf *leaves)
+{
+    if (tree->is_wide)
+        walk_rows_wide(c, tree, lanes, leaves);
+    else
+        walk_rows_narrow(c, tree, lanes, leaves);
+}
+
+/* Lanes without a row of their own repeat the last one. */
+static void find_lanes(const struct ax_compiled *c, const union ax_slot *slots, size_t rows,
+                       const union ax_slot **lanes)
+{
+    for (size_t i = 0; i < LANES; i++)
+        lanes[i] = slots + AX_MIN(i, rows - 1) * c->slot_count;
+}
+
+void ax_compiled_walk_tree(const struct ax_compiled *compiled, size_t tree,
+                           const union ax_slot *slots, size_t rows, union ax_leaf *leaves)
+{
+    assert(compiled && tree < compiled->tree_count && slots && rows >= 1 && rows <= LANES);
+    const union ax_slot *lanes[LANES];
+    find_lanes(compiled, slots, rows, lanes);
+    walk_tree(compiled, &compiled->trees[tree], lanes, leaves);
+}
+
 static AX_ALWAYS_INLINE void walk_rows(const struct ax_compiled *c, enum leaf_form form,
                                        const union ax_slot *const *lanes, size_t rows, void *sums)
 {
     size_t row_bytes = c->group_count * sum_size(form);
     for (size_t t = 0; t < c->tree_count; t++) {
-        const struct ax_tree *tree = &c->trees[t];
         union ax_leaf found[LANES];
-        if (tree->is_wide)
-            walk_rows_wide(c, tree, lanes, found);
-        else
-            walk_rows_narrow(c, tree, lanes, found);
-        char *to = (char *)sums + tree->group * sum_size(form);
+        walk_tree(c, &c->trees[t], lanes, found);
+        char *to = (char *)sums + c->trees[t].group * sum_size(form);
         for (size_t r = 0; r < rows; r++, to += row_bytes)
             add_leaf(c, form, found[r], to);
     }
 }
 
-static void scalar_walk_rows(const struct ax_compiled *compiled, const union ax_slot *slots,
-                             size_t rows, void *sums, union ax_leaf *leaves)
+void ax_compiled_walk_rows(const struct ax_compiled *compiled, const union ax_slot *slots,
+                           size_t rows, void *sums)
 {
     assert(compiled && slots && rows >= 1 && rows <= LANES && sums);
-    (void)leaves;
     size_t row_bytes = compiled->group_count * ax_datatype_size(compiled->sum_type);
     const union ax_slot *lanes[LANES];
-    for (size_t i = 0; i < LANES; i++)
-        lanes[i] = slots + AX_MIN(i, rows - 1) * compiled->slot_count;
+    find_lanes(compiled, slots, rows, lanes);
     for (size_t r = 0; r < rows; r++)
         memcpy((char *)sums + r * row_bytes, compiled->base, row_bytes);
     switch (leaf_form(compiled)) {
@@ -240,15 +259,3 @@ static void scalar_walk_rows(const struct ax_compiled *compiled, const union ax_
         return;
     }
 }
-
-const struct ax_forest_kernel ax_kernel_scalar_row = {
-    .name = "scalar_row",
-    .rows_max = 1,
-    .walk = scalar_walk_row,
-};
-
-const struct ax_forest_kernel ax_kernel_scalar_rows = {
-    .name = "scalar_rows",
-    .rows_max = LANES,
-    .walk = scalar_walk_rows,
-};

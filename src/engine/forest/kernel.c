@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of kernels, and the choice among them.
+ *
+ * To add a kernel: write kernel_<name>.c, declare its table in kernel.h, and add it to the list
+ * below, behind all that are slower; the tests of the forest then run with it wherever the CPU can.
+ */
+#include "engine/forest/kernel.h"
+
+#include "auspex_config.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const struct ax_forest_kernel *const ax_forest_kernels[] = {
+    &ax_kernel_portable,
+#if AX_HAVE_AVX2
+    &ax_kernel_avx2,
+#endif
+    NULL,
+};
+
+/* "portable, avx2", in `text`. */
+static void list_names(char *text, size_t size)
+{
+    size_t len = 0;
+    text[0] = '\0';
+    for (size_t i = 0; ax_forest_kernels[i] && len < size; i++)
+        len += (size_t)snprintf(text + len, size - len, "%s%s", i ? ", " : "",
+                                ax_forest_kernels[i]->name);
+}
+
+enum ax_code ax_forest_kernel_choose(const char *name, const struct ax_forest_kernel **ret_kernel,
+                                     struct ax_err *err)
+{
+    assert(ret_kernel && err);
+    const struct ax_forest_kernel *best = NULL;
+    for (size_t i = 0; ax_forest_kernels[i]; i++) {
+        bool runs_here = ax_forest_kernels[i]->runs_here();
+        if (runs_here)
+            best = ax_forest_kernels[i];
+        if (!name || strcmp(name, ax_forest_kernels[i]->name) != 0)
+            continue;
+        if (!runs_here)
+            return ax_fail(err, AX_E_UNSUPPORTED, "%s: this CPU cannot run the kernel '%s'",
+                           AX_KERNEL_VARIABLE, name);
+        *ret_kernel = ax_forest_kernels[i];
+        return AX_OK;
+    }
+    if (name) {
+        char names[128];
+        list_names(names, sizeof(names));
+        return ax_fail(err, AX_E_INVALID, "%s: no kernel '%.40s'; there are %s", AX_KERNEL_VARIABLE,
+                       name, names);
+    }
+    assert(best);
+    *ret_kernel = best;
+    return AX_OK;
+}
+
+enum ax_code ax_forest_plan_init(struct ax_forest_plan *plan, const struct ax_forest *forest,
+                                 struct ax_err *err)
+{
+    assert(plan && forest && err);
+    struct ax_forest_plan made = { 0 };
+    if (ax_forest_kernel_choose(getenv(AX_KERNEL_VARIABLE), &made.kernel, err) ||
+        ax_compiled_init(&made.compiled, forest, err))
+        return err->code;
+    if (made.kernel->prepare && made.kernel->prepare(&made, err)) {
+        ax_forest_plan_done(&made);
+        return err->code;
+    }
+    *plan = made;
+    return AX_OK;
+}
+
+void ax_forest_plan_done(struct ax_forest_plan *plan)
+{
+    if (!plan)
+        return;
+    ax_mux_done(&plan->mux);
+    ax_compiled_done(&plan->compiled);
+    *plan = (struct ax_forest_plan){ 0 };
+}
+
+const void *ax_forest_plan_row(const struct ax_forest_plan *plan, const struct ax_batch *in,
+                               size_t row, bool is_matrix, void *gathered)
+{
+    assert(plan && in && row < in->rows && gathered);
+    if (is_matrix)
+        return ax_column_at(&in->columns[0], row);
+    for (size_t i = 0; i < in->column_count; i++) {
+        const struct ax_column *column = &in->columns[i];
+        const void *value = ax_column_at(column, row);
+        bool is_valid = ax_column_is_valid(column, row);
+        if (plan->compiled.input_type == AX_FP64)
+            ((double *)gathered)[i] = is_valid ? *(const double *)value : (double)NAN;
+        else
+            ((float *)gathered)[i] = is_valid ? *(const float *)value : NAN;
+    }
+    return gathered;
+}

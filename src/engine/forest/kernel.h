@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Kernels: ways of turning rows into sums of leaves, and a forest made ready for one of them.
+ *
+ * All kernels give the same bits, whatever the number of rows and a row's place among them: sums
+ * begin with the base, and the leaves are added in the order of the trees, in sum_type. They are a
+ * table, from the one that runs everywhere to the fastest; the CPU decides when a forest is loaded,
+ * or the environment variable AUSPEX_KERNEL does. docs/internals/kernels.md tells how they work. A
+ * plan is immutable; any number of threads may score with it.
+ */
+#ifndef AX_ENGINE_FOREST_KERNEL_H
+#define AX_ENGINE_FOREST_KERNEL_H
+
+#include "data/batch.h"
+#include "engine/forest/compile.h"
+#include "engine/forest/mux.h"
+
+#define AX_KERNEL_VARIABLE "AUSPEX_KERNEL"
+
+struct ax_forest_plan {
+    const struct ax_forest_kernel *kernel;
+    struct ax_compiled compiled;
+    struct ax_mux mux; /* of kernels that want it; else zeroed */
+};
+
+struct ax_forest_kernel {
+    const char *name;
+    size_t rows_max; /* of one call of score */
+
+    /* Whether this CPU and system can run it. Any thread. */
+    bool (*runs_here)(void);
+
+    /* (optional) Make what it needs beside plan->compiled. NULL: nothing. Expected: LIMIT. */
+    enum ax_code (*prepare)(struct ax_forest_plan *plan, struct ax_err *err);
+
+    /* Bytes of scratch, aligned to 64, that score needs for up to `rows` rows. */
+    size_t (*scratch_size)(const struct ax_forest_plan *plan, size_t rows);
+
+    /* The sums of rows [from, from + rows) of `in`, 1 to rows_max of them: of row from + r from
+     * number r * group_count of `sums` on. Columns are of input_type and width 1. */
+    void (*score)(const struct ax_forest_plan *plan, const struct ax_batch *in, size_t from,
+                  size_t rows, void *sums, void *scratch);
+};
+
+/* All kernels of this build, the fastest last, ended by NULL. */
+extern const struct ax_forest_kernel *const ax_forest_kernels[];
+
+/* The kernel of that name, or with NULL the last of the table that this CPU can run. Expected:
+ * INVALID (no such kernel), UNSUPPORTED (not on this CPU). */
+AX_MUST_USE enum ax_code ax_forest_kernel_choose(const char *name,
+                                                 const struct ax_forest_kernel **ret_kernel,
+                                                 struct ax_err *err);
+
+/* Compile `forest` for the kernel that AUSPEX_KERNEL names, or for the best one. Expected: as
+ * ax_forest_kernel_choose; TOO_LARGE, LIMIT. On failure there is nothing to release. */
+AX_MUST_USE enum ax_code ax_forest_plan_init(struct ax_forest_plan *plan,
+                                             const struct ax_forest *forest, struct ax_err *err);
+void ax_forest_plan_done(struct ax_forest_plan *plan);
+
+/* A row of `in` as ax_compiled_fill takes it: where it lies, when the batch is a matrix, else put
+ * together in `gathered`, which has room for feature_count values of input_type. */
+const void *ax_forest_plan_row(const struct ax_forest_plan *plan, const struct ax_batch *in,
+                               size_t row, bool is_matrix, void *gathered);
+
+extern const struct ax_forest_kernel ax_kernel_portable;
+extern const struct ax_forest_kernel ax_kernel_avx2;
+
+#endif

@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the compiled form to programs of bytes.
+ *
+ * Columns. A feature's slots become its columns, each as many times as its thresholds fill columns
+ * of 255; a split is sent to the column that has its threshold. The sorted thresholds are the
+ * compiled form's own.
+ *
+ * Programs. A tree's nodes lie level by level, so children come behind their parents: heights and
+ * numbers of leaves are found in one pass from the back, the number of each subtree's first leaf in
+ * one pass from the front, and nothing recurses. A complete subtree of up to AX_MUX_TILE_HEIGHT
+ * levels that is no part of a larger such one is a tile; every other split is a join. Tiles are
+ * written height by height, joins from the back, so that what they read is there.
+ */
+#include "engine/forest/mux.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define NODES_MAX (2 * AX_MUX_LEAVES_MAX - 1)
+#define TILE_ANY  (-1) /* height of what is no complete subtree */
+
+/* Bytes become signed by this. */
+#define BYTE_BIAS 128
+
+struct muxing {
+    struct ax_mux *out;
+    const struct ax_compiled *c;
+    uint32_t *column_of; /* [slot]: its first column */
+    uint32_t *rank_of;   /* [slot]: its rank source */
+    size_t code_size;    /* words so far */
+    size_t leaf_size;    /* bytes so far */
+};
+
+/* A tree on its way; places are those of the compiled form, from its root on. */
+struct sapling {
+    const struct ax_node *nodes;
+    uint32_t count;
+    uint16_t leaves[NODES_MAX]; /* below each node */
+    uint16_t first[NODES_MAX];  /* number of the first of them */
+    int8_t height[NODES_MAX];   /* of a complete subtree; else TILE_ANY */
+    int8_t tile[NODES_MAX];     /* of a tile's top its height; else TILE_ANY */
+    bool is_inside[NODES_MAX];  /* of a tile, below its top */
+    uint32_t result[NODES_MAX]; /* of tiles and joins: where it will begin */
+};
+
+static bool is_leaf(const struct ax_node *node)
+{
+    return node->left == -1;
+}
+
+/* ---- columns ---- */
+
+static size_t part_count(const struct ax_rank_source *rank)
+{
+    return AX_MAX((rank->threshold_count + AX_MUX_BOUNDS - 1) / AX_MUX_BOUNDS, 1);
+}
+
+/* How many columns there are for the slots of numbers, and for those that say "missing or not". */
+static size_t count_columns(const struct ax_compiled *c)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < c->rank_count; i++)
+        count += part_count(&c->ranks[i]) * (c->ranks[i].slot_end - c->ranks[i].slot_from);
+    for (size_t i = c->number_end; i < c->slot_count; i++)
+        count += c->sources[i].kind == AX_SLOT_IS_MISSING;
+    return count;
+}
+
+static struct ax_mux_column make_column(const struct ax_slot_source *slot, size_t part)
+{
+    struct ax_mux_column column = { .base = (int32_t)(part * AX_MUX_BOUNDS) };
+    column.zero_is_missing = slot->kind == AX_SLOT_ZERO_LOW || slot->kind == AX_SLOT_ZERO_HIGH;
+    /* The rank of 0, or an infinity. */
+    float missing = slot->missing - (float)column.base;
+    column.missing = (uint8_t)AX_MIN(AX_MAX(missing, 0.0f), (float)AX_MUX_BOUNDS);
+    return column;
+}
+
+/* Levels of `count` keys, of which the first begins at `from`. Returns where the next keys begin.
+ */
+static size_t plan_levels(struct ax_mux_source *source, size_t from, size_t count)
+{
+    do {
+        size_t blocks = AX_MAX((count + AX_MUX_KEYS - 1) / AX_MUX_KEYS, 1);
+        source->level_from[source->level_count++] = (uint32_t)from;
+        from += blocks * AX_MUX_KEYS;
+        count = blocks - 1;
+    } while (count);
+    return from;
+}
+
+/* Returns how many keys there are. */
+static size_t plan_columns(struct muxing *m)
+{
+    const struct ax_compiled *c = m->c;
+    struct ax_mux *out = m->out;
+    size_t keys = 0;
+    for (size_t i = 0; i < c->rank_count; i++) {
+        const struct ax_rank_source *rank = &c->ranks[i];
+        struct ax_mux_source *source = &out->sources[out->source_count++];
+        *source = (struct ax_mux_source){ .feature = rank->feature,
+                                          .column_from = (uint32_t)out->column_count };
+        for (uint32_t s = rank->slot_from; s < rank->slot_end; s++) {
+            m->column_of[s] = (uint32_t)out->column_count;
+            m->rank_of[s] = (uint32_t)i;
+            for (size_t part = 0; part < part_count(rank); part++)
+                out->columns[out->column_count++] = make_column(&c->sources[s], part);
+        }
+        source->column_end = (uint32_t)out->column_count;
+        keys = plan_levels(source, keys, rank->threshold_count);
+    }
+    for (size_t s = c->number_end; s < c->slot_count; s++) {
+        if (c->sources[s].kind != AX_SLOT_IS_MISSING)
+            continue;
+        struct ax_mux_source *source = &out->sources[out->source_count++];
+        m->column_of[s] = (uint32_t)out->column_count;
+        *source = (struct ax_mux_source){ .feature = c->sources[s].feature,
+                                          .column_from = m->column_of[s],
+                                          .column_end = m->column_of[s] + 1 };
+        /* No threshold, so every rank is 0, and 1 above this base. */
+        out->columns[out->column_count++] = (struct ax_mux_column){ .base = -1 };
+        keys = plan_levels(source, keys, 0);
+    }
+    return keys;
+}
+
+static void write_key(const struct muxing *m, size_t at, double key)
+{
+    if (m->c->input_type == AX_FP64)
+        ((double *)m->out->keys)[at] = key;
+    else
+        ((float *)m->out->keys)[at] = (float)key;
+}
+
+/* Levels of one source; `thresholds` are ascending. */
+static void write_levels(const struct muxing *m, const struct ax_mux_source *source,
+                         const double *thresholds, size_t count)
+{
+    size_t step = 1; /* thresholds a key of this level stands for */
+    for (uint32_t level = 0; level < source->level_count; level++, step *= AX_MUX_KEYS) {
+        size_t blocks = AX_MAX((count + AX_MUX_KEYS - 1) / AX_MUX_KEYS, 1);
+        for (size_t i = 0; i < blocks * AX_MUX_KEYS; i++)
+            write_key(m, source->level_from[level] + i,
+                      i < count ? thresholds[(i + 1) * step - 1] : (double)NAN);
+        count = blocks - 1;
+    }
+}
+
+static enum ax_code make_columns(struct muxing *m, struct ax_err *err)
+{
+    struct ax_mux *out = m->out;
+    const struct ax_compiled *c = m->c;
+    size_t columns = count_columns(c);
+    out->sources = ax_try_alloc(columns + 1, sizeof(*out->sources));
+    out->columns = ax_try_alloc(columns + 1, sizeof(*out->columns));
+    m->column_of = ax_try_alloc(c->slot_count, sizeof(*m->column_of));
+    m->rank_of = ax_try_alloc(c->slot_count, sizeof(*m->rank_of));
+    if (!out->sources || !out->columns || !m->column_of || !m->rank_of)
+        return ax_fail(err, AX_E_LIMIT, "no memory for %zu columns of ranks", columns);
+    size_t keys = plan_columns(m);
+    out->key_memory = ax_try_alloc(keys * ax_datatype_size(c->input_type) + AX_CACHE_LINE, 1);
+    if (!out->key_memory)
+        return ax_fail(err, AX_E_LIMIT, "no memory for %zu thresholds", keys);
+    size_t over = (uintptr_t)out->key_memory % AX_CACHE_LINE;
+    out->keys = (char *)out->key_memory + (over ? AX_CACHE_LINE - over : 0);
+    for (size_t i = 0; i < out->source_count; i++) {
+        bool has_ranks = i < c->rank_count;
+        write_levels(m, &out->sources[i],
+                     has_ranks ? c->thresholds + c->ranks[i].thresholds_from : NULL,
+                     has_ranks ? c->ranks[i].threshold_count : 0);
+    }
+    return AX_OK;
+}
+
+/* ---- trees ---- */
+
+/* Measure the tree from the back, then number its leaves. False when it is to be walked. */
+static bool sapling_init(struct sapling *s, const struct ax_compiled *c, const struct ax_tree *tree)
+{
+    if (tree->is_wide)
+        return false;
+    s->nodes = c->nodes + tree->root;
+    s->count = 1;
+    for (uint32_t i = 0; i < s->count; i++) {
+        const struct ax_node *node = &s->nodes[i];
+        if (is_leaf(node))
+            continue;
+        enum ax_slot_kind kind = c->sources[node->slot].kind;
+        bool is_low = kind == AX_SLOT_LOW || kind == AX_SLOT_ZERO_LOW;
+        /* Below rank 0 lies a missing value that goes left, alone; no byte is below 0. */
+        if (c->input_type == AX_FP64 && is_low && node->threshold < 1.0f)
+            return false;
+        s->count += 2;
+        if (s->count > NODES_MAX)
+            return false;
+    }
+    for (uint32_t i = s->count; i-- > 0;) {
+        const struct ax_node *node = &s->nodes[i];
+        uint32_t left = i + (uint32_t)node->left;
+        s->leaves[i] = is_leaf(node) ? 1 : (uint16_t)(s->leaves[left] + s->leaves[left + 1]);
+        s->height[i] = is_leaf(node) ? 0 : TILE_ANY;
+        if (!is_leaf(node) && s->height[left] != TILE_ANY && s->height[left] == s->height[left + 1])
+            s->height[i] = (int8_t)(s->height[left] + 1);
+    }
+    s->first[0] = 0;
+    for (uint32_t i = 0; i < s->count; i++) {
+        uint32_t left = i + (uint32_t)s->nodes[i].left;
+        if (is_leaf(&s->nodes[i]))
+            continue;
+        s->first[left] = s->first[i];
+        s->first[left + 1] = (uint16_t)(s->first[i] + s->leaves[left]);
+    }
+    return true;
+}
+
+/* Whether all splits of each level are one. Levels of a complete tree begin at 2^level - 1. */
+static bool sapling_is_oblivious(const struct sapling *s)
+{
+    if (s->height[0] < 2)
+        return false;
+    for (uint32_t i = 0; i < s->count; i++) {
+        const struct ax_node *node = &s->nodes[i];
+        if (is_leaf(node))
+            return true;
+        uint32_t level_from = (UINT32_C(1) << (31 - __builtin_clz(i + 1))) - 1;
+        const struct ax_node *first = &s->nodes[level_from];
+        if (node->slot != first->slot || memcmp(&node->threshold, &first->threshold, 4) != 0)
+            return false;
+    }
+    return true;
+}
+
+static void sapling_cut_tiles(struct sapling *s)
+{
+    memset(s->is_inside, 0, sizeof(s->is_inside));
+    for (uint32_t i = 0; i < s->count; i++) {
+        bool is_complete = s->height[i] >= 0 && s->height[i] <= AX_MUX_TILE_HEIGHT;
+        s->tile[i] = is_complete && !s->is_inside[i] ? s->height[i] : TILE_ANY;
+        if (is_leaf(&s->nodes[i]))
+            continue;
+        uint32_t left = i + (uint32_t)s->nodes[i].left;
+        s->is_inside[left] = s->is_inside[left + 1] = is_complete;
+    }
+}
+
+static void put_word(struct muxing *m, uint32_t word)
+{
+    m->out->code[m->code_size++] = word;
+}
+
+static void put_byte(struct muxing *m, uint32_t byte)
+{
+    put_word(m, (byte & 0xFF) * UINT32_C(0x01010101));
+}
+
+/* How many thresholds of the feature are at or below the split's: its bound, before it is sent to a
+ * column. 0: no value but one that stands for missing goes left. */
+static uint32_t split_bound(const struct muxing *m, const struct ax_node *node)
+{
+    const struct ax_compiled *c = m->c;
+    if (c->sources[node->slot].kind == AX_SLOT_IS_MISSING)
+        return 1;
+    if (c->input_type == AX_FP64)
+        return (uint32_t)node->threshold;
+    const struct ax_rank_source *rank = &c->ranks[m->rank_of[node->slot]];
+    const double *thresholds = c->thresholds + rank->thresholds_from;
+    uint32_t from = 0, count = rank->threshold_count;
+    while (count) { /* of NaN none */
+        uint32_t half = count / 2;
+        bool is_below = thresholds[from + half] <= (double)node->threshold;
+        from = is_below ? from + half + 1 : from;
+        count = is_below ? count - half - 1 : half;
+    }
+    return from;
+}
+
+static void put_split(struct muxing *m, const struct ax_node *node)
+{
+    uint32_t bound = split_bound(m, node);
+    uint32_t part = bound ? (bound - 1) / AX_MUX_BOUNDS : 0;
+    put_byte(m, bound - part * AX_MUX_BOUNDS - BYTE_BIAS);
+    put_word(m, (m->column_of[node->slot] + part) * (uint32_t)AX_MUX_ROWS);
+}
+
+/* The splits of a complete subtree: the left half's, the right half's, its top. */
+static void put_splits(struct muxing *m, const struct sapling *s, uint32_t top, int height)
+{
+    /* Places of the tops of subtrees that are still to be written, or of splits to be written when
+     * their subtrees are. */
+    struct {
+        uint32_t top;
+        int height;
+        bool is_open;
+    } stack[3 * AX_MUX_TILE_HEIGHT] = { { top, height, false } };
+    size_t depth = 1;
+    while (depth) {
+        uint32_t at = stack[depth - 1].top;
+        if (stack[depth - 1].height == 0) {
+            depth--;
+        } else if (stack[depth - 1].is_open) {
+            put_split(m, &s->nodes[at]);
+            depth--;
+        } else {
+            int below = stack[depth - 1].height - 1;
+            uint32_t left = at + (uint32_t)s->nodes[at].left;
+            stack[depth - 1].is_open = true;
+            stack[depth].top = left + 1;
+            stack[depth + 1].top = left;
+            stack[depth].height = stack[depth + 1].height = below;
+            stack[depth].is_open = stack[depth + 1].is_open = false;
+            depth += 2;
+        }
+    }
+}
+
+static void put_tiles(struct muxing *m, struct sapling *s, struct ax_mux_tree *to)
+{
+    uint32_t result = 0;
+    sapling_cut_tiles(s);
+    for (int height = 0; height <= AX_MUX_TILE_HEIGHT; height++) {
+        for (uint32_t i = 0; i < s->count; i++) {
+            if (s->tile[i] != height)
+                continue;
+            put_byte(m, s->first[i]);
+            put_splits(m, s, i, height);
+            to->tiles[height]++;
+            s->result[i] = result;
+            result += (uint32_t)AX_MUX_ROWS;
+        }
+    }
+    for (uint32_t i = s->count; i-- > 0;) {
+        if (s->tile[i] != TILE_ANY || s->is_inside[i])
+            continue;
+        uint32_t left = i + (uint32_t)s->nodes[i].left;
+        put_split(m, &s->nodes[i]);
+        put_word(m, s->result[left]);
+        put_word(m, s->result[left + 1]);
+        to->joins++;
+        s->result[i] = result;
+        result += (uint32_t)AX_MUX_ROWS;
+    }
+}
+
+static void put_levels(struct muxing *m, const struct sapling *s, struct ax_mux_tree *to)
+{
+    for (uint32_t at = 0; !is_leaf(&s->nodes[at]); at += (uint32_t)s->nodes[at].left) {
+        put_split(m, &s->nodes[at]);
+        to->levels++;
+    }
+}
+
+/* ---- leaves ---- */
+
+static size_t leaf_number_size(const struct ax_compiled *c)
+{
+    return c->leaf_width > 1 ? sizeof(uint32_t) : ax_datatype_size(c->sum_type);
+}
+
+static uint16_t table_count(const struct ax_compiled *c, uint32_t leaf_count)
+{
+    if (c->leaf_width > 1 || leaf_count > AX_MUX_PLANE_MAX)
+        return 0;
+    return leaf_count <= 16 ? 1 : leaf_count <= 32 ? 2 : 4;
+}
+
+/* Bytes of a tree's leaves, to a multiple of 16. */
+static size_t leaf_bytes(const struct ax_compiled *c, uint32_t leaf_count)
+{
+    size_t count = table_count(c, leaf_count) ? (size_t)16 * table_count(c, leaf_count)
+                                              : (leaf_count + 15) / 16 * (size_t)16;
+    return count * leaf_number_size(c);
+}
+
+static void put_leaf(const struct muxing *m, const struct ax_mux_tree *to, size_t number,
+                     const union ax_leaf *leaf)
+{
+    const struct ax_compiled *c = m->c;
+    size_t size = leaf_number_size(c);
+    const void *from = leaf; /* a row of leaf_values, or an f32 */
+    if (c->leaf_width == 1 && c->leaf_values)
+        from = &c->leaf_values[leaf->row];
+    char *leaves = m->out->leaves + to->leaves;
+    size_t plane = (size_t)to->tables * 16;
+    for (size_t i = 0; i < size; i++)
+        leaves[plane ? i * plane + number : number * size + i] = ((const char *)from)[i];
+}
+
+static void put_leaves(struct muxing *m, const struct sapling *s, struct ax_mux_tree *to)
+{
+    size_t size = leaf_bytes(m->c, to->leaf_count);
+    memset(m->out->leaves + to->leaves, 0, size);
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (is_leaf(&s->nodes[i]))
+            put_leaf(m, to, s->first[i], &s->nodes[i].leaf);
+    }
+    m->leaf_size += size;
+}
+
+/* ---- the forest ---- */
+
+/* How much code and leaves there may be, and whether most trees have a program. */
+static bool measure(const struct ax_compiled *c, struct sapling *s, size_t *ret_words,
+                    size_t *ret_bytes)
+{
+    size_t words = 0, bytes = 0, count = 0;
+    for (size_t t = 0; t < c->tree_count; t++) {
+        if (!sapling_init(s, c, &c->trees[t]))
+            continue;
+        count++;
+        words += 3 * (size_t)s->count; /* a split has 2 to 4 words, a leaf has 0 or 1 */
+        bytes += leaf_bytes(c, s->leaves[0]);
+    }
+    *ret_words = words;
+    *ret_bytes = bytes;
+    return 2 * count > c->tree_count;
+}
+
+static enum ax_code make_trees(struct muxing *m, struct sapling *s, size_t words, size_t bytes,
+                               struct ax_err *err)
+{
+    struct ax_mux *out = m->out;
+    out->trees = ax_try_alloc(m->c->tree_count, sizeof(*out->trees));
+    out->code = ax_try_alloc(words, sizeof(*out->code));
+    out->leaves = ax_try_alloc(bytes, 1);
+    if (!out->trees || !out->code || !out->leaves || words > UINT32_MAX)
+        return ax_fail(err, AX_E_LIMIT, "no memory for %zu words of code", words);
+    out->tree_count = m->c->tree_count;
+    for (size_t t = 0; t < out->tree_count; t++) {
+        struct ax_mux_tree *to = &out->trees[t];
+        *to = (struct ax_mux_tree){ .form = AX_MUX_WALKED, .group = m->c->trees[t].group };
+        if (!sapling_init(s, m->c, &m->c->trees[t])) {
+            out->walked_count++;
+            continue;
+        }
+        bool is_oblivious = sapling_is_oblivious(s);
+        to->form = is_oblivious ? AX_MUX_OBLIVIOUS : AX_MUX_TILES;
+        to->code = (uint32_t)m->code_size;
+        to->leaves = m->leaf_size;
+        to->leaf_count = s->leaves[0];
+        to->tables = table_count(m->c, to->leaf_count);
+        if (is_oblivious)
+            put_levels(m, s, to);
+        else
+            put_tiles(m, s, to);
+        put_leaves(m, s, to);
+    }
+    assert(m->code_size <= words && m->leaf_size == bytes);
+    return AX_OK;
+}
+
+/* Whether the forest's shape allows bytes at all. */
+static bool fits(const struct ax_compiled *c)
+{
+    for (size_t i = 0; i < c->rank_count; i++) {
+        if (c->ranks[i].threshold_count > AX_MUX_COLUMNS_MAX * AX_MUX_BOUNDS)
+            return false;
+    }
+    return c->group_count <= AX_MUX_GROUPS_MAX && count_columns(c) <= AX_MUX_COLUMNS_MAX;
+}
+
+enum ax_code ax_mux_init(struct ax_mux *mux, const struct ax_compiled *compiled, struct ax_err *err)
+{
+    assert(mux && compiled && err);
+    *mux = (struct ax_mux){ 0 };
+    struct muxing m = { .out = mux, .c = compiled };
+    struct sapling sapling;
+    size_t words, bytes;
+    if (!fits(compiled) || !measure(compiled, &sapling, &words, &bytes))
+        return AX_OK;
+    if (!make_columns(&m, err))
+        (void)make_trees(&m, &sapling, words, bytes, err);
+    free(m.column_of);
+    free(m.rank_of);
+    if (err->code)
+        ax_mux_done(mux);
+    return err->code;
+}
+
+void ax_mux_done(struct ax_mux *mux)
+{
+    if (!mux)
+        return;
+    free(mux->trees);
+    free(mux->sources);
+    free(mux->columns);
+    free(mux->key_memory);
+    free(mux->code);
+    free(mux->leaves);
+    *mux = (struct ax_mux){ 0 };
+}

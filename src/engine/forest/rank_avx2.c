@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Values to ranks: one feature of a block after the other.
+ *
+ * A feature's values are copied side by side; each is searched for in the levels of the keys, from
+ * the highest to level 0; then the ranks of 32 rows at a time become bytes of each of the feature's
+ * columns. A step of the search compares one value with the 16 keys of a block: comparing gives
+ * all ones where key <= value, packing keeps two bits a key (AVX2 has no narrower comparison that
+ * counts), and half of the bits that are set is how many keys there are to skip. Keys ascend, and
+ * the NaN that pads a block is never <=, so counting is searching. A NaN value has rank 0, and is
+ * replaced with what stands for it when the columns are written.
+ */
+#include "engine/forest/rank_avx2.h"
+
+#include <assert.h>
+#include <immintrin.h>
+#include <math.h>
+
+#define LANES 32 /* bytes of a register */
+
+/* A feature's values; those of rows that are not there are 0. */
+union values {
+    float f32[AX_MUX_ROWS];
+    double f64[AX_MUX_ROWS];
+};
+
+/* ---- values ---- */
+
+static void copy_f32(const struct ax_column *column, size_t from, size_t rows, float *values)
+{
+    const char *at = (const char *)column->values + from * column->stride;
+    for (size_t r = 0; r < rows; r++, at += column->stride)
+        values[r] = *(const float *)(const void *)at;
+    for (size_t r = 0; column->validity && r < rows; r++) {
+        if (!ax_column_is_valid(column, from + r))
+            values[r] = NAN;
+    }
+}
+
+static void copy_f64(const struct ax_column *column, size_t from, size_t rows, bool flush_zero,
+                     double *values)
+{
+    for (size_t r = 0; r < rows; r++) {
+        double x = *(const double *)ax_column_at(column, from + r);
+        if (flush_zero && fabs(x) <= AX_FOREST_ZERO_MAX)
+            x = 0.0;
+        values[r] = ax_column_is_valid(column, from + r) ? x : (double)NAN;
+    }
+}
+
+/* ---- searching ---- */
+
+/* How many of 16 keys are <= the value. */
+static AX_ALWAYS_INLINE size_t count_f32(const float *keys, __m256 value)
+{
+    __m256i low = _mm256_castps_si256(_mm256_cmp_ps(_mm256_load_ps(keys), value, _CMP_LE_OQ));
+    __m256i high = _mm256_castps_si256(_mm256_cmp_ps(_mm256_load_ps(keys + 8), value, _CMP_LE_OQ));
+    int bits = _mm256_movemask_epi8(_mm256_packs_epi32(low, high));
+    return (size_t)_mm_popcnt_u32((unsigned)bits) / 2;
+}
+
+static AX_ALWAYS_INLINE __m256i at_or_below_f64(const double *keys, __m256d value)
+{
+    return _mm256_castpd_si256(_mm256_cmp_pd(_mm256_load_pd(keys), value, _CMP_LE_OQ));
+}
+
+static AX_ALWAYS_INLINE size_t count_f64(const double *keys, __m256d value)
+{
+    __m256i low =
+        _mm256_packs_epi32(at_or_below_f64(keys, value), at_or_below_f64(keys + 4, value));
+    __m256i high =
+        _mm256_packs_epi32(at_or_below_f64(keys + 8, value), at_or_below_f64(keys + 12, value));
+    int bits = _mm256_movemask_epi8(_mm256_packs_epi16(low, high));
+    return (size_t)_mm_popcnt_u32((unsigned)bits) / 2;
+}
+
+/* `levels` is source->level_count, or a constant that equals it. */
+static AX_ALWAYS_INLINE void search_f32(const struct ax_mux_source *source, uint32_t levels,
+                                        const float *keys, const float *values, int32_t *ranks)
+{
+    for (size_t r = 0; r < AX_MUX_ROWS; r++) {
+        __m256 value = _mm256_broadcast_ss(values + r);
+        size_t rank = 0;
+        for (uint32_t level = levels; level-- > 0;)
+            rank = AX_MUX_KEYS * rank +
+                   count_f32(keys + source->level_from[level] + AX_MUX_KEYS * rank, value);
+        ranks[r] = (int32_t)rank;
+    }
+}
+
+static AX_ALWAYS_INLINE void search_f64(const struct ax_mux_source *source, uint32_t levels,
+                                        const double *keys, const double *values, int32_t *ranks)
+{
+    for (size_t r = 0; r < AX_MUX_ROWS; r++) {
+        __m256d value = _mm256_broadcast_sd(values + r);
+        size_t rank = 0;
+        for (uint32_t level = levels; level-- > 0;)
+            rank = AX_MUX_KEYS * rank +
+                   count_f64(keys + source->level_from[level] + AX_MUX_KEYS * rank, value);
+        ranks[r] = (int32_t)rank;
+    }
+}
+
+static void find_ranks(const struct ax_mux_source *source, enum ax_datatype type, const void *keys,
+                       const union values *values, int32_t *ranks)
+{
+    bool is_f64 = type == AX_FP64;
+    if (source->level_count == 1 && !is_f64)
+        search_f32(source, 1, keys, values->f32, ranks);
+    else if (source->level_count == 2 && !is_f64)
+        search_f32(source, 2, keys, values->f32, ranks);
+    else if (source->level_count == 2)
+        search_f64(source, 2, keys, values->f64, ranks);
+    else if (!is_f64)
+        search_f32(source, source->level_count, keys, values->f32, ranks);
+    else
+        search_f64(source, source->level_count, keys, values->f64, ranks);
+}
+
+/* ---- bytes ---- */
+
+/* Four registers of 8 numbers to one of 32 bytes, in order: negative ones become 0, large ones 255.
+ */
+static AX_ALWAYS_INLINE __m256i narrow(__m256i a, __m256i b, __m256i c, __m256i d)
+{
+    __m256i words = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+    return _mm256_permutevar8x32_epi32(words, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+/* -1 in each of 8 numbers whose value is missing: NaN, or 0 when zero counts as missing. */
+static AX_ALWAYS_INLINE __m256i missing_f32(const float *values, bool zero_is_missing)
+{
+    __m256 x = _mm256_loadu_ps(values);
+    __m256 is = _mm256_cmp_ps(x, x, _CMP_UNORD_Q);
+    if (zero_is_missing)
+        is = _mm256_or_ps(is, _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_EQ_OQ));
+    return _mm256_castps_si256(is);
+}
+
+static AX_ALWAYS_INLINE __m256i missing_f64(const double *values, bool zero_is_missing)
+{
+    __m256 halves[2];
+    for (int i = 0; i < 2; i++) {
+        __m256d x = _mm256_loadu_pd(values + 4 * i);
+        __m256d is = _mm256_cmp_pd(x, x, _CMP_UNORD_Q);
+        if (zero_is_missing)
+            is = _mm256_or_pd(is, _mm256_cmp_pd(x, _mm256_setzero_pd(), _CMP_EQ_OQ));
+        halves[i] = _mm256_castpd_ps(is);
+    }
+    __m256i mixed = _mm256_castps_si256(_mm256_shuffle_ps(halves[0], halves[1], 0x88));
+    return _mm256_permute4x64_epi64(mixed, 0xD8);
+}
+
+/* All ones in each of 32 bytes whose value is missing. */
+static __m256i find_missing(const union values *values, size_t from, enum ax_datatype type,
+                            bool zero_is_missing)
+{
+    __m256i is[4];
+    for (size_t i = 0; i < 4; i++) {
+        size_t at = from + 8 * i;
+        __m256i one = type == AX_FP64 ? missing_f64(values->f64 + at, zero_is_missing)
+                                      : missing_f32(values->f32 + at, zero_is_missing);
+        is[i] = _mm256_and_si256(one, _mm256_set1_epi32(0xFF));
+    }
+    return narrow(is[0], is[1], is[2], is[3]);
+}
+
+/* Bytes of rows [from, from + LANES) of one column. */
+static void write_bytes(const struct ax_mux_column *column, const int32_t *ranks, size_t from,
+                        __m256i is_missing, int8_t *to)
+{
+    __m256i base = _mm256_set1_epi32(column->base);
+    __m256i above[4];
+    for (size_t i = 0; i < 4; i++) {
+        __m256i rank = _mm256_loadu_si256((const __m256i *)(const void *)(ranks + from + 8 * i));
+        above[i] = _mm256_sub_epi32(rank, base);
+    }
+    __m256i missing = _mm256_set1_epi8((char)column->missing);
+    __m256i bytes = narrow(above[0], above[1], above[2], above[3]);
+    bytes = _mm256_blendv_epi8(bytes, missing, is_missing);
+    bytes = _mm256_xor_si256(bytes, _mm256_set1_epi8(INT8_MIN)); /* minus 128 */
+    _mm256_storeu_si256((__m256i *)(void *)(to + from), bytes);
+}
+
+void ax_mux_rank_avx2(const struct ax_forest_plan *plan, const struct ax_batch *in, size_t from,
+                      size_t rows, int8_t *ranks)
+{
+    assert(plan && in && rows >= 1 && rows <= AX_MUX_ROWS && from + rows <= in->rows && ranks);
+    const struct ax_mux *mux = &plan->mux;
+    enum ax_datatype type = plan->compiled.input_type;
+    union values values = { .f64 = { 0 } };
+    int32_t found[AX_MUX_ROWS];
+    for (size_t i = 0; i < mux->source_count; i++) {
+        const struct ax_mux_source *source = &mux->sources[i];
+        const struct ax_column *column = &in->columns[source->feature];
+        if (type == AX_FP64)
+            copy_f64(column, from, rows, plan->compiled.flush_zero, values.f64);
+        else
+            copy_f32(column, from, rows, values.f32);
+        find_ranks(source, type, mux->keys, &values, found);
+        for (size_t row = 0; row < AX_MUX_ROWS; row += LANES) {
+            __m256i is_nan = find_missing(&values, row, type, false);
+            for (uint32_t c = source->column_from; c < source->column_end; c++) {
+                const struct ax_mux_column *to = &mux->columns[c];
+                __m256i is_missing =
+                    to->zero_is_missing ? find_missing(&values, row, type, true) : is_nan;
+                write_bytes(to, found, row, is_missing, ranks + c * AX_MUX_ROWS);
+            }
+        }
+    }
+}
