@@ -16,7 +16,8 @@
 #include <immintrin.h>
 #include <math.h>
 
-#define LANES 32 /* bytes of a register */
+#define LANES  32 /* bytes of a register */
+#define UNROLL _Pragma("GCC unroll 4")
 
 /* A feature's values; those of rows that are not there are 0. */
 union values {
@@ -29,7 +30,9 @@ union values {
 static void copy_f32(const struct ax_column *column, size_t from, size_t rows, float *values)
 {
     const char *at = (const char *)column->values + from * column->stride;
-    for (size_t r = 0; r < rows; r++, at += column->stride)
+    size_t stride = column->stride;
+    UNROLL
+    for (size_t r = 0; r < rows; r++, at += stride)
         values[r] = *(const float *)(const void *)at;
     for (size_t r = 0; column->validity && r < rows; r++) {
         if (!ax_column_is_valid(column, from + r))
@@ -50,71 +53,77 @@ static void copy_f64(const struct ax_column *column, size_t from, size_t rows, b
 
 /* ---- searching ---- */
 
-/* How many of 16 keys are <= the value. */
+/* Twice how many of 16 keys are <= the value. */
 static AX_ALWAYS_INLINE size_t count_f32(const float *keys, __m256 value)
 {
-    __m256i low = _mm256_castps_si256(_mm256_cmp_ps(_mm256_load_ps(keys), value, _CMP_LE_OQ));
-    __m256i high = _mm256_castps_si256(_mm256_cmp_ps(_mm256_load_ps(keys + 8), value, _CMP_LE_OQ));
+    __m256i low = _mm256_castps_si256(_mm256_cmp_ps(value, _mm256_load_ps(keys), _CMP_GE_OQ));
+    __m256i high = _mm256_castps_si256(_mm256_cmp_ps(value, _mm256_load_ps(keys + 8), _CMP_GE_OQ));
     int bits = _mm256_movemask_epi8(_mm256_packs_epi32(low, high));
-    return (size_t)_mm_popcnt_u32((unsigned)bits) / 2;
+    return (size_t)_mm_popcnt_u32((unsigned)bits);
 }
 
-static AX_ALWAYS_INLINE __m256i at_or_below_f64(const double *keys, __m256d value)
+static AX_ALWAYS_INLINE __m256i at_or_above_f64(__m256d value, const double *keys)
 {
-    return _mm256_castpd_si256(_mm256_cmp_pd(_mm256_load_pd(keys), value, _CMP_LE_OQ));
+    return _mm256_castpd_si256(_mm256_cmp_pd(value, _mm256_load_pd(keys), _CMP_GE_OQ));
 }
 
 static AX_ALWAYS_INLINE size_t count_f64(const double *keys, __m256d value)
 {
     __m256i low =
-        _mm256_packs_epi32(at_or_below_f64(keys, value), at_or_below_f64(keys + 4, value));
+        _mm256_packs_epi32(at_or_above_f64(value, keys), at_or_above_f64(value, keys + 4));
     __m256i high =
-        _mm256_packs_epi32(at_or_below_f64(keys + 8, value), at_or_below_f64(keys + 12, value));
+        _mm256_packs_epi32(at_or_above_f64(value, keys + 8), at_or_above_f64(value, keys + 12));
     int bits = _mm256_movemask_epi8(_mm256_packs_epi16(low, high));
-    return (size_t)_mm_popcnt_u32((unsigned)bits) / 2;
+    return (size_t)_mm_popcnt_u32((unsigned)bits);
 }
 
-/* `levels` is source->level_count, or a constant that equals it. */
+/* `levels` is source->level_count, or a constant that equals it. Writes twice the ranks. */
 static AX_ALWAYS_INLINE void search_f32(const struct ax_mux_source *source, uint32_t levels,
-                                        const float *keys, const float *values, int32_t *ranks)
+                                        const float *keys, const float *values, int32_t *twice)
 {
+    const float *starts[AX_MUX_LEVELS_MAX];
+    for (uint32_t level = 0; level < levels; level++)
+        starts[level] = keys + source->level_from[level];
+    UNROLL
     for (size_t r = 0; r < AX_MUX_ROWS; r++) {
         __m256 value = _mm256_broadcast_ss(values + r);
-        size_t rank = 0;
+        size_t found = 0;
         for (uint32_t level = levels; level-- > 0;)
-            rank = AX_MUX_KEYS * rank +
-                   count_f32(keys + source->level_from[level] + AX_MUX_KEYS * rank, value);
-        ranks[r] = (int32_t)rank;
+            found = AX_MUX_KEYS * found + count_f32(starts[level] + AX_MUX_KEYS / 2 * found, value);
+        twice[r] = (int32_t)found;
     }
 }
 
 static AX_ALWAYS_INLINE void search_f64(const struct ax_mux_source *source, uint32_t levels,
-                                        const double *keys, const double *values, int32_t *ranks)
+                                        const double *keys, const double *values, int32_t *twice)
 {
+    const double *starts[AX_MUX_LEVELS_MAX];
+    for (uint32_t level = 0; level < levels; level++)
+        starts[level] = keys + source->level_from[level];
+    UNROLL
     for (size_t r = 0; r < AX_MUX_ROWS; r++) {
         __m256d value = _mm256_broadcast_sd(values + r);
-        size_t rank = 0;
+        size_t found = 0;
         for (uint32_t level = levels; level-- > 0;)
-            rank = AX_MUX_KEYS * rank +
-                   count_f64(keys + source->level_from[level] + AX_MUX_KEYS * rank, value);
-        ranks[r] = (int32_t)rank;
+            found = AX_MUX_KEYS * found + count_f64(starts[level] + AX_MUX_KEYS / 2 * found, value);
+        twice[r] = (int32_t)found;
     }
 }
 
 static void find_ranks(const struct ax_mux_source *source, enum ax_datatype type, const void *keys,
-                       const union values *values, int32_t *ranks)
+                       const union values *values, int32_t *twice)
 {
     bool is_f64 = type == AX_FP64;
     if (source->level_count == 1 && !is_f64)
-        search_f32(source, 1, keys, values->f32, ranks);
+        search_f32(source, 1, keys, values->f32, twice);
     else if (source->level_count == 2 && !is_f64)
-        search_f32(source, 2, keys, values->f32, ranks);
+        search_f32(source, 2, keys, values->f32, twice);
     else if (source->level_count == 2)
-        search_f64(source, 2, keys, values->f64, ranks);
+        search_f64(source, 2, keys, values->f64, twice);
     else if (!is_f64)
-        search_f32(source, source->level_count, keys, values->f32, ranks);
+        search_f32(source, source->level_count, keys, values->f32, twice);
     else
-        search_f64(source, source->level_count, keys, values->f64, ranks);
+        search_f64(source, source->level_count, keys, values->f64, twice);
 }
 
 /* ---- bytes ---- */
@@ -156,6 +165,7 @@ static __m256i find_missing(const union values *values, size_t from, enum ax_dat
                             bool zero_is_missing)
 {
     __m256i is[4];
+    UNROLL
     for (size_t i = 0; i < 4; i++) {
         size_t at = from + 8 * i;
         __m256i one = type == AX_FP64 ? missing_f64(values->f64 + at, zero_is_missing)
@@ -166,14 +176,15 @@ static __m256i find_missing(const union values *values, size_t from, enum ax_dat
 }
 
 /* Bytes of rows [from, from + LANES) of one column. */
-static void write_bytes(const struct ax_mux_column *column, const int32_t *ranks, size_t from,
+static void write_bytes(const struct ax_mux_column *column, const int32_t *twice, size_t from,
                         __m256i is_missing, int8_t *to)
 {
     __m256i base = _mm256_set1_epi32(column->base);
     __m256i above[4];
+    UNROLL
     for (size_t i = 0; i < 4; i++) {
-        __m256i rank = _mm256_loadu_si256((const __m256i *)(const void *)(ranks + from + 8 * i));
-        above[i] = _mm256_sub_epi32(rank, base);
+        __m256i rank = _mm256_loadu_si256((const __m256i *)(const void *)(twice + from + 8 * i));
+        above[i] = _mm256_sub_epi32(_mm256_srli_epi32(rank, 1), base);
     }
     __m256i missing = _mm256_set1_epi8((char)column->missing);
     __m256i bytes = narrow(above[0], above[1], above[2], above[3]);
@@ -189,7 +200,7 @@ void ax_mux_rank_avx2(const struct ax_forest_plan *plan, const struct ax_batch *
     const struct ax_mux *mux = &plan->mux;
     enum ax_datatype type = plan->compiled.input_type;
     union values values = { .f64 = { 0 } };
-    int32_t found[AX_MUX_ROWS];
+    int32_t twice[AX_MUX_ROWS]; /* the ranks */
     for (size_t i = 0; i < mux->source_count; i++) {
         const struct ax_mux_source *source = &mux->sources[i];
         const struct ax_column *column = &in->columns[source->feature];
@@ -197,14 +208,14 @@ void ax_mux_rank_avx2(const struct ax_forest_plan *plan, const struct ax_batch *
             copy_f64(column, from, rows, plan->compiled.flush_zero, values.f64);
         else
             copy_f32(column, from, rows, values.f32);
-        find_ranks(source, type, mux->keys, &values, found);
+        find_ranks(source, type, mux->keys, &values, twice);
         for (size_t row = 0; row < AX_MUX_ROWS; row += LANES) {
             __m256i is_nan = find_missing(&values, row, type, false);
             for (uint32_t c = source->column_from; c < source->column_end; c++) {
                 const struct ax_mux_column *to = &mux->columns[c];
                 __m256i is_missing =
                     to->zero_is_missing ? find_missing(&values, row, type, true) : is_nan;
-                write_bytes(to, found, row, is_missing, ranks + c * AX_MUX_ROWS);
+                write_bytes(to, twice, row, is_missing, ranks + c * AX_MUX_ROWS);
             }
         }
     }
