@@ -4,25 +4,31 @@
  *
  * Missing values. A split sends a missing value its own way, so two splits on one feature may want
  * it in two ways. Rather than test for NaN at each node, the row is copied once with NaN replaced:
- * by -inf for the splits whose default is left, by +inf for the others (-inf is below every
- * threshold, +inf below none). A threshold of -inf or NaN, below which nothing lies, would send
- * -inf right; a split that has one and defaults to left reads a slot that only says whether the
- * value is missing. A forest uses few of its possible slots, and only those are filled.
+ * by 0, which is below the number of every value, for the splits whose default is left, and by the
+ * largest number for the others. A forest uses few of its possible slots, and only those are
+ * filled.
  *
- * Ranks. Thresholds of f64 do not fit an f32 slot, but the walk only wants to know which of them a
- * value is below. So each feature's thresholds are sorted, a slot holds how many of them are <= the
- * value, found by binary search once a row, and threshold number k becomes k + 1: x < t[k] exactly
- * when rank(x) < k + 1. Ranks are whole numbers below 2^24, which f32 holds. A missing value
- * becomes -inf or +inf as above, or the rank of 0. Where thresholds are f32 they stay what they are
- * in the nodes, and only the sorted ones are made, for kernels that want ranks of them, too.
+ * Numbers. The bits of an f32, with all of them flipped when it is negative and the highest one
+ * when it is not, are in the order of the floats; whole numbers compare faster, and a comparison
+ * leaves in the carry what is to be added. A bound is 1 below its threshold's number. Below a NaN
+ * lies nothing, which is a bound of 0: only what stands for missing on the left, 0, is not above
+ * it.
+ *
+ * Ranks. Thresholds of f64 do not fit a slot. But the walk only wants to know which of them a
+ * value is below. So each feature's thresholds are sorted, a slot holds 1 more than how many of
+ * them are
+ * <= the value, found by binary search once a row, and the bound of threshold number k is k + 1:
+ * x < t[k] exactly when rank(x) + 1 <= k + 1. The sorted thresholds are made of f32, too, for
+ * kernels that want ranks of both.
  *
  * Categories. A split's bits are as many as the feature has categories in the whole forest, plus
  * one for "any other" (always 0: left) and one for "missing" (the default), so that the kernel
  * looks up a bit without checking a bound.
  *
  * Layout. Nodes go level by level, siblings side by side. Distances are relative to the node
- * itself, so a walk needs one index and no base address. A leaf reads the NaN slot, for which
- * "less than" is false whatever its value, and so steps to left + 1 = itself.
+ * itself, so a walk needs one index and no base address. A leaf reads the slot that is always 0,
+ * which is above nothing that a leaf can hold in a bound's place, and so steps to left + 0 =
+ * itself.
  */
 #include "engine/forest/compile.h"
 
@@ -45,8 +51,7 @@ struct compiling {
                                   they begin */
 };
 
-#define KINDS     AX_SLOT_KIND_COUNT
-#define RANKS_MAX ((uint32_t)1 << 24) /* up to here f32 holds every whole number */
+#define KINDS AX_SLOT_KIND_COUNT
 
 static bool has_ranks(const struct compiling *c)
 {
@@ -64,17 +69,14 @@ static enum ax_slot_kind split_kind(const struct compiling *c, const struct ax_f
     if (node->set)
         return AX_SLOT_CATEGORY;
     enum ax_slot_kind kind = kinds[node->missing];
-    if (has_ranks(c))
-        return kind;
-    assert(kind == AX_SLOT_LOW || kind == AX_SLOT_HIGH);
-    bool below_nothing = isnan(node->value) || node->value == -INFINITY;
-    return kind == AX_SLOT_LOW && below_nothing ? AX_SLOT_IS_MISSING : kind;
+    assert(has_ranks(c) || kind == AX_SLOT_LOW || kind == AX_SLOT_HIGH);
+    return kind;
 }
 
 /* Whether the slot holds a number, rather than what kind of value it is. */
 static bool is_number(enum ax_slot_kind kind)
 {
-    return kind != AX_SLOT_NAN && kind < AX_SLOT_IS_MISSING;
+    return kind != AX_SLOT_LEAF && kind != AX_SLOT_CATEGORY;
 }
 
 static uint32_t split_slot(const struct compiling *c, const struct ax_forest_node *node)
@@ -124,7 +126,7 @@ static enum ax_code number_slots(struct compiling *c, struct ax_err *err)
     struct ax_slot_source *sources = ax_try_alloc(count, sizeof(*sources));
     if (!sources)
         return ax_fail(err, AX_E_LIMIT, "no memory for %zu slots", count);
-    sources[0] = (struct ax_slot_source){ .kind = AX_SLOT_NAN };
+    sources[0] = (struct ax_slot_source){ .kind = AX_SLOT_LEAF };
     uint32_t next = 1;
     for (int numbers = 1; numbers >= 0; numbers--) {
         for (size_t i = 0; i < keys; i++) {
@@ -135,7 +137,7 @@ static enum ax_code number_slots(struct compiling *c, struct ax_err *err)
             bool is_low = kind == AX_SLOT_LOW || kind == AX_SLOT_ZERO_LOW;
             sources[next] =
                 (struct ax_slot_source){ .feature = (uint32_t)feature,
-                                         .missing = is_low ? -INFINITY : INFINITY,
+                                         .missing = is_low ? 0 : UINT32_MAX,
                                          .kind = kind,
                                          .category_limit = c->category_limits[feature] };
             c->slot_of[i] = next++;
@@ -186,12 +188,9 @@ static enum ax_code make_ranks(struct compiling *c, struct ax_err *err)
         }
         struct ax_rank_source *rank = &out->ranks[out->rank_count - 1];
         rank->slot_end = i + 1;
-        if (has_ranks(c) && rank->threshold_count >= RANKS_MAX)
-            return ax_fail(err, AX_E_TOO_LARGE, "feature %u has %u thresholds; below %u are served",
-                           feature, rank->threshold_count, RANKS_MAX);
         if (out->sources[i].kind == AX_SLOT_AS_ZERO)
             out->sources[i].missing =
-                (float)rank_of(out->thresholds + rank->thresholds_from, rank->threshold_count, 0.0);
+                1 + rank_of(out->thresholds + rank->thresholds_from, rank->threshold_count, 0.0);
     }
     return AX_OK;
 }
@@ -298,15 +297,14 @@ static uint32_t write_bits(const struct compiling *c, const struct ax_forest_nod
     return (uint32_t)begin;
 }
 
-static float write_threshold(const struct compiling *c, const struct ax_forest_node *node)
+static uint32_t write_bound(const struct compiling *c, const struct ax_forest_node *node)
 {
-    if (split_kind(c, node) == AX_SLOT_IS_MISSING)
-        return 0.0f; /* between the two that the slot may hold */
-    if (!has_ranks(c) || node->set)
-        return (float)node->value;
+    if (isnan(node->value))
+        return 0;
+    if (!has_ranks(c))
+        return ax_slot_number((float)node->value) - 1;
     uint32_t from = node->feature ? c->threshold_ends[node->feature - 1] : 0;
-    return (float)rank_of(c->out->thresholds + from, c->threshold_ends[node->feature] - from,
-                          node->value);
+    return rank_of(c->out->thresholds + from, c->threshold_ends[node->feature] - from, node->value);
 }
 
 static union ax_leaf write_leaf(const struct compiling *c, const struct ax_forest_node *node)
@@ -328,11 +326,11 @@ static void write_tree(const struct compiling *c, size_t t)
     uint32_t child = 1; /* place of the next split's left child */
     for (uint32_t i = 0; i < count; i++) {
         const struct ax_forest_node *node = &nodes[c->queue[i]];
-        struct ax_wide_node written = { .left = -1 };
+        struct ax_wide_node written = { .left = 0 };
         if (node->left == -1) {
             written.leaf = write_leaf(c, node);
         } else {
-            written.threshold = write_threshold(c, node);
+            written.bound = write_bound(c, node);
             written.slot = split_slot(c, node);
             written.left = (int32_t)(child - i);
             written.bits = node->set ? write_bits(c, node) : 0;
@@ -509,23 +507,19 @@ static uint32_t category_of(const struct ax_compiled *compiled, uint32_t limit, 
     return isnan(x) ? limit + 1 : limit;
 }
 
-static void fill_f32(const struct ax_compiled *compiled, const float *row, union ax_slot *slots)
+static void fill_f32(const struct ax_compiled *compiled, const float *row, uint32_t *slots)
 {
     const struct ax_slot_source *sources = compiled->sources;
     for (size_t i = 1; i < compiled->number_end; i++) {
         float x = row[sources[i].feature];
-        slots[i].number = isnan(x) ? sources[i].missing : x;
+        slots[i] = isnan(x) ? sources[i].missing : ax_slot_number(x);
     }
-    for (size_t i = compiled->number_end; i < compiled->slot_count; i++) {
-        float x = row[sources[i].feature];
-        if (sources[i].kind == AX_SLOT_IS_MISSING)
-            slots[i].number = isnan(x) ? -INFINITY : INFINITY;
-        else
-            slots[i].category = category_of(compiled, sources[i].category_limit, (double)x);
-    }
+    for (size_t i = compiled->number_end; i < compiled->slot_count; i++)
+        slots[i] =
+            category_of(compiled, sources[i].category_limit, (double)row[sources[i].feature]);
 }
 
-static void fill_f64(const struct ax_compiled *compiled, const double *row, union ax_slot *slots)
+static void fill_f64(const struct ax_compiled *compiled, const double *row, uint32_t *slots)
 {
     const struct ax_slot_source *sources = compiled->sources;
     for (size_t i = 0; i < compiled->rank_count; i++) {
@@ -533,23 +527,22 @@ static void fill_f64(const struct ax_compiled *compiled, const double *row, unio
         double x = row[rank->feature];
         if (compiled->flush_zero && fabs(x) <= AX_FOREST_ZERO_MAX)
             x = 0.0;
-        float number =
-            (float)rank_of(compiled->thresholds + rank->thresholds_from, rank->threshold_count, x);
+        uint32_t number =
+            1 + rank_of(compiled->thresholds + rank->thresholds_from, rank->threshold_count, x);
         for (size_t s = rank->slot_from; s < rank->slot_end; s++) {
             enum ax_slot_kind kind = sources[s].kind;
             bool is_zero = kind == AX_SLOT_ZERO_LOW || kind == AX_SLOT_ZERO_HIGH ? x == 0.0 : false;
-            slots[s].number = isnan(x) || is_zero ? sources[s].missing : number;
+            slots[s] = isnan(x) || is_zero ? sources[s].missing : number;
         }
     }
     for (size_t i = compiled->number_end; i < compiled->slot_count; i++)
-        slots[i].category =
-            category_of(compiled, sources[i].category_limit, row[sources[i].feature]);
+        slots[i] = category_of(compiled, sources[i].category_limit, row[sources[i].feature]);
 }
 
-void ax_compiled_fill(const struct ax_compiled *compiled, const void *row, union ax_slot *slots)
+void ax_compiled_fill(const struct ax_compiled *compiled, const void *row, uint32_t *slots)
 {
     assert(compiled && row && slots);
-    slots[0].number = NAN;
+    slots[0] = 0;
     if (compiled->input_type == AX_FP64)
         fill_f64(compiled, row, slots);
     else

@@ -4,45 +4,52 @@
  *
  * A row is first turned into slots, one for each (feature, way of treating a missing value) that
  * the forest's splits use; a split then reads its slot and compares, and never asks whether the
- * value is missing. Slots are f32 for every forest: where thresholds are f64, a slot holds the
- * value's rank among the feature's thresholds instead of the value, so one walk serves both. Nodes
- * are laid out so that the right child follows the left one and a leaf leads to itself, so a walk
- * is a fixed number of equal steps without a branch. Immutable once compiled; any number of threads
- * may walk it.
+ * value is missing. A slot is a whole number of 32 bits for every forest, and a split goes right
+ * when it is above the split's bound: where thresholds are f32, the value's bits in an order that
+ * whole numbers have; where they are f64, its rank among the feature's thresholds. So one walk
+ * serves both, and a comparison and an addition with its carry are a step. Nodes are laid out so
+ * that the right child follows the left one and a leaf leads to itself, so a walk is a fixed number
+ * of equal steps without a branch. Immutable once compiled; any number of threads may walk it.
  */
 #ifndef AX_ENGINE_FOREST_COMPILE_H
 #define AX_ENGINE_FOREST_COMPILE_H
 
 #include "engine/forest/forest.h"
 
-/* What a split finds in its slot. Splits with a threshold go left when number < threshold. */
-union ax_slot {
-    float number;
-    uint32_t category; /* below the feature's category limit: itself; limit: any other; limit + 1:
-                          missing */
-};
-
+/* What a slot holds. Missing values of kinds that are a number: below all numbers when they go left
+ * (0), above all when they go right (UINT32_MAX). Of a category, below the feature's category
+ * limit: itself; limit: any other; limit + 1: missing. */
 enum ax_slot_kind {
-    AX_SLOT_NAN,        /* always NaN: what leaves read, so that they stay where they are */
-    AX_SLOT_LOW,        /* the number; missing becomes -inf and goes left */
-    AX_SLOT_HIGH,       /* the number; missing becomes +inf and goes right */
-    AX_SLOT_ZERO_LOW,   /* as LOW, with 0 missing, too */
-    AX_SLOT_ZERO_HIGH,  /* as HIGH, with 0 missing, too */
-    AX_SLOT_AS_ZERO,    /* the number; missing becomes that of 0 */
-    AX_SLOT_IS_MISSING, /* -inf when missing, else +inf */
+    AX_SLOT_LEAF, /* always 0, above no bound: what leaves read, so that they stay where they are */
+    AX_SLOT_LOW,  /* the number; missing goes left */
+    AX_SLOT_HIGH, /* the number; missing goes right */
+    AX_SLOT_ZERO_LOW,  /* as LOW, with 0 missing, too */
+    AX_SLOT_ZERO_HIGH, /* as HIGH, with 0 missing, too */
+    AX_SLOT_AS_ZERO,   /* the number; missing becomes that of 0 */
     AX_SLOT_CATEGORY,
     AX_SLOT_KIND_COUNT
 };
 
+/* The number of an f32: in their order, 0 and -0 the same, above 0 and below UINT32_MAX. NaN has
+ * none. */
+static inline uint32_t ax_slot_number(float x)
+{
+    union {
+        float number;
+        uint32_t bits;
+    } at = { x + 0.0f }; /* -0 becomes 0 */
+    return at.bits ^ ((uint32_t)-(int32_t)(at.bits >> 31) | UINT32_C(0x80000000));
+}
+
 struct ax_slot_source {
     uint32_t feature;
-    float missing; /* of kinds that are a number: what stands for a missing value */
+    uint32_t missing; /* of kinds that are a number: what stands for a missing value */
     enum ax_slot_kind kind;
     uint32_t category_limit;
 };
 
-/* One feature's thresholds in ascending order, each once, and the slots that hold its rank: how
- * many of them are <= the value. */
+/* One feature's thresholds in ascending order, each once, and the slots that compare with them. The
+ * rank of a value is how many of them are <= it; where thresholds are f64 the slots hold 1 more. */
 struct ax_rank_source {
     uint32_t feature;
     uint32_t thresholds_from;
@@ -57,20 +64,21 @@ union ax_leaf {
     uint32_t row; /* of leaf_values */
 };
 
-/* Eight bytes, for trees that split on thresholds only and are not huge. */
+/* Eight bytes, for trees that split on thresholds only and are not huge. Of thresholds, a bound is
+ * 1 below the threshold's own number: right is when the slot is at or above that. */
 struct ax_node {
     union {
-        float threshold;
+        uint32_t bound;
         union ax_leaf leaf;
     };
     uint16_t slot;
-    int16_t left; /* distance to the left child; -1 in a leaf, which always "goes right" */
+    int16_t left; /* distance to the left child; 0: a leaf */
 };
 
 /* Sixteen bytes, for all others. */
 struct ax_wide_node {
     union {
-        float threshold;
+        uint32_t bound;
         union ax_leaf leaf;
     };
     uint32_t slot;
@@ -95,8 +103,7 @@ struct ax_compiled {
     enum ax_forest_category_form category_form;
     struct ax_slot_source *sources;
     size_t slot_count;
-    size_t
-        number_end; /* of FP32 inputs: slots 1 to here are LOW, HIGH or AS_ZERO. Of FP64: ranks */
+    size_t number_end;            /* slots 1 to here are numbers, those behind are categories */
     struct ax_rank_source *ranks; /* of the slots that are numbers */
     size_t rank_count;
     double *thresholds;    /* of all ranks, feature by feature */
@@ -125,7 +132,7 @@ AX_MUST_USE enum ax_code ax_compiled_init(struct ax_compiled *compiled,
 void ax_compiled_done(struct ax_compiled *compiled);
 
 /* Turn a row of feature_count values of input_type into slots. */
-void ax_compiled_fill(const struct ax_compiled *compiled, const void *row, union ax_slot *slots);
+void ax_compiled_fill(const struct ax_compiled *compiled, const void *row, uint32_t *slots);
 
 /* Walking, in walk.c. Sums begin with the base, and the leaves are added in the order of the trees,
  * in sum_type. */
@@ -133,16 +140,16 @@ void ax_compiled_fill(const struct ax_compiled *compiled, const void *row, union
 #define AX_WALK_ROWS ((size_t)16) /* that go side by side through one tree */
 
 /* The group_count sums of one row. `leaves` has room for tree_count leaves. */
-void ax_compiled_walk_row(const struct ax_compiled *compiled, const union ax_slot *slots,
-                          void *sums, union ax_leaf *leaves);
+void ax_compiled_walk_row(const struct ax_compiled *compiled, const uint32_t *slots, void *sums,
+                          union ax_leaf *leaves);
 
 /* The sums of 1 to AX_WALK_ROWS rows: slots of row r at slots[r * slot_count], its sums from number
  * r * group_count of `sums` on. */
-void ax_compiled_walk_rows(const struct ax_compiled *compiled, const union ax_slot *slots,
-                           size_t rows, void *sums);
+void ax_compiled_walk_rows(const struct ax_compiled *compiled, const uint32_t *slots, size_t rows,
+                           void *sums);
 
 /* What 1 to AX_WALK_ROWS rows end at in tree `tree`; all AX_WALK_ROWS leaves are written. */
-void ax_compiled_walk_tree(const struct ax_compiled *compiled, size_t tree,
-                           const union ax_slot *slots, size_t rows, union ax_leaf *leaves);
+void ax_compiled_walk_tree(const struct ax_compiled *compiled, size_t tree, const uint32_t *slots,
+                           size_t rows, union ax_leaf *leaves);
 
 #endif

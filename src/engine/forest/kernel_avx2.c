@@ -360,8 +360,8 @@ struct avx2_scratch {
     uint8_t *results;
     char *sums; /* [block][group][AX_MUX_ROWS], in the order of place_of */
     void *gathered;
-    union ax_slot *slots; /* of all rows, for trees that are walked */
-    size_t block_ranks;   /* bytes of a block's ranks, and of its sums */
+    uint32_t *slots;    /* of all rows, for trees that are walked */
+    size_t block_ranks; /* bytes of a block's ranks, and of its sums */
     size_t block_sums;
     size_t bytes;
 };
@@ -378,7 +378,7 @@ static struct avx2_scratch avx2_divide(const struct ax_forest_plan *plan, size_t
     size_t gathered = 0, slots = 0;
     if (plan->mux.walked_count) {
         gathered = ALIGN_UP(c->feature_count * ax_datatype_size(c->input_type));
-        slots = ALIGN_UP(rows * c->slot_count * sizeof(union ax_slot));
+        slots = ALIGN_UP(rows * c->slot_count * sizeof(uint32_t));
     }
     s.bytes = ranks + results + sums + gathered + slots;
     char *at = memory;
@@ -388,7 +388,7 @@ static struct avx2_scratch avx2_divide(const struct ax_forest_plan *plan, size_t
     s.results = (uint8_t *)(at += ranks);
     s.sums = at += results;
     s.gathered = at += sums;
-    s.slots = (union ax_slot *)(void *)(at + gathered);
+    s.slots = (uint32_t *)(void *)(at + gathered);
     return s;
 }
 
@@ -431,8 +431,8 @@ static void end_sums(const struct ax_compiled *c, const struct avx2_scratch *s, 
 }
 
 /* One tree that has no program, for a block. */
-static void walk_block(const struct ax_compiled *c, size_t tree, const union ax_slot *slots,
-                       size_t rows, void *sums)
+static void walk_block(const struct ax_compiled *c, size_t tree, const uint32_t *slots, size_t rows,
+                       void *sums)
 {
     for (size_t from = 0; from < rows; from += AX_WALK_ROWS) {
         union ax_leaf leaves[AX_WALK_ROWS];

@@ -16,7 +16,7 @@
 /* The parts of the scratch. */
 struct portable_scratch {
     void *gathered;
-    union ax_slot *slots;
+    uint32_t *slots;
     union ax_leaf *leaves;
     size_t bytes;
 };
@@ -25,14 +25,14 @@ static struct portable_scratch portable_divide(const struct ax_compiled *c, size
                                                void *memory)
 {
     size_t gathered = ALIGN_UP(c->feature_count * ax_datatype_size(c->input_type));
-    size_t slots = ALIGN_UP(AX_MIN(rows, AX_WALK_ROWS) * c->slot_count * sizeof(union ax_slot));
+    size_t slots = ALIGN_UP(AX_MIN(rows, AX_WALK_ROWS) * c->slot_count * sizeof(uint32_t));
     size_t leaves = ALIGN_UP((c->tree_count + 1) * sizeof(union ax_leaf));
     struct portable_scratch s = { .bytes = gathered + slots + leaves };
     char *at = memory;
     if (!at)
         return s;
     s.gathered = at;
-    s.slots = (union ax_slot *)(void *)(at += gathered);
+    s.slots = (uint32_t *)(void *)(at += gathered);
     s.leaves = (union ax_leaf *)(void *)(at + slots);
     return s;
 }

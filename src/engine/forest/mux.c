@@ -49,7 +49,7 @@ struct sapling {
 
 static bool is_leaf(const struct ax_node *node)
 {
-    return node->left == -1;
+    return node->left == 0;
 }
 
 /* ---- columns ---- */
@@ -59,14 +59,11 @@ static size_t part_count(const struct ax_rank_source *rank)
     return AX_MAX((rank->threshold_count + AX_MUX_BOUNDS - 1) / AX_MUX_BOUNDS, 1);
 }
 
-/* How many columns there are for the slots of numbers, and for those that say "missing or not". */
 static size_t count_columns(const struct ax_compiled *c)
 {
     size_t count = 0;
     for (size_t i = 0; i < c->rank_count; i++)
         count += part_count(&c->ranks[i]) * (c->ranks[i].slot_end - c->ranks[i].slot_from);
-    for (size_t i = c->number_end; i < c->slot_count; i++)
-        count += c->sources[i].kind == AX_SLOT_IS_MISSING;
     return count;
 }
 
@@ -74,9 +71,10 @@ static struct ax_mux_column make_column(const struct ax_slot_source *slot, size_
 {
     struct ax_mux_column column = { .base = (int32_t)(part * AX_MUX_BOUNDS) };
     column.zero_is_missing = slot->kind == AX_SLOT_ZERO_LOW || slot->kind == AX_SLOT_ZERO_HIGH;
-    /* The rank of 0, or an infinity. */
-    float missing = slot->missing - (float)column.base;
-    column.missing = (uint8_t)AX_MIN(AX_MAX(missing, 0.0f), (float)AX_MUX_BOUNDS);
+    /* Slots of ranks hold 1 more than the rank, and what stands for missing is beyond all of them.
+     */
+    int64_t missing = (int64_t)slot->missing - 1 - column.base;
+    column.missing = (uint8_t)AX_MIN(AX_MAX(missing, 0), AX_MUX_BOUNDS);
     return column;
 }
 
@@ -112,18 +110,6 @@ static size_t plan_columns(struct muxing *m)
         }
         source->column_end = (uint32_t)out->column_count;
         keys = plan_levels(source, keys, rank->threshold_count);
-    }
-    for (size_t s = c->number_end; s < c->slot_count; s++) {
-        if (c->sources[s].kind != AX_SLOT_IS_MISSING)
-            continue;
-        struct ax_mux_source *source = &out->sources[out->source_count++];
-        m->column_of[s] = (uint32_t)out->column_count;
-        *source = (struct ax_mux_source){ .feature = c->sources[s].feature,
-                                          .column_from = m->column_of[s],
-                                          .column_end = m->column_of[s] + 1 };
-        /* No threshold, so every rank is 0, and 1 above this base. */
-        out->columns[out->column_count++] = (struct ax_mux_column){ .base = -1 };
-        keys = plan_levels(source, keys, 0);
     }
     return keys;
 }
@@ -167,12 +153,9 @@ static enum ax_code make_columns(struct muxing *m, struct ax_err *err)
         return ax_fail(err, AX_E_LIMIT, "no memory for %zu thresholds", keys);
     size_t over = (uintptr_t)out->key_memory % AX_CACHE_LINE;
     out->keys = (char *)out->key_memory + (over ? AX_CACHE_LINE - over : 0);
-    for (size_t i = 0; i < out->source_count; i++) {
-        bool has_ranks = i < c->rank_count;
-        write_levels(m, &out->sources[i],
-                     has_ranks ? c->thresholds + c->ranks[i].thresholds_from : NULL,
-                     has_ranks ? c->ranks[i].threshold_count : 0);
-    }
+    for (size_t i = 0; i < out->source_count; i++)
+        write_levels(m, &out->sources[i], c->thresholds + c->ranks[i].thresholds_from,
+                     c->ranks[i].threshold_count);
     return AX_OK;
 }
 
@@ -191,8 +174,8 @@ static bool sapling_init(struct sapling *s, const struct ax_compiled *c, const s
             continue;
         enum ax_slot_kind kind = c->sources[node->slot].kind;
         bool is_low = kind == AX_SLOT_LOW || kind == AX_SLOT_ZERO_LOW;
-        /* Below rank 0 lies a missing value that goes left, alone; no byte is below 0. */
-        if (c->input_type == AX_FP64 && is_low && node->threshold < 1.0f)
+        /* Below nothing goes a missing value to the left, alone; no byte is below 0. */
+        if (is_low && node->bound == 0)
             return false;
         s->count += 2;
         if (s->count > NODES_MAX)
@@ -228,7 +211,7 @@ static bool sapling_is_oblivious(const struct sapling *s)
             return true;
         uint32_t level_from = (UINT32_C(1) << (31 - __builtin_clz(i + 1))) - 1;
         const struct ax_node *first = &s->nodes[level_from];
-        if (node->slot != first->slot || memcmp(&node->threshold, &first->threshold, 4) != 0)
+        if (node->slot != first->slot || node->bound != first->bound)
             return false;
     }
     return true;
@@ -262,16 +245,14 @@ static void put_byte(struct muxing *m, uint32_t byte)
 static uint32_t split_bound(const struct muxing *m, const struct ax_node *node)
 {
     const struct ax_compiled *c = m->c;
-    if (c->sources[node->slot].kind == AX_SLOT_IS_MISSING)
-        return 1;
-    if (c->input_type == AX_FP64)
-        return (uint32_t)node->threshold;
+    if (c->input_type == AX_FP64 || node->bound == 0)
+        return node->bound;
     const struct ax_rank_source *rank = &c->ranks[m->rank_of[node->slot]];
     const double *thresholds = c->thresholds + rank->thresholds_from;
     uint32_t from = 0, count = rank->threshold_count;
-    while (count) { /* of NaN none */
+    while (count) {
         uint32_t half = count / 2;
-        bool is_below = thresholds[from + half] <= (double)node->threshold;
+        bool is_below = ax_slot_number((float)thresholds[from + half]) - 1 <= node->bound;
         from = is_below ? from + half + 1 : from;
         count = is_below ? count - half - 1 : half;
     }

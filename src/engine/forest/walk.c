@@ -15,73 +15,66 @@
 #include <assert.h>
 #include <string.h>
 
-#define LANES AX_WALK_ROWS
+/* Walks that go side by side: as many as there are registers for. */
+#define LANES 8
 
 /* Without it the compiler keeps the loop over the lanes, and a step costs twice as much. */
-#define UNROLLED _Pragma("GCC unroll 16")
+#define UNROLLED _Pragma("GCC unroll 8")
 
-static inline uint32_t node_step(const struct ax_node *nodes, uint32_t at,
-                                 const union ax_slot *slots)
+static AX_ALWAYS_INLINE uint32_t node_step(const struct ax_node *nodes, uint32_t at,
+                                           const uint32_t *slots)
 {
     const struct ax_node *node = &nodes[at];
-    return at + (uint32_t)(int32_t)node->left + !(slots[node->slot].number < node->threshold);
+    return at + (uint32_t)(int32_t)node->left + (node->bound < slots[node->slot]);
 }
 
-static inline uint32_t wide_step(const struct ax_wide_node *nodes, const uint32_t *bits,
-                                 uint32_t at, const union ax_slot *slots)
+static AX_ALWAYS_INLINE uint32_t wide_step(const struct ax_wide_node *nodes, const uint32_t *bits,
+                                           uint32_t at, const uint32_t *slots)
 {
     const struct ax_wide_node *node = &nodes[at];
-    union ax_slot slot = slots[node->slot];
-    uint32_t goes_right;
-    if (node->bits)
-        goes_right = bits[node->bits + slot.category / 32] >> slot.category % 32 & 1;
-    else
-        goes_right = !(slot.number < node->threshold);
+    uint32_t slot = slots[node->slot];
+    uint32_t goes_right =
+        node->bits ? bits[node->bits + slot / 32] >> slot % 32 & 1 : node->bound < slot;
     return at + (uint32_t)node->left + goes_right;
 }
 
-/* Walk `count` trees for one row, LANES at a time; the last group repeats its last tree. */
-static void walk_narrow_trees(const struct ax_compiled *c, const uint32_t *order, size_t count,
-                              const union ax_slot *slots, union ax_leaf *leaves)
+/* One step of all lanes: each in its own slots, or, with `shared`, all in those of lane 0. */
+static AX_ALWAYS_INLINE void step_lanes(const struct ax_compiled *c, bool is_wide, bool shared,
+                                        uint32_t *at, const uint32_t *const *slots)
 {
-    const struct ax_node *nodes = c->nodes;
-    for (size_t from = 0; from < count; from += LANES) {
-        uint32_t at[LANES];
-        uint32_t depth = 0;
-        for (size_t i = 0; i < LANES; i++) {
-            const struct ax_tree *tree = &c->trees[order[AX_MIN(from + i, count - 1)]];
-            at[i] = tree->root;
-            depth = AX_MAX(depth, tree->depth);
-        }
-        for (uint32_t d = 0; d < depth; d++) {
-            UNROLLED
-            for (size_t i = 0; i < LANES; i++)
-                at[i] = node_step(nodes, at[i], slots);
-        }
-        for (size_t i = 0; i < AX_MIN(LANES, count - from); i++)
-            leaves[order[from + i]] = nodes[at[i]].leaf;
+    UNROLLED
+    for (size_t i = 0; i < LANES; i++) {
+        const uint32_t *own = slots[shared ? 0 : i];
+        at[i] = is_wide ? wide_step(c->wide_nodes, c->bits, at[i], own)
+                        : node_step(c->nodes, at[i], own);
     }
 }
 
-static void walk_wide_trees(const struct ax_compiled *c, const uint32_t *order, size_t count,
-                            const union ax_slot *slots, union ax_leaf *leaves)
+static AX_ALWAYS_INLINE union ax_leaf leaf_at(const struct ax_compiled *c, bool is_wide,
+                                              uint32_t at)
 {
-    const struct ax_wide_node *nodes = c->wide_nodes;
+    return is_wide ? c->wide_nodes[at].leaf : c->nodes[at].leaf;
+}
+
+/* Walk `count` trees for one row, LANES at a time; the last group repeats its last tree. */
+static AX_ALWAYS_INLINE void walk_trees(const struct ax_compiled *c, bool is_wide,
+                                        const uint32_t *order, size_t count, const uint32_t *slots,
+                                        union ax_leaf *leaves)
+{
     for (size_t from = 0; from < count; from += LANES) {
         uint32_t at[LANES];
         uint32_t depth = 0;
+        UNROLLED
         for (size_t i = 0; i < LANES; i++) {
             const struct ax_tree *tree = &c->trees[order[AX_MIN(from + i, count - 1)]];
             at[i] = tree->root;
             depth = AX_MAX(depth, tree->depth);
         }
-        for (uint32_t d = 0; d < depth; d++) {
-            UNROLLED
-            for (size_t i = 0; i < LANES; i++)
-                at[i] = wide_step(nodes, c->bits, at[i], slots);
-        }
-        for (size_t i = 0; i < AX_MIN(LANES, count - from); i++)
-            leaves[order[from + i]] = nodes[at[i]].leaf;
+        for (uint32_t d = 0; d < depth; d++)
+            step_lanes(c, is_wide, true, at, &slots);
+        UNROLLED
+        for (size_t i = 0; i < LANES; i++)
+            leaves[order[AX_MIN(from + i, count - 1)]] = leaf_at(c, is_wide, at[i]);
     }
 }
 
@@ -138,14 +131,14 @@ static AX_ALWAYS_INLINE void add_trees(const struct ax_compiled *c, enum leaf_fo
         add_leaf(c, form, leaves[t], (char *)sums + c->trees[t].group * sum_size(form));
 }
 
-void ax_compiled_walk_row(const struct ax_compiled *compiled, const union ax_slot *slots,
-                          void *sums, union ax_leaf *leaves)
+void ax_compiled_walk_row(const struct ax_compiled *compiled, const uint32_t *slots, void *sums,
+                          union ax_leaf *leaves)
 {
     assert(compiled && slots && sums && leaves);
     size_t narrow = compiled->narrow_tree_count;
-    walk_narrow_trees(compiled, compiled->order, narrow, slots, leaves);
-    walk_wide_trees(compiled, compiled->order + narrow, compiled->tree_count - narrow, slots,
-                    leaves);
+    walk_trees(compiled, false, compiled->order, narrow, slots, leaves);
+    walk_trees(compiled, true, compiled->order + narrow, compiled->tree_count - narrow, slots,
+               leaves);
     memcpy(sums, compiled->base, compiled->group_count * ax_datatype_size(compiled->sum_type));
     switch (leaf_form(compiled)) {
     case LEAF_F32:
@@ -163,85 +156,72 @@ void ax_compiled_walk_row(const struct ax_compiled *compiled, const union ax_slo
     }
 }
 
-/* One tree for LANES rows. Returns each row's leaf in `leaves`. */
-static AX_ALWAYS_INLINE void walk_rows_narrow(const struct ax_compiled *c,
-                                              const struct ax_tree *tree,
-                                              const union ax_slot *const *rows,
-                                              union ax_leaf *leaves)
+/* One tree for as many rows as LANES. */
+static AX_ALWAYS_INLINE void walk_lanes(const struct ax_compiled *c, bool is_wide,
+                                        const struct ax_tree *tree, const uint32_t *const *slots,
+                                        union ax_leaf *leaves)
 {
     uint32_t at[LANES];
+    UNROLLED
     for (size_t i = 0; i < LANES; i++)
         at[i] = tree->root;
-    for (uint32_t d = 0; d < tree->depth; d++) {
-        UNROLLED
-        for (size_t i = 0; i < LANES; i++)
-            at[i] = node_step(c->nodes, at[i], rows[i]);
-    }
+    for (uint32_t d = 0; d < tree->depth; d++)
+        step_lanes(c, is_wide, false, at, slots);
+    UNROLLED
     for (size_t i = 0; i < LANES; i++)
-        leaves[i] = c->nodes[at[i]].leaf;
+        leaves[i] = leaf_at(c, is_wide, at[i]);
 }
 
-static AX_ALWAYS_INLINE void walk_rows_wide(const struct ax_compiled *c, const struct ax_tree *tree,
-                                            const union ax_slot *const *rows, union ax_leaf *leaves)
-{
-    uint32_t at[LANES];
-    for (size_t i = 0; i < LANES; i++)
-        at[i] = tree->root;
-    for (uint32_t d = 0; d < tree->depth; d++) {
-        UNROLLED
-        for (size_t i = 0; i < LANES; i++)
-            at[i] = wide_step(c->wide_nodes, c->bits, at[i], rows[i]);
-    }
-    for (size_t i = 0; i < LANES; i++)
-        leaves[i] = c->wide_nodes[at[i]].leaf;
-}
-
+/* One tree for `rows` rows, to a multiple of LANES. */
 static AX_ALWAYS_INLINE void walk_tree(const struct ax_compiled *c, const struct ax_tree *tree,
-                                       const union ax_slot *const *lanes, union ax_leaf *leaves)
+                                       const uint32_t *const *slots, size_t rows,
+                                       union ax_leaf *leaves)
 {
-    if (tree->is_wide)
-        walk_rows_wide(c, tree, lanes, leaves);
-    else
-        walk_rows_narrow(c, tree, lanes, leaves);
+    for (size_t r = 0; r < rows; r += LANES) {
+        if (tree->is_wide)
+            walk_lanes(c, true, tree, slots + r, leaves + r);
+        else
+            walk_lanes(c, false, tree, slots + r, leaves + r);
+    }
 }
 
-/* Lanes without a row of their own repeat the last one. */
-static void find_lanes(const struct ax_compiled *c, const union ax_slot *slots, size_t rows,
-                       const union ax_slot **lanes)
+/* What has no row of its own repeats the last one. */
+static void find_rows(const struct ax_compiled *c, const uint32_t *slots, size_t rows,
+                      const uint32_t **ret)
 {
-    for (size_t i = 0; i < LANES; i++)
-        lanes[i] = slots + AX_MIN(i, rows - 1) * c->slot_count;
+    for (size_t i = 0; i < AX_WALK_ROWS; i++)
+        ret[i] = slots + AX_MIN(i, rows - 1) * c->slot_count;
 }
 
-void ax_compiled_walk_tree(const struct ax_compiled *compiled, size_t tree,
-                           const union ax_slot *slots, size_t rows, union ax_leaf *leaves)
+void ax_compiled_walk_tree(const struct ax_compiled *compiled, size_t tree, const uint32_t *slots,
+                           size_t rows, union ax_leaf *leaves)
 {
-    assert(compiled && tree < compiled->tree_count && slots && rows >= 1 && rows <= LANES);
-    const union ax_slot *lanes[LANES];
-    find_lanes(compiled, slots, rows, lanes);
-    walk_tree(compiled, &compiled->trees[tree], lanes, leaves);
+    assert(compiled && tree < compiled->tree_count && slots && rows >= 1 && rows <= AX_WALK_ROWS);
+    const uint32_t *lanes[AX_WALK_ROWS];
+    find_rows(compiled, slots, rows, lanes);
+    walk_tree(compiled, &compiled->trees[tree], lanes, rows, leaves);
 }
 
 static AX_ALWAYS_INLINE void walk_rows(const struct ax_compiled *c, enum leaf_form form,
-                                       const union ax_slot *const *lanes, size_t rows, void *sums)
+                                       const uint32_t *const *lanes, size_t rows, void *sums)
 {
     size_t row_bytes = c->group_count * sum_size(form);
     for (size_t t = 0; t < c->tree_count; t++) {
-        union ax_leaf found[LANES];
-        walk_tree(c, &c->trees[t], lanes, found);
+        union ax_leaf found[AX_WALK_ROWS];
+        walk_tree(c, &c->trees[t], lanes, rows, found);
         char *to = (char *)sums + c->trees[t].group * sum_size(form);
         for (size_t r = 0; r < rows; r++, to += row_bytes)
             add_leaf(c, form, found[r], to);
     }
 }
 
-void ax_compiled_walk_rows(const struct ax_compiled *compiled, const union ax_slot *slots,
-                           size_t rows, void *sums)
+void ax_compiled_walk_rows(const struct ax_compiled *compiled, const uint32_t *slots, size_t rows,
+                           void *sums)
 {
-    assert(compiled && slots && rows >= 1 && rows <= LANES && sums);
+    assert(compiled && slots && rows >= 1 && rows <= AX_WALK_ROWS && sums);
     size_t row_bytes = compiled->group_count * ax_datatype_size(compiled->sum_type);
-    const union ax_slot *lanes[LANES];
-    find_lanes(compiled, slots, rows, lanes);
+    const uint32_t *lanes[AX_WALK_ROWS];
+    find_rows(compiled, slots, rows, lanes);
     for (size_t r = 0; r < rows; r++)
         memcpy((char *)sums + r * row_bytes, compiled->base, row_bytes);
     switch (leaf_form(compiled)) {
