@@ -47,6 +47,7 @@ struct compiling {
     uint32_t *category_limits; /* [feature]: largest category of any split + 1 */
     uint32_t *queue;           /* nodes of one tree, level by level */
     uint32_t *depths;          /* of the nodes in the queue */
+    uint32_t *order;           /* of trees to be walked side by side */
     uint32_t *threshold_ends;  /* [feature]: where its thresholds end; the ones before it end where
                                   they begin */
 };
@@ -268,7 +269,6 @@ static enum ax_code measure_trees(struct compiling *c, struct ax_err *err)
             return ax_fail(err, AX_E_TOO_LARGE, "the sets of categories need over %zu bytes",
                            AX_COMPILED_BIT_WORDS_MAX * sizeof(*out->bits));
         size_t *total = is_wide ? &out->wide_count : &out->node_count;
-        out->narrow_tree_count += !is_wide;
         out->trees[t] = (struct ax_tree){ .root = (uint32_t)*total,
                                           .depth = c->depths[count - 1],
                                           .group = from->group,
@@ -345,9 +345,23 @@ static void write_tree(const struct compiling *c, size_t t)
     }
 }
 
+/* Trees `order[0..count)`, all of one width, in groups. */
+static void group_trees(struct ax_compiled *out, const uint32_t *order, size_t count)
+{
+    for (size_t from = 0; from < count; from += AX_TREE_LANES) {
+        struct ax_tree_group *group = &out->groups[out->tree_group_count++];
+        group->depth = 0;
+        for (size_t i = 0; i < AX_TREE_LANES; i++) {
+            group->trees[i] = order[AX_MIN(from + i, count - 1)];
+            group->roots[i] = out->trees[group->trees[i]].root;
+            group->depth = AX_MAX(group->depth, out->trees[group->trees[i]].depth);
+        }
+    }
+}
+
 /* By counting, so trees of one kind and depth stay in order: first the narrow ones, then the wide
  * ones, each by depth. All of DEPTHS - 1 and more count as one depth. */
-static void order_trees(struct ax_compiled *out)
+static void order_trees(struct ax_compiled *out, uint32_t *order)
 {
     enum { DEPTHS = 64 };
     size_t starts[2 * DEPTHS + 1] = { 0 };
@@ -358,11 +372,15 @@ static void order_trees(struct ax_compiled *out)
     }
     for (size_t k = 1; k < AX_COUNT(starts); k++)
         starts[k] += starts[k - 1];
+    size_t narrow = starts[DEPTHS];
     for (size_t t = 0; t < out->tree_count; t++) {
         const struct ax_tree *tree = &out->trees[t];
         size_t key = (tree->is_wide ? DEPTHS : 0) + AX_MIN(tree->depth, DEPTHS - 1);
-        out->order[starts[key]++] = (uint32_t)t;
+        order[starts[key]++] = (uint32_t)t;
     }
+    group_trees(out, order, narrow);
+    out->narrow_group_count = out->tree_group_count;
+    group_trees(out, order + narrow, out->tree_count - narrow);
 }
 
 static enum ax_code prepare(struct compiling *c, struct ax_err *err)
@@ -378,11 +396,12 @@ static enum ax_code prepare(struct compiling *c, struct ax_err *err)
     c->queue = ax_try_alloc(nodes_most, sizeof(*c->queue));
     c->depths = ax_try_alloc(nodes_most, sizeof(*c->depths));
     out->trees = ax_try_alloc(forest->tree_count + 1, sizeof(*out->trees));
-    out->order = ax_try_alloc(forest->tree_count + 1, sizeof(*out->order));
+    c->order = ax_try_alloc(forest->tree_count + 1, sizeof(*c->order));
+    out->groups = ax_try_alloc(forest->tree_count / AX_TREE_LANES + 2, sizeof(*out->groups));
     out->base = ax_try_alloc(forest->group_count, ax_datatype_size(out->sum_type));
     c->threshold_ends = ax_try_alloc(forest->feature_count, sizeof(*c->threshold_ends));
-    if (!c->slot_of || !c->category_limits || !c->queue || !c->depths || !out->trees ||
-        !out->order || !out->base || !c->threshold_ends)
+    if (!c->slot_of || !c->category_limits || !c->queue || !c->depths || !out->trees || !c->order ||
+        !out->groups || !out->base || !c->threshold_ends)
         return ax_fail(err, AX_E_LIMIT, "no memory to compile %zu nodes", forest->node_count);
     memset(c->slot_of, 0xFF, keys * sizeof(*c->slot_of));
     memset(c->category_limits, 0, forest->feature_count * sizeof(*c->category_limits));
@@ -444,7 +463,7 @@ static enum ax_code write_trees(struct compiling *c, struct ax_err *err)
     out->bit_words = 1;
     for (size_t t = 0; t < out->tree_count; t++)
         write_tree(c, t);
-    order_trees(out);
+    order_trees(out, c->order);
     return AX_OK;
 }
 
@@ -475,6 +494,7 @@ enum ax_code ax_compiled_init(struct ax_compiled *compiled, const struct ax_fore
     free(c.queue);
     free(c.depths);
     free(c.threshold_ends);
+    free(c.order);
     if (err->code)
         ax_compiled_done(compiled);
     return err->code;
@@ -488,7 +508,7 @@ void ax_compiled_done(struct ax_compiled *compiled)
     free(compiled->ranks);
     free(compiled->thresholds);
     free(compiled->trees);
-    free(compiled->order);
+    free(compiled->groups);
     free(compiled->nodes);
     free(compiled->wide_nodes);
     free(compiled->bits);
@@ -510,9 +530,12 @@ static uint32_t category_of(const struct ax_compiled *compiled, uint32_t limit, 
 static void fill_f32(const struct ax_compiled *compiled, const float *row, uint32_t *slots)
 {
     const struct ax_slot_source *sources = compiled->sources;
-    for (size_t i = 1; i < compiled->number_end; i++) {
-        float x = row[sources[i].feature];
-        slots[i] = isnan(x) ? sources[i].missing : ax_slot_number(x);
+    for (size_t i = 0; i < compiled->rank_count; i++) {
+        const struct ax_rank_source *rank = &compiled->ranks[i];
+        float x = row[rank->feature];
+        uint32_t number = ax_slot_number(x);
+        for (size_t s = rank->slot_from; s < rank->slot_end; s++)
+            slots[s] = isnan(x) ? sources[s].missing : number;
     }
     for (size_t i = compiled->number_end; i < compiled->slot_count; i++)
         slots[i] =

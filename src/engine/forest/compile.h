@@ -94,6 +94,15 @@ struct ax_tree {
     bool is_wide;
 };
 
+/* Trees of one width and about one depth, which one row walks side by side; the last of each width
+ * repeat their last tree. */
+#define AX_TREE_LANES 8
+struct ax_tree_group {
+    uint32_t roots[AX_TREE_LANES];
+    uint32_t trees[AX_TREE_LANES];
+    uint32_t depth; /* of the deepest */
+};
+
 struct ax_compiled {
     size_t feature_count;
     size_t group_count;
@@ -109,8 +118,9 @@ struct ax_compiled {
     double *thresholds;    /* of all ranks, feature by feature */
     struct ax_tree *trees; /* in the order of the sum */
     size_t tree_count;
-    size_t narrow_tree_count; /* of them not wide */
-    uint32_t *order;          /* the narrow ones, then the wide ones, each by depth */
+    struct ax_tree_group *groups; /* of narrow trees, then of wide ones, each by depth */
+    size_t tree_group_count;
+    size_t narrow_group_count;
     struct ax_node *nodes;
     size_t node_count;
     struct ax_wide_node *wide_nodes;

@@ -319,11 +319,15 @@ static enum ax_code forest_check(const struct forest_model *model, const struct 
     if (in->column_count != model->plan.compiled.feature_count)
         return ax_fail(err, AX_E_INVALID, "%zu columns for a model of %zu features",
                        in->column_count, model->plan.compiled.feature_count);
-    for (size_t i = 0; i < in->column_count; i++) {
-        if (in->columns[i].datatype != model->plan.compiled.input_type || in->columns[i].width != 1)
+    const struct ax_column *columns = in->columns;
+    enum ax_datatype type = model->plan.compiled.input_type;
+    bool differs = false;
+    for (size_t i = 0; i < in->column_count; i++)
+        differs |= (columns[i].datatype != type) | (columns[i].width != 1);
+    for (size_t i = 0; differs && i < in->column_count; i++) {
+        if (columns[i].datatype != type || columns[i].width != 1)
             return ax_fail(err, AX_E_INVALID, "input '%.*s' is no column of %s",
-                           AX_STR_ARG(signature->inputs[i].name),
-                           ax_datatype_name(model->plan.compiled.input_type));
+                           AX_STR_ARG(signature->inputs[i].name), ax_datatype_name(type));
     }
     if (out->column_count > model->output_count)
         return ax_fail(err, AX_E_INVALID, "%zu outputs of a model of %zu", out->column_count,

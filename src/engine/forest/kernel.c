@@ -91,11 +91,12 @@ const void *ax_forest_plan_row(const struct ax_forest_plan *plan, const struct a
     assert(plan && in && row < in->rows && gathered);
     if (is_matrix)
         return ax_column_at(&in->columns[0], row);
+    bool is_f64 = plan->compiled.input_type == AX_FP64;
     for (size_t i = 0; i < in->column_count; i++) {
         const struct ax_column *column = &in->columns[i];
         const void *value = ax_column_at(column, row);
         bool is_valid = ax_column_is_valid(column, row);
-        if (plan->compiled.input_type == AX_FP64)
+        if (is_f64)
             ((double *)gathered)[i] = is_valid ? *(const double *)value : (double)NAN;
         else
             ((float *)gathered)[i] = is_valid ? *(const float *)value : NAN;

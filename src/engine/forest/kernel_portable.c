@@ -48,7 +48,8 @@ static void portable_score(const struct ax_forest_plan *plan, const struct ax_ba
     const struct ax_compiled *c = &plan->compiled;
     assert(rows >= 1 && rows <= AX_WALK_ROWS && from + rows <= in->rows && sums && scratch);
     struct portable_scratch s = portable_divide(c, rows, scratch);
-    bool is_matrix = ax_batch_is_matrix(in, c->input_type);
+    /* Finding out costs more than one row's copy. */
+    bool is_matrix = rows > 1 && ax_batch_is_matrix(in, c->input_type);
     for (size_t r = 0; r < rows; r++)
         ax_compiled_fill(c, ax_forest_plan_row(plan, in, from + r, is_matrix, s.gathered),
                          s.slots + r * c->slot_count);

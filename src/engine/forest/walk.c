@@ -16,31 +16,31 @@
 #include <string.h>
 
 /* Walks that go side by side: as many as there are registers for. */
-#define LANES 8
+#define LANES AX_TREE_LANES
 
 /* Without it the compiler keeps the loop over the lanes, and a step costs twice as much. */
 #define UNROLLED _Pragma("GCC unroll 8")
 
-static AX_ALWAYS_INLINE uint32_t node_step(const struct ax_node *nodes, uint32_t at,
-                                           const uint32_t *slots)
+static AX_ALWAYS_INLINE size_t node_step(const struct ax_node *nodes, size_t at,
+                                         const uint32_t *slots)
 {
     const struct ax_node *node = &nodes[at];
-    return at + (uint32_t)(int32_t)node->left + (node->bound < slots[node->slot]);
+    return at + (size_t)node->left + (node->bound < slots[node->slot]);
 }
 
-static AX_ALWAYS_INLINE uint32_t wide_step(const struct ax_wide_node *nodes, const uint32_t *bits,
-                                           uint32_t at, const uint32_t *slots)
+static AX_ALWAYS_INLINE size_t wide_step(const struct ax_wide_node *nodes, const uint32_t *bits,
+                                         size_t at, const uint32_t *slots)
 {
     const struct ax_wide_node *node = &nodes[at];
     uint32_t slot = slots[node->slot];
     uint32_t goes_right =
         node->bits ? bits[node->bits + slot / 32] >> slot % 32 & 1 : node->bound < slot;
-    return at + (uint32_t)node->left + goes_right;
+    return at + (size_t)node->left + goes_right;
 }
 
 /* One step of all lanes: each in its own slots, or, with `shared`, all in those of lane 0. */
 static AX_ALWAYS_INLINE void step_lanes(const struct ax_compiled *c, bool is_wide, bool shared,
-                                        uint32_t *at, const uint32_t *const *slots)
+                                        size_t *at, const uint32_t *const *slots)
 {
     UNROLLED
     for (size_t i = 0; i < LANES; i++) {
@@ -50,31 +50,27 @@ static AX_ALWAYS_INLINE void step_lanes(const struct ax_compiled *c, bool is_wid
     }
 }
 
-static AX_ALWAYS_INLINE union ax_leaf leaf_at(const struct ax_compiled *c, bool is_wide,
-                                              uint32_t at)
+static AX_ALWAYS_INLINE union ax_leaf leaf_at(const struct ax_compiled *c, bool is_wide, size_t at)
 {
     return is_wide ? c->wide_nodes[at].leaf : c->nodes[at].leaf;
 }
 
-/* Walk `count` trees for one row, LANES at a time; the last group repeats its last tree. */
-static AX_ALWAYS_INLINE void walk_trees(const struct ax_compiled *c, bool is_wide,
-                                        const uint32_t *order, size_t count, const uint32_t *slots,
-                                        union ax_leaf *leaves)
+/* Walk some groups of trees for one row. */
+static AX_ALWAYS_INLINE void walk_groups(const struct ax_compiled *c, bool is_wide,
+                                         const struct ax_tree_group *groups, size_t count,
+                                         const uint32_t *slots, union ax_leaf *leaves)
 {
-    for (size_t from = 0; from < count; from += LANES) {
-        uint32_t at[LANES];
-        uint32_t depth = 0;
+    for (size_t g = 0; g < count; g++) {
+        const struct ax_tree_group *group = &groups[g];
+        size_t at[LANES];
         UNROLLED
-        for (size_t i = 0; i < LANES; i++) {
-            const struct ax_tree *tree = &c->trees[order[AX_MIN(from + i, count - 1)]];
-            at[i] = tree->root;
-            depth = AX_MAX(depth, tree->depth);
-        }
-        for (uint32_t d = 0; d < depth; d++)
+        for (size_t i = 0; i < LANES; i++)
+            at[i] = group->roots[i];
+        for (uint32_t d = 0; d < group->depth; d++)
             step_lanes(c, is_wide, true, at, &slots);
         UNROLLED
         for (size_t i = 0; i < LANES; i++)
-            leaves[order[AX_MIN(from + i, count - 1)]] = leaf_at(c, is_wide, at[i]);
+            leaves[group->trees[i]] = leaf_at(c, is_wide, at[i]);
     }
 }
 
@@ -127,6 +123,13 @@ static AX_ALWAYS_INLINE size_t sum_size(enum leaf_form form)
 static AX_ALWAYS_INLINE void add_trees(const struct ax_compiled *c, enum leaf_form form,
                                        const union ax_leaf *leaves, void *sums)
 {
+    if (form == LEAF_F32 && c->group_count == 1) {
+        float sum = *(float *)sums;
+        for (size_t t = 0; t < c->tree_count; t++)
+            sum += leaves[t].value;
+        *(float *)sums = sum;
+        return;
+    }
     for (size_t t = 0; t < c->tree_count; t++)
         add_leaf(c, form, leaves[t], (char *)sums + c->trees[t].group * sum_size(form));
 }
@@ -135,10 +138,10 @@ void ax_compiled_walk_row(const struct ax_compiled *compiled, const uint32_t *sl
                           union ax_leaf *leaves)
 {
     assert(compiled && slots && sums && leaves);
-    size_t narrow = compiled->narrow_tree_count;
-    walk_trees(compiled, false, compiled->order, narrow, slots, leaves);
-    walk_trees(compiled, true, compiled->order + narrow, compiled->tree_count - narrow, slots,
-               leaves);
+    size_t narrow = compiled->narrow_group_count;
+    walk_groups(compiled, false, compiled->groups, narrow, slots, leaves);
+    walk_groups(compiled, true, compiled->groups + narrow, compiled->tree_group_count - narrow,
+                slots, leaves);
     memcpy(sums, compiled->base, compiled->group_count * ax_datatype_size(compiled->sum_type));
     switch (leaf_form(compiled)) {
     case LEAF_F32:
@@ -161,7 +164,7 @@ static AX_ALWAYS_INLINE void walk_lanes(const struct ax_compiled *c, bool is_wid
                                         const struct ax_tree *tree, const uint32_t *const *slots,
                                         union ax_leaf *leaves)
 {
-    uint32_t at[LANES];
+    size_t at[LANES];
     UNROLLED
     for (size_t i = 0; i < LANES; i++)
         at[i] = tree->root;
