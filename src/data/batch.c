@@ -74,11 +74,13 @@ bool ax_batch_is_matrix(const struct ax_batch *batch, enum ax_datatype datatype)
     const struct ax_column *first = batch->columns;
     if (!first->values || first->stride < batch->column_count * size)
         return false;
-    for (size_t i = 0; i < batch->column_count; i++) {
-        const struct ax_column *column = &batch->columns[i];
-        if (column->datatype != datatype || column->width != 1 || column->validity ||
-            column->stride != first->stride || column->values != (char *)first->values + i * size)
-            return false;
-    }
-    return true;
+    /* Asked for each row that comes alone, so without a branch a column. */
+    const struct ax_column *columns = batch->columns;
+    size_t stride = first->stride, differing = 0;
+    uintptr_t at = (uintptr_t)first->values;
+    for (size_t i = 0; i < batch->column_count; i++, at += size)
+        differing |= ((size_t)columns[i].datatype ^ (size_t)datatype) | (columns[i].width ^ 1) |
+                     (uintptr_t)columns[i].validity | (columns[i].stride ^ stride) |
+                     ((uintptr_t)columns[i].values ^ at);
+    return differing == 0;
 }

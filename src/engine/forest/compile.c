@@ -530,12 +530,10 @@ static uint32_t category_of(const struct ax_compiled *compiled, uint32_t limit, 
 static void fill_f32(const struct ax_compiled *compiled, const float *row, uint32_t *slots)
 {
     const struct ax_slot_source *sources = compiled->sources;
-    for (size_t i = 0; i < compiled->rank_count; i++) {
-        const struct ax_rank_source *rank = &compiled->ranks[i];
-        float x = row[rank->feature];
+    for (size_t i = 1; i < compiled->number_end; i++) {
+        float x = row[sources[i].feature];
         uint32_t number = ax_slot_number(x);
-        for (size_t s = rank->slot_from; s < rank->slot_end; s++)
-            slots[s] = isnan(x) ? sources[s].missing : number;
+        slots[i] = isnan(x) ? sources[i].missing : number;
     }
     for (size_t i = compiled->number_end; i < compiled->slot_count; i++)
         slots[i] =

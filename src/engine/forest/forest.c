@@ -312,20 +312,17 @@ static void forest_answer(const struct forest_model *model, enum forest_output o
 }
 
 /* Whether `in` and `out` have the shape of the signature. */
-static enum ax_code forest_check(const struct forest_model *model, const struct ax_batch *in,
+static enum ax_code forest_check(const struct forest_model *model, const struct ax_forest_input *in,
                                  const struct ax_batch *out, struct ax_err *err)
 {
     const struct ax_signature *signature = &model->base.signature;
-    if (in->column_count != model->plan.compiled.feature_count)
-        return ax_fail(err, AX_E_INVALID, "%zu columns for a model of %zu features",
-                       in->column_count, model->plan.compiled.feature_count);
-    const struct ax_column *columns = in->columns;
+    const struct ax_batch *batch = in->batch;
     enum ax_datatype type = model->plan.compiled.input_type;
-    bool differs = false;
-    for (size_t i = 0; i < in->column_count; i++)
-        differs |= (columns[i].datatype != type) | (columns[i].width != 1);
-    for (size_t i = 0; differs && i < in->column_count; i++) {
-        if (columns[i].datatype != type || columns[i].width != 1)
+    if (batch->column_count != model->plan.compiled.feature_count)
+        return ax_fail(err, AX_E_INVALID, "%zu columns for a model of %zu features",
+                       batch->column_count, model->plan.compiled.feature_count);
+    for (size_t i = 0; !in->is_matrix && i < batch->column_count; i++) {
+        if (batch->columns[i].datatype != type || batch->columns[i].width != 1)
             return ax_fail(err, AX_E_INVALID, "input '%.*s' is no column of %s",
                            AX_STR_ARG(signature->inputs[i].name), ax_datatype_name(type));
     }
@@ -346,14 +343,15 @@ static enum ax_code forest_predict(const struct ax_model *model, const struct ax
                                    struct ax_batch *out, void *scratch, struct ax_err *err)
 {
     const struct forest_model *forest = container_of_const(model, struct forest_model, base);
-    if (forest_check(forest, in, out, err))
+    struct ax_forest_input input = { in, ax_batch_is_matrix(in, forest->plan.compiled.input_type) };
+    if (forest_check(forest, &input, out, err))
         return err->code;
     assert(scratch);
     struct forest_scratch parts = forest_divide(forest, in->rows, scratch);
     const struct ax_forest_kernel *kernel = forest->plan.kernel;
     for (size_t from = 0; from < in->rows; from += kernel->rows_max) {
         size_t rows = AX_MIN(kernel->rows_max, in->rows - from);
-        kernel->score(&forest->plan, in, from, rows, parts.margins, parts.kernel);
+        kernel->score(&forest->plan, &input, from, rows, parts.margins, parts.kernel);
         if (forest->has_affine)
             forest_scale(forest, rows, parts.margins);
         for (size_t i = 0; i < out->column_count; i++) {

@@ -85,15 +85,15 @@ void ax_forest_plan_done(struct ax_forest_plan *plan)
     *plan = (struct ax_forest_plan){ 0 };
 }
 
-const void *ax_forest_plan_row(const struct ax_forest_plan *plan, const struct ax_batch *in,
-                               size_t row, bool is_matrix, void *gathered)
+const void *ax_forest_plan_row(const struct ax_forest_plan *plan, const struct ax_forest_input *in,
+                               size_t row, void *gathered)
 {
-    assert(plan && in && row < in->rows && gathered);
-    if (is_matrix)
-        return ax_column_at(&in->columns[0], row);
+    assert(plan && in && row < in->batch->rows && gathered);
+    if (in->is_matrix)
+        return ax_column_at(&in->batch->columns[0], row);
     bool is_f64 = plan->compiled.input_type == AX_FP64;
-    for (size_t i = 0; i < in->column_count; i++) {
-        const struct ax_column *column = &in->columns[i];
+    for (size_t i = 0; i < in->batch->column_count; i++) {
+        const struct ax_column *column = &in->batch->columns[i];
         const void *value = ax_column_at(column, row);
         bool is_valid = ax_column_is_valid(column, row);
         if (is_f64)

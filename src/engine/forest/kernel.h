@@ -23,6 +23,12 @@ struct ax_forest_plan {
     struct ax_mux mux; /* of kernels that want it; else zeroed */
 };
 
+/* What is scored; its columns are of input_type and width 1. */
+struct ax_forest_input {
+    const struct ax_batch *batch;
+    bool is_matrix; /* as ax_batch_is_matrix has it */
+};
+
 struct ax_forest_kernel {
     const char *name;
     size_t rows_max; /* of one call of score */
@@ -37,8 +43,8 @@ struct ax_forest_kernel {
     size_t (*scratch_size)(const struct ax_forest_plan *plan, size_t rows);
 
     /* The sums of rows [from, from + rows) of `in`, 1 to rows_max of them: of row from + r from
-     * number r * group_count of `sums` on. Columns are of input_type and width 1. */
-    void (*score)(const struct ax_forest_plan *plan, const struct ax_batch *in, size_t from,
+     * number r * group_count of `sums` on. */
+    void (*score)(const struct ax_forest_plan *plan, const struct ax_forest_input *in, size_t from,
                   size_t rows, void *sums, void *scratch);
 };
 
@@ -59,8 +65,8 @@ void ax_forest_plan_done(struct ax_forest_plan *plan);
 
 /* A row of `in` as ax_compiled_fill takes it: where it lies, when the batch is a matrix, else put
  * together in `gathered`, which has room for feature_count values of input_type. */
-const void *ax_forest_plan_row(const struct ax_forest_plan *plan, const struct ax_batch *in,
-                               size_t row, bool is_matrix, void *gathered);
+const void *ax_forest_plan_row(const struct ax_forest_plan *plan, const struct ax_forest_input *in,
+                               size_t row, void *gathered);
 
 extern const struct ax_forest_kernel ax_kernel_portable;
 extern const struct ax_forest_kernel ax_kernel_avx2;

@@ -463,21 +463,20 @@ static void score_tree(const struct ax_forest_plan *plan, size_t t, const struct
     }
 }
 
-static void fill_slots(const struct ax_forest_plan *plan, const struct ax_batch *in, size_t from,
-                       size_t rows, const struct avx2_scratch *s)
+static void fill_slots(const struct ax_forest_plan *plan, const struct ax_forest_input *in,
+                       size_t from, size_t rows, const struct avx2_scratch *s)
 {
     const struct ax_compiled *c = &plan->compiled;
-    bool is_matrix = ax_batch_is_matrix(in, c->input_type);
     for (size_t r = 0; r < rows; r++)
-        ax_compiled_fill(c, ax_forest_plan_row(plan, in, from + r, is_matrix, s->gathered),
+        ax_compiled_fill(c, ax_forest_plan_row(plan, in, from + r, s->gathered),
                          s->slots + r * c->slot_count);
 }
 
-static void avx2_score(const struct ax_forest_plan *plan, const struct ax_batch *in, size_t from,
-                       size_t rows, void *sums, void *scratch)
+static void avx2_score(const struct ax_forest_plan *plan, const struct ax_forest_input *in,
+                       size_t from, size_t rows, void *sums, void *scratch)
 {
     const struct ax_compiled *c = &plan->compiled;
-    assert(rows >= 1 && rows <= BLOCKS * AX_MUX_ROWS && from + rows <= in->rows && scratch);
+    assert(rows >= 1 && rows <= BLOCKS * AX_MUX_ROWS && from + rows <= in->batch->rows && scratch);
     if (rows < FEW || !plan->mux.trees) {
         size_t row_bytes = c->group_count * ax_datatype_size(c->sum_type);
         for (size_t r = 0; r < rows; r += ax_kernel_portable.rows_max)
@@ -488,7 +487,7 @@ static void avx2_score(const struct ax_forest_plan *plan, const struct ax_batch 
     }
     struct avx2_scratch s = avx2_divide(plan, rows, scratch);
     for (size_t r = 0; r < rows; r += AX_MUX_ROWS)
-        ax_mux_rank_avx2(plan, in, from + r, AX_MIN(AX_MUX_ROWS, rows - r),
+        ax_mux_rank_avx2(plan, in->batch, from + r, AX_MIN(AX_MUX_ROWS, rows - r),
                          s.ranks + r / AX_MUX_ROWS * s.block_ranks);
     if (plan->mux.walked_count)
         fill_slots(plan, in, from, rows, &s);

@@ -42,16 +42,14 @@ static size_t portable_scratch_size(const struct ax_forest_plan *plan, size_t ro
     return portable_divide(&plan->compiled, rows, NULL).bytes;
 }
 
-static void portable_score(const struct ax_forest_plan *plan, const struct ax_batch *in,
+static void portable_score(const struct ax_forest_plan *plan, const struct ax_forest_input *in,
                            size_t from, size_t rows, void *sums, void *scratch)
 {
     const struct ax_compiled *c = &plan->compiled;
-    assert(rows >= 1 && rows <= AX_WALK_ROWS && from + rows <= in->rows && sums && scratch);
+    assert(rows >= 1 && rows <= AX_WALK_ROWS && from + rows <= in->batch->rows && sums && scratch);
     struct portable_scratch s = portable_divide(c, rows, scratch);
-    /* Finding out costs more than one row's copy. */
-    bool is_matrix = rows > 1 && ax_batch_is_matrix(in, c->input_type);
     for (size_t r = 0; r < rows; r++)
-        ax_compiled_fill(c, ax_forest_plan_row(plan, in, from + r, is_matrix, s.gathered),
+        ax_compiled_fill(c, ax_forest_plan_row(plan, in, from + r, s.gathered),
                          s.slots + r * c->slot_count);
     if (rows >= TOGETHER_MIN) {
         ax_compiled_walk_rows(c, s.slots, rows, sums);

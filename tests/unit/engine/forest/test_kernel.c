@@ -371,7 +371,9 @@ static void check_calls(const struct ax_forest_plan *plan, struct field *field, 
 {
     const struct ax_compiled *c = &plan->compiled;
     size_t row_bytes = c->group_count * ax_datatype_size(c->sum_type);
-    struct ax_batch in = field_view(field, lie, c->input_type);
+    struct ax_batch batch = field_view(field, lie, c->input_type);
+    struct ax_forest_input in = { &batch, ax_batch_is_matrix(&batch, c->input_type) };
+    assert_true(in.is_matrix == (lie == LIE_MATRIX));
     size_t scratch_size = plan->kernel->scratch_size(plan, most);
     void *scratch = aligned_alloc(64, (scratch_size + 63) & ~(size_t)63);
     assert_non_null(scratch);
