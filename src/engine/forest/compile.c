@@ -53,6 +53,8 @@ struct compiling {
 };
 
 #define KINDS AX_SLOT_KIND_COUNT
+/* Groups of trees that may not be full: one a kind, and one a depth of oblivious trees. */
+#define GROUPS_OPEN_MAX 32
 
 static bool has_ranks(const struct compiling *c)
 {
@@ -318,6 +320,22 @@ static union ax_leaf write_leaf(const struct compiling *c, const struct ax_fores
     return (union ax_leaf){ .row = (uint32_t)out->leaf_rows++ };
 }
 
+/* Whether the splits of each level are the same. Levels of a complete tree begin at 2^level - 1. */
+static bool is_oblivious(const struct ax_compiled *out, const struct ax_tree *tree, uint32_t count)
+{
+    if (tree->is_wide || tree->depth < 2 || count + 1 != UINT64_C(2) << tree->depth)
+        return false;
+    const struct ax_node *nodes = out->nodes + tree->root;
+    for (uint32_t level = 0; level < tree->depth; level++) {
+        const struct ax_node *first = &nodes[(UINT32_C(1) << level) - 1];
+        for (uint32_t i = 0; i < UINT32_C(1) << level; i++) {
+            if (first[i].slot != first->slot || first[i].bound != first->bound)
+                return false;
+        }
+    }
+    return true;
+}
+
 static void write_tree(const struct compiling *c, size_t t)
 {
     struct ax_compiled *out = c->out;
@@ -343,44 +361,63 @@ static void write_tree(const struct compiling *c, size_t t)
                                                                    .slot = (uint16_t)written.slot,
                                                                    .left = (int16_t)written.left };
     }
+    out->trees[t].is_oblivious = is_oblivious(out, &out->trees[t], count);
 }
 
-/* Trees `order[0..count)`, all of one width, in groups. */
-static void group_trees(struct ax_compiled *out, const uint32_t *order, size_t count)
+static enum ax_tree_kind tree_kind(const struct ax_tree *tree)
 {
-    for (size_t from = 0; from < count; from += AX_TREE_LANES) {
-        struct ax_tree_group *group = &out->groups[out->tree_group_count++];
+    return tree->is_wide ? AX_TREE_WIDE : tree->is_oblivious ? AX_TREE_OBLIVIOUS : AX_TREE_NARROW;
+}
+
+/* Trees `order[0..count)`, all of one kind and by depth, in groups from number `at` on. Returns
+ * where they end. */
+static size_t group_trees(struct ax_compiled *out, const uint32_t *order, size_t count, size_t at)
+{
+    size_t from = 0;
+    while (from < count) {
+        const struct ax_tree *first = &out->trees[order[from]];
+        struct ax_tree_group *group = &out->groups[at++];
+        size_t size = 1;
+        while (size < AX_TREE_LANES && from + size < count &&
+               (!first->is_oblivious || out->trees[order[from + size]].depth == first->depth))
+            size++;
         group->depth = 0;
         for (size_t i = 0; i < AX_TREE_LANES; i++) {
-            group->trees[i] = order[AX_MIN(from + i, count - 1)];
+            group->trees[i] = order[from + AX_MIN(i, size - 1)];
             group->roots[i] = out->trees[group->trees[i]].root;
             group->depth = AX_MAX(group->depth, out->trees[group->trees[i]].depth);
         }
+        from += size;
     }
+    return at;
 }
 
-/* By counting, so trees of one kind and depth stay in order: first the narrow ones, then the wide
- * ones, each by depth. All of DEPTHS - 1 and more count as one depth. */
+/* By counting, so trees of one kind and depth stay in order. All of DEPTHS - 1 and more count as
+ * one depth; no oblivious tree is that deep. */
 static void order_trees(struct ax_compiled *out, uint32_t *order)
 {
     enum { DEPTHS = 64 };
-    size_t starts[2 * DEPTHS + 1] = { 0 };
-    for (size_t t = 0; t < out->tree_count; t++) {
-        const struct ax_tree *tree = &out->trees[t];
-        size_t key = (tree->is_wide ? DEPTHS : 0) + AX_MIN(tree->depth, DEPTHS - 1);
-        starts[key + 1]++;
+    size_t starts[AX_TREE_KIND_COUNT * DEPTHS + 1] = { 0 };
+    size_t ends[AX_TREE_KIND_COUNT];
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t t = 0; t < out->tree_count; t++) {
+            const struct ax_tree *tree = &out->trees[t];
+            size_t key = tree_kind(tree) * DEPTHS + AX_MIN(tree->depth, DEPTHS - 1);
+            if (pass == 0)
+                starts[key + 1]++;
+            else
+                order[starts[key]++] = (uint32_t)t;
+        }
+        for (size_t k = 1; pass == 0 && k < AX_COUNT(starts); k++)
+            starts[k] += starts[k - 1];
+        for (size_t kind = 0; pass == 0 && kind < AX_TREE_KIND_COUNT; kind++)
+            ends[kind] = starts[(kind + 1) * DEPTHS];
     }
-    for (size_t k = 1; k < AX_COUNT(starts); k++)
-        starts[k] += starts[k - 1];
-    size_t narrow = starts[DEPTHS];
-    for (size_t t = 0; t < out->tree_count; t++) {
-        const struct ax_tree *tree = &out->trees[t];
-        size_t key = (tree->is_wide ? DEPTHS : 0) + AX_MIN(tree->depth, DEPTHS - 1);
-        order[starts[key]++] = (uint32_t)t;
+    size_t from = 0, at = 0;
+    for (size_t kind = 0; kind < AX_TREE_KIND_COUNT; kind++) {
+        out->group_ends[kind] = at = group_trees(out, order + from, ends[kind] - from, at);
+        from = ends[kind];
     }
-    group_trees(out, order, narrow);
-    out->narrow_group_count = out->tree_group_count;
-    group_trees(out, order + narrow, out->tree_count - narrow);
 }
 
 static enum ax_code prepare(struct compiling *c, struct ax_err *err)
@@ -397,7 +434,8 @@ static enum ax_code prepare(struct compiling *c, struct ax_err *err)
     c->depths = ax_try_alloc(nodes_most, sizeof(*c->depths));
     out->trees = ax_try_alloc(forest->tree_count + 1, sizeof(*out->trees));
     c->order = ax_try_alloc(forest->tree_count + 1, sizeof(*c->order));
-    out->groups = ax_try_alloc(forest->tree_count / AX_TREE_LANES + 2, sizeof(*out->groups));
+    out->groups =
+        ax_try_alloc(forest->tree_count / AX_TREE_LANES + GROUPS_OPEN_MAX, sizeof(*out->groups));
     out->base = ax_try_alloc(forest->group_count, ax_datatype_size(out->sum_type));
     c->threshold_ends = ax_try_alloc(forest->feature_count, sizeof(*c->threshold_ends));
     if (!c->slot_of || !c->category_limits || !c->queue || !c->depths || !out->trees || !c->order ||

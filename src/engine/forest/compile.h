@@ -92,10 +92,15 @@ struct ax_tree {
     uint32_t depth; /* steps to the deepest leaf */
     uint32_t group;
     bool is_wide;
+    bool is_oblivious; /* narrow, complete, 2 levels or more, and all splits of a level are the same
+                        */
 };
 
-/* Trees of one width and about one depth, which one row walks side by side; the last of each width
- * repeat their last tree. */
+/* How a tree is walked by one row. */
+enum ax_tree_kind { AX_TREE_OBLIVIOUS, AX_TREE_NARROW, AX_TREE_WIDE, AX_TREE_KIND_COUNT };
+
+/* Trees of one kind and about one depth (oblivious ones: of one depth), which one row walks side by
+ * side; a group that is not full repeats its last tree. */
 #define AX_TREE_LANES 8
 struct ax_tree_group {
     uint32_t roots[AX_TREE_LANES];
@@ -118,9 +123,8 @@ struct ax_compiled {
     double *thresholds;    /* of all ranks, feature by feature */
     struct ax_tree *trees; /* in the order of the sum */
     size_t tree_count;
-    struct ax_tree_group *groups; /* of narrow trees, then of wide ones, each by depth */
-    size_t tree_group_count;
-    size_t narrow_group_count;
+    struct ax_tree_group *groups; /* of oblivious trees, of other narrow ones, of wide ones */
+    size_t group_ends[AX_TREE_KIND_COUNT];
     struct ax_node *nodes;
     size_t node_count;
     struct ax_wide_node *wide_nodes;

@@ -200,23 +200,6 @@ static bool sapling_init(struct sapling *s, const struct ax_compiled *c, const s
     return true;
 }
 
-/* Whether all splits of each level are one. Levels of a complete tree begin at 2^level - 1. */
-static bool sapling_is_oblivious(const struct sapling *s)
-{
-    if (s->height[0] < 2)
-        return false;
-    for (uint32_t i = 0; i < s->count; i++) {
-        const struct ax_node *node = &s->nodes[i];
-        if (is_leaf(node))
-            return true;
-        uint32_t level_from = (UINT32_C(1) << (31 - __builtin_clz(i + 1))) - 1;
-        const struct ax_node *first = &s->nodes[level_from];
-        if (node->slot != first->slot || node->bound != first->bound)
-            return false;
-    }
-    return true;
-}
-
 static void sapling_cut_tiles(struct sapling *s)
 {
     memset(s->is_inside, 0, sizeof(s->is_inside));
@@ -417,7 +400,7 @@ static enum ax_code make_trees(struct muxing *m, struct sapling *s, size_t words
             out->walked_count++;
             continue;
         }
-        bool is_oblivious = sapling_is_oblivious(s);
+        bool is_oblivious = m->c->trees[t].is_oblivious;
         to->form = is_oblivious ? AX_MUX_OBLIVIOUS : AX_MUX_TILES;
         to->code = (uint32_t)m->code_size;
         to->leaves = m->leaf_size;

@@ -74,6 +74,29 @@ static AX_ALWAYS_INLINE void walk_groups(const struct ax_compiled *c, bool is_wi
     }
 }
 
+/* The same for oblivious trees: no split waits for another one, and a leaf's number is its splits'
+ * answers as binary digits. */
+static void walk_oblivious(const struct ax_compiled *c, const struct ax_tree_group *groups,
+                           size_t count, const uint32_t *slots, union ax_leaf *leaves)
+{
+    for (size_t g = 0; g < count; g++) {
+        const struct ax_tree_group *group = &groups[g];
+        size_t found[LANES] = { 0 };
+        const struct ax_node *level = c->nodes;
+        for (uint32_t d = 0; d < group->depth; d++) {
+            UNROLLED
+            for (size_t i = 0; i < LANES; i++) {
+                const struct ax_node *node = &level[group->roots[i]];
+                found[i] = found[i] + found[i] + (node->bound < slots[node->slot]);
+            }
+            level += (size_t)1 << d;
+        }
+        UNROLLED
+        for (size_t i = 0; i < LANES; i++)
+            leaves[group->trees[i]] = level[group->roots[i] + found[i]].leaf;
+    }
+}
+
 /* How a leaf is added; each is a constant where add_leaf is inlined, so that a sum has no switch.
  */
 enum leaf_form {
@@ -123,11 +146,9 @@ static AX_ALWAYS_INLINE size_t sum_size(enum leaf_form form)
 static AX_ALWAYS_INLINE void add_trees(const struct ax_compiled *c, enum leaf_form form,
                                        const union ax_leaf *leaves, void *sums)
 {
-    if (form == LEAF_F32 && c->group_count == 1) {
-        float sum = *(float *)sums;
+    if (c->group_count == 1) {
         for (size_t t = 0; t < c->tree_count; t++)
-            sum += leaves[t].value;
-        *(float *)sums = sum;
+            add_leaf(c, form, leaves[t], sums);
         return;
     }
     for (size_t t = 0; t < c->tree_count; t++)
@@ -138,10 +159,13 @@ void ax_compiled_walk_row(const struct ax_compiled *compiled, const uint32_t *sl
                           union ax_leaf *leaves)
 {
     assert(compiled && slots && sums && leaves);
-    size_t narrow = compiled->narrow_group_count;
-    walk_groups(compiled, false, compiled->groups, narrow, slots, leaves);
-    walk_groups(compiled, true, compiled->groups + narrow, compiled->tree_group_count - narrow,
-                slots, leaves);
+    const size_t *ends = compiled->group_ends;
+    const struct ax_tree_group *groups = compiled->groups;
+    walk_oblivious(compiled, groups, ends[AX_TREE_OBLIVIOUS], slots, leaves);
+    walk_groups(compiled, false, groups + ends[AX_TREE_OBLIVIOUS],
+                ends[AX_TREE_NARROW] - ends[AX_TREE_OBLIVIOUS], slots, leaves);
+    walk_groups(compiled, true, groups + ends[AX_TREE_NARROW],
+                ends[AX_TREE_WIDE] - ends[AX_TREE_NARROW], slots, leaves);
     memcpy(sums, compiled->base, compiled->group_count * ax_datatype_size(compiled->sum_type));
     switch (leaf_form(compiled)) {
     case LEAF_F32:
