@@ -12,6 +12,7 @@
 #include "cmd/cmd.h"
 #include "cmd/command_line.h"
 #include "cmd/exit_code.h"
+#include "engine/forest/kernel.h"
 #include "server/repository.h"
 #include "server/server.h"
 
@@ -56,11 +57,14 @@ static enum ax_exit serve(const struct serve_config *config)
 {
     struct ax_err err = AX_ERR_INIT;
     struct ax_server *server;
+    const struct ax_forest_kernel *kernel;
     sigset_t stop;
     block_signals(&stop);
     ax_log_setup((enum ax_log_level)config->server.log_level,
                  (enum ax_log_format)config->server.log_format);
-    if (ax_server_start(&config->server, &config->http, &server, &err)) {
+    /* A wrong AUSPEX_KERNEL is no fault of each model. */
+    if (ax_forest_kernel_default(&kernel, &err) ||
+        ax_server_start(&config->server, &config->http, &server, &err)) {
         ax_log(AX_LOG_ERROR, "could not serve", AX_LOG_ERR(&err));
         return ax_exit_from_code(err.code);
     }

@@ -60,12 +60,18 @@ enum ax_code ax_forest_kernel_choose(const char *name, const struct ax_forest_ke
     return AX_OK;
 }
 
+enum ax_code ax_forest_kernel_default(const struct ax_forest_kernel **ret_kernel,
+                                      struct ax_err *err)
+{
+    return ax_forest_kernel_choose(getenv(AX_KERNEL_VARIABLE), ret_kernel, err);
+}
+
 enum ax_code ax_forest_plan_init(struct ax_forest_plan *plan, const struct ax_forest *forest,
                                  struct ax_err *err)
 {
     assert(plan && forest && err);
     struct ax_forest_plan made = { 0 };
-    if (ax_forest_kernel_choose(getenv(AX_KERNEL_VARIABLE), &made.kernel, err) ||
+    if (ax_forest_kernel_default(&made.kernel, err) ||
         ax_compiled_init(&made.compiled, forest, err))
         return err->code;
     if (made.kernel->prepare && made.kernel->prepare(&made, err)) {

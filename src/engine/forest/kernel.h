@@ -57,8 +57,12 @@ AX_MUST_USE enum ax_code ax_forest_kernel_choose(const char *name,
                                                  const struct ax_forest_kernel **ret_kernel,
                                                  struct ax_err *err);
 
-/* Compile `forest` for the kernel that AUSPEX_KERNEL names, or for the best one. Expected: as
- * ax_forest_kernel_choose; TOO_LARGE, LIMIT. On failure there is nothing to release. */
+/* The same with the name that AUSPEX_KERNEL holds, if it is set. */
+AX_MUST_USE enum ax_code ax_forest_kernel_default(const struct ax_forest_kernel **ret_kernel,
+                                                  struct ax_err *err);
+
+/* Compile `forest` for the default kernel. Expected: as ax_forest_kernel_choose; TOO_LARGE, LIMIT.
+ * On failure there is nothing to release. */
 AX_MUST_USE enum ax_code ax_forest_plan_init(struct ax_forest_plan *plan,
                                              const struct ax_forest *forest, struct ax_err *err);
 void ax_forest_plan_done(struct ax_forest_plan *plan);

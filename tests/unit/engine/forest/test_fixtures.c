@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Goal: every kept model of every release of every library is answered with that release's own
- *   bits (or within the distance that the file allows), by every kernel, and what must be refused
- *   is refused by name.
- * Method: all files *.fixtures of tests/data/forest, one test a model; `tools/fixtures` makes them
- * and tests/parity/fixture_pack.py describes them. Each model is asked in batches that take the
- *   different kernels, once as a matrix and once column by column. Before that the comparison is
- *   shown to see a single changed bit.
+ *   bits (or within the distance that the file allows), by every kernel that this CPU can run, and
+ *   what must be refused is refused by name.
+ * Method: all files *.fixtures of tests/data/forest, one test a model and kernel; `tools/fixtures`
+ *   makes them and tests/parity/fixture_pack.py describes them. Each model is asked in batches of
+ *   several sizes, once as a matrix and once column by column. Before that the comparison is shown
+ * to see a single changed bit.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 
 #include "base/alloc.h"
 #include "engine/engine.h"
-#include "engine/forest/forest.h"
+#include "engine/forest/kernel.h"
 
 #include <glob.h>
 #include <inttypes.h>
@@ -27,7 +27,7 @@
 
 #define OUTPUTS_MAX  4
 #define TEXTS_MAX    8
-#define FIXTURES_MAX 1024
+#define FIXTURES_MAX 4096
 
 struct answer {
     char name[32];
@@ -45,7 +45,8 @@ struct texts {
 
 struct fixture {
     char name[96], library[64], iterations[32];
-    char label[176];           /* both names */
+    char label[208]; /* the kernel's name and both names */
+    const struct ax_forest_kernel *kernel;
     char code[32], words[128]; /* of a refusal; empty: loaded */
     struct ax_str model;
     size_t rows, features;
@@ -121,7 +122,6 @@ static bool parse_fixture(struct fixture *f, const char **at, const char *end)
     }
     assert_true(blob <= end && f->model.len > 0 && f->name[0] && f->library[0]);
     assert_true(f->code[0] ? f->rows == 0 : f->rows > 0 && f->answer_count > 0);
-    (void)snprintf(f->label, sizeof(f->label), "%s: %s", f->library, f->name);
     *at = blob;
     return true;
 }
@@ -333,6 +333,9 @@ static void score_fixture(const struct fixture *f, const struct ax_model *model)
 static void answers_are_the_releases(void **state)
 {
     struct fixture *f = *state;
+    if (!f->kernel->runs_here())
+        skip();
+    assert_int_equal(setenv(AX_KERNEL_VARIABLE, f->kernel->name, 1), 0);
     struct {
         char *iterations;
     } config = { f->iterations };
@@ -383,8 +386,14 @@ static void add_file(struct suite *suite, const char *path, char **ret_bytes)
     *ret_bytes = read_file(path, &size);
     struct fixture fixture;
     for (const char *at = *ret_bytes; parse_fixture(&fixture, &at, *ret_bytes + size);) {
-        assert_true(suite->count < FIXTURES_MAX);
-        suite->fixtures[suite->count++] = fixture;
+        for (size_t k = 0; ax_forest_kernels[k]; k++) {
+            struct fixture *f = &suite->fixtures[suite->count++];
+            assert_true(suite->count <= FIXTURES_MAX);
+            *f = fixture;
+            f->kernel = ax_forest_kernels[k];
+            (void)snprintf(f->label, sizeof(f->label), "%s: %s: %s", f->kernel->name, f->library,
+                           f->name);
+        }
     }
 }
 
