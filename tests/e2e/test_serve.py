@@ -52,6 +52,14 @@ def test_bad_address(models, address):
     assert done.returncode in (2, 3) and "listen" in done.stderr
 
 
+def test_unknown_kernel(models):
+    done = run("--models", str(models), "--listen", "127.0.0.1:0",
+               env=os.environ | {"AUSPEX_KERNEL": "fastest"})
+    assert done.returncode == 3
+    assert "AUSPEX_KERNEL" in done.stderr and "fastest" in done.stderr
+    assert "portable" in done.stderr and done.stdout == ""
+
+
 def test_port_in_use(server, models):
     done = run("--models", str(models), "--listen", server.url)
     assert done.returncode == 5 and server.url in done.stderr

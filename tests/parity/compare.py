@@ -11,7 +11,9 @@ A library is a file LIBRARY_models.py beside this one, with
 """
 
 import dataclasses
+import functools
 import importlib
+import os
 import pathlib
 import subprocess
 import typing
@@ -49,12 +51,21 @@ class Difference(Exception):
     """An answer that is not the library's."""
 
 
-def score(program, model, rows, folder, batch, layout="matrix", iterations="all"):
+@functools.cache
+def kernels(program):
+    """The kernels that are compared: the one of AUSPEX_KERNEL, or all that run on this CPU."""
+    forced = os.environ.get("AUSPEX_KERNEL")
+    done = subprocess.run([program, "--kernels"], capture_output=True, text=True, check=True)
+    return [forced] if forced else done.stdout.split()
+
+
+def score(program, model, rows, folder, batch, layout="matrix", iterations="all", kernel=None):
     """Our answers: {output: array}. Rows must be of the model's input type."""
     rows_path, out_path = folder / "rows.bin", folder / "out.bin"
     np.ascontiguousarray(rows).tofile(rows_path)
     done = subprocess.run([program, model, rows_path, out_path, str(batch), layout, iterations],
-                          capture_output=True, text=True, check=False)
+                          capture_output=True, text=True, check=False,
+                          env=os.environ | ({"AUSPEX_KERNEL": kernel} if kernel else {}))
     if done.returncode != 0:
         raise Difference(f"{model.name}: {done.stderr.strip()}")
     outputs = [line.split() for line in done.stdout.splitlines()]
@@ -112,9 +123,9 @@ def compare_case(program, case, folder):
         raise Difference("hardly any different answers: the model tests nothing")
 
     def check(path, count, batch, layout):
-        ours = score(program, path, case.rows[:count], folder, batch, layout)
+        ours = score(program, path, case.rows[:count], folder, batch, layout, kernel=kernel)
         for output, theirs in case.answers.items():
-            what = f"{path.name}, batch {batch}, {layout}: {output}"
+            what = f"{path.name}, kernel {kernel}, batch {batch}, {layout}: {output}"
             size, differing, farthest = distance(what, ours[output], theirs[:count])
             if differing and farthest > case.ulps.get(output, 0):
                 same(what, ours[output], theirs[:count])
@@ -123,12 +134,14 @@ def compare_case(program, case, folder):
             result.ulps = max(result.ulps, farthest)
 
     first, last = case.files[0], case.files[-1]
-    check(first, len(case.rows), 64, "matrix")
-    check(last, len(case.rows), 1, "matrix")
-    for batch in BATCHES:
-        check(last, min(len(case.rows), 3000), batch, "matrix")
-    check(first, min(len(case.rows), 1000), 7, "columns")
-    check(first, 0, 7, "matrix")
+    for kernel in kernels(program):
+        check(first, len(case.rows), 64, "matrix")
+        check(last, len(case.rows), 1, "matrix")
+        for batch in BATCHES:
+            check(last, min(len(case.rows), 3000), batch, "matrix")
+        check(first, min(len(case.rows), 1000), 7, "columns")
+        check(first, min(len(case.rows), 1000), 100, "columns")
+        check(first, 0, 7, "matrix")
     # The library's own answers must not depend on where a row stands.
     few = min(len(case.rows), 100)
     alone = np.concatenate([case.again(case.rows[i:i + 1]) for i in range(few)])

@@ -12,7 +12,7 @@
  */
 #include "base/alloc.h"
 #include "engine/engine.h"
-#include "engine/forest/forest.h"
+#include "engine/forest/kernel.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,10 +144,22 @@ static int score_file(struct scoring *s, const char *in_path, const char *out_pa
     return status;
 }
 
+/* The names of the kernels that this CPU can run, one a line. */
+static int list_kernels(void)
+{
+    for (size_t i = 0; ax_forest_kernels[i]; i++) {
+        if (ax_forest_kernels[i]->runs_here())
+            printf("%s\n", ax_forest_kernels[i]->name);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "--kernels") == 0)
+        return list_kernels();
     if (argc != 7)
-        return fail("MODEL ROWS OUT BATCH LAYOUT ITERATIONS");
+        return fail("MODEL ROWS OUT BATCH LAYOUT ITERATIONS | --kernels");
     struct scoring s = { .by_columns = strcmp(argv[5], "columns") == 0 };
     uint64_t batch = 0;
     if (!ax_str_to_u64(ax_str_from(argv[4]), &batch) || batch < 1 || batch > 1 << 20)

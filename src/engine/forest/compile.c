@@ -52,9 +52,10 @@ struct compiling {
                                   they begin */
 };
 
-#define KINDS AX_SLOT_KIND_COUNT
+#define KINDS               AX_SLOT_KIND_COUNT
+#define OBLIVIOUS_DEPTH_MAX 14 /* no narrow tree has room for a complete one of more levels */
 /* Groups of trees that may not be full: one a kind, and one a depth of oblivious trees. */
-#define GROUPS_OPEN_MAX 32
+#define GROUPS_OPEN_MAX (AX_TREE_KIND_COUNT + OBLIVIOUS_DEPTH_MAX)
 
 static bool has_ranks(const struct compiling *c)
 {
@@ -323,7 +324,8 @@ static union ax_leaf write_leaf(const struct compiling *c, const struct ax_fores
 /* Whether the splits of each level are the same. Levels of a complete tree begin at 2^level - 1. */
 static bool is_oblivious(const struct ax_compiled *out, const struct ax_tree *tree, uint32_t count)
 {
-    if (tree->is_wide || tree->depth < 2 || count + 1 != UINT64_C(2) << tree->depth)
+    if (tree->is_wide || tree->depth < 2 || tree->depth > OBLIVIOUS_DEPTH_MAX ||
+        count + 1 != UINT32_C(2) << tree->depth)
         return false;
     const struct ax_node *nodes = out->nodes + tree->root;
     for (uint32_t level = 0; level < tree->depth; level++) {

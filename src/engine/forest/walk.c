@@ -74,26 +74,51 @@ static AX_ALWAYS_INLINE void walk_groups(const struct ax_compiled *c, bool is_wi
     }
 }
 
-/* The same for oblivious trees: no split waits for another one, and a leaf's number is its splits'
- * answers as binary digits. */
-static void walk_oblivious(const struct ax_compiled *c, const struct ax_tree_group *groups,
-                           size_t count, const uint32_t *slots, union ax_leaf *leaves)
+/* An oblivious tree: no split waits for another one, and the leaf's number is their answers as
+ * binary digits. */
+static AX_ALWAYS_INLINE union ax_leaf count_leaf(const struct ax_node *root, uint32_t depth,
+                                                 const uint32_t *slots)
+{
+    size_t found = 0;
+    UNROLLED
+    for (uint32_t d = 0; d < depth; d++) {
+        const struct ax_node *node = root + ((size_t)1 << d) - 1;
+        found = 2 * found + (node->bound < slots[node->slot]);
+    }
+    return root[((size_t)1 << depth) - 1 + found].leaf;
+}
+
+static AX_ALWAYS_INLINE void count_group(const struct ax_compiled *c,
+                                         const struct ax_tree_group *group, uint32_t depth,
+                                         const uint32_t *slots, union ax_leaf *leaves)
+{
+    for (size_t i = 0; i < LANES; i++)
+        leaves[group->trees[i]] = count_leaf(c->nodes + group->roots[i], depth, slots);
+}
+
+/* Groups of oblivious trees; of the usual depths with the depth as a constant. */
+static void walk_oblivious(const struct ax_compiled *c, size_t count, const uint32_t *slots,
+                           union ax_leaf *leaves)
 {
     for (size_t g = 0; g < count; g++) {
-        const struct ax_tree_group *group = &groups[g];
-        size_t found[LANES] = { 0 };
-        const struct ax_node *level = c->nodes;
-        for (uint32_t d = 0; d < group->depth; d++) {
-            UNROLLED
-            for (size_t i = 0; i < LANES; i++) {
-                const struct ax_node *node = &level[group->roots[i]];
-                found[i] = found[i] + found[i] + (node->bound < slots[node->slot]);
-            }
-            level += (size_t)1 << d;
+        const struct ax_tree_group *group = &c->groups[g];
+        switch (group->depth) {
+        case 4:
+            count_group(c, group, 4, slots, leaves);
+            break;
+        case 5:
+            count_group(c, group, 5, slots, leaves);
+            break;
+        case 6:
+            count_group(c, group, 6, slots, leaves);
+            break;
+        case 8:
+            count_group(c, group, 8, slots, leaves);
+            break;
+        default:
+            count_group(c, group, group->depth, slots, leaves);
+            break;
         }
-        UNROLLED
-        for (size_t i = 0; i < LANES; i++)
-            leaves[group->trees[i]] = level[group->roots[i] + found[i]].leaf;
     }
 }
 
@@ -161,7 +186,7 @@ void ax_compiled_walk_row(const struct ax_compiled *compiled, const uint32_t *sl
     assert(compiled && slots && sums && leaves);
     const size_t *ends = compiled->group_ends;
     const struct ax_tree_group *groups = compiled->groups;
-    walk_oblivious(compiled, groups, ends[AX_TREE_OBLIVIOUS], slots, leaves);
+    walk_oblivious(compiled, ends[AX_TREE_OBLIVIOUS], slots, leaves);
     walk_groups(compiled, false, groups + ends[AX_TREE_OBLIVIOUS],
                 ends[AX_TREE_NARROW] - ends[AX_TREE_OBLIVIOUS], slots, leaves);
     walk_groups(compiled, true, groups + ends[AX_TREE_NARROW],
