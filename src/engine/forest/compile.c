@@ -557,7 +557,7 @@ void ax_compiled_done(struct ax_compiled *compiled)
     *compiled = (struct ax_compiled){ 0 };
 }
 
-static uint32_t category_of(const struct ax_compiled *compiled, uint32_t limit, double x)
+uint32_t ax_compiled_category(const struct ax_compiled *compiled, uint32_t limit, double x)
 {
     /* Truncated, so 2.7 is 2. What -0.5 is depends on whether the library compares with 0 before or
      * after. */
@@ -576,8 +576,8 @@ static void fill_f32(const struct ax_compiled *compiled, const float *row, uint3
         slots[i] = isnan(x) ? sources[i].missing : number;
     }
     for (size_t i = compiled->number_end; i < compiled->slot_count; i++)
-        slots[i] =
-            category_of(compiled, sources[i].category_limit, (double)row[sources[i].feature]);
+        slots[i] = ax_compiled_category(compiled, sources[i].category_limit,
+                                        (double)row[sources[i].feature]);
 }
 
 static void fill_f64(const struct ax_compiled *compiled, const double *row, uint32_t *slots)
@@ -597,7 +597,8 @@ static void fill_f64(const struct ax_compiled *compiled, const double *row, uint
         }
     }
     for (size_t i = compiled->number_end; i < compiled->slot_count; i++)
-        slots[i] = category_of(compiled, sources[i].category_limit, row[sources[i].feature]);
+        slots[i] =
+            ax_compiled_category(compiled, sources[i].category_limit, row[sources[i].feature]);
 }
 
 void ax_compiled_fill(const struct ax_compiled *compiled, const void *row, uint32_t *slots)

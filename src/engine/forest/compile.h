@@ -148,6 +148,9 @@ void ax_compiled_done(struct ax_compiled *compiled);
 /* Turn a row of feature_count values of input_type into slots. */
 void ax_compiled_fill(const struct ax_compiled *compiled, const void *row, uint32_t *slots);
 
+/* What a slot of a categorical feature with that limit holds for a value. */
+uint32_t ax_compiled_category(const struct ax_compiled *compiled, uint32_t limit, double x);
+
 /* Walking, in walk.c. Sums begin with the base, and the leaves are added in the order of the trees,
  * in sum_type. */
 

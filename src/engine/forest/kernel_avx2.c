@@ -104,6 +104,27 @@ static AX_ALWAYS_INLINE struct bytes get(const uint8_t *from, int regs)
     return bytes;
 }
 
+/* The columns of the tree's sets, behind the others. Returns the code behind them. */
+static AX_ALWAYS_INLINE const uint32_t *run_sets(size_t count, const uint32_t *code,
+                                                 const int8_t *ranks, int8_t *to, int regs)
+{
+    for (size_t set = 0; set < count; set++, code += AX_MUX_SET_WORDS, to += AX_MUX_ROWS) {
+        __m256i bits = load(code + 2);
+        __m256i low = _mm256_permute4x64_epi64(bits, 0x44);
+        __m256i high = _mm256_permute4x64_epi64(bits, 0xEE);
+        for (int i = 0; i < regs; i++) {
+            __m256i eighth = load(ranks + code[0] + i * LANES);
+            __m256i is_high = _mm256_slli_epi16(eighth, 3); /* bit 4 to the top of each byte */
+            __m256i byte = _mm256_blendv_epi8(_mm256_shuffle_epi8(low, eighth),
+                                              _mm256_shuffle_epi8(high, eighth), is_high);
+            __m256i bit = _mm256_and_si256(byte, load(ranks + code[1] + i * LANES));
+            _mm256_store_si256((__m256i *)(void *)(to + i * LANES),
+                               _mm256_cmpeq_epi8(bit, _mm256_setzero_si256()));
+        }
+    }
+    return code;
+}
+
 /* The tiles of one height, from `code` on. Returns the code behind them and moves *to. */
 static AX_ALWAYS_INLINE const uint32_t *run_tiles(int height, size_t count, const uint32_t *code,
                                                   const int8_t *ranks, uint8_t **to, int regs)
@@ -125,10 +146,11 @@ static AX_ALWAYS_INLINE const uint32_t *run_tiles(int height, size_t count, cons
 
 /* Each row's leaf number. Returns where in `results` they begin. */
 static AX_ALWAYS_INLINE const uint8_t *run_program(const struct ax_mux_tree *tree,
-                                                   const uint32_t *code, const int8_t *ranks,
-                                                   uint8_t *results, int regs)
+                                                   const uint32_t *code, int8_t *ranks,
+                                                   int8_t *sets, uint8_t *results, int regs)
 {
     uint8_t *to = results;
+    code = run_sets(tree->sets, code, ranks, sets, regs);
     code = run_tiles(0, tree->tiles[0], code, ranks, &to, regs);
     code = run_tiles(1, tree->tiles[1], code, ranks, &to, regs);
     code = run_tiles(2, tree->tiles[2], code, ranks, &to, regs);
@@ -161,19 +183,19 @@ static AX_ALWAYS_INLINE const uint8_t *run_levels(const struct ax_mux_tree *tree
 }
 
 static AX_ALWAYS_INLINE const uint8_t *run_regs(const struct ax_mux_tree *tree,
-                                                const uint32_t *code, const int8_t *ranks,
+                                                const uint32_t *code, int8_t *ranks, int8_t *sets,
                                                 uint8_t *results, int regs)
 {
     if (tree->form == AX_MUX_OBLIVIOUS)
         return run_levels(tree, code, ranks, results, regs);
-    return run_program(tree, code, ranks, results, regs);
+    return run_program(tree, code, ranks, sets, results, regs);
 }
 
-static const uint8_t *run_tree(const struct ax_mux_tree *tree, const uint32_t *code,
-                               const int8_t *ranks, uint8_t *results, int regs)
+static const uint8_t *run_tree(const struct ax_mux_tree *tree, const uint32_t *code, int8_t *ranks,
+                               int8_t *sets, uint8_t *results, int regs)
 {
-    return regs == 1 ? run_regs(tree, code, ranks, results, 1)
-                     : run_regs(tree, code, ranks, results, 2);
+    return regs == 1 ? run_regs(tree, code, ranks, sets, results, 1)
+                     : run_regs(tree, code, ranks, sets, results, 2);
 }
 
 /* ---- leaves ---- */
@@ -371,7 +393,8 @@ static struct avx2_scratch avx2_divide(const struct ax_forest_plan *plan, size_t
     const struct ax_compiled *c = &plan->compiled;
     size_t blocks = (rows + AX_MUX_ROWS - 1) / AX_MUX_ROWS;
     size_t number = ax_datatype_size(c->sum_type);
-    struct avx2_scratch s = { .block_ranks = plan->mux.column_count * AX_MUX_ROWS,
+    size_t columns = plan->mux.column_count + plan->mux.set_column_count;
+    struct avx2_scratch s = { .block_ranks = columns * AX_MUX_ROWS,
                               .block_sums = c->group_count * AX_MUX_ROWS * number };
     size_t ranks = blocks * s.block_ranks, results = RESULTS * AX_MUX_ROWS;
     size_t sums = blocks * s.block_sums;
@@ -449,14 +472,16 @@ static void score_tree(const struct ax_forest_plan *plan, size_t t, const struct
     const struct ax_compiled *c = &plan->compiled;
     const struct ax_mux_tree *tree = &plan->mux.trees[t];
     const uint32_t *code = plan->mux.code + tree->code;
-    const int8_t *ranks = s->ranks;
+    int8_t *ranks = s->ranks;
     char *sums = s->sums + tree->group * AX_MUX_ROWS * ax_datatype_size(c->sum_type);
     for (size_t from = 0; from < rows; from += AX_MUX_ROWS) {
         size_t count = AX_MIN(AX_MUX_ROWS, rows - from);
         if (tree->form == AX_MUX_WALKED)
             walk_block(c, t, s->slots + from * c->slot_count, count, sums);
         else
-            add_leaves(plan, tree, run_tree(tree, code, ranks, s->results, count > LANES ? 2 : 1),
+            add_leaves(plan, tree,
+                       run_tree(tree, code, ranks, ranks + plan->mux.column_count * AX_MUX_ROWS,
+                                s->results, count > LANES ? 2 : 1),
                        count, sums);
         ranks += s->block_ranks;
         sums += s->block_sums;

@@ -37,17 +37,19 @@ struct muxing {
 
 /* A tree on its way; places are those of the compiled form, from its root on. */
 struct sapling {
-    const struct ax_node *nodes;
+    struct ax_wide_node nodes[NODES_MAX];
     uint32_t count;
+    uint16_t sets;
     uint16_t leaves[NODES_MAX]; /* below each node */
     uint16_t first[NODES_MAX];  /* number of the first of them */
     int8_t height[NODES_MAX];   /* of a complete subtree; else TILE_ANY */
     int8_t tile[NODES_MAX];     /* of a tile's top its height; else TILE_ANY */
     bool is_inside[NODES_MAX];  /* of a tile, below its top */
+    uint16_t set_of[NODES_MAX]; /* of splits with a set: its number in the tree */
     uint32_t result[NODES_MAX]; /* of tiles and joins: where it will begin */
 };
 
-static bool is_leaf(const struct ax_node *node)
+static bool is_leaf(const struct ax_wide_node *node)
 {
     return node->left == 0;
 }
@@ -59,11 +61,19 @@ static size_t part_count(const struct ax_rank_source *rank)
     return AX_MAX((rank->threshold_count + AX_MUX_BOUNDS - 1) / AX_MUX_BOUNDS, 1);
 }
 
+/* Whether all that the slot may hold has a bit in a set. */
+static bool has_codes(const struct ax_slot_source *slot)
+{
+    return slot->category_limit + 2 <= AX_MUX_CODES_MAX;
+}
+
 static size_t count_columns(const struct ax_compiled *c)
 {
     size_t count = 0;
     for (size_t i = 0; i < c->rank_count; i++)
         count += part_count(&c->ranks[i]) * (c->ranks[i].slot_end - c->ranks[i].slot_from);
+    for (size_t s = c->number_end; s < c->slot_count; s++)
+        count += has_codes(&c->sources[s]) ? 2 : 0;
     return count;
 }
 
@@ -111,6 +121,16 @@ static size_t plan_columns(struct muxing *m)
         source->column_end = (uint32_t)out->column_count;
         keys = plan_levels(source, keys, rank->threshold_count);
     }
+    for (size_t s = c->number_end; s < c->slot_count; s++) {
+        if (!has_codes(&c->sources[s]))
+            continue;
+        m->column_of[s] = (uint32_t)out->column_count;
+        out->categories[out->category_count++] =
+            (struct ax_mux_category){ .feature = c->sources[s].feature,
+                                      .limit = c->sources[s].category_limit,
+                                      .column = m->column_of[s] };
+        out->column_count += 2;
+    }
     return keys;
 }
 
@@ -143,9 +163,10 @@ static enum ax_code make_columns(struct muxing *m, struct ax_err *err)
     size_t columns = count_columns(c);
     out->sources = ax_try_alloc(columns + 1, sizeof(*out->sources));
     out->columns = ax_try_alloc(columns + 1, sizeof(*out->columns));
+    out->categories = ax_try_alloc(columns / 2 + 1, sizeof(*out->categories));
     m->column_of = ax_try_alloc(c->slot_count, sizeof(*m->column_of));
     m->rank_of = ax_try_alloc(c->slot_count, sizeof(*m->rank_of));
-    if (!out->sources || !out->columns || !m->column_of || !m->rank_of)
+    if (!out->sources || !out->columns || !out->categories || !m->column_of || !m->rank_of)
         return ax_fail(err, AX_E_LIMIT, "no memory for %zu columns of ranks", columns);
     size_t keys = plan_columns(m);
     out->key_memory = ax_try_alloc(keys * ax_datatype_size(c->input_type) + AX_CACHE_LINE, 1);
@@ -161,28 +182,50 @@ static enum ax_code make_columns(struct muxing *m, struct ax_err *err)
 
 /* ---- trees ---- */
 
+/* Whether a split can be one of bytes. */
+static bool split_fits(const struct ax_compiled *c, const struct ax_wide_node *node)
+{
+    const struct ax_slot_source *slot = &c->sources[node->slot];
+    if (node->bits)
+        return has_codes(slot);
+    /* Below nothing goes a missing value to the left, alone; no byte is below 0. */
+    bool is_low = slot->kind == AX_SLOT_LOW || slot->kind == AX_SLOT_ZERO_LOW;
+    return !is_low || node->bound != 0;
+}
+
+/* Copy the nodes. False when the tree is to be walked. */
+static bool sapling_copy(struct sapling *s, const struct ax_compiled *c, const struct ax_tree *tree)
+{
+    s->count = 1;
+    s->sets = 0;
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct ax_wide_node *to = &s->nodes[i];
+        if (tree->is_wide) {
+            *to = c->wide_nodes[tree->root + i];
+        } else {
+            const struct ax_node *from = &c->nodes[tree->root + i];
+            *to = (struct ax_wide_node){ .bound = from->bound,
+                                         .slot = from->slot,
+                                         .left = from->left };
+        }
+        if (is_leaf(to))
+            continue;
+        if (!split_fits(c, to) || s->count + 2 > NODES_MAX)
+            return false;
+        s->count += 2;
+        if (to->bits)
+            s->set_of[i] = s->sets++;
+    }
+    return true;
+}
+
 /* Measure the tree from the back, then number its leaves. False when it is to be walked. */
 static bool sapling_init(struct sapling *s, const struct ax_compiled *c, const struct ax_tree *tree)
 {
-    if (tree->is_wide)
+    if (!sapling_copy(s, c, tree))
         return false;
-    s->nodes = c->nodes + tree->root;
-    s->count = 1;
-    for (uint32_t i = 0; i < s->count; i++) {
-        const struct ax_node *node = &s->nodes[i];
-        if (is_leaf(node))
-            continue;
-        enum ax_slot_kind kind = c->sources[node->slot].kind;
-        bool is_low = kind == AX_SLOT_LOW || kind == AX_SLOT_ZERO_LOW;
-        /* Below nothing goes a missing value to the left, alone; no byte is below 0. */
-        if (is_low && node->bound == 0)
-            return false;
-        s->count += 2;
-        if (s->count > NODES_MAX)
-            return false;
-    }
     for (uint32_t i = s->count; i-- > 0;) {
-        const struct ax_node *node = &s->nodes[i];
+        const struct ax_wide_node *node = &s->nodes[i];
         uint32_t left = i + (uint32_t)node->left;
         s->leaves[i] = is_leaf(node) ? 1 : (uint16_t)(s->leaves[left] + s->leaves[left + 1]);
         s->height[i] = is_leaf(node) ? 0 : TILE_ANY;
@@ -225,7 +268,7 @@ static void put_byte(struct muxing *m, uint32_t byte)
 
 /* How many thresholds of the feature are at or below the split's: its bound, before it is sent to a
  * column. 0: no value but one that stands for missing goes left. */
-static uint32_t split_bound(const struct muxing *m, const struct ax_node *node)
+static uint32_t split_bound(const struct muxing *m, const struct ax_wide_node *node)
 {
     const struct ax_compiled *c = m->c;
     if (c->input_type == AX_FP64 || node->bound == 0)
@@ -242,8 +285,14 @@ static uint32_t split_bound(const struct muxing *m, const struct ax_node *node)
     return from;
 }
 
-static void put_split(struct muxing *m, const struct ax_node *node)
+static void put_split(struct muxing *m, const struct sapling *s, uint32_t at)
 {
+    const struct ax_wide_node *node = &s->nodes[at];
+    if (node->bits) {
+        put_word(m, 0);
+        put_word(m, (uint32_t)((m->out->column_count + s->set_of[at]) * AX_MUX_ROWS));
+        return;
+    }
     uint32_t bound = split_bound(m, node);
     uint32_t part = bound ? (bound - 1) / AX_MUX_BOUNDS : 0;
     put_byte(m, bound - part * AX_MUX_BOUNDS - BYTE_BIAS);
@@ -266,7 +315,7 @@ static void put_splits(struct muxing *m, const struct sapling *s, uint32_t top, 
         if (stack[depth - 1].height == 0) {
             depth--;
         } else if (stack[depth - 1].is_open) {
-            put_split(m, &s->nodes[at]);
+            put_split(m, s, at);
             depth--;
         } else {
             int below = stack[depth - 1].height - 1;
@@ -281,9 +330,27 @@ static void put_splits(struct muxing *m, const struct sapling *s, uint32_t top, 
     }
 }
 
+static void put_sets(struct muxing *m, const struct sapling *s, struct ax_mux_tree *to)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        const struct ax_wide_node *node = &s->nodes[i];
+        if (is_leaf(node) || !node->bits)
+            continue;
+        uint32_t column = m->column_of[node->slot] * (uint32_t)AX_MUX_ROWS;
+        size_t words = (m->c->sources[node->slot].category_limit + 2 + 31) / 32;
+        put_word(m, column);
+        put_word(m, column + (uint32_t)AX_MUX_ROWS);
+        for (size_t w = 0; w < AX_MUX_CODES_MAX / 32; w++)
+            put_word(m, w < words ? m->c->bits[node->bits + w] : 0);
+        to->sets++;
+    }
+    m->out->set_column_count = AX_MAX(m->out->set_column_count, to->sets);
+}
+
 static void put_tiles(struct muxing *m, struct sapling *s, struct ax_mux_tree *to)
 {
     uint32_t result = 0;
+    put_sets(m, s, to);
     sapling_cut_tiles(s);
     for (int height = 0; height <= AX_MUX_TILE_HEIGHT; height++) {
         for (uint32_t i = 0; i < s->count; i++) {
@@ -300,7 +367,7 @@ static void put_tiles(struct muxing *m, struct sapling *s, struct ax_mux_tree *t
         if (s->tile[i] != TILE_ANY || s->is_inside[i])
             continue;
         uint32_t left = i + (uint32_t)s->nodes[i].left;
-        put_split(m, &s->nodes[i]);
+        put_split(m, s, i);
         put_word(m, s->result[left]);
         put_word(m, s->result[left + 1]);
         to->joins++;
@@ -312,7 +379,7 @@ static void put_tiles(struct muxing *m, struct sapling *s, struct ax_mux_tree *t
 static void put_levels(struct muxing *m, const struct sapling *s, struct ax_mux_tree *to)
 {
     for (uint32_t at = 0; !is_leaf(&s->nodes[at]); at += (uint32_t)s->nodes[at].left) {
-        put_split(m, &s->nodes[at]);
+        put_split(m, s, at);
         to->levels++;
     }
 }
@@ -375,7 +442,8 @@ static bool measure(const struct ax_compiled *c, struct sapling *s, size_t *ret_
         if (!sapling_init(s, c, &c->trees[t]))
             continue;
         count++;
-        words += 3 * (size_t)s->count; /* a split has 2 to 4 words, a leaf has 0 or 1 */
+        /* A split has 2 to 4 words, a leaf has 0 or 1. */
+        words += 3 * (size_t)s->count + AX_MUX_SET_WORDS * (size_t)s->sets;
         bytes += leaf_bytes(c, s->leaves[0]);
     }
     *ret_words = words;
@@ -451,6 +519,7 @@ void ax_mux_done(struct ax_mux *mux)
     free(mux->trees);
     free(mux->sources);
     free(mux->columns);
+    free(mux->categories);
     free(mux->key_memory);
     free(mux->code);
     free(mux->leaves);

@@ -22,8 +22,10 @@
 #define AX_MUX_BOUNDS      255 /* thresholds of a column; ranks are 0 to that */
 #define AX_MUX_KEYS        16  /* thresholds that a step of a search compares with */
 #define AX_MUX_LEVELS_MAX  6   /* 16^6 thresholds */
+#define AX_MUX_SET_WORDS   10  /* of code */
 #define AX_MUX_TILE_HEIGHT 3
-#define AX_MUX_PLANE_MAX   64 /* leaves of a tree whose leaves are byte planes */
+#define AX_MUX_CODES_MAX   256 /* what a categorical slot may hold */
+#define AX_MUX_PLANE_MAX   64  /* leaves of a tree whose leaves are byte planes */
 
 /* One column: rank - base, cut off at 0 and 255, or what stands for a missing value. */
 struct ax_mux_column {
@@ -43,6 +45,13 @@ struct ax_mux_source {
     uint32_t level_from[AX_MUX_LEVELS_MAX]; /* in keys */
 };
 
+/* Two columns of a categorical feature: its slot's eighth, and 1 << its rest, both as they are. */
+struct ax_mux_category {
+    uint32_t feature;
+    uint32_t limit; /* see enum ax_slot_kind */
+    uint32_t column;
+};
+
 enum ax_mux_form {
     AX_MUX_WALKED,    /* by walk.c */
     AX_MUX_TILES,     /* tiles, then joins */
@@ -52,6 +61,9 @@ enum ax_mux_form {
 /* A split in the code is two words: its bound, in each of the four bytes, and where in a block its
  * column begins. Left when the bound is above the column's byte.
  *
+ *   sets       where the two columns of a category begin, then 256 bits: 1 goes right. Writes a
+ *              column of the tree's own, the first of which lies behind all others of the block: -1
+ *              for left, 0 for right; the split that reads it has the bound 0
  *   tiles      of each height from 0 on, tiles[height] times: number of the first leaf, in each of
  *              the four bytes; then 2^height - 1 splits in the order of evaluation
  *   joins      a split and where the results of its left and its right child begin
@@ -64,6 +76,7 @@ struct ax_mux_tree {
     uint32_t code; /* first word */
     uint32_t leaf_count;
     size_t leaves; /* first byte; see ax_mux.leaves */
+    uint16_t sets;
     uint16_t tiles[AX_MUX_TILE_HEIGHT + 1];
     uint16_t joins;
     uint16_t levels; /* of an oblivious one */
@@ -79,6 +92,9 @@ struct ax_mux {
     size_t source_count;
     struct ax_mux_column *columns;
     size_t column_count;
+    size_t set_column_count; /* most sets of a tree: columns behind the others */
+    struct ax_mux_category *categories;
+    size_t category_count;
     void *keys; /* of input_type; aligned to a cache line within key_memory */
     void *key_memory;
     uint32_t *code;

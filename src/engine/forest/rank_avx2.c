@@ -193,6 +193,18 @@ static void write_bytes(const struct ax_mux_column *column, const int32_t *twice
     _mm256_storeu_si256((__m256i *)(void *)(to + from), bytes);
 }
 
+/* The two columns of a category. */
+static void write_codes(const struct ax_compiled *c, const struct ax_mux_category *category,
+                        const union values *values, int8_t *eighths, int8_t *bits)
+{
+    for (size_t r = 0; r < AX_MUX_ROWS; r++) {
+        double x = c->input_type == AX_FP64 ? values->f64[r] : (double)values->f32[r];
+        uint32_t code = ax_compiled_category(c, category->limit, x);
+        eighths[r] = (int8_t)(code / 8);
+        bits[r] = (int8_t)(1 << code % 8);
+    }
+}
+
 void ax_mux_rank_avx2(const struct ax_forest_plan *plan, const struct ax_batch *in, size_t from,
                       size_t rows, int8_t *ranks)
 {
@@ -218,5 +230,15 @@ void ax_mux_rank_avx2(const struct ax_forest_plan *plan, const struct ax_batch *
                 write_bytes(to, twice, row, is_missing, ranks + c * AX_MUX_ROWS);
             }
         }
+    }
+    for (size_t i = 0; i < mux->category_count; i++) {
+        const struct ax_mux_category *category = &mux->categories[i];
+        const struct ax_column *column = &in->columns[category->feature];
+        int8_t *to = ranks + category->column * AX_MUX_ROWS;
+        if (type == AX_FP64)
+            copy_f64(column, from, rows, false, values.f64);
+        else
+            copy_f32(column, from, rows, values.f32);
+        write_codes(&plan->compiled, category, &values, to, to + AX_MUX_ROWS);
     }
 }

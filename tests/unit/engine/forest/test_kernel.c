@@ -29,6 +29,7 @@ struct garden {
     struct ax_forest forest;
     uint64_t random;
     bool has_categories;
+    uint32_t categories; /* of the last feature; 0: 41 */
 };
 
 static uint32_t draw(struct garden *g, uint32_t below)
@@ -151,7 +152,8 @@ static void make_set(struct garden *g, struct ax_forest_node *node)
     f->sets[f->set_count] = (struct ax_forest_set){ f->category_count, count };
     node->set = (uint32_t)++f->set_count;
     for (uint32_t i = 0; i < count; i++)
-        f->categories[f->category_count++] = (int32_t)draw(g, node->feature == 4 ? 3 : 41);
+        f->categories[f->category_count++] =
+            (int32_t)draw(g, node->feature == 4 ? 3 : AX_MAX(g->categories, 41));
 }
 
 /* A tree of up to `size` nodes: again and again a leaf becomes a split. With `chain` it is always
@@ -549,6 +551,44 @@ static void many_thresholds(void **state)
     }
 }
 
+/* As many categories as a byte has codes for, and more; rows have all of them. */
+static void many_categories(void **state)
+{
+    static const uint32_t counts[] = { 63, 64, 65, 120, 126, 127, 128, 129, 253, 254, 255, 300 };
+    const struct ax_forest_kernel *kernel = kernel_of(state);
+    for (size_t i = 0; i < 2 * AX_COUNT(counts); i++) {
+        struct garden g = { .forest = kinds[i % 2], .has_categories = true };
+        g.categories = counts[i / 2];
+        plant(&g, 12, 101, 1, 4000 + i);
+        for (size_t t = 0; t < 12; t++)
+            grow(&g, 1 + draw(&g, 100), t == 11);
+        struct ax_forest *f = &g.forest;
+        for (size_t n = 0; n < f->node_count; n++) {
+            if (f->nodes[n].left != -1 && f->nodes[n].set && f->nodes[n].feature == 5)
+                f->categories[f->sets[f->nodes[n].set - 1].from] = (int32_t)g.categories - 1;
+        }
+        struct ax_forest_plan plan;
+        bool struck = make_plan(&g, kernel, &plan);
+        if (!struck) {
+            struct field field;
+            field_init(&field, &g, 320);
+            for (size_t r = 0; r < field.rows; r++) {
+                size_t at = r * FEATURES + 5;
+                field.values[at] = (double)r - 2.0;
+                put_value(f->input_type, field.matrix, at, field.values[at]);
+                walk_plainly(f, field.values + r * FEATURES,
+                             field.wanted + r * ax_datatype_size(f->sum_type));
+            }
+            check_calls(&plan, &field, LIE_MATRIX, kernel->rows_max);
+            field_done(&field);
+            ax_forest_plan_done(&plan);
+        }
+        ax_forest_done(f);
+        if (struck)
+            return;
+    }
+}
+
 /* Above 32,767 nodes the wide form takes over; small trees beside it stay small. */
 static void large_trees(void **state)
 {
@@ -695,10 +735,10 @@ static void a_wrong_name_fails_a_plan(void **state)
 int main(void)
 {
     static const struct CMUnitTest each[] = {
-        cmocka_unit_test(random_forests), cmocka_unit_test(balanced_trees),
-        cmocka_unit_test(all_sizes),      cmocka_unit_test(many_thresholds),
-        cmocka_unit_test(large_trees),    cmocka_unit_test(many_slots),
-        cmocka_unit_test(no_trees),
+        cmocka_unit_test(random_forests),  cmocka_unit_test(balanced_trees),
+        cmocka_unit_test(all_sizes),       cmocka_unit_test(many_thresholds),
+        cmocka_unit_test(many_categories), cmocka_unit_test(large_trees),
+        cmocka_unit_test(many_slots),      cmocka_unit_test(no_trees),
     };
     static const struct CMUnitTest once[] = {
         cmocka_unit_test(depth_is_limited),
