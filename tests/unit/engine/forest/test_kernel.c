@@ -453,11 +453,17 @@ static const struct ax_forest kinds[] = {
       .category_form = AX_CATEGORY_TOWARDS_ZERO },
 };
 
+/* How often something is tried: in each of many runs with a refused allocation only a few times. */
+static size_t repeats(size_t count, size_t few)
+{
+    return forest_is_torture() ? few : count;
+}
+
 static void random_forests(void **state)
 {
     const struct ax_forest_kernel *kernel = kernel_of(state);
     for (size_t k = 0; k < AX_COUNT(kinds); k++) {
-        for (uint64_t seed = 1; seed <= (forest_is_torture() ? 3 : 60); seed++) {
+        for (uint64_t seed = 1; seed <= repeats(60, 1); seed++) {
             struct garden g = { .forest = kinds[k], .has_categories = seed % 3 == 0 };
             size_t trees = seed % 40;
             size_t groups = kinds[k].leaf_width + seed % 4;
@@ -475,7 +481,7 @@ static void random_forests(void **state)
 static void balanced_trees(void **state)
 {
     const struct ax_forest_kernel *kernel = kernel_of(state);
-    for (size_t k = 0; k < AX_COUNT(kinds); k++) {
+    for (size_t k = 0; k < repeats(AX_COUNT(kinds), 1); k++) {
         struct garden g = { .forest = kinds[k] };
         plant(&g, 40, 1023, kinds[k].leaf_width + 1, 77 + k);
         for (size_t depth = 0; depth <= 9; depth++) {
@@ -495,7 +501,7 @@ static void balanced_trees(void **state)
 static void all_sizes(void **state)
 {
     const struct ax_forest_kernel *kernel = kernel_of(state);
-    for (size_t leaves = 1; leaves <= (forest_is_torture() ? 3 : 260); leaves++) {
+    for (size_t leaves = 1; leaves <= repeats(260, 2); leaves++) {
         struct garden g = { .forest = kinds[leaves % AX_COUNT(kinds)] };
         plant(&g, 3, 2 * leaves - 1, g.forest.leaf_width, 500 + leaves);
         grow(&g, 2 * leaves - 1, false);
@@ -513,7 +519,7 @@ static void many_thresholds(void **state)
     static const size_t counts[] = { 1,   2,   15,  16,   17,   254,  255,  256,
                                      257, 272, 510, 1000, 4095, 4096, 4097, 70000 };
     const struct ax_forest_kernel *kernel = kernel_of(state);
-    for (size_t k = 0; k < 2 * AX_COUNT(counts); k++) {
+    for (size_t k = 0; k < repeats(2 * AX_COUNT(counts), 2); k++) {
         size_t count = counts[k / 2];
         struct garden g = { .forest = kinds[k % 2] };
         plant(&g, count, 3, 1, 900 + k);
@@ -556,7 +562,7 @@ static void many_categories(void **state)
 {
     static const uint32_t counts[] = { 63, 64, 65, 120, 126, 127, 128, 129, 253, 254, 255, 300 };
     const struct ax_forest_kernel *kernel = kernel_of(state);
-    for (size_t i = 0; i < 2 * AX_COUNT(counts); i++) {
+    for (size_t i = 0; i < repeats(2 * AX_COUNT(counts), 1); i++) {
         struct garden g = { .forest = kinds[i % 2], .has_categories = true };
         g.categories = counts[i / 2];
         plant(&g, 12, 101, 1, 4000 + i);
@@ -593,7 +599,7 @@ static void many_categories(void **state)
 static void large_trees(void **state)
 {
     const struct ax_forest_kernel *kernel = kernel_of(state);
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < repeats(2, 1); k++) {
         for (size_t small = 5; small <= 12; small += 7) { /* without and with programs of bytes */
             struct garden g = { .forest = kinds[k] };
             plant(&g, 4 + small, 140001, 2, 99);
