@@ -415,11 +415,18 @@ static struct avx2_scratch avx2_divide(const struct ax_forest_plan *plan, size_t
     return s;
 }
 
+/* Whether so many rows are left to the portable kernel. */
+static bool are_few(const struct ax_forest_plan *plan, size_t rows)
+{
+    return rows < FEW || !plan->mux.trees;
+}
+
 static size_t avx2_scratch_size(const struct ax_forest_plan *plan, size_t rows)
 {
     size_t few = ax_kernel_portable.scratch_size(plan, rows);
-    rows = AX_MIN(rows, BLOCKS * AX_MUX_ROWS);
-    return plan->mux.trees ? AX_MAX(few, avx2_divide(plan, rows, NULL).bytes) : few;
+    if (are_few(plan, rows))
+        return few;
+    return AX_MAX(few, avx2_divide(plan, AX_MIN(rows, BLOCKS * AX_MUX_ROWS), NULL).bytes);
 }
 
 static void begin_sums(const struct ax_compiled *c, const struct avx2_scratch *s, size_t rows)
@@ -502,7 +509,7 @@ static void avx2_score(const struct ax_forest_plan *plan, const struct ax_forest
 {
     const struct ax_compiled *c = &plan->compiled;
     assert(rows >= 1 && rows <= BLOCKS * AX_MUX_ROWS && from + rows <= in->batch->rows && scratch);
-    if (rows < FEW || !plan->mux.trees) {
+    if (are_few(plan, rows)) {
         size_t row_bytes = c->group_count * ax_datatype_size(c->sum_type);
         for (size_t r = 0; r < rows; r += ax_kernel_portable.rows_max)
             ax_kernel_portable.score(plan, in, from + r,
