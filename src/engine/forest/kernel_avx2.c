@@ -37,82 +37,83 @@ static AX_ALWAYS_INLINE __m256i load(const void *from)
 
 /* ---- programs ---- */
 
-static AX_ALWAYS_INLINE struct bytes mask_of(const uint32_t *split, const int8_t *ranks, int regs)
+static AX_ALWAYS_INLINE struct bytes mask_of(const uint32_t *split, const int8_t *ranks,
+                                             size_t regs)
 {
     struct bytes mask;
     __m256i bound = _mm256_set1_epi32((int)split[0]);
     const int8_t *column = ranks + split[1];
     UNROLL
-    for (int i = 0; i < regs; i++)
+    for (size_t i = 0; i < regs; i++)
         mask.v[i] = _mm256_cmpgt_epi8(bound, load(column + i * LANES));
     return mask;
 }
 
 static AX_ALWAYS_INLINE struct bytes choose(struct bytes mask, struct bytes left,
-                                            struct bytes right, int regs)
+                                            struct bytes right, size_t regs)
 {
     UNROLL
-    for (int i = 0; i < regs; i++)
+    for (size_t i = 0; i < regs; i++)
         mask.v[i] = _mm256_blendv_epi8(right.v[i], left.v[i], mask.v[i]);
     return mask;
 }
 
-static AX_ALWAYS_INLINE struct bytes plus(struct bytes a, __m256i b, int regs)
+static AX_ALWAYS_INLINE struct bytes plus(struct bytes a, __m256i b, size_t regs)
 {
     UNROLL
-    for (int i = 0; i < regs; i++)
+    for (size_t i = 0; i < regs; i++)
         a.v[i] = _mm256_add_epi8(a.v[i], b);
     return a;
 }
 
 /* Tiles whose first leaf is number `first`. A left mask is -1, so a pair is one addition. */
 static AX_ALWAYS_INLINE struct bytes tile_1(const uint32_t *code, const int8_t *ranks, char first,
-                                            int regs)
+                                            size_t regs)
 {
     return plus(mask_of(code, ranks, regs), _mm256_set1_epi8((char)(first + 1)), regs);
 }
 
 static AX_ALWAYS_INLINE struct bytes tile_2(const uint32_t *code, const int8_t *ranks, char first,
-                                            int regs)
+                                            size_t regs)
 {
     struct bytes left = tile_1(code, ranks, first, regs);
     struct bytes right = tile_1(code + 2, ranks, (char)(first + 2), regs);
     return choose(mask_of(code + 4, ranks, regs), left, right, regs);
 }
 
-static AX_ALWAYS_INLINE struct bytes tile_3(const uint32_t *code, const int8_t *ranks, int regs)
+static AX_ALWAYS_INLINE struct bytes tile_3(const uint32_t *code, const int8_t *ranks, size_t regs)
 {
     struct bytes left = tile_2(code, ranks, 0, regs);
     struct bytes right = tile_2(code + 6, ranks, 4, regs);
     return choose(mask_of(code + 12, ranks, regs), left, right, regs);
 }
 
-static AX_ALWAYS_INLINE uint8_t *put(struct bytes bytes, uint8_t *to, int regs)
+static AX_ALWAYS_INLINE uint8_t *put(struct bytes bytes, uint8_t *to, size_t regs)
 {
     UNROLL
-    for (int i = 0; i < regs; i++)
+    for (size_t i = 0; i < regs; i++)
         _mm256_store_si256((__m256i *)(void *)(to + i * LANES), bytes.v[i]);
     return to + AX_MUX_ROWS;
 }
 
-static AX_ALWAYS_INLINE struct bytes get(const uint8_t *from, int regs)
+static AX_ALWAYS_INLINE struct bytes get(const uint8_t *from, size_t regs)
 {
     struct bytes bytes;
     UNROLL
-    for (int i = 0; i < regs; i++)
+    for (size_t i = 0; i < regs; i++)
         bytes.v[i] = load(from + i * LANES);
     return bytes;
 }
 
 /* The columns of the tree's sets, behind the others. Returns the code behind them. */
 static AX_ALWAYS_INLINE const uint32_t *run_sets(size_t count, const uint32_t *code,
-                                                 const int8_t *ranks, int8_t *to, int regs)
+                                                 const int8_t *ranks, int8_t *to, size_t regs)
 {
     for (size_t set = 0; set < count; set++, code += AX_MUX_SET_WORDS, to += AX_MUX_ROWS) {
         __m256i bits = load(code + 2);
         __m256i low = _mm256_permute4x64_epi64(bits, 0x44);
         __m256i high = _mm256_permute4x64_epi64(bits, 0xEE);
-        for (int i = 0; i < regs; i++) {
+        for (size_t i = 0; i < regs; i++) {
             __m256i eighth = load(ranks + code[0] + i * LANES);
             __m256i is_high = _mm256_slli_epi16(eighth, 3); /* bit 4 to the top of each byte */
             __m256i byte = _mm256_blendv_epi8(_mm256_shuffle_epi8(low, eighth),
@@ -126,8 +127,8 @@ static AX_ALWAYS_INLINE const uint32_t *run_sets(size_t count, const uint32_t *c
 }
 
 /* The tiles of one height, from `code` on. Returns the code behind them and moves *to. */
-static AX_ALWAYS_INLINE const uint32_t *run_tiles(int height, size_t count, const uint32_t *code,
-                                                  const int8_t *ranks, uint8_t **to, int regs)
+static AX_ALWAYS_INLINE const uint32_t *run_tiles(size_t height, size_t count, const uint32_t *code,
+                                                  const int8_t *ranks, uint8_t **to, size_t regs)
 {
     for (size_t i = 0; i < count; i++) {
         __m256i first = _mm256_set1_epi32((int)*code++);
@@ -139,7 +140,7 @@ static AX_ALWAYS_INLINE const uint32_t *run_tiles(int height, size_t count, cons
         else if (height == 3)
             found = tile_3(code, ranks, regs);
         *to = put(plus(found, first, regs), *to, regs);
-        code += 2 * ((1 << height) - 1);
+        code += 2 * (((size_t)1 << height) - 1);
     }
     return code;
 }
@@ -147,7 +148,7 @@ static AX_ALWAYS_INLINE const uint32_t *run_tiles(int height, size_t count, cons
 /* Each row's leaf number. Returns where in `results` they begin. */
 static AX_ALWAYS_INLINE const uint8_t *run_program(const struct ax_mux_tree *tree,
                                                    const uint32_t *code, int8_t *ranks,
-                                                   int8_t *sets, uint8_t *results, int regs)
+                                                   int8_t *sets, uint8_t *results, size_t regs)
 {
     uint8_t *to = results;
     code = run_sets(tree->sets, code, ranks, sets, regs);
@@ -167,13 +168,13 @@ static AX_ALWAYS_INLINE const uint8_t *run_program(const struct ax_mux_tree *tre
  */
 static AX_ALWAYS_INLINE const uint8_t *run_levels(const struct ax_mux_tree *tree,
                                                   const uint32_t *code, const int8_t *ranks,
-                                                  uint8_t *results, int regs)
+                                                  uint8_t *results, size_t regs)
 {
     struct bytes digits = { { _mm256_setzero_si256(), _mm256_setzero_si256() } };
     for (size_t level = 0; level < tree->levels; level++, code += 2) {
         struct bytes mask = mask_of(code, ranks, regs);
         UNROLL
-        for (int i = 0; i < regs; i++) {
+        for (size_t i = 0; i < regs; i++) {
             __m256i twice = _mm256_add_epi8(digits.v[i], digits.v[i]);
             digits.v[i] = _mm256_add_epi8(twice, mask.v[i]);
         }
@@ -184,7 +185,7 @@ static AX_ALWAYS_INLINE const uint8_t *run_levels(const struct ax_mux_tree *tree
 
 static AX_ALWAYS_INLINE const uint8_t *run_regs(const struct ax_mux_tree *tree,
                                                 const uint32_t *code, int8_t *ranks, int8_t *sets,
-                                                uint8_t *results, int regs)
+                                                uint8_t *results, size_t regs)
 {
     if (tree->form == AX_MUX_OBLIVIOUS)
         return run_levels(tree, code, ranks, results, regs);
@@ -192,7 +193,7 @@ static AX_ALWAYS_INLINE const uint8_t *run_regs(const struct ax_mux_tree *tree,
 }
 
 static const uint8_t *run_tree(const struct ax_mux_tree *tree, const uint32_t *code, int8_t *ranks,
-                               int8_t *sets, uint8_t *results, int regs)
+                               int8_t *sets, uint8_t *results, size_t regs)
 {
     return regs == 1 ? run_regs(tree, code, ranks, sets, results, 1)
                      : run_regs(tree, code, ranks, sets, results, 2);
@@ -209,12 +210,12 @@ static AX_ALWAYS_INLINE size_t place_of(size_t r, size_t size)
 }
 
 /* One byte plane's bytes at `index`, below tables * 16. */
-static AX_ALWAYS_INLINE __m256i look_up(const char *plane, int tables, __m256i index, __m256i bit_4,
-                                        __m256i bit_5)
+static AX_ALWAYS_INLINE __m256i look_up(const char *plane, size_t tables, __m256i index,
+                                        __m256i bit_4, __m256i bit_5)
 {
     __m256i part[4];
     UNROLL
-    for (int i = 0; i < tables; i++) {
+    for (size_t i = 0; i < tables; i++) {
         __m128i table = _mm_load_si128((const __m128i *)(const void *)(plane + 16 * i));
         part[i] = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), index);
     }
@@ -227,18 +228,18 @@ static AX_ALWAYS_INLINE __m256i look_up(const char *plane, int tables, __m256i i
 }
 
 /* Four planes' bytes of 32 rows to four registers of 8 numbers of 4 bytes. */
-static AX_ALWAYS_INLINE void look_up_four(const char *planes, int tables, __m256i index,
+static AX_ALWAYS_INLINE void look_up_four(const char *planes, size_t tables, __m256i index,
                                           __m256i *ret_numbers)
 {
     __m256i bit_4 = _mm256_slli_epi16(index, 3), bit_5 = _mm256_slli_epi16(index, 2);
     __m256i b[4];
     UNROLL
-    for (int i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++)
         b[i] = look_up(planes + 16 * tables * i, tables, index, bit_4, bit_5);
     __m256i low[2] = { _mm256_unpacklo_epi8(b[0], b[1]), _mm256_unpackhi_epi8(b[0], b[1]) };
     __m256i high[2] = { _mm256_unpacklo_epi8(b[2], b[3]), _mm256_unpackhi_epi8(b[2], b[3]) };
     UNROLL
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 2; i++) {
         ret_numbers[2 * i] = _mm256_unpacklo_epi16(low[i], high[i]);
         ret_numbers[2 * i + 1] = _mm256_unpackhi_epi16(low[i], high[i]);
     }
@@ -250,7 +251,7 @@ static AX_ALWAYS_INLINE void widen(__m256i index, __m256i *ret_numbers)
     __m256i zero = _mm256_setzero_si256();
     __m256i words[2] = { _mm256_unpacklo_epi8(index, zero), _mm256_unpackhi_epi8(index, zero) };
     UNROLL
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 2; i++) {
         ret_numbers[2 * i] = _mm256_unpacklo_epi16(words[i], zero);
         ret_numbers[2 * i + 1] = _mm256_unpackhi_epi16(words[i], zero);
     }
@@ -267,7 +268,7 @@ static AX_ALWAYS_INLINE void add_f64(double *sums, __m256d leaves)
 }
 
 /* The f32 leaves of 32 rows; `tables` is 0 when they lie one by one. */
-static AX_ALWAYS_INLINE void add_leaves_f32(const char *leaves, int tables, const uint8_t *found,
+static AX_ALWAYS_INLINE void add_leaves_f32(const char *leaves, size_t tables, const uint8_t *found,
                                             float *sums)
 {
     __m256i numbers[4];
@@ -276,39 +277,39 @@ static AX_ALWAYS_INLINE void add_leaves_f32(const char *leaves, int tables, cons
     else
         widen(load(found), numbers);
     UNROLL
-    for (int i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++)
         add_f32(sums + 8 * i,
                 tables ? _mm256_castsi256_ps(numbers[i])
                        : _mm256_i32gather_ps((const float *)(const void *)leaves, numbers[i], 4));
 }
 
-static AX_ALWAYS_INLINE __m256d leaf_f64(const char *leaves, int tables, __m256i number)
+static AX_ALWAYS_INLINE __m256d leaf_f64(const char *leaves, size_t tables, __m256i number)
 {
     return tables ? _mm256_castsi256_pd(number)
                   : _mm256_i64gather_pd((const double *)(const void *)leaves, number, 8);
 }
 
-static AX_ALWAYS_INLINE void add_leaves_f64(const char *leaves, int tables, const uint8_t *found,
+static AX_ALWAYS_INLINE void add_leaves_f64(const char *leaves, size_t tables, const uint8_t *found,
                                             double *sums)
 {
     __m256i low[4], high[4];
     if (tables) {
         look_up_four(leaves, tables, load(found), low);
-        look_up_four(leaves + (size_t)64 * (size_t)tables, tables, load(found), high);
+        look_up_four(leaves + 64 * tables, tables, load(found), high);
     } else {
         widen(load(found), low);
         UNROLL
-        for (int i = 0; i < 4; i++)
+        for (size_t i = 0; i < 4; i++)
             high[i] = _mm256_setzero_si256();
     }
     UNROLL
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 4; i++) {
         add_f64(sums + 8 * i, leaf_f64(leaves, tables, _mm256_unpacklo_epi32(low[i], high[i])));
         add_f64(sums + 8 * i + 4, leaf_f64(leaves, tables, _mm256_unpackhi_epi32(low[i], high[i])));
     }
 }
 
-static AX_ALWAYS_INLINE void add_32(bool is_f64, int tables, const char *leaves,
+static AX_ALWAYS_INLINE void add_32(bool is_f64, size_t tables, const char *leaves,
                                     const uint8_t *found, void *sums)
 {
     if (is_f64)
@@ -317,7 +318,7 @@ static AX_ALWAYS_INLINE void add_32(bool is_f64, int tables, const char *leaves,
         add_leaves_f32(leaves, tables, found, sums);
 }
 
-static AX_ALWAYS_INLINE void add_tables(bool is_f64, int tables, const char *leaves,
+static AX_ALWAYS_INLINE void add_tables(bool is_f64, size_t tables, const char *leaves,
                                         const uint8_t *found, void *sums)
 {
     switch (tables) {

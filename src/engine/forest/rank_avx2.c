@@ -149,7 +149,7 @@ static AX_ALWAYS_INLINE __m256i missing_f32(const float *values, bool zero_is_mi
 static AX_ALWAYS_INLINE __m256i missing_f64(const double *values, bool zero_is_missing)
 {
     __m256 halves[2];
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 2; i++) {
         __m256d x = _mm256_loadu_pd(values + 4 * i);
         __m256d is = _mm256_cmp_pd(x, x, _CMP_UNORD_Q);
         if (zero_is_missing)
