@@ -61,7 +61,8 @@ static char *read_file(const char *path, size_t *ret_size)
     if (!f || fseek(f, 0, SEEK_END) != 0)
         die(path);
     long size = ftell(f);
-    rewind(f);
+    if (size < 0 || fseek(f, 0, SEEK_SET) != 0)
+        die(path);
     char *bytes = ax_xalloc((size_t)size + 1);
     *ret_size = fread(bytes, 1, (size_t)size, f);
     (void)fclose(f);

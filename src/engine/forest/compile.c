@@ -394,30 +394,32 @@ static size_t group_trees(struct ax_compiled *out, const uint32_t *order, size_t
     return at;
 }
 
-/* By counting, so trees of one kind and depth stay in order. All of DEPTHS - 1 and more count as
- * one depth; no oblivious tree is that deep. */
+/* Kinds in their order, in each by depth. All of DEPTHS - 1 and more count as one depth; no
+ * oblivious tree is that deep. */
+enum { DEPTHS = 64 };
+
+static size_t tree_rank(const struct ax_tree *tree)
+{
+    return tree_kind(tree) * (size_t)DEPTHS + AX_MIN(tree->depth, DEPTHS - 1);
+}
+
+/* By counting, so trees of one kind and depth stay in order. */
 static void order_trees(struct ax_compiled *out, uint32_t *order)
 {
-    enum { DEPTHS = 64 };
     size_t starts[AX_TREE_KIND_COUNT * DEPTHS + 1] = { 0 };
-    size_t ends[AX_TREE_KIND_COUNT];
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t t = 0; t < out->tree_count; t++) {
-            const struct ax_tree *tree = &out->trees[t];
-            size_t key = tree_kind(tree) * DEPTHS + AX_MIN(tree->depth, DEPTHS - 1);
-            if (pass == 0)
-                starts[key + 1]++;
-            else
-                order[starts[key]++] = (uint32_t)t;
-        }
-        for (size_t k = 1; pass == 0 && k < AX_COUNT(starts); k++)
-            starts[k] += starts[k - 1];
-        for (size_t kind = 0; pass == 0 && kind < AX_TREE_KIND_COUNT; kind++)
-            ends[kind] = starts[(kind + 1) * DEPTHS];
-    }
+    for (size_t t = 0; t < out->tree_count; t++)
+        starts[tree_rank(&out->trees[t]) + 1]++;
+    for (size_t k = 1; k < AX_COUNT(starts); k++)
+        starts[k] += starts[k - 1];
+    size_t ends[AX_TREE_KIND_COUNT] = { 0 };
+    for (size_t kind = 0; kind < AX_TREE_KIND_COUNT; kind++)
+        ends[kind] = starts[(kind + 1) * DEPTHS];
+    for (size_t t = 0; t < out->tree_count; t++)
+        order[starts[tree_rank(&out->trees[t])]++] = (uint32_t)t;
     size_t from = 0, at = 0;
     for (size_t kind = 0; kind < AX_TREE_KIND_COUNT; kind++) {
-        out->group_ends[kind] = at = group_trees(out, order + from, ends[kind] - from, at);
+        at = group_trees(out, order + from, ends[kind] - from, at);
+        out->group_ends[kind] = at;
         from = ends[kind];
     }
 }

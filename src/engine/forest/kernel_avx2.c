@@ -35,12 +35,17 @@ static AX_ALWAYS_INLINE __m256i load(const void *from)
     return _mm256_loadu_si256(from);
 }
 
+static AX_ALWAYS_INLINE struct bytes no_bytes(void)
+{
+    return (struct bytes){ { _mm256_setzero_si256(), _mm256_setzero_si256() } };
+}
+
 /* ---- programs ---- */
 
 static AX_ALWAYS_INLINE struct bytes mask_of(const uint32_t *split, const int8_t *ranks,
                                              size_t regs)
 {
-    struct bytes mask;
+    struct bytes mask = no_bytes();
     __m256i bound = _mm256_set1_epi32((int)split[0]);
     const int8_t *column = ranks + split[1];
     UNROLL
@@ -98,7 +103,7 @@ static AX_ALWAYS_INLINE uint8_t *put(struct bytes bytes, uint8_t *to, size_t reg
 
 static AX_ALWAYS_INLINE struct bytes get(const uint8_t *from, size_t regs)
 {
-    struct bytes bytes;
+    struct bytes bytes = no_bytes();
     UNROLL
     for (size_t i = 0; i < regs; i++)
         bytes.v[i] = load(from + i * LANES);
@@ -132,7 +137,7 @@ static AX_ALWAYS_INLINE const uint32_t *run_tiles(size_t height, size_t count, c
 {
     for (size_t i = 0; i < count; i++) {
         __m256i first = _mm256_set1_epi32((int)*code++);
-        struct bytes found = { { _mm256_setzero_si256(), _mm256_setzero_si256() } };
+        struct bytes found = no_bytes();
         if (height == 1)
             found = tile_1(code, ranks, 0, regs);
         else if (height == 2)
@@ -170,7 +175,7 @@ static AX_ALWAYS_INLINE const uint8_t *run_levels(const struct ax_mux_tree *tree
                                                   const uint32_t *code, const int8_t *ranks,
                                                   uint8_t *results, size_t regs)
 {
-    struct bytes digits = { { _mm256_setzero_si256(), _mm256_setzero_si256() } };
+    struct bytes digits = no_bytes();
     for (size_t level = 0; level < tree->levels; level++, code += 2) {
         struct bytes mask = mask_of(code, ranks, regs);
         UNROLL
