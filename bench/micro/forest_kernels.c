@@ -2,7 +2,8 @@
 /*
  * What a row costs in each kernel of the engine `forest`, for batches from 1 to 4,096 rows.
  *
- *   forest_kernels MODEL ROWS [SECONDS [KERNEL...]]
+ *   forest_kernels MODEL ROWS [SECONDS [KERNEL...]]     time kernels, all or those that are named
+ *   forest_kernels MODEL ROWS =BATCH KERNEL CALLS       score CALLS batches, for callgrind
  *
  * ROWS is a file of native numbers of the model's input type, row by row; calls rotate over them,
  * so that no branch history can learn them. Every margin of every kernel and batch size is first
@@ -186,6 +187,21 @@ static void time_batch(struct bench *b, size_t batch, double seconds)
     printf("\n");
 }
 
+/* For callgrind: the difference of two runs of different length is what calls cost. */
+static int count_calls(struct bench *b, char **argv)
+{
+    uint64_t batch = 0, calls = 0;
+    if (!ax_str_to_u64(ax_str_from(argv[3] + 1), &batch) || batch < 1 || batch > BATCH_MAX ||
+        !ax_str_to_u64(ax_str_from(argv[5]), &calls))
+        die("MODEL ROWS =BATCH KERNEL CALLS");
+    add_runner(b, argv[4]);
+    prepare(b, argv[2]);
+    for (uint64_t i = 0, at = 0; i < calls; i++, at += batch)
+        score(b, &b->runners[0], (size_t)(at % (b->row_count - batch + 1)), (size_t)batch,
+              b->margins);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 3)
@@ -194,6 +210,8 @@ int main(int argc, char **argv)
     size_t size;
     b.bytes.ptr = read_file(argv[1], &size);
     b.bytes.len = size;
+    if (argc == 6 && argv[3][0] == '=')
+        return count_calls(&b, argv);
     double seconds = argc > 3 ? strtod(argv[3], NULL) : 1.0;
     for (size_t i = 0; argc > 4 ? i + 4 < (size_t)argc : ax_forest_kernels[i] != NULL; i++) {
         if (b.runner_count == KERNELS_MAX)
