@@ -2,16 +2,18 @@
 /*
  * The strict reader of HTTP/1.1 answers.
  *
- * Two states: in the head, in the body. A head that lies whole in the given bytes is parsed where
- * it lies; only one that arrives in parts is copied together first. Head and body are both bounded,
- * the one by its buffer, the other by not being kept or by the buffer of who wants it. llhttp is
- * not used here: it accepts on purpose what servers get wrong, and a client that measures our own
- * server should notice it instead.
+ * A head that lies whole in the given bytes is parsed where it lies; only one that arrives in parts
+ * is copied together first. The short lines of chunked bodies are always copied. Head and body are
+ * both bounded, the one by its buffer, the other by not being kept or by the buffer of who wants
+ * it. llhttp is not used here: it accepts on purpose what servers get wrong, and a client that
+ * measures our own server should notice it instead.
  */
 #include "net/response.h"
 
 #include <assert.h>
 #include <string.h>
+
+#define CHUNK_DIGITS_MAX 15
 
 static const struct ax_str head_end = { "\r\n\r\n", 4 };
 
@@ -20,6 +22,7 @@ struct response_head {
     int status;
     bool has_length;
     uint64_t length;
+    bool is_chunked;
     bool closes;
 };
 
@@ -28,7 +31,7 @@ void ax_response_init(struct ax_response *response)
     assert(response);
     response->status = 0;
     response->closes = false;
-    response->in_body = false;
+    response->state = AX_RESPONSE_HEAD;
     response->body_left = 0;
     response->body = NULL;
     response->head_len = 0;
@@ -81,7 +84,9 @@ static enum ax_code response_take_header(struct ax_str name, struct ax_str value
         head->has_length = true;
         head->length = length;
     } else if (ax_str_equals_nocase(name, AX_STR("transfer-encoding"))) {
-        return ax_fail(err, AX_E_UNSUPPORTED, "answer: Transfer-Encoding is not read");
+        if (head->is_chunked || !ax_str_equals_nocase(value, AX_STR("chunked")))
+            return ax_fail(err, AX_E_UNSUPPORTED, "answer: Transfer-Encoding is not 'chunked'");
+        head->is_chunked = true;
     } else if (ax_str_equals_nocase(name, AX_STR("connection"))) {
         head->closes = head->closes || list_holds(value, "close");
     }
@@ -123,10 +128,14 @@ static enum ax_code response_parse_head(struct ax_str text, struct response_head
     if (first)
         return ax_fail(err, AX_E_INVALID, "answer: an empty line instead of a status line");
     bool bodiless = head->status < 200 || head->status == 204 || head->status == 304;
-    if (bodiless)
+    if (head->is_chunked && head->has_length)
+        return ax_fail(err, AX_E_INVALID, "answer: both Transfer-Encoding and Content-Length");
+    if (bodiless) {
+        head->is_chunked = false;
         head->length = 0;
-    else if (!head->has_length)
-        return ax_fail(err, AX_E_UNSUPPORTED, "answer: no Content-Length");
+    } else if (!head->has_length && !head->is_chunked) {
+        return ax_fail(err, AX_E_UNSUPPORTED, "answer: neither Content-Length nor chunks");
+    }
     return AX_OK;
 }
 
@@ -143,7 +152,7 @@ static enum ax_code response_begin_body(struct ax_response *response, struct ax_
     response->status = head.status;
     response->closes = head.closes;
     response->body_left = head.length;
-    response->in_body = true;
+    response->state = head.is_chunked ? AX_RESPONSE_CHUNK_SIZE : AX_RESPONSE_BODY;
     return AX_OK;
 }
 
@@ -188,26 +197,114 @@ static enum ax_code response_read_head(struct ax_response *response, struct ax_s
     return AX_OK;
 }
 
+/* ---- bodies ---- */
+
+/* Take what there is of the body or the chunk. */
+static enum ax_code response_read_body(struct ax_response *response, struct ax_str bytes,
+                                       size_t *ret_used, struct ax_err *err)
+{
+    size_t taken = (size_t)AX_MIN((uint64_t)bytes.len, response->body_left);
+    if (response->body && ax_buf_append(response->body, bytes.ptr, taken))
+        return ax_buf_check(response->body, "answer: the body", err);
+    response->body_left -= taken;
+    *ret_used = taken;
+    return AX_OK;
+}
+
+/* "1f" or "1F;name=value" */
+static enum ax_code response_take_chunk_size(struct ax_response *response, struct ax_str line,
+                                             struct ax_err *err)
+{
+    uint64_t size = 0;
+    size_t digits = 0;
+    for (; digits < line.len; digits++) {
+        char c = line.ptr[digits];
+        unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
+                         : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
+                                                : 16;
+        if (digit == 16)
+            break;
+        size = size * 16 + digit;
+    }
+    if (digits == 0 || digits > CHUNK_DIGITS_MAX || (digits < line.len && line.ptr[digits] != ';'))
+        return ax_fail(err, AX_E_INVALID, "answer: '%.*s' is no size of a chunk",
+                       (int)AX_MIN(line.len, (size_t)60), line.ptr);
+    response->body_left = size;
+    response->state = size ? AX_RESPONSE_CHUNK : AX_RESPONSE_TRAILER;
+    return AX_OK;
+}
+
+/* A line between chunks or behind them, without its end. */
+static enum ax_code response_take_line(struct ax_response *response, struct ax_str line,
+                                       bool *ret_done, struct ax_err *err)
+{
+    if (response->state == AX_RESPONSE_CHUNK_SIZE)
+        return response_take_chunk_size(response, line, err);
+    struct response_head ignored = { 0 };
+    if (response->state == AX_RESPONSE_CHUNK_END) {
+        if (line.len)
+            return ax_fail(err, AX_E_INVALID, "answer: a chunk is longer than it said");
+        response->state = AX_RESPONSE_CHUNK_SIZE;
+    } else if (line.len) {
+        return response_parse_header(line, &ignored, err);
+    } else {
+        response->state = AX_RESPONSE_HEAD;
+        *ret_done = true;
+    }
+    return AX_OK;
+}
+
+static enum ax_code response_read_line(struct ax_response *response, struct ax_str bytes,
+                                       size_t *ret_used, bool *ret_done, struct ax_err *err)
+{
+    const char *end = memchr(bytes.ptr, '\n', bytes.len);
+    size_t taken = end ? (size_t)(end - bytes.ptr) + 1 : bytes.len;
+    if (taken > sizeof(response->head) - response->head_len)
+        return ax_fail(err, AX_E_TOO_LARGE, "answer: a line of its chunks has over %zu bytes",
+                       sizeof(response->head));
+    memcpy(response->head + response->head_len, bytes.ptr, taken);
+    response->head_len += taken;
+    *ret_used = taken;
+    if (!end)
+        return AX_OK;
+    struct ax_str line = { response->head, response->head_len - 1 };
+    response->head_len = 0;
+    if (line.len == 0 || line.ptr[line.len - 1] != '\r')
+        return ax_fail(err, AX_E_INVALID, "answer: a line of its chunks does not end in CR LF");
+    line.len--;
+    return response_take_line(response, line, ret_done, err);
+}
+
+/* One step: something of the bytes is used, or the body is over. */
+static enum ax_code response_step(struct ax_response *response, struct ax_str bytes,
+                                  size_t *ret_used, bool *ret_done, struct ax_err *err)
+{
+    if (response->state == AX_RESPONSE_HEAD)
+        return response_read_head(response, bytes, ret_used, err);
+    if (response->state != AX_RESPONSE_BODY && response->state != AX_RESPONSE_CHUNK)
+        return response_read_line(response, bytes, ret_used, ret_done, err);
+    if (response_read_body(response, bytes, ret_used, err))
+        return err->code;
+    if (response->body_left == 0) {
+        *ret_done = response->state == AX_RESPONSE_BODY;
+        response->state = *ret_done ? AX_RESPONSE_HEAD : AX_RESPONSE_CHUNK_END;
+    }
+    return AX_OK;
+}
+
 enum ax_code ax_response_read(struct ax_response *response, const char *ptr, size_t len,
                               size_t *ret_used, bool *ret_done, struct ax_err *err)
 {
     assert(response && ptr && ret_used && ret_done && err);
     size_t at = 0;
-    while (at < len && !response->in_body) {
+    bool done = false;
+    /* A body of no bytes is over without another one. */
+    while (!done && (at < len || (response->state == AX_RESPONSE_BODY && !response->body_left))) {
         size_t used = 0;
-        if (response_read_head(response, (struct ax_str){ ptr + at, len - at }, &used, err))
+        if (response_step(response, (struct ax_str){ ptr + at, len - at }, &used, &done, err))
             return err->code;
         at += used;
-    }
-    bool done = false;
-    if (response->in_body) {
-        size_t taken = (size_t)AX_MIN((uint64_t)(len - at), response->body_left);
-        if (response->body && ax_buf_append(response->body, ptr + at, taken))
-            return ax_buf_check(response->body, "answer: the body", err);
-        response->body_left -= taken;
-        at += taken;
-        done = response->body_left == 0;
-        response->in_body = !done;
     }
     *ret_used = at;
     *ret_done = done;

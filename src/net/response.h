@@ -3,9 +3,10 @@
  * Reading HTTP/1.1 answers from a stream of bytes, strictly, as a client does that measures.
  *
  * The head is checked and parsed, the body is counted and, unless it is wanted, thrown away. What
- * is refused: a malformed status line or header, a second Content-Length, a body whose end only the
- * closing of the connection tells, chunked bodies (UNSUPPORTED). Interim answers (100, 103) are
- * skipped. Answers to HEAD are not for this reader. Not thread-safe; owns nothing.
+ * is refused: a malformed status line, header or chunk, a second Content-Length, one beside a
+ * Transfer-Encoding, encodings besides chunked (UNSUPPORTED), a body whose end only the closing of
+ * the connection tells. Interim answers (100, 103) are skipped, trailers are checked and ignored.
+ * Answers to HEAD are not for this reader. Not thread-safe; owns nothing.
  */
 #ifndef AX_NET_RESPONSE_H
 #define AX_NET_RESPONSE_H
@@ -16,13 +17,23 @@
 
 #define AX_RESPONSE_HEAD_BYTES_MAX ((size_t)16 << 10)
 
+enum ax_response_state {
+    AX_RESPONSE_HEAD,
+    AX_RESPONSE_BODY, /* of a known length */
+    AX_RESPONSE_CHUNK_SIZE,
+    AX_RESPONSE_CHUNK,
+    AX_RESPONSE_CHUNK_END, /* the line end behind it */
+    AX_RESPONSE_TRAILER,
+};
+
 struct ax_response {
-    int status;          /* valid when an answer is done: 200..999 */
-    bool closes;         /* the server closes the connection behind this answer */
-    bool in_body;        /* the head was read */
-    uint64_t body_left;  /* bytes of the body not read yet */
-    struct ax_buf *body; /* (optional) borrowed; bodies are put behind its contents */
-    size_t head_len;     /* bytes kept in `head`: the beginning of a head whose end has not come */
+    int status;                   /* valid when an answer is done: 200..999 */
+    bool closes;                  /* the server closes the connection behind this answer */
+    enum ax_response_state state; /* what comes next */
+    uint64_t body_left;           /* bytes of the body, or of the chunk, not read yet */
+    struct ax_buf *body;          /* (optional) borrowed; bodies are put behind its contents */
+    size_t head_len;              /* bytes kept in `head`: the beginning of a head, or of a line
+                                     between chunks, whose end has not come */
     char head[AX_RESPONSE_HEAD_BYTES_MAX];
 };
 

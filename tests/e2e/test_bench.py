@@ -41,7 +41,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "GET" and self.path in self.server.pages:
             status, text = self.server.pages[self.path]
         self.send_response(status)
-        self.send_header("Content-Length", str(len(text)))
+        if self.path == "/chunked":
+            self.send_header("Transfer-Encoding", "chunked")
+            text = b"%x\r\n%b\r\n0\r\n\r\n" % (len(text), text)
+        else:
+            self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
         self.wfile.flush()
@@ -134,6 +138,12 @@ def test_bodies_are_sent_in_turn(server, tmp_path):
     assert server.headers["X-Test"] == "yes" and server.headers["X-Other"] == "no"
     assert server.headers["Content-Type"] == "application/json"
     assert result["bytes_out"] > 300 * 7
+
+
+def test_chunked_answers(server):
+    result = bench_json("--requests", "50", "--connections", "2", "--pipeline", "3",
+                        "--warmup", "0", server.url + "/chunked")
+    assert result["statuses"] == {"200": 50} and not result["errors"]
 
 
 def test_open_loop(server):

@@ -97,6 +97,17 @@ static void good_streams(void **state)
         { "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 404 Not Found\r\n"
           "Content-Length: 4\r\n\r\n\r\n\r\nHTTP/1.1 999 x\r\nContent-Length: 0\r\n\r\n",
           { .count = 3, .statuses = { 200, 404, 999 } } },
+        { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+          { .count = 1, .statuses = { 200 } } },
+        { "HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n5\r\nhello\r\n"
+          "00B;x=\"y\"\r\n\r\n0\r\n\r\nabcd\r\n1\r\n\r\r\n0\r\nX-Sum: 1\r\nY:\r\n\r\n"
+          "HTTP/1.1 503 x\r\nContent-Length: 1\r\n\r\n?",
+          { .count = 2, .statuses = { 200, 503 } } },
+        { "HTTP/1.1 204 x\r\nTransfer-Encoding: chunked\r\n\r\nHTTP/1.1 200 OK\r\n"
+          "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n0\r\n\r\n",
+          { .count = 2, .statuses = { 204, 200 }, .closes = { false, true } } },
+        { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
+          { .count = 0 } },
         { "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", { .count = 0 } },
         { "HTTP/1.1 200 OK\r\nContent-Le", { .count = 0 } },
     };
@@ -109,6 +120,8 @@ static void good_streams(void **state)
         assert_memory_equal(&outcome, &cases[i].outcome, sizeof(outcome));
     }
 }
+
+#define CHUNKED "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 
 static void bad_heads(void **state)
 {
@@ -140,9 +153,22 @@ static void bad_heads(void **state)
         { "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\n", AX_E_INVALID,
           "malformed" },
         { "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n", AX_E_INVALID, "malformed" },
-        { "HTTP/1.1 200 OK\r\nServer: x\r\n\r\n", AX_E_UNSUPPORTED, "no Content-Length" },
-        { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", AX_E_UNSUPPORTED,
+        { "HTTP/1.1 200 OK\r\nServer: x\r\n\r\n", AX_E_UNSUPPORTED, "neither" },
+        { "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", AX_E_UNSUPPORTED,
           "Transfer-Encoding" },
+        { CHUNKED "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", AX_E_UNSUPPORTED,
+          "Transfer-Encoding" },
+        { CHUNKED "Content-Length: 1\r\n\r\n0\r\n\r\n", AX_E_INVALID, "both" },
+        { CHUNKED "\r\n\r\n", AX_E_INVALID, "'' is no size" },
+        { CHUNKED "\r\n-1\r\n", AX_E_INVALID, "'-1' is no size" },
+        { CHUNKED "\r\n0x1\r\n", AX_E_INVALID, "'0x1' is no size" },
+        { CHUNKED "\r\n1 \r\na", AX_E_INVALID, "'1 ' is no size" },
+        { CHUNKED "\r\n;a\r\n", AX_E_INVALID, "no size" },
+        { CHUNKED "\r\n1000000000000000\r\n", AX_E_INVALID, "no size" },
+        { CHUNKED "\r\n1\na", AX_E_INVALID, "CR LF" },
+        { CHUNKED "\r\n\n", AX_E_INVALID, "CR LF" },
+        { CHUNKED "\r\n1\r\nab\r\n", AX_E_INVALID, "longer than it said" },
+        { CHUNKED "\r\n0\r\nno header\r\n\r\n", AX_E_INVALID, "no header" },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct outcome whole = read_cut(cases[i].text, strlen(cases[i].text));
@@ -166,6 +192,48 @@ static void long_heads_are_refused(void **state)
     memcpy(text + AX_RESPONSE_HEAD_BYTES_MAX - 4, "\r\n\r\n", 5);
     assert_int_equal(read_cut(text, strlen(text)).count, 1);
     assert_int_equal(read_cut(text, AX_RESPONSE_HEAD_BYTES_MAX - 2).count, 1);
+}
+
+static void long_lines_between_chunks_are_refused(void **state)
+{
+    (void)state;
+    static char text[AX_RESPONSE_HEAD_BYTES_MAX + 256];
+    int begin = snprintf(text, sizeof(text), CHUNKED "\r\n1;");
+    memset(text + begin, 'x', sizeof(text) - (size_t)begin - 1);
+    assert_int_equal(read_cut(text, strlen(text)).code, AX_E_TOO_LARGE);
+    assert_int_equal(read_cut(text, 1000).code, AX_E_TOO_LARGE);
+}
+
+/* Whole bodies, however they come, behind what the buffer holds; up to its maximum. */
+static void bodies_that_are_wanted_are_kept(void **state)
+{
+    (void)state;
+    const char *const texts[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello world",
+        CHUNKED "\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+    };
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t max = 12; max <= 13; max++) {
+            for (size_t step = 1; step <= strlen(texts[i]); step++) {
+                struct ax_err err = AX_ERR_INIT;
+                struct ax_buf body;
+                bool done = false;
+                size_t used = 0;
+                enum ax_code code = AX_OK;
+                ax_buf_init(&body, max);
+                (void)ax_buf_append(&body, "> ", 2);
+                ax_response_init(&response);
+                response.body = &body;
+                for (size_t at = 0; at < strlen(texts[i]) && code == AX_OK; at += used)
+                    code =
+                        ax_response_read(&response, texts[i] + at,
+                                         AX_MIN(step, strlen(texts[i]) - at), &used, &done, &err);
+                assert_int_equal(code, max == 12 ? AX_E_TOO_LARGE : AX_OK);
+                assert_true(code || (done && ax_str_is(ax_buf_str(&body), "> hello world")));
+                ax_buf_done(&body);
+            }
+        }
+    }
 }
 
 static void large_bodies_are_counted(void **state)
@@ -193,6 +261,8 @@ int main(void)
         cmocka_unit_test(good_streams),
         cmocka_unit_test(bad_heads),
         cmocka_unit_test(long_heads_are_refused),
+        cmocka_unit_test(long_lines_between_chunks_are_refused),
+        cmocka_unit_test(bodies_that_are_wanted_are_kept),
         cmocka_unit_test(large_bodies_are_counted),
     };
     return cmocka_run_group_tests_name("net/response", tests, NULL, NULL);
