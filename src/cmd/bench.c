@@ -357,8 +357,15 @@ static enum ax_code bench_ramp(const struct bench *bench, struct ax_load_config 
         assert(report->step_count < AX_LOAD_RAMP_STEPS_MAX);
         load->rate = ramp.rate;
         code = bench_run(bench, load, result, err);
-        if (code)
+        /* A server that is there and breaks under a rate has failed it. */
+        bool broke = ramp.passed && (code == AX_E_UNAVAILABLE || code == AX_E_TIMEOUT);
+        if (code && !broke)
             break;
+        if (broke) {
+            *result = (struct ax_load_result){ 0 };
+            ax_err_clear(err);
+            code = AX_OK;
+        }
         verdict = ax_load_ramp_judge(result, bench->config->p99_ns);
         steps[report->step_count++] =
             (struct ax_bench_step){ .rate = ramp.rate,

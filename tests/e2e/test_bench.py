@@ -37,6 +37,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         status = 503 if self.path == "/busy" and number % 5 == 0 else 200
         if self.path == "/limited" and number > self.server.limit:
             status = 503
+        if self.path == "/broken" and number > self.server.limit:
+            self.close_connection = True
+            return
         text = b'{"outputs":[]}'
         if self.command == "GET" and self.path in self.server.pages:
             status, text = self.server.pages[self.path]
@@ -350,6 +353,18 @@ def test_a_ramp_finds_a_rate(server):
     assert re.fullmatch(r"highest +128 requests/s with a p99 within 10.0 s", highest)
     assert "open loop, 128 requests/s, constant" in done.stdout
     assert "errors      0\n" in done.stdout
+
+
+def test_a_server_that_breaks_has_failed_the_rate(server):
+    server.limit = 40
+    result = bench_json("--ramp", "--p99", "10s", "--rate", "64", "--duration", "250ms", "--warmup",
+                        "0", "--connections", "2", server.url + "/broken")
+    assert result["ramp"]["highest"] == 64
+    verdicts = [step["verdict"] for step in result["ramp"]["steps"]]
+    assert verdicts[:3] == ["passed", "failed", "failed"]
+    # One that was never there is another matter.
+    done = bench("--ramp", "--duration", "250ms", server.url + "/broken", status=5)
+    assert "every connection was closed before it answered" in done.stderr
 
 
 def test_progress_goes_to_a_terminal(server):
