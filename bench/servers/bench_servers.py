@@ -37,6 +37,13 @@ def cpu_ns(pid):
     return time.clock_gettime_ns((~pid << 3) | 2)
 
 
+def cpu_ticks(pid):
+    """(user, system) ticks of all threads of a process, as the kernel divides its time."""
+    text = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    fields = text.rsplit(") ", 1)[1].split()
+    return int(fields[11]), int(fields[12])
+
+
 class Server:
     """A process on core 0."""
 
@@ -65,6 +72,9 @@ class Server:
 
     def cpu_ns(self):
         return cpu_ns(self.process.pid)
+
+    def cpu_ticks(self):
+        return cpu_ticks(self.process.pid)
 
     def stop(self):
         if self.process is None:

@@ -35,7 +35,7 @@ OURS, THEIRS = (0, 3), (1, 2)
 
 def side(rounds, which):
     return {figure: round(median(rounds, which, figure), 3) for figure in
-            ("requests_per_s", "rows_per_s", "cpu_us", "server_busy", "client_busy", "p50_us",
+            ("requests_per_s", "rows_per_s", "cpu_us", "user_us", "server_busy", "client_busy", "p50_us",
              "p99_us", "p999_us", "slip_p99_us")}
 
 
@@ -69,7 +69,8 @@ def ratio_text(found):
     return f"**{found['median']:.2f}×** ({low:.2f}–{high:.2f})"
 
 
-FIGURES = {"cpu_us": "server CPU a request, us", "p99_us": "p99, us", "p50_us": "p50, us",
+FIGURES = {"cpu_us": "server CPU a request, us", "user_us": "of it in user mode, us",
+           "p99_us": "p99, us", "p50_us": "p50, us",
            "requests_per_s": "requests/s", "rows_per_s": "rows/s"}
 
 
@@ -84,7 +85,8 @@ def figure_row(scenario, result, figure, other):
 
 
 def pair_table(scenario, other, result):
-    figures = ["p99_us", "p50_us", "cpu_us"] if scenario["load"] else ["cpu_us", "requests_per_s"]
+    figures = ["p99_us", "p50_us", "cpu_us", "user_us"] if scenario["load"] else \
+        ["cpu_us", "user_us", "requests_per_s"]
     if scenario["rows"] > 1:
         figures.append("rows_per_s")
     lines = [f"| | auspex | {other} | auspex / {other} (95 %) | goal | auspex / auspex |",

@@ -93,17 +93,19 @@ def test_cpu_time_is_that_of_the_process():
                           stdout=subprocess.PIPE) as child:
         child.stdout.readline()
         used = bench_servers.cpu_ns(child.pid)
+        user, system = bench_servers.cpu_ticks(child.pid)
         child.stdin.close()
     assert 200_000_000 <= used < 2_000_000_000
+    assert 10 <= user + system <= 200
     assert abs(bench_servers.cpu_ns(os.getpid()) - time.process_time_ns()) < 50_000_000
     assert time.process_time_ns() > before
 
 
 def make_round(ours, theirs, steal=0.0, others=0.0, void=False):
     def one(cpu_us):
-        return {"cpu_us": cpu_us, "requests_per_s": 1e6 / cpu_us, "rows_per_s": 1e6 / cpu_us,
-                "server_busy": 0.9, "client_busy": 0.5, "p50_us": 50, "p99_us": 100,
-                "p999_us": 200, "slip_p99_us": 1, "void": void}
+        return {"cpu_us": cpu_us, "user_us": cpu_us / 2, "requests_per_s": 1e6 / cpu_us,
+                "rows_per_s": 1e6 / cpu_us, "server_busy": 0.9, "client_busy": 0.5, "p50_us": 50,
+                "p99_us": 100, "p999_us": 200, "slip_p99_us": 1, "void": void}
     return {"slices": [one(ours[0]), one(theirs[0]), one(theirs[1]), one(ours[1])],
             "steal_percent": steal, "others_percent": others}
 
@@ -155,5 +157,6 @@ def test_the_page_tells_ratios_goals_and_noise():
                       {**scenario, "title": "Two", "results": {"echo": busy}}]})
     assert "| server CPU a request, us | 12.0 | 10.0 | **1.20×** (1.20–1.20) | ≤ 1.18 |" in page
     one, two = page.split("## Two")
+    assert "| of it in user mode, us | 6.00 | 5.00 |  |  |  |" in page
     assert "3 of 3 rounds count." in one and "busy" not in one.replace("Client busy", "")
     assert "**The machine was busy: all 3 rounds count" in two
