@@ -291,15 +291,16 @@ static bool fill_number(struct ax_rows *rows, size_t row, size_t input, struct a
 {
     enum ax_datatype datatype = rows->signature->inputs[input].datatype;
     bool is_float = datatype == AX_FP32 || datatype == AX_FP64;
+    bool is_exact = !is_float || ax_rows_names_by_number(rows, input);
     int64_t whole;
     uint64_t large;
     double value;
     bool truth;
     if (datatype == AX_BOOL && field_to_bool(field, &truth))
         *ret_code = ax_rows_set_bool(rows, row, input, truth, err);
-    else if (!is_float && ax_str_to_i64(field, &whole))
+    else if (is_exact && ax_str_to_i64(field, &whole))
         *ret_code = ax_rows_set_i64(rows, row, input, whole, err);
-    else if (!is_float && ax_str_to_u64(field, &large))
+    else if (is_exact && ax_str_to_u64(field, &large))
         *ret_code = ax_rows_set_u64(rows, row, input, large, err);
     else if (field_to_f64(field, &value))
         *ret_code = ax_rows_set_f64(rows, row, input, value, err);
@@ -320,12 +321,9 @@ static enum ax_code fill_field(struct ax_rows *rows, size_t row, size_t input, s
     if (field_is_missing(trimmed))
         return AX_OK;
     enum ax_code code;
-    if (!in->categories && in->datatype != AX_BYTES &&
-        fill_number(rows, row, input, trimmed, &code, err))
+    bool takes_numbers = in->categories ? in->categories->has_numbers : in->datatype != AX_BYTES;
+    if (takes_numbers && fill_number(rows, row, input, trimmed, &code, err))
         return code;
-    double number;
-    if (in->categories && in->categories->has_numbers && field_to_f64(trimmed, &number))
-        return ax_rows_set_f64(rows, row, input, number, err);
     return ax_rows_set_str(rows, row, input, field, err);
 }
 

@@ -248,6 +248,7 @@ static void connection_advance(struct ax_connection *connection)
         if (!connection->ring_first)
             connection->ring_last = NULL;
         connection->ring_count--;
+        ax_worker_count_work(worker, exchange->output.len);
         good = good && ax_output_move(&connection->output, &exchange->output, &worker->outputs);
         connection->is_closing |= exchange->closes;
         ax_exchange_give_back(&worker->exchanges, exchange);
@@ -762,6 +763,10 @@ void ax_connection_body_expired(struct ax_timeout *timeout)
 void ax_connection_idle_expired(struct ax_timeout *timeout)
 {
     struct ax_connection *connection = connection_of_read(timeout);
+    if (connection->is_again) {
+        connection_update_timeout(connection); /* It may have asked, and we did not read. */
+        return;
+    }
     ax_metric_add(connection->worker->metrics->timeout_idle, 1);
     ax_connection_close(connection);
 }

@@ -379,10 +379,6 @@ static enum ax_code make_outputs(struct batch *b)
  * inf. False when it is none, or too large for a double. */
 static bool plain_number(struct ax_str text, double *ret)
 {
-    while (text.len && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
-        text = (struct ax_str){ text.ptr + 1, text.len - 1 };
-    while (text.len && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
     const char *end = text.ptr + text.len;
     if (ax_json_number_read(text.ptr, end, ret) == end && text.len)
         return true;
@@ -423,16 +419,19 @@ static enum ax_code set_integer_text(struct ax_rows *rows, size_t row, size_t in
     return AX_OK;
 }
 
-static bool is_float(const struct ax_rows *rows, size_t input)
+/* Whether all digits of an integer count: where it is one, and where it is a category's name. */
+static bool is_exact(const struct ax_rows *rows, size_t input)
 {
     enum ax_datatype datatype = rows->signature->inputs[input].datatype;
-    return datatype == AX_FP32 || datatype == AX_FP64;
+    bool is_float = datatype == AX_FP32 || datatype == AX_FP64;
+    return !is_float || ax_rows_names_by_number(rows, input);
 }
 
 static enum ax_code set_plain(struct ax_rows *rows, size_t row, size_t input, struct ax_str text,
                               struct ax_err *err)
 {
     const struct ax_input *in = &rows->signature->inputs[input];
+    struct ax_str trimmed = ax_str_trim(text);
     bool is_set = false;
     bool truth;
     double number;
@@ -440,14 +439,15 @@ static enum ax_code set_plain(struct ax_rows *rows, size_t row, size_t input, st
         (!in->categories || ax_dictionary_index(in->categories, text) < 0))
         return AX_OK;
     bool is_number = in->categories && in->categories->has_numbers &&
-                     ax_dictionary_index(in->categories, text) < 0 && plain_number(text, &number);
+                     ax_dictionary_index(in->categories, text) < 0 &&
+                     plain_number(trimmed, &number);
     if ((in->categories || in->datatype == AX_BYTES) && !is_number)
         return ax_rows_set_str(rows, row, input, text, err);
-    if (!is_float(rows, input) && set_integer_text(rows, row, input, text, &is_set, err))
+    if (is_exact(rows, input) && set_integer_text(rows, row, input, trimmed, &is_set, err))
         return err->code;
     if (is_set)
         return AX_OK;
-    if (plain_number(text, &number))
+    if (plain_number(trimmed, &number))
         return ax_rows_set_f64(rows, row, input, number, err);
     if (plain_bool(text, &truth))
         return ax_rows_set_bool(rows, row, input, truth, err);
@@ -459,7 +459,7 @@ static enum ax_code set_number(struct ax_rows *rows, size_t row, size_t input, s
 {
     bool is_set = false;
     double number;
-    if (!is_float(rows, input) && set_integer_text(rows, row, input, text, &is_set, err))
+    if (is_exact(rows, input) && set_integer_text(rows, row, input, text, &is_set, err))
         return err->code;
     if (is_set)
         return AX_OK;

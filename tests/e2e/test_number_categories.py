@@ -198,3 +198,36 @@ def test_files(models, tmp_path, model, name):
     assert (np.array(found, right.dtype) == right).all()
     done, _ = predict_file(models, model, name, [10, 1], tmp_path)
     assert done.returncode != 0 and "unknown category '1'" in done.stderr
+
+
+HUGE = [2**53, 2**53 + 1, 7]  # the first two are one as floats
+
+
+def test_all_digits_of_a_name_count(tmp_path):
+    rng = np.random.default_rng(4)
+    codes = rng.integers(0, len(HUGE), 600).astype(np.float32)
+    booster = train(codes[:, None], np.array([0, 100, -50], np.float32)[codes.astype(int)],
+                    {"objective": "reg:squarederror", "tree_method": "hist"}, 10, ["size"],
+                    types=["c"], dictionaries={0: HUGE})
+    path = tmp_path / "models" / "huge" / "1"
+    path.mkdir(parents=True)
+    booster.save(path / "model.ubj")
+    right = booster.predict(np.arange(len(HUGE), dtype=np.float32)[:, None])[:, 0]
+    assert len({float(x) for x in right}) == len(HUGE)
+    server = Server(tmp_path / "models")
+    invocations = "/v1/models/huge/invocations"
+    csv = "size\n" + "".join(f" {size}\n" for size in HUGE)  # the space is no part of the name
+    answers = [predictions(server.post(invocations, csv.encode(), CSV)),
+               predictions(server.predict("huge", *[{"size": size} for size in HUGE]))]
+    assert server.stop() == 0
+    for name, text in (("rows.jsonl", "".join(json.dumps({"size": s}) + "\n" for s in HUGE)),
+                       ("rows.csv", csv)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        done = history.run("predict", "--model", path.parent, tmp_path / name,
+                           tmp_path / "out.jsonl")
+        assert done.returncode == 0, done.stderr
+        answers.append([json.loads(line)["prediction"] for line in
+                        (tmp_path / "out.jsonl").read_text("utf-8").splitlines()])
+        (tmp_path / "out.jsonl").unlink()
+    for found in answers:
+        assert (np.array(found, right.dtype) == right).all()

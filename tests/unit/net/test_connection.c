@@ -69,7 +69,8 @@ static void spin(uint64_t ns)
         ;
 }
 
-/* Requests of /work, each of which takes as long where it is handed over, and of /tick, a tenth. */
+/* Requests of /work, each of which takes as long where it is handed over, of /tick, a tenth, and of
+ * /report, two tenths for an answer of some length. */
 static size_t worked;
 
 /* Requests of /dear: wake_end answers one of them, the oldest. */
@@ -108,6 +109,20 @@ static void answer_large(struct ax_request *request)
     ax_buf_done(&body);
 }
 
+#define REPORT_BYTES 5000
+
+static void answer_report(struct ax_request *request)
+{
+    static char report[REPORT_BYTES];
+    memset(report, 'r', sizeof(report));
+    spin(AX_NS_PER_MS / 5);
+    worked++;
+    struct ax_answer given = { .status = 200,
+                               .content_type = "text/plain",
+                               .body = { report, sizeof(report) } };
+    ax_request_answer(request, &given);
+}
+
 static void handler_request(void *context, void *state, struct ax_request *request)
 {
     (void)context;
@@ -121,6 +136,8 @@ static void handler_request(void *context, void *state, struct ax_request *reque
         ax_request_resume(request, slow_step);
     else if (ax_str_starts_with(request->path, AX_STR("/large")))
         answer_large(request);
+    else if (ax_str_starts_with(request->path, AX_STR("/report")))
+        answer_report(request);
     else if (ax_str_starts_with(request->path, AX_STR("/dear")))
         dear[dear_count++] = request;
     else if (ax_str_starts_with(request->path, AX_STR("/work")) ||
@@ -197,6 +214,8 @@ static void go(size_t rounds)
         struct ax_loop_message nothing = { .run = nothing_run };
         ax_loop_send(&worker->loop, &nothing);
         ax_worker_round(worker);
+        for (const struct ax_connection *c = worker->again; c; c = c->next_again)
+            assert_true(c->is_again && !c->is_dead);
     }
 }
 
@@ -548,6 +567,82 @@ static void wake_end_is_behind(void **state)
     leave(connect_client());
 }
 
+/* Long answers count as work: the clock is looked at after each, not after four. */
+static void long_answers_take_turns(void **state)
+{
+    (void)state;
+    enum { COUNT = 12 };
+    int fds[COUNT];
+    worked = 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        fds[i] = connect_client();
+        assert_int_equal(send(fds[i], GET("/report"), sizeof(GET("/report")) - 1, MSG_NOSIGNAL),
+                         sizeof(GET("/report")) - 1);
+    }
+    go(1);
+    /* Three fill half a millisecond, four the time of those that had to wait. */
+    assert_true(worked <= 7);
+    for (size_t i = 0; i < COUNT; i++) {
+        char *got = hear(fds[i]);
+        if (!ax_torture_struck())
+            assert_int_equal(strlen(got), strlen(ANSWER("5000", "")) + REPORT_BYTES);
+        free(got);
+    }
+    if (!ax_torture_struck())
+        assert_int_equal(worked, COUNT);
+    for (size_t i = 0; i < COUNT; i++)
+        (void)close(fds[i]);
+    leave(connect_client());
+}
+
+/* COUNT clients that ask for more than a round's work together. */
+static void ask_much(int *fds, size_t count)
+{
+    static const char ask[] = GET("/tick") GET("/tick") GET("/tick") GET("/tick") GET("/tick")
+        GET("/tick") GET("/tick") GET("/tick");
+    for (size_t i = 0; i < count; i++) {
+        fds[i] = connect_client();
+        assert_int_equal(send(fds[i], ask, sizeof(ask) - 1, MSG_NOSIGNAL), sizeof(ask) - 1);
+    }
+}
+
+/* A connection whose time to be idle ends in the round in which its request could not be read. */
+static void asked_in_the_last_moment(void **state)
+{
+    (void)state;
+    enum { COUNT = 10 };
+    int fds[COUNT];
+    ask_much(fds, COUNT);
+    worker->idle_timeouts.duration_ns = 1;
+    int last = connect_client();
+    worker->idle_timeouts.duration_ns = config.idle_timeout_ns;
+    assert_int_equal(send(last, GET("/last"), sizeof(GET("/last")) - 1, MSG_NOSIGNAL),
+                     sizeof(GET("/last")) - 1);
+    heard(hear(last), ANSWER("5", "/last"));
+    (void)close(last);
+    for (size_t i = 0; i < COUNT; i++)
+        (void)close(fds[i]);
+    leave(connect_client());
+}
+
+/* Clients that leave while others before them take the time: none of them waits any more, which
+ * go() looks at. */
+static void clients_leave_from_the_middle(void **state)
+{
+    (void)state;
+    enum { COUNT = 12 };
+    int fds[COUNT];
+    ask_much(fds, COUNT);
+    go(2);
+    for (size_t i = COUNT / 2; i < COUNT; i++)
+        (void)close(fds[i]);
+    go(2);
+    for (size_t i = 0; i < COUNT / 2; i++)
+        (void)close(fds[i]);
+    go(20);
+    leave(connect_client());
+}
+
 /* Clients that leave while their requests wait for a turn leave nothing behind. */
 static void a_client_leaves_before_its_turn(void **state)
 {
@@ -766,6 +861,9 @@ int main(void)
         cmocka_unit_test(large_bodies_take_turns),
         cmocka_unit_test(small_requests_take_turns),
         cmocka_unit_test(pipelined_bodies_take_turns),
+        cmocka_unit_test(long_answers_take_turns),
+        cmocka_unit_test(asked_in_the_last_moment),
+        cmocka_unit_test(clients_leave_from_the_middle),
         cmocka_unit_test(wake_end_is_behind),
         cmocka_unit_test(a_client_leaves_before_its_turn),
         cmocka_unit_test(large_memory_goes_back_in_parts),
