@@ -249,6 +249,19 @@ static size_t bit_words(const struct compiling *c, uint32_t feature)
     return ((size_t)c->category_limits[feature] + 2 + 31) / 32;
 }
 
+/* NaN has many bit patterns, and which one a sum of two is depends on the machine's instruction. */
+static bool leaf_is_nan(const struct ax_forest *forest, const struct ax_forest_node *leaf)
+{
+    size_t width = forest->leaf_width;
+    if (width == 1)
+        return isnan(leaf->value);
+    for (size_t i = 0; i < width; i++) {
+        if (isnan(forest->leaf_values[leaf->set * width + i]))
+            return true;
+    }
+    return false;
+}
+
 /* Second pass over the trees: how much memory the nodes need, and which kind of node. */
 static enum ax_code measure_trees(struct compiling *c, struct ax_err *err)
 {
@@ -263,6 +276,8 @@ static enum ax_code measure_trees(struct compiling *c, struct ax_err *err)
         bool is_wide = count > INT16_MAX || out->slot_count > UINT16_MAX;
         for (uint32_t i = 0; i < count; i++) {
             const struct ax_forest_node *node = &nodes[c->queue[i]];
+            if (node->left == -1 && leaf_is_nan(c->forest, node))
+                return ax_fail(err, AX_E_INVALID, "tree %zu: a leaf's value is NaN", t);
             if (node->left == -1 || !node->set)
                 continue;
             is_wide = true;

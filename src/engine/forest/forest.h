@@ -7,7 +7,7 @@
  * A reader promises: every tree's nodes that can be reached from its first one form a tree (no node
  * has two parents, none is its own ancestor), children lie in the tree, features are below
  * feature_count, groups (with the leaf's width) within group_count, leaf rows below leaf_count.
- * Nodes that cannot be reached may hold anything.
+ * Nodes that cannot be reached may hold anything. Leaves of NaN are refused when it is compiled.
  */
 #ifndef AX_ENGINE_FOREST_FOREST_H
 #define AX_ENGINE_FOREST_FOREST_H

@@ -491,7 +491,8 @@ static bool fits(const struct ax_compiled *c)
         if (c->ranks[i].threshold_count > AX_MUX_COLUMNS_MAX * AX_MUX_BOUNDS)
             return false;
     }
-    return c->group_count <= AX_MUX_GROUPS_MAX && count_columns(c) <= AX_MUX_COLUMNS_MAX;
+    return c->group_count <= AX_MUX_GROUPS_MAX && count_columns(c) <= AX_MUX_COLUMNS_MAX &&
+           c->slot_count <= AX_MUX_COLUMNS_MAX;
 }
 
 enum ax_code ax_mux_init(struct ax_mux *mux, const struct ax_compiled *compiled, struct ax_err *err)

@@ -669,6 +669,34 @@ static void depth_is_limited(void **state)
     }
 }
 
+/* A leaf of NaN, in its own value or in its row, is refused. */
+static void leaves_are_numbers(void **state)
+{
+    (void)state;
+    for (size_t groups = 1; groups <= 3; groups += 2) {
+        struct garden g = { .forest.leaf_width = groups };
+        plant(&g, 1, 3, groups, 13);
+        grow(&g, 3, false);
+        struct ax_forest *f = &g.forest;
+        struct ax_forest_node *leaf = &f->nodes[2];
+        assert_int_equal(leaf->left, -1);
+        for (int is_nan = 0; is_nan <= 1; is_nan++) {
+            struct ax_err err = AX_ERR_INIT;
+            struct ax_compiled c;
+            double *value = f->leaf_width == 1
+                                ? &leaf->value
+                                : &f->leaf_values[leaf->set * f->leaf_width + f->leaf_width - 1];
+            *value = is_nan ? (double)NAN : 1.0;
+            enum ax_code code = ax_compiled_init(&c, f, &err);
+            if (!code)
+                ax_compiled_done(&c);
+            if (!ax_torture_struck())
+                assert_int_equal(code, is_nan ? AX_E_INVALID : AX_OK);
+        }
+        ax_forest_done(f);
+    }
+}
+
 /* A category near the limit costs bits for all below it; many splits on it cost too much. */
 static void sets_are_limited(void **state)
 {
@@ -747,9 +775,8 @@ int main(void)
         cmocka_unit_test(many_slots),      cmocka_unit_test(no_trees),
     };
     static const struct CMUnitTest once[] = {
-        cmocka_unit_test(depth_is_limited),
-        cmocka_unit_test(sets_are_limited),
-        cmocka_unit_test(kernels_have_names),
+        cmocka_unit_test(depth_is_limited),          cmocka_unit_test(leaves_are_numbers),
+        cmocka_unit_test(sets_are_limited),          cmocka_unit_test(kernels_have_names),
         cmocka_unit_test(a_wrong_name_fails_a_plan),
     };
     enum { KERNELS_MAX = 8 };
