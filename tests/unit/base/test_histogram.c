@@ -41,6 +41,23 @@ static void small_values_are_exact(void **state)
     assert_int_equal(histogram.sum, 255 * 128);
 }
 
+/* At least the share q of the values is not above the quantile: of three, the half is two. */
+static void a_share_between_two_values_is_the_upper_one(void **state)
+{
+    (void)state;
+    const struct {
+        double q;
+        uint64_t value;
+    } cases[] = { { 0, 10 },    { 0.33, 10 }, { 0.34, 20 }, { 0.5, 20 },
+                  { 0.66, 20 }, { 0.67, 30 }, { 0.99, 30 }, { 1, 30 } };
+    ax_histogram_reset(&histogram);
+    for (uint64_t value = 10; value <= 30; value += 10)
+        ax_histogram_add(&histogram, value);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(ax_histogram_quantile(&histogram, cases[i].q), cases[i].value);
+    assert_true(ax_histogram_mean(&histogram) == 20.0);
+}
+
 static int compare(const void *a, const void *b)
 {
     uint64_t left = *(const uint64_t *)a;
@@ -97,8 +114,13 @@ static void merging_is_adding(void **state)
         ax_histogram_add(value % 2 ? &histogram : &other, value);
         ax_histogram_add(&all, value);
     }
+    /* Either way round: one has the smallest value, the other the largest. */
+    static struct ax_histogram before;
+    before = histogram;
     ax_histogram_merge(&histogram, &other);
     assert_memory_equal(&histogram, &all, sizeof(all));
+    ax_histogram_merge(&other, &before);
+    assert_memory_equal(&other, &all, sizeof(all));
     ax_histogram_reset(&other);
     ax_histogram_merge(&histogram, &other);
     assert_memory_equal(&histogram, &all, sizeof(all));
@@ -109,6 +131,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_has_no_quantile),
         cmocka_unit_test(small_values_are_exact),
+        cmocka_unit_test(a_share_between_two_values_is_the_upper_one),
         cmocka_unit_test(quantiles_are_close),
         cmocka_unit_test(huge_values_share_the_last_bucket),
         cmocka_unit_test(merging_is_adding),
