@@ -20,6 +20,9 @@
 /* Of a static function that is to be specialised by its constant arguments. */
 #define AX_ALWAYS_INLINE inline __attribute__((always_inline))
 
+/* Of a function that uses instructions which not every CPU has; its callers ask for them first. */
+#define AX_TARGET(features) __attribute__((target(features)))
+
 /* The number of elements of an array (not of a pointer). */
 #define AX_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * XXH3 from libxxhash's header, and SHA-256 as FIPS 180-4 writes it down: blocks of 64 bytes, a
- * schedule of 64 words, 64 rounds. Digests are made when models are loaded and written, so the
- * plain form is fast enough.
+ * schedule of 64 words, 64 rounds. Model files are digested while they are loaded, which took more
+ * than half of the load; so where the CPU has instructions for SHA-256 they are used, and the plain
+ * form is for all others.
  */
 #include "base/hash.h"
 
+#include "base/alloc.h"
+
 #include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -23,6 +33,40 @@ uint64_t ax_hash_seeded(struct ax_str bytes, uint64_t seed)
 {
     assert(bytes.ptr || !bytes.len);
     return XXH3_64bits_withSeed(bytes.ptr, bytes.len, seed);
+}
+
+struct ax_hasher {
+    XXH3_state_t *state; /* its alignment is the library's matter */
+};
+
+struct ax_hasher *ax_hasher_new(void)
+{
+    struct ax_hasher *hasher = ax_xalloc(sizeof(*hasher));
+    hasher->state = XXH3_createState();
+    assert(hasher->state);
+    (void)XXH3_128bits_reset(hasher->state);
+    return hasher;
+}
+
+void ax_hasher_free(struct ax_hasher *hasher)
+{
+    if (hasher)
+        (void)XXH3_freeState(hasher->state);
+    free(hasher);
+}
+
+void ax_hasher_add(struct ax_hasher *hasher, const void *ptr, size_t len)
+{
+    assert(hasher && (ptr || !len));
+    if (len)
+        (void)XXH3_128bits_update(hasher->state, ptr, len);
+}
+
+struct ax_hash128 ax_hasher_result(const struct ax_hasher *hasher)
+{
+    assert(hasher);
+    XXH128_hash_t hash = XXH3_128bits_digest(hasher->state);
+    return (struct ax_hash128){ hash.low64, hash.high64 };
 }
 
 /* The first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
@@ -72,13 +116,90 @@ static void sha_block(uint32_t state[8], const unsigned char *block)
         uint32_t t1 = s[7] + sum1 + chosen + sha_rounds[i] + words[i];
         uint32_t sum0 = rotated(s[0], 2) ^ rotated(s[0], 13) ^ rotated(s[0], 22);
         uint32_t t2 = sum0 + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
-        memmove(s + 1, s, 7 * sizeof(s[0]));
-        s[4] += t1;
+        for (size_t k = 7; k > 0; k--)
+            s[k] = s[k - 1];
         s[0] = t1 + t2;
+        s[4] += t1;
     }
     for (size_t i = 0; i < 8; i++)
         state[i] += s[i];
 }
+
+static void sha_blocks_plain(uint32_t state[8], const unsigned char *blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        sha_block(state, blocks + i * SHA_BLOCK);
+}
+
+#if defined(__x86_64__)
+/* The instructions want the state as a, b, e, f and c, d, g, h, from the highest number of a
+ * register down, and do two rounds each, so four rounds are two of them and one register of
+ * words. Words 16 to 63 follow from the four registers before. */
+static AX_TARGET("sha,sse4.1") void sha_blocks_x86(uint32_t state[8], const unsigned char *blocks,
+                                                   size_t count)
+{
+    const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    __m128i low = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(const void *)state), 0xB1);
+    __m128i high =
+        _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(const void *)(state + 4)), 0x1B);
+    __m128i abef = _mm_alignr_epi8(low, high, 8);
+    __m128i cdgh = _mm_blend_epi16(high, low, 0xF0);
+    for (; count > 0; count--, blocks += SHA_BLOCK) {
+        __m128i abef_before = abef, cdgh_before = cdgh, w[4];
+        for (size_t i = 0; i < 16; i++) {
+            __m128i *now = &w[i % 4];
+            const __m128i *last = &w[(i + 3) % 4];
+            if (i < 4) {
+                *now = _mm_loadu_si128((const __m128i *)(const void *)(blocks + 16 * i));
+                *now = _mm_shuffle_epi8(*now, swap);
+            } else {
+                __m128i part = _mm_sha256msg1_epu32(*now, w[(i + 1) % 4]);
+                part = _mm_add_epi32(part, _mm_alignr_epi8(*last, w[(i + 2) % 4], 4));
+                *now = _mm_sha256msg2_epu32(part, *last);
+            }
+            __m128i sum = _mm_add_epi32(
+                *now, _mm_loadu_si128((const __m128i *)(const void *)(sha_rounds + 4 * i)));
+            cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
+            abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0E));
+        }
+        abef = _mm_add_epi32(abef, abef_before);
+        cdgh = _mm_add_epi32(cdgh, cdgh_before);
+    }
+    low = _mm_shuffle_epi32(abef, 0x1B);
+    high = _mm_shuffle_epi32(cdgh, 0xB1);
+    _mm_storeu_si128((__m128i *)(void *)state, _mm_blend_epi16(low, high, 0xF0));
+    _mm_storeu_si128((__m128i *)(void *)(state + 4), _mm_alignr_epi8(high, low, 8));
+}
+
+/* Asked once, since the answer is slow to come in a virtual machine. */
+static bool has_sha(void)
+{
+    enum { UNKNOWN, NO, YES };
+    static _Atomic int known = UNKNOWN;
+    int answer = atomic_load_explicit(&known, memory_order_relaxed);
+    if (answer == UNKNOWN) {
+        unsigned eax, ebx = 0, ecx, edx;
+        bool has = __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && ebx >> 29 & 1 &&
+                   __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("ssse3");
+        answer = has ? YES : NO;
+        atomic_store_explicit(&known, answer, memory_order_relaxed);
+    }
+    return answer == YES;
+}
+
+static void sha_blocks(uint32_t state[8], const unsigned char *blocks, size_t count)
+{
+    if (has_sha())
+        sha_blocks_x86(state, blocks, count);
+    else
+        sha_blocks_plain(state, blocks, count);
+}
+#else
+static void sha_blocks(uint32_t state[8], const unsigned char *blocks, size_t count)
+{
+    sha_blocks_plain(state, blocks, count);
+}
+#endif
 
 void ax_sha256_init(struct ax_sha256 *sha)
 {
@@ -101,12 +222,11 @@ void ax_sha256_add(struct ax_sha256 *sha, const void *ptr, size_t len)
         len -= taken;
         if (held + taken < SHA_BLOCK)
             return;
-        sha_block(sha->state, sha->block);
+        sha_blocks(sha->state, sha->block, 1);
     }
-    for (; len >= SHA_BLOCK; bytes += SHA_BLOCK, len -= SHA_BLOCK)
-        sha_block(sha->state, bytes);
-    if (len)
-        memcpy(sha->block, bytes, len);
+    sha_blocks(sha->state, bytes, len / SHA_BLOCK);
+    if (len % SHA_BLOCK)
+        memcpy(sha->block, bytes + len / SHA_BLOCK * SHA_BLOCK, len % SHA_BLOCK);
 }
 
 void ax_sha256_text(struct ax_sha256 *sha, char ret_text[AX_SHA256_TEXT_SIZE])

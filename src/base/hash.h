@@ -11,6 +11,17 @@
 uint64_t ax_hash(struct ax_str bytes);
 uint64_t ax_hash_seeded(struct ax_str bytes, uint64_t seed);
 
+/* XXH3_128bits of what was added, however it was cut. Tells files apart; nobody who chooses the
+ * bytes is kept from making two alike. */
+struct ax_hash128 {
+    uint64_t low, high;
+};
+struct ax_hasher;
+struct ax_hasher *ax_hasher_new(void);
+void ax_hasher_free(struct ax_hasher *hasher);
+void ax_hasher_add(struct ax_hasher *hasher, const void *ptr, size_t len);
+struct ax_hash128 ax_hasher_result(const struct ax_hasher *hasher);
+
 /* SHA-256 (FIPS 180-4) of what was added; the text is 64 lower-case hex digits and a NUL. */
 #define AX_SHA256_TEXT_SIZE 65
 struct ax_sha256 {
