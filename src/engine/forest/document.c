@@ -364,9 +364,29 @@ bool ax_value_read_i64(const struct ax_value *value, int64_t *out, size_t count)
     return true;
 }
 
+/* Whether these are UBJSON's numbers of 4 bytes with that marker, of which most files are made:
+ * they are read in a loop of their own. */
+static bool are_words(const struct ax_value *value, char marker)
+{
+    assert(value->form != (unsigned char)marker || value->raw.len >= value->count * 4);
+    return value->form == (unsigned char)marker;
+}
+
+static uint32_t load_word(const char *at)
+{
+    const unsigned char *b = (const unsigned char *)at;
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
 bool ax_value_read_i32(const struct ax_value *value, int32_t *out, size_t count)
 {
     assert(value && value->kind == AX_VALUE_NUMBERS && count <= value->count && (out || !count));
+    for (size_t i = 0; are_words(value, 'l') && i < count; i++) {
+        uint32_t word = load_word(value->raw.ptr + 4 * i);
+        memcpy(&out[i], &word, sizeof(word));
+    }
+    if (are_words(value, 'l'))
+        return true;
     struct number_cursor cursor = cursor_of(value);
     for (size_t i = 0; i < count; i++) {
         int64_t integer;
@@ -380,6 +400,12 @@ bool ax_value_read_i32(const struct ax_value *value, int32_t *out, size_t count)
 bool ax_value_read_f32(const struct ax_value *value, float *out, size_t count)
 {
     assert(value && value->kind == AX_VALUE_NUMBERS && count <= value->count && (out || !count));
+    for (size_t i = 0; are_words(value, 'd') && i < count; i++) {
+        uint32_t word = load_word(value->raw.ptr + 4 * i);
+        memcpy(&out[i], &word, sizeof(word));
+    }
+    if (are_words(value, 'd'))
+        return true;
     struct number_cursor cursor = cursor_of(value);
     for (size_t i = 0; i < count; i++) {
         if (!cursor_real(&cursor, &out[i]))
