@@ -28,6 +28,14 @@ void ax_cmd_print_markdown(const struct ax_cmd *commands, size_t count, struct a
 int ax_cmd_bench(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_bench_options[];
 
+/* Make images of model versions. */
+int ax_cmd_compile(int argc, char **argv);
+extern const struct ax_option *const ax_cmd_compile_options[];
+
+/* Inspect model versions. */
+int ax_cmd_models(int argc, char **argv);
+extern const struct ax_option *const ax_cmd_models_options[];
+
 /* Predict the rows of a file. */
 int ax_cmd_predict(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_predict_options[];

@@ -15,6 +15,7 @@
 #include "cmd/command_line.h"
 #include "cmd/exit_code.h"
 #include "cmd/interrupt.h"
+#include "engine/image.h"
 #include "pipeline/batch_predict.h"
 
 #include <unistd.h>
@@ -24,6 +25,7 @@
 #define LINE_WAIT_NS     (10 * (uint64_t)AX_NS_PER_S)
 
 struct predict_config {
+    struct ax_image_config images;
     char *model;
     struct ax_option_list keep;
     int format;
@@ -54,7 +56,8 @@ static const struct ax_option predict_options[] = {
     { 0 },
 };
 
-const struct ax_option *const ax_cmd_predict_options[] = { predict_options, NULL };
+const struct ax_option *const ax_cmd_predict_options[] = { predict_options, ax_image_options,
+                                                           NULL };
 
 struct progress {
     bool is_terminal;
@@ -126,6 +129,7 @@ static void print_summary(const struct ax_batch_predict_report *report, bool jso
 static bool make_options(const struct ax_command_line *line, const struct predict_config *config,
                          struct ax_batch_predict_options *options)
 {
+    options->images = &config->images;
     options->model = config->model;
     options->input = line->args.texts[0];
     options->output = line->args.texts[1];
@@ -183,7 +187,9 @@ static int predict(const struct ax_command_line *line, const struct predict_conf
 int ax_cmd_predict(int argc, char **argv)
 {
     struct predict_config config = { 0 };
-    const struct ax_option_group groups[] = { { predict_options, &config }, { 0 } };
+    const struct ax_option_group groups[] = { { predict_options, &config },
+                                              { ax_image_options, &config.images },
+                                              { 0 } };
     struct ax_command_line line = {
         .name = "predict",
         .usage = "[OPTION]... --model DIR INPUT OUTPUT",

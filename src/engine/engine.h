@@ -24,6 +24,7 @@
 #define AX_ENGINE_FILE_BYTES_MAX ((size_t)1 << 30)
 
 struct ax_engine;
+struct ax_image;
 
 struct ax_model { /* each engine's instance begins with one */
     const struct ax_engine *engine;
@@ -31,6 +32,28 @@ struct ax_model { /* each engine's instance begins with one */
     struct ax_signature signature; /* as the file has it; model.yaml may add before publishing */
     char format[32];               /* what was read: "xgboost_json", "xgboost_ubjson", "rules" */
     char iterations[48];           /* how many boosting rounds answer: "all (120)"; or empty */
+};
+
+/* How an engine's models are kept as images, which load without their source;
+ * docs/internals/image.md.
+ */
+struct ax_engine_images {
+    /* Part of the image's name: letters and a number, another one whenever what is written changes.
+     */
+    const char *format;
+
+    /* Append what of `config` (as in load) changes the image. */
+    void (*key)(const void *config, struct ax_buf *out);
+
+    /* Append the payload of a model as load made it. Places in it count from where it begins, which
+     * is a multiple of 64 in `out`. Expected: TOO_LARGE, LIMIT. */
+    enum ax_code (*write)(const struct ax_model *model, struct ax_buf *out, struct ax_err *err);
+
+    /* The model of an image, which may be anything: what is accepted can be asked. On success the
+     * image is the model's to release; on failure it stays the caller's. May take long. Expected:
+     * INVALID, LIMIT. */
+    enum ax_code (*read)(const struct ax_image *image, struct ax_model **ret_model,
+                         struct ax_err *err);
 };
 
 struct ax_engine {
@@ -67,6 +90,19 @@ struct ax_engine {
 
     /* Release everything. Called once, when the last reference goes. */
     void (*free)(struct ax_model *model);
+
+    /* (optional) NULL: every load reads the source. */
+    const struct ax_engine_images *images;
+
+    /* (optional) Find out what is fastest on this machine, before the model is shared; takes some
+     * milliseconds, and never changes an answer. `kept` is what an earlier call wrote about the
+     * same model, on whatever machine, or anything else; what is to be kept instead is appended to
+     * `out`, or nothing. Expected: LIMIT. */
+    enum ax_code (*tune)(struct ax_model *model, struct ax_str kept, struct ax_buf *out,
+                         struct ax_err *err);
+
+    /* (optional) Append a JSON object of what is to be known about the model's inside. */
+    void (*describe)(const struct ax_model *model, struct ax_buf *out);
 };
 
 /* All engines of this build, ended by NULL. */

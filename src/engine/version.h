@@ -14,11 +14,26 @@
 #include "base/hash.h"
 #include "engine/engine.h"
 
+struct ax_image_store;
+
 /* The decision: the first threshold, from the highest down, that the score reaches names the
  * action. The score is the positive class's probability, or the prediction of a value model. */
 struct ax_decision_step {
     double at_least; /* -INFINITY for the last one */
     struct ax_str action;
+};
+
+/* What became of the image of a version's model; see engine/image.h. */
+enum ax_version_image {
+    AX_VERSION_IMAGE_NONE, /* not kept */
+    AX_VERSION_IMAGE_USED, /* the model is one */
+    AX_VERSION_IMAGE_MADE, /* the next load will have one */
+};
+
+struct ax_version_options {
+    struct ax_image_store *images; /* NULL: none */
+    bool tune;                     /* let the engine find out what is fastest here */
+    bool read_only;                /* write nothing */
 };
 
 struct ax_version {
@@ -28,6 +43,8 @@ struct ax_version {
     char text[24]; /* the number as text */
     char *path;    /* of the folder */
     struct ax_model *model;
+    enum ax_version_image image;
+    struct ax_err image_note;             /* with a code: what is to be told about images, once */
     uint64_t load_ns;                     /* how long loading took */
     const struct ax_signature *signature; /* the model's, completed */
     struct ax_decision_step *decision;    /* NULL: none */
@@ -37,11 +54,12 @@ struct ax_version {
     struct ax_arena arena;            /* owns the decision's texts */
 };
 
-/* Load DIR/<model>/<version>/. `path` is the version's folder. May take long; never on an I/O
- * thread. Expected: NOT_FOUND (no model file), INVALID (several model files, malformed file or
- * model.yaml, with its place), UNSUPPORTED (also a file that only looks like a model, named),
- * DENIED (unreadable), TOO_LARGE, LIMIT. */
+/* Load DIR/<model>/<version>/. `path` is the version's folder; `options` may be NULL: without
+ * images, not tuned. May take long; never on an I/O thread. Expected: NOT_FOUND (no model file),
+ * INVALID (several model files, malformed file or model.yaml, with its place), UNSUPPORTED (also a
+ * file that only looks like a model, named), DENIED (unreadable), TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_version_load(const char *path, const char *model_name, uint64_t number,
+                                         const struct ax_version_options *options,
                                          struct ax_version **ret_version, struct ax_err *err);
 
 struct ax_version *ax_version_ref(struct ax_version *version);

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/yaml.h"
 #include "engine/foreign.h"
+#include "engine/version_model.h"
 #include "engine/version_yaml.h"
 
 #include <dirent.h>
@@ -173,63 +174,48 @@ static enum ax_code read_yaml(const char *path, struct ax_arena *arena, struct a
     return code;
 }
 
-static enum ax_code load_with_options(struct ax_version *version, const struct ax_engine *engine,
-                                      const struct ax_yaml *root, struct ax_arena *arena,
-                                      struct ax_str bytes, struct ax_err *err)
+/* What is loaded, and how. */
+struct folder_load {
+    struct ax_version *version;
+    const struct ax_version_options *options;
+    struct ax_arena arena; /* of the load */
+};
+
+static enum ax_code load_model(struct folder_load *l, const struct ax_engine *engine,
+                               const char *name, const struct ax_yaml *root, struct ax_err *err)
 {
+    char file[PATH_MAX];
+    if (join_path(file, l->version->path, name, err))
+        return err->code;
     void *config = engine->options ? ax_xalloc(engine->config_size) : NULL;
     const struct ax_option_group groups[] = { { engine->options, config }, { 0 } };
     if (config)
         ax_option_defaults(groups);
-    enum ax_code code = ax_version_yaml_options(root, engine, config, arena, err);
-    if (!code)
-        code = ax_engine_load(engine, bytes, config, &version->model, err);
+    enum ax_code code = ax_version_yaml_options(root, engine, config, &l->arena, err);
+    if (!code && ax_version_model_load(l->version, engine, file, config, l->options, err))
+        code = ax_err_context(err, "'%s'", name);
     if (config)
         ax_option_done(groups);
     free(config);
     return code;
 }
 
-static enum ax_code load_model(struct ax_version *version, const struct ax_engine *engine,
-                               const char *name, const struct ax_yaml *root, struct ax_arena *arena,
-                               struct ax_err *err)
+static enum ax_code load_folder(struct folder_load *l, struct ax_err *err)
 {
-    char file[PATH_MAX];
-    struct ax_buf bytes;
-    struct ax_sha256 sha;
-    if (join_path(file, version->path, name, err))
-        return err->code;
-    ax_buf_init(&bytes, AX_ENGINE_FILE_BYTES_MAX);
-    enum ax_code code = ax_file_read(file, &bytes, err);
-    if (!code) {
-        struct ax_str text = ax_buf_str(&bytes);
-        ax_sha256_init(&sha);
-        ax_sha256_add(&sha, text.ptr, text.len);
-        ax_sha256_text(&sha, version->digest);
-        code = load_with_options(version, engine, root, arena, text, err);
-        if (code)
-            (void)ax_err_context(err, "'%s'", name);
-    }
-    ax_buf_done(&bytes);
-    return code;
-}
-
-static enum ax_code load_folder(struct ax_version *version, struct ax_arena *arena,
-                                struct ax_err *err)
-{
+    struct ax_version *version = l->version;
     struct folder folder = { .count = 0 };
     struct ax_yaml *root;
     const struct ax_engine *engine;
     size_t index = 0;
     enum ax_code code = folder_read(&folder, version->path, err);
     if (!code)
-        code = read_yaml(version->path, arena, &root, err);
+        code = read_yaml(version->path, &l->arena, &root, err);
     if (!code)
         code = ax_version_yaml_engine(root, &engine, err);
     if (!code)
         code = find_model(&folder, version->path, engine, &index, &engine, err);
     if (!code)
-        code = load_model(version, engine, folder.names[index], root, arena, err);
+        code = load_model(l, engine, folder.names[index], root, err);
     if (!code)
         code = ax_version_yaml_apply(root, version, err);
     folder_done(&folder);
@@ -237,10 +223,10 @@ static enum ax_code load_folder(struct ax_version *version, struct ax_arena *are
 }
 
 enum ax_code ax_version_load(const char *path, const char *model_name, uint64_t number,
+                             const struct ax_version_options *options,
                              struct ax_version **ret_version, struct ax_err *err)
 {
     assert(path && model_name && ret_version && err);
-    struct ax_arena arena;
     uint64_t began_ns = ax_clock_ns();
     struct ax_version *version = ax_xalloc(sizeof(*version));
     atomic_init(&version->refs, 1);
@@ -250,9 +236,10 @@ enum ax_code ax_version_load(const char *path, const char *model_name, uint64_t 
     (void)snprintf(version->text, sizeof(version->text), "%" PRIu64, number);
     ax_arena_init(&version->arena, 1024, (size_t)1 << 20);
 
-    ax_arena_init(&arena, 8192, YAML_BYTES_MAX);
-    enum ax_code code = load_folder(version, &arena, err);
-    ax_arena_done(&arena);
+    struct folder_load l = { .version = version, .options = options };
+    ax_arena_init(&l.arena, 8192, YAML_BYTES_MAX);
+    enum ax_code code = load_folder(&l, err);
+    ax_arena_done(&l.arena);
     if (code) {
         ax_version_unref(version);
         return code;

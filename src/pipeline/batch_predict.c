@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/json_number.h"
 #include "data/rows.h"
+#include "engine/image.h"
 #include "engine/version.h"
 #include "pipeline/table_reader.h"
 #include "pipeline/table_writer.h"
@@ -88,6 +89,26 @@ static bool find_highest(const char *folder, uint64_t *ret_highest)
     return found;
 }
 
+static void note(struct batch *b, const char *text);
+
+/* Images are used and made where their folder is there. */
+static enum ax_code load_with_images(struct batch *b, const char *path, const char *name,
+                                     uint64_t number)
+{
+    const struct ax_image_config *images = b->options->images;
+    struct ax_version_options options = { .tune = images != NULL };
+    struct ax_err err = AX_ERR_INIT;
+    if (images && images->images &&
+        ax_image_store_open(images->state, false, &options.images, &err) &&
+        err.code != AX_E_NOT_FOUND)
+        note(b, err.msg);
+    (void)(ax_version_load(path, name, number, &options, &b->version, b->err) != AX_OK);
+    if (!b->err->code && b->version->image_note.code)
+        note(b, b->version->image_note.msg);
+    ax_image_store_free(options.images);
+    return b->err->code;
+}
+
 /* DIR is a model's folder when it holds versions, else a version's. */
 static enum ax_code load_version(struct batch *b)
 {
@@ -113,7 +134,7 @@ static enum ax_code load_version(struct batch *b)
     }
     (void)snprintf(name, sizeof(name), "%.255s", model);
     *last = '/';
-    if (ax_version_load(path, name, number, &b->version, b->err))
+    if (load_with_images(b, path, name, number))
         return ax_err_context(b->err, "load '%s'", b->options->model);
     return AX_OK;
 }

@@ -15,7 +15,10 @@
 
 #include <stdatomic.h>
 
+struct ax_image_config;
+
 struct ax_batch_predict_options {
+    const struct ax_image_config *images; /* NULL: none; no folder is made for them */
     const char *model; /* a version's folder, or a model's: its highest version then */
     const char *input;
     const char *output; /* "-": standard output */

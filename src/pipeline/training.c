@@ -368,7 +368,7 @@ static enum ax_code evaluate(struct training *t, const char *folder)
     size_t rows = t->set.parts[AX_PART_TEST].rows;
     struct ax_version *version = NULL;
     stage(t, "evaluating");
-    if (ax_version_load(folder, t->name, 1, &version, t->err))
+    if (ax_version_load(folder, t->name, 1, NULL, &version, t->err))
         return ax_err_context(t->err, "the version that was trained cannot be served");
     if (rows)
         (void)(evaluate_rows(t, version->model, rows) != AX_OK);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "engine/image.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -211,9 +212,14 @@ static enum ax_code list_models(struct ax_repository *repository, const char *fo
 
 struct load_job {
     const char *folder;
+    const struct ax_version_options *options;
     const struct ax_repository_model *model;
     struct ax_repository_version *version;
 };
+
+static const char *const image_names[] = { [AX_VERSION_IMAGE_NONE] = "none",
+                                           [AX_VERSION_IMAGE_USED] = "used",
+                                           [AX_VERSION_IMAGE_MADE] = "made" };
 
 static void load_run(void *arg)
 {
@@ -226,17 +232,21 @@ static void load_run(void *arg)
     if (len < 0 || (size_t)len >= sizeof(path))
         code = ax_fail(&version->err, AX_E_INVALID, "the path is too long");
     else
-        code = ax_version_load(path, job->model->name, version->number, &version->version,
-                               &version->err);
+        code = ax_version_load(path, job->model->name, version->number, job->options,
+                               &version->version, &version->err);
     if (code) {
         ax_log(AX_LOG_ERROR, "model version failed", AX_LOG_TEXT("model", job->model->name),
                AX_LOG_TEXT("version", version->text), AX_LOG_ERR(&version->err));
         return;
     }
     const struct ax_model *model = version->version->model;
+    if (version->version->image_note.code)
+        ax_log(AX_LOG_WARN, "model image passed over", AX_LOG_TEXT("model", job->model->name),
+               AX_LOG_TEXT("version", version->text), AX_LOG_ERR(&version->version->image_note));
     ax_log(AX_LOG_INFO, "model version loaded", AX_LOG_TEXT("model", job->model->name),
            AX_LOG_TEXT("version", version->text), AX_LOG_TEXT("format", model->format),
            AX_LOG_U64("inputs", model->signature.input_count),
+           AX_LOG_TEXT("image", image_names[version->version->image]),
            AX_LOG_F64("seconds", (double)version->version->load_ns / AX_NS_PER_S));
 }
 
@@ -249,7 +259,8 @@ static size_t count_versions(const struct ax_repository *repository)
 }
 
 static enum ax_code load_all(struct ax_repository *repository, const char *folder,
-                             size_t thread_count, struct ax_err *err)
+                             size_t thread_count, const struct ax_version_options *options,
+                             struct ax_err *err)
 {
     size_t count = count_versions(repository);
     if (!count)
@@ -263,7 +274,7 @@ static enum ax_code load_all(struct ax_repository *repository, const char *folde
     for (size_t i = 0; i < repository->model_count; i++) {
         struct ax_repository_model *model = &repository->models[i];
         for (size_t k = 0; !code && k < model->version_count; k++) {
-            jobs[at] = (struct load_job){ folder, model, &model->versions[k] };
+            jobs[at] = (struct load_job){ folder, options, model, &model->versions[k] };
             code = ax_pool_submit(pool, load_run, &jobs[at++], err);
         }
     }
@@ -279,13 +290,33 @@ static void count_ready(struct ax_repository *repository)
             repository->ready_count += repository->models[i].versions[k].version != NULL;
 }
 
+/* The store of images, or NULL, which is told when it is not as it should be. */
+static struct ax_image_store *open_images(const struct ax_image_config *config)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_image_store *store = NULL;
+    if (config && config->images && ax_image_store_open(config->state, true, &store, &err))
+        ax_log(AX_LOG_WARN, "models are served without images", AX_LOG_ERR(&err));
+    return store;
+}
+
+static enum ax_code load_versions(struct ax_repository *repository, const char *folder,
+                                  const struct ax_repository_config *config, struct ax_err *err)
+{
+    struct ax_version_options options = { .images = open_images(config->images),
+                                          .tune = config->images != NULL };
+    (void)load_all(repository, folder, config->load_threads, &options, err);
+    ax_image_store_free(options.images); /* Images that are in use stay mapped. */
+    return err->code;
+}
+
 enum ax_code ax_repository_load(const char *folder, const struct ax_repository_config *config,
                                 struct ax_repository **ret_repository, struct ax_err *err)
 {
     assert(folder && config && config->load_threads && ret_repository && err);
     struct ax_repository *repository = ax_xalloc(sizeof(*repository));
     if (list_models(repository, folder, config->versions_max, err) ||
-        load_all(repository, folder, config->load_threads, err)) {
+        load_versions(repository, folder, config, err)) {
         ax_repository_free(repository);
         return err->code;
     }

@@ -15,9 +15,13 @@
 
 #define AX_MODEL_NAME_BYTES_MAX 128
 
+struct ax_image_config;
+
 struct ax_repository_config {
     size_t load_threads;
     size_t versions_max;
+    const struct ax_image_config *images; /* not an option: set by the caller; NULL: none, and no
+                                             tuning */
 };
 extern const struct ax_option ax_repository_options[];
 

@@ -19,6 +19,7 @@
 #include "base/thread.h"
 #include "data/rows.h"
 #include "engine/engine.h"
+#include "engine/image.h"
 #include "torture.h"
 
 #include <dirent.h>
@@ -319,6 +320,8 @@ static void tables_are_complete(void **state)
                     engine->predict && engine->free);
         assert_true(engine->caps == AX_ENGINE_CAP_INLINE || engine->caps == AX_ENGINE_CAP_POOLED);
         assert_true(!engine->options == !engine->config_size);
+        assert_true(!engine->images || (engine->images->format && engine->images->key &&
+                                        engine->images->write && engine->images->read));
         assert_ptr_equal(ax_engine_by_name(ax_str_from(engine->name)), engine);
         for (size_t k = 0; k < i; k++)
             assert_string_not_equal(engine->name, ax_engines[k]->name);
@@ -326,6 +329,78 @@ static void tables_are_complete(void **state)
     assert_null(ax_engine_by_name(AX_STR("")));
     assert_null(ax_engine_by_name(AX_STR("fores")));
     assert_null(ax_engine_by_name(AX_STR("forest ")));
+}
+
+/* All outputs of all rows of `model` are those of the whole. */
+static void check_model(struct scoring *s, const struct ax_model *model)
+{
+    struct ax_column columns[OUTPUTS_MAX];
+    struct ax_batch out = { ROWS, s->out.column_count, columns };
+    make_outputs(&s->arena, &s->model->signature, ROWS, columns);
+    if (ax_torture_struck())
+        return;
+    predict(model, &s->in, &out);
+    check_same(s, &out, 0);
+}
+
+static void images_answer_as_models_do(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < subject_count; i++) {
+        struct scoring s;
+        const struct ax_engine_images *images = subjects[i].engine->images;
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_buf payload;
+        ax_buf_init(&payload, (size_t)1 << 28);
+        if (images && begin(&s, &subjects[i]) && !images->write(s.model, &payload, &err)) {
+            struct ax_model *copy = NULL;
+            char *exact = aligned_alloc(64, (payload.len + 63) & ~(size_t)63);
+            memcpy(exact, payload.ptr, payload.len);
+            struct ax_image image = { .payload = { exact, payload.len } };
+            if (images->read(&image, &copy, &err) == AX_OK) {
+                assert_int_equal(copy->signature.output_count, s.model->signature.output_count);
+                assert_int_equal(copy->signature.task, s.model->signature.task);
+                assert_int_equal(copy->signature.form, s.model->signature.form);
+                assert_string_equal(copy->format, s.model->format);
+                check_model(&s, copy);
+            }
+            ax_model_unref(copy);
+            free(exact);
+        }
+        if (err.code && !ax_torture_struck())
+            fail_msg("%s: %s", subjects[i].name, err.msg);
+        ax_buf_done(&payload);
+        if (images)
+            end(&s);
+    }
+}
+
+/* Twice: measured, and by what was kept of that. */
+static void tuning_changes_no_answer(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < subject_count; i++) {
+        struct scoring s;
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_buf kept;
+        if (!subjects[i].engine->tune || is_torture()) /* that takes its time each time */
+            continue;
+        ax_buf_init(&kept, (size_t)1 << 16);
+        if (begin(&s, &subjects[i])) {
+            (void)(subjects[i].engine->tune(s.model, AX_STR("no use"), &kept, &err) != AX_OK);
+            check_model(&s, s.model);
+            struct ax_buf none;
+            ax_buf_init(&none, (size_t)1 << 16);
+            (void)(subjects[i].engine->tune(s.model, ax_buf_str(&kept), &none, &err) != AX_OK);
+            check_model(&s, s.model);
+            assert_true(none.len == 0 || ax_torture_struck());
+            ax_buf_done(&none);
+        }
+        if (err.code && !ax_torture_struck())
+            fail_msg("%s: %s", subjects[i].name, err.msg);
+        ax_buf_done(&kept);
+        end(&s);
+    }
 }
 
 static void content_tells_the_engine(void **state)
@@ -574,6 +649,8 @@ int main(void)
         cmocka_unit_test(every_engine_has_files),
         cmocka_unit_test(tables_are_complete),
         cmocka_unit_test(content_tells_the_engine),
+        cmocka_unit_test(images_answer_as_models_do),
+        cmocka_unit_test(tuning_changes_no_answer),
         cmocka_unit_test(signatures_are_complete),
         cmocka_unit_test(unwanted_outputs_are_left_out),
         cmocka_unit_test(slices_equal_the_whole),

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real binary with real models on a port of the kernel's choice, and ways to talk to it."""
 
+import atexit
 import ctypes
 import functools
 import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -23,6 +26,10 @@ sys.path.insert(0, str(ROOT / "tests/parity"))
 
 import openapi  # noqa: E402  (what these two lines name lies beside this and the parity tests)
 import xgboost_oracle as oracle  # noqa: E402
+
+# What servers keep: images of models are made by the first server and used by the others.
+os.environ["AUSPEX_STATE"] = tempfile.mkdtemp(prefix="auspex-test-state-")
+atexit.register(shutil.rmtree, os.environ["AUSPEX_STATE"], ignore_errors=True)
 
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 30

@@ -53,6 +53,8 @@ static enum ax_code read_objective(struct ax_catboost *model, const struct ax_ca
 {
     struct ax_forest *forest = &model->forest;
     const struct ax_value *name = ax_value_get(loss_of(info), "type");
+    if (name && name->kind == AX_VALUE_TEXT)
+        ax_forest_name_objective(forest, name->raw);
     for (size_t i = 0; name && name->kind == AX_VALUE_TEXT && i < AX_COUNT(objectives); i++) {
         if (!ax_str_is(name->raw, objectives[i].name))
             continue;

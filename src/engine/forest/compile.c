@@ -47,7 +47,6 @@ struct compiling {
     uint32_t *category_limits; /* [feature]: largest category of any split + 1 */
     uint32_t *queue;           /* nodes of one tree, level by level */
     uint32_t *depths;          /* of the nodes in the queue */
-    uint32_t *order;           /* of trees to be walked side by side */
     uint32_t *threshold_ends;  /* [feature]: where its thresholds end; the ones before it end where
                                   they begin */
 };
@@ -215,6 +214,7 @@ static void sort_thresholds(struct compiling *c)
         from = end;
         c->threshold_ends[f] = kept;
     }
+    c->out->threshold_count = kept;
 }
 
 /* Collect the thresholds; survey has counted each feature's in threshold_ends. */
@@ -378,7 +378,6 @@ static void write_tree(const struct compiling *c, size_t t)
                                                                    .slot = (uint16_t)written.slot,
                                                                    .left = (int16_t)written.left };
     }
-    out->trees[t].is_oblivious = is_oblivious(out, &out->trees[t], count);
 }
 
 static enum ax_tree_kind tree_kind(const struct ax_tree *tree)
@@ -439,6 +438,33 @@ static void order_trees(struct ax_compiled *out, uint32_t *order)
     }
 }
 
+/* Narrow trees lie one behind the other, so one ends where the next one begins. */
+static void find_oblivious(struct ax_compiled *out)
+{
+    size_t end = out->node_count;
+    for (size_t t = out->tree_count; t-- > 0;) {
+        struct ax_tree *tree = &out->trees[t];
+        tree->is_oblivious = is_oblivious(out, tree, (uint32_t)(end - tree->root));
+        end = tree->is_wide ? end : tree->root;
+    }
+}
+
+enum ax_code ax_compiled_arrange(struct ax_compiled *compiled, struct ax_err *err)
+{
+    assert(compiled && compiled->trees && !compiled->groups && err);
+    size_t groups = compiled->tree_count / AX_TREE_LANES + GROUPS_OPEN_MAX;
+    uint32_t *order = ax_try_alloc(compiled->tree_count + 1, sizeof(*order));
+    compiled->groups = ax_try_alloc(groups, sizeof(*compiled->groups));
+    if (order && compiled->groups) {
+        find_oblivious(compiled);
+        order_trees(compiled, order);
+    } else {
+        (void)ax_fail(err, AX_E_LIMIT, "no memory for groups of %zu trees", compiled->tree_count);
+    }
+    free(order);
+    return err->code;
+}
+
 static enum ax_code prepare(struct compiling *c, struct ax_err *err)
 {
     const struct ax_forest *forest = c->forest;
@@ -452,13 +478,10 @@ static enum ax_code prepare(struct compiling *c, struct ax_err *err)
     c->queue = ax_try_alloc(nodes_most, sizeof(*c->queue));
     c->depths = ax_try_alloc(nodes_most, sizeof(*c->depths));
     out->trees = ax_try_alloc(forest->tree_count + 1, sizeof(*out->trees));
-    c->order = ax_try_alloc(forest->tree_count + 1, sizeof(*c->order));
-    out->groups =
-        ax_try_alloc(forest->tree_count / AX_TREE_LANES + GROUPS_OPEN_MAX, sizeof(*out->groups));
     out->base = ax_try_alloc(forest->group_count, ax_datatype_size(out->sum_type));
     c->threshold_ends = ax_try_alloc(forest->feature_count, sizeof(*c->threshold_ends));
-    if (!c->slot_of || !c->category_limits || !c->queue || !c->depths || !out->trees || !c->order ||
-        !out->groups || !out->base || !c->threshold_ends)
+    if (!c->slot_of || !c->category_limits || !c->queue || !c->depths || !out->trees ||
+        !out->base || !c->threshold_ends)
         return ax_fail(err, AX_E_LIMIT, "no memory to compile %zu nodes", forest->node_count);
     memset(c->slot_of, 0xFF, keys * sizeof(*c->slot_of));
     memset(c->category_limits, 0, forest->feature_count * sizeof(*c->category_limits));
@@ -520,8 +543,7 @@ static enum ax_code write_trees(struct compiling *c, struct ax_err *err)
     out->bit_words = 1;
     for (size_t t = 0; t < out->tree_count; t++)
         write_tree(c, t);
-    order_trees(out, c->order);
-    return AX_OK;
+    return ax_compiled_arrange(out, err);
 }
 
 enum ax_code ax_compiled_init(struct ax_compiled *compiled, const struct ax_forest *forest,
@@ -551,7 +573,6 @@ enum ax_code ax_compiled_init(struct ax_compiled *compiled, const struct ax_fore
     free(c.queue);
     free(c.depths);
     free(c.threshold_ends);
-    free(c.order);
     if (err->code)
         ax_compiled_done(compiled);
     return err->code;
@@ -561,16 +582,18 @@ void ax_compiled_done(struct ax_compiled *compiled)
 {
     if (!compiled)
         return;
-    free(compiled->sources);
-    free(compiled->ranks);
-    free(compiled->thresholds);
     free(compiled->trees);
     free(compiled->groups);
-    free(compiled->nodes);
-    free(compiled->wide_nodes);
-    free(compiled->bits);
-    free(compiled->leaf_values);
-    free(compiled->base);
+    if (!compiled->is_borrowed) {
+        free(compiled->sources);
+        free(compiled->ranks);
+        free(compiled->thresholds);
+        free(compiled->nodes);
+        free(compiled->wide_nodes);
+        free(compiled->bits);
+        free(compiled->leaf_values);
+        free(compiled->base);
+    }
     *compiled = (struct ax_compiled){ 0 };
 }
 

@@ -120,7 +120,8 @@ struct ax_compiled {
     size_t number_end;            /* slots 1 to here are numbers, those behind are categories */
     struct ax_rank_source *ranks; /* of the slots that are numbers */
     size_t rank_count;
-    double *thresholds;    /* of all ranks, feature by feature */
+    double *thresholds; /* of all ranks, feature by feature */
+    size_t threshold_count;
     struct ax_tree *trees; /* in the order of the sum */
     size_t tree_count;
     struct ax_tree_group *groups; /* of oblivious trees, of other narrow ones, of wide ones */
@@ -134,7 +135,8 @@ struct ax_compiled {
     double *leaf_values; /* leaf_rows * leaf_width; NULL: leaves hold their value */
     size_t leaf_rows;
     size_t leaf_width;
-    void *base; /* group_count numbers of sum_type */
+    void *base;       /* group_count numbers of sum_type */
+    bool is_borrowed; /* all arrays but trees and groups lie in memory that others free */
 };
 
 /* Bits of all categorical splits together, in 32-bit words: 256 MB. */
@@ -144,6 +146,15 @@ struct ax_compiled {
 AX_MUST_USE enum ax_code ax_compiled_init(struct ax_compiled *compiled,
                                           const struct ax_forest *forest, struct ax_err *err);
 void ax_compiled_done(struct ax_compiled *compiled);
+
+/* Find the oblivious trees and make the groups: what follows from trees and nodes. Expected: LIMIT.
+ */
+AX_MUST_USE enum ax_code ax_compiled_arrange(struct ax_compiled *compiled, struct ax_err *err);
+
+/* Complete what an image holds: of the trees, group and is_wide are given, and everything else but
+ * groups and group_ends. All of it may be anything; what passes can be walked. Expected: INVALID,
+ * LIMIT. (compiled_check.c) */
+AX_MUST_USE enum ax_code ax_compiled_check(struct ax_compiled *compiled, struct ax_err *err);
 
 /* Turn a row of feature_count values of input_type into slots. */
 void ax_compiled_fill(const struct ax_compiled *compiled, const void *row, uint32_t *slots);

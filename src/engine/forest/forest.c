@@ -15,8 +15,7 @@
 #include "engine/forest/forest.h"
 
 #include "base/alloc.h"
-#include "engine/engine.h"
-#include "engine/forest/kernel.h"
+#include "engine/forest/forest_model.h"
 #include "engine/forest/reader.h"
 #include "engine/forest/transform.h"
 
@@ -27,36 +26,8 @@
 #define HEAD_BYTES  ((size_t)4096)
 #define ALIGN_UP(n) (((n) + 63) & ~(size_t)63)
 
-enum forest_output {
-    FOREST_PREDICTION,
-    FOREST_MARGIN,
-    FOREST_PROBABILITY,
-    FOREST_LABEL,
-    FOREST_OUTPUT_COUNT
-};
-
-struct forest_config {
-    char *iterations;
-};
-
-struct forest_model {
-    struct ax_model base;
-    struct ax_forest_plan plan;
-    double scale;    /* margin = sum * scale + bias */
-    double *bias;    /* group_count, or NULL */
-    bool has_affine; /* scale is not 1, or there is a bias */
-    double divisor;  /* predictions and probabilities come from margin / divisor */
-    enum ax_transform transform;
-    enum ax_transform probability;
-    double slope;         /* of the f64 sigmoid */
-    bool class_by_margin; /* and not by probability */
-    double class_margin;
-    enum forest_output outputs[FOREST_OUTPUT_COUNT]; /* of the signature, in its order */
-    size_t output_count;
-};
-
 static const struct ax_option forest_options[] = {
-    { AX_OPTION_TEXT, "iterations", "all", offsetof(struct forest_config, iterations), 0, 0,
+    { AX_OPTION_TEXT, "iterations", "all", offsetof(struct ax_forest_config, iterations), 0, 0,
       "all|best|N",
       "How many boosting rounds answer: all, up to the best one of early stopping, or a number." },
     { 0 },
@@ -76,8 +47,8 @@ static bool forest_recognise(struct ax_str head)
     return forest_reader(head) != NULL;
 }
 
-static enum ax_code forest_iterations(const struct forest_config *config, struct ax_iterations *ret,
-                                      struct ax_err *err)
+static enum ax_code forest_iterations(const struct ax_forest_config *config,
+                                      struct ax_iterations *ret, struct ax_err *err)
 {
     struct ax_str text = ax_str_from(config && config->iterations ? config->iterations : "all");
     uint64_t count = 0;
@@ -93,32 +64,47 @@ static enum ax_code forest_iterations(const struct forest_config *config, struct
     return AX_OK;
 }
 
-static void forest_add_output(struct forest_model *model, enum forest_output output,
+static void forest_add_output(struct ax_forest_model *model, enum ax_forest_output output,
                               const char *name, enum ax_datatype datatype, size_t width)
 {
     model->base.signature.outputs[model->output_count] =
         (struct ax_output){ .name = ax_str_from(name),
                             .datatype = datatype,
                             .width = width,
-                            .by_default = output == FOREST_PREDICTION };
+                            .by_default = output == AX_FOREST_PREDICTION };
     model->outputs[model->output_count++] = output;
 }
 
+struct ax_forest_model *ax_forest_model_new(void)
+{
+    struct ax_forest_model *model = ax_xalloc(sizeof(*model));
+    ax_model_init(&model->base, &ax_engine_forest);
+    return model;
+}
+
+size_t ax_forest_output_count(enum ax_transform probability, enum ax_task task)
+{
+    bool has_probability = probability != AX_TRANSFORM_IDENTITY;
+    return (size_t)2 + has_probability + (has_probability && task != AX_TASK_VALUE);
+}
+
 /* The outputs of the signature; its inputs are the reader's. */
-static void forest_sign(struct forest_model *model, const struct ax_forest *forest)
+static void forest_sign(struct ax_forest_model *model)
 {
     struct ax_signature *signature = &model->base.signature;
-    size_t groups = forest->group_count;
-    forest_add_output(model, FOREST_PREDICTION, "prediction", forest->sum_type,
-                      ax_transform_width(forest->transform, groups));
-    forest_add_output(model, FOREST_MARGIN, "margin", forest->sum_type, groups);
-    if (forest->probability != AX_TRANSFORM_IDENTITY) {
-        forest_add_output(model, FOREST_PROBABILITY, "probability", forest->sum_type, groups);
-        if (forest->task != AX_TASK_VALUE)
-            forest_add_output(model, FOREST_LABEL, "label", AX_BYTES, 1);
+    const struct ax_forest_ending *ending = &model->ending;
+    size_t groups = model->plan.compiled.group_count;
+    enum ax_datatype type = model->plan.compiled.sum_type;
+    forest_add_output(model, AX_FOREST_PREDICTION, "prediction", type,
+                      ax_transform_width(ending->transform, groups));
+    forest_add_output(model, AX_FOREST_MARGIN, "margin", type, groups);
+    if (ending->probability != AX_TRANSFORM_IDENTITY) {
+        forest_add_output(model, AX_FOREST_PROBABILITY, "probability", type, groups);
+        if (signature->task != AX_TASK_VALUE)
+            forest_add_output(model, AX_FOREST_LABEL, "label", AX_BYTES, 1);
     }
     assert(model->output_count == signature->output_count);
-    assert(!forest->class_by_margin || forest->sum_type == AX_FP64);
+    assert(!ending->class_by_margin || type == AX_FP64);
     signature->form = AX_FORM_TENSOR;
     for (size_t i = 0; i < signature->input_count; i++) {
         if (signature->inputs[i].categories)
@@ -126,30 +112,40 @@ static void forest_sign(struct forest_model *model, const struct ax_forest *fore
     }
 }
 
+void ax_forest_model_complete(struct ax_forest_model *model)
+{
+    assert(model && model->plan.kernel);
+    model->has_affine = model->ending.scale != 1.0 || model->ending.bias;
+    forest_sign(model);
+}
+
 static void forest_free(struct ax_model *model)
 {
     if (!model)
         return;
-    struct forest_model *forest = container_of(model, struct forest_model, base);
+    struct ax_forest_model *forest = container_of(model, struct ax_forest_model, base);
     ax_forest_plan_done(&forest->plan);
-    free(forest->bias);
+    free(forest->ending.bias);
     ax_signature_done(&forest->base.signature);
+    ax_image_done(&forest->image);
     free(forest);
 }
 
 /* What is done with sums; the bias changes hands. */
-static void forest_take_ending(struct forest_model *model, struct ax_forest *forest)
+static struct ax_forest_ending forest_take_ending(struct ax_forest *forest)
 {
-    model->scale = forest->scale == 0.0 ? 1.0 : forest->scale;
-    model->bias = forest->bias;
+    struct ax_forest_ending ending = {
+        .scale = forest->scale == 0.0 ? 1.0 : forest->scale,
+        .bias = forest->bias,
+        .divisor = forest->divisor == 0.0 ? 1.0 : forest->divisor,
+        .transform = forest->transform,
+        .probability = forest->probability,
+        .slope = forest->slope == 0.0 ? 1.0 : forest->slope,
+        .class_by_margin = forest->class_by_margin,
+        .class_margin = forest->class_margin,
+    };
     forest->bias = NULL;
-    model->has_affine = model->scale != 1.0 || model->bias;
-    model->divisor = forest->divisor == 0.0 ? 1.0 : forest->divisor;
-    model->transform = forest->transform;
-    model->probability = forest->probability;
-    model->slope = forest->slope == 0.0 ? 1.0 : forest->slope;
-    model->class_by_margin = forest->class_by_margin;
-    model->class_margin = forest->class_margin;
+    return ending;
 }
 
 static enum ax_code forest_load(struct ax_str bytes, const void *config,
@@ -162,14 +158,14 @@ static enum ax_code forest_load(struct ax_str bytes, const void *config,
     if (!reader)
         return ax_fail(err, AX_E_INVALID, "no format of a forest that is known here");
     struct ax_forest forest = { 0 };
-    struct forest_model *model = ax_xalloc(sizeof(*model));
-    ax_model_init(&model->base, &ax_engine_forest);
+    struct ax_forest_model *model = ax_forest_model_new();
     if (!reader->read(bytes, iterations, &forest, &model->base.signature, model->base.format,
                       err) &&
         !ax_forest_plan_init(&model->plan, &forest, err)) {
-        forest_sign(model, &forest);
-        forest_take_ending(model, &forest);
+        model->ending = forest_take_ending(&forest);
+        ax_forest_model_complete(model);
         memcpy(model->base.iterations, forest.iterations, sizeof(model->base.iterations));
+        memcpy(model->objective, forest.objective, sizeof(model->objective));
     }
     ax_forest_done(&forest);
     if (err->code) {
@@ -189,13 +185,13 @@ struct forest_scratch {
     size_t bytes;
 };
 
-static struct forest_scratch forest_divide(const struct forest_model *model, size_t rows,
+static struct forest_scratch forest_divide(const struct ax_forest_model *model, size_t rows,
                                            void *memory)
 {
     const struct ax_forest_plan *plan = &model->plan;
-    size_t block = AX_MIN(rows, plan->kernel->rows_max);
+    size_t block = ax_forest_plan_block(plan, rows);
     size_t sums = plan->compiled.group_count * ax_datatype_size(plan->compiled.sum_type);
-    size_t kernel = plan->kernel->scratch_size(plan, block);
+    size_t kernel = ax_forest_plan_scratch_size(plan, rows);
     size_t margins = ALIGN_UP(block * sums);
     size_t outputs = ALIGN_UP(sums);
     char *at = memory;
@@ -212,7 +208,7 @@ static struct forest_scratch forest_divide(const struct forest_model *model, siz
 static size_t forest_scratch_size(const struct ax_model *model, size_t rows)
 {
     assert(model);
-    return forest_divide(container_of_const(model, struct forest_model, base), rows, NULL).bytes;
+    return forest_divide(container_of_const(model, struct ax_forest_model, base), rows, NULL).bytes;
 }
 
 /* The margins of row `row` of the block. */
@@ -224,44 +220,45 @@ static void *forest_margins(const struct ax_compiled *compiled, size_t row,
 }
 
 /* From sums to margins, in place. */
-static void forest_scale(const struct forest_model *model, size_t rows, void *sums)
+static void forest_scale(const struct ax_forest_model *model, size_t rows, void *sums)
 {
     size_t groups = model->plan.compiled.group_count;
     for (size_t i = 0; i < rows * groups; i++) {
         /* What is added to nothing's loss is -0: adding 0 would turn a -0 into 0. */
-        double bias = model->bias ? model->bias[i % groups] : -0.0;
+        double bias = model->ending.bias ? model->ending.bias[i % groups] : -0.0;
         if (model->plan.compiled.sum_type == AX_FP64) {
             double *sum = (double *)sums + i;
-            *sum = *sum * model->scale + bias;
+            *sum = *sum * model->ending.scale + bias;
         } else {
             float *sum = (float *)sums + i;
-            *sum = *sum * (float)model->scale + (float)bias;
+            *sum = *sum * (float)model->ending.scale + (float)bias;
         }
     }
 }
 
 /* What transforms are applied to. */
-static const void *forest_averages(const struct forest_model *model, const void *margins,
+static const void *forest_averages(const struct ax_forest_model *model, const void *margins,
                                    const struct forest_scratch *scratch)
 {
     const struct ax_compiled *c = &model->plan.compiled;
-    if (model->divisor == 1.0)
+    if (model->ending.divisor == 1.0)
         return margins;
     for (size_t i = 0; i < c->group_count; i++) {
         if (c->sum_type == AX_FP64)
-            ((double *)scratch->averages)[i] = ((const double *)margins)[i] / model->divisor;
+            ((double *)scratch->averages)[i] = ((const double *)margins)[i] / model->ending.divisor;
         else
-            ((float *)scratch->averages)[i] = ((const float *)margins)[i] / (float)model->divisor;
+            ((float *)scratch->averages)[i] =
+                ((const float *)margins)[i] / (float)model->ending.divisor;
     }
     return scratch->averages;
 }
 
-static void forest_transform(const struct forest_model *model, enum ax_transform transform,
+static void forest_transform(const struct ax_forest_model *model, enum ax_transform transform,
                              const void *margins, void *out)
 {
     const struct ax_compiled *c = &model->plan.compiled;
     if (c->sum_type == AX_FP64)
-        ax_transform_apply_f64(transform, model->slope, margins, c->group_count, out);
+        ax_transform_apply_f64(transform, model->ending.slope, margins, c->group_count, out);
     else
         ax_transform_apply(transform, margins, c->group_count, out);
 }
@@ -269,51 +266,53 @@ static void forest_transform(const struct forest_model *model, enum ax_transform
 /* Which class: as the library's own classifier has it, above one half or the first largest, of
  * probabilities or of margins. Margins that differ may have equal probabilities, so where the
  * prediction is a class, it is that one. */
-static size_t forest_class(const struct forest_model *model, const void *margins,
+static size_t forest_class(const struct ax_forest_model *model, const void *margins,
                            const void *probabilities)
 {
     size_t groups = model->plan.compiled.group_count;
-    bool by_margin = model->class_by_margin || model->transform == AX_TRANSFORM_ARGMAX;
+    bool by_margin =
+        model->ending.class_by_margin || model->ending.transform == AX_TRANSFORM_ARGMAX;
     const void *from = by_margin ? margins : probabilities;
-    if (groups == 1 && model->class_by_margin)
-        return *(const double *)margins > model->class_margin;
+    if (groups == 1 && model->ending.class_by_margin)
+        return *(const double *)margins > model->ending.class_margin;
     bool is_f64 = model->plan.compiled.sum_type == AX_FP64;
     if (groups == 1)
         return is_f64 ? *(const double *)probabilities > 0.5 : *(const float *)probabilities > 0.5f;
     return is_f64 ? ax_transform_argmax_f64(from, groups) : ax_transform_argmax(from, groups);
 }
 
-static void forest_answer(const struct forest_model *model, enum forest_output output,
+static void forest_answer(const struct ax_forest_model *model, enum ax_forest_output output,
                           const void *margins, const struct forest_scratch *scratch, void *to)
 {
     const struct ax_compiled *c = &model->plan.compiled;
     const void *averages = forest_averages(model, margins, scratch);
     switch (output) {
-    case FOREST_PREDICTION:
-        forest_transform(model, model->transform, averages, to);
+    case AX_FOREST_PREDICTION:
+        forest_transform(model, model->ending.transform, averages, to);
         return;
-    case FOREST_MARGIN:
+    case AX_FOREST_MARGIN:
         memcpy(to, margins, c->group_count * ax_datatype_size(c->sum_type));
         return;
-    case FOREST_PROBABILITY:
-        forest_transform(model, model->probability, averages, to);
+    case AX_FOREST_PROBABILITY:
+        forest_transform(model, model->ending.probability, averages, to);
         return;
-    case FOREST_LABEL: {
-        forest_transform(model, model->probability, averages, scratch->outputs);
+    case AX_FOREST_LABEL: {
+        forest_transform(model, model->ending.probability, averages, scratch->outputs);
         size_t class = forest_class(model, averages, scratch->outputs);
         struct ax_str label = model->base.signature.labels[class];
         memcpy(to, &label, sizeof(label));
         return;
     }
-    case FOREST_OUTPUT_COUNT:
+    case AX_FOREST_OUTPUT_COUNT:
         break;
     }
     assert(!"no such output");
 }
 
 /* Whether `in` and `out` have the shape of the signature. */
-static enum ax_code forest_check(const struct forest_model *model, const struct ax_forest_input *in,
-                                 const struct ax_batch *out, struct ax_err *err)
+static enum ax_code forest_check(const struct ax_forest_model *model,
+                                 const struct ax_forest_input *in, const struct ax_batch *out,
+                                 struct ax_err *err)
 {
     const struct ax_signature *signature = &model->base.signature;
     const struct ax_batch *batch = in->batch;
@@ -331,7 +330,7 @@ static enum ax_code forest_check(const struct forest_model *model, const struct 
                        model->output_count);
     size_t classes = AX_MAX(model->plan.compiled.group_count, 2);
     for (size_t i = 0; i < out->column_count; i++) {
-        if (out->columns[i].values && model->outputs[i] == FOREST_LABEL &&
+        if (out->columns[i].values && model->outputs[i] == AX_FOREST_LABEL &&
             signature->label_count < classes)
             return ax_fail(err, AX_E_INVALID, "no labels for the %zu classes of this model",
                            classes);
@@ -342,15 +341,17 @@ static enum ax_code forest_check(const struct forest_model *model, const struct 
 static enum ax_code forest_predict(const struct ax_model *model, const struct ax_batch *in,
                                    struct ax_batch *out, void *scratch, struct ax_err *err)
 {
-    const struct forest_model *forest = container_of_const(model, struct forest_model, base);
+    const struct ax_forest_model *forest = container_of_const(model, struct ax_forest_model, base);
     struct ax_forest_input input = { in, ax_batch_is_matrix(in, forest->plan.compiled.input_type) };
     if (forest_check(forest, &input, out, err))
         return err->code;
     assert(scratch);
     struct forest_scratch parts = forest_divide(forest, in->rows, scratch);
-    const struct ax_forest_kernel *kernel = forest->plan.kernel;
-    for (size_t from = 0; from < in->rows; from += kernel->rows_max) {
-        size_t rows = AX_MIN(kernel->rows_max, in->rows - from);
+    size_t rows;
+    for (size_t from = 0; from < in->rows; from += rows) {
+        const struct ax_forest_kernel *kernel =
+            ax_forest_plan_kernel(&forest->plan, in->rows - from);
+        rows = AX_MIN(kernel->rows_max, in->rows - from);
         kernel->score(&forest->plan, &input, from, rows, parts.margins, parts.kernel);
         if (forest->has_affine)
             forest_scale(forest, rows, parts.margins);
@@ -369,10 +370,13 @@ const struct ax_engine ax_engine_forest = {
     .name = "forest",
     .caps = AX_ENGINE_CAP_INLINE,
     .options = forest_options,
-    .config_size = sizeof(struct forest_config),
+    .config_size = sizeof(struct ax_forest_config),
     .recognise = forest_recognise,
     .load = forest_load,
     .scratch_size = forest_scratch_size,
     .predict = forest_predict,
     .free = forest_free,
+    .images = &ax_forest_images,
+    .tune = ax_forest_tune,
+    .describe = ax_forest_describe,
 };

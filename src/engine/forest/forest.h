@@ -17,12 +17,13 @@
 
 struct ax_engine;
 
-#define AX_FOREST_TREES_MAX    ((size_t)1 << 20)
-#define AX_FOREST_NODES_MAX    ((size_t)1 << 26)
-#define AX_FOREST_DEPTH_MAX    4096 /* of a tree; real ones end two orders of magnitude below */
-#define AX_FOREST_GROUPS_MAX   ((size_t)1 << 12)
-#define AX_FOREST_CATEGORY_MAX ((int32_t)1 << 24)     /* categories are below it */
-#define AX_FOREST_ZERO_MAX     1.0000000180025095e-35 /* LightGBM's 1e-35f */
+#define AX_FOREST_TREES_MAX       ((size_t)1 << 20)
+#define AX_FOREST_NODES_MAX       ((size_t)1 << 26)
+#define AX_FOREST_DEPTH_MAX       4096 /* of a tree; real ones end two orders of magnitude below */
+#define AX_FOREST_GROUPS_MAX      ((size_t)1 << 12)
+#define AX_FOREST_CATEGORY_MAX    ((int32_t)1 << 24) /* categories are below it */
+#define AX_FOREST_OBJECTIVE_BYTES 48
+#define AX_FOREST_ZERO_MAX        1.0000000180025095e-35 /* LightGBM's 1e-35f */
 
 /* Where a split sends a value that is not there. "Zero" is 0 after flush_zero, of either sign; the
  * last three are for inputs of FP64 alone. */
@@ -113,7 +114,8 @@ struct ax_forest {
      * or, in f64 alone, from its margins (above class_margin, or the first largest). */
     bool class_by_margin;
     double class_margin;
-    char iterations[48]; /* what is told to clients: "all (120)" */
+    char iterations[48];                       /* what is told to clients: "all (120)" */
+    char objective[AX_FOREST_OBJECTIVE_BYTES]; /* as the file calls it; empty: it does not say */
 };
 
 /* The engine of this folder; see engine.h. */

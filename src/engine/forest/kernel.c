@@ -66,15 +66,62 @@ enum ax_code ax_forest_kernel_default(const struct ax_forest_kernel **ret_kernel
     return ax_forest_kernel_choose(getenv(AX_KERNEL_VARIABLE), ret_kernel, err);
 }
 
+size_t ax_kernel_class_from(size_t class)
+{
+    static const size_t froms[AX_KERNEL_CLASSES] = { 1, AX_KERNEL_FEW, AX_KERNEL_SOME,
+                                                     AX_KERNEL_MANY };
+    assert(class < AX_KERNEL_CLASSES);
+    return froms[class];
+}
+
+enum ax_code ax_forest_plan_choose(struct ax_forest_plan *plan, size_t class,
+                                   const struct ax_forest_kernel *kernel, struct ax_err *err)
+{
+    assert(plan && class < AX_KERNEL_CLASSES && kernel && err);
+    if (kernel->prepare && kernel->prepare(plan, err))
+        return err->code;
+    plan->by_class[class] = kernel;
+    return AX_OK;
+}
+
+size_t ax_forest_plan_scratch_size(const struct ax_forest_plan *plan, size_t rows)
+{
+    assert(plan);
+    size_t most = 0;
+    for (size_t class = 0; class <= ax_kernel_class(rows); class ++) {
+        const struct ax_forest_kernel *kernel = plan->by_class[class];
+        most = AX_MAX(most, kernel->scratch_size(plan, AX_MIN(rows, kernel->rows_max)));
+    }
+    return most;
+}
+
+size_t ax_forest_plan_block(const struct ax_forest_plan *plan, size_t rows)
+{
+    assert(plan);
+    size_t most = 0;
+    for (size_t class = 0; class <= ax_kernel_class(rows); class ++)
+        most = AX_MAX(most, plan->by_class[class]->rows_max);
+    return AX_MIN(most, rows);
+}
+
+enum ax_code ax_forest_plan_prepare(struct ax_forest_plan *plan, struct ax_err *err)
+{
+    assert(plan && err);
+    if (ax_forest_kernel_default(&plan->kernel, err))
+        return err->code;
+    for (size_t class = 0; class < AX_KERNEL_CLASSES; class ++) {
+        if (ax_forest_plan_choose(plan, class, plan->kernel, err))
+            return err->code;
+    }
+    return AX_OK;
+}
+
 enum ax_code ax_forest_plan_init(struct ax_forest_plan *plan, const struct ax_forest *forest,
                                  struct ax_err *err)
 {
     assert(plan && forest && err);
     struct ax_forest_plan made = { 0 };
-    if (ax_forest_kernel_default(&made.kernel, err) ||
-        ax_compiled_init(&made.compiled, forest, err))
-        return err->code;
-    if (made.kernel->prepare && made.kernel->prepare(&made, err)) {
+    if (ax_compiled_init(&made.compiled, forest, err) || ax_forest_plan_prepare(&made, err)) {
         ax_forest_plan_done(&made);
         return err->code;
     }

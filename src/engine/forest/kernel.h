@@ -17,10 +17,20 @@
 
 #define AX_KERNEL_VARIABLE "AUSPEX_KERNEL"
 
+/* Sizes of batches that a kernel is chosen for: 1 row, a few, some, many. */
+#define AX_KERNEL_CLASSES 4
+#define AX_KERNEL_FEW     2 /* from here on */
+#define AX_KERNEL_SOME    12
+#define AX_KERNEL_MANY    32
+#define AX_KERNELS_MAX    8 /* in the table */
+
 struct ax_forest_plan {
-    const struct ax_forest_kernel *kernel;
+    const struct ax_forest_kernel *kernel; /* the default one */
+    const struct ax_forest_kernel *by_class[AX_KERNEL_CLASSES];
     struct ax_compiled compiled;
     struct ax_mux mux; /* of kernels that want it; else zeroed */
+    /* What a row cost when that was measured, by class and place in the table; 0: it was not. */
+    float row_ns[AX_KERNEL_CLASSES][AX_KERNELS_MAX];
 };
 
 /* What is scored; its columns are of input_type and width 1. */
@@ -36,7 +46,8 @@ struct ax_forest_kernel {
     /* Whether this CPU and system can run it. Any thread. */
     bool (*runs_here)(void);
 
-    /* (optional) Make what it needs beside plan->compiled. NULL: nothing. Expected: LIMIT. */
+    /* (optional) Make what it needs beside plan->compiled and is not there yet. NULL: nothing.
+     * Expected: LIMIT. */
     enum ax_code (*prepare)(struct ax_forest_plan *plan, struct ax_err *err);
 
     /* Bytes of scratch, aligned to 64, that score needs for up to `rows` rows. */
@@ -66,6 +77,34 @@ AX_MUST_USE enum ax_code ax_forest_kernel_default(const struct ax_forest_kernel 
 AX_MUST_USE enum ax_code ax_forest_plan_init(struct ax_forest_plan *plan,
                                              const struct ax_forest *forest, struct ax_err *err);
 void ax_forest_plan_done(struct ax_forest_plan *plan);
+
+/* Choose the default kernel and make what it needs, of a plan whose compiled form is there.
+ * Expected: as ax_forest_kernel_choose; LIMIT. The plan is the caller's to release. */
+AX_MUST_USE enum ax_code ax_forest_plan_prepare(struct ax_forest_plan *plan, struct ax_err *err);
+
+/* The class of a batch, and the fewest rows of a class. */
+static inline size_t ax_kernel_class(size_t rows)
+{
+    return (size_t)(rows >= AX_KERNEL_FEW) + (rows >= AX_KERNEL_SOME) + (rows >= AX_KERNEL_MANY);
+}
+size_t ax_kernel_class_from(size_t class);
+
+/* The kernel for a batch of so many rows, at least 1. */
+static inline const struct ax_forest_kernel *ax_forest_plan_kernel(
+    const struct ax_forest_plan *plan, size_t rows)
+{
+    return plan->by_class[ax_kernel_class(rows)];
+}
+
+/* Let `kernel`, which the CPU can run, answer batches of class `class`. Expected: LIMIT. */
+AX_MUST_USE enum ax_code ax_forest_plan_choose(struct ax_forest_plan *plan, size_t class,
+                                               const struct ax_forest_kernel *kernel,
+                                               struct ax_err *err);
+
+/* Bytes of scratch, aligned to 64, for any batch of up to `rows` rows, a block at a time; and the
+ * most rows of a block. */
+size_t ax_forest_plan_scratch_size(const struct ax_forest_plan *plan, size_t rows);
+size_t ax_forest_plan_block(const struct ax_forest_plan *plan, size_t rows);
 
 /* A row of `in` as ax_compiled_fill takes it: where it lies, when the batch is a matrix, else put
  * together in `gathered`, which has room for feature_count values of input_type. */

@@ -537,7 +537,7 @@ static void avx2_score(const struct ax_forest_plan *plan, const struct ax_forest
 
 static enum ax_code avx2_prepare(struct ax_forest_plan *plan, struct ax_err *err)
 {
-    return ax_mux_init(&plan->mux, &plan->compiled, err);
+    return plan->mux.is_made ? AX_OK : ax_mux_init(&plan->mux, &plan->compiled, err);
 }
 
 static bool avx2_runs_here(void)

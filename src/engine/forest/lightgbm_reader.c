@@ -251,6 +251,7 @@ static enum ax_code read_objective(struct reading *r, struct ax_err *err)
     if (!objective)
         return ax_fail(err, AX_E_UNSUPPORTED, "objective: '%.*s'",
                        AX_STR_ARG(ax_str_cut(word, SHOWN_BYTES_MAX)));
+    ax_forest_name_objective(&r->forest, word);
     r->forest.transform = objective->transform;
     r->forest.probability = objective->probability;
     r->forest.task = objective->task;

@@ -391,19 +391,20 @@ static size_t leaf_number_size(const struct ax_compiled *c)
     return c->leaf_width > 1 ? sizeof(uint32_t) : ax_datatype_size(c->sum_type);
 }
 
-static uint16_t table_count(const struct ax_compiled *c, uint32_t leaf_count)
+uint16_t ax_mux_table_count(const struct ax_compiled *compiled, uint32_t leaf_count)
 {
-    if (c->leaf_width > 1 || leaf_count > AX_MUX_PLANE_MAX)
+    assert(compiled);
+    if (compiled->leaf_width > 1 || leaf_count > AX_MUX_PLANE_MAX)
         return 0;
     return leaf_count <= 16 ? 1 : leaf_count <= 32 ? 2 : 4;
 }
 
 /* Bytes of a tree's leaves, to a multiple of 16. */
-static size_t leaf_bytes(const struct ax_compiled *c, uint32_t leaf_count)
+size_t ax_mux_leaf_bytes(const struct ax_compiled *compiled, uint32_t leaf_count)
 {
-    size_t count = table_count(c, leaf_count) ? (size_t)16 * table_count(c, leaf_count)
-                                              : (leaf_count + 15) / 16 * (size_t)16;
-    return count * leaf_number_size(c);
+    size_t tables = ax_mux_table_count(compiled, leaf_count);
+    size_t count = tables ? 16 * tables : (leaf_count + 15) / 16 * (size_t)16;
+    return count * leaf_number_size(compiled);
 }
 
 static void put_leaf(const struct muxing *m, const struct ax_mux_tree *to, size_t number,
@@ -422,7 +423,7 @@ static void put_leaf(const struct muxing *m, const struct ax_mux_tree *to, size_
 
 static void put_leaves(struct muxing *m, const struct sapling *s, struct ax_mux_tree *to)
 {
-    size_t size = leaf_bytes(m->c, to->leaf_count);
+    size_t size = ax_mux_leaf_bytes(m->c, to->leaf_count);
     memset(m->out->leaves + to->leaves, 0, size);
     for (uint32_t i = 0; i < s->count; i++) {
         if (is_leaf(&s->nodes[i]))
@@ -444,7 +445,7 @@ static bool measure(const struct ax_compiled *c, struct sapling *s, size_t *ret_
         count++;
         /* A split has 2 to 4 words, a leaf has 0 or 1. */
         words += 3 * (size_t)s->count + AX_MUX_SET_WORDS * (size_t)s->sets;
-        bytes += leaf_bytes(c, s->leaves[0]);
+        bytes += ax_mux_leaf_bytes(c, s->leaves[0]);
     }
     *ret_words = words;
     *ret_bytes = bytes;
@@ -473,7 +474,7 @@ static enum ax_code make_trees(struct muxing *m, struct sapling *s, size_t words
         to->code = (uint32_t)m->code_size;
         to->leaves = m->leaf_size;
         to->leaf_count = s->leaves[0];
-        to->tables = table_count(m->c, to->leaf_count);
+        to->tables = ax_mux_table_count(m->c, to->leaf_count);
         if (is_oblivious)
             put_levels(m, s, to);
         else
@@ -481,6 +482,8 @@ static enum ax_code make_trees(struct muxing *m, struct sapling *s, size_t words
         put_leaves(m, s, to);
     }
     assert(m->code_size <= words && m->leaf_size == bytes);
+    out->code_words = m->code_size;
+    out->leaf_bytes = m->leaf_size;
     return AX_OK;
 }
 
@@ -498,7 +501,7 @@ static bool fits(const struct ax_compiled *c)
 enum ax_code ax_mux_init(struct ax_mux *mux, const struct ax_compiled *compiled, struct ax_err *err)
 {
     assert(mux && compiled && err);
-    *mux = (struct ax_mux){ 0 };
+    *mux = (struct ax_mux){ .is_made = true };
     struct muxing m = { .out = mux, .c = compiled };
     struct sapling sapling;
     size_t words, bytes;
@@ -513,16 +516,36 @@ enum ax_code ax_mux_init(struct ax_mux *mux, const struct ax_compiled *compiled,
     return err->code;
 }
 
+enum ax_code ax_mux_init_columns(struct ax_mux *mux, const struct ax_compiled *compiled,
+                                 bool *ret_fits, struct ax_err *err)
+{
+    assert(mux && compiled && ret_fits && err);
+    *mux = (struct ax_mux){ .is_made = true };
+    struct muxing m = { .out = mux, .c = compiled };
+    bool is_fit = fits(compiled);
+    if (is_fit)
+        (void)make_columns(&m, err);
+    free(m.column_of);
+    free(m.rank_of);
+    if (err->code)
+        ax_mux_done(mux);
+    else
+        *ret_fits = is_fit;
+    return err->code;
+}
+
 void ax_mux_done(struct ax_mux *mux)
 {
     if (!mux)
         return;
-    free(mux->trees);
+    if (!mux->is_borrowed) {
+        free(mux->trees);
+        free(mux->code);
+        free(mux->leaves);
+    }
     free(mux->sources);
     free(mux->columns);
     free(mux->categories);
     free(mux->key_memory);
-    free(mux->code);
-    free(mux->leaves);
     *mux = (struct ax_mux){ 0 };
 }

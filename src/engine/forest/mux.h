@@ -98,10 +98,14 @@ struct ax_mux {
     void *keys; /* of input_type; aligned to a cache line within key_memory */
     void *key_memory;
     uint32_t *code;
+    size_t code_words;
     /* Of each tree, by the number of its leaf: with leaf_width 1 numbers of sum_type, as byte
      * planes (all first bytes, padded to tables * 16; all second bytes; ...) or one by one; else
      * rows of leaf_values as uint32_t. Each tree's begin at a multiple of 16. */
     char *leaves;
+    size_t leaf_bytes;
+    bool is_made;     /* one of the two below was called: NULL means that walking is better */
+    bool is_borrowed; /* trees, code and leaves lie in memory that others free */
 };
 
 /* Make the programs of a forest, or nothing (trees is NULL) where walking is the better way.
@@ -109,5 +113,27 @@ struct ax_mux {
 AX_MUST_USE enum ax_code ax_mux_init(struct ax_mux *mux, const struct ax_compiled *compiled,
                                      struct ax_err *err);
 void ax_mux_done(struct ax_mux *mux);
+
+/* Programs that were made before, of an image. */
+struct ax_mux_programs {
+    struct ax_mux_tree *trees; /* as many as the forest has; NULL: it is to be walked */
+    uint32_t *code;
+    size_t code_words;
+    char *leaves;
+    size_t leaf_bytes;
+};
+
+/* The same as ax_mux_init with these programs, which are borrowed and may be anything: what passes
+ * reads and writes nothing that it should not. Expected: INVALID, LIMIT. (mux_check.c) */
+AX_MUST_USE enum ax_code ax_mux_adopt(struct ax_mux *mux, const struct ax_compiled *compiled,
+                                      const struct ax_mux_programs *programs, struct ax_err *err);
+
+/* For mux_check.c: everything but trees, code and leaves. False where this forest cannot have
+ * programs. Expected: LIMIT. */
+AX_MUST_USE enum ax_code ax_mux_init_columns(struct ax_mux *mux, const struct ax_compiled *compiled,
+                                             bool *ret_fits, struct ax_err *err);
+/* How a tree's leaves lie, and their bytes. */
+uint16_t ax_mux_table_count(const struct ax_compiled *compiled, uint32_t leaf_count);
+size_t ax_mux_leaf_bytes(const struct ax_compiled *compiled, uint32_t leaf_count);
 
 #endif

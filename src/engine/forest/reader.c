@@ -31,6 +31,15 @@ enum ax_code ax_forest_sign(const struct ax_forest *forest, struct ax_signature 
     return AX_OK;
 }
 
+void ax_forest_name_objective(struct ax_forest *forest, struct ax_str name)
+{
+    assert(forest && (name.ptr || !name.len));
+    size_t len = AX_MIN(name.len, sizeof(forest->objective) - 1);
+    for (size_t i = 0; i < len; i++)
+        forest->objective[i] = name.ptr[i] > ' ' && name.ptr[i] < 0x7f ? name.ptr[i] : '?';
+    forest->objective[len] = '\0';
+}
+
 enum ax_code ax_forest_choose_rounds(struct ax_forest *forest, struct ax_iterations iterations,
                                      size_t rounds, uint64_t best, const char *best_field,
                                      size_t *ret_rounds, struct ax_err *err)

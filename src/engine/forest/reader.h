@@ -49,6 +49,9 @@ extern const struct ax_forest_reader ax_reader_xgboost;
 AX_MUST_USE enum ax_code ax_forest_sign(const struct ax_forest *forest,
                                         struct ax_signature *signature, struct ax_err *err);
 
+/* Write forest->objective: as much of the name as fits, printable. */
+void ax_forest_name_objective(struct ax_forest *forest, struct ax_str name);
+
 /* How many of `rounds` rounds answer; `best` is the number up to the best one, 0 when the file
  * tells none, `best_field` where it would. Writes forest->iterations. Expected: INVALID. */
 AX_MUST_USE enum ax_code ax_forest_choose_rounds(struct ax_forest *forest,

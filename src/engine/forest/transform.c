@@ -85,6 +85,27 @@ static void transform_expectiles(const float *margins, size_t count, float *out)
         out[i] = out[i - 1] + (1e-6f + transform_softplus(margins[i]));
 }
 
+bool ax_transform_exists(enum ax_transform transform, enum ax_datatype type)
+{
+    switch (transform) {
+    case AX_TRANSFORM_IDENTITY:
+    case AX_TRANSFORM_SIGMOID:
+    case AX_TRANSFORM_SOFTMAX:
+    case AX_TRANSFORM_EXP:
+        return true;
+    case AX_TRANSFORM_LOG1P_EXP:
+    case AX_TRANSFORM_SIGNED_SQUARE:
+        return type == AX_FP64;
+    case AX_TRANSFORM_HINGE:
+    case AX_TRANSFORM_SORT:
+    case AX_TRANSFORM_ARGMAX:
+    case AX_TRANSFORM_EXP_WIDE:
+    case AX_TRANSFORM_EXPECTILES:
+        return type == AX_FP32;
+    }
+    return false;
+}
+
 size_t ax_transform_width(enum ax_transform transform, size_t group_count)
 {
     return transform == AX_TRANSFORM_ARGMAX ? 1 : group_count;

@@ -23,6 +23,9 @@ void ax_transform_softmax(const float *margins, size_t count, float *out);
 size_t ax_transform_argmax(const float *margins, size_t count);
 size_t ax_transform_argmax_f64(const double *margins, size_t count);
 
+/* Whether there is such a transform of f32, or of f64. */
+bool ax_transform_exists(enum ax_transform transform, enum ax_datatype type);
+
 /* Values a row of the prediction: one for ARGMAX, else the number of groups. */
 size_t ax_transform_width(enum ax_transform transform, size_t group_count);
 

@@ -154,6 +154,7 @@ static enum ax_code read_objective(struct reading *r, struct ax_err *err)
         return ax_fail(err, AX_E_UNSUPPORTED, "learner.objective.name: objective '%.*s'",
                        AX_STR_ARG(name));
     r->forest.transform = ax_xgboost_objective_transform(r->objective, r->version);
+    ax_forest_name_objective(&r->forest, name);
     r->forest.task = r->objective->task;
     r->forest.probability = r->objective->probability;
     r->forest.input_type = r->forest.sum_type = AX_FP32;

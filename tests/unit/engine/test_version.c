@@ -63,7 +63,7 @@ static struct ax_version *load(const char *const *files, struct ax_err *err)
 {
     struct ax_version *version = NULL;
     *err = (struct ax_err)AX_ERR_INIT;
-    if (ax_version_load(put_files(files), "flights", 12, &version, err))
+    if (ax_version_load(put_files(files), "flights", 12, NULL, &version, err))
         assert_null(version);
     return version;
 }
@@ -203,7 +203,7 @@ static void strange_folders(void **state)
     struct ax_version *version = NULL;
     struct ax_err err = AX_ERR_INIT;
     char path[256];
-    assert_int_equal(ax_version_load("/nowhere/1", "m", 1, &version, &err), AX_E_NOT_FOUND);
+    assert_int_equal(ax_version_load("/nowhere/1", "m", 1, NULL, &version, &err), AX_E_NOT_FOUND);
     /* What is no regular file is passed over: a pipe must not be waited for. */
     (void)snprintf(path, sizeof(path), "%s/pipe",
                    put_files((const char *const[]){ "r", rules, NULL }));
@@ -214,7 +214,7 @@ static void strange_folders(void **state)
     assert_int_equal(symlink("/nowhere/at/all", path), 0);
     (void)snprintf(path, sizeof(path), "%s/1", folder);
     ax_err_clear(&err);
-    if (!ax_version_load(path, "m", 1, &version, &err))
+    if (!ax_version_load(path, "m", 1, NULL, &version, &err))
         ax_version_unref(version);
     else
         assert_true(ax_torture_struck());
@@ -224,7 +224,7 @@ static void strange_folders(void **state)
                    put_files((const char *const[]){ "r", rules, NULL }));
     assert_int_equal(mkdir(path, 0700), 0);
     (void)snprintf(path, sizeof(path), "%s/1", folder);
-    assert_int_equal(ax_version_load(path, "m", 1, &version, &err), AX_E_INVALID);
+    assert_int_equal(ax_version_load(path, "m", 1, NULL, &version, &err), AX_E_INVALID);
     assert_null(strstr(err.msg, "rules:"));
 }
 

@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "engine/engine.h"
 #include "engine/forest/kernel.h"
+#include "engine/image.h"
 
 #include <glob.h>
 #include <inttypes.h>
@@ -328,6 +329,36 @@ static void score_fixture(const struct fixture *f, const struct ax_model *model)
     free(rows);
 }
 
+/* The same answers from the image of the model, which knows nothing of the file. */
+static void score_image(const struct fixture *f, const struct ax_model *model)
+{
+    const struct ax_engine_images *images = ax_engine_forest.images;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_buf payload;
+    struct ax_model *copy = NULL;
+    ax_buf_init(&payload, (size_t)1 << 24);
+    if (images->write(model, &payload, &err))
+        fail_msg("%s: %s", f->label, err.msg);
+    char *exact = aligned_alloc(64, payload.len);
+    memcpy(exact, payload.ptr, payload.len);
+    struct ax_image image = { .payload = { exact, payload.len } };
+    if (images->read(&image, &copy, &err))
+        fail_msg("%s: image: %s", f->label, err.msg);
+    assert_string_equal(copy->format, model->format);
+    assert_string_equal(copy->iterations, model->iterations);
+    score_fixture(f, copy);
+    /* An image of an image is the same image. */
+    struct ax_buf again;
+    ax_buf_init(&again, (size_t)1 << 24);
+    assert_int_equal(images->write(copy, &again, &err), 0);
+    assert_int_equal(again.len, payload.len);
+    assert_memory_equal(again.ptr, exact, payload.len);
+    ax_model_unref(copy);
+    ax_buf_done(&again);
+    ax_buf_done(&payload);
+    free(exact);
+}
+
 /* ---- the tests ---- */
 
 static void answers_are_the_releases(void **state)
@@ -350,8 +381,10 @@ static void answers_are_the_releases(void **state)
     const char *wanted = f->code[0] ? f->code : ax_code_name(AX_OK);
     if (strcmp(ax_code_name(code), wanted) != 0 || (code && !strstr(err.msg, f->words)))
         fail_msg("%s: code %s, '%s'", f->label, ax_code_name(code), err.msg);
-    if (!code)
+    if (!code) {
         score_fixture(f, model);
+        score_image(f, model);
+    }
     ax_model_unref(model);
 }
 

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: a server that starts again has its models from their images and answers the same; an image
+that is damaged, or cannot be kept, costs a line in the log and nothing else; `auspex predict` uses
+the images that are there and makes no folder.
+Method: servers one after the other over one state folder, whose files are changed between them.
+The answers of all are compared as text.
+"""
+
+import os
+import pathlib
+import re
+import stat
+import subprocess
+
+import numpy as np
+import pytest
+
+from conftest import NAMES, Server, holey_rows, named_rows
+
+
+@pytest.fixture
+def state(tmp_path):
+    return tmp_path / "state"
+
+
+def rows():
+    return named_rows(holey_rows(np.random.default_rng(5), 40))
+
+
+def run(models, state, *options):
+    """Of each version what became of its image; the answers of the model `binary`; the log."""
+    server = Server(models, "--state", str(state), *options)
+    answers = [server.predict("binary", *rows()[:n]).json["predictions"] for n in (1, 7, 20, 40)]
+    assert server.stop() == 0
+    loaded = [s for s in server.lines if 'event="model version loaded"' in s]
+    images = {re.search(r"model=(\S+) version=(\S+)", s).groups(): re.search(r"image=(\S+)", s)[1]
+              for s in loaded}
+    return images, answers, "".join(server.lines)
+
+
+def images_of(state):
+    """The images, largest first."""
+    return sorted((state / "images").glob("*.img"), key=lambda p: p.stat().st_size, reverse=True)
+
+
+def test_second_start_uses_images(models, state):
+    first, answers, log = run(models, state)
+    assert first["rules", "1"] == "none"
+    made = {k for k, v in first.items() if v == "made"}
+    assert made == {k for k in first if k[0] != "rules"}
+    assert "passed over" not in log
+    second, again, log = run(models, state)
+    assert {k: v for k, v in second.items() if k[0] != "rules"} == dict.fromkeys(made, "used")
+    assert again == answers and "level=warn" not in log
+    folder = state / "images"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(p.stat().st_mode) for p in folder.iterdir()} == {0o600}
+    assert not [p for p in folder.iterdir() if p.suffix not in (".img", ".tune")]
+
+
+def test_without_images(models, state):
+    images, answers, _ = run(models, state, "--images=false")
+    assert set(images.values()) == {"none"} and not state.exists()
+    assert answers == run(models, state)[1]
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "writable"])
+def test_a_damaged_image_is_made_anew(models, state, damage):
+    _, answers, _ = run(models, state)
+    path = images_of(state)[0]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    if damage == "writable":
+        path.chmod(0o666)
+    else:
+        path.write_bytes({"flip": data, "cut": data[:1000], "empty": b""}[damage])
+    images, again, log = run(models, state)
+    assert again == answers
+    assert list(images.values()).count("made") == 1
+    assert log.count('event="model image passed over"') == 1
+    images, again, log = run(models, state)
+    assert again == answers and "made" not in images.values() and "passed over" not in log
+
+
+def test_a_folder_of_no_use_is_told_once(models, state, tmp_path):
+    _, answers, _ = run(models, state)
+    state.parent.joinpath("file").write_text("no folder", encoding="utf-8")
+    images, again, log = run(models, tmp_path / "file")
+    assert again == answers and set(images.values()) == {"none"}
+    assert log.count("level=warn") == 1 and "served without images" in log
+    (state / "images").chmod(0o777)
+    images, again, log = run(models, state)
+    assert again == answers and set(images.values()) == {"none"}
+    assert log.count("level=warn") == 1 and "others may write" in log
+
+
+def test_tuning_is_kept(models, state):
+    run(models, state)
+    kept = {p.name: p.read_bytes() for p in (state / "images").glob("*.tune")}
+    run(models, state)
+    assert kept == {p.name: p.read_bytes() for p in (state / "images").glob("*.tune")}
+
+
+def predict(models, folder, *options):
+    """The rows that `auspex predict`, started in `folder`, writes."""
+    table = pathlib.Path(folder) / "rows.csv"
+    lines = [",".join(NAMES)] + [",".join("" if v is None else str(v) for v in r.values())
+                                 for r in rows()]
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    environment = {k: v for k, v in os.environ.items() if k != "AUSPEX_STATE"}
+    done = subprocess.run(
+        [os.environ["AX_BINARY"], "predict", "--model", str(models / "binary"), "rows.csv", "-",
+         *options], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_predict_uses_what_is_there(models, tmp_path):
+    plain = predict(models, tmp_path)
+    assert not (tmp_path / "auspex-data").exists()
+    run(models, tmp_path / "auspex-data")
+    assert predict(models, tmp_path) == plain
+    for path in images_of(tmp_path / "auspex-data"):
+        path.unlink()
+    assert predict(models, tmp_path) == plain
+    assert len(images_of(tmp_path / "auspex-data")) == 1  # made by the command itself
+    assert predict(models, tmp_path) == plain
