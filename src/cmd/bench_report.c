@@ -5,6 +5,8 @@
  */
 #include "cmd/bench_report.h"
 
+#include "base/json.h"
+
 #include <assert.h>
 #include <stdio.h>
 
@@ -69,6 +71,15 @@ static void text_errors(struct ax_buf *out, const struct ax_load_result *result)
         if (others[i].count)
             (void)ax_buf_printf(out, ", %s: %llu", others[i].name,
                                 (unsigned long long)others[i].count);
+    (void)ax_buf_append_char(out, '\n');
+    struct ax_str refusal = { result->refusal, result->refusal_len };
+    if (refusal.len == 0)
+        return;
+    (void)ax_buf_printf(out, "%-12s", "one says");
+    if (!ax_str_is_utf8(refusal))
+        refusal = AX_STR("(no text)");
+    for (size_t i = 0; i < refusal.len; i++)
+        (void)ax_buf_append_char(out, (unsigned char)refusal.ptr[i] < ' ' ? ' ' : refusal.ptr[i]);
     (void)ax_buf_append_char(out, '\n');
 }
 
@@ -194,6 +205,8 @@ static void json_result(struct ax_buf *out, const struct ax_bench_report *report
     json_times(out, "latency_ns", &result->latency);
     json_times(out, "slip_ns", &result->slip);
     json_statuses(out, result);
+    ax_json_put_key(out, "refusal");
+    ax_json_put_str(out, (struct ax_str){ result->refusal, result->refusal_len });
     (void)ax_buf_printf(out, ",\"void\":%s", ax_load_is_void(result) ? "true" : "false");
 }
 

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -155,6 +156,10 @@ static void result_add(struct ax_load_result *sum, const struct ax_load_result *
     sum->elapsed_ns = AX_MAX(sum->elapsed_ns, part->elapsed_ns);
     for (size_t i = 0; i < AX_LOAD_STATUS_COUNT; i++)
         sum->statuses[i] += part->statuses[i];
+    if (sum->refusal_len == 0) {
+        sum->refusal_len = part->refusal_len;
+        memcpy(sum->refusal, part->refusal, part->refusal_len);
+    }
 }
 
 /* The failure of the first thread that has one; without any, the sum of all. */

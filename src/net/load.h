@@ -24,6 +24,7 @@
 #define AX_LOAD_PIPELINE_MAX    1024
 #define AX_LOAD_THREADS_MAX     64
 #define AX_LOAD_STATUS_COUNT    1000
+#define AX_LOAD_REFUSAL_SIZE    200
 
 /* How far a run is. */
 struct ax_load_progress {
@@ -70,6 +71,8 @@ struct ax_load_result {
     uint64_t bytes_in;   /* read during the measured part */
     uint64_t elapsed_ns; /* from the begin of the measured part to its end or its last answer */
     uint64_t statuses[AX_LOAD_STATUS_COUNT]; /* answers by status */
+    size_t refusal_len;                      /* how the body begins of one answer without 2xx, */
+    char refusal[AX_LOAD_REFUSAL_SIZE];      /* for people: any bytes; 0: none was kept */
 };
 
 /* Run it. A malformed answer ends the run, as does a server that closes every connection without

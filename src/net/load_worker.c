@@ -287,6 +287,20 @@ static void connection_take_answer(struct ax_load_worker *worker,
         worker->result.elapsed_ns = now - worker->measure_ns;
 }
 
+/* Keep what the first answer without 2xx says that came in one piece, as nearly all do. */
+static void worker_keep_refusal(struct ax_load_worker *worker, struct ax_str answer)
+{
+    static const struct ax_str head_end = { "\r\n\r\n", 4 };
+    const char *end = memmem(answer.ptr, answer.len, head_end.ptr, head_end.len);
+    if (worker->result.refusal_len || !end)
+        return;
+    const char *body = end + head_end.len;
+    struct ax_str text = { body, answer.len - (size_t)(body - answer.ptr) };
+    text = ax_str_cut(text, sizeof(worker->result.refusal));
+    memcpy(worker->result.refusal, text.ptr, text.len);
+    worker->result.refusal_len = text.len;
+}
+
 /* The answers in `len` bytes of input; *ret_closes: the server said that it closes. */
 static enum ax_code connection_parse(struct ax_load_worker *worker,
                                      struct load_connection *connection, size_t len,
@@ -294,6 +308,8 @@ static enum ax_code connection_parse(struct ax_load_worker *worker,
 {
     uint64_t now = ax_clock_ns();
     bool closes = false;
+    bool is_whole = ax_response_is_between(&connection->response);
+    size_t begin = 0;
     for (size_t at = 0; at < len && !closes;) {
         size_t used = 0;
         bool done = false;
@@ -303,10 +319,14 @@ static enum ax_code connection_parse(struct ax_load_worker *worker,
                              err))
             return err->code;
         at += used;
-        if (done) {
-            connection_take_answer(worker, connection, now);
-            closes = connection->response.closes;
-        }
+        if (!done)
+            continue;
+        connection_take_answer(worker, connection, now);
+        closes = connection->response.closes;
+        if (is_whole && connection->response.status / 100 != 2)
+            worker_keep_refusal(worker, (struct ax_str){ worker->input + begin, at - begin });
+        is_whole = true;
+        begin = at;
     }
     if (now >= worker->measure_ns)
         worker->result.bytes_in += len;

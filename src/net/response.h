@@ -40,6 +40,12 @@ struct ax_response {
 /* No body is wanted; `body` may be set behind it. */
 void ax_response_init(struct ax_response *response);
 
+/* Has nothing come of the next answer? */
+static inline bool ax_response_is_between(const struct ax_response *response)
+{
+    return response->state == AX_RESPONSE_HEAD && response->head_len == 0;
+}
+
 /* Read from the `len` bytes at `ptr` until an answer is complete or they are used up. Says how many
  * were used, and whether an answer is done: then `status` and `closes` are its, and the next call
  * begins the next one. Expected: INVALID (malformed), UNSUPPORTED, TOO_LARGE (the head, or a body

@@ -43,6 +43,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         text = b'{"outputs":[]}'
         if self.command == "GET" and self.path in self.server.pages:
             status, text = self.server.pages[self.path]
+        if self.path == "/refused":
+            status, text = 400, self.server.refusal
         self.send_response(status)
         if self.path == "/chunked":
             self.send_header("Transfer-Encoding", "chunked")
@@ -165,6 +167,21 @@ def test_errors_fail_the_run(server):
     result = bench_json("--requests", "100", "--warmup", "0", "--connections", "1",
                         server.url + "/busy", status=1)
     assert result["statuses"] == {"200": 80, "503": 20} and result["latency_ns"]["count"] == 80
+
+
+@pytest.mark.parametrize("refusal, text, member", [
+    (b'{"error":"why\n"}', '{"error":"why "}', '{"error":"why\n"}'),
+    ("ä".encode() * 101, "ä" * 100, "ä" * 100),
+    (b"\xff\x1b", "(no text)", "\ufffd\x1b"),
+    (b"\x1b[31mred", " [31mred", "\x1b[31mred"),
+    (b"", None, ""),
+])
+def test_one_refusal_is_shown(server, refusal, text, member):
+    server.refusal = refusal
+    options = ["--requests", "20", "--warmup", "0", "--threads", "2", server.url + "/refused"]
+    lines = [line for line in bench(*options, status=1).stdout.splitlines() if "one says" in line]
+    assert lines == ([f"one says    {text}"] if text else [])
+    assert bench_json(*options, status=1)["refusal"] == member
 
 
 def test_text(server):

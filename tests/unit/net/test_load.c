@@ -235,6 +235,7 @@ static void threads_share_the_work(void **state)
         assert_all_accounted();
         assert_int_equal(result.sent, 1001);
         assert_int_equal(result.statuses[200], 1001);
+        assert_int_equal(result.refusal_len, 0);
         assert_int_equal(result.latency.count, 1001);
         assert_int_equal(result.bytes_in, 1001 * strlen(GOOD));
         assert_true(result.elapsed_ns > 0 && result.elapsed_ns < config.duration_ns);
@@ -355,6 +356,8 @@ static void other_statuses_are_errors(void **state)
     assert_all_accounted();
     assert_int_equal(result.statuses[200], 750);
     assert_int_equal(result.statuses[503], 250);
+    assert_int_equal(result.refusal_len, 4);
+    assert_memory_equal(result.refusal, "busy", 4);
     assert_int_equal(result.latency.count, 750);
     assert_int_equal(ax_load_error_count(&result), 250);
     server_stop(&server);
