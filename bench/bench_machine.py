@@ -42,4 +42,5 @@ def commit():
         return subprocess.run(["git", "-c", "safe.directory=*", *words], cwd=ROOT, check=True,
                               capture_output=True, text=True).stdout.strip()
     return git("rev-parse", "--short=12", "HEAD") + (
-        " with changes" if git("status", "--porcelain", "--", "src", "bench") else "")
+        " with changes" if git("status", "--porcelain", "--", "src", "bench", ":!bench/results")
+        else "")

@@ -122,8 +122,9 @@ def catboost_edges(model):
     special = np.array([np.nan, np.inf, -np.inf, 0, -0.0, 1, -1], np.float32)
     for i in range(FEATURES):
         borders = np.array(model.get_borders().get(i, []), np.float32)
-        pool = np.concatenate([special, borders, np.nextafter(borders, np.float32(-np.inf)),
-                               np.nextafter(borders, np.float32(np.inf))])
+        with np.errstate(over="ignore"):  # the last border may be the largest number there is
+            pool = np.concatenate([special, borders, np.nextafter(borders, np.float32(-np.inf)),
+                                   np.nextafter(borders, np.float32(np.inf))])
         where = rng.random(EDGES) < 0.6
         rows[where, i] = rng.choice(pool, where.sum())
     return rows

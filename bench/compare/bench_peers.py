@@ -103,6 +103,21 @@ def xgboost(model):
                        note="C interface, in place")]
 
 
+def xgboost_1(model):
+    """The last XGBoost before 2.0, whose calls cost less to set up; it reads no models of today's, so
+    it trains one of the same shape."""
+    name = f"XGBoost {version('xgboost-wheel', 'xgboost')}"
+    if model.name == "flights":
+        return []
+    library = DEPS / "xgboost-wheel/xgboost/lib/libxgboost.so"
+    folder = model.folder / "xgboost-1"
+    folder.mkdir(exist_ok=True)
+    run([sys.executable, HERE / "convert.py", "xgboost", model.name, folder], name,
+        env={**os.environ, "AX_XGBOOST_LIBRARY": str(library)})
+    return [Contestant(f"{name}, own model", ["xgboost", library, folder / "model.json"],
+                       is_source=True, note="C interface, in place", family="XGBoost 1")]
+
+
 def lightgbm(model):
     library = next(path for path in lightgbm_oracle.LIBRARIES if path.exists())
     return [Contestant(f"LightGBM {lightgbm_oracle.version()}", ["lightgbm", library, model.file],
@@ -214,7 +229,7 @@ def lleaves(model):
 
 # library: its peers; the source first.
 PEERS = {
-    "xgboost": [xgboost, onnx, tl2cgen, onedal, ydf, catboost_own],
+    "xgboost": [xgboost, xgboost_1, onnx, tl2cgen, onedal, ydf, catboost_own],
     "lightgbm": [lightgbm, onnx, tl2cgen, lleaves, onedal, ydf],
     "catboost": [catboost, catboost_code],
 }

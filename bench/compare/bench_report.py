@@ -5,6 +5,7 @@ import numpy as np
 
 RESAMPLES = 2000
 AGAIN = "auspex, again"
+ULPS_TOLD = 10**6  # beyond that, near zero, they only say that it was near zero
 
 
 def summary(values):
@@ -46,8 +47,10 @@ def ratio_text(result):
 def part_text(part):
     if not part["differing"]:
         return "equal"
-    return f"{100 * part['differing'] / part['rows']:.2g} % differ, by {part['worst_ulps']:,} ulp " \
-        f"at most ({part['worst_difference']:.1e})"
+    percent = 100 * part["differing"] / part["rows"]
+    ulps = f"{part['worst_ulps']:,}" if part["worst_ulps"] <= ULPS_TOLD else f"over {ULPS_TOLD:,}"
+    return f"{percent:.{0 if percent >= 10 else 2}f} % differ, by {part['worst_difference']:.1e} at " \
+        f"most ({ulps} ulp)"
 
 
 def parity_text(parity):
@@ -58,10 +61,24 @@ def parity_text(parity):
     return "; ".join(f"{what}: {part_text(part)}" for what, part in parity.items())
 
 
+def load_cell(described):
+    """Generated code is loaded by the linker; what Python loads begins with Python."""
+    return {"compiled": "compiled", "worker": "–"}.get(described["kind"],
+                                                      f"{described['load_ms']:.1f}")
+
+
 def parity_cell(described):
     if described["is_source"]:
         return "the source" if not described["family"] else "the source of its own model"
     return parity_text(described["parity"])
+
+
+def origin(model):
+    """Where, when, of what, and how."""
+    machine = model["machine"]
+    return f"{machine['cpu']}, {machine['cores']} cores ({machine['features']}), " \
+        f"{machine['system']}, {machine['compiler']}; commit {model['commit']}, {model['date']}, " \
+        f"`{model['command']}`."
 
 
 def model_table(model):
@@ -86,12 +103,12 @@ def model_table(model):
         cells = [f"{time_text(results[str(b)]['theirs_ns']['least'])} / "
                  f"{time_text(results[str(b)]['theirs_ns']['median'])}<br>"
                  f"{ratio_text(results[str(b)])}" for b in batches]
-        lines.append(f"| {name} | {' | '.join(cells)} | {described['load_ms']:.1f} | "
+        lines.append(f"| {name} | {' | '.join(cells)} | {load_cell(described)} | "
                      f"{parity_cell(described)} |")
     band = ", ".join(f"{model['results'][AGAIN][str(b)]['ratio_band'][0]:.2f}–"
                      f"{model['results'][AGAIN][str(b)]['ratio_band'][1]:.2f}" for b in batches)
-    lines += ["", f"Ours beside ours, 90 % of the rounds: {band}. Stolen time: "
-              f"{model['steal_percent']:.1f} %; load {model['load_average']:.1f}."]
+    lines += ["", f"Ours beside ours, 90 % of the rounds: {band}. Stolen time "
+              f"{model['steal_percent']:.1f} %, load {model['load_average']:.1f}. {origin(model)}"]
     notes = [f"{name}: {c['note']}" for name, c in model["contestants"].items() if c["note"]]
     if notes:
         lines.append(" ".join(f"{note}." for note in notes))
@@ -101,10 +118,7 @@ def model_table(model):
 
 def markdown(results, title, pictures=""):
     """All tables; with `pictures`, the beginning of a link, each has its picture."""
-    machine = results["machine"]
-    head = [title, f"{machine['cpu']}, {machine['cores']} cores ({machine['features']}), "
-            f"{machine['system']}, {machine['compiler']}; commit {results['commit']}, "
-            f"{results['date']}. `{results['command']}`.", "",
+    head = [title,
             "Microseconds a row, one thread, least / median of the slices; below them how many "
             "times ours that is: the median over the rounds, each of them ours, the peer's, the "
             "peer's, ours, and the 95 % bootstrap interval of that median. **Above 1 ours is ahead, "

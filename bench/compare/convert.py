@@ -3,6 +3,7 @@
 
     convert.py tl2cgen LIBRARY MODEL FOLDER     C files
     convert.py lleaves LIBRARY MODEL FILE       an object file
+    convert.py xgboost NAME FOLDER              the XGBoost of AX_XGBOOST_LIBRARY trains that model
     convert.py ydf SHAPE HEADER FOLDER          YDF trains a model of its own: C++, and its own form
 """
 
@@ -39,6 +40,13 @@ def lleaves(_, model, file):
     pathlib.Path(file).stat()
 
 
+def xgboost(name, folder):
+    """By histograms, which older releases have to be told."""
+    import bench_models  # pylint: disable=import-outside-toplevel
+    bench_models.train_xgboost(pathlib.Path(folder),
+                               {**bench_models.MODELS[name][2], "tree_method": "hist"})
+
+
 YDF_SHAPES = {  # depth counts the root
     "100x6": dict(num_trees=100, max_depth=7),
     "1000x31": dict(num_trees=1000, growing_strategy="BEST_FIRST_GLOBAL", max_num_nodes=31,
@@ -62,7 +70,8 @@ def ydf(shape, header, folder):
 
 
 def main():
-    {"tl2cgen": tl2cgen, "lleaves": lleaves, "ydf": ydf}[sys.argv[1]](*sys.argv[2:])
+    kinds = {"tl2cgen": tl2cgen, "lleaves": lleaves, "xgboost": xgboost, "ydf": ydf}
+    kinds[sys.argv[1]](*sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -62,8 +62,8 @@ OFF = {"rows": 1000, "differing": 70, "worst_ulps": 2, "worst_difference": 1.5e-
 
 @pytest.mark.parametrize("ordinary, edges, text", [
     (EQUAL, EQUAL, "all 2,000 rows equal as bits"),
-    (EQUAL, OFF, "ordinary: equal; edges: 7 % differ, by 2 ulp at most (1.5e-07)"),
-    (OFF, EQUAL, "ordinary: 7 % differ, by 2 ulp at most (1.5e-07); edges: equal"),
+    (EQUAL, OFF, "ordinary: equal; edges: 7.00 % differ, by 1.5e-07 at most (2 ulp)"),
+    (OFF, EQUAL, "ordinary: 7.00 % differ, by 1.5e-07 at most (2 ulp); edges: equal"),
 ])
 def test_parity_is_told(ordinary, edges, text):
     assert bench_report.parity_text({"ordinary": ordinary, "edges": edges}) == text
@@ -118,7 +118,7 @@ def test_the_driver_times_each_peer_and_ours_again(made):
         assert what == "slice" and len(times) == 4 and all(float(t) > 0 for t in times)
         seen[batch, peer] = seen.get((batch, peer), 0) + 1
     assert set(seen) == {(b, p) for b in ("1", "64") for p in ("1", "2")}
-    assert min(seen.values()) >= 15
+    assert min(seen.values()) >= 8
 
 
 @pytest.mark.plain
