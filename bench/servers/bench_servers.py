@@ -100,7 +100,7 @@ class Auspex(Server):
     def __init__(self, folder, models):
         super().__init__()
         self.path = folder / "ours.sock"
-        self.start([BINARY, "serve", "--models", models, "--threads", 1, "--load-threads", 1,
+        self.start([BINARY, "serve", "--models", models, "--state", folder / "state", "--threads", 1, "--load-threads", 1,
                     "--listen", "127.0.0.1:0", "--listen", f"unix:{self.path}"])
         self.port = int(self.wait_for(r"event=ready.*127\.0\.0\.1:(\d+)")[1])
 

@@ -35,7 +35,7 @@ OURS, THEIRS = (0, 3), (1, 2)
 
 def side(rounds, which):
     return {figure: round(median(rounds, which, figure), 3) for figure in
-            ("requests_per_s", "rows_per_s", "cpu_us", "user_us", "server_busy", "client_busy", "p50_us",
+            ("requests_per_s", "rows_per_s", "rows_per_cpu_s", "cpu_us", "user_us", "server_busy", "client_busy", "p50_us",
              "p99_us", "p999_us", "slip_p99_us")}
 
 
@@ -71,13 +71,13 @@ def ratio_text(found):
 
 FIGURES = {"cpu_us": "server CPU a request, us", "user_us": "of it in user mode, us",
            "p99_us": "p99, us", "p50_us": "p50, us",
-           "requests_per_s": "requests/s", "rows_per_s": "rows/s"}
+           "requests_per_s": "requests/s", "rows_per_s": "rows/s",
+           "rows_per_cpu_s": "rows a second of server CPU"}
 
 
 def figure_row(scenario, result, figure, other):
     found = result["ratios"].get(figure)
-    goal = f"≤ {scenario['goal']}" if figure == scenario["figure"] and scenario["goal"] and \
-        other == "echo" else ""
+    goal = scenario["goal"] if figure == scenario["figure"] and other == "echo" else ""
     band = f"{found['band'][0]:.2f}–{found['band'][1]:.2f}" if found else ""
     return f"| {FIGURES[figure]} | {three_digits(result['ours'][figure])} | " \
         f"{three_digits(result['theirs'][figure])} | {ratio_text(found) if found else ''} | " \
@@ -88,7 +88,7 @@ def pair_table(scenario, other, result):
     figures = ["p99_us", "p50_us", "cpu_us", "user_us"] if scenario["load"] else \
         ["cpu_us", "user_us", "requests_per_s"]
     if scenario["rows"] > 1:
-        figures.append("rows_per_s")
+        figures += ["rows_per_s", "rows_per_cpu_s"]
     lines = [f"| | auspex | {other} | auspex / {other} (95 %) | goal | auspex / auspex |",
              "| --- | --- | --- | --- | --- | --- |"]
     lines += [figure_row(scenario, result, figure, other) for figure in figures]

@@ -104,8 +104,9 @@ def test_cpu_time_is_that_of_the_process():
 def make_round(ours, theirs, steal=0.0, others=0.0, void=False):
     def one(cpu_us):
         return {"cpu_us": cpu_us, "user_us": cpu_us / 2, "requests_per_s": 1e6 / cpu_us,
-                "rows_per_s": 1e6 / cpu_us, "server_busy": 0.9, "client_busy": 0.5, "p50_us": 50,
-                "p99_us": 100, "p999_us": 200, "slip_p99_us": 1, "void": void}
+                "rows_per_s": 1e6 / cpu_us, "rows_per_cpu_s": 1e6 / cpu_us, "server_busy": 0.9,
+                "client_busy": 0.5, "p50_us": 50, "p99_us": 100, "p999_us": 200, "slip_p99_us": 1,
+                "void": void}
     return {"slices": [one(ours[0]), one(theirs[0]), one(theirs[1]), one(ours[1])],
             "steal_percent": steal, "others_percent": others}
 
@@ -147,15 +148,15 @@ def test_the_page_tells_ratios_goals_and_noise():
                                   "requests_per_s")
     busy = servers_report.digest([make_round((12, 12), (10, 10), others=50) for _ in range(3)],
                                  "cpu_us", "requests_per_s")
-    scenario = {"title": "One", "figure": "cpu_us", "goal": 1.18, "rows": 1, "load": 0, "rate": 0,
-                "connections": 16}
+    scenario = {"title": "One", "figure": "cpu_us", "goal": "≤ 1.18×", "rows": 1, "load": 0,
+                "rate": 0, "connections": 16}
     page = servers_report.markdown({
         "machine": {"cpu": "C", "cores": 2, "features": "f", "system": "s", "kernel": "k",
                     "compiler": "g"},
         "commit": "abc", "date": "2026-01-01", "command": "run", "rounds": 3, "seconds": 3,
         "scenarios": [{**scenario, "results": {"echo": quiet}},
                       {**scenario, "title": "Two", "results": {"echo": busy}}]})
-    assert "| server CPU a request, us | 12.0 | 10.0 | **1.20×** (1.20–1.20) | ≤ 1.18 |" in page
+    assert "| server CPU a request, us | 12.0 | 10.0 | **1.20×** (1.20–1.20) | ≤ 1.18× |" in page
     one, two = page.split("## Two")
     assert "| of it in user mode, us | 6.00 | 5.00 |  |  |  |" in page
     assert "3 of 3 rounds count." in one and "busy" not in one.replace("Client busy", "")
