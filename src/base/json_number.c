@@ -397,11 +397,43 @@ static inline bool number_to_f64(const struct number *number, double *ret)
     return true;
 }
 
+/* Where the digits end that begin here. */
+static inline const char *skip_digits(const char *at, const char *end)
+{
+    while (end - at >= 8) {
+        uint64_t stop = not_digits(load8(at) ^ 0x3030303030303030u);
+        if (stop)
+            return at + (unsigned)__builtin_ctzll(stop) / 8;
+        at += 8;
+    }
+    while (at < end && is_digit(*at))
+        at++;
+    return at;
+}
+
+/* The grammar of number_scan without the value. */
 const char *ax_json_number_skip(const char *at, const char *end)
 {
     assert(at && at <= end);
-    struct number number;
-    return number_scan(at, end, &number) ? number.end : NULL;
+    at += at < end && *at == '-';
+    if (at >= end || !is_digit(*at))
+        return NULL;
+    at = *at == '0' ? at + 1 : skip_digits(at, end);
+    if (at < end && *at == '.') {
+        const char *fraction = ++at;
+        at = skip_digits(at, end);
+        if (at == fraction)
+            return NULL;
+    }
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        at += at < end && (*at == '-' || *at == '+');
+        const char *exponent = at;
+        at = skip_digits(at, end);
+        if (at == exponent)
+            return NULL;
+    }
+    return at;
 }
 
 const char *ax_json_number_read(const char *at, const char *end, double *ret)

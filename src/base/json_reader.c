@@ -463,8 +463,8 @@ static inline void cursor_skip_space(struct cursor *cursor)
         cursor->at = at;
 }
 
-/* The next element, if it is a plain number. The comma in front of it is read in any case. */
-static inline bool cursor_number(struct cursor *cursor, double *ret)
+/* In front of the next element, if there is one. The comma in front of it is read in any case. */
+static inline bool cursor_next(struct cursor *cursor)
 {
     cursor_skip_space(cursor);
     if (cursor->expects == EXPECTS_NEXT) {
@@ -474,13 +474,24 @@ static inline bool cursor_number(struct cursor *cursor, double *ret)
         cursor->expects = EXPECTS_VALUE;
         cursor_skip_space(cursor);
     }
-    const char *behind = ax_json_number_read(cursor->at, cursor->end, ret);
+    return true;
+}
+
+/* Behind a number that ends at `behind`; NULL: there was none. */
+static inline bool cursor_take(struct cursor *cursor, const char *behind)
+{
     /* What reaches the end of the window may go on behind it. */
     if (!behind || (behind == cursor->end && cursor->is_cut))
         return false;
     cursor->at = behind;
     cursor->expects = EXPECTS_NEXT;
     return true;
+}
+
+static inline bool cursor_number(struct cursor *cursor, double *ret)
+{
+    return cursor_next(cursor) &&
+           cursor_take(cursor, ax_json_number_read(cursor->at, cursor->end, ret));
 }
 
 static bool cursor_begin(const struct ax_json_reader *reader, struct cursor *ret_cursor)
@@ -522,6 +533,19 @@ size_t ax_json_read_f64s(struct ax_json_reader *reader, double *values, size_t s
         return 0;
     for (; done < count && cursor_number(&cursor, &value); done++)
         values[done * stride] = value;
+    cursor_end(reader, &cursor);
+    return done;
+}
+
+size_t ax_json_skip_numbers(struct ax_json_reader *reader)
+{
+    assert(reader);
+    size_t done = 0;
+    struct cursor cursor;
+    if (!cursor_begin(reader, &cursor))
+        return 0;
+    while (cursor_next(&cursor) && cursor_take(&cursor, ax_json_number_skip(cursor.at, cursor.end)))
+        done++;
     cursor_end(reader, &cursor);
     return done;
 }

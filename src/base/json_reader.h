@@ -78,4 +78,7 @@ size_t ax_json_read_f32s(struct ax_json_reader *reader, float *values, size_t st
 size_t ax_json_read_f64s(struct ax_json_reader *reader, double *values, size_t stride,
                          size_t count);
 
+/* The same for as many as there are, and without their values. */
+size_t ax_json_skip_numbers(struct ax_json_reader *reader);
+
 #endif

@@ -7,14 +7,16 @@
  * most AX_DOCUMENT_VALUES_MAX of them bound the memory that a hostile file can ask for; an honest
  * one needs about twenty values a tree, since the arrays that hold the nodes are one value each.
  *
- * f32 from JSON goes through strtof, not through f64: a decimal text that lies next to the middle
- * between two floats would be rounded twice and could end on the other side. The process never
- * leaves the C locale, and a number inside an array or a map is always followed by another
+ * f32 from JSON is rounded once: by way of f64 a decimal text that lies next to the middle between
+ * two floats would be rounded twice and could end on the other side. So the nearest f64 is narrowed
+ * only where it is not that middle, and all else is left to strtof, which is slow. The process
+ * never leaves the C locale, and a number inside an array or a map is always followed by another
  * character, so strtof stops inside the file.
  */
 #include "engine/forest/document.h"
 
 #include "base/alloc.h"
+#include "base/json_number.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -300,9 +302,28 @@ static bool cursor_integer(struct number_cursor *cursor, int64_t *ret)
     return true;
 }
 
+/* Whether narrowing `nearest`, the f64 nearest to a text, is rounding the text itself. It is unless
+ * the f64 lies in the middle between two floats: then the text may be on either side of it. What is
+ * no normal float is left to strtof, too. */
+static bool narrows_as_text(double nearest)
+{
+    uint64_t bits;
+    memcpy(&bits, &nearest, sizeof(bits));
+    uint64_t exponent = bits >> 52 & 0x7FF;
+    bool is_middle = (bits & 0x1FFFFFFF) == 0x10000000;
+    return !is_middle && exponent >= 1023 - 126 && exponent < 1023 + 127;
+}
+
 size_t ax_text_to_f32(struct ax_str text, float *ret)
 {
     assert(text.ptr && ret);
+    double nearest;
+    const char *behind = ax_json_number_read(text.ptr, text.ptr + text.len, &nearest);
+    if (behind && behind < text.ptr + text.len && strchr(",]} \t\r\n", *behind) && *behind &&
+        narrows_as_text(nearest)) {
+        *ret = (float)nearest;
+        return (size_t)(behind - text.ptr);
+    }
     char *end;
     errno = 0;
     *ret = strtof(text.ptr, &end);

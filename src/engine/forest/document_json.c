@@ -71,6 +71,9 @@ enum ax_code ax_document_read_json(struct ax_document *document, struct ax_str b
             if (json_value(document, &path, &reader, token, key, err))
                 return err->code;
             key = (struct ax_str){ 0 };
+            /* Most of a file are arrays of numbers: what is one is passed over at once. */
+            if (token == AX_JSON_ARRAY_BEGIN)
+                document->values[document->count - 1].count = ax_json_skip_numbers(&reader);
         }
     }
 }

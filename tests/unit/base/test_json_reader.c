@@ -346,6 +346,46 @@ static void arrays_of_numbers(void **state)
     }
 }
 
+/* What ax_json_skip_numbers passes over, and the tokens behind it. */
+static void skipping_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t count;
+        const char *then;
+    } rows[] = {
+        { "[1,-2.5e-3,0]", 3, "]." },
+        { "[ 1 ,\t2 , 12345678901234567890 ]", 3, "]." },
+        { "[1,2,3,4,5,6,7,8,9,10]", 10, "]." },
+        { "[]", 0, "]." },
+        { "[ ]", 0, "]." },
+        { "[1,null,3]", 1, "0n]." },
+        { "[NaN,1]", 0, "nn]." },
+        { "[1,1e400,2]", 3, "]." },
+        { "[1,[2]]", 1, "[n]]." },
+        { "[1,]", 1, "F" },
+        { "[1,2", 2, "F" },
+        { "[1,2.]", 1, "F" },
+        { "[1,2e]", 1, "F" },
+        { "[1,2e+]", 1, "F" },
+        { "[1,-]", 1, "F" },
+        { "[01]", 1, "F" },
+        { "[1,,2]", 1, "F" },
+        { "[1x]", 1, "F" },
+        { "{\"a\":1}", 0, "kn}." },
+    };
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_json_reader reader;
+        ax_json_reader_init(&reader, ax_str_from(rows[i].text));
+        (void)ax_json_read(&reader, &err);
+        assert_int_equal(ax_json_skip_numbers(&reader), rows[i].count);
+        for (const char *then = rows[i].then; *then; then++)
+            assert_int_equal(letters[ax_json_read(&reader, &err)], *then);
+    }
+}
+
 /* Read in runs of random lengths, numbers and other elements mixed. */
 static void random_arrays_by_both_ways(void **state)
 {
@@ -484,6 +524,7 @@ int main(void)
         cmocka_unit_test(random_arrays_by_both_ways),
         cmocka_unit_test(long_tokens_are_refused),
         cmocka_unit_test(skipping_in_slices),
+        cmocka_unit_test(skipping_numbers),
     };
     return cmocka_run_group_tests_name("base/json_reader", tests, NULL, NULL);
 }

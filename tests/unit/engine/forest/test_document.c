@@ -321,9 +321,49 @@ static void changed_files_do_no_harm(void **state)
     }
 }
 
+/* Texts of floats, of the middles between them and of what lies next to those, each as strtof has
+ * it. */
+static void floats_are_as_strtof_has_them(void **state)
+{
+    (void)state;
+    uint64_t random = 20131201;
+    static const int digits[] = { 9, 17, 25, 6 };
+    for (size_t i = 0; i < 200000; i++) {
+        uint64_t bits = forest_random(&random);
+        float x, ours;
+        uint32_t narrow = (uint32_t)(bits >> 32);
+        memcpy(&x, &narrow, sizeof(x));
+        if (!isfinite(x) || (i % 4 == 3 && fabsf(x) > 1e9f))
+            continue;
+        double middle = ((double)x + (double)nextafterf(x, INFINITY)) / 2;
+        const double tried[] = { (double)x, middle, nextafter(middle, INFINITY),
+                                 nextafter(middle, -INFINITY), nextafter((double)x, 0) };
+        char text[512];
+        double number = tried[bits % AX_COUNT(tried)];
+        if (i % 4 == 3)
+            (void)snprintf(text, sizeof(text), "%.1f]", number);
+        else
+            (void)snprintf(text, sizeof(text), "%.*g,", digits[i / 8 % 4], number);
+        float wanted = strtof(text, NULL);
+        size_t used = ax_text_to_f32(ax_str_from(text), &ours);
+        assert_int_equal(used, strlen(text) - 1);
+        if (memcmp(&ours, &wanted, sizeof(ours)) != 0)
+            fail_msg("%s is %.9g, not %.9g", text, (double)ours, (double)wanted);
+    }
+    static const char *const rows[] = { "1e400,", "-1e400,",   "1e-400,",  "-0,",
+                                        "0.0]",   "1e-46,",    "1e-40]",   "3.4028236e38,",
+                                        "NaN]",   "Infinity,", "16777217," };
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        float wanted = strtof(rows[i], NULL), ours;
+        assert_int_equal(ax_text_to_f32(ax_str_from(rows[i]), &ours), strlen(rows[i]) - 1);
+        assert_memory_equal(&ours, &wanted, sizeof(ours));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(floats_are_as_strtof_has_them),
         cmocka_unit_test(both_formats_give_the_same_tree),
         cmocka_unit_test(signs_of_ubjson_integers),
         cmocka_unit_test(every_prefix_is_refused),
