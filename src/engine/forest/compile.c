@@ -52,7 +52,8 @@ struct compiling {
 };
 
 #define KINDS               AX_SLOT_KIND_COUNT
-#define OBLIVIOUS_DEPTH_MAX 14 /* no narrow tree has room for a complete one of more levels */
+#define SORTED_BY_BYTES_MIN 256 /* thresholds of a feature; below, qsort is as fast */
+#define OBLIVIOUS_DEPTH_MAX 14  /* no narrow tree has room for a complete one of more levels */
 /* Groups of trees that may not be full: one a kind, and one a depth of oblivious trees. */
 #define GROUPS_OPEN_MAX (AX_TREE_KIND_COUNT + OBLIVIOUS_DEPTH_MAX)
 
@@ -171,6 +172,58 @@ static int compare_thresholds(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* A number's bits, in an order that whole numbers have. */
+static uint64_t sort_key(double number)
+{
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof(bits));
+    return bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
+}
+
+#define KEY_BYTES 8
+
+/* Put the numbers in the order of byte `byte` of their keys, of which `counts` says how many there
+ * are of each. Those with the same byte keep their order. */
+static void sort_by_byte(const double *from, double *to, uint32_t count, size_t byte,
+                         uint32_t counts[256])
+{
+    uint32_t start = 0;
+    for (size_t i = 0; i < 256; i++) {
+        uint32_t here = counts[i];
+        counts[i] = start;
+        start += here;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        to[counts[sort_key(from[i]) >> 8 * byte & 0xFF]++] = from[i];
+}
+
+/* Ascending, no NaN among them; `spare` has room for as many. Large files spend their time here, so
+ * many are sorted byte by byte of their keys, which is no matter of luck as branches are. */
+static void sort_numbers(double *numbers, double *spare, uint32_t count)
+{
+    if (count < SORTED_BY_BYTES_MIN) {
+        qsort(numbers, count, sizeof(*numbers), compare_thresholds);
+        return;
+    }
+    uint32_t counts[KEY_BYTES][256] = { { 0 } };
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t key = sort_key(numbers[i]);
+        for (size_t byte = 0; byte < KEY_BYTES; byte++)
+            counts[byte][key >> 8 * byte & 0xFF]++;
+    }
+    double *from = numbers, *to = spare;
+    for (size_t byte = 0; byte < KEY_BYTES; byte++) {
+        if (counts[byte][sort_key(from[0]) >> 8 * byte & 0xFF] == count)
+            continue; /* the same in all, as the low ones of an f32 are */
+        sort_by_byte(from, to, count, byte, counts[byte]);
+        double *swapped = from;
+        from = to;
+        to = swapped;
+    }
+    if (from != numbers)
+        memcpy(numbers, from, count * sizeof(*numbers));
+}
+
 /* One rank source for each feature that splits compare, over its slots; slots of one feature are
  * next to each other. */
 static enum ax_code make_ranks(struct compiling *c, struct ax_err *err)
@@ -200,13 +253,13 @@ static enum ax_code make_ranks(struct compiling *c, struct ax_err *err)
 
 /* Sort each feature's thresholds and keep one of equal ones. threshold_ends comes in as where each
  * feature's thresholds end with repetitions, and leaves as where they end without. */
-static void sort_thresholds(struct compiling *c)
+static void sort_thresholds(struct compiling *c, double *spare)
 {
     double *all = c->out->thresholds;
     uint32_t from = 0, kept = 0;
     for (size_t f = 0; f < c->forest->feature_count; f++) {
         uint32_t end = c->threshold_ends[f];
-        qsort(all + from, end - from, sizeof(*all), compare_thresholds);
+        sort_numbers(all + from, spare, end - from);
         for (uint32_t i = from; i < end; i++) {
             if (i == from || all[i] != all[i - 1])
                 all[kept++] = all[i];
@@ -240,7 +293,11 @@ static enum ax_code number_thresholds(struct compiling *c, struct ax_err *err)
                 all[c->threshold_ends[node->feature]++] = node->value;
         }
     }
-    sort_thresholds(c);
+    double *spare = ax_try_alloc((size_t)total + 1, sizeof(*spare));
+    if (!spare)
+        return ax_fail(err, AX_E_LIMIT, "no memory for %u thresholds", total);
+    sort_thresholds(c, spare);
+    free(spare);
     return make_ranks(c, err);
 }
 
