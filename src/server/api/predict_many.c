@@ -16,8 +16,11 @@
 #include "server/server_thread.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* A part as it is asked for, and then as it ended. */
+#define PARTS_FIRST ((size_t)4)
+
 struct many_part {
     struct ax_str model;
     struct ax_str version;           /* empty: the highest */
@@ -102,6 +105,25 @@ static enum ax_code many_read_model(struct ax_row_body *body, struct many_part *
     return AX_OK;
 }
 
+/* Room for as many again at 4, 8, 16, … parts: few of them fit into what an arena always has. */
+static enum ax_code many_add_part(struct many_request *request, const struct many_part *part,
+                                  struct ax_err *err)
+{
+    size_t count = request->part_count;
+    if (count == 0 || (count >= PARTS_FIRST && (count & (count - 1)) == 0)) {
+        struct ax_arena *arena = request->rows.body.cells.arena;
+        struct many_part *parts =
+            ax_arena_alloc(arena, AX_MAX(count * 2, PARTS_FIRST), sizeof(*parts));
+        if (!parts)
+            return ax_arena_fail(arena, "the models", err);
+        if (count)
+            memcpy(parts, request->parts, count * sizeof(*parts));
+        request->parts = parts;
+    }
+    request->parts[request->part_count++] = *part;
+    return AX_OK;
+}
+
 /* "models". There are few, so they are read in one go. */
 static enum ax_code many_read_models(struct ax_row_body *body, struct ax_err *err)
 {
@@ -113,9 +135,6 @@ static enum ax_code many_read_models(struct ax_row_body *body, struct ax_err *er
     if (token != AX_JSON_ARRAY_BEGIN)
         return ax_fail(err, AX_E_INVALID, "'models' must be an array, found %s",
                        ax_json_token_text(token));
-    request->parts = ax_arena_alloc(body->cells.arena, max, sizeof(*request->parts));
-    if (!request->parts)
-        return ax_arena_fail(body->cells.arena, "the models", err);
     for (;;) {
         struct many_part part = { .err = AX_ERR_INIT };
         bool end;
@@ -125,7 +144,8 @@ static enum ax_code many_read_models(struct ax_row_body *body, struct ax_err *er
             break;
         if (request->part_count == max)
             return ax_fail(err, AX_E_INVALID, "'models' names more than %zu models", max);
-        request->parts[request->part_count++] = part;
+        if (many_add_part(request, &part, err))
+            return err->code;
     }
     return request->part_count ? AX_OK : ax_fail(err, AX_E_INVALID, "'models' names no model");
 }
