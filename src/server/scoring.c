@@ -10,7 +10,7 @@
  * back.
  *
  * What a row costs is learnt from calls that are long enough for their fixed cost not to matter, an
- * eighth of the difference at a time.
+ * eighth of the difference at a time; from shorter ones only that it costs less.
  */
 #include "server/scoring.h"
 
@@ -63,10 +63,13 @@ static size_t slice_rows(const struct ax_served *served)
 
 static void learn(struct ax_served *served, size_t rows, uint64_t took_ns)
 {
-    if (rows < LEARN_ROWS_MIN && took_ns < LEARN_NS_MIN)
-        return;
     uint64_t sample = AX_MIN(took_ns / rows + 1, (uint64_t)UINT32_MAX / 8);
     uint64_t known = atomic_load_explicit(&served->row_ns, memory_order_relaxed);
+    /* A short call teaches only that rows are cheaper: what is fixed of it adds to them. Without
+     * this, one call that was preempted could make slices so small that nothing is learnt again. */
+    bool is_short = rows < LEARN_ROWS_MIN && took_ns < LEARN_NS_MIN;
+    if (is_short && sample >= known)
+        return;
     uint64_t moved = known ? (7 * known + sample) / 8 : sample;
     /* Small changes are not worth a write to a line that all threads read. */
     if (AX_MAX(moved, known) - AX_MIN(moved, known) > known / 64)

@@ -378,6 +378,23 @@ static void test_learning(void **state)
     assert_true(slice_rows(served) >= 1);
 }
 
+/* One row was preempted for 3 ms: slices of few rows must not stay that small. */
+static void test_learning_recovers(void **state)
+{
+    struct fixture *f = *state;
+    struct ax_served *served = &f->served[0];
+    learn(served, 64, 64000);
+    assert_int_equal(served->row_ns, 1001);
+    learn(served, 1, 3000000);
+    assert_in_range(slice_rows(served), 1, LEARN_ROWS_MIN - 1);
+    for (int i = 0; i < 100; i++)
+        learn(served, slice_rows(served), slice_rows(served) * 1000);
+    assert_in_range(served->row_ns, 1000, 1150);
+    /* The fixed cost of short calls does not make rows dearer. */
+    learn(served, 1, 15000);
+    assert_in_range(served->row_ns, 1000, 1150);
+}
+
 /* A hundred jobs of a version whose rows take a call each: every wake-up makes as many calls as
  * fit, in the order of arrival, and what waits holds its version. */
 static void test_wake_up_ends_in_time(void **state)
@@ -517,6 +534,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cancelled, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failure_is_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_learning, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_learning_recovers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wake_up_ends_in_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_versions_take_turns, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_waiting_in_vain, set_up, tear_down),
