@@ -272,7 +272,7 @@ static void put_entry(const struct tuning *t, const struct entry_name *name, str
             if (!t->kernels[k])
                 continue;
             (void)ax_buf_printf(out, "%s\"%s\":", separator, t->kernels[k]->name);
-            ax_json_put_f64(out, (double)t->plan->row_ns[class][k]);
+            ax_json_put_f32(out, t->plan->row_ns[class][k]);
             separator = ",";
         }
         (void)ax_buf_append_str(out, AX_STR("}}"));
