@@ -8,6 +8,7 @@ Versions are those of deps.lock; generated code is compiled by gcc -O3.
 import dataclasses
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -19,6 +20,7 @@ import xgboost_oracle
 
 HERE = pathlib.Path(__file__).resolve().parent
 DEPS = HERE.parents[1] / "build/deps"
+COMPILE_SECONDS_MAX = 600
 GCC_FLAGS = ["-O3", "-fPIC", "-w"]
 JOBS = int(os.environ.get("JOBS") or os.cpu_count() or 1)
 
@@ -76,7 +78,8 @@ def compile_all(sources, target, flags):
         objects.append(target.parent / f"{target.stem}-{source.stem}.o")
         running.append(subprocess.Popen(
             [compiler, *GCC_FLAGS, *flags, "-c", source, "-o", objects[-1]],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            start_new_session=True))
         if len(running) >= JOBS:
             finish(running.pop(0))
     for each in running:
@@ -85,7 +88,12 @@ def compile_all(sources, target, flags):
 
 
 def finish(compiler):
-    _, text = compiler.communicate()
+    try:
+        _, text = compiler.communicate(timeout=COMPILE_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        os.killpg(compiler.pid, signal.SIGKILL)  # with what it started
+        compiler.wait()
+        raise Absent(f"{compiler.args[0]} did not compile it in {COMPILE_SECONDS_MAX} s") from None
     if compiler.returncode != 0:
         lines = text.decode(errors="replace").strip().splitlines() or ["no message"]
         raise Absent(f"compiling failed: {lines[-1][:200]}")
@@ -174,12 +182,18 @@ def ydf(model):
     own, header = model.folder / "ydf-model", model.folder / "ydf.h"
     run([sys.executable, HERE / "convert.py", "ydf", shape, header, own], "ydf",
         env=environment(folders))
-    target = model.folder / "ydf.so"
-    compile_all([HERE / "glue/ydf.cpp"], target, [f'-DMODEL="{header}"'])
     return [Contestant(f"{name}, own model", worker("ydf", own, model, folders), is_source=True,
-                       note="its fastest engine, from Python: one row is the call", family="YDF"),
-            Contestant(f"{name}, exported C++, own model", ["compiled", target], note="g++ -O3",
-                       family="YDF")]
+                       note="its fastest engine, from Python: one row is the call", family="YDF")]
+
+
+def ydf_code(model):
+    """What ydf() exported."""
+    if not OWN_SHAPE.get(model.name):
+        return []
+    target = model.folder / "ydf.so"
+    compile_all([HERE / "glue/ydf.cpp"], target, [f'-DMODEL="{model.folder / "ydf.h"}"'])
+    return [Contestant(f"YDF {version('ydf-wheel', 'ydf')}, exported C++, own model",
+                       ["compiled", target], note="g++ -O3", family="YDF")]
 
 
 def onedal(model):
@@ -229,7 +243,7 @@ def lleaves(model):
 
 # library: its peers; the source first.
 PEERS = {
-    "xgboost": [xgboost, xgboost_1, onnx, tl2cgen, onedal, ydf, catboost_own],
-    "lightgbm": [lightgbm, onnx, tl2cgen, lleaves, onedal, ydf],
+    "xgboost": [xgboost, xgboost_1, onnx, tl2cgen, onedal, ydf, ydf_code, catboost_own],
+    "lightgbm": [lightgbm, onnx, tl2cgen, lleaves, onedal, ydf, ydf_code],
     "catboost": [catboost, catboost_code],
 }
