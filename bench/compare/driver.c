@@ -81,15 +81,25 @@ static struct contestant *open_contestant(char **words, const struct compare_row
     compare_die("no kind of contestant '%s'", words[0] ? words[0] : "");
 }
 
+/* CPU time of all threads of this process: what other programs of the machine take meanwhile is no
+ * cost of ours, and threads that a peer might start are a cost of its own. */
+static uint64_t cpu_ns(void)
+{
+    struct timespec t;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) != 0)
+        compare_die("no clock of CPU time");
+    return (uint64_t)t.tv_sec * AX_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
 static int write_margins(char **argv, char **words)
 {
     struct compare_rows rows;
     load_rows(&rows, argv[0], argv[1]);
     size_t count = AX_MIN((size_t)number(argv[2], "COUNT"), rows.count);
     size_t batch = AX_MIN((size_t)number(argv[3], "BATCH"), COMPARE_BATCH_MAX);
-    uint64_t start = ax_clock_ns();
+    uint64_t start = cpu_ns();
     struct contestant *c = open_contestant(words, &rows);
-    uint64_t load_ns = ax_clock_ns() - start;
+    uint64_t load_ns = cpu_ns() - start;
     if (c->kind->write_margins) {
         c->kind->write_margins(c, count, batch, argv[4]);
     } else {
@@ -105,16 +115,6 @@ static int write_margins(char **argv, char **words)
     }
     printf("%s %.3f\n", c->margin_type == AX_FP64 ? "f64" : "f32", (double)load_ns * 1e-6);
     return 0;
-}
-
-/* CPU time of all threads of this process: what other programs of the machine take meanwhile is no
- * cost of ours, and threads that a peer might start are a cost of its own. */
-static uint64_t cpu_ns(void)
-{
-    struct timespec t;
-    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) != 0)
-        compare_die("no clock of CPU time");
-    return (uint64_t)t.tv_sec * AX_NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
 /* Nanoseconds a row. */
