@@ -69,6 +69,12 @@ def test_parity_is_told(ordinary, edges, text):
     assert bench_report.parity_text({"ordinary": ordinary, "edges": edges}) == text
 
 
+def test_page_and_pictures_say_what_was_measured():
+    done = subprocess.run([ROOT / "bench/compare/report", "--check"], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.fixture(name="made", scope="module")
 def small_model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compare")
