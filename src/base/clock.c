@@ -32,6 +32,11 @@ uint64_t ax_clock_ns(void)
     return clock_read(CLOCK_MONOTONIC);
 }
 
+uint64_t ax_clock_thread_ns(void)
+{
+    return clock_read(CLOCK_THREAD_CPUTIME_ID);
+}
+
 int64_t ax_clock_wall_us(void)
 {
     return (int64_t)(clock_read(CLOCK_REALTIME) / AX_NS_PER_US);

@@ -14,6 +14,10 @@
 /* Nanoseconds of CLOCK_MONOTONIC. */
 uint64_t ax_clock_ns(void);
 
+/* Nanoseconds of processor time that this thread has had: what others took does not count. A system
+ * call. */
+uint64_t ax_clock_thread_ns(void);
+
 /* Microseconds since 1970-01-01T00:00:00Z, UTC. */
 int64_t ax_clock_wall_us(void);
 

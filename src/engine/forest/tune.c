@@ -4,7 +4,8 @@
  *
  * For each class of batch sizes one batch of that class is scored by each kernel in turns, in
  * slices of some 50 us, in an order that turns round each time, until the class's share of the time
- * is over. The least time of a kernel counts: what else the machine does only ever adds to it. Rows
+ * is over. The least time of a kernel counts: what else the machine does only ever adds to it; and
+ * the class's share is of the thread's own time, so that it cannot be used up by others. Rows
  * are made of what the forest compares with, so that walks go everywhere and no branch is always
  * the same: thresholds, their neighbours, missing values, categories. The order of the random
  * numbers is fixed.
@@ -142,14 +143,14 @@ static float time_slice(struct tuning *t, const struct ax_forest_kernel *kernel,
 /* Fill in the times of a class. False when there was not time for all. */
 static bool time_class(struct tuning *t, size_t class)
 {
-    uint64_t began_ns = ax_clock_ns();
+    uint64_t began_ns = ax_clock_thread_ns();
     float *least = t->plan->row_ns[class];
-    for (size_t turn = 0; turn == 0 || ax_clock_ns() - began_ns < CLASS_NS; turn++) {
+    for (size_t turn = 0; turn == 0 || ax_clock_thread_ns() - began_ns < CLASS_NS; turn++) {
         for (size_t i = 0; i < AX_KERNELS_MAX; i++) {
             size_t k = turn % 2 ? AX_KERNELS_MAX - 1 - i : i;
             if (!t->kernels[k])
                 continue;
-            if (turn == 0 && ax_clock_ns() - began_ns > CLASS_NS) {
+            if (turn == 0 && ax_clock_thread_ns() - began_ns > CLASS_NS) {
                 memset(least, 0, sizeof(t->plan->row_ns[class]));
                 return false;
             }
