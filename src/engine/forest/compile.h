@@ -142,6 +142,16 @@ struct ax_compiled {
 /* Bits of all categorical splits together, in 32-bit words: 256 MB. */
 #define AX_COMPILED_BIT_WORDS_MAX ((size_t)1 << 26)
 
+/* Node number i of a tree, of either form. */
+static inline struct ax_wide_node ax_compiled_node(const struct ax_compiled *compiled,
+                                                   const struct ax_tree *tree, size_t i)
+{
+    if (tree->is_wide)
+        return compiled->wide_nodes[tree->root + i];
+    const struct ax_node *node = &compiled->nodes[tree->root + i];
+    return (struct ax_wide_node){ .bound = node->bound, .slot = node->slot, .left = node->left };
+}
+
 /* Expected: TOO_LARGE, LIMIT. On failure there is nothing to release. */
 AX_MUST_USE enum ax_code ax_compiled_init(struct ax_compiled *compiled,
                                           const struct ax_forest *forest, struct ax_err *err);

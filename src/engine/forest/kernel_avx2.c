@@ -12,6 +12,7 @@
  * functions take how many as a constant, and are compiled once for each.
  */
 #include "engine/forest/kernel.h"
+#include "engine/forest/few_avx2.h"
 #include "engine/forest/rank_avx2.h"
 
 #include <assert.h>
@@ -19,7 +20,6 @@
 
 #define LANES  32 /* rows of a register */
 #define BLOCKS 4  /* of AX_MUX_ROWS rows, of one call */
-#define FEW    12 /* below so many rows walking them is faster */
 #define UNROLL _Pragma("GCC unroll 8")
 
 #define ALIGN_UP(n) (((n) + 63) & ~(size_t)63)
@@ -421,16 +421,10 @@ static struct avx2_scratch avx2_divide(const struct ax_forest_plan *plan, size_t
     return s;
 }
 
-/* Whether so many rows are left to the portable kernel. */
-static bool are_few(const struct ax_forest_plan *plan, size_t rows)
-{
-    return rows < FEW || !plan->mux.trees;
-}
-
 static size_t avx2_scratch_size(const struct ax_forest_plan *plan, size_t rows)
 {
-    size_t few = ax_kernel_portable.scratch_size(plan, rows);
-    if (are_few(plan, rows))
+    size_t few = ax_few_scratch_size(plan, rows);
+    if (rows < plan->few)
         return few;
     return AX_MAX(few, avx2_divide(plan, AX_MIN(rows, BLOCKS * AX_MUX_ROWS), NULL).bytes);
 }
@@ -510,19 +504,10 @@ static void fill_slots(const struct ax_forest_plan *plan, const struct ax_forest
                          s->slots + r * c->slot_count);
 }
 
-static void avx2_score(const struct ax_forest_plan *plan, const struct ax_forest_input *in,
-                       size_t from, size_t rows, void *sums, void *scratch)
+static void score_blocks(const struct ax_forest_plan *plan, const struct ax_forest_input *in,
+                         size_t from, size_t rows, void *sums, void *scratch)
 {
     const struct ax_compiled *c = &plan->compiled;
-    assert(rows >= 1 && rows <= BLOCKS * AX_MUX_ROWS && from + rows <= in->batch->rows && scratch);
-    if (are_few(plan, rows)) {
-        size_t row_bytes = c->group_count * ax_datatype_size(c->sum_type);
-        for (size_t r = 0; r < rows; r += ax_kernel_portable.rows_max)
-            ax_kernel_portable.score(plan, in, from + r,
-                                     AX_MIN(ax_kernel_portable.rows_max, rows - r),
-                                     (char *)sums + r * row_bytes, scratch);
-        return;
-    }
     struct avx2_scratch s = avx2_divide(plan, rows, scratch);
     for (size_t r = 0; r < rows; r += AX_MUX_ROWS)
         ax_mux_rank_avx2(plan, in->batch, from + r, AX_MIN(AX_MUX_ROWS, rows - r),
@@ -535,9 +520,31 @@ static void avx2_score(const struct ax_forest_plan *plan, const struct ax_forest
     end_sums(c, &s, rows, sums);
 }
 
+/* Blocks of rows, and what is left of them when it is only a few. */
+static void avx2_score(const struct ax_forest_plan *plan, const struct ax_forest_input *in,
+                       size_t from, size_t rows, void *sums, void *scratch)
+{
+    const struct ax_compiled *c = &plan->compiled;
+    assert(rows >= 1 && rows <= BLOCKS * AX_MUX_ROWS && from + rows <= in->batch->rows && scratch);
+    size_t left = rows % AX_MUX_ROWS;
+    size_t few = rows < plan->few ? rows : left < plan->few ? left : 0;
+    size_t whole = rows - few;
+    if (whole)
+        score_blocks(plan, in, from, whole, sums, scratch);
+    if (few)
+        ax_few_score(plan, in, from + whole, few,
+                     (char *)sums + whole * c->group_count * ax_datatype_size(c->sum_type),
+                     scratch);
+}
+
 static enum ax_code avx2_prepare(struct ax_forest_plan *plan, struct ax_err *err)
 {
-    return plan->mux.is_made ? AX_OK : ax_mux_init(&plan->mux, &plan->compiled, err);
+    if (!plan->mux.is_made && ax_mux_init(&plan->mux, &plan->compiled, err))
+        return err->code;
+    if (!plan->ranked.is_made && ax_ranked_init(&plan->ranked, &plan->compiled, &plan->mux, err))
+        return err->code;
+    plan->few = ax_few_limit(plan);
+    return AX_OK;
 }
 
 static bool avx2_runs_here(void)

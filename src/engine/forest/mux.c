@@ -29,10 +29,8 @@
 struct muxing {
     struct ax_mux *out;
     const struct ax_compiled *c;
-    uint32_t *column_of; /* [slot]: its first column */
-    uint32_t *rank_of;   /* [slot]: its rank source */
-    size_t code_size;    /* words so far */
-    size_t leaf_size;    /* bytes so far */
+    size_t code_size; /* words so far */
+    size_t leaf_size; /* bytes so far */
 };
 
 /* A tree on its way; places are those of the compiled form, from its root on. */
@@ -101,6 +99,18 @@ static size_t plan_levels(struct ax_mux_source *source, size_t from, size_t coun
     return from;
 }
 
+/* What is plain about a source; its columns have been made. */
+static void describe_source(const struct ax_mux *mux, struct ax_mux_source *source)
+{
+    size_t count = source->column_end - source->column_from;
+    source->is_plain = count <= AX_COUNT(source->missing);
+    for (size_t i = 0; source->is_plain && i < count; i++) {
+        const struct ax_mux_column *column = &mux->columns[source->column_from + i];
+        source->is_plain = column->base == 0 && !column->zero_is_missing;
+        source->missing[i] = column->missing;
+    }
+}
+
 /* Returns how many keys there are. */
 static size_t plan_columns(struct muxing *m)
 {
@@ -113,22 +123,23 @@ static size_t plan_columns(struct muxing *m)
         *source = (struct ax_mux_source){ .feature = rank->feature,
                                           .column_from = (uint32_t)out->column_count };
         for (uint32_t s = rank->slot_from; s < rank->slot_end; s++) {
-            m->column_of[s] = (uint32_t)out->column_count;
-            m->rank_of[s] = (uint32_t)i;
+            out->column_of[s] = (uint32_t)out->column_count;
+            out->rank_of[s] = (uint32_t)i;
             for (size_t part = 0; part < part_count(rank); part++)
                 out->columns[out->column_count++] = make_column(&c->sources[s], part);
         }
         source->column_end = (uint32_t)out->column_count;
+        describe_source(out, source);
         keys = plan_levels(source, keys, rank->threshold_count);
     }
     for (size_t s = c->number_end; s < c->slot_count; s++) {
         if (!has_codes(&c->sources[s]))
             continue;
-        m->column_of[s] = (uint32_t)out->column_count;
+        out->column_of[s] = (uint32_t)out->column_count;
         out->categories[out->category_count++] =
             (struct ax_mux_category){ .feature = c->sources[s].feature,
                                       .limit = c->sources[s].category_limit,
-                                      .column = m->column_of[s] };
+                                      .column = out->column_of[s] };
         out->column_count += 2;
     }
     return keys;
@@ -164,9 +175,9 @@ static enum ax_code make_columns(struct muxing *m, struct ax_err *err)
     out->sources = ax_try_alloc(columns + 1, sizeof(*out->sources));
     out->columns = ax_try_alloc(columns + 1, sizeof(*out->columns));
     out->categories = ax_try_alloc(columns / 2 + 1, sizeof(*out->categories));
-    m->column_of = ax_try_alloc(c->slot_count, sizeof(*m->column_of));
-    m->rank_of = ax_try_alloc(c->slot_count, sizeof(*m->rank_of));
-    if (!out->sources || !out->columns || !out->categories || !m->column_of || !m->rank_of)
+    out->column_of = ax_try_alloc(c->slot_count, sizeof(*out->column_of));
+    out->rank_of = ax_try_alloc(c->slot_count, sizeof(*out->rank_of));
+    if (!out->sources || !out->columns || !out->categories || !out->column_of || !out->rank_of)
         return ax_fail(err, AX_E_LIMIT, "no memory for %zu columns of ranks", columns);
     size_t keys = plan_columns(m);
     out->key_memory = ax_try_alloc(keys * ax_datatype_size(c->input_type) + AX_CACHE_LINE, 1);
@@ -200,14 +211,7 @@ static bool sapling_copy(struct sapling *s, const struct ax_compiled *c, const s
     s->sets = 0;
     for (uint32_t i = 0; i < s->count; i++) {
         struct ax_wide_node *to = &s->nodes[i];
-        if (tree->is_wide) {
-            *to = c->wide_nodes[tree->root + i];
-        } else {
-            const struct ax_node *from = &c->nodes[tree->root + i];
-            *to = (struct ax_wide_node){ .bound = from->bound,
-                                         .slot = from->slot,
-                                         .left = from->left };
-        }
+        *to = ax_compiled_node(c, tree, i);
         if (is_leaf(to))
             continue;
         if (!split_fits(c, to) || s->count + 2 > NODES_MAX)
@@ -267,13 +271,13 @@ static void put_byte(struct muxing *m, uint32_t byte)
 }
 
 /* How many thresholds of the feature are at or below the split's: its bound, before it is sent to a
- * column. 0: no value but one that stands for missing goes left. */
-static uint32_t split_bound(const struct muxing *m, const struct ax_wide_node *node)
+ * column. */
+static uint32_t split_bound(const struct ax_mux *mux, const struct ax_compiled *c,
+                            const struct ax_wide_node *node)
 {
-    const struct ax_compiled *c = m->c;
     if (c->input_type == AX_FP64 || node->bound == 0)
         return node->bound;
-    const struct ax_rank_source *rank = &c->ranks[m->rank_of[node->slot]];
+    const struct ax_rank_source *rank = &c->ranks[mux->rank_of[node->slot]];
     const double *thresholds = c->thresholds + rank->thresholds_from;
     uint32_t from = 0, count = rank->threshold_count;
     while (count) {
@@ -285,6 +289,15 @@ static uint32_t split_bound(const struct muxing *m, const struct ax_wide_node *n
     return from;
 }
 
+struct ax_mux_split ax_mux_split_of(const struct ax_mux *mux, const struct ax_compiled *compiled,
+                                    const struct ax_wide_node *node)
+{
+    assert(mux && compiled && node && !node->bits);
+    uint32_t bound = split_bound(mux, compiled, node);
+    uint32_t part = bound ? (bound - 1) / AX_MUX_BOUNDS : 0;
+    return (struct ax_mux_split){ mux->column_of[node->slot] + part, bound - part * AX_MUX_BOUNDS };
+}
+
 static void put_split(struct muxing *m, const struct sapling *s, uint32_t at)
 {
     const struct ax_wide_node *node = &s->nodes[at];
@@ -293,10 +306,9 @@ static void put_split(struct muxing *m, const struct sapling *s, uint32_t at)
         put_word(m, (uint32_t)((m->out->column_count + s->set_of[at]) * AX_MUX_ROWS));
         return;
     }
-    uint32_t bound = split_bound(m, node);
-    uint32_t part = bound ? (bound - 1) / AX_MUX_BOUNDS : 0;
-    put_byte(m, bound - part * AX_MUX_BOUNDS - BYTE_BIAS);
-    put_word(m, (m->column_of[node->slot] + part) * (uint32_t)AX_MUX_ROWS);
+    struct ax_mux_split split = ax_mux_split_of(m->out, m->c, node);
+    put_byte(m, split.bound - BYTE_BIAS);
+    put_word(m, split.column * (uint32_t)AX_MUX_ROWS);
 }
 
 /* The splits of a complete subtree: the left half's, the right half's, its top. */
@@ -336,7 +348,7 @@ static void put_sets(struct muxing *m, const struct sapling *s, struct ax_mux_tr
         const struct ax_wide_node *node = &s->nodes[i];
         if (is_leaf(node) || !node->bits)
             continue;
-        uint32_t column = m->column_of[node->slot] * (uint32_t)AX_MUX_ROWS;
+        uint32_t column = m->out->column_of[node->slot] * (uint32_t)AX_MUX_ROWS;
         size_t words = (m->c->sources[node->slot].category_limit + 2 + 31) / 32;
         put_word(m, column);
         put_word(m, column + (uint32_t)AX_MUX_ROWS);
@@ -509,8 +521,6 @@ enum ax_code ax_mux_init(struct ax_mux *mux, const struct ax_compiled *compiled,
         return AX_OK;
     if (!make_columns(&m, err))
         (void)make_trees(&m, &sapling, words, bytes, err);
-    free(m.column_of);
-    free(m.rank_of);
     if (err->code)
         ax_mux_done(mux);
     return err->code;
@@ -525,8 +535,6 @@ enum ax_code ax_mux_init_columns(struct ax_mux *mux, const struct ax_compiled *c
     bool is_fit = fits(compiled);
     if (is_fit)
         (void)make_columns(&m, err);
-    free(m.column_of);
-    free(m.rank_of);
     if (err->code)
         ax_mux_done(mux);
     else
@@ -545,6 +553,8 @@ void ax_mux_done(struct ax_mux *mux)
     }
     free(mux->sources);
     free(mux->columns);
+    free(mux->column_of);
+    free(mux->rank_of);
     free(mux->categories);
     free(mux->key_memory);
     *mux = (struct ax_mux){ 0 };

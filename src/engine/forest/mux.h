@@ -41,6 +41,8 @@ struct ax_mux_source {
     uint32_t feature;
     uint32_t column_from;
     uint32_t column_end;
+    bool is_plain;       /* one column or two, neither cut off, nor is zero missing in them */
+    uint16_t missing[2]; /* of a plain one: what stands for NaN in them */
     uint32_t level_count;
     uint32_t level_from[AX_MUX_LEVELS_MAX]; /* in keys */
 };
@@ -92,6 +94,8 @@ struct ax_mux {
     size_t source_count;
     struct ax_mux_column *columns;
     size_t column_count;
+    uint32_t *column_of;     /* [slot]: its first column */
+    uint32_t *rank_of;       /* [slot]: its number among the ranks of the compiled form */
     size_t set_column_count; /* most sets of a tree: columns behind the others */
     struct ax_mux_category *categories;
     size_t category_count;
@@ -135,5 +139,14 @@ AX_MUST_USE enum ax_code ax_mux_init_columns(struct ax_mux *mux, const struct ax
 /* How a tree's leaves lie, and their bytes. */
 uint16_t ax_mux_table_count(const struct ax_compiled *compiled, uint32_t leaf_count);
 size_t ax_mux_leaf_bytes(const struct ax_compiled *compiled, uint32_t leaf_count);
+
+/* Where a split of a threshold stands: the column that it reads, and how many thresholds of that
+ * column are at or below its own, 1 to AX_MUX_BOUNDS; 0: nothing but a missing value goes left. */
+struct ax_mux_split {
+    uint32_t column;
+    uint32_t bound;
+};
+struct ax_mux_split ax_mux_split_of(const struct ax_mux *mux, const struct ax_compiled *compiled,
+                                    const struct ax_wide_node *node);
 
 #endif

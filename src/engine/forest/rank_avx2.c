@@ -79,13 +79,14 @@ static AX_ALWAYS_INLINE size_t count_f64(const double *keys, __m256d value)
 
 /* `levels` is source->level_count, or a constant that equals it. Writes twice the ranks. */
 static AX_ALWAYS_INLINE void search_f32(const struct ax_mux_source *source, uint32_t levels,
-                                        const float *keys, const float *values, int32_t *twice)
+                                        const float *keys, const float *values, size_t rows,
+                                        int32_t *twice)
 {
     const float *starts[AX_MUX_LEVELS_MAX];
     for (uint32_t level = 0; level < levels; level++)
         starts[level] = keys + source->level_from[level];
     UNROLL
-    for (size_t r = 0; r < AX_MUX_ROWS; r++) {
+    for (size_t r = 0; r < rows; r++) {
         __m256 value = _mm256_broadcast_ss(values + r);
         size_t found = 0;
         for (uint32_t level = levels; level-- > 0;)
@@ -95,13 +96,14 @@ static AX_ALWAYS_INLINE void search_f32(const struct ax_mux_source *source, uint
 }
 
 static AX_ALWAYS_INLINE void search_f64(const struct ax_mux_source *source, uint32_t levels,
-                                        const double *keys, const double *values, int32_t *twice)
+                                        const double *keys, const double *values, size_t rows,
+                                        int32_t *twice)
 {
     const double *starts[AX_MUX_LEVELS_MAX];
     for (uint32_t level = 0; level < levels; level++)
         starts[level] = keys + source->level_from[level];
     UNROLL
-    for (size_t r = 0; r < AX_MUX_ROWS; r++) {
+    for (size_t r = 0; r < rows; r++) {
         __m256d value = _mm256_broadcast_sd(values + r);
         size_t found = 0;
         for (uint32_t level = levels; level-- > 0;)
@@ -111,19 +113,19 @@ static AX_ALWAYS_INLINE void search_f64(const struct ax_mux_source *source, uint
 }
 
 static void find_ranks(const struct ax_mux_source *source, enum ax_datatype type, const void *keys,
-                       const union values *values, int32_t *twice)
+                       const union values *values, size_t rows, int32_t *twice)
 {
     bool is_f64 = type == AX_FP64;
     if (source->level_count == 1 && !is_f64)
-        search_f32(source, 1, keys, values->f32, twice);
+        search_f32(source, 1, keys, values->f32, rows, twice);
     else if (source->level_count == 2 && !is_f64)
-        search_f32(source, 2, keys, values->f32, twice);
+        search_f32(source, 2, keys, values->f32, rows, twice);
     else if (source->level_count == 2)
-        search_f64(source, 2, keys, values->f64, twice);
+        search_f64(source, 2, keys, values->f64, rows, twice);
     else if (!is_f64)
-        search_f32(source, source->level_count, keys, values->f32, twice);
+        search_f32(source, source->level_count, keys, values->f32, rows, twice);
     else
-        search_f64(source, source->level_count, keys, values->f64, twice);
+        search_f64(source, source->level_count, keys, values->f64, rows, twice);
 }
 
 /* ---- bytes ---- */
@@ -212,7 +214,7 @@ void ax_mux_rank_avx2(const struct ax_forest_plan *plan, const struct ax_batch *
     const struct ax_mux *mux = &plan->mux;
     enum ax_datatype type = plan->compiled.input_type;
     union values values = { .f64 = { 0 } };
-    int32_t twice[AX_MUX_ROWS]; /* the ranks */
+    int32_t twice[AX_MUX_ROWS] = { 0 }; /* the ranks */
     for (size_t i = 0; i < mux->source_count; i++) {
         const struct ax_mux_source *source = &mux->sources[i];
         const struct ax_column *column = &in->columns[source->feature];
@@ -220,8 +222,8 @@ void ax_mux_rank_avx2(const struct ax_forest_plan *plan, const struct ax_batch *
             copy_f64(column, from, rows, plan->compiled.flush_zero, values.f64);
         else
             copy_f32(column, from, rows, values.f32);
-        find_ranks(source, type, mux->keys, &values, twice);
-        for (size_t row = 0; row < AX_MUX_ROWS; row += LANES) {
+        find_ranks(source, type, mux->keys, &values, rows, twice);
+        for (size_t row = 0; row < rows; row += LANES) {
             __m256i is_nan = find_missing(&values, row, type, false);
             for (uint32_t c = source->column_from; c < source->column_end; c++) {
                 const struct ax_mux_column *to = &mux->columns[c];
@@ -241,4 +243,84 @@ void ax_mux_rank_avx2(const struct ax_forest_plan *plan, const struct ax_batch *
             copy_f32(column, from, rows, values.f32);
         write_codes(&plan->compiled, category, &values, to, to + AX_MUX_ROWS);
     }
+}
+
+/* ---- one row ---- */
+
+/* Without a branch that a value decides. A plain source writes two columns at once, of which the
+ * second may be one that is written later. */
+static AX_ALWAYS_INLINE void write_row(const struct ax_mux *mux, const struct ax_mux_source *source,
+                                       uint32_t rank, bool is_nan, bool is_zero, uint16_t *ranks)
+{
+    if (source->is_plain) {
+        uint32_t two = rank * UINT32_C(0x00010001), missing;
+        memcpy(&missing, source->missing, sizeof(missing));
+        two = (is_nan ? missing : two) << 8;
+        memcpy(ranks + source->column_from, &two, sizeof(two));
+        return;
+    }
+    for (uint32_t c = source->column_from; c < source->column_end; c++) {
+        const struct ax_mux_column *column = &mux->columns[c];
+        int32_t byte = AX_MIN(AX_MAX((int32_t)rank - column->base, 0), AX_MUX_BOUNDS);
+        bool is_missing = is_nan | (is_zero & column->zero_is_missing);
+        ranks[c] = (uint16_t)((is_missing ? column->missing : byte) << 8);
+    }
+}
+
+static AX_ALWAYS_INLINE size_t find_f32(const struct ax_mux_source *source, uint32_t levels,
+                                        const float *keys, __m256 value)
+{
+    size_t found = 0;
+    for (uint32_t level = levels; level-- > 0;)
+        found = AX_MUX_KEYS * found +
+                count_f32(keys + source->level_from[level] + AX_MUX_KEYS / 2 * found, value);
+    return found / 2;
+}
+
+static AX_ALWAYS_INLINE size_t find_f64(const struct ax_mux_source *source, uint32_t levels,
+                                        const double *keys, __m256d value)
+{
+    size_t found = 0;
+    for (uint32_t level = levels; level-- > 0;)
+        found = AX_MUX_KEYS * found +
+                count_f64(keys + source->level_from[level] + AX_MUX_KEYS / 2 * found, value);
+    return found / 2;
+}
+
+static void rank_row_f32(const struct ax_mux *mux, const float *row, uint16_t *ranks)
+{
+    for (size_t i = 0; i < mux->source_count; i++) {
+        const struct ax_mux_source *source = &mux->sources[i];
+        float x = row[source->feature];
+        __m256 value = _mm256_set1_ps(x);
+        size_t rank = source->level_count == 2
+                          ? find_f32(source, 2, mux->keys, value)
+                          : find_f32(source, source->level_count, mux->keys, value);
+        write_row(mux, source, (uint32_t)rank, isnan(x), false, ranks);
+    }
+}
+
+static void rank_row_f64(const struct ax_mux *mux, bool flush_zero, const double *row,
+                         uint16_t *ranks)
+{
+    for (size_t i = 0; i < mux->source_count; i++) {
+        const struct ax_mux_source *source = &mux->sources[i];
+        double x = row[source->feature];
+        if (flush_zero && fabs(x) <= AX_FOREST_ZERO_MAX)
+            x = 0.0;
+        __m256d value = _mm256_set1_pd(x);
+        size_t rank = source->level_count == 2
+                          ? find_f64(source, 2, mux->keys, value)
+                          : find_f64(source, source->level_count, mux->keys, value);
+        write_row(mux, source, (uint32_t)rank, isnan(x), x == 0.0, ranks);
+    }
+}
+
+void ax_mux_rank_row_avx2(const struct ax_forest_plan *plan, const void *row, uint16_t *ranks)
+{
+    assert(plan && row && ranks);
+    if (plan->compiled.input_type == AX_FP64)
+        rank_row_f64(&plan->mux, plan->compiled.flush_zero, row, ranks);
+    else
+        rank_row_f32(&plan->mux, row, ranks);
 }

@@ -12,4 +12,8 @@
 void ax_mux_rank_avx2(const struct ax_forest_plan *plan, const struct ax_batch *in, size_t from,
                       size_t rows, int8_t *ranks);
 
+/* The columns of one row, which lies as ax_compiled_fill takes it, to `ranks`, each << 8. Only
+ * columns of numbers. */
+void ax_mux_rank_row_avx2(const struct ax_forest_plan *plan, const void *row, uint16_t *ranks);
+
 #endif

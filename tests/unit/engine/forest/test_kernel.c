@@ -30,6 +30,7 @@ struct garden {
     uint64_t random;
     bool has_categories;
     uint32_t categories; /* of the last feature; 0: 41 */
+    bool is_ranked;      /* has nothing that kernels of bytes cannot walk by ranks */
 };
 
 static uint32_t draw(struct garden *g, uint32_t below)
@@ -94,6 +95,14 @@ static double ordinary(struct garden *g)
 {
     double x = (double)draw(g, 1000) / 100.0 - 5.0;
     return has_f64(g) ? x : (double)(float)x;
+}
+
+/* What a split compares with; of what bytes cannot tell apart from missing there is none in a
+ * garden that is to be ranked. */
+static double threshold(struct garden *g)
+{
+    double x = draw(g, 3) ? edge(g) : ordinary(g);
+    return isnan(x) && g->is_ranked ? 1.0 : x;
 }
 
 static void plant(struct garden *g, size_t trees, size_t nodes_each, size_t groups, uint64_t seed)
@@ -175,7 +184,7 @@ static void grow(struct garden *g, size_t size, bool chain)
         node->right = (int32_t)(count + !swap);
         node->feature = draw(g, FEATURES);
         node->missing = draw_missing(g);
-        node->value = draw(g, 3) ? edge(g) : ordinary(g);
+        node->value = threshold(g);
         node->set = 0;
         if (g->has_categories && node->feature >= 4) {
             make_set(g, node);
@@ -207,7 +216,7 @@ static void grow_balanced(struct garden *g, size_t size, bool oblivious)
             continue;
         nodes[i] = (struct ax_forest_node){ .feature = draw(g, FEATURES),
                                             .missing = draw_missing(g),
-                                            .value = draw(g, 8) ? ordinary(g) : edge(g) };
+                                            .value = draw(g, 8) ? ordinary(g) : threshold(g) };
         if (oblivious && !is_first)
             nodes[i] = nodes[i - 1];
         nodes[i].left = (int32_t)(2 * i + 1);
@@ -398,6 +407,8 @@ static bool make_plan(const struct garden *g, const struct ax_forest_kernel *ker
     assert_int_equal(setenv(AX_KERNEL_VARIABLE, kernel->name, 1), 0);
     if (!ax_forest_plan_init(plan, &g->forest, &err)) {
         assert_ptr_equal(plan->kernel, kernel);
+        if (g->is_ranked && kernel->prepare)
+            assert_non_null(plan->ranked.runs);
         return false;
     }
     assert_true(ax_torture_struck());
@@ -496,6 +507,41 @@ static void balanced_trees(void **state)
     }
 }
 
+/* A tree for a forest that is walked by ranks: of a shape that does without links, or one that does
+ * not, or any. */
+static void grow_ranked(struct garden *g, size_t shape, size_t tree)
+{
+    if (shape == 0)
+        grow_balanced(g, 127, tree % 2);
+    else if (shape == 1)
+        grow_balanced(g, 2 * (size_t)draw(g, 256) + 1, false);
+    else if (shape == 2)
+        grow(g, 1 + draw(g, 511), tree % 7 == 6);
+    else if (draw(g, 3))
+        grow_balanced(g, ((size_t)2 << draw(g, 9)) - 1, draw(g, 2));
+    else
+        grow(g, 1 + draw(g, 60), draw(g, 2));
+}
+
+/* Few rows go by ranks, with links and without, in runs that are full and not; rows in front of
+ * them may go in blocks. */
+static void ranked_forests(void **state)
+{
+    const struct ax_forest_kernel *kernel = kernel_of(state);
+    for (size_t k = 0; k < repeats(AX_COUNT(kinds), 1); k++) {
+        for (uint64_t seed = 1; seed <= repeats(24, 2); seed++) {
+            struct garden g = { .forest = kinds[k], .is_ranked = true };
+            /* A few trees leave features that are one column. */
+            size_t trees = seed % 3 ? 30 + (size_t)(seed * 37 % 150) : 20;
+            plant(&g, trees, 511, kinds[k].leaf_width + seed % 3, 7000 + seed + 100 * k);
+            for (size_t t = 0; t < trees; t++)
+                grow_ranked(&g, seed % 4, t);
+            if (compare(&g, kernel, 90))
+                return;
+        }
+    }
+}
+
 /* Trees of one shape alone, so that no other one hides it: one of each number of leaves, and chains
  * to either side. */
 static void all_sizes(void **state)
@@ -548,6 +594,8 @@ static void many_thresholds(void **state)
                              field.wanted + r * ax_datatype_size(g.forest.sum_type));
             }
             check_calls(&plan, &field, LIE_MATRIX, AX_MIN(field.rows, kernel->rows_max));
+            check_calls(&plan, &field, LIE_MATRIX, 1);
+            check_calls(&plan, &field, LIE_MATRIX, 5);
             field_done(&field);
             ax_forest_plan_done(&plan);
         }
@@ -770,9 +818,10 @@ int main(void)
 {
     static const struct CMUnitTest each[] = {
         cmocka_unit_test(random_forests),  cmocka_unit_test(balanced_trees),
-        cmocka_unit_test(all_sizes),       cmocka_unit_test(many_thresholds),
-        cmocka_unit_test(many_categories), cmocka_unit_test(large_trees),
-        cmocka_unit_test(many_slots),      cmocka_unit_test(no_trees),
+        cmocka_unit_test(all_sizes),       cmocka_unit_test(ranked_forests),
+        cmocka_unit_test(many_thresholds), cmocka_unit_test(many_categories),
+        cmocka_unit_test(large_trees),     cmocka_unit_test(many_slots),
+        cmocka_unit_test(no_trees),
     };
     static const struct CMUnitTest once[] = {
         cmocka_unit_test(depth_is_limited),          cmocka_unit_test(leaves_are_numbers),

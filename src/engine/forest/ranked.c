@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the compiled form to runs of trees that are walked by ranks.
+ *
+ * Three passes over the trees: the first asks of each whether all its splits can be bytes, and
+ * counts its leaves; the second forms runs, and finds how much memory they need; the third writes
+ * nodes and leaves. Trees are taken LANES at a time, in their order: padded to complete ones when
+ * that takes not many times their leaves' room, else with links, together with those before them.
+ */
+#include "engine/forest/ranked.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define LANES       ((size_t)AX_RANKED_LANES)
+#define PADDING_MAX 4          /* places for leaves, each leaf counting once */
+#define ENDS        (255 << 8) /* no rank is above it */
+/* What a row costs, in instructions: to rank one feature, and what a step saves. */
+#define RANK_COST   30
+#define STEP_SAVING 3
+
+struct ranking {
+    struct ax_ranked *out;
+    const struct ax_compiled *c;
+    const struct ax_mux *mux;
+    uint16_t *leaf_counts; /* [tree] */
+    size_t heap_size;      /* in nodes */
+    size_t linked_size;
+    size_t leaf_size; /* in leaves */
+    size_t run_size;  /* trees of the last run with links */
+};
+
+static bool is_leaf(const struct ax_wide_node *node)
+{
+    return node->left == 0;
+}
+
+/* ---- what fits ---- */
+
+/* Whether all splits of the tree can be bytes; counts its leaves. */
+static bool tree_fits(const struct ranking *k, size_t t)
+{
+    const struct ax_tree *tree = &k->c->trees[t];
+    uint32_t count = 1, leaves = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct ax_wide_node node = ax_compiled_node(k->c, tree, i);
+        if (is_leaf(&node)) {
+            leaves++;
+            continue;
+        }
+        if (node.bits || node.bound == 0) /* below nothing goes what is missing alone */
+            return false;
+        count += 2;
+        if (count >= 2 * AX_MUX_LEAVES_MAX)
+            return false;
+    }
+    k->leaf_counts[t] = (uint16_t)leaves;
+    return true;
+}
+
+/* Ranking pays when there are steps enough; where slots are ranks, too, it always does. */
+static bool is_worth_it(const struct ranking *k)
+{
+    size_t steps = 0;
+    for (size_t t = 0; t < k->c->tree_count; t++)
+        steps += k->c->trees[t].depth;
+    return k->c->input_type == AX_FP64 || steps * STEP_SAVING > k->mux->source_count * RANK_COST;
+}
+
+static bool forest_fits(const struct ranking *k)
+{
+    if (!k->mux->trees || k->mux->column_count > AX_RANKED_COLUMNS_MAX || !is_worth_it(k))
+        return false;
+    for (size_t t = 0; t < k->c->tree_count; t++) {
+        if (!tree_fits(k, t))
+            return false;
+    }
+    return true;
+}
+
+/* ---- runs ---- */
+
+/* A run without links for trees [from, from + count), or false. */
+static bool plan_heaps(struct ranking *k, size_t from, size_t count)
+{
+    size_t leaves = 0, depth = 0;
+    for (size_t i = 0; i < LANES; i++) {
+        size_t t = from + AX_MIN(i, count - 1);
+        leaves += k->leaf_counts[t];
+        depth = AX_MAX(depth, k->c->trees[t].depth);
+    }
+    if (depth > AX_RANKED_DEPTH_MAX || LANES << depth > PADDING_MAX * leaves)
+        return false;
+    k->out->runs[k->out->run_count++] =
+        (struct ax_ranked_run){ .tree_end = (uint32_t)(from + count),
+                                .depth = (uint32_t)depth,
+                                .nodes = (uint32_t)k->heap_size,
+                                .leaves = k->leaf_size };
+    k->heap_size += LANES << depth;
+    k->leaf_size += LANES << depth;
+    return true;
+}
+
+/* The trees join the last run if that is one with links and not full. */
+static void plan_links(struct ranking *k, size_t from, size_t count)
+{
+    struct ax_ranked_run *last = k->out->run_count ? &k->out->runs[k->out->run_count - 1] : NULL;
+    if (!last || !last->has_links || k->run_size + count > AX_RANKED_TREES_MAX) {
+        last = &k->out->runs[k->out->run_count++];
+        *last = (struct ax_ranked_run){ .has_links = true };
+        k->run_size = 0;
+    }
+    last->tree_end = (uint32_t)(from + count);
+    k->run_size += count;
+    for (size_t t = from; t < from + count; t++) {
+        k->out->trees[t] =
+            (struct ax_ranked_tree){ (uint32_t)k->linked_size, (uint32_t)k->leaf_size };
+        k->linked_size += 2 * (size_t)k->leaf_counts[t] - 1;
+        k->leaf_size += k->leaf_counts[t];
+    }
+}
+
+static void plan_runs(struct ranking *k)
+{
+    k->linked_size = 1;
+    for (size_t from = 0; from < k->c->tree_count; from += LANES) {
+        size_t count = AX_MIN(LANES, k->c->tree_count - from);
+        if (!plan_heaps(k, from, count))
+            plan_links(k, from, count);
+    }
+}
+
+/* ---- nodes and leaves ---- */
+
+static uint16_t split_word(const struct ranking *k, const struct ax_wide_node *node)
+{
+    struct ax_mux_split split = ax_mux_split_of(k->mux, k->c, node);
+    return (uint16_t)(split.column | (split.bound - 1) << 8);
+}
+
+static void write_leaf(const struct ranking *k, size_t at, union ax_leaf leaf)
+{
+    if (k->c->leaf_width > 1)
+        ((uint32_t *)k->out->leaves)[at] = leaf.row;
+    else if (k->c->sum_type == AX_FP64)
+        ((double *)k->out->leaves)[at] = k->c->leaf_values[leaf.row];
+    else
+        ((float *)k->out->leaves)[at] = leaf.value;
+}
+
+/* Below a leaf that is not at the bottom all is that leaf. */
+static void write_heap(const struct ranking *k, const struct ax_tree *tree, size_t depth,
+                       uint16_t *nodes, size_t leaf_from)
+{
+    uint32_t from[2 << AX_RANKED_DEPTH_MAX]; /* which node of the tree stands where */
+    size_t size = (size_t)1 << depth;
+    nodes[0] = ENDS;
+    from[1] = 0;
+    for (size_t at = 1; at < size; at++) {
+        struct ax_wide_node node = ax_compiled_node(k->c, tree, from[at]);
+        bool ends = is_leaf(&node);
+        nodes[at] = ends ? ENDS : split_word(k, &node);
+        from[2 * at] = from[at] + (uint32_t)node.left;
+        from[2 * at + 1] = from[2 * at] + !ends;
+    }
+    for (size_t i = 0; i < size; i++)
+        write_leaf(k, leaf_from + i, ax_compiled_node(k->c, tree, from[size + i]).leaf);
+}
+
+static void write_linked(const struct ranking *k, const struct ax_tree *tree, size_t leaf_count,
+                         struct ax_ranked_node *nodes, size_t leaf_from)
+{
+    uint32_t number = 0;
+    for (uint32_t i = 0; i < 2 * leaf_count - 1; i++) {
+        struct ax_wide_node node = ax_compiled_node(k->c, tree, i);
+        if (is_leaf(&node)) {
+            write_leaf(k, leaf_from + number, node.leaf);
+            nodes[i] = (struct ax_ranked_node){ .split = (uint16_t)(number++ | ENDS) };
+        } else {
+            nodes[i] = (struct ax_ranked_node){ .split = split_word(k, &node),
+                                                .left = (uint16_t)node.left };
+        }
+    }
+}
+
+static void write_run(const struct ranking *k, const struct ax_ranked_run *run, size_t from)
+{
+    const struct ax_ranked *out = k->out;
+    for (size_t t = from; run->has_links && t < run->tree_end; t++)
+        write_linked(k, &k->c->trees[t], k->leaf_counts[t], out->linked + out->trees[t].root,
+                     out->trees[t].leaves);
+    for (size_t i = 0; !run->has_links && i < LANES; i++) {
+        size_t t = AX_MIN(from + i, run->tree_end - 1);
+        write_heap(k, &k->c->trees[t], run->depth, out->heaps + run->nodes + (i << run->depth),
+                   run->leaves + (i << run->depth));
+    }
+}
+
+static size_t leaf_size(const struct ax_compiled *c)
+{
+    return c->leaf_width > 1 ? sizeof(uint32_t) : ax_datatype_size(c->sum_type);
+}
+
+static enum ax_code make_runs(struct ranking *k, struct ax_err *err)
+{
+    struct ax_ranked *out = k->out;
+    size_t trees = k->c->tree_count;
+    out->runs = ax_try_alloc(trees / LANES + 1, sizeof(*out->runs));
+    out->trees = ax_try_alloc(trees + 1, sizeof(*out->trees));
+    if (!out->runs || !out->trees)
+        return ax_fail(err, AX_E_LIMIT, "no memory for runs of %zu trees", trees);
+    plan_runs(k);
+    out->heap_memory = ax_try_alloc(k->heap_size * sizeof(*out->heaps) + AX_CACHE_LINE, 1);
+    out->linked = ax_try_alloc(k->linked_size, sizeof(*out->linked));
+    out->leaves = ax_try_alloc(k->leaf_size + 1, leaf_size(k->c));
+    if (!out->heap_memory || !out->linked || !out->leaves ||
+        AX_MAX(k->heap_size, k->leaf_size) > UINT32_MAX)
+        return ax_fail(err, AX_E_LIMIT, "no memory for %zu nodes", k->heap_size + k->linked_size);
+    size_t over = (uintptr_t)out->heap_memory % AX_CACHE_LINE;
+    out->heaps = (uint16_t *)(void *)((char *)out->heap_memory + (over ? AX_CACHE_LINE - over : 0));
+    out->linked[0] = (struct ax_ranked_node){ .split = ENDS };
+    for (size_t r = 0; r < out->run_count; r++)
+        write_run(k, &out->runs[r], r ? out->runs[r - 1].tree_end : 0);
+    return AX_OK;
+}
+
+enum ax_code ax_ranked_init(struct ax_ranked *ranked, const struct ax_compiled *compiled,
+                            const struct ax_mux *mux, struct ax_err *err)
+{
+    assert(ranked && compiled && mux && err);
+    *ranked = (struct ax_ranked){ .is_made = true };
+    struct ranking k = { .out = ranked, .c = compiled, .mux = mux };
+    k.leaf_counts = ax_try_alloc(compiled->tree_count + 1, sizeof(*k.leaf_counts));
+    if (!k.leaf_counts)
+        (void)ax_fail(err, AX_E_LIMIT, "no memory to group %zu trees", compiled->tree_count);
+    else if (forest_fits(&k))
+        (void)make_runs(&k, err);
+    free(k.leaf_counts);
+    if (err->code)
+        ax_ranked_done(ranked);
+    return err->code;
+}
+
+void ax_ranked_done(struct ax_ranked *ranked)
+{
+    if (!ranked)
+        return;
+    free(ranked->runs);
+    free(ranked->trees);
+    free(ranked->heap_memory);
+    free(ranked->linked);
+    free(ranked->leaves);
+    *ranked = (struct ax_ranked){ 0 };
+}
