@@ -255,7 +255,8 @@ static AX_ALWAYS_INLINE void write_row(const struct ax_mux *mux, const struct ax
     if (source->is_plain) {
         uint32_t two = rank * UINT32_C(0x00010001), missing;
         memcpy(&missing, source->missing, sizeof(missing));
-        two = (is_nan ? missing : two) << 8;
+        uint32_t mask = -(uint32_t)is_nan;
+        two = ((two & ~mask) | (missing & mask)) << 8;
         memcpy(ranks + source->column_from, &two, sizeof(two));
         return;
     }
