@@ -61,7 +61,7 @@ static size_t gathered_size(const struct ax_compiled *c)
 
 size_t ax_few_scratch_size(const struct ax_forest_plan *plan, size_t rows)
 {
-    assert(plan && rows);
+    assert(plan);
     if (!plan->ranked.runs)
         return ax_kernel_portable.scratch_size(plan, rows);
     return gathered_size(&plan->compiled) + AX_MIN(rows, ROWS) * ROW_BYTES +

@@ -167,6 +167,19 @@ static void write_levels(const struct muxing *m, const struct ax_mux_source *sou
     }
 }
 
+static enum ax_code number_thresholds(const struct muxing *m, struct ax_err *err)
+{
+    const struct ax_compiled *c = m->c;
+    if (c->input_type == AX_FP64)
+        return AX_OK;
+    m->out->numbers = ax_try_alloc(c->threshold_count + 1, sizeof(*m->out->numbers));
+    if (!m->out->numbers)
+        return ax_fail(err, AX_E_LIMIT, "no memory for %zu thresholds", c->threshold_count);
+    for (size_t i = 0; i < c->threshold_count; i++)
+        m->out->numbers[i] = ax_slot_number((float)c->thresholds[i]);
+    return AX_OK;
+}
+
 static enum ax_code make_columns(struct muxing *m, struct ax_err *err)
 {
     struct ax_mux *out = m->out;
@@ -179,6 +192,8 @@ static enum ax_code make_columns(struct muxing *m, struct ax_err *err)
     out->rank_of = ax_try_alloc(c->slot_count, sizeof(*out->rank_of));
     if (!out->sources || !out->columns || !out->categories || !out->column_of || !out->rank_of)
         return ax_fail(err, AX_E_LIMIT, "no memory for %zu columns of ranks", columns);
+    if (number_thresholds(m, err))
+        return err->code;
     size_t keys = plan_columns(m);
     out->key_memory = ax_try_alloc(keys * ax_datatype_size(c->input_type) + AX_CACHE_LINE, 1);
     if (!out->key_memory)
@@ -278,15 +293,14 @@ static uint32_t split_bound(const struct ax_mux *mux, const struct ax_compiled *
     if (c->input_type == AX_FP64 || node->bound == 0)
         return node->bound;
     const struct ax_rank_source *rank = &c->ranks[mux->rank_of[node->slot]];
-    const double *thresholds = c->thresholds + rank->thresholds_from;
-    uint32_t from = 0, count = rank->threshold_count;
-    while (count) {
+    const uint32_t *numbers = mux->numbers + rank->thresholds_from;
+    uint32_t from = 0, count = rank->threshold_count, number = node->bound + 1;
+    while (count > 1) {
         uint32_t half = count / 2;
-        bool is_below = ax_slot_number((float)thresholds[from + half]) - 1 <= node->bound;
-        from = is_below ? from + half + 1 : from;
-        count = is_below ? count - half - 1 : half;
+        from += half & -(uint32_t)(numbers[from + half - 1] <= number);
+        count -= half;
     }
-    return from;
+    return from + (count == 1 && numbers[from] <= number);
 }
 
 struct ax_mux_split ax_mux_split_of(const struct ax_mux *mux, const struct ax_compiled *compiled,
@@ -555,6 +569,7 @@ void ax_mux_done(struct ax_mux *mux)
     free(mux->columns);
     free(mux->column_of);
     free(mux->rank_of);
+    free(mux->numbers);
     free(mux->categories);
     free(mux->key_memory);
     *mux = (struct ax_mux){ 0 };

@@ -96,6 +96,7 @@ struct ax_mux {
     size_t column_count;
     uint32_t *column_of;     /* [slot]: its first column */
     uint32_t *rank_of;       /* [slot]: its number among the ranks of the compiled form */
+    uint32_t *numbers;       /* of f32: the compiled form's thresholds as ax_slot_number has them */
     size_t set_column_count; /* most sets of a tree: columns behind the others */
     struct ax_mux_category *categories;
     size_t category_count;
