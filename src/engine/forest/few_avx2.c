@@ -45,7 +45,7 @@ size_t ax_few_limit(const struct ax_forest_plan *plan)
         return SIZE_MAX;
     if (!ranked->runs)
         return LIMIT_PORTABLE;
-    size_t block = 0, row = 0;
+    size_t block = 0, row = 1;
     for (size_t t = 0; t < mux->tree_count; t++)
         block += block_cost(&mux->trees[t]);
     for (size_t i = 0; i < ranked->run_count; i++)
