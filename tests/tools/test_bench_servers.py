@@ -87,7 +87,8 @@ def test_echo_refuses(tmp_path, words):
 
 
 def test_cpu_time_is_that_of_the_process():
-    code = "import sys, time\nwhile time.process_time() < 0.2: pass\nprint(); sys.stdin.read()"
+    code = ("import sys, time\nwhile time.process_time() < 0.2: pass\n"
+            "print(flush=True); sys.stdin.read()")
     before = time.process_time_ns()
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE) as child:
