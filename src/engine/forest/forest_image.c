@@ -13,6 +13,7 @@
  */
 #include "engine/forest/forest_model.h"
 
+#include "auspex_config.h"
 #include "base/alloc.h"
 #include "engine/forest/catboost_hash.h"
 #include "engine/forest/transform.h"
@@ -74,7 +75,8 @@ struct image_head {
     struct image_section sections[SECTION_COUNT];
 };
 
-/* Another number whenever the compiler lays a stored struct out differently. */
+/* Another number whenever the compiler lays a stored struct out differently, and in each version of
+ * the program: what a reader or the compiler has corrected must not live on in an image. */
 static uint64_t layout_hash(void)
 {
     static const uint64_t words[] = {
@@ -94,7 +96,8 @@ static uint64_t layout_hash(void)
         AX_MUX_PLANE_MAX,
     };
     uint64_t sizes = ax_hash((struct ax_str){ (const char *)element_sizes, sizeof(element_sizes) });
-    return ax_hash_seeded((struct ax_str){ (const char *)words, sizeof(words) }, sizes);
+    uint64_t version = ax_hash_seeded(AX_STR(AX_VERSION), sizes);
+    return ax_hash_seeded((struct ax_str){ (const char *)words, sizeof(words) }, version);
 }
 
 /* ---- writing ---- */
@@ -158,6 +161,7 @@ static void put_meta(struct ax_buf *out, const struct ax_forest_model *model)
     put_u64(out, signature->task);
     for (size_t i = 0; i < signature->input_count; i++) {
         put_text(out, signature->inputs[i].name);
+        put_u64(out, signature->inputs[i].required);
         put_dictionary(out, signature->inputs[i].categories);
     }
     put_u64(out, signature->label_count);
@@ -458,9 +462,13 @@ static enum ax_code take_input(struct meta *meta, struct ax_signature *signature
                                struct ax_err *err)
 {
     struct ax_str name = take_text(meta);
+    uint64_t required = take_u64(meta);
     uint64_t kind = take_u64(meta);
     if (meta->is_over)
         return cut_off(err);
+    if (required > 1)
+        return ax_fail(err, AX_E_INVALID, "whether input %zu is required", input);
+    signature->inputs[input].required = required;
     if (name.len && ax_signature_name_input(signature, input, name, err))
         return err->code;
     if (kind == DICTIONARY_NAMES)
@@ -693,7 +701,7 @@ static void forest_image_key(const void *config, struct ax_buf *out)
 }
 
 const struct ax_engine_images ax_forest_images = {
-    .format = "forest1",
+    .format = "forest2",
     .key = forest_image_key,
     .write = forest_image_write,
     .read = forest_image_read,

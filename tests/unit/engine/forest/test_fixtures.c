@@ -329,6 +329,46 @@ static void score_fixture(const struct fixture *f, const struct ax_model *model)
     free(rows);
 }
 
+static void assert_dictionaries_equal(const struct ax_dictionary *a, const struct ax_dictionary *b)
+{
+    assert_int_equal(a == NULL, b == NULL);
+    if (!a)
+        return;
+    assert_int_equal(a->count, b->count);
+    assert_true(a->has_numbers == b->has_numbers && a->hash == b->hash);
+    for (size_t i = 0; a->names && i < a->count; i++)
+        assert_true(ax_str_equals(a->names[i], b->names[i]));
+    for (size_t i = 0; a->hash && i < a->count; i++)
+        assert_true(a->hashes[i].hash == b->hashes[i].hash &&
+                    a->hashes[i].index == b->hashes[i].index);
+}
+
+/* Field by field, so that one which an image does not keep is seen. */
+static void assert_signatures_equal(const struct ax_signature *a, const struct ax_signature *b)
+{
+    assert_int_equal(a->input_count, b->input_count);
+    for (size_t i = 0; i < a->input_count; i++) {
+        const struct ax_input *x = &a->inputs[i], *y = &b->inputs[i];
+        assert_true(ax_str_equals(x->name, y->name) && x->datatype == y->datatype);
+        assert_true(x->required == y->required && x->has_default == y->has_default);
+        assert_dictionaries_equal(x->categories, y->categories);
+    }
+    assert_int_equal(a->output_count, b->output_count);
+    for (size_t i = 0; i < a->output_count; i++) {
+        const struct ax_output *x = &a->outputs[i], *y = &b->outputs[i];
+        assert_true(ax_str_equals(x->name, y->name) && x->datatype == y->datatype);
+        assert_true(x->width == y->width && x->by_default == y->by_default);
+    }
+    assert_true(a->form == b->form && a->task == b->task && a->rows_max == b->rows_max);
+    assert_true(a->unknown_category_is_missing == b->unknown_category_is_missing);
+    assert_int_equal(a->label_count, b->label_count);
+    for (size_t i = 0; i < a->label_count; i++)
+        assert_true(ax_str_equals(a->labels[i], b->labels[i]));
+    assert_int_equal(a->quantile_count, b->quantile_count);
+    for (size_t i = 0; i < a->quantile_count; i++)
+        assert_memory_equal(&a->quantiles[i], &b->quantiles[i], sizeof(double));
+}
+
 /* The same answers from the image of the model, which knows nothing of the file. */
 static void score_image(const struct fixture *f, const struct ax_model *model)
 {
@@ -346,6 +386,7 @@ static void score_image(const struct fixture *f, const struct ax_model *model)
         fail_msg("%s: image: %s", f->label, err.msg);
     assert_string_equal(copy->format, model->format);
     assert_string_equal(copy->iterations, model->iterations);
+    assert_signatures_equal(&copy->signature, &model->signature);
     score_fixture(f, copy);
     /* An image of an image is the same image. */
     struct ax_buf again;
