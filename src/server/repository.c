@@ -194,16 +194,30 @@ static enum ax_code add_model(struct ax_repository *repository, const char *fold
     return AX_OK;
 }
 
+/* Whether a name in `folder` is the folder of state, which lies there when the server was started
+ * in the folder of models. */
+static bool is_state(const char *folder, const char *name, const struct ax_image_config *images)
+{
+    char path[PATH_MAX];
+    struct stat entry, state;
+    int len = snprintf(path, sizeof(path), "%s/%s", folder, name);
+    return images && images->state && len > 0 && (size_t)len < sizeof(path) &&
+           stat(path, &entry) == 0 && stat(images->state, &state) == 0 &&
+           entry.st_dev == state.st_dev && entry.st_ino == state.st_ino;
+}
+
 static enum ax_code list_models(struct ax_repository *repository, const char *folder,
-                                size_t versions_max, struct ax_err *err)
+                                const struct ax_repository_config *config, struct ax_err *err)
 {
     struct listing listing = { 0 };
-    size_t versions_left = versions_max;
-    enum ax_code code = listing_read(&listing, folder, versions_max, err);
+    size_t versions_left = config->versions_max;
+    enum ax_code code = listing_read(&listing, folder, config->versions_max, err);
     if (!code && listing.count)
         repository->models = ax_xalloc(listing.count * sizeof(*repository->models));
-    for (size_t i = 0; !code && i < listing.count; i++)
-        code = add_model(repository, folder, listing.names[i], &versions_left, err);
+    for (size_t i = 0; !code && i < listing.count; i++) {
+        if (!is_state(folder, listing.names[i], config->images))
+            code = add_model(repository, folder, listing.names[i], &versions_left, err);
+    }
     listing_done(&listing);
     return code;
 }
@@ -315,7 +329,7 @@ enum ax_code ax_repository_load(const char *folder, const struct ax_repository_c
 {
     assert(folder && config && config->load_threads && ret_repository && err);
     struct ax_repository *repository = ax_xalloc(sizeof(*repository));
-    if (list_models(repository, folder, config->versions_max, err) ||
+    if (list_models(repository, folder, config, err) ||
         load_versions(repository, folder, config, err)) {
         ax_repository_free(repository);
         return err->code;

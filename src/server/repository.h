@@ -46,8 +46,8 @@ struct ax_repository {
 };
 
 /* Look through `folder` and load every version of every model. Logs a line a version, and a warning
- * for each folder that is passed over. Expected: NOT_FOUND, DENIED, TOO_LARGE (over
- * config->versions_max), LIMIT. */
+ * for each folder that is passed over, but for the folder of state. Expected: NOT_FOUND, DENIED,
+ * TOO_LARGE (over config->versions_max), LIMIT. */
 AX_MUST_USE enum ax_code ax_repository_load(const char *folder,
                                             const struct ax_repository_config *config,
                                             struct ax_repository **ret_repository,

@@ -9,6 +9,7 @@ The answers of all are compared as text.
 import os
 import pathlib
 import re
+import shutil
 import stat
 import subprocess
 
@@ -125,3 +126,15 @@ def test_predict_uses_what_is_there(models, tmp_path):
     assert predict(models, tmp_path) == plain
     assert len(images_of(tmp_path / "auspex-data")) == 1  # made by the command itself
     assert predict(models, tmp_path) == plain
+
+
+def test_state_among_the_models_is_no_model(models, tmp_path):
+    folder = tmp_path / "models"
+    shutil.copytree(models, folder)
+    names = []
+    for _ in range(2):
+        server = Server(folder, "--state", str(folder / "auspex-data"))
+        assert server.get("/v2/health/ready").status == 200
+        names.append(server.get("/v2/models").body)
+        assert server.stop() == 0
+    assert names[0] == names[1] and (folder / "auspex-data").is_dir()
