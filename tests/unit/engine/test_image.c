@@ -13,8 +13,9 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
 #include "engine/image.h"
+
+#include "test_folder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,21 +25,7 @@
 #define SHA    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define FORMAT "test1"
 
-static char folder[] = "/tmp/auspex-test-image-XXXXXX";
 static const struct ax_image_key key = { { 0x1122334455667788u, 0x99aabbccddeeff00u }, 77 };
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    struct ax_err err = AX_ERR_INIT;
-    return ax_file_remove_tree(folder, &err) ? -1 : 0;
-}
 
 /* `name` in the folder of the test; the text is good until the call after the next. */
 static const char *path_of(const char *name)

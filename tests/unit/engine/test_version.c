@@ -12,9 +12,10 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
 #include "engine/backends.h"
 #include "engine/version_yaml.h"
+
+#include "test_folder.h"
 #include "torture.h"
 
 #include <math.h>
@@ -27,21 +28,6 @@ static const char rules[] = "rules: 1\n"
                             "inputs: {dep_delay: FP64, seats: INT64, carrier: BYTES, late: BOOL}\n"
                             "outputs: {prediction: FP64}\n"
                             "cases: [{otherwise: 0.5}]\n";
-
-static char folder[] = "/tmp/auspex-test-version-XXXXXX";
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    struct ax_err err = AX_ERR_INIT;
-    return ax_file_remove_tree(folder, &err) ? -1 : 0;
-}
 
 /* A fresh version folder with these files; pairs of name and contents, ended by NULL. */
 static const char *put_files(const char *const *files)

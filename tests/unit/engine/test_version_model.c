@@ -13,11 +13,11 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
 #include "engine/forest/forest_model.h"
 #include "engine/version.h"
 
 #include "forest/forest_data.h"
+#include "test_folder.h"
 #include "torture.h"
 
 #include <glob.h>
@@ -26,21 +26,6 @@
 #include <unistd.h>
 
 #define ROWS 40
-
-static char folder[] = "/tmp/auspex-test-version-model-XXXXXX";
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    struct ax_err err = AX_ERR_INIT;
-    return ax_file_remove_tree(folder, &err) ? -1 : 0;
-}
 
 static void write_file(const char *name, struct ax_str bytes)
 {

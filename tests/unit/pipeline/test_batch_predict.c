@@ -11,16 +11,16 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/file.h"
 #include "base/sql.h"
 #include "pipeline/batch_predict.h"
+
+#include "test_folder.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static char folder[64];
 static char notes[2048];
 
 static const char rules[] = "rules: 1\n"
@@ -56,13 +56,12 @@ static void write_file(const char *name, const char *text)
     assert_int_equal(ax_file_replace(at(name), ax_str_from(text), &err), AX_OK);
 }
 
-static int make_folder(void **state)
+static int make_versions(void **state)
 {
     struct ax_err err = AX_ERR_INIT;
     struct ax_sql *sql = NULL;
     struct ax_sql_config config = { .threads = 1 };
-    (void)snprintf(folder, sizeof(folder), "/tmp/ax-batch-predict-XXXXXX");
-    if (!mkdtemp(folder) || ax_file_make_folder(at("models/m/1"), &err) ||
+    if (make_folder(state) || ax_file_make_folder(at("models/m/1"), &err) ||
         ax_file_make_folder(at("models/m/2"), &err) || ax_file_make_folder(at("models/m/x"), &err))
         return -1;
     write_file("models/m/1/rules.yaml", "rules: 1\ninputs: {x: FP64}\noutputs: {prediction: FP64}\n"
@@ -71,13 +70,6 @@ static int make_folder(void **state)
     *state = ax_sql_open(&config, &sql, &err) == AX_E_UNSUPPORTED ? NULL : folder;
     ax_sql_close(sql);
     return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    struct ax_err err = AX_ERR_INIT;
-    return ax_file_remove_tree(folder, &err) ? -1 : 0;
 }
 
 static void need_sql(void **state)
@@ -452,5 +444,6 @@ int main(void)
         cmocka_unit_test(links_are_followed),
         cmocka_unit_test(formats),
     };
-    return cmocka_run_group_tests_name("pipeline/batch_predict", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("pipeline/batch_predict", tests, make_versions,
+                                       remove_folder);
 }

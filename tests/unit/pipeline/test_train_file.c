@@ -10,31 +10,22 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/file.h"
 #include "pipeline/train_file.h"
+
+#include "test_folder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static char folder[64];
 static char path[96];
 
-static int make_folder(void **state)
+static int make_path(void **state)
 {
-    (void)state;
-    (void)snprintf(folder, sizeof(folder), "/tmp/ax-train-file-XXXXXX");
-    if (!mkdtemp(folder))
+    if (make_folder(state))
         return -1;
     (void)snprintf(path, sizeof(path), "%s/t.yaml", folder);
     return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    struct ax_err err = AX_ERR_INIT;
-    return ax_file_remove_tree(folder, &err) ? -1 : 0;
 }
 
 static enum ax_code read_text(const char *text, struct ax_train_file *file, struct ax_err *err)
@@ -240,5 +231,5 @@ int main(void)
         cmocka_unit_test(one_line_wrong),
         cmocka_unit_test(no_file),
     };
-    return cmocka_run_group_tests_name("pipeline/train_file", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("pipeline/train_file", tests, make_path, remove_folder);
 }

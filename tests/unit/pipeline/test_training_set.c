@@ -10,28 +10,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/file.h"
 #include "pipeline/training_set.h"
+
+#include "test_folder.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static char folder[64];
-
-static int make_folder(void **state)
-{
-    (void)state;
-    (void)snprintf(folder, sizeof(folder), "/tmp/ax-training-set-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    struct ax_err err = AX_ERR_INIT;
-    return ax_file_remove_tree(folder, &err) ? -1 : 0;
-}
 
 static enum ax_code make(const struct ax_train_spec *spec, struct ax_training_set *set,
                          struct ax_err *err)

@@ -10,13 +10,12 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
 #include "pipeline/version_paths.h"
+
+#include "test_folder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static char folder[] = "/tmp/auspex-test-version-paths-XXXXXX";
 
 static const char *const folders[] = {
     "models/b/2",     "models/b/10", "models/b/1/deeper", "models/a/3",   "models/a/03",
@@ -39,9 +38,8 @@ static const struct {
 
 static int make_folders(void **state)
 {
-    (void)state;
     struct ax_err err = AX_ERR_INIT;
-    if (!mkdtemp(folder))
+    if (make_folder(state))
         return -1;
     for (size_t i = 0; i < AX_COUNT(folders); i++) {
         char path[256];
@@ -50,13 +48,6 @@ static int make_folders(void **state)
             return -1;
     }
     return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    struct ax_err err = AX_ERR_INIT;
-    return ax_file_remove_tree(folder, &err) ? -1 : 0;
 }
 
 static void print(const struct ax_version_paths *paths, struct ax_buf *out)

@@ -12,9 +12,10 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "server/repository.h"
+
+#include "test_folder.h"
 #include "torture.h"
 
 #include <stdio.h>
@@ -27,20 +28,10 @@ static const char rules[] = "rules: 1\n"
 
 static const struct ax_repository_config config = { .load_threads = 3, .versions_max = 20 };
 
-static char folder[] = "/tmp/auspex-test-repository-XXXXXX";
-
-static int make_folder(void **state)
+static int make_quietly(void **state)
 {
-    (void)state;
     ax_log_setup(AX_LOG_ERROR, AX_LOG_LOGFMT);
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    struct ax_err err = AX_ERR_INIT;
-    return ax_file_remove_tree(folder, &err) ? -1 : 0;
+    return make_folder(state);
 }
 
 /* A fresh repository of these files; pairs of path and contents, ended by NULL. */
@@ -269,5 +260,5 @@ int main(void)
         cmocka_unit_test(no_folder),
         cmocka_unit_test(names),
     };
-    return cmocka_run_group_tests_name("server/repository", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("server/repository", tests, make_quietly, remove_folder);
 }
