@@ -15,6 +15,7 @@
  */
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "engine/engine.h"
 #include "engine/forest/kernel.h"
 
@@ -56,17 +57,14 @@ static void die(const char *what)
     exit(1);
 }
 
-static char *read_file(const char *path, size_t *ret_size)
+/* The bytes live as long as the program. */
+static struct ax_buf read_file(const char *path)
 {
-    FILE *f = fopen(path, "rb");
-    if (!f || fseek(f, 0, SEEK_END) != 0)
-        die(path);
-    long size = ftell(f);
-    if (size < 0 || fseek(f, 0, SEEK_SET) != 0)
-        die(path);
-    char *bytes = ax_xalloc((size_t)size + 1);
-    *ret_size = fread(bytes, 1, (size_t)size, f);
-    (void)fclose(f);
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_buf bytes;
+    ax_buf_init(&bytes, (size_t)1 << 32);
+    if (ax_file_read(path, &bytes, &err))
+        die(err.msg);
     return bytes;
 }
 
@@ -112,13 +110,13 @@ static void add_runner(struct bench *b, const char *name)
 static void prepare(struct bench *b, const char *rows_path)
 {
     const struct ax_signature *signature = &b->runners[0].model->signature;
-    size_t size;
+    struct ax_buf rows = read_file(rows_path);
     b->row_bytes = signature->input_count * ax_datatype_size(signature->inputs[0].datatype);
     b->margin_bytes =
         signature->outputs[1].width * ax_datatype_size(signature->outputs[1].datatype);
     b->columns = ax_xalloc(signature->input_count * sizeof(*b->columns));
-    b->rows = read_file(rows_path, &size);
-    b->row_count = size / b->row_bytes;
+    b->rows = rows.ptr;
+    b->row_count = rows.len / b->row_bytes;
     if (b->row_count < BATCH_MAX)
         die("too few rows");
     b->margins = ax_xalloc(b->row_count * b->margin_bytes);
@@ -206,10 +204,8 @@ int main(int argc, char **argv)
 {
     if (argc < 3)
         die("MODEL ROWS [SECONDS [KERNEL...]]");
-    struct bench b = { 0 };
-    size_t size;
-    b.bytes.ptr = read_file(argv[1], &size);
-    b.bytes.len = size;
+    struct ax_buf model = read_file(argv[1]);
+    struct bench b = { .bytes = ax_buf_str(&model) };
     if (argc == 6 && argv[3][0] == '=')
         return count_calls(&b, argv);
     double seconds = argc > 3 ? strtod(argv[3], NULL) : 1.0;

@@ -11,6 +11,7 @@
  * Name, width and type of each output go to standard output, one a line.
  */
 #include "base/alloc.h"
+#include "base/file.h"
 #include "engine/engine.h"
 #include "engine/forest/kernel.h"
 
@@ -31,26 +32,17 @@ struct scoring {
     void *scratch;
 };
 
-static char *read_file(const char *path, size_t *ret_size)
-{
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        return NULL;
-    char *bytes = NULL;
-    if (fseek(f, 0, SEEK_END) == 0) {
-        long size = ftell(f);
-        rewind(f);
-        bytes = ax_xalloc((size_t)size + 1);
-        *ret_size = fread(bytes, 1, (size_t)size, f);
-    }
-    (void)fclose(f);
-    return bytes;
-}
-
 static int fail(const char *what)
 {
     (void)fprintf(stderr, "score: %s\n", what);
     return 1;
+}
+
+static int read_file(const char *path, struct ax_buf *out)
+{
+    struct ax_err err = AX_ERR_INIT;
+    ax_buf_init(out, (size_t)1 << 32);
+    return ax_file_read(path, out, &err) == AX_OK ? 0 : fail(err.msg);
 }
 
 static int load(const char *path, char *iterations, struct ax_model **ret)
@@ -59,14 +51,12 @@ static int load(const char *path, char *iterations, struct ax_model **ret)
         char *iterations;
     } config = { iterations };
     struct ax_err err = AX_ERR_INIT;
-    size_t size = 0;
-    char *bytes = read_file(path, &size);
-    if (!bytes)
-        return fail("cannot read the model");
+    struct ax_buf bytes;
+    if (read_file(path, &bytes))
+        return 1;
     assert(sizeof(config) == ax_engine_forest.config_size);
-    enum ax_code code =
-        ax_engine_load(&ax_engine_forest, (struct ax_str){ bytes, size }, &config, ret, &err);
-    free(bytes);
+    enum ax_code code = ax_engine_load(&ax_engine_forest, ax_buf_str(&bytes), &config, ret, &err);
+    ax_buf_done(&bytes);
     return code == AX_OK ? 0 : fail(err.msg);
 }
 
@@ -122,25 +112,26 @@ static int score_batch(struct scoring *s, char *rows, size_t count, char *out)
 
 static int score_file(struct scoring *s, const char *in_path, const char *out_path, size_t batch)
 {
-    size_t size = 0;
-    char *bytes = read_file(in_path, &size);
-    FILE *f = bytes ? fopen(out_path, "wb") : NULL;
+    struct ax_buf bytes;
+    if (read_file(in_path, &bytes))
+        return 1;
+    FILE *f = fopen(out_path, "wb");
     if (!f)
-        return fail("cannot open the rows or the output");
+        return fail("cannot open the output");
     size_t row_bytes = s->features * s->size;
-    size_t rows = size / row_bytes;
+    size_t rows = bytes.len / row_bytes;
     char *out = ax_xalloc(batch * s->pitch);
     int status = 0;
     for (size_t from = 0; from < rows && !status; from += batch) {
         size_t count = AX_MIN(batch, rows - from);
-        status = score_batch(s, bytes + from * row_bytes, count, out);
+        status = score_batch(s, bytes.ptr + from * row_bytes, count, out);
         if (!status && fwrite(out, s->pitch, count, f) != count)
             status = fail("cannot write");
     }
     if (fclose(f) != 0)
         status = fail("cannot write");
     free(out);
-    free(bytes);
+    ax_buf_done(&bytes);
     return status;
 }
 

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "engine/engine.h"
 #include "engine/forest/kernel.h"
 #include "engine/image.h"
@@ -125,21 +126,6 @@ static bool parse_fixture(struct fixture *f, const char **at, const char *end)
     assert_true(f->code[0] ? f->rows == 0 : f->rows > 0 && f->answer_count > 0);
     *at = blob;
     return true;
-}
-
-static char *read_file(const char *path, size_t *ret_size)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        fail_msg("cannot open '%s'", path);
-    assert_int_equal(fseek(file, 0, SEEK_END), 0);
-    size_t size = (size_t)ftell(file);
-    assert_int_equal(fseek(file, 0, SEEK_SET), 0);
-    char *bytes = ax_xalloc(size);
-    assert_int_equal(fread(bytes, 1, size, file), size);
-    (void)fclose(file);
-    *ret_size = size;
-    return bytes;
 }
 
 /* ---- rows and answers ---- */
@@ -454,12 +440,14 @@ struct suite {
     size_t count;
 };
 
-static void add_file(struct suite *suite, const char *path, char **ret_bytes)
+static void add_file(struct suite *suite, const char *path, struct ax_buf *bytes)
 {
-    size_t size;
-    *ret_bytes = read_file(path, &size);
+    struct ax_err err = AX_ERR_INIT;
     struct fixture fixture;
-    for (const char *at = *ret_bytes; parse_fixture(&fixture, &at, *ret_bytes + size);) {
+    ax_buf_init(bytes, (size_t)1 << 24);
+    if (ax_file_read(path, bytes, &err))
+        fail_msg("%s", err.msg);
+    for (const char *at = bytes->ptr; parse_fixture(&fixture, &at, bytes->ptr + bytes->len);) {
         for (size_t k = 0; ax_forest_kernels[k]; k++) {
             struct fixture *f = &suite->fixtures[suite->count++];
             assert_true(suite->count <= FIXTURES_MAX);
@@ -484,7 +472,7 @@ int main(void)
     }
     struct suite suite = { .tests = ax_xalloc((FIXTURES_MAX + 1) * sizeof(*suite.tests)),
                            .fixtures = ax_xalloc(FIXTURES_MAX * sizeof(*suite.fixtures)) };
-    char **bytes = ax_xalloc(files.gl_pathc * sizeof(*bytes));
+    struct ax_buf *bytes = ax_xalloc(files.gl_pathc * sizeof(*bytes));
     for (size_t i = 0; i < files.gl_pathc; i++)
         add_file(&suite, files.gl_pathv[i], &bytes[i]);
     for (size_t i = 0; i < suite.count; i++)
@@ -494,7 +482,7 @@ int main(void)
     suite.tests[suite.count] = (struct CMUnitTest)cmocka_unit_test(a_changed_bit_is_seen);
     int failed = _cmocka_run_group_tests("fixtures", suite.tests, suite.count + 1, NULL, NULL);
     for (size_t i = 0; i < files.gl_pathc; i++)
-        free(bytes[i]);
+        ax_buf_done(&bytes[i]);
     free(bytes);
     free(suite.tests);
     free(suite.fixtures);
