@@ -256,6 +256,8 @@ static void connection_advance(struct ax_connection *connection)
     struct ax_exchange *first = connection->ring_first;
     if (first && first->wants_continue && first->state == AX_EXCHANGE_BODY) {
         first->wants_continue = false;
+        connection->has_new_body = true; /* Its time begins now. */
+        connection_update_timeout(connection);
         good = good && ax_output_append(&connection->output, &worker->outputs,
                                         AX_STR("HTTP/1.1 100 Continue\r\n\r\n"));
     }

@@ -45,7 +45,7 @@ struct ax_connection {
     size_t unparsed;       /* bytes behind the request that is being handed over */
     struct ax_output output;
     size_t discarded;    /* bytes thrown away */
-    bool has_new_body;   /* a body began since the timeout was armed */
+    bool has_new_body;   /* a body began, or may begin, since the timeout was armed */
     size_t body_counted; /* bytes of the body when its timeout was armed */
     struct ax_timeout read_timeout;
     struct ax_timeout write_timeout;

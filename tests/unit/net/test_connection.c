@@ -606,23 +606,52 @@ static void ask_much(int *fds, size_t count)
     }
 }
 
-/* A connection whose time to be idle ends in the round in which its request could not be read. */
+/* A connection whose time to be idle, or the grace of a drain, ends in the round in which its
+ * request could not be read. */
 static void asked_in_the_last_moment(void **state)
 {
     (void)state;
     enum { COUNT = 10 };
-    int fds[COUNT];
-    ask_much(fds, COUNT);
-    worker->idle_timeouts.duration_ns = 1;
-    int last = connect_client();
-    worker->idle_timeouts.duration_ns = config.idle_timeout_ns;
-    assert_int_equal(send(last, GET("/last"), sizeof(GET("/last")) - 1, MSG_NOSIGNAL),
-                     sizeof(GET("/last")) - 1);
-    heard(hear(last), ANSWER("5", "/last"));
-    (void)close(last);
-    for (size_t i = 0; i < COUNT; i++)
-        (void)close(fds[i]);
-    leave(connect_client());
+    for (int draining = 0; draining <= 1; draining++) {
+        struct ax_timeout_list *list = draining ? &worker->grace_timeouts : &worker->idle_timeouts;
+        uint64_t duration_ns = list->duration_ns;
+        int fds[COUNT];
+        ask_much(fds, COUNT);
+        list->duration_ns = 1;
+        worker->is_draining = draining;
+        int last = connect_client();
+        list->duration_ns = duration_ns;
+        assert_int_equal(send(last, GET("/last"), sizeof(GET("/last")) - 1, MSG_NOSIGNAL),
+                         sizeof(GET("/last")) - 1);
+        go(1);
+        worker->is_draining = false;
+        heard(hear(last), ANSWER("5", "/last"));
+        (void)close(last);
+        for (size_t i = 0; i < COUNT; i++)
+            (void)close(fds[i]);
+        leave(connect_client());
+    }
+}
+
+/* A body has not to come while we have not said that it may: its request waits behind another. */
+static void a_body_waits_for_us(void **state)
+{
+    (void)state;
+    static const char expects[] = "POST /now HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                                  "Content-Length: 4\r\n\r\n";
+    int fd = connect_client();
+    worker->body_timeouts.duration_ns = 1;
+    say(fd, GET("/later"), sizeof(GET("/later")) - 1);
+    say(fd, expects, sizeof(expects) - 1);
+    go(3);
+    worker->body_timeouts.duration_ns = config.body_timeout_ns;
+    struct ax_exchange *later = ax_exchange_find(&worker->exchanges, later_id);
+    if (later)
+        answer(&later->request);
+    heard(hear(fd), ANSWER("6", "/later") "HTTP/1.1 100 Continue\r\n\r\n");
+    say(fd, "body", 4);
+    heard(hear(fd), ANSWER("4", "body"));
+    leave(fd);
 }
 
 /* Clients that leave while others before them take the time: none of them waits any more, which
@@ -863,6 +892,7 @@ int main(void)
         cmocka_unit_test(pipelined_bodies_take_turns),
         cmocka_unit_test(long_answers_take_turns),
         cmocka_unit_test(asked_in_the_last_moment),
+        cmocka_unit_test(a_body_waits_for_us),
         cmocka_unit_test(clients_leave_from_the_middle),
         cmocka_unit_test(wake_end_is_behind),
         cmocka_unit_test(a_client_leaves_before_its_turn),
