@@ -73,8 +73,12 @@ static enum ax_exit serve(const struct serve_config *config)
     wait_for_stop(&stop);
     ax_server_drain(server);
     allow_second_signal(&stop);
-    ax_server_join_free(server);
-    ax_log(AX_LOG_INFO, "stopped", AX_LOG_TEXT("reason", "all requests were answered"));
+    size_t cut_count = ax_server_join_free(server);
+    if (cut_count)
+        ax_log(AX_LOG_WARN, "stopped", AX_LOG_TEXT("reason", "the drain timeout was over"),
+               AX_LOG_U64("connections_cut", cut_count));
+    else
+        ax_log(AX_LOG_INFO, "stopped", AX_LOG_TEXT("reason", "all requests were answered"));
     return AX_EXIT_OK;
 }
 

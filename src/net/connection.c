@@ -211,6 +211,12 @@ static bool connection_is_idle(const struct ax_connection *connection)
            !connection->pending.len && !connection->is_closing;
 }
 
+bool ax_connection_is_owed(const struct ax_connection *connection)
+{
+    assert(connection);
+    return !connection->is_lingering && !connection_is_idle(connection);
+}
+
 /* Arm what the client is given time for now. */
 static void connection_update_timeout(struct ax_connection *connection)
 {

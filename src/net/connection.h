@@ -68,6 +68,9 @@ void ax_connection_answered(struct ax_connection *connection);
 bool ax_connection_is_last(const struct ax_connection *connection,
                            const struct ax_exchange *exchange);
 
+/* Whether something of a request was read whose answer has not left. */
+bool ax_connection_is_owed(const struct ax_connection *connection);
+
 /* The worker's turns: go on with what had to wait; write what there is; a drain has begun. */
 void ax_connection_again(struct ax_connection *connection);
 void ax_connection_flush(struct ax_connection *connection);

@@ -126,7 +126,10 @@ void ax_http_server_drain(struct ax_http_server *server);
  * still be called: threads of the caller that do so are ended between this and join_free. */
 void ax_http_server_join(struct ax_http_server *server);
 
-/* The same, if it was not called before; then free. Messages that nobody received are delivered
+/* Behind join: connections that the drain timeout ended before they had all their answers. */
+size_t ax_http_server_cut_count(const struct ax_http_server *server);
+
+/* Join, if that was not done before; then free. Messages that nobody received are delivered
  * without request and with a NULL state. NULL is fine. */
 void ax_http_server_join_free(struct ax_http_server *server);
 

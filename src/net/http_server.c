@@ -235,6 +235,15 @@ void ax_http_server_join(struct ax_http_server *server)
         ax_thread_join(&server->workers[i].thread);
 }
 
+size_t ax_http_server_cut_count(const struct ax_http_server *server)
+{
+    assert(server && server->is_joined);
+    size_t count = 0;
+    for (size_t i = 0; i < server->worker_count; i++)
+        count += server->workers[i].cut_count;
+    return count;
+}
+
 void ax_http_server_join_free(struct ax_http_server *server)
 {
     if (!server)

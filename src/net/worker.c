@@ -416,6 +416,9 @@ static void worker_bury(struct ax_http_worker *worker)
 /* End what is left: the drain timeout is over, or nothing is. */
 static void worker_cut(struct ax_http_worker *worker)
 {
+    for (const struct ax_connection *connection = worker->connections; connection;
+         connection = connection->next)
+        worker->cut_count += ax_connection_is_owed(connection);
     while (worker->connections)
         ax_connection_close(worker->connections);
     struct ax_exchange *exchange;

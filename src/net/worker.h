@@ -97,8 +97,9 @@ struct ax_http_worker {
 
     bool in_wake; /* between wake_begin and wake_end */
     bool is_draining;
-    bool is_over; /* the handler has forgotten this thread */
-    bool is_cut;  /* the drain timeout is over */
+    bool is_over;     /* the handler has forgotten this thread */
+    bool is_cut;      /* the drain timeout is over */
+    size_t cut_count; /* connections that it ended before they had all their answers */
     struct ax_worker_drain drain;
     char *received;              /* AX_RECEIVE_BYTES; what is read goes here first */
     struct ax_block_waste waste; /* large memory that was freed in rounds */

@@ -217,7 +217,7 @@ enum ax_code ax_server_start(const struct ax_server_config *config,
     struct ax_catalog *catalog = NULL;
     if (load_models(config, &catalog, err)) {
         ax_server_drain(server);
-        ax_server_join_free(server);
+        (void)ax_server_join_free(server);
         return err->code;
     }
     publish(server, catalog);
@@ -277,11 +277,13 @@ void ax_server_drain(struct ax_server *server)
     ax_http_server_drain(server->http);
 }
 
-void ax_server_join_free(struct ax_server *server)
+size_t ax_server_join_free(struct ax_server *server)
 {
-    if (!server)
-        return;
+    assert(server);
+    ax_http_server_join(server->http);
+    size_t cut_count = ax_http_server_cut_count(server->http);
     ax_http_server_join_free(server->http);
     log_accounts(ax_snapshot_get(&server->snapshot));
     server_free(server);
+    return cut_count;
 }

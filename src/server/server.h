@@ -34,9 +34,10 @@ AX_MUST_USE enum ax_code ax_server_start(const struct ax_server_config *config,
                                          const struct ax_http_config *http,
                                          struct ax_server **ret_server, struct ax_err *err);
 
-/* Begin the graceful end, and wait for it. */
+/* Begin the graceful end, and wait for it. Tells how many connections had not got all their
+ * answers when the drain timeout cut them. */
 void ax_server_drain(struct ax_server *server);
-void ax_server_join_free(struct ax_server *server);
+size_t ax_server_join_free(struct ax_server *server);
 
 /* For the threads. */
 const struct ax_server_config *ax_server_config(const struct ax_server *server);

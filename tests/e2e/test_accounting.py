@@ -249,6 +249,7 @@ def test_drain_cuts_what_does_not_end(models):
     half.socket.close()
     assert logged(one.lines) == {("binary", "2"): {"success": 1, "cancelled": 1},
                                  ("*", "*"): {"success": 1, "cancelled": 1}}
+    assert 'reason="the drain timeout was over" connections_cut=1' in one.lines[-1]
 
 
 def test_pipelined_mixture(models):

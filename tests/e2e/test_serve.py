@@ -203,6 +203,7 @@ def test_drain_answers_what_was_received(models):
             assert len(answer.json["outputs"][0]["data"]) == 50000
         assert one.stop(None) == 0
         assert idle.socket.recv(1) == b""
+    assert 'reason="all requests were answered"' in one.lines[-1]
     with pytest.raises(ConnectionError):
         Wire(one.address)
 
