@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/log.h"
+#include "base/thread.h"
 #include "cmd/cmd.h"
 #include "cmd/exit_code.h"
 
@@ -44,8 +46,19 @@ static int print_markdown(void)
     return whole ? AX_EXIT_OK : AX_EXIT_FAILURE;
 }
 
+/* Libraries that are linked or preloaded have run their constructors by now, on this thread, whose
+ * mode all others inherit. */
+static void restore_floating_point(void)
+{
+    if (ax_thread_restore_fp())
+        ax_log(AX_LOG_WARN, "floating-point mode put back",
+               AX_LOG_TEXT("reason", "a library changed it before the program began; look at "
+                                     "LD_PRELOAD and at what ldd lists"));
+}
+
 int main(int argc, char **argv)
 {
+    restore_floating_point();
     if (argc < 2) {
         print_usage(stderr);
         return AX_EXIT_USAGE;

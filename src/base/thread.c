@@ -12,6 +12,7 @@
 #include <fenv.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,13 +36,26 @@ bool ax_thread_restore_fp(void)
     return true;
 }
 
-#else
+#elif defined(__aarch64__)
 
+/* The control register: 0 is round to nearest, no flush-to-zero, no default NaN, no traps. What
+ * happened so far is in another one. fesetenv would keep some of these bits. */
 bool ax_thread_restore_fp(void)
 {
-    fenv_t now;
-    (void)fegetenv(&now);
-    bool changed = memcmp(&now, FE_DFL_ENV, sizeof(now)) != 0;
+    uint64_t mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    if (!mode)
+        return false;
+    __asm__ volatile("msr fpcr, %0" : : "r"(UINT64_C(0)));
+    return true;
+}
+
+#else
+
+/* C knows of the rounding alone. */
+bool ax_thread_restore_fp(void)
+{
+    bool changed = fegetround() != FE_TONEAREST;
     (void)fesetenv(FE_DFL_ENV);
     return changed;
 }

@@ -3,8 +3,8 @@
  * Threads and a bounded pool for blocking work.
  *
  * Every thread of the process is made here: it has a name (ps -L), blocks all signals, attaches its
- * metrics shard, and checks that the floating-point control word is the default (no flush-to-zero,
- * round to nearest), since answers must not depend on which thread gave them.
+ * metrics shard, and has the default floating-point mode (no flush-to-zero, round to nearest),
+ * since answers must not depend on which thread gave them.
  */
 #ifndef AX_BASE_THREAD_H
 #define AX_BASE_THREAD_H
@@ -24,7 +24,8 @@ AX_MUST_USE enum ax_code ax_thread_start(struct ax_thread *thread, const char *n
                                          void (*run)(void *arg), void *arg, struct ax_err *err);
 void ax_thread_join(struct ax_thread *thread);
 
-/* Set the default floating-point environment if a library changed it; true when it had. */
+/* Set the calling thread's floating-point mode to the default if somebody changed it: rounding,
+ * flush-to-zero, denormals as zero, traps. True when it had been changed. A few nanoseconds. */
 bool ax_thread_restore_fp(void);
 
 /* The number of cores this process may run on (sched_getaffinity), at least 1. */

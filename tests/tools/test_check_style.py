@@ -155,6 +155,8 @@ BAD = {
                "allocate through base/alloc.h"),
     "localtime": ("src/base/thing.c", "    thing->count++;", "    localtime(NULL);", "banned"),
     "sleep": ("src/base/thing.c", "    thing->count++;", "    usleep(1);", "no sleeps"),
+    "dlopen": ("src/base/thing.c", "    thing->count++;", "    dlopen(NULL, 0);",
+               "base/library.h opens libraries"),
     "if in a function": ("src/base/thing.c", "    thing->count++;",
                          "#if AX_HAVE_DUCKDB\n    thing->count++;\n#endif", "#if inside"),
     "same name twice": ("src/net/thing.c", None, HEAD, "file name is not unique"),

@@ -16,6 +16,7 @@
 
 #include "auspex_config.h"
 #include "base/alloc.h"
+#include "base/library.h"
 
 #include <assert.h>
 #include <dlfcn.h>
@@ -107,7 +108,7 @@ static void xgboost_log(const char *text)
     (void)fprintf(stderr, "%s\n", text);
 }
 
-static void *library_open(void)
+static enum ax_code library_open(void **ret_library, bool *ret_changed_fp, struct ax_err *err)
 {
     char path[4096];
     openmp_sleep_while_waiting();
@@ -117,21 +118,25 @@ static void *library_open(void)
         char *slash = strrchr(path, '/');
         assert(slash);
         memcpy(slash + 1, AX_XGBOOST_INSTALLED, sizeof(AX_XGBOOST_INSTALLED));
-        void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-        if (library)
-            return library;
+        struct ax_err ignored = AX_ERR_INIT;
+        if (!ax_library_open(path, ret_library, ret_changed_fp, &ignored))
+            return AX_OK;
     }
-    return dlopen(AX_XGBOOST_BUILT, RTLD_NOW | RTLD_LOCAL);
+    return ax_library_open(AX_XGBOOST_BUILT, ret_library, ret_changed_fp, err);
 }
 
 static enum ax_code xgb_open(struct xgb *xgb, struct ax_err *err)
 {
-    *xgb = (struct xgb){ .library = library_open() };
-    if (!xgb->library)
+    bool changed_fp = false;
+    struct ax_err ignored = AX_ERR_INIT;
+    *xgb = (struct xgb){ .library = NULL };
+    if (library_open(&xgb->library, &changed_fp, &ignored))
         return ax_fail(err, AX_E_UNSUPPORTED,
                        "training needs libxgboost.so, which is neither beside the program "
                        "(%s) nor where it was built",
                        AX_XGBOOST_INSTALLED);
+    if (changed_fp)
+        (void)fprintf(stderr, "libxgboost.so changed the floating-point mode; it was put back\n");
     const char *missing = NULL;
     /* POSIX lets an object pointer become a function pointer by way of memory. */
 #define LOAD(name)                                   \
