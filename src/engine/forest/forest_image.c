@@ -35,6 +35,7 @@ enum section {
     SECTION_BITS,
     SECTION_LEAVES,
     SECTION_PROGRAMS,
+    SECTION_SPLITS,
     SECTION_CODE,
     SECTION_PROGRAM_LEAVES,
     SECTION_COUNT
@@ -58,6 +59,7 @@ static const size_t element_sizes[SECTION_COUNT] = {
     [SECTION_BITS] = sizeof(uint32_t),
     [SECTION_LEAVES] = sizeof(double),
     [SECTION_PROGRAMS] = sizeof(struct ax_mux_tree),
+    [SECTION_SPLITS] = sizeof(uint32_t),
     [SECTION_CODE] = sizeof(uint32_t),
     [SECTION_PROGRAM_LEAVES] = 1,
 };
@@ -94,6 +96,7 @@ static uint64_t layout_hash(void)
         AX_MUX_SET_WORDS,
         AX_MUX_TILE_HEIGHT,
         AX_MUX_PLANE_MAX,
+        AX_MUX_BOUND_BITS,
     };
     uint64_t sizes = ax_hash((struct ax_str){ (const char *)element_sizes, sizeof(element_sizes) });
     uint64_t version = ax_hash_seeded(AX_STR(AX_VERSION), sizes);
@@ -220,6 +223,9 @@ static const void *section_array(const struct ax_compiled *c, const struct ax_mu
     case SECTION_PROGRAMS:
         *ret_count = mux->trees ? mux->tree_count : 0;
         return mux->trees;
+    case SECTION_SPLITS:
+        *ret_count = mux->trees ? c->node_count + c->wide_count : 0;
+        return mux->splits;
     case SECTION_CODE:
         *ret_count = mux->code_words;
         return mux->code;
@@ -647,6 +653,7 @@ static enum ax_code read_programs(struct ax_str payload, const struct image_head
 {
     struct ax_mux_programs programs = {
         .trees = head->has_programs ? section_at(payload, head, SECTION_PROGRAMS) : NULL,
+        .splits = section_at(payload, head, SECTION_SPLITS),
         .code = section_at(payload, head, SECTION_CODE),
         .code_words = section_count(head, SECTION_CODE),
         .leaves = section_at(payload, head, SECTION_PROGRAM_LEAVES),
@@ -655,6 +662,10 @@ static enum ax_code read_programs(struct ax_str payload, const struct image_head
     if (programs.trees && section_count(head, SECTION_PROGRAMS) != plan->compiled.tree_count)
         return ax_fail(err, AX_E_INVALID, "%zu programs of %zu trees",
                        section_count(head, SECTION_PROGRAMS), plan->compiled.tree_count);
+    if (programs.trees && section_count(head, SECTION_SPLITS) !=
+                              plan->compiled.node_count + plan->compiled.wide_count)
+        return ax_fail(err, AX_E_INVALID, "%zu splits of programs",
+                       section_count(head, SECTION_SPLITS));
     return ax_mux_adopt(&plan->mux, &plan->compiled, &programs, err);
 }
 
@@ -701,7 +712,7 @@ static void forest_image_key(const void *config, struct ax_buf *out)
 }
 
 const struct ax_engine_images ax_forest_images = {
-    .format = "forest2",
+    .format = "forest3",
     .key = forest_image_key,
     .write = forest_image_write,
     .read = forest_image_read,

@@ -4,7 +4,8 @@
  *
  * Columns. A feature's slots become its columns, each as many times as its thresholds fill columns
  * of 255; a split is sent to the column that has its threshold. The sorted thresholds are the
- * compiled form's own.
+ * compiled form's own. Where each split stands is searched for once and kept, in images, too, for
+ * all that is made of it.
  *
  * Programs. A tree's nodes lie level by level, so children come behind their parents: heights and
  * numbers of leaves are found in one pass from the back, the number of each subtree's first leaf in
@@ -36,6 +37,7 @@ struct muxing {
 /* A tree on its way; places are those of the compiled form, from its root on. */
 struct sapling {
     struct ax_wide_node nodes[NODES_MAX];
+    const uint32_t *splits; /* of the nodes, as ax_mux has them */
     uint32_t count;
     uint16_t sets;
     uint16_t leaves[NODES_MAX]; /* below each node */
@@ -167,19 +169,6 @@ static void write_levels(const struct muxing *m, const struct ax_mux_source *sou
     }
 }
 
-static enum ax_code number_thresholds(const struct muxing *m, struct ax_err *err)
-{
-    const struct ax_compiled *c = m->c;
-    if (c->input_type == AX_FP64)
-        return AX_OK;
-    m->out->numbers = ax_try_alloc(c->threshold_count + 1, sizeof(*m->out->numbers));
-    if (!m->out->numbers)
-        return ax_fail(err, AX_E_LIMIT, "no memory for %zu thresholds", c->threshold_count);
-    for (size_t i = 0; i < c->threshold_count; i++)
-        m->out->numbers[i] = ax_slot_number((float)c->thresholds[i]);
-    return AX_OK;
-}
-
 static enum ax_code make_columns(struct muxing *m, struct ax_err *err)
 {
     struct ax_mux *out = m->out;
@@ -192,8 +181,6 @@ static enum ax_code make_columns(struct muxing *m, struct ax_err *err)
     out->rank_of = ax_try_alloc(c->slot_count, sizeof(*out->rank_of));
     if (!out->sources || !out->columns || !out->categories || !out->column_of || !out->rank_of)
         return ax_fail(err, AX_E_LIMIT, "no memory for %zu columns of ranks", columns);
-    if (number_thresholds(m, err))
-        return err->code;
     size_t keys = plan_columns(m);
     out->key_memory = ax_try_alloc(keys * ax_datatype_size(c->input_type) + AX_CACHE_LINE, 1);
     if (!out->key_memory)
@@ -204,6 +191,66 @@ static enum ax_code make_columns(struct muxing *m, struct ax_err *err)
         write_levels(m, &out->sources[i], c->thresholds + c->ranks[i].thresholds_from,
                      c->ranks[i].threshold_count);
     return AX_OK;
+}
+
+/* ---- splits ---- */
+
+/* How many of a feature's thresholds are at or below that of a split: its bound, before it is sent
+ * to a column. `numbers` are all thresholds as slots hold them; of f64 the bound is that. */
+static uint32_t find_bound(const struct ax_rank_source *rank, const uint32_t *numbers,
+                           uint32_t bound)
+{
+    if (!numbers || bound == 0)
+        return bound;
+    numbers += rank->thresholds_from;
+    uint32_t from = 0, count = rank->threshold_count, number = bound + 1;
+    while (count > 1) {
+        uint32_t half = count / 2;
+        from += half & -(uint32_t)(numbers[from + half - 1] <= number);
+        count -= half;
+    }
+    return from + (count == 1 && numbers[from] <= number);
+}
+
+static uint32_t find_split(const struct muxing *m, const uint32_t *numbers, uint32_t slot,
+                           uint32_t bound)
+{
+    uint32_t all = find_bound(&m->c->ranks[m->out->rank_of[slot]], numbers, bound);
+    uint32_t part = all ? (all - 1) / AX_MUX_BOUNDS : 0;
+    return (m->out->column_of[slot] + part) << AX_MUX_BOUND_BITS | (all - part * AX_MUX_BOUNDS);
+}
+
+static void find_splits(const struct muxing *m, const uint32_t *numbers)
+{
+    const struct ax_compiled *c = m->c;
+    uint32_t *to = m->out->splits;
+    for (size_t i = 0; i < c->node_count; i++) {
+        const struct ax_node *node = &c->nodes[i];
+        *to++ = node->left ? find_split(m, numbers, node->slot, node->bound) : 0;
+    }
+    for (size_t i = 0; i < c->wide_count; i++) {
+        const struct ax_wide_node *node = &c->wide_nodes[i];
+        *to++ = node->left && !node->bits ? find_split(m, numbers, node->slot, node->bound) : 0;
+    }
+}
+
+static enum ax_code make_splits(const struct muxing *m, struct ax_err *err)
+{
+    const struct ax_compiled *c = m->c;
+    bool is_f64 = c->input_type == AX_FP64;
+    uint32_t *numbers = NULL;
+    m->out->splits = ax_try_alloc(c->node_count + c->wide_count + 1, sizeof(*m->out->splits));
+    if (!is_f64)
+        numbers = ax_try_alloc(c->threshold_count + 1, sizeof(*numbers));
+    if (!m->out->splits || (!is_f64 && !numbers)) {
+        (void)ax_fail(err, AX_E_LIMIT, "no memory for %zu splits", c->node_count + c->wide_count);
+    } else {
+        for (size_t i = 0; numbers && i < c->threshold_count; i++)
+            numbers[i] = ax_slot_number((float)c->thresholds[i]);
+        find_splits(m, numbers);
+    }
+    free(numbers);
+    return err->code;
 }
 
 /* ---- trees ---- */
@@ -285,33 +332,6 @@ static void put_byte(struct muxing *m, uint32_t byte)
     put_word(m, (byte & 0xFF) * UINT32_C(0x01010101));
 }
 
-/* How many thresholds of the feature are at or below the split's: its bound, before it is sent to a
- * column. */
-static uint32_t split_bound(const struct ax_mux *mux, const struct ax_compiled *c,
-                            const struct ax_wide_node *node)
-{
-    if (c->input_type == AX_FP64 || node->bound == 0)
-        return node->bound;
-    const struct ax_rank_source *rank = &c->ranks[mux->rank_of[node->slot]];
-    const uint32_t *numbers = mux->numbers + rank->thresholds_from;
-    uint32_t from = 0, count = rank->threshold_count, number = node->bound + 1;
-    while (count > 1) {
-        uint32_t half = count / 2;
-        from += half & -(uint32_t)(numbers[from + half - 1] <= number);
-        count -= half;
-    }
-    return from + (count == 1 && numbers[from] <= number);
-}
-
-struct ax_mux_split ax_mux_split_of(const struct ax_mux *mux, const struct ax_compiled *compiled,
-                                    const struct ax_wide_node *node)
-{
-    assert(mux && compiled && node && !node->bits);
-    uint32_t bound = split_bound(mux, compiled, node);
-    uint32_t part = bound ? (bound - 1) / AX_MUX_BOUNDS : 0;
-    return (struct ax_mux_split){ mux->column_of[node->slot] + part, bound - part * AX_MUX_BOUNDS };
-}
-
 static void put_split(struct muxing *m, const struct sapling *s, uint32_t at)
 {
     const struct ax_wide_node *node = &s->nodes[at];
@@ -320,7 +340,7 @@ static void put_split(struct muxing *m, const struct sapling *s, uint32_t at)
         put_word(m, (uint32_t)((m->out->column_count + s->set_of[at]) * AX_MUX_ROWS));
         return;
     }
-    struct ax_mux_split split = ax_mux_split_of(m->out, m->c, node);
+    struct ax_mux_split split = ax_mux_split_of(s->splits[at]);
     put_byte(m, split.bound - BYTE_BIAS);
     put_word(m, split.column * (uint32_t)AX_MUX_ROWS);
 }
@@ -490,6 +510,7 @@ static enum ax_code make_trees(struct muxing *m, struct sapling *s, size_t words
     out->tree_count = m->c->tree_count;
     for (size_t t = 0; t < out->tree_count; t++) {
         struct ax_mux_tree *to = &out->trees[t];
+        s->splits = ax_mux_splits(out, m->c, &m->c->trees[t]);
         *to = (struct ax_mux_tree){ .form = AX_MUX_WALKED, .group = m->c->trees[t].group };
         if (!sapling_init(s, m->c, &m->c->trees[t])) {
             out->walked_count++;
@@ -533,7 +554,7 @@ enum ax_code ax_mux_init(struct ax_mux *mux, const struct ax_compiled *compiled,
     size_t words, bytes;
     if (!fits(compiled) || !measure(compiled, &sapling, &words, &bytes))
         return AX_OK;
-    if (!make_columns(&m, err))
+    if (!make_columns(&m, err) && !make_splits(&m, err))
         (void)make_trees(&m, &sapling, words, bytes, err);
     if (err->code)
         ax_mux_done(mux);
@@ -562,6 +583,7 @@ void ax_mux_done(struct ax_mux *mux)
         return;
     if (!mux->is_borrowed) {
         free(mux->trees);
+        free(mux->splits);
         free(mux->code);
         free(mux->leaves);
     }
@@ -569,7 +591,6 @@ void ax_mux_done(struct ax_mux *mux)
     free(mux->columns);
     free(mux->column_of);
     free(mux->rank_of);
-    free(mux->numbers);
     free(mux->categories);
     free(mux->key_memory);
     *mux = (struct ax_mux){ 0 };

@@ -94,9 +94,11 @@ struct ax_mux {
     size_t source_count;
     struct ax_mux_column *columns;
     size_t column_count;
-    uint32_t *column_of;     /* [slot]: its first column */
-    uint32_t *rank_of;       /* [slot]: its number among the ranks of the compiled form */
-    uint32_t *numbers;       /* of f32: the compiled form's thresholds as ax_slot_number has them */
+    uint32_t *column_of; /* [slot]: its first column */
+    uint32_t *rank_of;   /* [slot]: its number among the ranks of the compiled form */
+    /* [node], of nodes, then of wide_nodes: where its split stands, as ax_mux_split_of tells; 0 of
+     * leaves and of splits with a set. */
+    uint32_t *splits;
     size_t set_column_count; /* most sets of a tree: columns behind the others */
     struct ax_mux_category *categories;
     size_t category_count;
@@ -110,7 +112,7 @@ struct ax_mux {
     char *leaves;
     size_t leaf_bytes;
     bool is_made;     /* one of the two below was called: NULL means that walking is better */
-    bool is_borrowed; /* trees, code and leaves lie in memory that others free */
+    bool is_borrowed; /* trees, splits, code and leaves lie in memory that others free */
 };
 
 /* Make the programs of a forest, or nothing (trees is NULL) where walking is the better way.
@@ -122,6 +124,7 @@ void ax_mux_done(struct ax_mux *mux);
 /* Programs that were made before, of an image. */
 struct ax_mux_programs {
     struct ax_mux_tree *trees; /* as many as the forest has; NULL: it is to be walked */
+    uint32_t *splits;          /* as many as the forest has nodes */
     uint32_t *code;
     size_t code_words;
     char *leaves;
@@ -133,8 +136,8 @@ struct ax_mux_programs {
 AX_MUST_USE enum ax_code ax_mux_adopt(struct ax_mux *mux, const struct ax_compiled *compiled,
                                       const struct ax_mux_programs *programs, struct ax_err *err);
 
-/* For mux_check.c: everything but trees, code and leaves. False where this forest cannot have
- * programs. Expected: LIMIT. */
+/* For mux_check.c: everything but trees, splits, code and leaves. False where this forest cannot
+ * have programs. Expected: LIMIT. */
 AX_MUST_USE enum ax_code ax_mux_init_columns(struct ax_mux *mux, const struct ax_compiled *compiled,
                                              bool *ret_fits, struct ax_err *err);
 /* How a tree's leaves lie, and their bytes. */
@@ -147,7 +150,20 @@ struct ax_mux_split {
     uint32_t column;
     uint32_t bound;
 };
-struct ax_mux_split ax_mux_split_of(const struct ax_mux *mux, const struct ax_compiled *compiled,
-                                    const struct ax_wide_node *node);
+
+#define AX_MUX_BOUND_BITS 8
+
+/* The splits of a tree's nodes, from its root on. */
+static inline const uint32_t *ax_mux_splits(const struct ax_mux *mux,
+                                            const struct ax_compiled *compiled,
+                                            const struct ax_tree *tree)
+{
+    return mux->splits + (tree->is_wide ? compiled->node_count : 0) + tree->root;
+}
+
+static inline struct ax_mux_split ax_mux_split_of(uint32_t split)
+{
+    return (struct ax_mux_split){ split >> AX_MUX_BOUND_BITS, split & AX_MUX_BOUNDS };
+}
 
 #endif

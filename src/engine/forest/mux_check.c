@@ -5,11 +5,13 @@
  * They must be what mux.c writes: code and leaves of one tree behind those of the other, without a
  * gap. Then what is left to check of a tree's code is where its splits read (a column of the block,
  * or one of the tree's own sets), which results a join reads (those written before it), and that no
- * leaf's number is beyond the tree's leaves. Bounds and sets are data: any will do.
+ * leaf's number is beyond the tree's leaves. Bounds and sets are data: any will do. Of the splits
+ * that stand beside the nodes the columns are checked, all alike.
  */
 #include "engine/forest/mux.h"
 
 #include <assert.h>
+#include <inttypes.h>
 
 #define RESULTS_MAX (2 * AX_MUX_LEAVES_MAX - 1)
 
@@ -155,6 +157,18 @@ static enum ax_code check_trees(struct ax_mux *mux, const struct ax_compiled *c,
     return AX_OK;
 }
 
+static enum ax_code check_splits(const struct ax_mux *mux, const struct ax_compiled *c,
+                                 struct ax_err *err)
+{
+    uint32_t most = 0;
+    for (size_t i = 0; i < c->node_count + c->wide_count; i++)
+        most = AX_MAX(most, mux->splits[i]);
+    if (most >> AX_MUX_BOUND_BITS >= AX_MAX(mux->column_count, 1))
+        return ax_fail(err, AX_E_INVALID, "a split that reads column %" PRIu32,
+                       most >> AX_MUX_BOUND_BITS);
+    return AX_OK;
+}
+
 enum ax_code ax_mux_adopt(struct ax_mux *mux, const struct ax_compiled *compiled,
                           const struct ax_mux_programs *programs, struct ax_err *err)
 {
@@ -169,13 +183,14 @@ enum ax_code ax_mux_adopt(struct ax_mux *mux, const struct ax_compiled *compiled
     mux->is_borrowed = true;
     mux->trees = programs->trees;
     mux->tree_count = compiled->tree_count;
+    mux->splits = programs->splits;
     mux->code = programs->code;
     mux->code_words = programs->code_words;
     mux->leaves = programs->leaves;
     mux->leaf_bytes = programs->leaf_bytes;
     if (!fits)
         (void)ax_fail(err, AX_E_INVALID, "programs of a forest that cannot have any");
-    else
+    else if (!check_splits(mux, compiled, err))
         (void)check_trees(mux, compiled, err);
     if (err->code)
         ax_mux_done(mux);

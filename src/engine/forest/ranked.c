@@ -134,9 +134,9 @@ static void plan_runs(struct ranking *k)
 
 /* ---- nodes and leaves ---- */
 
-static uint16_t split_word(const struct ranking *k, const struct ax_wide_node *node)
+static uint16_t split_word(uint32_t packed)
 {
-    struct ax_mux_split split = ax_mux_split_of(k->mux, k->c, node);
+    struct ax_mux_split split = ax_mux_split_of(packed);
     return (uint16_t)(split.column | (split.bound - 1) << 8);
 }
 
@@ -154,6 +154,7 @@ static void write_leaf(const struct ranking *k, size_t at, union ax_leaf leaf)
 static void write_heap(const struct ranking *k, const struct ax_tree *tree, size_t depth,
                        uint16_t *nodes, size_t leaf_from)
 {
+    const uint32_t *splits = ax_mux_splits(k->mux, k->c, tree);
     uint32_t from[2 << AX_RANKED_DEPTH_MAX]; /* which node of the tree stands where */
     size_t size = (size_t)1 << depth;
     nodes[0] = ENDS;
@@ -161,7 +162,7 @@ static void write_heap(const struct ranking *k, const struct ax_tree *tree, size
     for (size_t at = 1; at < size; at++) {
         struct ax_wide_node node = ax_compiled_node(k->c, tree, from[at]);
         bool ends = is_leaf(&node);
-        nodes[at] = ends ? ENDS : split_word(k, &node);
+        nodes[at] = ends ? ENDS : split_word(splits[from[at]]);
         from[2 * at] = from[at] + (uint32_t)node.left;
         from[2 * at + 1] = from[2 * at] + !ends;
     }
@@ -172,6 +173,7 @@ static void write_heap(const struct ranking *k, const struct ax_tree *tree, size
 static void write_linked(const struct ranking *k, const struct ax_tree *tree, size_t leaf_count,
                          struct ax_ranked_node *nodes, size_t leaf_from)
 {
+    const uint32_t *splits = ax_mux_splits(k->mux, k->c, tree);
     uint32_t number = 0;
     for (uint32_t i = 0; i < 2 * leaf_count - 1; i++) {
         struct ax_wide_node node = ax_compiled_node(k->c, tree, i);
@@ -179,7 +181,7 @@ static void write_linked(const struct ranking *k, const struct ax_tree *tree, si
             write_leaf(k, leaf_from + number, node.leaf);
             nodes[i] = (struct ax_ranked_node){ .split = (uint16_t)(number++ | ENDS) };
         } else {
-            nodes[i] = (struct ax_ranked_node){ .split = split_word(k, &node),
+            nodes[i] = (struct ax_ranked_node){ .split = split_word(splits[i]),
                                                 .left = (uint16_t)node.left };
         }
     }

@@ -497,6 +497,17 @@ static void code_reads_beyond(const struct held *held)
     code[2] = UINT32_MAX / 64 * 64;
 }
 
+static void splits_fewer(const struct held *held)
+{
+    head_of(held)->sections[SECTION_SPLITS].count--;
+}
+
+static void split_of_no_column(const struct held *held)
+{
+    uint32_t *splits = find(held, SECTION_SPLITS);
+    splits[head_of(held)->sections[SECTION_SPLITS].count - 1] = AX_MUX_COLUMNS_MAX << 8;
+}
+
 static void programs_fewer(const struct held *held)
 {
     head_of(held)->sections[SECTION_PROGRAMS].count--;
@@ -565,6 +576,10 @@ static const struct {
     { 2, code_shorter, "program" },
     { 2, code_reads_beyond, "program" },
     { 2, programs_fewer, "programs" },
+    { 2, splits_fewer, "splits" },
+    { 2, split_of_no_column, "split that reads column 4096" },
+    { 5, split_of_no_column, "split that reads column 4096" },
+    { 6, split_of_no_column, "split that reads column 4096" },
     { 8, code_reads_beyond, "program" },
     { 5, meta_shorter, "meta section" },
     { 5, format_endless, "meta section" },
