@@ -107,6 +107,7 @@ struct ax_http_config {
     uint64_t idle_timeout_ns;     /* keep-alive without a request: closed */
     uint64_t write_timeout_ns;    /* without progress of the client's reading: closed */
     uint64_t drain_timeout_ns;    /* SIGTERM to exit at the latest */
+    uint64_t busy_poll_ns;        /* asked for events before sleeping; 0: sleeps at once */
 };
 extern const struct ax_option ax_http_options[];
 

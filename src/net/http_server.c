@@ -60,6 +60,9 @@ const struct ax_option ax_http_options[] = {
       "Time in which a client reads nothing of its answer until it is given up." },
     { AX_OPTION_TIME, "drain_timeout_s", "30", FIELD(drain_timeout_ns), 1, 3600, "s",
       "Time from the request to end until the end, at most." },
+    { AX_OPTION_TIME, "busy_poll_us", "0", FIELD(busy_poll_ns), 0, 1000, "us",
+      "Time that an I/O thread looks for more to do before it sleeps, while more comes so soon; "
+      "0: none." },
     { 0 },
 };
 

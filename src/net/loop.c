@@ -6,6 +6,10 @@
  * with one exchange and turns it round. A sender that found the stack empty writes to the eventfd;
  * the others need not, since whoever came first did or is about to. The loop empties the eventfd
  * before it takes the stack, so no message can be left behind with the eventfd silent.
+ *
+ * How long polling is worth it is told by the pauses between work: one that was no longer than
+ * poll_ns_max would have been bridged. So a loop that nobody talks to polls, in all, for twice
+ * poll_ns_max after its last event.
  */
 #include "net/loop.h"
 
@@ -161,18 +165,65 @@ static int loop_patience_ms(const struct ax_loop *loop)
     return (int)AX_MIN(ms, (uint64_t)INT_MAX);
 }
 
-void ax_loop_wait(struct ax_loop *loop, bool block)
+/* The next pause is expected to be like the one that is over. */
+static void loop_learn_pause(struct ax_loop *loop, uint64_t pause_ns)
+{
+    loop->poll_ns = pause_ns <= loop->poll_ns_max ? loop->poll_ns_max : loop->poll_ns / 2;
+}
+
+/* Ask for events until some come or poll_ns are over. A timeout may become due meanwhile: it is as
+ * late as one that waits for a round. */
+static int loop_poll(struct ax_loop *loop, uint64_t began_ns, struct epoll_event *events)
+{
+    int count;
+    do {
+        count = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, 0);
+        loop->now_ns = ax_clock_ns();
+    } while (count == 0 && loop->now_ns - began_ns < loop->poll_ns);
+    return count;
+}
+
+/* Wait as long as it takes. */
+static int loop_block(struct ax_loop *loop, struct epoll_event *events,
+                      enum ax_loop_waited *ret_waited)
+{
+    int patience_ms = loop_patience_ms(loop);
+    uint64_t began_ns = loop->poll_ns_max ? ax_clock_ns() : 0;
+    int count = 0;
+    *ret_waited = patience_ms ? AX_LOOP_SLEPT : AX_LOOP_PASSED;
+    if (loop->poll_ns && patience_ms) {
+        count = loop_poll(loop, began_ns, events);
+        if (count > 0)
+            *ret_waited = AX_LOOP_POLLED;
+    }
+    if (count == 0) {
+        count = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, patience_ms);
+        loop->now_ns = ax_clock_ns();
+    }
+    if (loop->poll_ns_max)
+        loop_learn_pause(loop, loop->now_ns - began_ns);
+    return count;
+}
+
+enum ax_loop_waited ax_loop_wait(struct ax_loop *loop, bool block)
 {
     assert(loop && loop->epoll_fd >= 0);
     struct epoll_event events[EVENTS_MAX];
-    int count = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, block ? loop_patience_ms(loop) : 0);
+    enum ax_loop_waited waited = AX_LOOP_PASSED;
+    int count;
+    if (block) {
+        count = loop_block(loop, events, &waited);
+    } else {
+        count = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, 0);
+        loop->now_ns = ax_clock_ns();
+    }
     assert(count >= 0 || errno == EINTR);
-    loop->now_ns = ax_clock_ns();
     for (int i = 0; i < count; i++) {
         struct ax_loop_source *source = events[i].data.ptr;
         source->ready(source, events[i].events);
     }
     ax_loop_deliver(loop);
+    return waited;
 }
 
 void ax_loop_expire(struct ax_loop *loop)

@@ -5,6 +5,11 @@
  * A loop belongs to the thread that runs it; only ax_loop_send may be called from elsewhere. It
  * decides nothing: its owner calls ax_loop_wait once a round and does its own work in between.
  *
+ * Waiting may begin with polling (poll_ns_max): for so long after it ran out of work the loop asks
+ * again and again instead of sleeping, since being woken costs more than a small request. When that
+ * finds nothing it is done for half as long the next time, down to not at all; when the next event
+ * comes soon, polled for or not, for the full time again.
+ *
  * Timeouts stand in lists, one list a duration, so the list is in order of time when each new one
  * goes to its end: arming and disarming cost a few stores, whatever their number.
  */
@@ -48,7 +53,9 @@ struct ax_timeout_list {
 struct ax_loop {
     int epoll_fd;
     int event_fd;
-    uint64_t now_ns; /* monotonic, taken once a round */
+    uint64_t now_ns;      /* monotonic, taken once a round */
+    uint64_t poll_ns_max; /* 0 at first: sleeps at once; may be set */
+    uint64_t poll_ns;     /* how long polling is worth it at the moment */
     struct ax_loop_source wake;
     struct ax_timeout_list *lists[AX_LOOP_TIMEOUT_LISTS_MAX];
     size_t list_count;
@@ -79,9 +86,15 @@ void ax_timeout_disarm(struct ax_timeout *timeout);
  * one after the loop was last served costs a system call, the others a compare-and-swap. */
 void ax_loop_send(struct ax_loop *loop, struct ax_loop_message *message);
 
+enum ax_loop_waited {
+    AX_LOOP_PASSED, /* it did not wait: it was told not to, or a timeout was due */
+    AX_LOOP_POLLED, /* events came while it polled */
+    AX_LOOP_SLEPT,
+};
+
 /* Wait for events (not at all unless `block`), then call `ready` of all sources that have some and
  * run all messages. */
-void ax_loop_wait(struct ax_loop *loop, bool block);
+enum ax_loop_waited ax_loop_wait(struct ax_loop *loop, bool block);
 
 /* Run the messages that are there. */
 void ax_loop_deliver(struct ax_loop *loop);

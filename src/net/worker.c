@@ -74,6 +74,11 @@ static const struct ax_metric_family family_dropped = { "ax_http_dropped_total",
                                                         "Answers whose client was gone.",
                                                         AX_METRIC_COUNTER, NULL };
 
+static const struct ax_metric_family family_waits = {
+    "ax_http_waits_total",
+    "Times that an I/O thread had nothing to do, by how it was when something came.",
+    AX_METRIC_COUNTER, "kind"
+};
 static const struct ax_metric_family family_unreadable = {
     "ax_http_unreadable_total", "Requests that ended or were refused before their head was read.",
     AX_METRIC_COUNTER, NULL
@@ -115,6 +120,8 @@ enum ax_code ax_http_metrics_register(struct ax_http_metrics *ret_metrics, struc
         { &family_plain, "request", &metrics.inflated_bytes },
         { &family_plain, "answer", &metrics.deflated_bytes },
         { &family_unreadable, NULL, &metrics.unreadable },
+        { &family_waits, "polled", &metrics.waits[AX_LOOP_POLLED] },
+        { &family_waits, "slept", &metrics.waits[AX_LOOP_SLEPT] },
     };
     for (size_t i = 0; i < AX_COUNT(all); i++) {
         struct ax_str value = ax_str_from(all[i].label);
@@ -256,6 +263,7 @@ enum ax_code ax_worker_init(struct ax_http_worker *worker, size_t index,
     if (code)
         return code;
     struct ax_loop *loop = &worker->loop;
+    loop->poll_ns = loop->poll_ns_max = config->busy_poll_ns;
     ax_loop_add_timeouts(loop, &worker->header_timeouts, config->header_timeout_ns,
                          ax_connection_header_expired);
     ax_loop_add_timeouts(loop, &worker->body_timeouts, config->body_timeout_ns,
@@ -463,7 +471,7 @@ void ax_worker_round(struct ax_http_worker *worker)
     worker_begin_part(worker, READY_NS);
     bool has_work =
         worker->runnable_first || worker->again || worker->is_behind || worker->waste.first;
-    ax_loop_wait(&worker->loop, /* block= */ !has_work);
+    ax_metric_add(worker->metrics->waits[ax_loop_wait(&worker->loop, /* block= */ !has_work)], 1);
     worker_begin_part(worker, AGAIN_NS);
     worker_again(worker);
     worker_step(worker);

@@ -37,8 +37,9 @@ struct ax_http_metrics {
     ax_metric requests[6]; /* by the first digit of the status; [0] is unused */
     ax_metric timeout_header, timeout_body, timeout_idle, timeout_write;
     ax_metric received_bytes, sent_bytes;
-    ax_metric dropped;    /* answers whose client was gone */
-    ax_metric unreadable; /* requests that ended before their target was known */
+    ax_metric waits[AX_LOOP_SLEPT + 1]; /* by enum ax_loop_waited; those that passed are unused */
+    ax_metric dropped;                  /* answers whose client was gone */
+    ax_metric unreadable;               /* requests that ended before their target was known */
 };
 
 /* Expected: LIMIT. */

@@ -5,9 +5,11 @@ Method: prometheus_client's parser, a server of one thread with fresh counters, 
 counted here.
 """
 
+import time
+
 import pytest
 
-from conftest import FEATURES, column, request, tensor
+from conftest import FEATURES, Server, column, request, tensor
 
 ROW = [0.25] * FEATURES
 
@@ -138,3 +140,38 @@ def test_a_bad_one_does_not_spoil_the_others(single):
     with single.wire() as wire:
         wire.send((good + bad) * 20)
         assert [wire.answer().status for _ in range(40)] == [200, 400] * 20
+
+
+def waits_of(server):
+    metrics = server.metrics()
+    return {kind: metrics.get("ax_http_waits_total", kind=kind) for kind in ("polled", "slept")}
+
+
+def ask_in_turn(server, count):
+    with server.wire() as wire:
+        for _ in range(count):
+            assert wire.request("GET", "/v2/health/live").status == 200
+
+
+def test_without_busy_polling_a_thread_sleeps(models):
+    one = Server(models, "--threads", "1")
+    ask_in_turn(one, 200)
+    waits = waits_of(one)
+    one.stop()
+    assert waits["polled"] == 0 and waits["slept"] >= 100
+
+
+def test_busy_polling_bridges_short_pauses_and_ends_in_long_ones(models):
+    one = Server(models, "--threads", "1", "--busy-poll-us", "1000")
+    # On a busy machine many pauses are longer.
+    for _ in range(20):
+        ask_in_turn(one, 500)
+        waits = waits_of(one)
+        if waits["polled"] >= 50:
+            break
+    idle_began = one.metrics()["process_cpu_seconds_total"]
+    time.sleep(2)
+    idle_used = one.metrics()["process_cpu_seconds_total"] - idle_began
+    one.stop()
+    assert waits["polled"] >= 50
+    assert idle_used < 1

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Goal: messages of many threads arrive once, each sender's in order, and none is left behind;
- * timeouts come in order and not too early.
+ * timeouts come in order and not too early; polling is done as long as it pays, and only when asked
+ * for.
  * Method: a loop driven by the test, senders in threads of their own.
  */
 #include <setjmp.h>
@@ -171,12 +172,65 @@ static void descriptors_are_watched(void **state)
     ax_loop_done(&loop);
 }
 
+static void nothing_run(struct ax_loop_message *message)
+{
+    (void)message;
+}
+
+/* A pause of as long as a timeout, or none since a message waits. */
+static enum ax_loop_waited pause_once(struct ax_loop *loop, struct ax_timeout_list *list,
+                                      bool is_short)
+{
+    struct ax_loop_message message = { .run = nothing_run };
+    struct ax_timeout timeout = { 0 };
+    loop->now_ns = ax_clock_ns();
+    ax_timeout_arm(loop, list, &timeout);
+    if (is_short)
+        ax_loop_send(loop, &message);
+    enum ax_loop_waited waited = ax_loop_wait(loop, true);
+    ax_timeout_disarm(&timeout);
+    return waited;
+}
+
+static void polling_is_given_up_and_taken_up(void **state)
+{
+    (void)state;
+    static struct ax_loop loop; /* On the stack ASan would not align it. */
+    struct ax_err err = AX_ERR_INIT;
+    assert_int_equal(ax_loop_init(&loop, &err), AX_OK);
+    struct ax_timeout_list list;
+    ax_loop_add_timeouts(&loop, &list, 5 * (uint64_t)AX_NS_PER_MS, note_expired);
+
+    /* Off, it sleeps also for what is there already. */
+    assert_int_equal(pause_once(&loop, &list, true), AX_LOOP_SLEPT);
+    assert_int_equal(pause_once(&loop, &list, false), AX_LOOP_SLEPT);
+    assert_int_equal(loop.poll_ns, 0);
+    assert_int_equal(ax_loop_wait(&loop, false), AX_LOOP_PASSED);
+
+    loop.poll_ns = loop.poll_ns_max = 1000 * (uint64_t)AX_NS_PER_US;
+    assert_int_equal(pause_once(&loop, &list, true), AX_LOOP_POLLED);
+    uint64_t began_ns = ax_clock_ns();
+    for (size_t i = 1; i <= 20; i++) {
+        assert_int_equal(pause_once(&loop, &list, false), AX_LOOP_SLEPT);
+        assert_int_equal(loop.poll_ns, loop.poll_ns_max >> i);
+    }
+    assert_int_equal(loop.poll_ns, 0);
+    /* The pauses are not shorter for having been polled. */
+    assert_true(ax_clock_ns() - began_ns >= 20 * 4 * (uint64_t)AX_NS_PER_MS);
+    /* This one is missed, and teaches that the next need not be. */
+    assert_int_equal(pause_once(&loop, &list, true), AX_LOOP_SLEPT);
+    assert_int_equal(loop.poll_ns, loop.poll_ns_max);
+    assert_int_equal(pause_once(&loop, &list, true), AX_LOOP_POLLED);
+    ax_loop_done(&loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_arrive_in_order),
         cmocka_unit_test(timeouts_come_in_order),
         cmocka_unit_test(descriptors_are_watched),
+        cmocka_unit_test(polling_is_given_up_and_taken_up),
     };
     return cmocka_run_group_tests_name("net/loop", tests, NULL, NULL);
 }
