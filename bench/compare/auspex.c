@@ -4,7 +4,7 @@
  *
  *   auspex MODEL
  *
- * A call fills in the columns anew, which is our price of describing a matrix.
+ * A call says anew where each column begins, which is our price of describing a matrix.
  */
 #include "contestant.h"
 
@@ -38,6 +38,12 @@ static struct contestant *auspex_open(char **words, const struct compare_rows *r
                                    .row_type = signature->inputs[0].datatype,
                                    .margin_type = signature->outputs[1].datatype };
     a->columns = ax_xalloc(rows->features * sizeof(*a->columns));
+    for (size_t i = 0; i < rows->features; i++)
+        a->columns[i] =
+            (struct ax_column){ .datatype = a->base.row_type,
+                                .width = 1,
+                                .stride = rows->features * ax_datatype_size(a->base.row_type) };
+    a->columns[0].matrix_columns = (uint32_t)rows->features;
     size_t scratch = (ax_model_scratch_size(a->model, COMPARE_BATCH_MAX) + 63) & ~(size_t)63;
     a->scratch = aligned_alloc(64, scratch);
     if (!a->scratch)
@@ -52,10 +58,7 @@ static void auspex_predict(struct contestant *contestant, const void *values, si
     size_t size = ax_datatype_size(contestant->row_type);
     size_t features = contestant->rows->features;
     for (size_t i = 0; i < features; i++)
-        a->columns[i] = (struct ax_column){ .datatype = contestant->row_type,
-                                            .width = 1,
-                                            .values = (char *)(uintptr_t)values + i * size,
-                                            .stride = features * size };
+        a->columns[i].values = (char *)(uintptr_t)values + i * size;
     enum ax_datatype type = contestant->margin_type;
     struct ax_column out[2] = {
         { .datatype = type, .width = 1 },

@@ -75,11 +75,7 @@ static void score(const struct bench *b, const struct runner *runner, size_t fro
     enum ax_datatype in_type = signature->inputs[0].datatype;
     enum ax_datatype out_type = signature->outputs[1].datatype;
     for (size_t i = 0; i < signature->input_count; i++)
-        b->columns[i] = (struct ax_column){ .datatype = in_type,
-                                            .width = 1,
-                                            .values = b->rows + from * b->row_bytes +
-                                                      i * ax_datatype_size(in_type),
-                                            .stride = b->row_bytes };
+        b->columns[i].values = b->rows + from * b->row_bytes + i * ax_datatype_size(in_type);
     struct ax_column out[2] = { { .datatype = out_type, .width = 1 },
                                 { .datatype = out_type,
                                   .width = signature->outputs[1].width,
@@ -115,6 +111,11 @@ static void prepare(struct bench *b, const char *rows_path)
     b->margin_bytes =
         signature->outputs[1].width * ax_datatype_size(signature->outputs[1].datatype);
     b->columns = ax_xalloc(signature->input_count * sizeof(*b->columns));
+    for (size_t i = 0; i < signature->input_count; i++)
+        b->columns[i] = (struct ax_column){ .datatype = signature->inputs[0].datatype,
+                                            .width = 1,
+                                            .stride = b->row_bytes };
+    b->columns[0].matrix_columns = (uint32_t)signature->input_count;
     b->rows = rows.ptr;
     b->row_count = rows.len / b->row_bytes;
     if (b->row_count < BATCH_MAX)

@@ -72,6 +72,8 @@ bool ax_batch_is_matrix(const struct ax_batch *batch, enum ax_datatype datatype)
     if (!batch->column_count)
         return false;
     const struct ax_column *first = batch->columns;
+    if (first->matrix_columns == batch->column_count)
+        return first->datatype == datatype;
     if (!first->values || first->stride < batch->column_count * size)
         return false;
     /* Asked for each row that comes alone, so without a branch a column. */

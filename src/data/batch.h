@@ -45,6 +45,9 @@ AX_MUST_USE bool ax_datatype_from_name(struct ax_str name, enum ax_datatype *ret
 
 struct ax_column {
     enum ax_datatype datatype;
+    /* Of column 0: how many columns from it on its maker knows to be a matrix, as
+     * ax_batch_is_matrix asks; 0: nobody says. */
+    uint32_t matrix_columns;
     size_t width;       /* elements a row, side by side; 1 for a plain column */
     void *values;       /* of row 0; NULL in an output batch: not wanted */
     size_t stride;      /* bytes from one row to the next */
@@ -73,7 +76,8 @@ struct ax_batch ax_batch_slice(const struct ax_batch *batch, size_t from, size_t
                                struct ax_column *columns);
 
 /* True when the columns are one row-major matrix of `datatype` without validity bits: column i of
- * width 1 lies i elements behind column 0, and all share one stride. */
+ * width 1 lies i elements behind column 0, and all share one stride. Whoever asks for each row that
+ * comes alone is answered at once where the maker has said it. */
 bool ax_batch_is_matrix(const struct ax_batch *batch, enum ax_datatype datatype);
 
 #endif

@@ -105,6 +105,8 @@ static enum ax_code rows_make(struct ax_rows *rows, const struct ax_signature *s
         if (!column->validity)
             return ax_arena_fail(arena, "the rows", err);
     }
+    if (fresh.is_matrix)
+        fresh.columns[0].matrix_columns = (uint32_t)signature->input_count;
     *rows = fresh;
     return AX_OK;
 }

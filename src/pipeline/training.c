@@ -325,10 +325,14 @@ static enum ax_code score(const struct ax_model *model, const float *values, siz
     for (size_t at = 0; at < rows && !err->code; at += BLOCK_ROWS) {
         size_t count = AX_MIN(rows - at, (size_t)BLOCK_ROWS);
         for (size_t i = 0; i < n; i++)
-            columns[i] = (struct ax_column){ AX_FP32, 1, (float *)(uintptr_t)values + at * n + i,
-                                             n * sizeof(float), NULL };
-        outs[wanted] = (struct ax_column){ AX_FP32, width, predictions + at * width,
-                                           width * sizeof(float), NULL };
+            columns[i] = (struct ax_column){ .datatype = AX_FP32,
+                                             .width = 1,
+                                             .values = (float *)(uintptr_t)values + at * n + i,
+                                             .stride = n * sizeof(float) };
+        outs[wanted] = (struct ax_column){ .datatype = AX_FP32,
+                                           .width = width,
+                                           .values = predictions + at * width,
+                                           .stride = width * sizeof(float) };
         struct ax_batch in = { count, n, columns };
         struct ax_batch out = { count, signature->output_count, outs };
         if (ax_model_predict(model, &in, &out, aligned, err))

@@ -217,7 +217,9 @@ static void make_outputs(struct ax_arena *arena, const struct ax_signature *sign
         assert_true(values || ax_torture_struck());
         if (values)
             memset(values, SCRATCH_FILL, (rows + 1) * stride);
-        columns[i] = (struct ax_column){ output->datatype, output->width, values, stride, NULL };
+        columns[i] = (struct ax_column){
+            .datatype = output->datatype, .width = output->width, .values = values, .stride = stride
+        };
     }
 }
 

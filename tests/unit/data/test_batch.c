@@ -69,6 +69,12 @@ static void slices(void **state)
     assert_true(ax_column_is_valid(&slice.columns[1], 4));
 }
 
+static struct ax_column plain_column(enum ax_datatype datatype, void *values, size_t stride)
+{
+    return (
+        struct ax_column){ .datatype = datatype, .width = 1, .values = values, .stride = stride };
+}
+
 static void matrix(void **state)
 {
     (void)state;
@@ -76,24 +82,33 @@ static void matrix(void **state)
     uint64_t bits[1] = { 0 };
     struct ax_column columns[3];
     for (size_t i = 0; i < 3; i++)
-        columns[i] = (struct ax_column){ AX_FP32, 1, values + i, 12, NULL };
+        columns[i] = plain_column(AX_FP32, values + i, 12);
     struct ax_batch batch = { 4, 3, columns };
     assert_true(ax_batch_is_matrix(&batch, AX_FP32));
     assert_false(ax_batch_is_matrix(&batch, AX_FP64));
     assert_false(ax_batch_is_matrix(&(struct ax_batch){ 4, 0, columns }, AX_FP32));
 
     struct ax_column changed[] = {
-        { AX_FP32, 1, values + 2, 12, NULL },  { AX_FP32, 1, values + 1, 16, NULL },
-        { AX_FP32, 2, values + 1, 12, NULL },  { AX_FP32, 1, values + 1, 12, bits },
-        { AX_INT32, 1, values + 1, 12, NULL },
+        plain_column(AX_FP32, values + 2, 12),  plain_column(AX_FP32, values + 1, 16),
+        plain_column(AX_FP32, values + 1, 12),  plain_column(AX_FP32, values + 1, 12),
+        plain_column(AX_INT32, values + 1, 12),
     };
+    changed[2].width = 2;
+    changed[3].validity = bits;
     for (size_t i = 0; i < AX_COUNT(changed); i++) {
         columns[1] = changed[i];
         assert_false(ax_batch_is_matrix(&batch, AX_FP32));
     }
+    /* What the maker says is believed, of these columns and of this datatype alone. */
+    columns[0].matrix_columns = 3;
+    assert_true(ax_batch_is_matrix(&batch, AX_FP32));
+    assert_false(ax_batch_is_matrix(&batch, AX_FP64));
+    columns[0].matrix_columns = 2;
+    assert_false(ax_batch_is_matrix(&batch, AX_FP32));
+
     /* Rows that overlap are no matrix. */
     for (size_t i = 0; i < 3; i++)
-        columns[i] = (struct ax_column){ AX_FP32, 1, values + i, 8, NULL };
+        columns[i] = plain_column(AX_FP32, values + i, 8);
     assert_false(ax_batch_is_matrix(&batch, AX_FP32));
 }
 

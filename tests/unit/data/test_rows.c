@@ -455,6 +455,10 @@ static void all_fp32_is_a_matrix(void **state)
     assert_true(ax_rows_matrix_f64(&rows, 4)[2] == 0.1);
     batch = ax_rows_batch(&rows);
     assert_true(ax_batch_is_matrix(&batch, AX_FP64));
+    /* Which rows say themselves, and which is so. */
+    assert_int_equal(batch.columns[0].matrix_columns, 3);
+    batch.columns[0].matrix_columns = 0;
+    assert_true(ax_batch_is_matrix(&batch, AX_FP64));
 done:
     ax_arena_done(&arena);
     ax_signature_done(&signature);

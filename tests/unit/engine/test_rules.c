@@ -103,10 +103,10 @@ static void answers(void **state)
     bool sure[ROWS];
     int64_t codes[ROWS];
     struct ax_column columns[] = {
-        { AX_FP32, 1, predictions, sizeof(float), NULL },
-        { AX_BYTES, 1, labels, sizeof(struct ax_str), NULL },
-        { AX_BOOL, 1, sure, sizeof(bool), NULL },
-        { AX_INT64, 1, codes, sizeof(int64_t), NULL },
+        { .datatype = AX_FP32, .width = 1, .values = predictions, .stride = sizeof(float) },
+        { .datatype = AX_BYTES, .width = 1, .values = labels, .stride = sizeof(struct ax_str) },
+        { .datatype = AX_BOOL, .width = 1, .values = sure, .stride = sizeof(bool) },
+        { .datatype = AX_INT64, .width = 1, .values = codes, .stride = sizeof(int64_t) },
     };
     struct ax_batch batch = ax_rows_batch(&in);
     struct ax_batch out = { ROWS, AX_COUNT(columns), columns };

@@ -130,8 +130,14 @@ static void score(struct scoring *s, enum layout layout, size_t batch)
         size_t count = AX_MIN(batch, ROWS - from);
         arrange(s, layout, from, count);
         struct ax_column out[2] = {
-            { AX_FP32, s->width, s->predictions + from * s->width, s->width * sizeof(float), NULL },
-            { AX_FP32, s->groups, s->margins + from * s->groups, s->groups * sizeof(float), NULL },
+            { .datatype = AX_FP32,
+              .width = s->width,
+              .values = s->predictions + from * s->width,
+              .stride = s->width * sizeof(float) },
+            { .datatype = AX_FP32,
+              .width = s->groups,
+              .values = s->margins + from * s->groups,
+              .stride = s->groups * sizeof(float) },
         };
         struct ax_batch in = { count, s->features, s->columns };
         struct ax_batch results = { count, 2, out };
@@ -232,10 +238,19 @@ static void probability_and_label(void **state)
         float probabilities[ROWS][4];
         struct ax_str labels[ROWS];
         struct ax_column out[4] = {
-            { AX_FP32, s.width, s.predictions, s.width * sizeof(float), NULL },
-            { AX_FP32, s.groups, NULL, 0, NULL }, /* not wanted */
-            { AX_FP32, s.groups, probabilities, sizeof(probabilities[0]), NULL },
-            { AX_BYTES, 1, labels, sizeof(labels[0]), NULL },
+            { .datatype = AX_FP32,
+              .width = s.width,
+              .values = s.predictions,
+              .stride = s.width * sizeof(float) },
+            { .datatype = AX_FP32,
+              .width = s.groups,
+              .values = NULL,
+              .stride = 0 }, /* not wanted */
+            { .datatype = AX_FP32,
+              .width = s.groups,
+              .values = probabilities,
+              .stride = sizeof(probabilities[0]) },
+            { .datatype = AX_BYTES, .width = 1, .values = labels, .stride = sizeof(labels[0]) },
         };
         arrange(&s, MATRIX, 0, ROWS);
         struct ax_batch in = { ROWS, s.features, s.columns };
@@ -298,12 +313,17 @@ static void labels_of_close_calls(void **state)
         model->signature.label_count = 2;
         float value = 1.0f;
         struct ax_str label = { NULL, 0 };
-        struct ax_column column = { AX_FP32, 1, &value, sizeof(value), NULL };
+        struct ax_column column = {
+            .datatype = AX_FP32, .width = 1, .values = &value, .stride = sizeof(value)
+        };
         struct ax_column out[4] = {
-            { AX_FP32, model->signature.outputs[0].width, NULL, 0, NULL },
-            { AX_FP32, rows[i].groups, NULL, 0, NULL },
-            { AX_FP32, rows[i].groups, NULL, 0, NULL },
-            { AX_BYTES, 1, &label, sizeof(label), NULL },
+            { .datatype = AX_FP32,
+              .width = model->signature.outputs[0].width,
+              .values = NULL,
+              .stride = 0 },
+            { .datatype = AX_FP32, .width = rows[i].groups, .values = NULL, .stride = 0 },
+            { .datatype = AX_FP32, .width = rows[i].groups, .values = NULL, .stride = 0 },
+            { .datatype = AX_BYTES, .width = 1, .values = &label, .stride = sizeof(label) },
         };
         struct ax_batch in = { 1, 1, &column };
         struct ax_batch results = { 1, 4, out };
@@ -358,7 +378,9 @@ static void what_does_not_fit_is_refused(void **state)
     struct scoring s;
     set_up(&s, model, rows);
     arrange(&s, MATRIX, 0, 1);
-    struct ax_column out = { AX_FP32, 1, s.predictions, sizeof(float), NULL };
+    struct ax_column out = {
+        .datatype = AX_FP32, .width = 1, .values = s.predictions, .stride = sizeof(float)
+    };
     struct ax_batch results = { 1, 1, &out };
     struct ax_batch in = { 1, s.features - 1, s.columns };
     void *scratch = aligned_alloc(64, (ax_model_scratch_size(model, 1) + 63) & ~(size_t)63);
