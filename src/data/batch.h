@@ -46,7 +46,7 @@ AX_MUST_USE bool ax_datatype_from_name(struct ax_str name, enum ax_datatype *ret
 struct ax_column {
     enum ax_datatype datatype;
     /* Of column 0: how many columns from it on its maker knows to be a matrix, as
-     * ax_batch_is_matrix asks; 0: nobody says. */
+     * ax_batch_is_matrix asks; 0: nobody says. Who copies columns to lie elsewhere says nothing. */
     uint32_t matrix_columns;
     size_t width;       /* elements a row, side by side; 1 for a plain column */
     void *values;       /* of row 0; NULL in an output batch: not wanted */

@@ -509,6 +509,7 @@ static void layout_does_not_matter(void **state)
             struct ax_column *apart = ax_arena_alloc(&s.arena, s.in.column_count, sizeof(*apart));
             for (size_t k = 0; k < s.in.column_count; k++) {
                 apart[k] = s.in.columns[k];
+                apart[k].matrix_columns = 0;
                 size_t size = ax_datatype_size(apart[k].datatype);
                 apart[k].stride = size * (2 + k % 2);
                 apart[k].values = ax_arena_zalloc(&s.arena, ROWS, apart[k].stride);
