@@ -160,9 +160,11 @@ static enum ax_code check_trees(struct ax_mux *mux, const struct ax_compiled *c,
 static enum ax_code check_splits(const struct ax_mux *mux, const struct ax_compiled *c,
                                  struct ax_err *err)
 {
+    const uint32_t *splits = mux->splits;
+    size_t count = c->node_count + c->wide_count;
     uint32_t most = 0;
-    for (size_t i = 0; i < c->node_count + c->wide_count; i++)
-        most = AX_MAX(most, mux->splits[i]);
+    for (size_t i = 0; i < count; i++)
+        most = AX_MAX(most, splits[i]);
     if (most >> AX_MUX_BOUND_BITS >= AX_MAX(mux->column_count, 1))
         return ax_fail(err, AX_E_INVALID, "a split that reads column %" PRIu32,
                        most >> AX_MUX_BOUND_BITS);
