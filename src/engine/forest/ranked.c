@@ -2,10 +2,10 @@
 /*
  * From the compiled form to runs of trees that are walked by ranks.
  *
- * Three passes over the trees: the first asks of each whether all its splits can be bytes, and
- * counts its leaves; the second forms runs, and finds how much memory they need; the third writes
- * nodes and leaves. Trees are taken LANES at a time, in their order: padded to complete ones when
- * that takes not many times their leaves' room, else with links, together with those before them.
+ * Three passes over the trees: the first asks whether all splits can be bytes, and counts leaves;
+ * the second forms runs, and finds how much memory they need; the third writes nodes and leaves.
+ * Trees are taken LANES at a time, in their order: padded to complete ones when that takes not many
+ * times their leaves' room, else with links, together with those before them.
  */
 #include "engine/forest/ranked.h"
 
@@ -32,31 +32,44 @@ struct ranking {
     size_t run_size;  /* trees of the last run with links */
 };
 
-static bool is_leaf(const struct ax_wide_node *node)
-{
-    return node->left == 0;
-}
-
 /* ---- what fits ---- */
 
-/* Whether all splits of the tree can be bytes; counts its leaves. */
-static bool tree_fits(const struct ranking *k, size_t t)
+/* Whether the splits among `count` narrow nodes can all be bytes: below nothing goes what is
+ * missing alone. Asked at each load, of all nodes, so without a branch on what a node is. */
+static bool narrow_fit(const struct ax_node *nodes, size_t count)
 {
-    const struct ax_tree *tree = &k->c->trees[t];
-    uint32_t count = 1, leaves = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct ax_wide_node node = ax_compiled_node(k->c, tree, i);
-        if (is_leaf(&node)) {
-            leaves++;
-            continue;
-        }
-        if (node.bits || node.bound == 0) /* below nothing goes what is missing alone */
-            return false;
-        count += 2;
-        if (count >= 2 * AX_MUX_LEAVES_MAX)
+    unsigned misfits = 0;
+    for (size_t i = 0; i < count; i++)
+        misfits |= (unsigned)(nodes[i].left != 0) & (unsigned)(nodes[i].bound == 0);
+    return !misfits;
+}
+
+static bool wide_fit(const struct ax_wide_node *nodes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (nodes[i].left && (nodes[i].bits || nodes[i].bound == 0))
             return false;
     }
-    k->leaf_counts[t] = (uint16_t)leaves;
+    return true;
+}
+
+/* Whether all splits of all trees can be bytes; counts leaves. Trees of a kind lie one behind the
+ * other, so one ends where the next one begins. */
+static bool trees_fit(const struct ranking *k)
+{
+    const struct ax_compiled *c = k->c;
+    size_t narrow_end = c->node_count, wide_end = c->wide_count;
+    for (size_t t = c->tree_count; t-- > 0;) {
+        const struct ax_tree *tree = &c->trees[t];
+        size_t *end = tree->is_wide ? &wide_end : &narrow_end;
+        size_t count = *end - tree->root;
+        if (count >= 2 * AX_MUX_LEAVES_MAX ||
+            !(tree->is_wide ? wide_fit(c->wide_nodes + tree->root, count)
+                            : narrow_fit(c->nodes + tree->root, count)))
+            return false;
+        k->leaf_counts[t] = (uint16_t)((count + 1) / 2);
+        *end = tree->root;
+    }
     return true;
 }
 
@@ -71,13 +84,8 @@ static bool is_worth_it(const struct ranking *k)
 
 static bool forest_fits(const struct ranking *k)
 {
-    if (!k->mux->trees || k->mux->column_count > AX_RANKED_COLUMNS_MAX || !is_worth_it(k))
-        return false;
-    for (size_t t = 0; t < k->c->tree_count; t++) {
-        if (!tree_fits(k, t))
-            return false;
-    }
-    return true;
+    return k->mux->trees && k->mux->column_count <= AX_RANKED_COLUMNS_MAX && is_worth_it(k) &&
+           trees_fit(k);
 }
 
 /* ---- runs ---- */
@@ -134,6 +142,7 @@ static void plan_runs(struct ranking *k)
 
 /* ---- nodes and leaves ---- */
 
+/* What stands beside a leaf, 0, becomes what nothing is above. */
 static uint16_t split_word(uint32_t packed)
 {
     struct ax_mux_split split = ax_mux_split_of(packed);
@@ -142,32 +151,37 @@ static uint16_t split_word(uint32_t packed)
 
 static void write_leaf(const struct ranking *k, size_t at, union ax_leaf leaf)
 {
-    if (k->c->leaf_width > 1)
-        ((uint32_t *)k->out->leaves)[at] = leaf.row;
-    else if (k->c->sum_type == AX_FP64)
+    if (k->c->leaf_width == 1 && k->c->leaf_values)
         ((double *)k->out->leaves)[at] = k->c->leaf_values[leaf.row];
     else
-        ((float *)k->out->leaves)[at] = leaf.value;
+        ((union ax_leaf *)k->out->leaves)[at] = leaf;
 }
 
 /* Below a leaf that is not at the bottom all is that leaf. */
-static void write_heap(const struct ranking *k, const struct ax_tree *tree, size_t depth,
-                       uint16_t *nodes, size_t leaf_from)
+static AX_ALWAYS_INLINE void write_heap(const struct ranking *k, const struct ax_tree *tree,
+                                        bool is_wide, size_t depth, uint16_t *to, size_t leaf_from)
 {
     const uint32_t *splits = ax_mux_splits(k->mux, k->c, tree);
-    uint32_t from[2 << AX_RANKED_DEPTH_MAX]; /* which node of the tree stands where */
+    const struct ax_node *narrow = k->c->nodes + (is_wide ? 0 : tree->root);
+    const struct ax_wide_node *wide = k->c->wide_nodes + (is_wide ? tree->root : 0);
+    uint16_t from[2 << AX_RANKED_DEPTH_MAX]; /* which node of the tree stands where */
     size_t size = (size_t)1 << depth;
-    nodes[0] = ENDS;
+    to[0] = ENDS;
     from[1] = 0;
     for (size_t at = 1; at < size; at++) {
-        struct ax_wide_node node = ax_compiled_node(k->c, tree, from[at]);
-        bool ends = is_leaf(&node);
-        nodes[at] = ends ? ENDS : split_word(splits[from[at]]);
-        from[2 * at] = from[at] + (uint32_t)node.left;
-        from[2 * at + 1] = from[2 * at] + !ends;
+        size_t i = from[at];
+        size_t left = (size_t)(is_wide ? wide[i].left : narrow[i].left);
+        to[at] = split_word(splits[i]);
+        from[2 * at] = (uint16_t)(i + left);
+        from[2 * at + 1] = (uint16_t)(i + left + (left != 0));
     }
-    for (size_t i = 0; i < size; i++)
-        write_leaf(k, leaf_from + i, ax_compiled_node(k->c, tree, from[size + i]).leaf);
+    bool is_plain = k->c->leaf_width > 1 || !k->c->leaf_values;
+    union ax_leaf *leaves = (union ax_leaf *)k->out->leaves + leaf_from;
+    for (size_t i = 0; is_plain && i < size; i++)
+        leaves[i] = is_wide ? wide[from[size + i]].leaf : narrow[from[size + i]].leaf;
+    for (size_t i = 0; !is_plain && i < size; i++)
+        write_leaf(k, leaf_from + i,
+                   is_wide ? wide[from[size + i]].leaf : narrow[from[size + i]].leaf);
 }
 
 static void write_linked(const struct ranking *k, const struct ax_tree *tree, size_t leaf_count,
@@ -177,7 +191,7 @@ static void write_linked(const struct ranking *k, const struct ax_tree *tree, si
     uint32_t number = 0;
     for (uint32_t i = 0; i < 2 * leaf_count - 1; i++) {
         struct ax_wide_node node = ax_compiled_node(k->c, tree, i);
-        if (is_leaf(&node)) {
+        if (node.left == 0) {
             write_leaf(k, leaf_from + number, node.leaf);
             nodes[i] = (struct ax_ranked_node){ .split = (uint16_t)(number++ | ENDS) };
         } else {
@@ -195,8 +209,13 @@ static void write_run(const struct ranking *k, const struct ax_ranked_run *run, 
                      out->trees[t].leaves);
     for (size_t i = 0; !run->has_links && i < LANES; i++) {
         size_t t = AX_MIN(from + i, run->tree_end - 1);
-        write_heap(k, &k->c->trees[t], run->depth, out->heaps + run->nodes + (i << run->depth),
-                   run->leaves + (i << run->depth));
+        const struct ax_tree *tree = &k->c->trees[t];
+        uint16_t *to = out->heaps + run->nodes + (i << run->depth);
+        size_t leaves = run->leaves + (i << run->depth);
+        if (tree->is_wide)
+            write_heap(k, tree, true, run->depth, to, leaves);
+        else
+            write_heap(k, tree, false, run->depth, to, leaves);
     }
 }
 
