@@ -2,9 +2,12 @@
 /*
  * Walking by ranks: 8 trees of one row side by side, no branch in a step.
  *
- * A step without links is: load the node, take its column, compare, add with carry. Each group's
- * depth is a constant where it is walked, so that its trees need no addresses of their own. Window
- * by window all rows go, so that a node is fetched from far memory once for all of them.
+ * A step without links is: load the node, take its column, compare, add with carry. Each run's
+ * depth is a constant where it is walked, so that its trees need no addresses of their own. What
+ * bounds it is that a processor has few loads in flight at once, so a node is one load; and that a
+ * run's steps wait for each other, so the next run's begin meanwhile: runs of one depth are walked
+ * in one loop, with the sum in a register, and nothing but steps and leaves between.
+ * Window by window all rows go, so that a node is fetched from far memory once for all of them.
  */
 #include "engine/forest/ranked.h"
 
@@ -13,7 +16,8 @@
 #include <string.h>
 
 #define LANES    ((size_t)AX_RANKED_LANES)
-#define STEPS    4 /* before walks that have ended make room */
+#define STEPS    4             /* before walks that have ended make room */
+#define CACHED   ((size_t)256) /* leaves of a run's trees that stay in cache for the next row */
 #define UNROLLED _Pragma("GCC unroll 8")
 
 /* a + b + carry, where the carry is that of a comparison: compilers see one addition in the
@@ -39,6 +43,28 @@ static AX_ALWAYS_INLINE void put_leaf(size_t size, const char *leaves, size_t at
     memcpy(ends + i * size, leaves + at * size, size);
 }
 
+/* From the roots of a run's trees to the numbers of their leaves, each 2^depth too large. */
+static AX_ALWAYS_INLINE void step_heaps(size_t depth, const uint16_t *nodes, const uint16_t *ranks,
+                                        size_t *ret_at)
+{
+    size_t tree = (size_t)1 << depth;
+    size_t at[AX_RANKED_LANES];
+    UNROLLED
+    for (size_t i = 0; i < LANES; i++)
+        at[i] = 1;
+    UNROLLED
+    for (size_t d = 0; d < depth; d++) {
+        UNROLLED
+        for (size_t i = 0; i < LANES; i++) {
+            uint16_t split = nodes[i * tree + at[i]];
+            at[i] = add(at[i], at[i], split < ranks[(uint8_t)split]);
+        }
+    }
+    UNROLLED
+    for (size_t i = 0; i < LANES; i++)
+        ret_at[i] = at[i];
+}
+
 /* Each depth is compiled on its own, with the depth as a constant: then trees need no addresses of
  * their own, and there are registers enough. */
 typedef void walk_heaps_fn(const uint16_t *nodes, const uint16_t *ranks, const char *leaves,
@@ -49,16 +75,7 @@ static AX_ALWAYS_INLINE void walk_heaps(size_t depth, size_t size, const uint16_
 {
     size_t tree = (size_t)1 << depth;
     size_t at[AX_RANKED_LANES];
-    UNROLLED
-    for (size_t i = 0; i < LANES; i++)
-        at[i] = 1;
-    for (size_t d = 0; d < depth; d++) {
-        UNROLLED
-        for (size_t i = 0; i < LANES; i++) {
-            uint16_t split = nodes[i * tree + at[i]];
-            at[i] = add(at[i], at[i], split < ranks[(uint8_t)split]);
-        }
-    }
+    step_heaps(depth, nodes, ranks, at);
     UNROLLED
     for (size_t i = 0; i < LANES; i++)
         put_leaf(size, leaves, (i - 1) * tree + at[i], ends, i);
@@ -90,6 +107,50 @@ static walk_heaps_fn *const walks_4[AX_RANKED_DEPTH_MAX + 1] = {
 static walk_heaps_fn *const walks_8[AX_RANKED_DEPTH_MAX + 1] = {
     walk_heaps_0_8, walk_heaps_1_8, walk_heaps_2_8, walk_heaps_3_8, walk_heaps_4_8,
     walk_heaps_5_8, walk_heaps_6_8, walk_heaps_7_8, walk_heaps_8_8,
+};
+
+/* The same for `runs` full runs of one depth, one behind the other, whose leaves go to one sum. */
+typedef void sum_heaps_fn(const uint16_t *nodes, const uint16_t *ranks, const void *leaves,
+                          size_t runs, void *sum);
+
+#define SUM_HEAPS(depth, type)                                                             \
+    static void sum_heaps_##depth##_##type(const uint16_t *nodes, const uint16_t *ranks,   \
+                                           const void *leaves, size_t runs, void *ret_sum) \
+    {                                                                                      \
+        const size_t tree = (size_t)1 << (depth);                                          \
+        const type *leaf = leaves;                                                         \
+        type sum;                                                                          \
+        memcpy(&sum, ret_sum, sizeof(sum));                                                \
+        for (; runs > 0; runs--, nodes += LANES * tree, leaf += LANES * tree) {            \
+            size_t at[AX_RANKED_LANES];                                                    \
+            step_heaps(depth, nodes, ranks, at);                                           \
+            UNROLLED                                                                       \
+            for (size_t i = 0; i < LANES; i++)                                             \
+                sum += leaf[i * tree + at[i] - tree];                                      \
+        }                                                                                  \
+        memcpy(ret_sum, &sum, sizeof(sum));                                                \
+    }
+#define SUM_ALL(type)  \
+    SUM_HEAPS(0, type) \
+    SUM_HEAPS(1, type) \
+    SUM_HEAPS(2, type) \
+    SUM_HEAPS(3, type) \
+    SUM_HEAPS(4, type) \
+    SUM_HEAPS(5, type) \
+    SUM_HEAPS(6, type) \
+    SUM_HEAPS(7, type) \
+    SUM_HEAPS(8, type)
+SUM_ALL(float)
+SUM_ALL(double)
+
+static sum_heaps_fn *const sums_4[AX_RANKED_DEPTH_MAX + 1] = {
+    sum_heaps_0_float, sum_heaps_1_float, sum_heaps_2_float, sum_heaps_3_float, sum_heaps_4_float,
+    sum_heaps_5_float, sum_heaps_6_float, sum_heaps_7_float, sum_heaps_8_float,
+};
+static sum_heaps_fn *const sums_8[AX_RANKED_DEPTH_MAX + 1] = {
+    sum_heaps_0_double, sum_heaps_1_double, sum_heaps_2_double,
+    sum_heaps_3_double, sum_heaps_4_double, sum_heaps_5_double,
+    sum_heaps_6_double, sum_heaps_7_double, sum_heaps_8_double,
 };
 
 /* Walks that have not ended; `at` is a node. */
@@ -226,14 +287,46 @@ static AX_ALWAYS_INLINE void add_ends(const struct ax_compiled *c, enum form for
     memcpy(sums, &sum, number);
 }
 
+/* How many runs from number i on can be walked in one loop, for so many rows; `from` is the first
+ * tree. With several rows no more than stay in the first-level cache until the last row. */
+static size_t count_alike(const struct ax_ranked *k, size_t i, size_t from, size_t rows)
+{
+    uint32_t depth = k->runs[i].depth;
+    size_t most = rows == 1 ? SIZE_MAX : AX_MAX(CACHED >> depth, (size_t)1), count = 0;
+    for (; i < k->run_count && count < most; from = k->runs[i++].tree_end, count++) {
+        const struct ax_ranked_run *run = &k->runs[i];
+        if (run->has_links || run->depth != depth || run->tree_end - from < LANES)
+            break;
+    }
+    return count;
+}
+
+/* Sum runs [i, i + count), which are alike, of a forest of one sum. */
+static AX_ALWAYS_INLINE void sum_rows(const struct ax_ranked *k, size_t size, size_t i,
+                                      size_t count, const uint16_t *ranks, size_t rows, char *sums)
+{
+    const struct ax_ranked_run *run = &k->runs[i];
+    sum_heaps_fn *sum = (size == sizeof(float) ? sums_4 : sums_8)[run->depth];
+    for (size_t r = 0; r < rows; r++)
+        sum(k->heaps + run->nodes, ranks + r * AX_RANKED_COLUMNS_MAX,
+            (const char *)k->leaves + run->leaves * size, count, sums + r * size);
+}
+
 static AX_ALWAYS_INLINE void walk_rows(const struct ax_ranked *k, const struct ax_compiled *c,
                                        enum form form, const uint16_t *ranks, size_t rows,
                                        void *sums)
 {
     size_t size = form == FORM_F64 ? sizeof(double) : sizeof(float);
     size_t row_bytes = c->group_count * ax_datatype_size(c->sum_type);
+    bool has_one_sum = (form == FORM_F32 || form == FORM_F64) && c->group_count == 1;
     size_t from = 0;
     for (size_t i = 0; i < k->run_count; from = k->runs[i++].tree_end) {
+        size_t alike = has_one_sum ? count_alike(k, i, from, rows) : 0;
+        if (alike > 0) {
+            sum_rows(k, size, i, alike, ranks, rows, sums);
+            i += alike - 1;
+            continue;
+        }
         const struct ax_ranked_run *run = &k->runs[i];
         for (size_t r = 0; r < rows; r++) {
             union ends ends;
