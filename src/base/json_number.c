@@ -23,12 +23,9 @@
 #define POWER_MIN      (-64)
 #define POWER_MAX      64
 #define EXACT_POWER    22
-#define EXACT_MANTISSA (UINT64_C(1) << 53)
 #define DIGITS_KEPT    19  /* of any value in 64 bits */
 #define DIGITS_DECIDE  770 /* more cannot change the nearest double, but for being there */
 #define EXPONENT_CLAMP INT64_C(1000000000)
-
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "eight digits are read as a little word");
 
 struct number {
     const char *begin; /* first digit */
@@ -176,16 +173,14 @@ static const struct {
     { 0xc2781f49ffcfa6d5, 0x3cbf6b71c76b25fb }, /* 1e64 */
 };
 
+const uint64_t ax_json_scale[9] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000 };
+const double ax_json_exact[EXACT_POWER + 1] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
-}
-
-static uint64_t load8(const char *at)
-{
-    uint64_t word;
-    memcpy(&word, at, sizeof(word));
-    return word;
 }
 
 /* Of eight characters with '0' taken off: the high bit of each one that is no digit, correct up to
@@ -195,31 +190,22 @@ static uint64_t not_digits(uint64_t digits)
     return ((digits + 0x7676767676767676u) | digits) & 0x8080808080808080u;
 }
 
-/* Pairs, then pairs of pairs: three multiplications. */
-static uint64_t value_of_8(uint64_t digits)
-{
-    digits = digits * 10 + (digits >> 8);
-    uint64_t even = (digits & 0x000000FF000000FFu) * (100 + (UINT64_C(1000000) << 32));
-    uint64_t odd = (digits >> 16 & 0x000000FF000000FFu) * (1 + (UINT64_C(10000) << 32));
-    return (even + odd) >> 32;
-}
-
 /* Eight characters at a time, also when fewer of them are digits: shifted to the end of the word
  * they read as if zeros stood in front. One branch for all lengths up to seven, since lengths of
  * numbers cannot be predicted. */
 static inline const char *scan_digits(const char *at, const char *end, uint64_t *mantissa)
 {
-    static const uint64_t scale[8] = { 1, 10, 100, 1000, 10000, 100000, 1000000, 10000000 };
     uint64_t value = *mantissa;
     while (end - at >= 8) {
-        uint64_t digits = load8(at) ^ 0x3030303030303030u;
+        uint64_t digits = ax_json_load8(at) ^ AX_JSON_ZEROS;
         uint64_t stop = not_digits(digits);
         if (stop) {
             unsigned count = (unsigned)__builtin_ctzll(stop) / 8;
-            *mantissa = value * scale[count] + value_of_8(digits << 8 << (56 - 8 * count));
+            *mantissa =
+                value * ax_json_scale[count] + ax_json_value_of_8(digits << 8 << (56 - 8 * count));
             return at + count;
         }
-        value = value * 100000000 + value_of_8(digits);
+        value = value * 100000000 + ax_json_value_of_8(digits);
         at += 8;
     }
     while (at < end && is_digit(*at))
@@ -298,16 +284,13 @@ static bool mantissa_is_exact(const struct number *number)
 
 static bool is_short(uint64_t mantissa, int64_t power)
 {
-    return mantissa <= EXACT_MANTISSA && power >= -EXACT_POWER && power <= EXACT_POWER;
+    return mantissa <= AX_JSON_EXACT_WHOLE && power >= -EXACT_POWER && power <= EXACT_POWER;
 }
 
 static double convert_short(uint64_t mantissa, int64_t power)
 {
-    static const double exact[EXACT_POWER + 1] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
     double value = (double)(int64_t)mantissa;
-    return power < 0 ? value / exact[-power] : value * exact[power];
+    return power < 0 ? value / ax_json_exact[-power] : value * ax_json_exact[power];
 }
 
 /* a * b */
@@ -349,6 +332,12 @@ static double convert_product(uint64_t mantissa, int64_t power)
     double value;
     memcpy(&value, &raw, sizeof(value));
     return value;
+}
+
+double ax_json_number_divide(uint64_t whole, size_t places)
+{
+    assert(whole && places <= DIGITS_KEPT);
+    return convert_product(whole, -(int64_t)places);
 }
 
 /* "digits e exponent" for strtod. */
@@ -401,7 +390,7 @@ static inline bool number_to_f64(const struct number *number, double *ret)
 static inline const char *skip_digits(const char *at, const char *end)
 {
     while (end - at >= 8) {
-        uint64_t stop = not_digits(load8(at) ^ 0x3030303030303030u);
+        uint64_t stop = not_digits(ax_json_load8(at) ^ AX_JSON_ZEROS);
         if (stop)
             return at + (unsigned)__builtin_ctzll(stop) / 8;
         at += 8;
@@ -458,7 +447,7 @@ static bool number_to_integer(struct ax_str text, bool *ret_negative, uint64_t *
         return ax_str_to_u64(digits, ret_size);
     }
     double value;
-    if (!number_to_f64(&number, &value) || fabs(value) > (double)EXACT_MANTISSA ||
+    if (!number_to_f64(&number, &value) || fabs(value) > (double)AX_JSON_EXACT_WHOLE ||
         value != trunc(value))
         return false;
     *ret_size = (uint64_t)fabs(value);

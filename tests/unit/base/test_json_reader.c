@@ -397,7 +397,10 @@ static void random_arrays_by_both_ways(void **state)
         text[0] = '[';
         for (int i = 0; i < 500; i++) {
             static const char *const others[] = { "null", "NaN", "[1,2]", "\"a,1\"", "{\"b\":3}" };
-            const char *comma = i ? (test_random(&random) % 4 ? "," : " ,\n ") : "";
+            static const char *const commas[] = { ",", ", ", ",", ", ", " ,\n ", ",  " };
+            size_t usual = round % 3 ? 2 : AX_COUNT(commas);
+            size_t chosen = round % 3 == 1 ? 0 : round % 3 == 2 ? 1 : test_random(&random) % usual;
+            const char *comma = i ? commas[chosen] : "";
             if (test_random(&random) % 10)
                 len += (size_t)snprintf(text + len, 64, "%s%.*g", comma,
                                         (int)(test_random(&random) % 17 + 1),
@@ -428,6 +431,85 @@ static void random_arrays_by_both_ways(void **state)
             assert_int_equal(ax_json_read(&slow, &err), token);
             assert_int_not_equal(token, AX_JSON_FAILED);
         }
+    }
+}
+
+/* Deep inside long arrays numbers are read in another way than near their ends. */
+static void odd_numbers_in_long_arrays(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "0",
+        "-0",
+        "-0.0",
+        "00",
+        "01",
+        "-01",
+        "0.5",
+        "00.5",
+        "-00.5",
+        ".5",
+        "-.5",
+        "5.",
+        "-",
+        "--1",
+        "+1",
+        "1.5.5",
+        "1e5",
+        "1.5E-3",
+        "1e",
+        "1.5e",
+        "1234567",
+        "12345678",
+        "123456789012345678901234567890",
+        "1234567.123456789012",
+        "1234567.1234567890123",
+        "0.123456789012345678",
+        "0.1234567890123456789",
+        "0.12345678901234567890123456789012345",
+        "9007199254740992",
+        "9.007199254740993",
+        "0.9007199254740993",
+        "-1.7976931348623157",
+        "999999.99999999999",
+        "1x",
+        "1 ",
+        "1/",
+        "1:",
+        "0.000000000000000001",
+        "0.0000000000000000000000000000001",
+        "\"1\"",
+        "NaN",
+        "null",
+        "[1]",
+    };
+    for (size_t i = 0; i < AX_COUNT(texts) * 2; i++) {
+        char text[1024];
+        const char *comma = i % 2 ? ", " : ",";
+        int len = snprintf(text, sizeof(text), "[7%s-8.25%s%s", comma, comma, texts[i / 2]);
+        for (int k = 0; k < 60; k++)
+            len += snprintf(text + len, sizeof(text) - (size_t)len, "%s%d.5", comma, k);
+        len += snprintf(text + len, sizeof(text) - (size_t)len, "]");
+        struct ax_err fast_err = AX_ERR_INIT;
+        struct ax_err slow_err = AX_ERR_INIT;
+        struct ax_json_reader fast;
+        struct ax_json_reader slow;
+        ax_json_reader_init(&fast, (struct ax_str){ text, (size_t)len });
+        ax_json_reader_init(&slow, fast.text);
+        enum ax_json_token token = AX_JSON_NULL;
+        while (token != AX_JSON_END && token != AX_JSON_FAILED) {
+            double values[64];
+            size_t count = ax_json_read_f64s(&fast, values, 1, 64);
+            for (size_t k = 0; k < count; k++) {
+                double value;
+                assert_int_equal(ax_json_read(&slow, &slow_err), AX_JSON_NUMBER);
+                assert_true(ax_json_read_f64(&slow, &value));
+                assert_memory_equal(&value, &values[k], sizeof(value));
+            }
+            token = ax_json_read(&fast, &fast_err);
+            assert_int_equal(ax_json_read(&slow, &slow_err), token);
+        }
+        assert_string_equal(fast_err.msg, slow_err.msg);
     }
 }
 
@@ -522,6 +604,7 @@ int main(void)
         cmocka_unit_test(single_numbers),
         cmocka_unit_test(arrays_of_numbers),
         cmocka_unit_test(random_arrays_by_both_ways),
+        cmocka_unit_test(odd_numbers_in_long_arrays),
         cmocka_unit_test(long_tokens_are_refused),
         cmocka_unit_test(skipping_in_slices),
         cmocka_unit_test(skipping_numbers),
