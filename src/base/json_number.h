@@ -14,7 +14,7 @@
 #include <string.h>
 
 #ifdef __SSE2__
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 /* Where the number that begins at `at` ends, or NULL when none begins there. */
