@@ -7,17 +7,19 @@
  * forest, in instructions that were counted in the compiled code.
  */
 #include "engine/forest/few_avx2.h"
+#include "engine/forest/oblivious_avx2.h"
 #include "engine/forest/rank_avx2.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define ROWS           ((size_t)16)
-#define LIMIT_PORTABLE ((size_t)12)
-#define LIMIT_LEAST    ((size_t)6)
-#define LIMIT_MOST     ((size_t)40)
-#define ROW_BYTES      (AX_RANKED_COLUMNS_MAX * sizeof(uint16_t)) /* of ranks */
-#define ALIGN_UP(n)    (((n) + 63) & ~(size_t)63)
+#define ROWS            ((size_t)16)
+#define LIMIT_PORTABLE  ((size_t)12)
+#define LIMIT_OBLIVIOUS ((size_t)16)
+#define LIMIT_LEAST     ((size_t)6)
+#define LIMIT_MOST      ((size_t)40)
+#define ROW_BYTES       (AX_RANKED_COLUMNS_MAX * sizeof(uint16_t)) /* of ranks */
+#define ALIGN_UP(n)     (((n) + 63) & ~(size_t)63)
 
 /* What a block of up to 32 rows costs in a tree, without ranking, in instructions. */
 static size_t block_cost(const struct ax_mux_tree *tree)
@@ -43,6 +45,8 @@ size_t ax_few_limit(const struct ax_forest_plan *plan)
     const struct ax_ranked *ranked = &plan->ranked;
     if (!mux->trees)
         return SIZE_MAX;
+    if (plan->oblivious.is_for_few)
+        return LIMIT_OBLIVIOUS;
     if (!ranked->runs)
         return LIMIT_PORTABLE;
     size_t block = 0, row = 1;
@@ -54,6 +58,11 @@ size_t ax_few_limit(const struct ax_forest_plan *plan)
     return AX_MIN(AX_MAX(2 + block * 2 / 3 / row, LIMIT_LEAST), LIMIT_MOST);
 }
 
+static bool is_by_ranks(const struct ax_forest_plan *plan)
+{
+    return plan->ranked.runs || plan->oblivious.is_for_few;
+}
+
 static size_t gathered_size(const struct ax_compiled *c)
 {
     return ALIGN_UP(c->feature_count * ax_datatype_size(c->input_type));
@@ -62,7 +71,7 @@ static size_t gathered_size(const struct ax_compiled *c)
 size_t ax_few_scratch_size(const struct ax_forest_plan *plan, size_t rows)
 {
     assert(plan);
-    if (!plan->ranked.runs)
+    if (!is_by_ranks(plan))
         return ax_kernel_portable.scratch_size(plan, rows);
     return gathered_size(&plan->compiled) + AX_MIN(rows, ROWS) * ROW_BYTES +
            ALIGN_UP(sizeof(uint16_t));
@@ -76,7 +85,10 @@ static void score_ranked(const struct ax_forest_plan *plan, const struct ax_fore
     for (size_t r = 0; r < rows; r++)
         ax_mux_rank_row_avx2(plan, ax_forest_plan_row(plan, in, from + r, scratch),
                              ranks + r * AX_RANKED_COLUMNS_MAX);
-    ax_ranked_walk(&plan->ranked, &plan->compiled, ranks, rows, sums);
+    if (plan->oblivious.is_for_few)
+        ax_oblivious_walk_avx2(&plan->oblivious, &plan->compiled, ranks, rows, sums);
+    else
+        ax_ranked_walk(&plan->ranked, &plan->compiled, ranks, rows, sums);
 }
 
 void ax_few_score(const struct ax_forest_plan *plan, const struct ax_forest_input *in, size_t from,
@@ -85,7 +97,7 @@ void ax_few_score(const struct ax_forest_plan *plan, const struct ax_forest_inpu
     assert(plan && in && from + rows <= in->batch->rows && sums && scratch);
     const struct ax_compiled *c = &plan->compiled;
     size_t row_bytes = c->group_count * ax_datatype_size(c->sum_type);
-    bool by_ranks = plan->ranked.runs != NULL;
+    bool by_ranks = is_by_ranks(plan);
     size_t most = by_ranks ? ROWS : ax_kernel_portable.rows_max;
     for (size_t r = 0; r < rows; r += most) {
         size_t count = AX_MIN(most, rows - r);

@@ -133,6 +133,7 @@ void ax_forest_plan_done(struct ax_forest_plan *plan)
 {
     if (!plan)
         return;
+    ax_oblivious_done(&plan->oblivious);
     ax_ranked_done(&plan->ranked);
     ax_mux_done(&plan->mux);
     ax_compiled_done(&plan->compiled);

@@ -13,6 +13,7 @@
 
 #include "data/batch.h"
 #include "engine/forest/compile.h"
+#include "engine/forest/oblivious.h"
 #include "engine/forest/ranked.h"
 
 #define AX_KERNEL_VARIABLE "AUSPEX_KERNEL"
@@ -28,9 +29,10 @@ struct ax_forest_plan {
     const struct ax_forest_kernel *kernel; /* the default one */
     const struct ax_forest_kernel *by_class[AX_KERNEL_CLASSES];
     struct ax_compiled compiled;
-    struct ax_mux mux;       /* of kernels that want it; else zeroed */
-    struct ax_ranked ranked; /* the same */
-    size_t few;              /* fewer rows than that go one by one */
+    struct ax_mux mux;             /* of kernels that want it; else zeroed */
+    struct ax_ranked ranked;       /* the same */
+    struct ax_oblivious oblivious; /* the same */
+    size_t few;                    /* fewer rows than that go one by one */
     /* What a row cost when that was measured, by class and place in the table; 0: it was not. */
     float row_ns[AX_KERNEL_CLASSES][AX_KERNELS_MAX];
 };

@@ -5,6 +5,7 @@
 #include "engine/forest/kernel.h"
 #include "engine/forest/few_avx2.h"
 #include "engine/forest/mux_block.h"
+#include "engine/forest/oblivious_avx2.h"
 
 #include <assert.h>
 
@@ -13,7 +14,9 @@ static size_t avx2_scratch_size(const struct ax_forest_plan *plan, size_t rows)
     size_t few = ax_few_scratch_size(plan, rows);
     if (rows < plan->few)
         return few;
-    return AX_MAX(few, ax_block_scratch_size_avx2(plan, rows));
+    size_t blocks = plan->oblivious.runs ? ax_oblivious_scratch_size(plan, rows)
+                                         : ax_block_scratch_size_avx2(plan, rows);
+    return AX_MAX(few, blocks);
 }
 
 /* Blocks of rows, and what is left of them when it is only a few. */
@@ -25,7 +28,9 @@ static void avx2_score(const struct ax_forest_plan *plan, const struct ax_forest
     size_t left = rows % AX_MUX_ROWS;
     size_t few = rows < plan->few ? rows : left < plan->few ? left : 0;
     size_t whole = rows - few;
-    if (whole)
+    if (whole && plan->oblivious.runs)
+        ax_oblivious_score_avx2(plan, in, from, whole, sums, scratch);
+    else if (whole)
         ax_block_score_avx2(plan, in, from, whole, sums, scratch);
     if (few)
         ax_few_score(plan, in, from + whole, few,
@@ -37,7 +42,11 @@ static enum ax_code avx2_prepare(struct ax_forest_plan *plan, struct ax_err *err
 {
     if (!plan->mux.is_made && ax_mux_init(&plan->mux, &plan->compiled, err))
         return err->code;
-    if (!plan->ranked.is_made && ax_ranked_init(&plan->ranked, &plan->compiled, &plan->mux, err))
+    if (!plan->oblivious.is_made &&
+        ax_oblivious_init(&plan->oblivious, &plan->compiled, &plan->mux, err))
+        return err->code;
+    if (!plan->ranked.is_made && !plan->oblivious.is_for_few &&
+        ax_ranked_init(&plan->ranked, &plan->compiled, &plan->mux, err))
         return err->code;
     plan->few = ax_few_limit(plan);
     return AX_OK;

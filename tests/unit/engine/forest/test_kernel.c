@@ -408,7 +408,7 @@ static bool make_plan(const struct garden *g, const struct ax_forest_kernel *ker
     if (!ax_forest_plan_init(plan, &g->forest, &err)) {
         assert_ptr_equal(plan->kernel, kernel);
         if (g->is_ranked && kernel->prepare)
-            assert_non_null(plan->ranked.runs);
+            assert_true(plan->ranked.runs || plan->oblivious.runs);
         return false;
     }
     assert_true(ax_torture_struck());
@@ -539,6 +539,63 @@ static void ranked_forests(void **state)
             if (compare(&g, kernel, 90))
                 return;
         }
+    }
+}
+
+/* An oblivious tree; its leaves are as balanced trees have them. */
+static void grow_oblivious(struct garden *g, size_t depth)
+{
+    size_t first = g->forest.node_count;
+    grow_balanced(g, ((size_t)2 << depth) - 1, true);
+    for (size_t level = 0; level < depth; level++) {
+        struct ax_forest_node *nodes = g->forest.nodes + first + ((size_t)1 << level) - 1;
+        uint32_t feature = draw(g, (uint32_t)g->forest.feature_count);
+        for (size_t i = 0; i < (size_t)1 << level; i++)
+            nodes[i].feature = feature;
+    }
+}
+
+/* Forests of oblivious trees alone, of one depth and of several, with as many features as fill one
+ * table of a row and more than all tables, with sums of several numbers; enough levels for a few
+ * rows to go by tables, and not. */
+static void oblivious_forests(void **state)
+{
+    static const struct {
+        size_t features, trees, depth, width;
+        bool is_mixed, is_for_few;
+    } cases[] = {
+        { 2, 1, 3, 1, false, false },   { 6, 64, 5, 1, false, true },
+        { 3, 100, 8, 1, true, true },   { 12, 33, 6, 1, false, true },
+        { 16, 300, 2, 2, true, true },  { 17, 31, 6, 3, false, true },
+        { 40, 195, 7, 4, true, true },  { 33, 96, 5, 5, false, true },
+        { 60, 230, 8, 1, true, true },  { 50, 400, 5, 1, false, true },
+        { 64, 120, 6, 9, false, true }, { 200, 400, 6, 1, false, true },
+        { 4, 40, 1, 1, true, false },   { 20, 4, 4, 1, true, false },
+    };
+    const struct ax_forest_kernel *kernel = kernel_of(state);
+    for (size_t i = 0; i < repeats(2 * AX_COUNT(cases), 3); i++) {
+        size_t features = cases[i / 2].features, width = cases[i / 2].width;
+        struct garden g = { .forest = { .input_type = i % 2 ? AX_FP64 : AX_FP32,
+                                        .sum_type = AX_FP64,
+                                        .leaf_width = width },
+                            .is_ranked = true };
+        plant(&g, cases[i / 2].trees, 511, width, 9000 + i);
+        g.forest.feature_count = features;
+        for (size_t t = 0; t < cases[i / 2].trees; t++)
+            grow_oblivious(&g, cases[i / 2].is_mixed ? draw(&g, (uint32_t)cases[i / 2].depth + 1)
+                                                     : cases[i / 2].depth);
+        struct ax_forest_plan plan;
+        if (make_plan(&g, kernel, &plan)) {
+            ax_forest_done(&g.forest);
+            return;
+        }
+        assert_true(!kernel->prepare || plan.oblivious.runs);
+        bool is_for_few =
+            (i % 2 || cases[i / 2].is_for_few) && plan.mux.column_count <= AX_OBLIVIOUS_COLUMNS_MAX;
+        assert_true(!kernel->prepare || plan.oblivious.is_for_few == is_for_few);
+        ax_forest_plan_done(&plan);
+        if (compare(&g, kernel, 330))
+            return;
     }
 }
 
@@ -821,7 +878,7 @@ int main(void)
         cmocka_unit_test(all_sizes),       cmocka_unit_test(ranked_forests),
         cmocka_unit_test(many_thresholds), cmocka_unit_test(many_categories),
         cmocka_unit_test(large_trees),     cmocka_unit_test(many_slots),
-        cmocka_unit_test(no_trees),
+        cmocka_unit_test(no_trees),        cmocka_unit_test(oblivious_forests),
     };
     static const struct CMUnitTest once[] = {
         cmocka_unit_test(depth_is_limited),          cmocka_unit_test(leaves_are_numbers),
