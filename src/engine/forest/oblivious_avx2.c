@@ -42,6 +42,24 @@ struct found {
     size_t tree_step;
 };
 
+/* Those of one tree and `rows` rows. Four bytes that lie side by side are loaded at once: loads are
+ * what the additions wait for. */
+static AX_ALWAYS_INLINE void get_numbers(struct found found, size_t tree, size_t rows,
+                                         size_t *ret_numbers)
+{
+    const uint8_t *from = found.numbers + tree * found.tree_step;
+    size_t side_by_side = found.row_step == 1 && rows % 4 == 0 ? 4 : 1;
+    UNROLL
+    for (size_t r = 0; r < rows; r += side_by_side) {
+        uint32_t bytes = from[r * found.row_step];
+        if (side_by_side == 4)
+            memcpy(&bytes, from + r, sizeof(bytes));
+        UNROLL
+        for (size_t i = 0; i < side_by_side; i++)
+            ret_numbers[r + i] = bytes >> 8 * i & 0xFF;
+    }
+}
+
 /* The leaves of a run's trees to the sums of `rows` rows, each of one number. */
 static AX_ALWAYS_INLINE void add_narrow(const double *leaves, size_t depth, size_t trees,
                                         struct found found, size_t rows, double *sums)
@@ -51,9 +69,11 @@ static AX_ALWAYS_INLINE void add_narrow(const double *leaves, size_t depth, size
     for (size_t r = 0; r < rows; r++)
         sum[r] = sums[r];
     for (size_t t = 0; t < trees; t++, leaves += (size_t)1 << depth) {
+        size_t numbers[8];
+        get_numbers(found, t, rows, numbers);
         UNROLL
         for (size_t r = 0; r < rows; r++)
-            sum[r] += leaves[found.numbers[r * found.row_step + t * found.tree_step]];
+            sum[r] += leaves[numbers[r]];
     }
     UNROLL
     for (size_t r = 0; r < rows; r++)
@@ -70,11 +90,11 @@ static AX_ALWAYS_INLINE void add_quarter(const double *leaves, size_t depth, siz
     for (size_t r = 0; r < rows; r++)
         sum[r] = _mm256_maskload_pd(sums + r * width, mask);
     for (size_t t = 0; t < trees; t++, leaves += WIDE << depth) {
+        size_t numbers[8];
+        get_numbers(found, t, rows, numbers);
         UNROLL
-        for (size_t r = 0; r < rows; r++) {
-            size_t number = found.numbers[r * found.row_step + t * found.tree_step];
-            sum[r] = _mm256_add_pd(sum[r], _mm256_load_pd(leaves + WIDE * number));
-        }
+        for (size_t r = 0; r < rows; r++)
+            sum[r] = _mm256_add_pd(sum[r], _mm256_load_pd(leaves + WIDE * numbers[r]));
     }
     UNROLL
     for (size_t r = 0; r < rows; r++)
