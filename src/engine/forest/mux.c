@@ -24,6 +24,8 @@
 #define NODES_MAX (2 * AX_MUX_LEAVES_MAX - 1)
 #define TILE_ANY  (-1) /* height of what is no complete subtree */
 
+#define HALF (AX_MUX_KEYS / 2)
+
 /* Bytes become signed by this. */
 #define BYTE_BIAS 128
 
@@ -132,6 +134,7 @@ static size_t plan_columns(struct muxing *m)
         }
         source->column_end = (uint32_t)out->column_count;
         describe_source(out, source);
+        source->half_count = AX_MAX((rank->threshold_count + HALF - 1) / HALF, 1);
         keys = plan_levels(source, keys, rank->threshold_count);
     }
     for (size_t s = c->number_end; s < c->slot_count; s++) {

@@ -43,6 +43,7 @@ struct ax_mux_source {
     uint32_t column_end;
     bool is_plain;       /* one column or two, neither cut off, nor is zero missing in them */
     uint16_t missing[2]; /* of a plain one: what stands for NaN in them */
+    uint32_t half_count; /* of blocks of level 0 that have a threshold, 1 at least */
     uint32_t level_count;
     uint32_t level_from[AX_MUX_LEVELS_MAX]; /* in keys */
 };

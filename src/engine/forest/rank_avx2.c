@@ -2,13 +2,15 @@
 /*
  * Values to ranks: one feature of a block after the other.
  *
- * A feature's values are copied side by side; each is searched for in the levels of the keys, from
- * the highest to level 0; then the ranks of 32 rows at a time become bytes of each of the feature's
- * columns. A step of the search compares one value with the 16 keys of a block: comparing gives
- * all ones where key <= value, packing keeps two bits a key (AVX2 has no narrower comparison that
- * counts), and half of the bits that are set is how many keys there are to skip. Keys ascend, and
- * the NaN that pads a block is never <=, so counting is searching. A NaN value has rank 0, and is
- * replaced with what stands for it when the columns are written.
+ * A feature's values are copied side by side. Of a plain source, which has fewer than 256 keys, all
+ * values are first compared with every eighth key, in registers, and then each with the 8 keys
+ * between which that leaves it. Of others each value is searched for in the levels of the keys,
+ * from the highest to level 0; then the ranks of 32 rows at a time become bytes of each of the
+ * feature's columns. A step of that search compares one value with the 16 keys of a block:
+ * comparing gives all ones where key <= value, packing keeps two bits a key (AVX2 has no narrower
+ * comparison that counts), and half of the bits that are set is how many keys there are to skip.
+ * Keys ascend, and the NaN that pads a block is never <=, so counting is searching. A NaN value has
+ * rank 0, and is replaced with what stands for it when the columns are written.
  */
 #include "engine/forest/rank_avx2.h"
 
@@ -17,6 +19,7 @@
 #include <math.h>
 
 #define LANES  32 /* bytes of a register */
+#define HALF   (AX_MUX_KEYS / 2)
 #define UNROLL _Pragma("GCC unroll 4")
 
 /* A feature's values; those of rows that are not there are 0. */
@@ -30,9 +33,13 @@ union values {
 static void copy_f32(const struct ax_column *column, size_t from, size_t rows, float *values)
 {
     const char *at = (const char *)column->values + from * column->stride;
-    size_t stride = column->stride;
-    UNROLL
-    for (size_t r = 0; r < rows; r++, at += stride)
+    size_t stride = column->stride, whole = rows / 4 * 4;
+    for (size_t r = 0; r < whole; r += 4, at += 4 * stride) {
+        UNROLL
+        for (size_t i = 0; i < 4; i++)
+            values[r + i] = *(const float *)(const void *)(at + i * stride);
+    }
+    for (size_t r = whole; r < rows; r++, at += stride)
         values[r] = *(const float *)(const void *)at;
     for (size_t r = 0; column->validity && r < rows; r++) {
         if (!ax_column_is_valid(column, from + r))
@@ -195,6 +202,87 @@ static void write_bytes(const struct ax_mux_column *column, const int32_t *twice
     _mm256_storeu_si256((__m256i *)(void *)(to + from), bytes);
 }
 
+/* ---- plain sources ---- */
+
+/* Ranks below 256 of up to LANES values. How many halves of blocks a value is beyond is counted for
+ * all of them at once; then one half is searched for each. */
+static AX_ALWAYS_INLINE void rank_plain_f32(const float *keys, size_t halves, const float *values,
+                                            size_t rows, uint8_t *ranks)
+{
+    int32_t skipped[LANES]; /* keys */
+    __m256i above[4] = { 0 };
+    for (size_t h = 1; h < halves; h++) {
+        __m256 last = _mm256_broadcast_ss(keys + HALF * h - 1);
+        UNROLL
+        for (size_t i = 0; i < 4; i++) {
+            __m256 is = _mm256_cmp_ps(_mm256_loadu_ps(values + 8 * i), last, _CMP_GE_OQ);
+            above[i] = _mm256_sub_epi32(above[i], _mm256_castps_si256(is));
+        }
+    }
+    UNROLL
+    for (size_t i = 0; i < 4; i++)
+        _mm256_storeu_si256((__m256i *)(void *)(skipped + 8 * i), _mm256_slli_epi32(above[i], 3));
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        __m256 half = _mm256_load_ps(keys + skipped[r]);
+        __m256 is = _mm256_cmp_ps(_mm256_broadcast_ss(values + r), half, _CMP_GE_OQ);
+        ranks[r] = (uint8_t)(skipped[r] + _mm_popcnt_u32((unsigned)_mm256_movemask_ps(is)));
+    }
+}
+
+/* The same of up to LANES / 2 values. */
+static AX_ALWAYS_INLINE void rank_plain_f64(const double *keys, size_t halves, const double *values,
+                                            size_t rows, uint8_t *ranks)
+{
+    int64_t skipped[LANES / 2];
+    __m256i above[4] = { 0 };
+    for (size_t h = 1; h < halves; h++) {
+        __m256d last = _mm256_broadcast_sd(keys + HALF * h - 1);
+        UNROLL
+        for (size_t i = 0; i < 4; i++) {
+            __m256d is = _mm256_cmp_pd(_mm256_loadu_pd(values + 4 * i), last, _CMP_GE_OQ);
+            above[i] = _mm256_sub_epi64(above[i], _mm256_castpd_si256(is));
+        }
+    }
+    UNROLL
+    for (size_t i = 0; i < 4; i++)
+        _mm256_storeu_si256((__m256i *)(void *)(skipped + 4 * i), _mm256_slli_epi64(above[i], 3));
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        __m256d value = _mm256_broadcast_sd(values + r);
+        __m256 low = _mm256_castsi256_ps(at_or_above_f64(value, keys + skipped[r]));
+        __m256 high = _mm256_castsi256_ps(at_or_above_f64(value, keys + skipped[r] + HALF / 2));
+        int bits = _mm256_movemask_ps(_mm256_shuffle_ps(low, high, 0x88));
+        ranks[r] = (uint8_t)(skipped[r] + _mm_popcnt_u32((unsigned)bits));
+    }
+}
+
+/* The columns of rows [from, from + rows), up to LANES of them. */
+static void write_plain(const struct ax_mux_source *source, enum ax_datatype type, const void *keys,
+                        const union values *values, size_t from, size_t rows, int8_t *to)
+{
+    size_t halves = source->half_count, half = LANES / 2;
+    uint8_t ranks[LANES] = { 0 };
+    if (type == AX_FP64) {
+        const double *first = (const double *)keys + source->level_from[0];
+        rank_plain_f64(first, halves, values->f64 + from, AX_MIN(rows, half), ranks);
+        if (rows > half)
+            rank_plain_f64(first, halves, values->f64 + from + half, rows - half, ranks + half);
+    } else {
+        rank_plain_f32((const float *)keys + source->level_from[0], halves, values->f32 + from,
+                       rows, ranks);
+    }
+    __m256i found = _mm256_loadu_si256((const __m256i *)(const void *)ranks);
+    __m256i is_nan = find_missing(values, from, type, false);
+    for (size_t c = 0; c < source->column_end - source->column_from; c++) {
+        __m256i missing = _mm256_set1_epi8((char)source->missing[c]);
+        __m256i bytes = _mm256_blendv_epi8(found, missing, is_nan);
+        bytes = _mm256_xor_si256(bytes, _mm256_set1_epi8(INT8_MIN)); /* minus 128 */
+        _mm256_storeu_si256(
+            (__m256i *)(void *)(to + (source->column_from + c) * AX_MUX_ROWS + from), bytes);
+    }
+}
+
 /* The two columns of a category. */
 static void write_codes(const struct ax_compiled *c, const struct ax_mux_category *category,
                         const union values *values, int8_t *eighths, int8_t *bits)
@@ -222,6 +310,10 @@ void ax_mux_rank_avx2(const struct ax_forest_plan *plan, const struct ax_batch *
             copy_f64(column, from, rows, plan->compiled.flush_zero, values.f64);
         else
             copy_f32(column, from, rows, values.f32);
+        for (size_t row = 0; source->is_plain && row < rows; row += LANES)
+            write_plain(source, type, mux->keys, &values, row, AX_MIN(LANES, rows - row), ranks);
+        if (source->is_plain)
+            continue;
         find_ranks(source, type, mux->keys, &values, rows, twice);
         for (size_t row = 0; row < rows; row += LANES) {
             __m256i is_nan = find_missing(&values, row, type, false);
