@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers that are compared, started and stopped, and how much CPU time each has used.
+"""Ours and the floor as servers, started and stopped, and how much CPU time each has used.
 
-A peer is a Server with a `name`, which starts in __init__(folder, scenario) and whose words() tell
-`auspex bench` where it is, and a line in PEERS.
+A Server has a `name`, starts in __init__, and its words() tell `auspex bench` where it is. Those of
+others are in server_peers.py.
 """
 
+import http.client
 import os
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -44,8 +46,32 @@ def cpu_ticks(pid):
     return int(fields[11]), int(fields[12])
 
 
+def family(pid):
+    """A process and all that it started, as far as they live."""
+    found = [pid]
+    for each in found:
+        for tasks in pathlib.Path(f"/proc/{each}/task").glob("*/children"):
+            try:
+                found += map(int, tasks.read_text(encoding="utf-8").split())
+            except OSError:
+                pass  # ended meanwhile
+    return found
+
+
+def wait_for_port(port):
+    until = time.monotonic() + START_SECONDS_MAX
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=START_SECONDS_MAX).close()
+            return
+        except OSError as error:
+            if time.monotonic() > until:
+                raise Failed(f"nobody listens on port {port}: {error}") from None
+            time.sleep(0.02)
+
+
 class Server:
-    """A process on core 0."""
+    """A process on core 0, and those that it starts."""
 
     def __init__(self):
         self.process = None
@@ -53,7 +79,7 @@ class Server:
     def start(self, words):
         self.process = subprocess.Popen([str(w) for w in words], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        text=True, preexec_fn=pin(0))
+                                        text=True, preexec_fn=pin(0), start_new_session=True)
 
     def wait_for(self, pattern):
         """Its output up to the line that matches; the rest is read and thrown away."""
@@ -71,10 +97,11 @@ class Server:
         raise Failed(f"{self.name} did not start:\n" + "".join(seen[-5:]))
 
     def cpu_ns(self):
-        return cpu_ns(self.process.pid)
+        return sum(cpu_ns(pid) for pid in family(self.process.pid))
 
     def cpu_ticks(self):
-        return cpu_ticks(self.process.pid)
+        all_ticks = [cpu_ticks(pid) for pid in family(self.process.pid)]
+        return sum(user for user, _ in all_ticks), sum(system for _, system in all_ticks)
 
     def stop(self):
         if self.process is None:
@@ -83,8 +110,27 @@ class Server:
         try:
             self.process.wait(STOP_SECONDS_MAX)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            pass
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)  # what it started and left behind, too
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+    def ask(self, body):
+        """(status, text) of a connection of its own."""
+        wire = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            wire.request("POST", self.path, body, {"Content-Type": "application/json"})
+            answer = wire.getresponse()
+            return answer.status, answer.read()
+        except http.client.HTTPException as error:
+            raise OSError(str(error)) from None
+        finally:
+            wire.close()
+
+    def url(self):
+        return f"http://127.0.0.1:{self.port}{self.path}"
 
     def __enter__(self):
         return self
@@ -96,17 +142,24 @@ class Server:
 class Auspex(Server):
     """Ours, with one I/O thread."""
     name = "auspex"
+    path = f"/v2/models/{MODEL}/infer"
 
-    def __init__(self, folder, models):
+    @staticmethod
+    def scores(answer):
+        """Of an answer of the Open Inference Protocol."""
+        return answer["outputs"][0]["data"]
+
+    def __init__(self, folder, models, *options):
         super().__init__()
-        self.path = folder / "ours.sock"
-        self.start([BINARY, "serve", "--models", models, "--state", folder / "state", "--threads", 1, "--load-threads", 1,
-                    "--listen", "127.0.0.1:0", "--listen", f"unix:{self.path}"])
+        self.socket = folder / f"ours{len(options)}.sock"
+        self.start([BINARY, "serve", "--models", models, "--state", folder / "state", "--threads", 1,
+                    "--load-threads", 1, "--listen", "127.0.0.1:0", "--listen", f"unix:{self.socket}",
+                    *options])
         self.port = int(self.wait_for(r"event=ready.*127\.0\.0\.1:(\d+)")[1])
 
     def words(self, transport):
         """What `auspex bench` is told besides the request."""
-        return [f"http://127.0.0.1:{self.port}" if transport == "tcp" else f"unix:{self.path}:/"]
+        return [f"http://127.0.0.1:{self.port}" if transport == "tcp" else f"unix:{self.socket}:/"]
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=START_SECONDS_MAX)
@@ -132,7 +185,3 @@ class Echo(Server):
         """It knows no metadata."""
         address = f"http://{self.address}" if transport == "tcp" else f"{self.address}:/"
         return ["--metadata", str(self.metadata), address]
-
-
-# Servers of others; each is measured against ours in rounds of its own, as the floor is.
-PEERS = []

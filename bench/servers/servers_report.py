@@ -107,27 +107,104 @@ def pair_table(scenario, other, result):
     return lines
 
 
-def scenario_text(scenario):
-    lines = [f"## {scenario['title']}", ""]
+def scenario_text(scenario, heading):
+    lines = [f"{heading} {scenario['title']}", ""]
     if scenario["rate"]:
         lines += [f"{scenario['rate']:,} requests/s by a Poisson schedule: half of what our closed "
                   "loop took in a probe just before.", ""]
     for other, result in scenario["results"].items():
         lines += [*pair_table(scenario, other, result), ""]
+    lines += [f"Absent: {name}: {why}.\n" for name, why in scenario.get("absent", {}).items()]
     return "\n".join(lines)
 
 
-def markdown(results):
+def answers_text(parity):
+    if not parity["differing"]:
+        return f"all {parity['rows']:,} equal"
+    return f"{parity['differing']:,} of {parity['rows']:,} differ, by " \
+        f"{parity['worst_difference']:.1e} at most"
+
+
+def times_text(pair, figure, is_rate):
+    """How many times the other one's ours is: its rate in ours, or our cost in its."""
+    found = pair["ratios"][figure]
+    times, ends = found["median"], found["interval"]
+    if not is_rate:
+        times, ends = 1 / times, [1 / end for end in reversed(ends)]
+    return f"**{three_digits(times)}×** ({three_digits(ends[0])}–{three_digits(ends[1])})"
+
+
+def milliseconds(side_of, figure):
+    return f"{side_of[figure] / 1000:.2f}"
+
+
+def peer_row(peer):
+    one, many, late = (peer["scenarios"][name] for name in ("peer-json", "peer-json64", "peer-p99"))
+    cells = [peer["name"], answers_text(peer["parity"]),
+             f"{three_digits(one['theirs']['requests_per_s'])} · "
+             f"{three_digits(one['ours']['requests_per_s'])}<br>"
+             f"{times_text(one, 'requests_per_s', True)}",
+             f"{three_digits(one['theirs']['cpu_us'])} · {three_digits(one['ours']['cpu_us'])}<br>"
+             f"{times_text(one, 'cpu_us', False)}",
+             f"{three_digits(many['theirs']['rows_per_s'])} · "
+             f"{three_digits(many['ours']['rows_per_s'])}<br>"
+             f"{times_text(many, 'rows_per_s', True)}",
+             f"{milliseconds(late['theirs'], 'p50_us')}, {milliseconds(late['theirs'], 'p99_us')} · "
+             f"{milliseconds(late['ours'], 'p50_us')}, {milliseconds(late['ours'], 'p99_us')}<br>"
+             f"at {late['rate']:,} requests/s"]
+    return f"| {' | '.join(cells)} |"
+
+
+def peer_noise(peers):
+    """Of all rounds beside servers of others: how many count, what was void, how busy it was."""
+    pairs = [pair for peer in peers for pair in peer["scenarios"].values()]
+    rounds = [r for pair in pairs for r in pair["rounds"]]
+    void = sum(s["void"] for r in rounds for s in r["slices"])
+    bands = [pair["ratios"]["cpu_us"]["band"] for pair in pairs]
+    text = f"{sum(pair['kept'] for pair in pairs)} of {len(rounds)} rounds count; {void} of " \
+        f"{4 * len(rounds)} slices void; stolen {np.median([r['steal_percent'] for r in rounds]):.1f} " \
+        f"%, other processes {np.median([r['others_percent'] for r in rounds]):.1f} % (medians). Our " \
+        f"CPU time beside ours within a round: {min(b[0] for b in bands):.2f}–" \
+        f"{max(b[1] for b in bands):.2f}."
+    noisy = sum(pair["is_noisy"] for pair in pairs)
+    if noisy:
+        text += f" **In {noisy} of {len(pairs)} pairs fewer than half of the rounds were quiet, so " \
+            "that all count there; those are for orientation only.**"
+    return text
+
+
+def peers_text(results, heading):
+    peers = results.get("peers", [])
+    lines = [f"{heading} Beside servers of others", "",
+             "Each cell: the other one · ours, in the same rounds; below it how many times as many "
+             "requests or rows ours answers, or how many times less CPU time it takes.", "",
+             "| server | its answers beside ours | requests/s, one row | server CPU a request, us | "
+             "rows/s, 64 a request | p50, p99 in ms, open loop at half of its capacity |",
+             "| --- | --- | --- | --- | --- | --- |", *map(peer_row, peers), ""]
+    if peers:
+        lines += [peer_noise(peers), ""]
+    lines += [f"{peer['name']}: {peer['note']}." for peer in peers]
+    lines += [f"Absent: {name}: {why}." for name, why in results.get("absent", {}).items()]
+    return "\n".join(lines) + "\n"
+
+
+def origin(results):
     machine = results["machine"]
-    first = results["scenarios"][0]
-    head = ["# Beside the empty server", "",
-            f"{machine['cpu']}, {machine['cores']} cores ({machine['features']}), "
-            f"{machine['system']}, kernel {machine['kernel']}, {machine['compiler']}; commit "
-            f"{results['commit']}, {results['date']}. `{results['command']}`.", "",
-            f"XGBoost, 100 trees of depth 6, 50 features; {first['connections']} connections. The "
-            "server has one core and one I/O thread, the client another core. A round is four "
-            f"slices of {results['seconds']:g} s: ours, the other's, the other's, ours. Numbers are "
-            "medians of slices; ratios are medians of the rounds' ratios with their 95 % bootstrap "
-            "interval, and beside them what ours differs from itself by in 90 % of the rounds. "
+    return f"{machine['cpu']}, {machine['cores']} cores ({machine['features']}), " \
+        f"{machine['system']}, kernel {machine['kernel']}, {machine['compiler']}; commit " \
+        f"{results['commit']}, {results['date']}. `{results['command']}`."
+
+
+def markdown(results, title="# Beside the empty server, and beside servers of others",
+             heading="##"):
+    head = [title, "", origin(results), "",
+            "XGBoost, 100 trees of depth 6, 50 features; 16 connections. The server has one core, ours "
+            "one I/O thread, the client another core. A round is four slices of "
+            f"{results['seconds']:g} s: ours, the other's, the other's, ours. Numbers are medians of "
+            "slices; ratios are medians of the rounds' ratios with their 95 % bootstrap interval, "
+            "and beside them what ours differs from itself by in 90 % of the rounds. "
             "[How it is measured](../../docs/bench.md).", ""]
-    return "\n".join(head) + "\n" + "\n".join(scenario_text(s) for s in results["scenarios"])
+    parts = [scenario_text(scenario, heading) for scenario in results["scenarios"]]
+    if "peers" in results:
+        parts.append(peers_text(results, heading))
+    return "\n".join(head) + "\n" + "\n".join(parts)

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""XGBoost in Triton's Python backend. MODEL names the model file."""
+
+import os
+
+import triton_python_backend_utils as backend
+import xgboost
+
+
+class TritonPythonModel:
+    """What the backend looks for."""
+
+    def initialize(self, args):
+        self.booster = xgboost.Booster(model_file=os.environ["MODEL"])
+
+    def execute(self, requests):
+        answers = []
+        for request in requests:
+            rows = backend.get_input_tensor_by_name(request, "input").as_numpy()
+            scores = backend.Tensor("score", self.booster.inplace_predict(rows).reshape(-1, 1))
+            answers.append(backend.InferenceResponse(output_tensors=[scores]))
+        return answers
