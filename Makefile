@@ -59,8 +59,9 @@ fuzz: developer deps ## FUZZ_SECONDS=30 for each fuzz target, after its corpus
 bench: build ## what it costs: instructions and seconds
 	@tools/bench
 
-bench-servers: build ## what the server costs beside an empty one; wants a quiet machine
+bench-servers: build ## the server beside an empty one and those of others; wants a quiet machine
 	@tools/fetch-deps --group test
+	@tools/fetch-deps --group servers || true
 	@bench/servers/run
 
 lint: developer deps ## format, style, shellcheck, clang-tidy, cppcheck

@@ -63,6 +63,7 @@ class Peer(servers.Server):
 
     path = "/predict"
     note = ""
+    takes_binary = False  # and tells metadata, as the Open Inference Protocol has it
 
     def __init__(self, folder, model):
         super().__init__()
@@ -79,6 +80,10 @@ class Peer(servers.Server):
     @staticmethod
     def scores(answer):
         return answer["scores"]
+
+    def words(self, transport):
+        assert transport == "tcp"
+        return [f"http://127.0.0.1:{self.port}"]
 
     def launch(self, words, **environment):
         """Start it in a session of its own, with all that it starts, and wait until it answers."""
@@ -209,6 +214,7 @@ class Triton(Peer):
     path = f"/v2/models/{servers.MODEL}/infer"
     note = "the tritonserver of PyTriton's wheel; XGBoost in its Python backend, since that is the " \
         "one backend there is in it"
+    takes_binary = True
 
     body = staticmethod(oip_body)
     scores = staticmethod(oip_scores)
@@ -229,12 +235,12 @@ class Triton(Peer):
         environment = self.folder / "environment"
         venv.create(environment, with_pip=False)
         (site,) = environment.glob("lib/python*/site-packages")
-        (site / "peers.pth").write_text(f"{PACKAGES}\n", encoding="utf-8")
+        (site / "peers.pth").write_text(f"{DEPS / 'numpy-wheel'}\n{PACKAGES}\n", encoding="utf-8")
         self.launch([home / "bin/tritonserver", "--model-repository", code.parents[1],
                      "--backend-directory", backend.parent, "--http-address", "127.0.0.1",
                      "--http-port", self.port, "--http-thread-count", "2", "--allow-grpc", "false",
                      "--allow-metrics", "false"],
-                    LD_LIBRARY_PATH=str(TRITON / "nvidia_pytriton.libs"),
+                    LD_LIBRARY_PATH=str(TRITON / "nvidia_pytriton.libs"), PYTHONPATH="",
                     PATH=f"{environment / 'bin'}:{os.environ['PATH']}")
 
 

@@ -70,7 +70,7 @@ def ratio_text(found):
 
 
 FIGURES = {"cpu_us": "server CPU a request, us", "user_us": "of it in user mode, us",
-           "p99_us": "p99, us", "p50_us": "p50, us",
+           "p99_us": "p99, us", "p50_us": "p50, us", "slip_p99_us": "of it the client's own, p99, us",
            "requests_per_s": "requests/s", "rows_per_s": "rows/s",
            "rows_per_cpu_s": "rows a second of server CPU"}
 
@@ -85,7 +85,7 @@ def figure_row(scenario, result, figure, other):
 
 
 def pair_table(scenario, other, result):
-    figures = ["p99_us", "p50_us", "cpu_us", "user_us"] if scenario["load"] else \
+    figures = ["p99_us", "slip_p99_us", "p50_us", "cpu_us", "user_us"] if scenario["rate"] else \
         ["cpu_us", "user_us", "requests_per_s"]
     if scenario["rows"] > 1:
         figures += ["rows_per_s", "rows_per_cpu_s"]
@@ -98,8 +98,8 @@ def pair_table(scenario, other, result):
     others = np.median([r["others_percent"] for r in rounds])
     told = f"{result['kept']} of {len(rounds)} rounds count"
     if result["is_noisy"]:
-        told = f"**The machine was busy: all {len(rounds)} rounds count, though fewer than half " \
-            "were quiet; for orientation only.**"
+        told = f"**Fewer than half of the {len(rounds)} rounds had a quiet machine and a client " \
+            "that was on time, so all count, for orientation only.**"
     lines += ["", f"{told}{'' if told.endswith('**') else '.'} Client busy "
               f"{100 * result['ours']['client_busy']:.0f} %, server "
               f"{100 * result['ours']['server_busy']:.0f} %; {void} of {4 * len(rounds)} slices "
@@ -109,7 +109,7 @@ def pair_table(scenario, other, result):
 
 def scenario_text(scenario, heading):
     lines = [f"{heading} {scenario['title']}", ""]
-    if scenario["rate"]:
+    if scenario["load"]:
         lines += [f"{scenario['rate']:,} requests/s by a Poisson schedule: half of what our closed "
                   "loop took in a probe just before.", ""]
     for other, result in scenario["results"].items():
@@ -140,15 +140,20 @@ def milliseconds(side_of, figure):
 
 def peer_row(peer):
     one, many, late = (peer["scenarios"][name] for name in ("peer-json", "peer-json64", "peer-p99"))
+    many_cell = f"{three_digits(many['theirs']['rows_per_s'])} · " \
+        f"{three_digits(many['ours']['rows_per_s'])}<br>{times_text(many, 'rows_per_s', True)}"
+    binary = peer["scenarios"].get("peer-binary64")
+    if binary:
+        many_cell += f"<br>binary: {three_digits(binary['theirs']['rows_per_s'])} · " \
+            f"{three_digits(binary['ours']['rows_per_s'])}<br>" \
+            f"{times_text(binary, 'rows_per_s', True)}"
     cells = [peer["name"], answers_text(peer["parity"]),
              f"{three_digits(one['theirs']['requests_per_s'])} · "
              f"{three_digits(one['ours']['requests_per_s'])}<br>"
              f"{times_text(one, 'requests_per_s', True)}",
              f"{three_digits(one['theirs']['cpu_us'])} · {three_digits(one['ours']['cpu_us'])}<br>"
              f"{times_text(one, 'cpu_us', False)}",
-             f"{three_digits(many['theirs']['rows_per_s'])} · "
-             f"{three_digits(many['ours']['rows_per_s'])}<br>"
-             f"{times_text(many, 'rows_per_s', True)}",
+             many_cell,
              f"{milliseconds(late['theirs'], 'p50_us')}, {milliseconds(late['theirs'], 'p99_us')} · "
              f"{milliseconds(late['ours'], 'p50_us')}, {milliseconds(late['ours'], 'p99_us')}<br>"
              f"at {late['rate']:,} requests/s"]
@@ -161,15 +166,16 @@ def peer_noise(peers):
     rounds = [r for pair in pairs for r in pair["rounds"]]
     void = sum(s["void"] for r in rounds for s in r["slices"])
     bands = [pair["ratios"]["cpu_us"]["band"] for pair in pairs]
-    text = f"{sum(pair['kept'] for pair in pairs)} of {len(rounds)} rounds count; {void} of " \
+    kept = sum(0 if pair["is_noisy"] else pair["kept"] for pair in pairs)
+    text = f"{kept} of {len(rounds)} rounds were quiet; {void} of " \
         f"{4 * len(rounds)} slices void; stolen {np.median([r['steal_percent'] for r in rounds]):.1f} " \
         f"%, other processes {np.median([r['others_percent'] for r in rounds]):.1f} % (medians). Our " \
         f"CPU time beside ours within a round: {min(b[0] for b in bands):.2f}–" \
         f"{max(b[1] for b in bands):.2f}."
     noisy = sum(pair["is_noisy"] for pair in pairs)
     if noisy:
-        text += f" **In {noisy} of {len(pairs)} pairs fewer than half of the rounds were quiet, so " \
-            "that all count there; those are for orientation only.**"
+        text += f" **In {noisy} of {len(pairs)} pairs fewer than half of the rounds had a quiet " \
+            "machine and a client that was on time; there all count, for orientation only.**"
     return text
 
 
