@@ -712,7 +712,7 @@ static void forest_image_key(const void *config, struct ax_buf *out)
 }
 
 const struct ax_engine_images ax_forest_images = {
-    .format = "forest3",
+    .format = "forest4",
     .key = forest_image_key,
     .write = forest_image_write,
     .read = forest_image_read,

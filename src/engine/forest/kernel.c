@@ -135,6 +135,7 @@ void ax_forest_plan_done(struct ax_forest_plan *plan)
         return;
     ax_oblivious_done(&plan->oblivious);
     ax_ranked_done(&plan->ranked);
+    ax_deep_done(&plan->deep);
     ax_mux_done(&plan->mux);
     ax_compiled_done(&plan->compiled);
     *plan = (struct ax_forest_plan){ 0 };

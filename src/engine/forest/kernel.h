@@ -13,6 +13,7 @@
 
 #include "data/batch.h"
 #include "engine/forest/compile.h"
+#include "engine/forest/deep.h"
 #include "engine/forest/oblivious.h"
 #include "engine/forest/ranked.h"
 
@@ -32,6 +33,7 @@ struct ax_forest_plan {
     struct ax_mux mux;             /* of kernels that want it; else zeroed */
     struct ax_ranked ranked;       /* the same */
     struct ax_oblivious oblivious; /* the same */
+    struct ax_deep deep;           /* the same */
     size_t few;                    /* fewer rows than that go one by one */
     /* What a row cost when that was measured, by class and place in the table; 0: it was not. */
     float row_ns[AX_KERNEL_CLASSES][AX_KERNELS_MAX];

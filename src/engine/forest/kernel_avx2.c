@@ -48,6 +48,9 @@ static enum ax_code avx2_prepare(struct ax_forest_plan *plan, struct ax_err *err
     if (!plan->ranked.is_made && !plan->oblivious.is_for_few &&
         ax_ranked_init(&plan->ranked, &plan->compiled, &plan->mux, err))
         return err->code;
+    if (plan->mux.deep_count && !plan->deep.trees &&
+        ax_deep_init(&plan->deep, &plan->compiled, &plan->mux, err))
+        return err->code;
     plan->few = ax_few_limit(plan);
     return AX_OK;
 }

@@ -16,6 +16,7 @@
 #include "engine/forest/mux.h"
 
 #include "base/alloc.h"
+#include "engine/forest/deep.h"
 
 #include <assert.h>
 #include <math.h>
@@ -39,7 +40,9 @@ struct muxing {
 /* A tree on its way; places are those of the compiled form, from its root on. */
 struct sapling {
     struct ax_wide_node nodes[NODES_MAX];
-    const uint32_t *splits; /* of the nodes, as ax_mux has them */
+    const uint32_t *splits; /* of the tree's nodes, as ax_mux has them */
+    bool is_trunk;          /* of a deep tree: complete, and its leaves are the exits */
+    uint32_t places[AX_DEEP_TRUNK_NODES]; /* of a trunk's nodes in the tree */
     uint32_t count;
     uint16_t sets;
     uint16_t leaves[NODES_MAX]; /* below each node */
@@ -269,7 +272,7 @@ static bool split_fits(const struct ax_compiled *c, const struct ax_wide_node *n
     return !is_low || node->bound != 0;
 }
 
-/* Copy the nodes. False when the tree is to be walked. */
+/* Copy the nodes. False when they are too many, or one does not fit. */
 static bool sapling_copy(struct sapling *s, const struct ax_compiled *c, const struct ax_tree *tree)
 {
     s->count = 1;
@@ -288,11 +291,33 @@ static bool sapling_copy(struct sapling *s, const struct ax_compiled *c, const s
     return true;
 }
 
+/* Copy the trunk of a tree that is too large. False when it cannot have one. */
+static bool sapling_copy_trunk(struct sapling *s, const struct ax_compiled *c,
+                               const struct ax_tree *tree)
+{
+    if (!ax_deep_tree_size(c, tree, count_columns(c)))
+        return false;
+    ax_deep_find_trunk(c, tree, s->places);
+    s->count = AX_DEEP_TRUNK_NODES;
+    s->sets = 0;
+    for (uint32_t i = 0; i < s->count; i++) {
+        bool is_exit = i >= AX_DEEP_EXITS - 1;
+        s->nodes[i] = (struct ax_wide_node){ .left = is_exit ? 0 : (int32_t)i + 1 };
+        if (is_exit)
+            s->nodes[i].leaf.row = s->places[i];
+    }
+    return true;
+}
+
 /* Measure the tree from the back, then number its leaves. False when it is to be walked. */
 static bool sapling_init(struct sapling *s, const struct ax_compiled *c, const struct ax_tree *tree)
 {
-    if (!sapling_copy(s, c, tree))
-        return false;
+    s->is_trunk = false;
+    if (!sapling_copy(s, c, tree)) {
+        s->is_trunk = sapling_copy_trunk(s, c, tree);
+        if (!s->is_trunk)
+            return false;
+    }
     for (uint32_t i = s->count; i-- > 0;) {
         const struct ax_wide_node *node = &s->nodes[i];
         uint32_t left = i + (uint32_t)node->left;
@@ -343,7 +368,8 @@ static void put_split(struct muxing *m, const struct sapling *s, uint32_t at)
         put_word(m, (uint32_t)((m->out->column_count + s->set_of[at]) * AX_MUX_ROWS));
         return;
     }
-    struct ax_mux_split split = ax_mux_split_of(s->splits[at]);
+    /* What pads a trunk is beside a leaf, and goes right, where there is the same leaf. */
+    struct ax_mux_split split = ax_mux_split_of(s->splits[s->is_trunk ? s->places[at] : at]);
     put_byte(m, split.bound - BYTE_BIAS);
     put_word(m, split.column * (uint32_t)AX_MUX_ROWS);
 }
@@ -435,34 +461,42 @@ static void put_levels(struct muxing *m, const struct sapling *s, struct ax_mux_
 
 /* ---- leaves ---- */
 
-static size_t leaf_number_size(const struct ax_compiled *c)
+/* Whether leaves are numbers of sum_type, rather than rows or places. */
+static bool has_values(const struct ax_compiled *c, enum ax_mux_form form)
 {
-    return c->leaf_width > 1 ? sizeof(uint32_t) : ax_datatype_size(c->sum_type);
+    return c->leaf_width == 1 && form != AX_MUX_DEEP;
 }
 
-uint16_t ax_mux_table_count(const struct ax_compiled *compiled, uint32_t leaf_count)
+static size_t leaf_number_size(const struct ax_compiled *c, enum ax_mux_form form)
+{
+    return !has_values(c, form) ? sizeof(uint32_t) : ax_datatype_size(c->sum_type);
+}
+
+uint16_t ax_mux_table_count(const struct ax_compiled *compiled, enum ax_mux_form form,
+                            uint32_t leaf_count)
 {
     assert(compiled);
-    if (compiled->leaf_width > 1 || leaf_count > AX_MUX_PLANE_MAX)
+    if (!has_values(compiled, form) || leaf_count > AX_MUX_PLANE_MAX)
         return 0;
     return leaf_count <= 16 ? 1 : leaf_count <= 32 ? 2 : 4;
 }
 
 /* Bytes of a tree's leaves, to a multiple of 16. */
-size_t ax_mux_leaf_bytes(const struct ax_compiled *compiled, uint32_t leaf_count)
+size_t ax_mux_leaf_bytes(const struct ax_compiled *compiled, enum ax_mux_form form,
+                         uint32_t leaf_count)
 {
-    size_t tables = ax_mux_table_count(compiled, leaf_count);
+    size_t tables = ax_mux_table_count(compiled, form, leaf_count);
     size_t count = tables ? 16 * tables : (leaf_count + 15) / 16 * (size_t)16;
-    return count * leaf_number_size(compiled);
+    return count * leaf_number_size(compiled, form);
 }
 
 static void put_leaf(const struct muxing *m, const struct ax_mux_tree *to, size_t number,
                      const union ax_leaf *leaf)
 {
     const struct ax_compiled *c = m->c;
-    size_t size = leaf_number_size(c);
-    const void *from = leaf; /* a row of leaf_values, or an f32 */
-    if (c->leaf_width == 1 && c->leaf_values)
+    size_t size = leaf_number_size(c, to->form);
+    const void *from = leaf; /* a row of leaf_values, a place, or an f32 */
+    if (has_values(c, to->form) && c->leaf_values)
         from = &c->leaf_values[leaf->row];
     char *leaves = m->out->leaves + to->leaves;
     size_t plane = (size_t)to->tables * 16;
@@ -472,7 +506,7 @@ static void put_leaf(const struct muxing *m, const struct ax_mux_tree *to, size_
 
 static void put_leaves(struct muxing *m, const struct sapling *s, struct ax_mux_tree *to)
 {
-    size_t size = ax_mux_leaf_bytes(m->c, to->leaf_count);
+    size_t size = ax_mux_leaf_bytes(m->c, to->form, to->leaf_count);
     memset(m->out->leaves + to->leaves, 0, size);
     for (uint32_t i = 0; i < s->count; i++) {
         if (is_leaf(&s->nodes[i]))
@@ -494,7 +528,7 @@ static bool measure(const struct ax_compiled *c, struct sapling *s, size_t *ret_
         count++;
         /* A split has 2 to 4 words, a leaf has 0 or 1. */
         words += 3 * (size_t)s->count + AX_MUX_SET_WORDS * (size_t)s->sets;
-        bytes += ax_mux_leaf_bytes(c, s->leaves[0]);
+        bytes += ax_mux_leaf_bytes(c, s->is_trunk ? AX_MUX_DEEP : AX_MUX_TILES, s->leaves[0]);
     }
     *ret_words = words;
     *ret_bytes = bytes;
@@ -519,12 +553,13 @@ static enum ax_code make_trees(struct muxing *m, struct sapling *s, size_t words
             out->walked_count++;
             continue;
         }
-        bool is_oblivious = m->c->trees[t].is_oblivious;
-        to->form = is_oblivious ? AX_MUX_OBLIVIOUS : AX_MUX_TILES;
+        bool is_oblivious = m->c->trees[t].is_oblivious && !s->is_trunk;
+        to->form = s->is_trunk ? AX_MUX_DEEP : is_oblivious ? AX_MUX_OBLIVIOUS : AX_MUX_TILES;
+        out->deep_count += s->is_trunk;
         to->code = (uint32_t)m->code_size;
         to->leaves = m->leaf_size;
         to->leaf_count = s->leaves[0];
-        to->tables = ax_mux_table_count(m->c, to->leaf_count);
+        to->tables = ax_mux_table_count(m->c, to->form, to->leaf_count);
         if (is_oblivious)
             put_levels(m, s, to);
         else

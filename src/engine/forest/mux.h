@@ -59,6 +59,7 @@ enum ax_mux_form {
     AX_MUX_WALKED,    /* by walk.c */
     AX_MUX_TILES,     /* tiles, then joins */
     AX_MUX_OBLIVIOUS, /* one split a level */
+    AX_MUX_DEEP,      /* tiles, then joins, of the trunk; the rest is deep.h's */
 };
 
 /* A split in the code is two words: its bound, in each of the four bytes, and where in a block its
@@ -91,6 +92,7 @@ struct ax_mux {
     struct ax_mux_tree *trees; /* in the order of the sum; NULL: this forest is walked altogether */
     size_t tree_count;
     size_t walked_count; /* of them walked */
+    size_t deep_count;   /* of them with a trunk alone */
     struct ax_mux_source *sources;
     size_t source_count;
     struct ax_mux_column *columns;
@@ -109,7 +111,8 @@ struct ax_mux {
     size_t code_words;
     /* Of each tree, by the number of its leaf: with leaf_width 1 numbers of sum_type, as byte
      * planes (all first bytes, padded to tables * 16; all second bytes; ...) or one by one; else
-     * rows of leaf_values as uint32_t. Each tree's begin at a multiple of 16. */
+     * rows of leaf_values as uint32_t. Of a trunk, whose leaves are its exits: their places in the
+     * tree as uint32_t. Each tree's begin at a multiple of 16. */
     char *leaves;
     size_t leaf_bytes;
     bool is_made;     /* one of the two below was called: NULL means that walking is better */
@@ -142,8 +145,10 @@ AX_MUST_USE enum ax_code ax_mux_adopt(struct ax_mux *mux, const struct ax_compil
 AX_MUST_USE enum ax_code ax_mux_init_columns(struct ax_mux *mux, const struct ax_compiled *compiled,
                                              bool *ret_fits, struct ax_err *err);
 /* How a tree's leaves lie, and their bytes. */
-uint16_t ax_mux_table_count(const struct ax_compiled *compiled, uint32_t leaf_count);
-size_t ax_mux_leaf_bytes(const struct ax_compiled *compiled, uint32_t leaf_count);
+uint16_t ax_mux_table_count(const struct ax_compiled *compiled, enum ax_mux_form form,
+                            uint32_t leaf_count);
+size_t ax_mux_leaf_bytes(const struct ax_compiled *compiled, enum ax_mux_form form,
+                         uint32_t leaf_count);
 
 /* Where a split of a threshold stands: the column that it reads, and how many thresholds of that
  * column are at or below its own, 1 to AX_MUX_BOUNDS; 0: nothing but a missing value goes left. */

@@ -17,6 +17,8 @@
 #include "engine/forest/rank_avx2.h"
 
 #include <assert.h>
+#include <stdalign.h>
+#include <string.h>
 
 #if defined(__AVX512VBMI__)
 #include "engine/forest/block_avx512.h"
@@ -376,6 +378,7 @@ struct block_scratch {
     char *sums; /* [block][group][AX_MUX_ROWS], in the order of place_of */
     void *gathered;
     uint32_t *slots;    /* of all rows, for trees that are walked */
+    uint16_t *strips;   /* of all blocks, for trees that are deep */
     size_t block_ranks; /* bytes of a block's ranks, and of its sums */
     size_t block_sums;
     size_t bytes;
@@ -392,12 +395,14 @@ static struct block_scratch block_divide(const struct ax_forest_plan *plan, size
                                .block_sums = c->group_count * AX_MUX_ROWS * number };
     size_t ranks = blocks * s.block_ranks, results = RESULTS * AX_MUX_ROWS;
     size_t sums = blocks * s.block_sums;
-    size_t gathered = 0, slots = 0;
+    size_t gathered = 0, slots = 0, strips = 0;
+    if (plan->mux.deep_count)
+        strips = blocks * AX_DEEP_STRIPS_SIZE * sizeof(*s.strips);
     if (plan->mux.walked_count) {
         gathered = ALIGN_UP(c->feature_count * ax_datatype_size(c->input_type));
         slots = ALIGN_UP(rows * c->slot_count * sizeof(uint32_t));
     }
-    s.bytes = ranks + results + sums + gathered + slots;
+    s.bytes = ranks + results + sums + gathered + slots + strips;
     char *at = memory;
     if (!at)
         return s;
@@ -405,7 +410,8 @@ static struct block_scratch block_divide(const struct ax_forest_plan *plan, size
     s.results = (uint8_t *)(at += ranks);
     s.sums = at += results;
     s.gathered = at += sums;
-    s.slots = (uint32_t *)(void *)(at + gathered);
+    s.slots = (uint32_t *)(void *)(at += gathered);
+    s.strips = (uint16_t *)(void *)(at + slots);
     return s;
 }
 
@@ -459,6 +465,44 @@ static void walk_block(const struct ax_compiled *c, size_t tree, const uint32_t 
     }
 }
 
+/* A block's numbers in the order of rows, to its sums. */
+static AX_ALWAYS_INLINE void add_values(bool is_f64, const char *values, char *sums)
+{
+    size_t size = is_f64 ? sizeof(double) : sizeof(float);
+    for (size_t from = 0; from < AX_MUX_ROWS; from += AX_BYTES_LANES) {
+        alignas(AX_CACHE_LINE) char ordered[AX_BYTES_LANES * sizeof(double)];
+        for (size_t r = 0; r < AX_BYTES_LANES; r += 16 / size, values += 16)
+            memcpy(ordered + place_of(r, size) * size, values, 16);
+        for (size_t i = 0; i < size; i++, sums += AX_BYTES_LANES) {
+            ax_bytes numbers = ax_bytes_load(ordered + i * AX_BYTES_LANES);
+            if (is_f64)
+                ax_bytes_add_f64((double *)(void *)sums, numbers);
+            else
+                ax_bytes_add_f32((float *)(void *)sums, numbers);
+        }
+    }
+}
+
+/* One tree of which there is a trunk, for a block that has left it by the exits `found`. */
+static void walk_crown(const struct ax_forest_plan *plan, size_t tree, const uint8_t *found,
+                       const uint16_t *strips, size_t rows, void *sums)
+{
+    const struct ax_compiled *c = &plan->compiled;
+    union ax_leaf leaves[AX_MUX_ROWS] = { { 0 } };
+    ax_deep_walk(&plan->deep, &plan->mux, tree, found, strips, rows, leaves);
+    if (c->leaf_width > 1) {
+        for (size_t r = 0; r < rows; r++)
+            add_row(c, leaves[r], r, sums);
+    } else if (c->sum_type == AX_FP32) {
+        add_values(false, (const char *)leaves, sums);
+    } else {
+        double values[AX_MUX_ROWS] = { 0 };
+        for (size_t r = 0; r < rows; r++)
+            values[r] = c->leaf_values[leaves[r].row];
+        add_values(true, (const char *)values, sums);
+    }
+}
+
 static void score_tree(const struct ax_forest_plan *plan, size_t t, const struct block_scratch *s,
                        size_t rows)
 {
@@ -469,13 +513,17 @@ static void score_tree(const struct ax_forest_plan *plan, size_t t, const struct
     char *sums = s->sums + tree->group * AX_MUX_ROWS * ax_datatype_size(c->sum_type);
     for (size_t from = 0; from < rows; from += AX_MUX_ROWS) {
         size_t count = AX_MIN(AX_MUX_ROWS, rows - from);
-        if (tree->form == AX_MUX_WALKED)
+        const uint8_t *found = NULL;
+        if (tree->form != AX_MUX_WALKED)
+            found = run_tree(tree, code, ranks, ranks + plan->mux.column_count * AX_MUX_ROWS,
+                             s->results, count > AX_BYTES_LANES ? 2 : 1);
+        if (!found)
             walk_block(c, t, s->slots + from * c->slot_count, count, sums);
+        else if (tree->form == AX_MUX_DEEP)
+            walk_crown(plan, t, found, s->strips + from / AX_MUX_ROWS * AX_DEEP_STRIPS_SIZE, count,
+                       sums);
         else
-            add_leaves(plan, tree,
-                       run_tree(tree, code, ranks, ranks + plan->mux.column_count * AX_MUX_ROWS,
-                                s->results, count > AX_BYTES_LANES ? 2 : 1),
-                       count, sums);
+            add_leaves(plan, tree, found, count, sums);
         ranks += s->block_ranks;
         sums += s->block_sums;
     }
@@ -501,6 +549,10 @@ void AX_BLOCK(score)(const struct ax_forest_plan *plan, const struct ax_forest_i
                          s.ranks + r / AX_MUX_ROWS * s.block_ranks);
     if (plan->mux.walked_count)
         fill_slots(plan, in, from, rows, &s);
+    for (size_t r = 0; plan->mux.deep_count && r < rows; r += AX_MUX_ROWS)
+        ax_deep_make_strips(s.ranks + r / AX_MUX_ROWS * s.block_ranks, plan->mux.column_count,
+                            AX_MIN(AX_MUX_ROWS, rows - r),
+                            s.strips + r / AX_MUX_ROWS * AX_DEEP_STRIPS_SIZE);
     begin_sums(c, &s, rows);
     for (size_t t = 0; t < c->tree_count; t++)
         score_tree(plan, t, &s, rows);

@@ -8,7 +8,7 @@
  * leaf's number is beyond the tree's leaves. Bounds and sets are data: any will do. Of the splits
  * that stand beside the nodes the columns are checked, all alike.
  */
-#include "engine/forest/mux.h"
+#include "engine/forest/deep.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -100,7 +100,7 @@ static bool take_program(struct reading *r, const struct ax_mux_tree *tree)
 
 static bool take_tree(struct reading *r, const struct ax_mux_tree *tree)
 {
-    if (tree->form == AX_MUX_TILES)
+    if (tree->form != AX_MUX_OBLIVIOUS)
         return take_program(r, tree);
     return tree->sets == 0 && tree->levels >= 1 && tree->levels <= 8 &&
            tree->leaf_count == UINT32_C(1) << tree->levels && take_splits(r, tree->levels);
@@ -116,19 +116,35 @@ static bool rows_fit(const struct ax_compiled *c, const char *leaves, uint32_t c
     return is_fine;
 }
 
+/* Whether the exits of a trunk are places of a tree that may have one. */
+static bool exits_fit(const struct ax_compiled *c, const struct ax_mux *mux, size_t t,
+                      const char *leaves)
+{
+    const uint32_t *places = (const uint32_t *)(const void *)leaves;
+    size_t size = ax_deep_tree_size(c, &c->trees[t], mux->column_count);
+    bool is_fine = true;
+    for (uint32_t i = 0; i < mux->trees[t].leaf_count; i++)
+        is_fine &= places[i] < size;
+    return is_fine;
+}
+
 /* One tree, whose code begins with word *code and whose leaves with byte *leaves; both move on. */
 static bool tree_fits(const struct ax_compiled *c, const struct ax_mux *mux, size_t t, size_t *code,
                       size_t *leaves)
 {
     const struct ax_mux_tree *tree = &mux->trees[t];
-    if (tree->group != c->trees[t].group || (unsigned)tree->form > AX_MUX_OBLIVIOUS)
+    if (tree->group != c->trees[t].group || (unsigned)tree->form > AX_MUX_DEEP)
         return false;
     if (tree->form == AX_MUX_WALKED)
         return true;
     if (tree->leaf_count < 1 || tree->leaf_count > AX_MUX_LEAVES_MAX || tree->code != *code ||
-        tree->leaves != *leaves || tree->tables != ax_mux_table_count(c, tree->leaf_count) ||
-        ax_mux_leaf_bytes(c, tree->leaf_count) > mux->leaf_bytes - *leaves ||
-        !rows_fit(c, mux->leaves + *leaves, tree->leaf_count))
+        tree->leaves != *leaves ||
+        tree->tables != ax_mux_table_count(c, tree->form, tree->leaf_count))
+        return false;
+    size_t leaf_bytes = ax_mux_leaf_bytes(c, tree->form, tree->leaf_count);
+    if (leaf_bytes > mux->leaf_bytes - *leaves ||
+        !(tree->form == AX_MUX_DEEP ? exits_fit(c, mux, t, mux->leaves + *leaves)
+                                    : rows_fit(c, mux->leaves + *leaves, tree->leaf_count)))
         return false;
     size_t shared = mux->column_count * AX_MUX_ROWS;
     struct reading r = { .code = mux->code + *code,
@@ -139,7 +155,7 @@ static bool tree_fits(const struct ax_compiled *c, const struct ax_mux *mux, siz
     if (!take_tree(&r, tree))
         return false;
     *code = mux->code_words - r.left;
-    *leaves += ax_mux_leaf_bytes(c, tree->leaf_count);
+    *leaves += leaf_bytes;
     return true;
 }
 
@@ -150,6 +166,7 @@ static enum ax_code check_trees(struct ax_mux *mux, const struct ax_compiled *c,
         if (!tree_fits(c, mux, t, &code, &leaves))
             return ax_fail(err, AX_E_INVALID, "the program of tree %zu", t);
         mux->walked_count += mux->trees[t].form == AX_MUX_WALKED;
+        mux->deep_count += mux->trees[t].form == AX_MUX_DEEP;
         mux->set_column_count = AX_MAX(mux->set_column_count, (size_t)mux->trees[t].sets);
     }
     if (code != mux->code_words || leaves != mux->leaf_bytes)

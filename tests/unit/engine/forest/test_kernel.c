@@ -31,6 +31,7 @@ struct garden {
     bool has_categories;
     uint32_t categories; /* of the last feature; 0: 41 */
     bool is_ranked;      /* has nothing that kernels of bytes cannot walk by ranks */
+    bool is_deep;        /* has trees that are too large for bytes alone */
 };
 
 static uint32_t draw(struct garden *g, uint32_t below)
@@ -407,8 +408,10 @@ static bool make_plan(const struct garden *g, const struct ax_forest_kernel *ker
     assert_int_equal(setenv(AX_KERNEL_VARIABLE, kernel->name, 1), 0);
     if (!ax_forest_plan_init(plan, &g->forest, &err)) {
         assert_ptr_equal(plan->kernel, kernel);
-        if (g->is_ranked && kernel->prepare)
+        if (g->is_ranked && !g->is_deep && kernel->prepare)
             assert_true(plan->ranked.runs || plan->oblivious.runs);
+        if (g->is_deep && kernel->prepare)
+            assert_int_not_equal(plan->mux.deep_count, 0);
         return false;
     }
     assert_true(ax_torture_struck());
@@ -596,6 +599,37 @@ static void oblivious_forests(void **state)
         ax_forest_plan_done(&plan);
         if (compare(&g, kernel, 330))
             return;
+    }
+}
+
+/* A tree for a forest of deep ones: as even as can be, uneven, a chain, or one that is small. */
+static void grow_deep(struct garden *g, size_t tree)
+{
+    if (tree % 4 == 0)
+        grow_balanced(g, 513 + 2 * (size_t)draw(g, 1500), false);
+    else if (tree % 4 == 1)
+        grow(g, 513 + draw(g, 3000), false);
+    else if (tree % 4 == 2)
+        grow(g, 1 + draw(g, 1500), true);
+    else
+        grow_balanced(g, ((size_t)2 << draw(g, 12)) - 1, draw(g, 2));
+}
+
+/* Of trees too large for bytes the trunk is a program, and the crown is walked; small ones stand
+ * between them. */
+static void deep_forests(void **state)
+{
+    const struct ax_forest_kernel *kernel = kernel_of(state);
+    for (size_t k = 0; k < repeats(AX_COUNT(kinds), 1); k++) {
+        for (uint64_t seed = 1; seed <= repeats(6, 1); seed++) {
+            struct garden g = { .forest = kinds[k], .is_ranked = true, .is_deep = true };
+            size_t trees = repeats(4 + seed * 3, 2);
+            plant(&g, trees, 8191, kinds[k].leaf_width + seed % 3, 9000 + seed + 100 * k);
+            for (size_t t = 0; t < trees; t++)
+                grow_deep(&g, t);
+            if (compare(&g, kernel, 130))
+                return;
+        }
     }
 }
 
@@ -879,6 +913,7 @@ int main(void)
         cmocka_unit_test(many_thresholds), cmocka_unit_test(many_categories),
         cmocka_unit_test(large_trees),     cmocka_unit_test(many_slots),
         cmocka_unit_test(no_trees),        cmocka_unit_test(oblivious_forests),
+        cmocka_unit_test(deep_forests),
     };
     static const struct CMUnitTest once[] = {
         cmocka_unit_test(depth_is_limited),          cmocka_unit_test(leaves_are_numbers),
