@@ -45,19 +45,47 @@ static size_t align_up(size_t offset, size_t align)
     return (offset + align - 1) & ~(align - 1);
 }
 
-/* This is done for every request, so what depends on the datatype alone is only looked at where it
- * changes from one column to the next. */
-static enum ax_code rows_layout(struct ax_rows *rows, struct ax_arena *arena, struct ax_err *err)
+/* What all fields are, which each request wants to know: asked without a branch a field. */
+static void rows_survey(struct ax_rows *rows)
 {
     const struct ax_input *inputs = rows->signature->inputs;
     size_t input_count = rows->signature->input_count;
-    struct ax_column *columns = ax_arena_alloc(arena, input_count, sizeof(*columns));
-    if (!columns)
-        return ax_arena_fail(arena, "the rows", err);
+    enum ax_datatype datatype = input_count > 0 ? inputs[0].datatype : AX_FP32;
+    unsigned differing = 0;
+    bool has_rules = false;
+    uintptr_t categories = 0;
+    for (size_t i = 0; i < input_count; i++) {
+        differing |= (unsigned)inputs[i].datatype ^ (unsigned)datatype;
+        has_rules |= inputs[i].has_default | inputs[i].required;
+        categories |= (uintptr_t)inputs[i].categories;
+    }
+    bool is_hashed = false;
+    for (size_t i = 0; categories && i < input_count && !is_hashed; i++)
+        is_hashed = ax_dictionary_is_hashed(inputs[i].categories);
+    rows->matrix_type = datatype;
+    rows->is_matrix = input_count > 0 && is_float(datatype) && !differing && !is_hashed;
+    rows->has_rules = has_rules;
+}
+
+/* The columns of a matrix. */
+static void rows_lay_matrix(struct ax_rows *rows)
+{
+    size_t size = ax_datatype_size(rows->matrix_type);
+    char *at = rows->block;
+    for (size_t i = 0; i < rows->signature->input_count; i++, at += size)
+        rows->columns[i] = (struct ax_column){
+            .datatype = rows->matrix_type, .width = 1, .values = at, .stride = rows->row_bytes
+        };
+    rows->columns[0].matrix_columns = (uint32_t)rows->signature->input_count;
+}
+
+/* Find the columns' offsets, which are kept in `stride` until there is a block to point into. */
+static enum ax_code rows_lay_mixed(struct ax_rows *rows, struct ax_err *err)
+{
+    const struct ax_input *inputs = rows->signature->inputs;
     enum ax_datatype datatype = AX_DATATYPE_COUNT;
     size_t size = 0, align = 1, align_max = 1, offset = 0;
-    bool is_hashed = false, is_mixed = false;
-    for (size_t i = 0; i < input_count; i++) {
+    for (size_t i = 0; i < rows->signature->input_count; i++) {
         if (inputs[i].datatype != datatype) {
             datatype = inputs[i].datatype;
             if (datatype == AX_FP16 || datatype == AX_BF16)
@@ -66,18 +94,30 @@ static enum ax_code rows_layout(struct ax_rows *rows, struct ax_arena *arena, st
             size = ax_datatype_size(datatype);
             align = datatype == AX_BYTES ? _Alignof(struct ax_str) : size;
             align_max = AX_MAX(align_max, align);
-            is_mixed = is_mixed || i > 0;
         }
         offset = align_up(offset, align);
-        /* The offset until there is a block to point into. */
-        columns[i] = (struct ax_column){ .datatype = datatype, .width = 1, .stride = offset };
-        is_hashed = is_hashed || ax_dictionary_is_hashed(inputs[i].categories);
+        rows->columns[i] = (struct ax_column){ .datatype = datatype, .width = 1, .stride = offset };
         offset += size;
     }
-    rows->columns = columns;
     rows->row_bytes = align_up(offset, align_max);
-    rows->matrix_type = input_count > 0 ? inputs[0].datatype : AX_FP32;
-    rows->is_matrix = input_count > 0 && is_float(rows->matrix_type) && !is_mixed && !is_hashed;
+    return AX_OK;
+}
+
+/* Let the columns point into the block. */
+static enum ax_code rows_place_mixed(struct ax_rows *rows, struct ax_arena *arena,
+                                     struct ax_err *err)
+{
+    for (size_t i = 0; i < rows->signature->input_count; i++) {
+        struct ax_column *column = &rows->columns[i];
+        column->values = rows->block + column->stride;
+        column->stride = rows->row_bytes;
+        if (is_float(column->datatype))
+            continue;
+        column->validity =
+            ax_arena_zalloc(arena, (rows->count + 63) / 64, sizeof(*column->validity));
+        if (!column->validity)
+            return ax_arena_fail(arena, "the rows", err);
+    }
     return AX_OK;
 }
 
@@ -85,28 +125,27 @@ static enum ax_code rows_layout(struct ax_rows *rows, struct ax_arena *arena, st
 static enum ax_code rows_make(struct ax_rows *rows, const struct ax_signature *signature,
                               size_t count, char *block, struct ax_arena *arena, struct ax_err *err)
 {
+    size_t input_count = signature->input_count;
     if (count > signature->rows_max)
         return ax_fail(err, AX_E_INVALID, "inference request batch-size must be <= %zu",
                        signature->rows_max);
     struct ax_rows fresh = { .signature = signature, .count = count, .block = block };
-    if (rows_layout(&fresh, arena, err))
+    rows_survey(&fresh);
+    fresh.columns = ax_arena_alloc(arena, input_count, sizeof(*fresh.columns));
+    if (!fresh.columns)
+        return ax_arena_fail(arena, "the rows", err);
+    if (fresh.is_matrix)
+        fresh.row_bytes = input_count * ax_datatype_size(fresh.matrix_type);
+    else if (rows_lay_mixed(&fresh, err))
         return err->code;
     if (!fresh.block)
         fresh.block = ax_arena_alloc_aligned(arena, count, fresh.row_bytes, BLOCK_ALIGN);
     if (!fresh.block)
         return ax_arena_fail(arena, "the rows", err);
-    for (size_t i = 0; i < signature->input_count; i++) {
-        struct ax_column *column = &fresh.columns[i];
-        column->values = fresh.block + column->stride;
-        column->stride = fresh.row_bytes;
-        if (is_float(column->datatype))
-            continue;
-        column->validity = ax_arena_zalloc(arena, (count + 63) / 64, sizeof(*column->validity));
-        if (!column->validity)
-            return ax_arena_fail(arena, "the rows", err);
-    }
     if (fresh.is_matrix)
-        fresh.columns[0].matrix_columns = (uint32_t)signature->input_count;
+        rows_lay_matrix(&fresh);
+    else if (rows_place_mixed(&fresh, arena, err))
+        return err->code;
     *rows = fresh;
     return AX_OK;
 }
@@ -451,7 +490,7 @@ static enum ax_code finish_column(struct ax_rows *rows, size_t input, size_t fro
 enum ax_code ax_rows_finish(struct ax_rows *rows, size_t from, size_t to, struct ax_err *err)
 {
     assert(rows && err && from <= to && to <= rows->count);
-    for (size_t i = 0; i < rows->signature->input_count; i++) {
+    for (size_t i = 0; rows->has_rules && i < rows->signature->input_count; i++) {
         const struct ax_input *in = &rows->signature->inputs[i];
         if ((in->has_default || in->required) && finish_column(rows, i, from, to, err))
             return err->code;

@@ -16,7 +16,7 @@
 #include "data/signature.h"
 
 struct ax_rows {
-    const struct ax_signature *signature;
+    const struct ax_signature *signature; /* borrowed; what is here was made for it as it was */
     size_t count;
     size_t row_bytes;
     char *block;               /* count * row_bytes, aligned to 64 */
@@ -24,6 +24,7 @@ struct ax_rows {
     bool is_matrix; /* all inputs FP32, or all FP64, none with categories by hash: block is
                        matrix_type[count][input_count], and numbers may be written into it */
     enum ax_datatype matrix_type;
+    bool has_rules;      /* a field has a default or is required, so ax_rows_finish has work */
     bool takes_codes;    /* numbers for categories are the library's codes, as in its own matrix;
                             false unless set after init */
     size_t first_number; /* what messages call row 0; 0 unless set after init */

@@ -396,6 +396,10 @@ static void finishing(void **state)
     inputs[SINGLE].default_number = 0.5;
     inputs[TEXT].default_text = AX_STR("none");
     inputs[DOUBLE].required = true;
+    if (ax_rows_init(&f->rows, &f->signature, 70, &f->arena, &f->err)) {
+        assert_true(ax_torture_struck());
+        return;
+    }
     for (size_t row = 0; row < 69; row++)
         assert_int_equal(ax_rows_set_f64(&f->rows, row, DOUBLE, 1, &f->err), 0);
     assert_int_equal(ax_rows_set_f64(&f->rows, 0, SMALL, 1, &f->err), 0);
@@ -426,6 +430,8 @@ static void all_fp32_is_a_matrix(void **state)
         assert_true(ax_torture_struck());
         return;
     }
+    signature.inputs[1].has_default = true;
+    signature.inputs[1].default_number = 3;
     if (ax_rows_init(&rows, &signature, 5, &arena, &err)) {
         assert_true(ax_torture_struck());
         goto done;
@@ -436,8 +442,6 @@ static void all_fp32_is_a_matrix(void **state)
     assert_true(ax_batch_is_matrix(&batch, AX_FP32));
     ax_rows_matrix(&rows, 4)[2] = 7;
     assert_true(*(float *)ax_column_at(&batch.columns[2], 4) == 7);
-    signature.inputs[1].has_default = true;
-    signature.inputs[1].default_number = 3;
     assert_int_equal(ax_rows_finish(&rows, 0, 5, &err), 0);
     assert_true(ax_rows_matrix(&rows, 4)[1] == 3);
     assert_true(isnan(ax_rows_matrix(&rows, 4)[0]));
