@@ -17,9 +17,10 @@
 
 #include <yyjson.h>
 
-#define FLOAT_TEXT_MAX 64 /* yyjson asks for 40 bytes to write a number */
-#define LONG_NUMBER    300
-#define EXACT_INTEGER  9007199254740992.0
+#define FLOAT_TEXT_MAX  64 /* yyjson asks for 40 bytes to write a number */
+#define LONG_NUMBER     300
+#define PLAIN_BYTES_MAX ((size_t)256)
+#define EXACT_INTEGER   9007199254740992.0
 
 /* ---- documents ---- */
 
@@ -220,16 +221,18 @@ const struct ax_json *ax_json_next(struct ax_json_iter *iter)
 
 /* ---- printing ---- */
 
+/* Whether a byte is printed as it is. */
+static bool is_plain(char c)
+{
+    return c >= 0x20 && c < 0x7F && c != '"' && c != '\\';
+}
+
 /* How many bytes from `at` need no change. */
 static size_t plain_len(struct ax_str text, size_t at)
 {
     size_t begin = at;
-    while (at < text.len) {
-        unsigned char c = (unsigned char)text.ptr[at];
-        if (c < 0x20 || c == '"' || c == '\\' || c >= 0x7F)
-            break;
+    while (at < text.len && is_plain(text.ptr[at]))
         at++;
-    }
     return at - begin;
 }
 
@@ -248,9 +251,28 @@ static void put_escape(struct ax_buf *out, unsigned char c)
     }
 }
 
+/* Put a text that needs no escape; false when it does, or the buffer cannot hold it. */
+static bool put_plain_str(struct ax_buf *out, struct ax_str text)
+{
+    char *at = text.len < PLAIN_BYTES_MAX ? ax_buf_reserve(out, text.len + 2) : NULL;
+    if (!at)
+        return false;
+    *at++ = '"';
+    for (size_t i = 0; i < text.len; i++) {
+        if (!is_plain(text.ptr[i]))
+            return false;
+        *at++ = text.ptr[i];
+    }
+    *at = '"';
+    ax_buf_added(out, text.len + 2);
+    return true;
+}
+
 void ax_json_put_str(struct ax_buf *out, struct ax_str text)
 {
     assert(out && (text.ptr || !text.len));
+    if (put_plain_str(out, text))
+        return;
     (void)ax_buf_append_char(out, '"');
     for (size_t at = 0; at < text.len;) {
         size_t len = plain_len(text, at);

@@ -19,6 +19,10 @@
 #include <assert.h>
 #include <math.h>
 
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
+
 enum { EXPECTS_VALUE, EXPECTS_FIRST, EXPECTS_MEMBER, EXPECTS_KEY, EXPECTS_NEXT, EXPECTS_END };
 
 static_assert(AX_JSON_DEPTH_MAX < 128, "a bit for every level in in_object");
@@ -73,13 +77,24 @@ static void reader_value_done(struct ax_json_reader *reader)
     reader->expects = reader->depth ? EXPECTS_NEXT : EXPECTS_END;
 }
 
-static void reader_skip_space(struct ax_json_reader *reader)
+static void reader_skip_spaces(struct ax_json_reader *reader)
 {
     const char *at = reader->text.ptr + reader->at;
     const char *stop = reader_stop(reader, at);
     while (at < stop && is_space(*at))
         at++;
     reader->at = (size_t)(at - reader->text.ptr);
+}
+
+/* Mostly there is none, or one. */
+static inline void reader_skip_space(struct ax_json_reader *reader)
+{
+    const char *at = reader->text.ptr + reader->at;
+    size_t left = reader->text.len - reader->at;
+    if (left > 1 && (unsigned char)at[at[0] == ' '] > ' ')
+        reader->at += at[0] == ' ';
+    else
+        reader_skip_spaces(reader);
 }
 
 static enum ax_json_token reader_open(struct ax_json_reader *reader, bool object,
@@ -130,17 +145,41 @@ static size_t escape_len(const char *at, const char *end)
     return 6;
 }
 
-/* Bytes that need a look: '"', '\\', control characters, and the first bits of UTF-8. */
-static bool word_is_plain(uint64_t word)
+/* From `at` on, the first byte that needs a look: '"', '\\', control characters, and those that are
+ * not ASCII; or one of the last few in front of `stop`. */
+#ifdef __SSE2__
+static inline const char *skip_plain(const char *at, const char *stop)
+{
+    for (; stop - at >= 16; at += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+        /* As signed numbers, those that are not ASCII are below the space, too. */
+        __m128i low = _mm_cmplt_epi8(bytes, _mm_set1_epi8(' '));
+        __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+        __m128i slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+        int odd = _mm_movemask_epi8(_mm_or_si128(low, _mm_or_si128(quote, slash)));
+        if (odd)
+            return at + __builtin_ctz((unsigned)odd);
+    }
+    return at;
+}
+#else
+static inline const char *skip_plain(const char *at, const char *stop)
 {
     const uint64_t ones = 0x0101010101010101u;
     const uint64_t tops = 0x8080808080808080u;
-    uint64_t quote = word ^ ones * '"';
-    uint64_t slash = word ^ ones * '\\';
-    uint64_t odd = word | ((quote - ones) & ~quote) | ((slash - ones) & ~slash) |
-                   ((word - ones * 0x20) & ~word);
-    return (odd & tops) == 0;
+    for (; stop - at >= 8; at += 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof(word));
+        uint64_t quote = word ^ ones * '"';
+        uint64_t slash = word ^ ones * '\\';
+        uint64_t odd = word | ((quote - ones) & ~quote) | ((slash - ones) & ~slash) |
+                       ((word - ones * 0x20) & ~word);
+        if (odd & tops)
+            break;
+    }
+    return at;
 }
+#endif
 
 /* From the opening quote to behind the closing one; sets raw and escaped. */
 static bool reader_string(struct ax_json_reader *reader, struct ax_err *err)
@@ -152,9 +191,7 @@ static bool reader_string(struct ax_json_reader *reader, struct ax_err *err)
     bool high = false;
     reader->escaped = false;
     for (;;) {
-        uint64_t word;
-        while (stop - at >= 8 && (memcpy(&word, at, 8), word_is_plain(word)))
-            at += 8;
+        at = at < stop ? skip_plain(at, stop) : at;
         if (at > stop || (at == stop && at < end && *at != '"')) {
             (void)reader_fail_long(reader, "a string", err);
             return false;
@@ -192,6 +229,7 @@ static enum ax_json_token reader_word(struct ax_json_reader *reader, const char 
     if (!ax_str_starts_with(found, (struct ax_str){ word, len }))
         return reader_fail(reader, reader->at, "expected a value", err);
     reader->raw = (struct ax_str){ found.ptr, len };
+    reader->has_number = false;
     reader->at += len;
     reader_value_done(reader);
     return token;
@@ -213,7 +251,12 @@ static enum ax_json_token reader_number(struct ax_json_reader *reader, struct ax
     if (end - begin > 1 && begin[0] == '-' && begin[1] == 'I')
         return reader_word(reader, "-Infinity", AX_JSON_NUMBER, err);
     const char *stop = reader_stop(reader, begin);
-    const char *behind = ax_json_number_skip(begin, stop);
+    const char *behind = NULL;
+    if (stop - begin >= AX_JSON_SHORT_BYTES)
+        behind = ax_json_number_read_short(begin, &reader->number);
+    reader->has_number = behind;
+    if (!behind)
+        behind = ax_json_number_skip(begin, stop);
     if (stop < end && (behind ? behind == stop : reader_number_is_long(begin, stop)))
         return reader_fail_long(reader, "a number", err);
     if (!behind)
@@ -419,6 +462,10 @@ enum ax_code ax_json_read_text(const struct ax_json_reader *reader, struct ax_ar
 bool ax_json_read_f64(const struct ax_json_reader *reader, double *ret)
 {
     assert(reader && reader->raw.len && ret);
+    if (reader->has_number) {
+        *ret = reader->number;
+        return true;
+    }
     struct ax_str raw = reader->raw;
     char last = raw.ptr[raw.len - 1];
     if (last == 'N') {

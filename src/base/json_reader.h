@@ -39,6 +39,8 @@ struct ax_json_reader {
     size_t token_max;   /* bytes of a string, a number, a run of white space; 0: any; may be set */
     struct ax_str raw;  /* of the last KEY, STRING or NUMBER, within text */
     bool escaped;       /* raw holds backslash escapes */
+    bool has_number;    /* the last NUMBER's value came with its end */
+    double number;
     unsigned depth;
     uint64_t in_object[2]; /* bit d: level d is an object */
     unsigned char expects; /* what may come next: see json_reader.c */
