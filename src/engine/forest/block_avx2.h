@@ -53,6 +53,11 @@ static AX_ALWAYS_INLINE ax_bytes ax_bytes_add(ax_bytes a, ax_bytes b)
 
 /* ---- sides ---- */
 
+static AX_ALWAYS_INLINE ax_bytes_mask ax_bytes_none(void)
+{
+    return _mm256_setzero_si256();
+}
+
 /* Left where the bound is above the column. */
 static AX_ALWAYS_INLINE ax_bytes_mask ax_bytes_above(ax_bytes bound, ax_bytes column)
 {
@@ -63,6 +68,12 @@ static AX_ALWAYS_INLINE ax_bytes ax_bytes_choose(ax_bytes_mask is_left, ax_bytes
                                                  ax_bytes right)
 {
     return _mm256_blendv_epi8(right, left, is_left);
+}
+
+/* Left is `first`, right 1 more. */
+static AX_ALWAYS_INLINE ax_bytes ax_bytes_pair(ax_bytes_mask is_left, char first)
+{
+    return _mm256_add_epi8(ax_bytes_of((char)(first + 1)), is_left);
 }
 
 /* Left takes 1 away. */

@@ -18,6 +18,7 @@ const struct ax_forest_kernel *const ax_forest_kernels[] = {
     &ax_kernel_portable,
 #if AX_HAVE_AVX2
     &ax_kernel_avx2,
+    &ax_kernel_avx512,
 #endif
     NULL,
 };

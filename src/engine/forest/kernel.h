@@ -119,5 +119,6 @@ const void *ax_forest_plan_row(const struct ax_forest_plan *plan, const struct a
 
 extern const struct ax_forest_kernel ax_kernel_portable;
 extern const struct ax_forest_kernel ax_kernel_avx2;
+extern const struct ax_forest_kernel ax_kernel_avx512;
 
 #endif

@@ -20,7 +20,7 @@
 #include <stdalign.h>
 #include <string.h>
 
-#if defined(__AVX512VBMI__)
+#if defined(AX_BLOCK_AVX512)
 #include "engine/forest/block_avx512.h"
 #define AX_BLOCK(name) ax_block_##name##_avx512
 #else
@@ -45,7 +45,7 @@ struct sides {
 
 static AX_ALWAYS_INLINE struct bytes bytes_of(ax_bytes all, size_t regs)
 {
-    struct bytes bytes;
+    struct bytes bytes = { .v = { all } };
     UNROLL
     for (size_t i = 0; i < regs; i++)
         bytes.v[i] = all;
@@ -57,9 +57,9 @@ static AX_ALWAYS_INLINE struct bytes bytes_of(ax_bytes all, size_t regs)
 static AX_ALWAYS_INLINE struct sides sides_of(const uint32_t *split, const int8_t *ranks,
                                               size_t regs)
 {
-    struct sides sides;
     ax_bytes bound = ax_bytes_of_word(split[0]);
     const int8_t *column = ranks + split[1];
+    struct sides sides = { .v = { ax_bytes_none() } };
     UNROLL
     for (size_t i = 0; i < regs; i++)
         sides.v[i] = ax_bytes_above(bound, ax_bytes_load(column + i * AX_BYTES_LANES));
@@ -83,20 +83,16 @@ static AX_ALWAYS_INLINE struct bytes plus(struct bytes a, ax_bytes b, size_t reg
     return a;
 }
 
-static AX_ALWAYS_INLINE struct bytes less(struct bytes a, struct sides sides, size_t regs)
-{
-    UNROLL
-    for (size_t i = 0; i < regs; i++)
-        a.v[i] = ax_bytes_less(a.v[i], sides.v[i]);
-    return a;
-}
-
 /* Tiles whose first leaf is number `first`. */
 static AX_ALWAYS_INLINE struct bytes tile_1(const uint32_t *code, const int8_t *ranks, char first,
                                             size_t regs)
 {
-    struct bytes right = bytes_of(ax_bytes_of((char)(first + 1)), regs);
-    return less(right, sides_of(code, ranks, regs), regs);
+    struct sides sides = sides_of(code, ranks, regs);
+    struct bytes found = bytes_of(ax_bytes_zero(), regs);
+    UNROLL
+    for (size_t i = 0; i < regs; i++)
+        found.v[i] = ax_bytes_pair(sides.v[i], first);
+    return found;
 }
 
 static AX_ALWAYS_INLINE struct bytes tile_2(const uint32_t *code, const int8_t *ranks, char first,
@@ -124,7 +120,7 @@ static AX_ALWAYS_INLINE uint8_t *put(struct bytes bytes, uint8_t *to, size_t reg
 
 static AX_ALWAYS_INLINE struct bytes get(const uint8_t *from, size_t regs)
 {
-    struct bytes bytes;
+    struct bytes bytes = bytes_of(ax_bytes_zero(), regs);
     UNROLL
     for (size_t i = 0; i < regs; i++)
         bytes.v[i] = ax_bytes_load(from + i * AX_BYTES_LANES);
@@ -189,10 +185,12 @@ static AX_ALWAYS_INLINE const uint8_t *run_levels(const struct ax_mux_tree *tree
 {
     struct bytes digits = bytes_of(ax_bytes_zero(), regs);
     for (size_t level = 0; level < tree->levels; level++, code += 2) {
+        struct sides sides = sides_of(code, ranks, regs);
         UNROLL
-        for (size_t i = 0; i < regs; i++)
-            digits.v[i] = ax_bytes_add(digits.v[i], digits.v[i]);
-        digits = less(digits, sides_of(code, ranks, regs), regs);
+        for (size_t i = 0; i < regs; i++) {
+            ax_bytes twice = ax_bytes_add(digits.v[i], digits.v[i]);
+            digits.v[i] = ax_bytes_less(twice, sides.v[i]);
+        }
     }
     (void)put(plus(digits, ax_bytes_of((char)(tree->leaf_count - 1)), regs), results, regs);
     return results;

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "engine/forest/kernel.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,21 @@
 /* Names of the models there are. */
 static const char *const forest_names[] = { "binary",  "regression", "quantiles",
                                             "classes", "onehot",     "softmax" };
+
+/* Whether to test a kernel: those that this CPU can run, or of them the one that AX_TEST_KERNEL
+ * names. */
+static inline bool forest_wants_kernel(const struct ax_forest_kernel *kernel)
+{
+    const char *wanted = getenv("AX_TEST_KERNEL");
+    return kernel->runs_here() && (!wanted || strcmp(wanted, kernel->name) == 0);
+}
+
+/* What a program says instead of its tests when it has none. */
+static inline int forest_skip_program(void)
+{
+    puts("1..0 # SKIP this CPU cannot run the kernel");
+    return 0;
+}
 
 /* The bytes in memory of exactly their size, so that a sanitizer sees one byte too far. */
 static inline char *forest_copy(struct ax_str bytes)

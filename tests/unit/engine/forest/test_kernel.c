@@ -440,15 +440,6 @@ static bool compare(struct garden *g, const struct ax_forest_kernel *kernel, siz
     return struck;
 }
 
-/* The kernel that the test is for, or the test is skipped. */
-static const struct ax_forest_kernel *kernel_of(void **state)
-{
-    const struct ax_forest_kernel *kernel = *state;
-    if (!kernel->runs_here())
-        skip();
-    return kernel;
-}
-
 /* What libraries use, and mixtures that none uses. */
 static const struct ax_forest kinds[] = {
     { .input_type = AX_FP32, .sum_type = AX_FP32, .leaf_width = 1 },
@@ -475,7 +466,7 @@ static size_t repeats(size_t count, size_t few)
 
 static void random_forests(void **state)
 {
-    const struct ax_forest_kernel *kernel = kernel_of(state);
+    const struct ax_forest_kernel *kernel = *state;
     for (size_t k = 0; k < AX_COUNT(kinds); k++) {
         for (uint64_t seed = 1; seed <= repeats(60, 1); seed++) {
             struct garden g = { .forest = kinds[k], .has_categories = seed % 3 == 0 };
@@ -494,7 +485,7 @@ static void random_forests(void **state)
  * and sizes between; more rows than a call takes. */
 static void balanced_trees(void **state)
 {
-    const struct ax_forest_kernel *kernel = kernel_of(state);
+    const struct ax_forest_kernel *kernel = *state;
     for (size_t k = 0; k < repeats(AX_COUNT(kinds), 1); k++) {
         struct garden g = { .forest = kinds[k] };
         plant(&g, 40, 1023, kinds[k].leaf_width + 1, 77 + k);
@@ -530,7 +521,7 @@ static void grow_ranked(struct garden *g, size_t shape, size_t tree)
  * them may go in blocks. */
 static void ranked_forests(void **state)
 {
-    const struct ax_forest_kernel *kernel = kernel_of(state);
+    const struct ax_forest_kernel *kernel = *state;
     for (size_t k = 0; k < repeats(AX_COUNT(kinds), 1); k++) {
         for (uint64_t seed = 1; seed <= repeats(24, 2); seed++) {
             struct garden g = { .forest = kinds[k], .is_ranked = true };
@@ -575,7 +566,7 @@ static void oblivious_forests(void **state)
         { 64, 120, 6, 9, false, true }, { 200, 400, 6, 1, false, true },
         { 4, 40, 1, 1, true, false },   { 20, 4, 4, 1, true, false },
     };
-    const struct ax_forest_kernel *kernel = kernel_of(state);
+    const struct ax_forest_kernel *kernel = *state;
     for (size_t i = 0; i < repeats(2 * AX_COUNT(cases), 3); i++) {
         size_t features = cases[i / 2].features, width = cases[i / 2].width;
         struct garden g = { .forest = { .input_type = i % 2 ? AX_FP64 : AX_FP32,
@@ -619,7 +610,7 @@ static void grow_deep(struct garden *g, size_t tree)
  * between them. */
 static void deep_forests(void **state)
 {
-    const struct ax_forest_kernel *kernel = kernel_of(state);
+    const struct ax_forest_kernel *kernel = *state;
     for (size_t k = 0; k < repeats(AX_COUNT(kinds), 1); k++) {
         for (uint64_t seed = 1; seed <= repeats(6, 1); seed++) {
             struct garden g = { .forest = kinds[k], .is_ranked = true, .is_deep = true };
@@ -637,7 +628,7 @@ static void deep_forests(void **state)
  * to either side. */
 static void all_sizes(void **state)
 {
-    const struct ax_forest_kernel *kernel = kernel_of(state);
+    const struct ax_forest_kernel *kernel = *state;
     for (size_t leaves = 1; leaves <= repeats(260, 2); leaves++) {
         struct garden g = { .forest = kinds[leaves % AX_COUNT(kinds)] };
         plant(&g, 3, 2 * leaves - 1, g.forest.leaf_width, 500 + leaves);
@@ -655,7 +646,7 @@ static void many_thresholds(void **state)
 {
     static const size_t counts[] = { 1,   2,   15,  16,   17,   254,  255,  256,
                                      257, 272, 510, 1000, 4095, 4096, 4097, 70000 };
-    const struct ax_forest_kernel *kernel = kernel_of(state);
+    const struct ax_forest_kernel *kernel = *state;
     for (size_t k = 0; k < repeats(2 * AX_COUNT(counts), 2); k++) {
         size_t count = counts[k / 2];
         struct garden g = { .forest = kinds[k % 2] };
@@ -700,7 +691,7 @@ static void many_thresholds(void **state)
 static void many_categories(void **state)
 {
     static const uint32_t counts[] = { 63, 64, 65, 120, 126, 127, 128, 129, 253, 254, 255, 300 };
-    const struct ax_forest_kernel *kernel = kernel_of(state);
+    const struct ax_forest_kernel *kernel = *state;
     for (size_t i = 0; i < repeats(2 * AX_COUNT(counts), 1); i++) {
         struct garden g = { .forest = kinds[i % 2], .has_categories = true };
         g.categories = counts[i / 2];
@@ -737,7 +728,7 @@ static void many_categories(void **state)
 /* Above 32,767 nodes the wide form takes over; small trees beside it stay small. */
 static void large_trees(void **state)
 {
-    const struct ax_forest_kernel *kernel = kernel_of(state);
+    const struct ax_forest_kernel *kernel = *state;
     for (size_t k = 0; k < repeats(2, 1); k++) {
         for (size_t small = 5; small <= 12; small += 7) { /* without and with programs of bytes */
             struct garden g = { .forest = kinds[k] };
@@ -759,7 +750,7 @@ static void large_trees(void **state)
 static void many_slots(void **state)
 {
     enum { MANY = 40000 };
-    const struct ax_forest_kernel *kernel = kernel_of(state);
+    const struct ax_forest_kernel *kernel = *state;
     struct garden g = { .has_categories = false };
     plant(&g, 2 * (size_t)MANY, 3, 1, 3);
     struct ax_forest *f = &g.forest;
@@ -786,7 +777,7 @@ static void no_trees(void **state)
 {
     struct garden g = { .has_categories = false };
     plant(&g, 0, 0, 3, 7);
-    (void)compare(&g, kernel_of(state), 40);
+    (void)compare(&g, *state, 40);
 }
 
 /* 4,096 levels are walked, one more is refused. */
@@ -925,14 +916,18 @@ int main(void)
     static char names[KERNELS_MAX * AX_COUNT(each)][64];
     size_t count = 0;
     for (size_t k = 0; ax_forest_kernels[k]; k++) {
-        for (size_t i = 0; i < AX_COUNT(each); i++, count++) {
+        for (size_t i = 0; i < AX_COUNT(each); i++) {
+            if (!forest_wants_kernel(ax_forest_kernels[k]))
+                continue;
             (void)snprintf(names[count], sizeof(names[count]), "%s: %s", ax_forest_kernels[k]->name,
                            each[i].name);
             tests[count] = each[i];
             tests[count].name = names[count];
-            tests[count].initial_state = (void *)(uintptr_t)ax_forest_kernels[k];
+            tests[count++].initial_state = (void *)(uintptr_t)ax_forest_kernels[k];
         }
     }
+    if (!count)
+        return forest_skip_program();
     for (size_t i = 0; i < AX_COUNT(once); i++)
         tests[count++] = once[i];
     return _cmocka_run_group_tests("engine/forest/kernel", tests, count, NULL, NULL);
