@@ -13,13 +13,12 @@
 #include <assert.h>
 #include <string.h>
 
-#define ROWS            ((size_t)16)
-#define LIMIT_PORTABLE  ((size_t)12)
-#define LIMIT_OBLIVIOUS ((size_t)16)
-#define LIMIT_LEAST     ((size_t)6)
-#define LIMIT_MOST      ((size_t)40)
-#define ROW_BYTES       (AX_RANKED_COLUMNS_MAX * sizeof(uint16_t)) /* of ranks */
-#define ALIGN_UP(n)     (((n) + 63) & ~(size_t)63)
+#define ROWS           ((size_t)16)
+#define LIMIT_PORTABLE ((size_t)12)
+#define LIMIT_LEAST    ((size_t)6)
+#define LIMIT_MOST     ((size_t)40)
+#define ROW_BYTES      (AX_RANKED_COLUMNS_MAX * sizeof(uint16_t)) /* of ranks */
+#define ALIGN_UP(n)    (((n) + 63) & ~(size_t)63)
 
 /* What a block of up to 32 rows costs in a tree, without ranking, in instructions. */
 static size_t block_cost(const struct ax_mux_tree *tree)
@@ -36,6 +35,13 @@ static size_t run_cost(const struct ax_ranked_run *run, size_t trees)
     return run->has_links ? 60 * trees : trees * (5 * (size_t)run->depth + 4);
 }
 
+/* Where all trees are oblivious both ways compare all splits, a row each with every table of its
+ * columns. By measuring: 21, 12 and 7 rows where there are 1, 4 and 8 tables. */
+static size_t oblivious_limit(const struct ax_oblivious *oblivious)
+{
+    return 80 / (3 + oblivious->table_count);
+}
+
 /* Instructions of a block are wider and slower, those of a walk wait more often for memory; by
  * measuring the former count two thirds. */
 size_t ax_few_limit(const struct ax_forest_plan *plan)
@@ -46,7 +52,7 @@ size_t ax_few_limit(const struct ax_forest_plan *plan)
     if (!mux->trees)
         return SIZE_MAX;
     if (plan->oblivious.is_for_few)
-        return LIMIT_OBLIVIOUS;
+        return oblivious_limit(&plan->oblivious);
     if (!ranked->runs)
         return LIMIT_PORTABLE;
     size_t block = 0, row = 1;
