@@ -15,6 +15,7 @@
 
 #include "base/json.h"
 #include "base/json_number.h"
+#include "base/json_numbers.h"
 
 #include <assert.h>
 #include <math.h>
@@ -632,6 +633,12 @@ size_t ax_json_skip_numbers(struct ax_json_reader *reader)
     struct cursor cursor;
     if (!cursor_begin(reader, &cursor))
         return 0;
+    /* Blocks of many first, then what is left, one by one. */
+    if (cursor_next(&cursor)) {
+        const char *reached = ax_json_numbers_skip(cursor.at, cursor.end, &done);
+        cursor.expects = done ? EXPECTS_VALUE : cursor.expects;
+        cursor.at = reached;
+    }
     while (cursor_next(&cursor) && cursor_take(&cursor, ax_json_number_skip(cursor.at, cursor.end)))
         done++;
     cursor_end(reader, &cursor);

@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/json_number.h"
+#include "base/json_numbers.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -409,7 +410,10 @@ bool ax_value_read_i32(const struct ax_value *value, int32_t *out, size_t count)
     if (are_words(value, 'l'))
         return true;
     struct number_cursor cursor = cursor_of(value);
-    for (size_t i = 0; i < count; i++) {
+    size_t done = 0;
+    if (value->form == AX_VALUE_FORM_JSON)
+        done = ax_json_numbers_read_i32(cursor.at, cursor.end, out, count, &cursor.at);
+    for (size_t i = done; i < count; i++) {
         int64_t integer;
         if (!cursor_integer(&cursor, &integer) || integer < INT32_MIN || integer > INT32_MAX)
             return false;
