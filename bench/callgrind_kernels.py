@@ -13,7 +13,7 @@ import struct
 import subprocess
 
 PROGRAM = "build/release/bench/forest_kernels"
-KERNELS = ("portable", "avx2")
+KERNELS = ("portable", "ranks", "avx2")
 INPUTS, ROWS = 50, 4096
 # Rows a call, and calls.
 BATCHES = {"one row": (1, 200), "256 rows": (256, 4)}

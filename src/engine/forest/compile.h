@@ -181,6 +181,11 @@ uint32_t ax_compiled_category(const struct ax_compiled *compiled, uint32_t limit
 void ax_compiled_walk_row(const struct ax_compiled *compiled, const uint32_t *slots, void *sums,
                           union ax_leaf *leaves);
 
+/* What one row ends at in trees [from, from + count), up to AX_TREE_LANES of them, all of them wide
+ * or none; AX_TREE_LANES leaves are written. */
+void ax_compiled_walk_trees(const struct ax_compiled *compiled, size_t from, size_t count,
+                            const uint32_t *slots, union ax_leaf *leaves);
+
 /* The sums of 1 to AX_WALK_ROWS rows: slots of row r at slots[r * slot_count], its sums from number
  * r * group_count of `sums` on. */
 void ax_compiled_walk_rows(const struct ax_compiled *compiled, const uint32_t *slots, size_t rows,

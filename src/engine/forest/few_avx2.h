@@ -11,6 +11,9 @@
 
 #include "engine/forest/kernel.h"
 
+/* Make what a few rows need, of a plan whose programs are made. Expected: LIMIT. */
+AX_MUST_USE enum ax_code ax_few_prepare(struct ax_forest_plan *plan, struct ax_err *err);
+
 /* From how many rows on a block is the better way; SIZE_MAX: never. */
 size_t ax_few_limit(const struct ax_forest_plan *plan);
 

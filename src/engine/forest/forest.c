@@ -178,37 +178,42 @@ static enum ax_code forest_load(struct ax_str bytes, const void *config,
 
 /* The parts of the scratch, for one block. */
 struct forest_scratch {
-    void *kernel;
     void *margins;
     void *averages; /* one row's margins divided by the divisor */
     void *outputs;  /* one row's probabilities, for the label */
-    size_t bytes;
+    void *kernel;   /* the last, so that how much it is need not be known to find the others */
 };
+
+/* Bytes of one row's margins, and of a block's. */
+static size_t forest_row_bytes(const struct ax_forest_plan *plan)
+{
+    return ALIGN_UP(plan->compiled.group_count * ax_datatype_size(plan->compiled.sum_type));
+}
+
+static size_t forest_margins_bytes(const struct ax_forest_plan *plan, size_t rows)
+{
+    return ALIGN_UP(ax_forest_plan_block(plan, rows) * plan->compiled.group_count *
+                    ax_datatype_size(plan->compiled.sum_type));
+}
 
 static struct forest_scratch forest_divide(const struct ax_forest_model *model, size_t rows,
                                            void *memory)
 {
-    const struct ax_forest_plan *plan = &model->plan;
-    size_t block = ax_forest_plan_block(plan, rows);
-    size_t sums = plan->compiled.group_count * ax_datatype_size(plan->compiled.sum_type);
-    size_t kernel = ax_forest_plan_scratch_size(plan, rows);
-    size_t margins = ALIGN_UP(block * sums);
-    size_t outputs = ALIGN_UP(sums);
-    char *at = memory;
-    struct forest_scratch s = { .bytes = kernel + margins + 2 * outputs };
-    if (!at)
-        return s;
-    s.kernel = at;
-    s.margins = at += kernel;
-    s.averages = at += margins;
-    s.outputs = at + outputs;
-    return s;
+    size_t row = forest_row_bytes(&model->plan);
+    char *averages = (char *)memory + forest_margins_bytes(&model->plan, rows);
+    return (struct forest_scratch){ .margins = memory,
+                                    .averages = averages,
+                                    .outputs = averages + row,
+                                    .kernel = averages + 2 * row };
 }
 
 static size_t forest_scratch_size(const struct ax_model *model, size_t rows)
 {
     assert(model);
-    return forest_divide(container_of_const(model, struct ax_forest_model, base), rows, NULL).bytes;
+    const struct ax_forest_plan *plan =
+        &container_of_const(model, struct ax_forest_model, base)->plan;
+    return forest_margins_bytes(plan, rows) + 2 * forest_row_bytes(plan) +
+           ax_forest_plan_scratch_size(plan, rows);
 }
 
 /* The margins of row `row` of the block. */

@@ -17,6 +17,7 @@
 const struct ax_forest_kernel *const ax_forest_kernels[] = {
     &ax_kernel_portable,
 #if AX_HAVE_AVX2
+    &ax_kernel_ranks,
     &ax_kernel_avx2,
     &ax_kernel_avx512,
 #endif
@@ -138,6 +139,7 @@ void ax_forest_plan_done(struct ax_forest_plan *plan)
     ax_ranked_done(&plan->ranked);
     ax_deep_done(&plan->deep);
     ax_mux_done(&plan->mux);
+    ax_numbers_done(&plan->numbers);
     ax_compiled_done(&plan->compiled);
     *plan = (struct ax_forest_plan){ 0 };
 }

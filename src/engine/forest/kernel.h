@@ -14,6 +14,7 @@
 #include "data/batch.h"
 #include "engine/forest/compile.h"
 #include "engine/forest/deep.h"
+#include "engine/forest/numbers.h"
 #include "engine/forest/oblivious.h"
 #include "engine/forest/ranked.h"
 
@@ -30,7 +31,8 @@ struct ax_forest_plan {
     const struct ax_forest_kernel *kernel; /* the default one */
     const struct ax_forest_kernel *by_class[AX_KERNEL_CLASSES];
     struct ax_compiled compiled;
-    struct ax_mux mux;             /* of kernels that want it; else zeroed */
+    struct ax_numbers numbers;     /* of kernels that want it; else zeroed */
+    struct ax_mux mux;             /* the same */
     struct ax_ranked ranked;       /* the same */
     struct ax_oblivious oblivious; /* the same */
     struct ax_deep deep;           /* the same */
@@ -118,7 +120,11 @@ const void *ax_forest_plan_row(const struct ax_forest_plan *plan, const struct a
                                size_t row, void *gathered);
 
 extern const struct ax_forest_kernel ax_kernel_portable;
+extern const struct ax_forest_kernel ax_kernel_ranks; /* few_avx2.c */
 extern const struct ax_forest_kernel ax_kernel_avx2;
 extern const struct ax_forest_kernel ax_kernel_avx512;
+
+/* Whether this CPU has what both of them are compiled for. */
+bool ax_kernel_avx2_runs_here(void);
 
 #endif

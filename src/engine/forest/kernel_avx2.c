@@ -45,8 +45,7 @@ static enum ax_code avx2_prepare(struct ax_forest_plan *plan, struct ax_err *err
     if (!plan->oblivious.is_made &&
         ax_oblivious_init(&plan->oblivious, &plan->compiled, &plan->mux, err))
         return err->code;
-    if (!plan->ranked.is_made && !plan->oblivious.is_for_few &&
-        ax_ranked_init(&plan->ranked, &plan->compiled, &plan->mux, err))
+    if (ax_few_prepare(plan, err))
         return err->code;
     if (plan->mux.deep_count && !plan->deep.trees &&
         ax_deep_init(&plan->deep, &plan->compiled, &plan->mux, err))
@@ -55,7 +54,7 @@ static enum ax_code avx2_prepare(struct ax_forest_plan *plan, struct ax_err *err
     return AX_OK;
 }
 
-static bool avx2_runs_here(void)
+bool ax_kernel_avx2_runs_here(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
            __builtin_cpu_supports("popcnt");
@@ -64,7 +63,7 @@ static bool avx2_runs_here(void)
 const struct ax_forest_kernel ax_kernel_avx2 = {
     .name = "avx2",
     .rows_max = AX_BLOCK_ROWS_MAX,
-    .runs_here = avx2_runs_here,
+    .runs_here = ax_kernel_avx2_runs_here,
     .prepare = avx2_prepare,
     .scratch_size = avx2_scratch_size,
     .score = avx2_score,

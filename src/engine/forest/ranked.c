@@ -17,9 +17,6 @@
 #define LANES       ((size_t)AX_RANKED_LANES)
 #define PADDING_MAX 4          /* places for leaves, each leaf counting once */
 #define ENDS        (255 << 8) /* no rank is above it */
-/* What a row costs, in instructions: to rank one feature, and what a step saves. */
-#define RANK_COST   30
-#define STEP_SAVING 3
 
 struct ranking {
     struct ax_ranked *out;
@@ -73,19 +70,9 @@ static bool trees_fit(const struct ranking *k)
     return true;
 }
 
-/* Ranking pays when there are steps enough; where slots are ranks, too, it always does. */
-static bool is_worth_it(const struct ranking *k)
-{
-    size_t steps = 0;
-    for (size_t t = 0; t < k->c->tree_count; t++)
-        steps += k->c->trees[t].depth;
-    return k->c->input_type == AX_FP64 || steps * STEP_SAVING > k->mux->source_count * RANK_COST;
-}
-
 static bool forest_fits(const struct ranking *k)
 {
-    return k->mux->trees && k->mux->column_count <= AX_RANKED_COLUMNS_MAX && is_worth_it(k) &&
-           trees_fit(k);
+    return k->mux->trees && k->mux->column_count <= AX_RANKED_COLUMNS_MAX && trees_fit(k);
 }
 
 /* ---- runs ---- */

@@ -54,8 +54,8 @@ struct ax_ranked {
     bool is_made; /* ax_ranked_init was called */
 };
 
-/* Make the runs of a forest that has programs, or nothing (runs is NULL) where walking by ranks is
- * not the better way. Expected: LIMIT. On failure there is nothing to release. */
+/* Make the runs of a forest that has programs, or nothing (runs is NULL) where it cannot be walked
+ * by ranks. Expected: LIMIT. On failure there is nothing to release. */
 AX_MUST_USE enum ax_code ax_ranked_init(struct ax_ranked *ranked,
                                         const struct ax_compiled *compiled,
                                         const struct ax_mux *mux, struct ax_err *err);

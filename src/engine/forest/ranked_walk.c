@@ -10,6 +10,7 @@
  * Window by window all rows go, so that a node is fetched from far memory once for all of them.
  */
 #include "engine/forest/ranked.h"
+#include "engine/forest/child.h"
 
 #include <assert.h>
 #include <immintrin.h>
@@ -57,7 +58,7 @@ static AX_ALWAYS_INLINE void step_heaps(size_t depth, const uint16_t *nodes, con
         UNROLLED
         for (size_t i = 0; i < LANES; i++) {
             uint16_t split = nodes[i * tree + at[i]];
-            at[i] = add(at[i], at[i], split < ranks[(uint8_t)split]);
+            at[i] = ax_child_of_rank(at[i], split, ranks + (uint8_t)split);
         }
     }
     UNROLLED

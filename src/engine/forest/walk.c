@@ -74,6 +74,36 @@ static AX_ALWAYS_INLINE void walk_groups(const struct ax_compiled *c, bool is_wi
     }
 }
 
+static AX_ALWAYS_INLINE void walk_trees(const struct ax_compiled *c, bool is_wide,
+                                        const struct ax_tree *trees, size_t count,
+                                        const uint32_t *slots, union ax_leaf *leaves)
+{
+    size_t at[LANES];
+    uint32_t depth = 0;
+    for (size_t i = 0; i < LANES; i++) {
+        const struct ax_tree *tree = &trees[AX_MIN(i, count - 1)];
+        at[i] = tree->root;
+        depth = AX_MAX(depth, tree->depth);
+    }
+    for (uint32_t d = 0; d < depth; d++)
+        step_lanes(c, is_wide, true, at, &slots);
+    UNROLLED
+    for (size_t i = 0; i < LANES; i++)
+        leaves[i] = leaf_at(c, is_wide, at[i]);
+}
+
+void ax_compiled_walk_trees(const struct ax_compiled *compiled, size_t from, size_t count,
+                            const uint32_t *slots, union ax_leaf *leaves)
+{
+    assert(compiled && count >= 1 && count <= LANES && from + count <= compiled->tree_count);
+    assert(slots && leaves);
+    const struct ax_tree *trees = compiled->trees + from;
+    if (trees->is_wide)
+        walk_trees(compiled, true, trees, count, slots, leaves);
+    else
+        walk_trees(compiled, false, trees, count, slots, leaves);
+}
+
 /* An oblivious tree: no split waits for another one, and the leaf's number is their answers as
  * binary digits. */
 static AX_ALWAYS_INLINE union ax_leaf count_leaf(const struct ax_node *root, uint32_t depth,

@@ -408,9 +408,12 @@ static bool make_plan(const struct garden *g, const struct ax_forest_kernel *ker
     assert_int_equal(setenv(AX_KERNEL_VARIABLE, kernel->name, 1), 0);
     if (!ax_forest_plan_init(plan, &g->forest, &err)) {
         assert_ptr_equal(plan->kernel, kernel);
-        if (g->is_ranked && !g->is_deep && kernel->prepare)
-            assert_true(plan->ranked.runs || plan->oblivious.runs);
-        if (g->is_deep && kernel->prepare)
+        if (g->is_ranked && !g->is_deep && plan->mux.is_made)
+            assert_true(plan->ranked.runs || plan->oblivious.runs || plan->numbers.runs);
+        if (g->is_ranked && !g->is_deep && !strcmp(kernel->name, "ranks") &&
+            plan->mux.column_count <= AX_RANKED_COLUMNS_MAX)
+            assert_non_null(plan->ranked.runs);
+        if (g->is_deep && plan->mux.is_made)
             assert_int_not_equal(plan->mux.deep_count, 0);
         return false;
     }
@@ -583,10 +586,12 @@ static void oblivious_forests(void **state)
             ax_forest_done(&g.forest);
             return;
         }
-        assert_true(!kernel->prepare || plan.oblivious.runs);
+        bool is_told = plan.oblivious.is_made; /* portable and ranks do not ask */
+        assert_true(is_told == (strcmp(kernel->name, "portable") && strcmp(kernel->name, "ranks")));
+        assert_true(!is_told || plan.oblivious.runs);
         bool is_for_few =
             (i % 2 || cases[i / 2].is_for_few) && plan.mux.column_count <= AX_OBLIVIOUS_COLUMNS_MAX;
-        assert_true(!kernel->prepare || plan.oblivious.is_for_few == is_for_few);
+        assert_true(!is_told || plan.oblivious.is_for_few == is_for_few);
         ax_forest_plan_done(&plan);
         if (compare(&g, kernel, 330))
             return;
