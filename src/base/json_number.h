@@ -100,36 +100,49 @@ static inline uint32_t ax_json_others(const char *at)
 }
 #endif
 
+/* The first eight digits of a number without its point, which stands behind `digits` of them; with
+ * '0' taken off. What the number does not have of them is rubbish. */
+static inline uint64_t ax_json_first_digits(const char *begin, size_t digits)
+{
+    uint64_t whole = ((uint64_t)1 << (8 * digits)) - 1;
+    return ((ax_json_load8(begin) & whole) | (ax_json_load8(begin + 1) & ~whole)) ^ AX_JSON_ZEROS;
+}
+
 /* Where the number ends follows from one look at 32 characters, so that the next one can be begun
  * before the value of this one is there. Sign and lengths cannot be predicted and are no branches.
  */
 static AX_ALWAYS_INLINE const char *ax_json_number_read_short(const char *at, double *ret)
 {
-    uint32_t others = ax_json_others(at);
-    uint32_t behind = others & ~(uint32_t)1; /* but for the sign */
+    const uint32_t last = (uint32_t)1 << 31; /* so that there is one; no number reaches it */
+    uint32_t others = ax_json_others(at) | last;
     size_t negative = others & 1;
     const char *begin = at + negative;
-    const char *end = at + __builtin_ctz(behind | (uint32_t)1 << 31);
+    others &= ~(uint32_t)1; /* the sign */
+    const char *end = at + __builtin_ctz(others);
     size_t digits = (size_t)(end - begin);
     unsigned is_odd = (negative & (*at != '-')) | ((digits > 1) & (*begin == '0'));
     if (AX_UNLIKELY(is_odd | (digits - 1 > 6)))
         return NULL;
-    uint64_t whole = ax_json_value_of(begin, digits);
     size_t places = 0;
     if (*end == '.') {
-        behind &= behind - 1;
         const char *part = end + 1;
-        end = at + __builtin_ctz(behind | (uint32_t)1 << 31);
+        others &= others - 1;
+        end = at + __builtin_ctz(others);
         places = (size_t)(end - part);
-        if (AX_UNLIKELY(!behind || places - 1 > 18 - digits))
+        if (AX_UNLIKELY(others == last || places - 1 > 18 - digits))
             return NULL;
-        size_t left = places;
-        for (; left > 8; left -= 8, part += 8)
-            whole = whole * ax_json_scale[8] + ax_json_value_of(part, 8);
-        whole = whole * ax_json_scale[left] + ax_json_value_of(part, left);
     }
     if (AX_UNLIKELY((*end | 0x20) == 'e'))
         return NULL;
+    uint64_t first = ax_json_first_digits(begin, digits);
+    size_t left = digits + places;
+    uint64_t whole =
+        left <= 8 ? ax_json_value_of_8(first << (64 - 8 * left)) : ax_json_value_of_8(first);
+    const char *more = begin + 9;
+    for (; AX_UNLIKELY(left > 16); left -= 8, more += 8)
+        whole = whole * ax_json_scale[8] + ax_json_value_of(more, 8);
+    if (left > 8)
+        whole = whole * ax_json_scale[left - 8] + ax_json_value_of(more, left - 8);
     double size = AX_LIKELY(whole <= AX_JSON_EXACT_WHOLE)
                       ? (double)(int64_t)whole / ax_json_exact[places]
                       : ax_json_number_divide(whole, places);
