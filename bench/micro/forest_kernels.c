@@ -2,8 +2,8 @@
 /*
  * What a row costs in each kernel of the engine `forest`, for batches from 1 to 4,096 rows.
  *
- *   forest_kernels MODEL ROWS [SECONDS [KERNEL...]]     time kernels, all or those that are named
- *   forest_kernels MODEL ROWS =BATCH KERNEL CALLS       score CALLS batches, for callgrind
+ *   forest_kernels [--cold] MODEL ROWS [SECONDS [KERNEL...]]    time kernels, all or the named ones
+ *   forest_kernels MODEL ROWS =BATCH KERNEL CALLS               score CALLS batches, for callgrind
  *
  * ROWS is a file of native numbers of the model's input type, row by row; calls rotate over them,
  * so that no branch history can learn them. Every margin of every kernel and batch size is first
@@ -11,7 +11,7 @@
  * take turns in slices of a fraction of a millisecond, in an order that turns round each time, for
  * SECONDS (1); what is printed is the least and the median of the slices, in nanoseconds a row.
  * Slices are that short so that some are undisturbed even on a busy machine. Warm: nothing else
- * runs between the calls.
+ * runs between the calls. With --cold 64 MB are walked between any two, and a slice is one call.
  */
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -26,6 +26,7 @@
 #define BATCH_MAX    4096
 #define SLICE_NS     (UINT64_C(300) * 1000)
 #define SLICES_MAX   20000
+#define WALKED_BYTES ((size_t)64 << 20)
 #define SLICES_LEAST 15
 
 static const size_t batches[] = { 1, 2, 4, 8, 16, 32, 64, 256, 1024, BATCH_MAX };
@@ -49,6 +50,7 @@ struct bench {
     struct ax_column *columns;
     char *margins;
     char *wanted; /* margins of all rows */
+    char *walked; /* WALKED_BYTES, or NULL when caches may stay warm */
 };
 
 static void die(const char *what)
@@ -139,9 +141,18 @@ static void check_parity(const struct bench *b)
     printf("parity: %zu rows equal as bits in every kernel and batch size\n", b->row_count);
 }
 
+/* Leave nothing in the caches but this. */
+static void walk(char *bytes)
+{
+    for (size_t i = 0; i < WALKED_BYTES; i += 64)
+        *(volatile char *)&bytes[i] += 1;
+}
+
 /* One slice; returns nanoseconds a row. *at is the row that comes next. */
 static double slice(const struct bench *b, const struct runner *runner, size_t batch, size_t *at)
 {
+    if (b->walked)
+        walk(b->walked);
     uint64_t start = ax_clock_ns(), now;
     size_t rows = 0;
     do {
@@ -151,7 +162,7 @@ static double slice(const struct bench *b, const struct runner *runner, size_t b
         *at += batch;
         rows += batch;
         now = ax_clock_ns();
-    } while (now - start < SLICE_NS);
+    } while (!b->walked && now - start < SLICE_NS);
     return (double)(now - start) / (double)rows;
 }
 
@@ -203,10 +214,14 @@ static int count_calls(struct bench *b, char **argv)
 
 int main(int argc, char **argv)
 {
+    bool is_cold = argc > 1 && strcmp(argv[1], "--cold") == 0;
+    argc -= is_cold;
+    argv += is_cold;
     if (argc < 3)
-        die("MODEL ROWS [SECONDS [KERNEL...]]");
+        die("[--cold] MODEL ROWS [SECONDS [KERNEL...]]");
     struct ax_buf model = read_file(argv[1]);
-    struct bench b = { .bytes = ax_buf_str(&model) };
+    struct bench b = { .bytes = ax_buf_str(&model),
+                       .walked = is_cold ? ax_xalloc(WALKED_BYTES) : NULL };
     if (argc == 6 && argv[3][0] == '=')
         return count_calls(&b, argv);
     double seconds = argc > 3 ? strtod(argv[3], NULL) : 1.0;
@@ -218,7 +233,7 @@ int main(int argc, char **argv)
     }
     prepare(&b, argv[2]);
     check_parity(&b);
-    printf("nanoseconds a row, least / median:\n");
+    printf("nanoseconds a row, %s, least / median:\n", is_cold ? "cold" : "warm");
     for (size_t i = 0; i < AX_COUNT(batches); i++)
         time_batch(&b, batches[i], seconds);
     for (size_t k = 0; k < b.runner_count; k++) {
