@@ -23,6 +23,7 @@
 #include <math.h>
 
 #define FEATURES 6
+#define GUARD    8 /* numbers behind the sums, which nothing may write */
 
 /* A forest under construction, in arrays large enough for all tests. */
 struct garden {
@@ -332,7 +333,7 @@ static void field_init(struct field *field, struct garden *g, size_t rows)
     field->validity = ax_xalloc(words * f->feature_count * sizeof(uint64_t));
     field->views = ax_xalloc(f->feature_count * sizeof(*field->views));
     field->wanted = ax_xalloc(rows * row_bytes);
-    field->found = ax_xalloc(rows * row_bytes);
+    field->found = ax_xalloc(rows * row_bytes + GUARD * sizeof(double));
     for (size_t i = 0; i < count; i++) {
         double x = draw(g, 3) ? ordinary(g) : edge(g);
         size_t row = i / f->feature_count, feature = i % f->feature_count;
@@ -377,6 +378,9 @@ static struct ax_batch field_view(const struct field *field, enum lie lie, enum 
     return (struct ax_batch){ rows, field->features, field->views };
 }
 
+/* What lies behind the sums, which not even an addition of 0 leaves as it is. */
+static const double guard = -0.0;
+
 /* Every row's sums are those that are wanted, in calls of `most` rows. */
 static void check_calls(const struct ax_forest_plan *plan, struct field *field, enum lie lie,
                         size_t most)
@@ -391,9 +395,14 @@ static void check_calls(const struct ax_forest_plan *plan, struct field *field, 
     assert_non_null(scratch);
     memset(scratch, 0xA5, scratch_size);
     memset(field->found, 0x5A, field->rows * row_bytes);
+    for (size_t i = 0; i < GUARD; i++)
+        memcpy(field->found + field->rows * row_bytes + i * sizeof(guard), &guard, sizeof(guard));
     for (size_t from = 0; from < field->rows; from += most)
         plan->kernel->score(plan, &in, from, AX_MIN(most, field->rows - from),
                             field->found + from * row_bytes, scratch);
+    for (size_t i = 0; i < GUARD; i++)
+        assert_memory_equal(field->found + field->rows * row_bytes + i * sizeof(guard), &guard,
+                            sizeof(guard));
     if (memcmp(field->found, field->wanted, field->rows * row_bytes) != 0)
         fail_msg("kernel %s, %zu rows a call, batch %d: sums differ", plan->kernel->name, most,
                  (int)lie);
