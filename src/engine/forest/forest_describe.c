@@ -59,6 +59,13 @@ static size_t program_bytes(const struct ax_mux *mux)
            mux->leaf_bytes + mux->column_count * sizeof(*mux->columns);
 }
 
+static size_t crown_bytes(const struct ax_deep *deep)
+{
+    return deep->node_count * sizeof(*deep->nodes) +
+           deep->node_count / AX_DEEP_CHUNK * sizeof(*deep->chunk_leaves) +
+           deep->leaf_count * sizeof(*deep->leaves);
+}
+
 static void put_text(struct ax_buf *out, const char *key, struct ax_str text)
 {
     ax_json_put_key(out, key);
@@ -139,7 +146,8 @@ void ax_forest_describe(const struct ax_model *model, struct ax_buf *out)
     (void)ax_buf_append_char(out, '{');
     put_shape(forest, out);
     put_count(out, "compiled_bytes", compiled_bytes(&plan->compiled));
-    put_count(out, "program_bytes", program_bytes(&plan->mux));
+    put_count(out, "program_bytes", program_bytes(&plan->mux) + crown_bytes(&plan->deep));
+    put_count(out, "trees_deep", plan->mux.deep_count);
     put_count(out, "trees_walked",
               plan->mux.trees ? plan->mux.walked_count : plan->compiled.tree_count);
     put_text(out, "kernel", ax_str_from(plan->kernel->name));

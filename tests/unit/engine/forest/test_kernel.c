@@ -638,6 +638,54 @@ static void deep_forests(void **state)
     }
 }
 
+/* Which way a tree goes in blocks: what is meant to be fast must not be walked unnoticed. */
+static void trees_have_ways(void **state)
+{
+    static const struct {
+        size_t leaves;
+        bool is_oblivious;
+        uint32_t categories; /* 0: no sets */
+        enum ax_mux_form form;
+    } ways[] = {
+        { 1, false, 0, AX_MUX_TILES },      { 31, false, 0, AX_MUX_TILES },
+        { 256, false, 0, AX_MUX_TILES },    { 257, false, 0, AX_MUX_DEEP },
+        { 4096, false, 0, AX_MUX_DEEP },    { 32, true, 0, AX_MUX_OBLIVIOUS },
+        { 256, true, 0, AX_MUX_OBLIVIOUS }, { 512, true, 0, AX_MUX_DEEP },
+        { 100, false, 41, AX_MUX_TILES },   { 100, false, 254, AX_MUX_TILES },
+        { 100, false, 255, AX_MUX_WALKED }, { 300, false, 41, AX_MUX_WALKED },
+    };
+    const struct ax_forest_kernel *kernel = *state;
+    for (size_t i = 0; i < repeats(AX_COUNT(kinds) * AX_COUNT(ways), 1); i++) {
+        size_t way = i % AX_COUNT(ways), size = 2 * ways[way].leaves - 1;
+        struct garden g = { .forest = kinds[i / AX_COUNT(ways)],
+                            .has_categories = ways[way].categories,
+                            .categories = ways[way].categories,
+                            .is_ranked = true };
+        struct ax_forest_plan plan;
+        struct ax_err err = AX_ERR_INIT;
+        plant(&g, 3, AX_MAX(size, 3), g.forest.leaf_width + 1, 300 + i);
+        for (size_t t = 0; t < 3; t++) {
+            if (ways[way].categories)
+                grow(&g, size, false);
+            else
+                grow_balanced(&g, t == 0 ? size : 3, ways[way].is_oblivious);
+        }
+        if (ways[way].categories) /* the last one is there */
+            g.forest.categories[0] = (int32_t)ways[way].categories - 1;
+        assert_int_equal(setenv(AX_KERNEL_VARIABLE, kernel->name, 1), 0);
+        if (!ax_forest_plan_init(&plan, &g.forest, &err)) {
+            if (plan.mux.is_made && ways[way].form == AX_MUX_WALKED)
+                assert_true(!plan.mux.trees || plan.mux.trees[0].form == AX_MUX_WALKED);
+            else if (plan.mux.is_made)
+                assert_int_equal(plan.mux.trees[0].form, ways[way].form);
+            ax_forest_plan_done(&plan);
+        } else {
+            assert_true(ax_torture_struck());
+        }
+        ax_forest_done(&g.forest);
+    }
+}
+
 /* Trees of one shape alone, so that no other one hides it: one of each number of leaves, and chains
  * to either side. */
 static void all_sizes(void **state)
@@ -918,7 +966,7 @@ int main(void)
         cmocka_unit_test(many_thresholds), cmocka_unit_test(many_categories),
         cmocka_unit_test(large_trees),     cmocka_unit_test(many_slots),
         cmocka_unit_test(no_trees),        cmocka_unit_test(oblivious_forests),
-        cmocka_unit_test(deep_forests),
+        cmocka_unit_test(deep_forests),    cmocka_unit_test(trees_have_ways),
     };
     static const struct CMUnitTest once[] = {
         cmocka_unit_test(depth_is_limited),          cmocka_unit_test(leaves_are_numbers),
