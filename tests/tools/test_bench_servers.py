@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+import xml.etree.ElementTree
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ sys.path[:0] = [str(ROOT / name) for name in ("bench/servers", "bench/compare", 
 
 import bench_servers  # noqa: E402
 import server_peers  # noqa: E402
+import servers_picture  # noqa: E402
 import servers_report  # noqa: E402
 
 ECHO = pathlib.Path(os.environ["AX_BUILD"]) / "bench/echo"
@@ -260,3 +262,21 @@ def test_a_peer_has_a_row_with_what_it_answered(parity, told):
         "1,000 · 10.0<br>**100×** (100–100) | 5,000 · 100,000<br>**20.0×** (20.0–20.0) | " in text
     assert "9 of 9 rounds were quiet; 0 of 36 slices void" in text
     assert "Other 1.0: as it is." in text and "Absent: Gone: no package." in text
+
+
+def test_pictures_have_a_bar_of_each_server():
+    pair = make_pair("cpu_us", 10, 20)
+    results = {"scenarios": [
+        {"name": "json", "rate": 0, "results": {"echo": pair, "nginx 1": pair}},
+        {"name": "p99-tcp", "rate": 100, "results": {"echo": pair}}],
+        "peers": [{"name": "Other <1.0>",
+                   "scenarios": {"peer-json": make_pair("cpu_us", 10, 2000)}}]}
+    cpu, p99 = (xml.etree.ElementTree.fromstring(draw(results))
+                for _, draw in servers_picture.PICTURES.values())
+    texts = [each.text for each in cpu.iter() if each.tag.endswith("text")]
+    assert [t for t in texts if t in ("auspex", "echo", "nginx 1", "Other <1.0>")] == \
+        ["auspex", "echo", "nginx 1", "Other <1.0>"]
+    assert "2,000 µs" in texts and "10.0 µs" in texts
+    # The page, then a bar a server, or two a server.
+    assert sum(each.tag.endswith("rect") for each in cpu.iter()) == 1 + 4
+    assert sum(each.tag.endswith("rect") for each in p99.iter()) == 1 + 4
