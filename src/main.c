@@ -2,6 +2,7 @@
 /*
  * The entry point: the table of subcommands, and the choice among them.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,9 +57,18 @@ static void restore_floating_point(void)
                                      "LD_PRELOAD and at what ldd lists"));
 }
 
+/* A limit of file sizes (ulimit -f) makes a write fail, which is told, instead of ending the
+ * process: an image that cannot be kept costs nobody an answer. */
+static void ignore_size_signal(void)
+{
+    struct sigaction ignore = { .sa_handler = SIG_IGN };
+    (void)sigaction(SIGXFSZ, &ignore, NULL);
+}
+
 int main(int argc, char **argv)
 {
     restore_floating_point();
+    ignore_size_signal();
     if (argc < 2) {
         print_usage(stderr);
         return AX_EXIT_USAGE;

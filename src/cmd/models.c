@@ -42,8 +42,20 @@ static void put_text(struct ax_buf *out, const char *key, const char *text)
     ax_json_put_str(out, ax_str_from(text));
 }
 
+/* Why a version was not loaded from an image; NULL: it was. */
+static const char *why_no_image(const struct ax_version *version, const char *why_no_store)
+{
+    if (version->image != AX_VERSION_IMAGE_NONE)
+        return NULL;
+    if (!version->model->engine->images)
+        return "its engine keeps none";
+    if (version->image_note.code)
+        return version->image_note.msg;
+    return why_no_store ? why_no_store : "none was made of this file with these options yet";
+}
+
 /* All that is known about a version, as a JSON object. */
-static void describe(const struct ax_version *version, struct ax_buf *out)
+static void describe(const struct ax_version *version, const char *why_no_store, struct ax_buf *out)
 {
     static const char *const images[] = { [AX_VERSION_IMAGE_NONE] = "none",
                                           [AX_VERSION_IMAGE_USED] = "used",
@@ -59,6 +71,9 @@ static void describe(const struct ax_version *version, struct ax_buf *out)
     put_text(out, "iterations", model->iterations);
     put_text(out, "digest", version->digest);
     put_text(out, "image", images[version->image]);
+    const char *why = why_no_image(version, why_no_store);
+    if (why)
+        put_text(out, "why_no_image", why);
     ax_json_put_key(out, "load_seconds");
     ax_json_put_f64(out, (double)version->load_ns / AX_NS_PER_S);
     ax_json_put_key(out, "inside");
@@ -134,7 +149,7 @@ static enum ax_code print_text(struct ax_str text, struct ax_err *err)
 
 static enum ax_code inspect_version(const struct models_config *config,
                                     const struct ax_version_path *at, struct ax_image_store *store,
-                                    struct ax_err *err)
+                                    const char *why_no_store, struct ax_err *err)
 {
     struct ax_version_options options = { .images = store, .tune = true, .read_only = true };
     struct ax_version *version;
@@ -142,7 +157,7 @@ static enum ax_code inspect_version(const struct models_config *config,
     if (ax_version_load(at->path, at->model, at->number, &options, &version, err))
         return ax_err_context(err, "'%s'", at->path);
     ax_buf_init(&text, TEXT_BYTES_MAX);
-    describe(version, &text);
+    describe(version, why_no_store, &text);
     if (!ax_buf_check(&text, "the description", err) && config->json)
         (void)printf("%.*s\n", AX_STR_ARG(ax_buf_str(&text)));
     else if (!err->code)
@@ -154,7 +169,7 @@ static enum ax_code inspect_version(const struct models_config *config,
 
 static int inspect(const struct ax_command_line *line, const struct models_config *config)
 {
-    struct ax_err err = AX_ERR_INIT, ignored = AX_ERR_INIT;
+    struct ax_err err = AX_ERR_INIT, no_store = AX_ERR_INIT;
     struct ax_version_paths paths = { 0 };
     struct ax_image_store *store = NULL;
     enum ax_code first = AX_OK;
@@ -163,14 +178,17 @@ static int inspect(const struct ax_command_line *line, const struct models_confi
     if (err.code) {
         ax_command_line_complain(line, "%s", err.msg);
         first = err.code;
-    } else if (config->images.images) {
-        (void)(ax_image_store_open(config->images.state, false, &store, &ignored) != AX_OK);
+    } else if (!config->images.images) {
+        (void)ax_fail(&no_store, AX_E_INVALID, "images are switched off");
+    } else {
+        (void)(ax_image_store_open(config->images.state, false, &store, &no_store) != AX_OK);
     }
     for (size_t i = 0; !err.code && i < paths.count; i++) {
         struct ax_err failure = AX_ERR_INIT;
         if (i && !config->json)
             (void)printf("\n");
-        if (inspect_version(config, &paths.items[i], store, &failure))
+        if (inspect_version(config, &paths.items[i], store, no_store.code ? no_store.msg : NULL,
+                            &failure))
             ax_command_line_complain(line, "%s", failure.msg);
         first = first ? first : failure.code;
     }

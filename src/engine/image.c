@@ -13,7 +13,8 @@
  * leads elsewhere; links are not followed at the last step. What is opened is asked who owns it and
  * who may write it, and only then looked at. New files get a name of their own and are renamed:
  * whoever has mapped the old one keeps it. There is no fsync: the checksum tells what a crash left
- * unfinished.
+ * unfinished. What a writer that was killed has left is removed by whoever opens the store to
+ * write.
  */
 #include "engine/image.h"
 
@@ -22,6 +23,7 @@
 #include "base/file.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -42,6 +44,7 @@
 #define READ_BYTES       ((size_t)1 << 18)
 #define NAME_BYTES       96
 #define WRITABLE_BY_MORE (S_IWGRP | S_IWOTH)
+#define LEFT_BEHIND_S    3600 /* no file takes as long to be written */
 
 const struct ax_option ax_image_options[] = {
     { AX_OPTION_TEXT, "state", "auspex-data", offsetof(struct ax_image_config, state), 0, 0, "DIR",
@@ -216,6 +219,8 @@ static enum ax_code check_owner(const struct stat *info, const char *what, struc
 static enum ax_code make_private(const char *path, struct ax_err *err)
 {
     char *above = ax_xstrdup(path);
+    for (size_t len = strlen(above); len > 1 && above[len - 1] == '/';)
+        above[--len] = '\0';
     char *slash = strrchr(above, '/');
     if (slash && slash != above) {
         *slash = '\0';
@@ -234,6 +239,37 @@ static enum ax_code make_folders(const char *state, const char *images, struct a
     if (mkdir(images, 0700) && errno != EEXIST)
         return ax_fail_errno(err, errno, "make folder '%s'", images);
     return AX_OK;
+}
+
+/* Whether that is the name of a file that was to be renamed; see `put`. */
+static bool is_unfinished(const char *name)
+{
+    size_t len = strlen(name);
+    return len == sizeof("..new") - 1 + AX_UUID_TEXT_SIZE - 1 && name[0] == '.' &&
+           strspn(name + 1, "0123456789abcdef-") == AX_UUID_TEXT_SIZE - 1 &&
+           strcmp(name + AX_UUID_TEXT_SIZE, ".new") == 0;
+}
+
+/* Remove what writers that were killed have left: files of ours, with such names, that are old. */
+static void remove_unfinished(int folder)
+{
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir && fd >= 0)
+        (void)close(fd);
+    for (const struct dirent *entry; dir && (entry = readdir(dir));) {
+        struct stat info;
+        struct timespec now;
+        if (!is_unfinished(entry->d_name) ||
+            fstatat(folder, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) ||
+            clock_gettime(CLOCK_REALTIME, &now))
+            continue;
+        if (S_ISREG(info.st_mode) && info.st_uid == geteuid() &&
+            info.st_mtim.tv_sec < now.tv_sec - LEFT_BEHIND_S)
+            (void)unlinkat(folder, entry->d_name, 0);
+    }
+    if (dir)
+        (void)closedir(dir);
 }
 
 enum ax_code ax_image_store_open(const char *state, bool make, struct ax_image_store **ret_store,
@@ -260,6 +296,8 @@ enum ax_code ax_image_store_open(const char *state, bool make, struct ax_image_s
             (void)close(fd);
         return err->code;
     }
+    if (make)
+        remove_unfinished(fd);
     struct ax_image_store *store = ax_xalloc(sizeof(*store));
     store->folder = fd;
     *ret_store = store;

@@ -50,7 +50,8 @@ struct ax_image_key ax_image_key_bytes(struct ax_str bytes, struct ax_str option
 
 struct ax_image_store;
 
-/* Open `state`/images, with `make` making both folders. Expected: NOT_FOUND (not there, and not to
+/* Open `state`/images, with `make` making both folders and removing what a writer that was killed
+ * has left. Expected: NOT_FOUND (not there, and not to
  * be made), DENIED (cannot be made, belongs to another user, or others may write it), INVALID (no
  * folder). */
 AX_MUST_USE enum ax_code ax_image_store_open(const char *state, bool make,

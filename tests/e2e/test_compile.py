@@ -96,6 +96,37 @@ def test_inspect_takes_images_and_writes_none(models, tmp_path):
     assert before == {p.name: p.read_bytes() for p in (state / "images").iterdir()}
 
 
+def test_inspect_says_why_there_is_no_image(models, tmp_path):
+    state = tmp_path / "state"
+    model = models / "binary/1"
+    inspect = ["models", "inspect", "--json", "--state", state]
+    assert "No such file" in lines(auspex(*inspect, model))[0]["why_no_image"]
+    off = lines(auspex(*inspect, "--images=false", model))[0]
+    assert off["why_no_image"] == "images are switched off"
+    auspex("compile", "--state", state, models / "value")
+    assert "none was made" in lines(auspex(*inspect, model))[0]["why_no_image"]
+    assert "engine keeps none" in lines(auspex(*inspect, models / "rules"))[0]["why_no_image"]
+    auspex("compile", "--state", state, model)
+    used = lines(auspex(*inspect, model))[0]
+    assert used["image"] == "used" and "why_no_image" not in used
+    for image in (state / "images").glob("*.img"):
+        image.write_bytes(image.read_bytes()[:-1])
+    assert " bytes of " in lines(auspex(*inspect, model))[0]["why_no_image"]
+    for image in (state / "images").glob("*.img"):
+        image.chmod(0o666)
+    assert "others may write it" in lines(auspex(*inspect, model))[0]["why_no_image"]
+
+
+def test_a_limit_of_file_sizes_is_a_failure_to_write(models, tmp_path):
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -f 4 && exec "$@"', "bash", os.environ["AX_BINARY"], "compile",
+         "--json", "--state", tmp_path / "state", models / "binary/1"],
+        capture_output=True, text=True, check=False)
+    assert done.returncode > 0, done.returncode  # no signal ended it
+    assert "File too large" in done.stdout + done.stderr
+    assert {p.suffix for p in (tmp_path / "state/images").iterdir()} <= {".tune"}
+
+
 def test_inspect_for_people(models, tmp_path):
     done = auspex("models", "inspect", "--state", tmp_path / "none", models / "binary/1")
     assert done.returncode == 0

@@ -17,9 +17,11 @@
 
 #include "test_folder.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SHA    "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -319,6 +321,65 @@ static void a_failure_to_write_leaves_nothing(void **state)
     ax_image_store_free(store);
 }
 
+/* Make an empty file in the folder of images, so many seconds old. */
+static void leave_behind(const char *name, time_t age_s)
+{
+    FILE *file = fopen(name, "wb");
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+    struct timespec times[2] = { { .tv_sec = time(NULL) - age_s },
+                                 { .tv_sec = time(NULL) - age_s } };
+    assert_int_equal(utimensat(AT_FDCWD, name, times, 0), 0);
+}
+
+static void what_a_killed_writer_left_is_removed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        time_t age_s;
+        bool stays;
+    } files[] = {
+        { ".01234567-89ab-7def-8123-456789abcdef.new", 7200, false },
+        { ".01234567-89ab-7def-8123-456789abcde0.new", 60, true }, /* may be being written */
+        { ".01234567-89ab-7def-8123-456789abcdef.old", 7200, true },
+        { ".01234567-89ab-7def-8123-456789abcde.new", 7200, true },
+        { "x01234567-89ab-7def-8123-456789abcdef.new", 7200, true },
+        { ".01234567-89ab-7def-8123-456789abcdeX.new", 7200, true },
+        { "abc.img", 7200, true },
+    };
+    ax_image_store_free(open_store("left"));
+    for (size_t i = 0; i < AX_COUNT(files); i++) {
+        char name[512];
+        (void)snprintf(name, sizeof(name), "%s/%s", path_of("left/images"), files[i].name);
+        leave_behind(name, files[i].age_s);
+    }
+    for (int make = 0; make <= 1; make++) {
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_image_store *store = NULL;
+        assert_int_equal(ax_image_store_open(path_of("left"), make, &store, &err), AX_OK);
+        ax_image_store_free(store);
+        for (size_t i = 0; i < AX_COUNT(files); i++) {
+            char name[512];
+            (void)snprintf(name, sizeof(name), "%s/%s", path_of("left/images"), files[i].name);
+            if ((access(name, F_OK) == 0) != (files[i].stays || !make))
+                fail_msg("'%s'", files[i].name);
+        }
+    }
+}
+
+static void a_name_may_end_with_a_slash(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_image_store *store = NULL;
+    struct stat info;
+    assert_int_equal(ax_image_store_open(path_of("slash/under//"), true, &store, &err), AX_OK);
+    ax_image_store_free(store);
+    assert_int_equal(stat(path_of("slash/under"), &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0700);
+}
+
 static void tuning_is_kept(void **state)
 {
     (void)state;
@@ -350,6 +411,8 @@ int main(void)
         cmocka_unit_test(links_and_folders_are_not_read),
         cmocka_unit_test(a_folder_of_others_is_no_store),
         cmocka_unit_test(a_failure_to_write_leaves_nothing),
+        cmocka_unit_test(what_a_killed_writer_left_is_removed),
+        cmocka_unit_test(a_name_may_end_with_a_slash),
         cmocka_unit_test(tuning_is_kept),
     };
     return cmocka_run_group_tests_name("engine/image", tests, make_folder, remove_folder);
