@@ -19,7 +19,7 @@
 
 #define BLOCK_CELLS_MIN  64
 #define BLOCK_CELLS_MAX  4096
-#define COLUMNS_MIN      16
+#define COLUMNS_MIN      64
 #define FIELD_DIGITS_MAX 512
 
 /* What a step of filling costs, in bytes of reading: looking a name up, setting a cell. Clearing
