@@ -52,8 +52,9 @@ struct compiling {
 };
 
 #define KINDS               AX_SLOT_KIND_COUNT
-#define SORTED_BY_BYTES_MIN 256 /* thresholds of a feature; below, qsort is as fast */
-#define OBLIVIOUS_DEPTH_MAX 14  /* no narrow tree has room for a complete one of more levels */
+#define SORTED_BY_BYTES_MIN 256  /* thresholds of a feature; below, qsort is as fast */
+#define SORTED_NARROW_MIN   1024 /* there are more counts to be made zero */
+#define OBLIVIOUS_DEPTH_MAX 14   /* no narrow tree has room for a complete one of more levels */
 /* Groups of trees that may not be full: one a kind, and one a depth of oblivious trees. */
 #define GROUPS_OPEN_MAX (AX_TREE_KIND_COUNT + OBLIVIOUS_DEPTH_MAX)
 
@@ -224,6 +225,43 @@ static void sort_numbers(double *numbers, double *spare, uint32_t count)
         memcpy(numbers, from, count * sizeof(*numbers));
 }
 
+#define NARROW_BITS   11
+#define NARROW_PASSES 3
+
+/* The same of numbers that are f32: keys of 32 bits, three passes. */
+static void sort_narrow(double *numbers, double *spare, uint32_t count)
+{
+    uint32_t counts[NARROW_PASSES][1 << NARROW_BITS] = { { 0 } };
+    uint32_t *from = (uint32_t *)(void *)spare, *to = from + count;
+    for (uint32_t i = 0; i < count; i++) {
+        float number = (float)numbers[i];
+        uint32_t bits;
+        memcpy(&bits, &number, sizeof(bits));
+        from[i] = bits >> 31 ? ~bits : bits | UINT32_C(1) << 31;
+        for (size_t pass = 0; pass < NARROW_PASSES; pass++)
+            counts[pass][from[i] >> NARROW_BITS * pass & ((1 << NARROW_BITS) - 1)]++;
+    }
+    for (size_t pass = 0; pass < NARROW_PASSES; pass++) {
+        uint32_t *at = counts[pass], start = 0;
+        for (size_t i = 0; i < 1 << NARROW_BITS; i++) {
+            uint32_t here = at[i];
+            at[i] = start;
+            start += here;
+        }
+        for (uint32_t i = 0; i < count; i++)
+            to[at[from[i] >> NARROW_BITS * pass & ((1 << NARROW_BITS) - 1)]++] = from[i];
+        uint32_t *swapped = from;
+        from = to;
+        to = swapped;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t bits = from[i] >> 31 ? from[i] & INT32_MAX : ~from[i];
+        float number;
+        memcpy(&number, &bits, sizeof(number));
+        numbers[i] = (double)number;
+    }
+}
+
 /* One rank source for each feature that splits compare, over its slots; slots of one feature are
  * next to each other. */
 static enum ax_code make_ranks(struct compiling *c, struct ax_err *err)
@@ -259,7 +297,10 @@ static void sort_thresholds(struct compiling *c, double *spare)
     uint32_t from = 0, kept = 0;
     for (size_t f = 0; f < c->forest->feature_count; f++) {
         uint32_t end = c->threshold_ends[f];
-        sort_numbers(all + from, spare, end - from);
+        if (!has_ranks(c) && end - from >= SORTED_NARROW_MIN)
+            sort_narrow(all + from, spare, end - from);
+        else
+            sort_numbers(all + from, spare, end - from);
         for (uint32_t i = from; i < end; i++) {
             if (i == from || all[i] != all[i - 1])
                 all[kept++] = all[i];

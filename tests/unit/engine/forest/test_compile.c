@@ -67,8 +67,31 @@ static void numbers_are_sorted(void **state)
     }
 }
 
+static void narrow_numbers_are_sorted(void **state)
+{
+    (void)state;
+    static const uint32_t counts[] = { 0, 1, 2, 255, SORTED_NARROW_MIN, COUNT_MAX };
+    static double sorted[COUNT_MAX], wanted[COUNT_MAX], spare[COUNT_MAX];
+    uint64_t random = 20131202;
+    for (size_t round = 0; round < 10 * AX_COUNT(counts) * NUMBERS_COUNT; round++) {
+        uint32_t count = counts[round % AX_COUNT(counts)];
+        enum numbers kind = (enum numbers)(round / AX_COUNT(counts) % NUMBERS_COUNT);
+        for (uint32_t i = 0; i < count; i++) {
+            float number = (float)draw(kind, &random);
+            sorted[i] = wanted[i] = (double)number;
+        }
+        sort_narrow(sorted, spare, count);
+        qsort(wanted, count, sizeof(*wanted), compare_thresholds);
+        for (uint32_t i = 0; i < count; i++)
+            assert_true(sorted[i] == wanted[i]);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(numbers_are_sorted) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_are_sorted),
+        cmocka_unit_test(narrow_numbers_are_sorted),
+    };
     return cmocka_run_group_tests_name("engine/forest/compile", tests, NULL, NULL);
 }
