@@ -83,7 +83,7 @@ static size_t ranked_cost(const struct ax_forest_plan *plan)
     for (size_t i = 0; i < plan->ranked.run_count; from = plan->ranked.runs[i++].tree_end) {
         const struct ax_ranked_run *run = &plan->ranked.runs[i];
         size_t trees = run->tree_end - from;
-        row += run->has_links ? 60 * trees : trees * (4 * (size_t)run->depth + 4);
+        row += run->has_links ? 50 * trees : trees * (4 * (size_t)run->depth + 4);
     }
     return row;
 }

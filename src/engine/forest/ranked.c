@@ -24,7 +24,8 @@ struct ranking {
     const struct ax_mux *mux;
     uint16_t *leaf_counts; /* [tree] */
     size_t heap_size;      /* in nodes */
-    size_t linked_size;
+    size_t block_count;
+    size_t blocks_written;
     size_t leaf_size; /* in leaves */
     size_t run_size;  /* trees of the last run with links */
 };
@@ -98,6 +99,23 @@ static bool plan_heaps(struct ranking *k, size_t from, size_t count)
     return true;
 }
 
+/* Blocks of a tree begin at every 4th level. Children stand behind their parents. */
+static size_t count_blocks(const struct ranking *k, size_t t)
+{
+    uint8_t levels[2 * AX_MUX_LEAVES_MAX]; /* within a block */
+    size_t count = 1, nodes = 2 * (size_t)k->leaf_counts[t] - 1;
+    levels[0] = 0;
+    for (size_t i = 0; i < nodes; i++) {
+        struct ax_wide_node node = ax_compiled_node(k->c, &k->c->trees[t], i);
+        if (node.left == 0)
+            continue;
+        count += i > 0 && levels[i] == 0;
+        size_t left = i + (size_t)node.left;
+        levels[left] = levels[left + 1] = (levels[i] + 1) % AX_RANKED_BLOCK_LEVELS;
+    }
+    return count;
+}
+
 /* The trees join the last run if that is one with links and not full. */
 static void plan_links(struct ranking *k, size_t from, size_t count)
 {
@@ -110,16 +128,14 @@ static void plan_links(struct ranking *k, size_t from, size_t count)
     last->tree_end = (uint32_t)(from + count);
     k->run_size += count;
     for (size_t t = from; t < from + count; t++) {
-        k->out->trees[t] =
-            (struct ax_ranked_tree){ (uint32_t)k->linked_size, (uint32_t)k->leaf_size };
-        k->linked_size += 2 * (size_t)k->leaf_counts[t] - 1;
+        k->out->tree_leaves[t] = (uint32_t)k->leaf_size;
         k->leaf_size += k->leaf_counts[t];
+        k->block_count += count_blocks(k, t);
     }
 }
 
 static void plan_runs(struct ranking *k)
 {
-    k->linked_size = 1;
     for (size_t from = 0; from < k->c->tree_count; from += LANES) {
         size_t count = AX_MIN(LANES, k->c->tree_count - from);
         if (!plan_heaps(k, from, count))
@@ -171,29 +187,86 @@ static AX_ALWAYS_INLINE void write_heap(const struct ranking *k, const struct ax
                    is_wide ? wide[from[size + i]].leaf : narrow[from[size + i]].leaf);
 }
 
-static void write_linked(const struct ranking *k, const struct ax_tree *tree, size_t leaf_count,
-                         struct ax_ranked_node *nodes, size_t leaf_from)
+/* A tree with links that is written: the nodes at which its blocks begin, in the order of blocks,
+ * and the numbers of its leaves. */
+struct cutting {
+    const struct ax_tree *tree;
+    const uint32_t *splits;
+    uint16_t roots[AX_MUX_LEAVES_MAX];
+    size_t root_count;
+    uint8_t leaf_of[2 * AX_MUX_LEAVES_MAX]; /* [node] */
+};
+
+/* The block that begins at node `root`. The tree's root is in block `tree_at` of the run, what is
+ * cut off below goes to blocks from `rest` on. */
+static void write_block(const struct ranking *k, struct cutting *cut, uint16_t root, size_t rest,
+                        struct ax_ranked_block *to)
 {
-    const uint32_t *splits = ax_mux_splits(k->mux, k->c, tree);
-    uint32_t number = 0;
-    for (uint32_t i = 0; i < 2 * leaf_count - 1; i++) {
-        struct ax_wide_node node = ax_compiled_node(k->c, tree, i);
-        if (node.left == 0) {
-            write_leaf(k, leaf_from + number, node.leaf);
-            nodes[i] = (struct ax_ranked_node){ .split = (uint16_t)(number++ | ENDS) };
-        } else {
-            nodes[i] = (struct ax_ranked_node){ .split = split_word(splits[i]),
-                                                .left = (uint16_t)node.left };
-        }
+    uint16_t from[2 << AX_RANKED_BLOCK_LEVELS];
+    size_t size = (size_t)1 << AX_RANKED_BLOCK_LEVELS;
+    to->splits[0] = ENDS;
+    from[1] = root;
+    for (size_t at = 1; at < size; at++) {
+        size_t left = (size_t)ax_compiled_node(k->c, cut->tree, from[at]).left;
+        to->splits[at] = split_word(cut->splits[from[at]]);
+        from[2 * at] = (uint16_t)(from[at] + left);
+        from[2 * at + 1] = (uint16_t)(from[at] + left + (left != 0));
+    }
+    for (size_t i = 0; i < size; i++) {
+        uint16_t node = from[size + i];
+        bool is_leaf = ax_compiled_node(k->c, cut->tree, node).left == 0;
+        to->exits[i] = is_leaf ? (uint16_t)(AX_RANKED_LEAF | cut->leaf_of[node])
+                               : (uint16_t)(rest + cut->root_count - 1);
+        if (!is_leaf)
+            cut->roots[cut->root_count++] = node;
     }
 }
 
-static void write_run(const struct ranking *k, const struct ax_ranked_run *run, size_t from)
+/* Tree t of a run whose blocks begin at `blocks`: its first one is number `first`, the others
+ * number `rest` and on. Returns how many others. */
+static size_t write_linked(const struct ranking *k, size_t t, struct ax_ranked_block *blocks,
+                           size_t first, size_t rest)
+{
+    const struct ax_tree *tree = &k->c->trees[t];
+    struct cutting cut = { .tree = tree,
+                           .splits = ax_mux_splits(k->mux, k->c, tree),
+                           .root_count = 1 };
+    size_t nodes = 2 * (size_t)k->leaf_counts[t] - 1, number = 0;
+    for (size_t i = 0; i < nodes; i++) {
+        struct ax_wide_node node = ax_compiled_node(k->c, tree, i);
+        if (node.left != 0)
+            continue;
+        cut.leaf_of[i] = (uint8_t)number;
+        write_leaf(k, k->out->tree_leaves[t] + number++, node.leaf);
+    }
+    for (size_t b = 0; b < cut.root_count; b++)
+        write_block(k, &cut, cut.roots[b], rest, blocks + (b ? rest + b - 1 : first));
+    return cut.root_count - 1;
+}
+
+/* A run of trees with links; what fills its first blocks up, at least one, is a leaf. */
+static void write_links(struct ranking *k, struct ax_ranked_run *run, size_t from)
+{
+    size_t trees = run->tree_end - from, rest = (trees / LANES + 1) * LANES;
+    size_t filled = rest;
+    struct ax_ranked_block *blocks = k->out->blocks + k->blocks_written;
+    run->nodes = (uint32_t)k->blocks_written;
+    for (size_t i = 0; i < trees; i++)
+        rest += write_linked(k, from + i, blocks, i, rest);
+    for (size_t i = trees; i < filled; i++) {
+        for (size_t at = 0; at < AX_COUNT(blocks->splits); at++) {
+            blocks[i].splits[at] = ENDS;
+            blocks[i].exits[at] = AX_RANKED_LEAF;
+        }
+    }
+    k->blocks_written += rest;
+}
+
+static void write_run(struct ranking *k, struct ax_ranked_run *run, size_t from)
 {
     const struct ax_ranked *out = k->out;
-    for (size_t t = from; run->has_links && t < run->tree_end; t++)
-        write_linked(k, &k->c->trees[t], k->leaf_counts[t], out->linked + out->trees[t].root,
-                     out->trees[t].leaves);
+    if (run->has_links)
+        write_links(k, run, from);
     for (size_t i = 0; !run->has_links && i < LANES; i++) {
         size_t t = AX_MIN(from + i, run->tree_end - 1);
         const struct ax_tree *tree = &k->c->trees[t];
@@ -206,6 +279,14 @@ static void write_run(const struct ranking *k, const struct ax_ranked_run *run, 
     }
 }
 
+/* Memory of `size` bytes, and where in it a cache line begins. */
+static void *alloc_lines(size_t size, void **ret_memory)
+{
+    char *memory = *ret_memory = ax_try_alloc(size + AX_CACHE_LINE, 1);
+    size_t over = (uintptr_t)memory % AX_CACHE_LINE;
+    return memory + (over ? AX_CACHE_LINE - over : 0);
+}
+
 static size_t leaf_size(const struct ax_compiled *c)
 {
     return c->leaf_width > 1 ? sizeof(uint32_t) : ax_datatype_size(c->sum_type);
@@ -216,19 +297,18 @@ static enum ax_code make_runs(struct ranking *k, struct ax_err *err)
     struct ax_ranked *out = k->out;
     size_t trees = k->c->tree_count;
     out->runs = ax_try_alloc(trees / LANES + 1, sizeof(*out->runs));
-    out->trees = ax_try_alloc(trees + 1, sizeof(*out->trees));
-    if (!out->runs || !out->trees)
+    out->tree_leaves = ax_try_alloc(trees + 1, sizeof(*out->tree_leaves));
+    if (!out->runs || !out->tree_leaves)
         return ax_fail(err, AX_E_LIMIT, "no memory for runs of %zu trees", trees);
     plan_runs(k);
-    out->heap_memory = ax_try_alloc(k->heap_size * sizeof(*out->heaps) + AX_CACHE_LINE, 1);
-    out->linked = ax_try_alloc(k->linked_size, sizeof(*out->linked));
+    /* Of each run with links some first blocks may be none's. */
+    k->block_count += LANES * out->run_count;
+    out->heaps = alloc_lines(k->heap_size * sizeof(*out->heaps), &out->heap_memory);
+    out->blocks = alloc_lines(k->block_count * sizeof(*out->blocks), &out->block_memory);
     out->leaves = ax_try_alloc(k->leaf_size + 1, leaf_size(k->c));
-    if (!out->heap_memory || !out->linked || !out->leaves ||
-        AX_MAX(k->heap_size, k->leaf_size) > UINT32_MAX)
-        return ax_fail(err, AX_E_LIMIT, "no memory for %zu nodes", k->heap_size + k->linked_size);
-    size_t over = (uintptr_t)out->heap_memory % AX_CACHE_LINE;
-    out->heaps = (uint16_t *)(void *)((char *)out->heap_memory + (over ? AX_CACHE_LINE - over : 0));
-    out->linked[0] = (struct ax_ranked_node){ .split = ENDS };
+    if (!out->heap_memory || !out->block_memory || !out->leaves ||
+        AX_MAX(AX_MAX(k->heap_size, k->leaf_size), k->block_count) > UINT32_MAX)
+        return ax_fail(err, AX_E_LIMIT, "no memory for nodes of %zu trees", trees);
     for (size_t r = 0; r < out->run_count; r++)
         write_run(k, &out->runs[r], r ? out->runs[r - 1].tree_end : 0);
     return AX_OK;
@@ -256,9 +336,9 @@ void ax_ranked_done(struct ax_ranked *ranked)
     if (!ranked)
         return;
     free(ranked->runs);
-    free(ranked->trees);
+    free(ranked->tree_leaves);
     free(ranked->heap_memory);
-    free(ranked->linked);
+    free(ranked->block_memory);
     free(ranked->leaves);
     *ranked = (struct ax_ranked){ 0 };
 }

@@ -5,9 +5,9 @@
  * A split compares the byte of a column of mux.h with a bound of a byte. Trees are walked in runs
  * of consecutive ones. A run of AX_RANKED_LANES trees that are nearly complete has no links: they
  * are padded to complete ones of one depth, so that the children of node n are 2 n and 2 n + 1, and
- * a step is four instructions. In other runs each node has the distance to its left child, and
- * trees whose walk has ended make room for others. docs/internals/kernels.md has the pictures.
- * Immutable once made.
+ * a step is four instructions. In other runs trees are cut into blocks of 4 levels, complete ones
+ * again, and trees whose walk has ended make room for others. docs/internals/kernels.md has the
+ * pictures. Immutable once made.
  */
 #ifndef AX_ENGINE_FOREST_RANKED_H
 #define AX_ENGINE_FOREST_RANKED_H
@@ -25,19 +25,18 @@ struct ax_ranked_run {
     uint32_t tree_end;
     bool has_links;
     uint32_t depth; /* without links: of the deepest, and trees and leaves are 2^depth apart */
-    uint32_t nodes; /* without links: of the first tree the first, in heaps */
-    size_t leaves;  /* and its first leaf */
+    uint32_t nodes; /* without links: of the first tree the first, in heaps; else its first block */
+    size_t leaves;  /* without links: the first tree's first leaf */
 };
 
-/* With links. Of a leaf the column is the leaf's number in its tree. */
-struct ax_ranked_node {
-    uint16_t split;
-    uint16_t left; /* distance to the left child; 0: a leaf */
-};
-
-struct ax_ranked_tree {
-    uint32_t root;
-    uint32_t leaves; /* the first */
+/* With links: a piece of a tree, of 4 levels, a cache line. An exit is the number of a block in the
+ * run, or of a leaf in the tree. The roots of a run's trees are its first blocks; behind them, to a
+ * multiple of AX_RANKED_LANES, is at least one that is a leaf. */
+#define AX_RANKED_BLOCK_LEVELS 4
+#define AX_RANKED_LEAF         0x8000
+struct ax_ranked_block {
+    uint16_t splits[1 << AX_RANKED_BLOCK_LEVELS]; /* as in a heap */
+    uint16_t exits[1 << AX_RANKED_BLOCK_LEVELS];
 };
 
 struct ax_ranked {
@@ -46,11 +45,12 @@ struct ax_ranked {
     /* A split is column | bound << 8, and is compared as a whole with rank << 8: right when the
      * rank is above the bound, which is 1 below the split's number among the column's thresholds. A
      * leaf, and what pads, has the bound 255: nothing is above it. */
-    uint16_t *heaps;               /* a tree's root is number 1 of its own; number 0 is not used */
-    struct ax_ranked_node *linked; /* number 0 is a leaf of no tree */
-    struct ax_ranked_tree *trees;  /* of all trees; filled for those with links */
-    void *leaves;                  /* f32 or f64 of width 1, else rows of leaf_values as uint32_t */
-    void *heap_memory;
+    uint16_t *heaps; /* a tree's root is number 1 of its own; number 0 is not used */
+    struct ax_ranked_block *blocks;
+    uint32_t *tree_leaves; /* the first of each tree with links */
+    void *leaves;          /* f32 or f64 of width 1, else rows of leaf_values as uint32_t */
+    void *heap_memory;     /* heaps and blocks are aligned to cache lines within */
+    void *block_memory;
     bool is_made; /* ax_ranked_init was called */
 };
 

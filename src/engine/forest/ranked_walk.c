@@ -13,22 +13,12 @@
 #include "engine/forest/child.h"
 
 #include <assert.h>
-#include <immintrin.h>
 #include <string.h>
 
 #define LANES    ((size_t)AX_RANKED_LANES)
-#define STEPS    4             /* before walks that have ended make room */
+#define WALKS    4             /* at once, through blocks that lie anywhere */
 #define CACHED   ((size_t)256) /* leaves of a run's trees that stay in cache for the next row */
 #define UNROLLED _Pragma("GCC unroll 8")
-
-/* a + b + carry, where the carry is that of a comparison: compilers see one addition in the
- * intrinsic only. */
-static AX_ALWAYS_INLINE size_t add(size_t a, size_t b, bool carry)
-{
-    unsigned long long sum;
-    (void)_addcarry_u64(carry, a, b, &sum);
-    return sum;
-}
 
 /* What the trees of a run end at. */
 union ends {
@@ -154,71 +144,124 @@ static sum_heaps_fn *const sums_8[AX_RANKED_DEPTH_MAX + 1] = {
     sum_heaps_6_double, sum_heaps_7_double, sum_heaps_8_double,
 };
 
-/* Walks that have not ended; `at` is a node. */
+/* ---- with links ---- */
+
+/* Where trees have got to, an exit each, and which of them have not ended. */
 struct walks {
-    uint32_t at[AX_RANKED_TREES_MAX + AX_RANKED_LANES];
-    uint8_t trees[AX_RANKED_TREES_MAX]; /* in the run */
+    uint16_t at[AX_RANKED_TREES_MAX + 1]; /* the last one is of no tree */
+    uint8_t open[AX_RANKED_TREES_MAX + WALKS];
+    size_t open_count;
 };
 
-/* The first `count` walks, to a multiple of LANES, go STEPS steps. */
-static void step_walks(const struct ax_ranked_node *nodes, const uint16_t *ranks, uint32_t *walks,
-                       size_t count)
+/* Note where a tree has got to, without a branch on whether it has ended. */
+static AX_ALWAYS_INLINE void note_exit(struct walks *walks, size_t tree, uint16_t at)
 {
-    for (uint32_t *to = walks; to < walks + count; to += LANES) {
+    walks->at[tree] = at;
+    walks->open[walks->open_count] = (uint8_t)tree;
+    walks->open_count += !(at & AX_RANKED_LEAF);
+}
+
+/* Through the first blocks of `count` trees, which lie side by side. */
+static void walk_roots(const struct ax_ranked_block *blocks, const uint16_t *ranks, size_t count,
+                       struct walks *walks)
+{
+    const size_t block = sizeof(*blocks) / sizeof(uint16_t);
+    for (size_t from = 0; from < count; from += LANES, blocks += LANES) {
+        const uint16_t *nodes = blocks->splits; /* and exits behind them, block by block */
         size_t at[AX_RANKED_LANES];
         UNROLLED
         for (size_t i = 0; i < LANES; i++)
-            at[i] = to[i];
-        for (size_t step = 0; step < STEPS; step++) {
+            at[i] = 1;
+        UNROLLED
+        for (size_t level = 0; level < AX_RANKED_BLOCK_LEVELS; level++) {
             UNROLLED
             for (size_t i = 0; i < LANES; i++) {
-                uint16_t split = nodes[at[i]].split;
-                at[i] = add(at[i], nodes[at[i]].left, split < ranks[(uint8_t)split]);
+                uint16_t split = nodes[i * block + at[i]];
+                at[i] = ax_child_of_rank(at[i], split, ranks + (uint8_t)split);
             }
         }
         UNROLLED
         for (size_t i = 0; i < LANES; i++)
-            to[i] = (uint32_t)at[i];
+            note_exit(walks, from + i, nodes[i * block + at[i]]);
     }
 }
 
-/* Put down where the first `count` walks have got to, by their trees, and those that have not ended
- * in front. Returns how many they are. */
-static size_t drop_ended(const struct ax_ranked_node *nodes, struct walks *walks, size_t count,
-                         uint32_t *ret_at)
+/* Through one more block each of the trees that have not ended. */
+static void walk_open(const struct ax_ranked_block *blocks, const uint16_t *ranks,
+                      struct walks *walks)
 {
-    size_t left = 0;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t at = walks->at[i];
-        uint8_t tree = walks->trees[i];
-        ret_at[tree] = at;
-        walks->at[left] = at;
-        walks->trees[left] = tree;
-        left += nodes[at].left != 0;
+    size_t count = walks->open_count;
+    for (size_t i = count; i < count + WALKS; i++)
+        walks->open[i] = AX_RANKED_TREES_MAX;
+    walks->open_count = 0;
+    for (size_t from = 0; from < count; from += WALKS) {
+        const uint16_t *nodes[WALKS];
+        size_t at[WALKS], tree[WALKS];
+        UNROLLED
+        for (size_t i = 0; i < WALKS; i++) {
+            tree[i] = walks->open[from + i];
+            nodes[i] = blocks[walks->at[tree[i]]].splits;
+            at[i] = 1;
+        }
+        UNROLLED
+        for (size_t level = 0; level < AX_RANKED_BLOCK_LEVELS; level++) {
+            UNROLLED
+            for (size_t i = 0; i < WALKS; i++) {
+                uint16_t split = nodes[i][at[i]];
+                at[i] = ax_child_of_rank(at[i], split, ranks + (uint8_t)split);
+            }
+        }
+        UNROLLED
+        for (size_t i = 0; i < WALKS; i++)
+            note_exit(walks, tree[i], nodes[i][at[i]]);
     }
-    return left;
+}
+
+/* The exits of `count` trees, the first ones of a run. */
+static void find_exits(const struct ax_ranked_block *blocks, size_t count, const uint16_t *ranks,
+                       struct walks *ret)
+{
+    ret->open_count = 0;
+    walk_roots(blocks, ranks, count, ret);
+    while (ret->open_count > 0) {
+        ret->at[AX_RANKED_TREES_MAX] = (uint16_t)count; /* the block that is a leaf */
+        walk_open(blocks, ranks, ret);
+    }
 }
 
 /* Trees [from, from + count). */
-static AX_ALWAYS_INLINE void walk_linked(size_t size, const struct ax_ranked *k, size_t from,
-                                         size_t count, const uint16_t *ranks, char *ends)
+static AX_ALWAYS_INLINE void walk_linked(size_t size, const struct ax_ranked *k,
+                                         const struct ax_ranked_run *run, size_t from, size_t count,
+                                         const uint16_t *ranks, char *ends)
 {
-    const struct ax_ranked_tree *trees = k->trees + from;
     struct walks walks;
-    uint32_t at[AX_RANKED_TREES_MAX];
-    for (size_t i = 0; i < count; i++) {
-        walks.at[i] = trees[i].root;
-        walks.trees[i] = (uint8_t)i;
-    }
-    size_t left = count;
-    do {
-        for (size_t i = left; i % LANES; i++)
-            walks.at[i] = 0; /* a leaf */
-        step_walks(k->linked, ranks, walks.at, left);
-        left = drop_ended(k->linked, &walks, left, at);
-    } while (left);
+    find_exits(k->blocks + run->nodes, count, ranks, &walks);
     for (size_t i = 0; i < count; i++)
-        put_leaf(size, k->leaves, trees[i].leaves + (uint8_t)k->linked[at[i]].split, ends, i);
+        put_leaf(size, k->leaves, k->tree_leaves[from + i] + (uint8_t)walks.at[i], ends, i);
+}
+
+/* The same, to the one sum of a row. */
+static AX_ALWAYS_INLINE void sum_linked(bool is_f64, const struct ax_ranked *k,
+                                        const struct ax_ranked_run *run, size_t from,
+                                        const uint16_t *ranks, void *sum)
+{
+    const uint32_t *leaves = k->tree_leaves + from;
+    size_t count = run->tree_end - from;
+    struct walks walks;
+    find_exits(k->blocks + run->nodes, count, ranks, &walks);
+    double f64 = is_f64 ? *(double *)sum : 0;
+    float f32 = is_f64 ? 0 : *(float *)sum;
+    for (size_t i = 0; i < count; i++) {
+        size_t leaf = (size_t)leaves[i] + (uint8_t)walks.at[i];
+        if (is_f64)
+            f64 += ((const double *)k->leaves)[leaf];
+        else
+            f32 += ((const float *)k->leaves)[leaf];
+    }
+    if (is_f64)
+        *(double *)sum = f64;
+    else
+        *(float *)sum = f32;
 }
 
 static AX_ALWAYS_INLINE void walk_run(size_t size, const struct ax_ranked *k,
@@ -226,7 +269,7 @@ static AX_ALWAYS_INLINE void walk_run(size_t size, const struct ax_ranked *k,
                                       const uint16_t *ranks, char *ends)
 {
     if (run->has_links)
-        walk_linked(size, k, from, run->tree_end - from, ranks, ends);
+        walk_linked(size, k, run, from, run->tree_end - from, ranks, ends);
     else
         (size == 4 ? walks_4 : walks_8)[run->depth](
             k->heaps + run->nodes, ranks, (const char *)k->leaves + run->leaves * size, ends);
@@ -329,6 +372,12 @@ static AX_ALWAYS_INLINE void walk_rows(const struct ax_ranked *k, const struct a
             continue;
         }
         const struct ax_ranked_run *run = &k->runs[i];
+        if (has_one_sum && run->has_links) {
+            for (size_t r = 0; r < rows; r++)
+                sum_linked(form == FORM_F64, k, run, from, ranks + r * AX_RANKED_COLUMNS_MAX,
+                           (char *)sums + r * row_bytes);
+            continue;
+        }
         for (size_t r = 0; r < rows; r++) {
             union ends ends;
             walk_run(size, k, run, from, ranks + r * AX_RANKED_COLUMNS_MAX, (char *)&ends);
