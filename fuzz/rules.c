@@ -47,8 +47,10 @@ static void score(const struct ax_model *model)
         abort();
     for (size_t i = 0; i < signature->output_count; i++) {
         size_t bytes = ax_datatype_size(signature->outputs[i].datatype);
-        columns[i] = (struct ax_column){ signature->outputs[i].datatype, 1,
-                                         ax_arena_alloc(&arena, ROWS, bytes), bytes, NULL };
+        columns[i] = (struct ax_column){ .datatype = signature->outputs[i].datatype,
+                                         .width = 1,
+                                         .values = ax_arena_alloc(&arena, ROWS, bytes),
+                                         .stride = bytes };
     }
     struct ax_batch in = ax_rows_batch(&rows);
     struct ax_batch out = { ROWS, signature->output_count, columns };
