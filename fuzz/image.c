@@ -17,11 +17,12 @@
 
 #include <assert.h>
 
-#define FORESTS     4
+#define FORESTS     5
 #define FEATURES    3
 #define TREES       3
-#define NODES       ((size_t)7 * TREES)
-#define CHANGE      4 /* bytes */
+#define NODES       ((size_t)7)   /* of a tree */
+#define NODES_DEEP  ((size_t)513) /* too many leaves for a program of the whole tree */
+#define CHANGE      4             /* bytes */
 #define PLACE_CUT   0xFFFFFFu
 #define ROWS_MANY   40
 #define IMAGE_BYTES ((size_t)1 << 20)
@@ -31,20 +32,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct ax_buf images[FORESTS];
 
-/* A complete tree of 7 nodes, whose splits differ from tree to tree, or, `oblivious`, from level to
- * level only. */
-static void plant_tree(struct ax_forest *forest, size_t t, bool oblivious)
+/* A tree of `size` nodes without gaps, whose splits differ from tree to tree, or, `oblivious`, from
+ * level to level only. */
+static void plant_tree(struct ax_forest *forest, size_t t, size_t size, bool oblivious)
 {
-    struct ax_forest_node *nodes = forest->nodes + t * 7;
-    forest->trees[t] = (struct ax_forest_tree){ .node_from = t * 7,
-                                                .node_count = 7,
+    struct ax_forest_node *nodes = forest->nodes + t * size;
+    forest->trees[t] = (struct ax_forest_tree){ .node_from = t * size,
+                                                .node_count = (uint32_t)size,
                                                 .group = (uint32_t)(t % forest->group_count) };
-    for (uint32_t i = 0; i < 7; i++) {
+    for (uint32_t i = 0; i < size; i++) {
         struct ax_forest_node *node = &nodes[i];
         *node = (struct ax_forest_node){ .left = -1, .value = (double)(i + t), .set = i % 4 };
         if (forest->leaf_width == 1)
             node->set = 0;
-        if (i >= 3)
+        if (2 * i + 2 >= size)
             continue;
         uint32_t place = oblivious && i == 2 ? 1 : i;
         node->left = (int32_t)(2 * i + 1);
@@ -64,17 +65,18 @@ static void plant_set(struct ax_forest *forest)
     forest->sets[0] = (struct ax_forest_set){ 0, 2 };
     forest->set_count = 1;
     forest->category_count = 2;
-    for (size_t i = 0; i < NODES; i++)
+    for (size_t i = 0; i < forest->node_count; i++)
         forest->nodes[i].feature = forest->nodes[i].feature == 2 ? 1 : forest->nodes[i].feature;
     forest->nodes[7].feature = 2;
     forest->nodes[7].set = 1;
 }
 
-/* Number 0: f32; 1: f64 with a set and a bias; 2: oblivious; 3: leaves of two values. */
+/* Number 0: f32; 1: f64 with a set and a bias; 2: oblivious; 3: leaves of two values; 4: deep. */
 static struct ax_forest plant(size_t number)
 {
     bool is_f64 = number == 1;
     size_t width = number == 3 ? 2 : 1;
+    size_t size = number == 4 ? NODES_DEEP : NODES;
     struct ax_forest forest = {
         .feature_count = FEATURES,
         .group_count = width,
@@ -83,8 +85,8 @@ static struct ax_forest plant(size_t number)
         .flush_zero = is_f64,
         .trees = ax_xalloc(TREES * sizeof(struct ax_forest_tree)),
         .tree_count = TREES,
-        .nodes = ax_xalloc(NODES * sizeof(struct ax_forest_node)),
-        .node_count = NODES,
+        .nodes = ax_xalloc(TREES * size * sizeof(struct ax_forest_node)),
+        .node_count = TREES * size,
         .sets = ax_xalloc(sizeof(struct ax_forest_set)),
         .categories = ax_xalloc(2 * sizeof(int32_t)),
         .leaf_width = width,
@@ -93,7 +95,7 @@ static struct ax_forest plant(size_t number)
         .base = ax_xalloc(width * sizeof(double)),
     };
     for (size_t t = 0; t < TREES; t++) {
-        plant_tree(&forest, t, number == 2);
+        plant_tree(&forest, t, size, number == 2);
         if (width > 1)
             forest.trees[t].group = 0;
     }
