@@ -80,25 +80,29 @@ static void floating_point_is_restored(void **state)
 
 #include <immintrin.h>
 
+static void flush_to_zero(void)
+{
+    _mm_setcsr(_mm_getcsr() | 0x8040);
+}
+
+#elif defined(__aarch64__)
+
+static void flush_to_zero(void)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"(UINT64_C(1) << 24));
+}
+
+#endif
+
 static void flush_to_zero_is_taken_back(void **state)
 {
     (void)state;
     volatile float tiny = 1e-38f;
-    _mm_setcsr(_mm_getcsr() | 0x8040);
+    flush_to_zero();
     assert_true(tiny / 8 == 0);
     assert_true(ax_thread_restore_fp());
     assert_true(tiny / 8 > 0);
 }
-
-#else
-
-static void flush_to_zero_is_taken_back(void **state)
-{
-    (void)state;
-    skip();
-}
-
-#endif
 
 static void cores(void **state)
 {
