@@ -24,6 +24,7 @@
 #define LANES      AX_OBLIVIOUS_LANES /* bytes of a register */
 #define BLOCKS     ((size_t)4)        /* of AX_MUX_ROWS rows: each run is fetched once for them */
 #define FEW        ((size_t)4) /* rows whose trees are answered before their leaves are added */
+#define BETWEEN    ((size_t)6) /* trees of one row that are added between two levels */
 #define TABLES_MAX (AX_OBLIVIOUS_COLUMNS_MAX / AX_OBLIVIOUS_TABLE)
 #define WIDE       ((size_t)AX_OBLIVIOUS_WIDE)
 #define UNROLL     _Pragma("GCC unroll 8")
@@ -157,27 +158,69 @@ static void make_tables(uint16_t *ranks, size_t tables)
     }
 }
 
-/* The leaves' numbers of a run's trees for one row. `tables` is a constant. */
-static AX_ALWAYS_INLINE void answer_row(const struct ax_oblivious_level *levels, size_t depth,
-                                        const __m128i *row, size_t tables, uint8_t *numbers)
+/* `tables` is a constant in all that follows. */
+static AX_ALWAYS_INLINE void load_tables(const uint16_t *ranks, size_t tables, __m256i *ret_tables)
 {
-    __m256i table[TABLES_MAX];
+    const __m128i *from = (const __m128i *)(const void *)ranks;
     UNROLL
     for (size_t i = 0; i < tables; i++)
-        table[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128(row + i));
-    __m256i digits = _mm256_setzero_si256();
-    for (size_t d = 0; d < depth; d++) {
-        __m256i column = load(levels[d].columns);
-        __m256i rank = _mm256_shuffle_epi8(table[0], column);
-        UNROLL
-        for (size_t i = 1; i < tables; i++) {
-            column = _mm256_sub_epi8(column, _mm256_set1_epi8((char)AX_OBLIVIOUS_TABLE));
-            rank = _mm256_xor_si256(rank, _mm256_shuffle_epi8(table[i], column));
-        }
-        __m256i is_right = _mm256_cmpgt_epi8(rank, load(levels[d].bounds));
-        digits = _mm256_sub_epi8(_mm256_add_epi8(digits, digits), is_right);
+        ret_tables[i] = _mm256_broadcastsi128_si256(_mm_loadu_si128(from + i));
+}
+
+/* One more binary digit of the leaves' numbers of a run's trees. */
+static AX_ALWAYS_INLINE __m256i answer_level(const struct ax_oblivious_level *level,
+                                             const __m256i *table, size_t tables, __m256i digits)
+{
+    __m256i column = load(level->columns);
+    __m256i rank = _mm256_shuffle_epi8(table[0], column);
+    UNROLL
+    for (size_t i = 1; i < tables; i++) {
+        column = _mm256_sub_epi8(column, _mm256_set1_epi8((char)AX_OBLIVIOUS_TABLE));
+        rank = _mm256_xor_si256(rank, _mm256_shuffle_epi8(table[i], column));
     }
+    __m256i is_right = _mm256_cmpgt_epi8(rank, load(level->bounds));
+    return _mm256_sub_epi8(_mm256_add_epi8(digits, digits), is_right);
+}
+
+static AX_ALWAYS_INLINE void answer_row(const struct ax_oblivious *o,
+                                        const struct ax_oblivious_run *run, const __m256i *table,
+                                        size_t tables, uint8_t *numbers)
+{
+    __m256i digits = _mm256_setzero_si256();
+    for (size_t d = 0; d < run->depth; d++)
+        digits = answer_level(o->levels + run->levels + d, table, tables, digits);
     _mm256_storeu_si256((__m256i *)(void *)numbers, digits);
+}
+
+/* One row of leaves of one number. Its additions wait for each other, and processors look only so
+ * far ahead for what need not wait: so each level of the next run stands between some of them. */
+static AX_ALWAYS_INLINE void walk_one(const struct ax_oblivious *o, const uint16_t *ranks,
+                                      size_t tables, double *ret_sum)
+{
+    uint8_t numbers[2][AX_OBLIVIOUS_LANES];
+    __m256i table[TABLES_MAX];
+    double sum = *ret_sum;
+    load_tables(ranks, tables, table);
+    answer_row(o, &o->runs[0], table, tables, numbers[0]);
+    for (size_t i = 0, from = 0; i < o->run_count; from = o->runs[i++].tree_end) {
+        const struct ax_oblivious_run *run = &o->runs[i];
+        const struct ax_oblivious_run *next = i + 1 < o->run_count ? run + 1 : NULL;
+        size_t levels = next ? next->depth : 0, trees = run->tree_end - from, t = 0;
+        const double *leaves = o->leaves + run->leaves;
+        __m256i digits = _mm256_setzero_si256();
+        for (size_t d = 0; d < levels; d++) {
+            digits = answer_level(o->levels + next->levels + d, table, tables, digits);
+            if (t + BETWEEN > trees)
+                continue;
+            UNROLL
+            for (size_t k = 0; k < BETWEEN; k++, t++)
+                sum += leaves[(t << run->depth) + numbers[i % 2][t]];
+        }
+        for (; t < trees; t++)
+            sum += leaves[(t << run->depth) + numbers[i % 2][t]];
+        _mm256_storeu_si256((__m256i *)(void *)numbers[(i + 1) % 2], digits);
+    }
+    *ret_sum = sum;
 }
 
 static AX_ALWAYS_INLINE void walk_few(const struct ax_oblivious *o, size_t width,
@@ -186,14 +229,19 @@ static AX_ALWAYS_INLINE void walk_few(const struct ax_oblivious *o, size_t width
 {
     uint8_t numbers[FEW * LANES];
     size_t from = 0;
+    if (rows == 1 && o->leaf_size == 1) {
+        walk_one(o, ranks, tables, sums);
+        return;
+    }
     for (size_t i = 0; i < o->run_count; from = o->runs[i++].tree_end) {
         const struct ax_oblivious_run *run = &o->runs[i];
         for (size_t r = 0; r < rows; r += FEW) {
             size_t count = AX_MIN(FEW, rows - r), trees = run->tree_end - from;
-            for (size_t k = 0; k < count; k++)
-                answer_row(o->levels + run->levels, run->depth,
-                           (const void *)(ranks + (r + k) * AX_RANKED_COLUMNS_MAX), tables,
-                           numbers + k * LANES);
+            for (size_t k = 0; k < count; k++) {
+                __m256i table[TABLES_MAX];
+                load_tables(ranks + (r + k) * AX_RANKED_COLUMNS_MAX, tables, table);
+                answer_row(o, run, table, tables, numbers + k * LANES);
+            }
             struct found found = { numbers, LANES, 1 };
             double *to = sums + r * width;
             size_t done = add_steps(o, run, trees, found, 0, count, 4, width, to);
