@@ -116,16 +116,18 @@ static bool rows_fit(const struct ax_compiled *c, const char *leaves, uint32_t c
     return is_fine;
 }
 
-/* Whether the exits of a trunk are places of a tree that may have one. */
+/* Whether the exits of a trunk are those of the tree: from elsewhere a walk of so many steps would
+ * not end at a leaf. */
 static bool exits_fit(const struct ax_compiled *c, const struct ax_mux *mux, size_t t,
                       const char *leaves)
 {
     const uint32_t *places = (const uint32_t *)(const void *)leaves;
-    size_t size = ax_deep_tree_size(c, &c->trees[t], mux->column_count);
-    bool is_fine = true;
-    for (uint32_t i = 0; i < mux->trees[t].leaf_count; i++)
-        is_fine &= places[i] < size;
-    return is_fine;
+    uint32_t trunk[AX_DEEP_TRUNK_NODES];
+    if (mux->trees[t].leaf_count != AX_DEEP_EXITS ||
+        !ax_deep_tree_size(c, &c->trees[t], mux->column_count))
+        return false;
+    ax_deep_find_trunk(c, &c->trees[t], trunk);
+    return memcmp(places, trunk + AX_DEEP_EXITS - 1, AX_DEEP_EXITS * sizeof(*places)) == 0;
 }
 
 /* One tree, whose code begins with word *code and whose leaves with byte *leaves; both move on. */
