@@ -15,9 +15,9 @@
  */
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "engine/engine.h"
 #include "engine/forest/kernel.h"
+#include "program.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,23 +52,6 @@ struct bench {
     char *wanted; /* margins of all rows */
     char *walked; /* WALKED_BYTES, or NULL when caches may stay warm */
 };
-
-static void die(const char *what)
-{
-    (void)fprintf(stderr, "forest_kernels: %s\n", what);
-    exit(1);
-}
-
-/* The bytes live as long as the program. */
-static struct ax_buf read_file(const char *path)
-{
-    struct ax_err err = AX_ERR_INIT;
-    struct ax_buf bytes;
-    ax_buf_init(&bytes, (size_t)1 << 32);
-    if (ax_file_read(path, &bytes, &err))
-        die(err.msg);
-    return bytes;
-}
 
 static void score(const struct bench *b, const struct runner *runner, size_t from, size_t count,
                   char *margins)

@@ -9,6 +9,7 @@
  * time is taken.
  */
 #include "net/http1.h"
+#include "program.h"
 #include "turns.h"
 
 #include <stdio.h>
@@ -34,12 +35,6 @@ static struct ax_http_config config = { .body_bytes_max = BODY_BYTES_MAX,
                                         .request_bytes_max = BODY_BYTES_MAX };
 static struct ax_exchange_table exchanges;
 static struct ax_http1 http1;
-
-static void die(const char *what)
-{
-    (void)fprintf(stderr, "http_parse: %s\n", what);
-    exit(1);
-}
 
 static void parse(const void *context, size_t number)
 {

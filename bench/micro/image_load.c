@@ -17,6 +17,7 @@
 #include "base/library.h"
 #include "engine/image.h"
 #include "engine/version.h"
+#include "program.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -31,12 +32,6 @@ static const char *const names[WAY_COUNT] = { [FROM_SOURCE] = "from source",
                                               [FROM_IMAGE] = "from image",
                                               [DIGEST] = "  of it, digest of the file",
                                               [XGBOOST] = "XGBoost's own load" };
-
-static void die(const char *what)
-{
-    (void)fprintf(stderr, "image_load: %s\n", what);
-    exit(1);
-}
 
 struct taken {
     double wall_ms;

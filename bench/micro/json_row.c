@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "server/api/oip_infer.h"
+#include "program.h"
 #include "turns.h"
 
 #include <stdio.h>
@@ -35,12 +36,6 @@ struct bodies {
 static struct ax_signature signature;
 static struct ax_arena arena; /* of one request */
 static struct ax_buf printed;
-
-static void die(const char *what)
-{
-    (void)fprintf(stderr, "json_row: %s\n", what);
-    exit(1);
-}
 
 /* ---- bodies ---- */
 

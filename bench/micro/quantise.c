@@ -9,9 +9,9 @@
  * go round; what is printed is the time of a value (turns.h tells how it is taken).
  */
 #include "base/alloc.h"
-#include "base/file.h"
 #include "engine/forest/forest_model.h"
 #include "engine/forest/rank_avx2.h"
+#include "program.h"
 #include "turns.h"
 
 #include <math.h>
@@ -29,22 +29,6 @@ struct bench {
     int8_t *ranks;
     uint16_t *row_ranks;
 };
-
-static void die(const char *what)
-{
-    (void)fprintf(stderr, "quantise: %s\n", what);
-    exit(1);
-}
-
-static struct ax_buf read_file(const char *path)
-{
-    struct ax_err err = AX_ERR_INIT;
-    struct ax_buf bytes;
-    ax_buf_init(&bytes, (size_t)1 << 32);
-    if (ax_file_read(path, &bytes, &err))
-        die(err.msg);
-    return bytes;
-}
 
 static double value_at(const struct bench *b, uint32_t feature, size_t row)
 {
