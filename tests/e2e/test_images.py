@@ -6,6 +6,7 @@ Method: servers one after the other over one state folder, whose files are chang
 The answers of all are compared as text.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -100,6 +101,23 @@ def test_tuning_is_kept(models, state):
     kept = {p.name: p.read_bytes() for p in (state / "images").glob("*.tune")}
     run(models, state)
     assert kept == {p.name: p.read_bytes() for p in (state / "images").glob("*.tune")}
+
+
+def test_tuning_that_cannot_be_followed_is_forgotten_whole(models, state):
+    run(models, state)
+    for path in (state / "images").glob("*.tune"):
+        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for entry in entries:
+            for one in entry["classes"]:
+                one["row_ns"] = dict.fromkeys(one["row_ns"], 0.5)
+            entry["classes"][-1]["kernel"] = "gone"
+        path.write_text("".join(json.dumps(e) + "\n" for e in entries), encoding="utf-8")
+    run(models, state)
+    for path in (state / "images").glob("*.tune"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            classes = json.loads(line)["classes"]
+            assert all(ns != 0.5 for one in classes for ns in one["row_ns"].values())
+            assert all(one["kernel"] != "gone" for one in classes)
 
 
 def predict(models, folder, *options):

@@ -18,12 +18,14 @@
 #define STEPS_MAX 8 /* of one call */
 #define UNROLLED  _Pragma("GCC unroll 8")
 
-/* Leaves have numbers of columns that need not be there: their rank is 0. */
+/* Leaves have numbers of columns that need not be there: their rank is 0. Rows are walked by
+ * LANES, so those that fill the last walk up need it, too. */
 static void clear_columns(size_t from, size_t rows, uint16_t *strips)
 {
     if (from >= AX_DEEP_CHUNK)
         return;
-    for (size_t r = 0; r < rows; r += STRIP, strips += AX_DEEP_STRIP * STRIP)
+    size_t end = (rows + LANES - 1) / LANES * LANES;
+    for (size_t r = 0; r < end; r += STRIP, strips += AX_DEEP_STRIP * STRIP)
         memset(strips + from * STRIP, 0, (AX_DEEP_CHUNK - from) * STRIP * sizeof(*strips));
 }
 

@@ -32,6 +32,9 @@
 #define FLAT_LEAST 64
 #define PART       4 /* numbers of a register that every CPU has */
 
+#define SIGN          UINT32_C(0x80000000) /* of an f32 */
+#define INFINITY_BITS UINT32_C(0x7F800000)
+
 struct numbering {
     struct ax_numbers *out;
     const struct ax_compiled *c;
@@ -372,10 +375,10 @@ static AX_ALWAYS_INLINE void fill_part(const float *row, uint32_t *low, uint32_t
 {
     part_f32 x;
     memcpy(&x, row, sizeof(x));
-    part_u32 is_nan = (part_u32)(x != x);
     x += (part_f32){ 0 }; /* -0 becomes 0 */
-    part_u32 bits = (part_u32)x, sign = (part_u32)((part_i32)bits >> 31);
-    part_u32 number = bits ^ (sign | UINT32_C(0x80000000));
+    part_u32 bits = (part_u32)x, sign = (part_u32)((part_i32)bits < 0);
+    part_u32 is_nan = (part_u32)((part_i32)(bits & ~SIGN) > (int32_t)INFINITY_BITS);
+    part_u32 number = bits ^ (sign | SIGN);
     part_u32 left = number & ~is_nan, right = number | is_nan;
     memcpy(low, &left, sizeof(left));
     memcpy(high, &right, sizeof(right));

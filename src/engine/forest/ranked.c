@@ -61,7 +61,7 @@ static bool trees_fit(const struct ranking *k)
         const struct ax_tree *tree = &c->trees[t];
         size_t *end = tree->is_wide ? &wide_end : &narrow_end;
         size_t count = *end - tree->root;
-        if (count >= 2 * AX_MUX_LEAVES_MAX ||
+        if (count >= (size_t)2 * AX_MUX_LEAVES_MAX ||
             !(tree->is_wide ? wide_fit(c->wide_nodes + tree->root, count)
                             : narrow_fit(c->nodes + tree->root, count)))
             return false;

@@ -281,6 +281,14 @@ static void put_entry(const struct tuning *t, const struct entry_name *name, str
     (void)ax_buf_append_str(out, AX_STR("]}\n"));
 }
 
+/* As if nothing had been measured. */
+static void forget(struct tuning *t)
+{
+    memset(t->plan->row_ns, 0, sizeof(t->plan->row_ns));
+    for (size_t class = 0; class < AX_KERNEL_CLASSES; class ++)
+        t->plan->by_class[class] = t->plan->kernel;
+}
+
 /* One class of an entry; false when it cannot be followed. */
 static bool take_class(struct tuning *t, size_t class, const struct ax_json *from,
                        struct ax_err *err)
@@ -310,8 +318,10 @@ static bool take_entry(struct tuning *t, const struct ax_json *entry, struct ax_
     if (ax_json_count(classes) != AX_KERNEL_CLASSES)
         return false;
     for (size_t class = 0; class < AX_KERNEL_CLASSES; class ++) {
-        if (!take_class(t, class, ax_json_next(&it), err))
+        if (!take_class(t, class, ax_json_next(&it), err)) {
+            forget(t);
             return false;
+        }
     }
     return true;
 }

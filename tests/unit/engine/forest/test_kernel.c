@@ -393,7 +393,7 @@ static void check_calls(const struct ax_forest_plan *plan, struct field *field, 
     size_t scratch_size = plan->kernel->scratch_size(plan, most);
     void *scratch = aligned_alloc(64, (scratch_size + 63) & ~(size_t)63);
     assert_non_null(scratch);
-    memset(scratch, 0xA5, scratch_size);
+    memset(scratch, most % 2 ? 0xFF : 0xA5, scratch_size);
     memset(field->found, 0x5A, field->rows * row_bytes);
     for (size_t i = 0; i < GUARD; i++)
         memcpy(field->found + field->rows * row_bytes + i * sizeof(guard), &guard, sizeof(guard));
