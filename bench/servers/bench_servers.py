@@ -27,10 +27,27 @@ class Failed(Exception):
     """A server or the client did not do what was asked."""
 
 
+PRIORITY = {"is_taken": False}
+
+
+def take_priority(is_taken):
+    """Whether what is started from here on goes before all other processes of its core."""
+    PRIORITY["is_taken"] = is_taken
+
+
+def has_priority():
+    return PRIORITY["is_taken"]
+
+
 def pin(core):
     """For a child: one core of those that this process may use, where there are several."""
     cores = sorted(os.sched_getaffinity(0))
-    return lambda: os.sched_setaffinity(0, {cores[core % len(cores)]})
+
+    def place():
+        os.sched_setaffinity(0, {cores[core % len(cores)]})
+        if has_priority():
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    return place
 
 
 def cpu_ns(pid):

@@ -109,6 +109,9 @@ def test_cpu_time_is_that_of_the_process():
     assert time.process_time_ns() > before
 
 
+ORIGIN = {"commit": "abc", "date": "2026-01-01", "command": "run"}
+
+
 def make_round(ours, theirs, steal=0.0, others=0.0, void=False):
     def one(cpu_us):
         return {"cpu_us": cpu_us, "user_us": cpu_us / 2, "requests_per_s": 1e6 / cpu_us,
@@ -145,6 +148,13 @@ def test_noisy_rounds_do_not_count(bad):
     assert found["ratios"]["cpu_us"]["median"] == 3
 
 
+def test_others_do_not_disturb_who_goes_before_them():
+    rounds = [make_round((12, 12), (10, 10), others=90) for _ in range(4)]
+    rounds += [make_round((30, 30), (10, 10), others=90, steal=4)]
+    found = servers_report.digest(rounds, "cpu_us", "requests_per_s", has_priority=True)
+    assert found["kept"] == 4 and not found["is_noisy"]
+
+
 def test_a_floor_that_is_off_does_not_count():
     rounds = [make_round((12, 12), (10, 10)) for _ in range(5)] + [make_round((24, 24), (14, 14))]
     found = servers_report.digest(rounds, "cpu_us", "requests_per_s")
@@ -157,11 +167,10 @@ def test_the_page_tells_ratios_goals_and_noise():
     busy = servers_report.digest([make_round((12, 12), (10, 10), others=50) for _ in range(3)],
                                  "cpu_us", "requests_per_s")
     scenario = {"title": "One", "figure": "cpu_us", "goal": "≤ 1.18×", "rows": 1, "load": 0,
-                "rate": 0}
+                "rate": 0, "seconds": 3, "has_priority": False, **ORIGIN}
     page = servers_report.markdown({
         "machine": {"cpu": "C", "cores": 2, "features": "f", "system": "s", "kernel": "k",
                     "compiler": "g"},
-        "commit": "abc", "date": "2026-01-01", "command": "run", "seconds": 3,
         "scenarios": [{**scenario, "results": {"echo": quiet}},
                       {**scenario, "title": "Two", "results": {"echo": busy}}]})
     assert "| server CPU a request, us | 12.0 | 10.0 | **1.20×** (1.20–1.20) | ≤ 1.18× |" in page
@@ -253,7 +262,7 @@ def make_pair(figure, ours, theirs):
     ({"rows": 2112, "differing": 3, "worst_difference": 2e-7},
      "3 of 2,112 differ, by 2.0e-07 at most")])
 def test_a_peer_has_a_row_with_what_it_answered(parity, told):
-    peer = {"name": "Other 1.0", "note": "as it is", "parity": parity, "scenarios": {
+    peer = {"name": "Other 1.0", "note": "as it is", "parity": parity, **ORIGIN, "scenarios": {
         "peer-json": make_pair("requests_per_s", 10, 1000),
         "peer-json64": make_pair("rows_per_s", 10, 200),
         "peer-p99": make_pair("p99_us", 10, 20)}}
