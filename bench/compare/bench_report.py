@@ -12,11 +12,11 @@ def summary(values):
     return {"least": round(float(np.min(values)), 1), "median": round(float(np.median(values)), 1)}
 
 
-def interval(ratios, rng):
+def interval(ratios, rng, digits=3):
     """The 95 % bootstrap interval of the median."""
     picks = rng.integers(0, len(ratios), (RESAMPLES, len(ratios)))
     low, high = np.percentile(np.median(ratios[picks], axis=1), [2.5, 97.5])
-    return [round(float(low), 3), round(float(high), 3)]
+    return [round(float(low), digits), round(float(high), digits)]
 
 
 def digest(slices):
