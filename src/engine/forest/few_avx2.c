@@ -158,6 +158,13 @@ static void score_ranked(const struct ax_forest_plan *plan, enum way way,
 
 /* ---- calls ---- */
 
+size_t ax_few_count(const struct ax_forest_plan *plan, size_t rows)
+{
+    assert(plan);
+    size_t left = rows % AX_MUX_ROWS;
+    return rows < plan->few ? rows : left < plan->few ? left : 0;
+}
+
 size_t ax_few_scratch_size(const struct ax_forest_plan *plan, size_t rows)
 {
     assert(plan);

@@ -17,6 +17,10 @@ AX_MUST_USE enum ax_code ax_few_prepare(struct ax_forest_plan *plan, struct ax_e
 /* From how many rows on a block is the better way; SIZE_MAX: never. */
 size_t ax_few_limit(const struct ax_forest_plan *plan);
 
+/* Of `rows` rows, how many at the end are better off without a block: all, those behind the whole
+ * blocks, or none. Of a plan whose `few` is known. */
+size_t ax_few_count(const struct ax_forest_plan *plan, size_t rows);
+
 /* As struct ax_forest_kernel has them, for any number of rows. */
 size_t ax_few_scratch_size(const struct ax_forest_plan *plan, size_t rows);
 void ax_few_score(const struct ax_forest_plan *plan, const struct ax_forest_input *in, size_t from,

@@ -25,9 +25,7 @@ static void avx512_score(const struct ax_forest_plan *plan, const struct ax_fore
 {
     const struct ax_compiled *c = &plan->compiled;
     assert(rows >= 1 && rows <= AX_BLOCK_ROWS_MAX && from + rows <= in->batch->rows && scratch);
-    size_t left = rows % AX_MUX_ROWS;
-    size_t few = rows < plan->few ? rows : left < plan->few ? left : 0;
-    size_t whole = rows - few;
+    size_t few = ax_few_count(plan, rows), whole = rows - few;
     if (whole)
         ax_block_score_avx512(plan, in, from, whole, sums, scratch);
     if (few)
