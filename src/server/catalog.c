@@ -8,10 +8,10 @@
 
 #include <assert.h>
 
-enum ax_code ax_served_new(struct ax_version *version, struct ax_served **ret_served,
-                           struct ax_err *err)
+enum ax_code ax_served_new(struct ax_version *version, const struct ax_model_settings *settings,
+                           struct ax_served **ret_served, struct ax_err *err)
 {
-    assert(version && ret_served && err);
+    assert(version && settings && ret_served && err);
     struct ax_served *served = ax_xalloc(sizeof(*served));
     atomic_init(&served->refs, 1);
     atomic_init(&served->row_ns, 0);
@@ -21,6 +21,7 @@ enum ax_code ax_served_new(struct ax_version *version, struct ax_served **ret_se
         return ax_err_context(err, "model '%s' version %s", version->model_name, version->text);
     }
     served->version = ax_version_ref(version);
+    served->settings = *settings;
     *ret_served = served;
     return AX_OK;
 }
@@ -40,6 +41,76 @@ void ax_served_unref(struct ax_served *served)
     free(served);
 }
 
+bool ax_served_is_last(const struct ax_served *served)
+{
+    assert(served);
+    return atomic_load_explicit(&served->refs, memory_order_acquire) == 1;
+}
+
+static const struct {
+    const char *name, *oip;
+} version_states[] = {
+    [AX_VERSION_UNLOADED] = { "unloaded", "UNAVAILABLE" },
+    [AX_VERSION_LOADING] = { "loading", "LOADING" },
+    [AX_VERSION_WARMING] = { "warming", "LOADING" },
+    [AX_VERSION_READY] = { "ready", "READY" },
+    [AX_VERSION_DRAINING] = { "draining", "UNLOADING" },
+    [AX_VERSION_FAILED] = { "failed", "UNAVAILABLE" },
+};
+
+const char *ax_version_state_name(enum ax_version_state state)
+{
+    assert((size_t)state < AX_COUNT(version_states));
+    return version_states[state].name;
+}
+
+const char *ax_version_state_oip(enum ax_version_state state)
+{
+    assert((size_t)state < AX_COUNT(version_states));
+    return version_states[state].oip;
+}
+
+struct ax_catalog_model *ax_catalog_model_new(const char *name, size_t version_count)
+{
+    assert(name);
+    struct ax_catalog_model *model = ax_xalloc(sizeof(*model));
+    atomic_init(&model->refs, 1);
+    model->name = ax_xstrdup(name);
+    model->versions = ax_xalloc(version_count * sizeof(*model->versions));
+    model->version_count = version_count;
+    return model;
+}
+
+struct ax_catalog_model *ax_catalog_model_ref(struct ax_catalog_model *model)
+{
+    assert(model);
+    (void)atomic_fetch_add_explicit(&model->refs, 1, memory_order_relaxed);
+    return model;
+}
+
+void ax_catalog_model_unref(struct ax_catalog_model *model)
+{
+    if (!model || atomic_fetch_sub_explicit(&model->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    for (size_t i = 0; i < model->version_count; i++) {
+        ax_served_unref(model->versions[i].served);
+        free(model->versions[i].reason);
+    }
+    free(model->versions);
+    free(model->reason);
+    free(model->name);
+    free(model);
+}
+
+const struct ax_catalog_version *ax_catalog_model_highest(const struct ax_catalog_model *model)
+{
+    assert(model);
+    for (size_t i = model->version_count; i > 0; i--)
+        if (model->versions[i - 1].served || model->versions[i - 1].is_cold)
+            return &model->versions[i - 1];
+    return NULL;
+}
+
 struct ax_catalog *ax_catalog_new(void)
 {
     struct ax_catalog *catalog = ax_xalloc(sizeof(*catalog));
@@ -53,69 +124,18 @@ void ax_catalog_free(struct ax_catalog *catalog)
         return;
     size_t at = 0;
     struct ax_str name;
-    void *value;
-    while (ax_map_next(&catalog->models, &at, &name, &value)) {
-        struct ax_served_model *model = value;
-        for (size_t i = 0; i < model->version_count; i++)
-            ax_served_unref(model->versions[i]);
-        free(model->versions);
-        free(model);
-    }
+    void *model;
+    while (ax_map_next(&catalog->models, &at, &name, &model))
+        ax_catalog_model_unref(model);
     ax_map_done(&catalog->models);
-    for (size_t i = 0; i < catalog->index_count; i++) {
-        free(catalog->index[i].model);
-        free(catalog->index[i].version);
-        free(catalog->index[i].reason);
-    }
-    free(catalog->index);
     free(catalog);
 }
 
-static struct ax_served_model *catalog_add_model(struct ax_catalog *catalog, const char *name)
+void ax_catalog_put(struct ax_catalog *catalog, struct ax_catalog_model *model)
 {
-    struct ax_served_model *model = ax_map_get(&catalog->models, ax_str_from(name));
-    if (model)
-        return model;
-    model = ax_xalloc(sizeof(*model));
-    (void)ax_map_put(&catalog->models, ax_str_from(name), model);
-    return model;
-}
-
-static void catalog_add_entry(struct ax_catalog *catalog, const char *model, const char *version,
-                              const char *reason)
-{
-    catalog->index = ax_xrealloc(catalog->index, catalog->index_count + 1, sizeof(*catalog->index));
-    catalog->index[catalog->index_count++] = (struct ax_catalog_entry){
-        .model = ax_xstrdup(model),
-        .version = ax_xstrdup(version),
-        .reason = reason ? ax_xstrdup(reason) : NULL,
-    };
-}
-
-enum ax_code ax_catalog_add(struct ax_catalog *catalog, struct ax_version *version,
-                            struct ax_err *err)
-{
-    assert(catalog && version && err);
-    struct ax_served *served;
-    if (ax_served_new(version, &served, err))
-        return err->code;
-    struct ax_served_model *model = catalog_add_model(catalog, version->model_name);
-    model->versions =
-        ax_xrealloc(model->versions, model->version_count + 1, sizeof(struct ax_served *));
-    size_t at = model->version_count++;
-    for (; at > 0 && model->versions[at - 1]->version->number > version->number; at--)
-        model->versions[at] = model->versions[at - 1];
-    model->versions[at] = served;
-    catalog_add_entry(catalog, version->model_name, version->text, NULL);
-    return AX_OK;
-}
-
-void ax_catalog_add_failed(struct ax_catalog *catalog, const char *model, const char *version,
-                           const char *reason)
-{
-    assert(catalog && model && version && reason);
-    (void)catalog_add_model(catalog, model);
-    catalog_add_entry(catalog, model, version, reason);
+    assert(catalog && model);
+    void *before = ax_map_put(&catalog->models, ax_str_from(model->name), model);
+    assert(!before);
 }
 
 void ax_catalog_split_name(struct ax_str name, struct ax_str *ret_model, struct ax_str *ret_version)
@@ -139,28 +159,50 @@ bool ax_catalog_is_ready(const struct ax_catalog *catalog)
     struct ax_str name;
     void *value;
     bool ready = catalog->is_complete;
-    while (ready && ax_map_next(&catalog->models, &at, &name, &value))
-        ready = ((const struct ax_served_model *)value)->version_count > 0;
+    while (ready && ax_map_next(&catalog->models, &at, &name, &value)) {
+        const struct ax_catalog_model *model = value;
+        ready = !model->is_wanted || ax_catalog_model_highest(model);
+    }
     return ready;
 }
 
-bool ax_catalog_knows(const struct ax_catalog *catalog, struct ax_str model, struct ax_str version)
+/* Requests know what the policy wants, and what still answers. */
+static bool is_known(const struct ax_catalog_version *version)
 {
-    assert(catalog);
-    for (size_t i = 0; i < catalog->index_count; i++)
-        if (ax_str_is(model, catalog->index[i].model) &&
-            (version.len == 0 || ax_str_is(version, catalog->index[i].version)))
-            return true;
-    return false;
+    return version->is_target || version->served;
 }
 
+const struct ax_catalog_version *ax_catalog_find(const struct ax_catalog *catalog,
+                                                 struct ax_str model, struct ax_str version)
+{
+    assert(catalog);
+    const struct ax_catalog_model *found = ax_map_get(&catalog->models, model);
+    if (!found)
+        return NULL;
+    const struct ax_catalog_version *highest =
+        version.len == 0 ? ax_catalog_model_highest(found) : NULL;
+    if (highest)
+        return highest;
+    for (size_t i = found->version_count; i > 0; i--) {
+        const struct ax_catalog_version *at = &found->versions[i - 1];
+        if (is_known(at) && (version.len == 0 || ax_str_is(version, at->text)))
+            return at;
+    }
+    return NULL;
+}
+
+/* What names nothing that requests know. */
 static enum ax_code catalog_fail(const struct ax_catalog *catalog, struct ax_str model,
                                  struct ax_str version, struct ax_err *err)
 {
     struct ax_str name = ax_str_cut(model, AX_SIGNATURE_SHOWN_BYTES_MAX);
-    if (!catalog->is_complete)
+    const struct ax_catalog_model *found = ax_map_get(&catalog->models, model);
+    if (!found && !catalog->is_complete)
         return ax_fail(err, AX_E_UNAVAILABLE, "the models are still being loaded");
-    if (version.len == 0)
+    if (found && version.len == 0)
+        return ax_fail(err, AX_E_UNAVAILABLE, "model '%.*s' has no version: %s", AX_STR_ARG(name),
+                       found->reason ? found->reason : "its policy wants none of those there");
+    if (!found)
         return ax_fail(err, AX_E_NOT_FOUND, "Request for unknown model: '%.*s' is not found",
                        AX_STR_ARG(name));
     return ax_fail(err, AX_E_NOT_FOUND,
@@ -173,19 +215,14 @@ enum ax_code ax_catalog_version(const struct ax_catalog *catalog, struct ax_str 
                                 struct ax_err *err)
 {
     assert(catalog && ret_served && err);
-    const struct ax_served_model *found = ax_map_get(&catalog->models, model);
-    size_t count = found ? found->version_count : 0;
-    if (count == 0)
-        return catalog_fail(catalog, model, AX_STR(""), err);
-    if (version.len == 0) {
-        *ret_served = found->versions[count - 1];
-        return AX_OK;
-    }
-    for (size_t i = count; i > 0; i--) {
-        if (ax_str_is(version, found->versions[i - 1]->version->text)) {
-            *ret_served = found->versions[i - 1];
-            return AX_OK;
-        }
-    }
-    return catalog_fail(catalog, model, version, err);
+    const struct ax_catalog_version *found = ax_catalog_find(catalog, model, version);
+    if (!found)
+        return catalog_fail(catalog, model, version, err);
+    if (!found->served)
+        return ax_fail(err, AX_E_UNAVAILABLE, "model '%.*s' version %s is not ready: %s%s%s",
+                       AX_STR_ARG(ax_str_cut(model, AX_SIGNATURE_SHOWN_BYTES_MAX)), found->text,
+                       ax_version_state_name(found->state), found->reason ? ": " : "",
+                       found->reason ? found->reason : "");
+    *ret_served = found->served;
+    return AX_OK;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The catalog: the immutable set of model versions that the data plane reads.
+ * The catalog: the immutable set of models that the data plane reads.
  *
- * Made on a control thread from what the repository holds, and published through a snapshot. Each
- * version in it is a struct ax_served: the version itself, its account, and what a row was learnt
- * to cost. A served version is shared by reference count, so that a request may outlive the
- * catalog.
+ * Made on the fleet's control thread and published through a snapshot. It maps names to models,
+ * each immutable and counted, so that a later catalog shares those that did not change. A model
+ * holds its versions, ready or not; a ready one's is a struct ax_served: the version itself, its
+ * account, and what a row was learnt to cost. A served version is shared by reference count, so
+ * that a request may outlive the catalog.
  */
 #ifndef AX_SERVER_CATALOG_H
 #define AX_SERVER_CATALOG_H
@@ -13,68 +14,100 @@
 #include "base/map.h"
 #include "engine/version.h"
 #include "server/account.h"
+#include "server/model_settings.h"
 
 struct ax_served {
     _Atomic unsigned refs;
     struct ax_version *version; /* one reference */
     struct ax_account account;
+    struct ax_model_settings settings; /* those that it was loaded with */
     /* What a row costs the engine, learnt; 0: nothing known yet. Relaxed, written by any thread,
      * and only when it moved enough to matter, so that in steady use the line is only read. */
     _Atomic uint32_t row_ns;
     _Atomic uint64_t last_ms; /* monotonic, of the last success; 0: none. Relaxed, likewise */
 };
 
-/* Makes the entry for a version (which is referenced) and registers its series. Control threads.
- * Expected: LIMIT. */
-AX_MUST_USE enum ax_code ax_served_new(struct ax_version *version, struct ax_served **ret_served,
-                                       struct ax_err *err);
+/* Makes the entry for a version (which is referenced) and registers its series. Control threads and
+ * loaders. Expected: LIMIT. */
+AX_MUST_USE enum ax_code ax_served_new(struct ax_version *version,
+                                       const struct ax_model_settings *settings,
+                                       struct ax_served **ret_served, struct ax_err *err);
 struct ax_served *ax_served_ref(struct ax_served *served);
 /* NULL is fine. The last one frees. Any thread. */
 void ax_served_unref(struct ax_served *served);
+/* Whether the caller's reference is the last one. True stays true: who has none cannot take one. */
+bool ax_served_is_last(const struct ax_served *served);
 
-struct ax_served_model {
-    struct ax_served **versions; /* ascending */
-    size_t version_count;        /* 0: none of its versions could be loaded */
+/* Where a version is in its life; docs/internals/fleet.md. */
+enum ax_version_state {
+    AX_VERSION_UNLOADED,
+    AX_VERSION_LOADING,
+    AX_VERSION_WARMING,
+    AX_VERSION_READY,
+    AX_VERSION_DRAINING,
+    AX_VERSION_FAILED,
+};
+/* "ready"; and what the index of the Open Inference Protocol calls it: "READY". */
+const char *ax_version_state_name(enum ax_version_state state) AX_RETURNS_NONNULL;
+const char *ax_version_state_oip(enum ax_version_state state) AX_RETURNS_NONNULL;
+
+struct ax_catalog_version {
+    uint64_t number;
+    char text[24]; /* the number as text */
+    enum ax_version_state state;
+    char *reason;             /* why it is not ready, or why its files are not served; or NULL */
+    struct ax_served *served; /* one reference; NULL unless READY */
+    bool is_target;           /* the model's policy wants it; else requests do not know it, unless
+                                 it is ready still */
+    bool is_cold; /* a request without a version would go to it, and may have it loaded by asking:
+                     ax_fleet_want */
 };
 
-/* A line of the index: one version, ready or not. */
-struct ax_catalog_entry {
-    char *model;
-    char *version; /* empty: it has none */
-    char *reason;  /* why it is not ready; NULL: it is */
+struct ax_catalog_model {
+    _Atomic unsigned refs;
+    char *name;
+    struct ax_catalog_version *versions; /* ascending */
+    size_t version_count;
+    char *reason; /* why there are none; NULL: there are */
+    bool is_wanted;
 };
+
+/* Versions are filled in by the maker: number, text and state; `reason` and `served` become the
+ * model's. One reference. */
+struct ax_catalog_model *ax_catalog_model_new(const char *name,
+                                              size_t version_count) AX_RETURNS_NONNULL;
+struct ax_catalog_model *ax_catalog_model_ref(struct ax_catalog_model *model);
+/* NULL is fine. Control threads. */
+void ax_catalog_model_unref(struct ax_catalog_model *model);
+/* The one that answers requests without a version: the highest that is ready or cold; NULL. */
+const struct ax_catalog_version *ax_catalog_model_highest(const struct ax_catalog_model *model);
 
 struct ax_catalog {
-    struct ax_map models; /* name -> struct ax_served_model */
-    struct ax_catalog_entry *index;
-    size_t index_count;
-    bool is_complete; /* loading is over; else what is not found may still come */
+    struct ax_map models; /* name -> struct ax_catalog_model, one reference; in order of names */
+    bool is_complete;     /* what should be ready at start is, or has failed; else it may come */
 };
 
 /* Without models, and not complete. */
 struct ax_catalog *ax_catalog_new(void) AX_RETURNS_NONNULL;
-/* NULL is fine. */
+/* NULL is fine. Control threads. */
 void ax_catalog_free(struct ax_catalog *catalog);
-
-/* Control threads, before it is published. The version is referenced. Expected: LIMIT. */
-AX_MUST_USE enum ax_code ax_catalog_add(struct ax_catalog *catalog, struct ax_version *version,
-                                        struct ax_err *err);
-/* A version that could not be loaded, or a model without any (`version` is empty). */
-void ax_catalog_add_failed(struct ax_catalog *catalog, const char *model, const char *version,
-                           const char *reason);
+/* Before it is published; the reference is the catalog's from here. No model has this name yet. */
+void ax_catalog_put(struct ax_catalog *catalog, struct ax_catalog_model *model);
 
 /* "model" or "model/version", as models are named in texts: without a version it is empty. */
 void ax_catalog_split_name(struct ax_str name, struct ax_str *ret_model,
                            struct ax_str *ret_version);
 
-/* Loading is over, and each model has a version that answers. */
+/* Complete, and each wanted model has a version that is ready or cold. */
 bool ax_catalog_is_ready(const struct ax_catalog *catalog);
 
-/* Whether the model, and the version if it is not empty, is in the index, ready or not. */
-bool ax_catalog_knows(const struct ax_catalog *catalog, struct ax_str model, struct ax_str version);
+/* What would answer: the version of a model, if requests know it, whatever its state; with an
+ * empty `version` the one that is ready or cold, else the highest that they know. NULL: none. */
+const struct ax_catalog_version *ax_catalog_find(const struct ax_catalog *catalog,
+                                                 struct ax_str model, struct ax_str version);
 
 /* The version of a model; an empty `version` is the highest. Data plane, inside the snapshot.
- * Expected: NOT_FOUND, UNAVAILABLE (still loading). */
+ * Expected: NOT_FOUND, UNAVAILABLE (known and not ready: with its state and reason). */
 AX_MUST_USE enum ax_code ax_catalog_version(const struct ax_catalog *catalog, struct ax_str model,
                                             struct ax_str version, struct ax_served **ret_served,
                                             struct ax_err *err);

@@ -107,21 +107,38 @@ int64_t ax_server_start_us(const struct ax_server *server)
     return server->start_us;
 }
 
-/* What the repository holds, as the data plane reads it. A version whose series cannot be
- * registered is as good as not loaded. */
+/* One version of the repository. One whose series cannot be registered is as good as not loaded. */
+static void make_version(const struct ax_repository_version *version,
+                         struct ax_catalog_version *made)
+{
+    const struct ax_model_settings settings = { .policy = { .kind = AX_POLICY_ALL } };
+    struct ax_err err = version->err;
+    struct ax_served *served = NULL;
+    made->number = version->number;
+    memcpy(made->text, version->text, sizeof(made->text));
+    made->is_target = true;
+    if (version->version && !ax_served_new(version->version, &settings, &served, &err)) {
+        made->state = AX_VERSION_READY;
+        made->served = served;
+        return;
+    }
+    made->state = AX_VERSION_FAILED;
+    made->reason = ax_xstrdup(err.msg);
+}
+
+/* What the repository holds, as the data plane reads it. */
 static struct ax_catalog *make_catalog(const struct ax_repository *repository)
 {
     struct ax_catalog *catalog = ax_catalog_new();
     for (size_t i = 0; i < repository->model_count; i++) {
         const struct ax_repository_model *model = &repository->models[i];
+        struct ax_catalog_model *made = ax_catalog_model_new(model->name, model->version_count);
+        made->is_wanted = true;
         if (model->version_count == 0)
-            ax_catalog_add_failed(catalog, model->name, "", model->err.msg);
-        for (size_t k = 0; k < model->version_count; k++) {
-            const struct ax_repository_version *version = &model->versions[k];
-            struct ax_err err = version->err;
-            if (!version->version || ax_catalog_add(catalog, version->version, &err))
-                ax_catalog_add_failed(catalog, model->name, version->text, err.msg);
-        }
+            made->reason = ax_xstrdup(model->err.msg);
+        for (size_t k = 0; k < model->version_count; k++)
+            make_version(&model->versions[k], &made->versions[k]);
+        ax_catalog_put(catalog, made);
     }
     catalog->is_complete = true;
     return catalog;
@@ -152,7 +169,7 @@ static void check_default_model(const struct ax_server *server, const struct ax_
     struct ax_str model;
     struct ax_str version;
     ax_catalog_split_name(name, &model, &version);
-    if (name.len > 0 && !ax_catalog_knows(catalog, model, version))
+    if (name.len > 0 && !ax_catalog_find(catalog, model, version))
         ax_log(AX_LOG_WARN, "the default model is not there", AX_LOG_STR("default_model", name));
 }
 
@@ -261,10 +278,11 @@ static void log_accounts(const struct ax_catalog *catalog)
     struct ax_str name;
     void *value;
     while (ax_map_next(&catalog->models, &at, &name, &value)) {
-        const struct ax_served_model *model = value;
+        const struct ax_catalog_model *model = value;
         for (size_t i = 0; i < model->version_count; i++) {
-            const struct ax_version *version = model->versions[i]->version;
-            log_account(&model->versions[i]->account, version->model_name, version->text, &sums);
+            const struct ax_catalog_version *version = &model->versions[i];
+            if (version->served)
+                log_account(&version->served->account, model->name, version->text, &sums);
         }
     }
     log_account(ax_account_no_model(), "", "", &sums);

@@ -156,7 +156,7 @@ def test_bad_models_beside_a_good_one(mixed):
         assert (answer.status, answer.json) == (503, {"name": "cyclic", "ready": False})
         answer = one.get("/v2/models/good/versions/2/ready")
         assert (answer.status, answer.json) == (503, {"name": "good", "ready": False})
-        assert one.infer("cyclic", GOOD["inputs"][0]).status == 404
+        assert one.infer("cyclic", GOOD["inputs"][0]).status == 503
         answer = one.get("/v2/health/ready")
         assert (answer.status, answer.json) == (503, {"ready": False})
         assert one.get("/v2/health/live").status == 200

@@ -43,10 +43,8 @@ void ax_kserve_model(struct ax_call *call)
     struct ax_served *served;
     const struct ax_catalog *catalog = call->thread->catalog;
     if (ax_catalog_version(catalog, call->model, call->version, &served, &err)) {
-        int status =
-            ax_catalog_knows(catalog, call->model, call->version) ? 503 : ax_code_http(err.code);
-        ax_server_thread_answer_error(call->thread, call->request, status,
-                                      status == 503 ? "the model is not ready" : err.msg, NULL);
+        int status = ax_code_http(err.code);
+        ax_server_thread_answer_error(call->thread, call->request, status, err.msg, NULL);
         return;
     }
     struct ax_buf *out = ax_server_thread_answer_begin(call->thread);

@@ -84,7 +84,7 @@ void ax_oip_model_ready(struct ax_call *call)
     struct ax_served *served;
     const struct ax_catalog *catalog = call->thread->catalog;
     bool ready = !ax_catalog_version(catalog, call->model, call->version, &served, &err);
-    if (!ready && !ax_catalog_knows(catalog, call->model, call->version)) {
+    if (err.code == AX_E_NOT_FOUND || !ax_map_get(&catalog->models, call->model)) {
         ax_server_thread_answer_error(call->thread, call->request, ax_oip_status(err.code), err.msg,
                                       NULL);
         return;
@@ -178,16 +178,19 @@ void ax_oip_model(struct ax_call *call)
     if (!served)
         return;
     const struct ax_version *version = served->version;
-    const struct ax_served_model *model =
+    const struct ax_catalog_model *model =
         ax_map_get(&call->thread->catalog->models, ax_str_from(version->model_name));
     struct ax_buf *out = ax_server_thread_answer_begin(call->thread);
     (void)ax_buf_append_char(out, '{');
     put_member(out, "name", version->model_name);
     ax_json_put_key(out, "versions");
     (void)ax_buf_append_char(out, '[');
-    for (size_t i = 0; i < model->version_count; i++) {
-        put_comma(out, i);
-        ax_json_put_str(out, ax_str_from(model->versions[i]->version->text));
+    for (size_t i = 0, printed = 0; i < model->version_count; i++) {
+        const struct ax_catalog_version *at = &model->versions[i];
+        if (!at->served && !at->is_cold)
+            continue;
+        put_comma(out, printed++);
+        ax_json_put_str(out, ax_str_from(at->text));
     }
     (void)ax_buf_append_char(out, ']');
     put_platform(out, version);
@@ -196,6 +199,29 @@ void ax_oip_model(struct ax_call *call)
     put_parameters(out, version, "", "");
     (void)ax_buf_append_char(out, '}');
     ax_server_thread_answer(call->thread, call->request, 200);
+}
+
+/* Triton's form of a version policy. */
+static void put_policy(struct ax_buf *out, const struct ax_version_policy *policy)
+{
+    ax_json_put_key(out, "version_policy");
+    switch (policy->kind) {
+    case AX_POLICY_LATEST:
+        (void)ax_buf_printf(out, "{\"latest\":{\"num_versions\":%llu}}",
+                            (unsigned long long)policy->latest_count);
+        return;
+    case AX_POLICY_ALL:
+        (void)ax_buf_append_str(out, AX_STR("{\"all\":{}}"));
+        return;
+    case AX_POLICY_SPECIFIC:
+        break;
+    }
+    (void)ax_buf_append_str(out, AX_STR("{\"specific\":{\"versions\":["));
+    for (size_t i = 0; i < policy->number_count; i++) {
+        put_comma(out, i);
+        ax_json_put_u64(out, policy->numbers[i]);
+    }
+    (void)ax_buf_append_str(out, AX_STR("]}}"));
 }
 
 static void put_config_tensor(struct ax_buf *out, struct ax_str name, enum ax_datatype datatype,
@@ -255,7 +281,8 @@ void ax_oip_config(struct ax_call *call)
     put_member(out, "name", version->model_name);
     put_platform(out, version);
     put_member(out, "backend", version->model->engine->name);
-    (void)ax_buf_append_str(out, AX_STR(",\"version_policy\":{\"all\":{}},\"max_batch_size\":"));
+    put_policy(out, &served->settings.policy);
+    ax_json_put_key(out, "max_batch_size");
     (void)ax_buf_append_u64(out, version->signature->rows_max);
     put_config_inputs(out, version->signature);
     put_config_outputs(out, version->signature);
@@ -296,6 +323,24 @@ static enum ax_code read_index_request(struct ax_str body, bool *ret_ready_only,
     return code;
 }
 
+/* A line of the index: a version, or NULL, a model without any. */
+static void put_index_entry(struct ax_buf *out, const struct ax_catalog_model *model,
+                            const struct ax_catalog_version *version, bool ready_only,
+                            size_t *printed)
+{
+    enum ax_version_state state = version ? version->state : AX_VERSION_UNLOADED;
+    const char *reason = version ? version->reason : model->reason;
+    if (ready_only && state != AX_VERSION_READY)
+        return;
+    put_comma(out, (*printed)++);
+    (void)ax_buf_append_char(out, '{');
+    put_member(out, "name", model->name);
+    put_member(out, "version", version ? version->text : "");
+    put_member(out, "state", ax_version_state_oip(state));
+    put_member(out, "reason", reason ? reason : "");
+    (void)ax_buf_append_char(out, '}');
+}
+
 void ax_oip_index(struct ax_call *call)
 {
     struct ax_err err = AX_ERR_INIT;
@@ -309,17 +354,15 @@ void ax_oip_index(struct ax_call *call)
     struct ax_buf *out = ax_server_thread_answer_begin(call->thread);
     (void)ax_buf_append_char(out, '[');
     size_t printed = 0;
-    for (size_t i = 0; i < catalog->index_count; i++) {
-        const struct ax_catalog_entry *entry = &catalog->index[i];
-        if (ready_only && entry->reason)
-            continue;
-        put_comma(out, printed++);
-        (void)ax_buf_append_char(out, '{');
-        put_member(out, "name", entry->model);
-        put_member(out, "version", entry->version);
-        put_member(out, "state", entry->reason ? "UNAVAILABLE" : "READY");
-        put_member(out, "reason", entry->reason ? entry->reason : "");
-        (void)ax_buf_append_char(out, '}');
+    size_t at = 0;
+    struct ax_str name;
+    void *value;
+    while (ax_map_next(&catalog->models, &at, &name, &value)) {
+        const struct ax_catalog_model *model = value;
+        for (size_t i = 0; i < model->version_count; i++)
+            put_index_entry(out, model, &model->versions[i], ready_only, &printed);
+        if (model->version_count == 0)
+            put_index_entry(out, model, NULL, ready_only, &printed);
     }
     (void)ax_buf_append_char(out, ']');
     ax_server_thread_answer(call->thread, call->request, 200);

@@ -114,12 +114,14 @@ static void put_version(struct ax_buf *out, const struct ax_served *served)
     (void)ax_buf_append_char(out, '}');
 }
 
-static void put_model(struct ax_buf *out, const struct ax_served_model *model, size_t *printed)
+static void put_model(struct ax_buf *out, const struct ax_catalog_model *model, size_t *printed)
 {
     for (size_t i = 0; i < model->version_count; i++) {
+        if (!model->versions[i].served)
+            continue;
         if ((*printed)++ > 0)
             (void)ax_buf_append_char(out, ',');
-        put_version(out, model->versions[i]);
+        put_version(out, model->versions[i].served);
     }
 }
 

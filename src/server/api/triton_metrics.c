@@ -152,14 +152,21 @@ static struct version_reading *read_all(const struct ax_catalog *catalog, size_t
     struct ax_str name;
     void *value;
     *ret_count = 0;
-    struct version_reading *all = ax_xalloc(catalog->index_count * sizeof(*all));
+    size_t cap = 0;
+    struct version_reading *all = NULL;
     while (ax_map_next(&catalog->models, &at, &name, &value)) {
-        const struct ax_served_model *model = value;
+        const struct ax_catalog_model *model = value;
         for (size_t i = 0; i < model->version_count; i++) {
-            assert(*ret_count < catalog->index_count);
+            const struct ax_served *served = model->versions[i].served;
+            if (!served)
+                continue;
+            if (*ret_count == cap) {
+                cap = AX_MAX(2 * cap, (size_t)64);
+                all = ax_xrealloc(all, cap, sizeof(*all));
+            }
             struct version_reading *to = &all[(*ret_count)++];
-            to->version = model->versions[i]->version;
-            ax_account_read(&model->versions[i]->account, &to->reading);
+            to->version = served->version;
+            ax_account_read(&served->account, &to->reading);
         }
     }
     return all;
