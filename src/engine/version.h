@@ -62,6 +62,9 @@ AX_MUST_USE enum ax_code ax_version_load(const char *path, const char *model_nam
                                          const struct ax_version_options *options,
                                          struct ax_version **ret_version, struct ax_err *err);
 
+/* Whether a load looks at no file of this name, whatever it holds. */
+bool ax_version_ignores(const char *name);
+
 struct ax_version *ax_version_ref(struct ax_version *version);
 void ax_version_unref(struct ax_version *version);
 

@@ -50,10 +50,9 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool is_ignored(const char *name)
+bool ax_version_ignores(const char *name)
 {
-    return name[0] == '.' || strncmp(name, "README", strlen("README")) == 0 ||
-           strcmp(name, AX_VERSION_YAML_NAME) == 0;
+    return name[0] == '.' || strncmp(name, "README", strlen("README")) == 0;
 }
 
 static enum ax_code folder_read(struct folder *folder, const char *path, struct ax_err *err)
@@ -64,8 +63,8 @@ static enum ax_code folder_read(struct folder *folder, const char *path, struct 
         return ax_fail_errno(err, errno, "open the folder '%s'", path);
     enum ax_code code = AX_OK;
     for (struct dirent *entry; !code && (entry = readdir(dir));) {
-        if (is_ignored(entry->d_name) || fstatat(dirfd(dir), entry->d_name, &info, 0) ||
-            !S_ISREG(info.st_mode))
+        if (ax_version_ignores(entry->d_name) || strcmp(entry->d_name, AX_VERSION_YAML_NAME) == 0 ||
+            fstatat(dirfd(dir), entry->d_name, &info, 0) || !S_ISREG(info.st_mode))
             continue;
         if (folder->count == FILES_MAX)
             code = ax_fail(err, AX_E_TOO_LARGE, "over %d files in '%s'", FILES_MAX, path);

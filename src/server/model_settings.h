@@ -17,6 +17,9 @@
 #define AX_MODEL_SETTINGS_NAME "serving.yaml"
 #define AX_POLICY_NUMBERS_MAX  64
 #define AX_PRIORITIES_MAX      16
+#define AX_WARM_UPS_MAX        8
+#define AX_WARM_UP_ROWS_MAX    1024
+#define AX_WARM_UP_COUNT_MAX   1024
 
 /* Which versions of those that are there should be ready. */
 struct ax_version_policy {
@@ -26,16 +29,30 @@ struct ax_version_policy {
     size_t number_count;
 };
 
-/* A value, not shared: copied freely. */
+/* Batches that Triton's model_warmup asks for; the shapes are the signature's. */
+struct ax_warm_up_batch {
+    uint32_t rows;
+    uint32_t count;  /* how often, at least 1 */
+    bool has_spread; /* numbers of a spread (random_data), else zeros */
+};
+
+/* A value, not shared: copied freely. Zeroed but for the policy, nothing is set. */
 struct ax_model_settings {
     struct ax_version_policy policy;
     uint64_t timeout_ns;   /* of requests that name none; 0: none */
-    bool timeout_override; /* whether a request may name a longer one than timeout_ns */
+    bool timeout_override; /* whether a request may name a longer one than timeout_ns; a shorter
+                              one it always may */
     unsigned priority;     /* of requests that name none, 1 first; 0: the server's */
     size_t in_flight_max;  /* requests of the model at one time; 0: the server's */
     size_t rows_max;       /* of a request; 0: as the version says. Never over the version's */
     bool is_pinned;        /* never evicted, loaded before others */
+    struct ax_warm_up_batch warm_ups[AX_WARM_UPS_MAX];
+    size_t warm_up_count; /* 0: the loader's own */
 };
+
+/* What holds without any: the latest version, and nothing else set. */
+void ax_model_settings_init(struct ax_model_settings *settings);
+bool ax_model_settings_equal(const struct ax_model_settings *a, const struct ax_model_settings *b);
 
 /* "latest:2", "all" or "specific:1,3". Expected: INVALID. */
 AX_MUST_USE enum ax_code ax_version_policy_parse(struct ax_str text,
@@ -46,15 +63,16 @@ AX_MUST_USE enum ax_code ax_version_policy_parse(struct ax_str text,
 bool ax_version_policy_has(const struct ax_version_policy *policy, uint64_t number,
                            size_t newer_count);
 
-/* Read serving.yaml's text over what *settings holds. Errors have line and column. Expected:
- * INVALID. */
+/* Read serving.yaml's text over what *settings holds, which is untouched on failure. Errors have
+ * line and column. Expected: INVALID, TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_model_settings_yaml(struct ax_str text,
                                                 struct ax_model_settings *settings,
                                                 struct ax_err *err);
 
-/* The same for a model configuration of Triton's, as JSON; keys that we have no use for are left
- * alone, values of those that we have must be right. Expected: INVALID, UNSUPPORTED. */
-AX_MUST_USE enum ax_code ax_model_settings_config(struct ax_str text,
+/* The same for a model configuration of Triton's, as JSON (server/model_config.c); keys that we
+ * have no use for are left alone, values of those that we have must be right. `model` is whose it
+ * is, which its `name` must be when it is there. Expected: INVALID, UNSUPPORTED, LIMIT. */
+AX_MUST_USE enum ax_code ax_model_settings_config(struct ax_str text, struct ax_str model,
                                                   struct ax_model_settings *settings,
                                                   struct ax_err *err);
 

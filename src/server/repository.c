@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two passes. The first lists the folders: models, then each model's versions. The second loads:
- * the versions are one flat list of jobs on a bounded pool, each of which writes to its own place
- * only, so that nothing is shared but the end. What is passed over is told in the log once: folders
- * whose name is no name, or no version number. Plain files and names that begin with a dot are
- * nobody's business.
+ * The folder of models, then each model's. What is passed over is told in the log once a listing:
+ * folders whose name is no name, or no version number. Plain files and names that begin with a dot
+ * are nobody's business.
+ *
+ * A fingerprint is the sum of a hash of each file's name and status, so that it depends neither on
+ * the order in which the folder is read nor on memory for sorting it. It leaves out what a load
+ * never reads: dot files, among which the temporary files of editors and copies are, and README.
  */
 #include "server/repository.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "engine/image.h"
@@ -42,6 +46,8 @@ const struct ax_option ax_repository_options[] = {
       .description = "Most model versions that the folder may hold." },
     { 0 },
 };
+
+#define SETTINGS_BYTES_MAX ((size_t)1 << 20) /* of serving.yaml */
 
 /* Names that would be read as a route: GET /v2/models/stats. */
 static const char *const reserved_names[] = { "stats" };
@@ -142,55 +148,155 @@ static int compare_versions(const void *a, const void *b)
     return (left->number > right->number) - (left->number < right->number);
 }
 
-static enum ax_code list_versions(struct ax_repository_model *model, const char *path, size_t max,
-                                  struct ax_err *err)
+/* ---- fingerprints ---- */
+
+/* What is hashed of a file, besides its name. */
+struct file_status {
+    uint64_t size, mtime_s, mtime_ns, device, inode;
+    uint32_t mode, user, group, name_len;
+};
+
+static void fingerprint_add(struct ax_fingerprint *fingerprint, const char *name,
+                            const struct stat *info)
 {
+    char bytes[sizeof(struct file_status) + NAME_MAX];
+    size_t name_len = strnlen(name, NAME_MAX);
+    struct file_status status = {
+        .size = (uint64_t)info->st_size,
+        .mtime_s = (uint64_t)info->st_mtim.tv_sec,
+        .mtime_ns = (uint64_t)info->st_mtim.tv_nsec,
+        .device = info->st_dev,
+        .inode = info->st_ino,
+        .mode = info->st_mode,
+        .user = info->st_uid,
+        .group = info->st_gid,
+        .name_len = (uint32_t)name_len,
+    };
+    memcpy(bytes, &status, sizeof(status));
+    memcpy(bytes + sizeof(status), name, name_len);
+    struct ax_str text = { bytes, sizeof(status) + name_len };
+    fingerprint->low += ax_hash(text);
+    fingerprint->high += ax_hash_seeded(text, 1);
+}
+
+enum ax_code ax_fingerprint_read(const char *path, struct ax_fingerprint *ret, struct ax_err *err)
+{
+    assert(path && ret && err);
+    struct stat info;
+    DIR *dir = opendir(path);
+    if (!dir)
+        return ax_fail_errno(err, errno, "open the folder '%s'", path);
+    /* An empty folder is another one than a folder that cannot be read. */
+    struct ax_fingerprint fingerprint = { 1, 1 };
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (!ax_version_ignores(entry->d_name) &&
+            fstatat(dirfd(dir), entry->d_name, &info, 0) == 0 && S_ISREG(info.st_mode))
+            fingerprint_add(&fingerprint, entry->d_name, &info);
+    (void)closedir(dir);
+    *ret = fingerprint;
+    return AX_OK;
+}
+
+/* ---- listing ---- */
+
+/* A look through the folder of models. */
+struct look {
+    const char *folder;
+    const struct ax_repository_config *config;
+    size_t versions_left;
+    bool tells; /* in the log, of what is passed over */
+};
+
+static enum ax_code look_join(const struct look *look, const char *model, const char *name,
+                              char ret[PATH_MAX], struct ax_err *err)
+{
+    int len = snprintf(ret, PATH_MAX, "%s/%s%s%s", look->folder, model, name ? "/" : "",
+                       name ? name : "");
+    if (len < 0 || len >= PATH_MAX)
+        return ax_fail(err, AX_E_INVALID, "the path '%s/%s' is too long", look->folder, model);
+    return AX_OK;
+}
+
+static void look_read_settings(const struct look *look, struct ax_repository_model *model)
+{
+    char path[PATH_MAX];
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_buf text;
+    if (look->config->settings)
+        model->settings = *look->config->settings;
+    else
+        ax_model_settings_init(&model->settings);
+    if (look_join(look, model->name, AX_MODEL_SETTINGS_NAME, path, &err))
+        return; /* The path of no version fits either. */
+    ax_buf_init(&text, SETTINGS_BYTES_MAX);
+    enum ax_code code = ax_file_read(path, &text, &err);
+    if (code != AX_E_NOT_FOUND &&
+        (code || ax_model_settings_yaml(ax_buf_str(&text), &model->settings, &err)))
+        model->err = err;
+    ax_buf_done(&text);
+}
+
+static void look_add_version(const struct look *look, struct ax_repository_model *model,
+                             const char *name)
+{
+    char path[PATH_MAX];
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_repository_version *version = &model->versions[model->version_count];
+    if (!read_version_number(name, &version->number)) {
+        if (look->tells)
+            ax_log(AX_LOG_WARN, "folder passed over", AX_LOG_TEXT("model", model->name),
+                   AX_LOG_TEXT("folder", name),
+                   AX_LOG_TEXT("error", "no positive integer without leading zero"));
+        return;
+    }
+    (void)snprintf(version->text, sizeof(version->text), "%s", name);
+    /* What is wrong with a folder is told by its load. */
+    if (look_join(look, model->name, name, path, &err) ||
+        ax_fingerprint_read(path, &version->fingerprint, &err))
+        version->fingerprint = (struct ax_fingerprint){ 0, 0 };
+    model->version_count++;
+}
+
+static enum ax_code look_list_versions(const struct look *look, struct ax_repository_model *model,
+                                       struct ax_err *err)
+{
+    char path[PATH_MAX];
     struct listing listing = { 0 };
-    if (listing_read(&listing, path, max, err)) {
+    if (look_join(look, model->name, NULL, path, err) ||
+        listing_read(&listing, path, look->versions_left, err)) {
         listing_done(&listing);
         return err->code;
     }
     model->versions = ax_xalloc(listing.count * sizeof(*model->versions));
-    for (size_t i = 0; i < listing.count; i++) {
-        struct ax_repository_version *version = &model->versions[model->version_count];
-        if (!read_version_number(listing.names[i], &version->number)) {
-            ax_log(AX_LOG_WARN, "folder passed over", AX_LOG_TEXT("model", model->name),
-                   AX_LOG_TEXT("folder", listing.names[i]),
-                   AX_LOG_TEXT("error", "no positive integer without leading zero"));
-            continue;
-        }
-        (void)snprintf(version->text, sizeof(version->text), "%s", listing.names[i]);
-        model->version_count++;
-    }
+    for (size_t i = 0; i < listing.count; i++)
+        look_add_version(look, model, listing.names[i]);
     listing_done(&listing);
-    qsort(model->versions, model->version_count, sizeof(*model->versions), compare_versions);
     if (!model->version_count)
-        (void)ax_fail(&model->err, AX_E_NOT_FOUND, "no version folder in '%s'", path);
+        return ax_fail(err, AX_E_NOT_FOUND, "no version folder in '%s'", path);
+    qsort(model->versions, model->version_count, sizeof(*model->versions), compare_versions);
     return AX_OK;
 }
 
-static enum ax_code add_model(struct ax_repository *repository, const char *folder,
-                              const char *name, size_t *versions_left, struct ax_err *err)
+static enum ax_code look_add_model(struct look *look, struct ax_repository *repository,
+                                   const char *name, struct ax_err *err)
 {
     struct ax_err cause = AX_ERR_INIT;
-    char path[PATH_MAX];
     if (ax_repository_check_name(ax_str_from(name), &cause)) {
         ax_log(AX_LOG_WARN, "folder passed over", AX_LOG_TEXT("folder", name), AX_LOG_ERR(&cause));
         return AX_OK;
     }
     struct ax_repository_model *model = &repository->models[repository->model_count++];
     model->name = ax_xstrdup(name);
-    int len = snprintf(path, sizeof(path), "%s/%s", folder, name);
-    if (len < 0 || (size_t)len >= sizeof(path))
-        (void)ax_fail(&model->err, AX_E_INVALID, "the path '%s/%s' is too long", folder, name);
-    else
-        (void)list_versions(model, path, *versions_left, &model->err);
-    if (model->err.code == AX_E_TOO_LARGE) /* The limit is the repository's, not the model's. */
-        return ax_fail(err, AX_E_TOO_LARGE, "%s", model->err.msg);
-    if (!model->version_count)
-        ax_log(AX_LOG_WARN, "model without versions", AX_LOG_TEXT("model", name),
-               AX_LOG_ERR(&model->err));
-    *versions_left -= model->version_count;
+    if (look_list_versions(look, model, &cause) == AX_E_TOO_LARGE)
+        return ax_fail(err, AX_E_TOO_LARGE, "%s", cause.msg); /* The limit is the repository's. */
+    look_read_settings(look, model);
+    if (cause.code)
+        model->err = cause;
+    if (model->err.code)
+        ax_log(AX_LOG_WARN,
+               model->version_count ? "model without settings" : "model without versions",
+               AX_LOG_TEXT("model", name), AX_LOG_ERR(&model->err));
+    look->versions_left -= model->version_count;
     return AX_OK;
 }
 
@@ -206,20 +312,75 @@ static bool is_state(const char *folder, const char *name, const struct ax_image
            entry.st_dev == state.st_dev && entry.st_ino == state.st_ino;
 }
 
-static enum ax_code list_models(struct ax_repository *repository, const char *folder,
-                                const struct ax_repository_config *config, struct ax_err *err)
+static enum ax_code look_list_models(struct look *look, struct ax_repository *repository,
+                                     struct ax_err *err)
 {
     struct listing listing = { 0 };
-    size_t versions_left = config->versions_max;
-    enum ax_code code = listing_read(&listing, folder, config->versions_max, err);
+    enum ax_code code = listing_read(&listing, look->folder, look->config->versions_max, err);
     if (!code && listing.count)
         repository->models = ax_xalloc(listing.count * sizeof(*repository->models));
     for (size_t i = 0; !code && i < listing.count; i++) {
-        if (!is_state(folder, listing.names[i], config->images))
-            code = add_model(repository, folder, listing.names[i], &versions_left, err);
+        if (!is_state(look->folder, listing.names[i], look->config->images))
+            code = look_add_model(look, repository, listing.names[i], err);
     }
     listing_done(&listing);
     return code;
+}
+
+enum ax_code ax_repository_list(const char *folder, const struct ax_repository_config *config,
+                                struct ax_repository **ret_repository, struct ax_err *err)
+{
+    assert(folder && config && config->versions_max && ret_repository && err);
+    struct look look = { folder, config, config->versions_max, .tells = true };
+    struct ax_repository *repository = ax_xalloc(sizeof(*repository));
+    if (look_list_models(&look, repository, err)) {
+        ax_repository_free(repository);
+        return err->code;
+    }
+    *ret_repository = repository;
+    return AX_OK;
+}
+
+enum ax_code ax_repository_list_model(const char *folder, struct ax_str name,
+                                      const struct ax_repository_config *config,
+                                      struct ax_repository_model *ret_model, struct ax_err *err)
+{
+    assert(folder && config && config->versions_max && ret_model && err);
+    char path[PATH_MAX];
+    struct stat info;
+    struct ax_err cause = AX_ERR_INIT;
+    struct look look = { folder, config, config->versions_max, .tells = false };
+    if (ax_repository_check_name(name, &cause))
+        return ax_fail(err, AX_E_NOT_FOUND, "%s", cause.msg);
+    struct ax_repository_model model = { .name = ax_xmemdup0(name.ptr, name.len) };
+    enum ax_code code = look_join(&look, model.name, NULL, path, err);
+    if (!code && stat(path, &info))
+        code = ax_fail_errno(err, errno, "look at the folder '%s'", path);
+    else if (!code && (!S_ISDIR(info.st_mode) || name.ptr[0] == '.' ||
+                       is_state(folder, model.name, config->images)))
+        code = ax_fail(err, AX_E_NOT_FOUND, "no folder of a model: '%s'", path);
+    if (!code && look_list_versions(&look, &model, &cause) == AX_E_TOO_LARGE)
+        code = ax_fail(err, AX_E_TOO_LARGE, "%s", cause.msg);
+    if (code) {
+        ax_repository_model_done(&model);
+        return code;
+    }
+    look_read_settings(&look, &model);
+    if (cause.code)
+        model.err = cause;
+    *ret_model = model;
+    return AX_OK;
+}
+
+void ax_repository_model_done(struct ax_repository_model *model)
+{
+    if (!model)
+        return;
+    for (size_t i = 0; i < model->version_count; i++)
+        ax_version_unref(model->versions[i].version);
+    free(model->versions);
+    free(model->name);
+    *model = (struct ax_repository_model){ 0 };
 }
 
 /* ---- loading ---- */
@@ -327,10 +488,11 @@ static enum ax_code load_versions(struct ax_repository *repository, const char *
 enum ax_code ax_repository_load(const char *folder, const struct ax_repository_config *config,
                                 struct ax_repository **ret_repository, struct ax_err *err)
 {
-    assert(folder && config && config->load_threads && ret_repository && err);
-    struct ax_repository *repository = ax_xalloc(sizeof(*repository));
-    if (list_models(repository, folder, config, err) ||
-        load_versions(repository, folder, config, err)) {
+    assert(config && config->load_threads && ret_repository && err);
+    struct ax_repository *repository;
+    if (ax_repository_list(folder, config, &repository, err))
+        return err->code;
+    if (load_versions(repository, folder, config, err)) {
         ax_repository_free(repository);
         return err->code;
     }
@@ -343,13 +505,8 @@ void ax_repository_free(struct ax_repository *repository)
 {
     if (!repository)
         return;
-    for (size_t i = 0; i < repository->model_count; i++) {
-        struct ax_repository_model *model = &repository->models[i];
-        for (size_t k = 0; k < model->version_count; k++)
-            ax_version_unref(model->versions[k].version);
-        free(model->versions);
-        free(model->name);
-    }
+    for (size_t i = 0; i < repository->model_count; i++)
+        ax_repository_model_done(&repository->models[i]);
     free(repository->models);
     free(repository);
 }

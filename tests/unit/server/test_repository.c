@@ -199,6 +199,155 @@ static void limits(void **state)
     ax_repository_free(repository);
 }
 
+static void list(const char *root, struct ax_repository **ret)
+{
+    struct ax_err err = AX_ERR_INIT;
+    assert_int_equal(ax_repository_list(root, &config, ret, &err), 0);
+}
+
+static void a_listing_loads_nothing(void **state)
+{
+    (void)state;
+    const char *const files[] = { "b/10/m",
+                                  "no model",
+                                  "b/9/m",
+                                  rules,
+                                  "a/1/m",
+                                  rules,
+                                  "a/serving.yaml",
+                                  "versions: all\npinned: true\n",
+                                  "c/",
+                                  "",
+                                  "d/1/m",
+                                  rules,
+                                  "d/serving.yaml",
+                                  "version: all\n",
+                                  NULL };
+    const char *root = put_files(files);
+    struct ax_repository *repository;
+    list(root, &repository);
+    assert_int_equal(repository->model_count, 4);
+    if (ax_torture_struck()) { /* A serving.yaml could not be read. */
+        assert_int_equal(repository->models[2].err.code, AX_E_NOT_FOUND);
+        ax_repository_free(repository);
+        return;
+    }
+    const struct ax_repository_model *models = repository->models;
+    assert_int_equal(models[0].settings.policy.kind, AX_POLICY_ALL);
+    assert_true(models[0].settings.is_pinned);
+    assert_int_equal(models[1].settings.policy.kind, AX_POLICY_LATEST);
+    assert_int_equal(models[1].settings.policy.latest_count, 1);
+    assert_int_equal(models[1].version_count, 2);
+    assert_string_equal(models[1].versions[0].text, "9");
+    assert_int_equal(models[1].err.code, AX_OK);
+    assert_int_equal(models[2].err.code, AX_E_NOT_FOUND);
+    assert_int_equal(models[3].version_count, 1);
+    assert_int_equal(models[3].err.code, AX_E_INVALID);
+    assert_string_equal(models[3].err.msg,
+                        "serving.yaml:1:1: unknown key 'version'; did you mean 'versions'?");
+    assert_null(models[1].versions[0].version);
+    ax_repository_free(repository);
+}
+
+static void settings_of_the_config_are_the_defaults(void **state)
+{
+    (void)state;
+    const char *const files[] = { "a/1/m",          rules,           "b/1/m", rules,
+                                  "b/serving.yaml", "priority: 2\n", NULL };
+    const char *root = put_files(files);
+    struct ax_model_settings defaults;
+    ax_model_settings_init(&defaults);
+    defaults.policy.kind = AX_POLICY_ALL;
+    defaults.timeout_ns = 7;
+    const struct ax_repository_config with = { .versions_max = 20, .settings = &defaults };
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_repository *repository;
+    assert_int_equal(ax_repository_list(root, &with, &repository, &err), 0);
+    assert_true(ax_model_settings_equal(&repository->models[0].settings, &defaults));
+    defaults.priority = 2;
+    if (ax_torture_struck())
+        assert_int_equal(repository->models[1].err.code, AX_E_LIMIT);
+    else
+        assert_true(ax_model_settings_equal(&repository->models[1].settings, &defaults));
+    ax_repository_free(repository);
+}
+
+static void one_model_again(void **state)
+{
+    (void)state;
+    const char *const files[] = { "a/1/m",  rules, "a/2/m", rules, "none/", "",
+                                  ".b/1/m", rules, "file",  "",    NULL };
+    const char *root = put_files(files);
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_repository_model model = { 0 };
+    assert_int_equal(ax_repository_list_model(root, AX_STR("a"), &config, &model, &err), 0);
+    assert_string_equal(model.name, "a");
+    assert_int_equal(model.version_count, 2);
+    assert_string_equal(model.versions[1].text, "2");
+    ax_repository_model_done(&model);
+    assert_int_equal(ax_repository_list_model(root, AX_STR("none"), &config, &model, &err), 0);
+    assert_int_equal(model.version_count, 0);
+    assert_int_equal(model.err.code, AX_E_NOT_FOUND);
+    ax_repository_model_done(&model);
+    static const char *const not_there[] = { "b", "file", ".b", "../models/a", "", "stats" };
+    for (size_t i = 0; i < AX_COUNT(not_there); i++) {
+        ax_err_clear(&err);
+        assert_int_equal(
+            ax_repository_list_model(root, ax_str_from(not_there[i]), &config, &model, &err),
+            AX_E_NOT_FOUND);
+        assert_null(model.name);
+    }
+}
+
+static struct ax_fingerprint fingerprint_of(const char *path)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_fingerprint fingerprint;
+    assert_int_equal(ax_fingerprint_read(path, &fingerprint, &err), 0);
+    return fingerprint;
+}
+
+/* What is done to the folder, and whether it is another one then. */
+static void a_fingerprint_sees_changes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *command;
+        bool changes;
+    } cases[] = {
+        { "true", false },
+        { "touch -d @7 $F/1/m", true },
+        { "printf x >> $F/1/m; touch -d @7 $F/1/m", true },
+        { "truncate -s 3 $F/1/m; touch -d @7 $F/1/m", true },
+        { "cp -p $F/1/m $F/1/n && mv $F/1/n $F/1/m", true },
+        { "cp -p $F/1/m $F/1/n", true },
+        { "mv $F/1/n $F/1/o", true },
+        { "rm $F/1/o", true },
+        { "chmod 600 $F/1/m", true },
+        { "printf 'engine: rules' > $F/1/model.yaml", true },
+        { "printf x > $F/1/README.md", false },
+        { "printf x > $F/1/.m.swp", false },
+        { "mkdir $F/1/folder", false },
+        { "cat $F/1/m > /dev/null", false },
+        { "ln -s m $F/1/link", true },
+    };
+    const char *const files[] = { "1/m", rules, NULL };
+    const char *root = put_files(files);
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/1", root);
+    assert_int_equal(setenv("F", root, 1), 0);
+    struct ax_fingerprint before = fingerprint_of(path);
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        assert_int_equal(system(cases[i].command), 0);
+        struct ax_fingerprint after = fingerprint_of(path);
+        if (ax_fingerprint_equal(before, after) == cases[i].changes)
+            fail_msg("'%s'", cases[i].command);
+        before = after;
+    }
+    struct ax_err err = AX_ERR_INIT;
+    assert_int_equal(ax_fingerprint_read("/nowhere/1", &before, &err), AX_E_NOT_FOUND);
+}
+
 static void no_folder(void **state)
 {
     (void)state;
@@ -257,6 +406,10 @@ int main(void)
         cmocka_unit_test(a_version_outlives_the_repository),
         cmocka_unit_test(what_is_passed_over),
         cmocka_unit_test(limits),
+        cmocka_unit_test(a_listing_loads_nothing),
+        cmocka_unit_test(settings_of_the_config_are_the_defaults),
+        cmocka_unit_test(one_model_again),
+        cmocka_unit_test(a_fingerprint_sees_changes),
         cmocka_unit_test(no_folder),
         cmocka_unit_test(names),
     };
