@@ -18,6 +18,7 @@
 #include "net/fetch.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@
 #define PATH_BYTES_MAX     ((size_t)16 << 10)
 #define REPORT_BYTES_MAX   ((size_t)1 << 20)
 #define RAMP_FIRST_RATE    1000
+#define DRAWN_COUNT        ((size_t)1 << 20) /* of a mix; then from the first one again */
 
 struct bench_config {
     size_t threads;
@@ -43,6 +45,7 @@ struct bench_config {
     uint64_t timeout_ns;
     char *body;
     char *bodies;
+    char *mix;
     char *model;
     char *model_version;
     char *metadata;
@@ -52,6 +55,7 @@ struct bench_config {
     struct ax_option_list values;
     char *content_type;
     struct ax_option_list header;
+    char *records;
     bool allow_remote;
     bool quiet;
     bool json;
@@ -90,6 +94,10 @@ static const struct ax_option bench_options[] = {
       "The body of every request; makes it a POST." },
     { AX_OPTION_TEXT, "bodies", NULL, offsetof(struct bench_config, bodies), 0, 0, NULL,
       "A file with one body a line, sent in turn; makes it a POST." },
+    { AX_OPTION_TEXT, "mix", NULL, offsetof(struct bench_config, mix), 0, 0, "FILE",
+      "Requests of several kinds, one a line: [WEIGHT] METHOD PATH [BODY]. With weights each one "
+      "that is sent is drawn (--seed), without they are sent in turn. The URL is the server's "
+      "alone." },
     { AX_OPTION_TEXT, "model", NULL, offsetof(struct bench_config, model), 0, 0, NULL,
       "Send infer requests made up for this model, whose metadata the server is asked for; the URL "
       "then is the server's alone." },
@@ -112,6 +120,9 @@ static const struct ax_option bench_options[] = {
       offsetof(struct bench_config, content_type), 0, 0, NULL, "Of --body and --bodies." },
     { AX_OPTION_LIST, "header", NULL, offsetof(struct bench_config, header), 0, 0, NULL,
       "A header to add, 'Name: value'." },
+    { AX_OPTION_TEXT, "records", NULL, offsetof(struct bench_config, records), 0, 0, "FILE",
+      "Write what became of each measured request to a file, 32 bytes each "
+      "(docs/internals/load-client.md)." },
     { AX_OPTION_BOOL, "allow_remote", "false", offsetof(struct bench_config, allow_remote), 0, 0,
       NULL, "Send load to another machine, too." },
     { AX_OPTION_BOOL, "quiet", "false", offsetof(struct bench_config, quiet), 0, 0, NULL,
@@ -130,6 +141,9 @@ struct bench {
     struct ax_buf path; /* of the requests, NUL-terminated */
     struct ax_bench_model *model;
     struct ax_bench_requests requests;
+    uint32_t *order; /* of a mix with weights */
+    FILE *records;
+    bool records_failed;
 };
 
 /* ---- the requests ---- */
@@ -144,9 +158,12 @@ static struct ax_bench_head bench_head(const struct bench *bench)
 
 static enum ax_code bench_check(const struct bench_config *config, struct ax_err *err)
 {
-    int sources = (config->body != NULL) + (config->bodies != NULL) + (config->model != NULL);
+    int sources = (config->body != NULL) + (config->bodies != NULL) + (config->mix != NULL) +
+                  (config->model != NULL);
     if (sources > 1)
-        return ax_fail(err, AX_E_INVALID, "--body, --bodies and --model: give one of them");
+        return ax_fail(err, AX_E_INVALID, "--body, --bodies, --mix and --model: give one of them");
+    if (config->ramp && config->records)
+        return ax_fail(err, AX_E_INVALID, "--records: a ramp has many runs; say --rate");
     if (config->model_version && !config->model)
         return ax_fail(err, AX_E_INVALID, "--model-version: say --model, too");
     if (config->metadata && !config->model)
@@ -274,11 +291,17 @@ static enum ax_code bench_make_requests(struct bench *bench, struct ax_err *err)
         code = ax_bench_requests_add_lines(&bench->requests, &head, config->bodies, err)
                    ? ax_err_context(err, "--bodies")
                    : AX_OK;
+    else if (config->mix)
+        code = ax_bench_requests_add_mix(&bench->requests, &head, config->mix, err)
+                   ? ax_err_context(err, "--mix")
+                   : AX_OK;
     else
         code = ax_bench_requests_add(&bench->requests, &head, ax_str_from(config->body), err);
-    if (code == AX_OK)
-        ax_bench_requests_finish(&bench->requests);
-    return code;
+    if (code)
+        return code;
+    ax_bench_requests_finish(&bench->requests);
+    bench->order = ax_bench_requests_draw(&bench->requests, DRAWN_COUNT, config->seed);
+    return AX_OK;
 }
 
 /* ---- progress ---- */
@@ -307,6 +330,36 @@ static void show_progress(void *arg, const struct ax_load_progress *now)
     progress->shown_answers = now->answers;
 }
 
+/* ---- records ---- */
+
+static enum ax_code bench_open_records(struct bench *bench, struct ax_err *err)
+{
+    if (!bench->config->records)
+        return AX_OK;
+    bench->records = fopen(bench->config->records, "we");
+    if (!bench->records)
+        return ax_fail_errno(err, errno, "--records: open '%s'", bench->config->records);
+    return AX_OK;
+}
+
+static void write_records(void *arg, const struct ax_load_record *records, size_t count)
+{
+    struct bench *bench = arg;
+    if (count && fwrite(records, sizeof(records[0]), count, bench->records) != count)
+        bench->records_failed = true;
+}
+
+static enum ax_code bench_close_records(struct bench *bench, struct ax_err *err)
+{
+    if (!bench->records)
+        return AX_OK;
+    bool failed = fclose(bench->records) != 0 || bench->records_failed;
+    bench->records = NULL;
+    return failed ? ax_fail(err, AX_E_LIMIT, "--records: '%s' could not be written",
+                            bench->config->records)
+                  : AX_OK;
+}
+
 /* ---- runs ---- */
 
 static struct ax_load_config bench_load_config(const struct bench *bench)
@@ -315,6 +368,8 @@ static struct ax_load_config bench_load_config(const struct bench *bench)
     return (struct ax_load_config){ .target = &bench->target,
                                     .requests = bench->requests.texts,
                                     .request_count = bench->requests.count,
+                                    .order = bench->order,
+                                    .order_count = DRAWN_COUNT,
                                     .threads = AX_MIN(config->threads, config->connections),
                                     .connections = config->connections,
                                     .pipeline = config->pipeline,
@@ -395,9 +450,13 @@ static bool bench_print(const struct bench *bench, const struct ax_bench_report 
     return printed;
 }
 
-static enum ax_code bench_measure(const struct bench *bench, bool *ret_good, struct ax_err *err)
+static enum ax_code bench_measure(struct bench *bench, bool *ret_good, struct ax_err *err)
 {
     struct ax_load_config load = bench_load_config(bench);
+    if (bench->records) {
+        load.records = write_records;
+        load.records_arg = bench;
+    }
     struct ax_load_result *result = ax_xalloc(sizeof(*result));
     struct ax_bench_step *steps = ax_xalloc(AX_LOAD_RAMP_STEPS_MAX * sizeof(steps[0]));
     struct ax_bench_report report = { .config = &load,
@@ -409,6 +468,8 @@ static enum ax_code bench_measure(const struct bench *bench, bool *ret_good, str
                                       .steps = steps };
     enum ax_code code = bench->config->ramp ? bench_ramp(bench, &load, result, steps, &report, err)
                                             : bench_run(bench, &load, result, err);
+    if (code == AX_OK)
+        code = bench_close_records(bench, err);
     if (code == AX_OK) {
         bool passed = bench->config->ramp
                           ? report.best_rate > 0
@@ -439,6 +500,8 @@ static int bench_work(struct bench *bench, const char *url, struct ax_err *err)
         return (int)ax_exit_from_code(err->code);
     if (bench_make_requests(bench, err))
         return usage_status(err->code);
+    if (bench_open_records(bench, err))
+        return (int)ax_exit_from_code(err->code);
     if (bench_measure(bench, &good, err))
         return (int)ax_exit_from_code(err->code);
     return good ? AX_EXIT_OK : AX_EXIT_FAILURE;
@@ -467,6 +530,9 @@ int ax_cmd_bench(int argc, char **argv)
         status = bench_work(&bench, line.args.texts[0], &err);
         if (err.code)
             ax_command_line_complain(&line, "%s", err.msg);
+        if (bench.records)
+            (void)fclose(bench.records);
+        free(bench.order);
         ax_bench_requests_done(&bench.requests);
         ax_bench_model_free(bench.model);
         ax_buf_done(&bench.path);

@@ -127,6 +127,8 @@ static void text_result(struct ax_buf *out, const struct ax_bench_report *report
         (void)ax_buf_printf(out, "%-12s%.0f (%zu a request)\n", "rows/s", rows_per_second(report),
                             report->rows);
     text_times(out, "latency", &result->latency);
+    if (result->refusals.count)
+        text_times(out, "refusals", &result->refusals);
     (void)ax_buf_printf(out, "%-12s%llu out, %llu in\n", "bytes",
                         (unsigned long long)result->bytes_out,
                         (unsigned long long)result->bytes_in);
@@ -203,6 +205,7 @@ static void json_result(struct ax_buf *out, const struct ax_bench_report *report
     json_count(out, "bytes_out", result->bytes_out);
     json_count(out, "bytes_in", result->bytes_in);
     json_times(out, "latency_ns", &result->latency);
+    json_times(out, "refusal_ns", &result->refusals);
     json_times(out, "slip_ns", &result->slip);
     json_statuses(out, result);
     ax_json_put_key(out, "refusal");

@@ -17,13 +17,15 @@ struct ax_bench_requests {
     size_t count;
     struct ax_buf bytes;
     size_t *lens;
-    size_t cap; /* of lens */
+    double *weights; /* of a mix that names them; else NULL */
+    size_t cap;      /* of lens and weights */
 };
 
 /* What a request has besides its body. Everything is borrowed. */
 struct ax_bench_head {
     const char *host;
     const char *path;
+    const char *method;                   /* NULL: POST with a body, GET without one */
     const struct ax_option_list *headers; /* "Name: value" each */
     const char *content_type;
     size_t json_len; /* over 0: Inference-Header-Content-Length */
@@ -48,6 +50,18 @@ AX_MUST_USE enum ax_code ax_bench_requests_add(struct ax_bench_requests *request
 AX_MUST_USE enum ax_code ax_bench_requests_add_lines(struct ax_bench_requests *requests,
                                                      const struct ax_bench_head *head,
                                                      const char *path, struct ax_err *err);
+
+/* Add those of a mix: a file whose lines are [WEIGHT ]METHOD PATH[ BODY], where all have a weight
+ * or none. The head's path and method are not used. Expected: as for lines; INVALID names the line.
+ */
+AX_MUST_USE enum ax_code ax_bench_requests_add_mix(struct ax_bench_requests *requests,
+                                                   const struct ax_bench_head *head,
+                                                   const char *path, struct ax_err *err);
+
+/* `count` numbers of requests, each drawn by its weight; freed by the caller. NULL when there are
+ * no weights. */
+uint32_t *ax_bench_requests_draw(const struct ax_bench_requests *requests, size_t count,
+                                 uint64_t seed);
 
 /* No more are added: fill in `texts`. */
 void ax_bench_requests_finish(struct ax_bench_requests *requests);

@@ -143,6 +143,7 @@ static void load_wait_for_threads(struct load *load)
 static void result_add(struct ax_load_result *sum, const struct ax_load_result *part)
 {
     ax_histogram_merge(&sum->latency, &part->latency);
+    ax_histogram_merge(&sum->refusals, &part->refusals);
     ax_histogram_merge(&sum->slip, &part->slip);
     sum->sent += part->sent;
     sum->answers += part->answers;
@@ -172,6 +173,12 @@ static enum ax_code load_add_up(const struct load *load, struct ax_load_result *
     *ret_result = *ax_load_worker_result(load->threads[0].worker);
     for (size_t i = 1; i < load->thread_count; i++)
         result_add(ret_result, ax_load_worker_result(load->threads[i].worker));
+    for (size_t i = 0; load->config->records && i < load->thread_count; i++) {
+        size_t count;
+        const struct ax_load_record *records =
+            ax_load_worker_records(load->threads[i].worker, &count);
+        load->config->records(load->config->records_arg, records, count);
+    }
     return AX_OK;
 }
 
@@ -211,6 +218,7 @@ enum ax_code ax_load_run(const struct ax_load_config *config, struct ax_load_res
     assert(config->connections >= 1 && config->connections <= AX_LOAD_CONNECTIONS_MAX);
     assert(config->pipeline >= 1 && config->pipeline <= AX_LOAD_PIPELINE_MAX);
     assert(config->threads >= 1 && config->threads <= AX_LOAD_THREADS_MAX);
+    assert(config->request_count <= UINT32_MAX && (!config->order || config->order_count));
     assert(ret_result && err);
 
     size_t thread_count = AX_MIN(config->threads, config->connections);

@@ -25,6 +25,7 @@
 #define AX_LOAD_THREADS_MAX     64
 #define AX_LOAD_STATUS_COUNT    1000
 #define AX_LOAD_REFUSAL_SIZE    200
+#define AX_LOAD_RECORDS_MAX     ((size_t)32 << 20) /* a thread; then the run ends: TOO_LARGE */
 
 /* How far a run is. */
 struct ax_load_progress {
@@ -34,14 +35,26 @@ struct ax_load_progress {
     uint64_t errors;     /* of them, the ones without 2xx */
 };
 
+/* What became of one request of the measured part. Written to files as it is. */
+struct ax_load_record {
+    uint64_t began_ns;   /* (intended) time, from the begin of the measured part */
+    uint64_t latency_ns; /* 0 without an answer */
+    uint64_t body_hash;  /* ax_hash of the answer's body; 0 without an answer */
+    uint32_t request;    /* which one of config->requests */
+    uint16_t status;     /* 0: broken or unanswered */
+    uint16_t part;       /* the thread */
+};
+
 struct ax_load_config {
     const struct ax_target *target;
-    const struct ax_str *requests; /* whole requests, sent in turn; at least one */
+    const struct ax_str *requests; /* whole requests; at least one */
     size_t request_count;
-    size_t threads;     /* 1..AX_LOAD_THREADS_MAX, at most one a connection is used */
-    size_t connections; /* 1..AX_LOAD_CONNECTIONS_MAX */
-    size_t pipeline;    /* most requests in flight a connection, 1..AX_LOAD_PIPELINE_MAX */
-    uint64_t rate;      /* requests a second over all connections; 0: closed loop */
+    const uint32_t *order; /* (optional) which requests are sent, in turn; NULL: each in turn */
+    size_t order_count;    /* at least 1, with `order` */
+    size_t threads;        /* 1..AX_LOAD_THREADS_MAX, at most one a connection is used */
+    size_t connections;    /* 1..AX_LOAD_CONNECTIONS_MAX */
+    size_t pipeline;       /* most requests in flight a connection, 1..AX_LOAD_PIPELINE_MAX */
+    uint64_t rate;         /* requests a second over all connections; 0: closed loop */
     enum ax_load_arrivals arrivals; /* of the open loop */
     uint64_t seed;                  /* of Poisson arrivals: the same one, the same times */
     uint64_t warmup_ns;             /* sent and answered like the rest, not measured */
@@ -52,14 +65,19 @@ struct ax_load_config {
     /* (optional) Called by the caller's thread some times a second. */
     void (*progress)(void *arg, const struct ax_load_progress *progress);
     void *progress_arg;
+    /* (optional) Called by the caller's thread when a run is over that succeeded, once a part, with
+     * all its records; the bodies of answers are then read and hashed. */
+    void (*records)(void *arg, const struct ax_load_record *records, size_t count);
+    void *records_arg;
 };
 
 /* What was measured. A request belongs to the measured part when its (intended) time does; each one
  * that was sent ends in exactly one of `answers`, `broken` and `unanswered`. */
 struct ax_load_result {
-    struct ax_histogram latency; /* ns, of answers with status 2xx alone */
-    struct ax_histogram slip;    /* ns from the intended time to the write, when a connection was
-                                    free: the generator's own lateness; open loop only */
+    struct ax_histogram latency;  /* ns, of answers with status 2xx alone */
+    struct ax_histogram refusals; /* the same, of answers with another status */
+    struct ax_histogram slip;     /* ns from the intended time to the write, when a connection was
+                                     free: the generator's own lateness; open loop only */
     uint64_t sent;
     uint64_t answers;
     uint64_t broken;     /* lost with a connection that broke */

@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "net/response.h"
 
 #include <assert.h>
@@ -35,10 +36,12 @@
 #define READ_BYTES   ((size_t)64 << 10)
 #define EVENTS_MAX   64
 #define OUTPUT_BYTES ((size_t)1 << 30)
+#define BODY_BYTES   ((size_t)256 << 20) /* of an answer that is hashed */
 
 /* A request on its way. */
 struct load_flight {
     uint64_t began_ns; /* intended (open loop) or real (closed loop) */
+    uint32_t request;
     bool measured;
 };
 
@@ -50,6 +53,7 @@ struct load_connection {
     size_t flight_first;
     size_t flight_count;
     struct ax_buf out;
+    struct ax_buf body; /* of the answer that is being read, when records are wanted */
     struct ax_response response;
 };
 
@@ -61,7 +65,8 @@ struct ax_load_worker {
     size_t open_count;
     size_t in_flight;
     size_t next_connection; /* open loop: where the search for a free one begins */
-    size_t next_request;
+    size_t next_request;    /* of config->order, if there is one */
+    struct ax_buf records;  /* struct ax_load_record */
     int epoll_fd;
     char *input;
 
@@ -108,17 +113,46 @@ static enum ax_code connection_open(struct ax_load_worker *worker,
     connection->answers = 0;
     ax_buf_reset(&connection->out);
     ax_response_init(&connection->response);
+    ax_buf_reset(&connection->body);
+    connection->response.body = worker->config->records ? &connection->body : NULL;
     worker->open_count++;
     return AX_OK;
+}
+
+/* Keep what became of a request, if that is wanted; a failure sticks in the buffer. The connection
+ * whose answer it was, or NULL. */
+static void worker_record(struct ax_load_worker *worker, const struct load_flight *flight,
+                          const struct load_connection *answered, uint64_t now)
+{
+    if (!worker->config->records || !flight->measured)
+        return;
+    struct ax_load_record record = { .began_ns = flight->began_ns - worker->measure_ns,
+                                     .request = flight->request,
+                                     .part = (uint16_t)worker->part.number };
+    if (answered) {
+        record.latency_ns = now - flight->began_ns;
+        record.body_hash = ax_hash(ax_buf_str(&answered->body));
+        record.status = (uint16_t)answered->response.status;
+    }
+    (void)ax_buf_append(&worker->records, &record, sizeof(record));
+}
+
+/* What the connection owes is lost, or will not come: how many of it were measured. */
+static uint64_t connection_forget(struct ax_load_worker *worker, struct load_connection *connection)
+{
+    uint64_t measured = 0;
+    for (size_t i = 0; i < connection->flight_count; i++) {
+        size_t at = (connection->flight_first + i) % worker->config->pipeline;
+        measured += connection->flights[at].measured;
+        worker_record(worker, &connection->flights[at], NULL, 0);
+    }
+    return measured;
 }
 
 /* Close it and count what it owed. */
 static void connection_close(struct ax_load_worker *worker, struct load_connection *connection)
 {
-    for (size_t i = 0; i < connection->flight_count; i++) {
-        size_t at = (connection->flight_first + i) % worker->config->pipeline;
-        worker->result.broken += connection->flights[at].measured;
-    }
+    worker->result.broken += connection_forget(worker, connection);
     worker->in_flight -= connection->flight_count;
     connection->flight_count = 0;
     (void)close(connection->fd);
@@ -176,18 +210,26 @@ static bool connection_is_free(const struct ax_load_worker *worker,
     return connection->fd >= 0 && connection->flight_count < worker->config->pipeline;
 }
 
+/* After how many requests the first one's turn comes again. */
+static size_t worker_turn(const struct ax_load_config *config)
+{
+    return config->order ? config->order_count : config->request_count;
+}
+
 /* Put the next request behind the connection's output. */
 static enum ax_code connection_add(struct ax_load_worker *worker,
                                    struct load_connection *connection, uint64_t began_ns,
                                    struct ax_err *err)
 {
-    struct ax_str request = worker->config->requests[worker->next_request];
+    const struct ax_load_config *config = worker->config;
+    size_t number = config->order ? config->order[worker->next_request] : worker->next_request;
+    struct ax_str request = config->requests[number];
     if (ax_buf_append_str(&connection->out, request))
         return ax_buf_check(&connection->out, "requests in flight", err);
-    worker->next_request = (worker->next_request + 1) % worker->config->request_count;
+    worker->next_request = (worker->next_request + 1) % worker_turn(config);
     bool measured = began_ns >= worker->measure_ns;
     size_t at = (connection->flight_first + connection->flight_count) % worker->config->pipeline;
-    connection->flights[at] = (struct load_flight){ began_ns, measured };
+    connection->flights[at] = (struct load_flight){ began_ns, (uint32_t)number, measured };
     connection->flight_count++;
     worker->in_flight++;
     worker->result.sent += measured;
@@ -275,14 +317,17 @@ static void connection_take_answer(struct ax_load_worker *worker,
     worker->in_flight--;
     int status = connection->response.status;
     worker_count(&worker->answers);
-    if (status / 100 != 2)
+    bool is_good = status / 100 == 2;
+    if (!is_good)
         worker_count(&worker->errors);
+    worker_record(worker, &flight, connection, now);
+    ax_buf_reset(&connection->body);
     if (!flight.measured)
         return;
     worker->result.answers++;
     worker->result.statuses[status]++;
-    if (status / 100 == 2)
-        ax_histogram_add(&worker->result.latency, now - flight.began_ns);
+    ax_histogram_add(is_good ? &worker->result.latency : &worker->result.refusals,
+                     now - flight.began_ns);
     if (now - worker->measure_ns > worker->result.elapsed_ns)
         worker->result.elapsed_ns = now - worker->measure_ns;
 }
@@ -417,13 +462,8 @@ static enum ax_code worker_begin(struct ax_load_worker *worker, uint64_t begin_n
 static void worker_end(struct ax_load_worker *worker)
 {
     struct ax_load_result *result = &worker->result;
-    for (size_t i = 0; i < worker->part.connections; i++) {
-        const struct load_connection *connection = &worker->connections[i];
-        for (size_t k = 0; k < connection->flight_count; k++) {
-            size_t at = (connection->flight_first + k) % worker->config->pipeline;
-            result->unanswered += connection->flights[at].measured;
-        }
-    }
+    for (size_t i = 0; i < worker->part.connections; i++)
+        result->unanswered += connection_forget(worker, &worker->connections[i]);
     if (result->sent >= worker->part.requests_max)
         return;
     if (result->elapsed_ns < worker->config->duration_ns)
@@ -442,15 +482,18 @@ enum ax_code ax_load_worker_new(const struct ax_load_part *part, struct ax_load_
     struct ax_load_worker *worker = ax_xalloc(sizeof(*worker));
     worker->config = config;
     worker->part = *part;
-    worker->next_request = config->request_count * part->number / part->count;
+    worker->next_request = worker_turn(config) * part->number / part->count;
+    ax_buf_init(&worker->records, AX_LOAD_RECORDS_MAX * sizeof(struct ax_load_record));
     worker->input = ax_xalloc(READ_BYTES);
     ax_histogram_reset(&worker->result.latency);
+    ax_histogram_reset(&worker->result.refusals);
     ax_histogram_reset(&worker->result.slip);
     worker->connections = ax_xalloc(part->connections * sizeof(worker->connections[0]));
     for (size_t i = 0; i < part->connections; i++) {
         worker->connections[i].fd = -1;
         worker->connections[i].flights = ax_xalloc(config->pipeline * sizeof(struct load_flight));
         ax_buf_init(&worker->connections[i].out, OUTPUT_BYTES);
+        ax_buf_init(&worker->connections[i].body, BODY_BYTES);
     }
     worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     enum ax_code code =
@@ -475,7 +518,9 @@ void ax_load_worker_free(struct ax_load_worker *worker)
             (void)close(connection->fd);
         free(connection->flights);
         ax_buf_done(&connection->out);
+        ax_buf_done(&connection->body);
     }
+    ax_buf_done(&worker->records);
     free(worker->connections);
     free(worker->input);
     if (worker->epoll_fd >= 0)
@@ -492,7 +537,15 @@ enum ax_code ax_load_worker_run(struct ax_load_worker *worker, uint64_t begin_ns
     if (worker_begin(worker, begin_ns, err) || worker_loop(worker, err))
         return err->code;
     worker_end(worker);
-    return AX_OK;
+    return ax_buf_check(&worker->records, "records of requests", err);
+}
+
+const struct ax_load_record *ax_load_worker_records(const struct ax_load_worker *worker,
+                                                    size_t *ret_count)
+{
+    assert(worker && ret_count);
+    *ret_count = worker->records.len / sizeof(struct ax_load_record);
+    return (const struct ax_load_record *)worker->records.ptr;
 }
 
 const struct ax_load_result *ax_load_worker_result(const struct ax_load_worker *worker)

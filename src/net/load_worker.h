@@ -38,6 +38,10 @@ AX_MUST_USE enum ax_code ax_load_worker_run(struct ax_load_worker *worker, uint6
 /* What was measured; valid after a run that succeeded. */
 const struct ax_load_result *ax_load_worker_result(const struct ax_load_worker *worker);
 
+/* Its records, where the run wants them; likewise. */
+const struct ax_load_record *ax_load_worker_records(const struct ax_load_worker *worker,
+                                                    size_t *ret_count);
+
 /* Answers so far, those of the warm-up among them, and how many of them were not 2xx; from any
  * thread. */
 void ax_load_worker_progress(const struct ax_load_worker *worker, uint64_t *ret_answers,

@@ -15,6 +15,7 @@ import os
 import pty
 import re
 import socketserver
+import struct
 import subprocess
 import threading
 
@@ -56,7 +57,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text)
         self.wfile.flush()
 
-    do_GET = do_POST = answer
+    do_GET = do_POST = do_DELETE = answer
 
     def log_message(self, *args):
         pass
@@ -144,6 +145,74 @@ def test_bodies_are_sent_in_turn(server, tmp_path):
     assert server.headers["X-Test"] == "yes" and server.headers["X-Other"] == "no"
     assert server.headers["Content-Type"] == "application/json"
     assert result["bytes_out"] > 300 * 7
+
+
+def test_a_mix_in_turn(server, tmp_path):
+    mix = tmp_path / "mix"
+    mix.write_bytes(b'POST /a {"a": 1}\nGET /b\n\nPOST /c\nDELETE /d?x=1 \xc3\xa9')
+    result = bench_json("--requests", "400", "--warmup", "0", "--mix", str(mix), "--connections",
+                        "4", "--threads", "4", server.url + "/ignored")
+    assert result["statuses"] == {"200": 400}
+    assert server.seen == {("POST", "/a", b'{"a": 1}'): 100, ("GET", "/b", b""): 100,
+                           ("POST", "/c", b""): 100, ("DELETE", "/d?x=1", b"\xc3\xa9"): 100}
+
+
+def test_a_mix_by_weight(server, tmp_path):
+    """Drawn by the seed: the same one, the same requests."""
+    mix = tmp_path / "mix"
+    mix.write_bytes(b"1 POST /a\n98.5 POST /b\n0.5 GET /c\n")
+    options = ["--requests", "2000", "--warmup", "0", "--mix", str(mix), server.url]
+    seen = []
+    for seed in ("1", "1", "2"):
+        server.seen.clear()
+        bench_json(*options, "--seed", seed)
+        seen.append(dict(server.seen))
+    assert seen[0] == seen[1] != seen[2]
+    for each in seen:
+        assert sum(each.values()) == 2000 and each["POST", "/b", b""] > 1920
+        assert 1 <= each["POST", "/a", b""] <= 60
+
+
+RECORD = struct.Struct("<QQQIHH")
+
+
+def test_records(server, tmp_path):
+    mix, records = tmp_path / "mix", tmp_path / "records"
+    mix.write_bytes(b"GET /good\nGET /busy\nGET /refused\n")
+    server.refusal = b"no"
+    result = bench_json("--requests", "300", "--warmup", "0", "--mix", str(mix), "--records",
+                        str(records), "--connections", "1", server.url, status=1)
+    found = list(RECORD.iter_unpack(records.read_bytes()))
+    assert len(found) == 300 and [line for *_, line, _, _ in found] == [0, 1, 2] * 100
+    by_status = collections.Counter(str(status) for *_, status, _ in found)
+    assert by_status == result["statuses"] and set(by_status) == {"200", "400", "503"}
+    bodies = collections.defaultdict(set)
+    for began_ns, latency_ns, body_hash, line, _, part in found:
+        assert began_ns + latency_ns <= result["elapsed_ns"] and latency_ns > 0 and part == 0
+        bodies[line].add(body_hash)
+    assert len(bodies[2]) == 1 and bodies[2].isdisjoint(bodies[0] | bodies[1])
+    good = [latency for _, latency, *_, status, _ in found if status == 200]
+    assert max(good) == result["latency_ns"]["max"] and len(good) == result["latency_ns"]["count"]
+    refused = [latency for _, latency, *_, status, _ in found if status != 200]
+    assert max(refused) == result["refusal_ns"]["max"] and len(refused) == result["errors"]
+
+
+@pytest.mark.parametrize("text, says", [
+    (b"", "holds no line"),
+    (b"GET\n", "line 1: this is no [WEIGHT] METHOD PATH"),
+    (b"GET /a\nGET b\n", "line 2: this is no [WEIGHT] METHOD PATH"),
+    (b"GET /a\n\n1 GET /b\n", "line 3: either all lines have a weight"),
+    (b"1 GET /a\nGET /b\n", "line 2: either all lines have a weight"),
+    (b"0 GET /a\n", "line 1: '0' is no weight over 0"),
+    (b"1x GET /a\n", "line 1: '1x' is no weight over 0"),
+    (b"1e999 GET /a\n", "is no weight over 0"),
+    (b"GET /a\rb\n", "line 1: this is no"),
+])
+def test_bad_mixes(text, says, tmp_path):
+    mix = tmp_path / "mix"
+    mix.write_bytes(text)
+    done = bench("--mix", str(mix), "http://127.0.0.1:1/", status=2)
+    assert done.stderr.count("\n") == 1 and "--mix: " in done.stderr and says in done.stderr
 
 
 def test_chunked_answers(server):
@@ -421,6 +490,10 @@ def test_progress_goes_to_a_terminal(server):
     (["--bodies", "/dev/null", "http://127.0.0.1:1/"], 2, "/dev/null"),
     (["--body", "a", "--bodies", "b", "http://127.0.0.1:1/"], 2, "one of them"),
     (["--body", "a", "--model", "b", "http://127.0.0.1:1/"], 2, "one of them"),
+    (["--mix", "a", "--model", "b", "http://127.0.0.1:1/"], 2, "one of them"),
+    (["--mix", "/no/such/file", "http://127.0.0.1:1/"], 4, "--mix: open '/no/such/file'"),
+    (["--records", "/no/such/folder/x", "http://127.0.0.1:1/"], 4, "--records: open '/no"),
+    (["--records", "x", "--ramp", "http://127.0.0.1:1/"], 2, "--records: a ramp"),
     (["--model-version", "1", "http://127.0.0.1:1/"], 2, "--model, too"),
     (["--values", "a=1", "http://127.0.0.1:1/"], 2, "--model, too"),
     (["--metadata", "a", "http://127.0.0.1:1/"], 2, "--model, too"),

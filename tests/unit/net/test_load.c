@@ -571,6 +571,94 @@ static void late_generators_are_void(void **state)
     assert_true(ax_load_is_void(&result));
 }
 
+/* What records say of a run, added up. */
+struct seen_records {
+    unsigned calls;
+    size_t count;
+    size_t by_request[3];
+    size_t by_status[AX_LOAD_STATUS_COUNT];
+    uint64_t latency_max;
+    uint64_t hashes[AX_LOAD_STATUS_COUNT];
+};
+
+static void see_records(void *arg, const struct ax_load_record *records, size_t count)
+{
+    struct seen_records *seen = arg;
+    for (size_t i = 0; i < count; i++) {
+        const struct ax_load_record *record = &records[i];
+        assert_int_equal(record->part, seen->calls);
+        assert_in_range(record->request, 0, 2);
+        assert_int_equal(record->latency_ns == 0, record->status == 0);
+        /* One status, one body. */
+        if (seen->by_status[record->status]++)
+            assert_true(record->body_hash == seen->hashes[record->status]);
+        seen->hashes[record->status] = record->body_hash;
+        seen->by_request[record->request]++;
+        seen->latency_max = AX_MAX(seen->latency_max, record->latency_ns);
+    }
+    seen->count += count;
+    seen->calls++;
+}
+
+static void records_tell_of_each_request(void **state)
+{
+    (void)state;
+    /* The second request never, the third one three times as often as the first. */
+    static const uint32_t order[] = { 2, 2, 0, 2 };
+    static const struct ax_str three[] = { { "0 E", 3 }, { "1 E", 3 }, { "two E", 5 } };
+    struct server server;
+    struct ax_err err = AX_ERR_INIT;
+    server_start(&server, plan_busy);
+    struct seen_records seen = { 0 };
+    struct ax_load_config config = config_for(&server);
+    config.requests = three;
+    config.request_count = 3;
+    config.order = order;
+    config.order_count = 4;
+    config.threads = 2;
+    config.records = see_records;
+    config.records_arg = &seen;
+    assert_int_equal(run(&config, &err), AX_OK);
+    server_stop(&server);
+    assert_int_equal(seen.calls, 2);
+    assert_int_equal(seen.count, 1000);
+    assert_int_equal(seen.by_request[0], 250);
+    assert_int_equal(seen.by_request[1], 0);
+    assert_int_equal(seen.by_request[2], 750);
+    assert_int_equal(server.bytes, 250 * 3 + 750 * 5);
+    assert_int_equal(seen.by_status[200], 750);
+    assert_int_equal(seen.by_status[503], 250);
+    assert_true(seen.hashes[200] != seen.hashes[503]);
+    assert_int_equal(result.latency.count, 750);
+    assert_int_equal(result.refusals.count, 250);
+    assert_true(seen.latency_max == AX_MAX(result.latency.max, result.refusals.max));
+}
+
+static enum act plan_silent_late(unsigned number)
+{
+    return number > 10 ? ACT_SILENT : ACT_GOOD;
+}
+
+static void what_never_came_is_recorded(void **state)
+{
+    (void)state;
+    struct server server;
+    struct ax_err err = AX_ERR_INIT;
+    server_start(&server, plan_silent_late);
+    struct seen_records seen = { 0 };
+    struct ax_load_config config = config_for(&server);
+    config.requests_max = 14;
+    config.timeout_ns = 100 * (uint64_t)AX_NS_PER_MS;
+    config.records = see_records;
+    config.records_arg = &seen;
+    assert_int_equal(run(&config, &err), AX_OK);
+    server_stop(&server);
+    assert_int_equal(seen.count, 14);
+    assert_int_equal(seen.by_status[200], 10);
+    assert_int_equal(seen.by_status[0], 4);
+    assert_int_equal(result.unanswered, 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -589,6 +677,8 @@ int main(void)
         cmocka_unit_test(what_is_due_too_late_is_unsent),
         cmocka_unit_test(poisson_keeps_the_rate_and_repeats),
         cmocka_unit_test(late_generators_are_void),
+        cmocka_unit_test(records_tell_of_each_request),
+        cmocka_unit_test(what_never_came_is_recorded),
     };
     return cmocka_run_group_tests_name("net/load", tests, NULL, NULL);
 }
