@@ -167,6 +167,23 @@ enum ax_code ax_file_make_folder(const char *path, struct ax_err *err)
     return code;
 }
 
+enum ax_code ax_file_make_private_folder(const char *path, struct ax_err *err)
+{
+    assert(path && err);
+    char *above = ax_xstrdup(path);
+    for (size_t len = strlen(above); len > 1 && above[len - 1] == '/';)
+        above[--len] = '\0';
+    char *slash = strrchr(above, '/');
+    if (slash && slash != above) {
+        *slash = '\0';
+        (void)(ax_file_make_folder(above, err) != AX_OK);
+    }
+    free(above);
+    if (!err->code && mkdir(path, 0700) && errno != EEXIST)
+        (void)ax_fail_errno(err, errno, "make folder '%s'", path);
+    return err->code;
+}
+
 struct tree_walk {
     const char *path;
     DIR *folders[TREE_DEPTH_MAX];

@@ -26,6 +26,10 @@ AX_MUST_USE enum ax_code ax_file_replace(const char *path, struct ax_str bytes, 
  * INVALID (something on the way is no folder). */
 AX_MUST_USE enum ax_code ax_file_make_folder(const char *path, struct ax_err *err);
 
+/* The same, and what is made at `path` itself is for this user alone (0700). One that is there
+ * stays as it is. Expected: DENIED, INVALID. */
+AX_MUST_USE enum ax_code ax_file_make_private_folder(const char *path, struct ax_err *err);
+
 /* Remove a file, or a folder with all that is in it; fine when it is not there. Folders nested more
  * than 32 deep or holding more than 1,000,000 names in all are left half removed with TOO_LARGE.
  * Expected: DENIED, TOO_LARGE. */

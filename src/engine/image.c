@@ -215,26 +215,9 @@ static enum ax_code check_owner(const struct stat *info, const char *what, struc
     return AX_OK;
 }
 
-/* Make `state` and those above it that are missing; what is made for us alone gets 0700. */
-static enum ax_code make_private(const char *path, struct ax_err *err)
-{
-    char *above = ax_xstrdup(path);
-    for (size_t len = strlen(above); len > 1 && above[len - 1] == '/';)
-        above[--len] = '\0';
-    char *slash = strrchr(above, '/');
-    if (slash && slash != above) {
-        *slash = '\0';
-        (void)(ax_file_make_folder(above, err) != AX_OK);
-    }
-    free(above);
-    if (!err->code && mkdir(path, 0700) && errno != EEXIST)
-        (void)ax_fail_errno(err, errno, "make folder '%s'", path);
-    return err->code;
-}
-
 static enum ax_code make_folders(const char *state, const char *images, struct ax_err *err)
 {
-    if (make_private(state, err))
+    if (ax_file_make_private_folder(state, err))
         return err->code;
     if (mkdir(images, 0700) && errno != EEXIST)
         return ax_fail_errno(err, errno, "make folder '%s'", images);
