@@ -81,8 +81,9 @@ static enum ax_code listing_read(struct listing *listing, const char *path, size
     enum ax_code code = AX_OK;
     size_t cap = 0;
     for (struct dirent *entry; !code && (entry = readdir(dir));) {
-        if (entry->d_name[0] == '.' || fstatat(dirfd(dir), entry->d_name, &info, 0) ||
-            !S_ISDIR(info.st_mode))
+        if (entry->d_name[0] == '.' || entry->d_type == DT_REG ||
+            (entry->d_type != DT_DIR &&
+             (fstatat(dirfd(dir), entry->d_name, &info, 0) || !S_ISDIR(info.st_mode))))
             continue;
         if (listing->count == max) {
             code = ax_fail(err, AX_E_TOO_LARGE, "over %zu folders in '%s'", max, path);
