@@ -3,9 +3,10 @@
  * Fuzz HTTP/1.1 from bytes to answers.
  *
  * The first byte says in what steps the rest is fed. First the parser alone: whatever the steps,
- * it must find the same requests and refuse at the same place. Then a worker with a connection
- * over a socket pair, whose requests are answered at once, in wake_end and in steps: everything
- * that comes back must be answers, and when the client has gone nothing may be left.
+ * it must find the same requests and refuse at the same place, also when each body is thrown away
+ * as that of a request which was refused by its head. Then a worker with a connection over a socket
+ * pair, whose requests are answered at once, in wake_end and in steps, or refused by their heads:
+ * everything that comes back must be answers, and when the client has gone nothing may be left.
  */
 #include "net/http1.h"
 
@@ -47,8 +48,10 @@ static struct ax_http_config config = {
 
 struct outcome {
     uint64_t requests; /* a digest of all of them, in order */
+    size_t count;      /* of them */
     int refused;       /* status, or 0 */
     bool closes;
+    bool has_coded; /* a body that is compressed, and may be damaged, began */
 };
 
 static uint64_t digest_add(uint64_t digest, struct ax_str text)
@@ -77,7 +80,18 @@ static void outcome_add(struct outcome *outcome, const struct ax_exchange *excha
     outcome->closes = exchange->closes;
 }
 
-static struct outcome parse_in_steps(const char *text, size_t len, size_t step)
+/* Refuse what is being received by its head, as the connection does. */
+static void refuse_by_head(struct ax_exchange_table *table, struct ax_http1 *http1)
+{
+    struct ax_exchange *sink = ax_exchange_take(table, 1);
+    assert(sink);
+    ax_exchange_make_sink(sink, http1->exchange);
+    sink->closes = http1->exchange->closes; /* for the outcome */
+    ax_exchange_give_back(table, http1->exchange);
+    http1->exchange = sink;
+}
+
+static struct outcome parse_in_steps(const char *text, size_t len, size_t step, bool refuses)
 {
     struct ax_output_pool outputs = { 0 };
     struct ax_exchange_table table;
@@ -93,10 +107,20 @@ static struct outcome parse_in_steps(const char *text, size_t len, size_t step)
         enum ax_http1_event event = ax_http1_feed(&http1, text + at, given, &used);
         assert(used <= given);
         at += used;
+        outcome.has_coded |= http1.exchange->coding != AX_CODING_IDENTITY;
+        bool is_body = http1.exchange->state == AX_EXCHANGE_BODY && !http1.exchange->is_sink;
+        if (refuses && is_body && event != AX_HTTP1_REFUSED) {
+            refuse_by_head(&table, &http1);
+            continue;
+        }
         while (event == AX_HTTP1_CODED)
             event = ax_http1_inflate(&http1);
         if (event == AX_HTTP1_REQUEST) {
-            outcome_add(&outcome, http1.exchange);
+            outcome.count++;
+            if (http1.exchange->is_sink)
+                outcome.closes = http1.exchange->closes;
+            else
+                outcome_add(&outcome, http1.exchange);
             ax_exchange_give_back(&table, http1.exchange);
             http1.exchange = NULL;
         } else if (event == AX_HTTP1_REFUSED) {
@@ -157,6 +181,21 @@ static void handler_request(void *context, void *state, struct ax_request *reque
     (void)state;
 }
 
+static bool handler_head(void *context, void *state, struct ax_request *request)
+{
+    if (request->path.len % 3)
+        return true;
+    handler_request(context, state, request);
+    return false;
+}
+
+static void handler_cancelled(void *context, void *state, struct ax_request *request)
+{
+    (void)context;
+    (void)state;
+    assert(ax_request_is_cancelled(request));
+}
+
 static bool handler_wake_end(void *context, void *state)
 {
     (void)context;
@@ -168,6 +207,8 @@ static bool handler_wake_end(void *context, void *state)
 
 static const struct ax_http_handler handler = {
     .request = handler_request,
+    .head = handler_head,
+    .cancelled = handler_cancelled,
     .wake_end = handler_wake_end,
 };
 
@@ -251,11 +292,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *text = ax_xrealloc(NULL, len, 1);
     memcpy(text, data + 1, len);
     size_t step = 1u + data[0] % 127;
-    struct outcome whole = parse_in_steps(text, len, len);
-    struct outcome parts = parse_in_steps(text, len, step);
+    struct outcome whole = parse_in_steps(text, len, len, false);
+    struct outcome parts = parse_in_steps(text, len, step, false);
+    struct outcome heads = parse_in_steps(text, len, step, true);
     /* Of two faults in one header, a limit and a bad byte, the first to be noticed counts. */
     assert(whole.requests == parts.requests && !whole.refused == !parts.refused &&
            whole.closes == parts.closes);
+    /* Whatever becomes of a body, the next request begins where it does. */
+    assert(parts.has_coded || heads.has_coded ||
+           (parts.count == heads.count && !parts.refused == !heads.refused &&
+            parts.closes == heads.closes));
     serve_in_steps(text, len, step, data[0] & 128);
     free(text);
     return 0;

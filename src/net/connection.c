@@ -39,7 +39,8 @@
 #define HANDED_BYTES_MAX ((size_t)16 << 10)
 #define REQUEST_WORK     ((size_t)1 << 10) /* what a request costs beside its bytes, as bytes */
 #define LINGER_EXTRA     ((size_t)1 << 20) /* thrown away beyond one body of the largest size */
-#define TLS_HANDSHAKE    0x16              /* first byte of a ClientHello's record */
+#define CONTINUE         AX_STR("HTTP/1.1 100 Continue\r\n\r\n")
+#define TLS_HANDSHAKE    0x16 /* first byte of a ClientHello's record */
 
 static void connection_ready(struct ax_loop_source *source, uint32_t events);
 
@@ -131,7 +132,8 @@ static void connection_drop_receiving(struct ax_connection *connection, enum ax_
     if (!exchange)
         return;
     connection->http1.exchange = NULL;
-    connection_tell_incomplete(connection, exchange, code);
+    if (!exchange->is_sink)
+        connection_tell_incomplete(connection, exchange, code);
     ax_worker_unqueue(connection->worker, exchange);
     if (connection->ring_last == exchange) {
         /* It is the last of the ring; find the one before it. */
@@ -161,8 +163,10 @@ void ax_connection_close(struct ax_connection *connection)
         connection->ring_first = exchange->next;
         exchange->next = NULL;
         exchange->connection = NULL;
-        if (exchange->state == AX_EXCHANGE_HANDED)
-            continue; /* The handler's: it is told when it asks. */
+        if (exchange->state == AX_EXCHANGE_HANDED) {
+            ax_exchange_tell_gone(exchange);
+            continue;
+        }
         if (exchange->state == AX_EXCHANGE_ANSWERED || exchange->state == AX_EXCHANGE_CODED)
             ax_metric_add(worker->metrics->dropped, 1);
         else
@@ -232,6 +236,8 @@ static void connection_update_timeout(struct ax_connection *connection)
         list = &worker->body_timeouts;
     else if (connection_is_idle(connection))
         list = worker->is_draining ? &worker->grace_timeouts : &worker->idle_timeouts;
+    else if (connection->has_ended && !connection->was_probed && connection->ring_first)
+        list = &worker->probe_timeouts;
 
     bool again = list == &worker->body_timeouts && connection->has_new_body;
     connection->has_new_body = false;
@@ -241,6 +247,16 @@ static void connection_update_timeout(struct ax_connection *connection)
         ax_timeout_arm(&worker->loop, list, timeout);
         connection->body_counted = receiving ? receiving->body_received : 0;
     }
+}
+
+/* Print the last answer; false without memory. */
+static bool connection_say_refusal(struct ax_connection *connection)
+{
+    struct ax_http_worker *worker = connection->worker;
+    const struct ax_refusal *refusal = &connection->refusal;
+    ax_metric_add(worker->metrics->requests[refusal->status / 100], 1);
+    return ax_answer_print_error(&connection->output, &worker->outputs, refusal->status,
+                                 refusal->text, connection->refusal_without_body);
 }
 
 /* Move what may leave from the ring to the output. */
@@ -264,14 +280,11 @@ static void connection_advance(struct ax_connection *connection)
         first->wants_continue = false;
         connection->has_new_body = true; /* Its time begins now. */
         connection_update_timeout(connection);
-        good = good && ax_output_append(&connection->output, &worker->outputs,
-                                        AX_STR("HTTP/1.1 100 Continue\r\n\r\n"));
+        good = good && ax_output_append(&connection->output, &worker->outputs, CONTINUE);
     }
     if (!first && connection->refusal.status && !connection->is_closing) {
-        good = good && ax_answer_print_error(&connection->output, &worker->outputs,
-                                             connection->refusal.status, connection->refusal.text,
-                                             connection->refusal_without_body);
-        ax_metric_add(worker->metrics->requests[connection->refusal.status / 100], 1);
+        if (!connection->refusal_was_said)
+            good = good && connection_say_refusal(connection);
         connection->is_closing = true;
     }
     /* An answer that cannot be held cannot be given: the client must not wait for it. */
@@ -308,6 +321,7 @@ static void connection_refuse(struct ax_connection *connection, struct ax_refusa
     const struct ax_exchange *receiving = connection->http1.exchange;
     connection->refusal_without_body = receiving && receiving->request.method == AX_HTTP_HEAD;
     connection->refusal = refusal;
+    connection->refusal_was_said = receiving && receiving->is_sink;
     if (!receiving || receiving->state == AX_EXCHANGE_EMPTY)
         ax_metric_add(connection->worker->metrics->unreadable, 1);
     connection_drop_receiving(connection, code_of_refusal(&refusal));
@@ -385,6 +399,10 @@ static void connection_take_request(struct ax_connection *connection)
 {
     struct ax_exchange *exchange = connection->http1.exchange;
     connection->http1.exchange = NULL;
+    if (exchange->is_sink) {
+        ax_exchange_give_back(&connection->worker->exchanges, exchange);
+        return;
+    }
     if (exchange->closes)
         connection->input = AX_INPUT_DISCARDED;
     /* Whatever comes next gets its full time. */
@@ -443,6 +461,73 @@ static bool connection_has_room(const struct ax_connection *connection)
     return connection->ring_count < requests_max && connection->output.len < OUTPUT_BYTES_MAX;
 }
 
+/* The head of a request is here and its body is not, or not as the handler shall see it. Whether
+ * the handler wants it; if not, the request has its answer or will get it, and what comes of its
+ * body goes to a sink. Without one, and when the client waits to be told to send the body or not
+ * (some send it then, some do not), nobody can know where the next request begins: it is the last.
+ */
+static bool connection_ask_head(struct ax_connection *connection)
+{
+    struct ax_http_worker *worker = connection->worker;
+    const struct ax_http_handler *handler = worker->handler;
+    struct ax_http1 *http1 = &connection->http1;
+    struct ax_exchange *exchange = http1->exchange;
+    if (!handler->head)
+        return true;
+    enum ax_exchange_state before = exchange->state;
+    bool closes_before = exchange->closes;
+    struct ax_exchange *sink = NULL;
+    if (before == AX_EXCHANGE_BODY && !closes_before && !exchange->wants_continue)
+        sink = ax_exchange_take(&worker->exchanges, worker->loop.now_ns);
+    if (sink)
+        ax_exchange_make_sink(sink, exchange);
+    bool closes = closes_before || (before == AX_EXCHANGE_BODY && !sink);
+    exchange->closes = closes;
+    exchange->state = AX_EXCHANGE_HANDED;
+    http1->exchange = NULL;
+    ax_worker_wake(worker);
+    bool is_wanted = handler->head(handler->context, worker->state, &exchange->request);
+    if (is_wanted) {
+        exchange->state = before;
+        exchange->closes = closes_before;
+        http1->exchange = exchange;
+    } else if (closes && connection->input == AX_INPUT_OPEN) {
+        connection->input = AX_INPUT_DISCARDED;
+    }
+    if (!is_wanted && sink && !connection->is_dead && connection->input == AX_INPUT_OPEN)
+        http1->exchange = sink;
+    else if (sink)
+        ax_exchange_give_back(&worker->exchanges, sink);
+    return is_wanted;
+}
+
+/* A head has come, by `event` of the parser. False when that was all that is wanted. */
+static bool connection_take_head(struct ax_connection *connection, enum ax_http1_event event)
+{
+    struct ax_exchange *exchange = connection->http1.exchange;
+    connection_ring_add(connection, exchange);
+    connection->has_new_body = true;
+    if (exchange->body.len)
+        exchange->wants_continue = false; /* It did not wait. */
+    return (event != AX_HTTP1_MORE && event != AX_HTTP1_CODED) || connection_ask_head(connection);
+}
+
+/* What the parser made of a piece of the request that is being received. */
+static void connection_parsed(struct ax_connection *connection, struct ax_exchange *exchange,
+                              enum ax_http1_event event)
+{
+    if (event == AX_HTTP1_REFUSED)
+        connection_refuse(connection, connection->http1.refusal);
+    else if (event == AX_HTTP1_REQUEST)
+        connection_take_request(connection);
+    else if (event == AX_HTTP1_CODED)
+        ax_worker_queue(connection->worker, exchange, inflate_step);
+    else if (exchange->state == AX_EXCHANGE_BODY && exchange->body.len)
+        exchange->wants_continue = false;
+    else if (exchange->wants_continue)
+        connection_advance(connection);
+}
+
 /* What protocol is this? The place where HTTP/2 and TLS will branch off; today they are told that
  * they are at the wrong port. (HTTP/2's "PRI" is left to the parser, which knows it.) */
 static bool connection_is_other_protocol(struct ax_connection *connection, const char *ptr)
@@ -480,20 +565,8 @@ static size_t connection_parse(struct ax_connection *connection, const char *ptr
         at += used;
         connection->unparsed = len - at;
         bool has_head = exchange->state == AX_EXCHANGE_BODY || exchange->state == AX_EXCHANGE_WHOLE;
-        if (has_head && !had_head) {
-            connection_ring_add(connection, exchange);
-            connection->has_new_body = true;
-        }
-        if (event == AX_HTTP1_REFUSED)
-            connection_refuse(connection, http1->refusal);
-        else if (event == AX_HTTP1_REQUEST)
-            connection_take_request(connection);
-        else if (event == AX_HTTP1_CODED)
-            ax_worker_queue(worker, exchange, inflate_step);
-        else if (exchange->state == AX_EXCHANGE_BODY && exchange->body.len)
-            exchange->wants_continue = false; /* It did not wait. */
-        else if (exchange->wants_continue)
-            connection_advance(connection);
+        if (!has_head || had_head || connection_take_head(connection, event))
+            connection_parsed(connection, exchange, event);
         ax_worker_count_work(worker, used + REQUEST_WORK);
     }
     connection->unparsed = 0;
@@ -650,8 +723,10 @@ static void connection_ready(struct ax_loop_source *source, uint32_t events)
         connection->is_writable = true;
         connection_mark_dirty(connection);
     }
-    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
         connection->has_ended = true;
+        connection_mark_dirty(connection); /* to be probed, some time later */
+    }
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
         connection->is_unread = true;
         /* Who waits for another turn has it in this round. */
@@ -723,7 +798,11 @@ void ax_connection_flush(struct ax_connection *connection)
 void ax_connection_drain(struct ax_connection *connection)
 {
     assert(connection);
-    connection_update_timeout(connection);
+    const struct ax_exchange *receiving = connection->http1.exchange;
+    if (receiving && receiving->is_sink)
+        connection_refuse(connection, (struct ax_refusal){ .status = 503, .text = "stopping" });
+    else
+        connection_update_timeout(connection);
 }
 
 static struct ax_connection *connection_of_read(struct ax_timeout *timeout)
@@ -786,6 +865,20 @@ void ax_connection_grace_expired(struct ax_timeout *timeout)
     connection_read(connection);
     if (!connection->is_dead && !connection->is_again && connection_is_idle(connection))
         ax_connection_close(connection);
+}
+
+/* A client that has shut down its side may wait for its answers, or be gone: TCP tells the two
+ * apart only when something is sent. So one whose request still waits is sent what it has to
+ * ignore; the kernel of one that is gone answers with a reset. */
+void ax_connection_probe_expired(struct ax_timeout *timeout)
+{
+    struct ax_connection *connection = connection_of_read(timeout);
+    const struct ax_exchange *first = connection->ring_first;
+    connection->was_probed = true;
+    if (connection->output.len || !first || first->http_1_0)
+        return;
+    if (ax_output_append(&connection->output, &connection->worker->outputs, CONTINUE))
+        connection_mark_dirty(connection);
 }
 
 void ax_connection_write_expired(struct ax_timeout *timeout)

@@ -38,6 +38,8 @@ struct ax_connection {
     struct ax_http1 http1;
     struct ax_refusal refusal; /* the last answer, when all others have left */
     bool refusal_without_body;
+    bool refusal_was_said; /* it met a body whose request was answered early: nothing is said */
+    bool was_probed;       /* its side is shut down, and it was asked whether it still reads */
     struct ax_exchange *ring_first, *ring_last;
     size_t ring_count;
     size_t whole_count;    /* of the ring, those that wait for a turn to be handed over */
@@ -81,6 +83,7 @@ void ax_connection_header_expired(struct ax_timeout *timeout);
 void ax_connection_body_expired(struct ax_timeout *timeout);
 void ax_connection_idle_expired(struct ax_timeout *timeout);
 void ax_connection_grace_expired(struct ax_timeout *timeout);
+void ax_connection_probe_expired(struct ax_timeout *timeout);
 void ax_connection_write_expired(struct ax_timeout *timeout);
 void ax_connection_linger_expired(struct ax_timeout *timeout);
 

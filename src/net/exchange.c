@@ -102,6 +102,18 @@ struct ax_exchange *ax_exchange_take(struct ax_exchange_table *table, uint64_t n
     return exchange;
 }
 
+void ax_exchange_make_sink(struct ax_exchange *sink, const struct ax_exchange *exchange)
+{
+    assert(sink && sink->state == AX_EXCHANGE_EMPTY && exchange->state == AX_EXCHANGE_BODY);
+    sink->state = AX_EXCHANGE_BODY;
+    sink->is_sink = true;
+    sink->head_counted = exchange->head_counted;
+    sink->header_counted = exchange->header_counted;
+    sink->chunk_count = exchange->chunk_count;
+    sink->framing_received = exchange->framing_received;
+    sink->body_received = exchange->body_received;
+}
+
 static void exchange_reset(struct ax_exchange *exchange)
 {
     struct ax_request *request = &exchange->request;

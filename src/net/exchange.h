@@ -55,6 +55,7 @@ struct ax_exchange {
     bool http_1_0;
     bool closes;         /* the client wants, or gets, no further answer on this connection */
     bool wants_continue; /* waits for "100 Continue" before it sends the body */
+    bool is_sink;        /* no request: takes the rest of a body that was refused; in no ring */
 
     /* The answer's. */
     struct ax_output output;
@@ -94,6 +95,12 @@ void ax_exchange_table_done(struct ax_exchange_table *table);
 
 /* An empty exchange, or NULL when requests_max are in use. */
 struct ax_exchange *ax_exchange_take(struct ax_exchange_table *table, uint64_t now_ns);
+
+/* Make `sink`, which is empty, take the rest of the body that `exchange` has begun to receive. */
+void ax_exchange_make_sink(struct ax_exchange *sink, const struct ax_exchange *exchange);
+
+/* Its client is gone, and it waits for no step: let the handler know in one. */
+void ax_exchange_tell_gone(struct ax_exchange *exchange);
 
 /* It is in no ring any more; its id finds nothing from now on. */
 void ax_exchange_give_back(struct ax_exchange_table *table, struct ax_exchange *exchange);

@@ -78,6 +78,19 @@ struct ax_http_handler {
      * message (ax_request_post). */
     void (*request)(void *context, void *state, struct ax_request *request);
 
+    /* (optional) A request whose head is here before its body is, or before that is decompressed:
+     * one that comes with its body at once goes to `request`, where refusing it is as cheap.
+     * `body` is empty, `user` stays NULL, the arena may be used. True: go on. False: it is refused;
+     * it was answered, or will be as by `request`, and neither `request` nor `incomplete` follows.
+     * Its body is thrown away as it comes, and the connection lives on, unless the client waits
+     * for 100 Continue. Within a wake-up, like `request`. */
+    bool (*head)(void *context, void *state, struct ax_request *request);
+
+    /* (optional) The client of a request is gone while it waits for something else than a step of
+     * its own (which asks ax_request_is_cancelled): give up now what would be done for it, by
+     * answering it, or later. Called once, in a step, never from inside another function of net. */
+    void (*cancelled)(void *context, void *state, struct ax_request *request);
+
     /* (optional) A request whose target is known ended before it was handed over, and will not be:
      * refused by net, for what `code` says, or cut (CANCELLED). It may be looked at during the
      * call. Within a wake-up, like `request`. */

@@ -350,6 +350,8 @@ static int on_body(llhttp_t *parser, const char *at, size_t len)
     if (len > http1->config->body_bytes_max - exchange->body_received)
         return http1_refuse_body(http1);
     exchange->body_received += len;
+    if (exchange->is_sink)
+        return 0;
     if (exchange->coding != AX_CODING_IDENTITY)
         return http1_keep_coded(http1, at, len);
     if (body->ptr && at == body->ptr + body->len) {
@@ -608,7 +610,7 @@ char *ax_http1_body_space(struct ax_http1 *http1, size_t *ret_len)
     assert(http1 && ret_len);
     struct ax_exchange *exchange = http1->exchange;
     if (!exchange || exchange->state != AX_EXCHANGE_BODY || http1->is_chunked ||
-        exchange->coding != AX_CODING_IDENTITY)
+        exchange->is_sink || exchange->coding != AX_CODING_IDENTITY)
         return NULL;
     uint64_t left = http1_parser(http1)->content_length;
     if (left < BODY_SPACE_MIN)

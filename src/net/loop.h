@@ -48,7 +48,7 @@ struct ax_timeout_list {
     void (*expired)(struct ax_timeout *timeout); /* already disarmed */
 };
 
-#define AX_LOOP_TIMEOUT_LISTS_MAX 8
+#define AX_LOOP_TIMEOUT_LISTS_MAX 12
 
 struct ax_loop {
     int epoll_fd;

@@ -53,6 +53,26 @@ bool ax_request_is_local(const struct ax_request *request)
     return exchange->connection && ax_connection_is_local(exchange->connection);
 }
 
+static void gone_step(void *context, void *state, struct ax_request *request)
+{
+    request->worker->handler->cancelled(context, state, request);
+}
+
+void ax_exchange_tell_gone(struct ax_exchange *exchange)
+{
+    assert(exchange && exchange->state == AX_EXCHANGE_HANDED && !exchange->connection);
+    struct ax_http_worker *worker = exchange->request.worker;
+    if (worker->handler->cancelled && !exchange->step)
+        ax_worker_queue(worker, exchange, gone_step);
+}
+
+/* The handler goes on with a request before it could be told that its client is gone. */
+static void exchange_stop_telling(struct ax_exchange *exchange)
+{
+    if (exchange->step == gone_step)
+        ax_worker_unqueue(exchange->request.worker, exchange);
+}
+
 /* False without memory for the answer. */
 static bool exchange_print(struct ax_exchange *exchange, const struct ax_answer *answer)
 {
@@ -100,6 +120,7 @@ static void coded_step(void *context, void *state, struct ax_request *request)
 void ax_request_answer(struct ax_request *request, const struct ax_answer *answer)
 {
     struct ax_exchange *exchange = exchange_of(request);
+    exchange_stop_telling(exchange);
     assert(answer && answer->status >= 200 && answer->status <= 599 && !exchange->step);
     struct ax_http_worker *worker = request->worker;
     ax_metric_add(worker->metrics->requests[answer->status / 100], 1);
@@ -121,6 +142,7 @@ void ax_request_resume(struct ax_request *request,
                        void (*step)(void *context, void *state, struct ax_request *request))
 {
     struct ax_exchange *exchange = exchange_of(request);
+    exchange_stop_telling(exchange);
     assert(step && !exchange->step);
     ax_worker_queue(request->worker, exchange, step);
 }

@@ -46,6 +46,7 @@
 #define WRITE_BYTES ((size_t)1 << 20)
 #define LINGER_NS   (2 * (uint64_t)AX_NS_PER_S)
 #define GRACE_NS    (500 * (uint64_t)AX_NS_PER_MS)
+#define PROBE_NS    (10 * (uint64_t)AX_NS_PER_MS)
 
 static const struct ax_metric_family family_connections = { "ax_http_connections",
                                                             "Connections that are open.",
@@ -274,6 +275,7 @@ enum ax_code ax_worker_init(struct ax_http_worker *worker, size_t index,
                          ax_connection_write_expired);
     ax_loop_add_timeouts(loop, &worker->linger_timeouts, LINGER_NS, ax_connection_linger_expired);
     ax_loop_add_timeouts(loop, &worker->grace_timeouts, GRACE_NS, ax_connection_grace_expired);
+    ax_loop_add_timeouts(loop, &worker->probe_timeouts, PROBE_NS, ax_connection_probe_expired);
     ax_loop_add_timeouts(loop, &worker->drain_timeouts, config->drain_timeout_ns,
                          worker_drain_expired);
     ax_exchange_table_init(&worker->exchanges, worker, index, config, &worker->outputs);

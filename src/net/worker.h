@@ -93,7 +93,7 @@ struct ax_http_worker {
     struct ax_exchange *runnable_first, *runnable_last;
 
     struct ax_timeout_list header_timeouts, body_timeouts, idle_timeouts, write_timeouts;
-    struct ax_timeout_list linger_timeouts, grace_timeouts, drain_timeouts;
+    struct ax_timeout_list linger_timeouts, grace_timeouts, probe_timeouts, drain_timeouts;
     struct ax_timeout drain_timeout;
 
     bool in_wake; /* between wake_begin and wake_end */

@@ -261,6 +261,19 @@ static void upgrades_are_ignored(void **state)
     client_close(&client);
 }
 
+/* Who waits long is asked whether it is still there. */
+static void expect_behind_probes(struct client *client, const char *target)
+{
+    while (client->len || client_more(client) > 0) {
+        static const char probe[] = "HTTP/1.1 100 Continue\r\n\r\n";
+        if (strncmp(client->bytes, probe, strlen(probe)) != 0)
+            break;
+        client->len -= strlen(probe);
+        memmove(client->bytes, client->bytes + strlen(probe), client->len + 1);
+    }
+    client_expect(client, "GET", target, AX_STR(""));
+}
+
 static void half_closed_clients_get_their_answers(void **state)
 {
     static const char *const targets[] = { "/now", "/wake", "/steps/9", "/post" };
@@ -269,8 +282,8 @@ static void half_closed_clients_get_their_answers(void **state)
         one_request(&client, "GET", targets[i], "");
         one_request(&client, "GET", targets[i], "");
         assert_int_equal(shutdown(client.fd, SHUT_WR), 0);
-        client_expect(&client, "GET", targets[i], AX_STR(""));
-        client_expect(&client, "GET", targets[i], AX_STR(""));
+        expect_behind_probes(&client, targets[i]);
+        expect_behind_probes(&client, targets[i]);
         assert_int_equal(client_read(&client, false).status, 0);
         client_close(&client);
     }
