@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,16 @@ void *ax_try_alloc(size_t count, size_t size)
     if (AX_MUL_OVERFLOWS(count, size, &bytes) || bytes > PTRDIFF_MAX)
         return NULL;
     return malloc(bytes ? bytes : 1);
+}
+
+size_t ax_alloc_bytes(const void *ptr)
+{
+    /* The allocator's function does not say const, and writes nothing. */
+    union {
+        const void *from;
+        void *to;
+    } at = { .from = ptr };
+    return ptr ? malloc_usable_size(at.to) + sizeof(size_t) : 0;
 }
 
 void *ax_try_map(void *ptr, size_t old_size, size_t size)

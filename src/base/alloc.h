@@ -27,6 +27,10 @@ char *ax_xmemdup0(const char *ptr, size_t len) AX_RETURNS_NONNULL;
  * the caller answers AX_E_LIMIT. This and ax_try_map are what the torture tests make fail. */
 void *ax_try_alloc(size_t count, size_t size) AX_MUST_USE;
 
+/* What a result of any of these takes from the heap, which is more than what was asked for. NULL
+ * takes nothing. */
+size_t ax_alloc_bytes(const void *ptr);
+
 /* For base/block.c: a mapping of `size` bytes, made of `ptr`, a mapping of `old_size` bytes (NULL:
  * of none), which is gone then; what is new is zeroed. Both are multiples of AX_MAP_UNIT, which is
  * one of every page size. NULL when refused; then `ptr` is as it was. */

@@ -165,3 +165,15 @@ enum ax_code ax_arena_fail(const struct ax_arena *arena, const char *what, struc
         return ax_fail(err, AX_E_TOO_LARGE, "%s needs more than %zu bytes", what, arena->max);
     return ax_fail(err, AX_E_LIMIT, "no memory for %s", what);
 }
+
+size_t ax_arena_bytes(const struct ax_arena *arena)
+{
+    assert(arena);
+    size_t bytes = 0;
+    for (const struct ax_arena_block *block = arena->blocks; block; block = block->older)
+        bytes += block->size + BLOCK_HEADER;
+    /* What of a mapping was never touched is not there. */
+    if (arena->blocks && arena->blocks->size + BLOCK_HEADER >= AX_BLOCK_MAPPED_MIN)
+        bytes -= (size_t)(arena->end - arena->at);
+    return bytes;
+}

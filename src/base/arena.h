@@ -51,6 +51,9 @@ void *ax_arena_alloc_aligned(struct ax_arena *arena, size_t count, size_t size,
 /* A NUL-terminated copy of `text` (the NUL is not counted in a struct ax_str of it), or NULL. */
 char *ax_arena_strdup(struct ax_arena *arena, struct ax_str text) AX_MUST_USE;
 
+/* What the arena takes from the heap and from the system. */
+size_t ax_arena_bytes(const struct ax_arena *arena);
+
 /* Report a refused allocation: TOO_LARGE when it went over the arena's maximum, else LIMIT. */
 enum ax_code ax_arena_fail(const struct ax_arena *arena, const char *what, struct ax_err *err);
 

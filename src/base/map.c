@@ -32,6 +32,15 @@ void ax_map_done(struct ax_map *map)
     *map = (struct ax_map){ 0 };
 }
 
+size_t ax_map_bytes(const struct ax_map *map)
+{
+    assert(map);
+    size_t bytes = ax_alloc_bytes(map->entries) + ax_alloc_bytes(map->slots);
+    for (size_t i = 0; i < map->entry_count; i++)
+        bytes += ax_alloc_bytes(map->entries[i].key.ptr);
+    return bytes;
+}
+
 static struct ax_map_entry *map_find(const struct ax_map *map, struct ax_str key, uint64_t hash)
 {
     if (!map->count)

@@ -30,6 +30,9 @@ void ax_map_init(struct ax_map *map);
 /* Frees keys and tables, never the values. */
 void ax_map_done(struct ax_map *map);
 
+/* What keys and tables take from the heap. */
+size_t ax_map_bytes(const struct ax_map *map);
+
 /* The value of `key`, or NULL. */
 void *ax_map_get(const struct ax_map *map, struct ax_str key);
 

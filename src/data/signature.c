@@ -57,6 +57,16 @@ void ax_signature_done(struct ax_signature *signature)
     *signature = (struct ax_signature){ 0 };
 }
 
+size_t ax_signature_bytes(const struct ax_signature *signature)
+{
+    assert(signature);
+    size_t bytes = ax_arena_bytes(&signature->arena) + ax_map_bytes(&signature->input_indexes);
+    for (size_t i = 0; i < signature->input_count; i++)
+        if (signature->inputs[i].categories)
+            bytes += ax_map_bytes(&signature->inputs[i].categories->indexes);
+    return bytes;
+}
+
 static bool has_control_character(struct ax_str text)
 {
     for (size_t i = 0; i < text.len; i++)

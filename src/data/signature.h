@@ -84,6 +84,8 @@ struct ax_signature {
 AX_MUST_USE enum ax_code ax_signature_init(struct ax_signature *signature, size_t input_count,
                                            size_t output_count, struct ax_err *err);
 void ax_signature_done(struct ax_signature *signature);
+/* What it takes from the heap, with its dictionaries. */
+size_t ax_signature_bytes(const struct ax_signature *signature);
 
 /* Name input `index`, or name it anew (copied). Expected: INVALID (empty, too long, not UTF-8,
  * holds a control character, or taken), LIMIT. */

@@ -91,6 +91,10 @@ struct ax_engine {
     /* Release everything. Called once, when the last reference goes. */
     void (*free)(struct ax_model *model);
 
+    /* What the model keeps in memory, with its signature and without an image that it is mapped
+     * from. Any thread. */
+    size_t (*memory_bytes)(const struct ax_model *model);
+
     /* (optional) NULL: every load reads the source. */
     const struct ax_engine_images *images;
 
@@ -124,6 +128,11 @@ AX_MUST_USE static inline enum ax_code ax_engine_load(const struct ax_engine *en
 static inline size_t ax_model_scratch_size(const struct ax_model *model, size_t rows)
 {
     return model->engine->scratch_size(model, rows);
+}
+
+static inline size_t ax_model_memory_bytes(const struct ax_model *model)
+{
+    return model->engine->memory_bytes(model);
 }
 
 AX_MUST_USE static inline enum ax_code ax_model_predict(const struct ax_model *model,

@@ -339,6 +339,13 @@ static void rules_free(struct ax_model *model)
     free(rules);
 }
 
+static size_t rules_memory_bytes(const struct ax_model *model)
+{
+    const struct rules_model *rules = container_of_const(model, struct rules_model, base);
+    return ax_alloc_bytes(rules) + ax_arena_bytes(&rules->arena) +
+           ax_signature_bytes(&model->signature);
+}
+
 static enum ax_code rules_load(struct ax_str bytes, const void *config, struct ax_model **ret_model,
                                struct ax_err *err)
 {
@@ -400,4 +407,5 @@ const struct ax_engine ax_engine_rules = {
     .scratch_size = rules_scratch_size,
     .predict = rules_predict,
     .free = rules_free,
+    .memory_bytes = rules_memory_bytes,
 };

@@ -44,6 +44,9 @@ struct ax_version {
     char *path;    /* of the folder */
     struct ax_model *model;
     enum ax_version_image image;
+    size_t image_bytes;                   /* mapped, of AX_VERSION_IMAGE_USED; else 0 */
+    struct ax_hash128 image_digest;       /* the same image is the same bytes in memory, however
+                                             often it is mapped */
     struct ax_err image_note;             /* with a code: what is to be told about images, once */
     uint64_t load_ns;                     /* how long loading took */
     const struct ax_signature *signature; /* the model's, completed */
@@ -64,6 +67,9 @@ AX_MUST_USE enum ax_code ax_version_load(const char *path, const char *model_nam
 
 /* Whether a load looks at no file of this name, whatever it holds. */
 bool ax_version_ignores(const char *name);
+
+/* What the version keeps in memory, without the image that its model is mapped from. */
+size_t ax_version_memory_bytes(const struct ax_version *version);
 
 struct ax_version *ax_version_ref(struct ax_version *version);
 void ax_version_unref(struct ax_version *version);

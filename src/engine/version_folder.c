@@ -272,6 +272,14 @@ void ax_version_unref(struct ax_version *version)
     free(version);
 }
 
+size_t ax_version_memory_bytes(const struct ax_version *version)
+{
+    assert(version);
+    return ax_alloc_bytes(version) + ax_alloc_bytes(version->model_name) +
+           ax_alloc_bytes(version->path) + ax_arena_bytes(&version->arena) +
+           ax_model_memory_bytes(version->model);
+}
+
 struct ax_str ax_version_decide(const struct ax_version *version, double score)
 {
     assert(version);

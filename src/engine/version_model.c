@@ -61,9 +61,11 @@ static void load_image(struct loading *l)
         if (code)
             ax_image_done(&image);
     }
-    if (!code)
+    if (!code) {
         l->version->image = AX_VERSION_IMAGE_USED;
-    else if (code != AX_E_NOT_FOUND)
+        l->version->image_bytes = image.map_bytes;
+        l->version->image_digest = l->key.digest;
+    } else if (code != AX_E_NOT_FOUND)
         note(l, &err, "the image is not used");
 }
 

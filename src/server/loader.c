@@ -52,6 +52,9 @@ enum ax_code ax_loader_load(const struct ax_load_job *job, struct ax_loaded *ret
     if (job->warming)
         job->warming(job->context);
     loaded.load_ns = read_ns - began_ns;
+    loaded.memory_bytes = ax_version_memory_bytes(version);
+    loaded.image_bytes = version->image_bytes;
+    loaded.image_digest = version->image_digest;
     if (!ax_served_new(version, job->settings, &loaded.served, err))
         *ret_loaded = loaded;
     ax_version_unref(version); /* The served one has a reference of its own. */

@@ -319,7 +319,7 @@ static void tables_are_complete(void **state)
     for (size_t i = 0; ax_engines[i]; i++) {
         const struct ax_engine *engine = ax_engines[i];
         assert_true(engine->name && engine->recognise && engine->load && engine->scratch_size &&
-                    engine->predict && engine->free);
+                    engine->predict && engine->free && engine->memory_bytes);
         assert_true(engine->caps == AX_ENGINE_CAP_INLINE || engine->caps == AX_ENGINE_CAP_POOLED);
         assert_true(!engine->options == !engine->config_size);
         assert_true(!engine->images || (engine->images->format && engine->images->key &&

@@ -695,6 +695,18 @@ void ax_compiled_done(struct ax_compiled *compiled)
     *compiled = (struct ax_compiled){ 0 };
 }
 
+size_t ax_compiled_bytes(const struct ax_compiled *compiled)
+{
+    assert(compiled);
+    size_t bytes = ax_alloc_bytes(compiled->trees) + ax_alloc_bytes(compiled->groups);
+    if (!compiled->is_borrowed)
+        bytes += ax_alloc_bytes(compiled->sources) + ax_alloc_bytes(compiled->ranks) +
+                 ax_alloc_bytes(compiled->thresholds) + ax_alloc_bytes(compiled->nodes) +
+                 ax_alloc_bytes(compiled->wide_nodes) + ax_alloc_bytes(compiled->bits) +
+                 ax_alloc_bytes(compiled->leaf_values) + ax_alloc_bytes(compiled->base);
+    return bytes;
+}
+
 uint32_t ax_compiled_category(const struct ax_compiled *compiled, uint32_t limit, double x)
 {
     /* Truncated, so 2.7 is 2. What -0.5 is depends on whether the library compares with 0 before or

@@ -156,6 +156,7 @@ static inline struct ax_wide_node ax_compiled_node(const struct ax_compiled *com
 AX_MUST_USE enum ax_code ax_compiled_init(struct ax_compiled *compiled,
                                           const struct ax_forest *forest, struct ax_err *err);
 void ax_compiled_done(struct ax_compiled *compiled);
+size_t ax_compiled_bytes(const struct ax_compiled *compiled); /* of the heap */
 
 /* Find the oblivious trees and make the groups: what follows from trees and nodes. Expected: LIMIT.
  */

@@ -157,3 +157,10 @@ void ax_deep_done(struct ax_deep *deep)
     free(deep->leaves);
     *deep = (struct ax_deep){ 0 };
 }
+
+size_t ax_deep_bytes(const struct ax_deep *deep)
+{
+    assert(deep);
+    return ax_alloc_bytes(deep->trees) + ax_alloc_bytes(deep->nodes) +
+           ax_alloc_bytes(deep->chunk_leaves) + ax_alloc_bytes(deep->leaves);
+}

@@ -56,6 +56,7 @@ void ax_deep_find_trunk(const struct ax_compiled *compiled, const struct ax_tree
 AX_MUST_USE enum ax_code ax_deep_init(struct ax_deep *deep, const struct ax_compiled *compiled,
                                       const struct ax_mux *mux, struct ax_err *err);
 void ax_deep_done(struct ax_deep *deep);
+size_t ax_deep_bytes(const struct ax_deep *deep); /* of the heap */
 
 /* Walking, in deep_walk.c. A block's ranks lie in strips of 4 rows there: rank << 8 of row r in
  * column c is number (r / 4 * AX_DEEP_STRIP + c) * 4 + r % 4. Strips are further apart than they

@@ -131,6 +131,13 @@ static void forest_free(struct ax_model *model)
     free(forest);
 }
 
+static size_t forest_memory_bytes(const struct ax_model *model)
+{
+    const struct ax_forest_model *forest = container_of_const(model, struct ax_forest_model, base);
+    return ax_alloc_bytes(forest) + ax_forest_plan_bytes(&forest->plan) +
+           ax_alloc_bytes(forest->ending.bias) + ax_signature_bytes(&model->signature);
+}
+
 /* What is done with sums; the bias changes hands. */
 static struct ax_forest_ending forest_take_ending(struct ax_forest *forest)
 {
@@ -381,6 +388,7 @@ const struct ax_engine ax_engine_forest = {
     .scratch_size = forest_scratch_size,
     .predict = forest_predict,
     .free = forest_free,
+    .memory_bytes = forest_memory_bytes,
     .images = &ax_forest_images,
     .tune = ax_forest_tune,
     .describe = ax_forest_describe,

@@ -144,6 +144,14 @@ void ax_forest_plan_done(struct ax_forest_plan *plan)
     *plan = (struct ax_forest_plan){ 0 };
 }
 
+size_t ax_forest_plan_bytes(const struct ax_forest_plan *plan)
+{
+    assert(plan);
+    return ax_oblivious_bytes(&plan->oblivious) + ax_ranked_bytes(&plan->ranked) +
+           ax_deep_bytes(&plan->deep) + ax_mux_bytes(&plan->mux) +
+           ax_numbers_bytes(&plan->numbers) + ax_compiled_bytes(&plan->compiled);
+}
+
 const void *ax_forest_plan_row(const struct ax_forest_plan *plan, const struct ax_forest_input *in,
                                size_t row, void *gathered)
 {

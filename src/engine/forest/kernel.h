@@ -85,6 +85,7 @@ AX_MUST_USE enum ax_code ax_forest_kernel_default(const struct ax_forest_kernel 
 AX_MUST_USE enum ax_code ax_forest_plan_init(struct ax_forest_plan *plan,
                                              const struct ax_forest *forest, struct ax_err *err);
 void ax_forest_plan_done(struct ax_forest_plan *plan);
+size_t ax_forest_plan_bytes(const struct ax_forest_plan *plan); /* of the heap */
 
 /* Choose the default kernel and make what it needs, of a plan whose compiled form is there.
  * Expected: as ax_forest_kernel_choose; LIMIT. The plan is the caller's to release. */

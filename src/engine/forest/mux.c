@@ -633,3 +633,15 @@ void ax_mux_done(struct ax_mux *mux)
     free(mux->key_memory);
     *mux = (struct ax_mux){ 0 };
 }
+
+size_t ax_mux_bytes(const struct ax_mux *mux)
+{
+    assert(mux);
+    size_t bytes = ax_alloc_bytes(mux->sources) + ax_alloc_bytes(mux->columns) +
+                   ax_alloc_bytes(mux->column_of) + ax_alloc_bytes(mux->rank_of) +
+                   ax_alloc_bytes(mux->categories) + ax_alloc_bytes(mux->key_memory);
+    if (!mux->is_borrowed)
+        bytes += ax_alloc_bytes(mux->trees) + ax_alloc_bytes(mux->splits) +
+                 ax_alloc_bytes(mux->code) + ax_alloc_bytes(mux->leaves);
+    return bytes;
+}

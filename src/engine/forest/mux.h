@@ -124,6 +124,7 @@ struct ax_mux {
 AX_MUST_USE enum ax_code ax_mux_init(struct ax_mux *mux, const struct ax_compiled *compiled,
                                      struct ax_err *err);
 void ax_mux_done(struct ax_mux *mux);
+size_t ax_mux_bytes(const struct ax_mux *mux); /* of the heap */
 
 /* Programs that were made before, of an image. */
 struct ax_mux_programs {

@@ -364,6 +364,13 @@ void ax_numbers_done(struct ax_numbers *numbers)
     *numbers = (struct ax_numbers){ 0 };
 }
 
+size_t ax_numbers_bytes(const struct ax_numbers *numbers)
+{
+    assert(numbers);
+    return ax_alloc_bytes(numbers->runs) + ax_alloc_bytes(numbers->sets) +
+           ax_alloc_bytes(numbers->bits) + ax_alloc_bytes(numbers->run_memory);
+}
+
 /* ---- rows ---- */
 
 typedef float part_f32 __attribute__((vector_size(PART * sizeof(float))));

@@ -58,6 +58,7 @@ struct ax_numbers {
 AX_MUST_USE enum ax_code ax_numbers_init(struct ax_numbers *numbers,
                                          const struct ax_compiled *compiled, struct ax_err *err);
 void ax_numbers_done(struct ax_numbers *numbers);
+size_t ax_numbers_bytes(const struct ax_numbers *numbers); /* of the heap */
 
 /* Bytes of a leaf in a run. */
 static inline size_t ax_numbers_leaf_size(const struct ax_compiled *compiled)

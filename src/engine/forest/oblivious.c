@@ -234,3 +234,11 @@ void ax_oblivious_done(struct ax_oblivious *oblivious)
     free(oblivious->leaf_memory);
     *oblivious = (struct ax_oblivious){ 0 };
 }
+
+size_t ax_oblivious_bytes(const struct ax_oblivious *oblivious)
+{
+    assert(oblivious);
+    return ax_alloc_bytes(oblivious->runs) + ax_alloc_bytes(oblivious->trees) +
+           ax_alloc_bytes(oblivious->splits) + ax_alloc_bytes(oblivious->levels) +
+           ax_alloc_bytes(oblivious->leaf_memory);
+}

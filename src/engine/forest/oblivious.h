@@ -74,5 +74,6 @@ AX_MUST_USE enum ax_code ax_oblivious_init(struct ax_oblivious *oblivious,
                                            const struct ax_compiled *compiled,
                                            const struct ax_mux *mux, struct ax_err *err);
 void ax_oblivious_done(struct ax_oblivious *oblivious);
+size_t ax_oblivious_bytes(const struct ax_oblivious *oblivious); /* of the heap */
 
 #endif

@@ -342,3 +342,11 @@ void ax_ranked_done(struct ax_ranked *ranked)
     free(ranked->leaves);
     *ranked = (struct ax_ranked){ 0 };
 }
+
+size_t ax_ranked_bytes(const struct ax_ranked *ranked)
+{
+    assert(ranked);
+    return ax_alloc_bytes(ranked->runs) + ax_alloc_bytes(ranked->tree_leaves) +
+           ax_alloc_bytes(ranked->heap_memory) + ax_alloc_bytes(ranked->block_memory) +
+           ax_alloc_bytes(ranked->leaves);
+}

@@ -60,6 +60,7 @@ AX_MUST_USE enum ax_code ax_ranked_init(struct ax_ranked *ranked,
                                         const struct ax_compiled *compiled,
                                         const struct ax_mux *mux, struct ax_err *err);
 void ax_ranked_done(struct ax_ranked *ranked);
+size_t ax_ranked_bytes(const struct ax_ranked *ranked); /* of the heap */
 
 /* The sums of 1 or more rows. Of row r, `ranks` has AX_RANKED_COLUMNS_MAX numbers from number r
  * times that on: its columns' ranks << 8, then zeros; its sums begin at number r * group_count. */

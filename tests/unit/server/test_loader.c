@@ -96,6 +96,8 @@ static void a_version_is_loaded(void **state)
     assert_int_equal(ax_fingerprint_read(path, &fingerprint, &err), 0);
     assert_true(ax_fingerprint_equal(loaded.fingerprint, fingerprint));
     assert_true(loaded.load_ns > 0);
+    assert_int_equal(loaded.memory_bytes, ax_version_memory_bytes(loaded.served->version));
+    assert_int_equal(loaded.image_bytes, 0);
     assert_true(ax_served_is_last(loaded.served));
     ax_served_unref(loaded.served);
 }
