@@ -119,6 +119,13 @@ void ax_thread_join(struct ax_thread *thread)
     assert(!failed);
 }
 
+/* A system that refuses it (a seccomp filter) runs the thread as any other. */
+void ax_thread_make_idle(void)
+{
+    const struct sched_param none = { .sched_priority = 0 };
+    (void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
+}
+
 /* ---- the pool ---- */
 
 struct pool_job {

@@ -24,6 +24,11 @@ AX_MUST_USE enum ax_code ax_thread_start(struct ax_thread *thread, const char *n
                                          void (*run)(void *arg), void *arg, struct ax_err *err);
 void ax_thread_join(struct ax_thread *thread);
 
+/* Have the calling thread run only when no other one wants the core (SCHED_IDLE): for work that
+ * must cost those that answer nothing. For good: without privileges there is no way back. Whoever
+ * holds a lock so may be kept from giving it back; so none that the data plane takes. */
+void ax_thread_make_idle(void);
+
 /* Set the calling thread's floating-point mode to the default if somebody changed it: rounding,
  * flush-to-zero, denormals as zero, traps. True when it had been changed. A few nanoseconds. */
 bool ax_thread_restore_fp(void);

@@ -12,6 +12,7 @@
 #include "base/option.h"
 #include "base/snapshot.h"
 #include "base/str.h"
+#include "server/catalog.h"
 #include "server/repository.h"
 
 enum ax_model_control {
@@ -37,6 +38,10 @@ struct ax_fleet_config {
     size_t load_waiters_max; /* requests that wait so, in all */
     const char *models;      /* the folder; not an option here: set by the caller */
     const struct ax_repository_config *repository; /* likewise */
+
+    /* (optional, likewise) The catalog is complete: once, on the control thread. */
+    void (*complete)(void *context, const struct ax_catalog *catalog);
+    void *context;
 };
 extern const struct ax_option ax_fleet_options[];
 

@@ -29,14 +29,6 @@
 
 const struct ax_option ax_repository_options[] = {
     { .type = AX_OPTION_SIZE,
-      .name = "load_threads",
-      .default_text = "2",
-      .offset = offsetof(struct ax_repository_config, load_threads),
-      .min = 1,
-      .max = 64,
-      .unit = "threads",
-      .description = "Model versions that are loaded at the same time." },
-    { .type = AX_OPTION_SIZE,
       .name = "versions_max",
       .default_text = "10000",
       .offset = offsetof(struct ax_repository_config, versions_max),

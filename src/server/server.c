@@ -2,9 +2,9 @@
 /*
  * Composition: options, listeners, loading, publishing, the end.
  *
- * The HTTP server starts first, with a catalog that is empty and not complete. The models are then
- * loaded and published all at once. A version that cannot be loaded is listed with its reason; it
- * never takes the others down.
+ * The HTTP server starts first, with a catalog that is empty and not complete. Then the fleet,
+ * which publishes models as they become ready. A version that cannot be loaded is listed with its
+ * reason; it never takes the others down.
  */
 #include "server/server.h"
 
@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "server/catalog.h"
+#include "server/fleet.h"
 #include "server/repository.h"
 #include "server/server_thread.h"
 
@@ -70,6 +71,8 @@ const struct ax_option ax_server_options[] = {
 
 struct ax_server {
     struct ax_snapshot snapshot;
+    struct ax_fleet_config fleet_config;
+    _Atomic(struct ax_fleet *) fleet;      /* NULL until it was started */
     const struct ax_server_config *config; /* borrowed */
     struct ax_http_handler handler;
     struct ax_http_server *http;
@@ -102,64 +105,14 @@ size_t ax_server_models_per_request_max(const struct ax_server *server)
     return server->config->models_per_request_max;
 }
 
+struct ax_fleet *ax_server_fleet(const struct ax_server *server)
+{
+    return atomic_load_explicit(&server->fleet, memory_order_acquire);
+}
+
 int64_t ax_server_start_us(const struct ax_server *server)
 {
     return server->start_us;
-}
-
-/* One version of the repository. One whose series cannot be registered is as good as not loaded. */
-static void make_version(const struct ax_repository_version *version,
-                         struct ax_catalog_version *made)
-{
-    const struct ax_model_settings settings = { .policy = { .kind = AX_POLICY_ALL } };
-    struct ax_err err = version->err;
-    struct ax_served *served = NULL;
-    made->number = version->number;
-    memcpy(made->text, version->text, sizeof(made->text));
-    made->is_target = true;
-    if (version->version && !ax_served_new(version->version, &settings, &served, &err)) {
-        made->state = AX_VERSION_READY;
-        made->served = served;
-        return;
-    }
-    made->state = AX_VERSION_FAILED;
-    made->reason = ax_xstrdup(err.msg);
-}
-
-/* What the repository holds, as the data plane reads it. */
-static struct ax_catalog *make_catalog(const struct ax_repository *repository)
-{
-    struct ax_catalog *catalog = ax_catalog_new();
-    for (size_t i = 0; i < repository->model_count; i++) {
-        const struct ax_repository_model *model = &repository->models[i];
-        struct ax_catalog_model *made = ax_catalog_model_new(model->name, model->version_count);
-        made->is_wanted = true;
-        if (model->version_count == 0)
-            made->reason = ax_xstrdup(model->err.msg);
-        for (size_t k = 0; k < model->version_count; k++)
-            make_version(&model->versions[k], &made->versions[k]);
-        ax_catalog_put(catalog, made);
-    }
-    catalog->is_complete = true;
-    return catalog;
-}
-
-static enum ax_code load_models(const struct ax_server_config *config,
-                                struct ax_catalog **ret_catalog, struct ax_err *err)
-{
-    struct ax_repository *repository;
-    if (ax_repository_load(config->models, config->repository, &repository, err))
-        return err->code;
-    *ret_catalog = make_catalog(repository);
-    /* The catalog has references of its own. */
-    ax_repository_free(repository);
-    return AX_OK;
-}
-
-/* Publish the next catalog and drop the one before it. */
-static void publish(struct ax_server *server, struct ax_catalog *next)
-{
-    ax_catalog_free(ax_snapshot_publish(&server->snapshot, next));
 }
 
 /* A name that is mistyped would answer each request with 404. */
@@ -186,6 +139,14 @@ static void log_ready(const struct ax_server *server, const struct ax_catalog *c
     ax_buf_done(&listeners);
 }
 
+/* On the fleet's control thread, once. */
+static void server_complete(void *context, const struct ax_catalog *catalog)
+{
+    const struct ax_server *server = context;
+    check_default_model(server, catalog);
+    log_ready(server, catalog);
+}
+
 /* The snapshot's counters stand on cache lines of their own; NULL without memory. */
 static struct ax_server *server_new(const struct ax_server_config *config,
                                     const struct ax_http_config *http)
@@ -197,6 +158,11 @@ static struct ax_server *server_new(const struct ax_server_config *config,
     server->config = config;
     server->start_us = ax_clock_wall_us();
     server->thread_count = http->threads ? http->threads : ax_thread_core_count();
+    server->fleet_config = *config->fleet;
+    server->fleet_config.models = config->models;
+    server->fleet_config.repository = config->repository;
+    server->fleet_config.complete = server_complete;
+    server->fleet_config.context = server;
     server->handler = (struct ax_http_handler){
         .context = server,
         .thread_begin = ax_server_thread_begin,
@@ -231,15 +197,13 @@ enum ax_code ax_server_start(const struct ax_server_config *config,
         server_free(server);
         return err->code;
     }
-    struct ax_catalog *catalog = NULL;
-    if (load_models(config, &catalog, err)) {
+    struct ax_fleet *fleet;
+    if (ax_fleet_start(&server->fleet_config, &server->snapshot, &fleet, err)) {
         ax_server_drain(server);
         (void)ax_server_join_free(server);
         return err->code;
     }
-    publish(server, catalog);
-    check_default_model(server, catalog);
-    log_ready(server, catalog);
+    atomic_store_explicit(&server->fleet, fleet, memory_order_release);
     *ret_server = server;
     return AX_OK;
 }
@@ -300,8 +264,11 @@ size_t ax_server_join_free(struct ax_server *server)
     assert(server);
     ax_http_server_join(server->http);
     size_t cut_count = ax_http_server_cut_count(server->http);
+    /* Those who wait for a model are told by messages, which the threads' loops still take. */
+    ax_fleet_stop(ax_server_fleet(server));
     ax_http_server_join_free(server->http);
     log_accounts(ax_snapshot_get(&server->snapshot));
+    ax_fleet_free(ax_server_fleet(server));
     server_free(server);
     return cut_count;
 }

@@ -12,12 +12,15 @@
 #include "base/snapshot.h"
 #include "net/http.h"
 
+struct ax_fleet;
+struct ax_fleet_config;
 struct ax_repository_config;
 struct ax_server;
 
 struct ax_server_config {
     char *models;                                  /* the repository's folder */
     const struct ax_repository_config *repository; /* not an option: set by the caller */
+    const struct ax_fleet_config *fleet;           /* likewise */
     char *default_model;                           /* "model" or "model/version"; empty: none */
     size_t models_per_request_max;
     int log_level;
@@ -27,9 +30,10 @@ struct ax_server_config {
 };
 extern const struct ax_option ax_server_options[];
 
-/* Bind the listeners, start the threads, load the models, publish them. Logs what happened, and one
- * line when ready. The configurations are borrowed until free. Expected: NOT_FOUND (no such
- * folder), DENIED, INVALID, UNAVAILABLE (port in use), LIMIT. */
+/* Bind the listeners, start the threads, and the fleet, which loads the models. Logs what happened,
+ * and one line when ready, which may be after this has returned. The configurations are borrowed
+ * until free. Expected: NOT_FOUND (no such folder), DENIED, INVALID, UNAVAILABLE (port in use),
+ * LIMIT. */
 AX_MUST_USE enum ax_code ax_server_start(const struct ax_server_config *config,
                                          const struct ax_http_config *http,
                                          struct ax_server **ret_server, struct ax_err *err);
@@ -42,6 +46,8 @@ size_t ax_server_join_free(struct ax_server *server);
 /* For the threads. */
 const struct ax_server_config *ax_server_config(const struct ax_server *server);
 struct ax_snapshot *ax_server_snapshot(struct ax_server *server);
+/* NULL until it was started: before that the catalog is empty. */
+struct ax_fleet *ax_server_fleet(const struct ax_server *server);
 size_t ax_server_thread_count(const struct ax_server *server);
 struct ax_str ax_server_default_model(const struct ax_server *server);
 size_t ax_server_models_per_request_max(const struct ax_server *server);

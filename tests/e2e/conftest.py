@@ -131,7 +131,8 @@ class Server:
         self.ready = threading.Event()
         self.process = subprocess.Popen(
             [os.environ["AX_BINARY"], "serve", "--models", str(models),
-             "--listen", "127.0.0.1:0", *options],
+             # The models here have several versions, and most tests want to see all of them.
+             "--listen", "127.0.0.1:0", "--version-policy", "all", *options],
             env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True)
         self.reader = threading.Thread(target=self.read_log, daemon=True)

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * No more loads are begun than threads are free, so the pools' queues are never full, and what
+ * comes next is decided when a thread is there for it.
+ */
+#include "server/fleet_load.h"
+
+#include "base/alloc.h"
+#include "base/thread.h"
+#include "engine/image.h"
+
+#include <assert.h>
+
+enum ax_code ax_fleet_loaders_init(struct ax_fleet_loaders *loaders, size_t thread_count,
+                                   struct ax_err *err)
+{
+    assert(loaders && thread_count && err);
+    loaders->thread_count = thread_count;
+    if (ax_pool_new("load", thread_count, thread_count, &loaders->idle, err) ||
+        ax_pool_new("load-now", thread_count, thread_count, &loaders->urgent, err)) {
+        ax_fleet_loaders_stop(loaders);
+        return err->code;
+    }
+    return AX_OK;
+}
+
+void ax_fleet_loaders_stop(struct ax_fleet_loaders *loaders)
+{
+    assert(loaders);
+    ax_pool_free(loaders->idle);
+    ax_pool_free(loaders->urgent);
+    ax_image_store_free(loaders->images); /* Images that are in use stay mapped. */
+    loaders->idle = loaders->urgent = NULL;
+    loaders->images = NULL;
+}
+
+static void load_note_warming(void *context)
+{
+    struct ax_fleet_load *load = context;
+    atomic_store_explicit(&load->is_warming, true, memory_order_relaxed);
+    ax_fleet_inbox_wake(load->inbox);
+}
+
+static void load_run(void *arg)
+{
+    struct ax_fleet_load *load = arg;
+    if (!load->is_urgent)
+        ax_thread_make_idle();
+    /* The error's code tells. */
+    (void)(ax_loader_load(&load->job, &load->loaded, &load->err) != AX_OK);
+    ax_fleet_inbox_send(load->inbox, &load->message);
+}
+
+bool ax_fleet_loaders_have_room(const struct ax_fleet_loaders *loaders, bool is_urgent)
+{
+    assert(loaders);
+    return (is_urgent ? loaders->urgent_count : loaders->idle_count) < loaders->thread_count;
+}
+
+struct ax_fleet_load *ax_fleet_loaders_begin(struct ax_fleet_loaders *loaders,
+                                             const struct ax_fleet_load *template)
+{
+    assert(loaders && template);
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_fleet_load *load = ax_xalloc(sizeof(*load));
+    *load = *template;
+    atomic_init(&load->is_warming, false);
+    load->job.path = load->path;
+    load->job.model_name = load->model_name;
+    load->job.settings = &load->settings;
+    load->job.images = loaders->images;
+    load->job.tune = loaders->tune;
+    load->job.warming = load_note_warming;
+    load->job.context = load;
+    load->next = loaders->running;
+    loaders->running = load;
+    *(load->is_urgent ? &loaders->urgent_count : &loaders->idle_count) += 1;
+    enum ax_code code =
+        ax_pool_submit(load->is_urgent ? loaders->urgent : loaders->idle, load_run, load, &err);
+    assert(!code);
+    return load;
+}
+
+void ax_fleet_loaders_end(struct ax_fleet_loaders *loaders, struct ax_fleet_load *load)
+{
+    assert(loaders && load);
+    struct ax_fleet_load **link = &loaders->running;
+    while (*link != load)
+        link = &(*link)->next;
+    *link = load->next;
+    *(load->is_urgent ? &loaders->urgent_count : &loaders->idle_count) -= 1;
+    free(load->path);
+    free(load->model_name);
+    free(load);
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records are kept until nobody holds anything of them: a version whose folder is gone stays while
+ * it answers, loads, drains or is waited for, a model while it has such versions. Listings and
+ * records are both sorted by number and merged.
+ */
+#include "server/fleet_model.h"
+
+#include "base/alloc.h"
+#include "server/fleet_load.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+struct ax_fleet_model *ax_fleet_model_new(const char *name)
+{
+    assert(name);
+    struct ax_fleet_model *model = ax_xalloc(sizeof(*model));
+    model->name = ax_xstrdup(name);
+    model->is_wanted = true;
+    model->is_touched = true;
+    ax_model_settings_init(&model->settings);
+    return model;
+}
+
+void ax_fleet_model_free(struct ax_fleet_model *model)
+{
+    if (!model)
+        return;
+    assert(model->order_count == 0);
+    for (size_t i = 0; i < model->version_count; i++) {
+        struct ax_fleet_version *version = model->versions[i];
+        assert(!version->load && version->draining_count == 0 && version->wanting_count == 0);
+        ax_served_unref(version->loaded.served);
+        free(version);
+    }
+    free(model->versions);
+    ax_catalog_model_unref(model->published);
+    free(model->name);
+    free(model);
+}
+
+/* ---- what is on disk ---- */
+
+static struct ax_fleet_version *version_new(struct ax_fleet_model *model,
+                                            const struct ax_repository_version *listed)
+{
+    struct ax_fleet_version *version = ax_xalloc(sizeof(*version));
+    version->number = listed->number;
+    memcpy(version->text, listed->text, sizeof(version->text));
+    version->model = model;
+    return version;
+}
+
+void ax_fleet_version_forgive(struct ax_fleet_version *version)
+{
+    assert(version);
+    version->err = (struct ax_err)AX_ERR_INIT;
+    version->conflict_count = 0;
+    version->retry_ns = 0;
+}
+
+static void version_list(struct ax_fleet_version *version,
+                         const struct ax_repository_version *listed)
+{
+    if (!version->is_listed || !ax_fingerprint_equal(version->fingerprint, listed->fingerprint))
+        ax_fleet_version_forgive(version);
+    version->is_listed = true;
+    version->fingerprint = listed->fingerprint;
+}
+
+static void model_merge(struct ax_fleet_model *model, const struct ax_repository_version *listed,
+                        size_t listed_count)
+{
+    struct ax_fleet_version **before = model->versions;
+    size_t before_count = model->version_count;
+    struct ax_fleet_version **merged =
+        ax_xalloc((before_count + listed_count) * sizeof(struct ax_fleet_version *));
+    size_t count = 0, old = 0;
+    for (size_t i = 0; i < listed_count; i++) {
+        for (; old < before_count && before[old]->number < listed[i].number; old++) {
+            before[old]->is_listed = false;
+            merged[count++] = before[old];
+        }
+        bool is_known = old < before_count && before[old]->number == listed[i].number;
+        merged[count] = is_known ? before[old++] : version_new(model, &listed[i]);
+        version_list(merged[count++], &listed[i]);
+    }
+    for (; old < before_count; old++) {
+        before[old]->is_listed = false;
+        merged[count++] = before[old];
+    }
+    free(before);
+    model->versions = merged;
+    model->version_count = count;
+}
+
+/* Which of the versions that are there the policy wants. */
+static void model_aim(struct ax_fleet_model *model)
+{
+    size_t newer_count = 0;
+    for (size_t i = model->version_count; i > 0; i--) {
+        struct ax_fleet_version *version = model->versions[i - 1];
+        version->is_target =
+            version->is_listed &&
+            ax_version_policy_has(&model->settings.policy, version->number, newer_count);
+        newer_count += version->is_listed;
+    }
+}
+
+static void model_set_settings(struct ax_fleet_model *model,
+                               const struct ax_model_settings *settings)
+{
+    if (model->has_settings && ax_model_settings_equal(&model->settings, settings))
+        return;
+    model->settings = *settings;
+    model->has_settings = true;
+    for (size_t i = 0; i < model->version_count; i++)
+        ax_fleet_version_forgive(model->versions[i]);
+}
+
+void ax_fleet_model_list(struct ax_fleet_model *model, const struct ax_repository_model *listing)
+{
+    assert(model);
+    static const struct ax_repository_model gone;
+    model->is_touched = true;
+    model->is_listed = listing != NULL;
+    listing = listing ? listing : &gone;
+    model->err = listing->err;
+    /* A folder that cannot be read at the moment takes nothing away. */
+    if (listing->version_count == 0 && listing->err.code && listing->err.code != AX_E_NOT_FOUND)
+        return;
+    model_merge(model, listing->versions, listing->version_count);
+    /* Refused settings leave those in force that were good before. */
+    if (listing->version_count > 0 && listing->err.code == AX_OK) {
+        model_set_settings(model, &listing->settings);
+        model->is_warned = false;
+    }
+    model_aim(model);
+}
+
+void ax_fleet_model_sweep(struct ax_fleet_model *model)
+{
+    assert(model);
+    size_t kept = 0;
+    for (size_t i = 0; i < model->version_count; i++) {
+        struct ax_fleet_version *version = model->versions[i];
+        bool is_held = version->is_listed || version->loaded.served || version->load ||
+                       version->is_pending || version->draining_count || version->wanting_count;
+        if (is_held) {
+            model->versions[kept++] = version;
+            continue;
+        }
+        free(version);
+        model->is_touched = true;
+    }
+    model->version_count = kept;
+}
+
+bool ax_fleet_model_is_over(const struct ax_fleet_model *model)
+{
+    assert(model);
+    return !model->is_listed && model->version_count == 0 && model->order_count == 0;
+}
+
+/* ---- questions ---- */
+
+bool ax_fleet_version_is_current(const struct ax_fleet_version *version)
+{
+    assert(version);
+    return version->loaded.served &&
+           ax_fingerprint_equal(version->loaded.fingerprint, version->fingerprint) &&
+           ax_model_settings_equal(&version->loaded.served->settings, &version->model->settings);
+}
+
+bool ax_fleet_version_is_due(const struct ax_fleet_version *version)
+{
+    assert(version);
+    const struct ax_fleet_model *model = version->model;
+    return version->is_target && model->is_wanted && model->has_settings &&
+           version->err.code == AX_OK && !ax_fleet_version_is_current(version);
+}
+
+static bool model_answers(const struct ax_fleet_model *model)
+{
+    for (size_t i = 0; i < model->version_count; i++)
+        if (model->versions[i]->loaded.served)
+            return true;
+    return false;
+}
+
+/* A new version that comes beside one that answers is not cold: until it is there, the other one
+ * answers. */
+bool ax_fleet_version_is_cold(const struct ax_fleet_version *version)
+{
+    assert(version);
+    return !version->loaded.served && ax_fleet_version_is_due(version) &&
+           (version->was_ready || !model_answers(version->model));
+}
+
+bool ax_fleet_version_must_retire(const struct ax_fleet_version *version)
+{
+    assert(version);
+    const struct ax_fleet_model *model = version->model;
+    if (!version->loaded.served)
+        return false;
+    if (!model->is_wanted)
+        return true;
+    if (version->is_target)
+        return false;
+    size_t listed_count = 0, ready_count = 0;
+    for (size_t i = 0; i < model->version_count; i++) {
+        const struct ax_fleet_version *other = model->versions[i];
+        listed_count += other->is_listed;
+        if (!other->is_target)
+            continue;
+        if (!ax_fleet_version_is_current(other) && ax_fleet_version_is_due(other))
+            return false; /* It is on its way. */
+        ready_count += other->loaded.served != NULL;
+    }
+    return ready_count > 0 || listed_count == 0;
+}
+
+static struct ax_fleet_version *model_answering(struct ax_fleet_model *model)
+{
+    for (size_t i = model->version_count; i > 0; i--) {
+        struct ax_fleet_version *version = model->versions[i - 1];
+        if (version->loaded.served || ax_fleet_version_is_cold(version))
+            return version;
+    }
+    for (size_t i = model->version_count; i > 0; i--)
+        if (model->versions[i - 1]->is_target)
+            return model->versions[i - 1];
+    return NULL;
+}
+
+struct ax_fleet_version *ax_fleet_model_version(struct ax_fleet_model *model, struct ax_str text)
+{
+    assert(model);
+    if (text.len == 0)
+        return model_answering(model);
+    for (size_t i = 0; i < model->version_count; i++)
+        if (ax_str_is(text, model->versions[i]->text))
+            return model->versions[i];
+    return NULL;
+}
+
+/* ---- what the catalog says ---- */
+
+static enum ax_version_state version_state(const struct ax_fleet_version *version)
+{
+    if (version->loaded.served)
+        return AX_VERSION_READY;
+    if (version->load)
+        return ax_fleet_load_is_warming(version->load) ? AX_VERSION_WARMING : AX_VERSION_LOADING;
+    if (version->draining_count)
+        return AX_VERSION_DRAINING;
+    bool is_refused = version->is_target && !version->model->has_settings;
+    return version->err.code || is_refused ? AX_VERSION_FAILED : AX_VERSION_UNLOADED;
+}
+
+/* Why a version is as it is; NULL: there is nothing to say. */
+static const char *version_reason(const struct ax_fleet_version *version,
+                                  enum ax_version_state state)
+{
+    const struct ax_fleet_model *model = version->model;
+    if (version->err.code)
+        return version->err.msg;
+    if (model->err.code && version->is_target)
+        return model->err.msg;
+    if (state != AX_VERSION_UNLOADED)
+        return NULL;
+    if (!model->is_wanted)
+        return "unloaded";
+    if (!version->is_target)
+        return version->is_listed ? "not in the version policy" : "its folder is gone";
+    return version->is_pending ? "waits for a loader" : "is loaded when it is asked for";
+}
+
+struct ax_catalog_model *ax_fleet_model_catalog(const struct ax_fleet_model *model)
+{
+    assert(model);
+    struct ax_catalog_model *made = ax_catalog_model_new(model->name, model->version_count);
+    made->is_wanted = model->is_wanted;
+    if (model->version_count == 0)
+        made->reason = ax_xstrdup(model->err.code ? model->err.msg : "its folder is gone");
+    for (size_t i = 0; i < model->version_count; i++) {
+        const struct ax_fleet_version *version = model->versions[i];
+        struct ax_catalog_version *to = &made->versions[i];
+        to->number = version->number;
+        memcpy(to->text, version->text, sizeof(to->text));
+        to->state = version_state(version);
+        const char *reason = version_reason(version, to->state);
+        to->reason = reason ? ax_xstrdup(reason) : NULL;
+        to->served = version->loaded.served ? ax_served_ref(version->loaded.served) : NULL;
+        to->is_target = version->is_target;
+        to->is_cold = ax_fleet_version_is_cold(version);
+    }
+    return made;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fleet's records: a model, its versions, and what should become of them.
+ *
+ * What is on disk (the listing) and what is in memory are kept side by side; the questions below
+ * compare them. Nothing here loads, publishes or waits. Control thread only.
+ */
+#ifndef AX_SERVER_FLEET_MODEL_H
+#define AX_SERVER_FLEET_MODEL_H
+
+#include "server/loader.h"
+
+struct ax_fleet_load;
+
+struct ax_fleet_version {
+    uint64_t number;
+    char text[24]; /* the number as text */
+    struct ax_fleet_model *model;
+
+    bool is_listed;                    /* its folder is there */
+    struct ax_fingerprint fingerprint; /* of its files, when they were last looked at */
+    bool is_target;                    /* listed, and in the model's policy */
+
+    struct ax_loaded loaded; /* what answers; its `served` is one reference, NULL: nothing does */
+    bool was_ready;
+    size_t draining_count; /* served ones that answer no more and are held by requests */
+
+    struct ax_fleet_load *load; /* it is being loaded; NULL: it is not */
+    bool is_pending;            /* it waits for a loader */
+    bool is_asked;              /* it is to be loaded though `preload` would not */
+    size_t wanting_count;       /* requests that wait for it */
+    unsigned conflict_count;    /* loads in a row whose files changed meanwhile */
+    uint64_t retry_ns;          /* monotonic: not loaded before; 0: at once */
+    struct ax_err err;          /* why it could not be loaded; so it is not tried again before its
+                                   files or settings change, or it is asked for by an order */
+};
+
+struct ax_fleet_model {
+    char *name;
+    bool is_listed; /* its folder is there */
+    bool is_wanted;
+    bool has_settings; /* else its serving.yaml was refused, and none was good before */
+    struct ax_model_settings settings;
+    struct ax_err err;                  /* why it has no versions, or no new settings */
+    struct ax_fleet_version **versions; /* ascending */
+    size_t version_count;
+    struct ax_catalog_model *published; /* one reference; NULL: not yet */
+    bool is_touched;                    /* what is published is no longer true */
+    size_t order_count;                 /* orders that wait for it */
+    bool is_warned;                     /* that its settings are refused was logged */
+};
+
+struct ax_fleet_model *ax_fleet_model_new(const char *name) AX_RETURNS_NONNULL;
+/* Nothing is loading, waiting or draining. What answers is given back. NULL is fine. */
+void ax_fleet_model_free(struct ax_fleet_model *model);
+
+/* What a look at its folder showed; NULL: the folder is gone. Touches the model. */
+void ax_fleet_model_list(struct ax_fleet_model *model, const struct ax_repository_model *listing);
+/* Take out versions that are gone and held by nobody. */
+void ax_fleet_model_sweep(struct ax_fleet_model *model);
+/* Nothing of it is left: its folder is gone, its versions are. */
+bool ax_fleet_model_is_over(const struct ax_fleet_model *model);
+
+/* By its number as text; empty: the one that requests without a version go to, or would. NULL. */
+struct ax_fleet_version *ax_fleet_model_version(struct ax_fleet_model *model, struct ax_str text);
+
+/* Make the model as the catalog will have it. One reference. */
+struct ax_catalog_model *ax_fleet_model_catalog(const struct ax_fleet_model *model)
+    AX_RETURNS_NONNULL;
+
+/* There is a reason to try again what failed. */
+void ax_fleet_version_forgive(struct ax_fleet_version *version);
+
+/* It should be ready with these files and settings, and is not, and may be tried. A version that is
+ * being loaded counts. */
+bool ax_fleet_version_is_due(const struct ax_fleet_version *version);
+/* It answers, with the files and settings that it should have. */
+bool ax_fleet_version_is_current(const struct ax_fleet_version *version);
+/* It is not ready, and asking has it loaded. */
+bool ax_fleet_version_is_cold(const struct ax_fleet_version *version);
+/* It answers, and should not any more; docs/internals/fleet.md has the rule. */
+bool ax_fleet_version_must_retire(const struct ax_fleet_version *version);
+
+#endif
