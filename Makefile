@@ -13,8 +13,8 @@ MESON ?= meson
 
 export JOBS FUZZ_SECONDS
 
-.PHONY: help setup developer deps build demo test asan tsan torture fuzz bench bench-servers lint \
-    fmt docs install clean
+.PHONY: help setup developer deps build demo test asan tsan torture fuzz bench bench-servers \
+    scenarios lint fmt docs install clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -63,6 +63,11 @@ bench-servers: build ## the server beside an empty one and those of others; want
 	@tools/fetch-deps --group test
 	@tools/fetch-deps --group servers || true
 	@bench/servers/run
+
+scenarios: build ## a fleet under reloads, churn, overload, …: counts must hold; wants a quiet machine
+	@tools/fetch-deps --group test
+	@tools/fetch-deps --group servers || true
+	@bench/scenario/run
 
 lint: developer deps ## format, style, shellcheck, clang-tidy, cppcheck
 	@tools/build clang

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What came of a scenario: checks, which are counts and must hold, and figures, which are times of this
+machine at this hour and are told beside what was wanted. As text, JSON and Markdown."""
+
+
+class Report:
+    """Of one scenario on one server."""
+
+    def __init__(self, name, title, server, short):
+        self.name, self.title, self.server, self.short = name, title, server, short
+        self.checks, self.figures, self.notes = [], [], []
+
+    def check(self, what, found, wanted):
+        self.checks.append({"what": what, "found": found, "wanted": wanted,
+                            "holds": bool(found == wanted)})
+
+    def at_most(self, what, found, limit):
+        self.checks.append({"what": what, "found": found, "wanted": f"≤ {limit}",
+                            "holds": bool(found <= limit)})
+
+    def at_least(self, what, found, limit):
+        self.checks.append({"what": what, "found": found, "wanted": f"≥ {limit}",
+                            "holds": bool(found >= limit)})
+
+    def figure(self, what, value, goal=""):
+        """`value` is a text or a number with its unit in `what`; `goal` a text."""
+        self.figures.append({"what": what, "value": value, "goal": goal})
+
+    def note(self, text):
+        self.notes.append(text)
+
+    @property
+    def holds(self):
+        return all(check["holds"] for check in self.checks)
+
+    def json(self):
+        return {**vars(self), "holds": self.holds}
+
+
+def number(value):
+    if isinstance(value, bool) or value is None or not isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, int) or value == int(value):
+        return f"{int(value):,}"
+    return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def text(report):
+    lines = [f"== {report['name']}, {report['server']}: {report['title']}"]
+    for check in report["checks"]:
+        mark = "ok    " if check["holds"] else "FAILED"
+        lines.append(f"  {mark} {check['what']}: {number(check['found'])} "
+                     f"(wanted {number(check['wanted'])})")
+    for figure in report["figures"]:
+        goal = f" (wanted {figure['goal']})" if figure["goal"] else ""
+        lines.append(f"         {figure['what']}: {number(figure['value'])}{goal}")
+    lines += [f"         {note}" for note in report["notes"]]
+    return "\n".join(lines)
+
+
+def markdown(found):
+    """Of all scenarios: {name: [report]}, ours first."""
+    out = []
+    for reports in found["scenarios"].values():
+        ours = reports[0]
+        out += [f"### {ours['name']}: {ours['title']}", ""]
+        for report in reports:
+            passed = sum(c["holds"] for c in report["checks"])
+            counts = f"{passed} of {len(report['checks'])} counts hold"
+            failed = "; ".join(f"**{c['what']}: {number(c['found'])}, wanted "
+                               f"{number(c['wanted'])}**"
+                               for c in report["checks"] if not c["holds"])
+            out += [f"{report['server']}: {counts}{': ' + failed if failed else ''}.", ""]
+            if report["figures"]:
+                out += ["| figure | wanted | measured |", "| --- | --- | --- |"]
+                out += [f"| {f['what']} | {f['goal'] or '–'} | {number(f['value'])} |"
+                        for f in report["figures"]]
+                out.append("")
+            out += [f"{' '.join(report['notes'])}", ""] if report["notes"] else []
+        out += [f"{ours['origin']}", ""]
+    return "\n".join(out)
