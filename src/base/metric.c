@@ -13,7 +13,9 @@
  * u = floor((ns - 1) * 256 / 1000), every edge is a whole number of u, so the top bits of u are the
  * octave and the two bits below them the bucket in it.
  *
- * Registering and printing hold one mutex. It is never taken on the write side.
+ * Registering, giving back and printing hold one mutex. It is never taken on the write side. Cells
+ * that were given back are cleared in all shards by the thread that does so, which is why nothing
+ * may write them any more; they wait for a series that takes as many.
  */
 #include "base/metric.h"
 
@@ -42,7 +44,7 @@ static_assert(AX_METRIC_RESERVE_MAX <= HISTOGRAM_CELLS, "cells of no series");
 typedef _Atomic uint64_t cell;
 
 struct series {
-    struct series *next; /* of the family */
+    struct series *before, *next; /* of the family */
     ax_metric first;
     char labels[]; /* `model="x",version="1"`, escaped */
 };
@@ -52,12 +54,19 @@ struct family {
     struct series *first, *last;
 };
 
+/* Runs of cells that were given back, all of one length. */
+struct vacant {
+    ax_metric *firsts;
+    size_t count, cap;
+};
+
 static struct {
     pthread_mutex_t lock;
     struct family families[AX_METRIC_FAMILIES_MAX];
     size_t family_count;
     struct ax_map series; /* family name, NUL, labels -> struct series */
-    size_t cell_count;    /* given to series, with the first ones */
+    size_t cell_count;    /* that were ever given to series, with the first ones */
+    struct vacant vacant[HISTOGRAM_CELLS + 1]; /* by length */
     cell *shards[AX_METRIC_THREADS_MAX];
     bool shard_used[AX_METRIC_THREADS_MAX];
     size_t shard_count;
@@ -135,6 +144,15 @@ void ax_metric_gauge_add(ax_metric metric, int64_t n)
     cell_add(metric, (uint64_t)n);
 }
 
+/* The lock is held. */
+static uint64_t cell_sum(size_t at)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < metrics.shard_count; i++)
+        sum += atomic_load_explicit(&metrics.shards[i][at], memory_order_relaxed);
+    return sum;
+}
+
 static unsigned bucket_of(uint64_t ns)
 {
     if (ns <= (uint64_t)AX_NS_PER_US)
@@ -205,29 +223,83 @@ static struct family *family_find(const struct ax_metric_family *described)
     return family;
 }
 
+static size_t family_cells(const struct ax_metric_family *described)
+{
+    return described->type == AX_METRIC_HISTOGRAM ? HISTOGRAM_CELLS : 1;
+}
+
+/* Cells that were given back, or new ones; 0: there are not as many left. */
+static ax_metric cells_take(size_t count)
+{
+    struct vacant *vacant = &metrics.vacant[count];
+    if (vacant->count)
+        return vacant->firsts[--vacant->count];
+    if (count > AX_METRIC_CELLS_MAX - metrics.cell_count)
+        return 0;
+    ax_metric first = (ax_metric)metrics.cell_count;
+    metrics.cell_count += count;
+    return first;
+}
+
+/* Nothing writes these cells: they are cleared for the next series. */
+static void cells_give(ax_metric first, size_t count)
+{
+    for (size_t i = 0; i < metrics.shard_count; i++) {
+        cell *cells = &metrics.shards[i][first];
+        for (size_t k = 0; k < count; k++)
+            /* A page that was never written stays without memory. */
+            if (atomic_load_explicit(&cells[k], memory_order_relaxed))
+                atomic_store_explicit(&cells[k], 0, memory_order_relaxed);
+    }
+    struct vacant *vacant = &metrics.vacant[count];
+    if (vacant->count == vacant->cap) {
+        vacant->cap = AX_MAX(2 * vacant->cap, (size_t)16);
+        vacant->firsts = ax_xrealloc(vacant->firsts, vacant->cap, sizeof(*vacant->firsts));
+    }
+    vacant->firsts[vacant->count++] = first;
+}
+
 /* Take cells for the series of `key`, whose labels begin at `labels_at`; NULL: there are not as
  * many left. */
 static struct series *series_new(struct ax_str key, size_t labels_at, size_t cells)
 {
-    if (cells > AX_METRIC_CELLS_MAX - metrics.cell_count)
+    ax_metric first = cells_take(cells);
+    if (!first)
         return NULL;
     struct series *series = ax_xalloc(sizeof(*series) + key.len - labels_at + 1);
     memcpy(series->labels, key.ptr + labels_at, key.len - labels_at);
-    series->first = (ax_metric)metrics.cell_count;
-    metrics.cell_count += cells;
+    series->first = first;
     (void)ax_map_put(&metrics.series, key, series);
     return series;
 }
 
 /* The key is the family's name, a NUL and the labels. */
+static void put_series_key(struct ax_buf *out, const struct ax_metric_family *family,
+                           const struct ax_str *values)
+{
+    ax_buf_init(out, LABEL_TEXT_MAX);
+    (void)ax_buf_append(out, family->name, strlen(family->name) + 1);
+    ax_metric_print_labels(out, family->labels, values);
+}
+
+/* The key is a NUL, which no family's name begins with, and the name. Such a series is in no
+ * family, so nothing prints it. */
+static void put_reserved_key(struct ax_buf *out, struct ax_str name)
+{
+    ax_buf_init(out, LABEL_TEXT_MAX);
+    (void)ax_buf_append_char(out, '\0');
+    (void)ax_buf_append_str(out, name);
+}
+
 static enum ax_code series_add(const struct ax_metric_family *described, struct ax_str key,
                                ax_metric *ret_metric, struct ax_err *err)
 {
-    size_t cells = described->type == AX_METRIC_HISTOGRAM ? HISTOGRAM_CELLS : 1;
+    size_t cells = family_cells(described);
     struct family *family = family_find(described);
     struct series *series = family ? series_new(key, strlen(described->name) + 1, cells) : NULL;
     if (!series)
         return ax_fail(err, AX_E_LIMIT, "no room for another series of %s", described->name);
+    series->before = family->last;
     if (family->last)
         family->last->next = series;
     else
@@ -243,9 +315,7 @@ enum ax_code ax_metric_register(const struct ax_metric_family *family, const str
     assert(family && family->name && family->help && ret_metric && err);
     assert(!strpbrk(family->help, "\\\n")); /* would need escapes */
     struct ax_buf key;
-    ax_buf_init(&key, LABEL_TEXT_MAX);
-    (void)ax_buf_append(&key, family->name, strlen(family->name) + 1);
-    ax_metric_print_labels(&key, family->labels, values);
+    put_series_key(&key, family, values);
     enum ax_code code = ax_buf_check(&key, "labels of a metric", err);
     if (!code) {
         metrics_lock();
@@ -260,16 +330,12 @@ enum ax_code ax_metric_register(const struct ax_metric_family *family, const str
     return code;
 }
 
-/* The key is a NUL, which no family's name begins with, and the name. Such a series is in no
- * family, so nothing prints it. */
 enum ax_code ax_metric_reserve(struct ax_str name, size_t count, ax_metric *ret_first,
                                struct ax_err *err)
 {
     assert(name.ptr && count && count <= AX_METRIC_RESERVE_MAX && ret_first && err);
     struct ax_buf key;
-    ax_buf_init(&key, LABEL_TEXT_MAX);
-    (void)ax_buf_append_char(&key, '\0');
-    (void)ax_buf_append_str(&key, name);
+    put_reserved_key(&key, name);
     enum ax_code code = ax_buf_check(&key, "the name of counters", err);
     if (!code) {
         metrics_lock();
@@ -286,6 +352,50 @@ enum ax_code ax_metric_reserve(struct ax_str name, size_t count, ax_metric *ret_
     return code;
 }
 
+static void family_drop(struct family *family, const struct series *series)
+{
+    *(series->before ? &series->before->next : &family->first) = series->next;
+    *(series->next ? &series->next->before : &family->last) = series->before;
+}
+
+/* What the series of `key` counted is counted by `into` from here on. `described` is NULL when
+ * nothing prints it. */
+static void series_remove(const struct ax_buf *key, const struct ax_metric_family *described,
+                          size_t cells, ax_metric into)
+{
+    metrics_lock();
+    struct series *series = key->failed ? NULL : ax_map_remove(&metrics.series, ax_buf_str(key));
+    if (series) {
+        assert(series->first != into);
+        for (size_t i = 0; into && i < cells; i++)
+            cell_add(into + i, cell_sum(series->first + i));
+        cells_give(series->first, cells);
+        if (described)
+            family_drop(family_find(described), series);
+        free(series);
+    }
+    metrics_unlock();
+}
+
+void ax_metric_unregister(const struct ax_metric_family *family, const struct ax_str *values,
+                          ax_metric into)
+{
+    assert(family && family->name);
+    struct ax_buf key;
+    put_series_key(&key, family, values);
+    series_remove(&key, family, family_cells(family), into);
+    ax_buf_done(&key);
+}
+
+void ax_metric_unreserve(struct ax_str name, size_t count, ax_metric into)
+{
+    assert(name.ptr && count && count <= AX_METRIC_RESERVE_MAX);
+    struct ax_buf key;
+    put_reserved_key(&key, name);
+    series_remove(&key, NULL, count, into);
+    ax_buf_done(&key);
+}
+
 const struct ax_metric_family *ax_metric_family_at(size_t at)
 {
     metrics_lock();
@@ -296,15 +406,6 @@ const struct ax_metric_family *ax_metric_family_at(size_t at)
 }
 
 /* ---- reading ---- */
-
-/* The lock is held. */
-static uint64_t cell_sum(size_t at)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < metrics.shard_count; i++)
-        sum += atomic_load_explicit(&metrics.shards[i][at], memory_order_relaxed);
-    return sum;
-}
 
 int64_t ax_metric_read(ax_metric metric)
 {

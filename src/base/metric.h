@@ -7,6 +7,7 @@
  * writes, so a write is one load and one store, without a lock, a locked instruction or a shared
  * cache line. The scrape adds the shards up. Shards of threads that ended are kept and reused.
  * Registering the same family and labels again gives the same number, so counts survive a reload.
+ * A series of what is gone for good is given back, and its cells are used again.
  * A counter or gauge takes one cell, a histogram 107. At most AX_METRIC_CELLS_MAX cells,
  * AX_METRIC_FAMILIES_MAX families; over it registration fails with LIMIT.
  */
@@ -46,6 +47,15 @@ AX_MUST_USE enum ax_code ax_metric_register(const struct ax_metric_family *famil
  * another form. The same name gives the same cells. Any thread; takes a lock. Expected: LIMIT. */
 AX_MUST_USE enum ax_code ax_metric_reserve(struct ax_str name, size_t count, ax_metric *ret_first,
                                            struct ax_err *err);
+
+/* Give a series back; without one nothing is done. What it counted is added to `into`, a series of
+ * the same type, or dropped when that is 0; no reading sees it twice or not at all. The caller sees
+ * to it that nothing writes the series any more, and that whatever was written happened before (as
+ * by the last reference of a counted object). Its number is that of another series soon. Any thread
+ * with a shard; takes a lock. */
+void ax_metric_unregister(const struct ax_metric_family *family, const struct ax_str *values,
+                          ax_metric into);
+void ax_metric_unreserve(struct ax_str name, size_t count, ax_metric into);
 
 /* Give the calling thread its shard, and hand it back before the thread ends. Threads of
  * base/thread.h do so themselves, main() must. Writing from a thread without one asserts. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Goal: nothing that threads count is lost, bucket edges are exact, and what is printed is
- * Prometheus text.
- * Method: four threads count while another one prints and registers; durations at every edge and
- * one nanosecond off; the text of small series compared whole.
+ * Goal: nothing that threads count is lost, also when series are given back and their cells used
+ * again; bucket edges are exact, and what is printed is Prometheus text.
+ * Method: four threads count while another one prints and registers; series come and go under
+ * threads that count in the one of the moment, and what all of them counted is one sum at every
+ * reading; durations at every edge and one nanosecond off; the text of small series compared whole.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -256,6 +257,166 @@ static void threads_lose_nothing(void **state)
     free(text);
 }
 
+static void remove_series(const struct ax_metric_family *family, const char *name, ax_metric into)
+{
+    const struct ax_str values[2] = { ax_str_from(name), AX_STR("1") };
+    ax_metric_unregister(family, values, into);
+}
+
+static void series_that_are_given_back_are_used_again(void **state)
+{
+    (void)state;
+    ax_metric sum = add(&requests, "sum", "1");
+    ax_metric a = add(&requests, "a", "1");
+    ax_metric b = add(&requests, "b", "1");
+    ax_metric c = add(&requests, "c", "1");
+    ax_metric_add(a, 3);
+    ax_metric_add(b, 4);
+    ax_metric_add(c, 5);
+    /* In the middle, at the end, and one that is not there. */
+    remove_series(&requests, "b", sum);
+    remove_series(&requests, "c", 0);
+    remove_series(&requests, "no such", sum);
+    assert_int_equal(ax_metric_read(sum), 4);
+    char *text = printed("# HELP ax_requests_total");
+    assert_non_null(strstr(text, "{model=\"sum\",version=\"1\"} 4\n"
+                                 "ax_requests_total{model=\"a\",version=\"1\"} 3\n"));
+    assert_null(strstr(text, "model=\"b\""));
+    assert_null(strstr(text, "model=\"c\""));
+    free(text);
+    ax_metric again = add(&requests, "d", "1");
+    assert_int_equal(again, c);
+    assert_int_equal(ax_metric_read(again), 0);
+    assert_int_equal(add(&requests, "b", "1"), b);
+    text = printed("# HELP ax_requests_total");
+    assert_non_null(strstr(text, "{model=\"a\",version=\"1\"} 3\n"
+                                 "ax_requests_total{model=\"d\",version=\"1\"} 0\n"
+                                 "ax_requests_total{model=\"b\",version=\"1\"} 0\n"));
+    free(text);
+}
+
+static void cells_are_used_again_by_length(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    ax_metric first = 0;
+    ax_metric gone = 0;
+    ax_metric other = 0;
+    ax_metric histogram = add(&duration, "comes back", NULL);
+    ax_metric sum = add(&duration, "sum", NULL);
+    ax_metric_observe_ns(histogram, 5000);
+    assert_int_equal(ax_metric_reserve(AX_STR("comes back"), 3, &first, &err), AX_OK);
+    assert_int_equal(ax_metric_reserve(AX_STR("gone"), 3, &gone, &err), AX_OK);
+    ax_metric_add(first + 1, 7);
+    remove_series(&duration, "comes back", sum);
+    ax_metric_unreserve(AX_STR("comes back"), 3, gone);
+    ax_metric_unreserve(AX_STR("comes back"), 3, gone);
+    assert_int_equal(ax_metric_read(gone + 1), 7);
+    assert_int_equal(ax_metric_quantile_ns(sum, 1), ax_metric_quantile_ns(sum, 0));
+    assert_int_not_equal(ax_metric_quantile_ns(sum, 1), 0);
+    assert_int_equal(ax_metric_reserve(AX_STR("four"), 4, &other, &err), AX_OK);
+    assert_true(other > gone);
+    assert_int_equal(ax_metric_reserve(AX_STR("three"), 3, &other, &err), AX_OK);
+    assert_int_equal(other, first);
+    assert_int_equal(add(&duration, "another", NULL), histogram);
+    assert_int_equal(ax_metric_quantile_ns(histogram, 1), 0);
+    uint64_t values[3] = { 9, 9, 9 };
+    ax_metric_read_cells(first, 3, values);
+    assert_int_equal(values[0] + values[1] + values[2], 0);
+    ax_metric_unreserve(AX_STR("four"), 4, 0);
+    remove_series(&duration, "another", 0);
+}
+
+/* A series that is counted: the threads share it, and the last one to let go gives it back. */
+enum { LIVES = 300, LIFE = 200 };
+struct life {
+    _Atomic unsigned refs;
+    ax_metric counter, seconds;
+    char name[16];
+};
+static ax_metric lives_sum, lives_seconds;
+
+static void life_release(struct life *life)
+{
+    if (atomic_fetch_sub_explicit(&life->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    remove_series(&requests, life->name, lives_sum);
+    remove_series(&duration, life->name, lives_seconds);
+}
+
+static void count_lives(void *arg)
+{
+    struct life *lives = arg;
+    for (size_t i = 0; i < LIVES; i++) {
+        for (uint64_t k = 0; k < LIFE; k++) {
+            ax_metric_add(lives[i].counter, 1);
+            ax_metric_observe_ns(lives[i].seconds, k * 1000);
+        }
+        life_release(&lives[i]);
+    }
+}
+
+/* The sum of a family as one scrape shows it. */
+static uint64_t printed_sum(void)
+{
+    char *text = printed("# TYPE ax_requests_total counter\n");
+    uint64_t sum = 0;
+    for (const char *at = strchr(text, '\n') + 1; *at && *at != '#'; at = strchr(at, '\n') + 1)
+        sum += strtoull(strstr(at, "\"} ") + 3, NULL, 10);
+    free(text);
+    return sum;
+}
+
+static void scrape_lives(void *arg)
+{
+    (void)arg;
+    uint64_t before = 0;
+    while (!atomic_load(&over)) {
+        uint64_t sum = printed_sum();
+        assert_true(sum >= before);
+        before = sum;
+    }
+}
+
+static void series_come_and_go_under_threads(void **state)
+{
+    (void)state;
+    static struct life lives[LIVES];
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_thread threads[THREADS];
+    struct ax_thread scraper;
+    lives_sum = add(&requests, "lives", "1");
+    lives_seconds = add(&duration, "lives", NULL);
+    uint64_t before = printed_sum();
+    atomic_store(&over, false);
+    assert_int_equal(ax_thread_start(&scraper, "scrape", scrape_lives, NULL, &err), AX_OK);
+    ax_metric highest = 0;
+    for (size_t round = 0; round < 3; round++) {
+        for (size_t i = 0; i < LIVES; i++) {
+            struct life *life = &lives[i];
+            (void)snprintf(life->name, sizeof(life->name), "life %zu", i);
+            life->counter = add(&requests, life->name, "1");
+            life->seconds = add(&duration, life->name, NULL);
+            assert_int_equal(ax_metric_read(life->counter), 0);
+            assert_true(round == 0 || life->seconds <= highest);
+            highest = AX_MAX(highest, life->seconds);
+            atomic_store(&life->refs, THREADS);
+        }
+        for (size_t i = 0; i < THREADS; i++)
+            assert_int_equal(ax_thread_start(&threads[i], "count", count_lives, lives, &err),
+                             AX_OK);
+        for (size_t i = 0; i < THREADS; i++)
+            ax_thread_join(&threads[i]);
+        assert_int_equal(ax_metric_read(lives_sum), (round + 1) * LIVES * LIFE * THREADS);
+    }
+    atomic_store(&over, true);
+    ax_thread_join(&scraper);
+    assert_int_equal(printed_sum(), before + 3 * LIVES * LIFE * THREADS);
+    char *text = printed("ax_request_duration_seconds_count{model=\"lives\"}");
+    assert_non_null(strstr(text, "{model=\"lives\"} 720000\n"));
+    free(text);
+}
+
 /* The last test: it fills the table. */
 static void cells_are_limited(void **state)
 {
@@ -306,6 +467,9 @@ int main(void)
         cmocka_unit_test(quantiles),
         cmocka_unit_test(histogram_text),
         cmocka_unit_test(threads_lose_nothing),
+        cmocka_unit_test(series_that_are_given_back_are_used_again),
+        cmocka_unit_test(cells_are_used_again_by_length),
+        cmocka_unit_test(series_come_and_go_under_threads),
         cmocka_unit_test(cells_are_limited),
     };
     return cmocka_run_group_tests_name("base/metric", tests, set_up, tear_down);
