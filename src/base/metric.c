@@ -363,6 +363,8 @@ static void family_drop(struct family *family, const struct series *series)
 static void series_remove(const struct ax_buf *key, const struct ax_metric_family *described,
                           size_t cells, ax_metric into)
 {
+    bool had_shard = own_cells;
+    ax_metric_thread_attach();
     metrics_lock();
     struct series *series = key->failed ? NULL : ax_map_remove(&metrics.series, ax_buf_str(key));
     if (series) {
@@ -375,6 +377,8 @@ static void series_remove(const struct ax_buf *key, const struct ax_metric_famil
         free(series);
     }
     metrics_unlock();
+    if (!had_shard)
+        ax_metric_thread_detach();
 }
 
 void ax_metric_unregister(const struct ax_metric_family *family, const struct ax_str *values,

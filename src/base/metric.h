@@ -51,8 +51,8 @@ AX_MUST_USE enum ax_code ax_metric_reserve(struct ax_str name, size_t count, ax_
 /* Give a series back; without one nothing is done. What it counted is added to `into`, a series of
  * the same type, or dropped when that is 0; no reading sees it twice or not at all. The caller sees
  * to it that nothing writes the series any more, and that whatever was written happened before (as
- * by the last reference of a counted object). Its number is that of another series soon. Any thread
- * with a shard; takes a lock. */
+ * by the last reference of a counted object). Its number is that of another series soon. Any
+ * thread, also one without a shard; takes a lock. */
 void ax_metric_unregister(const struct ax_metric_family *family, const struct ax_str *values,
                           ax_metric into);
 void ax_metric_unreserve(struct ax_str name, size_t count, ax_metric into);

@@ -6,6 +6,10 @@
  * finds. A label is never taken from a request: what names no version of ours is counted under
  * empty names, however it was spelled.
  *
+ * The book finds accounts by name. A count of references above one is changed without its lock; the
+ * steps between one and none are taken under it, so an account that is being given back is never
+ * found. Giving back moves what was counted a series at a time, and each in one step for a scrape.
+ *
  * What only the statistics of the Open Inference Protocol show stands in cells of its own, which
  * no scrape prints: times by stage, and a small table by the rows of a call. Everything is a sum
  * that only grows, so two readings have a difference; a reading is no moment: cells that were
@@ -13,7 +17,12 @@
  */
 #include "server/account.h"
 
+#include "base/alloc.h"
+#include "base/map.h"
+
 #include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
 
 static const struct ax_metric_family requests_family = {
     .name = "ax_requests_total",
@@ -57,6 +66,42 @@ static const struct ax_metric_family predict_seconds_family = {
     .labels = "model,version",
 };
 
+static const struct ax_metric_family hits_family = {
+    .name = "ax_model_hits_total",
+    .help = "Prediction requests that found their version ready.",
+    .type = AX_METRIC_COUNTER,
+    .labels = "model,version",
+};
+
+static const struct ax_metric_family misses_family = {
+    .name = "ax_model_misses_total",
+    .help =
+        "Prediction requests that waited for their version, or were refused as it is not ready.",
+    .type = AX_METRIC_COUNTER,
+    .labels = "model,version",
+};
+
+static const struct ax_metric_family loads_family = {
+    .name = "ax_model_loads_total",
+    .help = "Times that a version was loaded and checked.",
+    .type = AX_METRIC_COUNTER,
+    .labels = "model,version",
+};
+
+static const struct ax_metric_family load_failures_family = {
+    .name = "ax_model_load_failures_total",
+    .help = "Times that loading a version failed.",
+    .type = AX_METRIC_COUNTER,
+    .labels = "model,version",
+};
+
+static const struct ax_metric_family evictions_family = {
+    .name = "ax_model_evictions_total",
+    .help = "Times that a version had to leave, since others need the memory.",
+    .type = AX_METRIC_COUNTER,
+    .labels = "model,version",
+};
+
 /* The outcomes that are counted apart; any other one counts as INTERNAL. */
 static const enum ax_code counted_codes[] = {
     AX_OK,      AX_E_INVALID, AX_E_NOT_FOUND,   AX_E_CANCELLED,   AX_E_TOO_LARGE,
@@ -78,7 +123,33 @@ enum { CLASS_CALLS, CLASS_INFER_NS, CLASS_INPUT_NS, CLASS_OUTPUT_NS, CLASS_COUNT
 #define CELLS         (CELL_COUNT + CLASS_COUNT * AX_ACCOUNT_CLASSES)
 #define CLASSES_EXACT ((size_t)8)
 
-static struct ax_account no_model;
+/* What an account takes: its codes, 8 counters and gauges, two histograms, and CELLS; and what all
+ * that is no version's takes, by far. */
+#define ACCOUNT_CELLS (AX_COUNT(counted_codes) + 8 + 2 * AX_METRIC_RESERVE_MAX + CELLS)
+static_assert(CELLS <= AX_METRIC_RESERVE_MAX &&
+                  AX_ACCOUNT_VERSIONS_MAX * ACCOUNT_CELLS + 65536 <= AX_METRIC_CELLS_MAX,
+              "the accounts of versions have room");
+
+/* All accounts; guarded by its lock, but for no_model, which is there all the time. */
+static struct {
+    pthread_mutex_t lock;
+    struct ax_map accounts; /* model, NUL, version -> struct ax_account, of those with series */
+    size_t versions_max;
+    struct ax_account *no_model;
+    struct ax_account *gone, *other; /* NULL until needed; one reference each */
+} book = { .lock = PTHREAD_MUTEX_INITIALIZER, .versions_max = AX_ACCOUNT_VERSIONS_MAX };
+
+static void book_lock(void)
+{
+    int failed = pthread_mutex_lock(&book.lock);
+    assert(!failed);
+}
+
+static void book_unlock(void)
+{
+    int failed = pthread_mutex_unlock(&book.lock);
+    assert(!failed);
+}
 
 enum ax_outcome ax_outcome_from_code(enum ax_code code)
 {
@@ -91,51 +162,208 @@ enum ax_outcome ax_outcome_from_code(enum ax_code code)
     return AX_OUTCOME_FAILED;
 }
 
-static enum ax_code reserve_cells(struct ax_account *account, const char *model,
-                                  const char *version, struct ax_err *err)
+/* The series of an account but for its codes and cells, and where their numbers stand. */
+static const struct {
+    const struct ax_metric_family *family;
+    size_t offset;
+    bool is_scoring; /* without a model nothing is scored, nor loaded */
+} account_series[] = {
+    { &request_seconds_family, offsetof(struct ax_account, request_seconds), false },
+    { &in_progress_family, offsetof(struct ax_account, in_progress), true },
+    { &rows_family, offsetof(struct ax_account, rows), true },
+    { &batches_family, offsetof(struct ax_account, batches), true },
+    { &predict_seconds_family, offsetof(struct ax_account, predict_seconds), true },
+    { &hits_family, offsetof(struct ax_account, hits), true },
+    { &misses_family, offsetof(struct ax_account, misses), true },
+    { &loads_family, offsetof(struct ax_account, loads), true },
+    { &load_failures_family, offsetof(struct ax_account, load_failures), true },
+    { &evictions_family, offsetof(struct ax_account, evictions), true },
+};
+
+static ax_metric *account_number(struct ax_account *account, size_t offset)
 {
+    return (ax_metric *)((char *)account + offset);
+}
+
+/* The name of an account: its model, a NUL, its version. */
+static void put_name(struct ax_buf *out, const char *model, const char *version)
+{
+    ax_buf_init(out, 1024);
+    (void)ax_buf_append(out, model, strlen(model) + 1);
+    (void)ax_buf_append(out, version, strlen(version));
+    assert(!out->failed); /* A model's name has 128 bytes at most. */
+}
+
+static enum ax_code account_register(struct ax_account *account, struct ax_err *err)
+{
+    struct ax_str labels[3] = { ax_str_from(account->model), ax_str_from(account->version) };
+    for (size_t i = 0; i < AX_COUNT(counted_codes); i++) {
+        enum ax_code code = counted_codes[i];
+        labels[2] = ax_str_from(ax_code_name(code));
+        if (ax_metric_register(&requests_family, labels, &account->requests[code], err))
+            return err->code;
+    }
+    for (size_t i = 0; i < AX_COUNT(account_series); i++) {
+        ax_metric *number = account_number(account, account_series[i].offset);
+        if ((account->model[0] || !account_series[i].is_scoring) &&
+            ax_metric_register(account_series[i].family, labels, number, err))
+            return err->code;
+    }
     struct ax_buf name;
-    ax_buf_init(&name, 1024);
-    (void)ax_buf_printf(&name, "%s/%s", model, version);
-    enum ax_code code = ax_buf_check(&name, "the model's name", err);
-    if (!code)
-        code = ax_metric_reserve(ax_buf_str(&name), CELLS, &account->cells, err);
+    put_name(&name, account->model, account->version);
+    enum ax_code code = ax_metric_reserve(ax_buf_str(&name), CELLS, &account->cells, err);
     ax_buf_done(&name);
     return code;
 }
 
-enum ax_code ax_account_init(struct ax_account *account, const char *model, const char *version,
-                             struct ax_err *err)
+/* What was counted, as far as it was registered, is counted by `into` from here on. */
+static void account_unregister(struct ax_account *account, struct ax_account *into)
 {
-    assert(account && model && version && err);
-    struct ax_str labels[3] = { ax_str_from(model), ax_str_from(version) };
+    struct ax_str labels[3] = { ax_str_from(account->model), ax_str_from(account->version) };
     for (size_t i = 0; i < AX_COUNT(counted_codes); i++) {
-        labels[2] = ax_str_from(ax_code_name(counted_codes[i]));
-        if (ax_metric_register(&requests_family, labels, &account->requests[counted_codes[i]], err))
-            return err->code;
+        enum ax_code code = counted_codes[i];
+        labels[2] = ax_str_from(ax_code_name(code));
+        ax_metric_unregister(&requests_family, labels, into->requests[code]);
     }
-    if (ax_metric_register(&request_seconds_family, labels, &account->request_seconds, err) ||
-        reserve_cells(account, model, version, err))
-        return err->code;
-    /* Without a model nothing is scored. */
-    if (!model[0])
-        return AX_OK;
-    if (ax_metric_register(&in_progress_family, labels, &account->in_progress, err) ||
-        ax_metric_register(&rows_family, labels, &account->rows, err) ||
-        ax_metric_register(&batches_family, labels, &account->batches, err) ||
-        ax_metric_register(&predict_seconds_family, labels, &account->predict_seconds, err))
-        return err->code;
-    return AX_OK;
+    for (size_t i = 0; i < AX_COUNT(account_series); i++)
+        ax_metric_unregister(account_series[i].family, labels,
+                             *account_number(into, account_series[i].offset));
+    struct ax_buf name;
+    put_name(&name, account->model, account->version);
+    ax_metric_unreserve(ax_buf_str(&name), CELLS, into->cells);
+    ax_buf_done(&name);
 }
 
-enum ax_code ax_account_register_no_model(struct ax_err *err)
+static void account_free(struct ax_account *account)
 {
-    return ax_account_init(&no_model, "", "", err);
+    free(account->model);
+    free(account->version);
+    free(account);
 }
 
-const struct ax_account *ax_account_no_model(void)
+/* With one reference. That there is room for its series follows from the limits. */
+static struct ax_account *account_new(const char *model, const char *version)
 {
-    return &no_model;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_account *account = ax_xalloc(sizeof(*account));
+    atomic_init(&account->refs, 1);
+    account->model = ax_xstrdup(model);
+    account->version = ax_xstrdup(version);
+    enum ax_code code = account_register(account, &err);
+    assert(!code);
+    return account;
+}
+
+/* One of the accounts that are no version's. */
+static struct ax_account *book_special(struct ax_account **account, const char *model)
+{
+    if (!*account)
+        *account = account_new(model, "");
+    return *account;
+}
+
+void ax_account_set_up(size_t versions_max)
+{
+    assert(versions_max <= AX_ACCOUNT_VERSIONS_MAX);
+    book_lock();
+    book.versions_max = versions_max;
+    (void)book_special(&book.no_model, "");
+    book_unlock();
+}
+
+struct ax_account *ax_account_no_model(void)
+{
+    assert(book.no_model);
+    return book.no_model;
+}
+
+struct ax_account *ax_account_open(const char *model, const char *version)
+{
+    assert(model && model[0] && version);
+    struct ax_buf name;
+    put_name(&name, model, version);
+    book_lock();
+    struct ax_account *account = ax_map_get(&book.accounts, ax_buf_str(&name));
+    if (!account && book.accounts.count < book.versions_max) {
+        account = account_new(model, version);
+        (void)ax_map_put(&book.accounts, ax_buf_str(&name), account);
+    } else {
+        if (!account)
+            account = book_special(&book.other, AX_ACCOUNT_OTHER);
+        (void)ax_account_ref(account);
+    }
+    book_unlock();
+    ax_buf_done(&name);
+    return account;
+}
+
+struct ax_account *ax_account_ref(struct ax_account *account)
+{
+    assert(account);
+    (void)atomic_fetch_add_explicit(&account->refs, 1, memory_order_relaxed);
+    return account;
+}
+
+/* The last reference of a version's account was dropped. */
+static void book_give_back(struct ax_account *account)
+{
+    struct ax_buf name;
+    put_name(&name, account->model, account->version);
+    void *found = ax_map_remove(&book.accounts, ax_buf_str(&name));
+    ax_buf_done(&name);
+    assert(found == account);
+    account_unregister(account, book_special(&book.gone, AX_ACCOUNT_GONE));
+    account_free(account);
+}
+
+void ax_account_unref(struct ax_account *account)
+{
+    if (!account)
+        return;
+    unsigned refs = atomic_load_explicit(&account->refs, memory_order_relaxed);
+    while (refs > 1)
+        if (atomic_compare_exchange_weak_explicit(&account->refs, &refs, refs - 1,
+                                                  memory_order_release, memory_order_relaxed))
+            return;
+    book_lock();
+    if (atomic_fetch_sub_explicit(&account->refs, 1, memory_order_acq_rel) == 1)
+        book_give_back(account);
+    book_unlock();
+}
+
+bool ax_account_is_shared(const struct ax_account *account)
+{
+    assert(account);
+    return !account->model[0] || strcmp(account->model, AX_ACCOUNT_GONE) == 0 ||
+           strcmp(account->model, AX_ACCOUNT_OTHER) == 0;
+}
+
+struct ax_account **ax_account_list(size_t *ret_count)
+{
+    assert(ret_count && book.no_model);
+    book_lock();
+    struct ax_account *specials[] = { book.no_model, book.gone, book.other };
+    struct ax_account **accounts =
+        ax_xalloc((AX_COUNT(specials) + book.accounts.count) * sizeof(struct ax_account *));
+    size_t count = 0;
+    for (size_t i = 0; i < AX_COUNT(specials); i++)
+        if (specials[i])
+            accounts[count++] = ax_account_ref(specials[i]);
+    size_t at = 0;
+    struct ax_str name;
+    void *account;
+    while (ax_map_next(&book.accounts, &at, &name, &account))
+        accounts[count++] = ax_account_ref(account);
+    book_unlock();
+    *ret_count = count;
+    return accounts;
+}
+
+void ax_account_list_free(struct ax_account **accounts, size_t count)
+{
+    for (size_t i = 0; accounts && i < count; i++)
+        ax_account_unref(accounts[i]);
+    free(accounts);
 }
 
 void ax_account_enter(const struct ax_account *account)
@@ -146,6 +374,12 @@ void ax_account_enter(const struct ax_account *account)
 void ax_account_leave(const struct ax_account *account)
 {
     ax_metric_gauge_add(account->in_progress, -1);
+}
+
+void ax_account_found(const struct ax_account *account, bool is_ready)
+{
+    assert(account);
+    ax_metric_add(is_ready ? account->hits : account->misses, 1);
 }
 
 void ax_account_fail(const struct ax_account *account, enum ax_code code, uint64_t took_ns)
@@ -226,7 +460,12 @@ void ax_account_read(const struct ax_account *account, struct ax_account_reading
     uint64_t cells[CELL_COUNT];
     struct ax_account_reading reading = { .in_progress = ax_metric_read(account->in_progress),
                                           .rows = read_counter(account->rows),
-                                          .calls = read_counter(account->batches) };
+                                          .calls = read_counter(account->batches),
+                                          .hits = read_counter(account->hits),
+                                          .misses = read_counter(account->misses),
+                                          .loads = read_counter(account->loads),
+                                          .load_failures = read_counter(account->load_failures),
+                                          .evictions = read_counter(account->evictions) };
     for (size_t i = 0; i < AX_COUNT(counted_codes); i++) {
         enum ax_code code = counted_codes[i];
         reading.codes[code] = read_counter(account->requests[code]);

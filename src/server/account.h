@@ -5,14 +5,30 @@
  * Each prediction request is counted once, when it ends, under one code: requests received =
  * success + failed + rejected + cancelled + those in progress. /metrics, the statistics of the Open
  * Inference Protocol and the log all read the same counters. Counting is per thread and without a
- * lock (base/metric.h). Requests that named no version of ours have an account without names.
+ * lock (base/metric.h).
+ *
+ * Accounts are counted objects, found by the names of their version: whoever counts holds a
+ * reference, or is inside a wake-up that sees a catalog which does. When the last one lets go, the
+ * series are given back and what they counted is added to the account of versions that are gone. At
+ * most so many versions as were set up have series of their own; the others share one account.
+ * Requests that named no version of ours have an account without names. So whatever comes and goes,
+ * the sum over all accounts is exact.
  */
 #ifndef AX_SERVER_ACCOUNT_H
 #define AX_SERVER_ACCOUNT_H
 
 #include "base/metric.h"
 
+#include <stdatomic.h>
+
 #define AX_CODE_COUNT (AX_E_INTERNAL + 1)
+
+/* The names of two accounts that are no version's; no model may have one. */
+#define AX_ACCOUNT_GONE  "_gone"  /* of versions that are there no more */
+#define AX_ACCOUNT_OTHER "_other" /* of those that came when there was no room */
+
+/* Most versions that may have series of their own, by their cells. */
+#define AX_ACCOUNT_VERSIONS_MAX ((size_t)2500)
 
 /* The four ends of a request. */
 enum ax_outcome {
@@ -38,26 +54,51 @@ struct ax_account_spent {
 #define AX_ACCOUNT_CLASSES 25
 
 struct ax_account {
+    _Atomic unsigned refs;
+    char *model, *version;             /* as the labels are */
     ax_metric requests[AX_CODE_COUNT]; /* by enum ax_code */
     ax_metric in_progress;
     ax_metric rows;
     ax_metric batches;
     ax_metric request_seconds;
     ax_metric predict_seconds;
+    ax_metric hits, misses;
+    ax_metric loads, load_failures, evictions;
     ax_metric cells; /* what only the statistics show; see account.c */
 };
 
-/* Register the series of a version. Control threads. Expected: LIMIT. */
-AX_MUST_USE enum ax_code ax_account_init(struct ax_account *account, const char *model,
-                                         const char *version, struct ax_err *err);
+/* Before threads count: at most `versions_max` versions that are opened from here on will have
+ * series of their own (without this call, AX_ACCOUNT_VERSIONS_MAX), and there is an account of no
+ * model. */
+void ax_account_set_up(size_t versions_max);
 
-/* The account of requests that named no version of ours; registered before threads begin. */
-const struct ax_account *ax_account_no_model(void);
-AX_MUST_USE enum ax_code ax_account_register_no_model(struct ax_err *err);
+/* The account of a version, with one reference more: the same as long as anybody holds it, or the
+ * shared one when there is no room. Not in a wake-up; takes a lock. */
+struct ax_account *ax_account_open(const char *model, const char *version) AX_RETURNS_NONNULL;
+struct ax_account *ax_account_ref(struct ax_account *account) AX_RETURNS_NONNULL;
+/* NULL is fine. Any thread; the last one takes a lock. */
+void ax_account_unref(struct ax_account *account);
+
+/* The account of requests that named no version of ours. It is always there. */
+struct ax_account *ax_account_no_model(void) AX_RETURNS_NONNULL;
+
+/* Whether it is that of no model, of other or of gone versions. */
+bool ax_account_is_shared(const struct ax_account *account);
+
+/* All accounts that there are at this moment, each referenced: the one without names, then, if
+ * there are such, those of gone and of other versions, then those of versions, by the time that
+ * they were opened. As long as the references are held, nothing moves between accounts. Takes a
+ * lock. */
+struct ax_account **ax_account_list(size_t *ret_count) AX_RETURNS_NONNULL;
+void ax_account_list_free(struct ax_account **accounts, size_t count);
 
 /* A request of this version begins, or ends (or goes over to another account). */
 void ax_account_enter(const struct ax_account *account);
 void ax_account_leave(const struct ax_account *account);
+
+/* Beside one of the next two, for each request: whether it found its version ready, or waited for
+ * it, or was refused since it is not. */
+void ax_account_found(const struct ax_account *account, bool is_ready);
 
 /* Count a request that ends without success. `took_ns`: since its first byte. */
 void ax_account_fail(const struct ax_account *account, enum ax_code code, uint64_t took_ns);
@@ -76,6 +117,8 @@ struct ax_account_reading {
     uint64_t outcomes[AX_OUTCOME_COUNT];
     int64_t in_progress;
     uint64_t rows, calls;
+    uint64_t hits, misses;
+    uint64_t loads, load_failures, evictions;
     uint64_t fail_ns;              /* of all that did not succeed */
     struct ax_account_spent spent; /* of those that did, summed */
 };

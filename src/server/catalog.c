@@ -16,10 +16,7 @@ enum ax_code ax_served_new(struct ax_version *version, const struct ax_model_set
     atomic_init(&served->refs, 1);
     atomic_init(&served->row_ns, 0);
     atomic_init(&served->last_ms, 0);
-    if (ax_account_init(&served->account, version->model_name, version->text, err)) {
-        free(served);
-        return ax_err_context(err, "model '%s' version %s", version->model_name, version->text);
-    }
+    served->account = ax_account_open(version->model_name, version->text);
     served->version = ax_version_ref(version);
     served->settings = *settings;
     *ret_served = served;
@@ -38,6 +35,7 @@ void ax_served_unref(struct ax_served *served)
     if (!served || atomic_fetch_sub_explicit(&served->refs, 1, memory_order_acq_rel) > 1)
         return;
     ax_version_unref(served->version);
+    ax_account_unref(served->account);
     free(served);
 }
 
@@ -94,6 +92,7 @@ void ax_catalog_model_unref(struct ax_catalog_model *model)
         return;
     for (size_t i = 0; i < model->version_count; i++) {
         ax_served_unref(model->versions[i].served);
+        ax_account_unref(model->versions[i].account);
         free(model->versions[i].reason);
     }
     free(model->versions);
@@ -189,6 +188,15 @@ const struct ax_catalog_version *ax_catalog_find(const struct ax_catalog *catalo
             return at;
     }
     return NULL;
+}
+
+struct ax_account *ax_catalog_account(const struct ax_catalog *catalog, struct ax_str model,
+                                      struct ax_str version)
+{
+    const struct ax_catalog_version *found = ax_catalog_find(catalog, model, version);
+    if (found && found->served)
+        return found->served->account;
+    return found && found->account ? found->account : ax_account_no_model();
 }
 
 /* What names nothing that requests know. */

@@ -18,8 +18,8 @@
 
 struct ax_served {
     _Atomic unsigned refs;
-    struct ax_version *version; /* one reference */
-    struct ax_account account;
+    struct ax_version *version;        /* one reference */
+    struct ax_account *account;        /* one reference */
     struct ax_model_settings settings; /* those that it was loaded with */
     /* What a row costs the engine, learnt; 0: nothing known yet. Relaxed, written by any thread,
      * and only when it moved enough to matter, so that in steady use the line is only read. */
@@ -27,8 +27,8 @@ struct ax_served {
     _Atomic uint64_t last_ms; /* monotonic, of the last success; 0: none. Relaxed, likewise */
 };
 
-/* Makes the entry for a version (which is referenced) and registers its series. Control threads and
- * loaders. Expected: LIMIT. */
+/* Makes the entry for a version, which is referenced, and opens its account. Control threads and
+ * loaders. Expected: none. */
 AX_MUST_USE enum ax_code ax_served_new(struct ax_version *version,
                                        const struct ax_model_settings *settings,
                                        struct ax_served **ret_served, struct ax_err *err);
@@ -57,10 +57,13 @@ struct ax_catalog_version {
     enum ax_version_state state;
     char *reason;             /* why it is not ready, or why its files are not served; or NULL */
     struct ax_served *served; /* one reference; NULL unless READY */
-    bool is_target;           /* the model's policy wants it; else requests do not know it, unless
-                                 it is ready still */
-    bool is_cold; /* a request without a version would go to it, and may have it loaded by asking:
-                     ax_fleet_want */
+    /* Where requests are counted that find it not ready: one reference; NULL: it has none, since it
+     * never was loaded, or has a served that knows. */
+    struct ax_account *account;
+    bool is_target; /* the model's policy wants it; else requests do not know it, unless
+                       it is ready still */
+    bool is_cold;   /* a request without a version would go to it, and may have it loaded by asking:
+                       ax_fleet_want */
 };
 
 struct ax_catalog_model {
@@ -72,8 +75,8 @@ struct ax_catalog_model {
     bool is_wanted;
 };
 
-/* Versions are filled in by the maker: number, text and state; `reason` and `served` become the
- * model's. One reference. */
+/* Versions are filled in by the maker: number, text and state; `reason`, `served` and
+ * `account` become the model's. One reference. */
 struct ax_catalog_model *ax_catalog_model_new(const char *name,
                                               size_t version_count) AX_RETURNS_NONNULL;
 struct ax_catalog_model *ax_catalog_model_ref(struct ax_catalog_model *model);
@@ -105,6 +108,11 @@ bool ax_catalog_is_ready(const struct ax_catalog *catalog);
  * empty `version` the one that is ready or cold, else the highest that they know. NULL: none. */
 const struct ax_catalog_version *ax_catalog_find(const struct ax_catalog *catalog,
                                                  struct ax_str model, struct ax_str version);
+
+/* Where a request that is not predicted is counted: on the version that it asked for, when that is
+ * known and has an account, else on that of no model. */
+struct ax_account *ax_catalog_account(const struct ax_catalog *catalog, struct ax_str model,
+                                      struct ax_str version) AX_RETURNS_NONNULL;
 
 /* The version of a model; an empty `version` is the highest. Data plane, inside the snapshot.
  * Expected: NOT_FOUND, UNAVAILABLE (known and not ready: with its state and reason). */

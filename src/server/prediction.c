@@ -209,7 +209,7 @@ static enum ax_code prediction_make_wanted(struct ax_prediction *prediction, str
 }
 
 /* Count the request here, wherever it was to be counted before. */
-static void prediction_account(struct ax_prediction *prediction, const struct ax_account *account)
+static void prediction_account(struct ax_prediction *prediction, struct ax_account *account)
 {
     if (prediction->account)
         ax_account_leave(prediction->account);
@@ -225,11 +225,14 @@ enum ax_code ax_prediction_choose(struct ax_prediction *prediction, struct ax_st
     struct ax_served *served;
     if (ax_catalog_version(prediction->thread->catalog, ax_str_from(before->version->model_name),
                            version, &served, err)) {
-        prediction_account(prediction, ax_account_no_model());
+        prediction->is_miss = true;
+        prediction_account(prediction,
+                           ax_catalog_account(prediction->thread->catalog,
+                                              ax_str_from(before->version->model_name), version));
         return err->code;
     }
     prediction->job.served = served;
-    prediction_account(prediction, &served->account);
+    prediction_account(prediction, served->account);
     if (prediction->job.holds_served) {
         (void)ax_served_ref(served);
         ax_served_unref(before);
@@ -237,21 +240,26 @@ enum ax_code ax_prediction_choose(struct ax_prediction *prediction, struct ax_st
     return prediction_make_wanted(prediction, err);
 }
 
+void ax_prediction_count_refused(const struct ax_call *call, enum ax_code code)
+{
+    assert(call && code);
+    const struct ax_catalog *catalog = call->thread->catalog;
+    const struct ax_catalog_version *found = ax_catalog_find(catalog, call->model, call->version);
+    const struct ax_account *account = ax_catalog_account(catalog, call->model, call->version);
+    ax_account_found(account, found && found->served);
+    ax_account_fail(account, code, ax_clock_ns() - call->request->began_ns);
+}
+
 void ax_prediction_refuse(struct ax_call *call, const struct ax_prediction_form *form,
                           const struct ax_err *err)
 {
     assert(call && form && err && err->code);
-    struct ax_err ignored = AX_ERR_INIT;
-    struct ax_served *served;
-    const struct ax_account *account = ax_account_no_model();
-    if (!ax_catalog_version(call->thread->catalog, call->model, call->version, &served, &ignored))
-        account = &served->account;
-    ax_account_fail(account, err->code, ax_clock_ns() - call->request->began_ns);
+    ax_prediction_count_refused(call, err->code);
     answer_failure(call->thread, call->request, form, err);
 }
 
 static void prediction_begin(struct ax_call *call, const struct ax_prediction_form *form,
-                             struct ax_prediction *prediction, const struct ax_account *account)
+                             struct ax_prediction *prediction, struct ax_account *account)
 {
     prediction->form = form;
     prediction->thread = call->thread;
@@ -274,7 +282,7 @@ void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *
         return;
     }
     prediction->job.served = served;
-    prediction_begin(call, form, prediction, &served->account);
+    prediction_begin(call, form, prediction, served->account);
     if (prediction_make_wanted(prediction, &err))
         prediction_fail(prediction, &err);
     else
@@ -313,6 +321,7 @@ void ax_prediction_count(const struct ax_prediction *prediction)
     enum ax_code code =
         ax_request_is_cancelled(prediction->job.request) ? AX_E_CANCELLED : prediction->outcome;
     ax_account_leave(prediction->account);
+    ax_account_found(prediction->account, !prediction->is_miss);
     if (code) {
         ax_account_fail(prediction->account, code, now_ns - prediction->job.request->began_ns);
         return;

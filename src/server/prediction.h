@@ -58,9 +58,10 @@ struct ax_prediction {
     const char *content_type; /* of the answer; NULL: application/json; print may set it */
     char extra_headers[64];   /* empty, or lines as struct ax_answer has them; print may set it */
 
-    const struct ax_account *account; /* where it is counted: the version's, or no model's */
-    enum ax_code outcome;             /* as answered; CANCELLED until then */
-    uint64_t handed_ns, read_ns;      /* when it was begun, and when its body was read */
+    struct ax_account *account;  /* where it is counted: the version's, or no model's */
+    enum ax_code outcome;        /* as answered; CANCELLED until then */
+    bool is_miss;                /* its version was not ready when it came */
+    uint64_t handed_ns, read_ns; /* when it was begun, and when its body was read */
 };
 
 /* Begin for the version that the path names; `prediction` is zeroed. Answers now or later. */
@@ -75,6 +76,9 @@ void ax_prediction_start_parts(struct ax_call *call, const struct ax_prediction_
 /* Count a part that ended: a copy of the prediction as it was then, with its own account, which was
  * entered, and its own outcome. */
 void ax_prediction_count(const struct ax_prediction *part);
+
+/* Count a request for which there is no prediction. */
+void ax_prediction_count_refused(const struct ax_call *call, enum ax_code code);
 
 /* Count and answer a request for which not even a prediction can be begun. */
 void ax_prediction_refuse(struct ax_call *call, const struct ax_prediction_form *form,

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "engine/image.h"
+#include "server/account.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -41,8 +42,9 @@ const struct ax_option ax_repository_options[] = {
 
 #define SETTINGS_BYTES_MAX ((size_t)1 << 20) /* of serving.yaml */
 
-/* Names that would be read as a route: GET /v2/models/stats. */
-static const char *const reserved_names[] = { "stats" };
+/* Names that would be read as a route (GET /v2/models/stats), or are labels of no model's metrics.
+ */
+static const char *const reserved_names[] = { "stats", AX_ACCOUNT_GONE, AX_ACCOUNT_OTHER };
 
 /* A listing of the sub-folders of a folder. */
 struct listing {

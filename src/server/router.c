@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "server/api/endpoints.h"
+#include "server/prediction.h"
 #include "server/server.h"
 #include "server/server_thread.h"
 
@@ -187,10 +188,5 @@ void ax_router_incomplete(struct ax_server_thread *thread, struct ax_request *re
     const struct ax_endpoint *endpoint = router_find(thread, request, &call, &allowed);
     if (!endpoint || !(endpoint->flags & AX_ENDPOINT_SCORES))
         return;
-    struct ax_err ignored = AX_ERR_INIT;
-    struct ax_served *served;
-    const struct ax_account *account = ax_account_no_model();
-    if (!ax_catalog_version(thread->catalog, call.model, call.version, &served, &ignored))
-        account = &served->account;
-    ax_account_fail(account, code, ax_clock_ns() - request->began_ns);
+    ax_prediction_count_refused(&call, code);
 }

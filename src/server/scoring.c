@@ -96,7 +96,7 @@ static enum ax_code predict(struct ax_server_thread *thread, struct ax_served *s
     enum ax_code code = ax_model_predict(model, in, out, scratch, err);
     uint64_t ended_ns = ax_clock_ns();
     uint64_t took_ns = ended_ns - began_ns;
-    ax_account_call(&served->account, in->rows, took_ns);
+    ax_account_call(served->account, in->rows, took_ns);
     *ret_spell = (struct spell){ in->rows, took_ns, ended_ns };
     if (code == AX_OK)
         learn(served, in->rows, took_ns);
@@ -113,7 +113,7 @@ static void note_spell(struct ax_scoring_job *job, const struct spell *spell)
 static void finish(struct ax_server_thread *thread, struct ax_scoring_job *job, struct ax_err *err)
 {
     if (err->code == AX_OK)
-        ax_metric_add(job->served->account.rows, job->rows->count);
+        ax_metric_add(job->served->account->rows, job->rows->count);
     job->finish(thread, job, err);
 }
 

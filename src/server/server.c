@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "server/account_log.h"
 #include "server/catalog.h"
 #include "server/fleet.h"
 #include "server/repository.h"
@@ -38,6 +39,14 @@ const struct ax_option ax_server_options[] = {
       .min = 1,
       .max = 1024,
       .description = "Most models that one request may name (/v1/predict)." },
+    { .type = AX_OPTION_SIZE,
+      .name = "metric_versions_max",
+      .default_text = "2000",
+      .offset = offsetof(struct ax_server_config, metric_versions_max),
+      .max = AX_ACCOUNT_VERSIONS_MAX,
+      .unit = "versions",
+      .description = "Most model versions with series of their own in /metrics; the others share "
+                     "those of the model '_other'." },
     { .type = AX_OPTION_CHOICE,
       .name = "log_level",
       .default_text = "info",
@@ -192,8 +201,8 @@ enum ax_code ax_server_start(const struct ax_server_config *config,
     struct ax_server *server = server_new(config, http);
     if (!server)
         return ax_fail(err, AX_E_LIMIT, "no memory for the server");
-    if (ax_account_register_no_model(err) ||
-        ax_http_server_start(http, &server->handler, &server->http, err)) {
+    ax_account_set_up(config->metric_versions_max);
+    if (ax_http_server_start(http, &server->handler, &server->http, err)) {
         server_free(server);
         return err->code;
     }
@@ -206,51 +215,6 @@ enum ax_code ax_server_start(const struct ax_server_config *config,
     atomic_store_explicit(&server->fleet, fleet, memory_order_release);
     *ret_server = server;
     return AX_OK;
-}
-
-static void log_reading(const char *event, const char *model, const char *version,
-                        const struct ax_account_reading *reading)
-{
-    ax_log(AX_LOG_INFO, event, AX_LOG_TEXT("model", model), AX_LOG_TEXT("version", version),
-           AX_LOG_U64("received", ax_account_received(reading)),
-           AX_LOG_U64("success", reading->outcomes[AX_OUTCOME_SUCCESS]),
-           AX_LOG_U64("failed", reading->outcomes[AX_OUTCOME_FAILED]),
-           AX_LOG_U64("rejected", reading->outcomes[AX_OUTCOME_REJECTED]),
-           AX_LOG_U64("cancelled", reading->outcomes[AX_OUTCOME_CANCELLED]),
-           AX_LOG_U64("rows", reading->rows));
-}
-
-/* Log an account if there is anything in it, and add it to the sums. */
-static void log_account(const struct ax_account *account, const char *model, const char *version,
-                        struct ax_account_reading *sums)
-{
-    struct ax_account_reading reading;
-    ax_account_read(account, &reading);
-    for (size_t i = 0; i < AX_OUTCOME_COUNT; i++)
-        sums->outcomes[i] += reading.outcomes[i];
-    sums->rows += reading.rows;
-    if (ax_account_received(&reading))
-        log_reading("requests", model, version, &reading);
-}
-
-/* What became of all requests: a line a version that was asked, one for those that named none, and
- * the sum. */
-static void log_accounts(const struct ax_catalog *catalog)
-{
-    struct ax_account_reading sums = { 0 };
-    size_t at = 0;
-    struct ax_str name;
-    void *value;
-    while (ax_map_next(&catalog->models, &at, &name, &value)) {
-        const struct ax_catalog_model *model = value;
-        for (size_t i = 0; i < model->version_count; i++) {
-            const struct ax_catalog_version *version = &model->versions[i];
-            if (version->served)
-                log_account(&version->served->account, model->name, version->text, &sums);
-        }
-    }
-    log_account(ax_account_no_model(), "", "", &sums);
-    log_reading("requests in all", "*", "*", &sums);
 }
 
 void ax_server_drain(struct ax_server *server)
@@ -267,7 +231,7 @@ size_t ax_server_join_free(struct ax_server *server)
     /* Those who wait for a model are told by messages, which the threads' loops still take. */
     ax_fleet_stop(ax_server_fleet(server));
     ax_http_server_join_free(server->http);
-    log_accounts(ax_snapshot_get(&server->snapshot));
+    ax_account_log_all();
     ax_fleet_free(ax_server_fleet(server));
     server_free(server);
     return cut_count;

@@ -23,6 +23,7 @@ struct ax_server_config {
     const struct ax_fleet_config *fleet;           /* likewise */
     char *default_model;                           /* "model" or "model/version"; empty: none */
     size_t models_per_request_max;
+    size_t metric_versions_max;
     int log_level;
     int log_format;
     char *server_name, *server_version; /* as GET /v2 says; an empty version is the program's */

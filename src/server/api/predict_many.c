@@ -193,7 +193,10 @@ static void many_resolve(struct many_request *request)
             served = NULL;
         part->prediction = *whole;
         part->prediction.job.served = served ? ax_served_ref(served) : NULL;
-        part->prediction.account = served ? &served->account : ax_account_no_model();
+        /* One that is not ready holds no version that would keep it. */
+        part->prediction.account =
+            ax_account_ref(ax_catalog_account(whole->thread->catalog, part->model, part->version));
+        part->prediction.is_miss = !served;
         ax_account_enter(part->prediction.account);
     }
 }
@@ -226,7 +229,7 @@ static void many_part_over(struct ax_prediction *prediction, const struct ax_err
 {
     struct many_request *request = many_from(prediction);
     struct many_part *part = &request->parts[request->part++];
-    const struct ax_account *account = part->prediction.account;
+    struct ax_account *account = part->prediction.account;
     part->prediction = *prediction;
     part->prediction.account = account;
     part->err = *err;
@@ -355,6 +358,7 @@ static bool many_release_parts(struct ax_prediction *prediction)
         struct many_part *part = &request->parts[i];
         part->prediction.outcome = prediction->outcome ? prediction->outcome : part->err.code;
         ax_prediction_count(&part->prediction);
+        ax_account_unref(part->prediction.account);
         ax_served_unref(part->prediction.job.served);
     }
     return request->is_resolved;

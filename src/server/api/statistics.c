@@ -94,53 +94,76 @@ static uint64_t last_inference_ms(const struct ax_served *served)
     return (uint64_t)ax_clock_wall_us() / 1000 - (now_ms - AX_MIN(last_ms, now_ms));
 }
 
-static void put_version(struct ax_buf *out, const struct ax_served *served)
+/* `served` is NULL when the version is not ready. */
+static void put_version(struct ax_buf *out, const char *model, const char *version,
+                        const struct ax_account *account, const struct ax_served *served)
 {
     struct ax_account_reading reading;
-    ax_account_read(&served->account, &reading);
+    ax_account_read(account, &reading);
+    if (out->len > 0 && out->ptr[out->len - 1] == '}')
+        (void)ax_buf_append_char(out, ',');
     (void)ax_buf_append_char(out, '{');
     ax_json_put_key(out, "name");
-    ax_json_put_str(out, ax_str_from(served->version->model_name));
+    ax_json_put_str(out, ax_str_from(model));
     ax_json_put_key(out, "version");
-    ax_json_put_str(out, ax_str_from(served->version->text));
-    put_count(out, "last_inference", last_inference_ms(served));
+    ax_json_put_str(out, ax_str_from(version));
+    put_count(out, "last_inference", served ? last_inference_ms(served) : 0);
     put_count(out, "inference_count", reading.rows);
     put_count(out, "execution_count", reading.calls);
     put_inference_stats(out, &reading);
     (void)ax_buf_append_str(out, AX_STR(",\"response_stats\":{}"));
-    put_batch_stats(out, &served->account);
+    put_batch_stats(out, account);
     (void)ax_buf_append_str(out, AX_STR(",\"memory_usage\":[]"));
     put_requests(out, &reading);
+    if (ax_account_is_shared(account))
+        (void)ax_buf_append_str(out, AX_STR(",\"shared\":true"));
     (void)ax_buf_append_char(out, '}');
 }
 
-static void put_model(struct ax_buf *out, const struct ax_catalog_model *model, size_t *printed)
+/* Of a version that has an account, ready or not. */
+static bool put_known(struct ax_buf *out, const struct ax_catalog_model *model,
+                      const struct ax_catalog_version *version)
 {
-    for (size_t i = 0; i < model->version_count; i++) {
-        if (!model->versions[i].served)
+    const struct ax_account *account =
+        version->served ? version->served->account : version->account;
+    if (account)
+        put_version(out, model->name, version->text, account, version->served);
+    return account != NULL;
+}
+
+/* The accounts of versions, and then those that are none's: under "no_model", "gone" and "other".
+ * All are held together, so what they sum up to is exact. */
+static void put_accounts(struct ax_buf *out, const struct ax_catalog *catalog)
+{
+    size_t count;
+    struct ax_account **accounts = ax_account_list(&count);
+    (void)ax_buf_append_str(out, AX_STR("{\"model_stats\":["));
+    for (size_t i = 0; i < count; i++) {
+        const struct ax_account *account = accounts[i];
+        if (ax_account_is_shared(account))
             continue;
-        if ((*printed)++ > 0)
-            (void)ax_buf_append_char(out, ',');
-        put_version(out, model->versions[i].served);
+        const struct ax_catalog_version *version =
+            ax_catalog_find(catalog, ax_str_from(account->model), ax_str_from(account->version));
+        put_version(out, account->model, account->version, account,
+                    version ? version->served : NULL);
     }
+    (void)ax_buf_append_char(out, ']');
+    for (size_t i = 0; i < count && ax_account_is_shared(accounts[i]); i++) {
+        struct ax_account_reading reading;
+        ax_account_read(accounts[i], &reading);
+        ax_json_put_key(out, accounts[i]->model[0] ? accounts[i]->model + 1 : "no_model");
+        (void)ax_buf_append_char(out, '{');
+        put_requests(out, &reading);
+        (void)ax_buf_append_char(out, '}');
+    }
+    (void)ax_buf_append_char(out, '}');
+    ax_account_list_free(accounts, count);
 }
 
 void ax_statistics_all(struct ax_call *call)
 {
     assert(call);
-    struct ax_buf *out = ax_server_thread_answer_begin(call->thread);
-    (void)ax_buf_append_str(out, AX_STR("{\"model_stats\":["));
-    size_t printed = 0;
-    size_t at = 0;
-    struct ax_str name;
-    void *model;
-    while (ax_map_next(&call->thread->catalog->models, &at, &name, &model))
-        put_model(out, model, &printed);
-    (void)ax_buf_append_str(out, AX_STR("],\"no_model\":{"));
-    struct ax_account_reading reading;
-    ax_account_read(ax_account_no_model(), &reading);
-    put_requests(out, &reading);
-    (void)ax_buf_append_str(out, AX_STR("}}"));
+    put_accounts(ax_server_thread_answer_begin(call->thread), call->thread->catalog);
     ax_server_thread_answer(call->thread, call->request, 200);
 }
 
@@ -150,18 +173,18 @@ void ax_statistics(struct ax_call *call)
     assert(call);
     struct ax_err err = AX_ERR_INIT;
     struct ax_served *served;
-    if (ax_catalog_version(call->thread->catalog, call->model, call->version, &served, &err)) {
+    const struct ax_catalog *catalog = call->thread->catalog;
+    const struct ax_catalog_model *model = ax_map_get(&catalog->models, call->model);
+    struct ax_buf *out = ax_server_thread_answer_begin(call->thread);
+    bool found = false;
+    (void)ax_buf_append_str(out, AX_STR("{\"model_stats\":["));
+    for (size_t i = 0; model && i < model->version_count; i++)
+        if (call->version.len == 0 || ax_str_is(call->version, model->versions[i].text))
+            found |= put_known(out, model, &model->versions[i]);
+    (void)ax_buf_append_str(out, AX_STR("]}"));
+    if (!found && ax_catalog_version(catalog, call->model, call->version, &served, &err))
         ax_server_thread_answer_error(call->thread, call->request, ax_oip_status(err.code), err.msg,
                                       NULL);
-        return;
-    }
-    struct ax_buf *out = ax_server_thread_answer_begin(call->thread);
-    size_t printed = 0;
-    (void)ax_buf_append_str(out, AX_STR("{\"model_stats\":["));
-    if (call->version.len)
-        put_version(out, served);
     else
-        put_model(out, ax_map_get(&call->thread->catalog->models, call->model), &printed);
-    (void)ax_buf_append_str(out, AX_STR("]}"));
-    ax_server_thread_answer(call->thread, call->request, 200);
+        ax_server_thread_answer(call->thread, call->request, 200);
 }

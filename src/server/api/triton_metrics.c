@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Nothing is counted for these: they are printed from the accounts, so they cannot differ from the
- * metrics under our own names. Prometheus wants the series of a family together, and reading an
- * account adds up cells of all threads, so each account is read once, into an array, before the
- * families are printed one by one.
+ * Nothing is counted for these: they are printed from the accounts of versions, so they cannot
+ * differ from the metrics under our own names. Prometheus wants the series of a family together,
+ * and reading an account adds up cells of all threads, so each account is read once, into an array,
+ * before the families are printed one by one.
  */
 #include "server/api/triton_metrics.h"
 
@@ -14,7 +14,7 @@
 #include <assert.h>
 
 struct version_reading {
-    const struct ax_version *version;
+    const struct ax_account *account;
     struct ax_account_reading reading;
 };
 
@@ -110,9 +110,9 @@ static const struct {
 
 /* name{model="m",version="1",…} and a blank */
 static void print_series(struct ax_buf *out, const struct ax_metric_family *family,
-                         const struct ax_version *version, const char *reason)
+                         const struct ax_account *account, const char *reason)
 {
-    const struct ax_str values[] = { ax_str_from(version->model_name), ax_str_from(version->text),
+    const struct ax_str values[] = { ax_str_from(account->model), ax_str_from(account->version),
                                      ax_str_from(reason) };
     (void)ax_buf_printf(out, "%s{", family->name);
     ax_metric_print_labels(out, family->labels, values);
@@ -141,56 +141,63 @@ static void print_failures(struct ax_buf *out, const struct version_reading *at)
         { "OTHER", outcomes[AX_OUTCOME_FAILED] - backend },
     };
     for (size_t i = 0; i < AX_COUNT(reasons); i++) {
-        print_series(out, &failure_family, at->version, reasons[i].reason);
+        print_series(out, &failure_family, at->account, reasons[i].reason);
         print_value(out, reasons[i].count);
     }
 }
 
-static struct version_reading *read_all(const struct ax_catalog *catalog, size_t *ret_count)
+static struct version_reading *read_all(struct ax_account **accounts, size_t account_count,
+                                        size_t *ret_count)
+{
+    struct version_reading *all = ax_xalloc(account_count * sizeof(*all));
+    size_t count = 0;
+    for (size_t i = 0; i < account_count; i++) {
+        if (ax_account_is_shared(accounts[i]))
+            continue;
+        all[count].account = accounts[i];
+        ax_account_read(accounts[i], &all[count++].reading);
+    }
+    *ret_count = count;
+    return all;
+}
+
+/* How long what is loaded now took. */
+static void print_loads(struct ax_buf *out, const struct ax_catalog *catalog)
 {
     size_t at = 0;
     struct ax_str name;
     void *value;
-    *ret_count = 0;
-    size_t cap = 0;
-    struct version_reading *all = NULL;
+    ax_metric_print_head(out, &load_family);
     while (ax_map_next(&catalog->models, &at, &name, &value)) {
         const struct ax_catalog_model *model = value;
         for (size_t i = 0; i < model->version_count; i++) {
             const struct ax_served *served = model->versions[i].served;
-            if (!served)
+            if (!served || ax_account_is_shared(served->account))
                 continue;
-            if (*ret_count == cap) {
-                cap = AX_MAX(2 * cap, (size_t)64);
-                all = ax_xrealloc(all, cap, sizeof(*all));
-            }
-            struct version_reading *to = &all[(*ret_count)++];
-            to->version = served->version;
-            ax_account_read(&served->account, &to->reading);
+            print_series(out, &load_family, served->account, "");
+            (void)ax_buf_printf(out, "%.6f\n", (double)served->version->load_ns / AX_NS_PER_S);
         }
     }
-    return all;
 }
 
 void ax_triton_metrics_print(const struct ax_catalog *catalog, struct ax_buf *out)
 {
     assert(catalog && out);
     size_t count;
-    struct version_reading *all = read_all(catalog, &count);
+    size_t account_count;
+    struct ax_account **accounts = ax_account_list(&account_count);
+    struct version_reading *all = read_all(accounts, account_count, &count);
     for (size_t i = 0; i < AX_COUNT(version_metrics); i++) {
         ax_metric_print_head(out, &version_metrics[i].family);
         for (size_t k = 0; k < count; k++) {
-            print_series(out, &version_metrics[i].family, all[k].version, "");
+            print_series(out, &version_metrics[i].family, all[k].account, "");
             print_value(out, version_metrics[i].read(&all[k].reading));
         }
     }
     ax_metric_print_head(out, &failure_family);
     for (size_t k = 0; k < count; k++)
         print_failures(out, &all[k]);
-    ax_metric_print_head(out, &load_family);
-    for (size_t k = 0; k < count; k++) {
-        print_series(out, &load_family, all[k].version, "");
-        (void)ax_buf_printf(out, "%.6f\n", (double)all[k].version->load_ns / AX_NS_PER_S);
-    }
+    print_loads(out, catalog);
     free(all);
+    ax_account_list_free(accounts, account_count);
 }

@@ -390,6 +390,8 @@ static void names(void **state)
         { AX_STR("a\0b"), "model name holds a control character" },
         { AX_STR("\xc3"), "model name is not UTF-8" },
         { AX_STR("stats"), "model name 'stats' is reserved" },
+        { AX_STR("_gone"), "model name '_gone' is reserved" },
+        { AX_STR("_other"), "model name '_other' is reserved" },
         { { longest, sizeof(longest) }, "model name is longer than 128 bytes" },
     };
     for (size_t i = 0; i < AX_COUNT(bad); i++) {
