@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fleet's inside, for its own files: fleet.c (life, publishing), fleet_table.c (models),
+ * fleet_queue.c (loads), fleet_order.c (orders).
+ *
+ * All functions here are the control thread's, before it begins those of the thread that starts it,
+ * and behind its end those of the one that stops it.
+ */
+#ifndef AX_SERVER_FLEET_CONTROL_H
+#define AX_SERVER_FLEET_CONTROL_H
+
+#include "base/thread.h"
+#include "server/fleet.h"
+#include "server/fleet_load.h"
+#include "server/fleet_model.h"
+
+#define AX_FLEET_ORDERS_MAX 65536
+
+struct ax_fleet_order;
+
+/* A version that answers no more, until nobody holds it. */
+struct ax_fleet_draining {
+    struct ax_served *served; /* one reference */
+    struct ax_fleet_version *version;
+    uint64_t began_ns;
+};
+
+struct ax_fleet {
+    /* Any thread. */
+    struct ax_fleet_inbox inbox;
+    atomic_size_t order_count, want_count; /* those that were not told */
+    atomic_bool is_stopped;
+
+    const struct ax_fleet_config *config; /* borrowed */
+    struct ax_model_settings settings;    /* of models that have none */
+    struct ax_repository_config repository;
+    struct ax_snapshot *snapshot;
+    struct ax_thread thread;
+
+    /* The control thread's. */
+    bool is_stopping;
+    bool is_complete;
+    struct ax_fleet_loaders loaders;
+    struct ax_fleet_model **models; /* by name, bytewise */
+    size_t model_count, model_cap;
+    struct ax_fleet_version **pending; /* they wait for a loader, first come first */
+    size_t pending_count, pending_cap;
+    struct ax_fleet_order *waiting; /* the last one first */
+    struct ax_fleet_draining *draining;
+    size_t draining_count, draining_cap;
+    size_t touched_count;
+    uint64_t published_ns;
+    uint64_t wake_ns; /* when to look again, at the latest; found anew in each round */
+};
+
+/* Look again at that time (monotonic), at the latest. */
+static inline void ax_fleet_wake_by(struct ax_fleet *fleet, uint64_t when_ns)
+{
+    fleet->wake_ns = AX_MIN(fleet->wake_ns, when_ns);
+}
+
+/* ---- models ---- */
+
+/* The record of that name, or NULL. */
+struct ax_fleet_model *ax_fleet_find(const struct ax_fleet *fleet, struct ax_str name);
+/* Something about the model changed: retire what has to go, queue what has to come, touch it. */
+void ax_fleet_review(struct ax_fleet *fleet, struct ax_fleet_model *model);
+/* It answers no more from the next catalog on; it drains. */
+void ax_fleet_retire(struct ax_fleet *fleet, struct ax_fleet_version *version);
+/* Pinned by its settings or by the option. */
+bool ax_fleet_pins(const struct ax_fleet *fleet, const struct ax_fleet_model *model);
+
+/* Look through the folder. Expected: as ax_repository_list. */
+AX_MUST_USE enum ax_code ax_fleet_list_all(struct ax_fleet *fleet, struct ax_err *err);
+/* Look at one model's folder. A record is made for a new one; *ret_model is NULL without one, and
+ * set on failure, too. Expected: as ax_repository_list_model. */
+AX_MUST_USE enum ax_code ax_fleet_list_one(struct ax_fleet *fleet, struct ax_str name,
+                                           struct ax_fleet_model **ret_model, struct ax_err *err);
+
+/* ---- loads ---- */
+
+/* It is due and is to be loaded. */
+void ax_fleet_add_pending(struct ax_fleet *fleet, struct ax_fleet_version *version);
+/* Give work to loaders that have none. */
+void ax_fleet_begin_loads(struct ax_fleet *fleet);
+void ax_fleet_note_warming(struct ax_fleet *fleet);
+
+/* ---- orders ---- */
+
+/* Tell those whose orders are over, or whose time is. */
+void ax_fleet_tell_waiting(struct ax_fleet *fleet);
+/* Whether an order waits to see published what was touched. */
+bool ax_fleet_is_awaited(const struct ax_fleet *fleet);
+/* All that is left is told CANCELLED; results of loads are taken. */
+void ax_fleet_cancel_all(struct ax_fleet *fleet);
+/* Have the control thread end. Any thread. */
+void ax_fleet_order_stop(struct ax_fleet *fleet);
+
+#endif

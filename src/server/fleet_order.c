@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Orders, from their givers to their being told.
+ *
+ * An order that cannot be fulfilled at once is kept in one list. It is looked at in each round, and
+ * it is over only when the catalog says so to everybody.
+ */
+#include "server/fleet_control.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <assert.h>
+
+enum order_kind { ORDER_WANT, ORDER_LOAD, ORDER_UNLOAD, ORDER_RESCAN, ORDER_CHANGED, ORDER_STOP };
+
+/* An order, from its giver until it is told. */
+struct ax_fleet_order {
+    struct ax_fleet_message message;
+    enum order_kind kind;
+    char *model_name, *version_text; /* NULL: none */
+    struct ax_override *override;
+    struct ax_fleet_waiter *waiter;   /* NULL: nobody is told */
+    struct ax_fleet_model *model;     /* it waits for this one, which counts it */
+    struct ax_fleet_version *version; /* of a want, which counts it */
+    struct ax_fleet_order *next;      /* of those that wait */
+};
+
+static void order_receive(void *context, struct ax_fleet_message *message);
+
+static struct ax_fleet_order *order_new(enum order_kind kind, const struct ax_str *model,
+                                        const struct ax_str *version,
+                                        struct ax_fleet_waiter *waiter)
+{
+    struct ax_fleet_order *order = ax_xalloc(sizeof(*order));
+    order->message.receive = order_receive;
+    order->kind = kind;
+    order->model_name = model ? ax_xmemdup0(model->ptr, model->len) : NULL;
+    order->version_text = version ? ax_xmemdup0(version->ptr, version->len) : NULL;
+    order->waiter = waiter;
+    return order;
+}
+
+static void order_free(struct ax_fleet_order *order)
+{
+    free(order->model_name);
+    free(order->version_text);
+    free(order);
+}
+
+static void order_tell(struct ax_fleet *fleet, struct ax_fleet_order *order,
+                       const struct ax_err *err)
+{
+    if (order->model)
+        order->model->order_count--;
+    if (order->version)
+        order->version->wanting_count--;
+    if (order->kind == ORDER_WANT)
+        (void)atomic_fetch_sub(&fleet->want_count, 1);
+    (void)atomic_fetch_sub(&fleet->order_count, 1);
+    if (order->waiter)
+        order->waiter->done(order->waiter, err);
+    order_free(order);
+}
+
+static void order_cancel(struct ax_fleet *fleet, struct ax_fleet_order *order)
+{
+    struct ax_err err = AX_ERR_INIT;
+    (void)ax_fail(&err, AX_E_CANCELLED, "the server stops");
+    order_tell(fleet, order, &err);
+}
+
+static void order_wait(struct ax_fleet *fleet, struct ax_fleet_order *order,
+                       struct ax_fleet_model *model)
+{
+    order->model = model;
+    model->order_count++;
+    order->next = fleet->waiting;
+    fleet->waiting = order;
+}
+
+static enum ax_code fail_unknown(struct ax_err *err, const char *model)
+{
+    return ax_fail(err, AX_E_NOT_FOUND, "Request for unknown model: '%s' is not found", model);
+}
+
+static void order_begin_want(struct ax_fleet *fleet, struct ax_fleet_order *order)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_fleet_model *model = ax_fleet_find(fleet, ax_str_from(order->model_name));
+    struct ax_fleet_version *version =
+        model ? ax_fleet_model_version(model, ax_str_from(order->version_text)) : NULL;
+    if (!version) {
+        (void)fail_unknown(&err, order->model_name);
+        order_tell(fleet, order, &err);
+        return;
+    }
+    order->version = version;
+    version->wanting_count++;
+    order_wait(fleet, order, model);
+    ax_fleet_review(fleet, model);
+}
+
+static void order_begin_load(struct ax_fleet *fleet, struct ax_fleet_order *order)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_fleet_model *model;
+    if (order->override)
+        (void)ax_fail(&err, AX_E_UNSUPPORTED, "loads with parameters are not supported yet");
+    else
+        (void)(ax_fleet_list_one(fleet, ax_str_from(order->model_name), &model, &err) != AX_OK);
+    if (err.code) {
+        order_tell(fleet, order, &err);
+        return;
+    }
+    model->is_wanted = true;
+    for (size_t i = 0; i < model->version_count; i++) {
+        struct ax_fleet_version *version = model->versions[i];
+        ax_fleet_version_forgive(version);
+        version->is_asked = version->is_target;
+    }
+    order_wait(fleet, order, model);
+    ax_fleet_review(fleet, model);
+}
+
+static void order_begin_unload(struct ax_fleet *fleet, struct ax_fleet_order *order)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_fleet_model *model = ax_fleet_find(fleet, ax_str_from(order->model_name));
+    if (!model) {
+        (void)fail_unknown(&err, order->model_name);
+        order_tell(fleet, order, &err);
+        return;
+    }
+    model->is_wanted = false;
+    order_wait(fleet, order, model);
+    ax_fleet_review(fleet, model);
+}
+
+static void order_rescan(struct ax_fleet *fleet)
+{
+    struct ax_err err = AX_ERR_INIT;
+    if (ax_fleet_list_all(fleet, &err))
+        ax_log(AX_LOG_ERROR, "folder of models not read again", AX_LOG_ERR(&err));
+}
+
+static void order_changed(struct ax_fleet *fleet, const char *name)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_fleet_model *model;
+    if (ax_fleet_list_one(fleet, ax_str_from(name), &model, &err) && err.code != AX_E_NOT_FOUND)
+        ax_log(AX_LOG_ERROR, "folder of a model not read again", AX_LOG_TEXT("model", name),
+               AX_LOG_ERR(&err));
+}
+
+static void order_receive(void *context, struct ax_fleet_message *message)
+{
+    struct ax_fleet *fleet = context;
+    struct ax_fleet_order *order = container_of(message, struct ax_fleet_order, message);
+    const struct ax_err fine = AX_ERR_INIT;
+    if (fleet->is_stopping) {
+        order_cancel(fleet, order);
+        return;
+    }
+    switch (order->kind) {
+    case ORDER_WANT:
+        order_begin_want(fleet, order);
+        return;
+    case ORDER_LOAD:
+        order_begin_load(fleet, order);
+        return;
+    case ORDER_UNLOAD:
+        order_begin_unload(fleet, order);
+        return;
+    case ORDER_RESCAN:
+        order_rescan(fleet);
+        break;
+    case ORDER_CHANGED:
+        order_changed(fleet, order->model_name);
+        break;
+    case ORDER_STOP:
+        fleet->is_stopping = true;
+        break;
+    }
+    order_tell(fleet, order, &fine);
+}
+
+/* Whether a want is over; then *err says how. */
+static bool want_is_over(const struct ax_fleet_order *order, struct ax_err *err)
+{
+    const struct ax_fleet_version *version = order->version;
+    if (version->loaded.served)
+        return true;
+    if (ax_fleet_version_is_due(version))
+        return false;
+    if (version->err.code || version->model->err.code)
+        (void)ax_fail(err, AX_E_UNAVAILABLE, "model '%s' version %s is not ready: %s",
+                      version->model->name, version->text,
+                      version->err.code ? version->err.msg : version->model->err.msg);
+    else
+        (void)ax_fail(err, AX_E_UNAVAILABLE, "model '%s' version %s is not wanted",
+                      version->model->name, version->text);
+    return true;
+}
+
+/* A load is over when each target is ready or has failed. */
+static bool load_is_over(const struct ax_fleet_order *order, struct ax_err *err)
+{
+    const struct ax_fleet_model *model = order->model;
+    size_t target_count = 0;
+    const struct ax_err *first = model->err.code ? &model->err : NULL;
+    for (size_t i = 0; i < model->version_count; i++) {
+        const struct ax_fleet_version *version = model->versions[i];
+        if (!version->is_target)
+            continue;
+        if (ax_fleet_version_is_due(version))
+            return false;
+        target_count++;
+        if (version->err.code && !first)
+            first = &version->err;
+    }
+    if (!model->is_wanted)
+        (void)ax_fail(err, AX_E_UNAVAILABLE, "it was unloaded meanwhile");
+    else if (first)
+        (void)ax_fail(err, first->code, "%s", first->msg);
+    else if (target_count == 0)
+        (void)ax_fail(err, AX_E_NOT_FOUND, "its policy wants none of the versions there");
+    return true;
+}
+
+static bool order_is_over(const struct ax_fleet_order *order, struct ax_err *err)
+{
+    if (order->model->is_touched)
+        return false; /* Only what was published counts. */
+    if (order->kind == ORDER_WANT)
+        return want_is_over(order, err);
+    return order->kind == ORDER_UNLOAD || load_is_over(order, err);
+}
+
+void ax_fleet_tell_waiting(struct ax_fleet *fleet)
+{
+    uint64_t now_ns = ax_clock_ns();
+    for (struct ax_fleet_order **link = &fleet->waiting; *link;) {
+        struct ax_fleet_order *order = *link;
+        uint64_t until_ns = order->waiter ? order->waiter->until_ns : 0;
+        struct ax_err err = AX_ERR_INIT;
+        bool is_over = order_is_over(order, &err);
+        if (!is_over && until_ns && until_ns <= now_ns) {
+            (void)ax_fail(&err, AX_E_TIMEOUT, "model '%s' was not loaded in time",
+                          order->model_name);
+            is_over = true;
+        }
+        if (is_over) {
+            *link = order->next;
+            order_tell(fleet, order, &err);
+            continue;
+        }
+        if (until_ns)
+            ax_fleet_wake_by(fleet, until_ns);
+        link = &order->next;
+    }
+}
+
+/* Whether an order waits to see published what was touched. */
+bool ax_fleet_is_awaited(const struct ax_fleet *fleet)
+{
+    const struct ax_fleet_order *order = fleet->waiting;
+    while (order && !order->model->is_touched)
+        order = order->next;
+    return order != NULL;
+}
+
+/* On the thread that stops, which is the control thread from here: all that is left is told. */
+void ax_fleet_cancel_all(struct ax_fleet *fleet)
+{
+    ax_fleet_inbox_receive(&fleet->inbox, fleet);
+    while (fleet->waiting) {
+        struct ax_fleet_order *order = fleet->waiting;
+        fleet->waiting = order->next;
+        order_cancel(fleet, order);
+    }
+}
+
+/* ---- orders, on their givers' threads ---- */
+
+/* Leave an order, or tell at once why it cannot be left. */
+static void order_give(struct ax_fleet *fleet, struct ax_fleet_order *order)
+{
+    struct ax_err err = AX_ERR_INIT;
+    bool is_want = order->kind == ORDER_WANT;
+    size_t order_count = atomic_fetch_add(&fleet->order_count, 1);
+    size_t want_count = is_want ? atomic_fetch_add(&fleet->want_count, 1) : 0;
+    if (atomic_load(&fleet->is_stopped))
+        (void)ax_fail(&err, AX_E_CANCELLED, "the server stops");
+    else if (order_count >= AX_FLEET_ORDERS_MAX)
+        (void)ax_fail(&err, AX_E_LIMIT, "over %d orders wait", AX_FLEET_ORDERS_MAX);
+    else if (want_count >= fleet->config->load_waiters_max)
+        (void)ax_fail(&err, AX_E_LIMIT, "over %zu requests wait for models to be loaded",
+                      fleet->config->load_waiters_max);
+    if (err.code)
+        order_tell(fleet, order, &err);
+    else
+        ax_fleet_inbox_send(&fleet->inbox, &order->message);
+}
+
+void ax_fleet_order_stop(struct ax_fleet *fleet)
+{
+    assert(fleet);
+    order_give(fleet, order_new(ORDER_STOP, NULL, NULL, NULL));
+}
+
+void ax_fleet_want(struct ax_fleet *fleet, struct ax_str model, struct ax_str version,
+                   struct ax_fleet_waiter *waiter)
+{
+    assert(fleet && waiter && waiter->done);
+    order_give(fleet, order_new(ORDER_WANT, &model, &version, waiter));
+}
+
+void ax_fleet_load(struct ax_fleet *fleet, struct ax_str model, struct ax_override *override,
+                   struct ax_fleet_waiter *waiter)
+{
+    assert(fleet);
+    struct ax_fleet_order *order = order_new(ORDER_LOAD, &model, NULL, waiter);
+    order->override = override;
+    order_give(fleet, order);
+}
+
+void ax_fleet_unload(struct ax_fleet *fleet, struct ax_str model, bool unload_dependents,
+                     struct ax_fleet_waiter *waiter)
+{
+    assert(fleet);
+    (void)unload_dependents; /* Nothing depends on a model yet. */
+    order_give(fleet, order_new(ORDER_UNLOAD, &model, NULL, waiter));
+}
+
+void ax_fleet_rescan(struct ax_fleet *fleet)
+{
+    assert(fleet);
+    order_give(fleet, order_new(ORDER_RESCAN, NULL, NULL, NULL));
+}
+
+void ax_fleet_changed(struct ax_fleet *fleet, struct ax_str model)
+{
+    assert(fleet);
+    order_give(fleet, order_new(ORDER_CHANGED, &model, NULL, NULL));
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Versions that wait for a loader, those that are being loaded, and what comes of it.
+ *
+ * Few loads run, many may wait: who is next is found by looking at all that wait whenever a loader
+ * is free, which needs no order that would have to be kept.
+ */
+#include "server/fleet_control.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <limits.h>
+
+#define CONFLICT_WAIT_NS ((uint64_t)100 * AX_NS_PER_MS) /* doubled with each one */
+#define CONFLICTS_MAX    6
+
+void ax_fleet_add_pending(struct ax_fleet *fleet, struct ax_fleet_version *version)
+{
+    if (fleet->pending_count == fleet->pending_cap) {
+        fleet->pending_cap = AX_MAX(2 * fleet->pending_cap, (size_t)64);
+        fleet->pending =
+            ax_xrealloc(fleet->pending, fleet->pending_cap, sizeof(struct ax_fleet_version *));
+    }
+    fleet->pending[fleet->pending_count++] = version;
+    version->is_pending = true;
+}
+
+static void fleet_receive_load(void *context, struct ax_fleet_message *message);
+
+/* Which of those that wait comes next: one that requests wait for, a pinned one, the first. */
+static bool version_is_before(const struct ax_fleet *fleet, const struct ax_fleet_version *a,
+                              const struct ax_fleet_version *b)
+{
+    if (!a->wanting_count != !b->wanting_count)
+        return a->wanting_count > 0;
+    bool a_pinned = ax_fleet_pins(fleet, a->model);
+    return a_pinned && !ax_fleet_pins(fleet, b->model);
+}
+
+/* Whether a load is not left to idle time: requests wait for it, or for the server's start. */
+static bool fleet_hurries(const struct ax_fleet *fleet, const struct ax_fleet_version *version)
+{
+    return version->wanting_count > 0 || !fleet->is_complete;
+}
+
+static struct ax_fleet_version *fleet_next_pending(struct ax_fleet *fleet, uint64_t now_ns)
+{
+    size_t best = SIZE_MAX;
+    size_t kept = 0;
+    for (size_t i = 0; i < fleet->pending_count; i++) {
+        struct ax_fleet_version *version = fleet->pending[i];
+        if (!ax_fleet_version_is_due(version)) {
+            version->is_pending = false; /* Something came in between. */
+            continue;
+        }
+        fleet->pending[kept++] = version;
+        if (version->retry_ns > now_ns) {
+            ax_fleet_wake_by(fleet, version->retry_ns);
+            continue;
+        }
+        if (ax_fleet_loaders_have_room(&fleet->loaders, fleet_hurries(fleet, version)) &&
+            (best == SIZE_MAX || version_is_before(fleet, version, fleet->pending[best])))
+            best = kept - 1;
+    }
+    fleet->pending_count = kept;
+    if (best == SIZE_MAX)
+        return NULL;
+    struct ax_fleet_version *version = fleet->pending[best];
+    memmove(&fleet->pending[best], &fleet->pending[best + 1],
+            (kept - best - 1) * sizeof(struct ax_fleet_version *));
+    fleet->pending_count--;
+    version->is_pending = false;
+    return version;
+}
+
+static void fleet_begin_load(struct ax_fleet *fleet, struct ax_fleet_version *version)
+{
+    struct ax_buf path;
+    ax_buf_init(&path, PATH_MAX);
+    (void)ax_buf_printf(&path, "%s/%s/%s", fleet->config->models, version->model->name,
+                        version->text);
+    if (ax_buf_check(&path, "the path", &version->err)) {
+        ax_buf_done(&path);
+        return;
+    }
+    const struct ax_fleet_load template = {
+        .message.receive = fleet_receive_load,
+        .inbox = &fleet->inbox,
+        .version = version,
+        .is_urgent = fleet_hurries(fleet, version),
+        .job.number = version->number,
+        .path = ax_xmemdup0(ax_buf_str(&path).ptr, ax_buf_str(&path).len),
+        .model_name = ax_xstrdup(version->model->name),
+        .settings = version->model->settings,
+    };
+    ax_buf_done(&path);
+    version->load = ax_fleet_loaders_begin(&fleet->loaders, &template);
+}
+
+void ax_fleet_begin_loads(struct ax_fleet *fleet)
+{
+    uint64_t now_ns = ax_clock_ns();
+    struct ax_fleet_version *version;
+    while ((ax_fleet_loaders_have_room(&fleet->loaders, false) ||
+            ax_fleet_loaders_have_room(&fleet->loaders, true)) &&
+           (version = fleet_next_pending(fleet, now_ns))) {
+        fleet_begin_load(fleet, version);
+        ax_fleet_review(fleet, version->model);
+    }
+}
+
+static void fleet_log_loaded(const struct ax_fleet_load *load)
+{
+    static const char *const images[] = { [AX_VERSION_IMAGE_NONE] = "none",
+                                          [AX_VERSION_IMAGE_USED] = "used",
+                                          [AX_VERSION_IMAGE_MADE] = "made" };
+    const struct ax_version *version = load->loaded.served->version;
+    if (version->image_note.code)
+        ax_log(AX_LOG_WARN, "model image passed over", AX_LOG_TEXT("model", version->model_name),
+               AX_LOG_TEXT("version", version->text), AX_LOG_ERR(&version->image_note));
+    ax_log(AX_LOG_INFO, "model version loaded", AX_LOG_TEXT("model", version->model_name),
+           AX_LOG_TEXT("version", version->text), AX_LOG_TEXT("format", version->model->format),
+           AX_LOG_U64("inputs", version->model->signature.input_count),
+           AX_LOG_TEXT("image", images[version->image]),
+           AX_LOG_F64("seconds", (double)load->loaded.load_ns / AX_NS_PER_S),
+           AX_LOG_F64("warm_up_seconds", (double)load->loaded.warm_up_ns / AX_NS_PER_S));
+}
+
+/* What was read may be older or younger than what was listed: only another look tells. */
+static void load_look_again(const struct ax_fleet_load *load)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    struct ax_fingerprint now;
+    if (!ax_fingerprint_read(load->path, &now, &ignored))
+        load->version->fingerprint = now;
+}
+
+static void fleet_take_loaded(struct ax_fleet *fleet, const struct ax_fleet_load *load)
+{
+    struct ax_fleet_version *version = load->version;
+    fleet_log_loaded(load);
+    if (version->loaded.served)
+        ax_fleet_retire(fleet, version);
+    version->loaded = load->loaded;
+    version->was_ready = true;
+    version->is_asked = false;
+    version->conflict_count = 0;
+    if (version->is_listed && !ax_fingerprint_equal(version->fingerprint, load->loaded.fingerprint))
+        load_look_again(load);
+}
+
+/* Files that change while they are read have not settled; nor is it an error before some tries. */
+static void load_take_failure(const struct ax_fleet_load *load)
+{
+    struct ax_fleet_version *version = load->version;
+    if (load->err.code == AX_E_CONFLICT && ++version->conflict_count < CONFLICTS_MAX) {
+        version->retry_ns = ax_clock_ns() + (CONFLICT_WAIT_NS << (version->conflict_count - 1));
+        load_look_again(load);
+        return;
+    }
+    version->err = load->err;
+    version->is_asked = false;
+    ax_log(AX_LOG_ERROR,
+           version->loaded.served ? "model version not replaced" : "model version failed",
+           AX_LOG_TEXT("model", version->model->name), AX_LOG_TEXT("version", version->text),
+           AX_LOG_ERR(&version->err));
+}
+
+static void fleet_receive_load(void *context, struct ax_fleet_message *message)
+{
+    struct ax_fleet *fleet = context;
+    struct ax_fleet_load *load = container_of(message, struct ax_fleet_load, message);
+    struct ax_fleet_version *version = load->version;
+    version->load = NULL;
+    if (load->err.code)
+        load_take_failure(load);
+    else
+        fleet_take_loaded(fleet, load);
+    ax_fleet_loaders_end(&fleet->loaders, load);
+    /* What is not wanted any more is retired at once. */
+    ax_fleet_review(fleet, version->model);
+}
+
+void ax_fleet_note_warming(struct ax_fleet *fleet)
+{
+    for (struct ax_fleet_load *load = fleet->loaders.running; load; load = load->next) {
+        if (load->was_warming || !ax_fleet_load_is_warming(load))
+            continue;
+        load->was_warming = true;
+        load->version->model->is_touched = true;
+        fleet->touched_count++;
+    }
+}

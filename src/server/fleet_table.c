@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fleet's models: the table of them, what their folders hold, and the review, which finds what
+ * follows from whatever changed.
+ */
+#include "server/fleet_control.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <assert.h>
+
+/* Where a model of that name is among the models, or is to be. */
+static size_t fleet_place(const struct ax_fleet *fleet, struct ax_str name)
+{
+    size_t low = 0, high = fleet->model_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (ax_str_compare(ax_str_from(fleet->models[middle]->name), name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct ax_fleet_model *ax_fleet_find(const struct ax_fleet *fleet, struct ax_str name)
+{
+    size_t at = fleet_place(fleet, name);
+    return at < fleet->model_count && ax_str_is(name, fleet->models[at]->name) ? fleet->models[at]
+                                                                               : NULL;
+}
+
+static struct ax_fleet_model *fleet_add_model(struct ax_fleet *fleet, const char *name)
+{
+    size_t at = fleet_place(fleet, ax_str_from(name));
+    if (fleet->model_count == fleet->model_cap) {
+        fleet->model_cap = AX_MAX(2 * fleet->model_cap, (size_t)16);
+        fleet->models =
+            ax_xrealloc(fleet->models, fleet->model_cap, sizeof(struct ax_fleet_model *));
+    }
+    memmove(&fleet->models[at + 1], &fleet->models[at],
+            (fleet->model_count - at) * sizeof(struct ax_fleet_model *));
+    fleet->models[at] = ax_fleet_model_new(name);
+    fleet->model_count++;
+    return fleet->models[at];
+}
+
+void ax_fleet_retire(struct ax_fleet *fleet, struct ax_fleet_version *version)
+{
+    if (fleet->draining_count == fleet->draining_cap) {
+        fleet->draining_cap = AX_MAX(2 * fleet->draining_cap, (size_t)16);
+        fleet->draining =
+            ax_xrealloc(fleet->draining, fleet->draining_cap, sizeof(*fleet->draining));
+    }
+    fleet->draining[fleet->draining_count++] =
+        (struct ax_fleet_draining){ version->loaded.served, version, ax_clock_ns() };
+    version->draining_count++;
+    version->loaded.served = NULL;
+}
+
+bool ax_fleet_pins(const struct ax_fleet *fleet, const struct ax_fleet_model *model)
+{
+    bool pinned = model->settings.is_pinned;
+    for (size_t i = 0; !pinned && i < fleet->config->pinned.count; i++)
+        pinned = strcmp(fleet->config->pinned.texts[i], model->name) == 0;
+    return pinned;
+}
+
+/* Whether a version that is due is to be loaded before a request asks for it. */
+static bool fleet_preloads(const struct ax_fleet *fleet, const struct ax_fleet_version *version)
+{
+    const struct ax_fleet_model *model = version->model;
+    if (fleet->config->preload == AX_PRELOAD_ALL || version->is_asked || version->wanting_count)
+        return true;
+    for (size_t i = 0; i < model->version_count; i++)
+        if (model->versions[i]->loaded.served)
+            return true; /* It is in use: what replaces it comes, too. */
+    return ax_fleet_pins(fleet, model);
+}
+
+void ax_fleet_review(struct ax_fleet *fleet, struct ax_fleet_model *model)
+{
+    model->is_touched = true;
+    fleet->touched_count++;
+    for (size_t i = 0; i < model->version_count; i++) {
+        struct ax_fleet_version *version = model->versions[i];
+        if (ax_fleet_version_must_retire(version))
+            ax_fleet_retire(fleet, version);
+    }
+    for (size_t i = 0; i < model->version_count; i++) {
+        struct ax_fleet_version *version = model->versions[i];
+        if (!version->load && !version->is_pending && ax_fleet_version_is_due(version) &&
+            fleet_preloads(fleet, version))
+            ax_fleet_add_pending(fleet, version);
+    }
+}
+
+static void fleet_list_model(struct ax_fleet *fleet, struct ax_fleet_model *model,
+                             const struct ax_repository_model *listing)
+{
+    ax_fleet_model_list(model, listing);
+    if (listing && model->err.code && !model->is_warned) {
+        ax_log(AX_LOG_ERROR,
+               listing->version_count ? "model settings refused" : "model without versions",
+               AX_LOG_TEXT("model", model->name), AX_LOG_ERR(&model->err));
+        model->is_warned = true;
+    }
+    ax_fleet_review(fleet, model);
+}
+
+/* Listings are sorted as the models are; those that it lacks are gone. */
+static void fleet_take_listing(struct ax_fleet *fleet, const struct ax_repository *listing)
+{
+    for (size_t i = 0; i < listing->model_count; i++) {
+        const struct ax_repository_model *listed = &listing->models[i];
+        struct ax_fleet_model *model = ax_fleet_find(fleet, ax_str_from(listed->name));
+        fleet_list_model(fleet, model ? model : fleet_add_model(fleet, listed->name), listed);
+    }
+    for (size_t i = 0; i < fleet->model_count; i++) {
+        struct ax_fleet_model *model = fleet->models[i];
+        if (model->is_listed && !ax_repository_model(listing, ax_str_from(model->name)))
+            fleet_list_model(fleet, model, NULL);
+    }
+}
+
+enum ax_code ax_fleet_list_all(struct ax_fleet *fleet, struct ax_err *err)
+{
+    struct ax_repository *listing;
+    if (ax_repository_list(fleet->config->models, &fleet->repository, &listing, err))
+        return err->code;
+    fleet_take_listing(fleet, listing);
+    ax_repository_free(listing);
+    return AX_OK;
+}
+
+/* Look at one model's folder again. Its record may be made; *ret_model is NULL without one. */
+enum ax_code ax_fleet_list_one(struct ax_fleet *fleet, struct ax_str name,
+                               struct ax_fleet_model **ret_model, struct ax_err *err)
+{
+    struct ax_repository_model listing = { 0 };
+    struct ax_fleet_model *model = ax_fleet_find(fleet, name);
+    *ret_model = model;
+    if (ax_repository_list_model(fleet->config->models, name, &fleet->repository, &listing, err)) {
+        if (err->code == AX_E_NOT_FOUND && model)
+            fleet_list_model(fleet, model, NULL);
+        return err->code;
+    }
+    *ret_model = model ? model : fleet_add_model(fleet, listing.name);
+    fleet_list_model(fleet, *ret_model, &listing);
+    ax_repository_model_done(&listing);
+    return AX_OK;
+}
