@@ -14,6 +14,7 @@
 #include "cmd/exit_code.h"
 #include "engine/forest/kernel.h"
 #include "engine/image.h"
+#include "server/admission.h"
 #include "server/fleet.h"
 #include "server/repository.h"
 #include "server/server.h"
@@ -22,15 +23,20 @@
 
 struct serve_config {
     struct ax_server_config server;
+    struct ax_admission_config admission;
     struct ax_repository_config repository;
     struct ax_fleet_config fleet;
     struct ax_image_config images;
     struct ax_http_config http;
 };
 
-const struct ax_option *const ax_cmd_serve_options[] = { ax_server_options,     ax_fleet_options,
-                                                         ax_repository_options, ax_image_options,
-                                                         ax_http_options,       NULL };
+const struct ax_option *const ax_cmd_serve_options[] = { ax_server_options,
+                                                         ax_admission_options,
+                                                         ax_fleet_options,
+                                                         ax_repository_options,
+                                                         ax_image_options,
+                                                         ax_http_options,
+                                                         NULL };
 
 /* Signals are blocked before any thread is made, so that all of them inherit it. */
 static void block_signals(sigset_t *ret_stop)
@@ -88,10 +94,12 @@ static enum ax_exit serve(const struct serve_config *config)
 int ax_cmd_serve(int argc, char **argv)
 {
     struct serve_config config = { .server.repository = &config.repository,
+                                   .server.admission = &config.admission,
                                    .server.fleet = &config.fleet,
                                    .repository.images = &config.images };
     const struct ax_option_group groups[] = {
         { ax_server_options, &config.server },
+        { ax_admission_options, &config.admission },
         { ax_fleet_options, &config.fleet },
         { ax_repository_options, &config.repository },
         { ax_image_options, &config.images },

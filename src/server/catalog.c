@@ -14,7 +14,7 @@ enum ax_code ax_served_new(struct ax_version *version, const struct ax_model_set
     assert(version && settings && ret_served && err);
     struct ax_served *served = ax_xalloc(sizeof(*served));
     atomic_init(&served->refs, 1);
-    atomic_init(&served->row_ns, 0);
+    atomic_init(&served->cost.packed, 0);
     atomic_init(&served->last_ms, 0);
     served->account = ax_account_open(version->model_name, version->text);
     served->version = ax_version_ref(version);

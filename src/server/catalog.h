@@ -5,8 +5,8 @@
  * Made on the fleet's control thread and published through a snapshot. It maps names to models,
  * each immutable and counted, so that a later catalog shares those that did not change. A model
  * holds its versions, ready or not; a ready one's is a struct ax_served: the version itself, its
- * account, and what a row was learnt to cost. A served version is shared by reference count, so
- * that a request may outlive the catalog.
+ * account, and what its calls were learnt to cost. A served version is shared by reference count,
+ * so that a request may outlive the catalog.
  */
 #ifndef AX_SERVER_CATALOG_H
 #define AX_SERVER_CATALOG_H
@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "engine/version.h"
 #include "server/account.h"
+#include "server/cost.h"
 #include "server/model_settings.h"
 
 struct ax_served {
@@ -21,9 +22,7 @@ struct ax_served {
     struct ax_version *version;        /* one reference */
     struct ax_account *account;        /* one reference */
     struct ax_model_settings settings; /* those that it was loaded with */
-    /* What a row costs the engine, learnt; 0: nothing known yet. Relaxed, written by any thread,
-     * and only when it moved enough to matter, so that in steady use the line is only read. */
-    _Atomic uint32_t row_ns;
+    struct ax_cost cost;
     _Atomic uint64_t last_ms; /* monotonic, of the last success; 0: none. Relaxed, likewise */
 };
 

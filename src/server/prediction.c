@@ -14,6 +14,15 @@
 
 #include <assert.h>
 
+#define SHOWN_BYTES_MAX ((size_t)64)
+/* Of a body, looked through before it is read. */
+#define PEEK_BYTES_MAX ((size_t)64 << 10)
+
+int ax_prediction_status(enum ax_code code)
+{
+    return ax_code_http(code == AX_E_TIMEOUT ? AX_E_LIMIT : code);
+}
+
 static void answer_failure(struct ax_server_thread *thread, struct ax_request *request,
                            const struct ax_prediction_form *form, const struct ax_err *err)
 {
@@ -119,7 +128,9 @@ static void prediction_print(struct ax_prediction *prediction)
 /* The rows are scored, or were not to be. */
 static void prediction_go_on(struct ax_prediction *prediction, const struct ax_err *err)
 {
-    if (prediction->form->part_over) {
+    if (ax_request_is_cancelled(prediction->job.request)) {
+        prediction_cancel(prediction);
+    } else if (prediction->form->part_over) {
         prediction->form->part_over(prediction, err);
         /* Not at once: the next part is as much work as another request. */
         ax_request_resume(prediction->job.request, prediction_read_step);
@@ -163,22 +174,55 @@ static enum ax_code prediction_make_outputs(struct ax_prediction *prediction, st
     return AX_OK;
 }
 
+void ax_prediction_limit_us(struct ax_prediction *prediction, uint64_t timeout_us)
+{
+    assert(prediction && prediction->job.request);
+    uint64_t began_ns = prediction->job.request->began_ns;
+    if (timeout_us == 0 || timeout_us > (UINT64_MAX - began_ns) / (uint64_t)AX_NS_PER_US)
+        return;
+    uint64_t deadline_ns = began_ns + timeout_us * (uint64_t)AX_NS_PER_US;
+    if (!prediction->deadline_ns || deadline_ns < prediction->deadline_ns)
+        prediction->deadline_ns = deadline_ns;
+}
+
+/* The deadline as the request, its model and the server say; `is_read`: the body has had its say.
+ */
+static uint64_t prediction_deadline(const struct ax_prediction *prediction, bool is_read)
+{
+    const struct ax_model_settings *settings = &prediction->job.served->settings;
+    const struct ax_admission_config *config = prediction->thread->scoring.admission.config;
+    uint64_t named_ns = prediction->deadline_ns;
+    uint64_t timeout_ns = settings->timeout_ns ? settings->timeout_ns : config->request_timeout_ns;
+    bool may_be_longer = !settings->timeout_ns || settings->timeout_override;
+    if (timeout_ns == 0 || (may_be_longer && (named_ns || !is_read)))
+        return named_ns;
+    uint64_t own_ns = prediction->job.request->began_ns + timeout_ns;
+    return named_ns && named_ns < own_ns ? named_ns : own_ns;
+}
+
+static unsigned prediction_level(const struct ax_prediction *prediction)
+{
+    return ax_admission_level(&prediction->thread->scoring.admission, prediction->priority,
+                              prediction->job.served->settings.priority);
+}
+
 /* The body was read. */
 static void prediction_score(struct ax_prediction *prediction)
 {
     struct ax_err err = AX_ERR_INIT;
+    struct ax_scoring_job *job = &prediction->job;
     prediction->read_ns = ax_clock_ns();
     if (!prediction->rows.signature) {
         prediction_print(prediction);
         return;
     }
-    if (prediction_make_outputs(prediction, &err)) {
+    job->rows = &prediction->rows;
+    job->finish = prediction_scored;
+    job->deadline_ns = prediction_deadline(prediction, /* is_read= */ true);
+    job->level = prediction_level(prediction);
+    if (prediction_make_outputs(prediction, &err) ||
+        ax_scoring_submit(prediction->thread, job, prediction->read_ns, &err))
         prediction_go_on(prediction, &err);
-        return;
-    }
-    prediction->job.rows = &prediction->rows;
-    prediction->job.finish = prediction_scored;
-    ax_scoring_submit(prediction->thread, &prediction->job);
 }
 
 static void prediction_read_step(void *context, void *state, struct ax_request *request)
@@ -271,6 +315,46 @@ static void prediction_begin(struct ax_call *call, const struct ax_prediction_fo
     call->request->user = prediction;
 }
 
+/* The timeout that a header names, in any protocol. */
+static enum ax_code prediction_read_header(struct ax_prediction *prediction, struct ax_err *err)
+{
+    const struct ax_request *request = prediction->job.request;
+    struct ax_str text = ax_request_header(request, "x-request-timeout-ms");
+    uint64_t timeout_ms;
+    if (!text.ptr)
+        return AX_OK;
+    if (!ax_str_to_u64(text, &timeout_ms) || ax_request_has_second(request, "x-request-timeout-ms"))
+        return ax_fail(err, AX_E_INVALID,
+                       "header 'X-Request-Timeout-Ms' must be a whole number from 0, once; found "
+                       "'%.*s'",
+                       AX_STR_ARG(ax_str_cut(text, SHOWN_BYTES_MAX)));
+    ax_prediction_limit_us(prediction, timeout_ms > UINT64_MAX / 1000 ? 0 : timeout_ms * 1000);
+    return AX_OK;
+}
+
+/* Whether the body may name a priority, of its own, which is found out by reading it. */
+static bool prediction_may_name_priority(const struct ax_prediction *prediction)
+{
+    struct ax_str body = prediction->job.request->body;
+    return prediction->form->names_priority &&
+           memmem(body.ptr, AX_MIN(body.len, PEEK_BYTES_MAX), "\"priority\"", 10) != NULL;
+}
+
+/* What may be known without the body: that too many are there, or that it would wait too long. */
+static enum ax_code prediction_admit(struct ax_prediction *prediction, struct ax_err *err)
+{
+    const struct ax_served *served = prediction->job.served;
+    struct ax_scoring *scoring = &prediction->thread->scoring;
+    uint64_t deadline_ns = prediction_deadline(prediction, /* is_read= */ false);
+    if (ax_admission_count(&scoring->admission, served->settings.in_flight_max,
+                           served->account->in_progress, err))
+        return err->code;
+    if (!scoring->queue.waiting || prediction_may_name_priority(prediction))
+        return AX_OK;
+    return ax_scoring_check(scoring, served, prediction_level(prediction), deadline_ns,
+                            prediction->handed_ns, err);
+}
+
 void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *form,
                          struct ax_prediction *prediction)
 {
@@ -283,7 +367,8 @@ void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *
     }
     prediction->job.served = served;
     prediction_begin(call, form, prediction, served->account);
-    if (prediction_make_wanted(prediction, &err))
+    if (prediction_read_header(prediction, &err) || prediction_admit(prediction, &err) ||
+        prediction_make_wanted(prediction, &err))
         prediction_fail(prediction, &err);
     else
         prediction_read_step(NULL, call->thread, call->request);
@@ -294,8 +379,12 @@ void ax_prediction_start_parts(struct ax_call *call, const struct ax_prediction_
 {
     assert(call && form && form->part_over && form->release_parts && prediction);
     prediction->job.holds_served = true;
+    struct ax_err err = AX_ERR_INIT;
     prediction_begin(call, form, prediction, ax_account_no_model());
-    prediction_read_step(NULL, call->thread, call->request);
+    if (prediction_read_header(prediction, &err))
+        prediction_fail(prediction, &err);
+    else
+        prediction_read_step(NULL, call->thread, call->request);
 }
 
 /* Where the time of a prediction that is answered went. */

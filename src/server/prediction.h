@@ -44,7 +44,8 @@ struct ax_prediction_form {
     /* (optional) Print the body of a failure. NULL: {"error":"text"}. */
     void (*put_error)(const struct ax_err *err, struct ax_buf *out);
 
-    size_t value_bytes; /* what a value takes in an answer, about */
+    size_t value_bytes;  /* what a value takes in an answer, about */
+    bool names_priority; /* the body may name one, as "priority" */
 };
 
 struct ax_prediction {
@@ -62,7 +63,17 @@ struct ax_prediction {
     enum ax_code outcome;        /* as answered; CANCELLED until then */
     bool is_miss;                /* its version was not ready when it came */
     uint64_t handed_ns, read_ns; /* when it was begun, and when its body was read */
+    uint64_t deadline_ns;        /* that the request names; 0: none */
+    uint64_t priority;           /* likewise */
 };
+
+/* The HTTP status of a failure, as the code's table has it; but a deadline that is missed is
+ * overload to the client: 503, too. */
+int ax_prediction_status(enum ax_code code);
+
+/* While reading: the request names a timeout, from its first byte; 0, and what is too long to be
+ * counted, is none. The shortest of those that it names counts. */
+void ax_prediction_limit_us(struct ax_prediction *prediction, uint64_t timeout_us);
 
 /* Begin for the version that the path names; `prediction` is zeroed. Answers now or later. */
 void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *form,

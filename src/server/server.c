@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "server/account_log.h"
+#include "server/admission.h"
 #include "server/catalog.h"
 #include "server/fleet.h"
 #include "server/repository.h"
@@ -202,7 +203,8 @@ enum ax_code ax_server_start(const struct ax_server_config *config,
     if (!server)
         return ax_fail(err, AX_E_LIMIT, "no memory for the server");
     ax_account_set_up(config->metric_versions_max);
-    if (ax_http_server_start(http, &server->handler, &server->http, err)) {
+    if (ax_admission_register(err) ||
+        ax_http_server_start(http, &server->handler, &server->http, err)) {
         server_free(server);
         return err->code;
     }

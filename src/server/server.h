@@ -12,6 +12,7 @@
 #include "base/snapshot.h"
 #include "net/http.h"
 
+struct ax_admission_config;
 struct ax_fleet;
 struct ax_fleet_config;
 struct ax_repository_config;
@@ -20,6 +21,7 @@ struct ax_server;
 struct ax_server_config {
     char *models;                                  /* the repository's folder */
     const struct ax_repository_config *repository; /* not an option: set by the caller */
+    const struct ax_admission_config *admission;   /* likewise */
     const struct ax_fleet_config *fleet;           /* likewise */
     char *default_model;                           /* "model" or "model/version"; empty: none */
     size_t models_per_request_max;

@@ -8,14 +8,13 @@
 #include "server/server_thread.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "server/prediction.h"
 #include "server/router.h"
 #include "server/server.h"
 
 #include <assert.h>
-
-#define RETRY_AFTER "Retry-After: 1\r\n"
 
 enum ax_code ax_server_thread_begin(void *context, struct ax_http_worker *http, void **ret_state,
                                     struct ax_err *err)
@@ -28,6 +27,8 @@ enum ax_code ax_server_thread_begin(void *context, struct ax_http_worker *http, 
     struct ax_server_thread *thread = ax_xalloc(sizeof(*thread));
     thread->server = server;
     thread->reader = reader;
+    ax_scoring_init(&thread->scoring, ax_server_config(server)->admission,
+                    ax_server_thread_count(server));
     ax_buf_init(&thread->answer, AX_SERVER_ANSWER_MAX);
     *ret_state = thread;
     return AX_OK;
@@ -91,6 +92,20 @@ struct ax_buf *ax_server_thread_answer_begin(struct ax_server_thread *thread)
     return &thread->answer;
 }
 
+/* When to come again, for who was refused at this moment: when what waits now is scored, and a
+ * second later at least. */
+static const char *thread_retry_after(struct ax_server_thread *thread, int status)
+{
+    if (status != 503 && status != 504)
+        return NULL;
+    uint64_t seconds = ax_scoring_backlog_ns(&thread->scoring) / AX_NS_PER_S + 1;
+    if (seconds == 1)
+        return "Retry-After: 1\r\n";
+    (void)snprintf(thread->retry_after, sizeof(thread->retry_after), "Retry-After: %llu\r\n",
+                   (unsigned long long)AX_MIN(seconds, (uint64_t)3600));
+    return thread->retry_after;
+}
+
 void ax_server_thread_answer_as(struct ax_server_thread *thread, struct ax_request *request,
                                 int status, const char *content_type)
 {
@@ -102,7 +117,7 @@ void ax_server_thread_answer_as(struct ax_server_thread *thread, struct ax_reque
     }
     struct ax_answer answer = { .status = status,
                                 .content_type = content_type,
-                                .extra_headers = status == 503 ? RETRY_AFTER : NULL,
+                                .extra_headers = thread_retry_after(thread, status),
                                 .body = ax_buf_str(&thread->answer) };
     ax_request_answer(request, &answer);
 }
@@ -123,9 +138,8 @@ void ax_server_thread_answer_error(struct ax_server_thread *thread, struct ax_re
     (void)ax_buf_append_char(out, '}');
     struct ax_answer answer = { .status = status,
                                 .content_type = "application/json",
-                                .extra_headers = extra_headers   ? extra_headers
-                                                 : status == 503 ? RETRY_AFTER
-                                                                 : NULL,
+                                .extra_headers = extra_headers ? extra_headers
+                                                               : thread_retry_after(thread, status),
                                 .body = ax_buf_str(out) };
     ax_request_answer(request, &answer);
 }

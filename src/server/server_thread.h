@@ -29,6 +29,7 @@ struct ax_server_thread {
     struct ax_buf answer;
     size_t print_left; /* of AX_SERVER_PRINT_BYTES, in this wake-up */
     struct ax_scoring scoring;
+    char retry_after[40]; /* a header line */
 };
 
 /* The slots of struct ax_http_handler; `context` is the struct ax_server. */
@@ -53,7 +54,8 @@ void ax_server_thread_answer(struct ax_server_thread *thread, struct ax_request 
 void ax_server_thread_answer_as(struct ax_server_thread *thread, struct ax_request *request,
                                 int status, const char *content_type);
 
-/* Answer {"error":"text"}; 503 also tells when to come again. `extra_headers` as in net/http.h. */
+/* Answer {"error":"text"}; 503 and 504 also tell when to come again. `extra_headers` as in
+ * net/http.h. */
 void ax_server_thread_answer_error(struct ax_server_thread *thread, struct ax_request *request,
                                    int status, const char *text, const char *extra_headers);
 

@@ -21,7 +21,7 @@ static const struct ax_row_protocol kserve_protocol = {
 static const struct ax_prediction_form kserve_form = {
     .read = ax_row_request_read,
     .print = ax_row_request_print,
-    .status = ax_code_http,
+    .status = ax_prediction_status,
     .value_bytes = AX_PREDICT_BARE_BYTES,
 };
 

@@ -35,7 +35,7 @@ static const struct ax_row_protocol mlflow_protocol = {
 
 static int mlflow_status(enum ax_code code)
 {
-    return code == AX_E_UNSUPPORTED ? 415 : ax_code_http(code);
+    return code == AX_E_UNSUPPORTED ? 415 : ax_prediction_status(code);
 }
 
 /* The name that MLflow's exceptions have for it. */

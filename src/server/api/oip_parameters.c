@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request's parameters. `timeout` is kept. `priority` is checked and has no effect: there are no
- * levels. Sequences would be answered wrongly if they were taken for requests of their own, so what
- * asks for one is refused; clients that only say "none" are not. Keys of the prefix that Triton
- * reserves are refused as there. All others are a model's own business, and no model here has any.
+ * A request's parameters. `timeout` and `priority` are kept. Sequences would be answered wrongly if
+ * they were taken for requests of their own, so what asks for one is refused; clients that only say
+ * "none" are not. Keys of the prefix that Triton reserves are refused as there. All others are a
+ * model's own business, and no model here has any.
  */
 #include "server/api/oip_parameters.h"
 
@@ -62,12 +62,11 @@ enum ax_code ax_oip_parameters_read(struct ax_oip_parameters *parameters, struct
                                     struct ax_err *err)
 {
     assert(parameters && (key.ptr || !key.len) && reader && ret_known && err);
-    uint64_t priority;
     *ret_known = true;
     if (ax_str_is(key, "timeout"))
         return read_u64(reader, "timeout", &parameters->timeout_us, err);
     if (ax_str_is(key, "priority"))
-        return read_u64(reader, "priority", &priority, err);
+        return read_u64(reader, "priority", &parameters->priority, err);
     if (ax_str_is(key, "sequence_id"))
         return read_sequence_id(reader, "sequence_id", err);
     if (ax_str_is(key, "sequence_start"))

@@ -9,6 +9,7 @@
 
 struct ax_oip_parameters {
     uint64_t timeout_us; /* from the request's first byte; 0: none */
+    uint64_t priority;   /* 1 first; 0: none */
 };
 
 /* Read the value of the parameter `key`, in front of which the reader stands. *ret_known is false,

@@ -8,7 +8,6 @@
  */
 #include "server/api/oip.h"
 
-#include "base/clock.h"
 #include "base/json.h"
 #include "server/api/endpoints.h"
 #include "server/server_thread.h"
@@ -19,10 +18,7 @@ int ax_oip_status(enum ax_code code)
 {
     if (code == AX_E_EXISTS || code == AX_E_CANCELLED)
         return 400;
-    /* A deadline that passed in the queue is overload to the client. */
-    if (code == AX_E_TIMEOUT)
-        return 503;
-    return ax_code_http(code);
+    return ax_prediction_status(code);
 }
 
 static void answer_flag(struct ax_call *call, const char *name, bool value)
@@ -82,16 +78,6 @@ static enum ax_code infer_make_classes(struct ax_oip_request *request, struct ax
     return AX_OK;
 }
 
-/* From the request's first byte; one that is too long to be counted is none. */
-static uint64_t infer_deadline_ns(const struct ax_oip_request *request)
-{
-    uint64_t timeout_us = request->infer.parameters.timeout_us;
-    uint64_t began_ns = request->prediction.job.request->began_ns;
-    if (timeout_us == 0 || timeout_us > (UINT64_MAX - began_ns) / (uint64_t)AX_NS_PER_US)
-        return 0;
-    return began_ns + timeout_us * (uint64_t)AX_NS_PER_US;
-}
-
 static enum ax_code infer_read(struct ax_prediction *prediction, size_t byte_budget, bool *ret_done,
                                struct ax_err *err)
 {
@@ -106,7 +92,8 @@ static enum ax_code infer_read(struct ax_prediction *prediction, size_t byte_bud
     if (infer_make_classes(request, err))
         return err->code;
     prediction->rows = infer->rows;
-    prediction->job.deadline_ns = infer_deadline_ns(request);
+    ax_prediction_limit_us(prediction, infer->parameters.timeout_us);
+    prediction->priority = infer->parameters.priority;
     for (size_t i = 0; i < infer->output_count; i++)
         prediction->wanted[infer->outputs[i].index] = true;
     return AX_OK;
@@ -117,6 +104,7 @@ static const struct ax_prediction_form infer_form = {
     .print = ax_oip_print,
     .status = ax_oip_status,
     .value_bytes = 16,
+    .names_priority = true,
 };
 
 void ax_oip_infer(struct ax_call *call)

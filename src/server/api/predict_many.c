@@ -153,17 +153,14 @@ static enum ax_code many_read_models(struct ax_row_body *body, struct ax_err *er
 /* "timeout_us", since the request's first byte, of all parts together; 0: none. */
 static enum ax_code many_read_timeout(struct ax_row_body *body, struct ax_err *err)
 {
-    struct ax_scoring_job *job =
-        &container_of(body, struct many_request, rows.body)->rows.prediction.job;
+    struct many_request *request = container_of(body, struct many_request, rows.body);
     uint64_t timeout_us;
     enum ax_json_token token = ax_json_read(&body->json, err);
     if (token == AX_JSON_FAILED)
         return err->code;
     if (token != AX_JSON_NUMBER || !ax_json_read_u64(&body->json, &timeout_us))
         return ax_fail(err, AX_E_INVALID, "'timeout_us' must be a whole number from 0");
-    uint64_t left_us = (UINT64_MAX - job->request->began_ns) / (uint64_t)AX_NS_PER_US;
-    if (timeout_us > 0 && timeout_us < left_us)
-        job->deadline_ns = job->request->began_ns + timeout_us * (uint64_t)AX_NS_PER_US;
+    ax_prediction_limit_us(&request->rows.prediction, timeout_us);
     return AX_OK;
 }
 
@@ -369,7 +366,7 @@ static const struct ax_prediction_form many_form = {
     .part_over = many_part_over,
     .release_parts = many_release_parts,
     .print = many_print,
-    .status = ax_code_http,
+    .status = ax_prediction_status,
     .value_bytes = AX_PREDICT_VALUE_BYTES,
 };
 

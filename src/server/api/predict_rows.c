@@ -56,7 +56,7 @@ static bool predict_print(struct ax_prediction *prediction, struct ax_buf *out, 
 static const struct ax_prediction_form predict_form = {
     .read = predict_read,
     .print = predict_print,
-    .status = ax_code_http,
+    .status = ax_prediction_status,
     .value_bytes = AX_PREDICT_VALUE_BYTES,
 };
 
