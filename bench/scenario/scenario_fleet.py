@@ -15,7 +15,7 @@ import scenario_models as models
 import scenario_server as servers
 from scenario_report import Report
 
-MEMORY_METRIC = "ax_model_resident_bytes"
+MEMORY_METRIC = "ax_model_memory_bytes"
 LOADS_METRIC = "ax_model_loads_total"
 EVICTIONS_METRIC = "ax_model_evictions_total"
 
@@ -46,25 +46,32 @@ class Burner:
         self.process.wait()
 
 
+def replace_model(folder, text):
+    new = folder / ".new"
+    new.write_text(text, encoding="utf-8")
+    new.rename(folder / "model.json")
+
+
 class Reloader(threading.Thread):
     """Loads a model `count` times within `seconds`, each time from the other content."""
 
-    def __init__(self, server, folder, texts, count, seconds):
+    def __init__(self, server, folder, texts, count, seconds, model="m"):
         super().__init__(daemon=True)
-        self.server, self.folder, self.texts = server, folder, texts
+        self.server, self.folder, self.texts, self.model = server, folder, texts, model
         self.count, self.seconds = count, seconds
+        self.gives_up = False  # when the time is over
         self.took, self.failed = [], []
 
     def run(self):
         began = time.monotonic()
         for number in range(self.count):
+            if self.gives_up and time.monotonic() > began + self.seconds:
+                break
             time.sleep(max(0, began + self.seconds * number / self.count - time.monotonic()))
-            new = self.folder / ".new"
-            new.write_text(self.texts[number % 2], encoding="utf-8")
-            new.rename(self.folder / "model.json")
+            replace_model(self.folder, self.texts[number % 2])
             started = time.monotonic()
             try:
-                status, text = self.server.load("m")
+                status, text = self.server.load(self.model)
             except OSError as error:
                 status, text = 0, str(error)
             self.took.append(time.monotonic() - started)
@@ -80,6 +87,16 @@ def answers(server, asked, lines, books, folder):
     return dict(zip(client.records["line"].tolist(), client.records["body_hash"].tolist()))
 
 
+def count_contents(records, known):
+    """Answers with 200 of the first content, of the second, and of neither."""
+    counts = [0, 0, 0]
+    for line, body, status in zip(records["line"].tolist(), records["body_hash"].tolist(),
+                                  records["status"].tolist()):
+        if status == 200:
+            counts[0 if body == known[0][line] else 1 if body == known[1][line] else 2] += 1
+    return counts
+
+
 def reload(run):
     report = Report("reload100", "100 reloads under an open loop at half of the capacity", "auspex",
                     run.short)
@@ -91,7 +108,8 @@ def reload(run):
     (place / "model.json").write_text(texts[1], encoding="utf-8")
     lines = 64
     asked = models.write_mix(folder / "in-turn", [
-        (None, models.infer("m"), models.body(models.rows(1, source.features, 100 + i)))
+        (None, models.infer("m"), models.body(models.rows(1, source.features, 100 + i),
+                                                 name=str(i)))
         for i in range(lines)])
     with servers.Fleet(folder / "models", folder / "state", "--model-control", "explicit") as server:
         books = servers.Books(server)
@@ -115,7 +133,9 @@ def reload_rounds(run, report, server, asked, content, books, folder):
                                      connections=16).result)["requests_per_s"]
     rate = run.pick(capacity / 2, 300)
     rounds, reloads, seconds = run.pick((2, 25, 4), (1, 5, 2))
-    ratios, p99, took, counts, errors, slips = [], {True: [], False: []}, [], [0, 0, 0], 0, []
+    loads = servers.value(server.metrics(), LOADS_METRIC)
+    ratios, p99, took, errors, slips = [], {True: [], False: []}, [], 0, []
+    counts = np.zeros(3, int)
     done = failed = 0
     for number in range(rounds):
         found = {True: [], False: []}
@@ -132,12 +152,7 @@ def reload_rounds(run, report, server, asked, content, books, folder):
                 failed += len(reloader.failed)
                 if reloader.failed:
                     report.note(f"a load failed: {reloader.failed[0]}")
-                for line, body, status in zip(client.records["line"].tolist(),
-                                              client.records["body_hash"].tolist(),
-                                              client.records["status"].tolist()):
-                    if status == 200:
-                        counts[0 if body == known[0][line] else 1 if body == known[1][line]
-                               else 2] += 1
+                counts += count_contents(client.records, known)
             else:
                 with Burner():
                     client = servers.run(server, asked, *words, records=True, **options)
@@ -150,10 +165,12 @@ def reload_rounds(run, report, server, asked, content, books, folder):
             p99[kind] += values
     report.check("reloads", done, rounds * 2 * reloads)
     report.check("reloads that failed", failed, 0)
+    report.check("loads that the server counted",
+                 servers.value(server.metrics(), LOADS_METRIC) - loads, done)
     report.check("requests that were not answered with 200", errors, 0)
-    report.check("answers of neither content", counts[2], 0)
-    report.at_least("answers of the first content", counts[0], 1)
-    report.at_least("answers of the second content", counts[1], 1)
+    report.check("answers of neither content", int(counts[2]), 0)
+    report.at_least("answers of the first content", int(counts[0]), 1)
+    report.at_least("answers of the second content", int(counts[1]), 1)
     report.figure("p99 beside that with an idle-priority burner", float(np.median(ratios)), "≤ 1.5")
     report.figure("the ratios of the rounds", ", ".join(f"{r:.2f}" for r in ratios))
     report.figure("p99 with reloads and with the burner, us",
@@ -195,7 +212,8 @@ def churn(run):
         states = {m["name"]: m["state"] for m in server.index()}
         report.check("models that are ready when each was loaded again",
                      sum(states.get(name) == "READY" for name in [steady, *names]), len(names) + 1)
-        churn_memory(run, report, server, steady, names[0], books, folder)
+        texts = [source.text(intercept) for intercept in (0.35, 0.65)]
+        churn_memory(run, report, server, folder / f"models/{names[0]}/1", texts)
         report.at_most("descriptors more than at rest", server.settled_descriptors(), 0)
         books.compare(report)
         books.close(report)
@@ -207,7 +225,6 @@ def churn_once(run, report, server, kind, lines, traffic, books, folder):
     orders = folder / f"orders-{len(kind)}"
     orders.write_text(lines, encoding="utf-8")
     count = lines.count("\n")
-    began = time.monotonic()
     churner = servers.Client(server.url(), orders, "--requests", count, "--threads", CHURNERS,
                              "--duration", "3600s", "--timeout", "60s", connections=CHURNERS,
                              folder=folder)
@@ -221,7 +238,6 @@ def churn_once(run, report, server, kind, lines, traffic, books, folder):
         sent += client.result["sent"]
         for status, n in client.result["statuses"].items():
             statuses[status] = statuses.get(status, 0) + n
-    took = time.monotonic() - began
     result = churner.wait().result
     report.check(f"orders {kind} that were answered", result["answers"], count)
     wanted = {"200": count}
@@ -236,23 +252,24 @@ def churn_once(run, report, server, kind, lines, traffic, books, folder):
                  bad_steady, 0)
     report.check(f"statuses of all traffic besides 200, 400, 404 and 503 ({kind})",
                  sorted(set(statuses) - {"200", "400", "404", "503"}), [])
-    report.figure(f"orders/s {kind}", round(count / took))
+    report.figure(f"orders/s {kind}", round(result["requests_per_s"]))
     report.figure(f"statuses of the traffic meanwhile ({kind})", str(statuses))
 
 
-def churn_memory(run, report, server, steady, name, books, folder):
-    """Memory after some reloads and after a thousand more."""
-    orders = folder / "reloads"
-    orders.write_text(f"POST /v2/repository/models/{name}/load {{}}\n", encoding="utf-8")
+def churn_memory(run, report, server, place, texts):
+    """Memory after some reloads, from one content and the other in turn, and after a thousand more."""
     found = []
     for count in run.pick((200, 1000), (20, 30)):
-        result = servers.run(server, orders, "--requests", count, "--duration", "3600s",
-                             connections=1, folder=folder).result
-        report.check(f"reloads, of {count}, that succeeded", result["statuses"], {"200": count})
+        before = servers.value(server.metrics(), LOADS_METRIC)
+        reloader = Reloader(server, place, texts, count, 0, place.parent.name)
+        reloader.run()
+        report.check(f"reloads, of {count}, that failed", reloader.failed, [])
+        report.check("loads that the server counted meanwhile",
+                     servers.value(server.metrics(), LOADS_METRIC) - before, count)
         found.append(server.rss())
-    limit = run.pick(5, 20)
     grown = 100 * (found[1] - found[0]) / found[0]
-    report.at_most("resident memory more after the reloads, percent", round(grown, 2), limit)
+    report.at_most("resident memory more after the reloads, percent", round(grown, 2),
+                   run.pick(5, 20))
     report.figure("resident memory before and after, MiB",
                   f"{found[0] / 2**20:.1f}, {found[1] / 2**20:.1f}")
 
@@ -272,7 +289,8 @@ def zipf(run):
     asked, group = models.mix(folder / "mix", models.zipf(names), 2)
     with servers.Fleet(folder / "models", folder / "all", "--preload", "all") as whole:
         memory = servers.value(whole.metrics(), MEMORY_METRIC)
-        report.at_least(f"the server tells {MEMORY_METRIC}", memory, 1)
+        if memory <= 0:
+            raise servers.Failed(f"the server does not tell {MEMORY_METRIC}")
         limit = int(memory / 10)
         with servers.Fleet(folder / "models", folder / "tenth", "--preload", "none",
                            "--model-memory-max", limit) as tenth:

@@ -92,8 +92,10 @@ def log_sizes(count, low, high, seed=5):
 
 # ---- what is asked ----
 
-def body(values, **parameters):
-    text = {"inputs": [{"name": "input", "datatype": "FP32", "shape": list(values.shape),
+def body(values, name=None, **parameters):
+    """A request; with a name of its own where the server would make one up, which the answer has."""
+    text = {"id": name} if name is not None else {}
+    text |= {"inputs": [{"name": "input", "datatype": "FP32", "shape": list(values.shape),
                         "data": [float(str(v)) for v in values.ravel()]}]}
     if parameters:
         text["parameters"] = parameters

@@ -27,7 +27,7 @@ class Failed(Exception):
     """The scenario could not be run to its end."""
 
 
-class Absent(Exception):
+class Absent(Failed):
     """What the scenario needs is not offered by this server."""
 
 

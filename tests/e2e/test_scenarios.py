@@ -15,7 +15,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SCENARIOS = ["restart1000", "overload", "hot", "idle10k"]
+SCENARIOS = ["restart1000", "overload", "hot", "idle10k", "deadlines"]
 
 pytestmark = pytest.mark.plain
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""XGBoost in Triton's Python backend. MODEL names the model file."""
+"""XGBoost in Triton's Python backend. MODEL names the model file; empty: model.json beside this."""
 
 import os
+import pathlib
 
 import triton_python_backend_utils as backend
 import xgboost
@@ -11,7 +12,8 @@ class TritonPythonModel:
     """What the backend looks for."""
 
     def initialize(self, args):
-        self.booster = xgboost.Booster(model_file=os.environ["MODEL"])
+        beside = pathlib.Path(args["model_repository"], args["model_version"], "model.json")
+        self.booster = xgboost.Booster(model_file=os.environ["MODEL"] or str(beside))
 
     def execute(self, requests):
         answers = []
