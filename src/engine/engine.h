@@ -60,6 +60,9 @@ struct ax_engine {
     const char *name; /* as written in model.yaml */
     unsigned caps;    /* AX_ENGINE_CAP_* */
 
+    /* NaN may be an answer that somebody wrote down; else it is a sign that something is wrong. */
+    bool answers_nan;
+
     /* Options that model.yaml may set for this engine, or NULL; ends with a nameless entry. */
     const struct ax_option *options;
     size_t config_size; /* of the struct that `options` fills */

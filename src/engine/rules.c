@@ -402,6 +402,7 @@ static enum ax_code rules_predict(const struct ax_model *model, const struct ax_
 const struct ax_engine ax_engine_rules = {
     .name = "rules",
     .caps = AX_ENGINE_CAP_INLINE,
+    .answers_nan = true,
     .recognise = rules_recognise,
     .load = rules_load,
     .scratch_size = rules_scratch_size,

@@ -56,13 +56,16 @@ struct ax_catalog_version {
     enum ax_version_state state;
     char *reason;             /* why it is not ready, or why its files are not served; or NULL */
     struct ax_served *served; /* one reference; NULL unless READY */
-    /* Where requests are counted that find it not ready: one reference; NULL: it has none, since it
-     * never was loaded, or has a served that knows. */
+    /* Where requests are counted that find it not ready: one reference; NULL: it never was loaded.
+     */
     struct ax_account *account;
-    bool is_target; /* the model's policy wants it; else requests do not know it, unless
-                       it is ready still */
-    bool is_cold;   /* a request without a version would go to it, and may have it loaded by asking:
-                       ax_fleet_want */
+    /* Of a ready one. */
+    uint64_t load_ns, warm_up_ns;
+    size_t resident_bytes; /* its image included, which others may share */
+    bool is_target;        /* the model's policy wants it; else requests do not know it, unless
+                              it is ready still */
+    bool is_cold; /* a request without a version would go to it, and may have it loaded by asking:
+                     ax_fleet_want */
 };
 
 struct ax_catalog_model {

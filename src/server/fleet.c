@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/image.h"
+#include "server/fleet_metrics.h"
 
 #include <assert.h>
 
@@ -172,6 +173,7 @@ static void fleet_round(struct ax_fleet *fleet)
     fleet_publish_if_due(fleet);
     ax_fleet_tell_waiting(fleet);
     fleet_reap(fleet);
+    ax_fleet_metrics_waiting(atomic_load(&fleet->want_count));
 }
 
 static void fleet_run(void *arg)
@@ -223,8 +225,8 @@ enum ax_code ax_fleet_start(const struct ax_fleet_config *config, struct ax_snap
     fleet->snapshot = snapshot;
     fleet->repository = *config->repository;
     fleet->repository.settings = &fleet->settings;
-    if (fleet_check_policy(config, &fleet->settings, err) || ax_fleet_list_all(fleet, err) ||
-        ax_fleet_inbox_init(&fleet->inbox, err)) {
+    if (ax_fleet_metrics_register(err) || fleet_check_policy(config, &fleet->settings, err) ||
+        ax_fleet_list_all(fleet, err) || ax_fleet_inbox_init(&fleet->inbox, err)) {
         fleet_release(fleet);
         return err->code;
     }

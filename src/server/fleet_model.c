@@ -32,6 +32,7 @@ void ax_fleet_model_free(struct ax_fleet_model *model)
         struct ax_fleet_version *version = model->versions[i];
         assert(!version->load && version->draining_count == 0 && version->wanting_count == 0);
         ax_served_unref(version->loaded.served);
+        ax_account_unref(version->account);
         free(version);
     }
     free(model->versions);
@@ -139,15 +140,26 @@ void ax_fleet_model_list(struct ax_fleet_model *model, const struct ax_repositor
     model_aim(model);
 }
 
+/* Whether anything of it is left, or on its way. */
+static bool version_is_alive(const struct ax_fleet_version *version)
+{
+    return version->loaded.served || version->load || version->is_pending ||
+           version->draining_count || version->wanting_count;
+}
+
 void ax_fleet_model_sweep(struct ax_fleet_model *model)
 {
     assert(model);
     size_t kept = 0;
     for (size_t i = 0; i < model->version_count; i++) {
         struct ax_fleet_version *version = model->versions[i];
-        bool is_held = version->is_listed || version->loaded.served || version->load ||
-                       version->is_pending || version->draining_count || version->wanting_count;
-        if (is_held) {
+        bool is_alive = version_is_alive(version);
+        if (version->account && !is_alive && !version->is_target) {
+            ax_account_unref(version->account);
+            version->account = NULL;
+            model->is_touched = true;
+        }
+        if (is_alive || version->is_listed) {
             model->versions[kept++] = version;
             continue;
         }
@@ -293,6 +305,10 @@ struct ax_catalog_model *ax_fleet_model_catalog(const struct ax_fleet_model *mod
         const char *reason = version_reason(version, to->state);
         to->reason = reason ? ax_xstrdup(reason) : NULL;
         to->served = version->loaded.served ? ax_served_ref(version->loaded.served) : NULL;
+        to->account = version->account ? ax_account_ref(version->account) : NULL;
+        to->load_ns = version->loaded.load_ns;
+        to->warm_up_ns = version->loaded.warm_up_ns;
+        to->resident_bytes = version->loaded.memory_bytes + version->loaded.image_bytes;
         to->is_target = version->is_target;
         to->is_cold = ax_fleet_version_is_cold(version);
     }

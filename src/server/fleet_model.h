@@ -21,6 +21,10 @@ struct ax_fleet_version {
     struct ax_fingerprint fingerprint; /* of its files, when they were last looked at */
     bool is_target;                    /* listed, and in the model's policy */
 
+    /* Where its requests are counted, one reference: from its first load until it answers no more
+     * and the policy does not want it. NULL: not yet, or not any more. */
+    struct ax_account *account;
+
     struct ax_loaded loaded; /* what answers; its `served` is one reference, NULL: nothing does */
     bool was_ready;
     size_t draining_count; /* served ones that answer no more and are held by requests */

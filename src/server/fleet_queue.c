@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/fleet_metrics.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -97,6 +98,8 @@ static void fleet_begin_load(struct ax_fleet *fleet, struct ax_fleet_version *ve
         .settings = version->model->settings,
     };
     ax_buf_done(&path);
+    if (!version->account)
+        version->account = ax_account_open(version->model->name, version->text);
     version->load = ax_fleet_loaders_begin(&fleet->loaders, &template);
 }
 
@@ -142,6 +145,7 @@ static void fleet_take_loaded(struct ax_fleet *fleet, const struct ax_fleet_load
 {
     struct ax_fleet_version *version = load->version;
     fleet_log_loaded(load);
+    ax_fleet_metrics_loaded(version->account, load->loaded.load_ns, load->loaded.warm_up_ns);
     if (version->loaded.served)
         ax_fleet_retire(fleet, version);
     version->loaded = load->loaded;
@@ -163,6 +167,7 @@ static void load_take_failure(const struct ax_fleet_load *load)
     }
     version->err = load->err;
     version->is_asked = false;
+    ax_fleet_metrics_failed(version->account);
     ax_log(AX_LOG_ERROR,
            version->loaded.served ? "model version not replaced" : "model version failed",
            AX_LOG_TEXT("model", version->model->name), AX_LOG_TEXT("version", version->text),

@@ -6,7 +6,6 @@ Method: servers with fresh counters; every kind of end is caused here and counte
 whose client leaves is waited for, since its end comes when the server notices.
 """
 
-import re
 import signal
 import socket
 import struct
@@ -14,6 +13,7 @@ import time
 
 import pytest
 
+from accounts import codes_of, logged, outcomes_of
 from conftest import FEATURES, Server, Wire, request, tensor
 
 pytestmark = pytest.mark.threads
@@ -22,38 +22,6 @@ ROW = [0.25] * FEATURES
 GOOD = {"inputs": [tensor([ROW] * 3)]}
 LARGE = {"inputs": [tensor([ROW] * 30000)]}
 PATH = "/v2/models/binary/infer"
-
-OUTCOMES = {"OK": "success", "CANCELLED": "cancelled", "LIMIT": "rejected", "TIMEOUT": "rejected",
-            "UNAVAILABLE": "rejected"}
-
-
-def codes_of(metrics):
-    return {(s.labels["model"], s.labels["version"], s.labels["code"]): int(s.value)
-            for s in metrics.families["ax_requests"].samples if s.value}
-
-
-def outcomes_of(codes):
-    """{(model, version): {outcome: count}}"""
-    found = {}
-    for (model, version, code), count in codes.items():
-        of = found.setdefault((model, version), {})
-        outcome = OUTCOMES.get(code, "failed")
-        of[outcome] = of.get(outcome, 0) + count
-    return found
-
-
-def logged(lines):
-    """The same, as the lines at the end say."""
-    found = {}
-    for line in lines:
-        if re.search(r"event=requests |event=\"requests in all\"", line):
-            fields = dict(re.findall(r'(\w+)=("[^"]*"|\S+)', line))
-            counts = {k: int(fields[k]) for k in ("success", "failed", "rejected", "cancelled")}
-            assert sum(counts.values()) == int(fields["received"])
-            found[fields["model"].strip('"'), fields["version"].strip('"')] = {
-                k: v for k, v in counts.items() if v}
-    return found
-
 
 def wait_for(server, wanted, seconds=10):
     """Until the counters are as wanted; what they are at last."""

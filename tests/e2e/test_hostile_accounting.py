@@ -11,9 +11,10 @@ counts as is known before. tests/e2e/test_accounting.py has the clients that lea
 import random
 
 import hostile
+from accounts import codes_of, logged, outcomes_of
 from conftest import NAMES, Server
 from hostile import GOOD, ROW, infer, request
-from test_accounting import add, codes_of, logged, outcomes_of, wait_for
+from test_accounting import add, wait_for
 
 ROWS = [dict(zip(NAMES, ROW))]
 TABLE = {"columns": NAMES, "data": [ROW, ROW]}

@@ -7,6 +7,7 @@
  */
 #include "base/metric.h"
 #include "server/api/endpoints.h"
+#include "server/api/model_metrics.h"
 #include "server/api/triton_metrics.h"
 #include "server/router.h"
 #include "server/server.h"
@@ -88,6 +89,7 @@ void ax_metrics(struct ax_call *call)
     assert(call);
     struct ax_buf *out = ax_server_thread_answer_begin(call->thread);
     ax_metric_print(out);
+    ax_model_metrics_print(call->thread->catalog, out);
     ax_triton_metrics_print(call->thread->catalog, out);
     for (size_t i = 0; i < AX_COUNT(process_metrics); i++) {
         const struct ax_metric_family *family = &process_metrics[i].family;
