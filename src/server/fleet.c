@@ -8,6 +8,8 @@
  * freed. While nobody waits, publications are PUBLISH_NS apart, so that the thousand models of a
  * start are not as many publications.
  */
+#include "server/fleet.h"
+
 #include "server/fleet_control.h"
 
 #include "base/alloc.h"
