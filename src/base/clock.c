@@ -11,6 +11,7 @@
 #include "base/clock.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
@@ -35,6 +36,19 @@ uint64_t ax_clock_ns(void)
 uint64_t ax_clock_thread_ns(void)
 {
     return clock_read(CLOCK_THREAD_CPUTIME_ID);
+}
+
+int ax_clock_thread_id(void)
+{
+    clockid_t id;
+    int failed = pthread_getcpuclockid(pthread_self(), &id);
+    assert(!failed);
+    return id;
+}
+
+uint64_t ax_clock_id_ns(int id)
+{
+    return clock_read(id);
 }
 
 int64_t ax_clock_wall_us(void)

@@ -18,6 +18,10 @@ uint64_t ax_clock_ns(void);
  * call. */
 uint64_t ax_clock_thread_ns(void);
 
+/* The clock of the calling thread's processor time, for others to read while the thread lives. */
+int ax_clock_thread_id(void);
+uint64_t ax_clock_id_ns(int id);
+
 /* Microseconds since 1970-01-01T00:00:00Z, UTC. */
 int64_t ax_clock_wall_us(void);
 

@@ -170,7 +170,7 @@ static void fleet_reap(struct ax_fleet *fleet)
 static void fleet_round(struct ax_fleet *fleet)
 {
     ax_fleet_inbox_receive(&fleet->inbox, fleet);
-    ax_fleet_note_warming(fleet);
+    ax_fleet_look_at_loads(fleet);
     ax_fleet_begin_loads(fleet);
     fleet_publish_if_due(fleet);
     ax_fleet_tell_waiting(fleet);

@@ -83,7 +83,8 @@ AX_MUST_USE enum ax_code ax_fleet_list_one(struct ax_fleet *fleet, struct ax_str
 void ax_fleet_add_pending(struct ax_fleet *fleet, struct ax_fleet_version *version);
 /* Give work to loaders that have none. */
 void ax_fleet_begin_loads(struct ax_fleet *fleet);
-void ax_fleet_note_warming(struct ax_fleet *fleet);
+/* See how far those are that run, and to those that get no time. */
+void ax_fleet_look_at_loads(struct ax_fleet *fleet);
 
 /* ---- orders ---- */
 

@@ -6,10 +6,14 @@
 #include "server/fleet_load.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/thread.h"
 #include "engine/image.h"
 
 #include <assert.h>
+
+#define PATIENCE_NS   ((uint64_t)1 * AX_NS_PER_S)
+#define STARVED_SHARE 16 /* of the time: what it had is less */
 
 enum ax_code ax_fleet_loaders_init(struct ax_fleet_loaders *loaders, size_t thread_count,
                                    struct ax_err *err)
@@ -46,6 +50,9 @@ static void load_run(void *arg)
     struct ax_fleet_load *load = arg;
     if (!load->is_urgent)
         ax_thread_make_idle();
+    load->cpu_clock = ax_clock_thread_id();
+    load->had_before_ns = ax_clock_thread_ns();
+    atomic_store_explicit(&load->has_begun, true, memory_order_release);
     /* The error's code tells. */
     (void)(ax_loader_load(&load->job, &load->loaded, &load->err) != AX_OK);
     ax_fleet_inbox_send(load->inbox, &load->message);
@@ -65,6 +72,8 @@ struct ax_fleet_load *ax_fleet_loaders_begin(struct ax_fleet_loaders *loaders,
     struct ax_fleet_load *load = ax_xalloc(sizeof(*load));
     *load = *template;
     atomic_init(&load->is_warming, false);
+    atomic_init(&load->has_begun, false);
+    load->began_ns = ax_clock_ns();
     load->job.path = load->path;
     load->job.model_name = load->model_name;
     load->job.settings = &load->settings;
@@ -81,6 +90,25 @@ struct ax_fleet_load *ax_fleet_loaders_begin(struct ax_fleet_loaders *loaders,
     return load;
 }
 
+bool ax_fleet_load_is_starved(const struct ax_fleet_load *load, uint64_t now_ns)
+{
+    assert(load);
+    uint64_t age_ns = now_ns - load->began_ns;
+    if (load->is_urgent || !load->version || age_ns < PATIENCE_NS)
+        return false;
+    uint64_t had_ns = 0;
+    if (atomic_load_explicit(&load->has_begun, memory_order_acquire))
+        had_ns = ax_clock_id_ns(load->cpu_clock) - load->had_before_ns;
+    return had_ns < age_ns / STARVED_SHARE;
+}
+
+void ax_fleet_loaders_give_up(struct ax_fleet_loaders *loaders, struct ax_fleet_load *load)
+{
+    assert(loaders && load && load->version && !load->is_urgent);
+    load->version = NULL;
+    loaders->given_up_count++;
+}
+
 void ax_fleet_loaders_end(struct ax_fleet_loaders *loaders, struct ax_fleet_load *load)
 {
     assert(loaders && load);
@@ -89,6 +117,7 @@ void ax_fleet_loaders_end(struct ax_fleet_loaders *loaders, struct ax_fleet_load
         link = &(*link)->next;
     *link = load->next;
     *(load->is_urgent ? &loaders->urgent_count : &loaders->idle_count) -= 1;
+    loaders->given_up_count -= load->version == NULL;
     free(load->path);
     free(load->model_name);
     free(load);

@@ -4,7 +4,9 @@
  *
  * One runs at idle priority, so that loading costs those that answer nothing but idle time; the
  * other one at normal priority, for versions that requests wait for. A thread cannot change over: a
- * process without privileges may not leave idle priority again.
+ * process without privileges may not leave idle priority again. So a load that idle time is not
+ * enough for is given up, and begun anew by the other pool: else no model could be replaced while
+ * all cores are busy.
  */
 #ifndef AX_SERVER_FLEET_LOAD_H
 #define AX_SERVER_FLEET_LOAD_H
@@ -18,8 +20,13 @@ struct ax_fleet_version;
 struct ax_fleet_load {
     struct ax_fleet_message message;
     struct ax_fleet_inbox *inbox;
-    struct ax_fleet_version *version; /* the control thread's */
+    struct ax_fleet_version *version; /* the control thread's; NULL: nobody wants the result */
     bool is_urgent;
+    uint64_t began_ns; /* when it was given to the pool */
+    /* The clock of the loader's processor time, and what it showed at first; when has_begun. */
+    int cpu_clock;
+    uint64_t had_before_ns;
+    atomic_bool has_begun;
     atomic_bool is_warming;
     bool was_warming; /* the control thread has seen it */
     struct ax_load_job job;
@@ -40,6 +47,7 @@ struct ax_fleet_loaders {
     struct ax_pool *idle, *urgent;
     size_t thread_count; /* of each */
     size_t idle_count, urgent_count;
+    size_t given_up_count; /* of the idle ones */
     struct ax_fleet_load *running;
     struct ax_image_store *images; /* NULL: none */
     bool tune;
@@ -58,6 +66,10 @@ bool ax_fleet_loaders_have_room(const struct ax_fleet_loaders *loaders, bool is_
  * become the load's. What comes back is received by `receive`. */
 struct ax_fleet_load *ax_fleet_loaders_begin(struct ax_fleet_loaders *loaders,
                                              const struct ax_fleet_load *template);
+/* Whether it gets next to no processor time, since others leave none idle. */
+bool ax_fleet_load_is_starved(const struct ax_fleet_load *load, uint64_t now_ns);
+/* Have it be loaded by somebody else: its result is nobody's from here. */
+void ax_fleet_loaders_give_up(struct ax_fleet_loaders *loaders, struct ax_fleet_load *load);
 /* What came back was seen to; `loaded.served` is not given back. */
 void ax_fleet_loaders_end(struct ax_fleet_loaders *loaders, struct ax_fleet_load *load);
 

@@ -31,6 +31,7 @@ struct ax_fleet_version {
 
     struct ax_fleet_load *load; /* it is being loaded; NULL: it is not */
     bool is_pending;            /* it waits for a loader */
+    bool is_starved;            /* idle time was not enough for its last load */
     bool is_asked;              /* it is to be loaded though `preload` would not */
     size_t wanting_count;       /* requests that wait for it */
     unsigned conflict_count;    /* loads in a row whose files changed meanwhile */

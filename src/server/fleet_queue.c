@@ -17,6 +17,7 @@
 
 #define CONFLICT_WAIT_NS ((uint64_t)100 * AX_NS_PER_MS) /* doubled with each one */
 #define CONFLICTS_MAX    6
+#define LOOK_NS          ((uint64_t)500 * AX_NS_PER_MS) /* at loads that run in idle time */
 
 void ax_fleet_add_pending(struct ax_fleet *fleet, struct ax_fleet_version *version)
 {
@@ -41,10 +42,12 @@ static bool version_is_before(const struct ax_fleet *fleet, const struct ax_flee
     return a_pinned && !ax_fleet_pins(fleet, b->model);
 }
 
-/* Whether a load is not left to idle time: requests wait for it, or for the server's start. */
+/* Whether a load is not left to idle time: requests wait for it, or for the server's start, or
+ * there is no such time. */
 static bool fleet_hurries(const struct ax_fleet *fleet, const struct ax_fleet_version *version)
 {
-    return version->wanting_count > 0 || !fleet->is_complete;
+    return version->wanting_count > 0 || version->is_starved || !fleet->is_complete ||
+           fleet->loaders.given_up_count == fleet->loaders.thread_count;
 }
 
 static struct ax_fleet_version *fleet_next_pending(struct ax_fleet *fleet, uint64_t now_ns)
@@ -101,6 +104,7 @@ static void fleet_begin_load(struct ax_fleet *fleet, struct ax_fleet_version *ve
     if (!version->account)
         version->account = ax_account_open(version->model->name, version->text);
     version->load = ax_fleet_loaders_begin(&fleet->loaders, &template);
+    ax_fleet_wake_by(fleet, version->load->began_ns + LOOK_NS);
 }
 
 void ax_fleet_begin_loads(struct ax_fleet *fleet)
@@ -179,7 +183,13 @@ static void fleet_receive_load(void *context, struct ax_fleet_message *message)
     struct ax_fleet *fleet = context;
     struct ax_fleet_load *load = container_of(message, struct ax_fleet_load, message);
     struct ax_fleet_version *version = load->version;
+    if (!version) {
+        ax_served_unref(load->loaded.served);
+        ax_fleet_loaders_end(&fleet->loaders, load);
+        return;
+    }
     version->load = NULL;
+    version->is_starved = false;
     if (load->err.code)
         load_take_failure(load);
     else
@@ -189,13 +199,35 @@ static void fleet_receive_load(void *context, struct ax_fleet_message *message)
     ax_fleet_review(fleet, version->model);
 }
 
-void ax_fleet_note_warming(struct ax_fleet *fleet)
+static void fleet_note_warming(struct ax_fleet *fleet, struct ax_fleet_load *load)
 {
+    if (load->was_warming || !load->version || !ax_fleet_load_is_warming(load))
+        return;
+    load->was_warming = true;
+    load->version->model->is_touched = true;
+    fleet->touched_count++;
+}
+
+/* One that idle time is not enough for is begun anew in a hurry. */
+static void fleet_feed(struct ax_fleet *fleet, struct ax_fleet_load *load, uint64_t now_ns)
+{
+    if (load->is_urgent || !load->version)
+        return;
+    ax_fleet_wake_by(fleet, now_ns + LOOK_NS);
+    if (!ax_fleet_load_is_starved(load, now_ns))
+        return;
+    struct ax_fleet_version *version = load->version;
+    ax_fleet_loaders_give_up(&fleet->loaders, load);
+    version->load = NULL;
+    version->is_starved = true;
+    ax_fleet_review(fleet, version->model);
+}
+
+void ax_fleet_look_at_loads(struct ax_fleet *fleet)
+{
+    uint64_t now_ns = ax_clock_ns();
     for (struct ax_fleet_load *load = fleet->loaders.running; load; load = load->next) {
-        if (load->was_warming || !ax_fleet_load_is_warming(load))
-            continue;
-        load->was_warming = true;
-        load->version->model->is_touched = true;
-        fleet->touched_count++;
+        fleet_note_warming(fleet, load);
+        fleet_feed(fleet, load, now_ns);
     }
 }

@@ -483,7 +483,7 @@ static void orders_behind_the_end_are_told(void **state)
 /* ---- many threads ---- */
 
 #define STRESS_THREADS 8
-#define STRESS_ORDERS  200
+#define STRESS_ORDERS  60
 #define STRESS_MODELS  4
 
 struct stress {
