@@ -71,7 +71,7 @@ static void job_estimate(struct ax_scoring_job *job)
 {
     const struct ax_cost *cost = &job->served->cost;
     size_t left = job->rows->count - job->scored;
-    size_t next = ax_scoring_slice_rows(job, call_rows_max(job->served));
+    size_t next = AX_MIN(left, call_rows_max(job->served));
     job->line_ns = ax_cost_call_ns(cost, next);
     job->rest_ns = left > next ? ax_cost_call_ns(cost, left - next) : 0;
 }
@@ -79,7 +79,7 @@ static void job_estimate(struct ax_scoring_job *job)
 /* The least that the first job of a flow costs. */
 static uint64_t flow_front_ns(const struct ax_scoring_flow *flow)
 {
-    return ax_cost_call_ns(&flow->served->cost, ax_scoring_slice_rows(flow->first, 1));
+    return ax_cost_call_ns(&flow->served->cost, 1);
 }
 
 static uint64_t stretched(const struct ax_scoring *scoring, uint64_t predicted_ns)
@@ -308,7 +308,7 @@ static bool take_turn(struct ax_scoring_queue *queue, struct ax_scoring_flow *fl
         }
         *end = job;
         end = &job->next;
-        call->rows += ax_scoring_slice_rows(job, rows_max);
+        call->rows += AX_MIN(rows_max, job->rows->count - job->scored);
         call->job_count++;
         if (call->rows < job->rows->count)
             break;

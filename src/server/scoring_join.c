@@ -3,8 +3,8 @@
  * Laying out, copying, giving back.
  *
  * Rows of jobs are row-major blocks of one layout, so joining them is a copy a job. Validity bits
- * are joined one by one, since jobs do not begin at words. A slice copies nothing: its columns
- * begin further behind.
+ * are joined one by one, since jobs do not begin at words. A slice copies nothing but such bits:
+ * its columns begin further behind.
  */
 #include "server/scoring_join.h"
 
@@ -131,15 +131,25 @@ void ax_scoring_scatter(const struct ax_scoring_call *call, const struct ax_scor
     }
 }
 
-/* Rows [from, from + count) of a column whose values may be left out. */
+/* A column from row `from` on, whose values may be left out; its validity bits are not moved. */
 static struct ax_column column_part(const struct ax_column *column, size_t from)
 {
     struct ax_column part = *column;
     if (part.values)
         part.values = ax_column_at(column, from);
-    if (part.validity)
-        part.validity += from / 64;
     return part;
+}
+
+/* Bits [from, from + count) of `bit_count`, moved to the beginning of words. */
+static void copy_bits(uint64_t *to, const uint64_t *bits, size_t bit_count, size_t from,
+                      size_t count)
+{
+    for (size_t at = from; at < from + count; at += 64) {
+        uint64_t word = bits[at / 64] >> at % 64;
+        if (at % 64 && (at / 64 + 1) * 64 < bit_count)
+            word |= bits[at / 64 + 1] << (64 - at % 64);
+        *to++ = word;
+    }
 }
 
 bool ax_scoring_cut(struct ax_scratch *scratch, const struct ax_scoring_job *job, size_t count,
@@ -149,32 +159,24 @@ bool ax_scoring_cut(struct ax_scratch *scratch, const struct ax_scoring_job *job
     const struct ax_rows *rows = job->rows;
     size_t inputs = rows->signature->input_count;
     size_t outputs = job->out.column_count;
-    char *memory = ax_scratch_get(scratch, (inputs + outputs) * sizeof(struct ax_column));
+    size_t heads = align_up((inputs + outputs) * sizeof(struct ax_column));
+    size_t words = (count + 63) / 64;
+    char *memory = ax_scratch_get(scratch, heads + inputs * words * sizeof(uint64_t));
     if (!memory)
         return false;
     struct ax_column *columns = (struct ax_column *)(void *)memory;
-    for (size_t i = 0; i < inputs; i++)
+    uint64_t *bits = (uint64_t *)(void *)(memory + heads);
+    for (size_t i = 0; i < inputs; i++, bits += words) {
         columns[i] = column_part(&rows->columns[i], job->scored);
+        if (!columns[i].validity)
+            continue;
+        copy_bits(bits, columns[i].validity, rows->count, job->scored, count);
+        columns[i].validity = bits;
+    }
     for (size_t i = 0; i < outputs; i++)
         columns[inputs + i] = column_part(&job->out.columns[i], job->scored);
     ret_joined->in = (struct ax_batch){ count, inputs, columns };
     ret_joined->out = (struct ax_batch){ count, outputs, columns + inputs };
     ret_joined->block = NULL;
     return true;
-}
-
-static bool has_validity(const struct ax_rows *rows)
-{
-    for (size_t i = 0; i < rows->signature->input_count; i++)
-        if (rows->columns[i].validity)
-            return true;
-    return false;
-}
-
-size_t ax_scoring_slice_rows(const struct ax_scoring_job *job, size_t rows_max)
-{
-    assert(job && rows_max);
-    if (has_validity(job->rows))
-        rows_max = AX_MAX(rows_max / 64, (size_t)1) * 64;
-    return AX_MIN(rows_max, job->rows->count - job->scored);
 }

@@ -36,8 +36,4 @@ void ax_scoring_scatter(const struct ax_scoring_call *call, const struct ax_scor
 AX_MUST_USE bool ax_scoring_cut(struct ax_scratch *scratch, const struct ax_scoring_job *job,
                                 size_t count, struct ax_scoring_joined *ret_joined);
 
-/* The rows of the next slice, of at most `rows_max` if that is possible: validity bits are cut at
- * words. */
-size_t ax_scoring_slice_rows(const struct ax_scoring_job *job, size_t rows_max);
-
 #endif
