@@ -259,7 +259,7 @@ static void serve_in_steps(const char *text, size_t len, size_t step, bool half_
     int fds[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds))
         return;
-    ax_connection_open(worker, fds[0]);
+    ax_connection_open(worker, fds[0], NULL);
     bool is_first = true;
     for (size_t at = 0; at < len && worker->connection_count;) {
         ssize_t sent = send(fds[1], text + at, AX_MIN(step, len - at), MSG_NOSIGNAL);

@@ -20,6 +20,10 @@
 #include "server/server.h"
 
 #include <signal.h>
+#include <sys/resource.h>
+
+/* What is left to files of models, listeners, the log and libraries. */
+#define DESCRIPTORS_KEPT ((size_t)256)
 
 struct serve_config {
     struct ax_server_config server;
@@ -64,18 +68,43 @@ static void allow_second_signal(const sigset_t *stop)
     (void)pthread_sigmask(SIG_UNBLOCK, stop, NULL);
 }
 
+/* Let the process open as many descriptors as it may, and promise no more connections than that:
+ * one that is refused learns why, and a model that shall be loaded finds a descriptor. */
+static void fit_connections(struct ax_http_config *http)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return;
+    struct rlimit raised = { limit.rlim_max, limit.rlim_max };
+    if (limit.rlim_cur < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &raised) == 0)
+        limit = raised;
+    if (limit.rlim_cur == RLIM_INFINITY)
+        return;
+    size_t descriptors = (size_t)limit.rlim_cur;
+    size_t room = descriptors - AX_MIN(DESCRIPTORS_KEPT, descriptors / 2);
+    if (http->connections_max <= room)
+        return;
+    ax_log(AX_LOG_WARN, "connections_max is lowered",
+           AX_LOG_U64("connections_max", http->connections_max), AX_LOG_U64("lowered_to", room),
+           AX_LOG_TEXT("reason", "the process may not open more descriptors (ulimit -n)"),
+           AX_LOG_U64("descriptors", descriptors));
+    http->connections_max = AX_MAX(room, (size_t)1);
+}
+
 static enum ax_exit serve(const struct serve_config *config)
 {
     struct ax_err err = AX_ERR_INIT;
+    struct ax_http_config http = config->http;
     struct ax_server *server;
     const struct ax_forest_kernel *kernel;
     sigset_t stop;
     block_signals(&stop);
     ax_log_setup((enum ax_log_level)config->server.log_level,
                  (enum ax_log_format)config->server.log_format);
+    fit_connections(&http);
     /* A wrong AUSPEX_KERNEL is no fault of each model. */
     if (ax_forest_kernel_default(&kernel, &err) ||
-        ax_server_start(&config->server, &config->http, &server, &err)) {
+        ax_server_start(&config->server, &http, &server, &err)) {
         ax_log(AX_LOG_ERROR, "could not serve", AX_LOG_ERR(&err));
         return ax_exit_from_code(err.code);
     }

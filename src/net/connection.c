@@ -28,12 +28,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READS_A_ROUND    4                   /* of up to AX_RECEIVE_BYTES, or a body's own space */
-#define READ_BYTES_MIN   ((size_t)4 << 10)   /* of who has no body to wait with, in any case */
-#define WRITE_BYTES_MAX  ((size_t)256 << 10) /* a round */
-#define WRITE_BYTES_MIN  ((size_t)16 << 10)  /* when others have written enough in this one */
-#define WRITE_PARTS_MAX  64
-#define OUTPUT_BYTES_MAX ((size_t)1 << 20) /* unsent; over it no further request is read */
+#define READS_A_ROUND   4                   /* of up to AX_RECEIVE_BYTES, or a body's own space */
+#define READ_BYTES_MIN  ((size_t)4 << 10)   /* of who has no body to wait with, in any case */
+#define WRITE_BYTES_MAX ((size_t)256 << 10) /* a round */
+#define WRITE_BYTES_MIN ((size_t)16 << 10)  /* when others have written enough in this one */
+#define WRITE_PARTS_MAX 64
+/* Unsent answers; over it no further request is read. Less when those of all connections of the
+ * thread are over the third. */
+#define OUTPUT_BYTES_MAX ((size_t)1 << 20)
+#define OUTPUT_BYTES_MIN ((size_t)16 << 10)
+#define UNSENT_BYTES_MAX ((size_t)128 << 20)
 #define CONNECTIONS_KEPT 256
 /* A request with a larger body is handed over in a turn of its own. */
 #define HANDED_BYTES_MAX ((size_t)16 << 10)
@@ -76,13 +80,14 @@ static void connection_mark_again(struct ax_connection *connection)
     worker->again_last = connection;
 }
 
-void ax_connection_open(struct ax_http_worker *worker, int fd)
+void ax_connection_open(struct ax_http_worker *worker, int fd, struct ax_peer *peer)
 {
     assert(worker && fd >= 0);
     struct ax_connection *connection = connection_new(worker);
     connection->source.ready = connection_ready;
     connection->worker = worker;
     connection->fd = fd;
+    connection->peer = peer;
     connection->is_fresh = true;
     connection->is_writable = true;
     ax_http1_init(&connection->http1, &worker->exchanges);
@@ -151,6 +156,12 @@ static void connection_drop_receiving(struct ax_connection *connection, enum ax_
     ax_exchange_give_back(&connection->worker->exchanges, exchange);
 }
 
+static void connection_count_unsent(struct ax_connection *connection)
+{
+    connection->worker->unsent += connection->output.len - connection->unsent;
+    connection->unsent = connection->output.len;
+}
+
 void ax_connection_close(struct ax_connection *connection)
 {
     assert(connection);
@@ -179,6 +190,7 @@ void ax_connection_close(struct ax_connection *connection)
     ax_timeout_disarm(&connection->read_timeout);
     ax_timeout_disarm(&connection->write_timeout);
     ax_output_clear(&connection->output, &worker->outputs);
+    connection_count_unsent(connection);
     ax_buf_done(&connection->pending);
     (void)close(connection->fd);
     connection->fd = -1;
@@ -188,6 +200,8 @@ void ax_connection_close(struct ax_connection *connection)
         connection->next->previous = connection->previous;
     worker->connection_count--;
     ax_metric_gauge_add(worker->metrics->connections, -1);
+    if (worker->peers)
+        ax_peers_leave(worker->peers, connection->peer);
 
     connection->is_dead = true;
     connection->next_dead = worker->dead;
@@ -324,6 +338,8 @@ static void connection_refuse(struct ax_connection *connection, struct ax_refusa
     connection->refusal_was_said = receiving && receiving->is_sink;
     if (!receiving || receiving->state == AX_EXCHANGE_EMPTY)
         ax_metric_add(connection->worker->metrics->unreadable, 1);
+    if (refusal.limit)
+        ax_metric_add(connection->worker->metrics->limits[refusal.limit], 1);
     connection_drop_receiving(connection, code_of_refusal(&refusal));
     if (connection->input == AX_INPUT_OPEN)
         connection->input = AX_INPUT_DISCARDED;
@@ -450,6 +466,11 @@ static void connection_ring_add(struct ax_connection *connection, struct ax_exch
     connection->ring_count++;
 }
 
+static size_t connection_output_max(const struct ax_connection *connection)
+{
+    return connection->worker->unsent < UNSENT_BYTES_MAX ? OUTPUT_BYTES_MAX : OUTPUT_BYTES_MIN;
+}
+
 /* Whether another request may be begun; one that was begun is always read to its end, but not while
  * what came of it waits to be decompressed. */
 static bool connection_has_room(const struct ax_connection *connection)
@@ -458,7 +479,8 @@ static bool connection_has_room(const struct ax_connection *connection)
     if (connection->http1.exchange)
         return !connection->http1.exchange->step;
     size_t requests_max = worker->is_behind ? 1 : worker->config->pipeline_requests_max;
-    return connection->ring_count < requests_max && connection->output.len < OUTPUT_BYTES_MAX;
+    return connection->ring_count < requests_max &&
+           connection->output.len < connection_output_max(connection);
 }
 
 /* The head of a request is here and its body is not, or not as the handler shall see it. Whether
@@ -553,9 +575,10 @@ static size_t connection_parse(struct ax_connection *connection, const char *ptr
         if (!http1->exchange)
             http1->exchange = ax_exchange_take(&worker->exchanges, worker->loop.now_ns);
         if (!http1->exchange) {
-            connection_refuse(connection, (struct ax_refusal){
-                                              .status = 503,
-                                              .text = "too many requests at once (requests_max)" });
+            connection_refuse(
+                connection, (struct ax_refusal){ .status = 503,
+                                                 .text = "too many requests at once (requests_max)",
+                                                 .limit = AX_HTTP_LIMIT_REQUESTS });
             break;
         }
         struct ax_exchange *exchange = http1->exchange;
@@ -652,6 +675,21 @@ static bool connection_read_once(struct ax_connection *connection)
     return false;
 }
 
+/* Count each time that a limit, and not want of time, keeps what the client sent from being read.
+ */
+static void connection_note_hold(struct ax_connection *connection)
+{
+    const struct ax_http_metrics *metrics = connection->worker->metrics;
+    bool waits = connection->pending.len || connection->is_unread;
+    bool is_open = connection->input == AX_INPUT_OPEN && !connection->http1.exchange;
+    bool is_full = connection->ring_count >= connection->worker->config->pipeline_requests_max;
+    bool is_held = waits && is_open &&
+                   (is_full || connection->output.len >= connection_output_max(connection));
+    if (is_held && !connection->is_held)
+        ax_metric_add(is_full ? metrics->held_pipeline : metrics->held_output, 1);
+    connection->is_held = is_held;
+}
+
 static bool connection_may_read(const struct ax_connection *connection)
 {
     if (connection->is_dead || connection->input == AX_INPUT_ENDED || connection->pending.len)
@@ -682,6 +720,7 @@ static void connection_read(struct ax_connection *connection)
     /* When it stopped for want of room instead, connection_flush will go on. */
     if (!turns || (connection->is_unread && connection_must_wait(connection)))
         connection_mark_again(connection);
+    connection_note_hold(connection);
     connection_update_timeout(connection);
 }
 
@@ -763,6 +802,7 @@ static bool connection_write(struct ax_connection *connection)
             return false;
         }
     }
+    connection_count_unsent(connection);
     if (!connection->output.len)
         ax_timeout_disarm(&connection->write_timeout);
     else if (!connection->write_timeout.list)

@@ -11,6 +11,7 @@
 
 #include "net/http1.h"
 #include "net/loop.h"
+#include "net/peers.h"
 
 enum ax_connection_input {
     AX_INPUT_OPEN,      /* bytes are read and parsed */
@@ -27,6 +28,7 @@ struct ax_connection {
     bool is_again;     /* in the list of those to be read in the next round */
     bool is_dead;      /* closed, freed at the end of the round */
     bool is_fresh;     /* no byte was read yet */
+    bool is_held;      /* a limit keeps what it sent from being read, and that was counted */
     bool is_writable;  /* the last write was not cut short */
     bool is_unread;    /* the socket may hold more than was read, and no event will tell */
     bool has_ended;    /* EPOLLRDHUP: read on until the end is seen */
@@ -34,6 +36,7 @@ struct ax_connection {
     bool is_closing;   /* the last answer is in the output; then the connection ends */
     bool is_lingering; /* all is written and our side is shut down */
     int fd;
+    struct ax_peer *peer; /* where it is counted; may be NULL */
     enum ax_connection_input input;
     struct ax_http1 http1;
     struct ax_refusal refusal; /* the last answer, when all others have left */
@@ -46,6 +49,7 @@ struct ax_connection {
     struct ax_buf pending; /* bytes that were read but must wait for the ring to empty */
     size_t unparsed;       /* bytes behind the request that is being handed over */
     struct ax_output output;
+    size_t unsent;       /* of it, what is counted in the worker's */
     size_t discarded;    /* bytes thrown away */
     bool has_new_body;   /* a body began, or may begin, since the timeout was armed */
     size_t body_counted; /* bytes of the body when its timeout was armed */
@@ -53,8 +57,9 @@ struct ax_connection {
     struct ax_timeout write_timeout;
 };
 
-/* Take over a new, non-blocking socket, which is closed when that is not possible. */
-void ax_connection_open(struct ax_http_worker *worker, int fd);
+/* Take over a new, non-blocking socket, which is closed when that is not possible. It was admitted
+ * by the worker's peers, if it has any. */
+void ax_connection_open(struct ax_http_worker *worker, int fd, struct ax_peer *peer);
 
 /* End it at once: unanswered requests stay with the handler, cancelled. */
 void ax_connection_close(struct ax_connection *connection);

@@ -109,18 +109,19 @@ struct ax_http_config {
     size_t header_bytes_max;
     size_t header_count_max;
     size_t chunk_count_max;
-    size_t connections_max;       /* a thread; over it new ones are closed at once and counted */
-    size_t pipeline_requests_max; /* a connection: reading stops until answers left */
-    size_t requests_max;          /* a thread, those of clients that left too; over it 503 */
-    size_t bodies_bytes_max;      /* a thread: bodies, and work on them; over it 503 */
-    size_t request_bytes_max;     /* most a request's arena may hold */
-    uint64_t header_timeout_ns;   /* from the first byte to the end of the headers: 408 */
-    uint64_t body_timeout_ns;     /* with less of the body than body_rate_min: 408 */
-    size_t body_rate_min;         /* bytes a second; 0: a byte in body_timeout_ns */
-    uint64_t idle_timeout_ns;     /* keep-alive without a request: closed */
-    uint64_t write_timeout_ns;    /* without progress of the client's reading: closed */
-    uint64_t drain_timeout_ns;    /* SIGTERM to exit at the latest */
-    uint64_t busy_poll_ns;        /* asked for events before sleeping; 0: sleeps at once */
+    size_t connections_max;          /* of all threads; over it new ones get 503 and are closed */
+    size_t connections_per_peer_max; /* the same of one address, net/peers.h; 0: no limit */
+    size_t pipeline_requests_max;    /* a connection: reading stops until answers left */
+    size_t requests_max;             /* a thread, those of clients that left too; over it 503 */
+    size_t bodies_bytes_max;         /* a thread: bodies, and work on them; over it 503 */
+    size_t request_bytes_max;        /* most a request's arena may hold */
+    uint64_t header_timeout_ns;      /* from the first byte to the end of the headers: 408 */
+    uint64_t body_timeout_ns;        /* with less of the body than body_rate_min: 408 */
+    size_t body_rate_min;            /* bytes a second; 0: a byte in body_timeout_ns */
+    uint64_t idle_timeout_ns;        /* keep-alive without a request: closed */
+    uint64_t write_timeout_ns;       /* without progress of the client's reading: closed */
+    uint64_t drain_timeout_ns;       /* SIGTERM to exit at the latest */
+    uint64_t busy_poll_ns;           /* asked for events before sleeping; 0: sleeps at once */
 };
 extern const struct ax_option ax_http_options[];
 

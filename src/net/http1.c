@@ -51,6 +51,14 @@ static int http1_refuse(struct ax_http1 *http1, int status, const char *text)
     return -1;
 }
 
+static int http1_refuse_limit(struct ax_http1 *http1, int status, enum ax_http_limit limit,
+                              const char *text)
+{
+    if (!http1->refusal.status)
+        http1->refusal = (struct ax_refusal){ .status = status, .text = text, .limit = limit };
+    return -1;
+}
+
 static bool head_has_room(struct ax_http1 *http1, size_t more)
 {
     struct ax_exchange *exchange = http1->exchange;
@@ -75,7 +83,8 @@ static int on_url(llhttp_t *parser, const char *at, size_t len)
     struct ax_http1 *http1 = http1_of(parser);
     struct ax_exchange *exchange = http1->exchange;
     if (!head_has_room(http1, len))
-        return http1_refuse(http1, 414, "the target is longer than header_bytes_max");
+        return http1_refuse_limit(http1, 414, AX_HTTP_LIMIT_HEADER_BYTES,
+                                  "the target is longer than header_bytes_max");
     memcpy(exchange->head + exchange->head_len, at, len);
     exchange->head_len += len;
     exchange->request.target = (struct ax_str){ exchange->head, exchange->head_len };
@@ -84,14 +93,16 @@ static int on_url(llhttp_t *parser, const char *at, size_t len)
 
 static int http1_refuse_headers(struct ax_http1 *http1)
 {
-    return http1_refuse(http1, 431, "the headers are larger than header_bytes_max");
+    return http1_refuse_limit(http1, 431, AX_HTTP_LIMIT_HEADER_BYTES,
+                              "the headers are larger than header_bytes_max");
 }
 
 static int header_begin(struct ax_http1 *http1)
 {
     struct ax_exchange *exchange = http1->exchange;
     if (exchange->header_counted == http1->config->header_count_max)
-        return http1_refuse(http1, 431, "more headers than header_count_max");
+        return http1_refuse_limit(http1, 431, AX_HTTP_LIMIT_HEADER_COUNT,
+                                  "more headers than header_count_max");
     exchange->header_counted++;
     if (!head_has_room(http1, HEADER_OVERHEAD))
         return http1_refuse_headers(http1);
@@ -254,12 +265,14 @@ static int check_framing(struct ax_http1 *http1, const struct framing *found)
 
 static int http1_refuse_body(struct ax_http1 *http1)
 {
-    return http1_refuse(http1, 413, "the body is larger than body_bytes_max");
+    return http1_refuse_limit(http1, 413, AX_HTTP_LIMIT_BODY_BYTES,
+                              "the body is larger than body_bytes_max");
 }
 
 static int http1_refuse_memory(struct ax_http1 *http1)
 {
-    return http1_refuse(http1, 503, "no memory for another body now (bodies_bytes_max)");
+    return http1_refuse_limit(http1, 503, AX_HTTP_LIMIT_BODIES_BYTES,
+                              "no memory for another body now (bodies_bytes_max)");
 }
 
 static int check_body(struct ax_http1 *http1, const llhttp_t *parser)
@@ -299,7 +312,8 @@ static int check_target(struct ax_http1 *http1)
         return http1_refuse(http1, 400,
                             "the target must be a path, escapes two hex digits and not %00");
     case AX_E_TOO_LARGE:
-        return http1_refuse(http1, 414, "the target is longer than request_bytes_max");
+        return http1_refuse_limit(http1, 414, AX_HTTP_LIMIT_REQUEST_BYTES,
+                                  "the target is longer than request_bytes_max");
     default:
         return http1_refuse(http1, 503, "no memory for the target now");
     }
@@ -370,7 +384,8 @@ static int on_chunk_header(llhttp_t *parser)
     if (!parser->content_length)
         return 0; /* the last, empty one */
     if (exchange->chunk_count == http1->config->chunk_count_max)
-        return http1_refuse(http1, 413, "the body has more chunks than chunk_count_max");
+        return http1_refuse_limit(http1, 413, AX_HTTP_LIMIT_CHUNK_COUNT,
+                                  "the body has more chunks than chunk_count_max");
     exchange->chunk_count++;
     if (parser->content_length > http1->config->body_bytes_max - exchange->body_received)
         return http1_refuse_body(http1);
@@ -382,7 +397,8 @@ static int on_chunk_extension(llhttp_t *parser, const char *at, size_t len)
     (void)at;
     struct ax_http1 *http1 = http1_of(parser);
     if (!head_has_room(http1, len))
-        return http1_refuse(http1, 431, "chunk extensions are larger than header_bytes_max");
+        return http1_refuse_limit(http1, 431, AX_HTTP_LIMIT_HEADER_BYTES,
+                                  "chunk extensions are larger than header_bytes_max");
     return 0;
 }
 
@@ -511,6 +527,7 @@ static llhttp_errno_t http1_execute(struct ax_http1 *http1, const char *ptr, siz
             http1->refusal = (struct ax_refusal){
                 .status = 431,
                 .text = "the lines of chunks are larger than header_bytes_max and chunk_count_max",
+                .limit = AX_HTTP_LIMIT_HEADER_BYTES,
             };
             return HPE_USER;
         }

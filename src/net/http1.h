@@ -14,11 +14,25 @@
 
 #include "net/exchange.h"
 
+/* Limits that a request may meet before it is handed over; each is an option of this name. */
+enum ax_http_limit {
+    AX_HTTP_LIMIT_NONE,
+    AX_HTTP_LIMIT_BODY_BYTES,
+    AX_HTTP_LIMIT_CHUNK_COUNT,
+    AX_HTTP_LIMIT_HEADER_BYTES,
+    AX_HTTP_LIMIT_HEADER_COUNT,
+    AX_HTTP_LIMIT_REQUESTS,
+    AX_HTTP_LIMIT_BODIES_BYTES,
+    AX_HTTP_LIMIT_REQUEST_BYTES,
+    AX_HTTP_LIMIT_COUNT,
+};
+
 /* Why a request is refused: an HTTP status and words for its sender. */
 struct ax_refusal {
     int status; /* 0: not refused */
     const char *text;
     enum ax_code code; /* what it is to the handler; AX_OK: as the status says */
+    enum ax_http_limit limit;
 };
 
 struct ax_http1 {

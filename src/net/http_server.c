@@ -36,8 +36,12 @@ const struct ax_option ax_http_options[] = {
       "Most headers of a request (431)." },
     { AX_OPTION_SIZE, "chunk_count_max", "65536", FIELD(chunk_count_max), 1, 1 << 30, NULL,
       "Most chunks of a body that comes in chunks (413)." },
-    { AX_OPTION_SIZE, "connections_max", "4096", FIELD(connections_max), 1, 1000000, NULL,
-      "Most open connections of a thread; further ones are closed at once." },
+    { AX_OPTION_SIZE, "connections_max", "16384", FIELD(connections_max), 1, 1000000, NULL,
+      "Most open connections; further ones are answered with 503 and closed." },
+    { AX_OPTION_SIZE, "connections_per_peer_max", "0", FIELD(connections_per_peer_max), 0, 1000000,
+      NULL,
+      "Most open connections of one address, an IPv6 address being its /64 (503); 0: no limit, as "
+      "a load balancer in front needs it." },
     { AX_OPTION_SIZE, "pipeline_requests_max", "128", FIELD(pipeline_requests_max), 1, 10000, NULL,
       "Most requests of a connection that wait for answers; no more is read until some left." },
     { AX_OPTION_SIZE, "requests_max", "16384", FIELD(requests_max), 1, AX_EXCHANGES_MAX, NULL,
@@ -70,6 +74,7 @@ struct ax_http_server {
     struct ax_http_config config; /* a copy, without the list */
     struct ax_http_handler handler;
     struct ax_http_metrics metrics;
+    struct ax_peers peers;
     struct ax_listener *listeners[LISTENERS_MAX];
     size_t listener_count;
     struct ax_http_worker *workers;
@@ -157,6 +162,7 @@ static enum ax_code server_make_workers(struct ax_http_server *server, size_t th
         if (code)
             return code;
         server->worker_count++;
+        worker->peers = &server->peers;
         code = ax_worker_listen(worker, server->listeners, server->listener_count, err);
         if (code)
             return code;
@@ -200,6 +206,7 @@ enum ax_code ax_http_server_start(const struct ax_http_config *config,
     server->config = *config;
     server->config.listen = (struct ax_option_list){ 0 };
     server->handler = *handler;
+    ax_peers_init(&server->peers, config->connections_max, config->connections_per_peer_max);
     pthread_mutex_init(&server->start_lock, NULL);
     pthread_cond_init(&server->start_changed, NULL);
 
@@ -261,6 +268,7 @@ void ax_http_server_join_free(struct ax_http_server *server)
     }
     for (size_t i = 0; i < server->listener_count; i++)
         ax_listener_free(server->listeners[i]);
+    ax_peers_done(&server->peers);
     pthread_cond_destroy(&server->start_changed);
     pthread_mutex_destroy(&server->start_lock);
     free(server->workers);

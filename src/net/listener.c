@@ -27,8 +27,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BACKLOG 4096
-
 /* Owner and group may connect; whoever else shall must be let in by the folder's owner. */
 #define UNIX_MODE 0660
 
@@ -175,7 +173,7 @@ static enum ax_code listener_bind_tcp(const struct ax_listener *listener, bool s
 
 static enum ax_code listener_listen(const struct ax_listener *listener, int fd, struct ax_err *err)
 {
-    return listen(fd, BACKLOG) ? listener_fail(listener, "listen at", err) : AX_OK;
+    return listen(fd, AX_LISTENER_BACKLOG) ? listener_fail(listener, "listen at", err) : AX_OK;
 }
 
 static enum ax_code listener_open_tcp(struct ax_listener *listener, size_t thread_count,

@@ -29,6 +29,9 @@ struct ax_address {
 };
 #define AX_ADDRESS_TEXT_SIZE 128
 
+/* Connections that may wait in a queue of the kernel's to be accepted. */
+#define AX_LISTENER_BACKLOG 4096
+
 /* Addresses are numeric; names are not looked up. Expected: INVALID. */
 AX_MUST_USE enum ax_code ax_address_parse(struct ax_str text, struct ax_address *ret_address,
                                           struct ax_err *err);

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The round of an I/O thread, accepting, and the drain.
+ * The round of an I/O thread, and the drain. (Accepting is in acceptor.c.)
  *
  * A round has a millisecond before wake_end, in three parts: for sockets that became ready, for
  * connections that had to stop before, and for steps. Who comes new is therefore served before
  * those that have much to do, and each part gets on however much there is for the others, since at
  * least one turn is taken in each. While wake_end is behind, a connection has no more than one
  * request at work, so that what waits there is bounded by the number of connections.
- *
- * Accepting is bounded a round, so that a flood of connections does not keep those that are there
- * from being served. When the process has no descriptor left, accept fails while the connection
- * stays in the queue, and the loop would spin; one descriptor is held in reserve to accept and
- * close it.
  *
  * Drain: everything that waits in the accept queue is accepted, then the listeners are left. A
  * connection without a request gets GRACE_NS for another one, since a client that keeps its
@@ -31,7 +26,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPTS_A_ROUND  64
 #define CONNECTIONS_KEPT 256
 /* When the parts of a round are over: sockets that are ready, connections that had to stop, steps.
  */
@@ -47,6 +41,7 @@
 #define LINGER_NS   (2 * (uint64_t)AX_NS_PER_S)
 #define GRACE_NS    (500 * (uint64_t)AX_NS_PER_MS)
 #define PROBE_NS    (10 * (uint64_t)AX_NS_PER_MS)
+#define PAUSE_NS    (100 * (uint64_t)AX_NS_PER_MS)
 
 static const struct ax_metric_family family_connections = { "ax_http_connections",
                                                             "Connections that are open.",
@@ -55,8 +50,21 @@ static const struct ax_metric_family family_connections_total = { "ax_http_conne
                                                                   "Connections accepted.",
                                                                   AX_METRIC_COUNTER, NULL };
 static const struct ax_metric_family family_refused = {
-    "ax_http_refused_total", "Connections closed at once, for want of what is named.",
+    "ax_http_refused_total", "Connections refused at once, by the limit that they met.",
     AX_METRIC_COUNTER, "reason"
+};
+static const struct ax_metric_family family_limits = {
+    "ax_http_limits_total", "Requests refused before they were handed over, by the limit they met.",
+    AX_METRIC_COUNTER, "reason"
+};
+static const struct ax_metric_family family_holds = {
+    "ax_http_holds_total", "Times that no more was read from a connection, by the limit it met.",
+    AX_METRIC_COUNTER, "reason"
+};
+static const struct ax_metric_family family_pauses = {
+    "ax_http_accept_pauses_total",
+    "Times that an I/O thread stopped accepting, since no descriptor was left.", AX_METRIC_COUNTER,
+    NULL
 };
 static const struct ax_metric_family family_requests = {
     "ax_http_requests_total", "Answers given, net's own refusals included.", AX_METRIC_COUNTER,
@@ -104,7 +112,18 @@ enum ax_code ax_http_metrics_register(struct ax_http_metrics *ret_metrics, struc
         { &family_connections, NULL, &metrics.connections },
         { &family_connections_total, NULL, &metrics.connections_total },
         { &family_refused, "connections_max", &metrics.refused_connections_max },
+        { &family_refused, "connections_per_peer_max", &metrics.refused_per_peer_max },
         { &family_refused, "descriptors", &metrics.refused_descriptors },
+        { &family_limits, "body_bytes_max", &metrics.limits[AX_HTTP_LIMIT_BODY_BYTES] },
+        { &family_limits, "chunk_count_max", &metrics.limits[AX_HTTP_LIMIT_CHUNK_COUNT] },
+        { &family_limits, "header_bytes_max", &metrics.limits[AX_HTTP_LIMIT_HEADER_BYTES] },
+        { &family_limits, "header_count_max", &metrics.limits[AX_HTTP_LIMIT_HEADER_COUNT] },
+        { &family_limits, "requests_max", &metrics.limits[AX_HTTP_LIMIT_REQUESTS] },
+        { &family_limits, "bodies_bytes_max", &metrics.limits[AX_HTTP_LIMIT_BODIES_BYTES] },
+        { &family_limits, "request_bytes_max", &metrics.limits[AX_HTTP_LIMIT_REQUEST_BYTES] },
+        { &family_holds, "pipeline_requests_max", &metrics.held_pipeline },
+        { &family_holds, "output", &metrics.held_output },
+        { &family_pauses, NULL, &metrics.accept_pauses },
         { &family_requests, "2xx", &metrics.requests[2] },
         { &family_requests, "3xx", &metrics.requests[3] },
         { &family_requests, "4xx", &metrics.requests[4] },
@@ -154,79 +173,13 @@ static void worker_sleep(struct ax_http_worker *worker)
     worker->in_wake = false;
 }
 
-/* Take a connection out of the queue and close it, with the descriptor held for that. */
-static void acceptor_refuse(struct ax_acceptor *acceptor)
-{
-    struct ax_http_worker *worker = acceptor->worker;
-    ax_metric_add(worker->metrics->refused_descriptors, 1);
-    if (worker->reserve_fd >= 0)
-        (void)close(worker->reserve_fd);
-    int fd = accept4(acceptor->fd, NULL, NULL, SOCK_CLOEXEC);
-    if (fd >= 0)
-        (void)close(fd);
-    worker->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
-/* False when nothing waits any more. */
-static bool acceptor_accept(struct ax_acceptor *acceptor)
-{
-    struct ax_http_worker *worker = acceptor->worker;
-    int fd = accept4(acceptor->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0 && worker->connection_count >= worker->config->connections_max) {
-        ax_metric_add(worker->metrics->refused_connections_max, 1);
-        (void)close(fd);
-        return true;
-    }
-    if (fd >= 0) {
-        ax_connection_open(worker, fd);
-        return true;
-    }
-    switch (errno) {
-    case EMFILE:
-    case ENFILE:
-        acceptor_refuse(acceptor);
-        return true;
-    case EINTR:
-    case ECONNABORTED:
-    case EPROTO:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static void acceptor_ready(struct ax_loop_source *source, uint32_t events)
-{
-    (void)events;
-    struct ax_acceptor *acceptor = container_of(source, struct ax_acceptor, source);
-    if (acceptor->fd < 0)
-        return;
-    for (int i = 0; i < ACCEPTS_A_ROUND; i++)
-        if (!acceptor_accept(acceptor))
-            return;
-}
-
-static void worker_leave_listeners(struct ax_http_worker *worker)
-{
-    for (size_t i = 0; i < worker->acceptor_count; i++) {
-        struct ax_acceptor *acceptor = &worker->acceptors[i];
-        /* As many as one queue can hold, so that a flood cannot keep this from ending. */
-        for (int k = 0; k < 4096 && acceptor_accept(acceptor); k++)
-            ;
-        ax_loop_remove(&worker->loop, acceptor->fd);
-        acceptor->fd = -1;
-        ax_listener_leave(acceptor->listener, worker->index);
-    }
-    worker->acceptor_count = 0;
-}
-
 static void worker_drain_received(struct ax_loop_message *message)
 {
     struct ax_worker_drain *drain = container_of(message, struct ax_worker_drain, message);
     struct ax_http_worker *worker = drain->worker;
     worker->is_draining = true;
     ax_timeout_arm(&worker->loop, &worker->drain_timeouts, &worker->drain_timeout);
-    worker_leave_listeners(worker);
+    ax_worker_leave_listeners(worker);
     for (struct ax_connection *connection = worker->connections; connection;
          connection = connection->next)
         ax_connection_drain(connection);
@@ -276,33 +229,13 @@ enum ax_code ax_worker_init(struct ax_http_worker *worker, size_t index,
     ax_loop_add_timeouts(loop, &worker->linger_timeouts, LINGER_NS, ax_connection_linger_expired);
     ax_loop_add_timeouts(loop, &worker->grace_timeouts, GRACE_NS, ax_connection_grace_expired);
     ax_loop_add_timeouts(loop, &worker->probe_timeouts, PROBE_NS, ax_connection_probe_expired);
+    ax_loop_add_timeouts(loop, &worker->accept_timeouts, PAUSE_NS, ax_worker_accept_expired);
     ax_loop_add_timeouts(loop, &worker->drain_timeouts, config->drain_timeout_ns,
                          worker_drain_expired);
     ax_exchange_table_init(&worker->exchanges, worker, index, config, &worker->outputs);
     worker->received = ax_xalloc(AX_RECEIVE_BYTES);
     worker->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     return AX_OK;
-}
-
-enum ax_code ax_worker_listen(struct ax_http_worker *worker, struct ax_listener **listeners,
-                              size_t count, struct ax_err *err)
-{
-    assert(worker && listeners && count && err);
-    worker->acceptors = ax_xalloc(count * sizeof(*worker->acceptors));
-    for (size_t i = 0; i < count; i++) {
-        struct ax_acceptor *acceptor = &worker->acceptors[i];
-        *acceptor = (struct ax_acceptor){ .source.ready = acceptor_ready,
-                                          .worker = worker,
-                                          .listener = listeners[i],
-                                          .fd = listeners[i]->fds[worker->index] };
-        worker->acceptor_count++;
-    }
-    enum ax_code code = AX_OK;
-    /* Exclusive: one thread is woken for a connection to a socket that all of them watch. */
-    for (size_t i = 0; i < count && !code; i++)
-        code = ax_loop_add(&worker->loop, worker->acceptors[i].fd, EPOLLIN | EPOLLEXCLUSIVE,
-                           &worker->acceptors[i].source, err);
-    return code;
 }
 
 void ax_worker_queue(struct ax_http_worker *worker, struct ax_exchange *exchange,
@@ -454,14 +387,6 @@ static bool worker_is_finished(const struct ax_http_worker *worker)
 {
     return worker->is_cut ||
            (worker->is_draining && !worker->connection_count && !worker->exchanges.used_count);
-}
-
-void ax_worker_abandon(struct ax_http_worker *worker)
-{
-    assert(worker);
-    for (size_t i = 0; i < worker->acceptor_count; i++)
-        ax_listener_leave(worker->acceptors[i].listener, worker->index);
-    worker->acceptor_count = 0;
 }
 
 void ax_worker_round(struct ax_http_worker *worker)

@@ -24,6 +24,7 @@
 #include "net/http.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/peers.h"
 
 #define AX_RECEIVE_BYTES ((size_t)64 << 10)
 
@@ -33,7 +34,10 @@ struct ax_http_metrics {
     ax_metric inflated_bytes, deflated_bytes; /* of plain bodies */
     ax_metric connections;
     ax_metric connections_total;
-    ax_metric refused_connections_max, refused_descriptors;
+    ax_metric refused_connections_max, refused_per_peer_max, refused_descriptors;
+    ax_metric limits[AX_HTTP_LIMIT_COUNT]; /* by enum ax_http_limit; [0] is unused */
+    ax_metric held_pipeline, held_output;
+    ax_metric accept_pauses;
     ax_metric requests[6]; /* by the first digit of the status; [0] is unused */
     ax_metric timeout_header, timeout_body, timeout_idle, timeout_write;
     ax_metric received_bytes, sent_bytes;
@@ -52,6 +56,7 @@ struct ax_acceptor {
     struct ax_http_worker *worker;
     struct ax_listener *listener;
     int fd;
+    bool is_watched; /* by the loop; not in a pause */
 };
 
 /* A drain or a start that failed; sent once. */
@@ -72,7 +77,8 @@ struct ax_http_worker {
 
     struct ax_acceptor *acceptors;
     size_t acceptor_count;
-    int reserve_fd; /* given up for a moment when descriptors are gone, to refuse politely */
+    int reserve_fd;         /* given up in a drain when descriptors are gone, to refuse politely */
+    struct ax_peers *peers; /* the server's, set before ax_worker_listen; NULL: nobody counts */
 
     struct ax_connection *connections;
     size_t connection_count;
@@ -82,6 +88,7 @@ struct ax_http_worker {
     struct ax_connection *again, *again_last; /* in the order in which they had to stop */
     size_t read_left;  /* bytes that may still be read, before bodies have to wait */
     size_t write_left; /* bytes that may still be written, before all have to write less */
+    size_t unsent;     /* bytes of answers that their clients did not take, of all connections */
 
     uint64_t part_ns;  /* from the beginning of the round, when this part of it is over */
     size_t work_bytes; /* done since the clock was looked at */
@@ -93,8 +100,10 @@ struct ax_http_worker {
     struct ax_exchange *runnable_first, *runnable_last;
 
     struct ax_timeout_list header_timeouts, body_timeouts, idle_timeouts, write_timeouts;
-    struct ax_timeout_list linger_timeouts, grace_timeouts, probe_timeouts, drain_timeouts;
+    struct ax_timeout_list linger_timeouts, grace_timeouts, probe_timeouts, accept_timeouts;
+    struct ax_timeout_list drain_timeouts;
     struct ax_timeout drain_timeout;
+    struct ax_timeout accept_timeout; /* armed: accepting is paused */
 
     bool in_wake; /* between wake_begin and wake_end */
     bool is_draining;
@@ -117,6 +126,12 @@ void ax_worker_done(struct ax_http_worker *worker);
 AX_MUST_USE enum ax_code ax_worker_listen(struct ax_http_worker *worker,
                                           struct ax_listener **listeners, size_t count,
                                           struct ax_err *err);
+
+/* Accept what waits in the queues, then accept no more: a drain has begun. */
+void ax_worker_leave_listeners(struct ax_http_worker *worker);
+
+/* What the timeout list calls: a pause is over. */
+void ax_worker_accept_expired(struct ax_timeout *timeout);
 
 /* One round, as above. For ax_worker_run, and for driving a worker without a thread of its own. */
 void ax_worker_round(struct ax_http_worker *worker);

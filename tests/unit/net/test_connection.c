@@ -223,7 +223,7 @@ static int connect_client(void)
 {
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-    ax_connection_open(worker, fds[0]);
+    ax_connection_open(worker, fds[0], NULL);
     return fds[1];
 }
 
