@@ -82,7 +82,8 @@ def test_each_failure_has_a_status_that_is_described():
 
 
 def test_each_refusal_of_http_is_described():
-    statuses = set(re.findall(r"http1_refuse\(\s*http1, (\d+)", text_of("src/net/http1.c")))
+    statuses = set(re.findall(r"http1_refuse(?:_limit)?\(\s*http1, (\d+)",
+                              text_of("src/net/http1.c")))
     statuses |= set(re.findall(r"struct ax_refusal\)\{\s*(\d+)", text_of("src/net/connection.c")))
     assert len(statuses) > 8
     # A method that nobody knows is no operation.

@@ -157,6 +157,8 @@ BAD = {
     "sleep": ("src/base/thing.c", "    thing->count++;", "    usleep(1);", "no sleeps"),
     "dlopen": ("src/base/thing.c", "    thing->count++;", "    dlopen(NULL, 0);",
                "base/library.h opens libraries"),
+    "wall clock": ("src/cmd/run.c", "    exit(3);", "    return (int)ax_clock_wall_us();",
+                   "the wall clock jumps"),
     "if in a function": ("src/base/thing.c", "    thing->count++;",
                          "#if AX_HAVE_DUCKDB\n    thing->count++;\n#endif", "#if inside"),
     "same name twice": ("src/net/thing.c", None, HEAD, "file name is not unique"),
