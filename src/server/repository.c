@@ -11,12 +11,11 @@
 #include "server/repository.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "base/thread.h"
 #include "engine/image.h"
+#include "engine/version.h"
 #include "server/account.h"
 
 #include <dirent.h>
@@ -371,129 +370,9 @@ void ax_repository_model_done(struct ax_repository_model *model)
 {
     if (!model)
         return;
-    for (size_t i = 0; i < model->version_count; i++)
-        ax_version_unref(model->versions[i].version);
     free(model->versions);
     free(model->name);
     *model = (struct ax_repository_model){ 0 };
-}
-
-/* ---- loading ---- */
-
-struct load_job {
-    const char *folder;
-    const struct ax_version_options *options;
-    const struct ax_repository_model *model;
-    struct ax_repository_version *version;
-};
-
-static const char *const image_names[] = { [AX_VERSION_IMAGE_NONE] = "none",
-                                           [AX_VERSION_IMAGE_USED] = "used",
-                                           [AX_VERSION_IMAGE_MADE] = "made" };
-
-static void load_run(void *arg)
-{
-    const struct load_job *job = arg;
-    struct ax_repository_version *version = job->version;
-    char path[PATH_MAX];
-    int len =
-        snprintf(path, sizeof(path), "%s/%s/%s", job->folder, job->model->name, version->text);
-    enum ax_code code;
-    if (len < 0 || (size_t)len >= sizeof(path))
-        code = ax_fail(&version->err, AX_E_INVALID, "the path is too long");
-    else
-        code = ax_version_load(path, job->model->name, version->number, job->options,
-                               &version->version, &version->err);
-    if (code) {
-        ax_log(AX_LOG_ERROR, "model version failed", AX_LOG_TEXT("model", job->model->name),
-               AX_LOG_TEXT("version", version->text), AX_LOG_ERR(&version->err));
-        return;
-    }
-    const struct ax_model *model = version->version->model;
-    if (version->version->image_note.code)
-        ax_log(AX_LOG_WARN, "model image passed over", AX_LOG_TEXT("model", job->model->name),
-               AX_LOG_TEXT("version", version->text), AX_LOG_ERR(&version->version->image_note));
-    ax_log(AX_LOG_INFO, "model version loaded", AX_LOG_TEXT("model", job->model->name),
-           AX_LOG_TEXT("version", version->text), AX_LOG_TEXT("format", model->format),
-           AX_LOG_U64("inputs", model->signature.input_count),
-           AX_LOG_TEXT("image", image_names[version->version->image]),
-           AX_LOG_F64("seconds", (double)version->version->load_ns / AX_NS_PER_S));
-}
-
-static size_t count_versions(const struct ax_repository *repository)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < repository->model_count; i++)
-        count += repository->models[i].version_count;
-    return count;
-}
-
-static enum ax_code load_all(struct ax_repository *repository, const char *folder,
-                             size_t thread_count, const struct ax_version_options *options,
-                             struct ax_err *err)
-{
-    size_t count = count_versions(repository);
-    if (!count)
-        return AX_OK;
-    struct ax_pool *pool;
-    if (ax_pool_new("load", AX_MIN(thread_count, count), count, &pool, err))
-        return err->code;
-    struct load_job *jobs = ax_xalloc(count * sizeof(*jobs));
-    enum ax_code code = AX_OK;
-    size_t at = 0;
-    for (size_t i = 0; i < repository->model_count; i++) {
-        struct ax_repository_model *model = &repository->models[i];
-        for (size_t k = 0; !code && k < model->version_count; k++) {
-            jobs[at] = (struct load_job){ folder, options, model, &model->versions[k] };
-            code = ax_pool_submit(pool, load_run, &jobs[at++], err);
-        }
-    }
-    ax_pool_free(pool); /* Waits for all that was submitted. */
-    free(jobs);
-    return code;
-}
-
-static void count_ready(struct ax_repository *repository)
-{
-    for (size_t i = 0; i < repository->model_count; i++)
-        for (size_t k = 0; k < repository->models[i].version_count; k++)
-            repository->ready_count += repository->models[i].versions[k].version != NULL;
-}
-
-/* The store of images, or NULL, which is told when it is not as it should be. */
-static struct ax_image_store *open_images(const struct ax_image_config *config)
-{
-    struct ax_err err = AX_ERR_INIT;
-    struct ax_image_store *store = NULL;
-    if (config && config->images && ax_image_store_open(config->state, true, &store, &err))
-        ax_log(AX_LOG_WARN, "models are served without images", AX_LOG_ERR(&err));
-    return store;
-}
-
-static enum ax_code load_versions(struct ax_repository *repository, const char *folder,
-                                  const struct ax_repository_config *config, struct ax_err *err)
-{
-    struct ax_version_options options = { .images = open_images(config->images),
-                                          .tune = config->images != NULL };
-    (void)load_all(repository, folder, config->load_threads, &options, err);
-    ax_image_store_free(options.images); /* Images that are in use stay mapped. */
-    return err->code;
-}
-
-enum ax_code ax_repository_load(const char *folder, const struct ax_repository_config *config,
-                                struct ax_repository **ret_repository, struct ax_err *err)
-{
-    assert(config && config->load_threads && ret_repository && err);
-    struct ax_repository *repository;
-    if (ax_repository_list(folder, config, &repository, err))
-        return err->code;
-    if (load_versions(repository, folder, config, err)) {
-        ax_repository_free(repository);
-        return err->code;
-    }
-    count_ready(repository);
-    *ret_repository = repository;
-    return AX_OK;
 }
 
 void ax_repository_free(struct ax_repository *repository)
@@ -521,13 +400,4 @@ const struct ax_repository_model *ax_repository_model(const struct ax_repository
         return NULL;
     return bsearch(&name, repository->models, repository->model_count, sizeof(*repository->models),
                    compare_model);
-}
-
-struct ax_version *ax_repository_model_highest(const struct ax_repository_model *model)
-{
-    assert(model);
-    for (size_t i = model->version_count; i > 0; i--)
-        if (model->versions[i - 1].version)
-            return model->versions[i - 1].version;
-    return NULL;
 }

@@ -9,8 +9,9 @@
 #ifndef AX_SERVER_REPOSITORY_H
 #define AX_SERVER_REPOSITORY_H
 
+#include "base/err.h"
 #include "base/option.h"
-#include "engine/version.h"
+#include "base/str.h"
 #include "server/model_settings.h"
 
 #define AX_MODEL_NAME_BYTES_MAX 128
@@ -18,7 +19,6 @@
 struct ax_image_config;
 
 struct ax_repository_config {
-    size_t load_threads;
     size_t versions_max;
     const struct ax_image_config *images; /* not an option: set by the caller; NULL: none, and no
                                              tuning */
@@ -46,8 +46,6 @@ struct ax_repository_version {
     uint64_t number;
     char text[24]; /* the number as text */
     struct ax_fingerprint fingerprint;
-    struct ax_version *version; /* of ax_repository_load: one reference; NULL: not ready */
-    struct ax_err err;          /* of ax_repository_load: why it is not ready */
 };
 
 struct ax_repository_model {
@@ -62,7 +60,6 @@ struct ax_repository_model {
 struct ax_repository {
     struct ax_repository_model *models; /* in bytewise order of names */
     size_t model_count;
-    size_t ready_count; /* of ax_repository_load: versions that can answer */
 };
 
 /* Look through `folder`. Logs a warning for each folder that is passed over, but for the folder of
@@ -81,21 +78,12 @@ AX_MUST_USE enum ax_code ax_repository_list_model(const char *folder, struct ax_
 /* Fine on a zeroed one. */
 void ax_repository_model_done(struct ax_repository_model *model);
 
-/* List, and load every version of every model. Logs a line a version. Expected: as
- * ax_repository_list. */
-AX_MUST_USE enum ax_code ax_repository_load(const char *folder,
-                                            const struct ax_repository_config *config,
-                                            struct ax_repository **ret_repository,
-                                            struct ax_err *err);
-/* NULL is fine. Drops its references of the versions. */
+/* NULL is fine. */
 void ax_repository_free(struct ax_repository *repository);
 
 /* The model of that name, or NULL. */
 const struct ax_repository_model *ax_repository_model(const struct ax_repository *repository,
                                                       struct ax_str name);
-
-/* The version that answers when none is asked for, the highest that is ready; NULL: none is. */
-struct ax_version *ax_repository_model_highest(const struct ax_repository_model *model);
 
 /* Whether a folder may be a model of this name. Expected: INVALID. */
 AX_MUST_USE enum ax_code ax_repository_check_name(struct ax_str name, struct ax_err *err);
