@@ -28,6 +28,10 @@ static enum ax_code loading_read_files(struct loading *l, struct ax_err *err)
     const struct ax_version_options options = { .images = job->images, .tune = job->tune };
     if (ax_version_load(job->path, job->model_name, job->number, &options, &l->version, err))
         return err->code;
+    /* Nobody else has the version yet. */
+    size_t *rows_max = &l->version->model->signature.rows_max;
+    if (job->settings->rows_max)
+        *rows_max = AX_MIN(*rows_max, job->settings->rows_max);
     return ax_warm_up_read(&l->warm_up, l->version, err);
 }
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: docs/models.md describes every key that model.yaml and rules files may hold.
+"""Goal: docs/models.md describes every key that model.yaml, serving.yaml and rules files may hold.
 
 Method: take the lists of keys from the sources and look for each in the page, in
-code; take the page's two examples and look for each of their keys in the lists.
+code; take the page's examples and look for each of their keys in the lists.
 """
 
 import pathlib
@@ -25,21 +25,24 @@ def options_of(source):
 
 
 YAML_KEYS = keys_of("src/engine/version_yaml.c") | options_of("src/engine/forest/forest.c")
+WARM_UP_KEYS = keys_of("src/server/warmup_rows.c")
+SERVING_KEYS = keys_of("src/server/model_settings.c")
 RULES_KEYS = keys_of("src/engine/rules.c")
 
 
 def test_every_key_is_described():
-    assert len(YAML_KEYS) > 15 and len(RULES_KEYS) > 6
+    assert len(YAML_KEYS) > 15 and len(RULES_KEYS) > 6 and len(SERVING_KEYS) == 7
     described = set(re.findall(r"`(\w+)(?::[^`]*)?`", PAGE))
-    assert YAML_KEYS - described == set()
+    assert (YAML_KEYS | SERVING_KEYS | WARM_UP_KEYS) - described == set()
     code = "\n".join(re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S))
     assert {k for k in RULES_KEYS if k not in described and f"{k}:" not in code} == set()
 
 
 def test_the_examples_use_real_keys():
     blocks = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S)
-    assert len(blocks) == 2
-    for block, known in zip(blocks, (YAML_KEYS, RULES_KEYS)):
+    known_keys = (YAML_KEYS, YAML_KEYS, SERVING_KEYS, RULES_KEYS)
+    assert len(blocks) == len(known_keys)
+    for block, known in zip(blocks, known_keys):
         used = set(re.findall(r"^(\w+):", block, re.M))
         assert used and used <= known
 

@@ -102,6 +102,49 @@ static void a_version_is_loaded(void **state)
     ax_served_unref(loaded.served);
 }
 
+static void the_lower_limit_of_rows_holds(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t of_settings, of_yaml, holds;
+    } cases[] = { { 0, 7, 7 }, { 12, 7, 7 }, { 5, 7, 5 } };
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_loaded loaded;
+        char command[128];
+        put_version(rules);
+        (void)snprintf(command, sizeof(command),
+                       "echo 'signature: {max_batch_size: %zu}' > $V/model.yaml", cases[i].of_yaml);
+        run(command);
+        struct ax_load_job job = make_job();
+        settings.rows_max = cases[i].of_settings;
+        assert_int_equal(ax_loader_load(&job, &loaded, &err), 0);
+        assert_int_equal(loaded.served->version->signature->rows_max, cases[i].holds);
+        ax_served_unref(loaded.served);
+    }
+}
+
+static void a_warm_up_that_fails(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_loaded loaded = { 0 };
+    int warming_calls = 0;
+    put_version(rules);
+    run("echo 'warmup: {rows: [{a: 1}, {b: 1}]}' > $V/model.yaml");
+    struct ax_load_job job = make_job();
+    job.warming = count_call;
+    job.context = &warming_calls;
+    assert_int_equal(ax_loader_load(&job, &loaded, &err), AX_E_INVALID);
+    assert_non_null(strstr(err.msg, "no input 'b'"));
+    assert_int_equal(warming_calls, 0);
+    ax_err_clear(&err);
+    run("echo 'warmup: {rows: [{a: 1}, {}]}' > $V/model.yaml");
+    assert_int_equal(ax_loader_load(&job, &loaded, &err), 0);
+    assert_true(loaded.warm_up_ns > 0);
+    ax_served_unref(loaded.served);
+}
+
 static void folders_that_change(void **state)
 {
     (void)state;
@@ -174,8 +217,8 @@ static void folders_that_are_wrong(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_version_is_loaded),
-        cmocka_unit_test(folders_that_change),
+        cmocka_unit_test(a_version_is_loaded),    cmocka_unit_test(the_lower_limit_of_rows_holds),
+        cmocka_unit_test(a_warm_up_that_fails),   cmocka_unit_test(folders_that_change),
         cmocka_unit_test(folders_that_are_wrong),
     };
     return cmocka_run_group_tests_name("server/loader", tests, make_folder, remove_folder);
