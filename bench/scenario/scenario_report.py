@@ -58,24 +58,51 @@ def text(report):
     return "\n".join(lines)
 
 
-def markdown(found):
-    """Of all scenarios: {name: [report]}, ours first."""
-    out = []
-    for reports in found["scenarios"].values():
-        ours = reports[0]
-        out += [f"### {ours['name']}: {ours['title']}", ""]
+def counts(report):
+    """How many hold, and which do not."""
+    failed = [f"**{c['what']}: {number(c['found'])}, wanted {number(c['wanted'])}**"
+              for c in report["checks"] if not c["holds"]]
+    text = f"{len(report['checks']) - len(failed)} of {len(report['checks'])} hold"
+    return "; ".join([text, *failed])
+
+
+def summary(found):
+    """Of all scenarios a row for each figure that something is wanted of, and what others do."""
+    out = ["| scenario | figure | wanted | measured |", "| --- | --- | --- | --- |"]
+    for name, reports in found["scenarios"].items():
         for report in reports:
-            passed = sum(c["holds"] for c in report["checks"])
-            counts = f"{passed} of {len(report['checks'])} counts hold"
-            failed = "; ".join(f"**{c['what']}: {number(c['found'])}, wanted "
-                               f"{number(c['wanted'])}**"
-                               for c in report["checks"] if not c["holds"])
-            out += [f"{report['server']}: {counts}{': ' + failed if failed else ''}.", ""]
+            who = name if report["server"] == "auspex" else f"{name}, {report['server']}"
+            if report["checks"]:
+                out.append(f"| {who} | counts | all | {counts(report)} |")
+                out += [f"| {who} | {f['what']} | {f['goal']} | {number(f['value'])} |"
+                        for f in report["figures"] if f["goal"]]
+            elif report["figures"]:
+                told = "; ".join(f"{f['what']}: {number(f['value'])}" for f in report["figures"])
+                out.append(f"| {who} | | | {told} |")
+            out += [f"| {who} | – | | {note} |" for note in report["notes"]]
+    origins = sorted({r["origin"] for reports in found["scenarios"].values() for r in reports
+                      if "origin" in r})
+    machine = found["machine"]
+    return "\n".join([*out, "", f"{machine['cpu']}, {machine['cores']} cores.",
+                      *(f"- {origin}" for origin in origins)]) + "\n"
+
+
+def markdown(found):
+    """All that was measured, ours first."""
+    out = ["# A fleet that changes, under load", "",
+           "Written by `bench/scenario/run`; [scenarios.md](../../docs/scenarios.md) tells what is "
+           "done and how to read it.", ""]
+    for name, reports in found["scenarios"].items():
+        out += [f"## {name}: {reports[0]['title']}", ""]
+        for report in reports:
+            out += [f"### {report['server']}", ""]
+            if report["checks"]:
+                out += [f"Counts: {counts(report)}.", ""]
             if report["figures"]:
                 out += ["| figure | wanted | measured |", "| --- | --- | --- |"]
                 out += [f"| {f['what']} | {f['goal'] or '–'} | {number(f['value'])} |"
                         for f in report["figures"]]
                 out.append("")
-            out += [f"{' '.join(report['notes'])}", ""] if report["notes"] else []
-        out += [f"{ours['origin']}", ""]
+            out += [f"{note}\n" for note in report["notes"]]
+            out += [f"{report['origin']}\n"] if "origin" in report else []
     return "\n".join(out)
