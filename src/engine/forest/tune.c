@@ -202,19 +202,27 @@ static void tuning_done(struct tuning *t)
     free(t->scratch_memory);
 }
 
-/* The kernels that run here, with what they need. Returns how many. */
-static size_t find_kernels(struct tuning *t, struct ax_err *err)
+/* The kernels that run here. Returns how many. */
+static size_t find_kernels(struct tuning *t)
 {
     size_t count = 0;
     for (size_t k = 0; ax_forest_kernels[k]; k++) {
-        const struct ax_forest_kernel *kernel = ax_forest_kernels[k];
         assert(k < AX_KERNELS_MAX);
-        if (!kernel->runs_here() || (kernel->prepare && kernel->prepare(t->plan, err)))
+        if (!ax_forest_kernels[k]->runs_here())
             continue;
-        t->kernels[k] = kernel;
+        t->kernels[k] = ax_forest_kernels[k];
         count++;
     }
-    return err->code ? 0 : count;
+    return count;
+}
+
+/* Make what all of them need; where it is known which ones answer, only theirs is made. */
+static enum ax_code prepare_kernels(const struct tuning *t, struct ax_err *err)
+{
+    for (size_t k = 0; k < AX_KERNELS_MAX; k++)
+        if (t->kernels[k] && t->kernels[k]->prepare && t->kernels[k]->prepare(t->plan, err))
+            return err->code;
+    return AX_OK;
 }
 
 static enum ax_code allocate(struct tuning *t, struct ax_err *err)
@@ -366,7 +374,7 @@ static enum ax_code tune(struct tuning *t, struct ax_str kept, struct ax_buf *ou
         out->len = before;
         return err->code;
     }
-    if (!err->code && !allocate(t, err) && !measure(t, err))
+    if (!err->code && !prepare_kernels(t, err) && !allocate(t, err) && !measure(t, err))
         put_entry(t, &name, out);
     return err->code;
 }
@@ -379,7 +387,7 @@ enum ax_code ax_forest_tune(struct ax_model *model, struct ax_str kept, struct a
     struct tuning t = { .plan = plan, .random = UINT64_C(0x9E3779B97F4A7C15) };
     if (getenv(AX_KERNEL_VARIABLE) || plan->compiled.feature_count > VALUES_MAX / ROWS)
         return AX_OK;
-    if (find_kernels(&t, err) > 1)
+    if (find_kernels(&t) > 1)
         (void)tune(&t, kept, out, err);
     tuning_done(&t);
     return err->code;
