@@ -16,6 +16,7 @@ enum ax_code ax_served_new(struct ax_version *version, const struct ax_model_set
     atomic_init(&served->refs, 1);
     atomic_init(&served->cost.packed, 0);
     atomic_init(&served->last_ms, 0);
+    atomic_init(&served->used_ms, 0);
     served->account = ax_account_open(version->model_name, version->text);
     served->version = ax_version_ref(version);
     served->settings = *settings;

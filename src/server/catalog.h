@@ -11,6 +11,7 @@
 #ifndef AX_SERVER_CATALOG_H
 #define AX_SERVER_CATALOG_H
 
+#include "base/clock.h"
 #include "base/map.h"
 #include "engine/version.h"
 #include "server/account.h"
@@ -24,6 +25,7 @@ struct ax_served {
     struct ax_model_settings settings; /* those that it was loaded with */
     struct ax_cost cost;
     _Atomic uint64_t last_ms; /* monotonic, of the last success; 0: none. Relaxed, likewise */
+    _Atomic uint64_t used_ms; /* and of the last request that found it ready */
 };
 
 /* Makes the entry for a version, which is referenced, and opens its account. Control threads and
@@ -34,6 +36,13 @@ AX_MUST_USE enum ax_code ax_served_new(struct ax_version *version,
 struct ax_served *ax_served_ref(struct ax_served *served);
 /* NULL is fine. The last one frees. Any thread. */
 void ax_served_unref(struct ax_served *served);
+/* A request found it ready. Data plane. */
+static inline void ax_served_use(struct ax_served *served, uint64_t now_ns)
+{
+    uint64_t now_ms = now_ns / AX_NS_PER_MS;
+    if (atomic_load_explicit(&served->used_ms, memory_order_relaxed) < now_ms)
+        atomic_store_explicit(&served->used_ms, now_ms, memory_order_relaxed);
+}
 /* Whether the caller's reference is the last one. True stays true: who has none cannot take one. */
 bool ax_served_is_last(const struct ax_served *served);
 

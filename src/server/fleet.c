@@ -234,6 +234,8 @@ enum ax_code ax_fleet_start(const struct ax_fleet_config *config, struct ax_snap
     }
     fleet->loaders.tune = config->repository->images != NULL;
     fleet->loaders.images = open_images(config->repository->images);
+    if (config->begin)
+        config->begin(config->context, fleet);
     if (ax_fleet_loaders_init(&fleet->loaders, config->load_threads, err) ||
         ax_thread_start(&fleet->thread, "fleet", fleet_run, fleet, err)) {
         ax_fleet_loaders_stop(&fleet->loaders);

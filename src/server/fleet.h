@@ -27,6 +27,8 @@ enum ax_preload {
     AX_PRELOAD_NONE,    /* pinned ones alone */
 };
 
+struct ax_fleet;
+
 struct ax_fleet_config {
     int model_control;            /* enum ax_model_control */
     int preload;                  /* enum ax_preload */
@@ -39,13 +41,14 @@ struct ax_fleet_config {
     const char *models;      /* the folder; not an option here: set by the caller */
     const struct ax_repository_config *repository; /* likewise */
 
+    /* (optional, likewise) The fleet is there, and will publish catalogs: what their readers need
+     * of it must be in place before. On the thread that starts it. */
+    void (*begin)(void *context, struct ax_fleet *fleet);
     /* (optional, likewise) The catalog is complete: once, on the control thread. */
     void (*complete)(void *context, const struct ax_catalog *catalog);
     void *context;
 };
 extern const struct ax_option ax_fleet_options[];
-
-struct ax_fleet;
 
 /* Start the control thread and the loaders, which begin with the folder at once; the catalog is
  * complete (ax_catalog.is_complete) when all that should be ready at start is, or has failed.

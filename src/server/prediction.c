@@ -10,6 +10,7 @@
 #include "server/prediction.h"
 
 #include "base/clock.h"
+#include "server/cold_wait.h"
 #include "server/server_thread.h"
 
 #include <assert.h>
@@ -42,6 +43,15 @@ static void prediction_fail(struct ax_prediction *prediction, const struct ax_er
 }
 
 static void prediction_read_step(void *context, void *state, struct ax_request *request);
+
+/* A version that a prediction waits for, or waited for last. */
+struct ax_prediction_wait {
+    struct ax_cold cold;
+    bool is_wanted;    /* it is to begin */
+    bool is_over;      /* the fleet has told, and nobody has looked since */
+    struct ax_err err; /* what it told */
+    void (*go_on)(struct ax_prediction *prediction);
+};
 
 static void prediction_cancel(struct ax_prediction *prediction)
 {
@@ -225,6 +235,108 @@ static void prediction_score(struct ax_prediction *prediction)
         prediction_go_on(prediction, &err);
 }
 
+/* ---- waiting ---- */
+
+static bool prediction_waits(const struct ax_prediction *prediction)
+{
+    return prediction->wait && prediction->wait->is_wanted;
+}
+
+static void prediction_told(struct ax_server_thread *thread, struct ax_request *request,
+                            const struct ax_err *err)
+{
+    (void)thread;
+    struct ax_prediction *prediction = request->user;
+    struct ax_prediction_wait *wait = prediction->wait;
+    wait->is_over = true;
+    wait->err = *err;
+    if (ax_request_is_cancelled(request))
+        prediction_cancel(prediction);
+    else
+        wait->go_on(prediction);
+}
+
+/* Ask for what was found to be cold. All that a request waits is bounded once. */
+static void prediction_wait(struct ax_prediction *prediction,
+                            void (*go_on)(struct ax_prediction *prediction))
+{
+    struct ax_prediction_wait *wait = prediction->wait;
+    wait->is_wanted = false;
+    wait->go_on = go_on;
+    if (!wait->cold.until_ns)
+        wait->cold.until_ns = ax_cold_until_ns(prediction->thread, prediction->deadline_ns);
+    /* Past this wake-up the catalog, which has the account, may be gone. */
+    if (!prediction->holds_account)
+        (void)ax_account_ref(prediction->account);
+    prediction->holds_account = true;
+    ax_cold_wait(prediction->thread, prediction->job.request, &wait->cold, prediction_told);
+}
+
+static struct ax_prediction_wait *prediction_make_wait(struct ax_prediction *prediction)
+{
+    if (!prediction->wait)
+        prediction->wait =
+            ax_arena_zalloc(&prediction->job.request->arena, 1, sizeof(*prediction->wait));
+    return prediction->wait;
+}
+
+/* Whether a version that is not ready is to be waited for. One that was waited for and is cold
+ * again was driven out before this request had its turn: it is waited for as long as there is time.
+ */
+static bool prediction_may_wait(struct ax_prediction *prediction, struct ax_str model,
+                                struct ax_str version)
+{
+    if (!ax_cold_is_there(prediction->thread, model, version) ||
+        (prediction->wait && ax_clock_ns() >= prediction->wait->cold.until_ns))
+        return false;
+    struct ax_prediction_wait *wait = prediction_make_wait(prediction);
+    if (!wait)
+        return false;
+    wait->cold.model = model;
+    wait->cold.version = version;
+    wait->is_wanted = true;
+    return true;
+}
+
+/* What the fleet said tells more than the catalog. That a load takes longer than requests wait is
+ * no deadline of the request's. */
+static enum ax_code prediction_fail_wait(const struct ax_prediction *prediction, struct ax_err *err)
+{
+    const struct ax_prediction_wait *wait = prediction->wait;
+    ax_err_clear(err);
+    if (wait->err.code != AX_E_TIMEOUT)
+        return ax_fail(err, wait->err.code, "%s", wait->err.msg);
+    if (prediction->deadline_ns && prediction->deadline_ns <= wait->cold.until_ns)
+        return ax_fail(err, AX_E_TIMEOUT, "Request timeout expired");
+    return ax_fail(err, AX_E_UNAVAILABLE, "%s", wait->err.msg);
+}
+
+enum ax_code ax_prediction_find(struct ax_prediction *prediction, struct ax_str model,
+                                struct ax_str version, struct ax_served **ret_served,
+                                bool *ret_waits, struct ax_err *err)
+{
+    assert(prediction && ret_served && ret_waits && err);
+    struct ax_prediction_wait *wait = prediction->wait;
+    bool is_again = wait && wait->is_over;
+    if (wait)
+        wait->is_over = false;
+    *ret_waits = false;
+    if (!ax_catalog_version(prediction->thread->catalog, model, version, ret_served, err))
+        return AX_OK;
+    if (is_again && wait->err.code)
+        return prediction_fail_wait(prediction, err);
+    if (!prediction_may_wait(prediction, model, version))
+        return err->code;
+    ax_err_clear(err);
+    *ret_waits = true;
+    return AX_OK;
+}
+
+static void prediction_read_on(struct ax_prediction *prediction)
+{
+    prediction_read_step(NULL, prediction->thread, prediction->job.request);
+}
+
 static void prediction_read_step(void *context, void *state, struct ax_request *request)
 {
     (void)context;
@@ -240,7 +352,10 @@ static void prediction_read_step(void *context, void *state, struct ax_request *
         prediction_score(prediction);
     } else {
         prediction_hold(prediction);
-        ax_request_resume(request, prediction_read_step);
+        if (prediction_waits(prediction))
+            prediction_wait(prediction, prediction_read_on);
+        else
+            ax_request_resume(request, prediction_read_step);
     }
 }
 
@@ -252,29 +367,39 @@ static enum ax_code prediction_make_wanted(struct ax_prediction *prediction, str
     return prediction->wanted ? AX_OK : ax_arena_fail(arena, "the request", err);
 }
 
+static void prediction_let_account(struct ax_prediction *prediction)
+{
+    if (prediction->holds_account)
+        ax_account_unref(prediction->account);
+    prediction->holds_account = false;
+}
+
 /* Count the request here, wherever it was to be counted before. */
 static void prediction_account(struct ax_prediction *prediction, struct ax_account *account)
 {
     if (prediction->account)
         ax_account_leave(prediction->account);
+    prediction_let_account(prediction);
     prediction->account = account;
     ax_account_enter(account);
 }
 
 enum ax_code ax_prediction_choose(struct ax_prediction *prediction, struct ax_str version,
-                                  struct ax_err *err)
+                                  bool *ret_waits, struct ax_err *err)
 {
-    assert(prediction && !prediction->rows.signature && err);
+    assert(prediction && !prediction->rows.signature && ret_waits && err);
     struct ax_served *before = prediction->job.served;
     struct ax_served *served;
-    if (ax_catalog_version(prediction->thread->catalog, ax_str_from(before->version->model_name),
-                           version, &served, err)) {
+    if (ax_prediction_find(prediction, ax_str_from(before->version->model_name), version, &served,
+                           ret_waits, err)) {
         prediction->is_miss = true;
         prediction_account(prediction,
                            ax_catalog_account(prediction->thread->catalog,
                                               ax_str_from(before->version->model_name), version));
         return err->code;
     }
+    if (*ret_waits)
+        return AX_OK;
     prediction->job.served = served;
     prediction_account(prediction, served->account);
     if (prediction->job.holds_served) {
@@ -355,23 +480,58 @@ static enum ax_code prediction_admit(struct ax_prediction *prediction, struct ax
                             prediction->handed_ns, err);
 }
 
+/* Its version is found: read. */
+static void prediction_go(struct ax_prediction *prediction, struct ax_served *served)
+{
+    struct ax_err err = AX_ERR_INIT;
+    ax_served_use(served, prediction->handed_ns);
+    prediction->job.served = served;
+    if (prediction_admit(prediction, &err) || prediction_make_wanted(prediction, &err))
+        prediction_fail(prediction, &err);
+    else
+        prediction_read_on(prediction);
+}
+
+/* Find the version that the path names, which was waited for. */
+static void prediction_find_on(struct ax_prediction *prediction)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_served *served;
+    bool waits;
+    const struct ax_cold *cold = &prediction->wait->cold;
+    if (ax_prediction_find(prediction, cold->model, cold->version, &served, &waits, &err))
+        prediction_fail(prediction, &err);
+    else if (waits)
+        prediction_wait(prediction, prediction_find_on);
+    if (err.code || waits)
+        return;
+    prediction_account(prediction, served->account);
+    prediction->handed_ns = ax_clock_ns();
+    prediction_go(prediction, served);
+}
+
 void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *form,
                          struct ax_prediction *prediction)
 {
     assert(call && form && prediction && !prediction->job.served);
     struct ax_err err = AX_ERR_INIT;
     struct ax_served *served;
-    if (ax_catalog_version(call->thread->catalog, call->model, call->version, &served, &err)) {
+    bool waits = false;
+    prediction->thread = call->thread;
+    prediction->job.request = call->request;
+    if (ax_prediction_find(prediction, call->model, call->version, &served, &waits, &err)) {
         ax_prediction_refuse(call, form, &err);
         return;
     }
-    prediction->job.served = served;
-    prediction_begin(call, form, prediction, served->account);
-    if (prediction_read_header(prediction, &err) || prediction_admit(prediction, &err) ||
-        prediction_make_wanted(prediction, &err))
+    prediction_begin(call, form, prediction,
+                     ax_catalog_account(call->thread->catalog, call->model, call->version));
+    prediction->is_miss = waits;
+    if (prediction_read_header(prediction, &err))
         prediction_fail(prediction, &err);
+    else if (waits)
+        prediction_wait(prediction, prediction_find_on);
     else
-        prediction_read_step(NULL, call->thread, call->request);
+        prediction_go(prediction, served);
 }
 
 void ax_prediction_start_parts(struct ax_call *call, const struct ax_prediction_form *form,
@@ -435,5 +595,6 @@ void ax_prediction_release(void *user)
         if (prediction->job.holds_served)
             ax_served_unref(prediction->job.served);
     }
+    prediction_let_account(prediction);
     ax_buf_done(&prediction->body);
 }

@@ -59,12 +59,14 @@ struct ax_prediction {
     const char *content_type; /* of the answer; NULL: application/json; print may set it */
     char extra_headers[64];   /* empty, or lines as struct ax_answer has them; print may set it */
 
-    struct ax_account *account;  /* where it is counted: the version's, or no model's */
-    enum ax_code outcome;        /* as answered; CANCELLED until then */
-    bool is_miss;                /* its version was not ready when it came */
-    uint64_t handed_ns, read_ns; /* when it was begun, and when its body was read */
-    uint64_t deadline_ns;        /* that the request names; 0: none */
-    uint64_t priority;           /* likewise */
+    struct ax_account *account;      /* where it is counted: the version's, or no model's */
+    enum ax_code outcome;            /* as answered; CANCELLED until then */
+    bool holds_account;              /* since it waits, and holds no version that would keep it */
+    bool is_miss;                    /* its version was not ready when it came */
+    uint64_t handed_ns, read_ns;     /* when it was begun, and when its body was read */
+    uint64_t deadline_ns;            /* that the request names; 0: none */
+    uint64_t priority;               /* likewise */
+    struct ax_prediction_wait *wait; /* NULL: it never waited for a version */
 };
 
 /* The HTTP status of a failure, as the code's table has it; but a deadline that is missed is
@@ -95,10 +97,19 @@ void ax_prediction_count_refused(const struct ax_call *call, enum ax_code code);
 void ax_prediction_refuse(struct ax_call *call, const struct ax_prediction_form *form,
                           const struct ax_err *err);
 
-/* While reading, before `rows` exist: go over to another version of the same model. Expected:
- * NOT_FOUND, TOO_LARGE, LIMIT. */
+/* While reading: find a version. When it is cold, *ret_waits is set instead: read is to return
+ * without being done, and is called again when the version is there or cannot be; then it finds
+ * again. `model` and `version` live as long as the request. Expected: NOT_FOUND, UNAVAILABLE,
+ * TIMEOUT, LIMIT. */
+AX_MUST_USE enum ax_code ax_prediction_find(struct ax_prediction *prediction, struct ax_str model,
+                                            struct ax_str version, struct ax_served **ret_served,
+                                            bool *ret_waits, struct ax_err *err);
+
+/* While reading, before `rows` exist: go over to another version of the same model; *ret_waits as
+ * above. Expected: NOT_FOUND, UNAVAILABLE, TIMEOUT, TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_prediction_choose(struct ax_prediction *prediction,
-                                              struct ax_str version, struct ax_err *err);
+                                              struct ax_str version, bool *ret_waits,
+                                              struct ax_err *err);
 
 /* The request ended: count it, and give back what the prediction holds. `user` may be NULL. This is
  * the one place where a prediction that was begun is counted. */

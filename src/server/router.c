@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "server/api/endpoints.h"
+#include "server/cold_wait.h"
 #include "server/prediction.h"
 #include "server/server.h"
 #include "server/server_thread.h"
@@ -36,12 +37,12 @@ const struct ax_endpoint ax_endpoints[] = {
     { AX_HTTP_GET, "/v2/models/stats", ax_statistics_all, 0 },
     { AX_HTTP_GET, "/v2/models/{m}/stats", ax_statistics, 0 },
     { AX_HTTP_GET, "/v2/models/{m}/versions/{v}/stats", ax_statistics, 0 },
-    { AX_HTTP_GET, "/v2/models/{m}", ax_oip_model, 0 },
-    { AX_HTTP_GET, "/v2/models/{m}/versions/{v}", ax_oip_model, 0 },
+    { AX_HTTP_GET, "/v2/models/{m}", ax_oip_model, AX_ENDPOINT_WARMS },
+    { AX_HTTP_GET, "/v2/models/{m}/versions/{v}", ax_oip_model, AX_ENDPOINT_WARMS },
     { AX_HTTP_GET, "/v2/models/{m}/ready", ax_oip_model_ready, 0 },
     { AX_HTTP_GET, "/v2/models/{m}/versions/{v}/ready", ax_oip_model_ready, 0 },
-    { AX_HTTP_GET, "/v2/models/{m}/config", ax_oip_config, 0 },
-    { AX_HTTP_GET, "/v2/models/{m}/versions/{v}/config", ax_oip_config, 0 },
+    { AX_HTTP_GET, "/v2/models/{m}/config", ax_oip_config, AX_ENDPOINT_WARMS },
+    { AX_HTTP_GET, "/v2/models/{m}/versions/{v}/config", ax_oip_config, AX_ENDPOINT_WARMS },
     { AX_HTTP_POST, "/v2/repository/index", ax_oip_index, 0 },
     { AX_HTTP_GET, "/v2/logging", ax_log_settings, 0 },
     { AX_HTTP_POST, "/v2/logging", ax_log_settings_change, AX_ENDPOINT_CONTROLS },
@@ -163,16 +164,44 @@ static void answer_restricted(struct ax_call *call)
         NULL);
 }
 
+/* What was asked about is in memory, or cannot be: either is answered. */
+static void router_go_on(struct ax_server_thread *thread, struct ax_request *request,
+                         const struct ax_err *err)
+{
+    (void)err; /* The catalog tells. */
+    struct ax_call call;
+    unsigned allowed;
+    router_find(thread, request, &call, &allowed)->run(&call);
+}
+
+/* Have the version loaded first, if there is need. */
+static bool router_waits(const struct ax_endpoint *endpoint, const struct ax_call *call)
+{
+    if (!(endpoint->flags & AX_ENDPOINT_WARMS) ||
+        !ax_cold_is_there(call->thread, call->model, call->version))
+        return false;
+    const struct ax_cold cold = { call->model, call->version,
+                                  ax_cold_until_ns(call->thread, /* deadline_ns= */ 0) };
+    ax_cold_wait(call->thread, call->request, &cold, router_go_on);
+    return true;
+}
+
+static void router_run(const struct ax_endpoint *endpoint, struct ax_call *call)
+{
+    if (!router_allows(endpoint, call))
+        answer_restricted(call);
+    else if (!router_waits(endpoint, call))
+        endpoint->run(call);
+}
+
 void ax_router_run(struct ax_server_thread *thread, struct ax_request *request)
 {
     assert(thread && request);
     struct ax_call call;
     unsigned allowed;
     const struct ax_endpoint *endpoint = router_find(thread, request, &call, &allowed);
-    if (endpoint && router_allows(endpoint, &call))
-        endpoint->run(&call);
-    else if (endpoint)
-        answer_restricted(&call);
+    if (endpoint)
+        router_run(endpoint, &call);
     else if (allowed)
         answer_not_allowed(thread, request, allowed);
     else

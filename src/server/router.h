@@ -26,6 +26,8 @@ enum {
     AX_ENDPOINT_SCORES = 1u << 0,
     /* Changes the server: taken from this host only, unless allow_remote_control says otherwise. */
     AX_ENDPOINT_CONTROLS = 1u << 1,
+    /* Tells what only a version in memory knows: one that is cold is loaded first. */
+    AX_ENDPOINT_WARMS = 1u << 2,
 };
 
 struct ax_endpoint {

@@ -149,6 +149,13 @@ static void log_ready(const struct ax_server *server, const struct ax_catalog *c
     ax_buf_done(&listeners);
 }
 
+/* Requests find it as soon as they find a catalog of its making. */
+static void server_begin(void *context, struct ax_fleet *fleet)
+{
+    struct ax_server *server = context;
+    atomic_store_explicit(&server->fleet, fleet, memory_order_release);
+}
+
 /* On the fleet's control thread, once. */
 static void server_complete(void *context, const struct ax_catalog *catalog)
 {
@@ -171,6 +178,7 @@ static struct ax_server *server_new(const struct ax_server_config *config,
     server->fleet_config = *config->fleet;
     server->fleet_config.models = config->models;
     server->fleet_config.repository = config->repository;
+    server->fleet_config.begin = server_begin;
     server->fleet_config.complete = server_complete;
     server->fleet_config.context = server;
     server->handler = (struct ax_http_handler){
@@ -210,11 +218,11 @@ enum ax_code ax_server_start(const struct ax_server_config *config,
     }
     struct ax_fleet *fleet;
     if (ax_fleet_start(&server->fleet_config, &server->snapshot, &fleet, err)) {
+        atomic_store_explicit(&server->fleet, NULL, memory_order_release);
         ax_server_drain(server);
         (void)ax_server_join_free(server);
         return err->code;
     }
-    atomic_store_explicit(&server->fleet, fleet, memory_order_release);
     *ret_server = server;
     return AX_OK;
 }

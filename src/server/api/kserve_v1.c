@@ -4,6 +4,7 @@
  */
 #include "base/json.h"
 #include "server/api/endpoints.h"
+#include "server/cold_wait.h"
 #include "server/api/row_request.h"
 #include "server/server_thread.h"
 
@@ -42,7 +43,8 @@ void ax_kserve_model(struct ax_call *call)
     struct ax_err err = AX_ERR_INIT;
     struct ax_served *served;
     const struct ax_catalog *catalog = call->thread->catalog;
-    if (ax_catalog_version(catalog, call->model, call->version, &served, &err)) {
+    if (ax_catalog_version(catalog, call->model, call->version, &served, &err) &&
+        !ax_cold_is_there(call->thread, call->model, call->version)) {
         int status = ax_code_http(err.code);
         ax_server_thread_answer_error(call->thread, call->request, status, err.msg, NULL);
         return;

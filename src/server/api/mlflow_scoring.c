@@ -171,6 +171,12 @@ static enum ax_code mlflow_find_model(struct ax_call *call, struct ax_err *err)
     bool is_single = catalog->is_complete && catalog->models.count == 1;
     if (!is_single || !ax_map_next(&catalog->models, &at, &call->model, &model))
         return mlflow_fail_model(catalog, err);
+    /* The catalog's own text may go with it while the request waits. */
+    char *kept = ax_arena_alloc(&call->request->arena, call->model.len, 1);
+    if (!kept)
+        return ax_arena_fail(&call->request->arena, "the request", err);
+    memcpy(kept, call->model.ptr, call->model.len);
+    call->model.ptr = kept;
     return AX_OK;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "server/api/endpoints.h"
+#include "server/cold_wait.h"
 #include "server/server.h"
 #include "server/server_thread.h"
 
@@ -83,7 +84,9 @@ void ax_oip_model_ready(struct ax_call *call)
     struct ax_err err = AX_ERR_INIT;
     struct ax_served *served;
     const struct ax_catalog *catalog = call->thread->catalog;
-    bool ready = !ax_catalog_version(catalog, call->model, call->version, &served, &err);
+    /* One that is cold answers when it is asked. Asking whether it would does not load it. */
+    bool ready = !ax_catalog_version(catalog, call->model, call->version, &served, &err) ||
+                 ax_cold_is_there(call->thread, call->model, call->version);
     if (err.code == AX_E_NOT_FOUND || !ax_map_get(&catalog->models, call->model)) {
         ax_server_thread_answer_error(call->thread, call->request, ax_oip_status(err.code), err.msg,
                                       NULL);

@@ -4,9 +4,10 @@
  *
  * The body is read once, into cells. Then one part after another is filled into the rows of its
  * version, scored, and put aside; a turn of the loop lies between two parts, so a request for many
- * models is no longer than as many requests. All versions are looked up at one moment and held
- * until the end. What is wrong with a part stays in the part. Each part is counted as a request of
- * its version; a body that is refused is counted as one request of no model.
+ * models is no longer than as many requests. All versions are looked up at one moment, those that
+ * are cold one after another, as they come; they are held until the end. What is wrong with a part
+ * stays in the part. Each part is counted as a request of its version; a body that is refused is
+ * counted as one request of no model.
  */
 #include "base/clock.h"
 #include "base/json.h"
@@ -33,7 +34,8 @@ struct many_request {
     struct many_part *parts;
     size_t part_count;
     size_t part;       /* in hand, or being printed */
-    bool is_resolved;  /* the parts have versions, and are counted */
+    bool is_begun;     /* the parts are looked up and counted, */
+    bool is_resolved;  /* and those that were cold are there, or cannot be */
     bool is_in_answer; /* the head of the part's answer is printed */
 };
 
@@ -178,24 +180,56 @@ static const struct ax_row_protocol many_protocol = {
 };
 
 /* Find the versions of all parts. From here on the parts are counted, and not the whole. */
-static void many_resolve(struct many_request *request)
+static void many_begin(struct many_request *request)
 {
     const struct ax_prediction *whole = &request->rows.prediction;
-    request->is_resolved = true;
+    const struct ax_catalog *catalog = whole->thread->catalog;
+    request->is_begun = true;
+    for (size_t i = 0; i < request->part_count; i++) {
+        struct many_part *part = &request->parts[i];
+        struct ax_err ignored = AX_ERR_INIT;
+        struct ax_served *served;
+        part->prediction = *whole;
+        part->prediction.is_miss =
+            ax_catalog_version(catalog, part->model, part->version, &served, &ignored);
+        if (!part->prediction.is_miss)
+            part->prediction.job.served = ax_served_ref(served);
+        /* One that is not ready holds no version that would keep it. */
+        part->prediction.account =
+            ax_account_ref(ax_catalog_account(catalog, part->model, part->version));
+        ax_account_enter(part->prediction.account);
+    }
+}
+
+/* It was waited for, and is there. */
+static void part_take(struct many_part *part, struct ax_served *served)
+{
+    struct ax_prediction *prediction = &part->prediction;
+    ax_account_leave(prediction->account);
+    ax_account_unref(prediction->account);
+    prediction->job.served = ax_served_ref(served);
+    prediction->account = ax_account_ref(served->account);
+    ax_account_enter(prediction->account);
+}
+
+/* See to those that were not ready, one after another: each is held before the next one may drive
+ * it out. False: one is waited for. */
+static bool many_resolve(struct many_request *request)
+{
+    struct ax_prediction *whole = &request->rows.prediction;
     for (size_t i = 0; i < request->part_count; i++) {
         struct many_part *part = &request->parts[i];
         struct ax_served *served;
-        if (ax_catalog_version(whole->thread->catalog, part->model, part->version, &served,
-                               &part->err))
-            served = NULL;
-        part->prediction = *whole;
-        part->prediction.job.served = served ? ax_served_ref(served) : NULL;
-        /* One that is not ready holds no version that would keep it. */
-        part->prediction.account =
-            ax_account_ref(ax_catalog_account(whole->thread->catalog, part->model, part->version));
-        part->prediction.is_miss = !served;
-        ax_account_enter(part->prediction.account);
+        bool waits;
+        if (part->prediction.job.served || part->err.code ||
+            ax_prediction_find(whole, part->model, part->version, &served, &waits, &part->err))
+            continue;
+        if (waits)
+            return false;
+        part_take(part, served);
     }
+    request->is_resolved = true;
+    return true;
 }
 
 /* Take the next part in hand that has a version; false: none is left. */
@@ -215,6 +249,7 @@ static enum ax_code many_begin_part(struct many_request *request, struct ax_err 
     struct ax_arena *arena = &prediction->job.request->arena;
     prediction->job.served = served;
     prediction->handed_ns = ax_clock_ns();
+    ax_served_use(served, prediction->handed_ns);
     prediction->wanted = ax_arena_zalloc(arena, signature->output_count, sizeof(bool));
     if (!prediction->wanted)
         return ax_arena_fail(arena, "the outputs", err);
@@ -227,8 +262,10 @@ static void many_part_over(struct ax_prediction *prediction, const struct ax_err
     struct many_request *request = many_from(prediction);
     struct many_part *part = &request->parts[request->part++];
     struct ax_account *account = part->prediction.account;
+    bool is_miss = part->prediction.is_miss;
     part->prediction = *prediction;
     part->prediction.account = account;
+    part->prediction.is_miss = is_miss;
     part->err = *err;
     prediction->rows = (struct ax_rows){ 0 };
     prediction->job.out = (struct ax_batch){ 0 };
@@ -256,7 +293,7 @@ static enum ax_code many_parse(struct many_request *request, size_t byte_budget,
     if (done && !request->parts)
         return ax_fail(err, AX_E_INVALID, "the request has no 'models'");
     if (done)
-        many_resolve(request);
+        many_begin(request);
     return AX_OK;
 }
 
@@ -266,8 +303,10 @@ static enum ax_code many_read(struct ax_prediction *prediction, size_t byte_budg
     struct many_request *request = many_from(prediction);
     size_t cost = 0;
     *ret_done = false;
-    if (!request->is_resolved && many_parse(request, byte_budget, &cost, err))
+    if (!request->is_begun && many_parse(request, byte_budget, &cost, err))
         return err->code;
+    if (request->is_begun && !request->is_resolved && !many_resolve(request))
+        return AX_OK;
     while (request->is_resolved && !*ret_done && cost < byte_budget) {
         if (many_take_part(request)) {
             many_fill(request, byte_budget - cost, &cost, ret_done);
@@ -351,14 +390,14 @@ static bool many_print(struct ax_prediction *prediction, struct ax_buf *out, siz
 static bool many_release_parts(struct ax_prediction *prediction)
 {
     struct many_request *request = many_from(prediction);
-    for (size_t i = 0; request->is_resolved && i < request->part_count; i++) {
+    for (size_t i = 0; request->is_begun && i < request->part_count; i++) {
         struct many_part *part = &request->parts[i];
         part->prediction.outcome = prediction->outcome ? prediction->outcome : part->err.code;
         ax_prediction_count(&part->prediction);
         ax_account_unref(part->prediction.account);
         ax_served_unref(part->prediction.job.served);
     }
-    return request->is_resolved;
+    return request->is_begun;
 }
 
 static const struct ax_prediction_form many_form = {

@@ -59,12 +59,14 @@ static enum ax_code request_parse(struct ax_row_request *request, size_t byte_bu
     return ax_row_body_read(&request->body, byte_budget, cost, ret_done, err);
 }
 
-/* Once, behind the body. */
-static enum ax_code request_choose(struct ax_row_request *request, struct ax_err *err)
+/* Behind the body; *ret_waits: it is to be waited for. */
+static enum ax_code request_choose(struct ax_row_request *request, bool *ret_waits,
+                                   struct ax_err *err)
 {
+    *ret_waits = false;
     if (request->is_filling || !request->body.version.ptr)
         return AX_OK;
-    return ax_prediction_choose(&request->prediction, request->body.version, err);
+    return ax_prediction_choose(&request->prediction, request->body.version, ret_waits, err);
 }
 
 static void request_want(struct ax_prediction *prediction)
@@ -81,14 +83,17 @@ enum ax_code ax_row_request_read(struct ax_prediction *prediction, size_t byte_b
     assert(prediction && ret_done && err);
     struct ax_row_request *request = container_of(prediction, struct ax_row_request, prediction);
     size_t cost = 0;
-    bool done = request->is_filling;
-    if (!done && request_parse(request, byte_budget, &cost, &done, err))
-        return err->code;
+    bool waits;
     *ret_done = false;
-    if (!done || cost >= byte_budget)
+    if (!request->is_read && request_parse(request, byte_budget, &cost, &request->is_read, err))
+        return err->code;
+    if (!request->is_read || cost >= byte_budget)
         return AX_OK;
-    if (request_choose(request, err) ||
-        ax_row_request_fill(request, &request->body.cells, byte_budget - cost, &cost, ret_done,
+    if (request_choose(request, &waits, err))
+        return err->code;
+    if (waits)
+        return AX_OK;
+    if (ax_row_request_fill(request, &request->body.cells, byte_budget - cost, &cost, ret_done,
                             err))
         return err->code;
     if (*ret_done)

@@ -19,7 +19,8 @@ struct ax_row_request {
     struct ax_csv_rows csv;
     bool is_csv;
     struct ax_cells_fill fill;
-    bool is_filling; /* the body is read */
+    bool is_read;    /* the body, by ax_row_request_read */
+    bool is_filling; /* its cells into rows */
     size_t printed;  /* rows of the answer */
     bool began;      /* the head of the answer is printed */
 };

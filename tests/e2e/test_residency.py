@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: models that are not in memory answer as if they were, after a wait that is bounded.
+
+Method: many small models, each with an answer of its own, on a server that loads none before it is
+asked; requests of every protocol, many at one time, clients that leave, waits that are too short.
+The log says how often a version was loaded.
+"""
+
+import collections
+import re
+import socket
+import threading
+import time
+
+import pytest
+
+from conftest import Server, request
+
+pytestmark = pytest.mark.threads
+
+MODELS = 30
+RULES = """\
+rules: 1
+inputs:
+  x: FP64
+outputs: {{prediction: FP64}}
+cases:
+  - when: x > 0
+    then: {answer}
+  - otherwise: 0.5
+"""
+ROW = {"x": 1.0}
+
+
+def name(index):
+    return f"m{index:02}"
+
+
+def make(folder, index, version=1):
+    place = folder / name(index) / str(version)
+    place.mkdir(parents=True)
+    (place / "rules.yaml").write_text(RULES.format(answer=100 * version + index), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("many")
+    for index in range(MODELS):
+        make(folder, index)
+    make(folder, 0, version=2)
+    return folder
+
+
+def loads(server):
+    """How often each model was loaded, as the log of a server that was stopped has it."""
+    assert server.stop() == 0
+    found = (re.search(r'event="model version loaded" model=(\S+)', line) for line in server.lines)
+    return collections.Counter(f[1] for f in found if f)
+
+
+def states(server):
+    entries = server.post("/v2/repository/index").json
+    return {(e["name"], e["version"]): e["state"] for e in entries}
+
+
+def answer_of(server, index, version=1):
+    answer = server.predict(name(index), ROW)
+    assert answer.status == 200, answer.body
+    assert answer.json["predictions"][0]["prediction"] == 100 * version + index
+    return answer
+
+
+def received(server):
+    """All prediction requests that ended, by code; and those that have not."""
+    metrics = server.metrics()
+    codes = collections.Counter()
+    for (family, labels), value in metrics.samples.items():
+        if family == "ax_requests_total":
+            codes[dict(labels)["code"]] += int(value)
+    in_progress = sum(v for (f, _), v in metrics.samples.items() if f == "ax_requests_in_progress")
+    return +codes, in_progress
+
+
+def test_models_are_loaded_when_they_are_asked(many):
+    server = Server(many, "--preload", "none", "--version-policy", "latest:1")
+    assert server.get("/v2/health/ready").status == 200
+    assert set(states(server).values()) == {"UNAVAILABLE"}
+    # To be ready is to answer when asked. Asking whether it would does not load.
+    assert server.get("/v2/models/m03/ready").json["ready"]
+    assert server.get("/v1/models/m03").json["ready"]
+    assert set(states(server).values()) == {"UNAVAILABLE"}
+    for index in range(1, MODELS):
+        answer_of(server, index)
+    answer_of(server, 0, version=2)
+    for index in range(1, MODELS):
+        answer_of(server, index)
+    assert set(states(server).values()) == {"READY", "UNAVAILABLE"}
+    assert received(server) == ({"OK": 2 * MODELS - 1}, 0)
+    assert loads(server) == {name(i): 1 for i in range(MODELS)}
+
+
+@pytest.mark.parametrize("method, path, body, found", [
+    ("GET", "/v2/models/m07", None, b'"name":"m07","versions":["1"]'),
+    ("GET", "/v2/models/m07/versions/1", None, b'"name":"m07","versions":["1"]'),
+    ("GET", "/v2/models/m07/config", None, b'"backend":"rules"'),
+    ("POST", "/v2/models/m07/infer",
+     {"inputs": [{"name": "x", "shape": [1, 1], "datatype": "FP64", "data": [1]}]},
+     b'"data":[107'),
+    ("POST", "/v1/models/m07/predict", {"rows": [ROW]}, b":107"),
+    ("POST", "/v1/models/m07/predict", {"rows": [ROW], "version": 1}, b":107"),
+    ("POST", "/v1/models/m07:predict", {"instances": [ROW]}, b"[107"),
+    ("POST", "/v1/models/m07/invocations", {"dataframe_records": [ROW]}, b"[107"),
+    ("POST", "/invocations", {"dataframe_records": [ROW]}, b"[107"),
+])
+def test_every_protocol_waits(many, method, path, body, found):
+    server = Server(many, "--preload", "none", "--default-model", "m07")
+    answer = server.request(method, path, body)
+    assert answer.status == 200 and found in answer.body, answer.body
+    assert loads(server) == {"m07": 1}
+
+
+def test_the_only_model_is_waited_for(tmp_path):
+    make(tmp_path, 4)
+    server = Server(tmp_path, "--preload", "none")
+    answer = server.post("/invocations", {"dataframe_records": [ROW]})
+    assert answer.json == {"predictions": [104]}
+    assert server.stop() == 0
+
+
+def test_a_version_that_the_body_names_is_waited_for(many):
+    server = Server(many, "--preload", "none", "--version-policy", "all")
+    for version in (2, 1, 2, 1):
+        answer = server.predict("m00", ROW, version=version)
+        assert answer.json["predictions"][0]["prediction"] == 100 * version
+        assert answer.json["version"] == str(version)
+    assert server.predict("m00", ROW, version=3).status == 404
+    assert received(server) == ({"OK": 4, "NOT_FOUND": 1}, 0)
+    assert loads(server) == {"m00": 2}
+
+
+def test_parts_wait(many):
+    server = Server(many, "--preload", "none")
+    models = [name(i) for i in range(1, 20)] + ["nothing", "m05"]
+    answer = server.post("/v1/predict", {"models": models, "rows": [ROW, ROW]})
+    assert answer.status == 200, answer.body
+    for model, part in zip(models, answer.json["parts"]):
+        if model == "nothing":
+            assert part["status"] == 404
+        else:
+            assert [p["prediction"] for p in part["predictions"]] == 2 * [100 + int(model[1:])]
+    assert received(server) == ({"OK": 20, "NOT_FOUND": 1}, 0)
+    assert loads(server) == {name(i): 1 for i in range(1, 20)}
+
+
+def test_one_loads_however_many_ask(many):
+    server = Server(many, "--preload", "none", "--threads", "2")
+    body = request("POST", "/v1/models/m11/predict", {"rows": [ROW]})
+    wires = [server.wire() for _ in range(50)]
+    for wire in wires:
+        wire.send(body)
+    for wire in wires:
+        answer = wire.answer()
+        assert answer.status == 200
+        assert answer.json["predictions"][0]["prediction"] == 111
+        wire.socket.close()
+    assert received(server) == ({"OK": 50}, 0)
+    assert loads(server) == {"m11": 1}
+
+
+def test_a_wait_is_bounded(many):
+    server = Server(many, "--preload", "none", "--load-wait", "0")
+    refused = server.predict("m01", ROW)
+    assert refused.status == 503 and refused.headers["retry-after"]
+    assert "not loaded in time" in refused.error
+    # It was asked for, so it comes.
+    end = time.monotonic() + 30
+    while states(server)["m01", "1"] != "READY" and time.monotonic() < end:
+        time.sleep(0.02)
+    answer_of(server, 1)
+    assert received(server) == ({"OK": 1, "UNAVAILABLE": 1}, 0)
+    assert server.stop() == 0
+
+
+def test_waiters_are_bounded(many):
+    server = Server(many, "--preload", "none", "--load-waiters-max", "1", "--threads", "1")
+    body = b"".join(request("POST", f"/v1/models/{name(i)}/predict", {"rows": [ROW]})
+                    for i in range(1, 20))
+    with server.wire() as wire:
+        wire.send(body)
+        answers = [wire.answer() for _ in range(1, 20)]
+    refused = [a for a in answers if a.status == 503]
+    assert refused and all("requests wait for models" in a.error for a in refused)
+    assert all(a.headers["retry-after"] for a in refused)
+    assert {a.status for a in answers} == {200, 503}
+    codes, in_progress = received(server)
+    assert codes == {"OK": 19 - len(refused), "LIMIT": len(refused)} and in_progress == 0
+    assert server.stop() == 0
+
+
+def test_clients_that_leave_while_they_wait(many):
+    server = Server(many, "--preload", "none", "--threads", "2")
+    for index in range(MODELS):
+        with server.wire() as wire:
+            wire.send(request("POST", f"/v1/models/{name(index)}/predict", {"rows": [ROW]}))
+            wire.socket.shutdown(socket.SHUT_RDWR)
+    end = time.monotonic() + 30
+    while sum(received(server)[0].values()) < MODELS and time.monotonic() < end:
+        time.sleep(0.02)
+    codes, in_progress = received(server)
+    assert sum(codes.values()) == MODELS and set(codes) <= {"OK", "CANCELLED"} and in_progress == 0
+    answer_of(server, 3)
+    assert server.stop() == 0
+
+
+def test_what_waits_at_the_end_is_answered(many):
+    server = Server(many, "--preload", "none", "--threads", "2")
+    wires = [server.wire() for _ in range(MODELS)]
+    for index, wire in enumerate(wires[1:], 1):
+        wire.send(request("POST", f"/v1/models/{name(index)}/predict", {"rows": [ROW]}))
+    # Those that came before the end are answered, the others find nobody.
+    statuses = []
+    asks = threading.Thread(target=lambda: statuses.append(server.stop()))
+    asks.start()
+    for index, wire in enumerate(wires[1:], 1):
+        try:
+            answer = wire.answer()
+        except (EOFError, ConnectionResetError):
+            continue
+        assert answer.status in (200, 503), answer.body
+        if answer.status == 200:
+            assert answer.json["predictions"][0]["prediction"] == 100 + index
+    asks.join()
+    assert statuses == [0]
+
+
+def test_a_model_that_fails_says_why(many, tmp_path):
+    make(tmp_path, 1)
+    (tmp_path / "m01/1/rules.yaml").write_text("rules: 9\n", encoding="utf-8")
+    server = Server(tmp_path, "--preload", "none")
+    for _ in range(3):
+        answer = server.predict("m01", ROW)
+        assert answer.status == 503 and "rules" in answer.error
+    assert received(server) == ({"UNAVAILABLE": 3}, 0)
+    assert server.stop() == 0
