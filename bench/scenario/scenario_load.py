@@ -37,18 +37,16 @@ SECOND_NS = 10**9
 def overload(run):
     """Cheap requests and dear ones, since to refuse one costs a fixed part of a cheap one."""
     report = Report("overload", "an open loop at twice the capacity", "auspex", run.short)
-    shapes = [("1 row, 100 trees of depth 6", models.Source(*run.pick((100, 6), (20, 3))), 1)]
-    if not run.short:
-        shapes.append(("64 rows, 500 trees of depth 8", models.Source(500, 8), 64))
-    else:
-        shapes.append(("64 rows, 20 trees of depth 3", shapes[0][1], 64))
-    for title, source, a_call in shapes:
+    few = models.Source(*run.pick((100, 6), (20, 3)))
+    many = models.Source(*models.LARGE) if not run.short else few
+    made = ["--model", "m", "--rows", 64, "--format", "binary", "--distinct", 64]
+    for title, source, a_call in (("1 row as JSON, 100 trees of depth 6", few, 1),
+                                  ("64 rows as binary, 500 trees of depth 8", many, 64)):
         folder = run.new(f"overload-{a_call}")
-        source.write(folder / "models/m/1", 0.5)
-        asked, _ = models.mix(folder / "mix", {"m": 1}, run.pick(256, 16) // (4 if a_call > 1 else 1),
-                              a_call)
+        source.write(folder / "models/m/1", 0.5, run.pick(500, None) if a_call > 1 else None)
+        asked, _ = models.mix(folder / "mix", {"m": 1}, run.pick(256, 16))
         with servers.Fleet(folder / "models", folder / "state") as server:
-            overload_of(run, report, server, title, asked, folder)
+            overload_of(run, report, server, title, made if a_call > 1 else asked, folder)
     return report
 
 
@@ -97,15 +95,15 @@ def overload_figures(report, title, peak, result, records, after):
     goodput = len(good) * SECOND_NS / result["elapsed_ns"]
     report.figure(f"{title}: peak of closed loops, requests/s", round(peak))
     report.figure(f"{title}: admitted p99, ms",
-                  (servers.quantile_us(good["latency_ns"], 0.99) or 0) / 1e3, "< 5 ms")
+                  servers.quantile_us(good["latency_ns"], 0.99) / 1e3, "< 5 ms")
     report.figure(f"{title}: admitted p50, ms",
-                  (servers.quantile_us(good["latency_ns"], 0.5) or 0) / 1e3)
+                  (servers.quantile_us(good["latency_ns"], 0.5)) / 1e3)
     report.figure(f"{title}: goodput, share of the peak", goodput / peak, "≥ 0.90")
     report.figure(f"{title}: refused, share", len(refused) / max(len(records), 1))
     report.figure(f"{title}: refusal p50, ms",
-                  (servers.quantile_us(refused["latency_ns"], 0.5) or 0) / 1e3)
+                  (servers.quantile_us(refused["latency_ns"], 0.5)) / 1e3)
     report.figure(f"{title}: refusal p99, ms",
-                  (servers.quantile_us(refused["latency_ns"], 0.99) or 0) / 1e3, "< 1 ms")
+                  (servers.quantile_us(refused["latency_ns"], 0.99)) / 1e3, "< 1 ms")
     first, later = (servers.quantile_us(part["latency_ns"], 0.99) / 1e3 for part in after)
     report.figure(f"{title}: p99 behind it at a quarter of the capacity, whole and without the first "
                   "one, ms", f"{first:.2f}, {later:.2f}", "as ever within 1 s")
@@ -162,10 +160,10 @@ def hot(run):
             report.check(f"{kind}: quiet ones that were not answered with 200, alone and with it",
                          (errors, lost), (0, 0))
             refused = hard.result["statuses"].get("503", 0) / max(hard.result["sent"], 1)
-            report.figure(f"{kind}: quiet p99 beside their p99 alone", float(np.median(ratios)),
+            report.figure(f"{kind}: quiet p99 beside their p99 alone", servers.median(ratios),
                           "≤ 2")
             report.figure(f"{kind}: quiet p99 alone and with it, us",
-                          f"{np.median(alones):,.0f}, {np.median(both):,.0f}")
+                          f"{servers.median(alones):,.0f}, {servers.median(both):,.0f}")
             report.figure(f"{kind}: the ratios of the rounds",
                           ", ".join(f"{r:.2f}" for r in ratios))
             report.figure(f"{kind}: refused, of all", refused)
@@ -269,10 +267,10 @@ def idle(run):
         report.figure("resident memory of the whole server with them, MiB", max(memory) / 2**20,
                       "≤ 100 MB")
         report.figure("memory an idle connection, KiB", max(rss) / count / 1024)
-        report.figure("p99 of active ones with them beside without", float(np.median(ratios)),
+        report.figure("p99 of active ones with them beside without", servers.median(ratios),
                       "0.9 … 1.1")
         report.figure("p99 without and with, us",
-                      f"{np.median(p99[0]):,.0f}, {np.median(p99[count]):,.0f}")
+                      f"{servers.median(p99[0]):,.0f}, {servers.median(p99[count]):,.0f}")
         report.figure("requests/s of the active ones", round(rate))
         books.compare(report)
         books.close(report)

@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEPT = ROOT / "build/bench/scenario/models"
 FEATURES = 50
 TRAINING_ROWS = 12000
+LARGE = (680, 8)  # trees and depth: 10 MB
 
 
 def rows(count, features=FEATURES, seed=2):

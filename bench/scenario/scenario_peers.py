@@ -164,7 +164,7 @@ def measure_reload(run, kind, report):
                   f"{calm.result['latency_ns']['p99'] / 1e3:,.0f}")
     report.figure("requests/s", round(rate))
     report.figure("a reload, from the order to its answer, median, ms",
-                  float(np.median(reloader.took)) * 1e3)
+                  servers.median(reloader.took) * 1e3)
 
 
 def measure_churn(run, kind, report):

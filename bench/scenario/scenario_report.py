@@ -2,6 +2,8 @@
 """What came of a scenario: checks, which are counts and must hold, and figures, which are times of this
 machine at this hour and are told beside what was wanted. As text, JSON and Markdown."""
 
+import math
+
 
 class Report:
     """Of one scenario on one server."""
@@ -38,6 +40,8 @@ class Report:
 
 
 def number(value):
+    if isinstance(value, float) and math.isnan(value):
+        return "none"
     if isinstance(value, bool) or value is None or not isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, int) or value == int(value):

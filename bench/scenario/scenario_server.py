@@ -4,6 +4,7 @@ the client counted, /metrics, /v2/models/stats and the log at the end."""
 
 import http.client
 import json
+import math
 import os
 import pathlib
 import re
@@ -158,13 +159,14 @@ def by_label(metrics, name, label):
 # ---- the client ----
 
 class Client:
-    """Runs `auspex bench` on core 1; what it printed is `result`, each request's end `records`."""
+    """Runs `auspex bench` on core 1; what it printed is `result`, each request's end `records`. `mix` is
+    a file of requests, or words that tell how they are made."""
 
     def __init__(self, url, mix, *words, folder, records=False, connections=16, core=1):
         self.file = pathlib.Path(folder) / f"records-{time.monotonic_ns()}" if records else None
         command = [servers.BINARY, "bench", "--json", "--warmup", 0, "--connections", connections,
                    *(["--records", self.file] if records else []),
-                   *(["--mix", mix] if mix else []), *words, url]
+                   *(mix if isinstance(mix, list) else ["--mix", mix]), *words, url]
         self.process = subprocess.Popen(
             [str(w) for w in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, preexec_fn=servers.pin(core))
@@ -200,7 +202,12 @@ def opened(rate, seconds, seed=1):
 
 
 def quantile_us(latencies_ns, q):
-    return round(float(np.quantile(latencies_ns, q)) / 1e3, 1) if len(latencies_ns) else None
+    """NaN of none."""
+    return round(float(np.quantile(latencies_ns, q)) / 1e3, 1) if len(latencies_ns) else math.nan
+
+
+def median(values):
+    return float(np.median(values)) if len(values) else math.nan
 
 
 # ---- the books ----
