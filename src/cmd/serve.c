@@ -3,9 +3,10 @@
  * `auspex serve`: answer prediction requests until told to stop.
  *
  * The main thread reads the options, starts the server and then waits for signals; all other
- * threads block them. SIGTERM or SIGINT begins the graceful end. From then on the two have their
- * default effect again, so a second one ends the process at once. What follows the first within a
- * tenth of a second counts as the same: timeout(1) sends to the process and to its group.
+ * threads block them. SIGHUP has the folder of models looked through again. SIGTERM or SIGINT
+ * begins the graceful end. From then on the two have their default effect again, so a second one
+ * ends the process at once. What follows the first within a tenth of a second counts as the same:
+ * timeout(1) sends to the process and to its group.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -18,6 +19,7 @@
 #include "server/fleet.h"
 #include "server/repository.h"
 #include "server/server.h"
+#include "server/watch.h"
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -30,17 +32,15 @@ struct serve_config {
     struct ax_admission_config admission;
     struct ax_repository_config repository;
     struct ax_fleet_config fleet;
+    struct ax_watch_config watch;
     struct ax_image_config images;
     struct ax_http_config http;
 };
 
-const struct ax_option *const ax_cmd_serve_options[] = { ax_server_options,
-                                                         ax_admission_options,
-                                                         ax_fleet_options,
-                                                         ax_repository_options,
-                                                         ax_image_options,
-                                                         ax_http_options,
-                                                         NULL };
+const struct ax_option *const ax_cmd_serve_options[] = {
+    ax_server_options,     ax_admission_options, ax_fleet_options, ax_watch_options,
+    ax_repository_options, ax_image_options,     ax_http_options,  NULL
+};
 
 /* Signals are blocked before any thread is made, so that all of them inherit it. */
 static void block_signals(sigset_t *ret_stop)
@@ -50,22 +50,27 @@ static void block_signals(sigset_t *ret_stop)
     (void)sigemptyset(ret_stop);
     (void)sigaddset(ret_stop, SIGTERM);
     (void)sigaddset(ret_stop, SIGINT);
+    (void)sigaddset(ret_stop, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, ret_stop, NULL);
 }
 
-static void wait_for_stop(const sigset_t *stop)
+/* Until one of them comes that is not SIGHUP. */
+static void wait_for_stop(struct ax_server *server, const sigset_t *stop)
 {
-    int number;
-    while (sigwait(stop, &number))
-        continue;
+    int number = SIGHUP;
+    while (number == SIGHUP)
+        if (sigwait(stop, &number) == 0 && number == SIGHUP)
+            ax_server_rescan(server);
     ax_log(AX_LOG_INFO, "stopping", AX_LOG_TEXT("signal", number == SIGINT ? "SIGINT" : "SIGTERM"));
 }
 
 static void allow_second_signal(const sigset_t *stop)
 {
     const struct timespec echo = { .tv_nsec = 100L * AX_NS_PER_MS };
-    (void)sigtimedwait(stop, NULL, &echo);
-    (void)pthread_sigmask(SIG_UNBLOCK, stop, NULL);
+    sigset_t ends = *stop;
+    (void)sigdelset(&ends, SIGHUP);
+    (void)sigtimedwait(&ends, NULL, &echo);
+    (void)pthread_sigmask(SIG_UNBLOCK, &ends, NULL);
 }
 
 /* Let the process open as many descriptors as it may, and promise no more connections than that:
@@ -108,7 +113,7 @@ static enum ax_exit serve(const struct serve_config *config)
         ax_log(AX_LOG_ERROR, "could not serve", AX_LOG_ERR(&err));
         return ax_exit_from_code(err.code);
     }
-    wait_for_stop(&stop);
+    wait_for_stop(server, &stop);
     ax_server_drain(server);
     allow_second_signal(&stop);
     size_t cut_count = ax_server_join_free(server);
@@ -125,11 +130,13 @@ int ax_cmd_serve(int argc, char **argv)
     struct serve_config config = { .server.repository = &config.repository,
                                    .server.admission = &config.admission,
                                    .server.fleet = &config.fleet,
+                                   .server.watch = &config.watch,
                                    .repository.images = &config.images };
     const struct ax_option_group groups[] = {
         { ax_server_options, &config.server },
         { ax_admission_options, &config.admission },
         { ax_fleet_options, &config.fleet },
+        { ax_watch_options, &config.watch },
         { ax_repository_options, &config.repository },
         { ax_image_options, &config.images },
         { ax_http_options, &config.http },

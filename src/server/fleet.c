@@ -212,6 +212,7 @@ static void fleet_release(struct ax_fleet *fleet)
 {
     for (size_t i = 0; i < fleet->model_count; i++)
         ax_fleet_model_free(fleet->models[i]);
+    ax_overrides_free(fleet->overrides);
     free(fleet->models);
     free(fleet->pending);
     free(fleet->draining);
@@ -228,7 +229,8 @@ enum ax_code ax_fleet_start(const struct ax_fleet_config *config, struct ax_snap
     fleet->repository = *config->repository;
     fleet->repository.settings = &fleet->settings;
     if (ax_fleet_metrics_register(err) || fleet_check_policy(config, &fleet->settings, err) ||
-        ax_fleet_list_all(fleet, err) || ax_fleet_inbox_init(&fleet->inbox, err)) {
+        ax_fleet_list_all(fleet, err) || ax_fleet_open_overrides(fleet, err) ||
+        ax_fleet_inbox_init(&fleet->inbox, err)) {
         fleet_release(fleet);
         return err->code;
     }

@@ -80,9 +80,16 @@ struct ax_fleet_waiter {
 void ax_fleet_want(struct ax_fleet *fleet, struct ax_str model, struct ax_str version,
                    struct ax_fleet_waiter *waiter);
 
+/* Where the parameters of loads are kept; NULL: they cannot be, or orders are not taken. */
+struct ax_overrides;
+struct ax_overrides *ax_fleet_overrides(const struct ax_fleet *fleet);
+
 /* Load a model, or load it anew: its folder is listed again, and told OK when every target is
  * ready. `override` (may be NULL, owned by the fleet from here) is what server/overrides made of
- * the order's parameters. Expected: NOT_FOUND, INVALID, UNSUPPORTED, LIMIT, as the load failed. */
+ * the order's parameters; without one the repository's own files are loaded. It
+ * is in force, and on disk, when OK is told, and what was before stays otherwise. Expected:
+ * NOT_FOUND, INVALID, UNSUPPORTED, LIMIT, as the load failed; CONFLICT (another load of it came
+ * meanwhile). */
 struct ax_override;
 void ax_fleet_load(struct ax_fleet *fleet, struct ax_str model, struct ax_override *override,
                    struct ax_fleet_waiter *waiter);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The fleet's inside, for its own files: fleet.c (life, publishing), fleet_table.c (models),
- * fleet_queue.c (loads), fleet_order.c (orders).
+ * fleet_queue.c (loads), fleet_order.c (orders), fleet_override.c (what loads bring).
  *
  * All functions here are the control thread's, before it begins those of the thread that starts it,
  * and behind its end those of the one that stops it.
@@ -36,6 +36,7 @@ struct ax_fleet {
     struct ax_repository_config repository;
     struct ax_snapshot *snapshot;
     struct ax_thread thread;
+    struct ax_overrides *overrides; /* NULL: none are kept */
 
     /* The control thread's. */
     bool is_stopping;
@@ -63,6 +64,8 @@ static inline void ax_fleet_wake_by(struct ax_fleet *fleet, uint64_t when_ns)
 
 /* The record of that name, or NULL. */
 struct ax_fleet_model *ax_fleet_find(const struct ax_fleet *fleet, struct ax_str name);
+/* A record of that name, which has none yet. */
+struct ax_fleet_model *ax_fleet_add(struct ax_fleet *fleet, const char *name) AX_RETURNS_NONNULL;
 /* Something about the model changed: retire what has to go, queue what has to come, touch it. */
 void ax_fleet_review(struct ax_fleet *fleet, struct ax_fleet_model *model);
 /* It answers no more from the next catalog on; it drains. */
@@ -76,6 +79,18 @@ AX_MUST_USE enum ax_code ax_fleet_list_all(struct ax_fleet *fleet, struct ax_err
  * set on failure, too. Expected: as ax_repository_list_model. */
 AX_MUST_USE enum ax_code ax_fleet_list_one(struct ax_fleet *fleet, struct ax_str name,
                                            struct ax_fleet_model **ret_model, struct ax_err *err);
+
+/* ---- overrides ---- */
+
+/* At the start, behind the first listing. Expected: UNAVAILABLE, DENIED, INVALID, LIMIT. */
+AX_MUST_USE enum ax_code ax_fleet_open_overrides(struct ax_fleet *fleet, struct ax_err *err);
+/* A load begins to try an override (NULL: the repository's own), which is the model's from here.
+ * Returns the number of the try, 0: there is nothing to try. */
+unsigned ax_fleet_try(struct ax_fleet *fleet, struct ax_str name, struct ax_override *candidate);
+/* The load is over, and *err says how: keep or give up what it tried. May fail then: CONFLICT
+ * (another one tries), LIMIT, DENIED (not kept). */
+void ax_fleet_end_try(struct ax_fleet *fleet, struct ax_str name, unsigned try_number,
+                      struct ax_err *err);
 
 /* ---- loads ---- */
 

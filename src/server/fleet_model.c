@@ -36,6 +36,8 @@ void ax_fleet_model_free(struct ax_fleet_model *model)
         free(version);
     }
     free(model->versions);
+    ax_fleet_model_end_try(model);
+    ax_override_free(model->override);
     ax_catalog_model_unref(model->published);
     free(model->name);
     free(model);

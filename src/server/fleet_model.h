@@ -9,6 +9,7 @@
 #define AX_SERVER_FLEET_MODEL_H
 
 #include "server/loader.h"
+#include "server/overrides.h"
 
 struct ax_fleet_load;
 
@@ -53,6 +54,11 @@ struct ax_fleet_model {
     bool is_touched;                    /* what is published is no longer true */
     size_t order_count;                 /* orders that wait for it */
     bool is_warned;                     /* that its settings are refused was logged */
+    struct ax_override *override;       /* in force; NULL: none */
+    /* A load tries this one instead, NULL: none; the number tells whose it is. */
+    bool is_trying;
+    struct ax_override *candidate;
+    unsigned try_number;
 };
 
 struct ax_fleet_model *ax_fleet_model_new(const char *name) AX_RETURNS_NONNULL;
@@ -61,6 +67,15 @@ void ax_fleet_model_free(struct ax_fleet_model *model);
 
 /* What a look at its folder showed; NULL: the folder is gone. Touches the model. */
 void ax_fleet_model_list(struct ax_fleet_model *model, const struct ax_repository_model *listing);
+/* ---- overrides, in fleet_override.c ---- */
+
+/* The one that says what should be ready; NULL: the repository does. */
+const struct ax_override *ax_fleet_model_override(const struct ax_fleet_model *model);
+/* The folder of models in which the model's is; `repository` unless an override brought files. */
+const char *ax_fleet_model_source(const struct ax_fleet_model *model, const char *repository);
+/* What is tried is discarded, and what was in force is again, once the model is listed. */
+void ax_fleet_model_end_try(struct ax_fleet_model *model);
+
 /* Take out versions that are gone and held by nobody. */
 void ax_fleet_model_sweep(struct ax_fleet_model *model);
 /* Nothing of it is left: its folder is gone, its versions are. */

@@ -19,8 +19,9 @@ enum order_kind { ORDER_WANT, ORDER_LOAD, ORDER_UNLOAD, ORDER_RESCAN, ORDER_CHAN
 struct ax_fleet_order {
     struct ax_fleet_message message;
     enum order_kind kind;
-    char *model_name, *version_text; /* NULL: none */
-    struct ax_override *override;
+    char *model_name, *version_text;  /* NULL: none */
+    struct ax_override *override;     /* of a load, until the model has it */
+    unsigned try_number;              /* of a load: what it tries; 0: nothing */
     struct ax_fleet_waiter *waiter;   /* NULL: nobody is told */
     struct ax_fleet_model *model;     /* it waits for this one, which counts it */
     struct ax_fleet_version *version; /* of a want, which counts it */
@@ -44,6 +45,7 @@ static struct ax_fleet_order *order_new(enum order_kind kind, const struct ax_st
 
 static void order_free(struct ax_fleet_order *order)
 {
+    ax_override_discard(order->override);
     free(order->model_name);
     free(order->version_text);
     free(order);
@@ -106,11 +108,11 @@ static void order_begin_load(struct ax_fleet *fleet, struct ax_fleet_order *orde
 {
     struct ax_err err = AX_ERR_INIT;
     struct ax_fleet_model *model;
-    if (order->override)
-        (void)ax_fail(&err, AX_E_UNSUPPORTED, "loads with parameters are not supported yet");
-    else
-        (void)(ax_fleet_list_one(fleet, ax_str_from(order->model_name), &model, &err) != AX_OK);
-    if (err.code) {
+    struct ax_str name = ax_str_from(order->model_name);
+    order->try_number = ax_fleet_try(fleet, name, order->override);
+    order->override = NULL;
+    if (ax_fleet_list_one(fleet, name, &model, &err)) {
+        ax_fleet_end_try(fleet, name, order->try_number, &err);
         order_tell(fleet, order, &err);
         return;
     }
@@ -252,6 +254,7 @@ void ax_fleet_tell_waiting(struct ax_fleet *fleet)
             is_over = true;
         }
         if (is_over) {
+            ax_fleet_end_try(fleet, ax_str_from(order->model_name), order->try_number, &err);
             *link = order->next;
             order_tell(fleet, order, &err);
             continue;

@@ -80,14 +80,20 @@ static struct ax_fleet_version *fleet_next_pending(struct ax_fleet *fleet, uint6
     return version;
 }
 
+/* Where a version's files are now; false when that is too long for a path. */
+static bool fleet_print_path(const struct ax_fleet *fleet, const struct ax_fleet_version *version,
+                             char path[PATH_MAX])
+{
+    const char *source = ax_fleet_model_source(version->model, fleet->config->models);
+    int len = snprintf(path, PATH_MAX, "%s/%s/%s", source, version->model->name, version->text);
+    return len > 0 && len < PATH_MAX;
+}
+
 static void fleet_begin_load(struct ax_fleet *fleet, struct ax_fleet_version *version)
 {
-    struct ax_buf path;
-    ax_buf_init(&path, PATH_MAX);
-    (void)ax_buf_printf(&path, "%s/%s/%s", fleet->config->models, version->model->name,
-                        version->text);
-    if (ax_buf_check(&path, "the path", &version->err)) {
-        ax_buf_done(&path);
+    char path[PATH_MAX];
+    if (!fleet_print_path(fleet, version, path)) {
+        (void)ax_fail(&version->err, AX_E_INVALID, "the path is too long");
         return;
     }
     const struct ax_fleet_load template = {
@@ -96,11 +102,10 @@ static void fleet_begin_load(struct ax_fleet *fleet, struct ax_fleet_version *ve
         .version = version,
         .is_urgent = fleet_hurries(fleet, version),
         .job.number = version->number,
-        .path = ax_xmemdup0(ax_buf_str(&path).ptr, ax_buf_str(&path).len),
+        .path = ax_xstrdup(path),
         .model_name = ax_xstrdup(version->model->name),
         .settings = version->model->settings,
     };
-    ax_buf_done(&path);
     if (!version->account)
         version->account = ax_account_open(version->model->name, version->text);
     version->load = ax_fleet_loaders_begin(&fleet->loaders, &template);
@@ -178,6 +183,14 @@ static void load_take_failure(const struct ax_fleet_load *load)
            AX_LOG_ERR(&version->err));
 }
 
+/* Whether an override came or went since the load began, so that its files are not the version's
+ * any more. */
+static bool fleet_was_elsewhere(const struct ax_fleet *fleet, const struct ax_fleet_load *load)
+{
+    char path[PATH_MAX];
+    return !fleet_print_path(fleet, load->version, path) || strcmp(path, load->path) != 0;
+}
+
 static void fleet_receive_load(void *context, struct ax_fleet_message *message)
 {
     struct ax_fleet *fleet = context;
@@ -190,7 +203,9 @@ static void fleet_receive_load(void *context, struct ax_fleet_message *message)
     }
     version->load = NULL;
     version->is_starved = false;
-    if (load->err.code)
+    if (fleet_was_elsewhere(fleet, load))
+        ax_served_unref(load->loaded.served); /* Neither what it read counts, nor that it failed. */
+    else if (load->err.code)
         load_take_failure(load);
     else
         fleet_take_loaded(fleet, load);

@@ -32,7 +32,7 @@ struct ax_fleet_model *ax_fleet_find(const struct ax_fleet *fleet, struct ax_str
                                                                                : NULL;
 }
 
-static struct ax_fleet_model *fleet_add_model(struct ax_fleet *fleet, const char *name)
+struct ax_fleet_model *ax_fleet_add(struct ax_fleet *fleet, const char *name)
 {
     size_t at = fleet_place(fleet, ax_str_from(name));
     if (fleet->model_count == fleet->model_cap) {
@@ -110,17 +110,47 @@ static void fleet_list_model(struct ax_fleet *fleet, struct ax_fleet_model *mode
     ax_fleet_review(fleet, model);
 }
 
+/* Look at one model's folder again, and lay its override over what is there. */
+enum ax_code ax_fleet_list_one(struct ax_fleet *fleet, struct ax_str name,
+                               struct ax_fleet_model **ret_model, struct ax_err *err)
+{
+    struct ax_repository_model listing = { 0 };
+    struct ax_fleet_model *model = ax_fleet_find(fleet, name);
+    const struct ax_override *override = model ? ax_fleet_model_override(model) : NULL;
+    const char *source =
+        model ? ax_fleet_model_source(model, fleet->config->models) : fleet->config->models;
+    *ret_model = model;
+    if (ax_repository_list_model(source, name, &fleet->repository, &listing, err)) {
+        /* What cannot be tried takes nothing away. */
+        if (err->code == AX_E_NOT_FOUND && model && !model->is_trying)
+            fleet_list_model(fleet, model, NULL);
+        return err->code;
+    }
+    *ret_model = model ? model : ax_fleet_add(fleet, listing.name);
+    if (override && ax_override_config(override).len && !listing.err.code)
+        (void)(ax_model_settings_config(ax_override_config(override), name, &listing.settings,
+                                        &listing.err) != AX_OK);
+    fleet_list_model(fleet, *ret_model, &listing);
+    ax_repository_model_done(&listing);
+    return AX_OK;
+}
+
 /* Listings are sorted as the models are; those that it lacks are gone. */
 static void fleet_take_listing(struct ax_fleet *fleet, const struct ax_repository *listing)
 {
+    struct ax_err ignored = AX_ERR_INIT;
     for (size_t i = 0; i < listing->model_count; i++) {
         const struct ax_repository_model *listed = &listing->models[i];
         struct ax_fleet_model *model = ax_fleet_find(fleet, ax_str_from(listed->name));
-        fleet_list_model(fleet, model ? model : fleet_add_model(fleet, listed->name), listed);
+        if (model && ax_fleet_model_override(model))
+            continue;
+        fleet_list_model(fleet, model ? model : ax_fleet_add(fleet, listed->name), listed);
     }
     for (size_t i = 0; i < fleet->model_count; i++) {
         struct ax_fleet_model *model = fleet->models[i];
-        if (model->is_listed && !ax_repository_model(listing, ax_str_from(model->name)))
+        if (ax_fleet_model_override(model))
+            (void)(ax_fleet_list_one(fleet, ax_str_from(model->name), &model, &ignored) != AX_OK);
+        else if (model->is_listed && !ax_repository_model(listing, ax_str_from(model->name)))
             fleet_list_model(fleet, model, NULL);
     }
 }
@@ -132,23 +162,5 @@ enum ax_code ax_fleet_list_all(struct ax_fleet *fleet, struct ax_err *err)
         return err->code;
     fleet_take_listing(fleet, listing);
     ax_repository_free(listing);
-    return AX_OK;
-}
-
-/* Look at one model's folder again. Its record may be made; *ret_model is NULL without one. */
-enum ax_code ax_fleet_list_one(struct ax_fleet *fleet, struct ax_str name,
-                               struct ax_fleet_model **ret_model, struct ax_err *err)
-{
-    struct ax_repository_model listing = { 0 };
-    struct ax_fleet_model *model = ax_fleet_find(fleet, name);
-    *ret_model = model;
-    if (ax_repository_list_model(fleet->config->models, name, &fleet->repository, &listing, err)) {
-        if (err->code == AX_E_NOT_FOUND && model)
-            fleet_list_model(fleet, model, NULL);
-        return err->code;
-    }
-    *ret_model = model ? model : fleet_add_model(fleet, listing.name);
-    fleet_list_model(fleet, *ret_model, &listing);
-    ax_repository_model_done(&listing);
     return AX_OK;
 }

@@ -164,6 +164,9 @@ static enum ax_code prediction_make_outputs(struct ax_prediction *prediction, st
     const struct ax_signature *signature = prediction->job.served->version->signature;
     struct ax_arena *arena = &prediction->job.request->arena;
     size_t rows = prediction->rows.count;
+    size_t rows_max = prediction->job.served->settings.rows_max;
+    if (rows_max && rows > rows_max)
+        return ax_fail(err, AX_E_INVALID, "inference request batch-size must be <= %zu", rows_max);
     struct ax_column *columns = ax_arena_zalloc(arena, signature->output_count, sizeof(*columns));
     if (!columns)
         return ax_arena_fail(arena, "the outputs", err);

@@ -2,9 +2,9 @@
 /*
  * The endpoints of the server: one table of method, pattern and function.
  *
- * A pattern is literal text with {m} for a model's name, {v} for a version, and {r} for a region
- * that nobody asks for; each stands for one non-empty segment of the percent-decoded path, or for
- * its beginning where text follows, as in {m}:predict. Query strings do not take part.
+ * A pattern is literal text with {m} for a model's name, {v} for a version, and {r} for a region or
+ * a repository that nobody asks for; each stands for one non-empty segment of the percent-decoded
+ * path, or for its beginning where text follows, as in {m}:predict. Query strings do not take part.
  */
 #ifndef AX_SERVER_ROUTER_H
 #define AX_SERVER_ROUTER_H

@@ -16,8 +16,10 @@
 #include "server/admission.h"
 #include "server/catalog.h"
 #include "server/fleet.h"
+#include "server/model_orders.h"
 #include "server/repository.h"
 #include "server/server_thread.h"
+#include "server/watch.h"
 
 #include <assert.h>
 
@@ -74,15 +76,20 @@ const struct ax_option ax_server_options[] = {
       .name = "allow_remote_control",
       .default_text = "false",
       .offset = offsetof(struct ax_server_config, allow_remote_control),
-      .description = "Take requests that change the server (settings of the log and of tracing) on "
-                     "any address, not only on loopback and unix addresses." },
+      .description =
+          "Take requests that change the server (loads and unloads, settings of the log and "
+          "of tracing) on any address, not only on loopback and unix addresses." },
     { 0 },
 };
 
 struct ax_server {
     struct ax_snapshot snapshot;
     struct ax_fleet_config fleet_config;
-    _Atomic(struct ax_fleet *) fleet;      /* NULL until it was started */
+    _Atomic(struct ax_fleet *) fleet;         /* NULL until it was started */
+    _Atomic(struct ax_model_orders *) orders; /* likewise */
+    pthread_mutex_t beginning;                /* held until the two are set */
+    struct ax_watch *watch;                   /* NULL unless the folder is watched */
+    struct ax_watch_listener listener;
     const struct ax_server_config *config; /* borrowed */
     struct ax_http_handler handler;
     struct ax_http_server *http;
@@ -118,6 +125,11 @@ size_t ax_server_models_per_request_max(const struct ax_server *server)
 struct ax_fleet *ax_server_fleet(const struct ax_server *server)
 {
     return atomic_load_explicit(&server->fleet, memory_order_acquire);
+}
+
+struct ax_model_orders *ax_server_orders(const struct ax_server *server)
+{
+    return atomic_load_explicit(&server->orders, memory_order_acquire);
 }
 
 int64_t ax_server_start_us(const struct ax_server *server)
@@ -156,12 +168,26 @@ static void server_begin(void *context, struct ax_fleet *fleet)
     atomic_store_explicit(&server->fleet, fleet, memory_order_release);
 }
 
-/* On the fleet's control thread, once. */
+/* On the fleet's control thread, once. Whoever reads that the server is ready may give orders. */
 static void server_complete(void *context, const struct ax_catalog *catalog)
 {
-    const struct ax_server *server = context;
+    struct ax_server *server = context;
+    (void)pthread_mutex_lock(&server->beginning);
+    (void)pthread_mutex_unlock(&server->beginning);
     check_default_model(server, catalog);
     log_ready(server, catalog);
+}
+
+static void server_changed(struct ax_watch_listener *listener, struct ax_str model)
+{
+    const struct ax_server *server = container_of(listener, struct ax_server, listener);
+    ax_fleet_changed(ax_server_fleet(server), model);
+}
+
+static void server_look_again(struct ax_watch_listener *listener)
+{
+    const struct ax_server *server = container_of(listener, struct ax_server, listener);
+    ax_fleet_rescan(ax_server_fleet(server));
 }
 
 /* The snapshot's counters stand on cache lines of their own; NULL without memory. */
@@ -192,6 +218,7 @@ static struct ax_server *server_new(const struct ax_server_config *config,
         .release = ax_server_thread_release,
     };
     ax_snapshot_init(&server->snapshot, ax_catalog_new());
+    (void)pthread_mutex_init(&server->beginning, NULL);
     return server;
 }
 
@@ -199,7 +226,28 @@ static void server_free(struct ax_server *server)
 {
     ax_catalog_free(ax_snapshot_get(&server->snapshot));
     ax_snapshot_done(&server->snapshot);
+    (void)pthread_mutex_destroy(&server->beginning);
     free(server);
+}
+
+/* The fleet, and who gives it orders. */
+static enum ax_code server_begin_control(struct ax_server *server, struct ax_err *err)
+{
+    const struct ax_server_config *config = server->config;
+    struct ax_fleet *fleet;
+    struct ax_model_orders *orders;
+    if (ax_fleet_start(&server->fleet_config, &server->snapshot, &fleet, err)) {
+        atomic_store_explicit(&server->fleet, NULL, memory_order_release);
+        return err->code;
+    }
+    if (ax_model_orders_new(fleet, config->fleet->model_control, &orders, err))
+        return err->code;
+    atomic_store_explicit(&server->orders, orders, memory_order_release);
+    if (config->fleet->model_control != AX_MODEL_CONTROL_WATCH)
+        return AX_OK;
+    server->listener =
+        (struct ax_watch_listener){ .changed = server_changed, .rescan = server_look_again };
+    return ax_watch_start(config->models, config->watch, &server->listener, &server->watch, err);
 }
 
 enum ax_code ax_server_start(const struct ax_server_config *config,
@@ -216,15 +264,24 @@ enum ax_code ax_server_start(const struct ax_server_config *config,
         server_free(server);
         return err->code;
     }
-    struct ax_fleet *fleet;
-    if (ax_fleet_start(&server->fleet_config, &server->snapshot, &fleet, err)) {
-        atomic_store_explicit(&server->fleet, NULL, memory_order_release);
+    (void)pthread_mutex_lock(&server->beginning);
+    enum ax_code code = server_begin_control(server, err);
+    (void)pthread_mutex_unlock(&server->beginning);
+    if (code) {
         ax_server_drain(server);
         (void)ax_server_join_free(server);
         return err->code;
     }
     *ret_server = server;
     return AX_OK;
+}
+
+void ax_server_rescan(struct ax_server *server)
+{
+    assert(server);
+    ax_log(AX_LOG_INFO, "looking through the folder of models",
+           AX_LOG_TEXT("folder", server->config->models));
+    ax_fleet_rescan(ax_server_fleet(server));
 }
 
 void ax_server_drain(struct ax_server *server)
@@ -238,6 +295,8 @@ size_t ax_server_join_free(struct ax_server *server)
     assert(server);
     ax_http_server_join(server->http);
     size_t cut_count = ax_http_server_cut_count(server->http);
+    ax_watch_stop_free(server->watch);
+    ax_model_orders_free(ax_server_orders(server));
     /* Those who wait for a model are told by messages, which the threads' loops still take. */
     ax_fleet_stop(ax_server_fleet(server));
     ax_http_server_join_free(server->http);

@@ -15,14 +15,17 @@
 struct ax_admission_config;
 struct ax_fleet;
 struct ax_fleet_config;
+struct ax_model_orders;
 struct ax_repository_config;
 struct ax_server;
+struct ax_watch_config;
 
 struct ax_server_config {
     char *models;                                  /* the repository's folder */
     const struct ax_repository_config *repository; /* not an option: set by the caller */
     const struct ax_admission_config *admission;   /* likewise */
     const struct ax_fleet_config *fleet;           /* likewise */
+    const struct ax_watch_config *watch;           /* likewise */
     char *default_model;                           /* "model" or "model/version"; empty: none */
     size_t models_per_request_max;
     size_t metric_versions_max;
@@ -46,11 +49,16 @@ AX_MUST_USE enum ax_code ax_server_start(const struct ax_server_config *config,
 void ax_server_drain(struct ax_server *server);
 size_t ax_server_join_free(struct ax_server *server);
 
+/* Look through the folder of models again. Any thread. */
+void ax_server_rescan(struct ax_server *server);
+
 /* For the threads. */
 const struct ax_server_config *ax_server_config(const struct ax_server *server);
 struct ax_snapshot *ax_server_snapshot(struct ax_server *server);
 /* NULL until it was started: before that the catalog is empty. */
 struct ax_fleet *ax_server_fleet(const struct ax_server *server);
+/* NULL likewise. */
+struct ax_model_orders *ax_server_orders(const struct ax_server *server);
 size_t ax_server_thread_count(const struct ax_server *server);
 struct ax_str ax_server_default_model(const struct ax_server *server);
 size_t ax_server_models_per_request_max(const struct ax_server *server);

@@ -28,7 +28,8 @@ def endpoints(flag):
             and flag in flags.split(" | ")]
 
 
-CONTROLS = endpoints("AX_ENDPOINT_CONTROLS")
+# Those that unload the model come last.
+CONTROLS = sorted(endpoints("AX_ENDPOINT_CONTROLS"), key=lambda row: "repository" in row[1])
 READS = [(m, p) for m, p in endpoints("0") if m == "GET"]
 
 
@@ -66,7 +67,7 @@ def test_the_table_names_them():
 
 
 def test_remote_may_read_and_infer_but_not_change(models):
-    one, listener = server_at(models, f"{own_address()}:0")
+    one, listener = server_at(models, f"{own_address()}:0", "--model-control", "explicit")
     try:
         with wire_to(listener) as wire:
             assert wire.request("POST", "/v2/models/binary/infer", GOOD).status == 200
@@ -90,7 +91,8 @@ def test_remote_may_read_and_infer_but_not_change(models):
 
 
 def test_remote_control_may_be_allowed(models):
-    one, listener = server_at(models, f"{own_address()}:0", "--allow-remote-control")
+    one, listener = server_at(models, f"{own_address()}:0", "--allow-remote-control",
+                              "--model-control", "explicit")
     try:
         with wire_to(listener) as wire:
             for method, path in CONTROLS:

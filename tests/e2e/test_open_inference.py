@@ -45,11 +45,11 @@ def test_triton_health_with_query(client):
 def test_triton_server_metadata(client):
     metadata = client.get_server_metadata()
     assert metadata["name"] == "auspex"
-    assert {"binary_tensor_data", "model_configuration",
+    assert {"binary_tensor_data", "model_configuration", "model_repository",
             "statistics"} <= set(metadata["extensions"])
     # What is listed is called by clients, so what does not exist is not.
     assert not {"trace", "sequence", "system_shared_memory", "cuda_shared_memory",
-                "model_repository", "schedule_policy"} & set(metadata["extensions"])
+                "schedule_policy"} & set(metadata["extensions"])
 
 
 def test_triton_model_metadata(client):

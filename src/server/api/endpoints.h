@@ -17,6 +17,8 @@ void ax_oip_model_ready(struct ax_call *call);
 void ax_oip_config(struct ax_call *call);
 void ax_oip_index(struct ax_call *call);
 void ax_oip_infer(struct ax_call *call);
+void ax_oip_load(struct ax_call *call);
+void ax_oip_unload(struct ax_call *call);
 
 /* Its extensions for the log and for tracing: log_settings.c, trace_settings.c. */
 void ax_log_settings(struct ax_call *call);

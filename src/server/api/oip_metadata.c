@@ -19,7 +19,9 @@
 
 /* What exists of the protocol's extensions: clients call what is listed. */
 static const char *const extensions[] = {
-    "binary_tensor_data", "classification", "logging", "model_configuration", "statistics",
+    "binary_tensor_data",  "classification",   "logging",
+    "model_configuration", "model_repository", "model_repository(unload_dependents)",
+    "statistics",
 };
 
 static void put_member(struct ax_buf *out, const char *key, const char *text)
@@ -286,7 +288,9 @@ void ax_oip_config(struct ax_call *call)
     put_member(out, "backend", version->model->engine->name);
     put_policy(out, &served->settings.policy);
     ax_json_put_key(out, "max_batch_size");
-    (void)ax_buf_append_u64(out, version->signature->rows_max);
+    (void)ax_buf_append_u64(out, served->settings.rows_max ? AX_MIN(served->settings.rows_max,
+                                                                    version->signature->rows_max)
+                                                           : version->signature->rows_max);
     put_config_inputs(out, version->signature);
     put_config_outputs(out, version->signature);
     (void)ax_buf_printf(out,
@@ -297,76 +301,5 @@ void ax_oip_config(struct ax_call *call)
                                         ",\"model_transaction_policy\":{\"decoupled\":false}"));
     put_parameters(out, version, "{\"string_value\":", "}");
     (void)ax_buf_append_char(out, '}');
-    ax_server_thread_answer(call->thread, call->request, 200);
-}
-
-/* Parsed in one go and into a tree, and never in need of more. */
-#define INDEX_BODY_MAX 65536
-
-/* The body of an index request: empty, or an object with an optional boolean `ready`. */
-static enum ax_code read_index_request(struct ax_str body, bool *ret_ready_only, struct ax_err *err)
-{
-    *ret_ready_only = false;
-    if (body.len == 0)
-        return AX_OK;
-    if (body.len > INDEX_BODY_MAX)
-        return ax_fail(err, AX_E_TOO_LARGE, "the body has more than %d bytes", INDEX_BODY_MAX);
-    struct ax_json_doc *doc;
-    if (ax_json_parse(body, &doc, err))
-        return err->code;
-    const struct ax_json *root = ax_json_root(doc);
-    const struct ax_json *ready = ax_json_get(root, "ready");
-    enum ax_code code = AX_OK;
-    if (ax_json_kind(root) != AX_JSON_KIND_OBJECT)
-        code = ax_fail(err, AX_E_INVALID, "the body must be an object");
-    else if (ready && ax_json_kind(ready) != AX_JSON_KIND_BOOL)
-        code = ax_fail(err, AX_E_INVALID, "Invalid value for 'ready': expected a boolean");
-    *ret_ready_only = ax_json_is_true(ready);
-    ax_json_free(doc);
-    return code;
-}
-
-/* A line of the index: a version, or NULL, a model without any. */
-static void put_index_entry(struct ax_buf *out, const struct ax_catalog_model *model,
-                            const struct ax_catalog_version *version, bool ready_only,
-                            size_t *printed)
-{
-    enum ax_version_state state = version ? version->state : AX_VERSION_UNLOADED;
-    const char *reason = version ? version->reason : model->reason;
-    if (ready_only && state != AX_VERSION_READY)
-        return;
-    put_comma(out, (*printed)++);
-    (void)ax_buf_append_char(out, '{');
-    put_member(out, "name", model->name);
-    put_member(out, "version", version ? version->text : "");
-    put_member(out, "state", ax_version_state_oip(state));
-    put_member(out, "reason", reason ? reason : "");
-    (void)ax_buf_append_char(out, '}');
-}
-
-void ax_oip_index(struct ax_call *call)
-{
-    struct ax_err err = AX_ERR_INIT;
-    bool ready_only;
-    if (read_index_request(call->request->body, &ready_only, &err)) {
-        ax_server_thread_answer_error(call->thread, call->request, ax_oip_status(err.code), err.msg,
-                                      NULL);
-        return;
-    }
-    const struct ax_catalog *catalog = call->thread->catalog;
-    struct ax_buf *out = ax_server_thread_answer_begin(call->thread);
-    (void)ax_buf_append_char(out, '[');
-    size_t printed = 0;
-    size_t at = 0;
-    struct ax_str name;
-    void *value;
-    while (ax_map_next(&catalog->models, &at, &name, &value)) {
-        const struct ax_catalog_model *model = value;
-        for (size_t i = 0; i < model->version_count; i++)
-            put_index_entry(out, model, &model->versions[i], ready_only, &printed);
-        if (model->version_count == 0)
-            put_index_entry(out, model, NULL, ready_only, &printed);
-    }
-    (void)ax_buf_append_char(out, ']');
     ax_server_thread_answer(call->thread, call->request, 200);
 }

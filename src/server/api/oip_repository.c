@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The repository extension: what there is, and orders to load and unload.
+ *
+ * An order is answered when it is over, by a message from the control thread to the request's own.
+ * Until then nothing of the request is looked at but by its id, so that a client that leaves costs
+ * nothing. A long body is copied in slices, between which others have their turn, and goes with the
+ * order.
+ */
+#include "server/api/oip.h"
+
+#include "base/alloc.h"
+#include "base/json.h"
+#include "server/api/endpoints.h"
+#include "server/load_request.h"
+#include "server/model_orders.h"
+#include "server/server.h"
+#include "server/server_thread.h"
+
+#include <assert.h>
+
+static void put_member(struct ax_buf *out, const char *key, const char *text)
+{
+    ax_json_put_key(out, key);
+    ax_json_put_str(out, ax_str_from(text));
+}
+
+/* ---- the index ---- */
+
+/* Parsed in one go and into a tree, and never in need of more. */
+#define INDEX_BODY_MAX 65536
+
+/* The body of an index request: empty, or an object with an optional boolean `ready`. */
+static enum ax_code read_index_request(struct ax_str body, bool *ret_ready_only, struct ax_err *err)
+{
+    *ret_ready_only = false;
+    if (body.len == 0)
+        return AX_OK;
+    if (body.len > INDEX_BODY_MAX)
+        return ax_fail(err, AX_E_TOO_LARGE, "the body has more than %d bytes", INDEX_BODY_MAX);
+    struct ax_json_doc *doc;
+    if (ax_json_parse(body, &doc, err))
+        return err->code;
+    const struct ax_json *root = ax_json_root(doc);
+    const struct ax_json *ready = ax_json_get(root, "ready");
+    enum ax_code code = AX_OK;
+    if (ax_json_kind(root) != AX_JSON_KIND_OBJECT)
+        code = ax_fail(err, AX_E_INVALID, "the body must be an object");
+    else if (ready && ax_json_kind(ready) != AX_JSON_KIND_BOOL)
+        code = ax_fail(err, AX_E_INVALID, "Invalid value for 'ready': expected a boolean");
+    *ret_ready_only = ax_json_is_true(ready);
+    ax_json_free(doc);
+    return code;
+}
+
+/* A line of the index: a version, or NULL, a model without any. */
+static void put_index_entry(struct ax_buf *out, const struct ax_catalog_model *model,
+                            const struct ax_catalog_version *version, bool ready_only,
+                            size_t *printed)
+{
+    enum ax_version_state state = version ? version->state : AX_VERSION_UNLOADED;
+    const char *reason = version ? version->reason : model->reason;
+    if (ready_only && state != AX_VERSION_READY)
+        return;
+    if ((*printed)++)
+        (void)ax_buf_append_char(out, ',');
+    (void)ax_buf_append_char(out, '{');
+    put_member(out, "name", model->name);
+    put_member(out, "version", version ? version->text : "");
+    put_member(out, "state", ax_version_state_oip(state));
+    put_member(out, "reason", reason ? reason : "");
+    (void)ax_buf_append_char(out, '}');
+}
+
+void ax_oip_index(struct ax_call *call)
+{
+    struct ax_err err = AX_ERR_INIT;
+    bool ready_only;
+    if (read_index_request(call->request->body, &ready_only, &err)) {
+        ax_server_thread_answer_error(call->thread, call->request, ax_oip_status(err.code), err.msg,
+                                      NULL);
+        return;
+    }
+    const struct ax_catalog *catalog = call->thread->catalog;
+    struct ax_buf *out = ax_server_thread_answer_begin(call->thread);
+    (void)ax_buf_append_char(out, '[');
+    size_t printed = 0;
+    size_t at = 0;
+    struct ax_str name;
+    void *value;
+    while (ax_map_next(&catalog->models, &at, &name, &value)) {
+        const struct ax_catalog_model *model = value;
+        for (size_t i = 0; i < model->version_count; i++)
+            put_index_entry(out, model, &model->versions[i], ready_only, &printed);
+        if (model->version_count == 0)
+            put_index_entry(out, model, NULL, ready_only, &printed);
+    }
+    (void)ax_buf_append_char(out, ']');
+    ax_server_thread_answer(call->thread, call->request, 200);
+}
+
+/* ---- orders ---- */
+
+#define SLICE_BYTES ((size_t)256 << 10)
+
+struct repository_order {
+    struct ax_model_order order;
+    struct ax_http_worker *worker;
+    uint64_t request_id;
+    char *model;
+    bool is_load;
+    struct ax_err err; /* when it is over */
+};
+
+static void repository_order_free(struct repository_order *order)
+{
+    ax_buf_done(&order->order.body);
+    free(order->model);
+    free(order);
+}
+
+/* {"name":"m","load":true}, as KServe answers; others look at the status alone. */
+static void answer_done(struct ax_server_thread *thread, struct ax_request *request,
+                        const struct repository_order *order)
+{
+    struct ax_buf *out = ax_server_thread_answer_begin(thread);
+    (void)ax_buf_append_char(out, '{');
+    put_member(out, "name", order->model);
+    ax_json_put_key(out, order->is_load ? "load" : "unload");
+    (void)ax_buf_append_str(out, AX_STR("true}"));
+    ax_server_thread_answer(thread, request, 200);
+}
+
+/* What is wrong with the order itself is told as it is; what became of it with the words that
+ * clients look for. */
+static void answer_failed(struct ax_server_thread *thread, struct ax_request *request,
+                          const struct repository_order *order)
+{
+    struct ax_err err = AX_ERR_INIT;
+    const char *not_found = order->err.code == AX_E_NOT_FOUND && order->is_load
+                                ? "failed to poll from model repository: "
+                                : "";
+    (void)ax_fail(&err, order->err.code, "failed to %s '%s', %s%s",
+                  order->is_load ? "load" : "unload", order->model, not_found, order->err.msg);
+    ax_server_thread_answer_error(thread, request, ax_oip_status(err.code), err.msg, NULL);
+}
+
+static void repository_deliver(void *context, void *state, struct ax_request *request,
+                               void *message)
+{
+    (void)context;
+    struct repository_order *order = message;
+    if (request && order->err.code)
+        answer_failed(state, request, order);
+    else if (request)
+        answer_done(state, request, order);
+    repository_order_free(order);
+}
+
+/* On the control thread, or on any other. */
+static void repository_done(struct ax_model_order *base, const struct ax_err *err)
+{
+    struct repository_order *order = container_of(base, struct repository_order, order);
+    order->err = *err;
+    ax_request_post(order->worker, order->request_id, repository_deliver, order);
+}
+
+static struct ax_model_orders *find_orders(struct ax_server_thread *thread,
+                                           struct ax_request *request)
+{
+    struct ax_model_orders *orders = ax_server_orders(thread->server);
+    if (!orders)
+        ax_server_thread_answer_error(thread, request, 503, "the server has only just begun", NULL);
+    return orders;
+}
+
+static struct repository_order *repository_order_new(const struct ax_call *call, bool is_load)
+{
+    struct repository_order *order = ax_xalloc(sizeof(*order));
+    order->order.done = repository_done;
+    order->worker = call->request->worker;
+    order->request_id = call->request->id;
+    order->model = ax_xmemdup0(call->model.ptr, call->model.len);
+    order->is_load = is_load;
+    ax_buf_init(&order->order.body, AX_MAX(call->request->body.len, (size_t)1));
+    return order;
+}
+
+/* Take a slice of the body, and give the order when it was the last one. */
+static void take_slice(void *context, void *state, struct ax_request *request, void *message)
+{
+    struct repository_order *order = message;
+    struct ax_server_thread *thread = state;
+    struct ax_buf *body = &order->order.body;
+    if (!request) {
+        repository_order_free(order);
+        return;
+    }
+    size_t more = AX_MIN(SLICE_BYTES, request->body.len - body->len);
+    if (ax_buf_append(body, request->body.ptr + body->len, more)) {
+        (void)ax_fail(&order->err, AX_E_LIMIT, "no memory for the body");
+        repository_deliver(context, state, request, order);
+        return;
+    }
+    if (body->len < request->body.len) {
+        ax_request_post(order->worker, order->request_id, take_slice, order);
+        return;
+    }
+    struct ax_model_orders *orders = find_orders(thread, request);
+    if (orders)
+        ax_model_orders_load(orders, ax_str_from(order->model), &order->order);
+    else
+        repository_order_free(order);
+}
+
+void ax_oip_load(struct ax_call *call)
+{
+    assert(call);
+    take_slice(NULL, call->thread, call->request, repository_order_new(call, true));
+}
+
+void ax_oip_unload(struct ax_call *call)
+{
+    assert(call);
+    struct ax_err err = AX_ERR_INIT;
+    bool unload_dependents = false;
+    if (ax_unload_request_parse(call->request->body, &unload_dependents, &err)) {
+        ax_server_thread_answer_error(call->thread, call->request, ax_oip_status(err.code), err.msg,
+                                      NULL);
+        return;
+    }
+    struct ax_model_orders *orders = find_orders(call->thread, call->request);
+    if (orders)
+        ax_model_orders_unload(orders, call->model, unload_dependents,
+                               &repository_order_new(call, false)->order);
+}
