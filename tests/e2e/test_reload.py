@@ -11,13 +11,13 @@ import os
 import shutil
 import threading
 
+import numpy as np
 import pytest
 
 from conftest import Server, holey_rows, is_sanitized, named_rows
-import numpy as np
 
-RELOADS = 120
-SETTLED = 40  # so many until memory is compared
+RELOADS = 80
+SETTLED = 30  # so many until memory is compared
 LOADERS = 16
 ORDERS = 12
 
@@ -52,7 +52,9 @@ ROWS = named_rows(holey_rows(np.random.default_rng(3), 3))
 
 def answer(wire):
     got = wire.request("POST", "/v1/models/swap/predict", {"rows": ROWS})
-    return got.status, [p["prediction"] for p in got.json["predictions"]] if got.status == 200 else got.body
+    if got.status != 200:
+        return got.status, got.body
+    return got.status, [p["prediction"] for p in got.json["predictions"]]
 
 
 class Traffic(threading.Thread):
