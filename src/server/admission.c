@@ -6,8 +6,10 @@
  * which the last ones wait AX_ADMISSION_BURST times as long as the limit says; the first refusal
  * makes it strict for another second. So a crowd of clients that each wait for their answer is
  * served, while under a load that does not end the queue is as long as the limit says and the
- * thread is never idle. An estimator of the arrival rate, or CoDel's control law, would need a
- * clock and a tuning of their own, to find out what the predicted waiting time says at once.
+ * thread is never idle. What was read already is refused by the wider limit alone: what it cost is
+ * spent, and would be spent for nothing. An estimator of the arrival rate, or CoDel's control law,
+ * would need a clock and a tuning of their own, to find out what the predicted waiting time says at
+ * once.
  */
 #include "server/admission.h"
 
@@ -92,7 +94,7 @@ enum ax_code ax_admission_refuse(enum ax_refusal refusal, struct ax_err *err)
 static bool admission_is_full(struct ax_admission *admission, const struct ax_admission_case *asked)
 {
     uint64_t limit_ns = admission->config->queue_time_ns_max;
-    bool is_strict = asked->now_ns < admission->strict_until_ns;
+    bool is_strict = asked->now_ns < admission->strict_until_ns && !asked->is_read;
     if (limit_ns == 0 || asked->wait_ns <= limit_ns * (is_strict ? 1 : AX_ADMISSION_BURST))
         return false;
     admission->strict_until_ns = asked->now_ns + AX_ADMISSION_STRICT_NS;

@@ -52,6 +52,7 @@ struct ax_admission_case {
     uint64_t wait_ns;
     uint64_t own_ns;
     uint64_t deadline_ns; /* 0: none */
+    bool is_read;         /* its body was read, which was most of the work where rows are cheap */
 };
 
 /* Expected: LIMIT, TIMEOUT. */

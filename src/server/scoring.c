@@ -121,6 +121,7 @@ static enum ax_code scoring_admit(struct ax_scoring *scoring, const struct ax_sc
             stretched(scoring, ax_scoring_queue_wait_ns(&scoring->queue, job->served, job->level)),
         .own_ns = ax_cost_is_known(cost) ? job->line_ns + job->rest_ns : 0,
         .deadline_ns = job->deadline_ns,
+        .is_read = true,
     };
     if (!ax_admission_check(&scoring->admission, &asked, err))
         return AX_OK;

@@ -220,7 +220,10 @@ static void load_send(struct fixture *f, struct load *load, size_t served, uint6
         again(test);
         test->job.request = &test->request;
         load->submitted_ns[at] = load->due_ns;
-        if (submit(f, test) == AX_OK) {
+        struct ax_err err = AX_ERR_INIT;
+        if (ax_scoring_check(&f->thread.scoring, test->job.served, 0, 0, test_now_ns, &err) ==
+                AX_OK &&
+            submit(f, test) == AX_OK) {
             load->taken++;
             continue;
         }
