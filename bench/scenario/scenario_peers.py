@@ -202,7 +202,7 @@ def measure_overload(run, kind, report):
         peer.start_and_wait([name])
         servers.closed(peer, asked, 1, folder=folder)
         peak = servers.closed(peer, asked, 3, folder=folder)
-        client = servers.run(peer, asked, *servers.opened(2 * peak, 20), "--timeout", "30s",
+        client = servers.run(peer, asked, *servers.opened(2 * peak, 10), "--timeout", "10s",
                              records=True, folder=folder,
                              connections=scenario_load.OVERLOAD_CONNECTIONS)
         after = servers.run(peer, asked, *servers.opened(peak / 4, 3), records=True, folder=folder,
@@ -211,7 +211,7 @@ def measure_overload(run, kind, report):
     scenario_load.overload_figures(report, "1 row, 100 trees of depth 6", peak, client.result,
                                    client.records, (after.records, late))
     report.figure("statuses", str(client.result["statuses"]))
-    report.figure("seconds of overload", 20)
+    report.figure("seconds of overload", 10)
 
 
 def measure_restart(run, kind, report):

@@ -15,16 +15,18 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SCENARIOS = ["restart1000", "overload", "hot", "idle10k", "deadlines"]
+SCENARIOS = ["restart1000", "overload", "hot", "idle10k", "deadlines",
+             "reload100", "churn"]
 
 pytestmark = pytest.mark.plain
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_short_form(name, tmp_path):
-    command = [sys.executable, ROOT / "bench/scenario/run", "--short", "--out", tmp_path,
-               "--binary", os.environ["AX_BINARY"], name]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    # Ended by SIGTERM, it ends its servers, too.
+    command = ["timeout", "--kill-after=10", "100", sys.executable, ROOT / "bench/scenario/run",
+               "--short", "--out", tmp_path, "--binary", os.environ["AX_BINARY"], name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((tmp_path / "short.json").read_text(encoding="utf-8"))["scenarios"][name][0]
     assert report["holds"] and len(report["checks"]) >= 8
