@@ -19,7 +19,7 @@
 
 #define KEY_BYTES_MAX    64
 #define IN_FLIGHT_MAX    1000000
-#define TIMEOUT_US_MAX   (24 * 60 * 60 * UINT64_C(1000000))
+#define TIMEOUT_US_MAX   (UINT64_C(24) * 60 * 60 * 1000000)
 #define POLICY_SPECIFIC  "version_policy.specific.versions"
 #define QUEUE_POLICY     "dynamic_batching.default_queue_policy"
 #define PRIORITY_DEFAULT "dynamic_batching.default_priority_level"

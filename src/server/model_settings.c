@@ -14,7 +14,7 @@
 
 #define NAME             AX_MODEL_SETTINGS_NAME
 #define YAML_BYTES_MAX   ((size_t)1 << 24) /* of memory for serving.yaml */
-#define TIMEOUT_MS_MAX   (24 * 60 * 60 * INT64_C(1000))
+#define TIMEOUT_MS_MAX   (INT64_C(24) * 60 * 60 * 1000)
 #define IN_FLIGHT_MAX    1000000
 #define POLICY_TEXT_HELP "expected 'latest:N', 'all' or 'specific:1,3'"
 

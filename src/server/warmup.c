@@ -119,6 +119,7 @@ static enum ax_code make_rows(struct ax_warm_up *w, size_t count, bool has_sprea
 struct trial {
     struct ax_warm_up *w;
     const struct ax_rows *rows;
+    struct ax_rows made;
     bool is_made; /* the rows are, with a spread */
     size_t rows_max;
     struct ax_column *in, *out;
@@ -249,10 +250,8 @@ static enum ax_code trial_run_settings(struct trial *t, const struct ax_model_se
 {
     for (size_t i = 0; i < settings->warm_up_count && !trial_is_over(t); i++) {
         const struct ax_warm_up_batch *batch = &settings->warm_ups[i];
-        struct ax_rows rows;
-        if (make_rows(t->w, batch->rows, batch->has_spread, &rows, err))
+        if (make_rows(t->w, batch->rows, batch->has_spread, &t->made, err))
             return err->code;
-        t->rows = &rows;
         t->is_made = batch->has_spread;
         for (uint32_t k = 0; k < batch->count && !trial_is_over(t); k++)
             if (trial_score_all(t, err))
@@ -265,20 +264,19 @@ static enum ax_code run(struct ax_warm_up *w, const struct ax_model_settings *se
                         struct ax_err *err)
 {
     struct trial t = { .w = w, .until_ns = ax_clock_thread_ns() + AX_WARM_UP_NS_MAX };
-    struct ax_rows made;
     if (trial_init(&t, err))
         return err->code;
-    t.rows = &w->rows;
+    t.rows = w->is_given ? &w->rows : &t.made;
     if (!w->is_given) {
         size_t row_bytes = w->signature.input_count * sizeof(struct ax_str) + 1;
         size_t count = AX_MIN(ROWS, MADE_BYTES_MAX / row_bytes + 2);
-        if (make_rows(w, count, true, &made, err))
+        if (make_rows(w, count, true, &t.made, err))
             return err->code;
-        t.rows = &made;
         t.is_made = true;
     }
     if (trial_run_rows(&t, err))
         return err->code;
+    t.rows = &t.made;
     return trial_run_settings(&t, settings, err);
 }
 

@@ -22,7 +22,7 @@
 #include <malloc.h>
 #include <sys/stat.h>
 
-#define COPIES 6
+#define COPIES ((size_t)6)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define COUNTS_HEAP false

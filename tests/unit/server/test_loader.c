@@ -19,7 +19,7 @@ static enum ax_code load_version(const char *path, const char *model_name, uint6
                                  struct ax_version **ret_version, struct ax_err *err);
 
 #define ax_version_load load_version
-#include "server/loader.c"
+#include "../../../src/server/loader.c" /* NOLINT(bugprone-suspicious-include) */
 #undef ax_version_load
 
 #include "test_folder.h"
@@ -206,7 +206,8 @@ static void folders_that_are_wrong(void **state)
         run(cases[i].command);
         struct ax_load_job job = make_job();
         enum ax_code code = ax_loader_load(&job, &loaded, &err);
-        if (code != cases[i].code || strncmp(err.msg, cases[i].message, strlen(cases[i].message)))
+        if (code != cases[i].code ||
+            strncmp(err.msg, cases[i].message, strlen(cases[i].message)) != 0)
             fail_msg("'%s': %s %s", cases[i].command, ax_code_name(code), err.msg);
         assert_null(loaded.served);
         run("chmod -f 700 $V || true");

@@ -51,7 +51,7 @@ static void everything(void **state)
         "   {\"x\": {\"randomData\": true}}}, {\"inputs\": {\"x\": {\"zeroData\": true}}}]}";
     const struct ax_model_settings expected = {
         .policy = { AX_POLICY_SPECIFIC, .numbers = { 3, 7 }, .number_count = 2 },
-        .timeout_ns = 1500 * AX_NS_PER_US,
+        .timeout_ns = UINT64_C(1500) * AX_NS_PER_US,
         .timeout_override = true,
         .priority = 2,
         .in_flight_max = 9,
@@ -182,7 +182,8 @@ static void refused(void **state)
         struct ax_model_settings after = before;
         enum ax_code code =
             ax_model_settings_config(ax_str_from(cases[i].text), AX_STR("m"), &after, &err);
-        if (code != cases[i].code || strncmp(err.msg, cases[i].message, strlen(cases[i].message)))
+        if (code != cases[i].code ||
+            strncmp(err.msg, cases[i].message, strlen(cases[i].message)) != 0)
             fail_msg("%s: %s %s", cases[i].text, ax_code_name(code), err.msg);
         assert_true(ax_model_settings_equal(&after, &before));
     }

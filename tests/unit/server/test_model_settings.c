@@ -114,7 +114,7 @@ static void all_keys(void **state)
                                              "pinned: true\n");
     struct ax_model_settings expected = {
         .policy = { AX_POLICY_SPECIFIC, .numbers = { 1, 3 }, .number_count = 2 },
-        .timeout_ns = 20 * AX_NS_PER_MS,
+        .timeout_ns = UINT64_C(20) * AX_NS_PER_MS,
         .timeout_override = true,
         .priority = 16,
         .in_flight_max = 8,

@@ -156,7 +156,7 @@ static void limits(void **state)
                      AX_E_TOO_LARGE);
     assert_null(repository);
     ax_err_clear(&err);
-    files[2 * 20] = NULL;
+    files[(size_t)2 * 20] = NULL;
     repository = list(put_files(files));
     assert_int_equal(repository->models[0].version_count + repository->models[1].version_count, 20);
     ax_repository_free(repository);
@@ -220,8 +220,8 @@ static void settings_of_the_config_are_the_defaults(void **state)
     assert_int_equal(ax_repository_list(root, &with, &repository, &err), 0);
     assert_true(ax_model_settings_equal(&repository->models[0].settings, &defaults));
     defaults.priority = 2;
-    if (ax_torture_struck())
-        assert_int_equal(repository->models[1].err.code, AX_E_LIMIT);
+    if (repository->models[1].err.code)
+        assert_true(ax_torture_struck());
     else
         assert_true(ax_model_settings_equal(&repository->models[1].settings, &defaults));
     ax_repository_free(repository);

@@ -19,7 +19,7 @@
 static uint64_t thread_ns(void);
 
 #define ax_clock_thread_ns thread_ns
-#include "server/warmup.c"
+#include "../../../src/server/warmup.c" /* NOLINT(bugprone-suspicious-include) */
 #undef ax_clock_thread_ns
 
 #include "../engine/forest/forest_data.h"
