@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "engine/image.h"
 #include "server/fleet_metrics.h"
+#include "server/popularity.h"
 
 #include <assert.h>
 
@@ -66,6 +67,12 @@ const struct ax_option ax_fleet_options[] = {
       .max = (int64_t)1 << 48,
       .unit = "bytes",
       .description = "Memory that loaded versions may take; 0: no limit." },
+    { .type = AX_OPTION_BOOL,
+      .name = "preload_hourly",
+      .default_text = "true",
+      .offset = offsetof(struct ax_fleet_config, preload_hourly),
+      .description = "Load models that are asked in the coming hour ten minutes ahead, where the "
+                     "hours of the week foretell it." },
     { .type = AX_OPTION_TIME,
       .name = "load_wait",
       .default_text = "10s",
@@ -129,12 +136,14 @@ static void fleet_publish_if_due(struct ax_fleet *fleet)
     if (!fleet->touched_count && !completes)
         return;
     uint64_t due_ns = fleet->published_ns + PUBLISH_NS;
-    bool is_urgent = completes || !fleet->published_ns || ax_fleet_is_awaited(fleet);
+    bool is_urgent =
+        completes || !fleet->published_ns || fleet->needs_room || ax_fleet_is_awaited(fleet);
     if (!is_urgent && ax_clock_ns() < due_ns) {
         ax_fleet_wake_by(fleet, due_ns);
         return;
     }
     fleet_publish(fleet);
+    ax_fleet_tell_memory(fleet);
     if (completes && fleet->config->complete)
         fleet->config->complete(fleet->config->context, ax_snapshot_get(fleet->snapshot));
 }
@@ -158,6 +167,8 @@ static void fleet_reap(struct ax_fleet *fleet)
         version->model->is_touched = true;
         fleet->touched_count++;
     }
+    if (kept < fleet->draining_count && fleet->needs_room)
+        ax_fleet_wake_by(fleet, 0);
     fleet->draining_count = kept;
     if (kept)
         ax_fleet_wake_by(fleet, ax_clock_ns() + DRAIN_LOOK_NS);
@@ -170,7 +181,9 @@ static void fleet_reap(struct ax_fleet *fleet)
 static void fleet_round(struct ax_fleet *fleet)
 {
     ax_fleet_inbox_receive(&fleet->inbox, fleet);
+    ax_fleet_popularity_look(fleet);
     ax_fleet_look_at_loads(fleet);
+    fleet->needs_room = false;
     ax_fleet_begin_loads(fleet);
     fleet_publish_if_due(fleet);
     ax_fleet_tell_waiting(fleet);
@@ -216,6 +229,7 @@ static void fleet_release(struct ax_fleet *fleet)
     free(fleet->models);
     free(fleet->pending);
     free(fleet->draining);
+    ax_popularity_free(fleet->popularity);
     free(fleet);
 }
 
@@ -228,6 +242,7 @@ enum ax_code ax_fleet_start(const struct ax_fleet_config *config, struct ax_snap
     fleet->snapshot = snapshot;
     fleet->repository = *config->repository;
     fleet->repository.settings = &fleet->settings;
+    ax_fleet_popularity_begin(fleet);
     if (ax_fleet_metrics_register(err) || fleet_check_policy(config, &fleet->settings, err) ||
         ax_fleet_list_all(fleet, err) || ax_fleet_open_overrides(fleet, err) ||
         ax_fleet_inbox_init(&fleet->inbox, err)) {
@@ -257,6 +272,7 @@ void ax_fleet_stop(struct ax_fleet *fleet)
     ax_thread_join(&fleet->thread);
     atomic_store(&fleet->is_stopped, true);
     ax_fleet_loaders_stop(&fleet->loaders);
+    ax_fleet_popularity_end(fleet);
     ax_fleet_cancel_all(fleet);
 }
 

@@ -36,6 +36,7 @@ struct ax_fleet_config {
     struct ax_option_list pinned; /* models */
     size_t load_threads;
     size_t model_memory_max; /* bytes of loaded versions; 0: no limit */
+    bool preload_hourly;     /* load ahead of the hour, where there is a cycle */
     uint64_t load_wait_ns;   /* how long a request waits for a version that is being loaded */
     size_t load_waiters_max; /* requests that wait so, in all */
     const char *models;      /* the folder; not an option here: set by the caller */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The fleet's inside, for its own files: fleet.c (life, publishing), fleet_table.c (models),
- * fleet_queue.c (loads), fleet_order.c (orders), fleet_override.c (what loads bring).
+ * fleet_queue.c (loads), fleet_order.c (orders), fleet_override.c (what loads bring),
+ * fleet_memory.c (who must go), fleet_popularity.c.
  *
  * All functions here are the control thread's, before it begins those of the thread that starts it,
  * and behind its end those of the one that stops it.
@@ -14,14 +15,18 @@
 #include "server/fleet_load.h"
 #include "server/fleet_model.h"
 
+#include <limits.h>
+
 #define AX_FLEET_ORDERS_MAX 65536
 
 struct ax_fleet_order;
+struct ax_popularity;
 
 /* A version that answers no more, until nobody holds it. */
 struct ax_fleet_draining {
     struct ax_served *served; /* one reference */
     struct ax_fleet_version *version;
+    struct ax_footprint footprint;
     uint64_t began_ns;
 };
 
@@ -49,6 +54,10 @@ struct ax_fleet {
     struct ax_fleet_order *waiting; /* the last one first */
     struct ax_fleet_draining *draining;
     size_t draining_count, draining_cap;
+    bool needs_room; /* what was to be loaded in this round waits for memory */
+    struct ax_popularity *popularity;
+    uint64_t ticked_ns;    /* when it was fed last */
+    int64_t foreseen_hour; /* since 1970, that was loaded ahead for last */
     size_t touched_count;
     uint64_t published_ns;
     uint64_t wake_ns; /* when to look again, at the latest; found anew in each round */
@@ -94,12 +103,43 @@ void ax_fleet_end_try(struct ax_fleet *fleet, struct ax_str name, unsigned try_n
 
 /* ---- loads ---- */
 
+/* Where a version's files are now; false when that is too long for a path. */
+bool ax_fleet_print_path(const struct ax_fleet *fleet, const struct ax_fleet_version *version,
+                         char path[PATH_MAX]);
+
 /* It is due and is to be loaded. */
 void ax_fleet_add_pending(struct ax_fleet *fleet, struct ax_fleet_version *version);
 /* Give work to loaders that have none. */
 void ax_fleet_begin_loads(struct ax_fleet *fleet);
 /* See how far those are that run, and to those that get no time. */
 void ax_fleet_look_at_loads(struct ax_fleet *fleet);
+
+/* ---- memory ---- */
+
+enum ax_fleet_room {
+    AX_FLEET_ROOM,
+    AX_FLEET_ROOM_LATER, /* what had to go for it goes */
+    AX_FLEET_ROOM_NEVER, /* it has failed, or was left out */
+};
+
+/* Before a load begins; the version's estimate is made. */
+enum ax_fleet_room ax_fleet_make_room(struct ax_fleet *fleet, struct ax_fleet_version *version);
+/* What was loaded is as large as it is: what has to go for it goes. False: it may not stay. */
+bool ax_fleet_fit(struct ax_fleet *fleet, struct ax_fleet_version *version,
+                  const struct ax_loaded *loaded);
+/* Set the gauges. */
+void ax_fleet_tell_memory(struct ax_fleet *fleet);
+
+/* ---- popularity ---- */
+
+/* Read what is kept, before the first listing. */
+void ax_fleet_popularity_begin(struct ax_fleet *fleet);
+/* Feed it, if it is time, and act on it. */
+void ax_fleet_popularity_look(struct ax_fleet *fleet);
+/* Feed it once more and keep it. */
+void ax_fleet_popularity_end(struct ax_fleet *fleet);
+/* Requests a minute, now or in ten minutes. */
+double ax_fleet_worth(const struct ax_fleet *fleet, const char *model_name);
 
 /* ---- orders ---- */
 

@@ -10,6 +10,7 @@
 
 #include "server/loader.h"
 #include "server/overrides.h"
+#include "server/residency.h"
 
 struct ax_fleet_load;
 
@@ -28,17 +29,23 @@ struct ax_fleet_version {
 
     struct ax_loaded loaded; /* what answers; its `served` is one reference, NULL: nothing does */
     bool was_ready;
+    uint64_t ready_ms;     /* monotonic, of the last load */
+    uint64_t turn_ms;      /* until then it stays for those who waited for it; 0: nobody did */
     size_t draining_count; /* served ones that answer no more and are held by requests */
 
-    struct ax_fleet_load *load; /* it is being loaded; NULL: it is not */
-    bool is_pending;            /* it waits for a loader */
-    bool is_starved;            /* idle time was not enough for its last load */
-    bool is_asked;              /* it is to be loaded though `preload` would not */
-    size_t wanting_count;       /* requests that wait for it */
-    unsigned conflict_count;    /* loads in a row whose files changed meanwhile */
-    uint64_t retry_ns;          /* monotonic: not loaded before; 0: at once */
-    struct ax_err err;          /* why it could not be loaded; so it is not tried again before its
-                                   files or settings change, or it is asked for by an order */
+    struct ax_fleet_load *load;   /* it is being loaded; NULL: it is not */
+    struct ax_footprint estimate; /* of what is being loaded */
+    bool is_left_out;             /* memory is short: it comes when it is asked */
+    bool is_foreseen;             /* or since it will be asked soon */
+    bool is_pending;              /* it waits for a loader */
+    bool is_starved;              /* idle time was not enough for its last load */
+    bool is_asked;                /* it is to be loaded though `preload` would not */
+    size_t wanting_count;         /* requests that wait for it */
+    uint64_t counted;             /* requests of its account that popularity knows */
+    unsigned conflict_count;      /* loads in a row whose files changed meanwhile */
+    uint64_t retry_ns;            /* monotonic: not loaded before; 0: at once */
+    struct ax_err err;            /* why it could not be loaded; so it is not tried again before its
+                                     files or settings change, or it is asked for by an order */
 };
 
 struct ax_fleet_model {
@@ -53,6 +60,8 @@ struct ax_fleet_model {
     struct ax_catalog_model *published; /* one reference; NULL: not yet */
     bool is_touched;                    /* what is published is no longer true */
     size_t order_count;                 /* orders that wait for it */
+    double worth;                       /* requests a minute, now or soon */
+    uint64_t asked_count;               /* requests so far, for popularity */
     bool is_warned;                     /* that its settings are refused was logged */
     struct ax_override *override;       /* in force; NULL: none */
     /* A load tries this one instead, NULL: none; the number tells whose it is. */

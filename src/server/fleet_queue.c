@@ -17,6 +17,7 @@
 
 #define CONFLICT_WAIT_NS ((uint64_t)100 * AX_NS_PER_MS) /* doubled with each one */
 #define CONFLICTS_MAX    6
+#define TURN_MS          20 /* so long it stays, until those who waited have had their turn */
 #define LOOK_NS          ((uint64_t)500 * AX_NS_PER_MS) /* at loads that run in idle time */
 
 void ax_fleet_add_pending(struct ax_fleet *fleet, struct ax_fleet_version *version)
@@ -32,14 +33,16 @@ void ax_fleet_add_pending(struct ax_fleet *fleet, struct ax_fleet_version *versi
 
 static void fleet_receive_load(void *context, struct ax_fleet_message *message);
 
-/* Which of those that wait comes next: one that requests wait for, a pinned one, the first. */
+/* Which of those that wait comes next: one that requests wait for, a pinned one, the one that is
+ * worth most, the first. */
 static bool version_is_before(const struct ax_fleet *fleet, const struct ax_fleet_version *a,
                               const struct ax_fleet_version *b)
 {
     if (!a->wanting_count != !b->wanting_count)
         return a->wanting_count > 0;
     bool a_pinned = ax_fleet_pins(fleet, a->model);
-    return a_pinned && !ax_fleet_pins(fleet, b->model);
+    bool b_pinned = ax_fleet_pins(fleet, b->model);
+    return a_pinned != b_pinned ? a_pinned : a->model->worth > b->model->worth;
 }
 
 /* Whether a load is not left to idle time: requests wait for it, or for the server's start, or
@@ -80,9 +83,8 @@ static struct ax_fleet_version *fleet_next_pending(struct ax_fleet *fleet, uint6
     return version;
 }
 
-/* Where a version's files are now; false when that is too long for a path. */
-static bool fleet_print_path(const struct ax_fleet *fleet, const struct ax_fleet_version *version,
-                             char path[PATH_MAX])
+bool ax_fleet_print_path(const struct ax_fleet *fleet, const struct ax_fleet_version *version,
+                         char path[PATH_MAX])
 {
     const char *source = ax_fleet_model_source(version->model, fleet->config->models);
     int len = snprintf(path, PATH_MAX, "%s/%s/%s", source, version->model->name, version->text);
@@ -92,7 +94,7 @@ static bool fleet_print_path(const struct ax_fleet *fleet, const struct ax_fleet
 static void fleet_begin_load(struct ax_fleet *fleet, struct ax_fleet_version *version)
 {
     char path[PATH_MAX];
-    if (!fleet_print_path(fleet, version, path)) {
+    if (!ax_fleet_print_path(fleet, version, path)) {
         (void)ax_fail(&version->err, AX_E_INVALID, "the path is too long");
         return;
     }
@@ -119,7 +121,15 @@ void ax_fleet_begin_loads(struct ax_fleet *fleet)
     while ((ax_fleet_loaders_have_room(&fleet->loaders, false) ||
             ax_fleet_loaders_have_room(&fleet->loaders, true)) &&
            (version = fleet_next_pending(fleet, now_ns))) {
-        fleet_begin_load(fleet, version);
+        enum ax_fleet_room room = ax_fleet_make_room(fleet, version);
+        if (room == AX_FLEET_ROOM_LATER) {
+            /* Those behind it do not take what becomes free for it. */
+            ax_fleet_add_pending(fleet, version);
+            return;
+        }
+        version->is_foreseen = false;
+        if (room == AX_FLEET_ROOM)
+            fleet_begin_load(fleet, version);
         ax_fleet_review(fleet, version->model);
     }
 }
@@ -154,11 +164,18 @@ static void fleet_take_loaded(struct ax_fleet *fleet, const struct ax_fleet_load
 {
     struct ax_fleet_version *version = load->version;
     fleet_log_loaded(load);
+    if (!ax_fleet_fit(fleet, version, &load->loaded)) {
+        ax_served_unref(load->loaded.served);
+        return;
+    }
     ax_fleet_metrics_loaded(version->account, load->loaded.load_ns, load->loaded.warm_up_ns);
     if (version->loaded.served)
         ax_fleet_retire(fleet, version);
     version->loaded = load->loaded;
     version->was_ready = true;
+    version->is_left_out = false;
+    version->ready_ms = ax_clock_ns() / AX_NS_PER_MS;
+    version->turn_ms = version->wanting_count ? version->ready_ms + TURN_MS : 0;
     version->is_asked = false;
     version->conflict_count = 0;
     if (version->is_listed && !ax_fingerprint_equal(version->fingerprint, load->loaded.fingerprint))
@@ -188,7 +205,7 @@ static void load_take_failure(const struct ax_fleet_load *load)
 static bool fleet_was_elsewhere(const struct ax_fleet *fleet, const struct ax_fleet_load *load)
 {
     char path[PATH_MAX];
-    return !fleet_print_path(fleet, load->version, path) || strcmp(path, load->path) != 0;
+    return !ax_fleet_print_path(fleet, load->version, path) || strcmp(path, load->path) != 0;
 }
 
 static void fleet_receive_load(void *context, struct ax_fleet_message *message)

@@ -43,6 +43,7 @@ struct ax_fleet_model *ax_fleet_add(struct ax_fleet *fleet, const char *name)
     memmove(&fleet->models[at + 1], &fleet->models[at],
             (fleet->model_count - at) * sizeof(struct ax_fleet_model *));
     fleet->models[at] = ax_fleet_model_new(name);
+    fleet->models[at]->worth = ax_fleet_worth(fleet, name);
     fleet->model_count++;
     return fleet->models[at];
 }
@@ -55,7 +56,12 @@ void ax_fleet_retire(struct ax_fleet *fleet, struct ax_fleet_version *version)
             ax_xrealloc(fleet->draining, fleet->draining_cap, sizeof(*fleet->draining));
     }
     fleet->draining[fleet->draining_count++] =
-        (struct ax_fleet_draining){ version->loaded.served, version, ax_clock_ns() };
+        (struct ax_fleet_draining){ .served = version->loaded.served,
+                                    .version = version,
+                                    .footprint = { version->loaded.memory_bytes,
+                                                   version->loaded.image_bytes,
+                                                   version->loaded.image_digest },
+                                    .began_ns = ax_clock_ns() };
     version->draining_count++;
     version->loaded.served = NULL;
 }
@@ -72,7 +78,12 @@ bool ax_fleet_pins(const struct ax_fleet *fleet, const struct ax_fleet_model *mo
 static bool fleet_preloads(const struct ax_fleet *fleet, const struct ax_fleet_version *version)
 {
     const struct ax_fleet_model *model = version->model;
-    if (fleet->config->preload == AX_PRELOAD_ALL || version->is_asked || version->wanting_count)
+    if (version->is_asked || version->wanting_count || version->is_foreseen)
+        return true;
+    if (version->is_left_out)
+        return false;
+    if (fleet->config->preload == AX_PRELOAD_ALL ||
+        (fleet->config->preload == AX_PRELOAD_POPULAR && model->worth > 0))
         return true;
     for (size_t i = 0; i < model->version_count; i++)
         if (model->versions[i]->loaded.served)

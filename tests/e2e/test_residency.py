@@ -242,3 +242,102 @@ def test_a_model_that_fails_says_why(many, tmp_path):
         assert answer.status == 503 and "rules" in answer.error
     assert received(server) == ({"UNAVAILABLE": 3}, 0)
     assert server.stop() == 0
+
+
+def memory(server):
+    metrics = server.metrics()
+    return metrics["ax_model_memory_bytes"]
+
+
+@pytest.fixture(scope="module")
+def memory_of_one(many):
+    server = Server(many, "--preload", "none")
+    answer_of(server, 1)
+    one = memory(server)
+    assert server.stop() == 0 and one > 0
+    return int(one)
+
+
+def evictions(server):
+    metrics = server.metrics()
+    return sum(v for (family, _), v in metrics.samples.items()
+               if family == "ax_model_evictions_total")
+
+
+def test_more_models_than_memory(many, memory_of_one):
+    limit = 5 * memory_of_one + memory_of_one // 2
+    server = Server(many, "--version-policy", "latest:1", "--model-memory-max", str(limit),
+                    "--pinned", "m07")
+    assert 3 <= list(states(server).values()).count("READY") <= 5
+    for _ in range(2):
+        for index in range(1, MODELS):
+            answer_of(server, index)
+            assert memory(server) <= limit
+            assert states(server)["m07", "1"] == "READY"
+    # The one that was used last is there, and stays while others come and go.
+    before = evictions(server)
+    assert before > MODELS
+    for index in range(8, 20):
+        answer_of(server, 3)
+        answer_of(server, index)
+    assert states(server)["m03", "1"] == "READY"
+    codes, in_progress = received(server)
+    assert codes == {"OK": 2 * (MODELS - 1) + 24} and in_progress == 0
+    counts = loads(server)
+    assert counts["m07"] == 1 and counts["m05"] >= 2
+
+
+def test_all_at_one_time_with_memory_for_few(many, memory_of_one):
+    server = Server(many, "--version-policy", "latest:1", "--threads", "2", "--load-wait", "60",
+                    "--model-memory-max", str(5 * memory_of_one + memory_of_one // 2))
+    problems = []
+
+    def client(seed):
+        with server.wire() as wire:
+            for step in range(25):
+                index = 1 + (seed * 7 + step * (1 + seed % 3)) % (MODELS - 1)
+                answer = wire.request("POST", f"/v1/models/{name(index)}/predict", {"rows": [ROW]})
+                if (answer.status != 200 or
+                        answer.json["predictions"][0]["prediction"] != 100 + index):
+                    problems.append((index, answer.status, answer.body))
+
+    clients = [threading.Thread(target=client, args=(seed,)) for seed in range(12)]
+    for one in clients:
+        one.start()
+    for one in clients:
+        one.join()
+    assert not problems, problems[:3]
+    assert received(server) == ({"OK": 12 * 25}, 0)
+    assert server.stop() == 0
+
+
+def test_what_was_asked_is_there_after_a_restart(many, memory_of_one, tmp_path):
+    options = ("--version-policy", "latest:1", "--state", str(tmp_path), "--preload", "popular",
+               "--model-memory-max", str(5 * memory_of_one + memory_of_one // 2))
+    server = Server(many, *options)
+    # Nobody was asked yet.
+    assert set(states(server).values()) == {"UNAVAILABLE"}
+    for index in (21, 22, 23, 24, 25):
+        for _ in range(30 if index < 24 else 3):
+            answer_of(server, index)
+    answer_of(server, 9)
+    assert server.stop() == 0
+    server = Server(many, *options)
+    assert {m for (m, _), s in states(server).items() if s == "READY"} >= {"m21", "m22", "m23"}
+    assert server.stop() == 0
+    # What is damaged is told of and begun anew.
+    kept = tmp_path / "popularity"
+    kept.write_bytes(kept.read_bytes()[:-1])
+    server = Server(many, *options)
+    assert set(states(server).values()) == {"UNAVAILABLE"}
+    assert server.stop() == 0
+    assert any("popularity of models begun anew" in line for line in server.lines)
+
+
+def test_what_can_never_fit_says_so(many, memory_of_one):
+    server = Server(many, "--preload", "none", "--model-memory-max", str(memory_of_one // 2))
+    for _ in range(2):
+        answer = server.predict("m04", ROW)
+        assert answer.status == 503 and "--model-memory-max" in answer.error, answer.body
+    assert received(server)[1] == 0
+    assert server.stop() == 0

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fleet's memory: what is in it, as residency.c wants to see it, and what comes of its
+ * decision.
+ *
+ * A version that is loaded counts with what its loader measured, one that is being loaded with what
+ * its model took the last time, or with an estimate; as soon as it is there it is looked at again.
+ * A version that went for others, or was left out, is cold: it comes when it is asked.
+ */
+#include "server/fleet_control.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/fleet_metrics.h"
+#include "server/popularity.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* An estimate that can never fit is tried again as this part of it: texts are larger than what
+ * becomes of them. */
+#define ESTIMATE_DOUBT 8
+
+static struct ax_footprint loaded_footprint(const struct ax_loaded *loaded)
+{
+    return (struct ax_footprint){ loaded->memory_bytes, loaded->image_bytes, loaded->image_digest };
+}
+
+/* ---- the table ---- */
+
+struct table {
+    struct ax_resident *residents;
+    struct ax_fleet_version **versions; /* whose they are */
+    size_t count, cap;
+};
+
+static struct ax_resident *table_add(struct table *table, struct ax_fleet_version *version,
+                                     const struct ax_footprint *footprint,
+                                     enum ax_resident_state state)
+{
+    if (table->count == table->cap) {
+        table->cap = AX_MAX(2 * table->cap, (size_t)64);
+        table->residents = ax_xrealloc(table->residents, table->cap, sizeof(*table->residents));
+        table->versions =
+            ax_xrealloc(table->versions, table->cap, sizeof(struct ax_fleet_version *));
+    }
+    struct ax_resident *resident = &table->residents[table->count];
+    *resident = (struct ax_resident){ .footprint = *footprint, .state = state };
+    table->versions[table->count++] = version;
+    return resident;
+}
+
+static void table_add_ready(struct ax_fleet *fleet, struct table *table,
+                            struct ax_fleet_version *version, uint64_t now_ms)
+{
+    uint64_t used_ms = atomic_load_explicit(&version->loaded.served->used_ms, memory_order_relaxed);
+    struct ax_footprint footprint = loaded_footprint(&version->loaded);
+    struct ax_resident *resident = table_add(table, version, &footprint, AX_RESIDENT_READY);
+    resident->is_pinned = ax_fleet_pins(fleet, version->model);
+    resident->used_ms = AX_MAX(used_ms, version->ready_ms);
+    resident->worth = version->model->worth;
+    if (version->turn_ms > now_ms && used_ms < version->ready_ms) {
+        resident->state = AX_RESIDENT_LOADING;
+        ax_fleet_wake_by(fleet, version->turn_ms * AX_NS_PER_MS);
+    }
+}
+
+static struct table table_make(struct ax_fleet *fleet)
+{
+    struct table table = { 0 };
+    uint64_t now_ms = ax_clock_ns() / AX_NS_PER_MS;
+    for (size_t i = 0; i < fleet->model_count; i++) {
+        struct ax_fleet_model *model = fleet->models[i];
+        for (size_t k = 0; k < model->version_count; k++) {
+            struct ax_fleet_version *version = model->versions[k];
+            if (version->loaded.served)
+                table_add_ready(fleet, &table, version, now_ms);
+            if (version->load)
+                (void)table_add(&table, version, &version->estimate, AX_RESIDENT_LOADING);
+        }
+    }
+    for (size_t i = 0; i < fleet->draining_count; i++)
+        (void)table_add(&table, fleet->draining[i].version, &fleet->draining[i].footprint,
+                        AX_RESIDENT_LEAVING);
+    return table;
+}
+
+static void table_done(struct table *table)
+{
+    free(table->residents);
+    free(table->versions);
+}
+
+static void table_evict(struct ax_fleet *fleet, const struct table *table)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        struct ax_fleet_version *version = table->versions[i];
+        if (!table->residents[i].must_go)
+            continue;
+        ax_log(AX_LOG_DEBUG, "model version evicted", AX_LOG_TEXT("model", version->model->name),
+               AX_LOG_TEXT("version", version->text));
+        version->is_left_out = true;
+        ax_fleet_metrics_evicted(version->account);
+        ax_fleet_retire(fleet, version);
+        version->model->is_touched = true;
+        fleet->touched_count++;
+    }
+}
+
+/* ---- what a version will take ---- */
+
+static size_t folder_bytes(const char *path)
+{
+    size_t bytes = 0;
+    DIR *listing = opendir(path);
+    if (!listing)
+        return 0;
+    for (const struct dirent *file; (file = readdir(listing));) {
+        struct stat info;
+        if (fstatat(dirfd(listing), file->d_name, &info, 0) == 0 && S_ISREG(info.st_mode))
+            bytes += (size_t)info.st_size;
+    }
+    (void)closedir(listing);
+    return bytes;
+}
+
+/* True when it is but a guess. */
+static bool fleet_estimate(const struct ax_fleet *fleet, struct ax_fleet_version *version)
+{
+    struct ax_str name = ax_str_from(version->model->name);
+    if (ax_popularity_footprint(fleet->popularity, name, &version->estimate))
+        return false;
+    char path[PATH_MAX];
+    size_t bytes = ax_fleet_print_path(fleet, version, path) ? folder_bytes(path) : 0;
+    version->estimate = ax_residency_estimate(bytes);
+    return true;
+}
+
+/* ---- decisions ---- */
+
+static bool model_answers(const struct ax_fleet_model *model)
+{
+    for (size_t i = 0; i < model->version_count; i++)
+        if (model->versions[i]->loaded.served)
+            return true;
+    return false;
+}
+
+/* What may go for it. */
+static double fleet_demand(const struct ax_fleet *fleet, const struct ax_fleet_version *version)
+{
+    if (version->wanting_count || version->is_asked || ax_fleet_pins(fleet, version->model) ||
+        (model_answers(version->model) && !version->is_left_out))
+        return AX_RESIDENCY_ASKED;
+    /* At start nobody is driven out by who comes later, and is worth less. */
+    return fleet->is_complete ? version->model->worth : 0;
+}
+
+/* It does not fit. What was asked for has failed; the others were but to be there before. */
+static void version_leave_out(struct ax_fleet_version *version, double worth,
+                              const struct ax_err *err)
+{
+    if (worth < AX_RESIDENCY_ASKED) {
+        version->is_left_out = true;
+        return;
+    }
+    version->err = *err;
+    version->is_asked = false;
+    ax_log(AX_LOG_ERROR, "model version does not fit into memory",
+           AX_LOG_TEXT("model", version->model->name), AX_LOG_TEXT("version", version->text),
+           AX_LOG_ERR(err));
+}
+
+enum ax_fleet_room ax_fleet_make_room(struct ax_fleet *fleet, struct ax_fleet_version *version)
+{
+    assert(fleet && version && !version->load);
+    bool is_guess = fleet_estimate(fleet, version);
+    size_t bytes_max = fleet->config->model_memory_max;
+    if (bytes_max == 0)
+        return AX_FLEET_ROOM;
+    struct ax_err err = AX_ERR_INIT;
+    struct table table = table_make(fleet);
+    struct ax_residency_demand demand = { &version->estimate, fleet_demand(fleet, version) };
+    bool fits = false;
+    if (ax_residency_admit(table.residents, table.count, &demand, bytes_max, &fits, &err) &&
+        is_guess && demand.worth >= AX_RESIDENCY_ASKED) {
+        version->estimate.memory_bytes /= ESTIMATE_DOUBT;
+        ax_err_clear(&err);
+        (void)(ax_residency_admit(table.residents, table.count, &demand, bytes_max, &fits, &err) !=
+               AX_OK);
+    }
+    if (err.code)
+        version_leave_out(version, demand.worth, &err);
+    else
+        table_evict(fleet, &table);
+    table_done(&table);
+    fleet->needs_room |= !err.code && !fits;
+    return err.code ? AX_FLEET_ROOM_NEVER : fits ? AX_FLEET_ROOM : AX_FLEET_ROOM_LATER;
+}
+
+bool ax_fleet_fit(struct ax_fleet *fleet, struct ax_fleet_version *version,
+                  const struct ax_loaded *loaded)
+{
+    assert(fleet && version && !version->load && loaded);
+    const struct ax_footprint footprint = loaded_footprint(loaded);
+    size_t bytes_max = fleet->config->model_memory_max;
+    ax_popularity_note(fleet->popularity, ax_str_from(version->model->name), &footprint);
+    if (bytes_max == 0)
+        return true;
+    struct ax_err err = AX_ERR_INIT;
+    struct table table = table_make(fleet);
+    /* What it replaces goes in any case. */
+    for (size_t i = 0; i < table.count; i++)
+        if (table.versions[i] == version)
+            table.residents[i].state = AX_RESIDENT_LEAVING;
+    struct ax_residency_demand demand = { &footprint, fleet_demand(fleet, version) };
+    bool fits = false;
+    if (ax_residency_admit(table.residents, table.count, &demand, bytes_max, &fits, &err))
+        version_leave_out(version, demand.worth, &err);
+    else
+        table_evict(fleet, &table);
+    table_done(&table);
+    return err.code == AX_OK;
+}
+
+void ax_fleet_tell_memory(struct ax_fleet *fleet)
+{
+    assert(fleet);
+    struct table table = table_make(fleet);
+    size_t kept = 0;
+    for (size_t i = 0; i < table.count; i++)
+        if (table.residents[i].state != AX_RESIDENT_LOADING || table.versions[i]->loaded.served)
+            table.residents[kept++] = table.residents[i];
+    ax_fleet_metrics_memory(ax_residency_bytes(table.residents, kept),
+                            fleet->config->model_memory_max);
+    table_done(&table);
+}
