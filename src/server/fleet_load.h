@@ -33,6 +33,7 @@ struct ax_fleet_load {
     char *path;
     char *model_name;
     struct ax_model_settings settings;
+    struct ax_fingerprint listed; /* the version's, when this began */
     struct ax_loaded loaded;
     struct ax_err err; /* no code: it was loaded */
     struct ax_fleet_load *next;
@@ -62,8 +63,8 @@ void ax_fleet_loaders_stop(struct ax_fleet_loaders *loaders);
 /* What follows is the control thread's. Whether one could begin now. */
 bool ax_fleet_loaders_have_room(const struct ax_fleet_loaders *loaders, bool is_urgent);
 
-/* Begin; `template` has inbox, version, path, model_name, job.number and settings; path and name
- * become the load's. What comes back is received by `receive`. */
+/* Begin; `template` has inbox, version, path, model_name, job.number, settings and listed; path and
+ * name become the load's. What comes back is received by `receive`. */
 struct ax_fleet_load *ax_fleet_loaders_begin(struct ax_fleet_loaders *loaders,
                                              const struct ax_fleet_load *template);
 /* Whether it gets next to no processor time, since others leave none idle. */

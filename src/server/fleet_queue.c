@@ -107,6 +107,7 @@ static void fleet_begin_load(struct ax_fleet *fleet, struct ax_fleet_version *ve
         .path = ax_xstrdup(path),
         .model_name = ax_xstrdup(version->model->name),
         .settings = version->model->settings,
+        .listed = version->fingerprint,
     };
     if (!version->account)
         version->account = ax_account_open(version->model->name, version->text);
@@ -182,10 +183,20 @@ static void fleet_take_loaded(struct ax_fleet *fleet, const struct ax_fleet_load
         load_look_again(load);
 }
 
+/* What failed is no longer what should be loaded. */
+static bool load_is_outdated(const struct ax_fleet_load *load)
+{
+    const struct ax_fleet_version *version = load->version;
+    return !ax_fingerprint_equal(load->listed, version->fingerprint) ||
+           !ax_model_settings_equal(&load->settings, &version->model->settings);
+}
+
 /* Files that change while they are read have not settled; nor is it an error before some tries. */
 static void load_take_failure(const struct ax_fleet_load *load)
 {
     struct ax_fleet_version *version = load->version;
+    if (load_is_outdated(load))
+        return;
     if (load->err.code == AX_E_CONFLICT && ++version->conflict_count < CONFLICTS_MAX) {
         version->retry_ns = ax_clock_ns() + (CONFLICT_WAIT_NS << (version->conflict_count - 1));
         load_look_again(load);

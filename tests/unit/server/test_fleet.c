@@ -396,6 +396,26 @@ static void folders_come_and_go(void **state)
     assert_true(ask("a", "") == 3);
 }
 
+/* A load that fails while its files are already others says nothing about these. */
+static void changes_in_quick_succession(void **state)
+{
+    (void)state;
+    put_version("a", 1, 0);
+    start();
+    for (unsigned i = 1; i <= 100; i++) {
+        put_file("a/1/rules.yaml", "rules: [");
+        ax_fleet_changed(fixture.fleet, AX_STR("a"));
+        if (i % 3 == 0)
+            (void)poll(NULL, 0, 1);
+        put_version("a", 1, i);
+        ax_fleet_changed(fixture.fleet, AX_STR("a"));
+        uint64_t end_ns = ax_clock_ns() + WAIT_NS;
+        while (ask("a", "") != i && ax_clock_ns() < end_ns)
+            (void)poll(NULL, 0, 1);
+        assert_true(ask("a", "") == i);
+    }
+}
+
 static void refused_settings_leave_those_before(void **state)
 {
     struct told told;
@@ -613,6 +633,7 @@ int main(void)
         TEST(what_replaces_comes_beside),
         TEST(unloading_waits_for_who_holds_it),
         TEST(folders_come_and_go),
+        TEST(changes_in_quick_succession),
         TEST(refused_settings_leave_those_before),
         TEST(what_is_cold_comes_when_it_is_wanted),
         TEST(what_cannot_be_started),
