@@ -402,7 +402,7 @@ static void changes_in_quick_succession(void **state)
     (void)state;
     put_version("a", 1, 0);
     start();
-    for (unsigned i = 1; i <= 100; i++) {
+    for (unsigned i = 1; i <= 40; i++) {
         put_file("a/1/rules.yaml", "rules: [");
         ax_fleet_changed(fixture.fleet, AX_STR("a"));
         if (i % 3 == 0)
