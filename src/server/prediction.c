@@ -502,10 +502,14 @@ static void prediction_find_on(struct ax_prediction *prediction)
     struct ax_served *served;
     bool waits;
     const struct ax_cold *cold = &prediction->wait->cold;
-    if (ax_prediction_find(prediction, cold->model, cold->version, &served, &waits, &err))
+    if (ax_prediction_find(prediction, cold->model, cold->version, &served, &waits, &err)) {
+        /* Its first load has given it an account. */
+        prediction_account(prediction, ax_catalog_account(prediction->thread->catalog, cold->model,
+                                                          cold->version));
         prediction_fail(prediction, &err);
-    else if (waits)
+    } else if (waits) {
         prediction_wait(prediction, prediction_find_on);
+    }
     if (err.code || waits)
         return;
     prediction_account(prediction, served->account);

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a server says of the requests that it received, in three places that must agree: /metrics, the
-statistics of the Open Inference Protocol, and the lines of the log at its end.
+"""What a server says of the requests that it received, in three places that must agree: /metrics,
+the statistics of the Open Inference Protocol, and the lines of the log at its end.
 
-Accounts are told as {(model, version): {outcome: count}}, without those that received nothing. Three
-are no version's: ("", ""), ("_gone", "") and ("_other", "").
+Accounts are told as {(model, version): {outcome: count}}, without those that received nothing.
+Three are no version's: ("", ""), ("_gone", "") and ("_other", "").
 """
 
 import re
@@ -101,7 +101,7 @@ def wait_until_idle(server, seconds=20):
 
 
 def assert_accounts_agree(server):
-    """All that a running server says agrees. Nothing asks for predictions meanwhile. Its accounts."""
+    """All that a running server says agrees; nobody asks for predictions now. Its accounts."""
     metrics = wait_until_idle(server)
     accounts = outcomes_of(codes_of(metrics))
     assert of_statistics(server.get("/v2/models/stats").json) == accounts
@@ -117,8 +117,8 @@ def assert_accounts_agree(server):
 
 
 def assert_accounts_equal(server, received=None, status=0):
-    """The same, and then the server is stopped and its log agrees, too, and the sum of all is what was
-    sent, if that is told: a number, or {outcome: count}. The accounts."""
+    """The same, and then the server is stopped and its log agrees, too, and the sum of all is what
+    was sent, if that is told: a number, or {outcome: count}. The accounts."""
     accounts = assert_accounts_agree(server)
     assert server.stop() == status, "".join(server.lines[-20:])
     lines = logged(server.lines)

@@ -274,7 +274,7 @@ static void threads_lose_nothing(void **state)
         ax_thread_join(&threads[i]);
     atomic_store(&over, true);
     ax_thread_join(&adder);
-    assert_int_equal(received_by_all(), received + THREADS * LIVES);
+    assert_int_equal(received_by_all(), received + (uint64_t)THREADS * LIVES);
     assert_int_equal(lines_of("threads"), 0);
     struct ax_account_reading reading;
     ax_account_read(find(AX_ACCOUNT_GONE, ""), &reading);
