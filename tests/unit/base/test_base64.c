@@ -102,8 +102,8 @@ static void test_wrong(void **state)
         "Zm_v",
         "Zm9v\n",
         "Zg==Zg==",
-        "Zm\xff"
-        "v",
+        ("Zm\xff"
+         "v"),
         "Zm8=Zm9v",
     };
     for (size_t i = 0; i < AX_COUNT(wrong); i++) {
