@@ -200,3 +200,31 @@ def test_unloaded_by_request(tmp_path):
     assert accounts["m", "1"]["success"] == 6 and ("_gone", "") not in accounts
     assert counted(one.metrics(), "ax_model_loads_total") == {("m", "1"): 4}
     assert_accounts_equal(one, 12)
+
+
+def test_driven_out_and_back(tmp_path):
+    """Memory for two of six: whoever is driven out keeps its account, and comes back."""
+    names = [f"m{i}" for i in range(6)]
+    for name in names:
+        add_version(tmp_path, name, 1)
+    one = Server(tmp_path, "--threads", "1")
+    sizes = counted(one.metrics(), "ax_model_resident_bytes")
+    assert set(sizes) == {(name, "1") for name in names}
+    assert_accounts_equal(one, 0)
+    limit = int(2.5 * max(sizes.values()))
+    one = Server(tmp_path, "--threads", "1", "--model-memory-max", str(limit))
+    for _ in range(3):
+        for name in names:
+            assert ask(one, name, 2) == [200] * 2
+    metrics = one.metrics()
+    assert metrics["ax_model_memory_limit_bytes"] == limit
+    assert 0 < metrics["ax_model_memory_bytes"] <= limit
+    loads, evictions = (counted(metrics, f"ax_model_{k}_total") for k in ("loads", "evictions"))
+    assert all(loads[name, "1"] > 1 for name in names)
+    ready = [k for k, state in states_of(metrics).items() if state == "ready"]
+    assert 1 <= len(ready) <= 2
+    for names_of, count in loads.items():
+        assert count - evictions.get(names_of, 0) == (names_of in ready)
+    accounts = assert_accounts_agree(one)
+    assert accounts == {(name, "1"): {"success": 6} for name in names}
+    assert_accounts_equal(one, 36)

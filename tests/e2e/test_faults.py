@@ -25,7 +25,7 @@ import time
 import pytest
 
 from accounts import assert_accounts_equal, counted
-from conftest import Server, request
+from conftest import Server, is_sanitized, request
 
 # One answer a content: the rules say the number.
 CONTENT = """\
@@ -124,9 +124,19 @@ class Clients:
         return sum(self.answers.values())
 
 
+Rest = collections.namedtuple("Rest", "descriptors resident_bytes")
+
+
+def rest_of(server):
+    """What it has open and in memory, with one connection."""
+    return Rest(descriptors(server) + 1, server.resident_bytes())
+
+
 def finish(server, sent, at_rest):
-    """The accounts agree and are what was sent, descriptors are back, and it stops cleanly."""
-    assert eventually(lambda: descriptors(server) <= at_rest, 10), descriptors(server)
+    """The accounts agree and are what was sent, nothing has leaked, and it stops cleanly."""
+    assert eventually(lambda: descriptors(server) <= at_rest.descriptors, 10), descriptors(server)
+    if not is_sanitized():
+        assert server.resident_bytes() < at_rest.resident_bytes + 24 * MB
     return assert_accounts_equal(server, sent)
 
 
@@ -145,7 +155,7 @@ def start(folder, tmp_path):
     def run(*options):
         one = Server(folder, "--threads", "1", "--state", str(tmp_path / "state"), *options)
         started.append(one)
-        return one, descriptors(one) + 1  # the connection that asks
+        return one, rest_of(one)
     yield run
     for one in started:
         if one.process.poll() is None:
@@ -468,7 +478,7 @@ def test_killed_at_any_moment(folder, tmp_path, models):
     (folder / "forest/1").mkdir(parents=True)
     allowed, options = kill_runs(folder, state, models, 50)
     one = Server(folder, *options)
-    at_rest = descriptors(one) + 1
+    at_rest = rest_of(one)
     assert {k: v[0] for k, v in states_of(one).items()} == dict.fromkeys(
         [("forest", "1"), ("ordered", "1")], "READY")
     assert rows_max(one, "ordered") in allowed
