@@ -20,7 +20,8 @@
 static const struct ax_cmd commands[] = {
     { "bench", ax_cmd_bench, ax_cmd_bench_options, "measure a server under load" },
     { "compile", ax_cmd_compile, ax_cmd_compile_options, "make the images of model versions" },
-    { "models", ax_cmd_models, ax_cmd_models_options, "tell what is inside model versions" },
+    { "models", ax_cmd_models, ax_cmd_models_options,
+      "tell which model versions there are, and what is in them" },
     { "predict", ax_cmd_predict, ax_cmd_predict_options, "predict the rows of a file" },
     { "serve", ax_cmd_serve, ax_cmd_serve_options, "answer prediction requests" },
     { "train", ax_cmd_train, ax_cmd_train_options, "train a model version" },

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `auspex models inspect DIR...`: what is inside model versions, as it would be served.
+ * `auspex models inspect DIR...`: what is inside model versions, as it would be served; and
+ * `auspex models list`, which is models_list.c.
  *
  * Each version is loaded, from its image where there is one, and its kernels are measured where
  * that was not kept; nothing is written. What an engine tells of itself is JSON; it is printed as
@@ -12,6 +13,7 @@
 #include "base/json.h"
 #include "cmd/command_line.h"
 #include "cmd/exit_code.h"
+#include "cmd/models_list.h"
 #include "engine/image.h"
 #include "engine/version.h"
 #include "pipeline/version_paths.h"
@@ -26,11 +28,14 @@
 struct models_config {
     struct ax_image_config images;
     bool json;
+    char *url;
 };
 
 static const struct ax_option models_options[] = {
     { AX_OPTION_BOOL, "json", "false", offsetof(struct models_config, json), 0, 0, NULL,
       "Print a line of JSON for each version." },
+    { AX_OPTION_TEXT, "url", "http://127.0.0.1:8000", offsetof(struct models_config, url), 0, 0,
+      "URL", "Server that `list` asks when no folder is given." },
     { 0 },
 };
 
@@ -197,6 +202,32 @@ static int inspect(const struct ax_command_line *line, const struct models_confi
     return (int)ax_exit_from_code(first);
 }
 
+static int list(const struct ax_command_line *line, const struct models_config *config)
+{
+    struct ax_err err = AX_ERR_INIT;
+    enum ax_code code = line->args.count > 1
+                            ? ax_models_list_folder(line->args.texts[1], config->json, &err)
+                            : ax_models_list_server(config->url, config->json, &err);
+    if (code)
+        ax_command_line_complain(line, "%s", err.msg);
+    return (int)ax_exit_from_code(code);
+}
+
+static int run_command(const struct ax_command_line *line, const struct models_config *config)
+{
+    const char *command = line->args.texts[0];
+    bool is_list = strcmp(command, "list") == 0;
+    if (!is_list && strcmp(command, "inspect") != 0)
+        ax_command_line_complain(line, "no command '%s'; there are inspect and list", command);
+    else if (is_list && line->args.count > 2)
+        ax_command_line_complain(line, "list takes one folder at most");
+    else if (!is_list && line->args.count < 2)
+        ax_command_line_complain(line, "inspect needs a folder: auspex models inspect DIR...");
+    else
+        return is_list ? list(line, config) : inspect(line, config);
+    return AX_EXIT_USAGE;
+}
+
 int ax_cmd_models(int argc, char **argv)
 {
     struct models_config config = { 0 };
@@ -205,24 +236,19 @@ int ax_cmd_models(int argc, char **argv)
                                               { 0 } };
     struct ax_command_line line = {
         .name = "models",
-        .usage = "inspect [OPTION]... DIR...",
-        .about = "Tell what is inside model versions: shape, memory, image, and which kernel\n"
-                 "answers batches of which size, with the times that were measured.\n"
-                 "DIR is a version's folder, a model's, or one of models.",
+        .usage = "inspect [OPTION]... DIR... | list [OPTION]... [DIR]",
+        .about = "inspect: tell what is inside model versions: shape, memory, image, and which\n"
+                 "kernel answers batches of which size, with the times that were measured.\n"
+                 "DIR is a version's folder, a model's, or one of models.\n"
+                 "list: tell which versions a running server has, their state and why, and how\n"
+                 "many requests they had; or, with DIR, which versions lie in a folder of models.",
         .groups = groups,
-        .arguments_min = 2,
+        .arguments_min = 1,
         .arguments_max = ARGUMENTS_MAX,
     };
     int status = AX_EXIT_OK;
-    if (ax_command_line_load(&line, argc, argv, &status)) {
-        if (strcmp(line.args.texts[0], "inspect") == 0) {
-            status = inspect(&line, &config);
-        } else {
-            ax_command_line_complain(&line, "no command '%s'; there is inspect",
-                                     line.args.texts[0]);
-            status = AX_EXIT_USAGE;
-        }
-    }
+    if (ax_command_line_load(&line, argc, argv, &status))
+        status = run_command(&line, &config);
     ax_command_line_done(&line);
     return status;
 }

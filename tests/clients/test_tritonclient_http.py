@@ -93,6 +93,65 @@ def test_repository_index(client):
                                                                      ("binary", "2", "READY")}
 
 
+RULES = """rules: 1
+inputs: {{x: {{datatype: FP32, default: 0}}}}
+outputs: {{prediction: BYTES}}
+cases:
+  - otherwise: {}
+"""
+
+
+@pytest.fixture(params=["http", "aio"])
+def control(request, tmp_path):
+    """A client of a server of its own that takes orders, and the folder of its models."""
+    folder = tmp_path / "models"
+    (folder / "m/1").mkdir(parents=True)
+    (folder / "m/1/rules.yaml").write_text(RULES.format("folder"), "utf-8")
+    one = serving.Server(folder, "--threads", "1", "--state", str(tmp_path / "state"),
+                         "--model-control", "explicit")
+    if request.param == "http":
+        client = tritonclient.http.InferenceServerClient(one.url)
+    else:
+        client = Blocking(lambda: tritonclient.http.aio.InferenceServerClient(one.url))
+    yield client
+    client.close()
+    assert one.stop() == 0
+
+
+def word_of(client, model="m"):
+    answer = client.infer(model, [tensor(np.ones((1, 1), np.float32), name="x")])
+    return answer.as_numpy("prediction").flatten()[0].decode()
+
+
+def test_load_and_unload(control):
+    assert word_of(control) == "folder"
+    control.unload_model("m", unload_dependents=True)
+    assert control.is_model_ready("m") is False
+    assert {e["state"] for e in control.get_model_repository_index()} <= {"UNAVAILABLE",
+                                                                         "UNLOADING"}
+    with pytest.raises(InferenceServerException):
+        word_of(control)
+    control.load_model("m", headers={"x-test": "1"}, query_params={"test_1": "1", "test_2": "2"})
+    assert control.is_model_ready("m") is True and word_of(control) == "folder"
+    with pytest.raises(InferenceServerException, match="failed to load 'wrong', failed to poll"):
+        control.load_model("wrong")
+
+
+def test_overrides(control):
+    control.load_model("m", config='{"max_batch_size": 16}')
+    assert control.get_model_config("m")["max_batch_size"] == 16
+    control.load_model("other", config="{}",
+                       files={"file:1/rules.yaml": RULES.format("brought").encode()})
+    assert word_of(control, "other") == "brought" and word_of(control) == "folder"
+    with pytest.raises(InferenceServerException, match="failed to load 'other'"):
+        control.load_model("other", config="{}", files={"file:../1/rules.yaml": b"x"})
+    with pytest.raises(InferenceServerException, match="needs 'config'"):
+        control.load_model("other", files={"file:1/rules.yaml": b"x"})
+    assert word_of(control, "other") == "brought"
+    control.load_model("m")
+    assert control.get_model_config("m")["max_batch_size"] > 16
+
+
 def test_statistics(client):
     def successes():
         one, = client.get_inference_statistics("value", "1")["model_stats"]
@@ -150,9 +209,10 @@ def test_shared_memory(client):
 
 def test_control_of_models_is_refused(client):
     for call in (lambda: client.load_model("binary"), lambda: client.unload_model("binary")):
-        with pytest.raises(InferenceServerException) as caught:
+        with pytest.raises(InferenceServerException,
+                           match="explicit model load / unload is not allowed") as caught:
             call()
-        assert caught.value.status() == "404"
+        assert caught.value.status() == "400"
     assert client.is_model_ready("binary")
 
 

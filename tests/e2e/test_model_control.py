@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import threading
 import time
 
@@ -330,6 +331,56 @@ def test_orders_at_the_same_time(serve):
     assert 200 in statuses
     assert order(server, "load", "a").status == 200
     assert says(server) == "one" and says(server, "b") == "other"
+
+
+# ---- auspex models list ----
+
+
+def listed(*options):
+    done = subprocess.run([os.environ["AX_BINARY"], "models", "list", *options],
+                          capture_output=True, text=True, timeout=60, check=False)
+    return done
+
+
+def test_models_list_asks_a_server(serve, folder):
+    server = serve("--model-control", "explicit", "--version-policy", "all")
+    put(folder, "a", 2, "two")
+    (folder / "b/1/rules.yaml").write_text("rules: [", "utf-8")
+    assert order(server, "load", "a").status == 200
+    assert order(server, "load", "b").status == 400
+    assert says(server) == "two" and says(server) == "two"
+    done = listed("--json", "--url", f"http://{server.url}")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(x["model"], x["version"], x["state"]) for x in lines] == [
+        ("a", "1", "READY"), ("a", "2", "READY"), ("b", "1", "READY")]
+    assert [x["requests"] for x in lines] == [0, 2, 0]
+    assert [bool(x["reason"]) for x in lines] == [False, False, True]
+    done = listed("--url", f"http://{server.url}/")
+    assert done.returncode == 0 and done.stdout.splitlines()[0].split() == [
+        "MODEL", "VERSION", "STATE", "REQUESTS", "REASON"]
+    assert done.stdout.splitlines()[2].split() == ["a", "2", "READY", "2"]
+
+
+def test_models_list_of_a_folder(folder):
+    put(folder, "a", 12, "x")
+    (folder / "empty").mkdir()
+    done = listed("--json", str(folder))
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(x["model"], x["version"], x["state"]) for x in lines] == [
+        ("a", "1", "ON_DISK"), ("a", "12", "ON_DISK"), ("b", "1", "ON_DISK"),
+        ("empty", "", "ON_DISK")]
+    assert lines[3]["reason"]
+
+
+@pytest.mark.parametrize("options, status", [
+    (["--url", "http://127.0.0.1:1"], 5), (["--url", "no url"], 3), (["/no/such/folder"], 4),
+    (["one", "two"], 2), (["--nonsense"], 2)])
+def test_models_list_that_fails(options, status):
+    done = listed(*options)
+    assert done.returncode == status and done.stderr.startswith("auspex models: ")
+    assert done.stdout == ""
 
 
 # ---- the folder ----
