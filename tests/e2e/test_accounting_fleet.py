@@ -28,17 +28,13 @@ def add_version(folder, model, version, text=RULES):
     return path
 
 
-def rescan(server, seconds=10):
-    """Have the folder read again, and wait until nothing is on its way."""
+def rescan(server, settled, seconds=30):
+    """Have the folder read again, and wait until the metrics are as they are to become."""
     server.process.send_signal(signal.SIGHUP)
     end = time.monotonic() + seconds
-    time.sleep(0.2)
-    while time.monotonic() < end:
-        states = states_of(server.metrics())
-        if not {"loading", "warming", "draining"} & set(states.values()):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"not settled: {states}")
+    while not settled(metrics := server.metrics()):
+        assert time.monotonic() < end, states_of(metrics)
+        time.sleep(0.02)
 
 
 def states_of(metrics):
@@ -109,14 +105,14 @@ def test_what_leaves_stays_in_the_sums(tmp_path):
         before = assert_accounts_agree(one)
         assert before["goes", "1"] == {"success": 5}
         shutil.rmtree(tmp_path / "goes")
-        rescan(one)
+        rescan(one, lambda m: ("goes", "1") not in states_of(m))
         accounts = assert_accounts_agree(one)
         assert ("goes", "1") not in accounts
         assert accounts["_gone", ""] == {"success": 5 * (i + 1)}
         assert totals(accounts) == totals(before)
         assert ask(one, "goes") == [404]
         add_version(tmp_path, "goes", 1)
-        rescan(one)
+        rescan(one, lambda m: states_of(m).get(("goes", "1")) == "ready")
     # Its series are as many as before, and those of _gone were added once, and no state.
     assert len(one.get("/metrics").body.splitlines()) < 2 * lines
     metrics = one.metrics()
@@ -128,12 +124,16 @@ def test_what_leaves_stays_in_the_sums(tmp_path):
 def test_a_reload_goes_on_counting(tmp_path):
     """The same version with other files, and one that failed to be replaced."""
     path = add_version(tmp_path, "m", 1) / "rules.yaml"
+
+    def tries(metrics):
+        return sum(counted(metrics, f"ax_model_{k}_total").get(("m", "1"), 0)
+                   for k in ("loads", "load_failures"))
     one = Server(tmp_path, "--threads", "1")
     for i in range(4):
         assert ask(one, "m", 3) == [200] * 3
         text = "rules: nonsense\n" if i % 2 else RULES.replace("0.9", f"0.{i + 1}")
         path.write_text(text, encoding="utf-8")
-        rescan(one)
+        rescan(one, lambda m: tries(m) == i + 2)  # pylint: disable=W0640
     assert ask(one, "m", 3) == [200] * 3
     accounts = assert_accounts_agree(one)
     assert accounts == {("m", "1"): {"success": 15}}
@@ -150,7 +150,7 @@ def test_a_replaced_version_leaves(tmp_path):
     for i in range(2, 8):
         assert ask(one, "m", 2) == [200] * 2
         add_version(tmp_path, "m", i)
-        rescan(one)
+        rescan(one, lambda m: states_of(m) == {("m", str(i)): "ready"})  # pylint: disable=W0640
     assert ask(one, "m", 2) == [200] * 2
     metrics = one.metrics()
     assert {k for k in states_of(metrics)} == {("m", "7")}
