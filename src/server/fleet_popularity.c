@@ -94,7 +94,8 @@ static void fleet_preload_hour(struct ax_fleet *fleet, int64_t wall_us)
     for (size_t i = 0; i < fleet->model_count; i++) {
         struct ax_fleet_model *model = fleet->models[i];
         for (size_t k = 0; model->worth > 0 && k < model->version_count; k++)
-            model->versions[k]->is_foreseen = !model->versions[k]->loaded.served;
+            model->versions[k]->is_foreseen =
+                model->versions[k]->is_target && !model->versions[k]->loaded.served;
         if (model->worth > 0)
             ax_fleet_review(fleet, model);
     }
