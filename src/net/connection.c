@@ -679,15 +679,16 @@ static bool connection_read_once(struct ax_connection *connection)
  */
 static void connection_note_hold(struct ax_connection *connection)
 {
+    bool was_held = connection->is_held;
+    connection->is_held = false;
+    if ((!connection->pending.len && !connection->is_unread) || connection->http1.exchange ||
+        connection->input != AX_INPUT_OPEN)
+        return;
     const struct ax_http_metrics *metrics = connection->worker->metrics;
-    bool waits = connection->pending.len || connection->is_unread;
-    bool is_open = connection->input == AX_INPUT_OPEN && !connection->http1.exchange;
     bool is_full = connection->ring_count >= connection->worker->config->pipeline_requests_max;
-    bool is_held = waits && is_open &&
-                   (is_full || connection->output.len >= connection_output_max(connection));
-    if (is_held && !connection->is_held)
+    connection->is_held = is_full || connection->output.len >= connection_output_max(connection);
+    if (connection->is_held && !was_held)
         ax_metric_add(is_full ? metrics->held_pipeline : metrics->held_output, 1);
-    connection->is_held = is_held;
 }
 
 static bool connection_may_read(const struct ax_connection *connection)

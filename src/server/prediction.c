@@ -589,6 +589,13 @@ void ax_prediction_count(const struct ax_prediction *prediction)
         atomic_store_explicit(&served->last_ms, now_ms, memory_order_relaxed);
 }
 
+void ax_prediction_cancelled(void *user)
+{
+    struct ax_prediction *prediction = user;
+    if (prediction && !prediction->job.is_queued)
+        prediction_cancel(prediction);
+}
+
 void ax_prediction_release(void *user)
 {
     struct ax_prediction *prediction = user;

@@ -111,6 +111,10 @@ AX_MUST_USE enum ax_code ax_prediction_choose(struct ax_prediction *prediction,
                                               struct ax_str version, bool *ret_waits,
                                               struct ax_err *err);
 
+/* The client is gone while the request waits: for a load, it ends now; for its turn in the queue,
+ * it is passed over then. `user` may be NULL. */
+void ax_prediction_cancelled(void *user);
+
 /* The request ended: count it, and give back what the prediction holds. `user` may be NULL. This is
  * the one place where a prediction that was begun is counted. */
 void ax_prediction_release(void *user);

@@ -215,6 +215,7 @@ static struct ax_server *server_new(const struct ax_server_config *config,
         .wake_end = ax_server_thread_wake_end,
         .request = ax_server_thread_request,
         .incomplete = ax_server_thread_incomplete,
+        .cancelled = ax_server_thread_cancelled,
         .release = ax_server_thread_release,
     };
     ax_snapshot_init(&server->snapshot, ax_catalog_new());

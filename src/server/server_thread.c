@@ -76,6 +76,13 @@ void ax_server_thread_incomplete(void *context, void *state, struct ax_request *
     ax_router_incomplete(state, request, code);
 }
 
+void ax_server_thread_cancelled(void *context, void *state, struct ax_request *request)
+{
+    (void)context;
+    (void)state;
+    ax_prediction_cancelled(request->user);
+}
+
 void ax_server_thread_release(void *context, void *state, struct ax_request *request)
 {
     (void)context;

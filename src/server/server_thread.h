@@ -41,6 +41,7 @@ bool ax_server_thread_wake_end(void *context, void *state);
 void ax_server_thread_request(void *context, void *state, struct ax_request *request);
 void ax_server_thread_incomplete(void *context, void *state, struct ax_request *request,
                                  enum ax_code code);
+void ax_server_thread_cancelled(void *context, void *state, struct ax_request *request);
 void ax_server_thread_release(void *context, void *state, struct ax_request *request);
 
 /* An empty buffer to print an answer into. */

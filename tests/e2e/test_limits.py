@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from conftest import Server, is_sanitized
+from conftest import Server, is_sanitized, request
 from hostile import GOOD, GOOD_REQUEST, INFER, head
 
 PATIENCE_S = 30
@@ -118,22 +118,22 @@ def test_connections_of_a_peer(models):
         assert refused == 2
 
 
-def test_connections_max_fits_the_descriptors(models):
+def test_connections_max_fits_the_descriptors(models, tmp_path, monkeypatch):
     """More was configured than the process may open: it is told, and the rest is refused."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 300), hard))
-    try:
-        one = Server(models, "--threads", "1", wait=False)
-        resource.prlimit(one.process.pid, resource.RLIMIT_NOFILE, (300, 300))
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    one.wait_ready()
-    warned = [line for line in one.lines if "connections_max is lowered" in line]
-    if not warned:
-        one.stop()
-        pytest.skip("it read its limit before it was lowered")
-    assert "lowered_to=150" in warned[0] and "descriptors=300" in warned[0]
-    assert one.stop() == 0
+    script = tmp_path / "auspex"
+    script.write_text(f"#!/bin/bash\nulimit -n 300\nexec {os.environ['AX_BINARY']} \"$@\"\n",
+                      encoding="utf-8")
+    script.chmod(0o755)
+    monkeypatch.setenv("AX_BINARY", str(script))
+    with serving(models, "--threads", "1") as one:
+        warned = [line for line in one.lines if "connections_max is lowered" in line]
+        assert len(warned) == 1
+        assert "lowered_to=150" in warned[0] and "descriptors=300" in warned[0]
+        with closing([connect(one) for _ in range(150)]) as kept:
+            assert [ask(s) for s in kept] == [200] * 150
+            with connect(one) as late:
+                assert b"connections_max" in late.recv(4096)
+        assert until(lambda: one.get("/v2/health/live").status == 200)
 
 
 def test_descriptors_run_out(models):
@@ -301,3 +301,45 @@ def test_clients_that_vanish_everywhere(models):
             assert one.post(INFER, GOOD).status == 200, turn
         assert until(lambda: open_connections(one) == 0)
         assert descriptors(one) == files
+
+
+# ---- clients that leave while their model is loaded ----
+
+LONG_RULES = "rules: 1\ninputs: {x: FP64}\noutputs: {prediction: FP64}\ncases:\n" + "".join(
+    f"  - {{when: x = {i}, then: {i}}}\n" for i in range(9999)) + "  - {otherwise: 0.5}\n"
+COLD = 20
+
+
+def count_cancelled(server):
+    return sum(value for (name, labels), value in server.metrics().samples.items()
+               if name == "ax_requests_total" and ("code", "CANCELLED") in labels)
+
+
+def count_loaded(server):
+    return sum(e["state"] == "READY" for e in server.post("/v2/repository/index").json)
+
+
+@pytest.mark.parametrize("how", ["reset", "close"])
+def test_clients_that_leave_their_load(tmp_path, how):
+    """What waits for a load ends when its client leaves, not when the load is done: more have ended
+    than models were loaded."""
+    for i in range(COLD):
+        version = tmp_path / f"m{i}" / "1"
+        version.mkdir(parents=True)
+        (version / "rules.yaml").write_text(LONG_RULES, encoding="utf-8")
+    one = Server(tmp_path, "--threads", "1", "--load-threads", "1", "--preload", "none")
+    clients = [connect(one) for _ in range(COLD)]
+    for i, client in enumerate(clients):
+        client.sendall(request("POST", f"/v1/models/m{i}/predict", {"rows": [{"x": 1.0}]}))
+    assert until(lambda: any(e["state"] == "LOADING" for e in
+                             one.post("/v2/repository/index").json))
+    for client in clients:
+        vanish(client, how)
+    seen = []
+
+    def look():
+        seen.append((count_cancelled(one), count_loaded(one)))
+        return seen[-1][0] > seen[-1][1] + 2 or seen[-1][1] == COLD
+    assert until(look)
+    assert seen[-1][0] > seen[-1][1] + 2, seen
+    assert one.stop() == 0
