@@ -10,6 +10,7 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "cmd/cmd.h"
 #include "cmd/command_line.h"
 #include "cmd/exit_code.h"
@@ -104,6 +105,8 @@ static enum ax_exit serve(const struct serve_config *config)
     const struct ax_forest_kernel *kernel;
     sigset_t stop;
     block_signals(&stop);
+    /* This thread counts, too: at the end it does what the control thread has left. */
+    ax_metric_thread_attach();
     ax_log_setup((enum ax_log_level)config->server.log_level,
                  (enum ax_log_format)config->server.log_format);
     fit_connections(&http);
