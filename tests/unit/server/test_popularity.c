@@ -96,8 +96,8 @@ static void a_week_has_days(void **state)
     uint64_t totals[2] = { 0 };
     int64_t now_us = BEGIN_US;
     (void)ax_popularity_tick(popularity, now_us, 0);
-    for (size_t day = 0; day < 4 * 7; day++)
-        now_us = run(popularity, now_us, 24 * 60, day % 7 == 6 ? 70 : 0, 5, totals);
+    for (size_t day = 0; day < (size_t)4 * 7; day++)
+        now_us = run(popularity, now_us, (size_t)24 * 60, day % 7 == 6 ? 70 : 0, 5, totals);
     /* Seen four times, the day itself counts four times as much as the other ones together. */
     assert_near(ax_popularity_expected(popularity, AX_STR("a"), now_us + 6 * DAY_US + HOUR_US),
                 70 * 4.0 / 5);
@@ -114,14 +114,14 @@ static void a_cycle_is_told_from_none(void **state)
     /* Nothing is known, then all hours are alike: the hour before says it as well. */
     (void)ax_popularity_tick(popularity, BEGIN_US, 0);
     assert_false(ax_popularity_has_cycle(popularity));
-    int64_t now_us = run(popularity, BEGIN_US, 2 * 24 * 60, 7, 7, totals);
+    int64_t now_us = run(popularity, BEGIN_US, (size_t)2 * 24 * 60, 7, 7, totals);
     assert_false(ax_popularity_has_cycle(popularity));
     /* Hours that change places with each other. */
-    for (size_t hour = 0; hour < 4 * 24; hour++)
+    for (size_t hour = 0; hour < (size_t)4 * 24; hour++)
         now_us = run(popularity, now_us, 60, hour % 2 ? 30 : 0, hour % 2 ? 0 : 30, totals);
     assert_true(ax_popularity_has_cycle(popularity));
     /* That is over, after a while. */
-    now_us = run(popularity, now_us, 10 * 24 * 60, 7, 7, totals);
+    now_us = run(popularity, now_us, (size_t)10 * 24 * 60, 7, 7, totals);
     assert_false(ax_popularity_has_cycle(popularity));
     ax_popularity_free(popularity);
 }

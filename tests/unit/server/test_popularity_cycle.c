@@ -26,7 +26,7 @@
 #define MODELS       200
 #define MODEL_BYTES  100
 #define BYTES_MAX    ((size_t)MODELS / 10 * MODEL_BYTES)
-#define WEEK_MINUTES (7 * 24 * 60)
+#define WEEK_MINUTES ((size_t)7 * 24 * 60)
 #define WEEKS        3
 #define MINUTE_US    ((int64_t)60 * 1000000)
 #define MINUTE_NS    ((uint64_t)60 * AX_NS_PER_S)
@@ -303,7 +303,7 @@ static void preloading_after_a_restart(void **state)
             for (size_t minute = 0; minute < WEEKS * WEEK_MINUTES; minute++) {
                 fleet_minute(&fleet, minute, rates[i], false, &ignored);
                 /* Every now and then in the third week, in the middle of an hour. */
-                if (minute < (WEEKS - 1) * WEEK_MINUTES || minute % (5 * 60) != 30)
+                if (minute < (WEEKS - 1) * WEEK_MINUTES || minute % ((size_t)5 * 60) != 30)
                     continue;
                 restart(&fleet, minute, rates[i], false, &none);
                 restart(&fleet, minute, rates[i], true, &known);
