@@ -78,7 +78,7 @@ static void order_init(struct ax_model_order *order, struct ax_model_orders *ord
 static void arena_for(struct ax_arena *arena, struct ax_str body)
 {
     /* Texts with escapes are copied; nothing else of a body is. */
-    ax_arena_init(arena, 4096, 2 * body.len + AX_OVERRIDE_FILES_MAX * 1024);
+    ax_arena_init(arena, 4096, 2 * body.len + (size_t)AX_OVERRIDE_FILES_MAX * 1024);
 }
 
 static enum ax_code order_stage(const struct ax_model_order *order,

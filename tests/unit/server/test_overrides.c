@@ -305,7 +305,8 @@ static void test_paths(void **state)
     assert_int_equal(ax_override_check_path(AX_STR("1/a\0b"), &err), AX_E_INVALID);
     char long_path[AX_OVERRIDE_PATH_BYTES_MAX + 2];
     memset(long_path, 'a', sizeof(long_path));
-    memcpy(long_path, "1/", 2);
+    long_path[0] = '1';
+    long_path[1] = '/';
     ax_err_clear(&err);
     assert_int_equal(ax_override_check_path((struct ax_str){ long_path, sizeof(long_path) }, &err),
                      AX_E_INVALID);

@@ -43,7 +43,7 @@ struct listener {
 
 static struct listener listener;
 static const struct ax_watch_config config = { .settle_ns = SETTLE_NS,
-                                               .poll_ns = 100 * AX_NS_PER_MS };
+                                               .poll_ns = (uint64_t)100 * AX_NS_PER_MS };
 
 /* With the mutex held. */
 static size_t *count_of(const char *name)
