@@ -16,7 +16,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCENARIOS = ["restart1000", "overload", "hot", "idle10k", "deadlines",
-             "reload100", "churn"]
+             "reload100", "churn", "zipf1000"]
 
 pytestmark = pytest.mark.plain
 
