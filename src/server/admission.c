@@ -23,7 +23,7 @@
 const struct ax_option ax_admission_options[] = {
     { AX_OPTION_TIME, "queue_time_max_ms", "2", FIELD(queue_time_ns_max), 0, 3600000, "ms",
       "Time that a request may wait for others to be scored, as predicted; over it it is refused "
-      "at once with 503. A burst may wait eight times as long. 0: no limit." },
+      "at once with 503. A burst may wait 32 times as long. 0: no limit." },
     { AX_OPTION_TIME, "request_timeout_ms", "0", FIELD(request_timeout_ns), 0, 3600000, "ms",
       "Deadline of prediction requests that name none and whose model has none, from their first "
       "byte; 0: none." },

@@ -13,7 +13,7 @@
 #include "base/option.h"
 
 /* While nothing was refused of late, so many times queue_time_ns_max may wait: a burst. */
-#define AX_ADMISSION_BURST 8
+#define AX_ADMISSION_BURST 32
 /* That long after the last refusal. */
 #define AX_ADMISSION_STRICT_NS ((uint64_t)1000000000)
 
