@@ -16,8 +16,8 @@
 #include <assert.h>
 
 #define SHOWN_BYTES_MAX ((size_t)64)
-/* Of a body, looked through before it is read. */
-#define PEEK_BYTES_MAX ((size_t)64 << 10)
+/* Of a body, at its beginning and at its end, looked through before it is read. */
+#define PEEK_BYTES_MAX ((size_t)1 << 10)
 
 int ax_prediction_status(enum ax_code code)
 {
@@ -463,9 +463,12 @@ static enum ax_code prediction_read_header(struct ax_prediction *prediction, str
 /* Whether the body may name a priority, of its own, which is found out by reading it. */
 static bool prediction_may_name_priority(const struct ax_prediction *prediction)
 {
+    const struct ax_str name = AX_STR("\"priority\"");
     struct ax_str body = prediction->job.request->body;
-    return prediction->form->names_priority &&
-           memmem(body.ptr, AX_MIN(body.len, PEEK_BYTES_MAX), "\"priority\"", 10) != NULL;
+    size_t len = AX_MIN(body.len, PEEK_BYTES_MAX);
+    return prediction->form->names_priority && len > 0 &&
+           (memmem(body.ptr, len, name.ptr, name.len) ||
+            memmem(body.ptr + body.len - len, len, name.ptr, name.len));
 }
 
 /* What may be known without the body: that too many are there, or that it would wait too long. */
