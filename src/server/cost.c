@@ -17,8 +17,8 @@
 #include <string.h>
 
 #define RATE           0.125F
-#define FIRST_FIXED_NS 2000.0F     /* most of a first call that is taken to be fixed */
-#define LEAST_NS       1.0F / 1024 /* of a row, and fixed: never zero, which is "not known" */
+#define FIRST_FIXED_NS 2000.0F       /* most of a first call that is taken to be fixed */
+#define LEAST_NS       (1.0F / 1024) /* of a row, and fixed: never zero, which is "not known" */
 #define MOST_NS        1e12F
 #define NEAR_ENOUGH    0.125F /* an error not worth a write to a line that all threads read */
 
