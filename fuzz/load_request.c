@@ -4,8 +4,9 @@
  *
  * What is accepted must be safe to write: every path is taken by the check of paths and leads down
  * from its folder by itself; files come with a configuration only, and no path comes twice. Beside
- * it an independent reader (the tree of base/json) must accept the body, too, and find the same
- * configuration. Base64 decoded in two pieces is base64 decoded in one.
+ * it an independent reader (the tree of base/json) must accept the body, too, but for what only it
+ * looks at in members that are passed over, and find the same configuration. Base64 decoded in two
+ * pieces is base64 decoded in one.
  */
 #include <assert.h>
 #include <stddef.h>
@@ -30,12 +31,22 @@ static void check_path(struct ax_str path)
     assert(path.ptr[path.len - 1] != '/');
 }
 
+/* The two things that the pull reader reports only when asked for the value
+ * (docs/internals/json.md), and nobody asks for those of other members. */
+static bool is_tolerated(const struct ax_err *err)
+{
+    return strstr(err->msg, "the number is too large") || strstr(err->msg, "surrogate");
+}
+
 static void check_tree(struct ax_str body, const struct ax_load_request *request)
 {
     struct ax_err err = AX_ERR_INIT;
     struct ax_json_doc *doc;
-    enum ax_code code = ax_json_parse(body, &doc, &err);
-    assert(code == AX_OK);
+    if (ax_json_parse(body, &doc, &err)) {
+        assert(is_tolerated(&err));
+        ax_err_clear(&err);
+        return;
+    }
     const struct ax_json *parameters = ax_json_get(ax_json_root(doc), "parameters");
     struct ax_str config = ax_json_str(ax_json_get(parameters, "config"));
     assert(ax_str_equals(config, request->config));
