@@ -63,9 +63,11 @@ size_t ax_cost_rows(const struct ax_cost *cost, uint64_t call_ns)
     return rows < 1e9F ? (size_t)rows : (size_t)1000000000;
 }
 
+/* Not by fminf, which is a call for the sake of NaN; there is none. */
 static float limited(float ns)
 {
-    return fminf(fmaxf(ns, LEAST_NS), MOST_NS);
+    float least = ns < LEAST_NS ? LEAST_NS : ns;
+    return least > MOST_NS ? MOST_NS : least;
 }
 
 void ax_cost_set(struct ax_cost *cost, float fixed_ns, float row_ns)
@@ -85,9 +87,9 @@ void ax_cost_learn(struct ax_cost *cost, size_t rows, uint64_t took_ns)
     }
     struct parts old = cost_load(cost);
     float predicted = old.fixed_ns + old.row_ns * (float)rows;
-    float error = fminf(took / predicted - 1, 1);
-    if (fabsf(error) < NEAR_ENOUGH)
+    if (fabsf(took - predicted) < NEAR_ENOUGH * predicted)
         return;
+    float error = fminf(took / predicted - 1, 1);
     float fixed_share = old.fixed_ns / predicted;
     float row_share = 1 - fixed_share;
     float step = RATE * error / (fixed_share * fixed_share + row_share * row_share);

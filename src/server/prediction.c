@@ -219,10 +219,11 @@ static unsigned prediction_level(const struct ax_prediction *prediction)
                               prediction->job.served->settings.priority);
 }
 
-/* The body was read. */
-static void prediction_score(struct ax_prediction *prediction)
+/* The body was read. `err` is the caller's, and holds nothing yet: clearing one takes 30
+ * instructions. */
+static void prediction_score(struct ax_prediction *prediction, struct ax_err *err)
 {
-    struct ax_err err = AX_ERR_INIT;
+    assert(!err->code);
     struct ax_scoring_job *job = &prediction->job;
     prediction->read_ns = ax_clock_ns();
     if (!prediction->rows.signature) {
@@ -233,9 +234,9 @@ static void prediction_score(struct ax_prediction *prediction)
     job->finish = prediction_scored;
     job->deadline_ns = prediction_deadline(prediction, /* is_read= */ true);
     job->level = prediction_level(prediction);
-    if (prediction_make_outputs(prediction, &err) ||
-        ax_scoring_submit(prediction->thread, job, prediction->read_ns, &err))
-        prediction_go_on(prediction, &err);
+    if (prediction_make_outputs(prediction, err) ||
+        ax_scoring_submit(prediction->thread, job, prediction->read_ns, err))
+        prediction_go_on(prediction, err);
 }
 
 /* ---- waiting ---- */
@@ -352,7 +353,7 @@ static void prediction_read_step(void *context, void *state, struct ax_request *
     } else if (prediction->form->read(prediction, AX_PREDICTION_READ_BYTES, &done, &err)) {
         prediction_fail(prediction, &err);
     } else if (done) {
-        prediction_score(prediction);
+        prediction_score(prediction, &err);
     } else {
         prediction_hold(prediction);
         if (prediction_waits(prediction))
@@ -476,24 +477,25 @@ static enum ax_code prediction_admit(struct ax_prediction *prediction, struct ax
 {
     const struct ax_served *served = prediction->job.served;
     struct ax_scoring *scoring = &prediction->thread->scoring;
-    uint64_t deadline_ns = prediction_deadline(prediction, /* is_read= */ false);
     if (ax_admission_count(&scoring->admission, served->settings.in_flight_max,
                            served->account->in_progress, err))
         return err->code;
     if (!scoring->queue.waiting || prediction_may_name_priority(prediction))
         return AX_OK;
-    return ax_scoring_check(scoring, served, prediction_level(prediction), deadline_ns,
+    return ax_scoring_check(scoring, served, prediction_level(prediction),
+                            prediction_deadline(prediction, /* is_read= */ false),
                             prediction->handed_ns, err);
 }
 
-/* Its version is found: read. */
-static void prediction_go(struct ax_prediction *prediction, struct ax_served *served)
+/* Its version is found: read. `err` as above. */
+static void prediction_go(struct ax_prediction *prediction, struct ax_served *served,
+                          struct ax_err *err)
 {
-    struct ax_err err = AX_ERR_INIT;
+    assert(!err->code);
     ax_served_use(served, prediction->handed_ns);
     prediction->job.served = served;
-    if (prediction_admit(prediction, &err) || prediction_make_wanted(prediction, &err))
-        prediction_fail(prediction, &err);
+    if (prediction_admit(prediction, err) || prediction_make_wanted(prediction, err))
+        prediction_fail(prediction, err);
     else
         prediction_read_on(prediction);
 }
@@ -517,7 +519,7 @@ static void prediction_find_on(struct ax_prediction *prediction)
         return;
     prediction_account(prediction, served->account);
     prediction->handed_ns = ax_clock_ns();
-    prediction_go(prediction, served);
+    prediction_go(prediction, served, &err);
 }
 
 void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *form,
@@ -534,14 +536,15 @@ void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *
         return;
     }
     prediction_begin(call, form, prediction,
-                     ax_catalog_account(call->thread->catalog, call->model, call->version));
+                     waits ? ax_catalog_account(call->thread->catalog, call->model, call->version)
+                           : served->account);
     prediction->is_miss = waits;
     if (prediction_read_header(prediction, &err))
         prediction_fail(prediction, &err);
     else if (waits)
         prediction_wait(prediction, prediction_find_on);
     else
-        prediction_go(prediction, served);
+        prediction_go(prediction, served, &err);
 }
 
 void ax_prediction_start_parts(struct ax_call *call, const struct ax_prediction_form *form,

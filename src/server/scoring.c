@@ -71,7 +71,8 @@ static void job_estimate(struct ax_scoring_job *job)
 {
     const struct ax_cost *cost = &job->served->cost;
     size_t left = job->rows->count - job->scored;
-    size_t next = AX_MIN(left, call_rows_max(job->served));
+    /* One row is a call, whatever it costs. */
+    size_t next = left == 1 ? 1 : AX_MIN(left, call_rows_max(job->served));
     job->line_ns = ax_cost_call_ns(cost, next);
     job->rest_ns = left > next ? ax_cost_call_ns(cost, left - next) : 0;
 }
@@ -338,7 +339,9 @@ static void scoring_turn(struct ax_server_thread *thread)
     struct turn turn = { .now_ns = ax_clock_ns() };
     bool is_left = take_turn(&scoring->queue, flow, &turn);
     uint64_t cost_ns = turn.call.rows ? ax_cost_call_ns(cost, turn.call.rows) : 0;
-    ax_scoring_queue_charge(&scoring->queue, is_left ? flow : NULL, level, cost_ns);
+    /* With nobody left there is nobody to owe to, either. */
+    if (scoring->queue.waiting)
+        ax_scoring_queue_charge(&scoring->queue, is_left ? flow : NULL, level, cost_ns);
     scoring->run_cost_ns += cost_ns;
     if (turn.call.first)
         score_call(thread, &turn.call, turn.now_ns);
