@@ -502,7 +502,9 @@ static void print_value(struct ax_buf *out, const struct ax_metric_family *famil
     const char *close = series->labels[0] ? "}" : "";
     uint64_t value = cell_sum(series->first);
     (void)ax_buf_printf(out, "%s%s%s%s ", family->name, open, series->labels, close);
-    if (family->type == AX_METRIC_GAUGE)
+    if (family->type == AX_METRIC_GAUGE_NS)
+        ax_json_put_f64(out, (double)(int64_t)value / 1e9);
+    else if (family->type == AX_METRIC_GAUGE)
         ax_json_put_i64(out, (int64_t)value);
     else
         ax_json_put_u64(out, value);
@@ -514,6 +516,7 @@ void ax_metric_print_head(struct ax_buf *out, const struct ax_metric_family *fam
     static const char *const types[] = {
         [AX_METRIC_COUNTER] = "counter",
         [AX_METRIC_GAUGE] = "gauge",
+        [AX_METRIC_GAUGE_NS] = "gauge",
         [AX_METRIC_HISTOGRAM] = "histogram",
     };
     assert(out && family);

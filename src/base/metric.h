@@ -23,7 +23,12 @@
 #define AX_METRIC_THREADS_MAX  ((size_t)1024) /* attached at one time; asserted */
 #define AX_METRIC_RESERVE_MAX  ((size_t)107)  /* cells reserved at once; asserted */
 
-enum ax_metric_type { AX_METRIC_COUNTER, AX_METRIC_GAUGE, AX_METRIC_HISTOGRAM };
+enum ax_metric_type {
+    AX_METRIC_COUNTER,
+    AX_METRIC_GAUGE,
+    AX_METRIC_GAUGE_NS, /* a gauge that is counted in nanoseconds and shown in seconds */
+    AX_METRIC_HISTOGRAM,
+};
 
 /* Described once, `static const`; tests/docs compare all families with the docs. */
 struct ax_metric_family {

@@ -50,9 +50,9 @@ static const struct ax_metric_family late_starts_family = {
 };
 
 static const struct ax_metric_family backlog_family = {
-    .name = "ax_backlog_microseconds",
+    .name = "ax_backlog_seconds",
     .help = "Predicted time of all that waits to be scored, over all threads.",
-    .type = AX_METRIC_GAUGE,
+    .type = AX_METRIC_GAUGE_NS,
 };
 
 static const struct {
@@ -144,7 +144,7 @@ void ax_admission_note_start(uint64_t began_ns, uint64_t deadline_ns)
         ax_metric_add(late_starts, 1);
 }
 
-void ax_admission_show_backlog(int64_t more_us)
+void ax_admission_show_backlog(int64_t more_ns)
 {
-    ax_metric_gauge_add(backlog, more_us);
+    ax_metric_gauge_add(backlog, more_ns);
 }

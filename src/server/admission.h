@@ -74,6 +74,6 @@ unsigned ax_admission_level(const struct ax_admission *admission, uint64_t prior
 void ax_admission_note_start(uint64_t began_ns, uint64_t deadline_ns);
 
 /* The gauge of the backlog goes up, or down. */
-void ax_admission_show_backlog(int64_t more_us);
+void ax_admission_show_backlog(int64_t more_ns);
 
 #endif

@@ -35,11 +35,11 @@ void ax_scoring_init(struct ax_scoring *scoring, const struct ax_admission_confi
 /* Show what waits; what was not moved costs nothing. */
 static void scoring_show(struct ax_scoring *scoring, uint64_t backlog_ns)
 {
-    int64_t now_us = (int64_t)(backlog_ns / AX_NS_PER_US);
-    if (now_us == scoring->shown_us)
+    int64_t now_ns = (int64_t)backlog_ns;
+    if (now_ns == scoring->shown_ns)
         return;
-    ax_admission_show_backlog(now_us - scoring->shown_us);
-    scoring->shown_us = now_us;
+    ax_admission_show_backlog(now_ns - scoring->shown_ns);
+    scoring->shown_ns = now_ns;
 }
 
 void ax_scoring_done(struct ax_scoring *scoring)

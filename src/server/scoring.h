@@ -68,7 +68,7 @@ struct ax_scoring {
     uint64_t behind_ns;       /* when the last run ended and left something; 0: it did not */
     uint64_t run_cost_ns;     /* predicted, of this run's calls so far */
     float stretch;            /* time that passes while so much predicted work is done; learnt */
-    int64_t shown_us;         /* of the backlog's gauge, by this thread */
+    int64_t shown_ns;         /* of the backlog's gauge, by this thread */
 };
 
 /* `config` is borrowed until done. */

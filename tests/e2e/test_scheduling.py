@@ -148,5 +148,5 @@ def test_overload(slow, limit):
     assert metrics.get("ax_requests_total", **where, code="LIMIT") == len(refused)
     assert metrics.get("ax_requests_total", **where, code="OK") == \
         len(answers) - len(refused) + 21
-    assert metrics["ax_late_starts_total"] == 0 and metrics["ax_backlog_microseconds"] == 0
+    assert metrics["ax_late_starts_total"] == 0 and metrics["ax_backlog_seconds"] == 0
     assert one.stop() == 0

@@ -26,6 +26,8 @@ static const struct ax_metric_family requests = { "ax_requests_total", "Requests
                                                   AX_METRIC_COUNTER, "model,version" };
 static const struct ax_metric_family open_now = { "ax_connections", "Connections open now.",
                                                   AX_METRIC_GAUGE, NULL };
+static const struct ax_metric_family backlog = { "ax_backlog_seconds", "Time of what waits.",
+                                                 AX_METRIC_GAUGE_NS, NULL };
 static const struct ax_metric_family duration = { "ax_request_duration_seconds",
                                                   "Time from the first byte to the answer.",
                                                   AX_METRIC_HISTOGRAM, "model" };
@@ -83,6 +85,21 @@ static void text_is_escaped(void **state)
     assert_non_null(strstr(text,
                            "\nax_requests_total{model=\"a\\\"b\\\\c\\nd\xEF\xBF\xBD\xC3\xA9\","
                            "version=\"9\"} 7\n"));
+    free(text);
+}
+
+static void times_are_shown_in_seconds(void **state)
+{
+    (void)state;
+    ax_metric metric = add(&backlog, NULL, NULL);
+    ax_metric_gauge_add(metric, 1500000000);
+    char *text = printed("# TYPE ax_backlog_seconds");
+    assert_true(strncmp(text, "# TYPE ax_backlog_seconds gauge\nax_backlog_seconds 1.5\n", 55) ==
+                0);
+    free(text);
+    ax_metric_gauge_add(metric, -1750000000);
+    text = printed("\nax_backlog_seconds ");
+    assert_true(strncmp(text, "\nax_backlog_seconds -0.25\n", 26) == 0);
     free(text);
 }
 
@@ -463,6 +480,7 @@ int main(void)
         cmocka_unit_test(series_are_found_again),
         cmocka_unit_test(text_is_escaped),
         cmocka_unit_test(gauges_go_down),
+        cmocka_unit_test(times_are_shown_in_seconds),
         cmocka_unit_test(writing_to_no_series_does_nothing),
         cmocka_unit_test(bucket_edges),
         cmocka_unit_test(reserved_cells_are_not_printed),
