@@ -123,6 +123,8 @@ enum { CLASS_CALLS, CLASS_INFER_NS, CLASS_INPUT_NS, CLASS_OUTPUT_NS, CLASS_COUNT
 #define CELLS         (CELL_COUNT + CLASS_COUNT * AX_ACCOUNT_CLASSES)
 #define CLASSES_EXACT ((size_t)8)
 
+#define NAME_BYTES_MAX 1024
+
 /* What an account takes: its codes, 8 counters and gauges, two histograms, and CELLS; and what all
  * that is no version's takes, by far. */
 #define ACCOUNT_CELLS (AX_COUNT(counted_codes) + 8 + 2 * AX_METRIC_RESERVE_MAX + CELLS)
@@ -138,6 +140,11 @@ static struct {
     struct ax_account *no_model;
     struct ax_account *gone, *other; /* NULL until needed; one reference each */
 } book = { .lock = PTHREAD_MUTEX_INITIALIZER, .versions_max = AX_ACCOUNT_VERSIONS_MAX };
+
+/* Counts nothing; its one reference is never dropped. */
+static struct ax_account nowhere = { .refs = 1,
+                                     .model = (char[]){ "" },
+                                     .version = (char[]){ "" } };
 
 static void book_lock(void)
 {
@@ -186,12 +193,14 @@ static ax_metric *account_number(struct ax_account *account, size_t offset)
 }
 
 /* The name of an account: its model, a NUL, its version. */
-static void put_name(struct ax_buf *out, const char *model, const char *version)
+static struct ax_str put_name(char name[NAME_BYTES_MAX], const char *model, const char *version)
 {
-    ax_buf_init(out, 1024);
-    (void)ax_buf_append(out, model, strlen(model) + 1);
-    (void)ax_buf_append(out, version, strlen(version));
-    assert(!out->failed); /* A model's name has 128 bytes at most. */
+    size_t model_bytes = strlen(model) + 1;
+    size_t version_bytes = strlen(version);
+    assert(model_bytes + version_bytes <= NAME_BYTES_MAX); /* A model's name has 128 at most. */
+    memcpy(name, model, model_bytes);
+    memcpy(name + model_bytes, version, version_bytes);
+    return (struct ax_str){ name, model_bytes + version_bytes };
 }
 
 static enum ax_code account_register(struct ax_account *account, struct ax_err *err)
@@ -209,11 +218,9 @@ static enum ax_code account_register(struct ax_account *account, struct ax_err *
             ax_metric_register(account_series[i].family, labels, number, err))
             return err->code;
     }
-    struct ax_buf name;
-    put_name(&name, account->model, account->version);
-    enum ax_code code = ax_metric_reserve(ax_buf_str(&name), CELLS, &account->cells, err);
-    ax_buf_done(&name);
-    return code;
+    char name[NAME_BYTES_MAX];
+    return ax_metric_reserve(put_name(name, account->model, account->version), CELLS,
+                             &account->cells, err);
 }
 
 /* What was counted, as far as it was registered, is counted by `into` from here on. */
@@ -228,10 +235,8 @@ static void account_unregister(struct ax_account *account, struct ax_account *in
     for (size_t i = 0; i < AX_COUNT(account_series); i++)
         ax_metric_unregister(account_series[i].family, labels,
                              *account_number(into, account_series[i].offset));
-    struct ax_buf name;
-    put_name(&name, account->model, account->version);
-    ax_metric_unreserve(ax_buf_str(&name), CELLS, into->cells);
-    ax_buf_done(&name);
+    char name[NAME_BYTES_MAX];
+    ax_metric_unreserve(put_name(name, account->model, account->version), CELLS, into->cells);
 }
 
 static void account_free(struct ax_account *account)
@@ -241,7 +246,8 @@ static void account_free(struct ax_account *account)
     free(account);
 }
 
-/* With one reference. That there is room for its series follows from the limits. */
+/* With one reference; NULL when there was no memory for its series. That they have room follows
+ * from the limits. */
 static struct ax_account *account_new(const char *model, const char *version)
 {
     struct ax_err err = AX_ERR_INIT;
@@ -249,17 +255,22 @@ static struct ax_account *account_new(const char *model, const char *version)
     atomic_init(&account->refs, 1);
     account->model = ax_xstrdup(model);
     account->version = ax_xstrdup(version);
-    enum ax_code code = account_register(account, &err);
-    assert(!code);
-    return account;
+    if (account_register(account, &err) == AX_OK)
+        return account;
+    account_unregister(account, &nowhere);
+    account_free(account);
+    return NULL;
 }
 
-/* One of the accounts that are no version's. */
+/* One of the accounts that are no version's. Where it cannot be made, what belongs there is counted
+ * with what names no model, so that the sums stay right. */
 static struct ax_account *book_special(struct ax_account **account, const char *model)
 {
     if (!*account)
         *account = account_new(model, "");
-    return *account;
+    if (*account)
+        return *account;
+    return book.no_model ? book.no_model : &nowhere;
 }
 
 void ax_account_set_up(size_t versions_max)
@@ -268,6 +279,7 @@ void ax_account_set_up(size_t versions_max)
     book_lock();
     book.versions_max = versions_max;
     (void)book_special(&book.no_model, "");
+    assert(book.no_model); /* Nobody serves without memory for it. */
     book_unlock();
 }
 
@@ -280,20 +292,22 @@ struct ax_account *ax_account_no_model(void)
 struct ax_account *ax_account_open(const char *model, const char *version)
 {
     assert(model && model[0] && version);
-    struct ax_buf name;
-    put_name(&name, model, version);
+    char text[NAME_BYTES_MAX];
+    struct ax_str name = put_name(text, model, version);
     book_lock();
-    struct ax_account *account = ax_map_get(&book.accounts, ax_buf_str(&name));
-    if (!account && book.accounts.count < book.versions_max) {
-        account = account_new(model, version);
-        (void)ax_map_put(&book.accounts, ax_buf_str(&name), account);
+    struct ax_account *account = ax_map_get(&book.accounts, name);
+    struct ax_account *opened = NULL;
+    if (!account && book.accounts.count < book.versions_max)
+        opened = account_new(model, version);
+    if (opened) {
+        account = opened;
+        (void)ax_map_put(&book.accounts, name, account);
     } else {
         if (!account)
             account = book_special(&book.other, AX_ACCOUNT_OTHER);
         (void)ax_account_ref(account);
     }
     book_unlock();
-    ax_buf_done(&name);
     return account;
 }
 
@@ -307,10 +321,8 @@ struct ax_account *ax_account_ref(struct ax_account *account)
 /* The last reference of a version's account was dropped. */
 static void book_give_back(struct ax_account *account)
 {
-    struct ax_buf name;
-    put_name(&name, account->model, account->version);
-    void *found = ax_map_remove(&book.accounts, ax_buf_str(&name));
-    ax_buf_done(&name);
+    char name[NAME_BYTES_MAX];
+    void *found = ax_map_remove(&book.accounts, put_name(name, account->model, account->version));
     assert(found == account);
     account_unregister(account, book_special(&book.gone, AX_ACCOUNT_GONE));
     account_free(account);
