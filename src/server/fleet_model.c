@@ -195,21 +195,21 @@ bool ax_fleet_version_is_due(const struct ax_fleet_version *version)
            version->err.code == AX_OK && !ax_fleet_version_is_current(version);
 }
 
-static bool model_answers(const struct ax_fleet_model *model)
+bool ax_fleet_model_answers(const struct ax_fleet_model *model)
 {
+    assert(model);
     for (size_t i = 0; i < model->version_count; i++)
         if (model->versions[i]->loaded.served)
             return true;
     return false;
 }
 
-/* A new version that comes beside one that answers is not cold: until it is there, the other one
- * answers. */
-bool ax_fleet_version_is_cold(const struct ax_fleet_version *version)
+/* It is not ready, and asking has it loaded. A new version that comes beside one that answers is
+ * not cold: until it is there, the other one answers. */
+static bool version_is_cold(const struct ax_fleet_version *version, bool answers)
 {
-    assert(version);
     return !version->loaded.served && ax_fleet_version_is_due(version) &&
-           (version->was_ready || !model_answers(version->model));
+           (version->was_ready || !answers);
 }
 
 bool ax_fleet_version_must_retire(const struct ax_fleet_version *version)
@@ -237,9 +237,10 @@ bool ax_fleet_version_must_retire(const struct ax_fleet_version *version)
 
 static struct ax_fleet_version *model_answering(struct ax_fleet_model *model)
 {
+    bool answers = ax_fleet_model_answers(model);
     for (size_t i = model->version_count; i > 0; i--) {
         struct ax_fleet_version *version = model->versions[i - 1];
-        if (version->loaded.served || ax_fleet_version_is_cold(version))
+        if (version->loaded.served || version_is_cold(version, answers))
             return version;
     }
     for (size_t i = model->version_count; i > 0; i--)
@@ -296,6 +297,7 @@ struct ax_catalog_model *ax_fleet_model_catalog(const struct ax_fleet_model *mod
     assert(model);
     struct ax_catalog_model *made = ax_catalog_model_new(model->name, model->version_count);
     made->is_wanted = model->is_wanted;
+    bool answers = ax_fleet_model_answers(model);
     if (model->version_count == 0)
         made->reason = ax_xstrdup(model->err.code ? model->err.msg : "its folder is gone");
     for (size_t i = 0; i < model->version_count; i++) {
@@ -312,7 +314,7 @@ struct ax_catalog_model *ax_fleet_model_catalog(const struct ax_fleet_model *mod
         to->warm_up_ns = version->loaded.warm_up_ns;
         to->resident_bytes = version->loaded.memory_bytes + version->loaded.image_bytes;
         to->is_target = version->is_target;
-        to->is_cold = ax_fleet_version_is_cold(version);
+        to->is_cold = version_is_cold(version, answers);
     }
     return made;
 }

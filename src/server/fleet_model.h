@@ -105,8 +105,8 @@ void ax_fleet_version_forgive(struct ax_fleet_version *version);
 bool ax_fleet_version_is_due(const struct ax_fleet_version *version);
 /* It answers, with the files and settings that it should have. */
 bool ax_fleet_version_is_current(const struct ax_fleet_version *version);
-/* It is not ready, and asking has it loaded. */
-bool ax_fleet_version_is_cold(const struct ax_fleet_version *version);
+/* Whether any version of it does. */
+bool ax_fleet_model_answers(const struct ax_fleet_model *model);
 /* It answers, and should not any more; docs/internals/fleet.md has the rule. */
 bool ax_fleet_version_must_retire(const struct ax_fleet_version *version);
 

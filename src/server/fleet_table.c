@@ -74,8 +74,10 @@ bool ax_fleet_pins(const struct ax_fleet *fleet, const struct ax_fleet_model *mo
     return pinned;
 }
 
-/* Whether a version that is due is to be loaded before a request asks for it. */
-static bool fleet_preloads(const struct ax_fleet *fleet, const struct ax_fleet_version *version)
+/* Whether a version that is due is to be loaded before a request asks for it. What replaces one
+ * that is in use comes, too. */
+static bool fleet_preloads(const struct ax_fleet *fleet, const struct ax_fleet_version *version,
+                           bool model_answers)
 {
     const struct ax_fleet_model *model = version->model;
     if (version->is_asked || version->wanting_count || version->is_foreseen)
@@ -85,10 +87,7 @@ static bool fleet_preloads(const struct ax_fleet *fleet, const struct ax_fleet_v
     if (fleet->config->preload == AX_PRELOAD_ALL ||
         (fleet->config->preload == AX_PRELOAD_POPULAR && model->worth > 0))
         return true;
-    for (size_t i = 0; i < model->version_count; i++)
-        if (model->versions[i]->loaded.served)
-            return true; /* It is in use: what replaces it comes, too. */
-    return ax_fleet_pins(fleet, model);
+    return model_answers || ax_fleet_pins(fleet, model);
 }
 
 void ax_fleet_review(struct ax_fleet *fleet, struct ax_fleet_model *model)
@@ -100,10 +99,11 @@ void ax_fleet_review(struct ax_fleet *fleet, struct ax_fleet_model *model)
         if (ax_fleet_version_must_retire(version))
             ax_fleet_retire(fleet, version);
     }
+    bool answers = ax_fleet_model_answers(model); /* once: a model may have many versions */
     for (size_t i = 0; i < model->version_count; i++) {
         struct ax_fleet_version *version = model->versions[i];
         if (!version->load && !version->is_pending && ax_fleet_version_is_due(version) &&
-            fleet_preloads(fleet, version))
+            fleet_preloads(fleet, version, answers))
             ax_fleet_add_pending(fleet, version);
     }
 }
