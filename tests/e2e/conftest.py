@@ -126,6 +126,8 @@ def is_sanitized():
 class Server:
     """One `auspex serve`."""
 
+    running = []  # of all tests, until they are stopped
+
     def __init__(self, models, *options, wait=True):
         self.lines = []
         self.ready = threading.Event()
@@ -135,6 +137,7 @@ class Server:
              "--listen", "127.0.0.1:0", "--version-policy", "all", *options],
             env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True)
+        Server.running.append(self)
         self.reader = threading.Thread(target=self.read_log, daemon=True)
         self.reader.start()
         self.address = None
@@ -197,6 +200,8 @@ class Server:
             self.process.wait()
             raise
         finally:
+            if self in Server.running:
+                Server.running.remove(self)
             self.reader.join(5)
             self.process.stderr.close()
         return status
@@ -318,6 +323,15 @@ def make_models(folder):
     (folder / "rules/1").mkdir(parents=True)
     (folder / "rules/1/rules.yaml").write_text(RULES, encoding="utf-8")
     return boosters
+
+
+@pytest.fixture(autouse=True)
+def stopped_servers():
+    """What a test that failed left running is ended with it. Servers of a module came before."""
+    before = list(Server.running)
+    yield
+    for one in [s for s in Server.running if s not in before]:
+        one.stop(signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

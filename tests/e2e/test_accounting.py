@@ -6,6 +6,7 @@ Method: servers with fresh counters; every kind of end is caused here and counte
 whose client leaves is waited for, since its end comes when the server notices.
 """
 
+import select
 import signal
 import socket
 import struct
@@ -194,13 +195,17 @@ def test_in_progress(models):
 
     def in_progress():
         return one.metrics().get("ax_requests_in_progress", model="binary", version="2")
-    wire = one.wire()
-    wire.send(request("POST", PATH, {"inputs": [tensor([ROW] * 300000)]}))
+    large = request("POST", PATH, {"inputs": [tensor([ROW] * 300000)]})
     seen = []
-    while 1 not in seen and len(seen) < 1000:
-        seen.append(in_progress())
+    for _ in range(5):  # A busy machine may let no reading in between.
+        with one.wire() as wire:
+            wire.send(large)
+            while 1 not in seen and not select.select([wire.socket], [], [], 0)[0]:
+                seen.append(in_progress())
+            assert wire.answer().status == 200
+        if 1 in seen:
+            break
     assert set(seen) <= {0, 1} and 1 in seen
-    assert wire.answer().status == 200
     assert in_progress() == 0
     one.stop()
 

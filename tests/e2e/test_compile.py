@@ -134,5 +134,5 @@ def test_inspect_for_people(models, tmp_path):
     assert ["trees", "12"] in words and ["depth_max", "4"] in words
     assert sum(w[0] == "from" for w in words) == 4
     assert auspex("models", "inspect").returncode == 2
-    assert auspex("models", "list", ".").returncode == 2
+    assert auspex("models", "lost", ".").returncode == 2
     assert auspex("models", "inspect", "/nowhere").returncode == 4
