@@ -196,11 +196,11 @@ static ax_metric *account_number(struct ax_account *account, size_t offset)
 static struct ax_str put_name(char name[NAME_BYTES_MAX], const char *model, const char *version)
 {
     size_t model_bytes = strlen(model) + 1;
-    size_t version_bytes = strlen(version);
+    size_t version_bytes = strlen(version) + 1;
     assert(model_bytes + version_bytes <= NAME_BYTES_MAX); /* A model's name has 128 at most. */
     memcpy(name, model, model_bytes);
     memcpy(name + model_bytes, version, version_bytes);
-    return (struct ax_str){ name, model_bytes + version_bytes };
+    return (struct ax_str){ name, model_bytes + version_bytes - 1 };
 }
 
 static enum ax_code account_register(struct ax_account *account, struct ax_err *err)
@@ -268,9 +268,8 @@ static struct ax_account *book_special(struct ax_account **account, const char *
 {
     if (!*account)
         *account = account_new(model, "");
-    if (*account)
-        return *account;
-    return book.no_model ? book.no_model : &nowhere;
+    struct ax_account *instead = book.no_model ? book.no_model : &nowhere;
+    return *account ? *account : instead;
 }
 
 void ax_account_set_up(size_t versions_max)
