@@ -74,20 +74,18 @@ enum ax_code ax_file_read(const char *path, struct ax_buf *out, struct ax_err *e
     return code;
 }
 
-static enum ax_code file_write_all(int fd, const char *path, struct ax_str bytes,
-                                   struct ax_err *err)
+enum ax_code ax_file_write_all(int fd, struct ax_str bytes, struct ax_err *err)
 {
+    assert((bytes.ptr || !bytes.len) && err);
     while (bytes.len) {
         ssize_t wrote = write(fd, bytes.ptr, bytes.len);
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote < 0)
-            return ax_fail_errno(err, errno, "write '%s'", path);
+            return ax_fail_errno(err, errno, "write");
         bytes.ptr += wrote;
         bytes.len -= (size_t)wrote;
     }
-    if (fsync(fd))
-        return ax_fail_errno(err, errno, "write '%s'", path);
     return AX_OK;
 }
 
@@ -98,16 +96,23 @@ static size_t folder_len(const char *path)
     return slash ? (size_t)(slash - path) + 1 : 0;
 }
 
-static enum ax_code folder_sync(const char *path, struct ax_err *err)
+enum ax_code ax_file_sync_folder(const char *path, struct ax_err *err)
+{
+    assert(path && err);
+    enum ax_code code = AX_OK;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || (fsync(fd) && errno != EINVAL && errno != EROFS))
+        code = ax_fail_errno(err, errno, "sync folder '%s'", path);
+    if (fd >= 0)
+        (void)close(fd);
+    return code;
+}
+
+static enum ax_code sync_folder_of(const char *path, struct ax_err *err)
 {
     size_t len = folder_len(path);
     char *folder = len ? ax_xmemdup0(path, len) : ax_xstrdup(".");
-    enum ax_code code = AX_OK;
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || (fsync(fd) && errno != EINVAL && errno != EROFS))
-        code = ax_fail_errno(err, errno, "sync folder '%s'", folder);
-    if (fd >= 0)
-        (void)close(fd);
+    enum ax_code code = ax_file_sync_folder(folder, err);
     free(folder);
     return code;
 }
@@ -126,7 +131,9 @@ enum ax_code ax_file_replace(const char *path, struct ax_str bytes, struct ax_er
     if (fd < 0) {
         code = ax_fail_errno(err, errno, "create '%s'", temporary);
     } else {
-        code = file_write_all(fd, path, bytes, err);
+        code = ax_file_write_all(fd, bytes, err) ? ax_err_context(err, "'%s'", path) : AX_OK;
+        if (!code && fsync(fd))
+            code = ax_fail_errno(err, errno, "write '%s'", path);
         if (close(fd) && !code)
             code = ax_fail_errno(err, errno, "write '%s'", path);
         if (!code && rename(temporary, path))
@@ -134,7 +141,7 @@ enum ax_code ax_file_replace(const char *path, struct ax_str bytes, struct ax_er
         if (code)
             (void)unlink(temporary);
         else
-            code = folder_sync(path, err);
+            code = sync_folder_of(path, err);
     }
     free(temporary);
     return code;

@@ -22,6 +22,14 @@ AX_MUST_USE enum ax_code ax_file_read(const char *path, struct ax_buf *out, stru
  * less the umask. Expected: NOT_FOUND (no such folder), DENIED. */
 AX_MUST_USE enum ax_code ax_file_replace(const char *path, struct ax_str bytes, struct ax_err *err);
 
+/* Write all of it, however often that is interrupted; the text of a failure names no path.
+ * Expected: LIMIT (disk full). */
+AX_MUST_USE enum ax_code ax_file_write_all(int fd, struct ax_str bytes, struct ax_err *err);
+
+/* Have what was made, renamed or removed in a folder survive a crash. Fine where the file system
+ * knows no such thing. Expected: NOT_FOUND, DENIED. */
+AX_MUST_USE enum ax_code ax_file_sync_folder(const char *path, struct ax_err *err);
+
 /* Make the folder and those above it that are missing; fine when it is there. Expected: DENIED,
  * INVALID (something on the way is no folder). */
 AX_MUST_USE enum ax_code ax_file_make_folder(const char *path, struct ax_err *err);

@@ -359,20 +359,6 @@ enum ax_code ax_image_store_get(const struct ax_image_store *store, const struct
     return AX_OK;
 }
 
-static enum ax_code write_all(int fd, struct ax_str bytes, struct ax_err *err)
-{
-    while (bytes.len) {
-        ssize_t wrote = write(fd, bytes.ptr, bytes.len);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote < 0)
-            return ax_fail_errno(err, errno, "write");
-        bytes.ptr += wrote;
-        bytes.len -= (size_t)wrote;
-    }
-    return AX_OK;
-}
-
 /* By a new file that is renamed. */
 static enum ax_code put(const struct ax_image_store *store, const char *name, struct ax_str bytes,
                         struct ax_err *err)
@@ -385,7 +371,7 @@ static enum ax_code put(const struct ax_image_store *store, const char *name, st
                     0600);
     if (fd < 0)
         return ax_fail_errno(err, errno, "create a file");
-    (void)write_all(fd, bytes, err);
+    (void)(ax_file_write_all(fd, bytes, err) != AX_OK);
     if (close(fd) && !err->code)
         (void)ax_fail_errno(err, errno, "write");
     if (!err->code && renameat(store->folder, temporary, store->folder, name))

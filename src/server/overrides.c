@@ -193,30 +193,6 @@ enum ax_code ax_override_commit(const struct ax_override *override, struct ax_er
 
 /* ---- staging ---- */
 
-static enum ax_code sync_folder(const char *path, struct ax_err *err)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || (fsync(fd) && errno != EINVAL))
-        (void)ax_fail_errno(err, errno, "sync folder '%s'", path);
-    if (fd >= 0)
-        (void)close(fd);
-    return err->code;
-}
-
-static enum ax_code write_all(int fd, struct ax_str bytes, struct ax_err *err)
-{
-    while (bytes.len) {
-        ssize_t wrote = write(fd, bytes.ptr, bytes.len);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote < 0)
-            return ax_fail_errno(err, errno, "write");
-        bytes.ptr += wrote;
-        bytes.len -= (size_t)wrote;
-    }
-    return AX_OK;
-}
-
 static enum ax_code write_base64(int fd, struct ax_str text, struct ax_err *err)
 {
     char *piece = ax_xalloc(ax_base64_bytes_max(PIECE_CHARS));
@@ -225,7 +201,7 @@ static enum ax_code write_base64(int fd, struct ax_str text, struct ax_err *err)
         size_t len;
         at += part.len;
         if (ax_base64_decode(part, at == text.len, piece, &len))
-            (void)(write_all(fd, (struct ax_str){ piece, len }, err) != AX_OK);
+            (void)(ax_file_write_all(fd, (struct ax_str){ piece, len }, err) != AX_OK);
         else
             (void)ax_fail(err, AX_E_INVALID, "no base64 (RFC 4648, padded)");
     }
@@ -253,7 +229,7 @@ static enum ax_code sync_folders(const char *root, struct ax_str path, struct ax
         if (path.ptr[i] != '/')
             continue;
         char *folder = print_path("%s/%.*s", root, (int)i, path.ptr);
-        (void)(sync_folder(folder, err) != AX_OK);
+        (void)(ax_file_sync_folder(folder, err) != AX_OK);
         free(folder);
     }
     return err->code;
@@ -272,7 +248,7 @@ static enum ax_code stage_file(const char *root, const struct ax_override_file *
     if (fd < 0)
         return ax_fail_errno(err, errno, "create");
     (void)((file->is_base64 ? write_base64(fd, file->bytes, err)
-                            : write_all(fd, file->bytes, err)) != AX_OK);
+                            : ax_file_write_all(fd, file->bytes, err)) != AX_OK);
     if (!err->code && fsync(fd))
         (void)ax_fail_errno(err, errno, "write");
     if (close(fd) && !err->code)
@@ -293,8 +269,8 @@ static enum ax_code stage_files(struct ax_override *override, const struct ax_ov
     for (size_t i = 0; i < draft->file_count && !err->code; i++)
         (void)(sync_folders(root, draft->files[i].path, err) != AX_OK);
     char *above = print_path("%s/files", override->store->path);
-    (void)(err->code || sync_folder(root, err) || sync_folder(override->folder, err) ||
-           sync_folder(above, err));
+    (void)(err->code || ax_file_sync_folder(root, err) ||
+           ax_file_sync_folder(override->folder, err) || ax_file_sync_folder(above, err));
     free(above);
     free(root);
     return err->code;
@@ -347,7 +323,7 @@ enum ax_code ax_overrides_clear(struct ax_overrides *overrides, const char *mode
     if (unlink(path) && errno != ENOENT)
         (void)ax_fail_errno(err, errno, "remove '%s'", path);
     else
-        (void)(sync_folder(folder, err) != AX_OK);
+        (void)(ax_file_sync_folder(folder, err) != AX_OK);
     free(folder);
     free(path);
     return err->code;
