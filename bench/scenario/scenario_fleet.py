@@ -13,6 +13,7 @@ import numpy as np
 import bench_servers
 import scenario_models as models
 import scenario_server as servers
+import server_peers as peers
 from scenario_report import Report
 
 MEMORY_METRIC = "ax_model_memory_bytes"
@@ -407,7 +408,7 @@ def restart(run):
 
 def watch_restart(folder, state, hot):
     """Start the server and ask each hot model until it answers with 200."""
-    (port,) = free_ports(1)
+    (port,) = peers.free_ports(1)
     server = servers.Fleet(folder, state, "--listen", f"127.0.0.1:{port}", wait=False)
     seen = {"others": 0, "without_retry": 0, "refused": 0, "hot": 0}
     try:
@@ -446,11 +447,3 @@ def watch_restart(folder, state, hot):
     finally:
         seen["status"] = server.stop()
     return seen
-
-
-def free_ports(count):
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in held]
-    for each in held:
-        each.close()
-    return ports

@@ -42,12 +42,15 @@ class Blocking:
         return lambda *args, **kwargs: self.run(method(*args, **kwargs))
 
 
+def connect(kind, url):
+    if kind == "http":
+        return tritonclient.http.InferenceServerClient(url)
+    return Blocking(lambda: tritonclient.http.aio.InferenceServerClient(url))
+
+
 @pytest.fixture(params=["http", "aio"])
 def client(request, server):
-    if request.param == "http":
-        one = tritonclient.http.InferenceServerClient(server.url)
-    else:
-        one = Blocking(lambda: tritonclient.http.aio.InferenceServerClient(server.url))
+    one = connect(request.param, server.url)
     yield one
     one.close()
 
@@ -109,10 +112,7 @@ def control(request, tmp_path):
     (folder / "m/1/rules.yaml").write_text(RULES.format("folder"), "utf-8")
     one = serving.Server(folder, "--threads", "1", "--state", str(tmp_path / "state"),
                          "--model-control", "explicit")
-    if request.param == "http":
-        client = tritonclient.http.InferenceServerClient(one.url)
-    else:
-        client = Blocking(lambda: tritonclient.http.aio.InferenceServerClient(one.url))
+    client = connect(request.param, one.url)
     yield client
     client.close()
     assert one.stop() == 0
