@@ -5,11 +5,11 @@
  * Two limits of waiting, not one: a thread that has refused nothing for a second takes a burst, of
  * which the last ones wait AX_ADMISSION_BURST times as long as the limit says; the first refusal
  * makes it strict for another second. So a crowd of clients that each wait for their answer is
- * served, while under a load that does not end the queue is as long as the limit says and the
- * thread is never idle. What was read already is refused by the wider limit alone: what it cost is
- * spent, and would be spent for nothing. An estimator of the arrival rate, or CoDel's control law,
- * would need a clock and a tuning of their own, to find out what the predicted waiting time says at
- * once.
+ * served on processors of its own, while under a load that does not end the queue is as long as the
+ * limit says and the thread is never idle. What was read already is refused by the wider limit
+ * alone: what it cost is spent, and would be spent for nothing. An estimator of the arrival rate,
+ * or CoDel's control law, would need a clock and a tuning of their own, to find out what the
+ * predicted waiting time says at once.
  */
 #include "server/admission.h"
 
