@@ -49,7 +49,7 @@ static void arena_pop(struct ax_arena *arena)
     struct ax_arena_block *block = arena->blocks;
     size_t charge = arena_charge(arena, block->size);
     if (charge)
-        arena->budget->used -= charge;
+        ax_budget_give(arena->budget, charge);
     arena->blocks = block->older;
     ax_block_free(block, block->size + BLOCK_HEADER);
 }
@@ -96,13 +96,14 @@ static bool arena_grow(struct ax_arena *arena, size_t need)
     }
     size = AX_MAX(size, need);
     size_t charge = arena_charge(arena, size);
-    if (charge && charge > arena->budget->max - arena->budget->used)
+    if (charge && !ax_budget_take(arena->budget, charge))
         return false;
     struct ax_arena_block *block = ax_block_grow(NULL, 0, 0, size + BLOCK_HEADER);
-    if (!block)
+    if (!block) {
+        if (charge)
+            ax_budget_give(arena->budget, charge);
         return false;
-    if (charge)
-        arena->budget->used += charge;
+    }
     block->older = arena->blocks;
     block->size = size;
     arena->blocks = block;

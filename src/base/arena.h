@@ -9,16 +9,11 @@
 #ifndef AX_BASE_ARENA_H
 #define AX_BASE_ARENA_H
 
+#include "base/budget.h"
 #include "base/err.h"
 #include "base/str.h"
 
 struct ax_arena_block;
-
-/* Bytes that several owners hold together, and may hold. */
-struct ax_budget {
-    size_t used;
-    size_t max;
-};
 
 struct ax_arena {
     struct ax_arena_block *blocks; /* newest first; the last one survives a reset */

@@ -193,7 +193,7 @@ static struct ax_coder *coder_new(enum ax_coder_kind kind)
 
 static struct ax_coder *pool_take(struct ax_coder_pool *pool, enum ax_coder_kind kind)
 {
-    if (coder_cost(kind) > pool->budget->max - pool->budget->used)
+    if (!ax_budget_take(pool->budget, coder_cost(kind)))
         return NULL;
     struct ax_coder *coder = pool->free[kind];
     if (coder) {
@@ -202,8 +202,8 @@ static struct ax_coder *pool_take(struct ax_coder_pool *pool, enum ax_coder_kind
     } else {
         coder = coder_new(kind);
     }
-    if (coder)
-        pool->budget->used += coder_cost(kind);
+    if (!coder)
+        ax_budget_give(pool->budget, coder_cost(kind));
     return coder;
 }
 
@@ -241,7 +241,7 @@ void ax_coder_give_back(struct ax_coder_pool *pool, struct ax_coder *coder)
         return;
     enum ax_coder_kind kind = coder->kind;
     assert(pool->budget->used >= coder_cost(kind));
-    pool->budget->used -= coder_cost(kind);
+    ax_budget_give(pool->budget, coder_cost(kind));
     pool->deflating -= kind != AX_CODER_INFLATE;
     if (pool->free_count[kind] >= FREE_MAX) {
         coder_free(coder);

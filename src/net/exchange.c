@@ -26,17 +26,27 @@ void ax_exchange_table_init(struct ax_exchange_table *table, struct ax_http_work
                             struct ax_output_pool *outputs)
 {
     assert(table && config && outputs && thread < AX_HTTP_THREADS_MAX);
-    assert(config->requests_max && config->requests_max <= AX_EXCHANGES_MAX);
+    assert(config->requests_max);
     *table = (struct ax_exchange_table){
         .worker = worker,
         .config = config,
         .outputs = outputs,
         .budget.max = config->bodies_bytes_max,
+        .requests.max = config->requests_max,
         .id_prefix = (uint64_t)thread << (SLOT_BITS + SERIAL_BITS),
     };
     ax_coder_pool_init(&table->coders, &table->budget);
-    table->slots = ax_xalloc(config->requests_max * sizeof(struct ax_exchange *));
-    table->vacant = ax_xalloc(config->requests_max * sizeof(*table->vacant));
+    table->slots_max = AX_MIN(config->requests_max, AX_EXCHANGES_MAX);
+    table->slots = ax_xalloc(table->slots_max * sizeof(struct ax_exchange *));
+    table->vacant = ax_xalloc(table->slots_max * sizeof(*table->vacant));
+}
+
+void ax_exchange_table_share(struct ax_exchange_table *table, struct ax_budget_pool *requests,
+                             struct ax_budget_pool *bodies)
+{
+    assert(table && requests && bodies);
+    ax_budget_join(&table->requests, requests);
+    ax_budget_join(&table->budget, bodies);
 }
 
 static void exchange_free(struct ax_exchange *exchange)
@@ -79,18 +89,28 @@ static struct ax_exchange *exchange_new(struct ax_exchange_table *table, size_t 
     return exchange;
 }
 
-struct ax_exchange *ax_exchange_take(struct ax_exchange_table *table, uint64_t now_ns)
+/* One that was used before, or a new one; NULL when there is no slot for it. */
+static struct ax_exchange *table_unused(struct ax_exchange_table *table)
 {
-    assert(table);
     struct ax_exchange *exchange = table->free;
     if (exchange) {
         table->free = exchange->next;
         table->free_count--;
-    } else if (table->vacant_count) {
-        exchange = exchange_new(table, table->vacant[--table->vacant_count]);
-    } else if (table->slot_count < table->config->requests_max) {
-        exchange = exchange_new(table, table->slot_count++);
-    } else {
+        return exchange;
+    }
+    if (table->vacant_count)
+        return exchange_new(table, table->vacant[--table->vacant_count]);
+    return table->slot_count < table->slots_max ? exchange_new(table, table->slot_count++) : NULL;
+}
+
+struct ax_exchange *ax_exchange_take(struct ax_exchange_table *table, uint64_t now_ns)
+{
+    assert(table);
+    if (!ax_budget_take(&table->requests, 1))
+        return NULL;
+    struct ax_exchange *exchange = table_unused(table);
+    if (!exchange) {
+        ax_budget_give(&table->requests, 1);
         return NULL;
     }
     uint64_t slot = exchange->request.id;
@@ -133,7 +153,8 @@ void ax_exchange_give_back(struct ax_exchange_table *table, struct ax_exchange *
     assert(table && exchange && table->used_count && !exchange->step);
     ax_coded_answer_done(exchange->coded, &table->coders);
     ax_coder_give_back(&table->coders, exchange->coder);
-    table->budget.used -= exchange->body_charged;
+    ax_budget_give(&table->budget, exchange->body_charged);
+    ax_budget_give(&table->requests, 1);
     table->used_count--;
     ax_output_clear(&exchange->output, table->outputs);
     exchange_reset(exchange);
@@ -177,14 +198,13 @@ bool ax_exchange_body_room(struct ax_exchange *exchange, struct ax_budget *budge
     size_t need = body->len + more + BODY_PADDING;
     if (need > exchange->body_charged) {
         /* Charged as it grows: doubling, so that this is rare, or exactly when that is too much. */
-        size_t left = budget->max - budget->used + exchange->body_charged;
         size_t charged = AX_MAX(exchange->body_charged * 2, BODY_FIRST_SIZE);
         charged = AX_MIN(AX_MAX(charged, need), body->max);
-        if (charged > left)
+        if (!ax_budget_take(budget, charged - exchange->body_charged)) {
             charged = need;
-        if (charged > left)
-            return false;
-        budget->used += charged - exchange->body_charged;
+            if (!ax_budget_take(budget, charged - exchange->body_charged))
+                return false;
+        }
         exchange->body_charged = charged;
     }
     return ax_buf_reserve(body, more + BODY_PADDING) != NULL;

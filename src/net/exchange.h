@@ -70,9 +70,11 @@ struct ax_exchange_table {
     struct ax_http_worker *worker;
     const struct ax_http_config *config;
     struct ax_output_pool *outputs;
-    struct ax_budget budget; /* of bodies, large blocks of arenas, and coders */
+    struct ax_budget requests; /* of exchanges in use */
+    struct ax_budget budget;   /* of bodies, large blocks of arenas, and coders */
     struct ax_coder_pool coders;
-    struct ax_exchange **slots; /* config->requests_max of them; idle objects stay in theirs */
+    struct ax_exchange **slots; /* slots_max of them; idle objects stay in theirs */
+    size_t slots_max;           /* as many as the server's requests may be, if a thread's may */
     size_t slot_count;          /* slots that were ever used */
     size_t used_count;          /* exchanges that are not free */
     struct ax_exchange *free;
@@ -83,17 +85,21 @@ struct ax_exchange_table {
     uint64_t id_prefix; /* tells the threads of the process apart */
 };
 
-#define AX_EXCHANGES_MAX    65535 /* a thread; a slot has 16 bits in an id */
+#define AX_EXCHANGES_MAX    ((size_t)65535) /* a thread; a slot has 16 bits in an id */
 #define AX_HTTP_THREADS_MAX 256
 
 /* `thread` is below AX_HTTP_THREADS_MAX. */
 void ax_exchange_table_init(struct ax_exchange_table *table, struct ax_http_worker *worker,
                             size_t thread, const struct ax_http_config *config,
                             struct ax_output_pool *outputs);
+/* Let the limits be those of several tables together; nothing is in use yet. Else they are its own.
+ * The pools are borrowed. */
+void ax_exchange_table_share(struct ax_exchange_table *table, struct ax_budget_pool *requests,
+                             struct ax_budget_pool *bodies);
 /* All exchanges have been given back. */
 void ax_exchange_table_done(struct ax_exchange_table *table);
 
-/* An empty exchange, or NULL when requests_max are in use. */
+/* An empty exchange, or NULL when requests_max are in use, or AX_EXCHANGES_MAX of this thread. */
 struct ax_exchange *ax_exchange_take(struct ax_exchange_table *table, uint64_t now_ns);
 
 /* Make `sink`, which is empty, take the rest of the body that `exchange` has begun to receive. */

@@ -112,8 +112,8 @@ struct ax_http_config {
     size_t connections_max;          /* of all threads; over it new ones get 503 and are closed */
     size_t connections_per_peer_max; /* the same of one address, net/peers.h; 0: no limit */
     size_t pipeline_requests_max;    /* a connection: reading stops until answers left */
-    size_t requests_max;             /* a thread, those of clients that left too; over it 503 */
-    size_t bodies_bytes_max;         /* a thread: bodies, and work on them; over it 503 */
+    size_t requests_max;             /* of all threads, those of clients that left too: 503 */
+    size_t bodies_bytes_max;         /* of all threads: bodies, and work on them; over it 503 */
     size_t request_bytes_max;        /* most a request's arena may hold */
     uint64_t header_timeout_ns;      /* from the first byte to the end of the headers: 408 */
     uint64_t body_timeout_ns;        /* with less of the body than body_rate_min: 408 */

@@ -288,7 +288,7 @@ static int check_body(struct ax_http1 *http1, const llhttp_t *parser)
         return http1_refuse_body(http1);
     /* Refused now rather than half way, when the whole of it cannot be held. */
     struct ax_budget *budget = &http1->table->budget;
-    if (parser->content_length > budget->max - budget->used)
+    if (!ax_budget_has(budget, (size_t)parser->content_length))
         return http1_refuse_memory(http1);
     if (exchange->coding != AX_CODING_IDENTITY)
         return 0; /* Nobody knows how large it becomes. */

@@ -44,12 +44,12 @@ const struct ax_option ax_http_options[] = {
       "a load balancer in front needs it." },
     { AX_OPTION_SIZE, "pipeline_requests_max", "128", FIELD(pipeline_requests_max), 1, 10000, NULL,
       "Most requests of a connection that wait for answers; no more is read until some left." },
-    { AX_OPTION_SIZE, "requests_max", "16384", FIELD(requests_max), 1, AX_EXCHANGES_MAX, NULL,
-      "Most requests that a thread holds; further ones are answered with 503." },
-    { AX_OPTION_SIZE, "bodies_bytes_max", "512m", FIELD(bodies_bytes_max), 1024, (int64_t)1 << 40,
+    { AX_OPTION_SIZE, "requests_max", "32768", FIELD(requests_max), 1, 1000000, NULL,
+      "Most requests that the server holds; further ones are answered with 503." },
+    { AX_OPTION_SIZE, "bodies_bytes_max", "1g", FIELD(bodies_bytes_max), 1024, (int64_t)1 << 40,
       "bytes",
-      "Most bytes of bodies, and of work on them, that a thread holds; what needs more is answered "
-      "with 503." },
+      "Most bytes of bodies, and of work on them, that the server holds; what needs more is "
+      "answered with 503." },
     { AX_OPTION_SIZE, "request_bytes_max", "128m", FIELD(request_bytes_max), 65536,
       (int64_t)1 << 36, "bytes", "Most memory that work on one request may take." },
     { AX_OPTION_TIME, "header_timeout_s", "10", FIELD(header_timeout_ns), 1, 3600, "s",
@@ -75,6 +75,7 @@ struct ax_http_server {
     struct ax_http_handler handler;
     struct ax_http_metrics metrics;
     struct ax_peers peers;
+    struct ax_budget_pool requests, bodies; /* of all threads */
     struct ax_listener *listeners[LISTENERS_MAX];
     size_t listener_count;
     struct ax_http_worker *workers;
@@ -163,6 +164,7 @@ static enum ax_code server_make_workers(struct ax_http_server *server, size_t th
             return code;
         server->worker_count++;
         worker->peers = &server->peers;
+        ax_exchange_table_share(&worker->exchanges, &server->requests, &server->bodies);
         code = ax_worker_listen(worker, server->listeners, server->listener_count, err);
         if (code)
             return code;
@@ -207,6 +209,8 @@ enum ax_code ax_http_server_start(const struct ax_http_config *config,
     server->config.listen = (struct ax_option_list){ 0 };
     server->handler = *handler;
     ax_peers_init(&server->peers, config->connections_max, config->connections_per_peer_max);
+    ax_budget_pool_init(&server->requests, config->requests_max, thread_count);
+    ax_budget_pool_init(&server->bodies, config->bodies_bytes_max, thread_count);
     pthread_mutex_init(&server->start_lock, NULL);
     pthread_cond_init(&server->start_changed, NULL);
 

@@ -621,6 +621,59 @@ static void memory_is_limited(void **state)
     fixture_free(fixture);
 }
 
+static void four_threads(struct ax_http_config *config)
+{
+    config->threads = 4;
+    config->bodies_bytes_max = 4 << 20;
+    config->requests_max = 6;
+}
+
+/* The limits are of all threads together, whichever the connections are given to: of so many
+ * clients each thread has several. */
+static void limits_are_of_all_threads(void **state)
+{
+    (void)state;
+    struct fixture *fixture = server_with(four_threads);
+    struct client clients[24];
+    char *body = ax_xalloc(3 << 19);
+    char text[128];
+    (void)snprintf(text, sizeof(text), "POST /hold HTTP/1.1\r\n" HOST "Content-Length: %d\r\n\r\n",
+                   3 << 19);
+    for (size_t i = 0; i < AX_COUNT(clients); i++) {
+        clients[i] = client_open(fixture);
+        assert_true(client_say(&clients[i], text));
+        if (i >= 2) {
+            client_expect_error(&clients[i], 503);
+            client_close(&clients[i]);
+            continue;
+        }
+        assert_true(client_send(&clients[i], body, 3 << 19));
+        fixture_wait(&fixture->handed, i + 1);
+    }
+    fixture_let_go(fixture);
+    for (size_t i = 0; i < 2; i++) {
+        client_expect(&clients[i], "POST", "/hold", (struct ax_str){ body, 3 << 19 });
+        client_close(&clients[i]);
+    }
+    free(body);
+    for (size_t i = 0; i < AX_COUNT(clients); i++) {
+        clients[i] = client_open(fixture);
+        assert_true(client_say(&clients[i], "GET /hold HTTP/1.1\r\n" HOST "\r\n"));
+        if (i < 6)
+            fixture_wait(&fixture->handed, 2 + i + 1);
+        else
+            client_expect_error(&clients[i], 503);
+    }
+    fixture_let_go(fixture);
+    for (size_t i = 0; i < AX_COUNT(clients); i++) {
+        if (i < 6)
+            client_expect(&clients[i], "GET", "/hold", AX_STR(""));
+        client_close(&clients[i]);
+    }
+    still_serves(fixture);
+    fixture_free(fixture);
+}
+
 /* Bytes of the process that lie in memory. */
 static size_t resident_bytes(void)
 {
@@ -756,6 +809,7 @@ int main(void)
         cmocka_unit_test(incomplete_requests_are_told),
         cmocka_unit_test(connections_are_limited),
         cmocka_unit_test(memory_is_limited),
+        cmocka_unit_test(limits_are_of_all_threads),
         cmocka_unit_test(memory_stays_flat_over_refusals),
         cmocka_unit_test(running_out_of_descriptors_is_survived),
     };
