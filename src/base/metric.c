@@ -153,12 +153,6 @@ static uint64_t cell_sum(size_t at)
     return sum;
 }
 
-int64_t ax_metric_own(ax_metric metric)
-{
-    assert(own_cells && metric < AX_METRIC_CELLS_MAX);
-    return metric ? (int64_t)atomic_load_explicit(&own_cells[metric], memory_order_relaxed) : 0;
-}
-
 static unsigned bucket_of(uint64_t ns)
 {
     if (ns <= (uint64_t)AX_NS_PER_US)

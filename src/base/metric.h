@@ -81,10 +81,6 @@ void ax_metric_observe_ns(ax_metric metric, uint64_t ns);
 /* Sum over all shards of a counter or gauge; for tests and statistics. */
 int64_t ax_metric_read(ax_metric metric);
 
-/* What the calling thread itself added to a gauge: how many of what belongs to one thread are
- * there. No lock. */
-int64_t ax_metric_own(ax_metric metric);
-
 /* The same as ax_metric_read for `count` counters from `first` on; zeros when `first` is no series.
  */
 void ax_metric_read_cells(ax_metric first, size_t count, uint64_t *ret_values);

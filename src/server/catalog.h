@@ -26,6 +26,8 @@ struct ax_served {
     struct ax_cost cost;
     _Atomic uint64_t last_ms; /* monotonic, of the last success; 0: none. Relaxed, likewise */
     _Atomic uint64_t used_ms; /* and of the last request that found it ready */
+    _Atomic size_t in_flight; /* requests that are there, when they are limited: ax_admission_enter
+                               */
 };
 
 /* Makes the entry for a version, which is referenced, and opens its account. Control threads and

@@ -164,9 +164,8 @@ static enum ax_code prediction_make_outputs(struct ax_prediction *prediction, st
     const struct ax_signature *signature = prediction->job.served->version->signature;
     struct ax_arena *arena = &prediction->job.request->arena;
     size_t rows = prediction->rows.count;
-    size_t rows_max = prediction->job.served->settings.rows_max;
-    if (rows_max && rows > rows_max)
-        return ax_fail(err, AX_E_INVALID, "inference request batch-size must be <= %zu", rows_max);
+    if (ax_admission_check_rows(prediction->thread->scoring.admission, rows, err))
+        return err->code;
     struct ax_column *columns = ax_arena_zalloc(arena, signature->output_count, sizeof(*columns));
     if (!columns)
         return ax_arena_fail(arena, "the outputs", err);
@@ -203,7 +202,7 @@ void ax_prediction_limit_us(struct ax_prediction *prediction, uint64_t timeout_u
 static uint64_t prediction_deadline(const struct ax_prediction *prediction, bool is_read)
 {
     const struct ax_model_settings *settings = &prediction->job.served->settings;
-    const struct ax_admission_config *config = prediction->thread->scoring.admission.config;
+    const struct ax_admission_config *config = prediction->thread->scoring.admission;
     uint64_t named_ns = prediction->deadline_ns;
     uint64_t timeout_ns = settings->timeout_ns ? settings->timeout_ns : config->request_timeout_ns;
     bool may_be_longer = !settings->timeout_ns || settings->timeout_override;
@@ -215,7 +214,7 @@ static uint64_t prediction_deadline(const struct ax_prediction *prediction, bool
 
 static unsigned prediction_level(const struct ax_prediction *prediction)
 {
-    return ax_admission_level(&prediction->thread->scoring.admission, prediction->priority,
+    return ax_admission_level(prediction->thread->scoring.admission, prediction->priority,
                               prediction->job.served->settings.priority);
 }
 
@@ -388,6 +387,20 @@ static void prediction_account(struct ax_prediction *prediction, struct ax_accou
     ax_account_enter(account);
 }
 
+enum ax_code ax_prediction_enter(struct ax_prediction *prediction, struct ax_err *err)
+{
+    assert(prediction && prediction->job.served && !prediction->entered && err);
+    struct ax_served *served = prediction->job.served;
+    return ax_admission_enter(prediction->thread->scoring.admission, served->settings.in_flight_max,
+                              &served->in_flight, &prediction->entered, err);
+}
+
+static void prediction_leave(struct ax_prediction *prediction)
+{
+    ax_admission_leave(prediction->entered);
+    prediction->entered = NULL;
+}
+
 enum ax_code ax_prediction_choose(struct ax_prediction *prediction, struct ax_str version,
                                   bool *ret_waits, struct ax_err *err)
 {
@@ -404,13 +417,15 @@ enum ax_code ax_prediction_choose(struct ax_prediction *prediction, struct ax_st
     }
     if (*ret_waits)
         return AX_OK;
+    prediction_leave(prediction);
     prediction->job.served = served;
     prediction_account(prediction, served->account);
     if (prediction->job.holds_served) {
         (void)ax_served_ref(served);
         ax_served_unref(before);
     }
-    return prediction_make_wanted(prediction, err);
+    return ax_prediction_enter(prediction, err) ? err->code
+                                                : prediction_make_wanted(prediction, err);
 }
 
 void ax_prediction_count_refused(const struct ax_call *call, enum ax_code code)
@@ -477,8 +492,7 @@ static enum ax_code prediction_admit(struct ax_prediction *prediction, struct ax
 {
     const struct ax_served *served = prediction->job.served;
     struct ax_scoring *scoring = &prediction->thread->scoring;
-    if (ax_admission_count(&scoring->admission, served->settings.in_flight_max,
-                           served->account->in_progress, err))
+    if (ax_prediction_enter(prediction, err))
         return err->code;
     if (!scoring->queue.waiting || prediction_may_name_priority(prediction))
         return AX_OK;
@@ -575,10 +589,11 @@ static struct ax_account_spent prediction_spent(const struct ax_prediction *pred
     };
 }
 
-void ax_prediction_count(const struct ax_prediction *prediction)
+void ax_prediction_count(struct ax_prediction *prediction)
 {
     assert(prediction && prediction->account);
     struct ax_served *served = prediction->job.served;
+    prediction_leave(prediction);
     uint64_t now_ns = ax_clock_ns();
     enum ax_code code =
         ax_request_is_cancelled(prediction->job.request) ? AX_E_CANCELLED : prediction->outcome;
@@ -590,6 +605,7 @@ void ax_prediction_count(const struct ax_prediction *prediction)
     }
     struct ax_account_spent spent = prediction_spent(prediction, now_ns);
     ax_account_succeed(prediction->account, &spent, prediction->job.call_rows);
+    ax_admission_note_wait(prediction->job.level, spent.queue_ns);
     uint64_t now_ms = now_ns / AX_NS_PER_MS;
     if (atomic_load_explicit(&served->last_ms, memory_order_relaxed) != now_ms)
         atomic_store_explicit(&served->last_ms, now_ms, memory_order_relaxed);

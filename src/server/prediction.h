@@ -66,6 +66,7 @@ struct ax_prediction {
     uint64_t handed_ns, read_ns;     /* when it was begun, and when its body was read */
     uint64_t deadline_ns;            /* that the request names; 0: none */
     uint64_t priority;               /* likewise */
+    _Atomic size_t *entered;         /* where it is counted as one of its version; NULL: nowhere */
     struct ax_prediction_wait *wait; /* NULL: it never waited for a version */
 };
 
@@ -86,9 +87,13 @@ void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *
 void ax_prediction_start_parts(struct ax_call *call, const struct ax_prediction_form *form,
                                struct ax_prediction *prediction);
 
+/* A part whose version was found: take it as one more request of that, or refuse it when too many
+ * are there. Expected: LIMIT. */
+enum ax_code ax_prediction_enter(struct ax_prediction *part, struct ax_err *err);
+
 /* Count a part that ended: a copy of the prediction as it was then, with its own account, which was
  * entered, and its own outcome. */
-void ax_prediction_count(const struct ax_prediction *part);
+void ax_prediction_count(struct ax_prediction *part);
 
 /* Count a request for which there is no prediction. */
 void ax_prediction_count_refused(const struct ax_call *call, enum ax_code code);

@@ -24,11 +24,10 @@
 #define STRETCH_MOST  32.0F
 #define STRETCH_RATE  0.125F
 
-void ax_scoring_init(struct ax_scoring *scoring, const struct ax_admission_config *config,
-                     size_t thread_count)
+void ax_scoring_init(struct ax_scoring *scoring, const struct ax_admission_config *config)
 {
-    assert(scoring && config && thread_count);
-    scoring->admission = (struct ax_admission){ .config = config, .thread_count = thread_count };
+    assert(scoring && config);
+    scoring->admission = config;
     scoring->stretch = STRETCH_FIRST;
 }
 
@@ -106,7 +105,7 @@ enum ax_code ax_scoring_check(struct ax_scoring *scoring, const struct ax_served
         .wait_ns = stretched(scoring, ax_scoring_queue_wait_ns(&scoring->queue, served, level)),
         .deadline_ns = deadline_ns,
     };
-    return ax_admission_check(&scoring->admission, &asked, err);
+    return ax_admission_check(scoring->admission, &asked, err);
 }
 
 /* The same of a job, whose cost is known; what nothing was learnt about is tried. */
@@ -122,9 +121,8 @@ static enum ax_code scoring_admit(struct ax_scoring *scoring, const struct ax_sc
             stretched(scoring, ax_scoring_queue_wait_ns(&scoring->queue, job->served, job->level)),
         .own_ns = ax_cost_is_known(cost) ? job->line_ns + job->rest_ns : 0,
         .deadline_ns = job->deadline_ns,
-        .is_read = true,
     };
-    if (!ax_admission_check(&scoring->admission, &asked, err))
+    if (!ax_admission_check(scoring->admission, &asked, err))
         return AX_OK;
     if (err->code == AX_E_TIMEOUT && now_ns + asked.wait_ns < job->deadline_ns)
         ax_cost_doubt(cost);

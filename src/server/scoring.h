@@ -62,18 +62,17 @@ struct ax_scratch {
 
 struct ax_scoring {
     struct ax_scoring_queue queue;
-    struct ax_admission admission;
-    struct ax_scratch engine; /* for the engine's own use */
-    struct ax_scratch joined; /* rows and outputs of joined jobs */
-    uint64_t behind_ns;       /* when the last run ended and left something; 0: it did not */
-    uint64_t run_cost_ns;     /* predicted, of this run's calls so far */
-    float stretch;            /* time that passes while so much predicted work is done; learnt */
-    int64_t shown_ns;         /* of the backlog's gauge, by this thread */
+    const struct ax_admission_config *admission; /* borrowed */
+    struct ax_scratch engine;                    /* for the engine's own use */
+    struct ax_scratch joined;                    /* rows and outputs of joined jobs */
+    uint64_t behind_ns;   /* when the last run ended and left something; 0: it did not */
+    uint64_t run_cost_ns; /* predicted, of this run's calls so far */
+    float stretch;        /* time that passes while so much predicted work is done; learnt */
+    int64_t shown_ns;     /* of the backlog's gauge, by this thread */
 };
 
 /* `config` is borrowed until done. */
-void ax_scoring_init(struct ax_scoring *scoring, const struct ax_admission_config *config,
-                     size_t thread_count);
+void ax_scoring_init(struct ax_scoring *scoring, const struct ax_admission_config *config);
 void ax_scoring_done(struct ax_scoring *scoring);
 
 /* Whether a request for this version has to be refused right now, whatever its body says: it would

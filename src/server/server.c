@@ -260,7 +260,7 @@ enum ax_code ax_server_start(const struct ax_server_config *config,
     if (!server)
         return ax_fail(err, AX_E_LIMIT, "no memory for the server");
     ax_account_set_up(config->metric_versions_max);
-    if (ax_admission_register(err) ||
+    if (ax_admission_register(config->admission, err) ||
         ax_http_server_start(http, &server->handler, &server->http, err)) {
         server_free(server);
         return err->code;

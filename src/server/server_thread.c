@@ -27,8 +27,7 @@ enum ax_code ax_server_thread_begin(void *context, struct ax_http_worker *http, 
     struct ax_server_thread *thread = ax_xalloc(sizeof(*thread));
     thread->server = server;
     thread->reader = reader;
-    ax_scoring_init(&thread->scoring, ax_server_config(server)->admission,
-                    ax_server_thread_count(server));
+    ax_scoring_init(&thread->scoring, ax_server_config(server)->admission);
     ax_buf_init(&thread->answer, AX_SERVER_ANSWER_MAX);
     *ret_state = thread;
     return AX_OK;

@@ -51,6 +51,15 @@ def test_what_changes_the_server_may_be_forbidden_and_nothing_else():
                        if "403" in operation["responses"]}
 
 
+def test_what_asks_for_scores_takes_a_timeout_and_nothing_else():
+    scores = {(method, path) for method, path, flags in endpoints()
+              if "AX_ENDPOINT_SCORES" in flags}
+    assert len(scores) >= 8 and scores == {
+        (method, path) for method, path, operation in operations()
+        if "X-Request-Timeout-Ms" in [openapi.resolve(p)["name"]
+                                      for p in operation.get("parameters", [])]}
+
+
 def test_each_operation_has_its_parameters_and_a_name_of_its_own():
     names = [operation["operationId"] for _, _, operation in operations()]
     assert len(set(names)) == len(names)

@@ -8,6 +8,7 @@
 #include "server/api/oip.h"
 
 #include "base/json.h"
+#include "server/admission.h"
 #include "server/api/endpoints.h"
 #include "server/cold_wait.h"
 #include "server/server.h"
@@ -288,9 +289,8 @@ void ax_oip_config(struct ax_call *call)
     put_member(out, "backend", version->model->engine->name);
     put_policy(out, &served->settings.policy);
     ax_json_put_key(out, "max_batch_size");
-    (void)ax_buf_append_u64(out, served->settings.rows_max ? AX_MIN(served->settings.rows_max,
-                                                                    version->signature->rows_max)
-                                                           : version->signature->rows_max);
+    size_t request_rows_max = ax_server_config(call->thread->server)->admission->request_rows_max;
+    (void)ax_buf_append_u64(out, AX_MIN(version->signature->rows_max, request_rows_max));
     put_config_inputs(out, version->signature);
     put_config_outputs(out, version->signature);
     (void)ax_buf_printf(out,

@@ -192,8 +192,10 @@ static void many_begin(struct many_request *request)
         part->prediction = *whole;
         part->prediction.is_miss =
             ax_catalog_version(catalog, part->model, part->version, &served, &ignored);
-        if (!part->prediction.is_miss)
+        if (!part->prediction.is_miss) {
             part->prediction.job.served = ax_served_ref(served);
+            (void)ax_prediction_enter(&part->prediction, &part->err);
+        }
         /* One that is not ready holds no version that would keep it. */
         part->prediction.account =
             ax_account_ref(ax_catalog_account(catalog, part->model, part->version));
@@ -210,6 +212,7 @@ static void part_take(struct many_part *part, struct ax_served *served)
     prediction->job.served = ax_served_ref(served);
     prediction->account = ax_account_ref(served->account);
     ax_account_enter(prediction->account);
+    (void)ax_prediction_enter(prediction, &part->err);
 }
 
 /* See to those that were not ready, one after another: each is held before the next one may drive
@@ -263,9 +266,11 @@ static void many_part_over(struct ax_prediction *prediction, const struct ax_err
     struct many_part *part = &request->parts[request->part++];
     struct ax_account *account = part->prediction.account;
     bool is_miss = part->prediction.is_miss;
+    _Atomic size_t *entered = part->prediction.entered;
     part->prediction = *prediction;
     part->prediction.account = account;
     part->prediction.is_miss = is_miss;
+    part->prediction.entered = entered;
     part->err = *err;
     prediction->rows = (struct ax_rows){ 0 };
     prediction->job.out = (struct ax_batch){ 0 };

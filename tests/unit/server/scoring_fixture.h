@@ -160,7 +160,7 @@ static int set_up(void **state)
     }
     f->thread.catalog = &f->catalog;
     f->config = (struct ax_admission_config){ .priority_levels = 4 };
-    ax_scoring_init(&f->thread.scoring, &f->config, 1);
+    ax_scoring_init(&f->thread.scoring, &f->config);
     return 0;
 }
 
