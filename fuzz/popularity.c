@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint64_t file_bytes = size;
     uint64_t checksum = ax_hash((struct ax_str){ fitted + CHECKED_FROM, size - CHECKED_FROM });
     static const char head[FILE_BYTES_AT] = { 'A', 'U', 'S', 'P', 'E', 'X', 'P', 'O',
-                                              1,   0,   0,   0,   4,   3,   2,   1 };
+                                              2,   0,   0,   0,   4,   3,   2,   1 };
     memcpy(fitted, head, sizeof(head));
     memcpy(fitted + FILE_BYTES_AT, &file_bytes, sizeof(file_bytes));
     memcpy(fitted + CHECKSUM_AT, &checksum, sizeof(checksum));

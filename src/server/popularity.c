@@ -12,10 +12,13 @@
  *      8  version, 4 bytes                   40  wall clock of the last tick, 8 bytes
  *     12  0x01020304, 4 bytes                48  sums of errors, 2 x 8 bytes
  *     16  bytes of this file                 64  how often each hour was seen, 168 x 2 bytes
- *     24  checksum of all from byte 32 on   400  models: struct record, then the name
+ *     24  checksum of all from byte 32 on   400  minutes seen of the open hour, 8 bytes
+ *                                           408  models: struct record, then the name
  *
- * in the machine's byte order, which the mark tells. It is replaced by a rename behind an fsync, so
- * whoever reads finds an old one or a new one; the checksum is for what disks do besides.
+ * The open hour is that of the last tick; so a process that is killed in the middle of it loses
+ * what came since the file was written, and not the hour. All is in the machine's byte order, which
+ * the mark tells. The file is replaced by a rename behind an fsync, so whoever reads finds an old
+ * one or a new one; the checksum is for what disks do besides.
  */
 #include "server/popularity.h"
 
@@ -37,6 +40,7 @@
 #define DAY_HOURS        24
 #define HOUR_US          ((int64_t)3600 * 1000000)
 #define MINUTE_NS        (60 * (double)AX_NS_PER_S)
+#define HOUR_MINUTES     60.0
 #define OPEN_MINUTES_MIN 5.0
 #define RECENT_MINUTES   15.0 /* after which a step in the rate is half seen */
 #define SEEN_MAX         1000
@@ -44,9 +48,11 @@
 #define RATE_MAX         1e12
 #define ERROR_KEPT       0.98 /* of the sums, an hour: about two days count */
 #define ERROR_MAX        1e18
+#define OPEN_MAX         1e15 /* requests */
+#define MINUTES_MAX      1e9
 
 #define MAGIC          "AUSPEXPO"
-#define VERSION        1u
+#define VERSION        2u
 #define ORDER_MARK     0x01020304u
 #define CHECKED_FROM   32
 #define NAME_BYTES_MAX 128
@@ -76,6 +82,7 @@ struct ax_popularity {
     size_t open_hour;    /* HOURS: none */
     double open_minutes; /* of it that were seen */
     int64_t wall_us;     /* of the last tick; 0: none yet */
+    bool was_read;       /* from a file, and not ticked yet */
     bool has_last;       /* the hour before was seen, and entries have its rate */
     struct errors errors;
 };
@@ -90,8 +97,9 @@ struct header {
     int64_t wall_us;
     double error_cycle, error_last;
     uint16_t seen[HOURS];
+    double open_minutes;
 };
-static_assert(sizeof(struct header) == 400 && offsetof(struct header, model_count) == CHECKED_FROM,
+static_assert(sizeof(struct header) == 408 && offsetof(struct header, model_count) == CHECKED_FROM,
               "the header's fields have fixed places");
 
 struct record {
@@ -100,7 +108,7 @@ struct record {
     uint64_t image_digest[2];           /* low, high */
     float recent;
     float rates[HOURS];
-    uint32_t reserved;
+    float open;
 };
 static_assert(sizeof(struct record) == 720, "without holes");
 
@@ -263,7 +271,7 @@ static void entry_tick(struct entry *entry, double minutes)
 /* Minutes between the last tick of the process before this one and now, by the wall clock. */
 static double minutes_away(const struct ax_popularity *popularity, int64_t wall_us)
 {
-    if (popularity->open_hour < HOURS || popularity->wall_us >= wall_us)
+    if (!popularity->was_read || popularity->wall_us >= wall_us)
         return 0;
     /* Neither is trusted further than that. */
     double away_us = (double)wall_us - (double)popularity->wall_us;
@@ -283,14 +291,17 @@ bool ax_popularity_tick(struct ax_popularity *popularity, int64_t wall_us, uint6
         entry_tick(value, minutes);
     }
     popularity->wall_us = wall_us;
+    popularity->was_read = false;
     popularity->open_minutes += minutes;
     size_t hour = hour_of(wall_us);
     bool was_open = popularity->open_hour < HOURS;
-    bool is_over = was_open && popularity->open_hour != hour;
+    /* The same hour of another week is another one. */
+    bool is_over = was_open && (popularity->open_hour != hour || away >= HOUR_MINUTES);
     if (is_over) {
         popularity_fold(popularity);
         popularity_forget(popularity);
         popularity->open_minutes = 0;
+        popularity->has_last &= away < HOUR_MINUTES;
     }
     popularity->open_hour = hour;
     return is_over;
@@ -361,6 +372,7 @@ static void print_entry(struct ax_buf *out, struct ax_str name, const struct ent
         .image_bytes = footprint->image_bytes,
         .image_digest = { footprint->image_digest.low, footprint->image_digest.high },
         .recent = entry->recent,
+        .open = (float)AX_MIN((double)entry->open, OPEN_MAX),
     };
     memcpy(record.rates, entry->rates, sizeof(record.rates));
     (void)ax_buf_append(out, &record, sizeof(record));
@@ -381,7 +393,8 @@ void ax_popularity_print(const struct ax_popularity *popularity, struct ax_buf *
                              .model_count = popularity->models.count,
                              .wall_us = popularity->wall_us,
                              .error_cycle = popularity->errors.cycle,
-                             .error_last = popularity->errors.last };
+                             .error_last = popularity->errors.last,
+                             .open_minutes = AX_MIN(popularity->open_minutes, MINUTES_MAX) };
     memcpy(header.seen, popularity->seen, sizeof(header.seen));
     (void)ax_buf_append(out, &header, sizeof(header));
     size_t at = 0;
@@ -423,6 +436,8 @@ static enum ax_code check_header(struct ax_str file, struct header *ret_header, 
             return popularity_fail(err, "has hours that were seen too often");
     if (!error_is_sound(header.error_cycle) || !error_is_sound(header.error_last))
         return popularity_fail(err, "has a sum of errors that is none");
+    if (!(header.open_minutes >= 0 && header.open_minutes <= MINUTES_MAX))
+        return popularity_fail(err, "has an hour of a length that is none");
     if (header.model_count > AX_POPULARITY_MODELS_MAX)
         return popularity_fail(err, "has too many models");
     *ret_header = header;
@@ -432,6 +447,12 @@ static enum ax_code check_header(struct ax_str file, struct header *ret_header, 
 static bool rate_is_sound(float rate)
 {
     return rate >= 0 && rate <= (float)RATE_MAX; /* and no NaN */
+}
+
+/* A number of requests. */
+static bool open_is_sound(float open)
+{
+    return open >= 0 && !signbit(open) && open <= (float)OPEN_MAX && floorf(open) == open;
 }
 
 /* Read the model that `file` begins with, and take it off. */
@@ -446,7 +467,7 @@ static enum ax_code parse_entry(struct ax_str *file, struct ax_popularity *popul
     if (record.name_bytes == 0 || record.name_bytes > NAME_BYTES_MAX ||
         record.name_bytes > file->len)
         return popularity_fail(err, "has a name without end");
-    bool is_sound = rate_is_sound(record.recent) && record.reserved == 0;
+    bool is_sound = rate_is_sound(record.recent) && open_is_sound(record.open);
     for (size_t i = 0; i < HOURS; i++)
         is_sound &= rate_is_sound(record.rates[i]);
     if (!is_sound)
@@ -458,6 +479,7 @@ static enum ax_code parse_entry(struct ax_str *file, struct ax_popularity *popul
     struct entry *entry = popularity_add(popularity, name);
     memcpy(entry->rates, record.rates, sizeof(entry->rates));
     entry->recent = record.recent;
+    entry->open = (uint64_t)record.open;
     entry->footprint = (struct ax_footprint){
         .memory_bytes = record.memory_bytes,
         .image_bytes = record.image_bytes,
@@ -476,6 +498,10 @@ enum ax_code ax_popularity_parse(struct ax_str file, struct ax_popularity **ret_
     struct ax_popularity *popularity = ax_popularity_new();
     memcpy(popularity->seen, header.seen, sizeof(header.seen));
     popularity->wall_us = header.wall_us;
+    popularity->was_read = true;
+    popularity->open_minutes = header.open_minutes;
+    if (header.open_minutes > 0)
+        popularity->open_hour = hour_of(header.wall_us);
     popularity->errors = (struct errors){ header.error_cycle, header.error_last };
     struct ax_str left = { file.ptr + sizeof(header), file.len - sizeof(header) };
     for (uint64_t i = 0; i < header.model_count && !err->code; i++)

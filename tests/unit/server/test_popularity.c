@@ -248,6 +248,49 @@ static void a_file_says_the_same_again(void **state)
     assert_int_equal(ax_popularity_read(path, &again, &err), AX_E_NOT_FOUND);
 }
 
+/* What a process that begins now reads of one that was killed. */
+static struct ax_popularity *read_again(const struct ax_popularity *popularity)
+{
+    struct ax_popularity *again;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_buf file;
+    ax_buf_init(&file, AX_POPULARITY_FILE_MAX);
+    ax_popularity_print(popularity, &file);
+    if (ax_popularity_parse(ax_buf_str(&file), &again, &err))
+        fail_msg("%s", err.msg);
+    ax_buf_done(&file);
+    return again;
+}
+
+static void an_hour_goes_on_in_the_next_process(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t away_us;
+        size_t more_minutes; /* in which nobody asks */
+        double rate;         /* of the hour */
+    } cases[] = {
+        { 0, 20, 30 * 40 / 60.0 },             /* killed and started again */
+        { 2 * MINUTE_US, 18, 30 * 40 / 58.0 }, /* two minutes later */
+        { 3 * HOUR_US, 0, 30 },                /* behind the hour's end */
+        { 7 * DAY_US, 0, 30 },                 /* in the same hour of the next week */
+    };
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        struct ax_popularity *popularity = ax_popularity_new();
+        uint64_t totals[2] = { 0 };
+        (void)ax_popularity_tick(popularity, BEGIN_US, 0);
+        int64_t now_us = run(popularity, BEGIN_US, 40, 30, 0, totals) + cases[i].away_us;
+        struct ax_popularity *again = read_again(popularity);
+        bool is_over = ax_popularity_tick(again, now_us, 0);
+        assert_int_equal(is_over, cases[i].away_us >= HOUR_US);
+        uint64_t from_zero[2] = { 0 };
+        now_us = run(again, now_us, cases[i].more_minutes, 0, 0, from_zero);
+        assert_near(ax_popularity_expected(again, AX_STR("a"), BEGIN_US), cases[i].rate);
+        ax_popularity_free(again);
+        ax_popularity_free(popularity);
+    }
+}
+
 static void no_damaged_file_is_read(void **state)
 {
     (void)state;
@@ -278,8 +321,10 @@ static void write_on(const char *path)
     for (size_t i = 0;; i++) {
         struct ax_popularity *popularity = sample(1 + i % 40);
         struct ax_err err = AX_ERR_INIT;
-        if (ax_popularity_write(popularity, path, &err))
+        if (ax_popularity_write(popularity, path, &err)) {
+            (void)fprintf(stderr, "%s\n", err.msg);
             _exit(1);
+        }
         ax_popularity_free(popularity);
     }
 }
@@ -354,6 +399,7 @@ int main(void)
         cmocka_unit_test(a_clock_that_jumps_does_no_harm),
         cmocka_unit_test(what_nobody_asks_is_forgotten),
         cmocka_unit_test(a_file_says_the_same_again),
+        cmocka_unit_test(an_hour_goes_on_in_the_next_process),
         cmocka_unit_test(no_damaged_file_is_read),
         cmocka_unit_test(a_killed_writer_leaves_a_whole_file),
         cmocka_unit_test(what_was_left_behind_is_removed),
