@@ -150,7 +150,7 @@ int main(int argc, char **argv)
     if (argc < 4 || argc > 6 || (argc > 4 && !ax_str_to_u64(ax_str_from(argv[4]), &rounds)) ||
         !rounds || rounds > ROUNDS_MAX)
         die("FOLDER MODEL-FILE STATE [ROUNDS [LIBXGBOOST]]");
-    if (ax_image_store_open(argv[3], true, &store, &err))
+    if (ax_image_store_open(&(struct ax_image_config){ .state = argv[3] }, true, &store, &err))
         die(err.msg);
     bool has_library = argc == 6;
     struct library library = { 0 };

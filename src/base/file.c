@@ -186,9 +186,15 @@ enum ax_code ax_file_make_private_folder(const char *path, struct ax_err *err)
         (void)(ax_file_make_folder(above, err) != AX_OK);
     }
     free(above);
-    if (!err->code && mkdir(path, 0700) && errno != EEXIST)
-        (void)ax_fail_errno(err, errno, "make folder '%s'", path);
-    return err->code;
+    struct stat info;
+    if (err->code || mkdir(path, 0700) == 0)
+        return err->code;
+    int errnum = errno;
+    if (errnum != EEXIST)
+        return ax_fail_errno(err, errnum, "make folder '%s'", path);
+    if (stat(path, &info) == 0 && !S_ISDIR(info.st_mode))
+        return ax_fail_errno(err, ENOTDIR, "make folder '%s'", path);
+    return AX_OK;
 }
 
 struct tree_walk {

@@ -147,7 +147,7 @@ static int compile(const struct ax_command_line *line, const struct compile_conf
     }
     for (size_t i = 0; i < line->args.count && !err.code; i++)
         (void)(ax_version_paths_add(&paths, line->args.texts[i], &err) != AX_OK);
-    if (!err.code && !ax_image_store_open(config->images.state, true, &store, &err)) {
+    if (!err.code && !ax_image_store_open(&config->images, true, &store, &err)) {
         status = compile_all(config, &paths, store);
     } else {
         ax_command_line_complain(line, "%s", err.msg);

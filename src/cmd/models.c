@@ -186,7 +186,7 @@ static int inspect(const struct ax_command_line *line, const struct models_confi
     } else if (!config->images.images) {
         (void)ax_fail(&no_store, AX_E_INVALID, "images are switched off");
     } else {
-        (void)(ax_image_store_open(config->images.state, false, &store, &no_store) != AX_OK);
+        (void)(ax_image_store_open(&config->images, false, &store, &no_store) != AX_OK);
     }
     for (size_t i = 0; !err.code && i < paths.count; i++) {
         struct ax_err failure = AX_ERR_INIT;

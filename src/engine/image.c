@@ -13,8 +13,8 @@
  * leads elsewhere; links are not followed at the last step. What is opened is asked who owns it and
  * who may write it, and only then looked at. New files get a name of their own and are renamed:
  * whoever has mapped the old one keeps it. There is no fsync: the checksum tells what a crash left
- * unfinished. What a writer that was killed has left is removed by whoever opens the store to
- * write.
+ * unfinished. What a writer that was killed has left, and what is over the limit, the keeper
+ * removes.
  */
 #include "engine/image.h"
 
@@ -23,7 +23,6 @@
 #include "base/file.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -40,17 +39,18 @@
 #define CHECKED_FROM     32
 #define SHA_AT           64
 #define FORMAT_AT        136
-#define FORMAT_BYTES     24
+#define FORMAT_BYTES     AX_IMAGE_FORMAT_BYTES
 #define READ_BYTES       ((size_t)1 << 18)
-#define NAME_BYTES       96
 #define WRITABLE_BY_MORE (S_IWGRP | S_IWOTH)
-#define LEFT_BEHIND_S    3600 /* no file takes as long to be written */
 
 const struct ax_option ax_image_options[] = {
     { AX_OPTION_TEXT, "state", "auspex-data", offsetof(struct ax_image_config, state), 0, 0, "DIR",
       "Folder for what the program keeps: compiled models in DIR/images." },
     { AX_OPTION_BOOL, "images", "true", offsetof(struct ax_image_config, images), 0, 0, NULL,
       "Keep compiled models and what was measured about them, for the next load." },
+    { AX_OPTION_SIZE, "images_bytes_max", "10g", offsetof(struct ax_image_config, images_bytes_max),
+      0, (int64_t)1 << 48, "bytes",
+      "Disk that they may take: what was used least recently is removed; 0: no limit." },
     { 0 },
 };
 
@@ -67,7 +67,8 @@ struct image_header {
 static_assert(sizeof(struct image_header) == SHA_AT, "the header's fields have fixed places");
 
 struct ax_image_store {
-    int folder;
+    struct ax_image_keeper *keeper; /* one reference */
+    int folder;                     /* the keeper's */
     atomic_bool has_told;
 };
 
@@ -224,41 +225,11 @@ static enum ax_code make_folders(const char *state, const char *images, struct a
     return AX_OK;
 }
 
-/* Whether that is the name of a file that was to be renamed; see `put`. */
-static bool is_unfinished(const char *name)
+enum ax_code ax_image_store_open(const struct ax_image_config *config, bool make,
+                                 struct ax_image_store **ret_store, struct ax_err *err)
 {
-    size_t len = strlen(name);
-    return len == sizeof("..new") - 1 + AX_UUID_TEXT_SIZE - 1 && name[0] == '.' &&
-           strspn(name + 1, "0123456789abcdef-") == AX_UUID_TEXT_SIZE - 1 &&
-           strcmp(name + AX_UUID_TEXT_SIZE, ".new") == 0;
-}
-
-/* Remove what writers that were killed have left: files of ours, with such names, that are old. */
-static void remove_unfinished(int folder)
-{
-    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir && fd >= 0)
-        (void)close(fd);
-    for (const struct dirent *entry; dir && (entry = readdir(dir));) {
-        struct stat info;
-        struct timespec now;
-        if (!is_unfinished(entry->d_name) ||
-            fstatat(folder, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) ||
-            clock_gettime(CLOCK_REALTIME, &now))
-            continue;
-        if (S_ISREG(info.st_mode) && info.st_uid == geteuid() &&
-            info.st_mtim.tv_sec < now.tv_sec - LEFT_BEHIND_S)
-            (void)unlinkat(folder, entry->d_name, 0);
-    }
-    if (dir)
-        (void)closedir(dir);
-}
-
-enum ax_code ax_image_store_open(const char *state, bool make, struct ax_image_store **ret_store,
-                                 struct ax_err *err)
-{
-    assert(state && ret_store && err);
+    assert(config && config->state && ret_store && err);
+    const char *state = config->state;
     if (!state[0])
         return ax_fail(err, AX_E_INVALID, "state: no folder is named");
     size_t size = strlen(state) + sizeof("/images");
@@ -279,10 +250,11 @@ enum ax_code ax_image_store_open(const char *state, bool make, struct ax_image_s
             (void)close(fd);
         return err->code;
     }
-    if (make)
-        remove_unfinished(fd);
     struct ax_image_store *store = ax_xalloc(sizeof(*store));
     store->folder = fd;
+    store->keeper = ax_image_keeper_new(fd, config->images_bytes_max);
+    if (make)
+        ax_image_keeper_look(store->keeper);
     *ret_store = store;
     return AX_OK;
 }
@@ -290,21 +262,37 @@ enum ax_code ax_image_store_open(const char *state, bool make, struct ax_image_s
 void ax_image_store_free(struct ax_image_store *store)
 {
     if (store)
-        (void)close(store->folder);
+        ax_image_keeper_unref(store->keeper);
     free(store);
+}
+
+struct ax_image_hold *ax_image_store_hold(const struct ax_image_store *store,
+                                          const struct ax_image_key *key, const char *format)
+{
+    assert(store && key && format);
+    return ax_image_keeper_hold(store->keeper, key->digest, format);
+}
+
+void ax_image_store_touch(const struct ax_image_store *store, const struct ax_image_key *key,
+                          const char *format)
+{
+    assert(store && key);
+    char name[AX_IMAGE_NAME_BYTES];
+    ax_image_name(name, key->digest, format);
+    /* One that is gone by now was not kept for us. */
+    (void)utimensat(store->folder, name, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
+void ax_image_store_usage(const struct ax_image_store *store, struct ax_image_usage *ret_usage)
+{
+    assert(store && ret_usage);
+    ax_image_keeper_usage(store->keeper, ret_usage);
 }
 
 bool ax_image_store_may_tell(struct ax_image_store *store)
 {
     assert(store);
     return !atomic_exchange(&store->has_told, true);
-}
-
-static void print_name(char name[NAME_BYTES], const struct ax_image_key *key, const char *format)
-{
-    (void)snprintf(name, NAME_BYTES, "%016" PRIx64 "%016" PRIx64 "%s%s%s", key->digest.high,
-                   key->digest.low, format ? "-" : "", format ? format : "",
-                   format ? ".img" : ".tune");
 }
 
 /* Open a file of the store that nobody else can have written. */
@@ -337,10 +325,10 @@ enum ax_code ax_image_store_get(const struct ax_image_store *store, const struct
                                 char ret_sha256[AX_SHA256_TEXT_SIZE], struct ax_err *err)
 {
     assert(store && key && format && ret_image && ret_sha256 && err);
-    char name[NAME_BYTES];
+    char name[AX_IMAGE_NAME_BYTES];
     size_t bytes;
     int fd;
-    print_name(name, key, format);
+    ax_image_name(name, key->digest, format);
     if (open_own(store, name, &fd, &bytes, err))
         return err->code;
     struct ax_image image = { .map_bytes = bytes };
@@ -378,6 +366,8 @@ static enum ax_code put(const struct ax_image_store *store, const char *name, st
         (void)ax_fail_errno(err, errno, "rename");
     if (err->code)
         (void)unlinkat(store->folder, temporary, 0);
+    else
+        ax_image_keeper_wrote(store->keeper, bytes.len);
     return err->code;
 }
 
@@ -386,8 +376,8 @@ enum ax_code ax_image_store_put(const struct ax_image_store *store, const struct
                                 struct ax_err *err)
 {
     assert(store && key && format && sha256 && file && err);
-    char name[NAME_BYTES];
-    print_name(name, key, format);
+    char name[AX_IMAGE_NAME_BYTES];
+    ax_image_name(name, key->digest, format);
     ax_image_seal(file, key, format, sha256);
     return put(store, name, ax_buf_str(file), err);
 }
@@ -397,10 +387,10 @@ enum ax_code ax_image_store_get_tuning(const struct ax_image_store *store,
                                        struct ax_err *err)
 {
     assert(store && key && out && err);
-    char name[NAME_BYTES];
+    char name[AX_IMAGE_NAME_BYTES];
     size_t bytes;
     int fd;
-    print_name(name, key, NULL);
+    ax_image_name(name, key->digest, NULL);
     if (open_own(store, name, &fd, &bytes, err))
         return err->code;
     char *room = ax_buf_reserve(out, bytes + 1);
@@ -420,7 +410,7 @@ enum ax_code ax_image_store_put_tuning(const struct ax_image_store *store,
                                        struct ax_err *err)
 {
     assert(store && key && err);
-    char name[NAME_BYTES];
-    print_name(name, key, NULL);
+    char name[AX_IMAGE_NAME_BYTES];
+    ax_image_name(name, key->digest, NULL);
     return put(store, name, text, err);
 }

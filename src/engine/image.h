@@ -14,13 +14,15 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/option.h"
+#include "engine/image_keeper.h"
 
 #define AX_IMAGE_HEADER_BYTES 256
 #define AX_IMAGE_BYTES_MAX    ((size_t)1 << 32)
 
 struct ax_image_config {
-    char *state; /* folder of all that the program keeps */
-    bool images; /* whether images are used and made */
+    char *state;             /* folder of all that the program keeps */
+    bool images;             /* whether images are used and made */
+    size_t images_bytes_max; /* 0: no limit */
 };
 extern const struct ax_option ax_image_options[];
 
@@ -50,14 +52,25 @@ struct ax_image_key ax_image_key_bytes(struct ax_str bytes, struct ax_str option
 
 struct ax_image_store;
 
-/* Open `state`/images, with `make` making both folders and removing what a writer that was killed
- * has left. Expected: NOT_FOUND (not there, and not to
- * be made), DENIED (cannot be made, belongs to another user, or others may write it), INVALID (no
- * folder). */
-AX_MUST_USE enum ax_code ax_image_store_open(const char *state, bool make,
+/* Open `config->state`/images, with `make` making both folders and removing what a writer that was
+ * killed has left, and what is over the limit. Expected: NOT_FOUND (not there, and not to be made),
+ * DENIED (cannot be made, belongs to another user, or others may write it), INVALID (no folder). */
+AX_MUST_USE enum ax_code ax_image_store_open(const struct ax_image_config *config, bool make,
                                              struct ax_image_store **ret_store, struct ax_err *err);
-/* NULL is fine. */
+/* What is held may be freed later. NULL is fine. */
 void ax_image_store_free(struct ax_image_store *store);
+
+/* Have an image and its tuning stay, whether they are there yet or not, until the hold is freed. */
+struct ax_image_hold *ax_image_store_hold(const struct ax_image_store *store,
+                                          const struct ax_image_key *key,
+                                          const char *format) AX_RETURNS_NONNULL;
+
+/* They were used now: others are removed before. `format` NULL: the tuning. */
+void ax_image_store_touch(const struct ax_image_store *store, const struct ax_image_key *key,
+                          const char *format);
+
+/* See image_keeper.h. */
+void ax_image_store_usage(const struct ax_image_store *store, struct ax_image_usage *ret_usage);
 
 /* Map the image of that key and format, if it is whole. `ret_sha256` gets the model file's.
  * Expected: NOT_FOUND; INVALID (cut off, damaged, of another version or source); DENIED (others
@@ -68,8 +81,8 @@ AX_MUST_USE enum ax_code ax_image_store_get(const struct ax_image_store *store,
                                             char ret_sha256[AX_SHA256_TEXT_SIZE],
                                             struct ax_err *err);
 
-/* Write an image. The payload begins at byte AX_IMAGE_HEADER_BYTES of `file`; the header is filled
- * in. Expected: DENIED, LIMIT (disk full). */
+/* Write an image; others may be removed for it. The payload begins at byte AX_IMAGE_HEADER_BYTES of
+ * `file`; the header is filled in. Expected: DENIED, LIMIT (disk full). */
 AX_MUST_USE enum ax_code ax_image_store_put(const struct ax_image_store *store,
                                             const struct ax_image_key *key, const char *format,
                                             const char *sha256, struct ax_buf *file,

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "engine/engine.h"
 
+struct ax_image_hold;
 struct ax_image_store;
 
 /* The decision: the first threshold, from the highest down, that the score reaches names the
@@ -47,6 +48,7 @@ struct ax_version {
     size_t image_bytes;                   /* mapped, of AX_VERSION_IMAGE_USED; else 0 */
     struct ax_hash128 image_digest;       /* the same image is the same bytes in memory, however
                                              often it is mapped */
+    struct ax_image_hold *image_hold;     /* keeps the image on disk; NULL: it has none */
     struct ax_err image_note;             /* with a code: what is to be told about images, once */
     uint64_t load_ns;                     /* how long loading took */
     const struct ax_signature *signature; /* the model's, completed */

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/yaml.h"
 #include "engine/foreign.h"
+#include "engine/image_keeper.h"
 #include "engine/version_model.h"
 #include "engine/version_yaml.h"
 
@@ -266,6 +267,7 @@ void ax_version_unref(struct ax_version *version)
     if (before > 1)
         return;
     ax_model_unref(version->model);
+    ax_image_hold_free(version->image_hold);
     ax_arena_done(&version->arena);
     free(version->model_name);
     free(version->path);

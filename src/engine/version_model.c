@@ -5,7 +5,9 @@
  * With a store the file is first read for its digest alone. When an image of it is there and sound,
  * that is all: the version's digest is the one that the image was made with. Otherwise the file is
  * read whole and its digest taken again from what was read, since it may be another file by then;
- * so an image is always of the bytes that it was made from.
+ * so an image is always of the bytes that it was made from. As soon as it is known which image it
+ * is, it is held: as long as the version is there, also when it was made and is not mapped, since
+ * the next start wants it.
  *
  * Whatever goes wrong with an image or with tuning is a note, of which the first one counts.
  */
@@ -46,6 +48,13 @@ static void note_write(struct loading *l, const struct ax_err *cause, const char
         note(l, cause, what);
 }
 
+/* Of the image that `key` names, and of no other one. */
+static void hold(struct loading *l)
+{
+    ax_image_hold_free(l->version->image_hold);
+    l->version->image_hold = ax_image_store_hold(l->store, &l->key, l->engine->images->format);
+}
+
 static void load_image(struct loading *l)
 {
     struct ax_err err = AX_ERR_INIT;
@@ -54,6 +63,7 @@ static void load_image(struct loading *l)
     if (ax_image_key_file(l->path, ax_buf_str(&l->options), &l->key, &err))
         return; /* Reading it whole will say why. */
     l->has_key = true;
+    hold(l);
     enum ax_code code =
         ax_image_store_get(l->store, &l->key, images->format, &image, l->version->digest, &err);
     if (!code) {
@@ -65,6 +75,8 @@ static void load_image(struct loading *l)
         l->version->image = AX_VERSION_IMAGE_USED;
         l->version->image_bytes = image.map_bytes;
         l->version->image_digest = l->key.digest;
+        if (l->writes)
+            ax_image_store_touch(l->store, &l->key, images->format);
     } else if (code != AX_E_NOT_FOUND)
         note(l, &err, "the image is not used");
 }
@@ -74,6 +86,7 @@ static void write_image(struct loading *l)
     struct ax_err err = AX_ERR_INIT;
     struct ax_buf file;
     const struct ax_engine_images *images = l->engine->images;
+    hold(l);
     ax_buf_init(&file, AX_IMAGE_BYTES_MAX);
     static const char header[AX_IMAGE_HEADER_BYTES];
     (void)ax_buf_append(&file, header, sizeof(header));
@@ -113,6 +126,8 @@ static void tune(struct loading *l)
         if (err.code != AX_E_NOT_FOUND)
             note(l, &err, "what was measured before is not used");
         ax_err_clear(&err);
+    } else if (l->has_key && l->writes) {
+        ax_image_store_touch(l->store, &l->key, NULL);
     }
     if (l->engine->tune(l->version->model, ax_buf_str(&kept), &out, &err))
         note(l, &err, "kernels are not measured");
@@ -136,9 +151,10 @@ enum ax_code ax_version_model_load(struct ax_version *version, const struct ax_e
         engine->images->key(config, &l.options);
         l.store = l.options.failed ? NULL : options->images;
     }
+    l.writes = l.store && !options->read_only;
     if (l.store)
         load_image(&l);
-    l.writes = l.has_key && !options->read_only;
+    l.writes = l.writes && l.has_key;
     if (!version->model && !load_source(&l, err) && l.writes)
         write_image(&l);
     if (version->model && options && options->tune && engine->tune)

@@ -98,8 +98,7 @@ static enum ax_code load_with_images(struct batch *b, const char *path, const ch
     const struct ax_image_config *images = b->options->images;
     struct ax_version_options options = { .tune = images != NULL };
     struct ax_err err = AX_ERR_INIT;
-    if (images && images->images &&
-        ax_image_store_open(images->state, false, &options.images, &err) &&
+    if (images && images->images && ax_image_store_open(images, false, &options.images, &err) &&
         err.code != AX_E_NOT_FOUND)
         note(b, err.msg);
     (void)(ax_version_load(path, name, number, &options, &b->version, b->err) != AX_OK);

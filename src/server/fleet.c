@@ -15,7 +15,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "engine/image.h"
 #include "server/fleet_metrics.h"
 #include "server/popularity.h"
 
@@ -189,6 +188,7 @@ static void fleet_round(struct ax_fleet *fleet)
     ax_fleet_tell_waiting(fleet);
     fleet_reap(fleet);
     ax_fleet_metrics_waiting(atomic_load(&fleet->want_count));
+    ax_fleet_tell_images(fleet);
 }
 
 static void fleet_run(void *arg)
@@ -209,16 +209,6 @@ static enum ax_code fleet_check_policy(const struct ax_fleet_config *config,
     if (ax_version_policy_parse(ax_str_from(config->version_policy), &settings->policy, err))
         return ax_err_context(err, "version_policy");
     return AX_OK;
-}
-
-/* The store of images, or NULL, which is told when it is not as it should be. */
-static struct ax_image_store *open_images(const struct ax_image_config *config)
-{
-    struct ax_err err = AX_ERR_INIT;
-    struct ax_image_store *store = NULL;
-    if (config && config->images && ax_image_store_open(config->state, true, &store, &err))
-        ax_log(AX_LOG_WARN, "models are served without images", AX_LOG_ERR(&err));
-    return store;
 }
 
 static void fleet_release(struct ax_fleet *fleet)
@@ -242,6 +232,7 @@ enum ax_code ax_fleet_start(const struct ax_fleet_config *config, struct ax_snap
     fleet->snapshot = snapshot;
     fleet->repository = *config->repository;
     fleet->repository.settings = &fleet->settings;
+    ax_fleet_state_begin(fleet);
     ax_fleet_popularity_begin(fleet);
     if (ax_fleet_metrics_register(err) || fleet_check_policy(config, &fleet->settings, err) ||
         ax_fleet_list_all(fleet, err) || ax_fleet_open_overrides(fleet, err) ||
@@ -249,8 +240,7 @@ enum ax_code ax_fleet_start(const struct ax_fleet_config *config, struct ax_snap
         fleet_release(fleet);
         return err->code;
     }
-    fleet->loaders.tune = config->repository->images != NULL;
-    fleet->loaders.images = open_images(config->repository->images);
+    ax_fleet_open_images(fleet);
     if (config->begin)
         config->begin(config->context, fleet);
     if (ax_fleet_loaders_init(&fleet->loaders, config->load_threads, err) ||

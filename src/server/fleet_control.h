@@ -2,7 +2,7 @@
 /*
  * The fleet's inside, for its own files: fleet.c (life, publishing), fleet_table.c (models),
  * fleet_queue.c (loads), fleet_order.c (orders), fleet_override.c (what loads bring),
- * fleet_memory.c (who must go), fleet_popularity.c.
+ * fleet_memory.c (who must go), fleet_popularity.c, fleet_state.c (the folder of state).
  *
  * All functions here are the control thread's, before it begins those of the thread that starts it,
  * and behind its end those of the one that stops it.
@@ -11,6 +11,7 @@
 #define AX_SERVER_FLEET_CONTROL_H
 
 #include "base/thread.h"
+#include "engine/image_keeper.h"
 #include "server/fleet.h"
 #include "server/fleet_load.h"
 #include "server/fleet_model.h"
@@ -57,7 +58,10 @@ struct ax_fleet {
     bool needs_room; /* what was to be loaded in this round waits for memory */
     struct ax_popularity *popularity;
     uint64_t ticked_ns;    /* when it was fed last */
+    uint64_t written_ns;   /* when it was written, or that was tried */
     int64_t foreseen_hour; /* since 1970, that was loaded ahead for last */
+    bool is_state_told;    /* that the folder of state is of no use was logged */
+    struct ax_image_usage images_told;
     size_t touched_count;
     uint64_t published_ns;
     uint64_t wake_ns; /* when to look again, at the latest; found anew in each round */
@@ -129,6 +133,15 @@ bool ax_fleet_fit(struct ax_fleet *fleet, struct ax_fleet_version *version,
                   const struct ax_loaded *loaded);
 /* Set the gauges. */
 void ax_fleet_tell_memory(struct ax_fleet *fleet);
+
+/* ---- the folder of state ---- */
+
+/* Before all that keeps something there. */
+void ax_fleet_state_begin(struct ax_fleet *fleet);
+/* The loaders get their images, or none. */
+void ax_fleet_open_images(struct ax_fleet *fleet);
+/* Set the metrics, if something has changed. */
+void ax_fleet_tell_images(struct ax_fleet *fleet);
 
 /* ---- popularity ---- */
 

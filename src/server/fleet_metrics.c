@@ -5,6 +5,8 @@
  */
 #include "server/fleet_metrics.h"
 
+#include "engine/image_keeper.h"
+
 #include <assert.h>
 
 static const struct ax_metric_family load_family = {
@@ -31,6 +33,30 @@ static const struct ax_metric_family limit_family = {
     .type = AX_METRIC_GAUGE,
 };
 
+static const struct ax_metric_family image_bytes_family = {
+    .name = "ax_image_bytes",
+    .help = "Disk that compiled models take, with what was measured about them.",
+    .type = AX_METRIC_GAUGE,
+};
+
+static const struct ax_metric_family image_limit_family = {
+    .name = "ax_image_limit_bytes",
+    .help = "The limit of that (images_bytes_max); 0: none.",
+    .type = AX_METRIC_GAUGE,
+};
+
+static const struct ax_metric_family image_files_family = {
+    .name = "ax_image_files",
+    .help = "Files that these are.",
+    .type = AX_METRIC_GAUGE,
+};
+
+static const struct ax_metric_family images_removed_family = {
+    .name = "ax_images_removed_total",
+    .help = "Files of these that were removed, since the limit was reached.",
+    .type = AX_METRIC_COUNTER,
+};
+
 static const struct ax_metric_family waiting_family = {
     .name = "ax_model_waiting_requests",
     .help = "Requests that wait for a version to be loaded.",
@@ -39,6 +65,7 @@ static const struct ax_metric_family waiting_family = {
 
 static struct {
     ax_metric load, warm_up, memory, limit, waiting;
+    ax_metric image_bytes, image_limit, image_files, images_removed;
 } metrics;
 
 enum ax_code ax_fleet_metrics_register(struct ax_err *err)
@@ -48,7 +75,11 @@ enum ax_code ax_fleet_metrics_register(struct ax_err *err)
         ax_metric_register(&warm_up_family, NULL, &metrics.warm_up, err) ||
         ax_metric_register(&memory_family, NULL, &metrics.memory, err) ||
         ax_metric_register(&limit_family, NULL, &metrics.limit, err) ||
-        ax_metric_register(&waiting_family, NULL, &metrics.waiting, err))
+        ax_metric_register(&waiting_family, NULL, &metrics.waiting, err) ||
+        ax_metric_register(&image_bytes_family, NULL, &metrics.image_bytes, err) ||
+        ax_metric_register(&image_limit_family, NULL, &metrics.image_limit, err) ||
+        ax_metric_register(&image_files_family, NULL, &metrics.image_files, err) ||
+        ax_metric_register(&images_removed_family, NULL, &metrics.images_removed, err))
         return err->code;
     return AX_OK;
 }
@@ -83,6 +114,16 @@ void ax_fleet_metrics_memory(size_t used_bytes, size_t limit_bytes)
 {
     gauge_set(metrics.memory, used_bytes);
     gauge_set(metrics.limit, limit_bytes);
+}
+
+void ax_fleet_metrics_images(const struct ax_image_usage *usage, uint64_t removed_more,
+                             size_t limit_bytes)
+{
+    assert(usage);
+    gauge_set(metrics.image_bytes, usage->bytes);
+    gauge_set(metrics.image_limit, limit_bytes);
+    gauge_set(metrics.image_files, usage->file_count);
+    ax_metric_add(metrics.images_removed, removed_more);
 }
 
 void ax_fleet_metrics_waiting(size_t count)

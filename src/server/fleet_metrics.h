@@ -27,6 +27,10 @@ void ax_fleet_metrics_evicted(const struct ax_account *account);
 /* Bytes of all that is loaded or still drains, images once however many share them, and the limit;
  * 0: none. */
 void ax_fleet_metrics_memory(size_t used_bytes, size_t limit_bytes);
+/* Images on disk, how many were removed since this was called last, and the limit; 0: none. */
+struct ax_image_usage;
+void ax_fleet_metrics_images(const struct ax_image_usage *usage, uint64_t removed_more,
+                             size_t limit_bytes);
 /* Requests that wait for a load, at this moment. */
 void ax_fleet_metrics_waiting(size_t count);
 

@@ -114,7 +114,8 @@ enum ax_code ax_fleet_open_overrides(struct ax_fleet *fleet, struct ax_err *err)
     if (ax_overrides_open(images->state, &fleet->overrides, &failure)) {
         if (count || failure.code == AX_E_UNAVAILABLE)
             return ax_fail(err, failure.code, "%s", failure.msg);
-        ax_log(AX_LOG_WARN, "loads with parameters are refused", AX_LOG_ERR(&failure));
+        if (!fleet->is_state_told)
+            ax_log(AX_LOG_WARN, "loads with parameters are refused", AX_LOG_ERR(&failure));
         return AX_OK;
     }
     take_overrides(fleet);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fleet's popularity: fed each minute from the accounts, kept on disk each hour and at the end,
- * and asked for what each model is worth; docs/internals/popularity.md.
+ * The fleet's popularity: fed each minute from the accounts, kept on disk each ten minutes and at
+ * the end, and asked for what each model is worth; docs/internals/popularity.md.
  */
 #include "server/fleet_control.h"
 
@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #define TICK_NS  ((uint64_t)60 * AX_NS_PER_S)
+#define KEEP_NS  ((uint64_t)600 * AX_NS_PER_S)
 #define HOUR_US  ((int64_t)3600 * 1000000)
 #define AHEAD_US ((int64_t)600 * 1000000)
 
@@ -24,7 +25,9 @@
 static bool popularity_path(const struct ax_fleet *fleet, char path[PATH_MAX])
 {
     const struct ax_image_config *images = fleet->config->repository->images;
-    int len = images ? snprintf(path, PATH_MAX, "%s/" AX_POPULARITY_NAME, images->state) : 0;
+    int len = images && images->state[0]
+                  ? snprintf(path, PATH_MAX, "%s/" AX_POPULARITY_NAME, images->state)
+                  : 0;
     return len > 0 && len < PATH_MAX;
 }
 
@@ -36,14 +39,15 @@ void ax_fleet_popularity_begin(struct ax_fleet *fleet)
     int64_t wall_us = ax_clock_wall_us();
     if (popularity_path(fleet, path)) {
         ax_popularity_sweep(fleet->config->repository->images->state, wall_us);
-        if (ax_popularity_read(path, &fleet->popularity, &err) && err.code != AX_E_NOT_FOUND)
+        if (ax_popularity_read(path, &fleet->popularity, &err) && err.code != AX_E_NOT_FOUND &&
+            !fleet->is_state_told)
             ax_log(AX_LOG_WARN, "popularity of models begun anew", AX_LOG_TEXT("file", path),
                    AX_LOG_ERR(&err));
     }
     if (!fleet->popularity)
         fleet->popularity = ax_popularity_new();
     (void)ax_popularity_tick(fleet->popularity, wall_us, 0);
-    fleet->ticked_ns = ax_clock_ns();
+    fleet->ticked_ns = fleet->written_ns = ax_clock_ns();
 }
 
 double ax_fleet_worth(const struct ax_fleet *fleet, const char *model_name)
@@ -72,15 +76,20 @@ static void fleet_count(struct ax_fleet *fleet, struct ax_fleet_model *model)
     ax_popularity_count(fleet->popularity, ax_str_from(model->name), model->asked_count);
 }
 
-static void fleet_write(const struct ax_fleet *fleet)
+static void fleet_write(struct ax_fleet *fleet, uint64_t now_ns)
 {
     char path[PATH_MAX];
     struct ax_err err = AX_ERR_INIT;
-    if (!popularity_path(fleet, path))
+    fleet->written_ns = now_ns;
+    if (!popularity_path(fleet, path) ||
+        (!ax_file_make_private_folder(fleet->config->repository->images->state, &err) &&
+         !ax_popularity_write(fleet->popularity, path, &err))) {
+        fleet->is_state_told = false;
         return;
-    if (ax_file_make_folder(fleet->config->repository->images->state, &err) ||
-        ax_popularity_write(fleet->popularity, path, &err))
+    }
+    if (!fleet->is_state_told)
         ax_log(AX_LOG_WARN, "popularity of models not kept", AX_LOG_ERR(&err));
+    fleet->is_state_told = true; /* It would be the same each time. */
 }
 
 /* Once an hour, ten minutes before the next one: what will be asked then is to be there. */
@@ -110,8 +119,8 @@ static void fleet_tick(struct ax_fleet *fleet, uint64_t now_ns)
     fleet->ticked_ns = now_ns;
     for (size_t i = 0; i < fleet->model_count; i++)
         fleet->models[i]->worth = ax_fleet_worth(fleet, fleet->models[i]->name);
-    if (is_hour_over)
-        fleet_write(fleet);
+    if (is_hour_over || now_ns - fleet->written_ns >= KEEP_NS)
+        fleet_write(fleet, now_ns);
     fleet_preload_hour(fleet, wall_us);
 }
 
@@ -127,6 +136,7 @@ void ax_fleet_popularity_look(struct ax_fleet *fleet)
 void ax_fleet_popularity_end(struct ax_fleet *fleet)
 {
     assert(fleet);
-    fleet_tick(fleet, ax_clock_ns());
-    fleet_write(fleet);
+    uint64_t now_ns = ax_clock_ns();
+    fleet_tick(fleet, now_ns);
+    fleet_write(fleet, now_ns);
 }

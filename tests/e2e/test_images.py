@@ -87,15 +87,48 @@ def test_a_damaged_image_is_made_anew(models, state, damage):
 def test_a_folder_of_no_use_is_told_once(models, state, tmp_path):
     _, answers, _ = run(models, state)
     state.parent.joinpath("file").write_text("no folder", encoding="utf-8")
-    images, again, log = run(models, tmp_path / "file")
+    images, again, log = run(models, tmp_path / "file", "--model-control", "explicit")
     assert again == answers and set(images.values()) == {"none"}
-    assert log.count("served without images") == 1
-    # What else is kept there is told of by itself: popularity, when read and when written.
-    assert log.count("level=warn") == 1 + log.count("level=warn event=\"popularity")
+    assert log.count("level=warn") == log.count("served without images") == 1
     (state / "images").chmod(0o777)
     images, again, log = run(models, state)
     assert again == answers and set(images.values()) == {"none"}
     assert log.count("level=warn") == 1 and "others may write" in log
+
+
+def test_what_was_used_least_recently_goes(models, tmp_path):
+    """A model that is replaced all day leaves no more images than the limit has room for, and those
+    that are in memory stay, however old."""
+    folder = tmp_path / "models"
+    for name in ("still", "swap"):
+        shutil.copytree(models / "binary/1", folder / name / "1")
+    whole = json.loads((folder / "swap/1/model.json").read_bytes())
+    images = tmp_path / "state/images"
+    limit = 200_000
+    server = Server(folder, "--state", str(tmp_path / "state"), "--model-control", "explicit",
+                    "--images-bytes-max", str(limit))
+    kept = {p.name for p in images.iterdir()}
+    assert len(kept) == 2  # of both models, which have one file: an image, and tuning
+    (images / "notes.txt").write_text("not ours", encoding="utf-8")
+    for path in images.iterdir():
+        os.utime(path, (0, 0))
+    for i in range(40):
+        # Other bytes, of which another image is made.
+        new = folder / "new.json"
+        new.write_bytes(json.dumps(whole).encode() + b" " * (i + 1))
+        os.replace(new, folder / "swap/1/model.json")
+        assert server.post("/v2/repository/models/swap/load").status == 200
+        files = [p for p in images.iterdir() if p.name != "notes.txt"]
+        assert sum(-(-p.stat().st_size // 4096) * 4096 for p in files) <= limit
+        assert kept <= {p.name for p in files}
+    metrics = server.metrics()
+    assert metrics["ax_image_files"] == len(files) < 82
+    assert metrics["ax_images_removed_total"] == 82 - len(files)
+    assert 0 < metrics["ax_image_bytes"] <= metrics["ax_image_limit_bytes"] == limit
+    assert (images / "notes.txt").exists()
+    assert server.predict("still", *rows()[:2]).status == 200
+    assert server.stop() == 0
+    assert any("images removed" in line for line in server.lines)
 
 
 def test_tuning_is_kept(models, state):

@@ -184,6 +184,9 @@ static void makes_folders(void **state)
     ax_err_clear(&err);
     assert_int_equal(ax_file_make_folder(in_folder("a/file"), &err), AX_E_INVALID);
     ax_err_clear(&err);
+    assert_int_equal(ax_file_make_private_folder(in_folder("a/file"), &err), AX_E_INVALID);
+    ax_err_clear(&err);
+    assert_int_equal(ax_file_make_private_folder(in_folder("a/b"), &err), AX_OK);
     assert_int_equal(ax_file_make_folder("/", &err), AX_OK);
     /* Root may write everywhere, so the test becomes somebody else. */
     bool is_root = geteuid() == 0;

@@ -48,11 +48,20 @@ static const char *image_path(const char *name)
     return path_of(within);
 }
 
+static enum ax_code open_state(const char *state, bool make, struct ax_image_store **ret_store,
+                               struct ax_err *err)
+{
+    char text[256];
+    (void)snprintf(text, sizeof(text), "%s", state);
+    const struct ax_image_config config = { .state = text };
+    return ax_image_store_open(&config, make, ret_store, err);
+}
+
 static struct ax_image_store *open_store(const char *name)
 {
     struct ax_err err = AX_ERR_INIT;
     struct ax_image_store *store = NULL;
-    if (ax_image_store_open(path_of(name), true, &store, &err))
+    if (open_state(path_of(name), true, &store, &err))
         fail_msg("%s", err.msg);
     return store;
 }
@@ -285,25 +294,25 @@ static void a_folder_of_others_is_no_store(void **state)
     (void)state;
     struct ax_err err = AX_ERR_INIT;
     struct ax_image_store *store = NULL;
-    assert_int_equal(ax_image_store_open(path_of("absent"), false, &store, &err), AX_E_NOT_FOUND);
+    assert_int_equal(open_state(path_of("absent"), false, &store, &err), AX_E_NOT_FOUND);
     ax_err_clear(&err);
     ax_image_store_free(open_store("open"));
     assert_int_equal(chmod(path_of("open/images"), 0770), 0);
-    assert_int_equal(ax_image_store_open(path_of("open"), true, &store, &err), AX_E_DENIED);
+    assert_int_equal(open_state(path_of("open"), true, &store, &err), AX_E_DENIED);
     assert_non_null(strstr(err.msg, "others may write"));
     ax_err_clear(&err);
     assert_int_equal(chmod(path_of("open/images"), 0750), 0);
-    assert_int_equal(ax_image_store_open(path_of("open"), false, &store, &err), AX_OK);
+    assert_int_equal(open_state(path_of("open"), false, &store, &err), AX_OK);
     ax_image_store_free(store);
     if (geteuid() == 0) {
         assert_int_equal(chown(path_of("open/images"), 12345, 12345), 0);
-        assert_int_equal(ax_image_store_open(path_of("open"), true, &store, &err), AX_E_DENIED);
+        assert_int_equal(open_state(path_of("open"), true, &store, &err), AX_E_DENIED);
         ax_err_clear(&err);
     }
     assert_int_equal(ax_file_replace(path_of("file"), AX_STR("x"), &err), 0);
-    assert_true(ax_image_store_open(path_of("file"), true, &store, &err) != AX_OK);
+    assert_true(open_state(path_of("file"), true, &store, &err) != AX_OK);
     ax_err_clear(&err);
-    assert_int_equal(ax_image_store_open("", true, &store, &err), AX_E_INVALID);
+    assert_int_equal(open_state("", true, &store, &err), AX_E_INVALID);
 }
 
 static void a_failure_to_write_leaves_nothing(void **state)
@@ -357,7 +366,7 @@ static void what_a_killed_writer_left_is_removed(void **state)
     for (int make = 0; make <= 1; make++) {
         struct ax_err err = AX_ERR_INIT;
         struct ax_image_store *store = NULL;
-        assert_int_equal(ax_image_store_open(path_of("left"), make, &store, &err), AX_OK);
+        assert_int_equal(open_state(path_of("left"), make, &store, &err), AX_OK);
         ax_image_store_free(store);
         for (size_t i = 0; i < AX_COUNT(files); i++) {
             char name[512];
@@ -374,7 +383,7 @@ static void a_name_may_end_with_a_slash(void **state)
     struct ax_err err = AX_ERR_INIT;
     struct ax_image_store *store = NULL;
     struct stat info;
-    assert_int_equal(ax_image_store_open(path_of("slash/under//"), true, &store, &err), AX_OK);
+    assert_int_equal(open_state(path_of("slash/under//"), true, &store, &err), AX_OK);
     ax_image_store_free(store);
     assert_int_equal(stat(path_of("slash/under"), &info), 0);
     assert_int_equal(info.st_mode & 0777, 0700);

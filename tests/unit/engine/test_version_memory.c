@@ -135,7 +135,8 @@ static void compare_image(const char *name)
     struct ax_image_store *store = NULL;
     (void)snprintf(path, sizeof(path), "%s/data", folder);
     assert_int_equal(ax_file_remove_tree(path, &err), 0);
-    assert_int_equal(ax_image_store_open(path, true, &store, &err), 0);
+    assert_int_equal(
+        ax_image_store_open(&(struct ax_image_config){ .state = path }, true, &store, &err), 0);
     struct ax_version *made = load(store);
     struct ax_version *one = load(store);
     struct ax_version *two = load(store);

@@ -47,7 +47,8 @@ static struct ax_image_store *begin(const char *model, const char *yaml)
     assert_int_equal(ax_file_make_folder(path, &err), 0);
     (void)snprintf(path, sizeof(path), "%s/data", folder);
     assert_int_equal(ax_file_remove_tree(path, &err), 0);
-    assert_int_equal(ax_image_store_open(path, true, &store, &err), 0);
+    assert_int_equal(
+        ax_image_store_open(&(struct ax_image_config){ .state = path }, true, &store, &err), 0);
     struct ax_str bytes = forest_file(model, "json");
     write_file("model.json", bytes);
     free((void *)(uintptr_t)bytes.ptr);
