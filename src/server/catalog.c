@@ -172,23 +172,43 @@ static bool is_known(const struct ax_catalog_version *version)
     return version->is_target || version->served;
 }
 
+/* Numbers ascend, so it is found by halving: there may be thousands. */
+const struct ax_catalog_version *ax_catalog_listed(const struct ax_catalog *catalog,
+                                                   struct ax_str model, struct ax_str version)
+{
+    assert(catalog);
+    uint64_t number;
+    const struct ax_catalog_model *found = ax_map_get(&catalog->models, model);
+    if (!found || !ax_str_to_u64(version, &number))
+        return NULL;
+    size_t low = 0;
+    size_t high = found->version_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (found->versions[middle].number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    /* The text, since '01' is no version. */
+    bool is_it = low < found->version_count && ax_str_is(version, found->versions[low].text);
+    return is_it ? &found->versions[low] : NULL;
+}
+
 const struct ax_catalog_version *ax_catalog_find(const struct ax_catalog *catalog,
                                                  struct ax_str model, struct ax_str version)
 {
     assert(catalog);
-    const struct ax_catalog_model *found = ax_map_get(&catalog->models, model);
-    if (!found)
-        return NULL;
-    const struct ax_catalog_version *highest =
-        version.len == 0 ? ax_catalog_model_highest(found) : NULL;
-    if (highest)
-        return highest;
-    for (size_t i = found->version_count; i > 0; i--) {
-        const struct ax_catalog_version *at = &found->versions[i - 1];
-        if (is_known(at) && (version.len == 0 || ax_str_is(version, at->text)))
-            return at;
+    if (version.len > 0) {
+        const struct ax_catalog_version *listed = ax_catalog_listed(catalog, model, version);
+        return listed && is_known(listed) ? listed : NULL;
     }
-    return NULL;
+    const struct ax_catalog_model *found = ax_map_get(&catalog->models, model);
+    const struct ax_catalog_version *highest = found ? ax_catalog_model_highest(found) : NULL;
+    for (size_t i = found ? found->version_count : 0; !highest && i > 0; i--)
+        if (is_known(&found->versions[i - 1]))
+            highest = &found->versions[i - 1];
+    return highest;
 }
 
 struct ax_account *ax_catalog_account(const struct ax_catalog *catalog, struct ax_str model,

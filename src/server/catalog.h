@@ -122,6 +122,10 @@ bool ax_catalog_is_ready(const struct ax_catalog *catalog);
 const struct ax_catalog_version *ax_catalog_find(const struct ax_catalog *catalog,
                                                  struct ax_str model, struct ax_str version);
 
+/* The same whether or not requests know it; `version` is not empty. NULL: none. */
+const struct ax_catalog_version *ax_catalog_listed(const struct ax_catalog *catalog,
+                                                   struct ax_str model, struct ax_str version);
+
 /* Where a request that is not predicted is counted: on the version that it asked for, when that is
  * known and has an account, else on that of no model. */
 struct ax_account *ax_catalog_account(const struct ax_catalog *catalog, struct ax_str model,

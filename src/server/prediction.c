@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "server/cold_wait.h"
+#include "server/request_user.h"
 #include "server/server_thread.h"
 
 #include <assert.h>
@@ -446,6 +447,11 @@ void ax_prediction_refuse(struct ax_call *call, const struct ax_prediction_form 
     answer_failure(call->thread, call->request, form, err);
 }
 
+static const struct ax_request_user prediction_user = {
+    .cancelled = ax_prediction_cancelled,
+    .release = ax_prediction_release,
+};
+
 static void prediction_begin(struct ax_call *call, const struct ax_prediction_form *form,
                              struct ax_prediction *prediction, struct ax_account *account)
 {
@@ -455,6 +461,7 @@ static void prediction_begin(struct ax_call *call, const struct ax_prediction_fo
     prediction->handed_ns = ax_clock_ns();
     prediction_account(prediction, account);
     prediction->job.request = call->request;
+    prediction->job.user = &prediction_user;
     ax_buf_init(&prediction->body, AX_SERVER_ANSWER_MAX);
     call->request->user = prediction;
 }

@@ -23,6 +23,7 @@
 #define AX_SCORING_ROWS_FIRST  64  /* in a call of a version that never scored */
 #define AX_SCORING_SCRATCH_MAX ((size_t)256 << 20)
 
+struct ax_request_user;
 struct ax_server_thread;
 
 /* Embedded first in what request->user points at. The caller sets the first group of fields; the
@@ -30,6 +31,7 @@ struct ax_server_thread;
  * answers the request. When `holds_served` is set, a reference is given back by whoever ends the
  * request. One that ends before that, since the thread does, is told of (ax_scoring_forget). */
 struct ax_scoring_job {
+    const struct ax_request_user *user; /* of what request->user points at; not looked at here */
     struct ax_served *served;
     struct ax_request *request;
     const struct ax_rows *rows;

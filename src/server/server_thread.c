@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "server/prediction.h"
+#include "server/request_user.h"
 #include "server/router.h"
 #include "server/server.h"
 
@@ -79,14 +79,18 @@ void ax_server_thread_cancelled(void *context, void *state, struct ax_request *r
 {
     (void)context;
     (void)state;
-    ax_prediction_cancelled(request->user);
+    const struct ax_request_user *user = ax_request_user_of(request->user);
+    if (user && user->cancelled)
+        user->cancelled(request->user);
 }
 
 void ax_server_thread_release(void *context, void *state, struct ax_request *request)
 {
     (void)context;
     (void)state;
-    ax_prediction_release(request->user);
+    const struct ax_request_user *user = ax_request_user_of(request->user);
+    if (user)
+        user->release(request->user);
 }
 
 struct ax_buf *ax_server_thread_answer_begin(struct ax_server_thread *thread)

@@ -10,9 +10,10 @@
 #include "base/json.h"
 #include "server/admission.h"
 #include "server/api/endpoints.h"
+#include "server/catalog_walk.h"
 #include "server/cold_wait.h"
 #include "server/server.h"
-#include "server/server_thread.h"
+#include "server/sliced_answer.h"
 
 #include <assert.h>
 
@@ -55,19 +56,42 @@ void ax_oip_server(struct ax_call *call)
     ax_server_thread_answer(call->thread, call->request, 200);
 }
 
+struct models_answer {
+    struct ax_sliced_answer base;
+    struct ax_catalog_walk walk;
+    size_t printed;
+};
+
+static bool models_print(struct ax_sliced_answer *base, struct ax_buf *out, size_t bytes)
+{
+    struct models_answer *answer = container_of(base, struct models_answer, base);
+    const struct ax_catalog_model *model;
+    size_t begin = out->len;
+    if (out->len == 0)
+        (void)ax_buf_append_str(out, AX_STR("{\"models\":["));
+    ax_catalog_walk_enter(&answer->walk, base->thread->catalog);
+    while (out->len - begin < bytes) {
+        if (!ax_catalog_walk_next_model(&answer->walk, &model)) {
+            (void)ax_buf_append_str(out, AX_STR("]}"));
+            return true;
+        }
+        put_comma(out, answer->printed++);
+        ax_json_put_str(out, ax_str_from(model->name));
+    }
+    return false;
+}
+
+static const struct ax_sliced_form models_form = {
+    .content_type = "application/json",
+    .print = models_print,
+};
+
 void ax_oip_models(struct ax_call *call)
 {
-    struct ax_buf *out = ax_server_thread_answer_begin(call->thread);
-    (void)ax_buf_append_str(out, AX_STR("{\"models\":["));
-    size_t at = 0;
-    struct ax_str name;
-    void *model;
-    for (size_t i = 0; ax_map_next(&call->thread->catalog->models, &at, &name, &model); i++) {
-        put_comma(out, i);
-        ax_json_put_str(out, name);
-    }
-    (void)ax_buf_append_str(out, AX_STR("]}"));
-    ax_server_thread_answer(call->thread, call->request, 200);
+    assert(call);
+    struct models_answer *answer = ax_sliced_answer_new(call, &models_form, sizeof(*answer));
+    if (answer)
+        ax_sliced_answer_start(&answer->base);
 }
 
 /* Find what the path names, or answer the failure. */

@@ -12,10 +12,11 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "server/api/endpoints.h"
+#include "server/catalog_walk.h"
 #include "server/load_request.h"
 #include "server/model_orders.h"
 #include "server/server.h"
-#include "server/server_thread.h"
+#include "server/sliced_answer.h"
 
 #include <assert.h>
 
@@ -53,27 +54,61 @@ static enum ax_code read_index_request(struct ax_str body, bool *ret_ready_only,
     return code;
 }
 
+struct index_answer {
+    struct ax_sliced_answer base;
+    struct ax_catalog_walk walk;
+    bool ready_only;
+    bool is_begun; /* an entry was printed */
+};
+
 /* A line of the index: a version, or NULL, a model without any. */
-static void put_index_entry(struct ax_buf *out, const struct ax_catalog_model *model,
-                            const struct ax_catalog_version *version, bool ready_only,
-                            size_t *printed)
+static void put_index_entry(struct index_answer *answer, struct ax_buf *out,
+                            const struct ax_catalog_model *model,
+                            const struct ax_catalog_version *version)
 {
-    enum ax_version_state state = version ? version->state : AX_VERSION_UNLOADED;
     const char *reason = version ? version->reason : model->reason;
-    if (ready_only && state != AX_VERSION_READY)
-        return;
-    if ((*printed)++)
+    if (answer->is_begun)
         (void)ax_buf_append_char(out, ',');
+    answer->is_begun = true;
     (void)ax_buf_append_char(out, '{');
     put_member(out, "name", model->name);
     put_member(out, "version", version ? version->text : "");
-    put_member(out, "state", ax_version_state_oip(state));
+    put_member(out, "state", ax_version_state_oip(version ? version->state : AX_VERSION_UNLOADED));
     put_member(out, "reason", reason ? reason : "");
     (void)ax_buf_append_char(out, '}');
 }
 
+static bool index_print(struct ax_sliced_answer *base, struct ax_buf *out, size_t bytes)
+{
+    struct index_answer *answer = container_of(base, struct index_answer, base);
+    const struct ax_catalog_model *model;
+    const struct ax_catalog_version *version;
+    size_t begin = out->len;
+    size_t passed_bytes = 0;
+    if (out->len == 0)
+        (void)ax_buf_append_char(out, '[');
+    ax_catalog_walk_enter(&answer->walk, base->thread->catalog);
+    while (out->len - begin + passed_bytes < bytes) {
+        if (!ax_catalog_walk_next(&answer->walk, &model, &version)) {
+            (void)ax_buf_append_char(out, ']');
+            return true;
+        }
+        if (!answer->ready_only || (version && version->state == AX_VERSION_READY))
+            put_index_entry(answer, out, model, version);
+        else
+            passed_bytes += AX_SLICED_PASSED_BYTES;
+    }
+    return false;
+}
+
+static const struct ax_sliced_form index_form = {
+    .content_type = "application/json",
+    .print = index_print,
+};
+
 void ax_oip_index(struct ax_call *call)
 {
+    assert(call);
     struct ax_err err = AX_ERR_INIT;
     bool ready_only;
     if (read_index_request(call->request->body, &ready_only, &err)) {
@@ -81,22 +116,11 @@ void ax_oip_index(struct ax_call *call)
                                       NULL);
         return;
     }
-    const struct ax_catalog *catalog = call->thread->catalog;
-    struct ax_buf *out = ax_server_thread_answer_begin(call->thread);
-    (void)ax_buf_append_char(out, '[');
-    size_t printed = 0;
-    size_t at = 0;
-    struct ax_str name;
-    void *value;
-    while (ax_map_next(&catalog->models, &at, &name, &value)) {
-        const struct ax_catalog_model *model = value;
-        for (size_t i = 0; i < model->version_count; i++)
-            put_index_entry(out, model, &model->versions[i], ready_only, &printed);
-        if (model->version_count == 0)
-            put_index_entry(out, model, NULL, ready_only, &printed);
-    }
-    (void)ax_buf_append_char(out, ']');
-    ax_server_thread_answer(call->thread, call->request, 200);
+    struct index_answer *answer = ax_sliced_answer_new(call, &index_form, sizeof(*answer));
+    if (!answer)
+        return;
+    answer->ready_only = ready_only;
+    ax_sliced_answer_start(&answer->base);
 }
 
 /* ---- orders ---- */
