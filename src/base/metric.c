@@ -13,9 +13,13 @@
  * u = floor((ns - 1) * 256 / 1000), every edge is a whole number of u, so the top bits of u are the
  * octave and the two bits below them the bucket in it.
  *
- * Registering, giving back and printing hold one mutex. It is never taken on the write side. Cells
+ * Registering and giving back hold one mutex, and so does printing, for some lines at a time. It is
+ * never taken on the write side, nor by readings of a number: shards stay where they are. Cells
  * that were given back are cleared in all shards by the thread that does so, which is why nothing
  * may write them any more; they wait for a series that takes as many.
+ *
+ * A scrape keeps its place between two steps as a pointer to the next series. Who gives that one
+ * back moves the place on. What is registered later has a higher serial, and stands behind.
  */
 #include "base/metric.h"
 
@@ -45,13 +49,24 @@ typedef _Atomic uint64_t cell;
 
 struct series {
     struct series *before, *next; /* of the family */
+    uint64_t serial;              /* rises along the family */
     ax_metric first;
+    uint32_t labels_len;
     char labels[]; /* `model="x",version="1"`, escaped */
 };
 
 struct family {
     const struct ax_metric_family *described;
     struct series *first, *last;
+};
+
+/* Guarded by the lock, like all that follows but `shards` and their count. */
+struct ax_metric_scrape {
+    struct ax_metric_scrape *next; /* of those that are not done */
+    size_t family_count;           /* that there were */
+    uint64_t serial_end;           /* of the series that there were */
+    size_t family;                 /* whose head is next */
+    struct series *at;             /* of the family before that; NULL: none is left */
 };
 
 /* Runs of cells that were given back, all of one length. */
@@ -64,12 +79,15 @@ static struct {
     pthread_mutex_t lock;
     struct family families[AX_METRIC_FAMILIES_MAX];
     size_t family_count;
-    struct ax_map series; /* family name, NUL, labels -> struct series */
-    size_t cell_count;    /* that were ever given to series, with the first ones */
+    struct ax_map series;   /* family name, NUL, labels -> struct series */
+    uint64_t series_serial; /* of the next one */
+    struct ax_metric_scrape *scrapes;
+    size_t cell_count; /* that were ever given to series, with the first ones */
     struct vacant vacant[HISTOGRAM_CELLS + 1]; /* by length */
-    cell *shards[AX_METRIC_THREADS_MAX];
     bool shard_used[AX_METRIC_THREADS_MAX];
-    size_t shard_count;
+    /* Read without the lock: a shard is there before it is counted, and stays. */
+    cell *shards[AX_METRIC_THREADS_MAX];
+    _Atomic size_t shard_count;
 } metrics = { .lock = PTHREAD_MUTEX_INITIALIZER, .cell_count = HISTOGRAM_CELLS };
 
 static _Thread_local cell *own_cells;
@@ -89,6 +107,11 @@ static void metrics_unlock(void)
 
 /* ---- shards ---- */
 
+static size_t shard_count(void)
+{
+    return atomic_load_explicit(&metrics.shard_count, memory_order_acquire);
+}
+
 static cell *shard_map(void)
 {
     void *cells = mmap(NULL, AX_METRIC_CELLS_MAX * sizeof(cell), PROT_READ | PROT_WRITE,
@@ -102,13 +125,14 @@ void ax_metric_thread_attach(void)
     if (own_cells)
         return;
     metrics_lock();
+    size_t count = shard_count();
     size_t i = 0;
-    while (i < metrics.shard_count && metrics.shard_used[i])
+    while (i < count && metrics.shard_used[i])
         i++;
     assert(i < AX_METRIC_THREADS_MAX);
-    if (i == metrics.shard_count) {
+    if (i == count) {
         metrics.shards[i] = shard_map();
-        metrics.shard_count++;
+        atomic_store_explicit(&metrics.shard_count, i + 1, memory_order_release);
     }
     metrics.shard_used[i] = true;
     own_cells = metrics.shards[i];
@@ -144,13 +168,24 @@ void ax_metric_gauge_add(ax_metric metric, int64_t n)
     cell_add(metric, (uint64_t)n);
 }
 
-/* The lock is held. */
 static uint64_t cell_sum(size_t at)
 {
     uint64_t sum = 0;
-    for (size_t i = 0; i < metrics.shard_count; i++)
+    for (size_t i = 0, count = shard_count(); i < count; i++)
         sum += atomic_load_explicit(&metrics.shards[i][at], memory_order_relaxed);
     return sum;
+}
+
+/* The same for a run of cells: a shard's lie beside each other. */
+static void cells_sum(size_t first, size_t cells, uint64_t *ret_sums)
+{
+    for (size_t k = 0; k < cells; k++)
+        ret_sums[k] = 0;
+    for (size_t i = 0, count = shard_count(); i < count; i++) {
+        cell *shard = &metrics.shards[i][first];
+        for (size_t k = 0; k < cells; k++)
+            ret_sums[k] += atomic_load_explicit(&shard[k], memory_order_relaxed);
+    }
 }
 
 static unsigned bucket_of(uint64_t ns)
@@ -244,7 +279,7 @@ static ax_metric cells_take(size_t count)
 /* Nothing writes these cells: they are cleared for the next series. */
 static void cells_give(ax_metric first, size_t count)
 {
-    for (size_t i = 0; i < metrics.shard_count; i++) {
+    for (size_t i = 0, shards = shard_count(); i < shards; i++) {
         cell *cells = &metrics.shards[i][first];
         for (size_t k = 0; k < count; k++)
             /* A page that was never written stays without memory. */
@@ -266,9 +301,12 @@ static struct series *series_new(struct ax_str key, size_t labels_at, size_t cel
     ax_metric first = cells_take(cells);
     if (!first)
         return NULL;
-    struct series *series = ax_xalloc(sizeof(*series) + key.len - labels_at + 1);
-    memcpy(series->labels, key.ptr + labels_at, key.len - labels_at);
+    size_t len = key.len - labels_at;
+    struct series *series = ax_xalloc(sizeof(*series) + len + 1);
+    memcpy(series->labels, key.ptr + labels_at, len);
+    series->labels_len = (uint32_t)len; /* at most LABEL_TEXT_MAX */
     series->first = first;
+    series->serial = metrics.series_serial++;
     (void)ax_map_put(&metrics.series, key, series);
     return series;
 }
@@ -354,6 +392,9 @@ enum ax_code ax_metric_reserve(struct ax_str name, size_t count, ax_metric *ret_
 
 static void family_drop(struct family *family, const struct series *series)
 {
+    for (struct ax_metric_scrape *scrape = metrics.scrapes; scrape; scrape = scrape->next)
+        if (scrape->at == series)
+            scrape->at = series->next;
     *(series->before ? &series->before->next : &family->first) = series->next;
     *(series->next ? &series->next->before : &family->last) = series->before;
 }
@@ -369,8 +410,10 @@ static void series_remove(const struct ax_buf *key, const struct ax_metric_famil
     struct series *series = key->failed ? NULL : ax_map_remove(&metrics.series, ax_buf_str(key));
     if (series) {
         assert(series->first != into);
+        uint64_t sums[HISTOGRAM_CELLS];
+        cells_sum(series->first, cells, sums);
         for (size_t i = 0; into && i < cells; i++)
-            cell_add(into + i, cell_sum(series->first + i));
+            cell_add(into + i, sums[i]);
         cells_give(series->first, cells);
         if (described)
             family_drop(family_find(described), series);
@@ -413,19 +456,16 @@ const struct ax_metric_family *ax_metric_family_at(size_t at)
 
 int64_t ax_metric_read(ax_metric metric)
 {
-    metrics_lock();
-    uint64_t sum = metric ? cell_sum(metric) : 0;
-    metrics_unlock();
-    return (int64_t)sum;
+    return metric ? (int64_t)cell_sum(metric) : 0;
 }
 
 void ax_metric_read_cells(ax_metric first, size_t count, uint64_t *ret_values)
 {
     assert(ret_values || !count);
-    metrics_lock();
-    for (size_t i = 0; i < count; i++)
-        ret_values[i] = first ? cell_sum(first + i) : 0;
-    metrics_unlock();
+    if (first)
+        cells_sum(first, count, ret_values);
+    else if (count)
+        memset(ret_values, 0, count * sizeof(*ret_values));
 }
 
 /* In nanoseconds; of the last bucket there is none. */
@@ -445,12 +485,9 @@ uint64_t ax_metric_quantile_ns(ax_metric metric, double q)
     assert(q >= 0 && q <= 1);
     uint64_t counts[BUCKETS];
     uint64_t total = 0;
-    metrics_lock();
-    for (unsigned i = 0; i < BUCKETS; i++) {
-        counts[i] = metric ? cell_sum(metric + i) : 0;
+    ax_metric_read_cells(metric, BUCKETS, counts);
+    for (unsigned i = 0; i < BUCKETS; i++)
         total += counts[i];
-    }
-    metrics_unlock();
     if (!total)
         return 0;
     uint64_t rank = (uint64_t)ceil(q * (double)total);
@@ -461,47 +498,80 @@ uint64_t ax_metric_quantile_ns(ax_metric metric, double q)
     return bucket_edge(bucket);
 }
 
-static void print_seconds(struct ax_buf *out, uint64_t ns)
+/* name{labels…} and a blank; `suffix` and `more` may be empty. */
+static void print_name(struct ax_buf *out, const char *name, struct ax_str suffix,
+                       const struct series *series, struct ax_str more)
 {
-    ax_json_put_f64(out, (double)ns / 1e9);
+    (void)ax_buf_append_str(out, ax_str_from(name));
+    (void)ax_buf_append_str(out, suffix);
+    if (series->labels_len || more.len) {
+        (void)ax_buf_append_char(out, '{');
+        (void)ax_buf_append(out, series->labels, series->labels_len);
+        if (series->labels_len && more.len)
+            (void)ax_buf_append_char(out, ',');
+        (void)ax_buf_append_str(out, more);
+        (void)ax_buf_append_char(out, '}');
+    }
+    (void)ax_buf_append_char(out, ' ');
 }
 
-static void print_histogram(struct ax_buf *out, const char *name, const struct series *series)
+static void print_count(struct ax_buf *out, uint64_t count)
 {
-    const char *comma = series->labels[0] ? "," : "";
+    (void)ax_buf_append_u64(out, count);
+    (void)ax_buf_append_char(out, '\n');
+}
+
+#define LE(seconds) { "le=\"" seconds "\"", sizeof("le=\"" seconds "\"") - 1 }
+
+/* The edges of octaves, 2^0 us to 2^26 us; the test compares them with the buckets. */
+static const struct ax_str octave_labels[OCTAVES + 1] = {
+    LE("0.000001"),  LE("0.000002"),  LE("0.000004"), LE("0.000008"), LE("0.000016"),
+    LE("0.000032"),  LE("0.000064"),  LE("0.000128"), LE("0.000256"), LE("0.000512"),
+    LE("0.001024"),  LE("0.002048"),  LE("0.004096"), LE("0.008192"), LE("0.016384"),
+    LE("0.032768"),  LE("0.065536"),  LE("0.131072"), LE("0.262144"), LE("0.524288"),
+    LE("1.048576"),  LE("2.097152"),  LE("4.194304"), LE("8.388608"), LE("16.777216"),
+    LE("33.554432"), LE("67.108864"),
+};
+
+static void print_histogram(struct ax_buf *out, const struct ax_metric_family *family,
+                            const struct series *series)
+{
+    uint64_t cells[HISTOGRAM_CELLS];
+    cells_sum(series->first, HISTOGRAM_CELLS, cells);
+    /* Without labels there is one series: it may show more. */
+    unsigned octave = family->labels ? 2 : 0;
+    unsigned step = family->labels ? 2 : 1;
+    unsigned octave_last = family->labels ? 24 : OCTAVES;
     uint64_t total = 0;
-    for (unsigned bucket = 0; bucket < BUCKETS; bucket++) {
-        total += cell_sum(series->first + bucket);
-        if (bucket % 4 != 0 && bucket != BUCKET_OVER)
+    for (unsigned bucket = 0; bucket < BUCKET_OVER; bucket++) {
+        total += cells[bucket];
+        if (bucket != 4 * octave || octave > octave_last)
             continue;
-        (void)ax_buf_printf(out, "%s_bucket{%s%sle=\"", name, series->labels, comma);
-        if (bucket == BUCKET_OVER)
-            (void)ax_buf_append_str(out, AX_STR("+Inf"));
-        else
-            print_seconds(out, bucket_edge(bucket));
-        (void)ax_buf_printf(out, "\"} %llu\n", (unsigned long long)total);
+        print_name(out, family->name, AX_STR("_bucket"), series, octave_labels[octave]);
+        print_count(out, total);
+        octave += step;
     }
-    const char *open = series->labels[0] ? "{" : "";
-    const char *close = series->labels[0] ? "}" : "";
-    (void)ax_buf_printf(out, "%s_sum%s%s%s ", name, open, series->labels, close);
-    print_seconds(out, cell_sum((size_t)series->first + CELL_SUM));
-    (void)ax_buf_printf(out, "\n%s_count%s%s%s %llu\n", name, open, series->labels, close,
-                        (unsigned long long)total);
+    total += cells[BUCKET_OVER];
+    print_name(out, family->name, AX_STR("_bucket"), series, AX_STR("le=\"+Inf\""));
+    print_count(out, total);
+    print_name(out, family->name, AX_STR("_sum"), series, AX_STR(""));
+    ax_json_put_f64(out, (double)cells[CELL_SUM] / 1e9);
+    (void)ax_buf_append_char(out, '\n');
+    print_name(out, family->name, AX_STR("_count"), series, AX_STR(""));
+    print_count(out, total);
 }
 
 static void print_value(struct ax_buf *out, const struct ax_metric_family *family,
                         const struct series *series)
 {
-    const char *open = series->labels[0] ? "{" : "";
-    const char *close = series->labels[0] ? "}" : "";
     uint64_t value = cell_sum(series->first);
-    (void)ax_buf_printf(out, "%s%s%s%s ", family->name, open, series->labels, close);
+    print_name(out, family->name, AX_STR(""), series, AX_STR(""));
     if (family->type == AX_METRIC_GAUGE_NS)
         ax_json_put_f64(out, (double)(int64_t)value / 1e9);
     else if (family->type == AX_METRIC_GAUGE)
         ax_json_put_i64(out, (int64_t)value);
     else
-        ax_json_put_u64(out, value);
+        (void)ax_buf_append_u64(out, value);
     (void)ax_buf_append_char(out, '\n');
 }
 
@@ -518,19 +588,67 @@ void ax_metric_print_head(struct ax_buf *out, const struct ax_metric_family *fam
                         family->name, types[family->type]);
 }
 
-void ax_metric_print(struct ax_buf *out)
+struct ax_metric_scrape *ax_metric_scrape_new(void)
 {
-    assert(out);
+    struct ax_metric_scrape *scrape = ax_xalloc(sizeof(*scrape));
     metrics_lock();
-    for (size_t i = 0; i < metrics.family_count; i++) {
-        const struct ax_metric_family *family = metrics.families[i].described;
-        ax_metric_print_head(out, family);
-        for (const struct series *at = metrics.families[i].first; at; at = at->next) {
-            if (family->type == AX_METRIC_HISTOGRAM)
-                print_histogram(out, family->name, at);
-            else
-                print_value(out, family, at);
-        }
-    }
+    scrape->family_count = metrics.family_count;
+    scrape->serial_end = metrics.series_serial;
+    scrape->next = metrics.scrapes;
+    metrics.scrapes = scrape;
     metrics_unlock();
+    return scrape;
+}
+
+void ax_metric_scrape_free(struct ax_metric_scrape *scrape)
+{
+    if (!scrape)
+        return;
+    metrics_lock();
+    struct ax_metric_scrape **link = &metrics.scrapes;
+    while (*link != scrape)
+        link = &(*link)->next;
+    *link = scrape->next;
+    metrics_unlock();
+    free(scrape);
+}
+
+/* Print the next series, or the head of the next family; false: there is none. */
+static bool scrape_print_next(struct ax_metric_scrape *scrape, struct ax_buf *out)
+{
+    const struct series *series = scrape->at;
+    if (!series || series->serial >= scrape->serial_end) {
+        if (scrape->family == scrape->family_count)
+            return false;
+        const struct family *family = &metrics.families[scrape->family++];
+        ax_metric_print_head(out, family->described);
+        scrape->at = family->first;
+        return true;
+    }
+    const struct ax_metric_family *family = metrics.families[scrape->family - 1].described;
+    if (family->type == AX_METRIC_HISTOGRAM)
+        print_histogram(out, family, series);
+    else
+        print_value(out, family, series);
+    scrape->at = series->next;
+    return true;
+}
+
+/* Printed under the lock at once: some microseconds. */
+#define LOCKED_BYTES ((size_t)4096)
+
+bool ax_metric_scrape_step(struct ax_metric_scrape *scrape, struct ax_buf *out, size_t bytes)
+{
+    assert(scrape && out && bytes);
+    size_t begin = out->len;
+    bool more = true;
+    while (more && !out->failed && out->len - begin < bytes) {
+        size_t some = AX_MIN(bytes - (out->len - begin), LOCKED_BYTES);
+        size_t at = out->len;
+        metrics_lock();
+        while (more && !out->failed && out->len - at < some)
+            more = scrape_print_next(scrape, out);
+        metrics_unlock();
+    }
+    return !more || out->failed;
 }

@@ -5,7 +5,7 @@
  * A metric series (family and labels) is registered on a control thread and becomes a number. Each
  * thread that writes attaches a shard of its own: plain 64-bit cells in pages that no other thread
  * writes, so a write is one load and one store, without a lock, a locked instruction or a shared
- * cache line. The scrape adds the shards up. Shards of threads that ended are kept and reused.
+ * cache line. Who reads adds the shards up. Shards of threads that ended are kept and reused.
  * Registering the same family and labels again gives the same number, so counts survive a reload.
  * A series of what is gone for good is given back, and its cells are used again.
  * A counter or gauge takes one cell, a histogram 107. At most AX_METRIC_CELLS_MAX cells,
@@ -54,10 +54,10 @@ AX_MUST_USE enum ax_code ax_metric_reserve(struct ax_str name, size_t count, ax_
                                            struct ax_err *err);
 
 /* Give a series back; without one nothing is done. What it counted is added to `into`, a series of
- * the same type, or dropped when that is 0; no reading sees it twice or not at all. The caller sees
- * to it that nothing writes the series any more, and that whatever was written happened before (as
- * by the last reference of a counted object). Its number is that of another series soon. Any
- * thread, also one without a shard; takes a lock. */
+ * the same type, or dropped when that is 0. The caller sees to it that nothing writes or reads the
+ * series any more, and that whatever was written happened before (as by the last reference of a
+ * counted object). Its number is that of another series soon. Any thread, also one without a shard;
+ * takes a lock. */
 void ax_metric_unregister(const struct ax_metric_family *family, const struct ax_str *values,
                           ax_metric into);
 void ax_metric_unreserve(struct ax_str name, size_t count, ax_metric into);
@@ -74,11 +74,13 @@ void ax_metric_add(ax_metric metric, uint64_t n);
 void ax_metric_gauge_add(ax_metric metric, int64_t n);
 
 /* Record a duration into a histogram: 4 buckets an octave from 1 us to 67 s (2^26 us), so a
- * quantile is at most 25 % above the true value; a scrape shows one `le` a power of two of 1 us, in
- * seconds, and exact sum and count. */
+ * quantile is at most 25 % above the true value. A scrape shows exact sum and count, and in seconds
+ * one `le` a power of two of 1 us; of a family with labels, which may have many series, a dozen:
+ * one a power of four from 4 us to 17 s. */
 void ax_metric_observe_ns(ax_metric metric, uint64_t ns);
 
-/* Sum over all shards of a counter or gauge; for tests and statistics. */
+/* Sum over all shards of a counter or gauge; for tests and statistics. No lock, nor in the next
+ * ones. */
 int64_t ax_metric_read(ax_metric metric);
 
 /* The same as ax_metric_read for `count` counters from `first` on; zeros when `first` is no series.
@@ -98,8 +100,21 @@ void ax_metric_print_head(struct ax_buf *out, const struct ax_metric_family *fam
 /* Print `name="value",…` as it stands between braces, escaped. */
 void ax_metric_print_labels(struct ax_buf *out, const char *names, const struct ax_str *values);
 
-/* Everything as Prometheus text format 0.0.4: families in order of registration, HELP and TYPE
- * once, label values escaped. */
-void ax_metric_print(struct ax_buf *out);
+/*
+ * All series as Prometheus text format 0.0.4, printed in steps: families in order of registration,
+ * HELP and TYPE once, label values escaped. It shows the series that there were when it was made,
+ * each at most once and whole; one that was given back since is left out, unless it was printed
+ * before. So what is given back meanwhile may be seen twice or not at all by a sum over a family:
+ * who wants that to be exact keeps series from being given back until it is all printed. One
+ * thread.
+ */
+struct ax_metric_scrape;
+struct ax_metric_scrape *ax_metric_scrape_new(void) AX_RETURNS_NONNULL;
+/* NULL is fine. */
+void ax_metric_scrape_free(struct ax_metric_scrape *scrape);
+
+/* Print on, about `bytes`: at most a series' own lines more, and a head. True: that was all, or the
+ * buffer failed. Takes a lock for some of the lines at a time. */
+bool ax_metric_scrape_step(struct ax_metric_scrape *scrape, struct ax_buf *out, size_t bytes);
 
 #endif

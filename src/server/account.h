@@ -56,6 +56,7 @@ struct ax_account_spent {
 struct ax_account {
     _Atomic unsigned refs;
     char *model, *version;             /* as the labels are */
+    char *labels;                      /* both as a scrape shows them: model="m",version="1" */
     ax_metric requests[AX_CODE_COUNT]; /* by enum ax_code */
     ax_metric in_progress;
     ax_metric rows;
@@ -90,7 +91,15 @@ bool ax_account_is_shared(const struct ax_account *account);
  * they were opened. As long as the references are held, nothing moves between accounts. Takes a
  * lock. */
 struct ax_account **ax_account_list(size_t *ret_count) AX_RETURNS_NONNULL;
+/* The same, and a scrape that shows the series of just these: while the references are held, sums
+ * over a family of it are exact. */
+struct ax_account **ax_account_list_scrape(size_t *ret_count,
+                                           struct ax_metric_scrape **ret_scrape) AX_RETURNS_NONNULL;
 void ax_account_list_free(struct ax_account **accounts, size_t count);
+
+/* Give back the references of a list from *at on, as many as an I/O thread may in one step: those
+ * that were the last ones cost. True: that was all; `accounts` itself is the caller's. */
+bool ax_account_list_drop(struct ax_account **accounts, size_t count, size_t *at);
 
 /* A request of this version begins, or ends (or goes over to another account). */
 void ax_account_enter(const struct ax_account *account);

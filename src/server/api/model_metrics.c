@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Nothing is kept for these: the catalog is the truth. A version has lines of its own when it has
- * an account of its own, which bounds them; how many versions are in which state counts all.
+ * an account of its own, which bounds them; how many versions are in which state counts all, a few
+ * nanoseconds each.
  *
  * The state is a label of a line whose value is 1, and only the state of the moment has a line.
  */
 #include "server/api/model_metrics.h"
 
-#include "base/clock.h"
-#include "base/json.h"
-
 #include <assert.h>
+#include <stdio.h>
 
 #define STATES (AX_VERSION_FAILED + 1)
 
@@ -49,75 +48,44 @@ static const struct ax_metric_family warm_up_family = {
     .labels = "model,version",
 };
 
-/* A version that has lines of its own. */
-struct line {
-    const struct ax_catalog_model *model;
-    const struct ax_catalog_version *version;
-};
-
-static void print_labels(struct ax_buf *out, const struct ax_metric_family *family,
-                         const struct line *line, const char *state)
+static uint64_t read_resident(const struct ax_version_line *line)
 {
-    const struct ax_str values[] = { ax_str_from(line->model->name),
-                                     ax_str_from(line->version->text), ax_str_from(state) };
-    (void)ax_buf_printf(out, "%s{", family->name);
-    ax_metric_print_labels(out, family->labels, values);
-    (void)ax_buf_append_str(out, AX_STR("} "));
+    return line->resident_bytes;
 }
 
-static void print_resident(struct ax_buf *out, const struct line *line)
+static void print_load(struct ax_buf *out, const struct ax_metric_family *family,
+                       const struct ax_version_line *line)
 {
-    print_labels(out, &resident_family, line, "");
-    ax_json_put_u64(out, line->version->resident_bytes);
-    (void)ax_buf_append_char(out, '\n');
+    ax_version_line_print_seconds(out, family, line, line->load_ns);
 }
 
-static void print_load(struct ax_buf *out, const struct line *line)
+static void print_warm_up(struct ax_buf *out, const struct ax_metric_family *family,
+                          const struct ax_version_line *line)
 {
-    print_labels(out, &load_family, line, "");
-    (void)ax_buf_printf(out, "%.6f\n", (double)line->version->load_ns / AX_NS_PER_S);
+    ax_version_line_print_seconds(out, family, line, line->warm_up_ns);
 }
 
-static void print_warm_up(struct ax_buf *out, const struct line *line)
+static void print_state(struct ax_buf *out, const struct ax_metric_family *family,
+                        const struct ax_version_line *line)
 {
-    print_labels(out, &warm_up_family, line, "");
-    (void)ax_buf_printf(out, "%.6f\n", (double)line->version->warm_up_ns / AX_NS_PER_S);
-}
-
-static void print_state(struct ax_buf *out, const struct line *line)
-{
-    print_labels(out, &state_family, line, ax_version_state_name(line->version->state));
+    if (!line->is_listed)
+        return;
+    char label[32];
+    int len = snprintf(label, sizeof(label), "state=\"%s\"", ax_version_state_name(line->state));
+    ax_version_line_print_name(out, family, line, (struct ax_str){ label, (size_t)len });
     (void)ax_buf_append_str(out, AX_STR("1\n"));
 }
 
-static bool has_lines(const struct ax_catalog_version *version)
-{
-    const struct ax_account *account =
-        version->served ? version->served->account : version->account;
-    return account && !ax_account_is_shared(account);
-}
+const struct ax_version_family ax_model_metrics[AX_MODEL_METRICS] = {
+    { .family = &state_family, .print = print_state },
+    { .family = &resident_family, .is_of_ready = true, .read = read_resident },
+    { .family = &load_family, .is_of_ready = true, .print = print_load },
+    { .family = &warm_up_family, .is_of_ready = true, .print = print_warm_up },
+};
 
-/* Each version with lines, by `print`; or only those that are ready. */
-static void print_each(const struct ax_catalog *catalog, struct ax_buf *out,
-                       const struct ax_metric_family *family, bool only_ready,
-                       void (*print)(struct ax_buf *out, const struct line *line))
+void ax_model_metrics_print_states(const struct ax_catalog *catalog, struct ax_buf *out)
 {
-    size_t at = 0;
-    struct ax_str name;
-    void *model;
-    ax_metric_print_head(out, family);
-    while (ax_map_next(&catalog->models, &at, &name, &model)) {
-        struct line line = { .model = model };
-        for (size_t i = 0; i < line.model->version_count; i++) {
-            line.version = &line.model->versions[i];
-            if (has_lines(line.version) && (line.version->served || !only_ready))
-                print(out, &line);
-        }
-    }
-}
-
-static void print_states(const struct ax_catalog *catalog, struct ax_buf *out)
-{
+    assert(catalog && out);
     size_t counts[STATES] = { 0 };
     size_t at = 0;
     struct ax_str name;
@@ -131,14 +99,4 @@ static void print_states(const struct ax_catalog *catalog, struct ax_buf *out)
     for (size_t i = 0; i < STATES; i++)
         (void)ax_buf_printf(out, "%s{state=\"%s\"} %zu\n", versions_family.name,
                             ax_version_state_name((enum ax_version_state)i), counts[i]);
-}
-
-void ax_model_metrics_print(const struct ax_catalog *catalog, struct ax_buf *out)
-{
-    assert(catalog && out);
-    print_states(catalog, out);
-    print_each(catalog, out, &state_family, false, print_state);
-    print_each(catalog, out, &resident_family, true, print_resident);
-    print_each(catalog, out, &load_family, true, print_load);
-    print_each(catalog, out, &warm_up_family, true, print_warm_up);
 }

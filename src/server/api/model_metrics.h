@@ -5,8 +5,12 @@
 #ifndef AX_SERVER_API_MODEL_METRICS_H
 #define AX_SERVER_API_MODEL_METRICS_H
 
-#include "server/catalog.h"
+#include "server/api/version_lines.h"
 
-void ax_model_metrics_print(const struct ax_catalog *catalog, struct ax_buf *out);
+#define AX_MODEL_METRICS 4
+extern const struct ax_version_family ax_model_metrics[AX_MODEL_METRICS];
+
+/* How many versions of the catalog are in which state, at once. */
+void ax_model_metrics_print_states(const struct ax_catalog *catalog, struct ax_buf *out);
 
 #endif

@@ -11,10 +11,12 @@
 #include "base/json.h"
 #include "server/api/endpoints.h"
 #include "server/api/oip.h"
-#include "server/server_thread.h"
+#include "server/catalog_walk.h"
+#include "server/sliced_answer.h"
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
 static void put_count(struct ax_buf *out, const char *key, uint64_t count)
 {
@@ -120,33 +122,26 @@ static void put_version(struct ax_buf *out, const char *model, const char *versi
     (void)ax_buf_append_char(out, '}');
 }
 
-/* Of a version that has an account, ready or not. */
-static bool put_known(struct ax_buf *out, const struct ax_catalog_model *model,
-                      const struct ax_catalog_version *version)
+/* Its account, if it has one, ready or not. */
+static const struct ax_account *known_account(const struct ax_catalog_version *version)
 {
-    const struct ax_account *account =
-        version->served ? version->served->account : version->account;
-    if (account)
-        put_version(out, model->name, version->text, account, version->served);
-    return account != NULL;
+    return version->served ? version->served->account : version->account;
 }
 
+/* ---- of all versions ---- */
+
 /* The accounts of versions, and then those that are none's: under "no_model", "gone" and "other".
- * All are held together, so what they sum up to is exact. */
-static void put_accounts(struct ax_buf *out, const struct ax_catalog *catalog)
-{
+ * All are held until it is over, so what they sum up to is exact. */
+struct all_answer {
+    struct ax_sliced_answer base;
+    struct ax_account **accounts;
     size_t count;
-    struct ax_account **accounts = ax_account_list(&count);
-    (void)ax_buf_append_str(out, AX_STR("{\"model_stats\":["));
-    for (size_t i = 0; i < count; i++) {
-        const struct ax_account *account = accounts[i];
-        if (ax_account_is_shared(account))
-            continue;
-        const struct ax_catalog_version *version =
-            ax_catalog_find(catalog, ax_str_from(account->model), ax_str_from(account->version));
-        put_version(out, account->model, account->version, account,
-                    version ? version->served : NULL);
-    }
+    size_t at, dropped;
+    bool is_printed;
+};
+
+static void put_shared(struct ax_buf *out, struct ax_account **accounts, size_t count)
+{
     (void)ax_buf_append_char(out, ']');
     for (size_t i = 0; i < count && ax_account_is_shared(accounts[i]); i++) {
         struct ax_account_reading reading;
@@ -157,15 +152,106 @@ static void put_accounts(struct ax_buf *out, const struct ax_catalog *catalog)
         (void)ax_buf_append_char(out, '}');
     }
     (void)ax_buf_append_char(out, '}');
-    ax_account_list_free(accounts, count);
 }
+
+/* True: all versions are printed. */
+static bool put_accounts(struct all_answer *answer, struct ax_buf *out, size_t bytes)
+{
+    size_t begin = out->len;
+    for (; answer->at < answer->count; answer->at++) {
+        const struct ax_account *account = answer->accounts[answer->at];
+        if (ax_account_is_shared(account))
+            continue;
+        if (out->len - begin >= bytes)
+            return false;
+        const struct ax_catalog_version *version =
+            ax_catalog_find(answer->base.thread->catalog, ax_str_from(account->model),
+                            ax_str_from(account->version));
+        put_version(out, account->model, account->version, account,
+                    version ? version->served : NULL);
+    }
+    return true;
+}
+
+static bool all_print(struct ax_sliced_answer *base, struct ax_buf *out, size_t bytes)
+{
+    struct all_answer *answer = container_of(base, struct all_answer, base);
+    if (answer->is_printed)
+        return ax_account_list_drop(answer->accounts, answer->count, &answer->dropped);
+    if (out->len == 0)
+        (void)ax_buf_append_str(out, AX_STR("{\"model_stats\":["));
+    if (!put_accounts(answer, out, bytes))
+        return false;
+    put_shared(out, answer->accounts, answer->count);
+    answer->is_printed = true;
+    return ax_account_list_drop(answer->accounts, answer->count, &answer->dropped);
+}
+
+static void all_done(struct ax_sliced_answer *base)
+{
+    struct all_answer *answer = container_of(base, struct all_answer, base);
+    for (; answer->dropped < answer->count; answer->dropped++)
+        ax_account_unref(answer->accounts[answer->dropped]);
+    free(answer->accounts);
+}
+
+static const struct ax_sliced_form all_form = {
+    .content_type = "application/json",
+    .print = all_print,
+    .done = all_done,
+};
 
 void ax_statistics_all(struct ax_call *call)
 {
     assert(call);
-    put_accounts(ax_server_thread_answer_begin(call->thread), call->thread->catalog);
-    ax_server_thread_answer(call->thread, call->request, 200);
+    struct all_answer *answer = ax_sliced_answer_new(call, &all_form, sizeof(*answer));
+    if (!answer)
+        return;
+    answer->accounts = ax_account_list(&answer->count);
+    ax_sliced_answer_start(&answer->base);
 }
+
+/* ---- of a model ---- */
+
+struct model_answer {
+    struct ax_sliced_answer base;
+    struct ax_catalog_walk walk;
+    struct ax_str model, version; /* of the path; an empty version: all */
+};
+
+static bool is_asked_for(const struct ax_catalog_version *version, struct ax_str text)
+{
+    return (text.len == 0 || ax_str_is(text, version->text)) && known_account(version);
+}
+
+static bool model_print(struct ax_sliced_answer *base, struct ax_buf *out, size_t bytes)
+{
+    struct model_answer *answer = container_of(base, struct model_answer, base);
+    const struct ax_catalog_model *model;
+    const struct ax_catalog_version *version;
+    size_t begin = out->len;
+    size_t passed_bytes = 0; /* of work, for versions that are not printed */
+    if (out->len == 0)
+        (void)ax_buf_append_str(out, AX_STR("{\"model_stats\":["));
+    ax_catalog_walk_enter(&answer->walk, base->thread->catalog);
+    while (out->len - begin + passed_bytes < bytes) {
+        if (!ax_catalog_walk_next(&answer->walk, &model, &version) ||
+            !ax_str_is(answer->model, model->name)) {
+            (void)ax_buf_append_str(out, AX_STR("]}"));
+            return true;
+        }
+        if (version && is_asked_for(version, answer->version))
+            put_version(out, model->name, version->text, known_account(version), version->served);
+        else
+            passed_bytes += AX_SLICED_PASSED_BYTES;
+    }
+    return false;
+}
+
+static const struct ax_sliced_form model_form = {
+    .content_type = "application/json",
+    .print = model_print,
+};
 
 /* Of one version, or of all of a model. */
 void ax_statistics(struct ax_call *call)
@@ -175,16 +261,19 @@ void ax_statistics(struct ax_call *call)
     struct ax_served *served;
     const struct ax_catalog *catalog = call->thread->catalog;
     const struct ax_catalog_model *model = ax_map_get(&catalog->models, call->model);
-    struct ax_buf *out = ax_server_thread_answer_begin(call->thread);
     bool found = false;
-    (void)ax_buf_append_str(out, AX_STR("{\"model_stats\":["));
-    for (size_t i = 0; model && i < model->version_count; i++)
-        if (call->version.len == 0 || ax_str_is(call->version, model->versions[i].text))
-            found |= put_known(out, model, &model->versions[i]);
-    (void)ax_buf_append_str(out, AX_STR("]}"));
-    if (!found && ax_catalog_version(catalog, call->model, call->version, &served, &err))
+    for (size_t i = 0; model && !found && i < model->version_count; i++)
+        found = is_asked_for(&model->versions[i], call->version);
+    if (!found && ax_catalog_version(catalog, call->model, call->version, &served, &err)) {
         ax_server_thread_answer_error(call->thread, call->request, ax_oip_status(err.code), err.msg,
                                       NULL);
-    else
-        ax_server_thread_answer(call->thread, call->request, 200);
+        return;
+    }
+    struct model_answer *answer = ax_sliced_answer_new(call, &model_form, sizeof(*answer));
+    if (!answer)
+        return;
+    ax_catalog_walk_seek(&answer->walk, call->model);
+    answer->model = call->model;
+    answer->version = call->version;
+    ax_sliced_answer_start(&answer->base);
 }

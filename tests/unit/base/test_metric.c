@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Goal: nothing that threads count is lost, also when series are given back and their cells used
- * again; bucket edges are exact, and what is printed is Prometheus text.
+ * again; bucket edges are exact, and what is printed is Prometheus text, in however many steps, of
+ * which none is long.
  * Method: four threads count while another one prints and registers; series come and go under
- * threads that count in the one of the moment, and what all of them counted is one sum at every
- * reading; durations at every edge and one nanosecond off; the text of small series compared whole.
+ * threads that count in the one of the moment, and what all of them counted is one sum in the end,
+ * while each text that is printed meanwhile has whole lines and none twice; series that come and go
+ * between two given steps; durations at every edge and one nanosecond off; the text of small series
+ * compared whole.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,14 +45,24 @@ static ax_metric add(const struct ax_metric_family *family, const char *a, const
     return metric;
 }
 
-/* All of the text behind `from`; the caller frees it. */
-static char *printed(const char *from)
+/* The whole text, in steps of so many bytes; the caller frees it. */
+static char *scraped(size_t bytes)
 {
     struct ax_buf out;
     ax_buf_init(&out, 64 << 20);
-    ax_metric_print(&out);
+    struct ax_metric_scrape *scrape = ax_metric_scrape_new();
+    while (!ax_metric_scrape_step(scrape, &out, bytes))
+        ;
+    ax_metric_scrape_free(scrape);
     char *text = ax_buf_take(&out);
     assert_non_null(text);
+    return text;
+}
+
+/* All of the text behind `from`; the caller frees it. */
+static char *printed(const char *from)
+{
+    char *text = scraped(SIZE_MAX);
     char *at = strstr(text, from);
     assert_non_null(at);
     memmove(text, at, strlen(at) + 1);
@@ -208,8 +221,8 @@ static void histogram_text(void **state)
     static const struct {
         const char *le;
         int count;
-    } rows[] = { { "0.000001", 1 }, { "0.000002", 2 },  { "0.000512", 2 },
-                 { "0.001024", 3 }, { "67.108864", 3 }, { "+Inf", 4 } };
+    } rows[] = { { "0.000004", 2 }, { "0.000016", 2 },  { "0.000256", 2 },
+                 { "0.001024", 3 }, { "16.777216", 3 }, { "+Inf", 4 } };
     for (size_t i = 0; i < AX_COUNT(rows); i++) {
         char line[128];
         (void)snprintf(line, sizeof(line),
@@ -219,6 +232,140 @@ static void histogram_text(void **state)
     }
     assert_non_null(strstr(text, "\nax_request_duration_seconds_sum{model=\"text\"} 90.0010015\n"
                                  "ax_request_duration_seconds_count{model=\"text\"} 4\n"));
+    free(text);
+}
+
+/* How many edges the first series of this beginning shows; each is `factor` times the last. */
+static size_t check_edges(const char *text, const char *begin, uint64_t us, uint64_t factor)
+{
+    size_t count = 0;
+    for (const char *at = strstr(text, begin);; at = strstr(at, begin), count++) {
+        assert_non_null(at);
+        at = strstr(at, "le=\"") + 4;
+        if (*at == '+')
+            return count;
+        assert_int_equal((uint64_t)(strtod(at, NULL) * 1e6 + 0.5), us);
+        us *= factor;
+    }
+}
+
+static void families_with_labels_show_fewer_edges(void **state)
+{
+    (void)state;
+    static const struct ax_metric_family single = { "ax_single_seconds", "Without labels.",
+                                                    AX_METRIC_HISTOGRAM, NULL };
+    ax_metric metric = add(&single, NULL, NULL);
+    /* At each edge that there is, and one above all. */
+    for (unsigned octave = 0; octave <= 26; octave++)
+        ax_metric_observe_ns(metric, UINT64_C(1000) << octave);
+    ax_metric_observe_ns(metric, UINT64_C(1001) << 26);
+    char *text = printed("ax_single_seconds_bucket{le=\"0.000001\"} 1\n");
+    assert_int_equal(check_edges(text, "ax_single_seconds_bucket{", 1, 2), 27);
+    assert_non_null(strstr(text, "{le=\"0.000002\"} 2\n"));
+    assert_non_null(strstr(text, "{le=\"67.108864\"} 27\n"));
+    assert_non_null(strstr(text, "{le=\"+Inf\"} 28\n"));
+    free(text);
+    (void)add(&duration, "edges", NULL);
+    text = printed("ax_request_duration_seconds_bucket{model=\"edges\"");
+    assert_int_equal(check_edges(text, "ax_request_duration_seconds_bucket{model=\"edges\"", 4, 4),
+                     12);
+    free(text);
+}
+
+/* More than any series and head take here. */
+enum { SERIES_BYTES_MAX = 2048 };
+
+static void steps_are_short_and_make_the_same_text(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "steps %d", i);
+        ax_metric_add(add(&requests, name, "1"), (uint64_t)i);
+        ax_metric_observe_ns(add(&duration, name, NULL), (uint64_t)i * 1000);
+    }
+    char *whole = scraped(SIZE_MAX);
+    static const size_t step_bytes[] = { 1, 100, 4096, 5000, 65536 };
+    for (size_t i = 0; i < AX_COUNT(step_bytes); i++) {
+        struct ax_buf out;
+        ax_buf_init(&out, 64 << 20);
+        struct ax_metric_scrape *scrape = ax_metric_scrape_new();
+        size_t before = 0;
+        for (bool done = false; !done; before = out.len) {
+            done = ax_metric_scrape_step(scrape, &out, step_bytes[i]);
+            assert_in_range(out.len - before, done ? 0 : step_bytes[i],
+                            step_bytes[i] + SERIES_BYTES_MAX);
+        }
+        ax_metric_scrape_free(scrape);
+        char *text = ax_buf_take(&out);
+        assert_string_equal(text, whole);
+        free(text);
+    }
+    free(whole);
+    ax_metric_scrape_free(NULL);
+    /* A buffer that is full ends it. */
+    struct ax_buf small;
+    ax_buf_init(&small, 1000);
+    struct ax_metric_scrape *scrape = ax_metric_scrape_new();
+    assert_true(ax_metric_scrape_step(scrape, &small, SIZE_MAX));
+    assert_int_equal(small.failed, AX_E_TOO_LARGE);
+    ax_metric_scrape_free(scrape);
+    ax_buf_done(&small);
+}
+
+static void remove_series(const struct ax_metric_family *family, const char *name, ax_metric into);
+
+/* A step: the head or a line of the family that comes last, since it was registered last. */
+static void expect_step(struct ax_metric_scrape *scrape, const char *text)
+{
+    struct ax_buf out;
+    ax_buf_init(&out, 4096);
+    (void)ax_metric_scrape_step(scrape, &out, 1);
+    assert_int_equal(out.len, strlen(text));
+    assert_memory_equal(out.ptr ? out.ptr : "", text, out.len);
+    ax_buf_done(&out);
+}
+
+static void series_come_and_go_between_steps(void **state)
+{
+    (void)state;
+    static const struct ax_metric_family last = { "ax_last", "Of this test.", AX_METRIC_COUNTER,
+                                                  "name,version" };
+    static const struct ax_metric_family later = { "ax_later", "Later.", AX_METRIC_COUNTER, NULL };
+    static const char *const names[] = { "a", "b", "c", "d", "e", "f" };
+    for (size_t i = 0; i < AX_COUNT(names); i++)
+        ax_metric_add(add(&last, names[i], "1"), i + 1);
+    struct ax_metric_scrape *scrape = ax_metric_scrape_new();
+    struct ax_metric_scrape *other = ax_metric_scrape_new();
+    struct ax_buf out;
+    ax_buf_init(&out, 64 << 20);
+    while (!out.len || !memmem(out.ptr, out.len, "# TYPE ax_last", 14))
+        (void)ax_metric_scrape_step(scrape, &out, 1);
+    ax_buf_done(&out);
+    expect_step(scrape, "ax_last{name=\"a\",version=\"1\"} 1\n");
+    /* Of a family and a series that were not there when it began, nothing is shown. */
+    (void)add(&later, NULL, NULL);
+    (void)add(&last, "g", "1");
+    /* The next ones, one that was printed, and one that comes back: it is another series. */
+    remove_series(&last, "b", 0);
+    remove_series(&last, "c", 0);
+    remove_series(&last, "a", 0);
+    (void)add(&last, "c", "1");
+    expect_step(scrape, "ax_last{name=\"d\",version=\"1\"} 4\n");
+    remove_series(&last, "f", 0);
+    expect_step(scrape, "ax_last{name=\"e\",version=\"1\"} 5\n");
+    /* The last one goes when it is the next. */
+    remove_series(&last, "g", 0);
+    expect_step(scrape, "");
+    expect_step(scrape, "");
+    ax_metric_scrape_free(scrape);
+    ax_metric_scrape_free(other);
+    char *text = printed("# TYPE ax_last counter\n");
+    assert_string_equal(text, "# TYPE ax_last counter\n"
+                              "ax_last{name=\"d\",version=\"1\"} 4\n"
+                              "ax_last{name=\"e\",version=\"1\"} 5\n"
+                              "ax_last{name=\"c\",version=\"1\"} 0\n"
+                              "# HELP ax_later Later.\n# TYPE ax_later counter\nax_later 0\n");
     free(text);
 }
 
@@ -375,7 +522,7 @@ static void count_lives(void *arg)
     }
 }
 
-/* The sum of a family as one scrape shows it. */
+/* The sum of a family as a scrape shows it in which nothing else happens. */
 static uint64_t printed_sum(void)
 {
     char *text = printed("# TYPE ax_requests_total counter\n");
@@ -386,15 +533,46 @@ static uint64_t printed_sum(void)
     return sum;
 }
 
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Each line is whole, and none stands there twice. */
+static void check_lines(char *text)
+{
+    enum { LINES_MAX = 65536 };
+    static char *lines[LINES_MAX];
+    size_t count = 0;
+    for (char *save, *line = strtok_r(text, "\n", &save); line;
+         line = strtok_r(NULL, "\n", &save)) {
+        assert_true(count < LINES_MAX);
+        lines[count++] = line;
+        if (line[0] == '#')
+            continue;
+        char *value = strrchr(line, ' ');
+        char *end;
+        assert_true(strncmp(line, "ax_", 3) == 0 && value);
+        (void)strtod(value + 1, &end);
+        assert_true(end > value + 1 && *end == '\0');
+        *value = '\0'; /* The same series with another value is the same series. */
+    }
+    qsort(lines, count, sizeof(*lines), compare_lines);
+    for (size_t i = 1; i < count; i++)
+        assert_string_not_equal(lines[i - 1], lines[i]);
+}
+
+/* In steps of all sizes, beside another scrape that is never done. */
 static void scrape_lives(void *arg)
 {
     (void)arg;
-    uint64_t before = 0;
-    while (!atomic_load(&over)) {
-        uint64_t sum = printed_sum();
-        assert_true(sum >= before);
-        before = sum;
+    struct ax_metric_scrape *idle = ax_metric_scrape_new();
+    for (size_t bytes = 1; !atomic_load(&over); bytes = bytes * 3 % 70001) {
+        char *text = scraped(bytes);
+        check_lines(text);
+        free(text);
     }
+    ax_metric_scrape_free(idle);
 }
 
 static void series_come_and_go_under_threads(void **state)
@@ -486,10 +664,13 @@ int main(void)
         cmocka_unit_test(reserved_cells_are_not_printed),
         cmocka_unit_test(quantiles),
         cmocka_unit_test(histogram_text),
+        cmocka_unit_test(families_with_labels_show_fewer_edges),
+        cmocka_unit_test(steps_are_short_and_make_the_same_text),
         cmocka_unit_test(threads_lose_nothing),
         cmocka_unit_test(series_that_are_given_back_are_used_again),
         cmocka_unit_test(cells_are_used_again_by_length),
         cmocka_unit_test(series_come_and_go_under_threads),
+        cmocka_unit_test(series_come_and_go_between_steps),
         cmocka_unit_test(cells_are_limited),
     };
     return cmocka_run_group_tests_name("base/metric", tests, set_up, tear_down);
