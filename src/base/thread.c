@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* ---- floating point ---- */
 
@@ -124,6 +126,25 @@ void ax_thread_make_idle(void)
 {
     const struct sched_param none = { .sched_priority = 0 };
     (void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
+}
+
+/* Of sched_setattr(2), as of its first version; libc has neither. */
+struct schedule {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+
+/* Likewise: what a system refuses is not had. */
+void ax_thread_make_prompt(void)
+{
+    struct schedule schedule = { .size = sizeof(schedule) };
+    if (syscall(SYS_sched_getattr, 0, &schedule, sizeof(schedule), 0))
+        return;
+    schedule.runtime = AX_THREAD_PROMPT_NS;
+    (void)syscall(SYS_sched_setattr, 0, &schedule, 0);
 }
 
 /* ---- the pool ---- */

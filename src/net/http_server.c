@@ -119,6 +119,7 @@ static void server_thread_run(void *arg)
     const struct ax_http_handler *handler = &server->handler;
     free(thread);
 
+    ax_thread_make_prompt();
     struct ax_err err = AX_ERR_INIT;
     bool has_begun = !handler->thread_begin ||
                      handler->thread_begin(handler->context, worker, &worker->state, &err) == AX_OK;

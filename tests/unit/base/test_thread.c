@@ -16,9 +16,13 @@
 #include "base/metric.h"
 
 #include <fenv.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 struct report {
     char name[16];
@@ -60,6 +64,37 @@ static void a_thread_is_set_up(void **state)
     assert_false(found.changed);
     (void)pthread_sigmask(SIG_SETMASK, NULL, &after);
     assert_int_equal(sigismember(&after, SIGTERM), sigismember(&before, SIGTERM));
+}
+
+/* It stays what it was but for its turns; systems before Linux 6.12 do not tell of them. */
+static void be_prompt(void *arg)
+{
+    uint64_t *schedule = arg; /* 7 words that sched_getattr(2) fills */
+    ax_thread_make_prompt();
+    (void)syscall(SYS_sched_getattr, 0, schedule, 48, 0);
+}
+
+static void a_prompt_thread_has_short_turns(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_thread thread;
+    union {
+        uint64_t words[7];
+        struct {
+            uint32_t size, policy;
+            uint64_t flags;
+            int32_t nice;
+            uint32_t priority;
+            uint64_t turn_ns;
+        } told;
+    } found = { .words = { 0 } };
+    assert_int_equal(ax_thread_start(&thread, "prompt", be_prompt, found.words, &err), AX_OK);
+    ax_thread_join(&thread);
+    assert_int_equal(found.told.policy, SCHED_OTHER);
+    assert_int_equal(found.told.nice, getpriority(PRIO_PROCESS, 0));
+    if (found.told.turn_ns)
+        assert_int_equal(found.told.turn_ns, AX_THREAD_PROMPT_NS);
 }
 
 static void floating_point_is_restored(void **state)
@@ -198,6 +233,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_thread_is_set_up),
+        cmocka_unit_test(a_prompt_thread_has_short_turns),
         cmocka_unit_test(floating_point_is_restored),
         cmocka_unit_test(flush_to_zero_is_taken_back),
         cmocka_unit_test(cores),
