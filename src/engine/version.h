@@ -13,9 +13,7 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "engine/engine.h"
-
-struct ax_image_hold;
-struct ax_image_store;
+#include "engine/image.h"
 
 /* The decision: the first threshold, from the highest down, that the score reaches names the
  * action. The score is the positive class's probability, or the prediction of a value model. */
@@ -35,6 +33,10 @@ struct ax_version_options {
     struct ax_image_store *images; /* NULL: none */
     bool tune;                     /* let the engine find out what is fastest here */
     bool read_only;                /* write nothing */
+
+    /* (optional) What an earlier load of the same files found for `image_key`: the model file is
+     * not read for it. That they are the same is the caller's word. */
+    const struct ax_image_key *known;
 };
 
 struct ax_version {
@@ -46,8 +48,8 @@ struct ax_version {
     struct ax_model *model;
     enum ax_version_image image;
     size_t image_bytes;                   /* mapped, of AX_VERSION_IMAGE_USED; else 0 */
-    struct ax_hash128 image_digest;       /* the same image is the same bytes in memory, however
-                                             often it is mapped */
+    struct ax_image_key image_key;        /* zeros: no images; the same image is the same bytes in
+                                             memory, however often it is mapped */
     struct ax_image_hold *image_hold;     /* keeps the image on disk; NULL: it has none */
     struct ax_err image_note;             /* with a code: what is to be told about images, once */
     uint64_t load_ns;                     /* how long loading took */

@@ -3,7 +3,8 @@
  * Loading a model file, with images (docs/internals/image.md).
  *
  * With a store the file is first read for its digest alone. When an image of it is there and sound,
- * that is all: the version's digest is the one that the image was made with. Otherwise the file is
+ * that is all: the version's digest is the one that the image was made with. A caller that has
+ * loaded the same files before tells their digest, and nothing is read. Otherwise the file is
  * read whole and its digest taken again from what was read, since it may be another file by then;
  * so an image is always of the bytes that it was made from. As soon as it is known which image it
  * is, it is held: as long as the version is there, also when it was made and is not mapped, since
@@ -27,7 +28,8 @@ struct loading {
     const struct ax_engine *engine;
     const char *path;
     const void *config;
-    struct ax_image_store *store; /* NULL: no images */
+    struct ax_image_store *store;     /* NULL: no images */
+    const struct ax_image_key *known; /* NULL: the file is read for it */
     bool writes;
     struct ax_buf options; /* what besides the file an image depends on */
     struct ax_image_key key;
@@ -60,7 +62,9 @@ static void load_image(struct loading *l)
     struct ax_err err = AX_ERR_INIT;
     struct ax_image image;
     const struct ax_engine_images *images = l->engine->images;
-    if (ax_image_key_file(l->path, ax_buf_str(&l->options), &l->key, &err))
+    if (l->known)
+        l->key = *l->known;
+    else if (ax_image_key_file(l->path, ax_buf_str(&l->options), &l->key, &err))
         return; /* Reading it whole will say why. */
     l->has_key = true;
     hold(l);
@@ -74,7 +78,6 @@ static void load_image(struct loading *l)
     if (!code) {
         l->version->image = AX_VERSION_IMAGE_USED;
         l->version->image_bytes = image.map_bytes;
-        l->version->image_digest = l->key.digest;
         if (l->writes)
             ax_image_store_touch(l->store, &l->key, images->format);
     } else if (code != AX_E_NOT_FOUND)
@@ -150,6 +153,7 @@ enum ax_code ax_version_model_load(struct ax_version *version, const struct ax_e
         (void)ax_buf_append_char(&l.options, '\0');
         engine->images->key(config, &l.options);
         l.store = l.options.failed ? NULL : options->images;
+        l.known = options->known;
     }
     l.writes = l.store && !options->read_only;
     if (l.store)
@@ -157,6 +161,8 @@ enum ax_code ax_version_model_load(struct ax_version *version, const struct ax_e
     l.writes = l.writes && l.has_key;
     if (!version->model && !load_source(&l, err) && l.writes)
         write_image(&l);
+    if (l.has_key)
+        version->image_key = l.key;
     if (version->model && options && options->tune && engine->tune)
         tune(&l);
     ax_buf_done(&l.options);

@@ -26,7 +26,8 @@
 
 static struct ax_footprint loaded_footprint(const struct ax_loaded *loaded)
 {
-    return (struct ax_footprint){ loaded->memory_bytes, loaded->image_bytes, loaded->image_digest };
+    return (struct ax_footprint){ loaded->memory_bytes, loaded->image_bytes,
+                                  loaded->image_key.digest };
 }
 
 /* ---- the table ---- */

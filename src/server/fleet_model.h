@@ -27,7 +27,8 @@ struct ax_fleet_version {
      * and the policy does not want it. NULL: not yet, or not any more. */
     struct ax_account *account;
 
-    struct ax_loaded loaded; /* what answers; its `served` is one reference, NULL: nothing does */
+    struct ax_loaded loaded; /* what answers; its `served` is one reference, NULL: nothing does, and
+                                the rest is what did last */
     bool was_ready;
     uint64_t ready_ms;     /* monotonic, of the last load */
     uint64_t turn_ms;      /* until then it stays for those who waited for it; 0: nobody did */

@@ -104,6 +104,8 @@ static void fleet_begin_load(struct ax_fleet *fleet, struct ax_fleet_version *ve
         .version = version,
         .is_urgent = fleet_hurries(fleet, version),
         .job.number = version->number,
+        .job.known_fingerprint = version->loaded.fingerprint,
+        .job.known_key = version->loaded.image_key,
         .path = ax_xstrdup(path),
         .model_name = ax_xstrdup(version->model->name),
         .settings = version->model->settings,

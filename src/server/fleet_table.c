@@ -60,7 +60,7 @@ void ax_fleet_retire(struct ax_fleet *fleet, struct ax_fleet_version *version)
                                     .version = version,
                                     .footprint = { version->loaded.memory_bytes,
                                                    version->loaded.image_bytes,
-                                                   version->loaded.image_digest },
+                                                   version->loaded.image_key.digest },
                                     .began_ns = ax_clock_ns() };
     version->draining_count++;
     version->loaded.served = NULL;

@@ -22,10 +22,15 @@ struct loading {
     struct ax_warm_up warm_up;
 };
 
-static enum ax_code loading_read_files(struct loading *l, struct ax_err *err)
+static enum ax_code loading_read_files(struct loading *l, struct ax_fingerprint before,
+                                       struct ax_err *err)
 {
     const struct ax_load_job *job = l->job;
-    const struct ax_version_options options = { .images = job->images, .tune = job->tune };
+    bool is_known =
+        job->known_key.source_bytes && ax_fingerprint_equal(before, job->known_fingerprint);
+    const struct ax_version_options options = { .images = job->images,
+                                                .tune = job->tune,
+                                                .known = is_known ? &job->known_key : NULL };
     if (ax_version_load(job->path, job->model_name, job->number, &options, &l->version, err))
         return err->code;
     /* Nobody else has the version yet. */
@@ -42,7 +47,7 @@ static enum ax_code loading_read(struct loading *l, struct ax_fingerprint *ret_f
     struct ax_fingerprint before, after;
     if (ax_fingerprint_read(l->job->path, &before, err))
         return err->code;
-    enum ax_code code = loading_read_files(l, &cause);
+    enum ax_code code = loading_read_files(l, before, &cause);
     if (ax_fingerprint_read(l->job->path, &after, err))
         return err->code;
     if (!ax_fingerprint_equal(before, after))
@@ -78,7 +83,7 @@ enum ax_code ax_loader_load(const struct ax_load_job *job, struct ax_loaded *ret
         loaded.warm_up_ns = ax_clock_ns() - read_ns;
         loaded.memory_bytes = ax_version_memory_bytes(l.version);
         loaded.image_bytes = l.version->image_bytes;
-        loaded.image_digest = l.version->image_digest;
+        loaded.image_key = l.version->image_key;
         code = ax_served_new(l.version, job->settings, &loaded.served, err);
     }
     if (!code)

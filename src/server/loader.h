@@ -24,6 +24,11 @@ struct ax_load_job {
     struct ax_image_store *images; /* NULL: none */
     bool tune;
 
+    /* What an earlier load had: with the same files its image is mapped without reading them.
+     * Zeros: there was none. */
+    struct ax_fingerprint known_fingerprint;
+    struct ax_image_key known_key;
+
     /* (optional) The version is loaded and checked and is being warmed now. */
     void (*warming)(void *context);
     void *context;
@@ -33,9 +38,9 @@ struct ax_loaded {
     struct ax_served *served; /* one reference */
     struct ax_fingerprint fingerprint;
     uint64_t load_ns, warm_up_ns;
-    size_t memory_bytes;            /* what its model keeps in memory, without its image */
-    size_t image_bytes;             /* of the image that it is mapped from, */
-    struct ax_hash128 image_digest; /* which other versions may share */
+    size_t memory_bytes;           /* what its model keeps in memory, without its image */
+    size_t image_bytes;            /* of the image that it is mapped from, */
+    struct ax_image_key image_key; /* which other versions may share; zeros: no images are used */
 };
 
 /* Expected: as ax_version_load; CONFLICT (files changed meanwhile); INVALID (the warm-up failed,

@@ -144,8 +144,8 @@ static void compare_image(const char *name)
     assert_int_equal(made->image_bytes, 0);
     assert_int_equal(one->image_bytes, image_bytes_on_disk());
     assert_int_equal(one->image_bytes, two->image_bytes);
-    assert_true(one->image_digest.low == two->image_digest.low &&
-                one->image_digest.high == two->image_digest.high);
+    assert_true(one->image_key.digest.low == two->image_key.digest.low &&
+                one->image_key.digest.high == two->image_key.digest.high);
     assert_true(ax_version_memory_bytes(one) < ax_version_memory_bytes(made));
     ax_version_unref(made);
     ax_version_unref(one);

@@ -58,19 +58,24 @@ static struct ax_image_store *begin(const char *model, const char *yaml)
 }
 
 /* Load it; NULL when the torture run refused an allocation. */
-static struct ax_version *load(struct ax_image_store *store, bool tune)
+static struct ax_version *load_with(const struct ax_version_options *options)
 {
     char path[256];
     struct ax_err err = AX_ERR_INIT;
     struct ax_version *version = NULL;
-    struct ax_version_options options = { .images = store, .tune = tune };
     (void)snprintf(path, sizeof(path), "%s/1", folder);
-    if (ax_version_load(path, "m", 1, &options, &version, &err)) {
+    if (ax_version_load(path, "m", 1, options, &version, &err)) {
         if (!ax_torture_struck())
             fail_msg("%s", err.msg);
         assert_int_equal(err.code, AX_E_LIMIT);
     }
     return version;
+}
+
+static struct ax_version *load(struct ax_image_store *store, bool tune)
+{
+    const struct ax_version_options options = { .images = store, .tune = tune };
+    return load_with(&options);
 }
 
 /* The only file of the store with that ending; the path is good until the next call. */
@@ -203,6 +208,43 @@ static void a_changed_model_is_read(void **state)
 }
 
 /* Replace the image by `len` of its bytes, the one at `flip` changed. */
+/* Who knows the key has the image without a look at the file, which here is another one's; without
+ * an image the file is read, and its own key is told. */
+static void a_known_model_is_not_read(void **state)
+{
+    (void)state;
+    struct ax_image_store *store = begin("binary", NULL);
+    struct ax_version *first = load(store, false);
+    if (!first) {
+        ax_image_store_free(store);
+        return;
+    }
+    const struct ax_image_key key = first->image_key;
+    assert_true(key.source_bytes > 0);
+    const struct ax_version_options options = { .images = store, .known = &key };
+    struct ax_str other = forest_file("regression", "json");
+    write_file("model.json", other);
+    struct ax_version *known = load_with(&options);
+    if (known && !ax_torture_struck()) {
+        assert_int_equal(known->image, AX_VERSION_IMAGE_USED);
+        assert_string_equal(known->digest, first->digest);
+        assert_memory_equal(&known->image_key, &key, sizeof(key));
+    }
+    ax_version_unref(known);
+    if (!ax_torture_struck())
+        assert_int_equal(unlink(store_file(".img")), 0);
+    known = load_with(&options);
+    if (known && !ax_torture_struck()) {
+        assert_int_equal(known->image, AX_VERSION_IMAGE_MADE);
+        assert_string_not_equal(known->digest, first->digest);
+        assert_int_equal(known->image_key.source_bytes, other.len);
+    }
+    ax_version_unref(known);
+    ax_version_unref(first);
+    ax_image_store_free(store);
+    free((void *)(uintptr_t)other.ptr);
+}
+
 static void damage_image(size_t len, size_t flip)
 {
     struct ax_err err = AX_ERR_INIT;
@@ -394,6 +436,7 @@ int main(void)
         cmocka_unit_test(the_second_load_has_an_image),
         cmocka_unit_test(other_rounds_are_another_image),
         cmocka_unit_test(a_changed_model_is_read),
+        cmocka_unit_test(a_known_model_is_not_read),
         cmocka_unit_test(what_is_not_sound_is_made_anew),
         cmocka_unit_test(no_place_is_told_once),
         cmocka_unit_test(what_was_measured_is_followed),
