@@ -135,7 +135,7 @@ def reload_rounds(run, report, server, asked, content, books, folder):
     capacity = books.add(servers.run(server, asked, "--duration", f"{run.pick(2, 1)}s", folder=folder,
                                      connections=16).result)["requests_per_s"]
     rate = run.pick(capacity / 2, 300)
-    rounds, reloads, seconds = run.pick((2, 25, 4), (1, 5, 2))
+    rounds, reloads, seconds = run.pick((10, 5, 2), (1, 5, 2))
     loads = servers.value(server.metrics(), LOADS_METRIC)
     ratios, p99, took, errors, slips = [], {True: [], False: []}, [], 0, []
     counts = np.zeros(3, int)

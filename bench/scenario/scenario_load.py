@@ -235,7 +235,7 @@ def idle(run):
                        "--idle-timeout-s", 3600) as server:
         books = servers.Books(server)
         options = {"connections": 16, "folder": folder}
-        seconds, rounds = run.pick(3, 1), run.pick(5, 1)
+        seconds, rounds = run.pick(1.5, 1), run.pick(9, 1)
         capacity = books.add(servers.run(server, asked, "--duration", f"{run.pick(2, 1)}s",
                                          **options).result)["requests_per_s"]
         rate = run.pick(capacity / 2, 200)
@@ -269,6 +269,7 @@ def idle(run):
         report.figure("memory an idle connection, KiB", max(rss) / count / 1024)
         report.figure("p99 of active ones with them beside without", servers.median(ratios),
                       "0.9 … 1.1")
+        report.figure("the ratios of the rounds", ", ".join(f"{r:.2f}" for r in ratios))
         report.figure("p99 without and with, us",
                       f"{servers.median(p99[0]):,.0f}, {servers.median(p99[count]):,.0f}")
         report.figure("requests/s of the active ones", round(rate))
