@@ -88,6 +88,16 @@ const struct ax_option ax_fleet_options[] = {
       .max = AX_FLEET_ORDERS_MAX / 2,
       .unit = "requests",
       .description = "Most requests that wait so; over it 503." },
+    { .type = AX_OPTION_TIME,
+      .name = "load_timeout",
+      .default_text = "600s",
+      .offset = offsetof(struct ax_fleet_config, load_timeout_ns),
+      .min = 1,
+      .max = 86400,
+      .unit = "s",
+      .description =
+          "When an order to load a model is answered at the latest; what it began may go "
+          "on." },
     { 0 },
 };
 

@@ -15,6 +15,8 @@
 #include "server/catalog.h"
 #include "server/repository.h"
 
+#include <stdatomic.h>
+
 enum ax_model_control {
     AX_MODEL_CONTROL_NONE,     /* the folder is read at start and on a rescan */
     AX_MODEL_CONTROL_EXPLICIT, /* and models are loaded and unloaded by request */
@@ -35,11 +37,12 @@ struct ax_fleet_config {
     char *version_policy;         /* of models whose settings name none: "latest:1" */
     struct ax_option_list pinned; /* models */
     size_t load_threads;
-    size_t model_memory_max; /* bytes of loaded versions; 0: no limit */
-    bool preload_hourly;     /* load ahead of the hour, where there is a cycle */
-    uint64_t load_wait_ns;   /* how long a request waits for a version that is being loaded */
-    size_t load_waiters_max; /* requests that wait so, in all */
-    const char *models;      /* the folder; not an option here: set by the caller */
+    size_t model_memory_max;  /* bytes of loaded versions; 0: no limit */
+    bool preload_hourly;      /* load ahead of the hour, where there is a cycle */
+    uint64_t load_wait_ns;    /* how long a request waits for a version that is being loaded */
+    size_t load_waiters_max;  /* requests that wait so, in all */
+    uint64_t load_timeout_ns; /* after which an order to load is told TIMEOUT */
+    const char *models;       /* the folder; not an option here: set by the caller */
     const struct ax_repository_config *repository; /* likewise */
 
     /* (optional, likewise) The fleet is there, and will publish catalogs: what their readers need
@@ -66,11 +69,12 @@ void ax_fleet_stop(struct ax_fleet *fleet);
 void ax_fleet_free(struct ax_fleet *fleet);
 
 /* How the giver of an order is told: called once, on the control thread, or on the caller's when
- * the order cannot even be left. Must not block. */
+ * the order cannot even be left. Must not block. The waiter is the fleet's from the order until
+ * `done` is called, and the giver's again from then. */
 struct ax_fleet_waiter {
     void (*done)(struct ax_fleet_waiter *waiter, const struct ax_err *err);
-    uint64_t until_ns;            /* monotonic: TIMEOUT then, at the latest; 0: none */
-    struct ax_fleet_waiter *next; /* the fleet's */
+    uint64_t until_ns;        /* monotonic: TIMEOUT then, at the latest; 0: none */
+    atomic_bool is_withdrawn; /* by ax_fleet_withdraw; zero at first */
 };
 
 /* ---- orders; any thread, never block ---- */
@@ -85,12 +89,12 @@ void ax_fleet_want(struct ax_fleet *fleet, struct ax_str model, struct ax_str ve
 struct ax_overrides;
 struct ax_overrides *ax_fleet_overrides(const struct ax_fleet *fleet);
 
-/* Load a model, or load it anew: its folder is listed again, and told OK when every target is
- * ready. `override` (may be NULL, owned by the fleet from here) is what server/overrides made of
- * the order's parameters; without one the repository's own files are loaded. It
- * is in force, and on disk, when OK is told, and what was before stays otherwise. Expected:
- * NOT_FOUND, INVALID, UNSUPPORTED, LIMIT, as the load failed; CONFLICT (another load of it came
- * meanwhile). */
+/* Load a model, or load it anew: its folder is listed again, and told OK when every target was
+ * ready once since then. `override` (may be NULL, owned by the fleet from here) is what
+ * server/overrides made of the order's parameters; without one the repository's own files are
+ * loaded. It is in force, and on disk, when OK is told, and what was before stays otherwise.
+ * Expected: NOT_FOUND, INVALID, UNSUPPORTED, LIMIT, as the load failed; CONFLICT (another load of
+ * it came meanwhile), TIMEOUT (load_timeout). */
 struct ax_override;
 void ax_fleet_load(struct ax_fleet *fleet, struct ax_str model, struct ax_override *override,
                    struct ax_fleet_waiter *waiter);
@@ -99,6 +103,17 @@ void ax_fleet_load(struct ax_fleet *fleet, struct ax_str model, struct ax_overri
  * NOT_FOUND. */
 void ax_fleet_unload(struct ax_fleet *fleet, struct ax_str model, bool unload_dependents,
                      struct ax_fleet_waiter *waiter);
+
+/* Take a want, a load or an unload back, since its giver is gone. Any thread, never blocks. `done`
+ * comes all the same, exactly once and soon: with CANCELLED, or with what became of the order if
+ * that was told at this moment. What nobody else wants and was not begun is given up, and so is an
+ * override that was not in force yet; else what was begun goes on.
+ *
+ * The waiter must be alive at this call, whether `done` was called or not: whoever frees it does so
+ * where this cannot be called any more. (An I/O thread whose `done` is a message to itself frees it
+ * where the message is delivered, and withdraws on that thread before. It may also withdraw before
+ * it gives the order: then it is told as soon as it is given.) */
+void ax_fleet_withdraw(struct ax_fleet *fleet, struct ax_fleet_waiter *waiter);
 
 /* Look through the whole folder again; or at one model whose files have settled. */
 void ax_fleet_rescan(struct ax_fleet *fleet);

@@ -53,6 +53,7 @@ struct ax_fleet {
     struct ax_fleet_version **pending; /* they wait for a loader, first come first */
     size_t pending_count, pending_cap;
     struct ax_fleet_order *waiting; /* the last one first */
+    uint64_t load_count;            /* orders to load that were begun */
     struct ax_fleet_draining *draining;
     size_t draining_count, draining_cap;
     bool needs_room; /* what was to be loaded in this round waits for memory */
@@ -79,6 +80,10 @@ static inline void ax_fleet_wake_by(struct ax_fleet *fleet, uint64_t when_ns)
 struct ax_fleet_model *ax_fleet_find(const struct ax_fleet *fleet, struct ax_str name);
 /* A record of that name, which has none yet. */
 struct ax_fleet_model *ax_fleet_add(struct ax_fleet *fleet, const char *name) AX_RETURNS_NONNULL;
+/* Whether a version that is due is to be loaded before a request asks for it, of a model that
+ * answers or not. What replaces one that is in use comes, too. */
+bool ax_fleet_preloads(const struct ax_fleet *fleet, const struct ax_fleet_version *version,
+                       bool model_answers);
 /* Something about the model changed: retire what has to go, queue what has to come, touch it. */
 void ax_fleet_review(struct ax_fleet *fleet, struct ax_fleet_model *model);
 /* It answers no more from the next catalog on; it drains. */
@@ -113,6 +118,8 @@ bool ax_fleet_print_path(const struct ax_fleet *fleet, const struct ax_fleet_ver
 
 /* It is due and is to be loaded. */
 void ax_fleet_add_pending(struct ax_fleet *fleet, struct ax_fleet_version *version);
+/* Fewer want it than before: it does not wait for a loader any more, when nobody does. */
+void ax_fleet_reconsider(struct ax_fleet *fleet, struct ax_fleet_version *version);
 /* Give work to loaders that have none. */
 void ax_fleet_begin_loads(struct ax_fleet *fleet);
 /* See how far those are that run, and to those that get no time. */

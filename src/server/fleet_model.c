@@ -195,6 +195,12 @@ bool ax_fleet_version_is_due(const struct ax_fleet_version *version)
            version->err.code == AX_OK && !ax_fleet_version_is_current(version);
 }
 
+bool ax_fleet_version_is_coming(const struct ax_fleet_version *version)
+{
+    return ax_fleet_version_is_due(version) &&
+           (version->load || version->is_pending || version->is_asked);
+}
+
 bool ax_fleet_model_answers(const struct ax_fleet_model *model)
 {
     assert(model);

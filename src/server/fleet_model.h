@@ -42,6 +42,7 @@ struct ax_fleet_version {
     bool is_starved;              /* idle time was not enough for its last load */
     bool is_asked;                /* it is to be loaded though `preload` would not */
     size_t wanting_count;         /* requests that wait for it */
+    uint64_t ready_number;        /* fleet.load_count, when it was current last */
     uint64_t counted;             /* requests of its account that popularity knows */
     unsigned conflict_count;      /* loads in a row whose files changed meanwhile */
     uint64_t retry_ns;            /* monotonic: not loaded before; 0: at once */
@@ -104,6 +105,8 @@ void ax_fleet_version_forgive(struct ax_fleet_version *version);
 /* It should be ready with these files and settings, and is not, and may be tried. A version that is
  * being loaded counts. */
 bool ax_fleet_version_is_due(const struct ax_fleet_version *version);
+/* It is due, and it is being loaded or will be without being asked once more. */
+bool ax_fleet_version_is_coming(const struct ax_fleet_version *version);
 /* It answers, with the files and settings that it should have. */
 bool ax_fleet_version_is_current(const struct ax_fleet_version *version);
 /* Whether any version of it does. */

@@ -22,6 +22,8 @@ struct ax_fleet_order {
     char *model_name, *version_text;  /* NULL: none */
     struct ax_override *override;     /* of a load, until the model has it */
     unsigned try_number;              /* of a load: what it tries; 0: nothing */
+    uint64_t load_number;             /* of a load: fleet.load_count, when it began */
+    uint64_t until_ns;                /* monotonic; 0: none */
     struct ax_fleet_waiter *waiter;   /* NULL: nobody is told */
     struct ax_fleet_model *model;     /* it waits for this one, which counts it */
     struct ax_fleet_version *version; /* of a want, which counts it */
@@ -51,13 +53,23 @@ static void order_free(struct ax_fleet_order *order)
     free(order);
 }
 
+/* A request that came too early for what it asked will come again: its version goes on waiting for
+ * a loader. One that was taken back will not. */
+static void order_end_want(struct ax_fleet *fleet, struct ax_fleet_version *version,
+                           enum ax_code code)
+{
+    version->wanting_count--;
+    version->is_foreseen |= version->is_pending && code == AX_E_TIMEOUT;
+    ax_fleet_reconsider(fleet, version);
+}
+
 static void order_tell(struct ax_fleet *fleet, struct ax_fleet_order *order,
                        const struct ax_err *err)
 {
+    if (order->version)
+        order_end_want(fleet, order->version, err->code);
     if (order->model)
         order->model->order_count--;
-    if (order->version)
-        order->version->wanting_count--;
     if (order->kind == ORDER_WANT)
         (void)atomic_fetch_sub(&fleet->want_count, 1);
     (void)atomic_fetch_sub(&fleet->order_count, 1);
@@ -66,17 +78,25 @@ static void order_tell(struct ax_fleet *fleet, struct ax_fleet_order *order,
     order_free(order);
 }
 
-static void order_cancel(struct ax_fleet *fleet, struct ax_fleet_order *order)
+static void order_cancel(struct ax_fleet *fleet, struct ax_fleet_order *order, const char *why)
 {
     struct ax_err err = AX_ERR_INIT;
-    (void)ax_fail(&err, AX_E_CANCELLED, "the server stops");
+    (void)ax_fail(&err, AX_E_CANCELLED, "%s", why);
+    ax_fleet_end_try(fleet, ax_str_from(order->model_name ? order->model_name : ""),
+                     order->try_number, &err);
     order_tell(fleet, order, &err);
+}
+
+static bool order_is_withdrawn(const struct ax_fleet_order *order)
+{
+    return order->waiter && atomic_load(&order->waiter->is_withdrawn);
 }
 
 static void order_wait(struct ax_fleet *fleet, struct ax_fleet_order *order,
                        struct ax_fleet_model *model)
 {
     order->model = model;
+    order->until_ns = order->waiter ? order->waiter->until_ns : 0;
     model->order_count++;
     order->next = fleet->waiting;
     fleet->waiting = order;
@@ -117,12 +137,18 @@ static void order_begin_load(struct ax_fleet *fleet, struct ax_fleet_order *orde
         return;
     }
     model->is_wanted = true;
+    order->load_number = ++fleet->load_count;
     for (size_t i = 0; i < model->version_count; i++) {
         struct ax_fleet_version *version = model->versions[i];
         ax_fleet_version_forgive(version);
-        version->is_asked = version->is_target;
+        version->is_asked = ax_fleet_version_is_due(version);
+        if (ax_fleet_version_is_current(version))
+            version->ready_number = order->load_number;
     }
     order_wait(fleet, order, model);
+    uint64_t limit_ns = ax_clock_ns() + fleet->config->load_timeout_ns;
+    if (!order->until_ns || limit_ns < order->until_ns)
+        order->until_ns = limit_ns;
     ax_fleet_review(fleet, model);
 }
 
@@ -162,7 +188,12 @@ static void order_receive(void *context, struct ax_fleet_message *message)
     struct ax_fleet_order *order = container_of(message, struct ax_fleet_order, message);
     const struct ax_err fine = AX_ERR_INIT;
     if (fleet->is_stopping) {
-        order_cancel(fleet, order);
+        order_cancel(fleet, order, "the server stops");
+        return;
+    }
+    /* A load of the folder and an unload were ordered, whoever is there to hear of it. */
+    if (order_is_withdrawn(order) && (order->kind == ORDER_WANT || order->override)) {
+        order_cancel(fleet, order, "who ordered it is gone");
         return;
     }
     switch (order->kind) {
@@ -206,26 +237,38 @@ static bool want_is_over(const struct ax_fleet_order *order, struct ax_err *err)
     return true;
 }
 
-/* A load is over when each target is ready or has failed. */
+/* Nobody will see to a version that is due: it came to the folder behind the order, and memory is
+ * short. What the order itself asked for has failed then. */
+static void fail_left_out(const struct ax_fleet_version *version, struct ax_err *err)
+{
+    (void)ax_fail(err, AX_E_LIMIT,
+                  "version %s takes about %zu bytes of memory, more than --model-memory-max leaves",
+                  version->text, version->estimate.memory_bytes + version->estimate.image_bytes);
+}
+
+/* A load is over when each target was ready once since the order began, whatever became of it then,
+ * or has failed, or is not on its way. */
 static bool load_is_over(const struct ax_fleet_order *order, struct ax_err *err)
 {
     const struct ax_fleet_model *model = order->model;
     size_t target_count = 0;
-    const struct ax_err *first = model->err.code ? &model->err : NULL;
+    struct ax_err first = model->err;
     for (size_t i = 0; i < model->version_count; i++) {
         const struct ax_fleet_version *version = model->versions[i];
-        if (!version->is_target)
+        target_count += version->is_target;
+        if (!version->is_target || version->ready_number >= order->load_number)
             continue;
-        if (ax_fleet_version_is_due(version))
+        if (ax_fleet_version_is_coming(version))
             return false;
-        target_count++;
-        if (version->err.code && !first)
-            first = &version->err;
+        if (version->err.code && !first.code)
+            first = version->err;
+        else if (version->is_left_out && ax_fleet_version_is_due(version) && !first.code)
+            fail_left_out(version, &first);
     }
     if (!model->is_wanted)
         (void)ax_fail(err, AX_E_UNAVAILABLE, "it was unloaded meanwhile");
-    else if (first)
-        (void)ax_fail(err, first->code, "%s", first->msg);
+    else if (first.code)
+        (void)ax_fail(err, first.code, "%s", first.msg);
     else if (target_count == 0)
         (void)ax_fail(err, AX_E_NOT_FOUND, "its policy wants none of the versions there");
     return true;
@@ -240,28 +283,33 @@ static bool order_is_over(const struct ax_fleet_order *order, struct ax_err *err
     return order->kind == ORDER_UNLOAD || load_is_over(order, err);
 }
 
+/* Whether it is to be told now; then *err says what. */
+static bool order_ends(const struct ax_fleet_order *order, uint64_t now_ns, struct ax_err *err)
+{
+    if (order_is_over(order, err))
+        return true;
+    if (order_is_withdrawn(order))
+        (void)ax_fail(err, AX_E_CANCELLED, "who ordered it is gone");
+    else if (order->until_ns && order->until_ns <= now_ns)
+        (void)ax_fail(err, AX_E_TIMEOUT, "model '%s' was not loaded in time", order->model_name);
+    return err->code != AX_OK;
+}
+
 void ax_fleet_tell_waiting(struct ax_fleet *fleet)
 {
     uint64_t now_ns = ax_clock_ns();
     for (struct ax_fleet_order **link = &fleet->waiting; *link;) {
         struct ax_fleet_order *order = *link;
-        uint64_t until_ns = order->waiter ? order->waiter->until_ns : 0;
         struct ax_err err = AX_ERR_INIT;
-        bool is_over = order_is_over(order, &err);
-        if (!is_over && until_ns && until_ns <= now_ns) {
-            (void)ax_fail(&err, AX_E_TIMEOUT, "model '%s' was not loaded in time",
-                          order->model_name);
-            is_over = true;
-        }
-        if (is_over) {
-            ax_fleet_end_try(fleet, ax_str_from(order->model_name), order->try_number, &err);
-            *link = order->next;
-            order_tell(fleet, order, &err);
+        if (!order_ends(order, now_ns, &err)) {
+            if (order->until_ns)
+                ax_fleet_wake_by(fleet, order->until_ns);
+            link = &order->next;
             continue;
         }
-        if (until_ns)
-            ax_fleet_wake_by(fleet, until_ns);
-        link = &order->next;
+        *link = order->next;
+        ax_fleet_end_try(fleet, ax_str_from(order->model_name), order->try_number, &err);
+        order_tell(fleet, order, &err);
     }
 }
 
@@ -281,22 +329,24 @@ void ax_fleet_cancel_all(struct ax_fleet *fleet)
     while (fleet->waiting) {
         struct ax_fleet_order *order = fleet->waiting;
         fleet->waiting = order->next;
-        order_cancel(fleet, order);
+        order_cancel(fleet, order, "the server stops");
     }
 }
 
 /* ---- orders, on their givers' threads ---- */
 
-/* Leave an order, or tell at once why it cannot be left. */
+/* Leave an order, or tell at once why it cannot be left. What nobody waits for is over as soon as
+ * it is received, and must not be lost. */
 static void order_give(struct ax_fleet *fleet, struct ax_fleet_order *order)
 {
     struct ax_err err = AX_ERR_INIT;
     bool is_want = order->kind == ORDER_WANT;
+    bool stays = is_want || order->kind == ORDER_LOAD || order->kind == ORDER_UNLOAD;
     size_t order_count = atomic_fetch_add(&fleet->order_count, 1);
     size_t want_count = is_want ? atomic_fetch_add(&fleet->want_count, 1) : 0;
     if (atomic_load(&fleet->is_stopped))
         (void)ax_fail(&err, AX_E_CANCELLED, "the server stops");
-    else if (order_count >= AX_FLEET_ORDERS_MAX)
+    else if (stays && order_count >= AX_FLEET_ORDERS_MAX)
         (void)ax_fail(&err, AX_E_LIMIT, "over %d orders wait", AX_FLEET_ORDERS_MAX);
     else if (want_count >= fleet->config->load_waiters_max)
         (void)ax_fail(&err, AX_E_LIMIT, "over %zu requests wait for models to be loaded",
@@ -335,6 +385,13 @@ void ax_fleet_unload(struct ax_fleet *fleet, struct ax_str model, bool unload_de
     assert(fleet);
     (void)unload_dependents; /* Nothing depends on a model yet. */
     order_give(fleet, order_new(ORDER_UNLOAD, &model, NULL, waiter));
+}
+
+void ax_fleet_withdraw(struct ax_fleet *fleet, struct ax_fleet_waiter *waiter)
+{
+    assert(fleet && waiter);
+    atomic_store(&waiter->is_withdrawn, true);
+    ax_fleet_inbox_wake(&fleet->inbox);
 }
 
 void ax_fleet_rescan(struct ax_fleet *fleet)

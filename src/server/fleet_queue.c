@@ -31,6 +31,29 @@ void ax_fleet_add_pending(struct ax_fleet *fleet, struct ax_fleet_version *versi
     version->is_pending = true;
 }
 
+static struct ax_fleet_version *fleet_take_pending(struct ax_fleet *fleet, size_t at)
+{
+    struct ax_fleet_version *version = fleet->pending[at];
+    fleet->pending_count--;
+    memmove(&fleet->pending[at], &fleet->pending[at + 1],
+            (fleet->pending_count - at) * sizeof(struct ax_fleet_version *));
+    version->is_pending = false;
+    return version;
+}
+
+void ax_fleet_reconsider(struct ax_fleet *fleet, struct ax_fleet_version *version)
+{
+    if (!version->is_pending ||
+        ax_fleet_preloads(fleet, version, ax_fleet_model_answers(version->model)))
+        return;
+    size_t at = 0;
+    while (fleet->pending[at] != version)
+        at++;
+    fleet_take_pending(fleet, at);
+    version->model->is_touched = true;
+    fleet->touched_count++;
+}
+
 static void fleet_receive_load(void *context, struct ax_fleet_message *message);
 
 /* Which of those that wait comes next: one that requests wait for, a pinned one, the one that is
@@ -73,14 +96,7 @@ static struct ax_fleet_version *fleet_next_pending(struct ax_fleet *fleet, uint6
             best = kept - 1;
     }
     fleet->pending_count = kept;
-    if (best == SIZE_MAX)
-        return NULL;
-    struct ax_fleet_version *version = fleet->pending[best];
-    memmove(&fleet->pending[best], &fleet->pending[best + 1],
-            (kept - best - 1) * sizeof(struct ax_fleet_version *));
-    fleet->pending_count--;
-    version->is_pending = false;
-    return version;
+    return best == SIZE_MAX ? NULL : fleet_take_pending(fleet, best);
 }
 
 bool ax_fleet_print_path(const struct ax_fleet *fleet, const struct ax_fleet_version *version,
@@ -179,10 +195,13 @@ static void fleet_take_loaded(struct ax_fleet *fleet, const struct ax_fleet_load
     version->is_left_out = false;
     version->ready_ms = ax_clock_ns() / AX_NS_PER_MS;
     version->turn_ms = version->wanting_count ? version->ready_ms + TURN_MS : 0;
-    version->is_asked = false;
     version->conflict_count = 0;
     if (version->is_listed && !ax_fingerprint_equal(version->fingerprint, load->loaded.fingerprint))
         load_look_again(load);
+    if (ax_fleet_version_is_current(version)) {
+        version->ready_number = fleet->load_count;
+        version->is_asked = false;
+    }
 }
 
 /* What failed is no longer what should be loaded. */

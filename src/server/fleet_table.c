@@ -74,10 +74,8 @@ bool ax_fleet_pins(const struct ax_fleet *fleet, const struct ax_fleet_model *mo
     return pinned;
 }
 
-/* Whether a version that is due is to be loaded before a request asks for it. What replaces one
- * that is in use comes, too. */
-static bool fleet_preloads(const struct ax_fleet *fleet, const struct ax_fleet_version *version,
-                           bool model_answers)
+bool ax_fleet_preloads(const struct ax_fleet *fleet, const struct ax_fleet_version *version,
+                       bool model_answers)
 {
     const struct ax_fleet_model *model = version->model;
     if (version->is_asked || version->wanting_count || version->is_foreseen)
@@ -103,7 +101,7 @@ void ax_fleet_review(struct ax_fleet *fleet, struct ax_fleet_model *model)
     for (size_t i = 0; i < model->version_count; i++) {
         struct ax_fleet_version *version = model->versions[i];
         if (!version->load && !version->is_pending && ax_fleet_version_is_due(version) &&
-            fleet_preloads(fleet, version, answers))
+            ax_fleet_preloads(fleet, version, answers))
             ax_fleet_add_pending(fleet, version);
     }
 }

@@ -112,6 +112,11 @@ static void order_run(void *arg)
     struct ax_model_order *order = arg;
     struct ax_err err = AX_ERR_INIT;
     struct ax_override *override;
+    if (atomic_load(&order->waiter.is_withdrawn)) {
+        (void)ax_fail(&err, AX_E_CANCELLED, "who ordered it is gone");
+        order_tell(order, &err);
+        return;
+    }
     if (order_stage(order, &override, &err))
         order_tell(order, &err);
     else
@@ -157,4 +162,10 @@ void ax_model_orders_unload(struct ax_model_orders *orders, struct ax_str model,
         order_tell(order, &err);
     else
         ax_fleet_unload(orders->fleet, model, unload_dependents, &order->waiter);
+}
+
+void ax_model_orders_withdraw(struct ax_model_orders *orders, struct ax_model_order *order)
+{
+    assert(orders && order);
+    ax_fleet_withdraw(orders->fleet, &order->waiter);
 }

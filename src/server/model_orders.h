@@ -41,4 +41,7 @@ void ax_model_orders_load(struct ax_model_orders *orders, struct ax_str model,
 void ax_model_orders_unload(struct ax_model_orders *orders, struct ax_str model,
                             bool unload_dependents, struct ax_model_order *order);
 
+/* Its giver is gone: as ax_fleet_withdraw, for an order that was given. */
+void ax_model_orders_withdraw(struct ax_model_orders *orders, struct ax_model_order *order);
+
 #endif

@@ -3,9 +3,9 @@
  * The repository extension: what there is, and orders to load and unload.
  *
  * An order is answered when it is over, by a message from the control thread to the request's own.
- * Until then nothing of the request is looked at but by its id, so that a client that leaves costs
- * nothing. A long body is copied in slices, between which others have their turn, and goes with the
- * order.
+ * When its client leaves, the order is taken back and the request ends at once; the order is freed
+ * when its message comes. A long body is copied in slices, between which others have their turn,
+ * and goes with the order.
  */
 #include "server/api/oip.h"
 
@@ -15,6 +15,7 @@
 #include "server/catalog_walk.h"
 #include "server/load_request.h"
 #include "server/model_orders.h"
+#include "server/request_user.h"
 #include "server/server.h"
 #include "server/sliced_answer.h"
 
@@ -128,12 +129,18 @@ void ax_oip_index(struct ax_call *call)
 #define SLICE_BYTES ((size_t)256 << 10)
 
 struct repository_order {
+    const struct ax_request_user *user; /* first */
     struct ax_model_order order;
     struct ax_http_worker *worker;
     uint64_t request_id;
     char *model;
     bool is_load;
     struct ax_err err; /* when it is over */
+
+    /* Of an order that was given; the request is there until it is answered. */
+    struct ax_model_orders *orders;
+    struct ax_server_thread *thread;
+    struct ax_request *request;
 };
 
 static void repository_order_free(struct repository_order *order)
@@ -210,9 +217,43 @@ static struct repository_order *repository_order_new(const struct ax_call *call,
     return order;
 }
 
+/* Nobody reads it. */
+static void answer_gone(struct ax_server_thread *thread, struct ax_request *request)
+{
+    ax_server_thread_answer_error(thread, request, 503, "the client went away", NULL);
+}
+
+/* The order is taken back, and freed when its message comes. */
+static void repository_cancelled(void *user)
+{
+    struct repository_order *order = user;
+    ax_model_orders_withdraw(order->orders, &order->order);
+    answer_gone(order->thread, order->request);
+}
+
+static void repository_release(void *user)
+{
+    (void)user;
+}
+
+static const struct ax_request_user repository_user = { .cancelled = repository_cancelled,
+                                                        .release = repository_release };
+
+/* It is about to be given. */
+static void repository_order_begin(struct repository_order *order, struct ax_model_orders *orders,
+                                   struct ax_server_thread *thread, struct ax_request *request)
+{
+    order->user = &repository_user;
+    order->orders = orders;
+    order->thread = thread;
+    order->request = request;
+    request->user = order;
+}
+
 /* Take a slice of the body, and give the order when it was the last one. */
 static void take_slice(void *context, void *state, struct ax_request *request, void *message)
 {
+    (void)context;
     struct repository_order *order = message;
     struct ax_server_thread *thread = state;
     struct ax_buf *body = &order->order.body;
@@ -220,10 +261,16 @@ static void take_slice(void *context, void *state, struct ax_request *request, v
         repository_order_free(order);
         return;
     }
+    if (ax_request_is_cancelled(request)) {
+        answer_gone(thread, request);
+        repository_order_free(order);
+        return;
+    }
     size_t more = AX_MIN(SLICE_BYTES, request->body.len - body->len);
     if (ax_buf_append(body, request->body.ptr + body->len, more)) {
         (void)ax_fail(&order->err, AX_E_LIMIT, "no memory for the body");
-        repository_deliver(context, state, request, order);
+        answer_failed(thread, request, order);
+        repository_order_free(order);
         return;
     }
     if (body->len < request->body.len) {
@@ -231,10 +278,12 @@ static void take_slice(void *context, void *state, struct ax_request *request, v
         return;
     }
     struct ax_model_orders *orders = find_orders(thread, request);
-    if (orders)
-        ax_model_orders_load(orders, ax_str_from(order->model), &order->order);
-    else
+    if (!orders) {
         repository_order_free(order);
+        return;
+    }
+    repository_order_begin(order, orders, thread, request);
+    ax_model_orders_load(orders, ax_str_from(order->model), &order->order);
 }
 
 void ax_oip_load(struct ax_call *call)
@@ -254,7 +303,9 @@ void ax_oip_unload(struct ax_call *call)
         return;
     }
     struct ax_model_orders *orders = find_orders(call->thread, call->request);
-    if (orders)
-        ax_model_orders_unload(orders, call->model, unload_dependents,
-                               &repository_order_new(call, false)->order);
+    if (!orders)
+        return;
+    struct repository_order *order = repository_order_new(call, false);
+    repository_order_begin(order, orders, call->thread, call->request);
+    ax_model_orders_unload(orders, call->model, unload_dependents, &order->order);
 }

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: every order is told exactly once, whatever memory and its giver do: loads whose versions
+ * drive each other out, loads and wants that cannot begin, and those that are taken back.
+ * Method: the fixture's fleet with memory for one version, of which all take the same. Holding a
+ * reference keeps a version draining, so that another one waits for its room until the test lets
+ * go.
+ */
+#include "fleet_fixture.h"
+
+#include "server/fleet_control.h"
+
+/* Want a version, and have its turn, so that it may go again. */
+static void use(const char *model)
+{
+    struct told told;
+    assert_int_equal(want(model, "", &told), AX_OK);
+    struct ax_served *served = hold(model);
+    ax_served_use(served, ax_clock_ns());
+    ax_served_unref(served);
+}
+
+/* Start a fleet with memory for `count` versions like the one of `model` and a half. Nothing is
+ * ready, and what each of them takes is known. */
+static void start_short(const char *const *models, size_t model_count, size_t count)
+{
+    fixture.config.preload = AX_PRELOAD_NONE;
+    start();
+    use(models[0]);
+    const struct ax_catalog_version *version =
+        ax_catalog_find(enter(), ax_str_from(models[0]), AX_STR(""));
+    assert_non_null(version->served);
+    size_t bytes = version->resident_bytes;
+    leave();
+    assert_true(bytes > 0);
+    ax_fleet_free(fixture.fleet);
+    atomic_store(&fixture.complete_count, 0);
+    fixture.config.model_memory_max = count * bytes + bytes / 2;
+    start();
+    for (size_t i = 0; i < model_count; i++)
+        use(models[i]);
+}
+
+/* What is ordered, and what has become of it until it is told. */
+static void give_want(struct told *told, const char *model)
+{
+    told_init(told);
+    ax_fleet_want(fixture.fleet, ax_str_from(model), AX_STR(""), &told->waiter);
+}
+
+static void give_load(struct told *told, const char *model)
+{
+    told_init(told);
+    ax_fleet_load(fixture.fleet, ax_str_from(model), NULL, &told->waiter);
+}
+
+/* The control thread has received all that was left before. */
+static void wait_received(void)
+{
+    assert_int_equal(unload("nobody"), AX_E_NOT_FOUND);
+}
+
+static const char *const three[] = { "a", "b", "c" };
+
+static void put_three(void)
+{
+    for (size_t i = 0; i < AX_COUNT(three); i++)
+        put_version(three[i], 1, (double)i + 1);
+}
+
+/* Each version drives the one before out before its order is looked at, or not: both are told. */
+static void loads_that_drive_each_other_out(void **state)
+{
+    struct told told[AX_COUNT(three)];
+    (void)state;
+    put_three();
+    start_short(three, AX_COUNT(three), 1);
+    for (size_t round = 0; round < 20; round++) {
+        for (size_t i = 0; i < AX_COUNT(three); i++)
+            give_load(&told[i], three[i]);
+        for (size_t i = 0; i < AX_COUNT(three); i++)
+            assert_int_equal(wait_told(&told[i]), AX_OK);
+    }
+}
+
+static void a_load_of_more_versions_than_fit(void **state)
+{
+    struct told told;
+    (void)state;
+    put_version("a", 1, 1);
+    put_version("b", 1, 1);
+    start_short(three, 2, 1);
+    put_version("b", 2, 2);
+    put_version("b", 3, 3);
+    put_file("b/serving.yaml", "versions: all\n");
+    for (size_t round = 0; round < 5; round++)
+        assert_int_equal(load("b", &told), AX_OK);
+}
+
+/* One that was ordered and can never fit is told so, with the option's name. */
+static void a_load_beside_what_is_pinned(void **state)
+{
+    struct told told;
+    (void)state;
+    put_three();
+    put_file("a/serving.yaml", "pinned: true\n");
+    start_short(three, 1, 1);
+    assert_int_equal(load("b", &told), AX_E_LIMIT);
+    assert_non_null(strstr(told.err.msg, "--model-memory-max"));
+}
+
+/* `b` waits for the room of `a`, which is held; the order has its time. */
+static void a_load_that_takes_too_long(void **state)
+{
+    struct told told, other;
+    (void)state;
+    put_three();
+    fixture.config.load_timeout_ns = 50 * AX_NS_PER_MS;
+    start_short(three, 2, 1);
+    use("a");
+    struct ax_served *held = hold("a");
+    give_load(&told, "b");
+    assert_int_equal(wait_told(&told), AX_E_TIMEOUT);
+    assert_non_null(strstr(told.err.msg, "not loaded in time"));
+    /* What it began goes on. */
+    ax_served_unref(held);
+    wait_for_states("b", "1 ready");
+    give_load(&other, "b");
+    assert_int_equal(wait_told(&other), AX_OK);
+}
+
+static void what_is_taken_back(void **state)
+{
+    struct told first, second, load_told;
+    (void)state;
+    put_three();
+    fixture.config.load_timeout_ns = 3600 * AX_NS_PER_S;
+    start_short(three, AX_COUNT(three), 1);
+    use("a");
+    struct ax_served *held = hold("a");
+    give_want(&first, "b");
+    give_want(&second, "b");
+    give_load(&load_told, "c");
+    wait_received();
+    assert_int_equal(atomic_load(&first.count), 0);
+    ax_fleet_withdraw(fixture.fleet, &first.waiter);
+    ax_fleet_withdraw(fixture.fleet, &load_told.waiter);
+    assert_int_equal(wait_told(&first), AX_E_CANCELLED);
+    assert_int_equal(wait_told(&load_told), AX_E_CANCELLED);
+    assert_int_equal(atomic_load(&second.count), 0);
+    /* Once more, and behind its being told, changes nothing. */
+    ax_fleet_withdraw(fixture.fleet, &first.waiter);
+    ax_fleet_withdraw(fixture.fleet, &second.waiter);
+    assert_int_equal(wait_told(&second), AX_E_CANCELLED);
+    /* Nobody wants `b` any more, so it does not come; `c` was ordered, so it does. */
+    ax_served_unref(held);
+    wait_for_states("c", "1 ready");
+    wait_received();
+    wait_for_states("b", "1 unloaded");
+    assert_reason("b", "is loaded when it is asked for");
+    assert_int_equal(atomic_load(&first.count), 1);
+    assert_int_equal(atomic_load(&load_told.count), 1);
+}
+
+/* Taken back before it was given: an order for what exists begins nothing. */
+static void what_is_taken_back_at_first(void **state)
+{
+    struct told told;
+    (void)state;
+    put_version("a", 1, 1);
+    fixture.config.preload = AX_PRELOAD_NONE;
+    start();
+    told_init(&told);
+    ax_fleet_withdraw(fixture.fleet, &told.waiter);
+    ax_fleet_want(fixture.fleet, AX_STR("a"), AX_STR(""), &told.waiter);
+    assert_int_equal(wait_told(&told), AX_E_CANCELLED);
+    wait_received();
+    wait_for_states("a", "1 unloaded");
+    /* A load of the folder was ordered all the same. */
+    told_init(&told);
+    ax_fleet_withdraw(fixture.fleet, &told.waiter);
+    ax_fleet_load(fixture.fleet, AX_STR("a"), NULL, &told.waiter);
+    (void)wait_told(&told);
+    wait_for_states("a", "1 ready");
+}
+
+/* A want whose time is over will be asked again: its version comes. */
+static void a_want_that_waited_too_long(void **state)
+{
+    struct told told;
+    (void)state;
+    put_three();
+    start_short(three, 2, 1);
+    use("a");
+    struct ax_served *held = hold("a");
+    told_init(&told);
+    told.waiter.until_ns = ax_clock_ns() + 30 * AX_NS_PER_MS;
+    ax_fleet_want(fixture.fleet, AX_STR("b"), AX_STR(""), &told.waiter);
+    assert_int_equal(wait_told(&told), AX_E_TIMEOUT);
+    ax_served_unref(held);
+    wait_for_states("b", "1 ready");
+}
+
+/* ---- at the end, and past the limit ---- */
+
+#define MANY AX_FLEET_ORDERS_MAX
+
+static struct told *many;
+
+/* The fleet ends though as many orders wait as may, and all of them are told. */
+static void stopping_is_never_refused(void **state)
+{
+    struct told refused;
+    size_t cancelled_count = 0;
+    (void)state;
+    put_three();
+    fixture.config.load_waiters_max = (size_t)2 * MANY;
+    start_short(three, 2, 1);
+    use("a");
+    struct ax_served *held = hold("a");
+    many = ax_xalloc(MANY * sizeof(*many));
+    for (size_t i = 0; i < MANY; i++)
+        give_want(&many[i], "b");
+    give_load(&refused, "b");
+    assert_int_equal(wait_told(&refused), AX_E_LIMIT);
+    assert_true(ax_fleet_stop(fixture.fleet, UINT64_MAX));
+    for (size_t i = 0; i < MANY; i++) {
+        assert_int_equal(atomic_load(&many[i].count), 1);
+        cancelled_count += many[i].err.code == AX_E_CANCELLED;
+    }
+    assert_int_equal(cancelled_count, MANY);
+    ax_served_unref(held);
+    free(many);
+}
+
+/* ---- taking back while it is told ---- */
+
+#define RACERS      4
+#define RACE_ROUNDS 300
+
+static void race_run(void *arg)
+{
+    const char *model = arg;
+    for (size_t i = 0; i < RACE_ROUNDS; i++) {
+        struct told told;
+        if (i % 3)
+            give_want(&told, model);
+        else
+            give_load(&told, model);
+        if (i % 2)
+            (void)poll(NULL, 0, 0);
+        ax_fleet_withdraw(fixture.fleet, &told.waiter);
+        enum ax_code code = wait_told(&told);
+        assert_true(code == AX_OK || code == AX_E_CANCELLED);
+    }
+}
+
+static void taking_back_while_it_is_told(void **state)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_thread threads[RACERS];
+    struct told told;
+    (void)state;
+    put_three();
+    start_short(three, AX_COUNT(three), 1);
+    for (size_t i = 0; i < RACERS; i++)
+        assert_int_equal(ax_thread_start(&threads[i], "race", race_run,
+                                         (void *)(uintptr_t)three[i % AX_COUNT(three)], &err),
+                         0);
+    for (size_t i = 0; i < RACERS; i++)
+        ax_thread_join(&threads[i]);
+    assert_int_equal(want("c", "", &told), AX_OK);
+}
+
+int main(void)
+{
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(loads_that_drive_each_other_out),
+        TEST(a_load_of_more_versions_than_fit),
+        TEST(a_load_beside_what_is_pinned),
+        TEST(a_load_that_takes_too_long),
+        TEST(what_is_taken_back),
+        TEST(what_is_taken_back_at_first),
+        TEST(a_want_that_waited_too_long),
+        TEST(stopping_is_never_refused),
+        TEST(taking_back_while_it_is_told),
+    };
+    return cmocka_run_group_tests_name("server/fleet_orders", tests, make_folder, remove_folder);
+}
