@@ -6,9 +6,11 @@
 #include "base/thread.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/metric.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fenv.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- floating point ---- */
@@ -121,6 +124,32 @@ void ax_thread_join(struct ax_thread *thread)
     assert(!failed);
 }
 
+/* A monotonic time by the clock that pthreads wait by. */
+static struct timespec wall_time(uint64_t until_ns)
+{
+    struct timespec time;
+    uint64_t now_ns = ax_clock_ns();
+    uint64_t more_ns = until_ns > now_ns ? until_ns - now_ns : 0;
+    (void)clock_gettime(CLOCK_REALTIME, &time);
+    more_ns += (uint64_t)time.tv_nsec;
+    time.tv_sec += (time_t)(more_ns / AX_NS_PER_S);
+    time.tv_nsec = (long)(more_ns % AX_NS_PER_S);
+    return time;
+}
+
+bool ax_thread_join_until(struct ax_thread *thread, uint64_t until_ns)
+{
+    assert(thread);
+    if (until_ns == UINT64_MAX) {
+        ax_thread_join(thread);
+        return true;
+    }
+    struct timespec until = wall_time(until_ns);
+    int failed = pthread_timedjoin_np(thread->handle, NULL, &until);
+    assert(!failed || failed == ETIMEDOUT);
+    return !failed;
+}
+
 /* A system that refuses it (a seccomp filter) runs the thread as any other. */
 void ax_thread_make_idle(void)
 {
@@ -145,6 +174,13 @@ void ax_thread_make_prompt(void)
         return;
     schedule.runtime = AX_THREAD_PROMPT_NS;
     (void)syscall(SYS_sched_setattr, 0, &schedule, 0);
+}
+
+void ax_thread_make_usual(struct ax_thread *thread)
+{
+    assert(thread);
+    const struct sched_param none = { .sched_priority = 0 };
+    (void)pthread_setschedparam(thread->handle, SCHED_OTHER, &none);
 }
 
 /* ---- the pool ---- */
@@ -213,21 +249,48 @@ enum ax_code ax_pool_new(const char *name, size_t thread_count, size_t queue_max
     return AX_OK;
 }
 
-void ax_pool_free(struct ax_pool *pool)
+/* False: one that has no processor time to give the lock back has it. */
+static bool pool_close(struct ax_pool *pool, uint64_t until_ns)
 {
-    if (!pool)
-        return;
-    (void)pthread_mutex_lock(&pool->lock);
+    struct timespec until = wall_time(until_ns);
+    int failed = until_ns == UINT64_MAX ? pthread_mutex_lock(&pool->lock)
+                                        : pthread_mutex_timedlock(&pool->lock, &until);
+    if (failed)
+        return false;
     pool->closing = true;
     (void)pthread_cond_broadcast(&pool->changed);
     (void)pthread_mutex_unlock(&pool->lock);
+    return true;
+}
+
+bool ax_pool_free_until(struct ax_pool *pool, uint64_t until_ns)
+{
+    if (!pool)
+        return true;
+    if (!pool_close(pool, until_ns))
+        return false;
     for (size_t i = 0; i < pool->thread_count; i++)
-        ax_thread_join(&pool->threads[i]);
+        if (!ax_thread_join_until(&pool->threads[i], until_ns))
+            return false;
     (void)pthread_cond_destroy(&pool->changed);
     (void)pthread_mutex_destroy(&pool->lock);
     free(pool->threads);
     free(pool->jobs);
     free(pool);
+    return true;
+}
+
+void ax_pool_free(struct ax_pool *pool)
+{
+    bool is_freed = ax_pool_free_until(pool, UINT64_MAX);
+    assert(is_freed);
+}
+
+void ax_pool_make_usual(struct ax_pool *pool)
+{
+    assert(pool);
+    for (size_t i = 0; i < pool->thread_count; i++)
+        ax_thread_make_usual(&pool->threads[i]);
 }
 
 enum ax_code ax_pool_submit(struct ax_pool *pool, void (*run)(void *arg), void *arg,

@@ -24,11 +24,15 @@ struct ax_thread {
 AX_MUST_USE enum ax_code ax_thread_start(struct ax_thread *thread, const char *name,
                                          void (*run)(void *arg), void *arg, struct ax_err *err);
 void ax_thread_join(struct ax_thread *thread);
+/* The same until `until_ns` (monotonic; UINT64_MAX: for ever) at most. False: it runs still. */
+AX_MUST_USE bool ax_thread_join_until(struct ax_thread *thread, uint64_t until_ns);
 
 /* Have the calling thread run only when no other one wants the core (SCHED_IDLE): for work that
  * must cost those that answer nothing. For good: without privileges there is no way back. Whoever
  * holds a lock so may be kept from giving it back; so none that the data plane takes. */
 void ax_thread_make_idle(void);
+/* The way back for another thread, where this process may: with CAP_SYS_NICE or RLIMIT_NICE. */
+void ax_thread_make_usual(struct ax_thread *thread);
 
 /* Have the calling thread go as soon as it has something to do, ahead of others of the same
  * priority that are in the middle of a turn: it asks for turns of AX_THREAD_PROMPT_NS, and who
@@ -50,6 +54,11 @@ AX_MUST_USE enum ax_code ax_pool_new(const char *name, size_t thread_count, size
                                      struct ax_pool **ret_pool, struct ax_err *err);
 /* Waits for the jobs that were accepted. NULL is fine. */
 void ax_pool_free(struct ax_pool *pool);
+/* The same until `until_ns` at most. False: a job goes on, and keeps the pool, which is not to be
+ * touched any more: for the end of a process. */
+AX_MUST_USE bool ax_pool_free_until(struct ax_pool *pool, uint64_t until_ns);
+/* As ax_thread_make_usual, for all of its threads. */
+void ax_pool_make_usual(struct ax_pool *pool);
 /* Queue `run(arg)`. Any thread; never blocks. Expected: LIMIT (queue full). */
 AX_MUST_USE enum ax_code ax_pool_submit(struct ax_pool *pool, void (*run)(void *arg), void *arg,
                                         struct ax_err *err);

@@ -24,6 +24,7 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* What is left to files of models, listeners, the log and libraries. */
 #define DESCRIPTORS_KEPT ((size_t)256)
@@ -119,12 +120,16 @@ static enum ax_exit serve(const struct serve_config *config)
     wait_for_stop(server, &stop);
     ax_server_drain(server);
     allow_second_signal(&stop);
-    size_t cut_count = ax_server_join_free(server);
-    if (cut_count)
+    struct ax_server_end end = ax_server_join_free(server);
+    if (end.connections_cut)
         ax_log(AX_LOG_WARN, "stopped", AX_LOG_TEXT("reason", "the drain timeout was over"),
-               AX_LOG_U64("connections_cut", cut_count));
+               AX_LOG_U64("connections_cut", end.connections_cut));
     else
-        ax_log(AX_LOG_INFO, "stopped", AX_LOG_TEXT("reason", "all requests were answered"));
+        ax_log(AX_LOG_INFO, "stopped", AX_LOG_TEXT("reason", "all requests were answered"),
+               AX_LOG_TEXT("loads", end.has_loads_left ? "given up" : "none"));
+    /* Threads go on that use what lies on this stack. */
+    if (end.has_loads_left)
+        _exit(AX_EXIT_OK);
     return AX_EXIT_OK;
 }
 

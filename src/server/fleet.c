@@ -255,7 +255,7 @@ enum ax_code ax_fleet_start(const struct ax_fleet_config *config, struct ax_snap
         config->begin(config->context, fleet);
     if (ax_fleet_loaders_init(&fleet->loaders, config->load_threads, err) ||
         ax_thread_start(&fleet->thread, "fleet", fleet_run, fleet, err)) {
-        ax_fleet_loaders_stop(&fleet->loaders);
+        (void)ax_fleet_loaders_stop(&fleet->loaders, UINT64_MAX);
         ax_fleet_inbox_done(&fleet->inbox);
         fleet_release(fleet);
         return err->code;
@@ -264,23 +264,27 @@ enum ax_code ax_fleet_start(const struct ax_fleet_config *config, struct ax_snap
     return AX_OK;
 }
 
-void ax_fleet_stop(struct ax_fleet *fleet)
+bool ax_fleet_stop(struct ax_fleet *fleet, uint64_t until_ns)
 {
-    if (!fleet || atomic_load(&fleet->is_stopped))
-        return;
+    if (!fleet)
+        return true;
+    if (atomic_load(&fleet->is_stopped))
+        return !fleet->has_loads_left;
     ax_fleet_order_stop(fleet);
     ax_thread_join(&fleet->thread);
     atomic_store(&fleet->is_stopped, true);
-    ax_fleet_loaders_stop(&fleet->loaders);
+    fleet->has_loads_left = !ax_fleet_loaders_stop(&fleet->loaders, until_ns);
     ax_fleet_popularity_end(fleet);
     ax_fleet_cancel_all(fleet);
+    return !fleet->has_loads_left;
 }
 
 void ax_fleet_free(struct ax_fleet *fleet)
 {
     if (!fleet)
         return;
-    ax_fleet_stop(fleet);
+    bool have_ended = ax_fleet_stop(fleet, UINT64_MAX);
+    assert(have_ended);
     ax_fleet_cancel_all(fleet); /* What came between the mark and now. */
     for (size_t i = 0; i < fleet->draining_count; i++) {
         fleet->draining[i].version->draining_count--;

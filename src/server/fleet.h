@@ -62,10 +62,12 @@ AX_MUST_USE enum ax_code ax_fleet_start(const struct ax_fleet_config *config,
                                         struct ax_snapshot *snapshot, struct ax_fleet **ret_fleet,
                                         struct ax_err *err);
 
-/* Orders that wait are told CANCELLED; loads that run are waited for. The last catalog stays
- * published. NULL is fine. */
-void ax_fleet_stop(struct ax_fleet *fleet);
-/* Behind stop, when no I/O thread is left. */
+/* Orders that wait are told CANCELLED; loads that run are told to stop, and waited for until
+ * `until_ns` (monotonic; UINT64_MAX: for ever). The last catalog stays published. False: some loads
+ * go on, since they get no processor time, and the fleet, its configuration and its snapshot must
+ * live until the process ends. NULL is fine. */
+AX_MUST_USE bool ax_fleet_stop(struct ax_fleet *fleet, uint64_t until_ns);
+/* Behind stop, when no I/O thread is left and no load. NULL is fine. */
 void ax_fleet_free(struct ax_fleet *fleet);
 
 /* How the giver of an order is told: called once, on the control thread, or on the caller's when

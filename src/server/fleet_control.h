@@ -46,6 +46,7 @@ struct ax_fleet {
 
     /* The control thread's. */
     bool is_stopping;
+    bool has_loads_left; /* at the end */
     bool is_complete;
     struct ax_fleet_loaders loaders;
     struct ax_fleet_model **models; /* by name, bytewise */

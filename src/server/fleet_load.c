@@ -22,20 +22,26 @@ enum ax_code ax_fleet_loaders_init(struct ax_fleet_loaders *loaders, size_t thre
     loaders->thread_count = thread_count;
     if (ax_pool_new("load", thread_count, thread_count, &loaders->idle, err) ||
         ax_pool_new("load-now", thread_count, thread_count, &loaders->urgent, err)) {
-        ax_fleet_loaders_stop(loaders);
+        (void)ax_fleet_loaders_stop(loaders, UINT64_MAX);
         return err->code;
     }
     return AX_OK;
 }
 
-void ax_fleet_loaders_stop(struct ax_fleet_loaders *loaders)
+bool ax_fleet_loaders_stop(struct ax_fleet_loaders *loaders, uint64_t until_ns)
 {
     assert(loaders);
-    ax_pool_free(loaders->idle);
-    ax_pool_free(loaders->urgent);
-    ax_image_store_free(loaders->images); /* Images that are in use stay mapped. */
+    atomic_store(&loaders->is_stopped, true);
+    if (loaders->idle)
+        ax_pool_make_usual(loaders->idle);
+    bool urgent_ended = ax_pool_free_until(loaders->urgent, until_ns);
+    bool idle_ended = ax_pool_free_until(loaders->idle, until_ns);
     loaders->idle = loaders->urgent = NULL;
+    if (!urgent_ended || !idle_ended)
+        return false;
+    ax_image_store_free(loaders->images); /* Images that are in use stay mapped. */
     loaders->images = NULL;
+    return true;
 }
 
 static void load_note_warming(void *context)
@@ -79,6 +85,7 @@ struct ax_fleet_load *ax_fleet_loaders_begin(struct ax_fleet_loaders *loaders,
     load->job.settings = &load->settings;
     load->job.images = loaders->images;
     load->job.tune = loaders->tune;
+    load->job.is_stopped = &loaders->is_stopped;
     load->job.warming = load_note_warming;
     load->job.context = load;
     load->next = loaders->running;

@@ -52,13 +52,16 @@ struct ax_fleet_loaders {
     struct ax_fleet_load *running;
     struct ax_image_store *images; /* NULL: none */
     bool tune;
+    atomic_bool is_stopped; /* the loads look at it */
 };
 
 /* Expected: LIMIT. `images` becomes the loaders'. */
 AX_MUST_USE enum ax_code ax_fleet_loaders_init(struct ax_fleet_loaders *loaders,
                                                size_t thread_count, struct ax_err *err);
-/* Waits for loads that run: each is sent before. */
-void ax_fleet_loaders_stop(struct ax_fleet_loaders *loaders);
+/* Loads that run are told to stop, and waited for until `until_ns` (monotonic; UINT64_MAX: for
+ * ever): each is sent before. False: some go on, and keep what they use; a load at idle priority
+ * may get no time to look up. */
+bool ax_fleet_loaders_stop(struct ax_fleet_loaders *loaders, uint64_t until_ns);
 
 /* What follows is the control thread's. Whether one could begin now. */
 bool ax_fleet_loaders_have_room(const struct ax_fleet_loaders *loaders, bool is_urgent);

@@ -22,8 +22,20 @@ struct loading {
     struct ax_warm_up warm_up;
 };
 
+<<<<<<< HEAD
 static enum ax_code loading_read_files(struct loading *l, struct ax_fingerprint before,
                                        struct ax_err *err)
+=======
+/* A step is reading, making and tuning the model, or a batch of the warm-up. */
+static enum ax_code loading_check_stop(const struct loading *l, struct ax_err *err)
+{
+    if (l->job->is_stopped && atomic_load(l->job->is_stopped))
+        return ax_fail(err, AX_E_CANCELLED, "the server stops");
+    return AX_OK;
+}
+
+static enum ax_code loading_read_files(struct loading *l, struct ax_err *err)
+>>>>>>> 2fe2d5a (server: the end does not wait for loads that get no time)
 {
     const struct ax_load_job *job = l->job;
     bool is_known =
@@ -45,7 +57,7 @@ static enum ax_code loading_read(struct loading *l, struct ax_fingerprint *ret_f
 {
     struct ax_err cause = AX_ERR_INIT;
     struct ax_fingerprint before, after;
-    if (ax_fingerprint_read(l->job->path, &before, err))
+    if (loading_check_stop(l, err) || ax_fingerprint_read(l->job->path, &before, err))
         return err->code;
     enum ax_code code = loading_read_files(l, before, &cause);
     if (ax_fingerprint_read(l->job->path, &after, err))
@@ -61,9 +73,14 @@ static enum ax_code loading_read(struct loading *l, struct ax_fingerprint *ret_f
 
 static enum ax_code loading_warm_up(struct loading *l, struct ax_err *err)
 {
+    if (loading_check_stop(l, err))
+        return err->code;
     if (l->job->warming)
         l->job->warming(l->job->context);
-    return ax_warm_up_run(&l->warm_up, l->job->settings, err);
+    l->warm_up.is_stopped = l->job->is_stopped;
+    if (ax_warm_up_run(&l->warm_up, l->job->settings, err))
+        return err->code;
+    return loading_check_stop(l, err);
 }
 
 enum ax_code ax_loader_load(const struct ax_load_job *job, struct ax_loaded *ret_loaded,

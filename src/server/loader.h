@@ -16,6 +16,8 @@
 #include "server/model_settings.h"
 #include "server/repository.h"
 
+#include <stdatomic.h>
+
 struct ax_load_job {
     const char *path; /* of the version's folder */
     const char *model_name;
@@ -24,11 +26,15 @@ struct ax_load_job {
     struct ax_image_store *images; /* NULL: none */
     bool tune;
 
+<<<<<<< HEAD
     /* What an earlier load had: with the same files its image is mapped without reading them.
      * Zeros: there was none. */
     struct ax_fingerprint known_fingerprint;
     struct ax_image_key known_key;
 
+=======
+    const atomic_bool *is_stopped; /* (optional) looked at between steps: CANCELLED */
+>>>>>>> 2fe2d5a (server: the end does not wait for loads that get no time)
     /* (optional) The version is loaded and checked and is being warmed now. */
     void (*warming)(void *context);
     void *context;
@@ -44,7 +50,7 @@ struct ax_loaded {
 };
 
 /* Expected: as ax_version_load; CONFLICT (files changed meanwhile); INVALID (the warm-up failed,
- * with the row and the output). */
+ * with the row and the output); CANCELLED. */
 AX_MUST_USE enum ax_code ax_loader_load(const struct ax_load_job *job, struct ax_loaded *ret_loaded,
                                         struct ax_err *err);
 

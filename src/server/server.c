@@ -23,6 +23,8 @@
 
 #include <assert.h>
 
+#define LOADS_WAIT_NS ((uint64_t)2 * AX_NS_PER_S) /* for loads that run at the end */
+
 const struct ax_option ax_server_options[] = {
     { .type = AX_OPTION_TEXT,
       .name = "models",
@@ -95,6 +97,8 @@ struct ax_server {
     struct ax_http_server *http;
     size_t thread_count;
     int64_t start_us;
+    uint64_t drain_timeout_ns;
+    uint64_t drained_ns; /* when the end began, monotonic */
 };
 
 const struct ax_server_config *ax_server_config(const struct ax_server *server)
@@ -200,6 +204,7 @@ static struct ax_server *server_new(const struct ax_server_config *config,
     *server = (struct ax_server){ 0 };
     server->config = config;
     server->start_us = ax_clock_wall_us();
+    server->drain_timeout_ns = http->drain_timeout_ns;
     server->thread_count = http->threads ? http->threads : ax_thread_core_count();
     server->fleet_config = *config->fleet;
     server->fleet_config.models = config->models;
@@ -288,21 +293,30 @@ void ax_server_rescan(struct ax_server *server)
 void ax_server_drain(struct ax_server *server)
 {
     assert(server);
+    server->drained_ns = ax_clock_ns();
     ax_http_server_drain(server->http);
 }
 
-size_t ax_server_join_free(struct ax_server *server)
+/* How long loads that run are waited for: what they make is nobody's. */
+static uint64_t loads_until_ns(const struct ax_server *server)
+{
+    return AX_MIN(server->drained_ns + server->drain_timeout_ns, ax_clock_ns() + LOADS_WAIT_NS);
+}
+
+struct ax_server_end ax_server_join_free(struct ax_server *server)
 {
     assert(server);
     ax_http_server_join(server->http);
-    size_t cut_count = ax_http_server_cut_count(server->http);
+    struct ax_server_end end = { .connections_cut = ax_http_server_cut_count(server->http) };
     ax_watch_stop_free(server->watch);
     ax_model_orders_free(ax_server_orders(server));
     /* Those who wait for a model are told by messages, which the threads' loops still take. */
-    ax_fleet_stop(ax_server_fleet(server));
+    end.has_loads_left = !ax_fleet_stop(ax_server_fleet(server), loads_until_ns(server));
     ax_http_server_join_free(server->http);
     ax_account_log_all();
+    if (end.has_loads_left)
+        return end;
     ax_fleet_free(ax_server_fleet(server));
     server_free(server);
-    return cut_count;
+    return end;
 }

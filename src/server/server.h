@@ -44,10 +44,16 @@ AX_MUST_USE enum ax_code ax_server_start(const struct ax_server_config *config,
                                          const struct ax_http_config *http,
                                          struct ax_server **ret_server, struct ax_err *err);
 
-/* Begin the graceful end, and wait for it. Tells how many connections had not got all their
- * answers when the drain timeout cut them. */
+/* How a server ended. */
+struct ax_server_end {
+    size_t connections_cut; /* that had not got all their answers when the drain timeout was over */
+    bool has_loads_left;    /* models are being loaded still, for want of processor time, and use
+                               what was not freed: nothing may follow but the process's end */
+};
+
+/* Begin the graceful end, and wait for it, not much longer than the drain timeout. */
 void ax_server_drain(struct ax_server *server);
-size_t ax_server_join_free(struct ax_server *server);
+struct ax_server_end ax_server_join_free(struct ax_server *server);
 
 /* Look through the folder of models again. Any thread. */
 void ax_server_rescan(struct ax_server *server);

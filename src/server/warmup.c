@@ -215,7 +215,8 @@ static enum ax_code trial_score(struct trial *t, size_t from, size_t count, stru
 
 static bool trial_is_over(const struct trial *t)
 {
-    return ax_clock_thread_ns() >= t->until_ns;
+    return ax_clock_thread_ns() >= t->until_ns ||
+           (t->w->is_stopped && atomic_load_explicit(t->w->is_stopped, memory_order_relaxed));
 }
 
 /* All rows, in batches as large as they may be. */

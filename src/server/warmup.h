@@ -15,6 +15,8 @@
 #include "engine/version.h"
 #include "server/model_settings.h"
 
+#include <stdatomic.h>
+
 #define AX_WARM_UP_NS_MAX         (UINT64_C(1000) * 1000 * 1000)
 #define AX_WARM_UP_FILE_BYTES_MAX ((size_t)64 << 20)
 
@@ -25,6 +27,7 @@ struct ax_warm_up {
     struct ax_buf file;               /* and texts of the rows here */
     struct ax_rows rows;              /* given */
     bool is_given, is_off;
+    const atomic_bool *is_stopped; /* NULL, or when it is set run ends early, and well; borrowed */
 };
 
 /* Read what model.yaml says of it, and the file that it may name. `ret` is released by done, also
