@@ -22,10 +22,6 @@ struct loading {
     struct ax_warm_up warm_up;
 };
 
-<<<<<<< HEAD
-static enum ax_code loading_read_files(struct loading *l, struct ax_fingerprint before,
-                                       struct ax_err *err)
-=======
 /* A step is reading, making and tuning the model, or a batch of the warm-up. */
 static enum ax_code loading_check_stop(const struct loading *l, struct ax_err *err)
 {
@@ -34,8 +30,8 @@ static enum ax_code loading_check_stop(const struct loading *l, struct ax_err *e
     return AX_OK;
 }
 
-static enum ax_code loading_read_files(struct loading *l, struct ax_err *err)
->>>>>>> 2fe2d5a (server: the end does not wait for loads that get no time)
+static enum ax_code loading_read_files(struct loading *l, struct ax_fingerprint before,
+                                       struct ax_err *err)
 {
     const struct ax_load_job *job = l->job;
     bool is_known =

@@ -26,15 +26,12 @@ struct ax_load_job {
     struct ax_image_store *images; /* NULL: none */
     bool tune;
 
-<<<<<<< HEAD
     /* What an earlier load had: with the same files its image is mapped without reading them.
      * Zeros: there was none. */
     struct ax_fingerprint known_fingerprint;
     struct ax_image_key known_key;
 
-=======
     const atomic_bool *is_stopped; /* (optional) looked at between steps: CANCELLED */
->>>>>>> 2fe2d5a (server: the end does not wait for loads that get no time)
     /* (optional) The version is loaded and checked and is being warmed now. */
     void (*warming)(void *context);
     void *context;
