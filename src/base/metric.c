@@ -498,21 +498,39 @@ uint64_t ax_metric_quantile_ns(ax_metric metric, double q)
     return bucket_edge(bucket);
 }
 
-/* name{labels…} and a blank; `suffix` and `more` may be empty. */
-static void print_name(struct ax_buf *out, const char *name, struct ax_str suffix,
-                       const struct series *series, struct ax_str more)
+static char *put(char *at, struct ax_str text)
 {
-    (void)ax_buf_append_str(out, ax_str_from(name));
-    (void)ax_buf_append_str(out, suffix);
-    if (series->labels_len || more.len) {
-        (void)ax_buf_append_char(out, '{');
-        (void)ax_buf_append(out, series->labels, series->labels_len);
-        if (series->labels_len && more.len)
-            (void)ax_buf_append_char(out, ',');
-        (void)ax_buf_append_str(out, more);
-        (void)ax_buf_append_char(out, '}');
+    if (text.len)
+        memcpy(at, text.ptr, text.len);
+    return at + text.len;
+}
+
+/* In one piece: a scrape has tens of thousands of lines. */
+static void print_name(struct ax_buf *out, const char *name, struct ax_str suffix,
+                       struct ax_str labels, struct ax_str more)
+{
+    struct ax_str name_text = ax_str_from(name);
+    char *begin = ax_buf_reserve(out, name_text.len + suffix.len + labels.len + more.len + 4);
+    if (!begin)
+        return;
+    char *at = put(put(begin, name_text), suffix);
+    if (labels.len || more.len) {
+        *at++ = '{';
+        at = put(at, labels);
+        if (labels.len && more.len)
+            *at++ = ',';
+        at = put(at, more);
+        *at++ = '}';
     }
-    (void)ax_buf_append_char(out, ' ');
+    *at++ = ' ';
+    ax_buf_added(out, (size_t)(at - begin));
+}
+
+void ax_metric_print_name(struct ax_buf *out, const char *name, struct ax_str labels,
+                          struct ax_str more)
+{
+    assert(out && name);
+    print_name(out, name, AX_STR(""), labels, more);
 }
 
 static void print_count(struct ax_buf *out, uint64_t count)
@@ -536,6 +554,7 @@ static const struct ax_str octave_labels[OCTAVES + 1] = {
 static void print_histogram(struct ax_buf *out, const struct ax_metric_family *family,
                             const struct series *series)
 {
+    struct ax_str labels = { series->labels, series->labels_len };
     uint64_t cells[HISTOGRAM_CELLS];
     cells_sum(series->first, HISTOGRAM_CELLS, cells);
     /* Without labels there is one series: it may show more. */
@@ -547,25 +566,26 @@ static void print_histogram(struct ax_buf *out, const struct ax_metric_family *f
         total += cells[bucket];
         if (bucket != 4 * octave || octave > octave_last)
             continue;
-        print_name(out, family->name, AX_STR("_bucket"), series, octave_labels[octave]);
+        print_name(out, family->name, AX_STR("_bucket"), labels, octave_labels[octave]);
         print_count(out, total);
         octave += step;
     }
     total += cells[BUCKET_OVER];
-    print_name(out, family->name, AX_STR("_bucket"), series, AX_STR("le=\"+Inf\""));
+    print_name(out, family->name, AX_STR("_bucket"), labels, AX_STR("le=\"+Inf\""));
     print_count(out, total);
-    print_name(out, family->name, AX_STR("_sum"), series, AX_STR(""));
+    print_name(out, family->name, AX_STR("_sum"), labels, AX_STR(""));
     ax_json_put_f64(out, (double)cells[CELL_SUM] / 1e9);
     (void)ax_buf_append_char(out, '\n');
-    print_name(out, family->name, AX_STR("_count"), series, AX_STR(""));
+    print_name(out, family->name, AX_STR("_count"), labels, AX_STR(""));
     print_count(out, total);
 }
 
 static void print_value(struct ax_buf *out, const struct ax_metric_family *family,
                         const struct series *series)
 {
+    struct ax_str labels = { series->labels, series->labels_len };
     uint64_t value = cell_sum(series->first);
-    print_name(out, family->name, AX_STR(""), series, AX_STR(""));
+    print_name(out, family->name, AX_STR(""), labels, AX_STR(""));
     if (family->type == AX_METRIC_GAUGE_NS)
         ax_json_put_f64(out, (double)(int64_t)value / 1e9);
     else if (family->type == AX_METRIC_GAUGE)
@@ -613,6 +633,17 @@ void ax_metric_scrape_free(struct ax_metric_scrape *scrape)
     free(scrape);
 }
 
+/* While a series is printed: have its next one's cells come, and the one after that. Their places
+ * are as good as random, and waiting for memory was a third of a scrape. */
+static void series_prefetch(const struct series *next)
+{
+    if (!next)
+        return;
+    __builtin_prefetch(next->next);
+    for (size_t i = 0, count = shard_count(); i < count; i++)
+        __builtin_prefetch((const void *)&metrics.shards[i][next->first]);
+}
+
 /* Print the next series, or the head of the next family; false: there is none. */
 static bool scrape_print_next(struct ax_metric_scrape *scrape, struct ax_buf *out)
 {
@@ -625,6 +656,7 @@ static bool scrape_print_next(struct ax_metric_scrape *scrape, struct ax_buf *ou
         scrape->at = family->first;
         return true;
     }
+    series_prefetch(series->next);
     const struct ax_metric_family *family = metrics.families[scrape->family - 1].described;
     if (family->type == AX_METRIC_HISTOGRAM)
         print_histogram(out, family, series);

@@ -100,6 +100,11 @@ void ax_metric_print_head(struct ax_buf *out, const struct ax_metric_family *fam
 /* Print `name="value",…` as it stands between braces, escaped. */
 void ax_metric_print_labels(struct ax_buf *out, const char *names, const struct ax_str *values);
 
+/* Print `name{labels,more} `, what stands before a value; `labels` and `more` are as printed by
+ * ax_metric_print_labels, and may be empty. */
+void ax_metric_print_name(struct ax_buf *out, const char *name, struct ax_str labels,
+                          struct ax_str more);
+
 /*
  * All series as Prometheus text format 0.0.4, printed in steps: families in order of registration,
  * HELP and TYPE once, label values escaped. It shows the series that there were when it was made,

@@ -16,7 +16,7 @@
 #include "server/server_thread.h"
 
 /* Printed in a step, about; and what it counts to pass something over. */
-#define AX_SLICED_BYTES        ((size_t)64 << 10)
+#define AX_SLICED_BYTES        ((size_t)32 << 10)
 #define AX_SLICED_PASSED_BYTES ((size_t)32)
 
 struct ax_sliced_answer;

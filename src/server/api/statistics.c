@@ -15,7 +15,6 @@
 #include "server/sliced_answer.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdlib.h>
 
 static void put_count(struct ax_buf *out, const char *key, uint64_t count)
@@ -28,7 +27,11 @@ static void put_count(struct ax_buf *out, const char *key, uint64_t count)
 static void put_duration(struct ax_buf *out, const char *key, uint64_t count, uint64_t ns)
 {
     ax_json_put_key(out, key);
-    (void)ax_buf_printf(out, "{\"count\":%" PRIu64 ",\"ns\":%" PRIu64 "}", count, ns);
+    (void)ax_buf_append_str(out, AX_STR("{\"count\":"));
+    (void)ax_buf_append_u64(out, count);
+    (void)ax_buf_append_str(out, AX_STR(",\"ns\":"));
+    (void)ax_buf_append_u64(out, ns);
+    (void)ax_buf_append_char(out, '}');
 }
 
 /* What became of the requests. */

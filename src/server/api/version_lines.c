@@ -13,7 +13,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define READ_MAX 100 /* accounts in a step: some 100 us */
+#define READ_MAX 64 /* accounts in a step: some 100 us */
 
 void ax_version_lines_begin(struct ax_version_lines *lines, struct ax_metric_scrape **ret_scrape)
 {
@@ -64,13 +64,7 @@ bool ax_version_lines_read(struct ax_version_lines *lines, const struct ax_catal
 void ax_version_line_print_name(struct ax_buf *out, const struct ax_metric_family *family,
                                 const struct ax_version_line *line, struct ax_str more)
 {
-    (void)ax_buf_append_str(out, ax_str_from(family->name));
-    (void)ax_buf_append_char(out, '{');
-    (void)ax_buf_append_str(out, ax_str_from(line->account->labels));
-    if (more.len)
-        (void)ax_buf_append_char(out, ',');
-    (void)ax_buf_append_str(out, more);
-    (void)ax_buf_append_str(out, AX_STR("} "));
+    ax_metric_print_name(out, family->name, ax_str_from(line->account->labels), more);
 }
 
 void ax_version_line_print_seconds(struct ax_buf *out, const struct ax_metric_family *family,
