@@ -2,9 +2,10 @@
 /*
  * Fuzz the reader of infer bodies, with and without blobs, over two fixed signatures, whole and in
  * slices: both must end in the same rows or in the same failure, and only in failures that a client
- * may be told.
+ * may be told. Who looks for the timeout alone finds that of a whole body, or none.
  */
 #include "server/api/oip_infer.h"
+#include "server/api/oip_parameters.h"
 
 #include "fuzz_signatures.h"
 
@@ -66,6 +67,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_body(&sliced, signature, &body, budget);
     if (!are_same(&whole, &sliced))
         abort();
+    uint64_t peeked_us = ax_oip_parameters_peek_timeout(body.json, SIZE_MAX);
+    if (!whole.err.code && peeked_us && peeked_us != whole.infer.parameters.timeout_us)
+        abort();
+    (void)ax_oip_parameters_peek_timeout(body.json, budget);
     ax_arena_done(&whole.arena);
     ax_arena_done(&sliced.arena);
     free(copy);

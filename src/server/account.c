@@ -176,7 +176,7 @@ static const struct {
     bool is_scoring; /* without a model nothing is scored, nor loaded */
 } account_series[] = {
     { &request_seconds_family, offsetof(struct ax_account, request_seconds), false },
-    { &in_progress_family, offsetof(struct ax_account, in_progress), true },
+    { &in_progress_family, offsetof(struct ax_account, in_progress), false },
     { &rows_family, offsetof(struct ax_account, rows), true },
     { &batches_family, offsetof(struct ax_account, batches), true },
     { &predict_seconds_family, offsetof(struct ax_account, predict_seconds), true },

@@ -45,6 +45,13 @@ static inline void ax_served_use(struct ax_served *served, uint64_t now_ns)
     if (atomic_load_explicit(&served->used_ms, memory_order_relaxed) < now_ms)
         atomic_store_explicit(&served->used_ms, now_ms, memory_order_relaxed);
 }
+/* A request that it answered. Data plane. */
+static inline void ax_served_succeed(struct ax_served *served, uint64_t now_ns)
+{
+    uint64_t now_ms = now_ns / AX_NS_PER_MS;
+    if (atomic_load_explicit(&served->last_ms, memory_order_relaxed) != now_ms)
+        atomic_store_explicit(&served->last_ms, now_ms, memory_order_relaxed);
+}
 /* Whether the caller's reference is the last one. True stays true: who has none cannot take one. */
 bool ax_served_is_last(const struct ax_served *served);
 
@@ -86,6 +93,7 @@ struct ax_catalog_model {
     size_t version_count;
     char *reason; /* why there are none; NULL: there are */
     bool is_wanted;
+    struct ax_model_timeout timeout; /* also while no version is ready */
 };
 
 /* Versions are filled in by the maker: number, text and state; `reason`, `served` and

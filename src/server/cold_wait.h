@@ -10,26 +10,38 @@
 
 #include "server/server_thread.h"
 
-/* What is waited for; the texts live as long as the request. */
-struct ax_cold {
-    struct ax_str model;
+struct ax_cold_waiter;
+
+/* What a request asks for; it lies in the request's arena, zeroed at first. The asker sets the
+ * first group. */
+struct ax_cold_wait {
+    struct ax_str model;   /* the texts live as long as the request */
     struct ax_str version; /* empty: the one that answers */
     uint64_t until_ns;     /* monotonic */
+    /* The fleet has told, and `err` is how: no code when the version was loaded. That it is there
+     * still is not said. In a wake-up; not called when the request has ended. Expected codes:
+     * NOT_FOUND, UNAVAILABLE, LIMIT, TIMEOUT, CANCELLED. */
+    void (*told)(struct ax_server_thread *thread, struct ax_request *request,
+                 struct ax_cold_wait *wait);
+
+    struct ax_cold_waiter *waiter; /* with the fleet; NULL: it has told, or was not asked */
+    bool is_told;                  /* and nobody has looked since, who clears it */
+    struct ax_err err;
 };
 
 /* Whether the version is not ready, but will be for asking. Inside a wake-up. */
 bool ax_cold_is_there(const struct ax_server_thread *thread, struct ax_str model,
                       struct ax_str version);
 
-/* How long a request that came now may wait; `deadline_ns`: its own, 0: it has none. */
-uint64_t ax_cold_until_ns(const struct ax_server_thread *thread, uint64_t deadline_ns);
+/* How long a request that came now may wait in all. */
+uint64_t ax_cold_until_ns(const struct ax_server_thread *thread);
 
-/* Keep the request and ask for the version. `go_on` is called once in a later wake-up, unless the
- * request ends before; *err has no code when the version was loaded. That it is there still is not
- * said. Expected codes: NOT_FOUND, UNAVAILABLE, LIMIT, TIMEOUT, CANCELLED. */
-void ax_cold_wait(struct ax_server_thread *thread, struct ax_request *request,
-                  const struct ax_cold *cold,
-                  void (*go_on)(struct ax_server_thread *thread, struct ax_request *request,
-                                const struct ax_err *err));
+/* Ask for the version; it is not being asked for yet. */
+void ax_cold_ask(struct ax_server_thread *thread, struct ax_request *request,
+                 struct ax_cold_wait *wait);
+
+/* The request does not wait any more, since it ends: what it asked for is taken back, if it was not
+ * told yet. NULL is fine. */
+void ax_cold_withdraw(struct ax_server_thread *thread, struct ax_cold_wait *wait);
 
 #endif

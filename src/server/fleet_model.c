@@ -303,6 +303,7 @@ struct ax_catalog_model *ax_fleet_model_catalog(const struct ax_fleet_model *mod
     assert(model);
     struct ax_catalog_model *made = ax_catalog_model_new(model->name, model->version_count);
     made->is_wanted = model->is_wanted;
+    made->timeout = ax_model_settings_timeout(&model->settings);
     bool answers = ax_fleet_model_answers(model);
     if (model->version_count == 0)
         made->reason = ax_xstrdup(model->err.code ? model->err.msg : "its folder is gone");

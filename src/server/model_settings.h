@@ -50,6 +50,17 @@ struct ax_model_settings {
     size_t warm_up_count; /* 0: the loader's own */
 };
 
+/* How long a request may take, as the model has it. */
+struct ax_model_timeout {
+    uint64_t ns;        /* 0: it does not say */
+    bool may_be_longer; /* when the request says so */
+};
+static inline struct ax_model_timeout ax_model_settings_timeout(
+    const struct ax_model_settings *settings)
+{
+    return (struct ax_model_timeout){ settings->timeout_ns, settings->timeout_override };
+}
+
 /* What holds without any: the latest version, and nothing else set. */
 void ax_model_settings_init(struct ax_model_settings *settings);
 bool ax_model_settings_equal(const struct ax_model_settings *a, const struct ax_model_settings *b);

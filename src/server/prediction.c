@@ -43,16 +43,7 @@ static void prediction_fail(struct ax_prediction *prediction, const struct ax_er
     answer_failure(prediction->thread, prediction->job.request, prediction->form, err);
 }
 
-static void prediction_read_step(void *context, void *state, struct ax_request *request);
-
-/* A version that a prediction waits for, or waited for last. */
-struct ax_prediction_wait {
-    struct ax_cold cold;
-    bool is_wanted;    /* it is to begin */
-    bool is_over;      /* the fleet has told, and nobody has looked since */
-    struct ax_err err; /* what it told */
-    void (*go_on)(struct ax_prediction *prediction);
-};
+static void prediction_read_again(void *context, void *state, struct ax_request *request);
 
 static void prediction_cancel(struct ax_prediction *prediction)
 {
@@ -116,7 +107,8 @@ static void prediction_print(struct ax_prediction *prediction)
     struct ax_server_thread *thread = prediction->thread;
     struct ax_request *request = prediction->job.request;
     size_t bytes = prediction->value_count * prediction->form->value_bytes;
-    if (bytes > thread->print_left) {
+    /* Some of the parts may be printed already. */
+    if (bytes > thread->print_left || prediction->body.len > 0) {
         prediction_hold(prediction);
         ax_request_resume(request, prediction_print_step);
         return;
@@ -144,7 +136,7 @@ static void prediction_go_on(struct ax_prediction *prediction, const struct ax_e
     } else if (prediction->form->part_over) {
         prediction->form->part_over(prediction, err);
         /* Not at once: the next part is as much work as another request. */
-        ax_request_resume(prediction->job.request, prediction_read_step);
+        ax_request_resume(prediction->job.request, prediction_read_again);
     } else if (err->code) {
         prediction_fail(prediction, err);
     } else {
@@ -200,17 +192,27 @@ void ax_prediction_limit_us(struct ax_prediction *prediction, uint64_t timeout_u
 
 /* The deadline as the request, its model and the server say; `is_read`: the body has had its say.
  */
-static uint64_t prediction_deadline(const struct ax_prediction *prediction, bool is_read)
+static uint64_t prediction_deadline_of(const struct ax_prediction *prediction,
+                                       struct ax_model_timeout timeout, bool is_read)
 {
-    const struct ax_model_settings *settings = &prediction->job.served->settings;
     const struct ax_admission_config *config = prediction->thread->scoring.admission;
     uint64_t named_ns = prediction->deadline_ns;
-    uint64_t timeout_ns = settings->timeout_ns ? settings->timeout_ns : config->request_timeout_ns;
-    bool may_be_longer = !settings->timeout_ns || settings->timeout_override;
+    uint64_t timeout_ns = timeout.ns ? timeout.ns : config->request_timeout_ns;
+    bool may_be_longer = !timeout.ns || timeout.may_be_longer;
     if (timeout_ns == 0 || (may_be_longer && (named_ns || !is_read)))
         return named_ns;
     uint64_t own_ns = prediction->job.request->began_ns + timeout_ns;
     return named_ns && named_ns < own_ns ? named_ns : own_ns;
+}
+
+/* Of a request whose version is not known yet, the model has had no say either. */
+static uint64_t prediction_deadline(const struct ax_prediction *prediction, bool is_read)
+{
+    const struct ax_served *served = prediction->job.served;
+    struct ax_model_timeout timeout = { 0 };
+    if (served)
+        timeout = ax_model_settings_timeout(&served->settings);
+    return prediction_deadline_of(prediction, timeout, is_read);
 }
 
 static unsigned prediction_level(const struct ax_prediction *prediction)
@@ -241,126 +243,177 @@ static void prediction_score(struct ax_prediction *prediction, struct ax_err *er
 
 /* ---- waiting ---- */
 
-static bool prediction_waits(const struct ax_prediction *prediction)
-{
-    return prediction->wait && prediction->wait->is_wanted;
-}
-
 static void prediction_told(struct ax_server_thread *thread, struct ax_request *request,
-                            const struct ax_err *err)
+                            struct ax_cold_wait *wait)
 {
     (void)thread;
     struct ax_prediction *prediction = request->user;
-    struct ax_prediction_wait *wait = prediction->wait;
-    wait->is_over = true;
-    wait->err = *err;
+    if (prediction->awaited != wait) {
+        /* It was asked for ahead of its turn, and there was no place: it asks when that comes. */
+        wait->is_told = wait->err.code != AX_E_LIMIT;
+        return;
+    }
+    prediction->awaited = NULL;
     if (ax_request_is_cancelled(request))
         prediction_cancel(prediction);
     else
-        wait->go_on(prediction);
+        prediction->go_on(prediction);
 }
 
-/* Ask for what was found to be cold. All that a request waits is bounded once. */
-static void prediction_wait(struct ax_prediction *prediction,
-                            void (*go_on)(struct ax_prediction *prediction))
+static void prediction_hold_account(struct ax_prediction *prediction)
 {
-    struct ax_prediction_wait *wait = prediction->wait;
-    wait->is_wanted = false;
-    wait->go_on = go_on;
-    if (!wait->cold.until_ns)
-        wait->cold.until_ns = ax_cold_until_ns(prediction->thread, prediction->deadline_ns);
-    /* Past this wake-up the catalog, which has the account, may be gone. */
     if (!prediction->holds_account)
         (void)ax_account_ref(prediction->account);
     prediction->holds_account = true;
-    ax_cold_wait(prediction->thread, prediction->job.request, &wait->cold, prediction_told);
 }
 
-static struct ax_prediction_wait *prediction_make_wait(struct ax_prediction *prediction)
+/* Go on when what was asked for is told of. */
+static void prediction_await(struct ax_prediction *prediction, struct ax_cold_wait *wait,
+                             void (*go_on)(struct ax_prediction *prediction))
 {
-    if (!prediction->wait)
-        prediction->wait =
-            ax_arena_zalloc(&prediction->job.request->arena, 1, sizeof(*prediction->wait));
-    return prediction->wait;
+    assert(wait->waiter && !prediction->awaited);
+    prediction->awaited = wait;
+    prediction->go_on = go_on;
+    /* Past this wake-up the catalog, which has the account, may be gone. */
+    prediction_hold_account(prediction);
 }
 
-/* Whether a version that is not ready is to be waited for. One that was waited for and is cold
- * again was driven out before this request had its turn: it is waited for as long as there is time.
- */
-static bool prediction_may_wait(struct ax_prediction *prediction, struct ax_str model,
-                                struct ax_str version)
+static struct ax_cold_wait *prediction_make_wait(struct ax_prediction *prediction,
+                                                 struct ax_err *err)
 {
-    if (!ax_cold_is_there(prediction->thread, model, version) ||
-        (prediction->wait && ax_clock_ns() >= prediction->wait->cold.until_ns))
-        return false;
-    struct ax_prediction_wait *wait = prediction_make_wait(prediction);
+    struct ax_arena *arena = &prediction->job.request->arena;
+    struct ax_cold_wait *wait = ax_arena_zalloc(arena, 1, sizeof(*wait));
     if (!wait)
-        return false;
-    wait->cold.model = model;
-    wait->cold.version = version;
-    wait->is_wanted = true;
-    return true;
+        (void)ax_arena_fail(arena, "the request", err);
+    return wait;
+}
+
+/* When its time is over, as its model's settings have it while no version is there to ask. */
+static uint64_t prediction_cold_deadline(const struct ax_prediction *prediction,
+                                         struct ax_str model)
+{
+    const struct ax_catalog_model *found = ax_map_get(&prediction->thread->catalog->models, model);
+    assert(found);
+    return prediction_deadline_of(prediction, found->timeout, /* is_read= */ true);
+}
+
+/* Ask for a version that is not ready, as *err says, if that helps and there is time: one that was
+ * waited for and is cold again was driven out before this request had its turn. All that a request
+ * waits is bounded once. */
+static enum ax_code prediction_ask(struct ax_prediction *prediction, struct ax_str model,
+                                   struct ax_str version, struct ax_cold_wait **wait,
+                                   struct ax_err *err)
+{
+    struct ax_server_thread *thread = prediction->thread;
+    if (!ax_cold_is_there(thread, model, version))
+        return err->code;
+    uint64_t now_ns = ax_clock_ns();
+    uint64_t deadline_ns = prediction_cold_deadline(prediction, model);
+    if (prediction->wait_until_ns && now_ns >= prediction->wait_until_ns)
+        return err->code;
+    ax_err_clear(err);
+    if (deadline_ns && now_ns >= deadline_ns)
+        return ax_admission_refuse(AX_REFUSAL_LATE, err);
+    if (!prediction->wait_until_ns)
+        prediction->wait_until_ns = ax_cold_until_ns(thread);
+    if (!*wait && !(*wait = prediction_make_wait(prediction, err)))
+        return err->code;
+    (*wait)->model = model;
+    (*wait)->version = version;
+    (*wait)->until_ns =
+        deadline_ns ? AX_MIN(deadline_ns, prediction->wait_until_ns) : prediction->wait_until_ns;
+    (*wait)->told = prediction_told;
+    ax_cold_ask(thread, prediction->job.request, *wait);
+    return AX_OK;
 }
 
 /* What the fleet said tells more than the catalog. That a load takes longer than requests wait is
  * no deadline of the request's. */
-static enum ax_code prediction_fail_wait(const struct ax_prediction *prediction, struct ax_err *err)
+static enum ax_code prediction_fail_wait(const struct ax_prediction *prediction,
+                                         const struct ax_cold_wait *wait, struct ax_err *err)
 {
-    const struct ax_prediction_wait *wait = prediction->wait;
     ax_err_clear(err);
     if (wait->err.code != AX_E_TIMEOUT)
         return ax_fail(err, wait->err.code, "%s", wait->err.msg);
-    if (prediction->deadline_ns && prediction->deadline_ns <= wait->cold.until_ns)
-        return ax_fail(err, AX_E_TIMEOUT, "Request timeout expired");
+    if (wait->until_ns < prediction->wait_until_ns)
+        return ax_admission_refuse(AX_REFUSAL_LATE, err);
     return ax_fail(err, AX_E_UNAVAILABLE, "%s", wait->err.msg);
 }
 
 enum ax_code ax_prediction_find(struct ax_prediction *prediction, struct ax_str model,
-                                struct ax_str version, struct ax_served **ret_served,
-                                bool *ret_waits, struct ax_err *err)
+                                struct ax_str version, struct ax_cold_wait **wait,
+                                struct ax_served **ret_served, struct ax_err *err)
 {
-    assert(prediction && ret_served && ret_waits && err);
-    struct ax_prediction_wait *wait = prediction->wait;
-    bool is_again = wait && wait->is_over;
-    if (wait)
-        wait->is_over = false;
-    *ret_waits = false;
+    assert(prediction && wait && ret_served && err);
+    struct ax_cold_wait *asked = *wait;
+    bool is_told = asked && asked->is_told;
+    if (asked)
+        asked->is_told = false;
     if (!ax_catalog_version(prediction->thread->catalog, model, version, ret_served, err))
         return AX_OK;
-    if (is_again && wait->err.code)
-        return prediction_fail_wait(prediction, err);
-    if (!prediction_may_wait(prediction, model, version))
+    if (is_told && asked->err.code)
+        return prediction_fail_wait(prediction, asked, err);
+    if (asked && asked->waiter)
+        ax_err_clear(err); /* It is on its way. */
+    else if (prediction_ask(prediction, model, version, wait, err))
         return err->code;
-    ax_err_clear(err);
-    *ret_waits = true;
+    *ret_served = NULL;
     return AX_OK;
 }
 
+/* ---- reading ---- */
+
 static void prediction_read_on(struct ax_prediction *prediction)
 {
-    prediction_read_step(NULL, prediction->thread, prediction->job.request);
+    struct ax_request *request = prediction->job.request;
+    struct ax_err err = AX_ERR_INIT;
+    bool done = false;
+    if (prediction->form->read(prediction, AX_PREDICTION_READ_BYTES, &done, &err)) {
+        prediction_fail(prediction, &err);
+    } else if (done) {
+        prediction_score(prediction, &err);
+    } else if (!prediction->awaited) {
+        prediction_hold(prediction);
+        ax_request_resume(request, prediction_read_again);
+    }
 }
 
-static void prediction_read_step(void *context, void *state, struct ax_request *request)
+/* A request whose time is over while it is read; the parts of one have times of their own. */
+static bool prediction_is_late(const struct ax_prediction *prediction)
+{
+    if (prediction->has_parts)
+        return false;
+    uint64_t deadline_ns = prediction_deadline(prediction, !prediction->form->names_timeout);
+    return deadline_ns && ax_clock_ns() >= deadline_ns;
+}
+
+static void prediction_read_again(void *context, void *state, struct ax_request *request)
 {
     (void)context;
     (void)state;
     struct ax_prediction *prediction = request->user;
     struct ax_err err = AX_ERR_INIT;
-    bool done = false;
     if (ax_request_is_cancelled(request)) {
         prediction_cancel(prediction);
-    } else if (prediction->form->read(prediction, AX_PREDICTION_READ_BYTES, &done, &err)) {
+    } else if (prediction_is_late(prediction)) {
+        (void)ax_admission_refuse(AX_REFUSAL_LATE, &err);
         prediction_fail(prediction, &err);
-    } else if (done) {
-        prediction_score(prediction, &err);
     } else {
-        prediction_hold(prediction);
-        if (prediction_waits(prediction))
-            prediction_wait(prediction, prediction_read_on);
-        else
-            ax_request_resume(request, prediction_read_step);
+        prediction_read_on(prediction);
     }
+}
+
+void ax_prediction_await(struct ax_prediction *prediction, struct ax_cold_wait *wait)
+{
+    assert(prediction && wait);
+    prediction_await(prediction, wait, prediction_read_on);
+}
+
+void ax_prediction_begin_parts(struct ax_prediction *prediction)
+{
+    assert(prediction && prediction->form->part_over && !prediction->has_parts);
+    prediction->has_parts = true;
+    ax_account_leave(prediction->account);
 }
 
 static enum ax_code prediction_make_wanted(struct ax_prediction *prediction, struct ax_err *err)
@@ -402,22 +455,53 @@ static void prediction_leave(struct ax_prediction *prediction)
     prediction->entered = NULL;
 }
 
+/* It waits for another version than the one that it has, which is not needed meanwhile, and whose
+ * memory the other one may need. */
+static enum ax_code prediction_let_version(struct ax_prediction *prediction, struct ax_err *err)
+{
+    struct ax_served *before = prediction->job.served;
+    struct ax_cold_wait *wait = prediction->wait;
+    if (!before)
+        return AX_OK;
+    /* The model's name was the version's. */
+    struct ax_arena *arena = &prediction->job.request->arena;
+    char *model = ax_arena_alloc(arena, AX_MAX(wait->model.len, (size_t)1), 1);
+    if (!model)
+        return ax_arena_fail(arena, "the request", err);
+    memcpy(model, wait->model.ptr, wait->model.len);
+    wait->model.ptr = model;
+    prediction_hold_account(prediction);
+    prediction_leave(prediction);
+    if (prediction->job.holds_served)
+        ax_served_unref(before);
+    prediction->job.holds_served = false;
+    prediction->job.served = NULL;
+    return AX_OK;
+}
+
 enum ax_code ax_prediction_choose(struct ax_prediction *prediction, struct ax_str version,
                                   bool *ret_waits, struct ax_err *err)
 {
     assert(prediction && !prediction->rows.signature && ret_waits && err);
     struct ax_served *before = prediction->job.served;
     struct ax_served *served;
-    if (ax_prediction_find(prediction, ax_str_from(before->version->model_name), version, &served,
-                           ret_waits, err)) {
+    struct ax_str model =
+        before ? ax_str_from(before->version->model_name) : prediction->wait->model;
+    *ret_waits = false;
+    if (ax_prediction_find(prediction, model, version, &prediction->wait, &served, err)) {
         prediction->is_miss = true;
         prediction_account(prediction,
-                           ax_catalog_account(prediction->thread->catalog,
-                                              ax_str_from(before->version->model_name), version));
+                           ax_catalog_account(prediction->thread->catalog, model, version));
         return err->code;
     }
-    if (*ret_waits)
+    if (!served) {
+        prediction->is_miss = true;
+        *ret_waits = true;
+        if (prediction_let_version(prediction, err))
+            return err->code;
+        ax_prediction_await(prediction, prediction->wait);
         return AX_OK;
+    }
     prediction_leave(prediction);
     prediction->job.served = served;
     prediction_account(prediction, served->account);
@@ -521,26 +605,47 @@ static void prediction_go(struct ax_prediction *prediction, struct ax_served *se
         prediction_read_on(prediction);
 }
 
-/* Find the version that the path names, which was waited for. */
+/* Find the version that the path names, which is cold, or was. */
 static void prediction_find_on(struct ax_prediction *prediction)
 {
     struct ax_err err = AX_ERR_INIT;
     struct ax_served *served;
-    bool waits;
-    const struct ax_cold *cold = &prediction->wait->cold;
-    if (ax_prediction_find(prediction, cold->model, cold->version, &served, &waits, &err)) {
+    const struct ax_cold_wait *wait = prediction->wait;
+    if (ax_prediction_find(prediction, wait->model, wait->version, &prediction->wait, &served,
+                           &err)) {
         /* Its first load has given it an account. */
-        prediction_account(prediction, ax_catalog_account(prediction->thread->catalog, cold->model,
-                                                          cold->version));
+        prediction_account(prediction, ax_catalog_account(prediction->thread->catalog, wait->model,
+                                                          wait->version));
         prediction_fail(prediction, &err);
-    } else if (waits) {
-        prediction_wait(prediction, prediction_find_on);
-    }
-    if (err.code || waits)
         return;
+    }
+    if (!served) {
+        prediction_await(prediction, prediction->wait, prediction_find_on);
+        return;
+    }
     prediction_account(prediction, served->account);
     prediction->handed_ns = ax_clock_ns();
     prediction_go(prediction, served, &err);
+}
+
+/* Its version is cold, so that nothing can be read yet; but its deadline counts. */
+static void prediction_start_cold(struct ax_call *call, const struct ax_prediction_form *form,
+                                  struct ax_prediction *prediction)
+{
+    struct ax_err err = AX_ERR_INIT;
+    prediction_begin(call, form, prediction,
+                     ax_catalog_account(call->thread->catalog, call->model, call->version));
+    prediction->is_miss = true;
+    if (prediction_read_header(prediction, &err) ||
+        !(prediction->wait = prediction_make_wait(prediction, &err))) {
+        prediction_fail(prediction, &err);
+        return;
+    }
+    if (form->peek)
+        form->peek(prediction);
+    prediction->wait->model = call->model;
+    prediction->wait->version = call->version;
+    prediction_find_on(prediction);
 }
 
 void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *form,
@@ -549,21 +654,17 @@ void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *
     assert(call && form && prediction && !prediction->job.served);
     struct ax_err err = AX_ERR_INIT;
     struct ax_served *served;
-    bool waits = false;
-    prediction->thread = call->thread;
-    prediction->job.request = call->request;
-    if (ax_prediction_find(prediction, call->model, call->version, &served, &waits, &err)) {
-        ax_prediction_refuse(call, form, &err);
+    const struct ax_catalog *catalog = call->thread->catalog;
+    if (ax_catalog_version(catalog, call->model, call->version, &served, &err)) {
+        if (ax_cold_is_there(call->thread, call->model, call->version))
+            prediction_start_cold(call, form, prediction);
+        else
+            ax_prediction_refuse(call, form, &err);
         return;
     }
-    prediction_begin(call, form, prediction,
-                     waits ? ax_catalog_account(call->thread->catalog, call->model, call->version)
-                           : served->account);
-    prediction->is_miss = waits;
+    prediction_begin(call, form, prediction, served->account);
     if (prediction_read_header(prediction, &err))
         prediction_fail(prediction, &err);
-    else if (waits)
-        prediction_wait(prediction, prediction_find_on);
     else
         prediction_go(prediction, served, &err);
 }
@@ -578,7 +679,7 @@ void ax_prediction_start_parts(struct ax_call *call, const struct ax_prediction_
     if (prediction_read_header(prediction, &err))
         prediction_fail(prediction, &err);
     else
-        prediction_read_step(NULL, call->thread, call->request);
+        prediction_read_on(prediction);
 }
 
 /* Where the time of a prediction that is answered went. */
@@ -613,9 +714,8 @@ void ax_prediction_count(struct ax_prediction *prediction)
     struct ax_account_spent spent = prediction_spent(prediction, now_ns);
     ax_account_succeed(prediction->account, &spent, prediction->job.call_rows);
     ax_admission_note_wait(prediction->job.level, spent.queue_ns);
-    uint64_t now_ms = now_ns / AX_NS_PER_MS;
-    if (atomic_load_explicit(&served->last_ms, memory_order_relaxed) != now_ms)
-        atomic_store_explicit(&served->last_ms, now_ms, memory_order_relaxed);
+    if (served)
+        ax_served_succeed(served, now_ns);
 }
 
 void ax_prediction_cancelled(void *user)
@@ -631,8 +731,9 @@ void ax_prediction_release(void *user)
     if (!prediction)
         return;
     ax_scoring_forget(&prediction->thread->scoring, &prediction->job);
-    if (prediction->form->release_parts && prediction->form->release_parts(prediction)) {
-        ax_account_leave(prediction->account);
+    ax_cold_withdraw(prediction->thread, prediction->wait);
+    if (prediction->has_parts) {
+        prediction->form->release_parts(prediction);
     } else {
         ax_prediction_count(prediction);
         if (prediction->job.holds_served)

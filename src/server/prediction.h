@@ -10,6 +10,7 @@
 #ifndef AX_SERVER_PREDICTION_H
 #define AX_SERVER_PREDICTION_H
 
+#include "server/cold_wait.h"
 #include "server/router.h"
 #include "server/scoring.h"
 
@@ -37,15 +38,20 @@ struct ax_prediction_form {
      * having made `rows`, no part is left and the answer is printed. */
     void (*part_over)(struct ax_prediction *prediction, const struct ax_err *err);
 
-    /* (optional) Such a request ended: count its parts (ax_prediction_count) and give back what
-     * they hold. False: there are none yet, and the request is counted as one. */
-    bool (*release_parts)(struct ax_prediction *prediction);
+    /* (optional) Such a request ended behind ax_prediction_begin_parts: count its parts
+     * (ax_prediction_count) and give back what they hold. */
+    void (*release_parts)(struct ax_prediction *prediction);
+
+    /* (optional) The version is cold, so that the body cannot be read: look into it for a timeout,
+     * as far as a slice goes (ax_prediction_limit_us). What is wrong with it is found later. */
+    void (*peek)(struct ax_prediction *prediction);
 
     /* (optional) Print the body of a failure. NULL: {"error":"text"}. */
     void (*put_error)(const struct ax_err *err, struct ax_buf *out);
 
     size_t value_bytes;  /* what a value takes in an answer, about */
     bool names_priority; /* the body may name one, as "priority" */
+    bool names_timeout;  /* the body may name one */
 };
 
 struct ax_prediction {
@@ -59,15 +65,20 @@ struct ax_prediction {
     const char *content_type; /* of the answer; NULL: application/json; print may set it */
     char extra_headers[64];   /* empty, or lines as struct ax_answer has them; print may set it */
 
-    struct ax_account *account;      /* where it is counted: the version's, or no model's */
-    enum ax_code outcome;            /* as answered; CANCELLED until then */
-    bool holds_account;              /* since it waits, and holds no version that would keep it */
-    bool is_miss;                    /* its version was not ready when it came */
-    uint64_t handed_ns, read_ns;     /* when it was begun, and when its body was read */
-    uint64_t deadline_ns;            /* that the request names; 0: none */
-    uint64_t priority;               /* likewise */
-    _Atomic size_t *entered;         /* where it is counted as one of its version; NULL: nowhere */
-    struct ax_prediction_wait *wait; /* NULL: it never waited for a version */
+    struct ax_account *account;  /* where it is counted: the version's, or no model's */
+    enum ax_code outcome;        /* as answered; CANCELLED until then */
+    bool holds_account;          /* since it waits, and holds no version that would keep it */
+    bool is_miss;                /* its version was not ready when it came */
+    bool has_parts;              /* which are counted, and not the whole */
+    uint64_t handed_ns, read_ns; /* when it was begun, and when its body was read */
+    uint64_t deadline_ns;        /* that the request names; 0: none */
+    uint64_t priority;           /* likewise */
+    _Atomic size_t *entered;     /* where it is counted as one of its version; NULL: nowhere */
+
+    uint64_t wait_until_ns;       /* for all versions together; 0: it never waited */
+    struct ax_cold_wait *wait;    /* for the version that it names; NULL: it never did */
+    struct ax_cold_wait *awaited; /* it goes on when this one is told; NULL: it does not wait */
+    void (*go_on)(struct ax_prediction *prediction);
 };
 
 /* The HTTP status of a failure, as the code's table has it; but a deadline that is missed is
@@ -102,16 +113,25 @@ void ax_prediction_count_refused(const struct ax_call *call, enum ax_code code);
 void ax_prediction_refuse(struct ax_call *call, const struct ax_prediction_form *form,
                           const struct ax_err *err);
 
-/* While reading: find a version. When it is cold, *ret_waits is set instead: read is to return
- * without being done, and is called again when the version is there or cannot be; then it finds
- * again. `model` and `version` live as long as the request. Expected: NOT_FOUND, UNAVAILABLE,
- * TIMEOUT, LIMIT. */
+/* While reading: find a version. When it is cold, it was asked for, and *ret_served is NULL: find
+ * again when it is told of. Who has nothing else to do until then calls ax_prediction_await, and
+ * read returns without being done. *wait is what was asked under this name, NULL at first, and is
+ * withdrawn by whoever ends the request. `model` and `version` live as long as the request.
+ * Expected: NOT_FOUND, UNAVAILABLE, TIMEOUT, LIMIT, TOO_LARGE. */
 AX_MUST_USE enum ax_code ax_prediction_find(struct ax_prediction *prediction, struct ax_str model,
-                                            struct ax_str version, struct ax_served **ret_served,
-                                            bool *ret_waits, struct ax_err *err);
+                                            struct ax_str version, struct ax_cold_wait **wait,
+                                            struct ax_served **ret_served, struct ax_err *err);
 
-/* While reading, before `rows` exist: go over to another version of the same model; *ret_waits as
- * above. Expected: NOT_FOUND, UNAVAILABLE, TIMEOUT, TOO_LARGE, LIMIT. */
+/* While reading: read is not called before what *wait asks for is told of. It holds no version. */
+void ax_prediction_await(struct ax_prediction *prediction, struct ax_cold_wait *wait);
+
+/* While reading: from here on the request is its parts: each has an account, which was entered, and
+ * the whole has none. */
+void ax_prediction_begin_parts(struct ax_prediction *prediction);
+
+/* While reading, before `rows` exist: go over to another version of the same model; *ret_waits: it
+ * is waited for, and none is held meanwhile; read returns without being done. Expected: NOT_FOUND,
+ * UNAVAILABLE, TIMEOUT, TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_prediction_choose(struct ax_prediction *prediction,
                                               struct ax_str version, bool *ret_waits,
                                               struct ax_err *err);

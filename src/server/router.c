@@ -12,6 +12,7 @@
 #include "server/api/endpoints.h"
 #include "server/cold_wait.h"
 #include "server/prediction.h"
+#include "server/request_user.h"
 #include "server/server.h"
 #include "server/server_thread.h"
 
@@ -169,25 +170,61 @@ static void answer_restricted(struct ax_call *call)
         NULL);
 }
 
-/* What was asked about is in memory, or cannot be: either is answered. */
+/* A request for what a version tells, which is loaded for it; in the request's arena. */
+struct router_wait {
+    const struct ax_request_user *user; /* first */
+    struct ax_server_thread *thread;
+    struct ax_request *request;
+    struct ax_cold_wait cold;
+};
+
+/* What was asked about is in memory, or cannot be: either is answered, as the catalog tells. */
 static void router_go_on(struct ax_server_thread *thread, struct ax_request *request,
-                         const struct ax_err *err)
+                         struct ax_cold_wait *cold)
 {
-    (void)err; /* The catalog tells. */
+    (void)cold;
     struct ax_call call;
     unsigned allowed;
+    request->user = NULL;
     router_find(thread, request, &call, &allowed)->run(&call);
 }
+
+static void wait_release(void *user)
+{
+    struct router_wait *wait = user;
+    ax_cold_withdraw(wait->thread, &wait->cold);
+}
+
+static void wait_cancelled(void *user)
+{
+    struct router_wait *wait = user;
+    ax_server_thread_answer_error(wait->thread, wait->request, 503, "the client went away", NULL);
+}
+
+static const struct ax_request_user wait_user = {
+    .cancelled = wait_cancelled,
+    .release = wait_release,
+};
 
 /* Have the version loaded first, if there is need. */
 static bool router_waits(const struct ax_endpoint *endpoint, const struct ax_call *call)
 {
+    struct ax_server_thread *thread = call->thread;
     if (!(endpoint->flags & AX_ENDPOINT_WARMS) ||
-        !ax_cold_is_there(call->thread, call->model, call->version))
+        !ax_cold_is_there(thread, call->model, call->version))
         return false;
-    const struct ax_cold cold = { call->model, call->version,
-                                  ax_cold_until_ns(call->thread, /* deadline_ns= */ 0) };
-    ax_cold_wait(call->thread, call->request, &cold, router_go_on);
+    struct router_wait *wait = ax_arena_zalloc(&call->request->arena, 1, sizeof(*wait));
+    if (!wait)
+        return false; /* It is not ready, then. */
+    wait->user = &wait_user;
+    wait->thread = thread;
+    wait->request = call->request;
+    wait->cold = (struct ax_cold_wait){ .model = call->model,
+                                        .version = call->version,
+                                        .until_ns = ax_cold_until_ns(thread),
+                                        .told = router_go_on };
+    call->request->user = wait;
+    ax_cold_ask(thread, call->request, &wait->cold);
     return true;
 }
 

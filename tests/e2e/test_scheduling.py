@@ -53,7 +53,7 @@ def test_timeout_in_a_header(single, path):
         answer = wire.answer()
     if path == "/v1/predict":
         part = answer.json["parts"][0]
-        assert answer.status == 200 and part["status"] == 504
+        assert answer.status == 200 and part["status"] == 503
         assert part["error"] == "Request timeout expired"
         return
     assert answer.status == 503 and text_of(answer) == "Request timeout expired"

@@ -81,3 +81,53 @@ enum ax_code ax_oip_parameters_read(struct ax_oip_parameters *parameters, struct
     *ret_known = false;
     return AX_OK;
 }
+
+/* Pass over the value that comes next; false: it is malformed, or longer than looking goes. */
+static bool peek_skip(struct ax_json_reader *reader, size_t end)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    unsigned depth = reader->depth;
+    bool done = ax_json_read(reader, &ignored) != AX_JSON_FAILED && reader->depth == depth;
+    while (!done && !ignored.code && reader->at < end)
+        if (ax_json_skip(reader, depth, end - reader->at, &done, &ignored))
+            return false;
+    return done;
+}
+
+/* The object is believed when it is whole, and its keys are plain. */
+static uint64_t peek_parameters(struct ax_json_reader *reader, size_t end)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    uint64_t timeout_us = 0;
+    enum ax_json_token token = ax_json_read(reader, &ignored);
+    if (token != AX_JSON_OBJECT_BEGIN)
+        return 0;
+    while ((token = ax_json_read(reader, &ignored)) == AX_JSON_KEY && reader->at < end) {
+        if (!ax_str_is(reader->raw, "timeout")) {
+            if (reader->escaped || !peek_skip(reader, end))
+                return 0;
+        } else if (ax_json_read(reader, &ignored) != AX_JSON_NUMBER ||
+                   !ax_json_read_u64(reader, &timeout_us)) {
+            return 0;
+        }
+    }
+    return token == AX_JSON_OBJECT_END ? timeout_us : 0;
+}
+
+uint64_t ax_oip_parameters_peek_timeout(struct ax_str json, size_t byte_budget)
+{
+    assert(json.ptr || !json.len);
+    struct ax_err ignored = AX_ERR_INIT;
+    struct ax_json_reader reader;
+    ax_json_reader_init(&reader, json);
+    reader.token_max = AX_JSON_TOKEN_BYTES_MAX;
+    if (ax_json_read(&reader, &ignored) != AX_JSON_OBJECT_BEGIN)
+        return 0;
+    while (ax_json_read(&reader, &ignored) == AX_JSON_KEY && reader.at < byte_budget) {
+        if (ax_str_is(reader.raw, "parameters"))
+            return peek_parameters(&reader, byte_budget);
+        if (!peek_skip(&reader, byte_budget))
+            return 0;
+    }
+    return 0;
+}

@@ -19,4 +19,8 @@ AX_MUST_USE enum ax_code ax_oip_parameters_read(struct ax_oip_parameters *parame
                                                 struct ax_str key, struct ax_json_reader *reader,
                                                 bool *ret_known, struct ax_err *err);
 
+/* The timeout (µs) that a request's JSON names, found without reading what lies before it: 0 when
+ * it names none, or not within about `byte_budget` bytes, or is malformed up to there. */
+uint64_t ax_oip_parameters_peek_timeout(struct ax_str json, size_t byte_budget);
+
 #endif

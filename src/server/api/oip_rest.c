@@ -41,18 +41,23 @@ void ax_oip_ready(struct ax_call *call)
     answer_flag(call, "ready", ax_catalog_is_ready(call->thread->catalog));
 }
 
+static enum ax_code infer_split(const struct ax_request *request, struct ax_infer_body *ret_body,
+                                struct ax_err *err)
+{
+    static const char name[] = "inference-header-content-length";
+    /* Two readers of one request must not differ about where its JSON ends. */
+    if (ax_request_has_second(request, name))
+        return ax_fail(err, AX_E_INVALID, "Inference-Header-Content-Length may come once only");
+    return ax_infer_split(request->body, ax_request_header(request, name), ret_body, err);
+}
+
 static enum ax_code infer_begin(struct ax_prediction *prediction, struct ax_infer *infer,
                                 struct ax_err *err)
 {
     struct ax_request *request = prediction->job.request;
     const struct ax_version *version = prediction->job.served->version;
-    static const char name[] = "inference-header-content-length";
-    /* Two readers of one request must not differ about where its JSON ends. */
-    if (ax_request_has_second(request, name))
-        return ax_fail(err, AX_E_INVALID, "Inference-Header-Content-Length may come once only");
-    struct ax_str header = ax_request_header(request, name);
     struct ax_infer_body body;
-    if (ax_infer_split(request->body, header, &body, err))
+    if (infer_split(request, &body, err))
         return err->code;
     body.model = ax_str_from(version->model_name);
     return ax_infer_begin(infer, version->signature, &request->arena, &body, err);
@@ -99,12 +104,23 @@ static enum ax_code infer_read(struct ax_prediction *prediction, size_t byte_bud
     return AX_OK;
 }
 
+static void infer_peek(struct ax_prediction *prediction)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    struct ax_infer_body body;
+    if (!infer_split(prediction->job.request, &body, &ignored))
+        ax_prediction_limit_us(prediction,
+                               ax_oip_parameters_peek_timeout(body.json, AX_PREDICTION_READ_BYTES));
+}
+
 static const struct ax_prediction_form infer_form = {
     .read = infer_read,
+    .peek = infer_peek,
     .print = ax_oip_print,
     .status = ax_oip_status,
     .value_bytes = 16,
     .names_priority = true,
+    .names_timeout = true,
 };
 
 void ax_oip_infer(struct ax_call *call)

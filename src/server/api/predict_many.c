@@ -4,10 +4,12 @@
  *
  * The body is read once, into cells. Then one part after another is filled into the rows of its
  * version, scored, and put aside; a turn of the loop lies between two parts, so a request for many
- * models is no longer than as many requests. All versions are looked up at one moment, those that
- * are cold one after another, as they come; they are held until the end. What is wrong with a part
- * stays in the part. Each part is counted as a request of its version; a body that is refused is
- * counted as one request of no model.
+ * models is no longer than as many requests. All versions are looked up at one moment and held
+ * until the end. If some are cold, all of these are asked for at once, and none is held: each part
+ * takes its version when its turn comes, and before one is waited for, those that were scored are
+ * printed and let go. So a request never waits for memory that it holds itself. What is wrong with
+ * a part stays in the part. Each part is counted as a request of its version; a body that is
+ * refused is counted as one request of no model.
  */
 #include "base/clock.h"
 #include "base/json.h"
@@ -27,16 +29,16 @@ struct many_part {
     struct ax_str version;           /* empty: the highest */
     struct ax_prediction prediction; /* a copy, for its answer and its account */
     struct ax_err err;               /* why it has no answer */
+    struct ax_cold_wait *wait;       /* for its version; NULL: it never was cold */
 };
 
 struct many_request {
     struct ax_row_request rows; /* first; its prediction is that of the part in hand */
     struct many_part *parts;
     size_t part_count;
-    size_t part;       /* in hand, or being printed */
-    bool is_begun;     /* the parts are looked up and counted, */
-    bool is_resolved;  /* and those that were cold are there, or cannot be */
-    bool is_in_answer; /* the head of the part's answer is printed */
+    size_t part;       /* in hand */
+    size_t put_count;  /* parts that are printed */
+    bool is_in_answer; /* the head of the next part's answer is printed */
 };
 
 static struct many_request *many_from(struct ax_prediction *prediction)
@@ -179,68 +181,59 @@ static const struct ax_row_protocol many_protocol = {
     .unknown_hint = "a request has 'models' and 'rows', and may have 'timeout_us'",
 };
 
-/* Find the versions of all parts. From here on the parts are counted, and not the whole. */
-static void many_begin(struct many_request *request)
+/* Count the part here, wherever it was to be counted before. */
+static void part_account(struct many_part *part, struct ax_account *account)
 {
-    const struct ax_prediction *whole = &request->rows.prediction;
-    const struct ax_catalog *catalog = whole->thread->catalog;
-    request->is_begun = true;
-    for (size_t i = 0; i < request->part_count; i++) {
-        struct many_part *part = &request->parts[i];
-        struct ax_err ignored = AX_ERR_INIT;
-        struct ax_served *served;
-        part->prediction = *whole;
-        part->prediction.is_miss =
-            ax_catalog_version(catalog, part->model, part->version, &served, &ignored);
-        if (!part->prediction.is_miss) {
-            part->prediction.job.served = ax_served_ref(served);
-            (void)ax_prediction_enter(&part->prediction, &part->err);
-        }
-        /* One that is not ready holds no version that would keep it. */
-        part->prediction.account =
-            ax_account_ref(ax_catalog_account(catalog, part->model, part->version));
-        ax_account_enter(part->prediction.account);
+    if (part->prediction.account) {
+        ax_account_leave(part->prediction.account);
+        ax_account_unref(part->prediction.account);
     }
+    part->prediction.account = ax_account_ref(account);
+    ax_account_enter(account);
 }
 
-/* It was waited for, and is there. */
-static void part_take(struct many_part *part, struct ax_served *served)
+static void part_let_version(struct many_part *part)
 {
-    struct ax_prediction *prediction = &part->prediction;
-    ax_account_leave(prediction->account);
-    ax_account_unref(prediction->account);
-    prediction->job.served = ax_served_ref(served);
-    prediction->account = ax_account_ref(served->account);
-    ax_account_enter(prediction->account);
-    (void)ax_prediction_enter(prediction, &part->err);
+    ax_admission_leave(part->prediction.entered);
+    part->prediction.entered = NULL;
+    ax_served_unref(part->prediction.job.served);
+    part->prediction.job.served = NULL;
 }
 
-/* See to those that were not ready, one after another: each is held before the next one may drive
- * it out. False: one is waited for. */
-static bool many_resolve(struct many_request *request)
+/* Find the version of a part: it takes it, or fails, or has asked for it. */
+static void part_find(struct many_request *request, struct many_part *part)
 {
     struct ax_prediction *whole = &request->rows.prediction;
-    for (size_t i = 0; i < request->part_count; i++) {
-        struct many_part *part = &request->parts[i];
-        struct ax_served *served;
-        bool waits;
-        if (part->prediction.job.served || part->err.code ||
-            ax_prediction_find(whole, part->model, part->version, &served, &waits, &part->err))
-            continue;
-        if (waits)
-            return false;
-        part_take(part, served);
+    struct ax_served *served = NULL;
+    enum ax_code code =
+        ax_prediction_find(whole, part->model, part->version, &part->wait, &served, &part->err);
+    part_account(part,
+                 served ? served->account
+                        : ax_catalog_account(whole->thread->catalog, part->model, part->version));
+    if (code || !served) {
+        part->prediction.is_miss = true;
+        return;
     }
-    request->is_resolved = true;
-    return true;
+    part->prediction.job.served = ax_served_ref(served);
+    (void)ax_prediction_enter(&part->prediction, &part->err);
 }
 
-/* Take the next part in hand that has a version; false: none is left. */
-static bool many_take_part(struct many_request *request)
+/* Find the versions of all parts, and ask for those that are cold. From here on the parts are
+ * counted, and not the whole. */
+static void many_begin(struct many_request *request)
 {
-    while (request->part < request->part_count && request->parts[request->part].err.code)
-        request->part++;
-    return request->part < request->part_count;
+    struct ax_prediction *whole = &request->rows.prediction;
+    bool all_are_here = true;
+    ax_prediction_begin_parts(whole);
+    for (size_t i = 0; i < request->part_count; i++) {
+        struct many_part *part = &request->parts[i];
+        part->prediction = *whole;
+        part->prediction.account = NULL;
+        part_find(request, part);
+        all_are_here = all_are_here && (part->err.code || part->prediction.job.served);
+    }
+    for (size_t i = 0; !all_are_here && i < request->part_count; i++)
+        part_let_version(&request->parts[i]);
 }
 
 /* Begin to fill the rows of the part in hand. */
@@ -272,6 +265,7 @@ static void many_part_over(struct ax_prediction *prediction, const struct ax_err
     part->prediction.is_miss = is_miss;
     part->prediction.entered = entered;
     part->err = *err;
+    prediction->job.served = NULL; /* The part has it. */
     prediction->rows = (struct ax_rows){ 0 };
     prediction->job.out = (struct ax_batch){ 0 };
     request->rows.is_filling = false;
@@ -302,28 +296,6 @@ static enum ax_code many_parse(struct many_request *request, size_t byte_budget,
     return AX_OK;
 }
 
-static enum ax_code many_read(struct ax_prediction *prediction, size_t byte_budget, bool *ret_done,
-                              struct ax_err *err)
-{
-    struct many_request *request = many_from(prediction);
-    size_t cost = 0;
-    *ret_done = false;
-    if (!request->is_begun && many_parse(request, byte_budget, &cost, err))
-        return err->code;
-    if (request->is_begun && !request->is_resolved && !many_resolve(request))
-        return AX_OK;
-    while (request->is_resolved && !*ret_done && cost < byte_budget) {
-        if (many_take_part(request)) {
-            many_fill(request, byte_budget - cost, &cost, ret_done);
-            continue;
-        }
-        /* All are over; printing begins with the first. */
-        request->part = 0;
-        *ret_done = true;
-    }
-    return AX_OK;
-}
-
 static void many_put_part_head(const struct many_part *part, struct ax_buf *out)
 {
     const struct ax_served *served = part->prediction.job.served;
@@ -341,14 +313,14 @@ static void many_put_error(const struct ax_err *err, struct ax_buf *out)
     ax_json_put_key(out, "error");
     ax_json_put_str(out, ax_str_from(err->msg));
     ax_json_put_key(out, "status");
-    ax_json_put_i64(out, ax_code_http(err->code));
+    ax_json_put_i64(out, ax_prediction_status(err->code));
     (void)ax_buf_append_char(out, '}');
 }
 
-/* Print on in a part; true when it is complete. */
+/* Print on in the next part; true when it is complete. */
 static bool many_put_part(struct many_request *request, struct ax_buf *out, size_t end)
 {
-    const struct many_part *part = &request->parts[request->part];
+    const struct many_part *part = &request->parts[request->put_count];
     if (!request->is_in_answer)
         many_put_part_head(part, out);
     if (part->err.code) {
@@ -370,39 +342,100 @@ static bool many_put_part(struct many_request *request, struct ax_buf *out, size
     return true;
 }
 
-static bool many_print(struct ax_prediction *prediction, struct ax_buf *out, size_t byte_budget)
+/* Print on up to part `to`, until `out` holds `end` bytes; true when all are printed. */
+static bool many_put_parts(struct many_request *request, size_t to, struct ax_buf *out, size_t end)
 {
-    struct many_request *request = many_from(prediction);
-    size_t end = byte_budget > SIZE_MAX - out->len ? SIZE_MAX : out->len + byte_budget;
     if (!request->rows.began) {
         (void)ax_buf_append_char(out, '{');
         ax_predict_answer_put_id(out);
         (void)ax_buf_append_str(out, AX_STR(",\"parts\":["));
     }
     request->rows.began = true;
-    for (; request->part < request->part_count; request->part++) {
-        if (request->part > 0 && !request->is_in_answer)
+    for (; request->put_count < to; request->put_count++) {
+        if (request->put_count > 0 && !request->is_in_answer)
             (void)ax_buf_append_char(out, ',');
         if (!many_put_part(request, out, end))
             return false;
     }
+    return true;
+}
+
+/* Print on what was scored, and let go what it was scored with; true when all of it is. */
+static bool many_put_aside(struct many_request *request, size_t byte_budget, size_t *cost)
+{
+    struct ax_buf *out = &request->rows.prediction.body;
+    size_t len = out->len;
+    bool done = many_put_parts(request, request->part, out, len + byte_budget);
+    *cost += out->len - len;
+    /* What failed to grow is told at the end. */
+    if (!done && !out->failed)
+        return false;
+    for (size_t i = 0; i < request->part; i++) {
+        struct many_part *part = &request->parts[i];
+        if (!part->err.code && part->prediction.job.served)
+            ax_served_succeed(part->prediction.job.served, ax_clock_ns());
+        part_let_version(part);
+    }
+    return true;
+}
+
+/* See to the version of the part in hand: true when it is there, or the part has failed. */
+static bool many_take(struct many_request *request, size_t byte_budget, size_t *cost)
+{
+    struct many_part *part = &request->parts[request->part];
+    if (!part->prediction.job.served && !part->err.code)
+        part_find(request, part);
+    if (part->prediction.job.served || part->err.code)
+        return true;
+    if (many_put_aside(request, byte_budget, cost))
+        ax_prediction_await(&request->rows.prediction, part->wait);
+    return false;
+}
+
+static enum ax_code many_read(struct ax_prediction *prediction, size_t byte_budget, bool *ret_done,
+                              struct ax_err *err)
+{
+    struct many_request *request = many_from(prediction);
+    size_t cost = 0;
+    *ret_done = false;
+    if (!prediction->has_parts && many_parse(request, byte_budget, &cost, err))
+        return err->code;
+    while (prediction->has_parts && !*ret_done && cost < byte_budget) {
+        if (request->part == request->part_count)
+            *ret_done = true; /* All are over. */
+        else if (!many_take(request, byte_budget - cost, &cost))
+            break;
+        else if (request->parts[request->part].err.code)
+            request->part++;
+        else
+            many_fill(request, byte_budget - cost, &cost, ret_done);
+    }
+    return AX_OK;
+}
+
+static bool many_print(struct ax_prediction *prediction, struct ax_buf *out, size_t byte_budget)
+{
+    struct many_request *request = many_from(prediction);
+    size_t end = byte_budget > SIZE_MAX - out->len ? SIZE_MAX : out->len + byte_budget;
+    if (!many_put_parts(request, request->part_count, out, end))
+        return false;
     (void)ax_buf_append_char(out, ']');
     ax_predict_answer_put_end(prediction->job.request->began_ns, out);
     return true;
 }
 
 /* A part ends as it did, unless its answer never left. */
-static bool many_release_parts(struct ax_prediction *prediction)
+static void many_release_parts(struct ax_prediction *prediction)
 {
     struct many_request *request = many_from(prediction);
-    for (size_t i = 0; request->is_begun && i < request->part_count; i++) {
+    for (size_t i = 0; i < request->part_count; i++) {
         struct many_part *part = &request->parts[i];
         part->prediction.outcome = prediction->outcome ? prediction->outcome : part->err.code;
         ax_prediction_count(&part->prediction);
         ax_account_unref(part->prediction.account);
-        ax_served_unref(part->prediction.job.served);
+        ax_cold_withdraw(prediction->thread, part->wait);
+        part_let_version(part);
     }
-    return request->is_begun;
 }
 
 static const struct ax_prediction_form many_form = {
@@ -412,6 +445,7 @@ static const struct ax_prediction_form many_form = {
     .print = many_print,
     .status = ax_prediction_status,
     .value_bytes = AX_PREDICT_VALUE_BYTES,
+    .names_timeout = true,
 };
 
 void ax_predict_many(struct ax_call *call)
