@@ -37,12 +37,13 @@ static void line_put(struct line *line, const char *ptr, size_t len)
 /* Text that may be a user's. Nothing of it ends the line or is lost behind a NUL. */
 static void line_put_shown(struct line *line, const char *ptr, size_t len)
 {
-    for (size_t i = 0; i < len && !line->is_cut; i++) {
-        unsigned char c = (unsigned char)ptr[i];
+    for (size_t at = 0; at < len && !line->is_cut; at++) {
+        size_t from = at;
+        while (at < len && (unsigned char)ptr[at] >= 0x20 && ptr[at] != 0x7F)
+            at++;
+        line_put(line, ptr + from, at - from);
         char escape[8];
-        if (c >= 0x20 && c != 0x7F)
-            line_put(line, ptr + i, 1);
-        else if (snprintf(escape, sizeof(escape), "\\u%04x", c) > 0)
+        if (at < len && snprintf(escape, sizeof(escape), "\\u%04x", (unsigned char)ptr[at]) > 0)
             line_put(line, escape, strlen(escape));
     }
 }
