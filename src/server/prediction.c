@@ -527,6 +527,7 @@ void ax_prediction_refuse(struct ax_call *call, const struct ax_prediction_form 
                           const struct ax_err *err)
 {
     assert(call && form && err && err->code);
+    call->is_refused = true;
     ax_prediction_count_refused(call, err->code);
     answer_failure(call->thread, call->request, form, err);
 }
@@ -648,6 +649,37 @@ static void prediction_start_cold(struct ax_call *call, const struct ax_predicti
     prediction_find_on(prediction);
 }
 
+/* Whether it is to be refused whatever its body says. It may name the best priority, and what is
+ * wrong with the header is told when it is whole. */
+static enum ax_code prediction_check_head(struct ax_prediction *prediction,
+                                          const struct ax_prediction_form *form, struct ax_err *err)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    if (prediction_read_header(prediction, &ignored))
+        return AX_OK;
+    if (ax_prediction_enter(prediction, err))
+        return err->code;
+    prediction_leave(prediction);
+    return ax_scoring_check(&prediction->thread->scoring, prediction->job.served,
+                            form->names_priority ? 0 : prediction_level(prediction),
+                            prediction_deadline(prediction, /* is_read= */ false), ax_clock_ns(),
+                            err);
+}
+
+/* The same of a request, of which nothing is begun yet; `prediction` is used for this alone. */
+static void prediction_start_head(struct ax_call *call, const struct ax_prediction_form *form,
+                                  struct ax_prediction *prediction)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_err ignored = AX_ERR_INIT;
+    prediction->thread = call->thread;
+    prediction->job.request = call->request;
+    if (!ax_catalog_version(call->thread->catalog, call->model, call->version,
+                            &prediction->job.served, &ignored) &&
+        prediction_check_head(prediction, form, &err))
+        ax_prediction_refuse(call, form, &err);
+}
+
 void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *form,
                          struct ax_prediction *prediction)
 {
@@ -655,6 +687,10 @@ void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *
     struct ax_err err = AX_ERR_INIT;
     struct ax_served *served;
     const struct ax_catalog *catalog = call->thread->catalog;
+    if (call->is_head) {
+        prediction_start_head(call, form, prediction);
+        return;
+    }
     if (ax_catalog_version(catalog, call->model, call->version, &served, &err)) {
         if (ax_cold_is_there(call->thread, call->model, call->version))
             prediction_start_cold(call, form, prediction);
@@ -673,6 +709,8 @@ void ax_prediction_start_parts(struct ax_call *call, const struct ax_prediction_
                                struct ax_prediction *prediction)
 {
     assert(call && form && form->part_over && form->release_parts && prediction);
+    if (call->is_head)
+        return;
     prediction->job.holds_served = true;
     struct ax_err err = AX_ERR_INIT;
     prediction_begin(call, form, prediction, ax_account_no_model());

@@ -89,7 +89,8 @@ int ax_prediction_status(enum ax_code code);
  * counted, is none. The shortest of those that it names counts. */
 void ax_prediction_limit_us(struct ax_prediction *prediction, uint64_t timeout_us);
 
-/* Begin for the version that the path names; `prediction` is zeroed. Answers now or later. */
+/* Begin for the version that the path names; `prediction` is zeroed. Answers now or later. When the
+ * body is not here yet (call->is_head) it refuses now, or does nothing. */
 void ax_prediction_start(struct ax_call *call, const struct ax_prediction_form *form,
                          struct ax_prediction *prediction);
 

@@ -18,6 +18,9 @@
 
 #include <assert.h>
 
+/* Of a body, from which on it is looked at whether the request is to be refused without it. */
+#define HEAD_BODY_BYTES_MIN ((uint64_t)64 << 10)
+
 /*
  * To add an endpoint: write its function, declare it in api/endpoints.h, add a line here, and
  * describe it in docs/protocols/ and in api/openapi.json.
@@ -248,6 +251,29 @@ void ax_router_run(struct ax_server_thread *thread, struct ax_request *request)
         answer_not_allowed(thread, request, allowed);
     else
         ax_server_thread_answer_error(thread, request, 404, "no such path", NULL);
+}
+
+/* Only of large bodies: of others little is saved, and they are many. */
+static bool router_asks_head(const struct ax_request *request)
+{
+    uint64_t bytes;
+    struct ax_str length = ax_request_header(request, "content-length");
+    return length.ptr && ax_str_to_u64(length, &bytes) && bytes >= HEAD_BODY_BYTES_MIN;
+}
+
+bool ax_router_head(struct ax_server_thread *thread, struct ax_request *request)
+{
+    assert(thread && request);
+    struct ax_call call;
+    unsigned allowed;
+    if (!router_asks_head(request))
+        return true;
+    const struct ax_endpoint *endpoint = router_find(thread, request, &call, &allowed);
+    if (!endpoint || !(endpoint->flags & AX_ENDPOINT_SCORES))
+        return true;
+    call.is_head = true;
+    endpoint->run(&call);
+    return !call.is_refused;
 }
 
 void ax_router_incomplete(struct ax_server_thread *thread, struct ax_request *request,

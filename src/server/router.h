@@ -19,6 +19,8 @@ struct ax_call {
     struct ax_request *request;
     struct ax_str model;   /* {m}, or empty */
     struct ax_str version; /* {v}, or empty */
+    bool is_head;          /* its body is not here yet: it is refused now, or nothing is done */
+    bool is_refused;       /* it was */
 };
 
 enum {
@@ -46,6 +48,9 @@ bool ax_endpoint_matches(const struct ax_endpoint *endpoint, struct ax_str path,
 
 /* Hand a request to its endpoint, or answer 404 or 405. */
 void ax_router_run(struct ax_server_thread *thread, struct ax_request *request);
+
+/* A request whose body is still to come: false when it was refused, and answered. */
+bool ax_router_head(struct ax_server_thread *thread, struct ax_request *request);
 
 /* A request that will not be handed over: count it, if its endpoint asks for scores. */
 void ax_router_incomplete(struct ax_server_thread *thread, struct ax_request *request,

@@ -68,6 +68,12 @@ void ax_server_thread_request(void *context, void *state, struct ax_request *req
     ax_router_run(state, request);
 }
 
+bool ax_server_thread_head(void *context, void *state, struct ax_request *request)
+{
+    (void)context;
+    return ax_router_head(state, request);
+}
+
 void ax_server_thread_incomplete(void *context, void *state, struct ax_request *request,
                                  enum ax_code code)
 {

@@ -39,6 +39,7 @@ void ax_server_thread_end(void *context, void *state);
 void ax_server_thread_wake_begin(void *context, void *state);
 bool ax_server_thread_wake_end(void *context, void *state);
 void ax_server_thread_request(void *context, void *state, struct ax_request *request);
+bool ax_server_thread_head(void *context, void *state, struct ax_request *request);
 void ax_server_thread_incomplete(void *context, void *state, struct ax_request *request,
                                  enum ax_code code);
 void ax_server_thread_cancelled(void *context, void *state, struct ax_request *request);
