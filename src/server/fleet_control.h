@@ -87,6 +87,9 @@ bool ax_fleet_preloads(const struct ax_fleet *fleet, const struct ax_fleet_versi
                        bool model_answers);
 /* Something about the model changed: retire what has to go, queue what has to come, touch it. */
 void ax_fleet_review(struct ax_fleet *fleet, struct ax_fleet_model *model);
+/* It answers from the next catalog on, with what was loaded, which is its own from here. */
+void ax_fleet_show(struct ax_fleet *fleet, struct ax_fleet_version *version,
+                   const struct ax_loaded *loaded);
 /* It answers no more from the next catalog on; it drains. */
 void ax_fleet_retire(struct ax_fleet *fleet, struct ax_fleet_version *version);
 /* Pinned by its settings or by the option. */
@@ -106,8 +109,8 @@ AX_MUST_USE enum ax_code ax_fleet_open_overrides(struct ax_fleet *fleet, struct 
 /* A load begins to try an override (NULL: the repository's own), which is the model's from here.
  * Returns the number of the try, 0: there is nothing to try. */
 unsigned ax_fleet_try(struct ax_fleet *fleet, struct ax_str name, struct ax_override *candidate);
-/* The load is over, and *err says how: keep or give up what it tried. May fail then: CONFLICT
- * (another one tries), LIMIT, DENIED (not kept). */
+/* The load is over, and *err says how: keep what it tried and show it, or give it up. May fail
+ * then: CONFLICT (another one tries), LIMIT, DENIED (not kept, and given up). */
 void ax_fleet_end_try(struct ax_fleet *fleet, struct ax_str name, unsigned try_number,
                       struct ax_err *err);
 
@@ -136,9 +139,10 @@ enum ax_fleet_room {
 
 /* Before a load begins; the version's estimate is made. */
 enum ax_fleet_room ax_fleet_make_room(struct ax_fleet *fleet, struct ax_fleet_version *version);
-/* What was loaded is as large as it is: what has to go for it goes. False: it may not stay. */
+/* What was loaded is as large as it is: what has to go for it goes; what it replaces in any case,
+ * unless it is to be held. False: it may not stay. */
 bool ax_fleet_fit(struct ax_fleet *fleet, struct ax_fleet_version *version,
-                  const struct ax_loaded *loaded);
+                  const struct ax_loaded *loaded, bool is_held);
 /* Set the gauges. */
 void ax_fleet_tell_memory(struct ax_fleet *fleet);
 

@@ -34,6 +34,7 @@ struct ax_fleet_load {
     char *model_name;
     struct ax_model_settings settings;
     struct ax_fingerprint listed; /* the version's, when this began */
+    unsigned try_number;          /* of the model then; 0: it did not try anything */
     struct ax_loaded loaded;
     struct ax_err err; /* no code: it was loaded */
     struct ax_fleet_load *next;
@@ -66,8 +67,8 @@ bool ax_fleet_loaders_stop(struct ax_fleet_loaders *loaders, uint64_t until_ns);
 /* What follows is the control thread's. Whether one could begin now. */
 bool ax_fleet_loaders_have_room(const struct ax_fleet_loaders *loaders, bool is_urgent);
 
-/* Begin; `template` has inbox, version, path, model_name, job.number, settings and listed; path and
- * name become the load's. What comes back is received by `receive`. */
+/* Begin; `template` has inbox, version, path, model_name, job.number, settings, listed and
+ * try_number; path and name become the load's. What comes back is received by `receive`. */
 struct ax_fleet_load *ax_fleet_loaders_begin(struct ax_fleet_loaders *loaders,
                                              const struct ax_fleet_load *template);
 /* Whether it gets next to no processor time, since others leave none idle. */

@@ -69,7 +69,18 @@ static void table_add_ready(struct ax_fleet *fleet, struct table *table,
     }
 }
 
-static struct table table_make(struct ax_fleet *fleet)
+/* What is loaded for a try is in the way of others until it is over. What is tried at the same time
+ * does not wait for it: it would wait for itself, or both for each other. */
+static void table_add_held(struct table *table, struct ax_fleet_version *version, bool waits)
+{
+    struct ax_footprint footprint = loaded_footprint(&version->held);
+    struct ax_resident *resident =
+        table_add(table, version, &footprint, waits ? AX_RESIDENT_LOADING : AX_RESIDENT_READY);
+    resident->is_pinned = !waits;
+}
+
+/* For a version that is to come; NULL: of what is there now. */
+static struct table table_make(struct ax_fleet *fleet, const struct ax_fleet_version *demanding)
 {
     struct table table = { 0 };
     uint64_t now_ms = ax_clock_ns() / AX_NS_PER_MS;
@@ -79,7 +90,9 @@ static struct table table_make(struct ax_fleet *fleet)
             struct ax_fleet_version *version = model->versions[k];
             if (version->loaded.served)
                 table_add_ready(fleet, &table, version, now_ms);
-            if (version->load)
+            if (version->held.served)
+                table_add_held(&table, version, demanding && !demanding->model->is_trying);
+            if (version->load && demanding)
                 (void)table_add(&table, version, &version->estimate, AX_RESIDENT_LOADING);
         }
     }
@@ -183,7 +196,7 @@ enum ax_fleet_room ax_fleet_make_room(struct ax_fleet *fleet, struct ax_fleet_ve
     if (bytes_max == 0)
         return AX_FLEET_ROOM;
     struct ax_err err = AX_ERR_INIT;
-    struct table table = table_make(fleet);
+    struct table table = table_make(fleet, version);
     struct ax_residency_demand demand = { &version->estimate, fleet_demand(fleet, version) };
     bool fits = false;
     if (ax_residency_admit(table.residents, table.count, &demand, bytes_max, &fits, &err) &&
@@ -203,7 +216,7 @@ enum ax_fleet_room ax_fleet_make_room(struct ax_fleet *fleet, struct ax_fleet_ve
 }
 
 bool ax_fleet_fit(struct ax_fleet *fleet, struct ax_fleet_version *version,
-                  const struct ax_loaded *loaded)
+                  const struct ax_loaded *loaded, bool is_held)
 {
     assert(fleet && version && !version->load && loaded);
     const struct ax_footprint footprint = loaded_footprint(loaded);
@@ -212,9 +225,8 @@ bool ax_fleet_fit(struct ax_fleet *fleet, struct ax_fleet_version *version,
     if (bytes_max == 0)
         return true;
     struct ax_err err = AX_ERR_INIT;
-    struct table table = table_make(fleet);
-    /* What it replaces goes in any case. */
-    for (size_t i = 0; i < table.count; i++)
+    struct table table = table_make(fleet, version);
+    for (size_t i = 0; i < table.count && !is_held; i++)
         if (table.versions[i] == version)
             table.residents[i].state = AX_RESIDENT_LEAVING;
     struct ax_residency_demand demand = { &footprint, fleet_demand(fleet, version) };
@@ -230,12 +242,8 @@ bool ax_fleet_fit(struct ax_fleet *fleet, struct ax_fleet_version *version,
 void ax_fleet_tell_memory(struct ax_fleet *fleet)
 {
     assert(fleet);
-    struct table table = table_make(fleet);
-    size_t kept = 0;
-    for (size_t i = 0; i < table.count; i++)
-        if (table.residents[i].state != AX_RESIDENT_LOADING || table.versions[i]->loaded.served)
-            table.residents[kept++] = table.residents[i];
-    ax_fleet_metrics_memory(ax_residency_bytes(table.residents, kept),
+    struct table table = table_make(fleet, NULL);
+    ax_fleet_metrics_memory(ax_residency_bytes(table.residents, table.count),
                             fleet->config->model_memory_max);
     table_done(&table);
 }

@@ -28,6 +28,7 @@ void ax_fleet_model_free(struct ax_fleet_model *model)
     if (!model)
         return;
     assert(model->order_count == 0);
+    ax_fleet_model_end_try(model);
     for (size_t i = 0; i < model->version_count; i++) {
         struct ax_fleet_version *version = model->versions[i];
         assert(!version->load && version->draining_count == 0 && version->wanting_count == 0);
@@ -36,7 +37,6 @@ void ax_fleet_model_free(struct ax_fleet_model *model)
         free(version);
     }
     free(model->versions);
-    ax_fleet_model_end_try(model);
     ax_override_free(model->override);
     ax_catalog_model_unref(model->published);
     free(model->name);
@@ -145,7 +145,7 @@ void ax_fleet_model_list(struct ax_fleet_model *model, const struct ax_repositor
 /* Whether anything of it is left, or on its way. */
 static bool version_is_alive(const struct ax_fleet_version *version)
 {
-    return version->loaded.served || version->load || version->is_pending ||
+    return version->loaded.served || version->held.served || version->load || version->is_pending ||
            version->draining_count || version->wanting_count;
 }
 
@@ -179,12 +179,31 @@ bool ax_fleet_model_is_over(const struct ax_fleet_model *model)
 
 /* ---- questions ---- */
 
+/* Whether it was loaded from the files and with the settings that it should have. */
+static bool version_is_from(const struct ax_fleet_version *version, const struct ax_loaded *loaded)
+{
+    return loaded->served && ax_fingerprint_equal(loaded->fingerprint, version->fingerprint) &&
+           ax_model_settings_equal(&loaded->served->settings, &version->model->settings);
+}
+
 bool ax_fleet_version_is_current(const struct ax_fleet_version *version)
 {
     assert(version);
-    return version->loaded.served &&
-           ax_fingerprint_equal(version->loaded.fingerprint, version->fingerprint) &&
-           ax_model_settings_equal(&version->loaded.served->settings, &version->model->settings);
+    return version_is_from(version, &version->loaded);
+}
+
+bool ax_fleet_version_is_held(const struct ax_fleet_version *version)
+{
+    assert(version);
+    return version_is_from(version, &version->held) && version->is_target &&
+           version->model->is_wanted;
+}
+
+void ax_fleet_version_drop_held(struct ax_fleet_version *version)
+{
+    assert(version);
+    ax_served_unref(version->held.served);
+    version->held = (struct ax_loaded){ 0 };
 }
 
 bool ax_fleet_version_is_due(const struct ax_fleet_version *version)
@@ -226,7 +245,8 @@ bool ax_fleet_version_must_retire(const struct ax_fleet_version *version)
         return false;
     if (!model->is_wanted)
         return true;
-    if (version->is_target)
+    /* What is tried may yet be given up. */
+    if (version->is_target || model->is_trying)
         return false;
     size_t listed_count = 0, ready_count = 0;
     for (size_t i = 0; i < model->version_count; i++) {
@@ -274,6 +294,8 @@ static enum ax_version_state version_state(const struct ax_fleet_version *versio
         return AX_VERSION_READY;
     if (version->load)
         return ax_fleet_load_is_warming(version->load) ? AX_VERSION_WARMING : AX_VERSION_LOADING;
+    if (version->held.served)
+        return AX_VERSION_WARMING;
     if (version->draining_count)
         return AX_VERSION_DRAINING;
     bool is_refused = version->is_target && !version->model->has_settings;

@@ -29,6 +29,9 @@ struct ax_fleet_version {
 
     struct ax_loaded loaded; /* what answers; its `served` is one reference, NULL: nothing does, and
                                 the rest is what did last */
+    /* Loaded for what the model tries, one reference, and not shown before all of it is; NULL:
+     * nothing is. */
+    struct ax_loaded held;
     bool was_ready;
     uint64_t ready_ms;     /* monotonic, of the last load */
     uint64_t turn_ms;      /* until then it stays for those who waited for it; 0: nobody did */
@@ -84,7 +87,8 @@ void ax_fleet_model_list(struct ax_fleet_model *model, const struct ax_repositor
 const struct ax_override *ax_fleet_model_override(const struct ax_fleet_model *model);
 /* The folder of models in which the model's is; `repository` unless an override brought files. */
 const char *ax_fleet_model_source(const struct ax_fleet_model *model, const char *repository);
-/* What is tried is discarded, and what was in force is again, once the model is listed. */
+/* What is tried is discarded, with what was loaded for it, and what was in force is again, once the
+ * model is listed. */
 void ax_fleet_model_end_try(struct ax_fleet_model *model);
 
 /* Take out versions that are gone and held by nobody. */
@@ -109,6 +113,10 @@ bool ax_fleet_version_is_due(const struct ax_fleet_version *version);
 bool ax_fleet_version_is_coming(const struct ax_fleet_version *version);
 /* It answers, with the files and settings that it should have. */
 bool ax_fleet_version_is_current(const struct ax_fleet_version *version);
+/* What is held is what it should have: it is ready but for being shown. */
+bool ax_fleet_version_is_held(const struct ax_fleet_version *version);
+/* What is held is given back. */
+void ax_fleet_version_drop_held(struct ax_fleet_version *version);
 /* Whether any version of it does. */
 bool ax_fleet_model_answers(const struct ax_fleet_model *model);
 /* It answers, and should not any more; docs/internals/fleet.md has the rule. */

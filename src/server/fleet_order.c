@@ -278,6 +278,8 @@ static bool order_is_over(const struct ax_fleet_order *order, struct ax_err *err
 {
     if (order->model->is_touched)
         return false; /* Only what was published counts. */
+    if (order->try_number && order->try_number != order->model->try_number)
+        return true; /* Another load of it came; ending the try says so. */
     if (order->kind == ORDER_WANT)
         return want_is_over(order, err);
     return order->kind == ORDER_UNLOAD || load_is_over(order, err);
@@ -295,6 +297,26 @@ static bool order_ends(const struct ax_fleet_order *order, uint64_t now_ns, stru
     return err->code != AX_OK;
 }
 
+/* Whether another order waits for what this one tries. */
+static bool order_shares_try(const struct ax_fleet *fleet, const struct ax_fleet_order *order)
+{
+    for (const struct ax_fleet_order *other = fleet->waiting; other; other = other->next)
+        if (other != order && other->model == order->model &&
+            other->try_number == order->try_number)
+            return true;
+    return false;
+}
+
+/* An order is over as *err says, and with it what it tries. One that fails leaves a try that others
+ * share to them: whatever it failed for, they see. */
+static void order_end_try(struct ax_fleet *fleet, struct ax_fleet_order *order, struct ax_err *err)
+{
+    if (!order->try_number || (err->code && order_shares_try(fleet, order)))
+        return;
+    ax_fleet_end_try(fleet, ax_str_from(order->model_name), order->try_number, err);
+    order->try_number = 0;
+}
+
 void ax_fleet_tell_waiting(struct ax_fleet *fleet)
 {
     uint64_t now_ns = ax_clock_ns();
@@ -307,8 +329,14 @@ void ax_fleet_tell_waiting(struct ax_fleet *fleet)
             link = &order->next;
             continue;
         }
+        order_end_try(fleet, order, &err);
+        if (!err.code && order->model->is_touched) {
+            /* What was kept is shown by the next catalog. */
+            ax_fleet_wake_by(fleet, 0);
+            link = &order->next;
+            continue;
+        }
         *link = order->next;
-        ax_fleet_end_try(fleet, ax_str_from(order->model_name), order->try_number, &err);
         order_tell(fleet, order, &err);
     }
 }

@@ -2,9 +2,10 @@
 /*
  * Overrides in the fleet: those of before at its start, and those that a load tries.
  *
- * A try changes where the model's versions are listed and which settings they get, nothing else:
- * what should be ready then follows as ever, beside what answers. When the load is over, the try is
- * kept or given up, and giving up is listing again what was in force.
+ * A try changes where the model's versions are listed and which settings they get: what should be
+ * ready then follows as ever, beside what answers. What is loaded for it is held, and nothing is
+ * retired. When the load is over, the try is kept, which shows all that is held in one catalog, or
+ * given up, which is listing again what was in force.
  */
 #include "server/fleet_control.h"
 
@@ -29,6 +30,8 @@ const char *ax_fleet_model_source(const struct ax_fleet_model *model, const char
 void ax_fleet_model_end_try(struct ax_fleet_model *model)
 {
     assert(model);
+    for (size_t i = 0; i < model->version_count; i++)
+        ax_fleet_version_drop_held(model->versions[i]);
     if (model->is_trying)
         ax_override_discard(model->candidate);
     model->candidate = NULL;
@@ -51,9 +54,8 @@ unsigned ax_fleet_try(struct ax_fleet *fleet, struct ax_str name, struct ax_over
     return ++model->try_number;
 }
 
-/* In force, on disk first. */
-static enum ax_code keep(const struct ax_fleet *fleet, struct ax_fleet_model *model,
-                         struct ax_err *err)
+/* In force, on disk first, then for requests. */
+static enum ax_code keep(struct ax_fleet *fleet, struct ax_fleet_model *model, struct ax_err *err)
 {
     if (model->candidate ? ax_override_commit(model->candidate, err)
                          : ax_overrides_clear(fleet->overrides, model->name, err))
@@ -62,6 +64,14 @@ static enum ax_code keep(const struct ax_fleet *fleet, struct ax_fleet_model *mo
     model->override = model->candidate;
     model->candidate = NULL;
     model->is_trying = false;
+    for (size_t i = 0; i < model->version_count; i++) {
+        struct ax_fleet_version *version = model->versions[i];
+        if (!version->held.served)
+            continue;
+        ax_fleet_show(fleet, version, &version->held);
+        version->held = (struct ax_loaded){ 0 };
+    }
+    ax_fleet_review(fleet, model);
     return AX_OK;
 }
 

@@ -17,7 +17,6 @@
 
 #define CONFLICT_WAIT_NS ((uint64_t)100 * AX_NS_PER_MS) /* doubled with each one */
 #define CONFLICTS_MAX    6
-#define TURN_MS          20 /* so long it stays, until those who waited have had their turn */
 #define LOOK_NS          ((uint64_t)500 * AX_NS_PER_MS) /* at loads that run in idle time */
 
 void ax_fleet_add_pending(struct ax_fleet *fleet, struct ax_fleet_version *version)
@@ -82,7 +81,7 @@ static struct ax_fleet_version *fleet_next_pending(struct ax_fleet *fleet, uint6
     size_t kept = 0;
     for (size_t i = 0; i < fleet->pending_count; i++) {
         struct ax_fleet_version *version = fleet->pending[i];
-        if (!ax_fleet_version_is_due(version)) {
+        if (version->held.served || !ax_fleet_version_is_due(version)) {
             version->is_pending = false; /* Something came in between. */
             continue;
         }
@@ -126,6 +125,7 @@ static void fleet_begin_load(struct ax_fleet *fleet, struct ax_fleet_version *ve
         .model_name = ax_xstrdup(version->model->name),
         .settings = version->model->settings,
         .listed = version->fingerprint,
+        .try_number = version->model->is_trying ? version->model->try_number : 0,
     };
     if (!version->account)
         version->account = ax_account_open(version->model->name, version->text);
@@ -183,25 +183,23 @@ static void fleet_take_loaded(struct ax_fleet *fleet, const struct ax_fleet_load
 {
     struct ax_fleet_version *version = load->version;
     fleet_log_loaded(load);
-    if (!ax_fleet_fit(fleet, version, &load->loaded)) {
+    if (!ax_fleet_fit(fleet, version, &load->loaded, load->try_number > 0)) {
         ax_served_unref(load->loaded.served);
         return;
     }
     ax_fleet_metrics_loaded(version->account, load->loaded.load_ns, load->loaded.warm_up_ns);
-    if (version->loaded.served)
-        ax_fleet_retire(fleet, version);
-    version->loaded = load->loaded;
-    version->was_ready = true;
     version->is_left_out = false;
-    version->ready_ms = ax_clock_ns() / AX_NS_PER_MS;
-    version->turn_ms = version->wanting_count ? version->ready_ms + TURN_MS : 0;
     version->conflict_count = 0;
     if (version->is_listed && !ax_fingerprint_equal(version->fingerprint, load->loaded.fingerprint))
         load_look_again(load);
-    if (ax_fleet_version_is_current(version)) {
-        version->ready_number = fleet->load_count;
-        version->is_asked = false;
+    if (load->try_number) {
+        ax_fleet_version_drop_held(version);
+        version->held = load->loaded;
+    } else {
+        ax_fleet_show(fleet, version, &load->loaded);
     }
+    if (ax_fleet_version_is_held(version) || ax_fleet_version_is_current(version))
+        version->is_asked = false;
 }
 
 /* What failed is no longer what should be loaded. */
@@ -232,11 +230,14 @@ static void load_take_failure(const struct ax_fleet_load *load)
            AX_LOG_ERR(&version->err));
 }
 
-/* Whether an override came or went since the load began, so that its files are not the version's
- * any more. */
+/* Whether an override came or went since the load began, so that its files or its settings are not
+ * the version's any more. */
 static bool fleet_was_elsewhere(const struct ax_fleet *fleet, const struct ax_fleet_load *load)
 {
     char path[PATH_MAX];
+    const struct ax_fleet_model *model = load->version->model;
+    if (load->try_number && (!model->is_trying || model->try_number != load->try_number))
+        return true;
     return !ax_fleet_print_path(fleet, load->version, path) || strcmp(path, load->path) != 0;
 }
 

@@ -11,6 +11,8 @@
 
 #include <assert.h>
 
+#define TURN_MS 20 /* so long it stays, until those who waited have had their turn */
+
 /* Where a model of that name is among the models, or is to be. */
 static size_t fleet_place(const struct ax_fleet *fleet, struct ax_str name)
 {
@@ -66,6 +68,19 @@ void ax_fleet_retire(struct ax_fleet *fleet, struct ax_fleet_version *version)
     version->loaded.served = NULL;
 }
 
+void ax_fleet_show(struct ax_fleet *fleet, struct ax_fleet_version *version,
+                   const struct ax_loaded *loaded)
+{
+    if (version->loaded.served)
+        ax_fleet_retire(fleet, version);
+    version->loaded = *loaded;
+    version->was_ready = true;
+    version->ready_ms = ax_clock_ns() / AX_NS_PER_MS;
+    version->turn_ms = version->wanting_count ? version->ready_ms + TURN_MS : 0;
+    if (ax_fleet_version_is_current(version))
+        version->ready_number = fleet->load_count;
+}
+
 bool ax_fleet_pins(const struct ax_fleet *fleet, const struct ax_fleet_model *model)
 {
     bool pinned = model->settings.is_pinned;
@@ -96,12 +111,14 @@ void ax_fleet_review(struct ax_fleet *fleet, struct ax_fleet_model *model)
         struct ax_fleet_version *version = model->versions[i];
         if (ax_fleet_version_must_retire(version))
             ax_fleet_retire(fleet, version);
+        if (version->held.served && !ax_fleet_version_is_held(version))
+            ax_fleet_version_drop_held(version);
     }
     bool answers = ax_fleet_model_answers(model); /* once: a model may have many versions */
     for (size_t i = 0; i < model->version_count; i++) {
         struct ax_fleet_version *version = model->versions[i];
-        if (!version->load && !version->is_pending && ax_fleet_version_is_due(version) &&
-            ax_fleet_preloads(fleet, version, answers))
+        if (!version->load && !version->is_pending && !version->held.served &&
+            ax_fleet_version_is_due(version) && ax_fleet_preloads(fleet, version, answers))
             ax_fleet_add_pending(fleet, version);
     }
 }

@@ -125,6 +125,7 @@ def test_clients_that_leave_take_their_orders_back(tmp_path, large_forest):
             wire.send(request("POST", "/v2/repository/models/large/load"))
         assert server.get("/v2/health/live").status == 200
     # Its loading has not ended, and nobody waits for it any more; what was begun goes on.
+    until(lambda: ("large", "1") in states(server))
     assert states(server)["large", "1"]["state"] == "LOADING"
     until(lambda: states(server)["large", "1"]["state"] == "READY")
     assert server.stop() == 0
