@@ -62,6 +62,10 @@ AX_MUST_USE enum ax_code ax_fleet_start(const struct ax_fleet_config *config,
                                         struct ax_snapshot *snapshot, struct ax_fleet **ret_fleet,
                                         struct ax_err *err);
 
+/* The server takes no more requests: those that wait for versions have a second left, and are told
+ * UNAVAILABLE then. Once, any thread. */
+void ax_fleet_drain(struct ax_fleet *fleet);
+
 /* Orders that wait are told CANCELLED; loads that run are told to stop, and waited for until
  * `until_ns` (monotonic; UINT64_MAX: for ever). The last catalog stays published. False: some loads
  * go on, since they get no processor time, and the fleet, its configuration and its snapshot must

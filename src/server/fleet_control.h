@@ -36,6 +36,7 @@ struct ax_fleet {
     struct ax_fleet_inbox inbox;
     atomic_size_t order_count, want_count; /* those that were not told */
     atomic_bool is_stopped;
+    _Atomic uint64_t wants_end_ns; /* the server drains: then wants are over; 0: it does not */
 
     const struct ax_fleet_config *config; /* borrowed */
     struct ax_model_settings settings;    /* of models that have none */

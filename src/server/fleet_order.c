@@ -13,6 +13,8 @@
 
 #include <assert.h>
 
+#define WANTS_DRAIN_NS AX_NS_PER_S /* what loads in that time is answered before the end */
+
 enum order_kind { ORDER_WANT, ORDER_LOAD, ORDER_UNLOAD, ORDER_RESCAN, ORDER_CHANGED, ORDER_STOP };
 
 /* An order, from its giver until it is told. */
@@ -285,8 +287,17 @@ static bool order_is_over(const struct ax_fleet_order *order, struct ax_err *err
     return order->kind == ORDER_UNLOAD || load_is_over(order, err);
 }
 
+/* When it is told at the latest. */
+static uint64_t order_until_ns(const struct ax_fleet *fleet, const struct ax_fleet_order *order)
+{
+    uint64_t wants_end_ns = atomic_load(&fleet->wants_end_ns);
+    uint64_t until_ns = order->until_ns ? order->until_ns : UINT64_MAX;
+    return order->kind == ORDER_WANT && wants_end_ns ? AX_MIN(until_ns, wants_end_ns) : until_ns;
+}
+
 /* Whether it is to be told now; then *err says what. */
-static bool order_ends(const struct ax_fleet_order *order, uint64_t now_ns, struct ax_err *err)
+static bool order_ends(const struct ax_fleet *fleet, const struct ax_fleet_order *order,
+                       uint64_t now_ns, struct ax_err *err)
 {
     if (order_is_over(order, err))
         return true;
@@ -294,6 +305,9 @@ static bool order_ends(const struct ax_fleet_order *order, uint64_t now_ns, stru
         (void)ax_fail(err, AX_E_CANCELLED, "who ordered it is gone");
     else if (order->until_ns && order->until_ns <= now_ns)
         (void)ax_fail(err, AX_E_TIMEOUT, "model '%s' was not loaded in time", order->model_name);
+    else if (order_until_ns(fleet, order) <= now_ns)
+        (void)ax_fail(err, AX_E_UNAVAILABLE, "model '%s' was not loaded before the server's end",
+                      order->model_name);
     return err->code != AX_OK;
 }
 
@@ -323,9 +337,8 @@ void ax_fleet_tell_waiting(struct ax_fleet *fleet)
     for (struct ax_fleet_order **link = &fleet->waiting; *link;) {
         struct ax_fleet_order *order = *link;
         struct ax_err err = AX_ERR_INIT;
-        if (!order_ends(order, now_ns, &err)) {
-            if (order->until_ns)
-                ax_fleet_wake_by(fleet, order->until_ns);
+        if (!order_ends(fleet, order, now_ns, &err)) {
+            ax_fleet_wake_by(fleet, order_until_ns(fleet, order));
             link = &order->next;
             continue;
         }
@@ -383,6 +396,13 @@ static void order_give(struct ax_fleet *fleet, struct ax_fleet_order *order)
         order_tell(fleet, order, &err);
     else
         ax_fleet_inbox_send(&fleet->inbox, &order->message);
+}
+
+void ax_fleet_drain(struct ax_fleet *fleet)
+{
+    assert(fleet);
+    atomic_store(&fleet->wants_end_ns, ax_clock_ns() + WANTS_DRAIN_NS);
+    ax_fleet_inbox_wake(&fleet->inbox);
 }
 
 void ax_fleet_order_stop(struct ax_fleet *fleet)

@@ -296,6 +296,8 @@ void ax_server_drain(struct ax_server *server)
     assert(server);
     server->drained_ns = ax_clock_ns();
     ax_http_server_drain(server->http);
+    if (ax_server_fleet(server))
+        ax_fleet_drain(ax_server_fleet(server));
 }
 
 /* How long loads that run are waited for: what they make is nobody's. */

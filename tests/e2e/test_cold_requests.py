@@ -241,6 +241,33 @@ def test_all_that_wait_are_in_progress(held):
     assert_accounts_equal(server, {"success": 7})
 
 
+@pytest.mark.plain
+def test_the_end_does_not_wait_for_loads(held):
+    """All that wait when the server's end begins are answered, though what they wait for never
+    comes."""
+    folder, start = held
+    put(folder, "held0", 1)
+    put(folder, "held1", 2)
+    server = start("--threads", "2")
+    sent = [predict("held0"), predict("held1"), request("GET", "/v2/models/held0"),
+            request("POST", "/v1/predict", {"models": ["held0", "held1"], "rows": [ROW]})]
+    wires = [server.wire() for _ in sent]
+    for wire, bytes_of in zip(wires, sent):
+        wire.send(bytes_of)
+    assert eventually(lambda: waiting(server) == 5)
+    statuses = []
+    end = threading.Thread(target=lambda: statuses.append(server.stop()))
+    end.start()
+    answers = [wire.answer() for wire in wires]
+    assert [a.status for a in answers] == [503, 503, 503, 200]
+    assert "before the server's end" in answers[0].error
+    assert [p["status"] for p in answers[3].json["parts"]] == [503, 503]
+    start.free()
+    end.join()
+    assert statuses == [0]
+    assert any("all requests were answered" in line for line in server.lines)
+
+
 # ---- memory that is held ----
 
 
