@@ -125,7 +125,7 @@ enum ax_code ax_admission_check(const struct ax_admission_config *config,
     assert(config && asked && err);
     if (config->queue_time_ns_max && asked->wait_ns > config->queue_time_ns_max)
         return ax_admission_refuse(AX_REFUSAL_QUEUE_TIME, err);
-    if (asked->deadline_ns && asked->now_ns + asked->wait_ns + asked->own_ns >= asked->deadline_ns)
+    if (asked->deadline_ns && asked->now_ns + asked->done_ns >= asked->deadline_ns)
         return ax_admission_refuse(AX_REFUSAL_DEADLINE, err);
     return AX_OK;
 }

@@ -40,11 +40,12 @@ AX_MUST_USE enum ax_code ax_admission_register(const struct ax_admission_config 
 /* Fail with the refusal's text, and count it. */
 enum ax_code ax_admission_refuse(enum ax_refusal refusal, struct ax_err *err);
 
-/* What is asked: a request that would begin after `wait_ns` and take `own_ns`. */
+/* What is asked: a request that should begin after `wait_ns`, and that by a cautious estimate is
+ * done after `done_ns`. */
 struct ax_admission_case {
     uint64_t now_ns;
     uint64_t wait_ns;
-    uint64_t own_ns;
+    uint64_t done_ns;
     uint64_t deadline_ns; /* 0: none */
 };
 

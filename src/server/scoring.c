@@ -8,6 +8,11 @@
  * the clock. Predicted time is not time: answers are printed, requests are read, other processes
  * run. So the thread learns how much time passes while it does so much predicted work, from runs
  * that left work to the next run, and a prediction is multiplied by that.
+ *
+ * That is right in the mean. Under a load that does not end all that is let in is predicted to be
+ * done just before its deadline, and half of it would be late. So deadlines are asked with a
+ * margin, which grows with each one that was late in the end and shrinks with each one that was
+ * not, such that about one in a hundred is (Robbins and Monro 1951, for a quantile).
  */
 #include "server/scoring.h"
 
@@ -24,11 +29,17 @@
 #define STRETCH_MOST  32.0F
 #define STRETCH_RATE  0.125F
 
+#define MARGIN_FIRST 1.25F
+#define MARGIN_MOST  2.0F
+#define MARGIN_STEP  0.25F
+#define LATE_SHARE   0.01F
+
 void ax_scoring_init(struct ax_scoring *scoring, const struct ax_admission_config *config)
 {
     assert(scoring && config);
     scoring->admission = config;
     scoring->stretch = STRETCH_FIRST;
+    scoring->margin = MARGIN_FIRST;
 }
 
 /* Show what waits; what was not moved costs nothing. */
@@ -65,11 +76,17 @@ static size_t call_rows_max(const struct ax_served *served)
 
 /* ---- what waits ---- */
 
-/* What the job's next call should take, and those behind it. */
+/* What the job should take. One that is short is done before the next of its flow, in as many calls
+ * as it needs: if it went to the end after each, all of its kind would wait twice as long. A long
+ * one goes there. */
 static void job_estimate(struct ax_scoring_job *job)
 {
     const struct ax_cost *cost = &job->served->cost;
     size_t left = job->rows->count - job->scored;
+    job->line_ns = ax_cost_call_ns(cost, left);
+    job->rest_ns = 0;
+    if (job->line_ns <= AX_SCORING_SHORT_NS)
+        return;
     /* One row is a call, whatever it costs. */
     size_t next = left == 1 ? 1 : AX_MIN(left, call_rows_max(job->served));
     job->line_ns = ax_cost_call_ns(cost, next);
@@ -85,6 +102,20 @@ static uint64_t flow_front_ns(const struct ax_scoring_flow *flow)
 static uint64_t stretched(const struct ax_scoring *scoring, uint64_t predicted_ns)
 {
     return (uint64_t)((float)predicted_ns * scoring->stretch);
+}
+
+static uint64_t cautious(const struct ax_scoring *scoring, uint64_t wait_ns)
+{
+    return (uint64_t)((float)wait_ns * scoring->margin);
+}
+
+/* A job that had to wait is over: was it done in time? */
+static void scoring_note_end(struct ax_scoring *scoring, const struct ax_scoring_job *job,
+                             enum ax_code code)
+{
+    bool is_late = code == AX_E_TIMEOUT || job->scored_ns >= job->deadline_ns;
+    float moved = scoring->margin + MARGIN_STEP * (is_late ? 1 - LATE_SHARE : -LATE_SHARE);
+    scoring->margin = moved < 1 ? 1 : moved > MARGIN_MOST ? MARGIN_MOST : moved;
 }
 
 uint64_t ax_scoring_backlog_ns(const struct ax_scoring *scoring)
@@ -105,6 +136,7 @@ enum ax_code ax_scoring_check(struct ax_scoring *scoring, const struct ax_served
         .wait_ns = stretched(scoring, ax_scoring_queue_wait_ns(&scoring->queue, served, level)),
         .deadline_ns = deadline_ns,
     };
+    asked.done_ns = cautious(scoring, asked.wait_ns);
     return ax_admission_check(scoring->admission, &asked, err);
 }
 
@@ -119,12 +151,13 @@ static enum ax_code scoring_admit(struct ax_scoring *scoring, const struct ax_sc
         .now_ns = now_ns,
         .wait_ns =
             stretched(scoring, ax_scoring_queue_wait_ns(&scoring->queue, job->served, job->level)),
-        .own_ns = ax_cost_is_known(cost) ? job->line_ns + job->rest_ns : 0,
         .deadline_ns = job->deadline_ns,
     };
+    uint64_t begins_ns = cautious(scoring, asked.wait_ns);
+    asked.done_ns = begins_ns + (ax_cost_is_known(cost) ? job->line_ns + job->rest_ns : 0);
     if (!ax_admission_check(scoring->admission, &asked, err))
         return AX_OK;
-    if (err->code == AX_E_TIMEOUT && now_ns + asked.wait_ns < job->deadline_ns)
+    if (err->code == AX_E_TIMEOUT && now_ns + begins_ns < job->deadline_ns)
         ax_cost_doubt(cost);
     return err->code;
 }
@@ -141,6 +174,7 @@ enum ax_code ax_scoring_submit(struct ax_server_thread *thread, struct ax_scorin
     job_estimate(job);
     if (scoring_admit(&thread->scoring, job, now_ns, err))
         return err->code;
+    job->is_behind = thread->scoring.queue.waiting != 0;
     ax_scoring_queue_add(&thread->scoring.queue, job);
     return AX_OK;
 }
@@ -151,6 +185,8 @@ static void finish(struct ax_server_thread *thread, struct ax_scoring_job *job, 
 {
     if (err->code == AX_OK)
         ax_metric_add(job->served->account->rows, job->rows->count);
+    if (job->is_behind && job->deadline_ns)
+        scoring_note_end(&thread->scoring, job, err->code);
     job->finish(thread, job, err);
 }
 
@@ -208,7 +244,10 @@ static void score_slice(struct ax_server_thread *thread, const struct ax_scoring
         return;
     }
     job_estimate(job);
-    ax_scoring_queue_add(&thread->scoring.queue, job);
+    if (job->rest_ns)
+        ax_scoring_queue_add(&thread->scoring.queue, job);
+    else
+        ax_scoring_queue_put_back(&thread->scoring.queue, job);
 }
 
 /* A call that was joined failed. Each of its jobs goes alone, in turns of their own, so that only

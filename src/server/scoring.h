@@ -19,6 +19,7 @@
 #include "server/scoring_queue.h"
 
 #define AX_SCORING_RUN_NS      (2 * AX_SCORING_SLICE_NS) /* most of a wake-up, about */
+#define AX_SCORING_SHORT_NS    (4 * AX_SCORING_SLICE_NS) /* jobs in slices that are done in order */
 #define AX_SCORING_JOBS_MAX    256 /* in a call, since their answers are given at once, too */
 #define AX_SCORING_ROWS_FIRST  64  /* in a call of a version that never scored */
 #define AX_SCORING_SCRATCH_MAX ((size_t)256 << 20)
@@ -50,8 +51,9 @@ struct ax_scoring_job {
     bool holds_served;
     bool is_queued;
     bool is_single;   /* a call that it was joined into failed, so that it goes alone */
-    uint64_t line_ns; /* what its next call should take, */
-    uint64_t rest_ns; /* and those behind that one */
+    bool is_behind;   /* others waited when it came */
+    uint64_t line_ns; /* what it should take before the next one has its turn, */
+    uint64_t rest_ns; /* and behind that, of a long one */
     struct ax_scoring_job *next;
 };
 
@@ -70,6 +72,7 @@ struct ax_scoring {
     uint64_t behind_ns;   /* when the last run ended and left something; 0: it did not */
     uint64_t run_cost_ns; /* predicted, of this run's calls so far */
     float stretch;        /* time that passes while so much predicted work is done; learnt */
+    float margin;         /* deadlines ask for so much more than is predicted; learnt */
     int64_t shown_ns;     /* of the backlog's gauge, by this thread */
 };
 

@@ -27,7 +27,7 @@ struct ax_scoring_flow {
     unsigned level;
     bool holds; /* it waits since an earlier wake-up: all its jobs hold their version */
     struct ax_scoring_job *first, *last;
-    uint64_t line_ns;                    /* of all that waits in it, a slice each at most */
+    uint64_t line_ns;                    /* of all that waits in it, before one more would begin */
     uint64_t deficit_ns;                 /* what it may still cost in this round */
     struct ax_scoring_flow *next;        /* of its level, in turn; or among the unused */
     struct ax_scoring_flow *bucket_next; /* in its bucket */

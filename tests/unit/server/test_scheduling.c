@@ -188,9 +188,11 @@ static void test_refused_at_once(void **state)
 struct load {
     struct test_job *pool[3000];
     uint64_t submitted_ns[3000];
-    size_t count; /* of the pool in use */
+    size_t count;        /* of the pool in use */
+    size_t rows;         /* of a job */
+    uint64_t timeout_ns; /* of a job, since it was due; 0: none */
     uint64_t due_ns;
-    size_t sent, taken, refused;
+    size_t sent, taken, refused, late;
     uint64_t wait_ns_most; /* of those that were scored, until their call began */
 };
 
@@ -200,10 +202,14 @@ static void load_collect(struct load *load)
         struct test_job *test = load->pool[i];
         if (!test->job.request || !test->finished)
             continue;
+        test->job.request = NULL; /* free to be sent again */
+        if (test->code == AX_E_TIMEOUT) {
+            load->late++;
+            continue;
+        }
         assert_int_equal(test->code, AX_OK);
         uint64_t wait_ns = test->job.began_ns - load->submitted_ns[i];
         load->wait_ns_most = AX_MAX(load->wait_ns_most, wait_ns);
-        test->job.request = NULL; /* free to be sent again */
     }
 }
 
@@ -215,14 +221,16 @@ static void load_send(struct fixture *f, struct load *load, size_t served, uint6
             at++;
         assert_true(at < AX_COUNT(load->pool));
         if (at == load->count)
-            load->pool[load->count++] = make_job(f, served, 1, 1);
+            load->pool[load->count++] = make_job(f, served, load->rows, 1);
         struct test_job *test = load->pool[at];
         again(test);
+        uint64_t deadline_ns = load->timeout_ns ? load->due_ns + load->timeout_ns : 0;
+        test->job.deadline_ns = deadline_ns;
         test->job.request = &test->request;
         load->submitted_ns[at] = load->due_ns;
         struct ax_err err = AX_ERR_INIT;
-        if (ax_scoring_check(&f->thread.scoring, test->job.served, 0, 0, test_now_ns, &err) ==
-                AX_OK &&
+        if (ax_scoring_check(&f->thread.scoring, test->job.served, 0, deadline_ns, test_now_ns,
+                             &err) == AX_OK &&
             submit(f, test) == AX_OK) {
             load->taken++;
             continue;
@@ -254,7 +262,7 @@ static void test_twice_the_load(void **state)
 {
     struct fixture *f = *state;
     static struct load hot, quiet;
-    hot = quiet = (struct load){ 0 };
+    hot = quiet = (struct load){ .rows = 1 };
     f->config.queue_time_ns_max = 2 * MS;
     set_costs(f, 100 * US);
     /* The thread learns what time passes beside the engine's. */
@@ -277,6 +285,29 @@ static void test_twice_the_load(void **state)
     play(f, &hot, 200 * US, &quiet, 5 * MS, 100 * MS);
     assert_int_equal(hot.refused, 0);
     assert_in_range(hot.wait_ns_most, 0, 2 * MS);
+    run_all(f);
+}
+
+/* Twice the load again, of jobs that take two slices and have a deadline, by an engine that takes a
+ * half more or less than it did before: what is refused is refused at once, and not when its turn
+ * comes; what is taken is done in one go; and the engine is busy. */
+static void test_twice_the_load_with_deadlines(void **state)
+{
+    struct fixture *f = *state;
+    static struct load hot, quiet;
+    hot = quiet = (struct load){ .rows = 4, .timeout_ns = 5 * MS };
+    set_costs(f, 100 * US);
+    srandom(5);
+    for (size_t round = 0; round < 150; round++) {
+        if (round == 25)
+            hot.late = hot.refused = hot.taken = f->models[0].spent_ns = 0;
+        f->models[0].row_ns = 50 * US + (uint64_t)random() % (100 * US);
+        play(f, &hot, 200 * US, &quiet, 30 * MS, 20 * MS);
+    }
+    assert_in_range(hot.late, 0, (hot.taken + hot.refused) / 66);
+    assert_in_range(hot.refused, hot.taken * 8 / 10, hot.taken * 16 / 10);
+    assert_in_range(f->models[0].spent_ns, 1800 * MS, 2100 * MS); /* of 2,530 */
+    assert_int_equal(quiet.refused, 0);
     run_all(f);
 }
 
@@ -378,6 +409,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_starts_late, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_twice_the_load, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_twice_the_load_with_deadlines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_no_overload, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_in_flight, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_levels, set_up, tear_down),
