@@ -586,7 +586,7 @@ static enum ax_code prediction_admit(struct ax_prediction *prediction, struct ax
     struct ax_scoring *scoring = &prediction->thread->scoring;
     if (ax_prediction_enter(prediction, err))
         return err->code;
-    if (!scoring->queue.waiting || prediction_may_name_priority(prediction))
+    if (ax_scoring_queue_is_empty(&scoring->queue) || prediction_may_name_priority(prediction))
         return AX_OK;
     return ax_scoring_check(scoring, served, prediction_level(prediction),
                             prediction_deadline(prediction, /* is_read= */ false),

@@ -129,7 +129,7 @@ enum ax_code ax_scoring_check(struct ax_scoring *scoring, const struct ax_served
                               struct ax_err *err)
 {
     assert(scoring && served && err);
-    if (!scoring->queue.waiting && !deadline_ns)
+    if (ax_scoring_queue_is_empty(&scoring->queue) && !deadline_ns)
         return AX_OK;
     struct ax_admission_case asked = {
         .now_ns = now_ns,
@@ -145,7 +145,7 @@ static enum ax_code scoring_admit(struct ax_scoring *scoring, const struct ax_sc
                                   uint64_t now_ns, struct ax_err *err)
 {
     struct ax_cost *cost = &job->served->cost;
-    if (!scoring->queue.waiting && !job->deadline_ns)
+    if (ax_scoring_queue_is_empty(&scoring->queue) && !job->deadline_ns)
         return AX_OK;
     struct ax_admission_case asked = {
         .now_ns = now_ns,
@@ -174,8 +174,12 @@ enum ax_code ax_scoring_submit(struct ax_server_thread *thread, struct ax_scorin
     job_estimate(job);
     if (scoring_admit(&thread->scoring, job, now_ns, err))
         return err->code;
-    job->is_behind = thread->scoring.queue.waiting != 0;
-    ax_scoring_queue_add(&thread->scoring.queue, job);
+    struct ax_scoring_queue *queue = &thread->scoring.queue;
+    job->is_behind = !ax_scoring_queue_is_empty(queue);
+    if (job->is_behind)
+        ax_scoring_queue_add(queue, job);
+    else
+        ax_scoring_queue_add_lone(queue, job);
     return AX_OK;
 }
 
@@ -385,6 +389,20 @@ static void scoring_turn(struct ax_server_thread *thread)
     finish_in_vain(thread, &turn);
 }
 
+/* The turn of the only one there is. */
+static void score_lone(struct ax_server_thread *thread, struct ax_scoring_job *job)
+{
+    struct turn turn = { .now_ns = ax_clock_ns() };
+    if (is_late(job, turn.now_ns) || ax_request_is_cancelled(job->request)) {
+        turn.in_vain = job;
+        finish_in_vain(thread, &turn);
+        return;
+    }
+    size_t rows = AX_MIN(call_rows_max(job->served), job->rows->count);
+    turn.call = (struct ax_scoring_call){ .first = job, .rows = rows, .job_count = 1 };
+    score_call(thread, &turn.call, turn.now_ns);
+}
+
 /* ---- a wake-up ---- */
 
 /* What is left goes past its wake-up. A flow that did so before holds already. */
@@ -416,15 +434,18 @@ static void scoring_learn(struct ax_scoring *scoring, uint64_t now_ns, bool is_b
     scoring->behind_ns = is_behind ? now_ns : 0;
 }
 
-/* Whether one job waits, or none: the clock need not be looked at. */
-static bool scoring_is_one_at_most(const struct ax_scoring_queue *queue)
+/* Take turns until nothing waits, or the time is over; when that was. */
+static uint64_t take_turns(struct ax_server_thread *thread)
 {
-    if (queue->waiting & (queue->waiting - 1))
-        return false;
-    if (!queue->waiting)
-        return true;
-    const struct ax_scoring_level *level = &queue->levels[__builtin_ctz(queue->waiting)];
-    return level->first == level->last && level->first->first == level->first->last;
+    const struct ax_scoring_queue *queue = &thread->scoring.queue;
+    /* The last call may take a slice more. */
+    uint64_t now_ns = ax_clock_ns();
+    uint64_t end_ns = now_ns + AX_SCORING_RUN_NS - AX_SCORING_SLICE_NS;
+    while (queue->waiting && now_ns < end_ns) {
+        scoring_turn(thread);
+        now_ns = ax_clock_ns();
+    }
+    return now_ns;
 }
 
 bool ax_scoring_run(struct ax_server_thread *thread)
@@ -432,21 +453,19 @@ bool ax_scoring_run(struct ax_server_thread *thread)
     assert(thread);
     struct ax_scoring *scoring = &thread->scoring;
     struct ax_scoring_queue *queue = &scoring->queue;
-    bool is_one = scoring_is_one_at_most(queue) && !scoring->behind_ns;
-    /* The last call may take a slice more. */
-    uint64_t end_ns = is_one ? 0 : ax_clock_ns() + AX_SCORING_RUN_NS - AX_SCORING_SLICE_NS;
+    struct ax_scoring_job *lone = ax_scoring_queue_take_lone(queue);
     uint64_t now_ns = 0;
     scoring->run_cost_ns = 0;
-    while (queue->waiting) {
-        scoring_turn(thread);
-        if (queue->waiting || !is_one)
-            now_ns = ax_clock_ns();
-        if (queue->waiting && now_ns >= end_ns)
-            break;
-    }
+    if (lone)
+        score_lone(thread, lone);
+    else if (queue->waiting || scoring->behind_ns)
+        now_ns = take_turns(thread);
     bool is_behind = queue->waiting != 0;
     if (is_behind)
         scoring_hold(queue);
+    /* Of a lone one a slice may be left. */
+    if (is_behind && lone)
+        now_ns = ax_clock_ns();
     if (is_behind || scoring->behind_ns)
         scoring_learn(scoring, now_ns, is_behind);
     scoring_show(scoring, is_behind ? ax_scoring_backlog_ns(scoring) : 0);

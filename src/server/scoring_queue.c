@@ -104,18 +104,45 @@ static struct ax_scoring_flow *queue_enter(struct ax_scoring_queue *queue,
     return flow;
 }
 
-void ax_scoring_queue_add(struct ax_scoring_queue *queue, struct ax_scoring_job *job)
+static void queue_append(struct ax_scoring_queue *queue, struct ax_scoring_job *job)
 {
-    assert(queue && job);
     struct ax_scoring_flow *flow = queue_enter(queue, job);
     job->next = NULL;
     *(flow->last ? &flow->last->next : &flow->first) = job;
     flow->last = job;
 }
 
-void ax_scoring_queue_put_back(struct ax_scoring_queue *queue, struct ax_scoring_job *job)
+void ax_scoring_queue_add_lone(struct ax_scoring_queue *queue, struct ax_scoring_job *job)
+{
+    assert(queue && ax_scoring_queue_is_empty(queue) && job && !job->is_queued);
+    assert(job->level < AX_PRIORITIES_MAX);
+    job->is_queued = true;
+    job->next = NULL;
+    queue->lone = job;
+}
+
+struct ax_scoring_job *ax_scoring_queue_take_lone(struct ax_scoring_queue *queue)
+{
+    assert(queue);
+    struct ax_scoring_job *job = queue->lone;
+    queue->lone = NULL;
+    if (job)
+        job->is_queued = false;
+    return job;
+}
+
+void ax_scoring_queue_add(struct ax_scoring_queue *queue, struct ax_scoring_job *job)
 {
     assert(queue && job);
+    struct ax_scoring_job *lone = ax_scoring_queue_take_lone(queue);
+    if (lone)
+        queue_append(queue, lone);
+    queue_append(queue, job);
+}
+
+void ax_scoring_queue_put_back(struct ax_scoring_queue *queue, struct ax_scoring_job *job)
+{
+    assert(queue && !queue->lone && job);
     struct ax_scoring_flow *flow = queue_enter(queue, job);
     job->next = flow->first;
     flow->first = job;
@@ -198,6 +225,8 @@ uint64_t ax_scoring_queue_wait_ns(const struct ax_scoring_queue *queue,
 {
     assert(queue && served && level < AX_PRIORITIES_MAX);
     uint64_t higher_ns = 0;
+    if (queue->lone)
+        return queue->lone->level <= level ? queue->lone->line_ns : 0;
     if (!queue->waiting)
         return 0;
     for (uint32_t left = queue->waiting & (((uint32_t)1 << level) - 1); left; left &= left - 1)
@@ -212,6 +241,8 @@ uint64_t ax_scoring_queue_backlog_ns(const struct ax_scoring_queue *queue)
 {
     assert(queue);
     uint64_t backlog_ns = queue->rest_ns;
+    if (queue->lone)
+        return queue->lone->line_ns + queue->lone->rest_ns;
     for (uint32_t left = queue->waiting; left; left &= left - 1)
         backlog_ns += queue->levels[__builtin_ctz(left)].line_ns;
     return backlog_ns;
@@ -230,6 +261,7 @@ void ax_scoring_queue_forget(struct ax_scoring_queue *queue)
     }
     memset(queue->levels, 0, sizeof(queue->levels));
     queue->waiting = 0;
+    queue->lone = NULL;
     queue->rest_ns = 0;
 }
 

@@ -6,7 +6,8 @@
  * its time by deficit round robin of what their calls should cost; a higher priority goes before a
  * lower one, which gets one part in AX_SCORING_SHARE nevertheless. All sums that are kept are sums
  * of predictions, so that how long a job would wait is known without looking at any. A flow lives
- * while something waits in it. One thread.
+ * while something waits in it. A job that comes first in its wake-up, while nothing waits, is the
+ * lone one, for which no flow is made until another comes: most find nobody. One thread.
  */
 #ifndef AX_SERVER_SCORING_QUEUE_H
 #define AX_SERVER_SCORING_QUEUE_H
@@ -42,8 +43,9 @@ struct ax_scoring_level {
 
 struct ax_scoring_queue {
     struct ax_scoring_level levels[AX_PRIORITIES_MAX];
-    uint32_t waiting; /* bit i: something waits at levels[i] */
-    uint64_t rest_ns; /* of jobs in slices, behind their next one */
+    uint32_t waiting;            /* bit i: something waits at levels[i] */
+    uint64_t rest_ns;            /* of jobs in slices, behind their next one */
+    struct ax_scoring_job *lone; /* nothing else waits; NULL: it does, or nothing at all */
     struct ax_scoring_flow *buckets[AX_SCORING_BUCKETS];
     struct ax_scoring_flow *unused; /* owned, as are those in the buckets */
 };
@@ -53,14 +55,25 @@ void ax_scoring_queue_done(struct ax_scoring_queue *queue);
 /* All jobs are forgotten. */
 void ax_scoring_queue_forget(struct ax_scoring_queue *queue);
 
+static inline bool ax_scoring_queue_is_empty(const struct ax_scoring_queue *queue)
+{
+    return !queue->waiting && !queue->lone;
+}
+
+/* Into an empty queue, for this wake-up: before it is over, the lone one is taken. */
+void ax_scoring_queue_add_lone(struct ax_scoring_queue *queue, struct ax_scoring_job *job);
+
+/* NULL: there is none. */
+struct ax_scoring_job *ax_scoring_queue_take_lone(struct ax_scoring_queue *queue);
+
 /* Behind the others of its flow; `line_ns` and `rest_ns` of the job are set. */
 void ax_scoring_queue_add(struct ax_scoring_queue *queue, struct ax_scoring_job *job);
 
 /* In front of the others of its flow: jobs that were taken and did not get their turn. */
 void ax_scoring_queue_put_back(struct ax_scoring_queue *queue, struct ax_scoring_job *job);
 
-/* The flow whose turn it is; something waits. `front_ns` says what the first job of a flow would
- * cost at least. */
+/* The flow whose turn it is; something waits, and not the lone one. `front_ns` says what the first
+ * job of a flow would cost at least. */
 struct ax_scoring_flow *ax_scoring_queue_choose(
     struct ax_scoring_queue *queue, uint64_t (*front_ns)(const struct ax_scoring_flow *flow));
 

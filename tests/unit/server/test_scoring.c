@@ -242,6 +242,58 @@ static void test_jobs_of_a_call(void **state)
     assert_int_equal(finished_count, JOBS_MAX);
 }
 
+/* For the only one no flow is made, which nobody may notice: others wait for it, it goes first, it
+ * is cut in slices, ends in vain, and is forgotten like any other. */
+static void test_the_lone_job(void **state)
+{
+    struct fixture *f = *state;
+    struct ax_scoring *scoring = &f->thread.scoring;
+    struct ax_err err = AX_ERR_INIT;
+    struct test_job *jobs[6];
+    set_costs(f, 100000);
+    f->config.queue_time_ns_max = 50000;
+    for (size_t i = 0; i < AX_COUNT(jobs); i++) {
+        jobs[i] = make_job(f, i % 2, i == 4 ? 50 : 1, 3);
+        jobs[i]->job.level = 1;
+    }
+    submit_taken(f, jobs[0]);
+    assert_int_equal(scoring->queue.waiting, 0);
+    assert_false(ax_scoring_queue_is_empty(&scoring->queue));
+    assert_in_range(ax_scoring_backlog_ns(scoring), 100000, 400000);
+    assert_int_equal(ax_scoring_check(scoring, &f->served[1], 0, 0, test_now_ns, &err), AX_OK);
+    assert_int_equal(ax_scoring_check(scoring, &f->served[1], 1, 0, test_now_ns, &err), AX_E_LIMIT);
+    f->config.queue_time_ns_max = 0;
+    submit_taken(f, jobs[1]);
+    assert_int_not_equal(scoring->queue.waiting, 0);
+    assert_false(ax_scoring_run(&f->thread));
+    assert_scored(f, jobs[0]);
+    assert_scored(f, jobs[1]);
+    assert_true(jobs[0]->place < jobs[1]->place);
+    jobs[2]->job.deadline_ns = test_now_ns + 200000;
+    submit_taken(f, jobs[2]);
+    test_now_ns += 200000;
+    assert_false(ax_scoring_run(&f->thread));
+    assert_int_equal(jobs[2]->code, AX_E_TIMEOUT);
+    submit_taken(f, jobs[3]);
+    is_cancelled = true;
+    assert_false(ax_scoring_run(&f->thread));
+    assert_int_equal(jobs[3]->code, AX_E_CANCELLED);
+    is_cancelled = false;
+    engine_calls = 0;
+    submit_taken(f, jobs[4]);
+    assert_true(ax_scoring_run(&f->thread));
+    assert_int_equal(engine_calls, 1);
+    assert_true(jobs[4]->job.holds_served);
+    run_all(f);
+    assert_scored(f, jobs[4]);
+    assert_true(engine_calls > 20);
+    submit_taken(f, jobs[5]);
+    ax_scoring_forget(scoring, &jobs[5]->job);
+    assert_true(ax_scoring_queue_is_empty(&scoring->queue));
+    assert_false(ax_scoring_run(&f->thread));
+    assert_int_equal(jobs[5]->finished, 0);
+}
+
 int main(void)
 {
     ax_metric_thread_attach();
@@ -257,6 +309,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_waiting_in_vain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_forgetting, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_jobs_of_a_call, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_lone_job, set_up, tear_down),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     ax_metric_thread_detach();
