@@ -83,6 +83,46 @@ bool ax_str_is_utf8(struct ax_str text)
     return true;
 }
 
+/* The character of a valid sequence. */
+static uint32_t utf8_character(const unsigned char *p, size_t len)
+{
+    uint32_t character = len == 1 ? p[0] : p[0] & (0x7Fu >> len);
+    for (size_t i = 1; i < len; i++)
+        character = character << 6 | (p[i] & 0x3F);
+    return character;
+}
+
+/* Unicode 14's categories Cc, Cf, Zl and Zp, but for U+200C and U+200D. */
+static bool is_unseen(uint32_t character)
+{
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {
+        { 0x0, 0x1F },        { 0x7F, 0x9F },       { 0xAD, 0xAD },       { 0x600, 0x605 },
+        { 0x61C, 0x61C },     { 0x6DD, 0x6DD },     { 0x70F, 0x70F },     { 0x890, 0x891 },
+        { 0x8E2, 0x8E2 },     { 0x180E, 0x180E },   { 0x200B, 0x200B },   { 0x200E, 0x200F },
+        { 0x2028, 0x202E },   { 0x2060, 0x2064 },   { 0x2066, 0x206F },   { 0xFEFF, 0xFEFF },
+        { 0xFFF9, 0xFFFB },   { 0x110BD, 0x110BD }, { 0x110CD, 0x110CD }, { 0x13430, 0x13438 },
+        { 0x1BCA0, 0x1BCA3 }, { 0x1D173, 0x1D17A }, { 0xE0001, 0xE0001 }, { 0xE0020, 0xE007F },
+    };
+    for (size_t i = 0; i < AX_COUNT(ranges); i++)
+        if (character >= ranges[i].first && character <= ranges[i].last)
+            return true;
+    return false;
+}
+
+bool ax_str_is_plain(struct ax_str text)
+{
+    assert(text.ptr || !text.len);
+    const unsigned char *p = (const unsigned char *)text.ptr;
+    for (size_t i = 0, len; i < text.len; i += len) {
+        len = utf8_sequence(p + i, text.len - i);
+        if (!len || is_unseen(utf8_character(p + i, len)))
+            return false;
+    }
+    return true;
+}
+
 struct ax_str ax_str_cut(struct ax_str text, size_t max)
 {
     if (text.len <= max)

@@ -50,6 +50,12 @@ bool ax_str_equals_nocase(struct ax_str a, struct ax_str b);
 /* Valid UTF-8 as RFC 3629 has it (no overlong forms, no surrogates, at most U+10FFFF). */
 bool ax_str_is_utf8(struct ax_str text);
 
+/* Valid UTF-8 without control characters, and without those that nobody sees but by what they do to
+ * others: line separators and Unicode's format characters (U+202E turns round what follows), but
+ * for the joiners that some scripts and emoji are written with. For names that people are to read.
+ */
+bool ax_str_is_plain(struct ax_str text);
+
 /* The first `max` bytes of `text` at most, cut in front of a character that would not fit whole;
  * for messages that repeat a user's text. */
 struct ax_str ax_str_cut(struct ax_str text, size_t max);

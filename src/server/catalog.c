@@ -247,11 +247,13 @@ enum ax_code ax_catalog_version(const struct ax_catalog *catalog, struct ax_str 
     const struct ax_catalog_version *found = ax_catalog_find(catalog, model, version);
     if (!found)
         return catalog_fail(catalog, model, version, err);
-    if (!found->served)
+    if (!found->served) {
+        const char *state = ax_version_state_name(found->state);
+        bool tells = found->reason && strcmp(found->reason, state) != 0;
         return ax_fail(err, AX_E_UNAVAILABLE, "model '%.*s' version %s is not ready: %s%s%s",
                        AX_STR_ARG(ax_str_cut(model, AX_SIGNATURE_SHOWN_BYTES_MAX)), found->text,
-                       ax_version_state_name(found->state), found->reason ? ": " : "",
-                       found->reason ? found->reason : "");
+                       state, tells ? ": " : "", tells ? found->reason : "");
+    }
     *ret_served = found->served;
     return AX_OK;
 }

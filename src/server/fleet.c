@@ -98,6 +98,16 @@ const struct ax_option ax_fleet_options[] = {
       .description =
           "When an order to load a model is answered at the latest; what it began may go "
           "on." },
+    { .type = AX_OPTION_SIZE,
+      .name = "load_orders_max",
+      .default_text = "8",
+      .offset = offsetof(struct ax_fleet_config, load_orders_max),
+      .min = 1,
+      .max = 1024,
+      .unit = "loads",
+      .description =
+          "Most loads with a body that wait to be read and kept, each with its body; over "
+          "it 503." },
     { 0 },
 };
 

@@ -41,6 +41,7 @@ struct ax_fleet_config {
     bool preload_hourly;      /* load ahead of the hour, where there is a cycle */
     uint64_t load_wait_ns;    /* how long a request waits for a version that is being loaded */
     size_t load_waiters_max;  /* requests that wait so, in all */
+    size_t load_orders_max;   /* loads with parameters that wait to be kept */
     uint64_t load_timeout_ns; /* after which an order to load is told TIMEOUT */
     const char *models;       /* the folder; not an option here: set by the caller */
     const struct ax_repository_config *repository; /* likewise */

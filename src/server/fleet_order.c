@@ -106,7 +106,9 @@ static void order_wait(struct ax_fleet *fleet, struct ax_fleet_order *order,
 
 static enum ax_code fail_unknown(struct ax_err *err, const char *model)
 {
-    return ax_fail(err, AX_E_NOT_FOUND, "Request for unknown model: '%s' is not found", model);
+    struct ax_str shown = ax_str_cut(ax_str_from(model), AX_SIGNATURE_SHOWN_BYTES_MAX);
+    return ax_fail(err, AX_E_NOT_FOUND, "Request for unknown model: '%.*s' is not found",
+                   AX_STR_ARG(shown));
 }
 
 static void order_begin_want(struct ax_fleet *fleet, struct ax_fleet_order *order)

@@ -106,6 +106,13 @@ bool ax_fleet_print_path(const struct ax_fleet *fleet, const struct ax_fleet_ver
     return len > 0 && len < PATH_MAX;
 }
 
+/* A state that is passed through. */
+static void log_state(const struct ax_fleet_version *version, const char *event)
+{
+    ax_log(AX_LOG_DEBUG, event, AX_LOG_TEXT("model", version->model->name),
+           AX_LOG_TEXT("version", version->text));
+}
+
 static void fleet_begin_load(struct ax_fleet *fleet, struct ax_fleet_version *version)
 {
     char path[PATH_MAX];
@@ -130,6 +137,7 @@ static void fleet_begin_load(struct ax_fleet *fleet, struct ax_fleet_version *ve
     if (!version->account)
         version->account = ax_account_open(version->model->name, version->text);
     version->load = ax_fleet_loaders_begin(&fleet->loaders, &template);
+    log_state(version, "model version loading");
     ax_fleet_wake_by(fleet, version->load->began_ns + LOOK_NS);
 }
 
@@ -241,6 +249,16 @@ static bool fleet_was_elsewhere(const struct ax_fleet *fleet, const struct ax_fl
     return !ax_fleet_print_path(fleet, load->version, path) || strcmp(path, load->path) != 0;
 }
 
+static void fleet_note_warming(struct ax_fleet *fleet, struct ax_fleet_load *load)
+{
+    if (load->was_warming || !load->version || !ax_fleet_load_is_warming(load))
+        return;
+    load->was_warming = true;
+    log_state(load->version, "model version warming");
+    load->version->model->is_touched = true;
+    fleet->touched_count++;
+}
+
 static void fleet_receive_load(void *context, struct ax_fleet_message *message)
 {
     struct ax_fleet *fleet = context;
@@ -251,6 +269,7 @@ static void fleet_receive_load(void *context, struct ax_fleet_message *message)
         ax_fleet_loaders_end(&fleet->loaders, load);
         return;
     }
+    fleet_note_warming(fleet, load); /* It may be over before anybody looked. */
     version->load = NULL;
     version->is_starved = false;
     if (fleet_was_elsewhere(fleet, load))
@@ -262,15 +281,6 @@ static void fleet_receive_load(void *context, struct ax_fleet_message *message)
     ax_fleet_loaders_end(&fleet->loaders, load);
     /* What is not wanted any more is retired at once. */
     ax_fleet_review(fleet, version->model);
-}
-
-static void fleet_note_warming(struct ax_fleet *fleet, struct ax_fleet_load *load)
-{
-    if (load->was_warming || !load->version || !ax_fleet_load_is_warming(load))
-        return;
-    load->was_warming = true;
-    load->version->model->is_touched = true;
-    fleet->touched_count++;
 }
 
 /* One that idle time is not enough for is begun anew in a hurry. */

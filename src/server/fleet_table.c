@@ -64,6 +64,8 @@ void ax_fleet_retire(struct ax_fleet *fleet, struct ax_fleet_version *version)
                                                    version->loaded.image_bytes,
                                                    version->loaded.image_key.digest },
                                     .began_ns = ax_clock_ns() };
+    ax_log(AX_LOG_DEBUG, "model version draining", AX_LOG_TEXT("model", version->model->name),
+           AX_LOG_TEXT("version", version->text));
     version->draining_count++;
     version->loaded.served = NULL;
 }

@@ -12,24 +12,25 @@
 
 #include <assert.h>
 
-#define WAITING_MAX 8
 /* A body up to here is looked through at once for parameters. */
 #define SMALL_BODY_BYTES 1024
 
 struct ax_model_orders {
     struct ax_fleet *fleet;
     bool are_taken;
+    size_t waiting_max;
     struct ax_pool *pool;
 };
 
-enum ax_code ax_model_orders_new(struct ax_fleet *fleet, int model_control,
+enum ax_code ax_model_orders_new(struct ax_fleet *fleet, const struct ax_fleet_config *config,
                                  struct ax_model_orders **ret_orders, struct ax_err *err)
 {
-    assert(fleet && ret_orders && err);
+    assert(fleet && config && config->load_orders_max && ret_orders && err);
     struct ax_model_orders *orders = ax_xalloc(sizeof(*orders));
     orders->fleet = fleet;
-    orders->are_taken = model_control == AX_MODEL_CONTROL_EXPLICIT;
-    if (orders->are_taken && ax_pool_new("orders", 1, WAITING_MAX, &orders->pool, err)) {
+    orders->are_taken = config->model_control == AX_MODEL_CONTROL_EXPLICIT;
+    orders->waiting_max = config->load_orders_max;
+    if (orders->are_taken && ax_pool_new("orders", 1, orders->waiting_max, &orders->pool, err)) {
         free(orders);
         return err->code;
     }
@@ -138,6 +139,17 @@ static bool is_plain(struct ax_str body)
     return is_plain;
 }
 
+/* Have the other thread see to it. */
+static enum ax_code orders_submit(struct ax_model_orders *orders, struct ax_model_order *order,
+                                  struct ax_err *err)
+{
+    struct ax_err full = AX_ERR_INIT;
+    if (ax_pool_submit(orders->pool, order_run, order, &full))
+        return ax_fail(err, full.code, "%zu loads wait to be read and kept (load_orders_max)",
+                       orders->waiting_max);
+    return AX_OK;
+}
+
 void ax_model_orders_load(struct ax_model_orders *orders, struct ax_str model,
                           struct ax_model_order *order)
 {
@@ -146,7 +158,7 @@ void ax_model_orders_load(struct ax_model_orders *orders, struct ax_str model,
     order_init(order, orders, model);
     bool goes_at_once = is_plain(ax_buf_str(&order->body));
     if (orders_check(orders, &err) || ax_repository_check_name(model, &err) ||
-        (!goes_at_once && ax_pool_submit(orders->pool, order_run, order, &err)))
+        (!goes_at_once && orders_submit(orders, order, &err)))
         order_tell(order, &err);
     else if (goes_at_once)
         ax_fleet_load(orders->fleet, model, NULL, &order->waiter);
@@ -158,7 +170,7 @@ void ax_model_orders_unload(struct ax_model_orders *orders, struct ax_str model,
     assert(orders && order && order->done);
     struct ax_err err = AX_ERR_INIT;
     order_init(order, orders, model);
-    if (orders_check(orders, &err))
+    if (orders_check(orders, &err) || ax_repository_check_name(model, &err))
         order_tell(order, &err);
     else
         ax_fleet_unload(orders->fleet, model, unload_dependents, &order->waiter);

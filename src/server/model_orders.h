@@ -28,7 +28,8 @@ struct ax_model_order {
 };
 
 /* Expected: LIMIT. */
-AX_MUST_USE enum ax_code ax_model_orders_new(struct ax_fleet *fleet, int model_control,
+AX_MUST_USE enum ax_code ax_model_orders_new(struct ax_fleet *fleet,
+                                             const struct ax_fleet_config *config,
                                              struct ax_model_orders **ret_orders,
                                              struct ax_err *err);
 /* In front of the fleet's stop: waits for what is being read and written. NULL is fine. */

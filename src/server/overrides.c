@@ -94,11 +94,10 @@ enum ax_code ax_override_check_path(struct ax_str path, struct ax_err *err)
     if (path.len > AX_OVERRIDE_PATH_BYTES_MAX || !ax_str_is_utf8(path))
         return ax_fail(err, AX_E_INVALID, "file path '%.*s' is no UTF-8 of at most %d bytes",
                        AX_STR_ARG(shown), AX_OVERRIDE_PATH_BYTES_MAX);
-    for (size_t i = 0; i < path.len; i++)
-        if ((unsigned char)path.ptr[i] < 0x20 || path.ptr[i] == 0x7f || path.ptr[i] == '\\')
-            return ax_fail(err, AX_E_INVALID,
-                           "file path '%.*s' holds a backslash or a control character",
-                           AX_STR_ARG(shown));
+    if (!ax_str_is_plain(path) || memchr(path.ptr, '\\', path.len))
+        return ax_fail(err, AX_E_INVALID,
+                       "file path '%.*s' holds a backslash, a control or a format character",
+                       AX_STR_ARG(shown));
     for (size_t at = 0; at <= path.len; count++) {
         struct ax_str part = take_part(path, &at);
         if (!part.len || part.ptr[0] == '.')

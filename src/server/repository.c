@@ -94,11 +94,19 @@ static enum ax_code listing_read(struct listing *listing, const char *path, size
     return code;
 }
 
+static bool is_blank(struct ax_str name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (name.ptr[i] != ' ')
+            return false;
+    return true;
+}
+
 enum ax_code ax_repository_check_name(struct ax_str name, struct ax_err *err)
 {
     assert(err && (name.ptr || !name.len));
-    bool is_blank = true;
-    if (!name.len)
+    /* The texts of the empty one and of paths are Triton's, which clients look for. */
+    if (is_blank(name))
         return ax_fail(err, AX_E_INVALID,
                        "Model name cannot be empty. Please enter a valid name to deploy.");
     if (name.len > AX_MODEL_NAME_BYTES_MAX)
@@ -106,18 +114,10 @@ enum ax_code ax_repository_check_name(struct ax_str name, struct ax_err *err)
                        AX_MODEL_NAME_BYTES_MAX);
     if (!ax_str_is_utf8(name))
         return ax_fail(err, AX_E_INVALID, "model name is not UTF-8");
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.ptr[i];
-        if (c < 0x20 || c == 0x7f)
-            return ax_fail(err, AX_E_INVALID, "model name holds a control character");
-        if (c == '/' || c == '\\')
-            return ax_fail(err, AX_E_INVALID,
-                           "model name must not contain path traversal characters");
-        is_blank = is_blank && c == ' ';
-    }
-    if (is_blank)
-        return ax_fail(err, AX_E_INVALID, "model name is blank");
-    if (memmem(name.ptr, name.len, "..", 2))
+    if (!ax_str_is_plain(name))
+        return ax_fail(err, AX_E_INVALID, "model name holds a control or format character");
+    if (memchr(name.ptr, '/', name.len) || memchr(name.ptr, '\\', name.len) ||
+        memmem(name.ptr, name.len, "..", 2))
         return ax_fail(err, AX_E_INVALID, "model name must not contain path traversal characters");
     for (size_t i = 0; i < AX_COUNT(reserved_names); i++)
         if (ax_str_is(name, reserved_names[i]))

@@ -49,10 +49,14 @@ const struct ax_endpoint ax_endpoints[] = {
     { AX_HTTP_GET, "/v2/models/{m}/versions/{v}/config", ax_oip_config, AX_ENDPOINT_WARMS },
     { AX_HTTP_POST, "/v2/repository/index", ax_oip_index, 0 },
     { AX_HTTP_POST, "/v2/repository/{r}/index", ax_oip_index, 0 },
-    { AX_HTTP_POST, "/v2/repository/models/{m}/load", ax_oip_load, AX_ENDPOINT_CONTROLS },
-    { AX_HTTP_POST, "/v2/repository/models/{m}/unload", ax_oip_unload, AX_ENDPOINT_CONTROLS },
-    { AX_HTTP_POST, "/v2/repository/{r}/models/{m}/load", ax_oip_load, AX_ENDPOINT_CONTROLS },
-    { AX_HTTP_POST, "/v2/repository/{r}/models/{m}/unload", ax_oip_unload, AX_ENDPOINT_CONTROLS },
+    { AX_HTTP_POST, "/v2/repository/models/{m}/load", ax_oip_load,
+      AX_ENDPOINT_CONTROLS | AX_ENDPOINT_NAMES },
+    { AX_HTTP_POST, "/v2/repository/models/{m}/unload", ax_oip_unload,
+      AX_ENDPOINT_CONTROLS | AX_ENDPOINT_NAMES },
+    { AX_HTTP_POST, "/v2/repository/{r}/models/{m}/load", ax_oip_load,
+      AX_ENDPOINT_CONTROLS | AX_ENDPOINT_NAMES },
+    { AX_HTTP_POST, "/v2/repository/{r}/models/{m}/unload", ax_oip_unload,
+      AX_ENDPOINT_CONTROLS | AX_ENDPOINT_NAMES },
     { AX_HTTP_GET, "/v2/logging", ax_log_settings, 0 },
     { AX_HTTP_POST, "/v2/logging", ax_log_settings_change, AX_ENDPOINT_CONTROLS },
     { AX_HTTP_GET, "/v2/trace/setting", ax_trace_settings, 0 },
@@ -92,7 +96,7 @@ static bool take_segment(struct ax_str path, const char *behind, size_t *at, str
     size_t end = begin;
     while (end < path.len && path.ptr[end] != '/')
         end++;
-    if (end - begin <= literal)
+    if (end - begin < literal)
         return false;
     *at = end - literal;
     *ret = (struct ax_str){ path.ptr + begin, *at - begin };
@@ -112,7 +116,8 @@ bool ax_endpoint_matches(const struct ax_endpoint *endpoint, struct ax_str path,
         }
         struct ax_str ignored = { NULL, 0 };
         struct ax_str *to = p[1] == 'm' ? &call->model : p[1] == 'v' ? &call->version : &ignored;
-        if (!take_segment(path, p + 3, &at, to))
+        bool may_be_empty = p[1] == 'm' && endpoint->flags & AX_ENDPOINT_NAMES;
+        if (!take_segment(path, p + 3, &at, to) || (!to->len && !may_be_empty))
             return false;
         p += 2;
     }

@@ -30,6 +30,8 @@ enum {
     AX_ENDPOINT_CONTROLS = 1u << 1,
     /* Tells what only a version in memory knows: one that is cold is loaded first. */
     AX_ENDPOINT_WARMS = 1u << 2,
+    /* The model's name may be empty: it is refused with a text that clients look for. */
+    AX_ENDPOINT_NAMES = 1u << 3,
 };
 
 struct ax_endpoint {

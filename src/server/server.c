@@ -247,7 +247,7 @@ static enum ax_code server_begin_control(struct ax_server *server, struct ax_err
         atomic_store_explicit(&server->fleet, NULL, memory_order_release);
         return err->code;
     }
-    if (ax_model_orders_new(fleet, config->fleet->model_control, &orders, err))
+    if (ax_model_orders_new(fleet, config->fleet, &orders, err))
         return err->code;
     atomic_store_explicit(&server->orders, orders, memory_order_release);
     if (config->fleet->model_control != AX_MODEL_CONTROL_WATCH)

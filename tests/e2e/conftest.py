@@ -155,6 +155,7 @@ class Server:
         while not self.ready.wait(0.02):
             if self.process.poll() is not None or time.monotonic() > end:
                 self.process.kill()
+                self.reader.join(5)  # What it said last may be what the test is about.
                 raise RuntimeError("not ready:\n" + "".join(self.lines))
         line = next(s for s in self.lines if "event=ready" in s)
         host, port = re.search(r"127\.0\.0\.1:\d+", line)[0].split(":")

@@ -10,6 +10,7 @@ the same folder of state. Waiting is for a state, with an end.
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -103,6 +104,8 @@ def test_load_and_unload(serve, folder):
     assert says(server) in (404, 503) and says(server, "b") == "other"
     until(lambda: index(server)["a", "1"], ("UNAVAILABLE", "unloaded"))
     assert server.get("/v2/models/a/ready").status == 503
+    # The reason is the state, and stands there once.
+    assert server.get("/v2/models/a/versions/1").error.endswith("is not ready: unloaded")
     answer = order(server, "load", "a")
     assert (answer.status, answer.json) == (200, {"name": "a", "load": True})
     assert says(server) == "one" and index(server)["a", "1"] == ("READY", "")
@@ -129,20 +132,41 @@ def test_failed_load_keeps_the_old(serve, folder):
     assert says(server) == "mended" and index(server)["a", "1"] == ("READY", "")
 
 
+def test_the_log_has_each_state(serve, folder):
+    """What lasts at info, what is passed through at debug."""
+    server = serve("--model-control", "explicit", "--log-level", "debug")
+    put(folder, "a", 1, "second")
+    assert order(server, "load", "a").status == 200
+    assert order(server, "unload", "a").status == 200
+    until(lambda: index(server)["a", "1"], ("UNAVAILABLE", "unloaded"))
+    assert server.stop() == 0
+    lines = [s for s in server.lines if " model=a version=1" in s and 'event="model version' in s]
+    events = [(re.search(r"level=(\w+)", s)[1], re.search(r'event="model version (\w+)"', s)[1])
+              for s in lines]
+    load = [("debug", "loading"), ("debug", "warming"), ("info", "loaded")]
+    assert [e for e in events if e[1] in ("loading", "warming", "loaded")] == load * 2
+    assert [e for e in events if e[1] in ("draining", "unloaded")] == \
+        [("debug", "draining"), ("info", "unloaded")] * 2
+
+
 @pytest.mark.parametrize("model, status, text", [
     ("unknown", 404, "failed to load 'unknown', failed to poll from model repository"),
     ("..", 400, "model name must not contain path traversal characters"),
     ("a%5Cb", 400, "model name must not contain path traversal characters"),
-    ("%20", 400, "model name is blank"),
+    ("%20", 400, "Model name cannot be empty. Please enter a valid name to deploy."),
+    ("a%E2%80%AEb", 400, "model name holds a control or format character"),
+    ("n" * 300, 400, f"failed to load '{'n' * 64}', model name is longer than 128 bytes"),
     ("stats", 400, "reserved"),
     ("a%2Fb", 404, "no such path"),
-    ("", 404, "no such path"),
+    ("", 400, "Model name cannot be empty. Please enter a valid name to deploy."),
 ])
 def test_names_that_are_refused(serve, model, status, text):
     server = serve("--model-control", "explicit")
     answer = order(server, "load", model)
     assert answer.status == status and text in answer.error
     assert order(server, "unload", "unknown").status == 404
+    answer = order(server, "unload", model)
+    assert answer.status == status
     assert set(index(server)) == {("a", "1"), ("b", "1")}
 
 

@@ -171,8 +171,9 @@ static void answer_failed(struct ax_server_thread *thread, struct ax_request *re
     const char *not_found = order->err.code == AX_E_NOT_FOUND && order->is_load
                                 ? "failed to poll from model repository: "
                                 : "";
-    (void)ax_fail(&err, order->err.code, "failed to %s '%s', %s%s",
-                  order->is_load ? "load" : "unload", order->model, not_found, order->err.msg);
+    struct ax_str model = ax_str_cut(ax_str_from(order->model), AX_SIGNATURE_SHOWN_BYTES_MAX);
+    (void)ax_fail(&err, order->err.code, "failed to %s '%.*s', %s%s",
+                  order->is_load ? "load" : "unload", AX_STR_ARG(model), not_found, order->err.msg);
     ax_server_thread_answer_error(thread, request, ax_oip_status(err.code), err.msg, NULL);
 }
 

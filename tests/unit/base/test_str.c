@@ -82,6 +82,42 @@ static void utf8_of_texts(void **state)
     assert_int_equal(ax_str_utf8_len((struct ax_str){ NULL, 0 }), 0);
 }
 
+static void plain_text(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool is_plain;
+    } texts[] = {
+        { "", true },
+        { "some words, 12_3-4", true },
+        { "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", true },
+        { "a\x1F", false },
+        { "\x7F", false },
+        { "\xC2\x80", false },                 /* U+0080 */
+        { "\xC2\xA0", true },                  /* U+00A0, a space */
+        { "\xC2\xAD", false },                 /* U+00AD, a soft hyphen */
+        { "\xD8\x9C", false },                 /* U+061C */
+        { "\xE2\x80\x8B", false },             /* U+200B */
+        { "a\xE2\x80\x8C\xE2\x80\x8D", true }, /* the joiners */
+        { "\xE2\x80\x8E", false },             /* U+200E */
+        { "\xE2\x80\xA8", false },             /* U+2028 */
+        { "evil\xE2\x80\xAEtxt.exe", false },  /* U+202E */
+        { "\xE2\x81\xA5", true },              /* U+2065, none of them */
+        { "\xE2\x81\xA6", false },             /* U+2066 */
+        { "\xEF\xBB\xBF", false },             /* U+FEFF */
+        { "\xF3\xA0\x81\xBF", false },         /* U+E007F */
+        { "\xF3\xA0\x84\x80", true },          /* U+E0100 */
+        { "\xFF", false },
+        { "\xE2\x80", false },
+    };
+    for (size_t i = 0; i < AX_COUNT(texts); i++)
+        if (ax_str_is_plain(ax_str_from(texts[i].text)) != texts[i].is_plain)
+            fail_msg("text %zu: '%s'", i, texts[i].text);
+    assert_false(ax_str_is_plain(AX_STR("a\0b")));
+    assert_true(ax_str_is_plain((struct ax_str){ NULL, 0 }));
+}
+
 static void trimming(void **state)
 {
     static const struct {
@@ -167,10 +203,11 @@ static void nearest_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(comparing),      cmocka_unit_test(utf8_against_a_decoder),
-        cmocka_unit_test(utf8_of_texts),  cmocka_unit_test(cutting),
-        cmocka_unit_test(trimming),       cmocka_unit_test(unsigned_numbers),
-        cmocka_unit_test(signed_numbers), cmocka_unit_test(nearest_name),
+        cmocka_unit_test(comparing),        cmocka_unit_test(utf8_against_a_decoder),
+        cmocka_unit_test(utf8_of_texts),    cmocka_unit_test(plain_text),
+        cmocka_unit_test(cutting),          cmocka_unit_test(trimming),
+        cmocka_unit_test(unsigned_numbers), cmocka_unit_test(signed_numbers),
+        cmocka_unit_test(nearest_name),
     };
     return cmocka_run_group_tests_name("base/str", tests, NULL, NULL);
 }

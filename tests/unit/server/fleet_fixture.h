@@ -94,6 +94,7 @@ static inline int set_up(void **state)
     fixture.config = (struct ax_fleet_config){ .version_policy = (char *)"latest:1",
                                                .load_threads = 2,
                                                .load_waiters_max = 1000,
+                                               .load_orders_max = 8,
                                                .load_timeout_ns = 600 * AX_NS_PER_S,
                                                .models = fixture.root,
                                                .repository = &fixture.repository,

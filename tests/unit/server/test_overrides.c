@@ -292,6 +292,11 @@ static void test_paths(void **state)
         { "1\\..\\a", false },
         { "1/a\nb", false },
         { "1/a\x7f", false },
+        { "1/a\xe2\x80\xae"
+          "nosj.b",
+          false }, /* U+202E */
+        { "1/\xc2\x85", false },
+        { "1/\xd9\x86\xe2\x80\x8c\xd9\x87", true }, /* Persian, with U+200C */
         { "1/\xff", false },
         { "1/a/b/c/d/e/f/g/h", false },
     };

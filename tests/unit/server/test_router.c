@@ -60,6 +60,13 @@ static void test_found(void **state)
         { AX_HTTP_GET, "/v1/models/m:predict", "/v1/models/{m}", "m:predict", "" },
         { AX_HTTP_POST, "/invocations", "/invocations", "", "" },
         { AX_HTTP_POST, "/v1/predict", "/v1/predict", "", "" },
+        { AX_HTTP_POST, "/v2/repository/models/m/load", "/v2/repository/models/{m}/load", "m", "" },
+        /* Refused by name. */
+        { AX_HTTP_POST, "/v2/repository/models//load", "/v2/repository/models/{m}/load", "", "" },
+        { AX_HTTP_POST, "/v2/repository/models//unload", "/v2/repository/models/{m}/unload", "",
+          "" },
+        { AX_HTTP_POST, "/v2/repository/r/models//load", "/v2/repository/{r}/models/{m}/load", "",
+          "" },
     };
     (void)state;
     for (size_t i = 0; i < AX_COUNT(cases); i++) {
@@ -98,6 +105,9 @@ static void test_not_found(void **state)
         "/v1/models/m:predict/",
         "/v1/models/m:predictx/y",
         "/invocations/",
+        "/v2/models//trace/setting",
+        "/v2/repository//models/m/load",
+        "/v2/repository/models/load",
     };
     (void)state;
     for (size_t i = 0; i < AX_COUNT(paths); i++) {
