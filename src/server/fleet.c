@@ -186,8 +186,10 @@ static void fleet_reap(struct ax_fleet *fleet)
         version->model->is_touched = true;
         fleet->touched_count++;
     }
-    if (kept < fleet->draining_count && fleet->needs_room)
+    if (kept < fleet->draining_count) {
+        fleet->has_more_room = true;
         ax_fleet_wake_by(fleet, 0);
+    }
     fleet->draining_count = kept;
     if (kept)
         ax_fleet_wake_by(fleet, ax_clock_ns() + DRAIN_LOOK_NS);
@@ -203,6 +205,7 @@ static void fleet_round(struct ax_fleet *fleet)
     ax_fleet_popularity_look(fleet);
     ax_fleet_look_at_loads(fleet);
     fleet->needs_room = false;
+    ax_fleet_forgive_short(fleet);
     ax_fleet_begin_loads(fleet);
     fleet_publish_if_due(fleet);
     ax_fleet_tell_waiting(fleet);

@@ -59,6 +59,9 @@ struct ax_fleet {
     struct ax_fleet_draining *draining;
     size_t draining_count, draining_cap;
     bool needs_room; /* what was to be loaded in this round waits for memory */
+    /* The first of these, while loads are begun: room that becomes free is its. NULL: none. */
+    struct ax_fleet_version *first_put_off;
+    bool has_more_room; /* memory was given back, or is pinned no more */
     struct ax_popularity *popularity;
     uint64_t ticked_ns;    /* when it was fed last */
     uint64_t written_ns;   /* when it was written, or that was tried */
@@ -134,7 +137,7 @@ void ax_fleet_look_at_loads(struct ax_fleet *fleet);
 
 enum ax_fleet_room {
     AX_FLEET_ROOM,
-    AX_FLEET_ROOM_LATER, /* what had to go for it goes */
+    AX_FLEET_ROOM_LATER, /* what had to go for it goes, or the room is another one's */
     AX_FLEET_ROOM_NEVER, /* it has failed, or was left out */
 };
 
@@ -144,6 +147,8 @@ enum ax_fleet_room ax_fleet_make_room(struct ax_fleet *fleet, struct ax_fleet_ve
  * unless it is to be held. False: it may not stay. */
 bool ax_fleet_fit(struct ax_fleet *fleet, struct ax_fleet_version *version,
                   const struct ax_loaded *loaded, bool is_held);
+/* Memory was given back: what failed for want of it, and would fit now, may be tried again. */
+void ax_fleet_forgive_short(struct ax_fleet *fleet);
 /* Set the gauges. */
 void ax_fleet_tell_memory(struct ax_fleet *fleet);
 

@@ -99,6 +99,9 @@ static struct table table_make(struct ax_fleet *fleet, const struct ax_fleet_ver
     for (size_t i = 0; i < fleet->draining_count; i++)
         (void)table_add(&table, fleet->draining[i].version, &fleet->draining[i].footprint,
                         AX_RESIDENT_LEAVING);
+    const struct ax_fleet_version *first = demanding ? fleet->first_put_off : NULL;
+    if (first && first != demanding && !first->load)
+        (void)table_add(&table, fleet->first_put_off, &first->estimate, AX_RESIDENT_COMING);
     return table;
 }
 
@@ -182,7 +185,11 @@ static void version_leave_out(struct ax_fleet_version *version, double worth,
         return;
     }
     version->err = *err;
+    version->is_short = true;
     version->is_asked = false;
+    if (!version->account)
+        version->account = ax_account_open(version->model->name, version->text);
+    ax_fleet_metrics_failed(version->account);
     ax_log(AX_LOG_ERROR, "model version does not fit into memory",
            AX_LOG_TEXT("model", version->model->name), AX_LOG_TEXT("version", version->text),
            AX_LOG_ERR(err));
@@ -198,6 +205,10 @@ enum ax_fleet_room ax_fleet_make_room(struct ax_fleet *fleet, struct ax_fleet_ve
     struct ax_err err = AX_ERR_INIT;
     struct table table = table_make(fleet, version);
     struct ax_residency_demand demand = { &version->estimate, fleet_demand(fleet, version) };
+    /* Behind one that waits for room, only requests drive out others. */
+    bool is_behind = fleet->first_put_off != NULL;
+    if (is_behind && !version->wanting_count)
+        demand.worth = 0;
     bool fits = false;
     if (ax_residency_admit(table.residents, table.count, &demand, bytes_max, &fits, &err) &&
         is_guess && demand.worth >= AX_RESIDENCY_ASKED) {
@@ -206,13 +217,15 @@ enum ax_fleet_room ax_fleet_make_room(struct ax_fleet *fleet, struct ax_fleet_ve
         (void)(ax_residency_admit(table.residents, table.count, &demand, bytes_max, &fits, &err) !=
                AX_OK);
     }
-    if (err.code)
+    bool is_never = err.code && !is_behind;
+    if (is_never)
         version_leave_out(version, demand.worth, &err);
-    else
+    else if (!err.code)
         table_evict(fleet, &table);
     table_done(&table);
-    fleet->needs_room |= !err.code && !fits;
-    return err.code ? AX_FLEET_ROOM_NEVER : fits ? AX_FLEET_ROOM : AX_FLEET_ROOM_LATER;
+    fits &= !err.code;
+    fleet->needs_room |= !is_never && !fits;
+    return is_never ? AX_FLEET_ROOM_NEVER : fits ? AX_FLEET_ROOM : AX_FLEET_ROOM_LATER;
 }
 
 bool ax_fleet_fit(struct ax_fleet *fleet, struct ax_fleet_version *version,
@@ -231,12 +244,56 @@ bool ax_fleet_fit(struct ax_fleet *fleet, struct ax_fleet_version *version,
             table.residents[i].state = AX_RESIDENT_LEAVING;
     struct ax_residency_demand demand = { &footprint, fleet_demand(fleet, version) };
     bool fits = false;
+    version->estimate = footprint;
     if (ax_residency_admit(table.residents, table.count, &demand, bytes_max, &fits, &err))
         version_leave_out(version, demand.worth, &err);
     else
         table_evict(fleet, &table);
     table_done(&table);
     return err.code == AX_OK;
+}
+
+/* What cannot go for anybody. */
+static size_t fleet_pinned_bytes(const struct ax_fleet *fleet)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < fleet->model_count; i++) {
+        const struct ax_fleet_model *model = fleet->models[i];
+        for (size_t k = 0; k < model->version_count && ax_fleet_pins(fleet, model); k++)
+            if (model->versions[k]->loaded.served)
+                bytes += model->versions[k]->loaded.memory_bytes +
+                         model->versions[k]->loaded.image_bytes;
+    }
+    return bytes;
+}
+
+/* True when any version of it was. */
+static bool model_forgive_short(struct ax_fleet_model *model, size_t bytes_max)
+{
+    bool any = false;
+    for (size_t i = 0; i < model->version_count; i++) {
+        struct ax_fleet_version *version = model->versions[i];
+        size_t bytes = version->estimate.memory_bytes + version->estimate.image_bytes;
+        if (!version->is_short || bytes > bytes_max)
+            continue;
+        ax_fleet_version_forgive(version);
+        any = true;
+    }
+    return any;
+}
+
+void ax_fleet_forgive_short(struct ax_fleet *fleet)
+{
+    assert(fleet);
+    size_t bytes_max = fleet->config->model_memory_max;
+    if (!fleet->has_more_room || bytes_max == 0)
+        return;
+    fleet->has_more_room = false;
+    size_t pinned_bytes = fleet_pinned_bytes(fleet);
+    size_t free_bytes = bytes_max > pinned_bytes ? bytes_max - pinned_bytes : 0;
+    for (size_t i = 0; i < fleet->model_count; i++)
+        if (model_forgive_short(fleet->models[i], free_bytes))
+            ax_fleet_review(fleet, fleet->models[i]);
 }
 
 void ax_fleet_tell_memory(struct ax_fleet *fleet)

@@ -59,6 +59,7 @@ void ax_fleet_version_forgive(struct ax_fleet_version *version)
 {
     assert(version);
     version->err = (struct ax_err)AX_ERR_INIT;
+    version->is_short = false;
     version->conflict_count = 0;
     version->retry_ns = 0;
 }

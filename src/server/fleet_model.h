@@ -42,6 +42,7 @@ struct ax_fleet_version {
     bool is_left_out;             /* memory is short: it comes when it is asked */
     bool is_foreseen;             /* or since it will be asked soon */
     bool is_pending;              /* it waits for a loader */
+    bool is_put_off;              /* and had no room in this round */
     bool is_starved;              /* idle time was not enough for its last load */
     bool is_asked;                /* it is to be loaded though `preload` would not */
     size_t wanting_count;         /* requests that wait for it */
@@ -50,7 +51,8 @@ struct ax_fleet_version {
     unsigned conflict_count;      /* loads in a row whose files changed meanwhile */
     uint64_t retry_ns;            /* monotonic: not loaded before; 0: at once */
     struct ax_err err;            /* why it could not be loaded; so it is not tried again before its
-                                     files or settings change, or it is asked for by an order */
+                                     files or settings change, or it is asked for by an order; */
+    bool is_short;                /* or, since this is for want of memory, before there is more */
 };
 
 struct ax_fleet_model {

@@ -17,6 +17,7 @@
 
 #define CONFLICT_WAIT_NS ((uint64_t)100 * AX_NS_PER_MS) /* doubled with each one */
 #define CONFLICTS_MAX    6
+#define PUT_OFF_MAX      8 /* that have no room are looked at in a round: each costs a decision */
 #define LOOK_NS          ((uint64_t)500 * AX_NS_PER_MS) /* at loads that run in idle time */
 
 void ax_fleet_add_pending(struct ax_fleet *fleet, struct ax_fleet_version *version)
@@ -30,14 +31,15 @@ void ax_fleet_add_pending(struct ax_fleet *fleet, struct ax_fleet_version *versi
     version->is_pending = true;
 }
 
-static struct ax_fleet_version *fleet_take_pending(struct ax_fleet *fleet, size_t at)
+static void fleet_take_pending(struct ax_fleet *fleet, struct ax_fleet_version *version)
 {
-    struct ax_fleet_version *version = fleet->pending[at];
+    size_t at = 0;
+    while (fleet->pending[at] != version)
+        at++;
     fleet->pending_count--;
     memmove(&fleet->pending[at], &fleet->pending[at + 1],
             (fleet->pending_count - at) * sizeof(struct ax_fleet_version *));
     version->is_pending = false;
-    return version;
 }
 
 void ax_fleet_reconsider(struct ax_fleet *fleet, struct ax_fleet_version *version)
@@ -45,10 +47,7 @@ void ax_fleet_reconsider(struct ax_fleet *fleet, struct ax_fleet_version *versio
     if (!version->is_pending ||
         ax_fleet_preloads(fleet, version, ax_fleet_model_answers(version->model)))
         return;
-    size_t at = 0;
-    while (fleet->pending[at] != version)
-        at++;
-    fleet_take_pending(fleet, at);
+    fleet_take_pending(fleet, version);
     version->model->is_touched = true;
     fleet->touched_count++;
 }
@@ -90,12 +89,13 @@ static struct ax_fleet_version *fleet_next_pending(struct ax_fleet *fleet, uint6
             ax_fleet_wake_by(fleet, version->retry_ns);
             continue;
         }
-        if (ax_fleet_loaders_have_room(&fleet->loaders, fleet_hurries(fleet, version)) &&
+        if (!version->is_put_off &&
+            ax_fleet_loaders_have_room(&fleet->loaders, fleet_hurries(fleet, version)) &&
             (best == SIZE_MAX || version_is_before(fleet, version, fleet->pending[best])))
             best = kept - 1;
     }
     fleet->pending_count = kept;
-    return best == SIZE_MAX ? NULL : fleet_take_pending(fleet, best);
+    return best == SIZE_MAX ? NULL : fleet->pending[best];
 }
 
 bool ax_fleet_print_path(const struct ax_fleet *fleet, const struct ax_fleet_version *version,
@@ -141,24 +141,39 @@ static void fleet_begin_load(struct ax_fleet *fleet, struct ax_fleet_version *ve
     ax_fleet_wake_by(fleet, version->load->began_ns + LOOK_NS);
 }
 
+/* Begin with it, unless it waits for room, where it stays in its place. */
+static enum ax_fleet_room fleet_try_to_begin(struct ax_fleet *fleet,
+                                             struct ax_fleet_version *version)
+{
+    enum ax_fleet_room room = ax_fleet_make_room(fleet, version);
+    if (room == AX_FLEET_ROOM_LATER)
+        return room;
+    fleet_take_pending(fleet, version);
+    version->is_foreseen = false;
+    if (room == AX_FLEET_ROOM)
+        fleet_begin_load(fleet, version);
+    ax_fleet_review(fleet, version->model);
+    return room;
+}
+
 void ax_fleet_begin_loads(struct ax_fleet *fleet)
 {
     uint64_t now_ns = ax_clock_ns();
-    struct ax_fleet_version *version;
-    while ((ax_fleet_loaders_have_room(&fleet->loaders, false) ||
+    struct ax_fleet_version *version, *put_off[PUT_OFF_MAX];
+    size_t put_off_count = 0;
+    while (put_off_count < PUT_OFF_MAX &&
+           (ax_fleet_loaders_have_room(&fleet->loaders, false) ||
             ax_fleet_loaders_have_room(&fleet->loaders, true)) &&
            (version = fleet_next_pending(fleet, now_ns))) {
-        enum ax_fleet_room room = ax_fleet_make_room(fleet, version);
-        if (room == AX_FLEET_ROOM_LATER) {
-            /* Those behind it do not take what becomes free for it. */
-            ax_fleet_add_pending(fleet, version);
-            return;
-        }
-        version->is_foreseen = false;
-        if (room == AX_FLEET_ROOM)
-            fleet_begin_load(fleet, version);
-        ax_fleet_review(fleet, version->model);
+        if (fleet_try_to_begin(fleet, version) != AX_FLEET_ROOM_LATER)
+            continue;
+        put_off[put_off_count++] = version;
+        version->is_put_off = true;
+        fleet->first_put_off = put_off[0];
     }
+    for (size_t i = 0; i < put_off_count; i++)
+        put_off[i]->is_put_off = false;
+    fleet->first_put_off = NULL;
 }
 
 static void fleet_log_loaded(const struct ax_fleet_load *load)

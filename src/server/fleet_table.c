@@ -129,6 +129,7 @@ static void fleet_list_model(struct ax_fleet *fleet, struct ax_fleet_model *mode
                              const struct ax_repository_model *listing)
 {
     ax_fleet_model_list(model, listing);
+    fleet->has_more_room = true; /* It may be pinned no more. */
     if (listing && model->err.code && !model->is_warned) {
         ax_log(AX_LOG_ERROR,
                listing->version_count ? "model settings refused" : "model without versions",

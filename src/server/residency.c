@@ -85,16 +85,18 @@ static size_t add_bytes(size_t a, size_t b)
     return a > SIZE_MAX - b ? SIZE_MAX : a + b;
 }
 
-static void ledger_add(struct ledger *ledger, const struct ax_footprint *footprint, bool stays)
+static void ledger_add_now(struct ledger *ledger, const struct ax_footprint *footprint)
 {
     struct image_use *image = ledger_image(ledger, footprint);
-    size_t own_bytes = footprint->memory_bytes;
-    ledger->now_bytes = add_bytes(ledger->now_bytes, own_bytes);
+    ledger->now_bytes = add_bytes(ledger->now_bytes, footprint->memory_bytes);
     if (image && image->now_count++ == 0)
         ledger->now_bytes = add_bytes(ledger->now_bytes, image->bytes);
-    if (!stays)
-        return;
-    ledger->later_bytes = add_bytes(ledger->later_bytes, own_bytes);
+}
+
+static void ledger_add_later(struct ledger *ledger, const struct ax_footprint *footprint)
+{
+    struct image_use *image = ledger_image(ledger, footprint);
+    ledger->later_bytes = add_bytes(ledger->later_bytes, footprint->memory_bytes);
     if (image && image->later_count++ == 0)
         ledger->later_bytes = add_bytes(ledger->later_bytes, image->bytes);
 }
@@ -117,10 +119,16 @@ static void ledger_init(struct ledger *ledger, const struct ax_resident *residen
     if (demanded)
         ledger_add_image(ledger, demanded);
     ledger_settle_images(ledger);
-    for (size_t i = 0; i < count; i++)
-        ledger_add(ledger, &residents[i].footprint, residents[i].state != AX_RESIDENT_LEAVING);
-    if (demanded)
-        ledger_add(ledger, demanded, true);
+    for (size_t i = 0; i < count; i++) {
+        if (residents[i].state != AX_RESIDENT_COMING)
+            ledger_add_now(ledger, &residents[i].footprint);
+        if (residents[i].state != AX_RESIDENT_LEAVING)
+            ledger_add_later(ledger, &residents[i].footprint);
+    }
+    if (demanded) {
+        ledger_add_now(ledger, demanded);
+        ledger_add_later(ledger, demanded);
+    }
 }
 
 static void ledger_done(struct ledger *ledger)
@@ -247,10 +255,10 @@ enum ax_code ax_residency_admit(struct ax_resident *residents, size_t count,
         residents[i].must_go = false;
     ledger_init(&ledger, residents, count, footprint);
     bool fits = bytes_max == 0 || ledger.now_bytes <= bytes_max;
-    if (!fits)
+    if (bytes_max && ledger.later_bytes > bytes_max)
         make_room(&ledger, residents, count, demand, bytes_max);
     ledger_done(&ledger);
-    if (fits || ledger.later_bytes <= bytes_max) {
+    if (bytes_max == 0 || ledger.later_bytes <= bytes_max) {
         *ret_fits = fits;
         return AX_OK;
     }

@@ -25,6 +25,7 @@ enum ax_resident_state {
     AX_RESIDENT_READY,
     AX_RESIDENT_LOADING, /* the footprint is an estimate */
     AX_RESIDENT_LEAVING, /* retired or draining: it counts, and will be gone without our doing */
+    AX_RESIDENT_COMING,  /* not there, but room is kept for it: it will be */
 };
 
 /* A version in memory. */
@@ -49,7 +50,8 @@ struct ax_residency_demand {
 /* What all of them take. */
 size_t ax_residency_bytes(const struct ax_resident *residents, size_t count);
 
-/* Whether what is demanded fits beside the residents into `bytes_max` (0: there is no limit).
+/* Whether what is demanded fits beside the residents into `bytes_max` (0: there is no limit), now,
+ * and when those that leave have gone and those that come are there.
  * *ret_fits: it does, now. Not: those that must go have to, others are on their way out, or what is
  * being loaded stands in the way: it fits later, or is to be asked again then. Expected: LIMIT (not
  * before something else changes). Nobody must go then. */

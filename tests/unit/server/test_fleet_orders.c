@@ -8,6 +8,7 @@
  */
 #include "fleet_fixture.h"
 
+#include "base/buf.h"
 #include "server/fleet_control.h"
 
 /* Want a version, and have its turn, so that it may go again. */
@@ -201,6 +202,109 @@ static void a_want_that_waited_too_long(void **state)
     wait_for_states("b", "1 ready");
 }
 
+/* ---- memory ---- */
+
+/* A version that takes much more than those of put_version. */
+static void put_large(const char *model)
+{
+    struct ax_buf text;
+    char path[64];
+    ax_buf_init(&text, (size_t)64 << 10);
+    (void)ax_buf_append_str(&text, AX_STR("rules: 1\ninputs: {a: FP64}\n"
+                                          "outputs: {prediction: FP64}\ncases:\n"));
+    for (unsigned i = 0; i < 500; i++)
+        (void)ax_buf_printf(&text, "  - {when: a > %u, then: %u}\n", 1000 + i, i);
+    (void)ax_buf_append_str(&text, AX_STR("  - {otherwise: 0}\n"));
+    assert_int_equal(ax_buf_append_char(&text, '\0'), 0);
+    (void)snprintf(path, sizeof(path), "%s/1/rules.yaml", model);
+    put_file(path, ax_buf_str(&text).ptr);
+    ax_buf_done(&text);
+}
+
+/* `c` waits for the room of `a`; `d` is small and fits beside both of them, so it does not wait. */
+static void what_fits_does_not_wait_for_what_does_not(void **state)
+{
+    struct told large, small;
+    (void)state;
+    put_large("a");
+    put_version("b", 1, 2);
+    put_large("c");
+    put_version("d", 1, 4);
+    start_short(three, AX_COUNT(three), 1);
+    use("a");
+    struct ax_served *held = hold("a");
+    give_want(&large, "c");
+    wait_received();
+    for (unsigned i = 0; i < 3; i++) {
+        give_want(&small, "d");
+        assert_int_equal(wait_told(&small), AX_OK);
+        assert_int_equal(unload("d"), AX_OK);
+        wait_for_states("d", "1 unloaded");
+        assert_int_equal(load("d", &small), AX_OK);
+    }
+    assert_int_equal(atomic_load(&large.count), 0);
+    ax_served_unref(held);
+    assert_int_equal(wait_told(&large), AX_OK);
+    assert_true(ask("d", "") == 4);
+}
+
+/* Many small ones that keep coming do not take the room that a large one waits for. */
+static void who_waits_for_room_gets_it(void **state)
+{
+    struct told large, small[40];
+    char name[8];
+    (void)state;
+    put_large("a");
+    put_version("b", 1, 2);
+    put_large("c");
+    for (unsigned i = 0; i < AX_COUNT(small); i++) {
+        (void)snprintf(name, sizeof(name), "s%u", i);
+        put_version(name, 1, i);
+    }
+    start_short(three, AX_COUNT(three), 1);
+    use("a");
+    struct ax_served *held = hold("a");
+    give_want(&large, "c");
+    for (unsigned i = 0; i < AX_COUNT(small); i++) {
+        (void)snprintf(name, sizeof(name), "s%u", i);
+        give_want(&small[i], name);
+    }
+    wait_received();
+    ax_served_unref(held);
+    assert_int_equal(wait_told(&large), AX_OK);
+    for (unsigned i = 0; i < AX_COUNT(small); i++)
+        assert_int_equal(wait_told(&small[i]), AX_OK);
+}
+
+/* `b` fails beside `a`, which is pinned, and comes when `a` has gone. */
+static void what_failed_for_memory_is_tried_again(void **state)
+{
+    struct told told;
+    (void)state;
+    put_three();
+    put_file("a/serving.yaml", "pinned: true\n");
+    start_short(three, 1, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(want("b", "", &told), AX_E_UNAVAILABLE);
+        assert_non_null(strstr(told.err.msg, "--model-memory-max"));
+    }
+    wait_for_states("b", "1 failed");
+    struct ax_served *held = hold("a");
+    assert_int_equal(unload("a"), AX_OK);
+    wait_for_states("a", "1 draining");
+    wait_for_states("b", "1 failed");
+    ax_served_unref(held);
+    wait_for_states("b", "1 unloaded");
+    assert_int_equal(want("b", "", &told), AX_OK);
+    /* And again, when it is pinned no more. */
+    assert_int_equal(load("a", &told), AX_OK);
+    assert_int_equal(want("b", "", &told), AX_E_UNAVAILABLE);
+    put_file("a/serving.yaml", "pinned: false\n");
+    ax_fleet_changed(fixture.fleet, AX_STR("a"));
+    wait_for_states("b", "1 unloaded");
+    assert_int_equal(want("b", "", &told), AX_OK);
+}
+
 /* ---- at the end, and past the limit ---- */
 
 #define MANY AX_FLEET_ORDERS_MAX
@@ -283,6 +387,9 @@ int main(void)
         TEST(what_is_taken_back),
         TEST(what_is_taken_back_at_first),
         TEST(a_want_that_waited_too_long),
+        TEST(what_fits_does_not_wait_for_what_does_not),
+        TEST(who_waits_for_room_gets_it),
+        TEST(what_failed_for_memory_is_tried_again),
         TEST(stopping_is_never_refused),
         TEST(taking_back_while_it_is_told),
     };

@@ -25,7 +25,8 @@ static struct ax_footprint footprint(size_t memory_bytes, size_t image_bytes, ui
 }
 
 /* In order of their last use, the least recently used first: 'a' ready, 'p' pinned, 'l' being
- * loaded, 'd' draining, 'w' ready and worth 10; each of 10 bytes, an upper-case letter of 30. */
+ * loaded, 'd' draining, 'c' coming, 'w' ready and worth 10; each of 10 bytes, an upper-case letter
+ * of 30. */
 static size_t make(const char *text, struct ax_resident *ret_residents)
 {
     size_t count = strlen(text);
@@ -35,6 +36,7 @@ static size_t make(const char *text, struct ax_resident *ret_residents)
             .footprint = footprint(text[i] == kind ? 10 : 30, 0, 0),
             .state = kind == 'l'   ? AX_RESIDENT_LOADING
                      : kind == 'd' ? AX_RESIDENT_LEAVING
+                     : kind == 'c' ? AX_RESIDENT_COMING
                                    : AX_RESIDENT_READY,
             .is_pinned = kind == 'p',
             .used_ms = 100 + i,
@@ -73,6 +75,12 @@ static void the_least_recently_used_goes(void **state)
         /* What leaves anyway is waited for. */
         { "ada", 10, 30, AX_RESIDENCY_ASKED, "later", "..." },
         { "ada", 20, 30, AX_RESIDENCY_ASKED, "later", "x.." },
+        /* Room is kept for who comes; what leaves for it may be beside us until then. */
+        { "DC", 10, 40, AX_RESIDENCY_ASKED, "fits", ".." },
+        { "DC", 11, 40, AX_RESIDENCY_ASKED, "limit", ".." },
+        { "aC", 10, 40, AX_RESIDENCY_ASKED, "fits", "x." },
+        { "aC", 10, 40, 0, "limit", ".." },
+        { "aCD", 10, 40, AX_RESIDENCY_ASKED, "later", "x.." },
         /* A large one makes room alone; who went before it stays. */
         { "aAa", 20, 50, AX_RESIDENCY_ASKED, "later", ".x." },
         { "aAa", 40, 50, AX_RESIDENCY_ASKED, "later", "xx." },
