@@ -244,7 +244,7 @@ static char *labels_of(const char *model, const char *version)
 {
     const struct ax_str values[] = { ax_str_from(model), ax_str_from(version) };
     struct ax_buf out;
-    ax_buf_init(&out, 8 * NAME_BYTES_MAX);
+    ax_buf_init(&out, (size_t)8 * NAME_BYTES_MAX);
     ax_metric_print_labels(&out, "model,version", values);
     char *labels = ax_buf_take(&out);
     ax_buf_done(&out);

@@ -532,9 +532,12 @@ void ax_prediction_refuse(struct ax_call *call, const struct ax_prediction_form 
     answer_failure(call->thread, call->request, form, err);
 }
 
+static void prediction_cancelled(void *user);
+static void prediction_release(void *user);
+
 static const struct ax_request_user prediction_user = {
-    .cancelled = ax_prediction_cancelled,
-    .release = ax_prediction_release,
+    .cancelled = prediction_cancelled,
+    .release = prediction_release,
 };
 
 static void prediction_begin(struct ax_call *call, const struct ax_prediction_form *form,
@@ -756,18 +759,18 @@ void ax_prediction_count(struct ax_prediction *prediction)
         ax_served_succeed(served, now_ns);
 }
 
-void ax_prediction_cancelled(void *user)
+/* A wait for a load ends now; what waits for its turn in the queue is passed over then. */
+static void prediction_cancelled(void *user)
 {
     struct ax_prediction *prediction = user;
-    if (prediction && !prediction->job.is_queued)
+    if (!prediction->job.is_queued)
         prediction_cancel(prediction);
 }
 
-void ax_prediction_release(void *user)
+/* The one place where a prediction that was begun is counted. */
+static void prediction_release(void *user)
 {
     struct ax_prediction *prediction = user;
-    if (!prediction)
-        return;
     ax_scoring_forget(&prediction->thread->scoring, &prediction->job);
     ax_cold_withdraw(prediction->thread, prediction->wait);
     if (prediction->has_parts) {

@@ -5,7 +5,8 @@
  * What all protocols share lives here: reading and printing in slices, the reference on the
  * version, scoring, counting. What differs is a form: a const table of functions, one a protocol. A
  * form's own struct begins with a struct ax_prediction and lies in the request's arena; the
- * request's `user` points at it. Everything runs on the request's I/O thread.
+ * request's `user` points at it (server/request_user.h). Everything runs on the request's I/O
+ * thread.
  */
 #ifndef AX_SERVER_PREDICTION_H
 #define AX_SERVER_PREDICTION_H
@@ -136,13 +137,5 @@ void ax_prediction_begin_parts(struct ax_prediction *prediction);
 AX_MUST_USE enum ax_code ax_prediction_choose(struct ax_prediction *prediction,
                                               struct ax_str version, bool *ret_waits,
                                               struct ax_err *err);
-
-/* The client is gone while the request waits: for a load, it ends now; for its turn in the queue,
- * it is passed over then. `user` may be NULL. */
-void ax_prediction_cancelled(void *user);
-
-/* The request ended: count it, and give back what the prediction holds. `user` may be NULL. This is
- * the one place where a prediction that was begun is counted. */
-void ax_prediction_release(void *user);
 
 #endif

@@ -608,7 +608,7 @@ static void series_come_and_go_under_threads(void **state)
     }
     atomic_store(&over, true);
     ax_thread_join(&scraper);
-    assert_int_equal(printed_sum(), before + 3 * LIVES * LIFE * THREADS);
+    assert_int_equal(printed_sum(), before + UINT64_C(3) * LIVES * LIFE * THREADS);
     char *text = printed("ax_request_duration_seconds_count{model=\"lives\"}");
     assert_non_null(strstr(text, "{model=\"lives\"} 720000\n"));
     free(text);
