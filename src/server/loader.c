@@ -6,7 +6,8 @@
  * taken before the first byte is read and behind the last. When the two differ, the load says
  * CONFLICT, also where it failed: half a file is more probably one that is still being written than
  * a broken one. Rows for the warm-up are read in the same moment. Two changes within a tick of the
- * file system's clock that leave the size as it was are not seen.
+ * file system's clock that leave the size as it was are not seen: who watches waits for longer than
+ * that before it loads (docs/internals/watch.md).
  */
 #include "server/loader.h"
 

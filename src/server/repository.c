@@ -146,7 +146,7 @@ static int compare_versions(const void *a, const void *b)
 
 /* What is hashed of a file, besides its name. */
 struct file_status {
-    uint64_t size, mtime_s, mtime_ns, device, inode;
+    uint64_t size, mtime_s, mtime_ns, ctime_s, ctime_ns, device, inode;
     uint32_t mode, user, group, name_len;
 };
 
@@ -159,6 +159,9 @@ static void fingerprint_add(struct ax_fingerprint *fingerprint, const char *name
         .size = (uint64_t)info->st_size,
         .mtime_s = (uint64_t)info->st_mtim.tv_sec,
         .mtime_ns = (uint64_t)info->st_mtim.tv_nsec,
+        /* Nobody sets this one: it tells of a writer that puts the other back. */
+        .ctime_s = (uint64_t)info->st_ctim.tv_sec,
+        .ctime_ns = (uint64_t)info->st_ctim.tv_nsec,
         .device = info->st_dev,
         .inode = info->st_ino,
         .mode = info->st_mode,

@@ -27,8 +27,9 @@ struct ax_repository_config {
 };
 extern const struct ax_option ax_repository_options[];
 
-/* Of the names, sizes, times of change, inodes, owners and modes of the files in a version's
- * folder that a load may read; their contents are not looked at. Zero: the folder cannot be read.
+/* Of the names, sizes, times of change (also of the inode), inodes, owners and modes of the files
+ * in a version's folder that a load may read; their contents are not looked at. Zero: the folder
+ * cannot be read.
  */
 struct ax_fingerprint {
     uint64_t low, high;

@@ -195,7 +195,7 @@ def test_in_progress(models):
 
     def in_progress():
         return one.metrics().get("ax_requests_in_progress", model="binary", version="2")
-    large = request("POST", PATH, {"inputs": [tensor([ROW] * 300000)]})
+    large = request("POST", PATH, {"inputs": [tensor([ROW] * 100000)]})
     seen = []
     for _ in range(5):  # A busy machine may let no reading in between.
         with one.wire() as wire:

@@ -274,6 +274,8 @@ static void a_fingerprint_sees_changes(void **state)
         { "touch -d @7 $F/1/m", true },
         { "printf x >> $F/1/m; touch -d @7 $F/1/m", true },
         { "truncate -s 3 $F/1/m; touch -d @7 $F/1/m", true },
+        /* In place, of the same size, with the time put back. */
+        { "sleep 0.05; printf abc 1<> $F/1/m; touch -d @7 $F/1/m", true },
         { "cp -p $F/1/m $F/1/n && mv $F/1/n $F/1/m", true },
         { "cp -p $F/1/m $F/1/n", true },
         { "mv $F/1/n $F/1/o", true },
