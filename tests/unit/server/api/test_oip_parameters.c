@@ -72,8 +72,10 @@ static void looking_ends(void **state)
     for (size_t i = 0; i < AX_COUNT(begins); i++) {
         size_t len = strlen(begins[i]);
         memcpy(text, begins[i], len);
-        for (size_t k = 0; k < NUMBERS; k++, len += 2)
-            memcpy(text + len, "1,", 2);
+        for (size_t k = 0; k < NUMBERS; k++) {
+            text[len++] = '1';
+            text[len++] = ',';
+        }
         memcpy(text + len, ends[i], strlen(ends[i]));
         struct ax_str json = { text, len + strlen(ends[i]) };
         assert_int_equal(ax_oip_parameters_peek_timeout(json, json.len), 7);
