@@ -258,9 +258,14 @@ static struct family *family_find(const struct ax_metric_family *described)
     return family;
 }
 
+static bool is_histogram(const struct ax_metric_family *described)
+{
+    return described->type == AX_METRIC_HISTOGRAM || described->type == AX_METRIC_HISTOGRAM_COARSE;
+}
+
 static size_t family_cells(const struct ax_metric_family *described)
 {
-    return described->type == AX_METRIC_HISTOGRAM ? HISTOGRAM_CELLS : 1;
+    return is_histogram(described) ? HISTOGRAM_CELLS : 1;
 }
 
 /* Cells that were given back, or new ones; 0: there are not as many left. */
@@ -557,10 +562,10 @@ static void print_histogram(struct ax_buf *out, const struct ax_metric_family *f
     struct ax_str labels = { series->labels, series->labels_len };
     uint64_t cells[HISTOGRAM_CELLS];
     cells_sum(series->first, HISTOGRAM_CELLS, cells);
-    /* Without labels there is one series: it may show more. */
-    unsigned octave = family->labels ? 2 : 0;
-    unsigned step = family->labels ? 2 : 1;
-    unsigned octave_last = family->labels ? 24 : OCTAVES;
+    bool is_coarse = family->type == AX_METRIC_HISTOGRAM_COARSE;
+    unsigned octave = is_coarse ? 2 : 0;
+    unsigned step = is_coarse ? 2 : 1;
+    unsigned octave_last = is_coarse ? 24 : OCTAVES;
     uint64_t total = 0;
     for (unsigned bucket = 0; bucket < BUCKET_OVER; bucket++) {
         total += cells[bucket];
@@ -602,6 +607,7 @@ void ax_metric_print_head(struct ax_buf *out, const struct ax_metric_family *fam
         [AX_METRIC_GAUGE] = "gauge",
         [AX_METRIC_GAUGE_NS] = "gauge",
         [AX_METRIC_HISTOGRAM] = "histogram",
+        [AX_METRIC_HISTOGRAM_COARSE] = "histogram",
     };
     assert(out && family);
     (void)ax_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help,
@@ -658,7 +664,7 @@ static bool scrape_print_next(struct ax_metric_scrape *scrape, struct ax_buf *ou
     }
     series_prefetch(series->next);
     const struct ax_metric_family *family = metrics.families[scrape->family - 1].described;
-    if (family->type == AX_METRIC_HISTOGRAM)
+    if (is_histogram(family))
         print_histogram(out, family, series);
     else
         print_value(out, family, series);

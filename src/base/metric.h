@@ -28,6 +28,7 @@ enum ax_metric_type {
     AX_METRIC_GAUGE,
     AX_METRIC_GAUGE_NS, /* a gauge that is counted in nanoseconds and shown in seconds */
     AX_METRIC_HISTOGRAM,
+    AX_METRIC_HISTOGRAM_COARSE, /* shows fewer edges, for a family with thousands of series */
 };
 
 /* Described once, `static const`; tests/docs compare all families with the docs. */
@@ -75,8 +76,8 @@ void ax_metric_gauge_add(ax_metric metric, int64_t n);
 
 /* Record a duration into a histogram: 4 buckets an octave from 1 us to 67 s (2^26 us), so a
  * quantile is at most 25 % above the true value. A scrape shows exact sum and count, and in seconds
- * one `le` a power of two of 1 us; of a family with labels, which may have many series, a dozen:
- * one a power of four from 4 us to 17 s. */
+ * one `le` a power of two of 1 us; of a coarse one a dozen: one a power of four from 4 us to 17 s.
+ */
 void ax_metric_observe_ns(ax_metric metric, uint64_t ns);
 
 /* Sum over all shards of a counter or gauge; for tests and statistics. No lock, nor in the next

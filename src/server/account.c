@@ -55,14 +55,14 @@ static const struct ax_metric_family batches_family = {
 static const struct ax_metric_family request_seconds_family = {
     .name = "ax_request_duration_seconds",
     .help = "From the first byte of a prediction request to its end.",
-    .type = AX_METRIC_HISTOGRAM,
+    .type = AX_METRIC_HISTOGRAM_COARSE,
     .labels = "model,version",
 };
 
 static const struct ax_metric_family predict_seconds_family = {
     .name = "ax_predict_duration_seconds",
     .help = "A call of the engine.",
-    .type = AX_METRIC_HISTOGRAM,
+    .type = AX_METRIC_HISTOGRAM_COARSE,
     .labels = "model,version",
 };
 

@@ -33,7 +33,7 @@ static const struct ax_metric_family backlog = { "ax_backlog_seconds", "Time of 
                                                  AX_METRIC_GAUGE_NS, NULL };
 static const struct ax_metric_family duration = { "ax_request_duration_seconds",
                                                   "Time from the first byte to the answer.",
-                                                  AX_METRIC_HISTOGRAM, "model" };
+                                                  AX_METRIC_HISTOGRAM_COARSE, "model" };
 
 static ax_metric add(const struct ax_metric_family *family, const char *a, const char *b)
 {
@@ -249,21 +249,21 @@ static size_t check_edges(const char *text, const char *begin, uint64_t us, uint
     }
 }
 
-static void families_with_labels_show_fewer_edges(void **state)
+static void coarse_families_show_fewer_edges(void **state)
 {
     (void)state;
-    static const struct ax_metric_family single = { "ax_single_seconds", "Without labels.",
-                                                    AX_METRIC_HISTOGRAM, NULL };
-    ax_metric metric = add(&single, NULL, NULL);
+    static const struct ax_metric_family fine = { "ax_fine_seconds", "Not coarse.",
+                                                  AX_METRIC_HISTOGRAM, "kind" };
+    ax_metric metric = add(&fine, "a", NULL);
     /* At each edge that there is, and one above all. */
     for (unsigned octave = 0; octave <= 26; octave++)
         ax_metric_observe_ns(metric, UINT64_C(1000) << octave);
     ax_metric_observe_ns(metric, UINT64_C(1001) << 26);
-    char *text = printed("ax_single_seconds_bucket{le=\"0.000001\"} 1\n");
-    assert_int_equal(check_edges(text, "ax_single_seconds_bucket{", 1, 2), 27);
-    assert_non_null(strstr(text, "{le=\"0.000002\"} 2\n"));
-    assert_non_null(strstr(text, "{le=\"67.108864\"} 27\n"));
-    assert_non_null(strstr(text, "{le=\"+Inf\"} 28\n"));
+    char *text = printed("ax_fine_seconds_bucket{kind=\"a\",le=\"0.000001\"} 1\n");
+    assert_int_equal(check_edges(text, "ax_fine_seconds_bucket{", 1, 2), 27);
+    assert_non_null(strstr(text, ",le=\"0.000002\"} 2\n"));
+    assert_non_null(strstr(text, ",le=\"67.108864\"} 27\n"));
+    assert_non_null(strstr(text, ",le=\"+Inf\"} 28\n"));
     free(text);
     (void)add(&duration, "edges", NULL);
     text = printed("ax_request_duration_seconds_bucket{model=\"edges\"");
@@ -664,7 +664,7 @@ int main(void)
         cmocka_unit_test(reserved_cells_are_not_printed),
         cmocka_unit_test(quantiles),
         cmocka_unit_test(histogram_text),
-        cmocka_unit_test(families_with_labels_show_fewer_edges),
+        cmocka_unit_test(coarse_families_show_fewer_edges),
         cmocka_unit_test(steps_are_short_and_make_the_same_text),
         cmocka_unit_test(threads_lose_nothing),
         cmocka_unit_test(series_that_are_given_back_are_used_again),
