@@ -89,6 +89,8 @@ struct ax_fleet_model *ax_fleet_add(struct ax_fleet *fleet, const char *name) AX
  * answers or not. What replaces one that is in use comes, too. */
 bool ax_fleet_preloads(const struct ax_fleet *fleet, const struct ax_fleet_version *version,
                        bool model_answers);
+/* What the catalog says of the model is no longer true. */
+void ax_fleet_touch(struct ax_fleet *fleet, struct ax_fleet_model *model);
 /* Something about the model changed: retire what has to go, queue what has to come, touch it. */
 void ax_fleet_review(struct ax_fleet *fleet, struct ax_fleet_model *model);
 /* It answers from the next catalog on, with what was loaded, which is its own from here. */

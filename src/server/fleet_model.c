@@ -119,8 +119,10 @@ static void model_set_settings(struct ax_fleet_model *model,
         return;
     model->settings = *settings;
     model->has_settings = true;
-    for (size_t i = 0; i < model->version_count; i++)
+    for (size_t i = 0; i < model->version_count; i++) {
+        ax_fleet_version_note_settings(model->versions[i]);
         ax_fleet_version_forgive(model->versions[i]);
+    }
 }
 
 void ax_fleet_model_list(struct ax_fleet_model *model, const struct ax_repository_model *listing)
@@ -180,24 +182,31 @@ bool ax_fleet_model_is_over(const struct ax_fleet_model *model)
 
 /* ---- questions ---- */
 
-/* Whether it was loaded from the files and with the settings that it should have. */
-static bool version_is_from(const struct ax_fleet_version *version, const struct ax_loaded *loaded)
+static bool loaded_has_settings(const struct ax_loaded *loaded, const struct ax_fleet_model *model)
 {
-    return loaded->served && ax_fingerprint_equal(loaded->fingerprint, version->fingerprint) &&
-           ax_model_settings_equal(&loaded->served->settings, &version->model->settings);
+    return loaded->served && ax_model_settings_equal(&loaded->served->settings, &model->settings);
+}
+
+void ax_fleet_version_note_settings(struct ax_fleet_version *version)
+{
+    assert(version);
+    version->loaded_has_settings = loaded_has_settings(&version->loaded, version->model);
+    version->held_has_settings = loaded_has_settings(&version->held, version->model);
 }
 
 bool ax_fleet_version_is_current(const struct ax_fleet_version *version)
 {
     assert(version);
-    return version_is_from(version, &version->loaded);
+    return version->loaded.served && version->loaded_has_settings &&
+           ax_fingerprint_equal(version->loaded.fingerprint, version->fingerprint);
 }
 
 bool ax_fleet_version_is_held(const struct ax_fleet_version *version)
 {
     assert(version);
-    return version_is_from(version, &version->held) && version->is_target &&
-           version->model->is_wanted;
+    return version->held.served && version->held_has_settings &&
+           ax_fingerprint_equal(version->held.fingerprint, version->fingerprint) &&
+           version->is_target && version->model->is_wanted;
 }
 
 void ax_fleet_version_drop_held(struct ax_fleet_version *version)

@@ -32,6 +32,8 @@ struct ax_fleet_version {
     /* Loaded for what the model tries, one reference, and not shown before all of it is; NULL:
      * nothing is. */
     struct ax_loaded held;
+    /* What is loaded, and held, has the model's settings: kept, since comparing them is dear. */
+    bool loaded_has_settings, held_has_settings;
     bool was_ready;
     uint64_t ready_ms;     /* monotonic, of the last load */
     uint64_t turn_ms;      /* until then it stays for those who waited for it; 0: nobody did */
@@ -117,6 +119,8 @@ bool ax_fleet_version_is_coming(const struct ax_fleet_version *version);
 bool ax_fleet_version_is_current(const struct ax_fleet_version *version);
 /* What is held is what it should have: it is ready but for being shown. */
 bool ax_fleet_version_is_held(const struct ax_fleet_version *version);
+/* What is loaded or held is another one, or the model's settings are. */
+void ax_fleet_version_note_settings(struct ax_fleet_version *version);
 /* What is held is given back. */
 void ax_fleet_version_drop_held(struct ax_fleet_version *version);
 /* Whether any version of it does. */

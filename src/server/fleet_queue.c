@@ -48,8 +48,7 @@ void ax_fleet_reconsider(struct ax_fleet *fleet, struct ax_fleet_version *versio
         ax_fleet_preloads(fleet, version, ax_fleet_model_answers(version->model)))
         return;
     fleet_take_pending(fleet, version);
-    version->model->is_touched = true;
-    fleet->touched_count++;
+    ax_fleet_touch(fleet, version->model);
 }
 
 static void fleet_receive_load(void *context, struct ax_fleet_message *message);
@@ -152,7 +151,11 @@ static enum ax_fleet_room fleet_try_to_begin(struct ax_fleet *fleet,
     version->is_foreseen = false;
     if (room == AX_FLEET_ROOM)
         fleet_begin_load(fleet, version);
-    ax_fleet_review(fleet, version->model);
+    /* Others of a model change when one of it fails; a review looks at all of them. */
+    if (version->load)
+        ax_fleet_touch(fleet, version->model);
+    else
+        ax_fleet_review(fleet, version->model);
     return room;
 }
 
@@ -218,6 +221,7 @@ static void fleet_take_loaded(struct ax_fleet *fleet, const struct ax_fleet_load
     if (load->try_number) {
         ax_fleet_version_drop_held(version);
         version->held = load->loaded;
+        ax_fleet_version_note_settings(version);
     } else {
         ax_fleet_show(fleet, version, &load->loaded);
     }
@@ -270,8 +274,7 @@ static void fleet_note_warming(struct ax_fleet *fleet, struct ax_fleet_load *loa
         return;
     load->was_warming = true;
     log_state(load->version, "model version warming");
-    load->version->model->is_touched = true;
-    fleet->touched_count++;
+    ax_fleet_touch(fleet, load->version->model);
 }
 
 static void fleet_receive_load(void *context, struct ax_fleet_message *message)

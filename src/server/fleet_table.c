@@ -76,6 +76,7 @@ void ax_fleet_show(struct ax_fleet *fleet, struct ax_fleet_version *version,
     if (version->loaded.served)
         ax_fleet_retire(fleet, version);
     version->loaded = *loaded;
+    ax_fleet_version_note_settings(version);
     version->was_ready = true;
     version->ready_ms = ax_clock_ns() / AX_NS_PER_MS;
     version->turn_ms = version->wanting_count ? version->ready_ms + TURN_MS : 0;
@@ -105,10 +106,15 @@ bool ax_fleet_preloads(const struct ax_fleet *fleet, const struct ax_fleet_versi
     return model_answers || ax_fleet_pins(fleet, model);
 }
 
-void ax_fleet_review(struct ax_fleet *fleet, struct ax_fleet_model *model)
+void ax_fleet_touch(struct ax_fleet *fleet, struct ax_fleet_model *model)
 {
     model->is_touched = true;
     fleet->touched_count++;
+}
+
+void ax_fleet_review(struct ax_fleet *fleet, struct ax_fleet_model *model)
+{
+    ax_fleet_touch(fleet, model);
     for (size_t i = 0; i < model->version_count; i++) {
         struct ax_fleet_version *version = model->versions[i];
         if (ax_fleet_version_must_retire(version))
