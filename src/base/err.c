@@ -34,17 +34,28 @@ static void line_put(struct line *line, const char *ptr, size_t len)
     line->len += len;
 }
 
+/* How many characters from here on may stand in a line as they are. */
+static size_t count_shown(const char *ptr, size_t len)
+{
+    size_t count = 0;
+    while (count < len && (unsigned char)ptr[count] >= 0x20 && ptr[count] != 0x7F)
+        count++;
+    return count;
+}
+
 /* Text that may be a user's. Nothing of it ends the line or is lost behind a NUL. */
 static void line_put_shown(struct line *line, const char *ptr, size_t len)
 {
-    for (size_t at = 0; at < len && !line->is_cut; at++) {
-        size_t from = at;
-        while (at < len && (unsigned char)ptr[at] >= 0x20 && ptr[at] != 0x7F)
-            at++;
-        line_put(line, ptr + from, at - from);
+    while (len > 0 && !line->is_cut) {
+        size_t shown = count_shown(ptr, len);
         char escape[8];
-        if (at < len && snprintf(escape, sizeof(escape), "\\u%04x", (unsigned char)ptr[at]) > 0)
+        line_put(line, ptr, shown);
+        if (shown < len &&
+            snprintf(escape, sizeof(escape), "\\u%04x", (unsigned char)ptr[shown]) > 0)
             line_put(line, escape, strlen(escape));
+        shown = AX_MIN(shown + 1, len);
+        ptr += shown;
+        len -= shown;
     }
 }
 
