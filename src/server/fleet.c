@@ -207,11 +207,11 @@ static void fleet_round(struct ax_fleet *fleet)
     fleet->needs_room = false;
     ax_fleet_forgive_short(fleet);
     ax_fleet_begin_loads(fleet);
+    ax_fleet_tell_images(fleet); /* before what was loaded is seen */
     fleet_publish_if_due(fleet);
     ax_fleet_tell_waiting(fleet);
     fleet_reap(fleet);
     ax_fleet_metrics_waiting(atomic_load(&fleet->want_count));
-    ax_fleet_tell_images(fleet);
 }
 
 static void fleet_run(void *arg)

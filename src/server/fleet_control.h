@@ -67,6 +67,7 @@ struct ax_fleet {
     uint64_t written_ns;   /* when it was written, or that was tried */
     int64_t foreseen_hour; /* since 1970, that was loaded ahead for last */
     bool is_state_told;    /* that the folder of state is of no use was logged */
+    bool has_told_images;  /* the metrics have what follows */
     struct ax_image_usage images_told;
     size_t touched_count;
     uint64_t published_ns;

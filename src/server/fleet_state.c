@@ -58,8 +58,9 @@ void ax_fleet_tell_images(struct ax_fleet *fleet)
     if (!fleet->loaders.images)
         return;
     ax_image_store_usage(fleet->loaders.images, &usage);
-    if (memcmp(&usage, told, sizeof(usage)) == 0)
+    if (fleet->has_told_images && memcmp(&usage, told, sizeof(usage)) == 0)
         return;
+    fleet->has_told_images = true;
     uint64_t removed = usage.removed_count - told->removed_count;
     ax_fleet_metrics_images(&usage, removed, fleet->config->repository->images->images_bytes_max);
     if (removed)

@@ -131,6 +131,15 @@ def test_what_was_used_least_recently_goes(models, tmp_path):
     assert any("images removed" in line for line in server.lines)
 
 
+def test_the_limit_is_told_while_there_is_nothing(tmp_path):
+    (tmp_path / "models").mkdir()
+    server = Server(tmp_path / "models", "--state", str(tmp_path / "state"))
+    metrics = server.metrics()
+    assert metrics["ax_image_limit_bytes"] == 10 << 30
+    assert metrics["ax_image_bytes"] == metrics["ax_image_files"] == 0
+    assert server.stop() == 0
+
+
 def test_tuning_is_kept(models, state):
     run(models, state)
     kept = {p.name: p.read_bytes() for p in (state / "images").glob("*.tune")}
