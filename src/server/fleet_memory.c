@@ -54,13 +54,23 @@ static struct ax_resident *table_add(struct table *table, struct ax_fleet_versio
     return resident;
 }
 
+/* Whether the one that is to come takes the place of this one, which answers until then. */
+static bool is_replaced(const struct ax_fleet_version *version,
+                        const struct ax_fleet_version *demanding)
+{
+    return demanding && demanding->model == version->model &&
+           (demanding == version || !version->is_target);
+}
+
+/* What answers is not driven out by what replaces it: that may fail yet. */
 static void table_add_ready(struct ax_fleet *fleet, struct table *table,
-                            struct ax_fleet_version *version, uint64_t now_ms)
+                            struct ax_fleet_version *version,
+                            const struct ax_fleet_version *demanding, uint64_t now_ms)
 {
     uint64_t used_ms = atomic_load_explicit(&version->loaded.served->used_ms, memory_order_relaxed);
     struct ax_footprint footprint = loaded_footprint(&version->loaded);
     struct ax_resident *resident = table_add(table, version, &footprint, AX_RESIDENT_READY);
-    resident->is_pinned = ax_fleet_pins(fleet, version->model);
+    resident->is_pinned = ax_fleet_pins(fleet, version->model) || is_replaced(version, demanding);
     resident->used_ms = AX_MAX(used_ms, version->ready_ms);
     resident->worth = version->model->worth;
     if (version->turn_ms > now_ms && used_ms < version->ready_ms) {
@@ -89,7 +99,7 @@ static struct table table_make(struct ax_fleet *fleet, const struct ax_fleet_ver
         for (size_t k = 0; k < model->version_count; k++) {
             struct ax_fleet_version *version = model->versions[k];
             if (version->loaded.served)
-                table_add_ready(fleet, &table, version, now_ms);
+                table_add_ready(fleet, &table, version, demanding, now_ms);
             if (version->held.served)
                 table_add_held(&table, version, demanding && !demanding->model->is_trying);
             if (version->load && demanding)
@@ -240,7 +250,7 @@ bool ax_fleet_fit(struct ax_fleet *fleet, struct ax_fleet_version *version,
     struct ax_err err = AX_ERR_INIT;
     struct table table = table_make(fleet, version);
     for (size_t i = 0; i < table.count && !is_held; i++)
-        if (table.versions[i] == version)
+        if (is_replaced(table.versions[i], version))
             table.residents[i].state = AX_RESIDENT_LEAVING;
     struct ax_residency_demand demand = { &footprint, fleet_demand(fleet, version) };
     bool fits = false;

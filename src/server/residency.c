@@ -235,8 +235,8 @@ static enum ax_code residency_fail(size_t bytes, size_t pinned_bytes, size_t byt
 {
     if (pinned_bytes)
         return ax_fail(err, AX_E_LIMIT,
-                       "it takes %zu bytes of memory beside %zu of pinned models, more than "
-                       "--model-memory-max (%zu) leaves; pin fewer or raise it",
+                       "it takes %zu bytes of memory beside %zu of what is pinned or what it "
+                       "replaces, more than --model-memory-max (%zu) leaves; pin fewer or raise it",
                        bytes, pinned_bytes, bytes_max);
     return ax_fail(err, AX_E_LIMIT,
                    "it takes %zu bytes of memory, more than --model-memory-max (%zu) leaves; raise "

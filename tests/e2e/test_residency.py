@@ -341,3 +341,40 @@ def test_what_can_never_fit_says_so(many, memory_of_one):
         assert answer.status == 503 and "--model-memory-max" in answer.error, answer.body
     assert received(server)[1] == 0
     assert server.stop() == 0
+
+
+@pytest.mark.parametrize("places", [1, 2])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_answers_is_not_driven_out_by_what_fails(tmp_path, memory_of_one, places, in_place):
+    """With memory for both beside each other, if the other model goes, and with memory for one."""
+    for index in (1, 2):
+        make(tmp_path, index)
+    server = Server(tmp_path, "--model-control", "explicit", "--preload", "none",
+                    "--version-policy", "latest:1", "--model-memory-max", str(places * memory_of_one + memory_of_one // 2))
+    if places > 1:
+        answer_of(server, 1)
+        answer_of(server, 2)
+    # The least recently used one is replaced.
+    answer_of(server, 1)
+    if places > 1:
+        answer_of(server, 2)
+    if not in_place:
+        (tmp_path / "m01/2").mkdir()
+    place = tmp_path / "m01" / ("1" if in_place else "2") / "rules.yaml"
+    place.with_name("new").write_text("rules: 1\nbad: [\n", encoding="utf-8")
+    place.with_name("new").rename(place)
+    before = server.metrics().get("ax_model_evictions_total", model="m01", version="1")
+    answer = server.post("/v2/repository/models/m01/load", {})
+    assert answer.status in (400, 503), answer.body
+    answer_of(server, 1)
+    place.write_text(RULES.format(answer=777), encoding="utf-8")
+    answer = server.post("/v2/repository/models/m01/load", {})
+    if places > 1:
+        assert answer.status == 200, answer.body
+        assert server.predict("m01", ROW).json["predictions"][0]["prediction"] == 777
+    else:
+        assert answer.status == 503 and "--model-memory-max" in answer.error, answer.body
+        answer_of(server, 1)
+    metrics = server.metrics()
+    assert metrics.get("ax_model_evictions_total", model="m01", version="1") == before
+    assert server.stop() == 0

@@ -90,7 +90,7 @@ static void a_load_of_more_versions_than_fit(void **state)
     (void)state;
     put_version("a", 1, 1);
     put_version("b", 1, 1);
-    start_short(three, 2, 1);
+    start_short(three, 2, 2);
     put_version("b", 2, 2);
     put_version("b", 3, 3);
     put_file("b/serving.yaml", "versions: all\n");

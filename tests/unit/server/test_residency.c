@@ -120,7 +120,7 @@ static void a_refusal_names_the_bytes(void **state)
     bool fits;
     assert_int_equal(ax_residency_admit(residents, count, &demand, 95, &fits, &err), AX_E_LIMIT);
     assert_non_null(strstr(err.msg, "90 bytes"));
-    assert_non_null(strstr(err.msg, "10 of pinned models"));
+    assert_non_null(strstr(err.msg, "10 of what is pinned"));
     assert_non_null(strstr(err.msg, "--model-memory-max (95)"));
 }
 
