@@ -350,7 +350,8 @@ def test_what_answers_is_not_driven_out_by_what_fails(tmp_path, memory_of_one, p
     for index in (1, 2):
         make(tmp_path, index)
     server = Server(tmp_path, "--model-control", "explicit", "--preload", "none",
-                    "--version-policy", "latest:1", "--model-memory-max", str(places * memory_of_one + memory_of_one // 2))
+                    "--version-policy", "latest:1",
+                    "--model-memory-max", str(places * memory_of_one + memory_of_one // 2))
     if places > 1:
         answer_of(server, 1)
         answer_of(server, 2)
