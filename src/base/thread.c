@@ -124,17 +124,15 @@ void ax_thread_join(struct ax_thread *thread)
     assert(!failed);
 }
 
-/* A monotonic time by the clock that pthreads wait by. */
-static struct timespec wall_time(uint64_t until_ns)
+/* Between two tries: what waits until a time goes by the monotonic clock, and pthreads by the wall
+ * clock, which may be put back. False: the time is over. */
+static bool wait_a_little(uint64_t until_ns)
 {
-    struct timespec time;
-    uint64_t now_ns = ax_clock_ns();
-    uint64_t more_ns = until_ns > now_ns ? until_ns - now_ns : 0;
-    (void)clock_gettime(CLOCK_REALTIME, &time);
-    more_ns += (uint64_t)time.tv_nsec;
-    time.tv_sec += (time_t)(more_ns / AX_NS_PER_S);
-    time.tv_nsec = (long)(more_ns % AX_NS_PER_S);
-    return time;
+    const struct timespec pause = { .tv_nsec = 1000000 };
+    if (ax_clock_ns() >= until_ns)
+        return false;
+    (void)nanosleep(&pause, NULL);
+    return true;
 }
 
 bool ax_thread_join_until(struct ax_thread *thread, uint64_t until_ns)
@@ -144,9 +142,10 @@ bool ax_thread_join_until(struct ax_thread *thread, uint64_t until_ns)
         ax_thread_join(thread);
         return true;
     }
-    struct timespec until = wall_time(until_ns);
-    int failed = pthread_timedjoin_np(thread->handle, NULL, &until);
-    assert(!failed || failed == ETIMEDOUT);
+    int failed;
+    while ((failed = pthread_tryjoin_np(thread->handle, NULL)) && wait_a_little(until_ns))
+        continue;
+    assert(!failed || failed == EBUSY);
     return !failed;
 }
 
@@ -252,11 +251,9 @@ enum ax_code ax_pool_new(const char *name, size_t thread_count, size_t queue_max
 /* False: one that has no processor time to give the lock back has it. */
 static bool pool_close(struct ax_pool *pool, uint64_t until_ns)
 {
-    struct timespec until = wall_time(until_ns);
-    int failed = until_ns == UINT64_MAX ? pthread_mutex_lock(&pool->lock)
-                                        : pthread_mutex_timedlock(&pool->lock, &until);
-    if (failed)
-        return false;
+    while (pthread_mutex_trylock(&pool->lock))
+        if (!wait_a_little(until_ns))
+            return false;
     pool->closing = true;
     (void)pthread_cond_broadcast(&pool->changed);
     (void)pthread_mutex_unlock(&pool->lock);

@@ -277,14 +277,28 @@ static size_t fleet_pinned_bytes(const struct ax_fleet *fleet)
     return bytes;
 }
 
+/* What the versions take that it would replace: they stay until it is there. */
+static size_t replaced_bytes(const struct ax_fleet_version *version)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < version->model->version_count; i++) {
+        const struct ax_fleet_version *other = version->model->versions[i];
+        if (other->loaded.served && is_replaced(other, version))
+            bytes += other->loaded.memory_bytes + other->loaded.image_bytes;
+    }
+    return bytes;
+}
+
 /* True when any version of it was. */
 static bool model_forgive_short(struct ax_fleet_model *model, size_t bytes_max)
 {
     bool any = false;
     for (size_t i = 0; i < model->version_count; i++) {
         struct ax_fleet_version *version = model->versions[i];
+        if (!version->is_short)
+            continue;
         size_t bytes = version->estimate.memory_bytes + version->estimate.image_bytes;
-        if (!version->is_short || bytes > bytes_max)
+        if (bytes + replaced_bytes(version) > bytes_max)
             continue;
         ax_fleet_version_forgive(version);
         any = true;

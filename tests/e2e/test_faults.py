@@ -438,21 +438,39 @@ def rows_max(server, model):
     return server.get(f"/v2/models/{model}/config").json["max_batch_size"]
 
 
+def end_amid_an_unload(server, choose):
+    """Killed between an unload and the end of an ordinary end, which writes popularity."""
+    server.wait_ready()
+    assert server.predict("forest", {}).status == 200
+    with server.wire() as wire:
+        wire.send(request("POST", "/v2/repository/models/forest/unload", {}))
+        if choose.random() < 0.5:
+            server.process.terminate()
+        time.sleep(choose.random() * 0.02)
+        server.process.kill()
+    assert server.stop(signal.SIGKILL) in (-signal.SIGKILL, 0)
+
+
 def kill_runs(folder, state, models, count):
-    """Kill servers, one after the other, while they load, make images, and take orders: each one
-    must have started, on what the one before left behind. The settings that may be in force."""
+    """Kill servers, one after the other, while they load, make images, take orders, unload, and
+    write what was popular: each one must have started, on what the one before left behind. The
+    settings that may be in force."""
     whole = (models / "binary/1/model.json").read_bytes()
     choose = random.Random(7)
     allowed = {1 << 20}
-    options = ("--threads", "1", "--state", str(state), "--model-control", "explicit")
+    options = ("--threads", "1", "--state", str(state), "--model-control", "explicit",
+               "--model-memory-max", str(1 << 30))
     for i in range(1, count + 1):
         # Other bytes, of which another image is made.
         (folder / "forest/1/model.json").write_bytes(whole + b" " * i)
         one = Server(folder, *options, wait=False)
         wait_s = choose.random() * 0.3
-        if i % 2:
+        if i % 4 == 1:
             time.sleep(wait_s)
             assert one.process.poll() is None, one.lines
+        elif i % 4 == 3:
+            end_amid_an_unload(one, choose)
+            continue
         else:
             one.wait_ready()
             assert rows_max(one, "ordered") in allowed
@@ -493,4 +511,5 @@ def test_killed_at_any_moment(folder, tmp_path, models):
     assert rows_max(one, "ordered") in allowed
     assert [one.predict(m, {}).status for m in ("forest", "ordered")] == [200, 200]
     finish(one, 2, at_rest)
+    assert (state / "popularity").stat().st_size > 0
     assert not leftovers(state)

@@ -379,3 +379,34 @@ def test_what_answers_is_not_driven_out_by_what_fails(tmp_path, memory_of_one, p
     metrics = server.metrics()
     assert metrics.get("ax_model_evictions_total", model="m01", version="1") == before
     assert server.stop() == 0
+
+
+def test_what_does_not_fit_beside_the_old_one_fails_once(tmp_path, memory_of_one):
+    """And not at each eviction of another one: what it replaces stays in its way."""
+    for index in (1, 2, 3):
+        make(tmp_path, index)
+    # About as large as two of the others.
+    case = "  - when: x > 0\n    then: 101\n"
+    large = RULES.format(answer=101).replace(case, case * 100)
+    (tmp_path / "m01/1/rules.yaml").write_text(large, encoding="utf-8")
+    server = Server(tmp_path, "--model-control", "explicit", "--preload", "none",
+                    "--version-policy", "latest:1",
+                    "--model-memory-max", str(3 * memory_of_one + memory_of_one // 2))
+    answer_of(server, 1)
+    (tmp_path / "m01/2").mkdir()
+    (tmp_path / "m01/2/rules.yaml").write_text(large, encoding="utf-8")
+    answer = server.post("/v2/repository/models/m01/load", {})
+    assert answer.status == 503 and "--model-memory-max" in answer.error, answer.body
+
+    def failures():
+        return server.metrics().get("ax_model_load_failures_total", model="m01", version="2")
+
+    before = failures()
+    assert before >= 1
+    for _ in range(5):
+        for index in (2, 1, 3, 1):
+            time.sleep(0.005)  # Who was used last is told by the millisecond.
+            answer_of(server, index)
+    assert evictions(server) >= 5
+    assert failures() == before
+    assert server.stop() == 0
