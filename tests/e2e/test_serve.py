@@ -194,8 +194,12 @@ def test_drain_answers_what_was_received(models):
     with one.wire() as long, one.wire() as half, one.wire() as idle:
         assert idle.request("GET", "/v2/health/live").status == 200
         half.send(body[:1000])
-        long.send(body)
+        long.send(body[:-1000])
+        # However late this process is: the signal comes with the last piece.
+        one.process.send_signal(signal.SIGSTOP)
+        long.send(body[-1000:])
         one.process.send_signal(signal.SIGTERM)
+        one.process.send_signal(signal.SIGCONT)
         half.send(body[1000:])
         for wire in (long, half):
             answer = wire.answer()
