@@ -472,15 +472,16 @@ static size_t connection_output_max(const struct ax_connection *connection)
 }
 
 /* Whether another request may be begun; one that was begun is always read to its end, but not while
- * what came of it waits to be decompressed. Behind one that takes many steps none is: its answer
- * grows as it does, and those of a whole pipeline would grow side by side, seen by no limit. */
+ * what came of it waits to be decompressed. Behind two of which the last takes many steps none is:
+ * its answer grows as it does, and those of a whole pipeline would grow side by side, seen by no
+ * limit. Behind one the socket is read, since else nobody knew whether it is the last. */
 static bool connection_has_room(const struct ax_connection *connection)
 {
     const struct ax_http_worker *worker = connection->worker;
     if (connection->http1.exchange)
         return !connection->http1.exchange->step;
     size_t requests_max = worker->is_behind ? 1 : worker->config->pipeline_requests_max;
-    if (connection->ring_last && connection->ring_last->step)
+    if (connection->ring_count > 1 && connection->ring_last->step)
         return false;
     return connection->ring_count < requests_max &&
            connection->output.len < connection_output_max(connection);
