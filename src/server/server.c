@@ -23,7 +23,9 @@
 
 #include <assert.h>
 
-#define LOADS_WAIT_NS ((uint64_t)2 * AX_NS_PER_S) /* for loads that run at the end */
+/* For loads that run at the end: at most; and at least, which threads without one need to go. */
+#define LOADS_WAIT_NS       ((uint64_t)2 * AX_NS_PER_S)
+#define LOADS_WAIT_LEAST_NS ((uint64_t)500 * AX_NS_PER_MS)
 
 const struct ax_option ax_server_options[] = {
     { .type = AX_OPTION_TEXT,
@@ -303,7 +305,10 @@ void ax_server_drain(struct ax_server *server)
 /* How long loads that run are waited for: what they make is nobody's. */
 static uint64_t loads_until_ns(const struct ax_server *server)
 {
-    return AX_MIN(server->drained_ns + server->drain_timeout_ns, ax_clock_ns() + LOADS_WAIT_NS);
+    uint64_t now_ns = ax_clock_ns();
+    uint64_t until_ns =
+        AX_MIN(server->drained_ns + server->drain_timeout_ns, now_ns + LOADS_WAIT_NS);
+    return AX_MAX(until_ns, now_ns + LOADS_WAIT_LEAST_NS);
 }
 
 struct ax_server_end ax_server_join_free(struct ax_server *server)
