@@ -173,6 +173,21 @@ static bool is_known(const struct ax_catalog_version *version)
 }
 
 /* Numbers ascend, so it is found by halving: there may be thousands. */
+size_t ax_catalog_model_seek(const struct ax_catalog_model *model, uint64_t number)
+{
+    assert(model);
+    size_t low = 0;
+    size_t high = model->version_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (model->versions[middle].number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 const struct ax_catalog_version *ax_catalog_listed(const struct ax_catalog *catalog,
                                                    struct ax_str model, struct ax_str version)
 {
@@ -181,18 +196,10 @@ const struct ax_catalog_version *ax_catalog_listed(const struct ax_catalog *cata
     const struct ax_catalog_model *found = ax_map_get(&catalog->models, model);
     if (!found || !ax_str_to_u64(version, &number))
         return NULL;
-    size_t low = 0;
-    size_t high = found->version_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (found->versions[middle].number < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t at = ax_catalog_model_seek(found, number);
     /* The text, since '01' is no version. */
-    bool is_it = low < found->version_count && ax_str_is(version, found->versions[low].text);
-    return is_it ? &found->versions[low] : NULL;
+    bool is_it = at < found->version_count && ax_str_is(version, found->versions[at].text);
+    return is_it ? &found->versions[at] : NULL;
 }
 
 const struct ax_catalog_version *ax_catalog_find(const struct ax_catalog *catalog,

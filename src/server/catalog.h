@@ -130,6 +130,10 @@ bool ax_catalog_is_ready(const struct ax_catalog *catalog);
 const struct ax_catalog_version *ax_catalog_find(const struct ax_catalog *catalog,
                                                  struct ax_str model, struct ax_str version);
 
+/* The place of the first version whose number is this one or above it; the count when there is
+ * none. */
+size_t ax_catalog_model_seek(const struct ax_catalog_model *model, uint64_t number);
+
 /* The same whether or not requests know it; `version` is not empty. NULL: none. */
 const struct ax_catalog_version *ax_catalog_listed(const struct ax_catalog *catalog,
                                                    struct ax_str model, struct ax_str version);

@@ -31,21 +31,6 @@ static size_t find_model(const struct ax_catalog *catalog, const char *name)
     return low;
 }
 
-/* The first version whose number is this one or above it. */
-static size_t find_version(const struct ax_catalog_model *model, uint64_t number)
-{
-    size_t low = 0;
-    size_t high = model->version_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (model->versions[middle].number < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 void ax_catalog_walk_seek(struct ax_catalog_walk *walk, struct ax_str model)
 {
     assert(walk && (model.ptr || !model.len));
@@ -69,7 +54,7 @@ void ax_catalog_walk_enter(struct ax_catalog_walk *walk, const struct ax_catalog
     const struct ax_catalog_model *model = model_at(catalog, walk->model_at);
     if (strcmp(model->name, walk->model) != 0 || walk->number == 0)
         return;
-    walk->version_at = find_version(model, walk->number);
+    walk->version_at = ax_catalog_model_seek(model, walk->number);
     if (walk->version_at == model->version_count)
         walk->model_at++, walk->version_at = 0;
 }
