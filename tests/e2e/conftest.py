@@ -238,6 +238,18 @@ def column(name, datatype, data, shape=None):
 FEATURES = 8
 CARRIERS = ["AA", "B6", "DL", "UA", "WN"]
 
+# An answer of its own for each model, of rows whose x is above 0.
+ANSWER_RULES = """\
+rules: 1
+inputs:
+  x: FP64
+outputs: {{prediction: FP64}}
+cases:
+  - when: x > 0
+    then: {answer}
+  - otherwise: 0.5
+"""
+
 RULES = """\
 rules: 1
 inputs:

@@ -14,18 +14,8 @@ import time
 import pytest
 
 from accounts import assert_accounts_equal, in_progress
-from conftest import Server, request
+from conftest import ANSWER_RULES, Server, request
 
-RULES = """\
-rules: 1
-inputs:
-  x: FP64
-outputs: {{prediction: FP64}}
-cases:
-  - when: x > 0
-    then: {answer}
-  - otherwise: 0.5
-"""
 ROW = {"x": 1.0}
 EXPIRED = "Request timeout expired"
 LONG = ("--load-wait", "3600")  # a client gives up before
@@ -34,7 +24,7 @@ LONG = ("--load-wait", "3600")  # a client gives up before
 def put(folder, name, answer, version=1, settings=None):
     place = folder / name / str(version)
     place.mkdir(parents=True)
-    (place / "rules.yaml").write_text(RULES.format(answer=answer), encoding="utf-8")
+    (place / "rules.yaml").write_text(ANSWER_RULES.format(answer=answer), encoding="utf-8")
     if settings:
         (folder / name / "serving.yaml").write_text(settings, encoding="utf-8")
 

@@ -14,21 +14,11 @@ import time
 
 import pytest
 
-from conftest import Server, request
+from conftest import ANSWER_RULES, Server, request
 
 pytestmark = pytest.mark.threads
 
 MODELS = 30
-RULES = """\
-rules: 1
-inputs:
-  x: FP64
-outputs: {{prediction: FP64}}
-cases:
-  - when: x > 0
-    then: {answer}
-  - otherwise: 0.5
-"""
 ROW = {"x": 1.0}
 
 
@@ -39,7 +29,8 @@ def name(index):
 def make(folder, index, version=1):
     place = folder / name(index) / str(version)
     place.mkdir(parents=True)
-    (place / "rules.yaml").write_text(RULES.format(answer=100 * version + index), encoding="utf-8")
+    rules = ANSWER_RULES.format(answer=100 * version + index)
+    (place / "rules.yaml").write_text(rules, encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -368,7 +359,7 @@ def test_what_answers_is_not_driven_out_by_what_fails(tmp_path, memory_of_one, p
     answer = server.post("/v2/repository/models/m01/load", {})
     assert answer.status in (400, 503), answer.body
     answer_of(server, 1)
-    place.write_text(RULES.format(answer=777), encoding="utf-8")
+    place.write_text(ANSWER_RULES.format(answer=777), encoding="utf-8")
     answer = server.post("/v2/repository/models/m01/load", {})
     if places > 1:
         assert answer.status == 200, answer.body
@@ -387,7 +378,7 @@ def test_what_does_not_fit_beside_the_old_one_fails_once(tmp_path, memory_of_one
         make(tmp_path, index)
     # About as large as two of the others.
     case = "  - when: x > 0\n    then: 101\n"
-    large = RULES.format(answer=101).replace(case, case * 100)
+    large = ANSWER_RULES.format(answer=101).replace(case, case * 100)
     (tmp_path / "m01/1/rules.yaml").write_text(large, encoding="utf-8")
     server = Server(tmp_path, "--model-control", "explicit", "--preload", "none",
                     "--version-policy", "latest:1",
