@@ -25,7 +25,9 @@ class Report:
                             "holds": bool(found >= limit)})
 
     def figure(self, what, value, goal=""):
-        """`value` is a text or a number with its unit in `what`; `goal` a text."""
+        """`value` is a text or a number with its unit in `what`, NaN of none; `goal` a text."""
+        if isinstance(value, float) and math.isnan(value):
+            value = None  # NaN is no JSON
         self.figures.append({"what": what, "value": value, "goal": goal})
 
     def note(self, text):
@@ -40,9 +42,9 @@ class Report:
 
 
 def number(value):
-    if isinstance(value, float) and math.isnan(value):
+    if value is None:
         return "none"
-    if isinstance(value, bool) or value is None or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, int) or value == int(value):
         return f"{int(value):,}"
