@@ -446,7 +446,7 @@ def test_half_written_file_is_never_served(serve, folder):
                 until(lambda: says(server, "b"), word)
             assert says(server) == "one"
     until(lambda: says(server), "whole")
-    assert not any("level=error" in s for s in server.lines)
+    assert not [s for s in server.lines if "level=error" in s]
 
 
 def test_sighup_is_a_rescan(serve, folder):
