@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The seam of the offline store: history of sources, and features as they were at given moments.
+ *
+ * DuckDB over files is the only backend so far (feature/offline/duckdb.c). The contract is that of
+ * a brute-force join over rows, which is the oracle of its test: docs/internals/point-in-time.md. A
+ * store belongs to one thread at a time; everything here blocks.
+ */
+#ifndef AX_FEATURE_OFFLINE_OFFLINE_H
+#define AX_FEATURE_OFFLINE_OFFLINE_H
+
+#include "base/err.h"
+#include "feature/definitions.h"
+
+#include <stdatomic.h>
+
+struct ax_offline;
+
+struct ax_offline_config {
+    const struct ax_definitions *definitions; /* borrowed */
+    const char *data_folder;                  /* relative paths of sources start here */
+    const char *work_folder;                  /* spilling, and what a rerun goes on from */
+    size_t threads;
+    size_t memory_bytes_max; /* 0: 80 % of the machine's */
+    atomic_bool *cancelled;  /* or NULL */
+    /* Or NULL: what is being done, rows done of rows, for a progress line. */
+    void (*progress)(void *arg, const char *what, size_t rows_done, size_t rows);
+    void *arg;
+};
+
+/* The rows to enrich. */
+struct ax_offline_rows {
+    struct ax_str sql; /* one SELECT, or empty */
+    const char *path;  /* or a CSV, JSON lines or Parquet file */
+    struct ax_str at;  /* expression over its columns: the moment asked about */
+    bool as_known;     /* count only what was known at that moment */
+};
+
+struct ax_offline_report {
+    size_t rows;
+    size_t inputs;
+    char digest[65]; /* SHA-256 of the content, in row order */
+    double seconds;
+};
+
+/* Expected: UNSUPPORTED (built without DuckDB), INVALID, LIMIT. */
+AX_MUST_USE enum ax_code ax_offline_open(const struct ax_offline_config *config,
+                                         struct ax_offline **ret_offline, struct ax_err *err);
+void ax_offline_close(struct ax_offline *offline);
+
+/* Open a source's files and compare what they hold with its columns. Expected: NOT_FOUND, INVALID
+ * ("source 'weather': column 'temp' is VARCHAR in data/w2.csv; float64 is expected"). */
+AX_MUST_USE enum ax_code ax_offline_check(struct ax_offline *offline,
+                                          const struct ax_source *source, struct ax_err *err);
+
+/* Write every row of `rows`, in their order, with all their columns and then the inputs of
+ * `service` as they were at each row's moment, to `out` (.parquet or .csv; appears whole or not at
+ * all). Expected: NOT_FOUND, INVALID, EXISTS, TOO_LARGE, CANCELLED, and the system's codes. */
+AX_MUST_USE enum ax_code ax_offline_history(struct ax_offline *offline,
+                                            const struct ax_service *service,
+                                            const struct ax_offline_rows *rows, const char *out,
+                                            struct ax_offline_report *ret_report,
+                                            struct ax_err *err);
+
+#endif
