@@ -74,7 +74,7 @@ lint: developer deps ## format, style, shellcheck, clang-tidy, cppcheck
 	@tools/lint
 
 fmt: developer ## format the C sources
-	@git ls-files -co --exclude-standard -- 'src/*.[ch]' 'tests/*.[ch]' 'fuzz/*.[ch]' \
+	@git ls-files -co --exclude-standard -- 'src/*.[ch]' 'src/*.cc' 'tests/*.[ch]' 'fuzz/*.[ch]' \
 	    'bench/*.[ch]' | xargs -r clang-format-19 -i
 
 docs: build ## write the generated documents anew
