@@ -239,12 +239,16 @@ static void server_free(struct ax_server *server)
     free(server);
 }
 
-/* The fleet, and who gives it orders. */
+/* The fleet, and who gives it orders. The folder is watched before it is listed, so that a change
+ * in between is told as any other is, once it has settled. */
 static enum ax_code server_begin_control(struct ax_server *server, struct ax_err *err)
 {
     const struct ax_server_config *config = server->config;
     struct ax_fleet *fleet;
     struct ax_model_orders *orders;
+    if (config->fleet->model_control == AX_MODEL_CONTROL_WATCH &&
+        ax_watch_new(config->models, config->watch, &server->watch, err))
+        return err->code;
     if (ax_fleet_start(&server->fleet_config, &server->snapshot, &fleet, err)) {
         atomic_store_explicit(&server->fleet, NULL, memory_order_release);
         return err->code;
@@ -252,11 +256,11 @@ static enum ax_code server_begin_control(struct ax_server *server, struct ax_err
     if (ax_model_orders_new(fleet, config->fleet, &orders, err))
         return err->code;
     atomic_store_explicit(&server->orders, orders, memory_order_release);
-    if (config->fleet->model_control != AX_MODEL_CONTROL_WATCH)
+    if (!server->watch)
         return AX_OK;
     server->listener =
         (struct ax_watch_listener){ .changed = server_changed, .rescan = server_look_again };
-    return ax_watch_start(config->models, config->watch, &server->listener, &server->watch, err);
+    return ax_watch_start(server->watch, &server->listener, err);
 }
 
 enum ax_code ax_server_start(const struct ax_server_config *config,

@@ -74,7 +74,7 @@ struct watch_model {
 struct ax_watch {
     const char *folder; /* borrowed */
     const struct ax_watch_config *config;
-    struct ax_watch_listener *listener;
+    struct ax_watch_listener *listener; /* NULL: it has not started */
     struct ax_thread thread;
     int inotify;
     int stop; /* eventfd */
@@ -472,9 +472,6 @@ static void watch_run(void *arg)
     char *bytes = ax_xalloc(EVENT_BYTES);
     struct pollfd pollers[] = { { .fd = watch->inotify, .events = POLLIN },
                                 { .fd = watch->stop, .events = POLLIN } };
-    watch->now_ns = ax_clock_ns();
-    watch_everything(watch, false);
-    watch->listener->rescan(watch->listener);
     while (!(pollers[1].revents & POLLIN)) {
         uint64_t next_ns = tell(watch);
         (void)poll(pollers, AX_COUNT(pollers), timeout_ms(watch->now_ns, next_ns));
@@ -508,30 +505,38 @@ static void watch_free(struct ax_watch *watch)
     free(watch);
 }
 
-enum ax_code ax_watch_start(const char *folder, const struct ax_watch_config *config,
-                            struct ax_watch_listener *listener, struct ax_watch **ret_watch,
-                            struct ax_err *err)
+enum ax_code ax_watch_new(const char *folder, const struct ax_watch_config *config,
+                          struct ax_watch **ret_watch, struct ax_err *err)
 {
-    assert(folder && config && config->settle_ns && config->poll_ns && listener && ret_watch &&
-           err);
+    assert(folder && config && config->settle_ns && config->poll_ns && ret_watch && err);
     struct ax_watch *watch = ax_xalloc(sizeof(*watch));
     watch->folder = folder;
     watch->config = config;
-    watch->listener = listener;
     folder_init(&watch->root, NULL, NULL);
     ax_map_init(&watch->models);
     ax_map_init(&watch->numbers);
     watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     watch->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (watch->inotify < 0 || watch->stop < 0)
+    if (watch->inotify < 0 || watch->stop < 0) {
         (void)ax_fail_errno(err, errno, "watch the folder of models");
-    else
-        (void)(ax_thread_start(&watch->thread, "watch", watch_run, watch, err) != AX_OK);
-    if (err->code) {
         watch_free(watch);
         return err->code;
     }
+    watch->now_ns = ax_clock_ns();
+    watch_everything(watch, false);
     *ret_watch = watch;
+    return AX_OK;
+}
+
+enum ax_code ax_watch_start(struct ax_watch *watch, struct ax_watch_listener *listener,
+                            struct ax_err *err)
+{
+    assert(watch && !watch->listener && listener && err);
+    watch->listener = listener;
+    if (ax_thread_start(&watch->thread, "watch", watch_run, watch, err)) {
+        watch->listener = NULL;
+        return err->code;
+    }
     return AX_OK;
 }
 
@@ -539,9 +544,11 @@ void ax_watch_stop_free(struct ax_watch *watch)
 {
     if (!watch)
         return;
-    uint64_t one = 1;
-    ssize_t wrote = write(watch->stop, &one, sizeof(one));
-    assert(wrote == sizeof(one));
-    ax_thread_join(&watch->thread);
+    if (watch->listener) {
+        uint64_t one = 1;
+        ssize_t wrote = write(watch->stop, &one, sizeof(one));
+        assert(wrote == sizeof(one));
+        ax_thread_join(&watch->thread);
+    }
     watch_free(watch);
 }

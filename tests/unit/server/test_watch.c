@@ -156,16 +156,23 @@ static void let_others_settle(void)
     TOLD("other", write_file("other/1/a", "y"));
 }
 
-static struct ax_watch *start(void)
+static struct ax_watch *begin(void)
 {
     struct ax_err err = AX_ERR_INIT;
     struct ax_watch *watch = NULL;
-    size_t before = count_now(NULL);
     static char models[512];
     (void)snprintf(models, sizeof(models), "%s/models", folder);
-    if (ax_watch_start(models, &config, &listener.base, &watch, &err))
+    if (ax_watch_new(models, &config, &watch, &err))
         fail_msg("%s", err.msg);
-    wait_for(NULL, before);
+    return watch;
+}
+
+static struct ax_watch *start(void)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_watch *watch = begin();
+    if (ax_watch_start(watch, &listener.base, &err))
+        fail_msg("%s", err.msg);
     return watch;
 }
 
@@ -264,6 +271,31 @@ static void test_half_written(void **state)
     ax_watch_stop_free(watch);
 }
 
+/* What happens between the first look and the start of telling is told as what comes later is: when
+ * it has settled, by name, and not before a file that is open since then is closed. */
+static void test_before_it_tells(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    ax_watch_stop_free(begin()); /* It may never tell. */
+    make("gone/1");
+    size_t rescan_count = count_now(NULL);
+    struct ax_watch *watch = begin();
+    int fd = open(path_of("m/1/model"), O_WRONLY | O_TRUNC);
+    assert_true(fd >= 0);
+    make("new/1");
+    remove_all("gone");
+    assert_int_equal(ax_watch_start(watch, &listener.base, &err), AX_OK);
+    wait_for("new", 0);
+    wait_for("gone", 0);
+    let_others_settle();
+    assert_int_equal(count_now("m"), 0);
+    assert_int_equal(count_now(NULL), rescan_count);
+    assert_int_equal(close(fd), 0);
+    wait_for("m", 0);
+    ax_watch_stop_free(watch);
+}
+
 static void test_links(void **state)
 {
     (void)state;
@@ -357,6 +389,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_changes, make_models, remove_models),
         cmocka_unit_test_setup_teardown(test_settles_once, make_models, remove_models),
         cmocka_unit_test_setup_teardown(test_half_written, make_models, remove_models),
+        cmocka_unit_test_setup_teardown(test_before_it_tells, make_models, remove_models),
         cmocka_unit_test_setup_teardown(test_links, make_models, remove_models),
         cmocka_unit_test_setup_teardown(test_hidden_and_plain, make_models, remove_models),
         cmocka_unit_test_setup_teardown(test_folder_leaves, make_models, remove_models),
