@@ -20,6 +20,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/map.h"
 #include "base/yaml.h"
 #include "data/expr/expr.h"
@@ -237,6 +238,11 @@ const struct ax_service *ax_definitions_service(const struct ax_definitions *def
  * text, contents of SQL files instead of their paths; descriptions stand in a member of their own
  * that the digest leaves out. Equal meaning, equal text. `object` is of `kind`. */
 void ax_definition_put_json(struct ax_buf *out, enum ax_definition_kind kind, const void *object);
+
+/* The SHA-256 of that text without its last member, "notes", which has descriptions and
+ * deprecations: equal meaning, equal digest. */
+void ax_definition_digest(enum ax_definition_kind kind, const void *object,
+                          char ret_digest[AX_SHA256_TEXT_SIZE]);
 
 /* Fail with INVALID and "FILE:LINE:COLUMN: " in front of the text. */
 enum ax_code ax_place_fail(const struct ax_place *place, struct ax_err *err, const char *fmt, ...)
