@@ -40,15 +40,27 @@ AX_MUST_USE enum ax_code ax_sql_run(struct ax_sql *sql, struct ax_str statement,
 
 /* What a column becomes, whatever it was: all integers are widened to I64 (UBIGINT and HUGEINT to
  * F64), FLOAT and DECIMAL to F64, DATE and every TIMESTAMP to TIMESTAMP, ENUM and UUID to TEXT.
- * Other types are refused by name. */
+ * LIST and ARRAY of these are LIST. Other types are refused by name. */
 enum ax_sql_type {
     AX_SQL_BOOL,      /* bool */
     AX_SQL_I64,       /* int64_t */
     AX_SQL_F64,       /* double */
     AX_SQL_TEXT,      /* struct ax_str; valid until the next chunk */
     AX_SQL_TIMESTAMP, /* int64_t, microseconds since 1970, UTC */
+    AX_SQL_LIST,      /* struct ax_sql_list: a range of the column's items, which are scalars */
 };
 const char *ax_sql_type_name(enum ax_sql_type type) AX_RETURNS_NONNULL;
+
+/* A whole type. */
+struct ax_sql_kind {
+    enum ax_sql_type type;
+    enum ax_sql_type item; /* of a LIST: its items', never LIST */
+};
+
+struct ax_sql_list {
+    uint64_t offset;
+    uint64_t len;
+};
 
 struct ax_sql_column {
     enum ax_sql_type type;
@@ -57,8 +69,11 @@ struct ax_sql_column {
         const int64_t *i64s;
         const double *f64s;
         const struct ax_str *texts;
+        const struct ax_sql_list *lists;
     };
     const uint64_t *validity; /* bit r % 64 of word r / 64 is 1: present; NULL: all are */
+    const struct ax_sql_column
+        *items; /* of a LIST; lists may share items and need not cover them */
 };
 
 struct ax_sql_chunk {
@@ -81,6 +96,7 @@ void ax_sql_stream_free(struct ax_sql_stream *stream);
 size_t ax_sql_stream_column_count(const struct ax_sql_stream *stream);
 struct ax_str ax_sql_stream_column_name(const struct ax_sql_stream *stream, size_t column);
 enum ax_sql_type ax_sql_stream_column_type(const struct ax_sql_stream *stream, size_t column);
+struct ax_sql_kind ax_sql_stream_column_kind(const struct ax_sql_stream *stream, size_t column);
 
 /* The next rows, valid until the next call. Expected: those of ax_sql_run. */
 AX_MUST_USE enum ax_code ax_sql_stream_next(struct ax_sql_stream *stream,

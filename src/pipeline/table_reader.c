@@ -441,17 +441,20 @@ static void make_wants(struct ax_table_reader *reader, const struct ax_table_wan
     ax_map_done(&wanted);
 }
 
-/* A moment has no number of its own: which unit, since when? */
-static enum ax_code check_times(const struct ax_table_reader *reader,
+/* A moment has no number of its own (which unit, since when?), and a list has many. */
+static enum ax_code check_types(const struct ax_table_reader *reader,
                                 const struct ax_table_want *wants, struct ax_err *err)
 {
     for (size_t i = 0; reader->format == AX_TABLE_PARQUET && i < reader->want_count; i++) {
         size_t source = reader->wants[i].source;
-        if (source != NOT_THERE && !wants[i].pass &&
-            ax_sql_stream_column_type(reader->stream, source) == AX_SQL_TIMESTAMP)
+        if (source == NOT_THERE || wants[i].pass)
+            continue;
+        enum ax_sql_type type = ax_sql_stream_column_type(reader->stream, source);
+        if (type == AX_SQL_TIMESTAMP || type == AX_SQL_LIST)
             return ax_fail(err, AX_E_UNSUPPORTED,
-                           "column '%.*s' is a time, which is no input; make a number of it",
-                           AX_STR_ARG(ax_str_cut(wants[i].name, SHOWN_BYTES_MAX)));
+                           "column '%.*s' is a %s, which is no input; make a number of it",
+                           AX_STR_ARG(ax_str_cut(wants[i].name, SHOWN_BYTES_MAX)),
+                           type == AX_SQL_LIST ? "list" : "time");
     }
     return AX_OK;
 }
@@ -480,7 +483,7 @@ enum ax_code ax_table_reader_select(struct ax_table_reader *reader,
     }
     if (!err->code && !ax_buf_check(&text, "the query", err) &&
         !ax_sql_query(reader->sql, ax_buf_str(&text), &reader->stream, err))
-        (void)(check_times(reader, wants, err) != AX_OK);
+        (void)(check_types(reader, wants, err) != AX_OK);
     ax_buf_done(&text);
     return err->code ? fail_read(err) : AX_OK;
 }
@@ -516,6 +519,7 @@ static struct ax_table_cell column_cell(const struct ax_table_reader *reader,
     case AX_SQL_F64:
         return (struct ax_table_cell){ .kind = AX_CELL_F64, .f64 = column->f64s[row] };
     case AX_SQL_TEXT:
+    case AX_SQL_LIST: /* refused when the columns were chosen */
         break;
     }
     if (reader->format == AX_TABLE_PARQUET && want->pass)

@@ -128,6 +128,11 @@ static enum ax_code find_column(struct maker *m, const struct ax_sql_stream *str
                            "column '%.*s' is a time, which is no input; take numbers out of it in "
                            "the query (extract, date_diff)",
                            AX_STR_ARG(column->name));
+        if (column->type == AX_SQL_LIST)
+            return ax_fail(m->err, AX_E_UNSUPPORTED,
+                           "column '%.*s' is a list, which is no input; take its items one by one "
+                           "in the query",
+                           AX_STR_ARG(column->name));
         return AX_OK;
     }
     return unknown_column(m, column->name, stream);
@@ -340,6 +345,8 @@ static enum ax_code make_dictionaries(struct maker *m)
     ax_sql_stream_free(stream);
     if (set->label.type == AX_SQL_TIMESTAMP)
         return ax_fail(m->err, AX_E_UNSUPPORTED, "the label is a time; make a number of it");
+    if (set->label.type == AX_SQL_LIST)
+        return ax_fail(m->err, AX_E_UNSUPPORTED, "the label is a list; make a number of it");
     return set->label.type == AX_SQL_TEXT ? make_dictionary(m, &set->label, "true") : AX_OK;
 }
 
@@ -366,6 +373,8 @@ static float value_at(const struct ax_training_column *column, const struct ax_s
         return (float)data->f64s[row];
     case AX_SQL_TEXT:
         return text_index(column, data->texts[row]);
+    case AX_SQL_LIST: /* a weight: the others were refused */
+        break;
     }
     return NAN;
 }

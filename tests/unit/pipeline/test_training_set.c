@@ -220,7 +220,8 @@ static void refused(void **state)
           "y", "", "", NULL, AX_E_UNSUPPORTED, "column 'x' is a time, which is no input" },
         { "SELECT 1 AS id, TIMESTAMP '2013-01-01' AS t, [1] AS x, 'a' AS c, true AS b, 1 AS y "
           "ORDER BY id",
-          "y", "", "", NULL, AX_E_UNSUPPORTED, "'x'" },
+          "y", "", "", NULL, AX_E_UNSUPPORTED, "column 'x' is a list, which is no input" },
+        { rows_query, "[1]", "", "", NULL, AX_E_UNSUPPORTED, "the label is a list" },
         { "SELECT 1 AS id, TIMESTAMP '2013-05-01' AS t, 1 AS x, 'a' AS c, true AS b, 1 AS y ORDER "
           "BY id",
           "y", "", "", NULL, AX_E_INVALID, "no row with a label is left" },
