@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clocks, dates and ids. The calendar is computed here (days to date by eras of 400 years), since
- * libc's functions depend on the time zone or keep state.
+ * Clocks, their times as text, and ids.
  *
  * A UUID of version 7 is 48 bits of milliseconds, then (version and variant aside) 74 bits that the
  * maker chooses. Here those are one number: a new millisecond draws it anew with its top bit clear,
@@ -9,16 +8,13 @@
  * none can be guessed from the one before by adding one.
  */
 #include "base/clock.h"
+#include "base/calendar.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
-
-#define US_PER_DAY    INT64_C(86400000000)
-#define DAYS_PER_ERA  146097 /* 400 years */
-#define DAYS_TO_EPOCH 719468 /* from 0000-03-01 to 1970-01-01 */
 
 static uint64_t clock_read(clockid_t id)
 {
@@ -56,28 +52,6 @@ int64_t ax_clock_wall_us(void)
     return (int64_t)(clock_read(CLOCK_REALTIME) / AX_NS_PER_US);
 }
 
-struct clock_date {
-    int64_t year;
-    unsigned month, day;
-};
-
-/* Years begin in March, so that the leap day is the last one; `day` counts from 1970-01-01. */
-static struct clock_date clock_date_of(int64_t day)
-{
-    day += DAYS_TO_EPOCH;
-    int64_t era = (day >= 0 ? day : day - (DAYS_PER_ERA - 1)) / DAYS_PER_ERA;
-    unsigned of_era = (unsigned)(day - era * DAYS_PER_ERA);
-    unsigned year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    unsigned of_year = of_era - (365 * year + year / 4 - year / 100);
-    unsigned month = (5 * of_year + 2) / 153; /* 0 is March */
-    struct clock_date date = {
-        .year = (int64_t)year + era * 400 + (month >= 10),
-        .month = month < 10 ? month + 3 : month - 9,
-        .day = of_year - (153 * month + 2) / 5 + 1,
-    };
-    return date;
-}
-
 /* `count` decimal digits of `value`, and then `after`. */
 static char *put_digits(char *at, uint64_t value, size_t count, char after)
 {
@@ -90,9 +64,9 @@ static char *put_digits(char *at, uint64_t value, size_t count, char after)
 void ax_clock_text(int64_t wall_us, char ret_text[AX_CLOCK_TEXT_SIZE])
 {
     assert(ret_text);
-    int64_t day = wall_us / US_PER_DAY - (wall_us % US_PER_DAY < 0);
-    uint64_t us = (uint64_t)(wall_us - day * US_PER_DAY);
-    struct clock_date date = clock_date_of(day);
+    int64_t day = ax_calendar_day_of(wall_us);
+    uint64_t us = (uint64_t)(wall_us - day * AX_US_PER_DAY);
+    struct ax_date date = ax_calendar_date(day);
     assert(date.year >= 0 && date.year <= 9999);
     char *at = put_digits(ret_text, (uint64_t)date.year, 4, '-');
     at = put_digits(at, date.month, 2, '-');
