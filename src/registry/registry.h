@@ -112,6 +112,13 @@ AX_MUST_USE enum ax_code ax_registry_read(struct ax_registry *registry, struct a
                                           struct ax_registry_catalogue *ret_catalogue,
                                           struct ax_err *err);
 
+/* One version of one object, whole. Expected: NOT_FOUND, and as for reading. */
+AX_MUST_USE enum ax_code ax_registry_read_version(struct ax_registry *registry,
+                                                  enum ax_registry_kind kind, struct ax_str name,
+                                                  uint64_t version, struct ax_arena *arena,
+                                                  struct ax_registry_object *ret_object,
+                                                  struct ax_err *err);
+
 /* All versions of one object, the oldest first, without features and edges; none when it was never
  * there. Expected: as for reading. */
 AX_MUST_USE enum ax_code ax_registry_versions(struct ax_registry *registry,

@@ -11,7 +11,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define IN_FORCE " from versions v where v.ended_by is null"
+#define IN_FORCE "from versions where ended_by is null"
 #define VERSION_COLUMNS                                                                      \
     "select v.id, o.kind, o.name, v.number, v.deprecated, v.definition, v.digest, v.place, " \
     "v.apply, coalesce(v.ended_by, 0), v.checksum, a.applied_at from versions v "            \
@@ -59,19 +59,55 @@ static enum ax_code read_version(struct ax_query *query, struct ax_arena *arena,
     return read_digest(query, 6, row, err);
 }
 
-/* Room for what `count_query` counts; one more, so that none is not NULL. */
-static enum ax_code make_room(struct ax_registry *registry, const char *count_query,
+/* Which versions are read: those in force, or one. */
+struct version_sql {
+    const char *feature_count, *features, *edge_count, *edges;
+};
+
+static const struct version_sql in_force_sql = {
+    "select count(*) from features where version in (select id " IN_FORCE ")",
+    "select version, name, type, deprecated from features where version in (select id " IN_FORCE
+    ") order by version, position",
+    "select count(*) from edges where version in (select id " IN_FORCE ")",
+    "select version, feature, kind, name, part from edges where version in (select id " IN_FORCE
+    ") order by version, position",
+};
+
+static const struct version_sql one_sql = {
+    "select count(*) from features where version = ?",
+    "select version, name, type, deprecated from features where version = ? order by position",
+    "select count(*) from edges where version = ?",
+    "select version, feature, kind, name, part from edges where version = ? order by position",
+};
+
+struct version_set {
+    const struct version_sql *sql;
+    int64_t id; /* of the one */
+    struct version_row *rows;
+    size_t count;
+};
+
+/* Room for what a query, which may have one value, counts; one more, so that none is not NULL. */
+static enum ax_code make_room(struct ax_registry *registry, const char *count_query, int64_t id,
                               size_t item_size, struct ax_arena *arena, void **ret_items,
                               size_t *ret_count, struct ax_err *err)
 {
-    int64_t count = 0;
-    if (ax_database_get(registry, count_query, &count, err))
+    struct ax_query query = { 0 };
+    bool has_row = false;
+    size_t count = 0;
+    if (!ax_query_begin(&query, registry, count_query, err)) {
+        ax_query_set_i64(&query, 0, id);
+        if (!ax_query_step(&query, &has_row, err) && has_row)
+            count = (size_t)ax_query_u64(&query, 0);
+    }
+    ax_query_end(&query);
+    if (err->code)
         return err->code;
-    void *items = ax_arena_zalloc(arena, (size_t)count + 1, item_size);
+    void *items = ax_arena_zalloc(arena, count + 1, item_size);
     if (!items)
         return ax_arena_fail(arena, "what the registry holds", err);
     *ret_items = items;
-    *ret_count = (size_t)count;
+    *ret_count = count;
     return AX_OK;
 }
 
@@ -94,12 +130,11 @@ static enum ax_code read_versions(struct ax_registry *registry, struct ax_arena 
 }
 
 /* The version that the query's row belongs to, from *at on. */
-static struct version_row *find_version(struct version_row *rows, size_t count, size_t *at,
-                                        int64_t id)
+static struct version_row *find_version(const struct version_set *set, size_t *at, int64_t id)
 {
-    while (*at < count && rows[*at].id < id)
+    while (*at < set->count && set->rows[*at].id < id)
         (*at)++;
-    return *at < count && rows[*at].id == id ? &rows[*at] : NULL;
+    return *at < set->count && set->rows[*at].id == id ? &set->rows[*at] : NULL;
 }
 
 static enum ax_code read_feature(struct ax_query *query, struct ax_arena *arena,
@@ -112,22 +147,19 @@ static enum ax_code read_feature(struct ax_query *query, struct ax_arena *arena,
 }
 
 static enum ax_code read_features(struct ax_registry *registry, struct ax_arena *arena,
-                                  struct version_row *rows, size_t row_count, struct ax_err *err)
+                                  const struct version_set *set, struct ax_err *err)
 {
     struct ax_registry_feature *items;
     struct ax_query query = { 0 };
     bool has_row = false;
     size_t count, done = 0, at = 0;
-    if (make_room(registry,
-                  "select count(*) from features where version in (select v.id" IN_FORCE ")",
-                  sizeof(*items), arena, (void **)&items, &count, err) ||
-        ax_query_begin(&query, registry,
-                       "select version, name, type, deprecated from features "
-                       "where version in (select v.id" IN_FORCE ") order by version, position",
-                       err))
+    if (make_room(registry, set->sql->feature_count, set->id, sizeof(*items), arena,
+                  (void **)&items, &count, err) ||
+        ax_query_begin(&query, registry, set->sql->features, err))
         return err->code;
+    ax_query_set_i64(&query, 0, set->id);
     while (!ax_query_step(&query, &has_row, err) && has_row && done < count) {
-        struct version_row *row = find_version(rows, row_count, &at, ax_query_i64(&query, 0));
+        struct version_row *row = find_version(set, &at, ax_query_i64(&query, 0));
         if (!row || read_feature(&query, arena, &items[done], err))
             break;
         if (!row->object.feature_count++)
@@ -151,21 +183,19 @@ static enum ax_code read_edge(struct ax_query *query, struct ax_arena *arena,
 }
 
 static enum ax_code read_edges(struct ax_registry *registry, struct ax_arena *arena,
-                               struct version_row *rows, size_t row_count, struct ax_err *err)
+                               const struct version_set *set, struct ax_err *err)
 {
     struct ax_registry_edge *items;
     struct ax_query query = { 0 };
     bool has_row = false;
     size_t count, done = 0, at = 0;
-    if (make_room(registry, "select count(*) from edges where version in (select v.id" IN_FORCE ")",
-                  sizeof(*items), arena, (void **)&items, &count, err) ||
-        ax_query_begin(&query, registry,
-                       "select version, feature, kind, name, part from edges "
-                       "where version in (select v.id" IN_FORCE ") order by version, position",
-                       err))
+    if (make_room(registry, set->sql->edge_count, set->id, sizeof(*items), arena, (void **)&items,
+                  &count, err) ||
+        ax_query_begin(&query, registry, set->sql->edges, err))
         return err->code;
+    ax_query_set_i64(&query, 0, set->id);
     while (!ax_query_step(&query, &has_row, err) && has_row && done < count) {
-        struct version_row *row = find_version(rows, row_count, &at, ax_query_i64(&query, 0));
+        struct version_row *row = find_version(set, &at, ax_query_i64(&query, 0));
         if (!row || read_edge(&query, arena, &items[done], err))
             break;
         if (!row->object.edge_count++)
@@ -196,26 +226,24 @@ static int compare_objects(const void *a, const void *b)
 static enum ax_code read_all(struct ax_registry *registry, struct ax_arena *arena,
                              struct ax_registry_catalogue *ret, struct ax_err *err)
 {
-    struct version_row *rows;
-    size_t count;
+    struct version_set set = { .sql = &in_force_sql };
     int64_t apply = 0;
     if (ax_database_get(registry, "select coalesce(max(number), 0) from applies", &apply, err) ||
-        make_room(registry, "select count(*)" IN_FORCE, sizeof(*rows), arena, (void **)&rows,
-                  &count, err) ||
-        read_versions(registry, arena, rows, count, err) ||
-        read_features(registry, arena, rows, count, err) ||
-        read_edges(registry, arena, rows, count, err))
+        make_room(registry, "select count(*) " IN_FORCE, 0, sizeof(*set.rows), arena,
+                  (void **)&set.rows, &set.count, err) ||
+        read_versions(registry, arena, set.rows, set.count, err) ||
+        read_features(registry, arena, &set, err) || read_edges(registry, arena, &set, err))
         return err->code;
-    struct ax_registry_object *objects = ax_arena_alloc(arena, count + 1, sizeof(*objects));
+    struct ax_registry_object *objects = ax_arena_alloc(arena, set.count + 1, sizeof(*objects));
     if (!objects)
         return ax_arena_fail(arena, "what the registry holds", err);
-    for (size_t i = 0; i < count; i++) {
-        if (check_version(registry, &rows[i], err))
+    for (size_t i = 0; i < set.count; i++) {
+        if (check_version(registry, &set.rows[i], err))
             return err->code;
-        objects[i] = rows[i].object;
+        objects[i] = set.rows[i].object;
     }
-    qsort(objects, count, sizeof(*objects), compare_objects);
-    *ret = (struct ax_registry_catalogue){ (uint64_t)apply, objects, count };
+    qsort(objects, set.count, sizeof(*objects), compare_objects);
+    *ret = (struct ax_registry_catalogue){ (uint64_t)apply, objects, set.count };
     return AX_OK;
 }
 
@@ -227,6 +255,55 @@ enum ax_code ax_registry_read(struct ax_registry *registry, struct ax_arena *are
         return err->code;
     (void)(read_all(registry, arena, ret_catalogue, err) != AX_OK);
     return ax_database_end(registry, err);
+}
+
+static enum ax_code read_one(struct ax_registry *registry, const struct ax_registry_object *wanted,
+                             struct ax_arena *arena, struct ax_registry_object *ret,
+                             struct ax_err *err)
+{
+    struct version_row row;
+    struct version_set set = { .sql = &one_sql, .rows = &row, .count = 1 };
+    struct ax_query query = { 0 };
+    bool has_row = false;
+    if (!ax_query_begin(&query, registry,
+                        VERSION_COLUMNS "where o.kind = ? and o.name = ? and v.number = ?", err)) {
+        ax_query_set_text(&query, 0, ax_str_from(ax_registry_kind_name(wanted->kind)));
+        ax_query_set_text(&query, 1, wanted->name);
+        ax_query_set_u64(&query, 2, wanted->version);
+        if (!ax_query_step(&query, &has_row, err) && has_row)
+            (void)(read_version(&query, arena, &row, err) != AX_OK);
+    }
+    ax_query_end(&query);
+    if (!err->code && !has_row)
+        return ax_fail(err, AX_E_NOT_FOUND, "%s '%.*s' has no version %llu",
+                       ax_registry_kind_name(wanted->kind), AX_STR_ARG(wanted->name),
+                       (unsigned long long)wanted->version);
+    if (err->code)
+        return err->code;
+    set.id = row.id;
+    if (read_features(registry, arena, &set, err) || read_edges(registry, arena, &set, err) ||
+        check_version(registry, &row, err))
+        return err->code;
+    *ret = row.object;
+    return AX_OK;
+}
+
+enum ax_code ax_registry_read_version(struct ax_registry *registry, enum ax_registry_kind kind,
+                                      struct ax_str name, uint64_t version, struct ax_arena *arena,
+                                      struct ax_registry_object *ret_object, struct ax_err *err)
+{
+    assert(registry && arena && ret_object && err);
+    const struct ax_registry_object wanted = { .kind = kind,
+                                               .name = name,
+                                               .version = AX_MIN(version, (uint64_t)INT64_MAX) };
+    struct ax_registry_object object;
+    if (ax_database_run(registry, "begin", err))
+        return err->code;
+    (void)(read_one(registry, &wanted, arena, &object, err) != AX_OK);
+    if (ax_database_end(registry, err))
+        return err->code;
+    *ret_object = object;
+    return AX_OK;
 }
 
 /* All versions of one object; `count` of them. */
@@ -311,7 +388,7 @@ enum ax_code ax_registry_history(struct ax_registry *registry, size_t count_max,
     size_t count = 0, at = 0;
     if (ax_database_run(registry, "begin", err))
         return err->code;
-    if (!make_room(registry, "select count(*) from applies", sizeof(*applies), arena,
+    if (!make_room(registry, "select count(*) from applies", 0, sizeof(*applies), arena,
                    (void **)&applies, &count, err) &&
         !ax_query_begin(&query, registry,
                         "select number, applied_at, who, command, folder, program, forced, added, "
@@ -355,7 +432,7 @@ enum ax_code ax_registry_model_versions(struct ax_registry *registry, struct ax_
     size_t count = 0, at = 0;
     if (ax_database_run(registry, "begin", err))
         return err->code;
-    if (!make_room(registry, "select count(*) from model_versions", sizeof(*versions), arena,
+    if (!make_room(registry, "select count(*) from model_versions", 0, sizeof(*versions), arena,
                    (void **)&versions, &count, err) &&
         !ax_query_begin(&query, registry,
                         "select m.model, m.number, o.name, v.number, m.digest, m.path, "

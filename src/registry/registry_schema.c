@@ -35,17 +35,18 @@ static const char *const steps[] = {
     "  name text not null,"
     "  unique (kind, name)"
     ") strict;"
+    /* What is long stands last, so that nothing reads over it. */
     "create table versions ("
     "  id integer primary key,"
     "  object integer not null references objects,"
     "  number integer not null,"
-    "  definition text not null," /* canonical */
-    "  digest text not null,"     /* of its meaning */
-    "  place text not null,"
-    "  deprecated integer not null,"
     "  apply integer not null references applies,"
     "  ended_by integer references applies," /* null: in force */
-    "  checksum integer not null,"           /* XXH3 of this row, its features and edges */
+    "  deprecated integer not null,"
+    "  digest text not null,"      /* of its meaning */
+    "  checksum integer not null," /* XXH3 of this row, its features and edges */
+    "  place text not null,"
+    "  definition text not null," /* canonical */
     "  unique (object, number)"
     ") strict;"
     "create unique index versions_in_force on versions (object) where ended_by is null;"

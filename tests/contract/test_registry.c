@@ -144,6 +144,19 @@ static void keeps_what_is_applied(void **state)
                         ax_str_equals(read->edges[i].kind, edges[i].kind) &&
                         ax_str_equals(read->edges[i].name, edges[i].name) &&
                         ax_str_equals(read->edges[i].part, edges[i].part));
+        struct ax_registry_object one;
+        struct ax_err err = AX_ERR_INIT;
+        if (!ax_registry_read_version(registry, AX_REGISTRY_VIEW, AX_STR("plane"), 1, &arena, &one,
+                                      &err))
+            assert_true(one.feature_count == 2 && one.edge_count == 3 && one.deprecated &&
+                        ax_str_equals(one.edges[2].part, edges[2].part));
+        else
+            assert_true(ax_torture_struck());
+        ax_err_clear(&err);
+        assert_int_equal(ax_registry_read_version(registry, AX_REGISTRY_VIEW, AX_STR("plane"), 2,
+                                                  &arena, &one, &err),
+                         AX_E_NOT_FOUND);
+        assert_string_equal(err.msg, "view 'plane' has no version 2");
         assert_null(ax_registry_find(&catalogue, AX_REGISTRY_VIEW, AX_STR("planes")));
         assert_null(ax_registry_find(&catalogue, AX_REGISTRY_MODEL, AX_STR("plane")));
     }
