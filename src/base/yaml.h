@@ -53,6 +53,11 @@ enum ax_code ax_yaml_fail(const struct ax_yaml *node, const char *name, struct a
 enum ax_code ax_yaml_fail_key(const struct ax_yaml *node, const char *name, struct ax_err *err,
                               const char *fmt, ...) AX_PRINTF(4, 5);
 
+/* Where byte `at` of a scalar's text (at most its length: behind it) stands in `source`, the text
+ * that was parsed. Characters are exact; white space is told as behind what is in front of it. */
+void ax_yaml_locate(struct ax_str source, const struct ax_yaml *node, size_t at, unsigned *ret_line,
+                    unsigned *ret_column);
+
 /* The scalar as a value; INVALID with the place when it is another kind or type. Numbers as JSON
  * writes them plus .inf, -.inf, .nan; booleans are true and false. */
 AX_MUST_USE enum ax_code ax_yaml_bool(const struct ax_yaml *node, const char *name, bool *ret,

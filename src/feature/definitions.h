@@ -199,8 +199,16 @@ struct ax_model_definition {
     struct ax_str name;
     struct ax_place place;
     const struct ax_service *service; /* NULL: it names its columns itself */
+    struct ax_str description;
+    struct ax_str rows; /* the query of its training rows; empty when train has no rows: {sql: …} */
     const struct ax_yaml *node;
     const char *file; /* whole path, for messages of who reads the node */
+};
+
+/* Something that is allowed and probably not meant. */
+struct ax_definition_warning {
+    struct ax_place place;
+    struct ax_str text;
 };
 
 struct ax_definitions {
@@ -217,6 +225,8 @@ struct ax_definitions {
     size_t service_count;
     const struct ax_model_definition *models;
     size_t model_count;
+    const struct ax_definition_warning *warnings;
+    size_t warning_count;
     struct ax_map names[AX_DEFINITION_KIND_COUNT]; /* name -> the object */
 };
 

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Expectations of a source: which check, over which columns, with which bounds.
+ *
+ * One table says for each check which keys it takes. Sources have all been read when this begins,
+ * since `referential` refers to another one.
+ */
+#include "feature/definition_reader.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define COLUMNS_MAX 64
+#define VALUES_MAX  10000
+
+/* In the order of enum ax_expectation_kind, which is also that of the words. */
+static const struct {
+    size_t columns_min, columns_max;
+    const char *keys;   /* beside check, column, columns, do and mostly */
+    const char *needed; /* one of them is there */
+    bool is_whole;      /* of the source, not of a row: neither drop_row nor mostly */
+} checks[AX_EXPECT_KIND_COUNT] = {
+    [AX_EXPECT_NOT_NULL] = { 1, COLUMNS_MAX, "", "", false },
+    [AX_EXPECT_UNIQUE] = { 1, COLUMNS_MAX, "", "", false },
+    [AX_EXPECT_BETWEEN] = { 1, COLUMNS_MAX, "|min|max|", "min|max", false },
+    [AX_EXPECT_IN_SET] = { 1, COLUMNS_MAX, "|values|", "values", false },
+    [AX_EXPECT_REGEX] = { 1, COLUMNS_MAX, "|pattern|", "pattern", false },
+    [AX_EXPECT_LENGTH] = { 1, COLUMNS_MAX, "|min|max|", "min|max", false },
+    [AX_EXPECT_ROW_COUNT] = { 0, 0, "|min|max|", "min|max", true },
+    [AX_EXPECT_FRESHNESS] = { 0, 0, "|max_age|", "max_age", true },
+    [AX_EXPECT_MONOTONIC] = { 1, 1, "", "", false },
+    [AX_EXPECT_REFERENTIAL] = { 1, 1, "|refers_to|", "refers_to", false },
+    [AX_EXPECT_EXPRESSION] = { 0, 0, "|expr|", "expr", false },
+};
+
+static const char *check_name(enum ax_expectation_kind kind, char text[32])
+{
+    const char *words = ax_definition_key(AX_MAPPING_EXPECTATION, "check")->words;
+    for (int i = 0; i < (int)kind; i++)
+        words = strchr(words, '|') + 1;
+    (void)snprintf(text, 32, "%.*s", (int)strcspn(words, "|"), words);
+    return text;
+}
+
+/* ---- which keys ---- */
+
+static enum ax_code check_keys(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                               enum ax_expectation_kind kind)
+{
+    static const char common[] = "|check|column|columns|do|mostly|";
+    char quoted[40], name[32];
+    bool has_needed = !checks[kind].needed[0];
+    for (const struct ax_yaml *key = node->first; key; key = key->next) {
+        (void)snprintf(quoted, sizeof(quoted), "|%.30s|", key->key.ptr);
+        bool is_ours = strstr(checks[kind].keys, quoted) != NULL;
+        has_needed |= is_ours;
+        if (!is_ours && !strstr(common, quoted))
+            return ax_definition_fail_key(r, key, "'%.30s' means nothing to %s", key->key.ptr,
+                                          check_name(kind, name));
+    }
+    if (!has_needed)
+        return ax_definition_fail(r, node, "%s needs %s", check_name(kind, name),
+                                  strcmp(checks[kind].needed, "min|max") == 0
+                                      ? "'min', 'max' or both"
+                                      : checks[kind].needed);
+    return AX_OK;
+}
+
+static enum ax_code read_action(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                                struct ax_expectation *expectation)
+{
+    const struct ax_yaml *mostly = ax_yaml_get(node, "mostly");
+    int action;
+    char name[32];
+    if (ax_definition_word(r, node, AX_MAPPING_EXPECTATION, "do", &action))
+        return r->err->code;
+    expectation->action = (enum ax_expectation_action)action;
+    expectation->mostly = 1;
+    if (checks[expectation->kind].is_whole && expectation->action == AX_EXPECT_DROP_ROW)
+        return ax_definition_fail(r, ax_yaml_get(node, "do"),
+                                  "%s is no matter of single rows: warn or fail is expected",
+                                  check_name(expectation->kind, name));
+    if (!mostly)
+        return AX_OK;
+    if (checks[expectation->kind].is_whole)
+        return ax_definition_fail_key(r, mostly, "'mostly' means nothing to %s",
+                                      check_name(expectation->kind, name));
+    if (ax_yaml_f64(mostly, r->file->name, &expectation->mostly, r->err))
+        return r->err->code;
+    if (!(expectation->mostly > 0 && expectation->mostly <= 1))
+        return ax_definition_fail(r, mostly, "'mostly' is a share: above 0, at most 1");
+    return AX_OK;
+}
+
+/* ---- which columns ---- */
+
+static bool type_fits(enum ax_expectation_kind kind, struct ax_storage storage)
+{
+    struct ax_type type = ax_storage_type(storage);
+    bool is_text = type.kind == AX_TYPE_STRING && storage.kind != AX_STORAGE_BYTES;
+    switch (kind) {
+    case AX_EXPECT_NOT_NULL:
+        return true;
+    case AX_EXPECT_BETWEEN:
+        return !type.is_list && type.kind != AX_TYPE_BOOL && type.kind != AX_TYPE_STRING;
+    case AX_EXPECT_IN_SET:
+        return !type.is_list &&
+               (is_text || type.kind == AX_TYPE_INT64 || type.kind == AX_TYPE_FLOAT64);
+    case AX_EXPECT_REGEX:
+        return !type.is_list && is_text;
+    case AX_EXPECT_LENGTH:
+        return type.is_list || type.kind == AX_TYPE_STRING;
+    case AX_EXPECT_UNIQUE:
+    case AX_EXPECT_MONOTONIC:
+    case AX_EXPECT_REFERENTIAL:
+        return !type.is_list;
+    case AX_EXPECT_ROW_COUNT:
+    case AX_EXPECT_FRESHNESS:
+    case AX_EXPECT_EXPRESSION:
+    case AX_EXPECT_KIND_COUNT:
+        break;
+    }
+    return true;
+}
+
+static enum ax_code check_types(const struct ax_definition_reader *r, const struct ax_yaml *list,
+                                const struct ax_source *source,
+                                const struct ax_expectation *expectation)
+{
+    const struct ax_definition_column *first = &source->columns[expectation->columns[0]];
+    char name[32];
+    for (size_t i = 0; i < expectation->column_count; i++) {
+        const struct ax_definition_column *column = &source->columns[expectation->columns[i]];
+        if (!type_fits(expectation->kind, column->storage))
+            return ax_definition_fail(r, list, "column '%.*s' is %s, which %s does not take",
+                                      AX_STR_ARG(ax_str_cut(column->name, 60)),
+                                      ax_storage_name(column->storage),
+                                      check_name(expectation->kind, name));
+        if (expectation->kind == AX_EXPECT_BETWEEN &&
+            ax_storage_type(column->storage).kind != ax_storage_type(first->storage).kind)
+            return ax_definition_fail(r, list, "columns of one 'between' have one type");
+    }
+    return AX_OK;
+}
+
+static enum ax_code read_columns(struct ax_definition_reader *r, const struct ax_yaml *node,
+                                 const struct ax_source *source, struct ax_expectation *expectation)
+{
+    const struct ax_yaml *one = ax_yaml_get(node, "column");
+    const struct ax_yaml *many = ax_yaml_get(node, "columns");
+    const struct ax_yaml *list = one ? one : many;
+    size_t max = checks[expectation->kind].columns_max;
+    char name[32];
+    if (one && many)
+        return ax_definition_fail_key(r, many, "'column' and 'columns' are not used together");
+    if (list && !max)
+        return ax_definition_fail_key(r, list, "'%s' means nothing to %s", list->key.ptr,
+                                      check_name(expectation->kind, name));
+    if (!list && checks[expectation->kind].columns_min)
+        return ax_definition_fail(r, node, "%s needs 'column'",
+                                  check_name(expectation->kind, name));
+    if (!list)
+        return AX_OK;
+    if (ax_definition_columns(r, list, source, one ? 1 : max, &expectation->columns,
+                              &expectation->column_count))
+        return r->err->code;
+    return check_types(r, list, source, expectation);
+}
+
+/* ---- bounds ---- */
+
+static enum ax_code read_bound(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                               struct ax_type type, bool *ret_has, double *ret)
+{
+    union ax_literal literal;
+    if (!node)
+        return AX_OK;
+    if (ax_definition_literal(r, node, type, &literal))
+        return r->err->code;
+    *ret = type.kind == AX_TYPE_FLOAT64 ? literal.f64 : (double)literal.i64;
+    *ret_has = true;
+    return AX_OK;
+}
+
+static enum ax_code read_bounds(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                                const struct ax_source *source, struct ax_expectation *expectation)
+{
+    const struct ax_yaml *min = ax_yaml_get(node, "min"), *max = ax_yaml_get(node, "max");
+    bool is_value = expectation->kind == AX_EXPECT_BETWEEN;
+    struct ax_type type = { .kind = AX_TYPE_INT64 };
+    if (is_value) {
+        type = ax_storage_type(source->columns[expectation->columns[0]].storage);
+        if (type.kind == AX_TYPE_INT64)
+            type.kind = AX_TYPE_FLOAT64;
+    }
+    if (read_bound(r, min, type, &expectation->has_min, &expectation->min) ||
+        read_bound(r, max, type, &expectation->has_max, &expectation->max))
+        return r->err->code;
+    if (!is_value && ((min && expectation->min < 0) || (max && expectation->max < 0)))
+        return ax_definition_fail(r, min ? min : max, "a number of things is not negative");
+    if (min && max && expectation->min > expectation->max)
+        return ax_definition_fail(r, min, "'min' lies above 'max'");
+    return AX_OK;
+}
+
+static enum ax_code read_set(struct ax_definition_reader *r, const struct ax_yaml *list,
+                             const struct ax_source *source, struct ax_expectation *expectation)
+{
+    struct ax_type type = ax_storage_type(source->columns[expectation->columns[0]].storage);
+    if (ax_definition_check_many(r, list, AX_YAML_LIST, VALUES_MAX, "values"))
+        return r->err->code;
+    struct ax_str *set = ax_definition_alloc(r, list->count, sizeof(*set));
+    if (!set)
+        return r->err->code;
+    for (const struct ax_yaml *item = list->first; item; item = item->next) {
+        union ax_literal ignored;
+        if (ax_definition_literal(r, item, type, &ignored))
+            return r->err->code;
+        set[expectation->set_count++] = item->text;
+    }
+    expectation->set = set;
+    return AX_OK;
+}
+
+/* SOURCE.COLUMN: a source's name has no point. */
+static enum ax_code read_referred(struct ax_definition_reader *r, const struct ax_yaml *node,
+                                  const struct ax_source *source,
+                                  struct ax_expectation *expectation)
+{
+    const char *point = node->kind == AX_YAML_SCALAR ? strchr(node->text.ptr, '.') : NULL;
+    if (!point)
+        return ax_definition_fail(r, node, "'refers_to' must be SOURCE.COLUMN");
+    struct ax_str name = { node->text.ptr, (size_t)(point - node->text.ptr) };
+    struct ax_str column = { point + 1, node->text.len - name.len - 1 };
+    void *object;
+    if (ax_definition_find(r, node, AX_DEFINITION_SOURCE, name, &object))
+        return r->err->code;
+    const struct ax_source *referred = object;
+    if (ax_definition_column(r, node, referred, column, &expectation->referred_column))
+        return r->err->code;
+    const struct ax_definition_column *mine = &source->columns[expectation->columns[0]];
+    const struct ax_definition_column *other = &referred->columns[expectation->referred_column];
+    if (!ax_type_equals(ax_storage_type(mine->storage), ax_storage_type(other->storage)))
+        return ax_definition_fail(r, node, "'%.*s' is %s, which refers to no %s",
+                                  AX_STR_ARG(ax_str_cut(mine->name, 60)),
+                                  ax_storage_name(mine->storage), ax_storage_name(other->storage));
+    expectation->referred = referred;
+    return AX_OK;
+}
+
+static enum ax_code read_condition(struct ax_definition_reader *r, const struct ax_yaml *node,
+                                   const struct ax_source *source,
+                                   struct ax_expectation *expectation)
+{
+    struct ax_scope scope = ax_definition_source_scope(r, source)->scope;
+    struct ax_parsed parsed;
+    struct ax_str text;
+    scope.has_aggregates = false;
+    if (ax_definition_parse(r, node, &scope, &text, &parsed))
+        return r->err->code;
+    if (parsed.root->type.is_list || parsed.root->type.kind != AX_TYPE_BOOL)
+        return ax_definition_fail(r, node, "the expression is %s; bool is expected",
+                                  ax_type_name(parsed.root->type));
+    expectation->expr = parsed.root;
+    return AX_OK;
+}
+
+static enum ax_code read_details(struct ax_definition_reader *r, const struct ax_yaml *node,
+                                 const struct ax_source *source, struct ax_expectation *expectation)
+{
+    switch (expectation->kind) {
+    case AX_EXPECT_BETWEEN:
+    case AX_EXPECT_LENGTH:
+    case AX_EXPECT_ROW_COUNT:
+        return read_bounds(r, node, source, expectation);
+    case AX_EXPECT_IN_SET:
+        return read_set(r, ax_yaml_get(node, "values"), source, expectation);
+    case AX_EXPECT_REGEX:
+        return ax_definition_text(r, node, AX_MAPPING_EXPECTATION, "pattern",
+                                  &expectation->pattern);
+    case AX_EXPECT_FRESHNESS:
+        if (source->time < 0)
+            return ax_definition_fail(r, node, "freshness needs a time; 'time' is none");
+        return ax_definition_duration(r, node, "max_age", &expectation->freshness_us);
+    case AX_EXPECT_REFERENTIAL:
+        return read_referred(r, ax_yaml_get(node, "refers_to"), source, expectation);
+    case AX_EXPECT_EXPRESSION:
+        return read_condition(r, ax_yaml_get(node, "expr"), source, expectation);
+    case AX_EXPECT_NOT_NULL:
+    case AX_EXPECT_UNIQUE:
+    case AX_EXPECT_MONOTONIC:
+    case AX_EXPECT_KIND_COUNT:
+        break;
+    }
+    return AX_OK;
+}
+
+static enum ax_code read_expectation(struct ax_definition_reader *r, const struct ax_yaml *node,
+                                     const struct ax_source *source,
+                                     struct ax_expectation *expectation)
+{
+    int kind;
+    expectation->place = ax_definition_place(r, node);
+    if (ax_definition_check_keys(r, node, AX_MAPPING_EXPECTATION) ||
+        ax_definition_word(r, node, AX_MAPPING_EXPECTATION, "check", &kind))
+        return r->err->code;
+    expectation->kind = (enum ax_expectation_kind)kind;
+    if (check_keys(r, node, expectation->kind) || read_action(r, node, expectation) ||
+        read_columns(r, node, source, expectation))
+        return r->err->code;
+    return read_details(r, node, source, expectation);
+}
+
+enum ax_code ax_definition_read_expectations(struct ax_definition_reader *r,
+                                             const struct ax_yaml *node, struct ax_source *source)
+{
+    assert(r && node && source);
+    const struct ax_yaml *list = ax_yaml_get(node, "expect");
+    if (!list)
+        return AX_OK;
+    if (ax_definition_check_many(r, list, AX_YAML_LIST, AX_DEFINITION_FIELDS_MAX, "expectations"))
+        return r->err->code;
+    struct ax_expectation *expectations =
+        ax_definition_alloc(r, list->count, sizeof(*expectations));
+    if (!expectations)
+        return r->err->code;
+    source->expectations = expectations;
+    for (const struct ax_yaml *item = list->first; item; item = item->next)
+        if (read_expectation(r, item, source, &expectations[source->expectation_count++]))
+            return r->err->code;
+    return AX_OK;
+}

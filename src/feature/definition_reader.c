@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Values of definitions, each checked against the table of keys; places; scopes of expressions.
+ *
+ * What a message quotes of a user's text is cut, so that the place and the fix stay in the line.
+ */
+#include "feature/definition_reader.h"
+
+#include "base/alloc.h"
+#include "base/calendar.h"
+#include "base/file.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define QUOTED_MAX    ((size_t)60) /* bytes of a user's text in a message */
+#define SQL_BYTES_MAX ((size_t)8 << 20)
+#define KEYS_MAX      16 /* in a mapping of the table */
+#define WARNINGS_MAX  1000
+
+#define QUOTED(text) AX_STR_ARG(ax_str_cut((text), QUOTED_MAX))
+
+/* ---- places and messages ---- */
+
+enum ax_code ax_place_fail(const struct ax_place *place, struct ax_err *err, const char *fmt, ...)
+{
+    assert(place && place->file && err && fmt);
+    char what[sizeof(err->msg)];
+    va_list args;
+    va_start(args, fmt);
+    ax_err_print(what, sizeof(what), fmt, args);
+    va_end(args);
+    return ax_fail(err, AX_E_INVALID, "%s:%u:%u: %s", place->file, place->line, place->column,
+                   what);
+}
+
+struct ax_place ax_definition_place(const struct ax_definition_reader *r,
+                                    const struct ax_yaml *node)
+{
+    assert(r && r->file && node);
+    return (struct ax_place){ r->file->name, node->line, node->column };
+}
+
+struct ax_place ax_definition_place_key(const struct ax_definition_reader *r,
+                                        const struct ax_yaml *node)
+{
+    assert(r && r->file && node);
+    if (!node->key.ptr)
+        return ax_definition_place(r, node);
+    return (struct ax_place){ r->file->name, node->key_line, node->key_column };
+}
+
+enum ax_code ax_definition_fail(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                                const char *fmt, ...)
+{
+    struct ax_place place = ax_definition_place(r, node);
+    char what[sizeof(r->err->msg)];
+    va_list args;
+    va_start(args, fmt);
+    ax_err_print(what, sizeof(what), fmt, args);
+    va_end(args);
+    return ax_place_fail(&place, r->err, "%s", what);
+}
+
+enum ax_code ax_definition_fail_key(const struct ax_definition_reader *r,
+                                    const struct ax_yaml *node, const char *fmt, ...)
+{
+    struct ax_place place = ax_definition_place_key(r, node);
+    char what[sizeof(r->err->msg)];
+    va_list args;
+    va_start(args, fmt);
+    ax_err_print(what, sizeof(what), fmt, args);
+    va_end(args);
+    return ax_place_fail(&place, r->err, "%s", what);
+}
+
+enum ax_code ax_definition_fail_unknown(const struct ax_definition_reader *r, struct ax_place place,
+                                        const char *what, struct ax_str text,
+                                        const struct ax_str *known, size_t count)
+{
+    assert(r && what && (known || !count));
+    long nearest = ax_str_nearest(text, known, count);
+    if (nearest >= 0)
+        return ax_place_fail(&place, r->err, "no %s '%.*s'; did you mean '%.*s'?", what,
+                             QUOTED(text), QUOTED(known[nearest]));
+    if (count == 1)
+        return ax_place_fail(&place, r->err, "no %s '%.*s'; there is only '%.*s'", what,
+                             QUOTED(text), QUOTED(known[0]));
+    return ax_place_fail(&place, r->err, "no %s '%.*s'%s", what, QUOTED(text),
+                         count ? "" : "; there are none");
+}
+
+/* The same, of a map's names. */
+static enum ax_code fail_unknown(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                                 const char *what, struct ax_str text, const struct ax_map *names)
+{
+    struct ax_str *known = ax_arena_alloc(r->arena, names->count + 1, sizeof(*known));
+    if (!known)
+        return ax_arena_fail(r->arena, "the definitions", r->err);
+    size_t count = 0;
+    void *value;
+    for (size_t at = 0; ax_map_next(names, &at, &known[count], &value);)
+        count++;
+    return ax_definition_fail_unknown(r, ax_definition_place(r, node), what, text, known, count);
+}
+
+enum ax_code ax_definition_warn(struct ax_definition_reader *r, const struct ax_place *place,
+                                const char *fmt, ...)
+{
+    assert(r && place && fmt);
+    char text[sizeof(r->err->msg)];
+    if (r->warning_count == WARNINGS_MAX)
+        return AX_OK;
+    va_list args;
+    va_start(args, fmt);
+    ax_err_print(text, sizeof(text), fmt, args);
+    va_end(args);
+    if (r->warning_count == r->warning_cap) {
+        r->warning_cap = r->warning_cap ? 2 * r->warning_cap : 16;
+        r->warnings = ax_xrealloc(r->warnings, r->warning_cap, sizeof(*r->warnings));
+    }
+    const char *copy = ax_arena_strdup(r->arena, ax_str_from(text));
+    if (!copy)
+        return ax_arena_fail(r->arena, "the definitions", r->err);
+    r->warnings[r->warning_count++] = (struct ax_definition_warning){ *place, ax_str_from(copy) };
+    return AX_OK;
+}
+
+void *ax_definition_alloc(struct ax_definition_reader *r, size_t count, size_t size)
+{
+    assert(r && size);
+    void *ptr = ax_arena_zalloc(r->arena, AX_MAX(count, (size_t)1), size);
+    if (!ptr)
+        (void)ax_arena_fail(r->arena, "the definitions", r->err);
+    return ptr;
+}
+
+/* ---- mappings and lists ---- */
+
+static const char *kind_name(const struct ax_yaml *node)
+{
+    return node->kind == AX_YAML_MAP ? "a mapping" : node->kind == AX_YAML_LIST ? "a list" : "";
+}
+
+/* "'ttl' must be WANTED, found …" */
+static enum ax_code fail_kind(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                              const char *wanted)
+{
+    const char *key = node->key.ptr ? node->key.ptr : "this";
+    if (node->kind != AX_YAML_SCALAR)
+        return ax_definition_fail(r, node, "'%.60s' must be %s, found %s", key, wanted,
+                                  kind_name(node));
+    if (ax_yaml_is_null(node))
+        return ax_definition_fail(r, node, "'%.60s' must be %s, found nothing", key, wanted);
+    return ax_definition_fail(r, node, "'%.60s' must be %s, found '%.*s'", key, wanted,
+                              QUOTED(node->text));
+}
+
+enum ax_code ax_definition_check_keys(const struct ax_definition_reader *r,
+                                      const struct ax_yaml *node,
+                                      enum ax_definition_mapping mapping)
+{
+    assert(r && r->file && node);
+    const struct ax_definition_keys *table = ax_definition_keys(mapping);
+    const char *names[KEYS_MAX + 1] = { NULL };
+    assert(table->key_count <= KEYS_MAX);
+    for (size_t i = 0; i < table->key_count; i++)
+        names[i] = table->keys[i].name;
+    if (node->kind != AX_YAML_MAP)
+        return fail_kind(r, node, "a mapping");
+    if (ax_yaml_only(node, r->file->name, names, r->err))
+        return r->err->code;
+    for (size_t i = 0; i < table->key_count; i++)
+        if (table->keys[i].required && !ax_yaml_get(node, names[i]))
+            return ax_definition_fail_key(r, node, "the key '%s' is missing", names[i]);
+    return AX_OK;
+}
+
+enum ax_code ax_definition_check_many(const struct ax_definition_reader *r,
+                                      const struct ax_yaml *node, enum ax_yaml_kind kind,
+                                      size_t max, const char *what)
+{
+    assert(r && node && what);
+    if (node->kind != kind)
+        return fail_kind(r, node, kind == AX_YAML_MAP ? "a mapping" : "a list");
+    if (!node->count)
+        return ax_definition_fail(r, node, "'%.60s' has no %s", node->key.ptr ? node->key.ptr : "",
+                                  what);
+    if (node->count > max)
+        return ax_definition_fail(r, node, "%zu %s; at most %zu are allowed", node->count, what,
+                                  max);
+    return AX_OK;
+}
+
+/* ---- scalars ---- */
+
+enum ax_code ax_definition_text(const struct ax_definition_reader *r, const struct ax_yaml *map,
+                                enum ax_definition_mapping mapping, const char *key,
+                                struct ax_str *ret)
+{
+    const struct ax_definition_key *entry = ax_definition_key(mapping, key);
+    const struct ax_yaml *node = ax_yaml_get(map, key);
+    if (!node) {
+        *ret = ax_str_from(entry->default_text ? entry->default_text : "");
+        return AX_OK;
+    }
+    if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node) || !node->text.len)
+        return fail_kind(r, node, "a text");
+    *ret = node->text;
+    return AX_OK;
+}
+
+enum ax_code ax_definition_flag(const struct ax_definition_reader *r, const struct ax_yaml *map,
+                                enum ax_definition_mapping mapping, const char *key, bool *ret)
+{
+    const struct ax_definition_key *entry = ax_definition_key(mapping, key);
+    const struct ax_yaml *node = ax_yaml_get(map, key);
+    assert(entry->default_text);
+    if (node)
+        return ax_yaml_bool(node, r->file->name, ret, r->err);
+    *ret = strcmp(entry->default_text, "true") == 0;
+    return AX_OK;
+}
+
+/* The index of `text` among words divided by '|', or -1. */
+static int word_index(const char *words, struct ax_str text)
+{
+    for (int i = 0; *words; i++) {
+        size_t len = strcspn(words, "|");
+        if (ax_str_equals(text, (struct ax_str){ words, len }))
+            return i;
+        words += len + (words[len] == '|');
+    }
+    return -1;
+}
+
+enum ax_code ax_definition_word(const struct ax_definition_reader *r, const struct ax_yaml *map,
+                                enum ax_definition_mapping mapping, const char *key, int *ret)
+{
+    const struct ax_definition_key *entry = ax_definition_key(mapping, key);
+    const struct ax_yaml *node = ax_yaml_get(map, key);
+    struct ax_str text;
+    assert(entry->words);
+    if (ax_definition_text(r, map, mapping, key, &text))
+        return r->err->code;
+    int index = word_index(entry->words, text);
+    if (index < 0)
+        return ax_definition_fail(r, node, "'%s' must be one of %s, found '%.*s'", key,
+                                  entry->words, QUOTED(text));
+    *ret = index;
+    return AX_OK;
+}
+
+enum ax_code ax_definition_duration(const struct ax_definition_reader *r, const struct ax_yaml *map,
+                                    const char *key, int64_t *ret_us)
+{
+    const struct ax_yaml *node = ax_yaml_get(map, key);
+    struct ax_err ignored = AX_ERR_INIT;
+    int64_t us = 0;
+    if (!node) {
+        *ret_us = 0;
+        return AX_OK;
+    }
+    if (node->kind != AX_YAML_SCALAR || ax_duration_parse(node->text, &us, &ignored) || us <= 0)
+        return fail_kind(r, node, ax_definition_value_name(AX_VALUE_DURATION));
+    *ret_us = us;
+    return AX_OK;
+}
+
+enum ax_code ax_definition_deprecated(const struct ax_definition_reader *r,
+                                      const struct ax_yaml *map, bool *ret, struct ax_str *ret_why)
+{
+    const struct ax_yaml *node = ax_yaml_get(map, "deprecated");
+    *ret = false;
+    *ret_why = (struct ax_str){ "", 0 };
+    if (!node)
+        return AX_OK;
+    if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node) || !node->text.len)
+        return fail_kind(r, node, ax_definition_value_name(AX_VALUE_FLAG_TEXT));
+    *ret = node->quoted || !ax_str_is(node->text, "false");
+    if (*ret && (node->quoted || !ax_str_is(node->text, "true")))
+        *ret_why = node->text;
+    return AX_OK;
+}
+
+enum ax_code ax_definition_storage(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                                   struct ax_storage *ret)
+{
+    static const struct ax_str names[] = {
+#define X(name, text, type, bytes) { text, sizeof(text) - 1 },
+        AX_STORAGE_LIST(X)
+#undef X
+    };
+    if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node))
+        return fail_kind(r, node, "a type");
+    if (ax_storage_from_name(node->text, ret))
+        return AX_OK;
+    long nearest = ax_str_nearest(node->text, names, AX_COUNT(names));
+    if (nearest >= 0)
+        return ax_definition_fail(r, node, "no type '%.*s'; did you mean '%s'?", QUOTED(node->text),
+                                  names[nearest].ptr);
+    return ax_definition_fail(r, node,
+                              "no type '%.*s'; there are bool, int32, int64, float32, float64, "
+                              "string, bytes, timestamp, duration and list<…> of them",
+                              QUOTED(node->text));
+}
+
+/* ---- names ---- */
+
+static bool is_identifier(struct ax_str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!is_letter && !(i && c >= '0' && c <= '9'))
+            return false;
+    }
+    return name.len > 0 && name.len <= AX_DEFINITION_NAME_MAX;
+}
+
+static enum ax_code check_name(const struct ax_definition_reader *r, struct ax_place place,
+                               struct ax_str name)
+{
+    if (!is_identifier(name))
+        return ax_place_fail(&place, r->err,
+                             "'%.*s' is no name: letters, digits and '_', no digit in front, at "
+                             "most %d",
+                             QUOTED(name), AX_DEFINITION_NAME_MAX);
+    if (memmem(name.ptr, name.len, "__", 2))
+        return ax_place_fail(&place, r->err,
+                             "'%.*s' is no name: '__' stands between a role and a field",
+                             QUOTED(name));
+    return AX_OK;
+}
+
+enum ax_code ax_definition_name_key(const struct ax_definition_reader *r,
+                                    const struct ax_yaml *node, struct ax_str *ret)
+{
+    if (check_name(r, ax_definition_place_key(r, node), node->key))
+        return r->err->code;
+    *ret = node->key;
+    return AX_OK;
+}
+
+enum ax_code ax_definition_name(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                                struct ax_str *ret)
+{
+    if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node))
+        return fail_kind(r, node, "a name");
+    if (check_name(r, ax_definition_place(r, node), node->text))
+        return r->err->code;
+    *ret = node->text;
+    return AX_OK;
+}
+
+enum ax_code ax_definition_reference(const struct ax_definition_reader *r,
+                                     const struct ax_yaml *node, enum ax_definition_kind kind,
+                                     void **ret_object)
+{
+    if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node))
+        return fail_kind(r, node, "a name");
+    return ax_definition_find(r, node, kind, node->text, ret_object);
+}
+
+enum ax_code ax_definition_find(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                                enum ax_definition_kind kind, struct ax_str name, void **ret_object)
+{
+    void *object = ax_map_get(&r->definitions->names[kind], name);
+    if (!object)
+        return fail_unknown(r, node, ax_definition_kind_name(kind), name,
+                            &r->definitions->names[kind]);
+    *ret_object = object;
+    return AX_OK;
+}
+
+enum ax_code ax_definition_names(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                                 size_t max, const struct ax_yaml **ret_first, size_t *ret_count)
+{
+    if (node->kind == AX_YAML_SCALAR && !ax_yaml_is_null(node)) {
+        *ret_first = node;
+        *ret_count = 1;
+        return AX_OK;
+    }
+    if (node->kind != AX_YAML_LIST)
+        return fail_kind(r, node, "a list of names");
+    if (ax_definition_check_many(r, node, AX_YAML_LIST, max, "names"))
+        return r->err->code;
+    for (const struct ax_yaml *item = node->first; item; item = item->next)
+        if (item->kind != AX_YAML_SCALAR || ax_yaml_is_null(item))
+            return fail_kind(r, item, "a name");
+    *ret_first = node->first;
+    *ret_count = node->count;
+    return AX_OK;
+}
+
+enum ax_code ax_definition_column(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                                  const struct ax_source *source, struct ax_str name,
+                                  size_t *ret_column)
+{
+    const struct ax_definition_scope *scope = ax_definition_source_scope(r, source);
+    long index = ax_definition_scope_find(scope, name);
+    char what[AX_DEFINITION_NAME_MAX + 40];
+    if (index < 0) {
+        (void)snprintf(what, sizeof(what), "column of source '%.*s'", QUOTED(source->name));
+        return fail_unknown(r, node, what, name, &scope->indexes);
+    }
+    *ret_column = (size_t)index;
+    return AX_OK;
+}
+
+enum ax_code ax_definition_columns(struct ax_definition_reader *r, const struct ax_yaml *node,
+                                   const struct ax_source *source, size_t max,
+                                   const size_t **ret_columns, size_t *ret_count)
+{
+    const struct ax_yaml *item;
+    size_t count;
+    if (ax_definition_names(r, node, max, &item, &count))
+        return r->err->code;
+    size_t *columns = ax_definition_alloc(r, count, sizeof(*columns));
+    for (size_t i = 0; columns && i < count && !r->err->code; i++, item = item->next) {
+        if (ax_definition_column(r, item, source, item->text, &columns[i]))
+            return r->err->code;
+        for (size_t k = 0; k < i; k++)
+            if (columns[k] == columns[i])
+                return ax_definition_fail(r, item, "'%.*s' is there twice", QUOTED(item->text));
+    }
+    if (!columns)
+        return r->err->code;
+    *ret_columns = columns;
+    *ret_count = count;
+    return AX_OK;
+}
+
+enum ax_code ax_definition_check_case(const struct ax_definition_reader *r,
+                                      const struct ax_place *place, struct ax_str name,
+                                      struct ax_map *folded)
+{
+    char text[2 * AX_DEFINITION_NAME_MAX + 2];
+    assert(r && place && folded && name.len <= sizeof(text));
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        text[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    }
+    /* The map's value is the name as it is written, which ends in NUL. */
+    const char *before = ax_map_put(folded, (struct ax_str){ text, name.len }, (char *)name.ptr);
+    if (!before)
+        return AX_OK;
+    if (ax_str_is(name, before))
+        return ax_place_fail(place, r->err, "'%.*s' is there before", QUOTED(name));
+    return ax_place_fail(place, r->err,
+                         "'%.60s' and '%.*s' differ in case only, which SQL does not tell apart",
+                         before, QUOTED(name));
+}
+
+/* ---- expressions and literals ---- */
+
+enum ax_code ax_definition_parse(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                                 const struct ax_scope *scope, struct ax_str *ret_text,
+                                 struct ax_parsed *ret_parsed)
+{
+    size_t at = 0;
+    unsigned line, column;
+    if (node->kind != AX_YAML_SCALAR || !node->text.len || (ax_yaml_is_null(node) && !node->quoted))
+        return fail_kind(r, node, "an expression");
+    if (!ax_expr_parse(node->text, scope, r->arena, ret_parsed, &at, r->err)) {
+        *ret_text = node->text;
+        return AX_OK;
+    }
+    ax_yaml_locate(ax_buf_str(&r->file->text), node, AX_MIN(at, node->text.len), &line, &column);
+    return ax_err_context(r->err, "%s:%u:%u", r->file->name, line, column);
+}
+
+/* Whether a plain scalar is something else than a text to those who read YAML. */
+static bool looks_like_no_text(const struct ax_yaml *node)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    double number;
+    bool truth;
+    if (node->quoted)
+        return false;
+    bool is_number = !ax_yaml_f64(node, "", &number, &ignored);
+    ax_err_clear(&ignored);
+    return is_number || !ax_yaml_bool(node, "", &truth, &ignored);
+}
+
+static enum ax_code fail_literal(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                                 struct ax_type type)
+{
+    static const char *const wanted[AX_TYPE_COUNT] = {
+        [AX_TYPE_BOOL] = "a bool: true or false",
+        [AX_TYPE_INT64] = "an int64: a whole number",
+        [AX_TYPE_FLOAT64] = "a float64: a finite number",
+        [AX_TYPE_STRING] = "a string, in quotes when it looks like a number or a bool",
+        [AX_TYPE_TIMESTAMP] = "a timestamp, as \"2013-10-01T00:00:00Z\"",
+        [AX_TYPE_DURATION] = "a duration, as 15m",
+    };
+    return fail_kind(r, node, wanted[type.kind]);
+}
+
+/* A time without an offset is UTC, as everywhere in expressions. */
+static bool literal_from_node(const struct ax_yaml *node, struct ax_type type,
+                              union ax_literal *ret)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    bool is_naive;
+    switch (type.kind) {
+    case AX_TYPE_BOOL:
+        return !ax_yaml_bool(node, "", &ret->truth, &ignored);
+    case AX_TYPE_INT64:
+        return !ax_yaml_i64(node, "", &ret->i64, &ignored);
+    case AX_TYPE_FLOAT64:
+        return !ax_yaml_f64(node, "", &ret->f64, &ignored) && ret->f64 - ret->f64 == 0;
+    case AX_TYPE_STRING:
+        ret->text = node->text;
+        return !looks_like_no_text(node);
+    case AX_TYPE_TIMESTAMP:
+        return ax_calendar_parse(node->text, &ret->i64, &is_naive);
+    case AX_TYPE_DURATION:
+        return !ax_duration_parse(node->text, &ret->i64, &ignored);
+    case AX_TYPE_COUNT:
+        break;
+    }
+    return false;
+}
+
+enum ax_code ax_definition_literal(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                                   struct ax_type type, union ax_literal *ret)
+{
+    union ax_literal literal = { 0 };
+    assert(!type.is_list);
+    if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node) ||
+        !literal_from_node(node, type, &literal))
+        return fail_literal(r, node, type);
+    *ret = literal;
+    return AX_OK;
+}
+
+static bool is_sql_path(struct ax_str text)
+{
+    return text.len > 4 && memcmp(text.ptr + text.len - 4, ".sql", 4) == 0 &&
+           !memchr(text.ptr, '\n', text.len);
+}
+
+enum ax_code ax_definition_sql(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                               struct ax_str *ret_text, struct ax_str *ret_path)
+{
+    char path[4096];
+    struct ax_buf text;
+    if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node) || !node->text.len)
+        return fail_kind(r, node, "a SELECT, or the path of a file that ends in .sql");
+    *ret_path = (struct ax_str){ "", 0 };
+    *ret_text = node->text;
+    if (!is_sql_path(node->text))
+        return AX_OK;
+    const char *folder = node->text.ptr[0] == '/' ? "" : r->definitions->folder;
+    int len = snprintf(path, sizeof(path), "%s%s%.*s", folder, *folder ? "/" : "",
+                       AX_STR_ARG(node->text));
+    if (len < 0 || (size_t)len >= sizeof(path))
+        return ax_definition_fail(r, node, "the path is too long");
+    ax_buf_init(&text, SQL_BYTES_MAX);
+    const char *copy = NULL;
+    if (ax_file_read(path, &text, r->err))
+        (void)ax_err_context(r->err, "%s:%u:%u", r->file->name, node->line, node->column);
+    else if (!(copy = ax_arena_strdup(r->arena, ax_buf_str(&text))))
+        (void)ax_arena_fail(r->arena, "the definitions", r->err);
+    else if (!text.len || !ax_str_is_utf8(ax_buf_str(&text)))
+        (void)ax_definition_fail(r, node, "'%.*s' is %s", QUOTED(node->text),
+                                 text.len ? "no UTF-8" : "empty");
+    *ret_path = node->text;
+    *ret_text = (struct ax_str){ copy, text.len };
+    ax_buf_done(&text);
+    return r->err->code;
+}
+
+/* ---- scopes ---- */
+
+enum ax_code ax_definition_scope_init(struct ax_definition_reader *r,
+                                      struct ax_definition_scope *scope, size_t max)
+{
+    assert(r && scope);
+    ax_map_init(&scope->indexes);
+    scope->columns = ax_definition_alloc(r, max, sizeof(*scope->columns));
+    scope->scope = (struct ax_scope){ .columns = scope->columns, .indexes = &scope->indexes };
+    return scope->columns ? AX_OK : r->err->code;
+}
+
+void ax_definition_scope_done(struct ax_definition_scope *scope)
+{
+    assert(scope);
+    ax_map_done(&scope->indexes);
+}
+
+bool ax_definition_scope_add(struct ax_definition_scope *scope, struct ax_str name,
+                             struct ax_storage storage)
+{
+    struct ax_scope_column *column = &scope->columns[scope->scope.column_count];
+    if (ax_map_get(&scope->indexes, name))
+        return false;
+    *column = (struct ax_scope_column){ .name = name,
+                                        .type = ax_storage_type(storage),
+                                        .is_bytes = storage.kind == AX_STORAGE_BYTES };
+    (void)ax_map_put(&scope->indexes, name, column);
+    scope->scope.column_count++;
+    return true;
+}
+
+long ax_definition_scope_find(const struct ax_definition_scope *scope, struct ax_str name)
+{
+    const struct ax_scope_column *column = ax_map_get(&scope->indexes, name);
+    return column ? (long)(column - scope->columns) : -1;
+}

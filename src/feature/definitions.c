@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading a folder of definitions: files, names, objects.
+ *
+ * All files are parsed first; then every object gets its place in the array of its kind and its
+ * name, so that order and files do not matter; then objects are read kind by kind. What one kind of
+ * object is, is in definition_<kind>.c.
+ */
+#include "feature/definitions.h"
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "feature/definition_reader.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define FORMAT_VERSION   1
+#define FILE_BYTES_MAX   ((size_t)8 << 20)
+#define ARENA_BYTES_MAX  ((size_t)2 << 30)
+#define ARENA_BYTES_INIT ((size_t)64 << 10)
+
+const char *ax_definition_kind_name(enum ax_definition_kind kind)
+{
+    static const char *const names[AX_DEFINITION_KIND_COUNT] = {
+        [AX_DEFINITION_ENTITY] = "entity", [AX_DEFINITION_SOURCE] = "source",
+        [AX_DEFINITION_VIEW] = "view",     [AX_DEFINITION_SERVICE] = "service",
+        [AX_DEFINITION_MODEL] = "model",
+    };
+    assert((unsigned)kind < AX_DEFINITION_KIND_COUNT);
+    return names[kind];
+}
+
+/* ---- files ---- */
+
+static enum ax_code reader_add_file(struct ax_definition_reader *r, const char *name)
+{
+    if (r->file_count == AX_DEFINITION_FILES_MAX)
+        return ax_fail(r->err, AX_E_TOO_LARGE, "over %d files in '%s'", AX_DEFINITION_FILES_MAX,
+                       r->definitions->folder);
+    char path[4096];
+    int len = snprintf(path, sizeof(path), "%s/%s", r->definitions->folder, name);
+    if (len < 0 || (size_t)len >= sizeof(path))
+        return ax_fail(r->err, AX_E_INVALID, "the path of '%s' is too long", name);
+    struct ax_definition_file *file = &r->files[r->file_count];
+    ax_buf_init(&file->text, FILE_BYTES_MAX);
+    file->path = ax_arena_strdup(r->arena, ax_str_from(path));
+    file->name = ax_arena_strdup(r->arena, ax_str_from(name));
+    if (!file->name || !file->path)
+        return ax_arena_fail(r->arena, "the definitions", r->err);
+    r->file_count++;
+    return AX_OK;
+}
+
+static bool ends_in(const char *name, const char *ending)
+{
+    size_t len = strlen(name), end_len = strlen(ending);
+    return len > end_len && strcmp(name + len - end_len, ending) == 0;
+}
+
+static int compare_files(const void *a, const void *b)
+{
+    const struct ax_definition_file *left = a;
+    const struct ax_definition_file *right = b;
+    return strcmp(left->name, right->name);
+}
+
+static enum ax_code reader_list(struct ax_definition_reader *r)
+{
+    DIR *folder = opendir(r->definitions->folder);
+    if (!folder)
+        return ax_fail_errno(r->err, errno, "folder '%s'", r->definitions->folder);
+    const struct dirent *entry;
+    while (!r->err->code && (entry = readdir(folder))) {
+        if (entry->d_name[0] == '.')
+            continue;
+        if (ends_in(entry->d_name, ".yml"))
+            (void)ax_fail(r->err, AX_E_INVALID,
+                          "'%s/%s' would not be read: files of definitions end in .yaml",
+                          r->definitions->folder, entry->d_name);
+        else if (ends_in(entry->d_name, ".yaml"))
+            (void)(reader_add_file(r, entry->d_name) != AX_OK);
+    }
+    (void)closedir(folder);
+    if (!r->err->code && !r->file_count)
+        return ax_fail(r->err, AX_E_NOT_FOUND, "no *.yaml in the folder '%s'",
+                       r->definitions->folder);
+    qsort(r->files, r->file_count, sizeof(*r->files), compare_files);
+    return r->err->code;
+}
+
+/* The folder's files, or the one file and the folder that holds it. */
+static enum ax_code reader_find(struct ax_definition_reader *r, const char *path)
+{
+    struct stat status;
+    if (stat(path, &status))
+        return ax_fail_errno(r->err, errno, "'%s'", path);
+    size_t len = strlen(path);
+    if (S_ISDIR(status.st_mode)) {
+        while (len > 1 && path[len - 1] == '/')
+            len--;
+        r->definitions->folder = ax_xmemdup0(path, len);
+        return reader_list(r);
+    }
+    const char *slash = strrchr(path, '/');
+    size_t folder_len = slash ? AX_MAX((size_t)(slash - path), (size_t)1) : 1;
+    r->definitions->folder = ax_xmemdup0(slash ? path : ".", folder_len);
+    return reader_add_file(r, slash ? slash + 1 : path);
+}
+
+/* ---- the top of a file ---- */
+
+static enum ax_code reader_take_project(struct ax_definition_reader *r, const struct ax_yaml *root)
+{
+    const struct ax_yaml *node = ax_yaml_get(root, "project");
+    struct ax_str *project = &r->definitions->project;
+    struct ax_str name;
+    if (!node)
+        return AX_OK;
+    if (ax_definition_name(r, node, &name))
+        return r->err->code;
+    if (project->len && !ax_str_equals(*project, name))
+        return ax_definition_fail(r, node, "'project' is '%.*s' in another file, '%.*s' here",
+                                  AX_STR_ARG(ax_str_cut(*project, 60)),
+                                  AX_STR_ARG(ax_str_cut(name, 60)));
+    *project = name;
+    return AX_OK;
+}
+
+static enum ax_code reader_check_root(struct ax_definition_reader *r, const struct ax_yaml *root)
+{
+    const struct ax_yaml *format = ax_yaml_get(root, "auspex");
+    int64_t version;
+    if (!format)
+        return ax_definition_fail(r, root,
+                                  "'auspex: 1' is missing: every *.yaml of the folder is a file of "
+                                  "definitions");
+    if (ax_yaml_i64(format, r->file->name, &version, r->err))
+        return r->err->code;
+    if (version != FORMAT_VERSION)
+        return ax_definition_fail(r, format, "this program reads format %d, not %lld",
+                                  FORMAT_VERSION, (long long)version);
+    if (ax_definition_check_keys(r, root, AX_MAPPING_FILE))
+        return r->err->code;
+    return reader_take_project(r, root);
+}
+
+static enum ax_code reader_parse_files(struct ax_definition_reader *r)
+{
+    for (size_t i = 0; i < r->file_count; i++) {
+        struct ax_definition_file *file = &r->files[i];
+        r->file = file;
+        if (ax_file_read(file->path, &file->text, r->err) ||
+            ax_yaml_parse(ax_buf_str(&file->text), file->name, r->arena, &file->root, r->err) ||
+            reader_check_root(r, file->root))
+            return r->err->code;
+    }
+    if (!r->definitions->project.len)
+        r->definitions->project =
+            ax_str_from(ax_definition_key(AX_MAPPING_FILE, "project")->default_text);
+    return AX_OK;
+}
+
+/* ---- names ---- */
+
+static const struct {
+    const char *section;
+    size_t size; /* of an object */
+} kinds[AX_DEFINITION_KIND_COUNT] = {
+    [AX_DEFINITION_ENTITY] = { "entities", sizeof(struct ax_entity) },
+    [AX_DEFINITION_SOURCE] = { "sources", sizeof(struct ax_source) },
+    [AX_DEFINITION_VIEW] = { "views", sizeof(struct ax_view) },
+    [AX_DEFINITION_SERVICE] = { "services", sizeof(struct ax_service) },
+    [AX_DEFINITION_MODEL] = { "models", sizeof(struct ax_model_definition) },
+};
+
+static enum ax_code reader_count(struct ax_definition_reader *r, enum ax_definition_kind kind)
+{
+    for (size_t i = 0; i < r->file_count; i++) {
+        const struct ax_yaml *section = ax_yaml_get(r->files[i].root, kinds[kind].section);
+        r->file = &r->files[i];
+        if (!section)
+            continue;
+        if (section->kind != AX_YAML_MAP)
+            return ax_definition_fail(r, section, "'%s' must be a mapping of names",
+                                      kinds[kind].section);
+        r->counts[kind] += section->count;
+        if (r->counts[kind] > AX_DEFINITION_OBJECTS_MAX) {
+            (void)ax_fail(r->err, AX_E_TOO_LARGE, "over %d %s", AX_DEFINITION_OBJECTS_MAX,
+                          kinds[kind].section);
+            return r->err->code;
+        }
+    }
+    return AX_OK;
+}
+
+/* The model's name is also a folder's, for which the rule is wider. */
+static enum ax_code reader_take_name(struct ax_definition_reader *r, enum ax_definition_kind kind,
+                                     const struct ax_yaml *node)
+{
+    struct ax_str name;
+    if (kind != AX_DEFINITION_MODEL)
+        return ax_definition_name_key(r, node, &name);
+    for (size_t i = 0; i < node->key.len; i++) {
+        char c = node->key.ptr[i];
+        bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '_' || (i && (c == '-' || c == '.'));
+        if (!is_word || i == AX_DEFINITION_NAME_MAX)
+            return ax_definition_fail_key(r, node,
+                                          "'%.*s' is no name of a model: letters, digits, '_', '-' "
+                                          "and '.', at most %d",
+                                          AX_STR_ARG(ax_str_cut(node->key, 60)),
+                                          AX_DEFINITION_NAME_MAX);
+    }
+    return node->key.len ? AX_OK : ax_definition_fail_key(r, node, "a model has no name");
+}
+
+static enum ax_code reader_name(struct ax_definition_reader *r, enum ax_definition_kind kind,
+                                char *objects, size_t *count, const struct ax_yaml *node)
+{
+    if (reader_take_name(r, kind, node))
+        return r->err->code;
+    char *object = objects + *count * kinds[kind].size;
+    const char *before = ax_map_put(&r->definitions->names[kind], node->key, object);
+    if (before) {
+        size_t index = (size_t)(before - objects) / kinds[kind].size;
+        const struct ax_definition_node *first = &r->nodes[kind][index];
+        return ax_definition_fail_key(
+            r, node, "%s '%.*s' is defined before, in %s:%u", ax_definition_kind_name(kind),
+            AX_STR_ARG(ax_str_cut(node->key, 60)), first->file->name, first->node->key_line);
+    }
+    r->nodes[kind][(*count)++] = (struct ax_definition_node){ r->file, node };
+    return AX_OK;
+}
+
+static void *reader_name_all(struct ax_definition_reader *r, enum ax_definition_kind kind)
+{
+    if (reader_count(r, kind))
+        return NULL;
+    char *objects = ax_definition_alloc(r, r->counts[kind], kinds[kind].size);
+    r->nodes[kind] = ax_definition_alloc(r, r->counts[kind], sizeof(*r->nodes[kind]));
+    size_t count = 0;
+    for (size_t i = 0; i < r->file_count && !r->err->code; i++) {
+        const struct ax_yaml *section = ax_yaml_get(r->files[i].root, kinds[kind].section);
+        r->file = &r->files[i];
+        for (const struct ax_yaml *node = section ? section->first : NULL; node; node = node->next)
+            if (reader_name(r, kind, objects, &count, node))
+                return NULL;
+    }
+    return r->err->code ? NULL : objects;
+}
+
+static enum ax_code reader_take_names(struct ax_definition_reader *r)
+{
+    struct ax_definitions *definitions = r->definitions;
+    if (!(r->entities = reader_name_all(r, AX_DEFINITION_ENTITY)) ||
+        !(r->sources = reader_name_all(r, AX_DEFINITION_SOURCE)) ||
+        !(r->views = reader_name_all(r, AX_DEFINITION_VIEW)) ||
+        !(r->services = reader_name_all(r, AX_DEFINITION_SERVICE)) ||
+        !(r->models = reader_name_all(r, AX_DEFINITION_MODEL)))
+        return r->err->code;
+    r->scopes = ax_definition_alloc(r, r->counts[AX_DEFINITION_SOURCE], sizeof(*r->scopes));
+    definitions->entities = r->entities;
+    definitions->entity_count = r->counts[AX_DEFINITION_ENTITY];
+    definitions->sources = r->sources;
+    definitions->source_count = r->counts[AX_DEFINITION_SOURCE];
+    definitions->views = r->views;
+    definitions->view_count = r->counts[AX_DEFINITION_VIEW];
+    definitions->services = r->services;
+    definitions->service_count = r->counts[AX_DEFINITION_SERVICE];
+    definitions->models = r->models;
+    definitions->model_count = r->counts[AX_DEFINITION_MODEL];
+    return r->err->code;
+}
+
+/* ---- objects ---- */
+
+static const struct ax_yaml *reader_at(struct ax_definition_reader *r, enum ax_definition_kind kind,
+                                       size_t index, struct ax_str *ret_name,
+                                       struct ax_place *ret_place)
+{
+    const struct ax_definition_node *at = &r->nodes[kind][index];
+    r->file = at->file;
+    *ret_name = at->node->key;
+    *ret_place = ax_definition_place_key(r, at->node);
+    return at->node;
+}
+
+static enum ax_code reader_read_sources(struct ax_definition_reader *r)
+{
+    size_t count = r->counts[AX_DEFINITION_SOURCE];
+    for (size_t i = 0; i < count; i++) {
+        struct ax_source *source = &r->sources[i];
+        const struct ax_yaml *node =
+            reader_at(r, AX_DEFINITION_SOURCE, i, &source->name, &source->place);
+        if (ax_definition_read_source(r, node, source))
+            return r->err->code;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct ax_source *source = &r->sources[i];
+        const struct ax_yaml *node =
+            reader_at(r, AX_DEFINITION_SOURCE, i, &source->name, &source->place);
+        if (ax_definition_read_expectations(r, node, source))
+            return r->err->code;
+    }
+    return AX_OK;
+}
+
+static enum ax_code reader_read_objects(struct ax_definition_reader *r)
+{
+    for (size_t i = 0; i < r->counts[AX_DEFINITION_ENTITY]; i++) {
+        struct ax_entity *entity = &r->entities[i];
+        const struct ax_yaml *node =
+            reader_at(r, AX_DEFINITION_ENTITY, i, &entity->name, &entity->place);
+        if (ax_definition_read_entity(r, node, entity))
+            return r->err->code;
+    }
+    if (reader_read_sources(r))
+        return r->err->code;
+    for (size_t i = 0; i < r->counts[AX_DEFINITION_VIEW]; i++) {
+        struct ax_view *view = &r->views[i];
+        const struct ax_yaml *node = reader_at(r, AX_DEFINITION_VIEW, i, &view->name, &view->place);
+        if (ax_definition_read_view(r, node, view))
+            return r->err->code;
+    }
+    for (size_t i = 0; i < r->counts[AX_DEFINITION_SERVICE]; i++) {
+        struct ax_service *service = &r->services[i];
+        const struct ax_yaml *node =
+            reader_at(r, AX_DEFINITION_SERVICE, i, &service->name, &service->place);
+        if (ax_definition_read_service(r, node, service))
+            return r->err->code;
+    }
+    for (size_t i = 0; i < r->counts[AX_DEFINITION_MODEL]; i++) {
+        struct ax_model_definition *model = &r->models[i];
+        const struct ax_yaml *node =
+            reader_at(r, AX_DEFINITION_MODEL, i, &model->name, &model->place);
+        if (ax_definition_read_model(r, node, model))
+            return r->err->code;
+    }
+    return AX_OK;
+}
+
+static enum ax_code reader_keep_warnings(struct ax_definition_reader *r)
+{
+    struct ax_definition_warning *kept =
+        ax_definition_alloc(r, r->warning_count, sizeof(*r->warnings));
+    if (!kept)
+        return r->err->code;
+    if (r->warning_count)
+        memcpy(kept, r->warnings, r->warning_count * sizeof(*kept));
+    r->definitions->warnings = kept;
+    r->definitions->warning_count = r->warning_count;
+    return AX_OK;
+}
+
+static void reader_done(struct ax_definition_reader *r)
+{
+    for (size_t i = 0; r->files && i < r->file_count; i++)
+        ax_buf_done(&r->files[i].text);
+    for (size_t i = 0; r->scopes && i < r->counts[AX_DEFINITION_SOURCE]; i++)
+        ax_definition_scope_done(&r->scopes[i]);
+    free(r->warnings);
+}
+
+enum ax_code ax_definitions_read(const char *folder, struct ax_definitions *ret, struct ax_err *err)
+{
+    assert(folder && ret && err);
+    struct ax_definitions definitions = { 0 };
+    ax_arena_init(&definitions.arena, ARENA_BYTES_INIT, ARENA_BYTES_MAX);
+    for (size_t i = 0; i < AX_DEFINITION_KIND_COUNT; i++)
+        ax_map_init(&definitions.names[i]);
+    struct ax_definition_reader r = { .definitions = &definitions,
+                                      .arena = &definitions.arena,
+                                      .err = err };
+    r.files = ax_definition_alloc(&r, AX_DEFINITION_FILES_MAX, sizeof(*r.files));
+    if (!r.files || reader_find(&r, folder) || reader_parse_files(&r) || reader_take_names(&r) ||
+        reader_read_objects(&r) || reader_keep_warnings(&r)) {
+        reader_done(&r);
+        ax_definitions_done(&definitions);
+        return err->code;
+    }
+    reader_done(&r);
+    *ret = definitions;
+    return AX_OK;
+}
+
+void ax_definitions_done(struct ax_definitions *definitions)
+{
+    if (!definitions)
+        return;
+    for (size_t i = 0; i < AX_DEFINITION_KIND_COUNT; i++)
+        ax_map_done(&definitions->names[i]);
+    ax_arena_done(&definitions->arena);
+    free(definitions->folder);
+    definitions->folder = NULL;
+}
+
+const struct ax_view *ax_definitions_view(const struct ax_definitions *definitions,
+                                          struct ax_str name)
+{
+    assert(definitions);
+    return ax_map_get(&definitions->names[AX_DEFINITION_VIEW], name);
+}
+
+const struct ax_service *ax_definitions_service(const struct ax_definitions *definitions,
+                                                struct ax_str name)
+{
+    assert(definitions);
+    return ax_map_get(&definitions->names[AX_DEFINITION_SERVICE], name);
+}
