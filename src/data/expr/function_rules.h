@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What kernels share: the rules that all results obey, said once.
+ */
+#ifndef AX_DATA_EXPR_FUNCTION_RULES_H
+#define AX_DATA_EXPR_FUNCTION_RULES_H
+
+#include "data/expr/function.h"
+
+/* Of a float64 result that was computed as C does: NaN becomes null, so does an infinity of finite
+ * arguments, and -0 becomes 0. */
+void ax_call_settle(struct ax_call *call);
+
+/* Copy the value of a row between columns of one type; not whether it is null. */
+static inline void ax_values_copy(struct ax_values *out, const struct ax_values *from, size_t row)
+{
+    size_t size = ax_type_size(out->type);
+    memcpy((char *)out->data + row * size, (const char *)from->data + row * size, size);
+}
+
+#endif
