@@ -17,7 +17,7 @@
 
 #include <yyjson.h>
 
-#define FLOAT_TEXT_MAX  64 /* yyjson asks for 40 bytes to write a number */
+#define FLOAT_TEXT_MAX  AX_JSON_F64_TEXT_SIZE
 #define LONG_NUMBER     300
 #define PLAIN_BYTES_MAX ((size_t)256)
 #define EXACT_INTEGER   9007199254740992.0
@@ -315,6 +315,24 @@ static void float_free(void *ctx, void *ptr)
     (void)ptr;
 }
 
+/* The shortest text that reads back to the same number, which is finite. */
+static size_t print_float(double value, yyjson_write_flag flags, char ret_text[FLOAT_TEXT_MAX])
+{
+    const yyjson_alc alc = { float_malloc, float_realloc, float_free, ret_text };
+    yyjson_val number = { 0 };
+    (void)yyjson_set_real(&number, value);
+    size_t len = 0;
+    const char *written = yyjson_val_write_opts(&number, flags, &alc, &len, NULL);
+    assert(written == ret_text && len);
+    return len;
+}
+
+size_t ax_json_print_f64(double value, char ret_text[AX_JSON_F64_TEXT_SIZE])
+{
+    assert(isfinite(value) && ret_text);
+    return print_float(value, YYJSON_WRITE_NOFLAG, ret_text);
+}
+
 static void put_float(struct ax_buf *out, double value, yyjson_write_flag flags)
 {
     if (isnan(value)) {
@@ -326,13 +344,7 @@ static void put_float(struct ax_buf *out, double value, yyjson_write_flag flags)
         return;
     }
     char text[FLOAT_TEXT_MAX];
-    const yyjson_alc alc = { float_malloc, float_realloc, float_free, text };
-    yyjson_val number = { 0 };
-    (void)yyjson_set_real(&number, value);
-    size_t len = 0;
-    const char *written = yyjson_val_write_opts(&number, flags, &alc, &len, NULL);
-    assert(written == text && len);
-    (void)ax_buf_append(out, text, len);
+    (void)ax_buf_append(out, text, print_float(value, flags, text));
 }
 
 void ax_json_put_f64(struct ax_buf *out, double value)

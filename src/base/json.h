@@ -69,6 +69,10 @@ void ax_json_put_i64(struct ax_buf *out, int64_t value);
 void ax_json_put_u64(struct ax_buf *out, uint64_t value);
 void ax_json_put_bool(struct ax_buf *out, bool value);
 
+/* A finite f64 as above, without a buffer; no NUL behind it. Returns its length. */
+#define AX_JSON_F64_TEXT_SIZE 64
+size_t ax_json_print_f64(double value, char ret_text[AX_JSON_F64_TEXT_SIZE]);
+
 /* `"key":` with a comma in front unless it is the first member (the last byte is '{'). */
 void ax_json_put_key(struct ax_buf *out, const char *key);
 
