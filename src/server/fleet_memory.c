@@ -59,7 +59,7 @@ static bool is_replaced(const struct ax_fleet_version *version,
                         const struct ax_fleet_version *demanding)
 {
     return demanding && demanding->model == version->model &&
-           (demanding == version || !version->is_target);
+           (demanding == version || !version->is_in_policy);
 }
 
 /* What answers is not driven out by what replaces it: that may fail yet. */
@@ -132,9 +132,11 @@ static void table_evict(struct ax_fleet *fleet, const struct table *table)
         version->is_left_out = true;
         ax_fleet_metrics_evicted(version->account);
         ax_fleet_retire(fleet, version);
-        version->model->is_touched = true;
-        fleet->touched_count++;
     }
+    /* One that stands in may not be able to come back. */
+    for (size_t i = 0; i < table->count; i++)
+        if (table->residents[i].must_go)
+            ax_fleet_review(fleet, table->versions[i]->model);
 }
 
 /* ---- what a version will take ---- */

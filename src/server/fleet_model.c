@@ -12,6 +12,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+#define STAND_INS_MAX 64 /* versions that were not in force and failed, until no other is tried */
+
 struct ax_fleet_model *ax_fleet_model_new(const char *name)
 {
     assert(name);
@@ -99,15 +101,17 @@ static void model_merge(struct ax_fleet_model *model, const struct ax_repository
     model->version_count = count;
 }
 
-/* Which of the versions that are there the policy wants. */
+/* Which of the versions that are there the policy wants. What stands in for them does so until it
+ * is chosen anew. */
 static void model_aim(struct ax_fleet_model *model)
 {
     size_t newer_count = 0;
     for (size_t i = model->version_count; i > 0; i--) {
         struct ax_fleet_version *version = model->versions[i - 1];
-        version->is_target =
+        version->is_in_policy =
             version->is_listed &&
             ax_version_policy_has(&model->settings.policy, version->number, newer_count);
+        version->is_target = version->is_in_policy || (version->stands_in && version->is_listed);
         newer_count += version->is_listed;
     }
 }
@@ -220,8 +224,11 @@ bool ax_fleet_version_is_due(const struct ax_fleet_version *version)
 {
     assert(version);
     const struct ax_fleet_model *model = version->model;
+    /* What only stands in is as it was: there is no need of its new files. */
+    bool is_there = version->is_in_policy ? ax_fleet_version_is_current(version)
+                                          : version->loaded.served != NULL;
     return version->is_target && model->is_wanted && model->has_settings &&
-           version->err.code == AX_OK && !ax_fleet_version_is_current(version);
+           version->err.code == AX_OK && !is_there;
 }
 
 bool ax_fleet_version_is_coming(const struct ax_fleet_version *version)
@@ -251,7 +258,7 @@ bool ax_fleet_version_must_retire(const struct ax_fleet_version *version)
 {
     assert(version);
     const struct ax_fleet_model *model = version->model;
-    if (!version->loaded.served)
+    if (!version->loaded.served && !version->is_in_force)
         return false;
     if (!model->is_wanted)
         return true;
@@ -264,11 +271,65 @@ bool ax_fleet_version_must_retire(const struct ax_fleet_version *version)
         listed_count += other->is_listed;
         if (!other->is_target)
             continue;
-        if (!ax_fleet_version_is_current(other) && ax_fleet_version_is_due(other))
+        if (ax_fleet_version_is_due(other))
             return false; /* It is on its way. */
         ready_count += other->loaded.served != NULL;
     }
     return ready_count > 0 || listed_count == 0;
+}
+
+/* How well a version that the policy does not want stands in for those that it wants; 0: not at
+ * all. What answers goes on; what was in force comes back; where the policy wants the newest, it is
+ * the newest that can be loaded, unless too many were tried. */
+static unsigned version_standing(const struct ax_fleet_version *version, size_t failed_count)
+{
+    if (version->loaded.served)
+        return 3;
+    if (!version->is_listed || version->err.code)
+        return 0;
+    if (version->is_in_force &&
+        ax_fingerprint_equal(version->loaded.fingerprint, version->fingerprint))
+        return 2;
+    return version->model->settings.policy.kind == AX_POLICY_LATEST && failed_count < STAND_INS_MAX;
+}
+
+/* NULL: what the policy wants may yet come, or nothing can stand in for it. */
+static struct ax_fleet_version *model_find_stand_in(const struct ax_fleet_model *model)
+{
+    struct ax_fleet_version *best = NULL;
+    unsigned best_standing = 0;
+    size_t failed_count = 0;
+    /* A load that tries something is told how that went, and what it tried is given up. */
+    if (!model->is_wanted || !model->has_settings || model->is_trying)
+        return NULL;
+    for (size_t i = model->version_count; i > 0; i--) {
+        struct ax_fleet_version *version = model->versions[i - 1];
+        if (version->is_in_policy && (version->loaded.served || !version->err.code))
+            return NULL;
+        if (version->is_in_policy)
+            continue;
+        unsigned standing = version_standing(version, failed_count);
+        failed_count += version->err.code != AX_OK;
+        if (standing > best_standing) {
+            best = version;
+            best_standing = standing;
+        }
+    }
+    /* What answers though its folder is gone needs nobody beside it. */
+    return best && best->is_listed ? best : NULL;
+}
+
+struct ax_fleet_version *ax_fleet_model_stand_in(struct ax_fleet_model *model)
+{
+    assert(model);
+    struct ax_fleet_version *chosen = model_find_stand_in(model);
+    bool did = chosen && chosen->stands_in;
+    for (size_t i = 0; i < model->version_count; i++) {
+        struct ax_fleet_version *version = model->versions[i];
+        version->stands_in = version == chosen;
+        version->is_target = version->is_in_policy || version->stands_in;
+    }
+    return did ? NULL : chosen;
 }
 
 static struct ax_fleet_version *model_answering(struct ax_fleet_model *model)

@@ -21,7 +21,9 @@ struct ax_fleet_version {
 
     bool is_listed;                    /* its folder is there */
     struct ax_fingerprint fingerprint; /* of its files, when they were last looked at */
-    bool is_target;                    /* listed, and in the model's policy */
+    bool is_in_policy;                 /* listed, and in the model's policy */
+    bool stands_in;                    /* for those that are, which all have failed */
+    bool is_target;                    /* the one or the other: it should be ready */
 
     /* Where its requests are counted, one reference: from its first load until it answers no more
      * and the policy does not want it. NULL: not yet, or not any more. */
@@ -35,6 +37,8 @@ struct ax_fleet_version {
     /* What is loaded, and held, has the model's settings: kept, since comparing them is dear. */
     bool loaded_has_settings, held_has_settings;
     bool was_ready;
+    bool is_in_force;      /* it answered, and no other has taken its place since; memory may have
+                              driven it out */
     uint64_t ready_ms;     /* monotonic, of the last load */
     uint64_t turn_ms;      /* until then it stays for those who waited for it; 0: nobody did */
     size_t draining_count; /* served ones that answer no more and are held by requests */
@@ -125,7 +129,9 @@ void ax_fleet_version_note_settings(struct ax_fleet_version *version);
 void ax_fleet_version_drop_held(struct ax_fleet_version *version);
 /* Whether any version of it does. */
 bool ax_fleet_model_answers(const struct ax_fleet_model *model);
-/* It answers, and should not any more; docs/internals/fleet.md has the rule. */
+/* It answers, or is in force, and should not any more; docs/internals/fleet.md has the rule. */
 bool ax_fleet_version_must_retire(const struct ax_fleet_version *version);
+/* Choose anew which version stands in, if one has to. Returns one that did not before, or NULL. */
+struct ax_fleet_version *ax_fleet_model_stand_in(struct ax_fleet_model *model);
 
 #endif

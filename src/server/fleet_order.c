@@ -145,7 +145,7 @@ static void order_begin_load(struct ax_fleet *fleet, struct ax_fleet_order *orde
     for (size_t i = 0; i < model->version_count; i++) {
         struct ax_fleet_version *version = model->versions[i];
         ax_fleet_version_forgive(version);
-        version->is_asked = ax_fleet_version_is_due(version);
+        version->is_asked = version->is_in_policy && ax_fleet_version_is_due(version);
         if (ax_fleet_version_is_current(version))
             version->ready_number = order->load_number;
     }
@@ -223,6 +223,25 @@ static void order_receive(void *context, struct ax_fleet_message *message)
     order_tell(fleet, order, &fine);
 }
 
+/* A request that names no version goes to whichever answers, or will: when the one that it waits
+ * for does not come, that is another one. */
+static void want_follow(struct ax_fleet *fleet, struct ax_fleet_order *order)
+{
+    struct ax_fleet_version *before = order->version;
+    if (order->version_text[0] || before->loaded.served || ax_fleet_version_is_due(before))
+        return;
+    struct ax_fleet_version *now = ax_fleet_model_version(order->model, AX_STR(""));
+    if (!now || now == before || !(now->loaded.served || ax_fleet_version_is_due(now)))
+        return;
+    before->wanting_count--;
+    now->wanting_count++;
+    order->version = now;
+    if (now->loaded.served || now->load || now->is_pending)
+        return;
+    ax_fleet_review(fleet, order->model);
+    ax_fleet_wake_by(fleet, 0);
+}
+
 /* Whether a want is over; then *err says how. */
 static bool want_is_over(const struct ax_fleet_order *order, struct ax_err *err)
 {
@@ -250,17 +269,17 @@ static void fail_left_out(const struct ax_fleet_version *version, struct ax_err 
                   version->text, version->estimate.memory_bytes + version->estimate.image_bytes);
 }
 
-/* A load is over when each target was ready once since the order began, whatever became of it then,
- * or has failed, or is not on its way. */
+/* A load is over when each version that the policy wants was ready once since the order began,
+ * whatever became of it then, or has failed, or is not on its way. */
 static bool load_is_over(const struct ax_fleet_order *order, struct ax_err *err)
 {
     const struct ax_fleet_model *model = order->model;
-    size_t target_count = 0;
+    size_t wanted_count = 0;
     struct ax_err first = model->err;
     for (size_t i = 0; i < model->version_count; i++) {
         const struct ax_fleet_version *version = model->versions[i];
-        target_count += version->is_target;
-        if (!version->is_target || version->ready_number >= order->load_number)
+        wanted_count += version->is_in_policy;
+        if (!version->is_in_policy || version->ready_number >= order->load_number)
             continue;
         if (ax_fleet_version_is_coming(version))
             return false;
@@ -273,7 +292,7 @@ static bool load_is_over(const struct ax_fleet_order *order, struct ax_err *err)
         (void)ax_fail(err, AX_E_UNAVAILABLE, "it was unloaded meanwhile");
     else if (first.code)
         (void)ax_fail(err, first.code, "%s", first.msg);
-    else if (target_count == 0)
+    else if (wanted_count == 0)
         (void)ax_fail(err, AX_E_NOT_FOUND, "its policy wants none of the versions there");
     return true;
 }
@@ -339,6 +358,8 @@ void ax_fleet_tell_waiting(struct ax_fleet *fleet)
     for (struct ax_fleet_order **link = &fleet->waiting; *link;) {
         struct ax_fleet_order *order = *link;
         struct ax_err err = AX_ERR_INIT;
+        if (order->kind == ORDER_WANT)
+            want_follow(fleet, order);
         if (!order_ends(fleet, order, now_ns, &err)) {
             ax_fleet_wake_by(fleet, order_until_ns(fleet, order));
             link = &order->next;

@@ -78,6 +78,7 @@ void ax_fleet_show(struct ax_fleet *fleet, struct ax_fleet_version *version,
     version->loaded = *loaded;
     ax_fleet_version_note_settings(version);
     version->was_ready = true;
+    version->is_in_force = true;
     version->ready_ms = ax_clock_ns() / AX_NS_PER_MS;
     version->turn_ms = version->wanting_count ? version->ready_ms + TURN_MS : 0;
     if (ax_fleet_version_is_current(version))
@@ -115,10 +116,17 @@ void ax_fleet_touch(struct ax_fleet *fleet, struct ax_fleet_model *model)
 void ax_fleet_review(struct ax_fleet *fleet, struct ax_fleet_model *model)
 {
     ax_fleet_touch(fleet, model);
+    const struct ax_fleet_version *stand_in = ax_fleet_model_stand_in(model);
+    if (stand_in)
+        ax_log(AX_LOG_WARN, "model version stands in", AX_LOG_TEXT("model", model->name),
+               AX_LOG_TEXT("version", stand_in->text));
     for (size_t i = 0; i < model->version_count; i++) {
         struct ax_fleet_version *version = model->versions[i];
-        if (ax_fleet_version_must_retire(version))
-            ax_fleet_retire(fleet, version);
+        if (ax_fleet_version_must_retire(version)) {
+            version->is_in_force = false;
+            if (version->loaded.served)
+                ax_fleet_retire(fleet, version);
+        }
         if (version->held.served && !ax_fleet_version_is_held(version))
             ax_fleet_version_drop_held(version);
     }

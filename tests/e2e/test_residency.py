@@ -372,6 +372,57 @@ def test_what_answers_is_not_driven_out_by_what_fails(tmp_path, memory_of_one, p
     assert server.stop() == 0
 
 
+@pytest.mark.parametrize("policy", ["latest:1", "specific:2"])
+def test_what_was_driven_out_stands_in_for_what_fails(tmp_path, memory_of_one, policy):
+    """A new version that fails takes away neither the one in memory nor the one that is not."""
+    for index in (1, 2):
+        make(tmp_path, index)
+    (tmp_path / "m01/serving.yaml").write_text("versions: [1]\n", encoding="utf-8")
+    options = ("--model-control", "explicit", "--preload", "none", "--version-policy", policy,
+               "--state", str(tmp_path / ".state"),
+               "--model-memory-max", str(memory_of_one + memory_of_one // 2))
+    server = Server(tmp_path, *options)
+    (tmp_path / "m02/serving.yaml").write_text("versions: [1]\n", encoding="utf-8")
+    assert server.post("/v2/repository/models/m02/load", {}).status == 200
+    answer_of(server, 1)
+    answer_of(server, 2)
+    (tmp_path / "m01/2").mkdir()
+    (tmp_path / "m01/2/rules.yaml").write_text("rules: 1\nbad: [\n", encoding="utf-8")
+    (tmp_path / "m01/serving.yaml").unlink()
+    answer = server.post("/v2/repository/models/m01/load", {})
+    assert answer.status == 400 and "rules.yaml" in answer.error, answer.body
+    for _ in range(3):
+        assert answer_of(server, 1).json["version"] == "1"
+        assert states(server)["m01", "1"] == "READY"
+        assert states(server)["m01", "2"] == "UNAVAILABLE"
+        answer_of(server, 2)
+        assert states(server)["m01", "1"] == "UNAVAILABLE"
+        assert server.get("/v2/health/ready").status == 200
+        assert server.get("/v2/models/m01/ready").status == 200
+    # The one that failed is asked by its number; it says why it does not answer.
+    answer = server.predict("m01", ROW, version=2)
+    assert answer.status == 503 and "rules.yaml" in answer.error, answer.body
+    codes, in_progress = received(server)
+    assert codes == {"OK": 8, "UNAVAILABLE": 1} and in_progress == 0
+    assert server.metrics().get("ax_model_load_failures_total", model="m01", version="2") >= 1
+    assert server.stop() == 0
+    assert any('event="model version stands in" model=m01 version=1' in s for s in server.lines)
+    # After a restart nothing is in force. The newest that loads answers, where that is the policy.
+    server = Server(tmp_path, *options)
+    answer = server.predict("m01", ROW)
+    if policy == "latest:1":
+        assert answer.json["predictions"][0]["prediction"] == 101
+    else:
+        assert answer.status == 503 and "rules.yaml" in answer.error, answer.body
+    text = ANSWER_RULES.format(answer=201)
+    (tmp_path / "m01/2/rules.yaml").write_text(text, encoding="utf-8")
+    assert server.post("/v2/repository/models/m01/unload").status == 200
+    assert server.post("/v2/repository/models/m01/load").status == 200
+    answer_of(server, 1, version=2)
+    assert server.predict("m01", ROW, version=1).status == 404
+    assert server.stop() == 0
+
+
 def test_what_does_not_fit_beside_the_old_one_fails_once(tmp_path, memory_of_one):
     """And not at each eviction of another one: what it replaces stays in its way."""
     for index in (1, 2, 3):

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Goal: every order is told exactly once, whatever memory and its giver do: loads whose versions
- * drive each other out, loads and wants that cannot begin, and those that are taken back.
+ * drive each other out, loads and wants that cannot begin, and those that are taken back; and a new
+ * version that fails takes nothing away, whether the old one is in memory or not.
  * Method: the fixture's fleet with memory for one version, of which all take the same. Holding a
  * reference keeps a version draining, so that another one waits for its room until the test lets
  * go.
@@ -305,6 +306,224 @@ static void what_failed_for_memory_is_tried_again(void **state)
     assert_int_equal(want("b", "", &told), AX_OK);
 }
 
+/* ---- standing in ---- */
+
+static void put_broken(const char *model, unsigned version)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "%s/%u/rules.yaml", model, version);
+    put_file(path, "rules: [");
+}
+
+/* Each model answers, if it is asked. */
+static bool is_ready(void)
+{
+    bool ready = ax_catalog_is_ready(enter());
+    leave();
+    return ready;
+}
+
+/* The fleet has looked at the model again. */
+static void look_at(const char *model)
+{
+    ax_fleet_changed(fixture.fleet, ax_str_from(model));
+    wait_received();
+}
+
+/* `b` has the memory; `a` is cold. */
+static void drive_out_a(void)
+{
+    struct told told;
+    assert_int_equal(want("b", "", &told), AX_OK);
+    use("b");
+    assert_true(ask("a", "") == -AX_E_UNAVAILABLE);
+}
+
+static void assert_comes(const char *model, double answer)
+{
+    struct told told;
+    assert_int_equal(want(model, "", &told), AX_OK);
+    assert_true(ask(model, "") == answer);
+    use(model);
+}
+
+/* A new version that fails takes nothing away from a model whose old one is not in memory. */
+static void what_was_in_force_comes_back(void **state)
+{
+    struct told told;
+    (void)state;
+    put_three();
+    put_file("a/serving.yaml", "versions: [1]\n");
+    start_short(three, 2, 1);
+    drive_out_a();
+    put_broken("a", 2);
+    put_file("a/serving.yaml", "versions: [2]\n");
+    look_at("a");
+    wait_for_states("a", "1 unloaded, 2 unloaded");
+    for (size_t i = 0; i < 3; i++) {
+        assert_comes("a", 1);
+        wait_for_states("a", "1 ready, 2 failed");
+        drive_out_a();
+        wait_for_states("a", "1 unloaded, 2 failed");
+        assert_true(is_ready());
+    }
+    /* Who names one gets that one. */
+    assert_int_equal(want("a", "2", &told), AX_E_UNAVAILABLE);
+    assert_non_null(strstr(told.err.msg, "rules:"));
+    assert_int_equal(want("a", "1", &told), AX_OK);
+    assert_true(ask("a", "1") == 1);
+    /* A load tells of the failure, whoever stands in. */
+    drive_out_a();
+    assert_int_equal(load("a", &told), AX_E_INVALID);
+    assert_comes("a", 1);
+    drive_out_a();
+    /* Until the new one is ready; then it is not in force any more, whatever becomes of that. */
+    put_version("a", 2, 2);
+    look_at("a");
+    assert_comes("a", 2);
+    wait_for_states("a", "1 unloaded, 2 ready");
+    assert_true(ask("a", "1") == -AX_E_NOT_FOUND);
+    drive_out_a();
+    put_broken("a", 2);
+    look_at("a");
+    assert_int_equal(want("a", "", &told), AX_E_UNAVAILABLE);
+    wait_for_states("a", "1 unloaded, 2 failed");
+}
+
+/* Only as it was: with other files it is another one, and without its folder none. */
+static void what_was_in_force_and_is_not_any_more(void **state)
+{
+    struct told told;
+    (void)state;
+    put_three();
+    put_file("a/serving.yaml", "versions: [1]\n");
+    start_short(three, 2, 1);
+    drive_out_a();
+    put_broken("a", 2);
+    put_file("a/serving.yaml", "versions: [2]\n");
+    look_at("a");
+    assert_comes("a", 1);
+    /* Changed while it answers, it does so until it is driven out. */
+    put_version("a", 1, 1.5);
+    look_at("a");
+    assert_comes("a", 1);
+    drive_out_a();
+    assert_int_equal(want("a", "", &told), AX_E_UNAVAILABLE);
+    wait_for_states("a", "1 unloaded, 2 failed");
+    /* And while it is cold. */
+    put_file("a/serving.yaml", "versions: [1]\n");
+    look_at("a");
+    assert_comes("a", 1.5);
+    drive_out_a();
+    put_file("a/serving.yaml", "versions: [2]\n");
+    put_version("a", 1, 1.75);
+    look_at("a");
+    assert_int_equal(want("a", "", &told), AX_E_UNAVAILABLE);
+    /* An order to unload ends it, too. */
+    assert_comes("b", 2);
+    assert_int_equal(unload("b"), AX_OK);
+    put_broken("b", 2);
+    put_file("b/serving.yaml", "versions: [2]\n");
+    assert_int_equal(load("b", &told), AX_E_INVALID);
+    assert_int_equal(want("b", "", &told), AX_E_UNAVAILABLE);
+    wait_for_states("b", "1 unloaded, 2 failed");
+}
+
+/* Those that wait when the new one fails go on waiting for the old one; each is told once. */
+static void who_waits_for_what_fails(void **state)
+{
+    struct told told[40], named;
+    (void)state;
+    put_three();
+    start_short(three, 2, 1);
+    drive_out_a();
+    put_broken("a", 2);
+    look_at("a");
+    struct ax_served *held = hold("b");
+    for (size_t i = 0; i < AX_COUNT(told); i++)
+        give_want(&told[i], "a");
+    told_init(&named);
+    ax_fleet_want(fixture.fleet, AX_STR("a"), AX_STR("2"), &named.waiter);
+    wait_received();
+    ax_served_unref(held);
+    for (size_t i = 0; i < AX_COUNT(told); i++)
+        assert_int_equal(wait_told(&told[i]), AX_OK);
+    assert_int_equal(wait_told(&named), AX_E_UNAVAILABLE);
+    assert_true(ask("a", "") == 1);
+    wait_received();
+    for (size_t i = 0; i < AX_COUNT(told); i++)
+        assert_int_equal(atomic_load(&told[i].count), 1);
+}
+
+/* Where the newest are wanted, it is the newest that can be loaded, also at a start; but not
+ * where versions are named. */
+static void the_newest_that_loads(void **state)
+{
+    struct told told;
+    (void)state;
+    put_version("a", 1, 1);
+    put_version("a", 2, 2);
+    put_broken("a", 3);
+    put_broken("a", 4);
+    put_version("b", 1, 1);
+    put_broken("b", 2);
+    put_file("b/serving.yaml", "versions: [2]\n");
+    start();
+    wait_for_states("a", "1 unloaded, 2 ready, 3 failed, 4 failed");
+    wait_for_states("b", "1 unloaded, 2 failed");
+    assert_true(ask("a", "") == 2);
+    assert_true(ask("a", "1") == -AX_E_NOT_FOUND);
+    assert_int_equal(want("b", "", &told), AX_E_UNAVAILABLE);
+    /* What answers goes on until one is ready that the policy wants. */
+    put_version("a", 3, 3);
+    look_at("a");
+    wait_for_states("a", "1 unloaded, 2 ready, 3 unloaded, 4 failed");
+    put_version("a", 4, 4);
+    look_at("a");
+    wait_for_states("a", "1 unloaded, 2 unloaded, 3 unloaded, 4 ready");
+    assert_true(ask("a", "2") == -AX_E_NOT_FOUND);
+}
+
+/* What answers stands in though its files are broken by now; when it is driven out, another one
+ * does at once. */
+static void another_one_stands_in(void **state)
+{
+    (void)state;
+    put_three();
+    put_version("a", 2, 2);
+    start_short(three, AX_COUNT(three), 2);
+    assert_comes("a", 2);
+    put_broken("a", 2);
+    look_at("a");
+    put_broken("a", 3);
+    look_at("a");
+    wait_for_states("a", "1 unloaded, 2 ready, 3 failed");
+    assert_reason("a", "rules:");
+    assert_true(ask("a", "") == 2);
+    assert_comes("c", 3);
+    assert_comes("b", 2);
+    assert_comes("c", 3);
+    wait_for_states("a", "1 unloaded, 2 failed, 3 failed");
+    assert_true(is_ready());
+    assert_comes("a", 1);
+}
+
+static void not_more_than_some_are_tried(void **state)
+{
+    (void)state;
+    put_version("few", 1, 1);
+    put_version("many", 1, 1);
+    for (unsigned i = 2; i <= 66; i++) {
+        if (i <= 65)
+            put_broken("few", i);
+        put_broken("many", i);
+    }
+    start();
+    assert_true(ask("few", "") == 1);
+    assert_true(ask("many", "") == -AX_E_UNAVAILABLE);
+    assert_true(ask("many", "1") == -AX_E_NOT_FOUND);
+}
+
 /* ---- at the end, and past the limit ---- */
 
 #define MANY AX_FLEET_ORDERS_MAX
@@ -390,6 +609,12 @@ int main(void)
         TEST(what_fits_does_not_wait_for_what_does_not),
         TEST(who_waits_for_room_gets_it),
         TEST(what_failed_for_memory_is_tried_again),
+        TEST(what_was_in_force_comes_back),
+        TEST(what_was_in_force_and_is_not_any_more),
+        TEST(who_waits_for_what_fails),
+        TEST(the_newest_that_loads),
+        TEST(another_one_stands_in),
+        TEST(not_more_than_some_are_tried),
         TEST(stopping_is_never_refused),
         TEST(taking_back_while_it_is_told),
     };
