@@ -20,6 +20,8 @@
 static const struct ax_cmd commands[] = {
     { "bench", ax_cmd_bench, ax_cmd_bench_options, "measure a server under load" },
     { "compile", ax_cmd_compile, ax_cmd_compile_options, "make the images of model versions" },
+    { "features", ax_cmd_features, ax_cmd_features_options,
+      "tell which features are applied, where they come from and who uses them" },
     { "models", ax_cmd_models, ax_cmd_models_options,
       "tell which model versions there are, and what is in them" },
     { "predict", ax_cmd_predict, ax_cmd_predict_options, "predict the rows of a file" },

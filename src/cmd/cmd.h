@@ -32,6 +32,10 @@ extern const struct ax_option *const ax_cmd_bench_options[];
 int ax_cmd_compile(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_compile_options[];
 
+/* Look at applied definitions. */
+int ax_cmd_features(int argc, char **argv);
+extern const struct ax_option *const ax_cmd_features_options[];
+
 /* Inspect model versions. */
 int ax_cmd_models(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_models_options[];

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `auspex features COMMAND`: what is applied, looked at from all sides.
+ *
+ * The commands of the catalogue read the registry and change nothing, so they take no lock and may
+ * run beside an apply. A command with options of its own is a function of its own file.
+ */
+#include "cmd/cmd.h"
+
+#include "cmd/command_line.h"
+#include "cmd/exit_code.h"
+#include "cmd/features_catalogue.h"
+
+#include <stdio.h>
+
+#define ARENA_BYTES_INIT ((size_t)1 << 20)
+#define ARENA_BYTES_MAX  ((size_t)4 << 30)
+#define OUT_BYTES_MAX    ((size_t)1 << 30)
+#define VERSION_MAX      ((int64_t)1 << 48)
+
+struct features_config {
+    struct ax_registry_config registry;
+    bool json;
+    bool dot;
+    int kind;
+    size_t version;
+};
+
+static const struct ax_option features_options[] = {
+    { AX_OPTION_CHOICE, "kind", "feature", offsetof(struct features_config, kind), 0, 0,
+      AX_FEATURES_KINDS, "What `list` lists." },
+    { AX_OPTION_SIZE, "version", "0", offsetof(struct features_config, version), 0, VERSION_MAX,
+      NULL, "Version that `show` shows; 0: the one in force." },
+    { AX_OPTION_BOOL, "dot", "false", offsetof(struct features_config, dot), 0, 0, NULL,
+      "Print what `lineage` finds as a graph for Graphviz's dot." },
+    { AX_OPTION_BOOL, "json", "false", offsetof(struct features_config, json), 0, 0, NULL,
+      "Print lines of JSON." },
+    { 0 },
+};
+
+const struct ax_option *const ax_cmd_features_options[] = { ax_registry_options, features_options,
+                                                            NULL };
+
+static enum ax_code load(const struct features_config *config,
+                         struct ax_features_catalogue *catalogue, struct ax_err *err)
+{
+    if (ax_registry_open(config->registry.state, AX_REGISTRY_READ, &catalogue->registry, err)) {
+        if (err->code == AX_E_NOT_FOUND) {
+            ax_err_clear(err);
+            (void)ax_fail(err, AX_E_NOT_FOUND,
+                          "nothing was applied yet in '%s'; auspex apply does it",
+                          config->registry.state);
+        }
+        return err->code;
+    }
+    if (ax_registry_read(catalogue->registry, catalogue->arena, &catalogue->objects, err))
+        return err->code;
+    return ax_plan_uses(catalogue->registry, &catalogue->objects, &catalogue->objects,
+                        catalogue->arena, &catalogue->uses, &catalogue->use_count, err);
+}
+
+static enum ax_code print(const struct ax_command_line *line, const struct features_config *config,
+                          const struct ax_features_catalogue *catalogue, struct ax_buf *out,
+                          struct ax_err *err)
+{
+    const char *command = line->args.texts[0];
+    struct ax_features_name name = { 0 };
+    bool has_name = line->args.count > 1;
+    if (has_name)
+        name = ax_features_name_parse(ax_str_from(line->args.texts[1]));
+    if (strcmp(command, "list") == 0)
+        return ax_features_list(catalogue, config->kind, config->json, out, err);
+    if (strcmp(command, "show") == 0)
+        return ax_features_show(catalogue, &name, config->version, config->json, out, err);
+    return ax_features_lineage(catalogue, has_name ? &name : NULL,
+                               config->dot    ? AX_FEATURES_DOT
+                               : config->json ? AX_FEATURES_JSON
+                                              : AX_FEATURES_TEXT,
+                               out, err);
+}
+
+static int run(const struct ax_command_line *line, const struct features_config *config)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_arena arena;
+    struct ax_buf out;
+    struct ax_features_catalogue catalogue = { .arena = &arena };
+    ax_arena_init(&arena, ARENA_BYTES_INIT, ARENA_BYTES_MAX);
+    ax_buf_init(&out, OUT_BYTES_MAX);
+    if (load(config, &catalogue, &err) || print(line, config, &catalogue, &out, &err))
+        ax_command_line_complain(line, "%s", err.msg);
+    else if (fwrite(ax_buf_str(&out).ptr, 1, out.len, stdout) != out.len || fflush(stdout))
+        (void)ax_fail(&err, AX_E_INTERNAL, "standard output was closed");
+    ax_registry_close(catalogue.registry);
+    ax_buf_done(&out);
+    ax_arena_done(&arena);
+    return (int)ax_exit_from_code(err.code);
+}
+
+/* Whether the command is there and has the arguments that it needs. */
+static bool check_command(const struct ax_command_line *line)
+{
+    static const struct {
+        const char *name;
+        size_t arguments_min, arguments_max; /* with the command itself */
+        const char *usage;
+    } commands[] = {
+        { "list", 1, 1, "list [OPTION]..." },
+        { "show", 2, 2, "show [OPTION]... [KIND:]NAME[.FEATURE]" },
+        { "lineage", 1, 2, "lineage [OPTION]... [[KIND:]NAME[.FEATURE]]" },
+    };
+    const char *command = line->args.texts[0];
+    for (size_t i = 0; i < AX_COUNT(commands); i++) {
+        if (strcmp(command, commands[i].name) != 0)
+            continue;
+        if (line->args.count >= commands[i].arguments_min &&
+            line->args.count <= commands[i].arguments_max)
+            return true;
+        ax_command_line_complain(line, "usage: auspex features %s", commands[i].usage);
+        return false;
+    }
+    ax_command_line_complain(line, "no command '%s'; there are list, show and lineage", command);
+    return false;
+}
+
+int ax_cmd_features(int argc, char **argv)
+{
+    struct features_config config = { 0 };
+    const struct ax_option_group groups[] = { { ax_registry_options, &config.registry },
+                                              { features_options, &config },
+                                              { 0 } };
+    struct ax_command_line line = {
+        .name = "features",
+        .usage = "list | show NAME | lineage [NAME]",
+        .about = "list: tell which features are applied, or with --kind which other definitions\n"
+                 "are, or which applies were done.\n"
+                 "show: tell everything about a definition or one feature of it, as it is in\n"
+                 "force or was in a former version.\n"
+                 "lineage: tell where it comes from and what is made from it, down to files and\n"
+                 "up to the versions of models. NAME is plane, plane.seats, view:plane or\n"
+                 "file:data/planes.csv. See docs/features.md.",
+        .groups = groups,
+        .arguments_min = 1,
+        .arguments_max = 2,
+    };
+    int status = AX_EXIT_OK;
+    if (ax_command_line_load(&line, argc, argv, &status))
+        status = check_command(&line) ? run(&line, &config) : AX_EXIT_USAGE;
+    ax_command_line_done(&line);
+    return status;
+}
