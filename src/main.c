@@ -20,6 +20,7 @@
 static const struct ax_cmd commands[] = {
     { "bench", ax_cmd_bench, ax_cmd_bench_options, "measure a server under load" },
     { "compile", ax_cmd_compile, ax_cmd_compile_options, "make the images of model versions" },
+    { "eval", ax_cmd_eval, ax_cmd_eval_options, "compute an expression" },
     { "features", ax_cmd_features, ax_cmd_features_options,
       "tell which features are applied, where they come from and who uses them" },
     { "models", ax_cmd_models, ax_cmd_models_options,

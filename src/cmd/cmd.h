@@ -32,6 +32,10 @@ extern const struct ax_option *const ax_cmd_bench_options[];
 int ax_cmd_compile(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_compile_options[];
 
+/* Compute an expression. */
+int ax_cmd_eval(int argc, char **argv);
+extern const struct ax_option *const ax_cmd_eval_options[];
+
 /* Look at applied definitions. */
 int ax_cmd_features(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_features_options[];
