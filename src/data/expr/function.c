@@ -236,6 +236,26 @@ static enum ax_code fail_name(struct ax_str name, struct ax_err *err)
     return err->code;
 }
 
+/* The best overload in a group for these arguments, if it is better than `*best`. Returns whether
+ * there is any of that name. */
+static bool search_group(size_t group, struct ax_str name, const struct ax_type *types,
+                         const bool *is_null, size_t count, struct candidate *best)
+{
+    const struct ax_function *functions = function_groups[group].functions;
+    bool known = false;
+    for (size_t i = 0; i < *function_groups[group].count; i++) {
+        /* One look at the first letter rules out nearly all. */
+        if ((functions[i].name[0] | 0x20) != (name.ptr[0] | 0x20) ||
+            !ax_str_equals_nocase(name, ax_str_from(functions[i].name)))
+            continue;
+        struct candidate candidate = try_function(&functions[i], types, is_null, count);
+        known = true;
+        if (candidate.cost < best->cost)
+            *best = candidate;
+    }
+    return known;
+}
+
 enum ax_code ax_function_find(struct ax_str name, const struct ax_type *types, const bool *is_null,
                               size_t count, const struct ax_function **ret_function,
                               struct ax_type *ret_types, struct ax_type *ret_type,
@@ -244,15 +264,8 @@ enum ax_code ax_function_find(struct ax_str name, const struct ax_type *types, c
     assert(name.len && (types || !count) && (is_null || !count) && ret_function && ret_type && err);
     struct candidate best = { NULL, T_UNKNOWN, NO_COST };
     bool known = false;
-    const struct ax_function *function;
-    for (size_t at = 0; (function = next_function(&at));) {
-        if (!ax_str_equals_nocase(name, ax_str_from(function->name)))
-            continue;
-        known = true;
-        struct candidate candidate = try_function(function, types, is_null, count);
-        if (candidate.cost < best.cost)
-            best = candidate;
-    }
+    for (size_t i = 0; i < AX_FUNCTIONS_GROUP_COUNT; i++)
+        known |= search_group(i, name, types, is_null, count, &best);
     if (!known)
         return fail_name(name, err);
     if (!best.function)
