@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * XXH3 from libxxhash's header, and SHA-256 as FIPS 180-4 writes it down: blocks of 64 bytes, a
- * schedule of 64 words, 64 rounds. Model files are digested while they are loaded, which took more
- * than half of the load; so where the CPU has instructions for SHA-256 they are used, and the plain
- * form is for all others.
+ * XXH3 from libxxhash's header, MurmurHash3 by its published constants, and SHA-256 as FIPS 180-4
+ * writes it down: blocks of 64 bytes, a schedule of 64 words, 64 rounds. Model files are digested
+ * while they are loaded, which took more than half of the load; so where the CPU has instructions
+ * for SHA-256 they are used, and the plain form is for all others.
  */
 #include "base/hash.h"
 
@@ -71,6 +71,36 @@ struct ax_hash128 ax_hasher_result(const struct ax_hasher *hasher)
     assert(hasher);
     XXH128_hash_t hash = XXH3_128bits_digest(hasher->state);
     return (struct ax_hash128){ hash.low64, hash.high64 };
+}
+
+static uint32_t murmur_word(const unsigned char *bytes, size_t len)
+{
+    uint32_t word = 0;
+    for (size_t i = len; i-- > 0;)
+        word = word << 8 | bytes[i];
+    word *= 0xcc9e2d51;
+    word = word << 15 | word >> 17;
+    return word * 0x1b873593;
+}
+
+/* Words of four bytes, little end first; what is left at the end is a shorter word. */
+uint32_t ax_murmur3(struct ax_str bytes, uint32_t seed)
+{
+    assert(bytes.ptr || !bytes.len);
+    const unsigned char *at = (const unsigned char *)bytes.ptr;
+    uint32_t hash = seed;
+    size_t left = bytes.len;
+    for (; left >= 4; at += 4, left -= 4) {
+        hash ^= murmur_word(at, 4);
+        hash = hash << 13 | hash >> 19;
+        hash = hash * 5 + 0xe6546b64;
+    }
+    if (left)
+        hash ^= murmur_word(at, left);
+    hash ^= (uint32_t)bytes.len;
+    hash = (hash ^ hash >> 16) * 0x85ebca6b;
+    hash = (hash ^ hash >> 13) * 0xc2b2ae35;
+    return hash ^ hash >> 16;
 }
 
 /* The first 32 bits of the fractional parts of the cube roots of the first 64 primes. */

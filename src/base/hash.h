@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hashes: XXH3 for tables inside the process, SHA-256 for digests that leave it.
+ * Hashes: XXH3 for tables inside the process, MurmurHash3 for what must agree with other programs,
+ * SHA-256 for digests that leave it.
  */
 #ifndef AX_BASE_HASH_H
 #define AX_BASE_HASH_H
@@ -21,6 +22,10 @@ struct ax_hasher *ax_hasher_new(void);
 void ax_hasher_free(struct ax_hasher *hasher);
 void ax_hasher_add(struct ax_hasher *hasher, const void *ptr, size_t len);
 struct ax_hash128 ax_hasher_result(const struct ax_hasher *hasher);
+
+/* MurmurHash3_x86_32, as other programs compute it: for shares and keys that must agree with
+ * theirs, not for tables. */
+uint32_t ax_murmur3(struct ax_str bytes, uint32_t seed);
 
 /* SHA-256 (FIPS 180-4) of what was added; the text is 64 lower-case hex digits and a NUL. */
 #define AX_SHA256_TEXT_SIZE 65

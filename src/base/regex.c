@@ -188,54 +188,62 @@ static size_t rewrite_span_count(struct ax_str rewrite)
     return count;
 }
 
-static void rewrite_append(struct ax_str rewrite, const struct ax_re2_span *spans,
-                           struct ax_buf *out)
+struct regex_writer {
+    char *bytes;
+    size_t size;
+    size_t len; /* of all that was given, also of what did not fit */
+};
+
+static void writer_put(struct regex_writer *out, const char *ptr, size_t len)
+{
+    if (out->len < out->size && len)
+        memcpy(out->bytes + out->len, ptr, AX_MIN(len, out->size - out->len));
+    out->len += len;
+}
+
+static void writer_put_rewrite(struct regex_writer *out, struct ax_str rewrite,
+                               const struct ax_re2_span *spans)
 {
     for (size_t i = 0; i < rewrite.len; i++) {
-        if (rewrite.ptr[i] != '\\') {
-            ax_buf_append_char(out, rewrite.ptr[i]);
-            continue;
-        }
-        i++;
-        if (rewrite.ptr[i] == '\\') {
-            ax_buf_append_char(out, '\\');
+        if (rewrite.ptr[i] != '\\' || rewrite.ptr[++i] == '\\') {
+            writer_put(out, &rewrite.ptr[i], 1);
             continue;
         }
         const struct ax_re2_span *span = &spans[rewrite.ptr[i] - '0'];
-        if (span->len)
-            ax_buf_append(out, span->ptr, span->len);
+        writer_put(out, span->ptr, span->len);
     }
 }
 
-void ax_regex_replace(const struct ax_regex *regex, struct ax_str text, struct ax_str rewrite,
-                      bool global, struct ax_buf *out)
+size_t ax_regex_replace(const struct ax_regex *regex, struct ax_str text, struct ax_str rewrite,
+                        bool global, char *ret_text, size_t size)
 {
-    assert(regex && (text.ptr || !text.len) && (rewrite.ptr || !rewrite.len) && out);
+    assert(regex && (text.ptr || !text.len) && (rewrite.ptr || !rewrite.len) &&
+           (ret_text || !size));
     struct ax_re2_span spans[AX_REGEX_GROUP_MAX + 1];
+    struct regex_writer out = { .bytes = ret_text, .size = size };
     size_t span_count = rewrite_span_count(rewrite);
     assert(span_count <= regex->group_count + 1 && span_count <= AX_COUNT(spans));
     const char *begin = text.ptr ? text.ptr : "";
     const char *end = begin + text.len;
     const char *at = begin;
     const char *last_end = NULL;
-    while (
-        at <= end && !out->failed &&
-        ax_re2_match(regex->re2, begin, text.len, (size_t)(at - begin), false, spans, span_count)) {
-        ax_buf_append(out, at, (size_t)(spans[0].ptr - at));
+    while (at <= end && ax_re2_match(regex->re2, begin, text.len, (size_t)(at - begin), false,
+                                     spans, span_count)) {
+        writer_put(&out, at, (size_t)(spans[0].ptr - at));
         if (spans[0].ptr == last_end && spans[0].len == 0) {
-            size_t step = ax_str_utf8_len((struct ax_str){ at, (size_t)(end - at) });
-            step = AX_MAX(step, 1);
+            size_t step = AX_MAX(ax_str_utf8_len((struct ax_str){ at, (size_t)(end - at) }), 1);
             if (at < end)
-                ax_buf_append(out, at, step);
+                writer_put(&out, at, step);
             at += step;
             continue;
         }
-        rewrite_append(rewrite, spans, out);
+        writer_put_rewrite(&out, rewrite, spans);
         at = spans[0].ptr + spans[0].len;
         last_end = at;
         if (!global)
             break;
     }
     if (at < end)
-        ax_buf_append(out, at, (size_t)(end - at));
+        writer_put(&out, at, (size_t)(end - at));
+    return out.len;
 }

@@ -11,7 +11,6 @@
 #ifndef AX_BASE_REGEX_H
 #define AX_BASE_REGEX_H
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -58,9 +57,10 @@ struct ax_str ax_regex_extract(const struct ax_regex *regex, struct ax_str text,
 AX_MUST_USE enum ax_code ax_regex_check_rewrite(const struct ax_regex *regex, struct ax_str rewrite,
                                                 struct ax_err *err);
 
-/* Append `text` with its first match, or all that do not overlap, replaced by `rewrite`, which was
- * checked for this expression. `out` tells what its maximum refused. */
-void ax_regex_replace(const struct ax_regex *regex, struct ax_str text, struct ax_str rewrite,
-                      bool global, struct ax_buf *out);
+/* Write `text` with its first match, or all that do not overlap, replaced by `rewrite`, which was
+ * checked for this expression, to `ret_text`, as far as `size` bytes reach. Returns the length that
+ * the whole has. */
+size_t ax_regex_replace(const struct ax_regex *regex, struct ax_str text, struct ax_str rewrite,
+                        bool global, char *ret_text, size_t size);
 
 #endif

@@ -96,6 +96,28 @@ static void sha256_plain_and_fast(void **state)
     }
 }
 
+/* Values of Python's mmh3. */
+static void murmur3_vectors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint32_t seed, hash;
+    } rows[] = {
+        { "", 0, 0 },
+        { "", 1, 1364076727 },
+        { "ab", 0, (uint32_t)-1681926305 },
+        { "abc", 0, (uint32_t)-1277324294 },
+        { "abcd", UINT32_MAX, 729662808 },
+        { "foo", 42, (uint32_t)-1322301282 },
+        { "exp-01.1", 0, 0xcea9e64e },
+        { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 7, (uint32_t)-1576731376 },
+    };
+    for (size_t i = 0; i < AX_COUNT(rows); i++)
+        assert_int_equal(ax_murmur3(ax_str_from(rows[i].text), rows[i].seed), rows[i].hash);
+    assert_int_equal(ax_murmur3((struct ax_str){ NULL, 0 }, 0), 0);
+}
+
 static void xxh3_vectors(void **state)
 {
     (void)state;
@@ -136,9 +158,10 @@ static void xxh3_128_cut_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sha256_vectors),      cmocka_unit_test(sha256_of_a_million),
-        cmocka_unit_test(sha256_cut_anywhere), cmocka_unit_test(sha256_plain_and_fast),
-        cmocka_unit_test(xxh3_vectors),        cmocka_unit_test(xxh3_128_cut_anywhere),
+        cmocka_unit_test(sha256_vectors),        cmocka_unit_test(sha256_of_a_million),
+        cmocka_unit_test(sha256_cut_anywhere),   cmocka_unit_test(sha256_plain_and_fast),
+        cmocka_unit_test(murmur3_vectors),       cmocka_unit_test(xxh3_vectors),
+        cmocka_unit_test(xxh3_128_cut_anywhere),
     };
     return cmocka_run_group_tests_name("base/hash", tests, NULL, NULL);
 }
