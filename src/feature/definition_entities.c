@@ -32,7 +32,6 @@ enum ax_code ax_definition_read_entity(struct ax_definition_reader *r, const str
     for (const struct ax_yaml *key = keys->first; key; key = key->next) {
         struct ax_definition_column *column = &columns[entity->key_count++];
         column->place = ax_definition_place_key(r, key);
-        column->required = true;
         if (ax_definition_name_key(r, key, &column->name) ||
             ax_definition_storage(r, key, &column->storage))
             return r->err->code;

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "feature/definition_keys.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -300,7 +301,9 @@ static void put_service(struct ax_buf *out, const struct ax_service *service)
 
 static void put_model(struct ax_buf *out, const struct ax_model_definition *model)
 {
-    static const char *const kept[] = { "columns", "unknown_category", "decision" };
+    const char *unknown = ax_definition_key(AX_MAPPING_MODEL, "unknown_category")->default_text;
+    const struct ax_yaml *said = ax_yaml_get(model->node, "unknown_category");
+    static const char *const kept[] = { "columns", "decision" };
     const struct ax_yaml *train = ax_yaml_get(model->node, "train");
     put_text_or_null(out, "service",
                      model->service ? model->service->name : (struct ax_str){ "", 0 });
@@ -308,6 +311,7 @@ static void put_model(struct ax_buf *out, const struct ax_model_definition *mode
         ax_json_put_key(out, kept[i]);
         ax_definition_put_node(out, ax_yaml_get(model->node, kept[i]), NULL);
     }
+    put_text(out, "unknown_category", said ? said->text : ax_str_from(unknown));
     put_text_or_null(out, "rows", model->rows);
     ax_json_put_key(out, "train");
     ax_definition_put_node(out, train, model->rows.len ? "rows" : NULL);

@@ -25,6 +25,7 @@ enum ax_code ax_definition_read_model(struct ax_definition_reader *r, const stru
 {
     assert(r && node && model);
     void *service = NULL;
+    int unknown;
     if (ax_definition_check_keys(r, node, AX_MAPPING_MODEL))
         return r->err->code;
     const struct ax_yaml *name = ax_yaml_get(node, "service");
@@ -36,6 +37,7 @@ enum ax_code ax_definition_read_model(struct ax_definition_reader *r, const stru
     if ((name && ax_definition_reference(r, name, AX_DEFINITION_SERVICE, &service)) ||
         ax_definition_check_keys(r, train, AX_MAPPING_TRAIN) ||
         read_rows(r, ax_yaml_get(train, "rows"), model) ||
+        ax_definition_word(r, node, AX_MAPPING_MODEL, "unknown_category", &unknown) ||
         ax_definition_text(r, node, AX_MAPPING_MODEL, "description", &model->description))
         return r->err->code;
     model->service = service;

@@ -15,10 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define QUOTED_MAX    ((size_t)60) /* bytes of a user's text in a message */
-#define SQL_BYTES_MAX ((size_t)8 << 20)
-#define KEYS_MAX      16 /* in a mapping of the table */
-#define WARNINGS_MAX  1000
+#define QUOTED_MAX     ((size_t)60) /* bytes of a user's text in a message */
+#define SQL_BYTES_MAX  ((size_t)8 << 20)
+#define KEYS_MAX       16 /* in a mapping of the table */
+#define WARNINGS_MAX   1000
+#define LIST_BYTES_MAX 120 /* of known names in a message */
 
 #define QUOTED(text) AX_STR_ARG(ax_str_cut((text), QUOTED_MAX))
 
@@ -76,20 +77,33 @@ enum ax_code ax_definition_fail_key(const struct ax_definition_reader *r,
     return ax_place_fail(&place, r->err, "%s", what);
 }
 
+/* "; there are 'a', 'b'", as many as have room. */
+static void list_names(const struct ax_str *names, size_t count, char *text, size_t size)
+{
+    size_t len = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        const char *before = i ? ", " : count == 1 ? "; there is " : "; there are ";
+        if (len + strlen(before) + names[i].len + 8 > size) {
+            (void)snprintf(text + len, size - len, i ? ", …" : "");
+            return;
+        }
+        len += (size_t)snprintf(text + len, size - len, "%s'%.*s'", before, AX_STR_ARG(names[i]));
+    }
+}
+
 enum ax_code ax_definition_fail_unknown(const struct ax_definition_reader *r, struct ax_place place,
                                         const char *what, struct ax_str text,
                                         const struct ax_str *known, size_t count)
 {
     assert(r && what && (known || !count));
     long nearest = ax_str_nearest(text, known, count);
+    char names[LIST_BYTES_MAX];
     if (nearest >= 0)
-        return ax_place_fail(&place, r->err, "no %s '%.*s'; did you mean '%.*s'?", what,
-                             QUOTED(text), QUOTED(known[nearest]));
-    if (count == 1)
-        return ax_place_fail(&place, r->err, "no %s '%.*s'; there is only '%.*s'", what,
-                             QUOTED(text), QUOTED(known[0]));
-    return ax_place_fail(&place, r->err, "no %s '%.*s'%s", what, QUOTED(text),
-                         count ? "" : "; there are none");
+        return ax_place_fail(&place, r->err, "%s '%.*s'; did you mean '%.*s'?", what, QUOTED(text),
+                             QUOTED(known[nearest]));
+    list_names(known, count, names, sizeof(names));
+    return ax_place_fail(&place, r->err, "%s '%.*s'%s", what, QUOTED(text), names);
 }
 
 /* The same, of a map's names. */
@@ -368,9 +382,10 @@ enum ax_code ax_definition_find(const struct ax_definition_reader *r, const stru
                                 enum ax_definition_kind kind, struct ax_str name, void **ret_object)
 {
     void *object = ax_map_get(&r->definitions->names[kind], name);
+    char what[32];
+    (void)snprintf(what, sizeof(what), "no %s", ax_definition_kind_name(kind));
     if (!object)
-        return fail_unknown(r, node, ax_definition_kind_name(kind), name,
-                            &r->definitions->names[kind]);
+        return fail_unknown(r, node, what, name, &r->definitions->names[kind]);
     *ret_object = object;
     return AX_OK;
 }
@@ -403,7 +418,7 @@ enum ax_code ax_definition_column(const struct ax_definition_reader *r, const st
     long index = ax_definition_scope_find(scope, name);
     char what[AX_DEFINITION_NAME_MAX + 40];
     if (index < 0) {
-        (void)snprintf(what, sizeof(what), "column of source '%.*s'", QUOTED(source->name));
+        (void)snprintf(what, sizeof(what), "source '%.*s' has no column", QUOTED(source->name));
         return fail_unknown(r, node, what, name, &scope->indexes);
     }
     *ret_column = (size_t)index;

@@ -100,7 +100,7 @@ enum ax_code ax_definition_fail_key(const struct ax_definition_reader *r,
                                     const struct ax_yaml *node, const char *fmt, ...)
     AX_PRINTF(3, 4);
 
-/* "no WHAT 'text'", and the nearest of the names that are known. */
+/* "WHAT 'text'", and the nearest of the names that are known, or some of them. */
 enum ax_code ax_definition_fail_unknown(const struct ax_definition_reader *r, struct ax_place place,
                                         const char *what, struct ax_str text,
                                         const struct ax_str *known, size_t count);

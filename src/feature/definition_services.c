@@ -198,8 +198,9 @@ static enum ax_code fail_no_value(const struct service_reader *s, const struct a
         return s->r->err->code;
     for (size_t i = 0; i < s->service->call_count; i++)
         known[i] = s->call[i].name;
-    return ax_definition_fail_unknown(s->r, ax_definition_place(s->r, name), "request value or key",
-                                      name->text, known, s->service->call_count);
+    return ax_definition_fail_unknown(s->r, ax_definition_place(s->r, name),
+                                      "no request value or key", name->text, known,
+                                      s->service->call_count);
 }
 
 static enum ax_code read_value(struct service_reader *s, const struct ax_yaml *item)
@@ -288,7 +289,7 @@ static enum ax_code find_field(const struct ax_definition_reader *r, const struc
             return AX_OK;
         }
     }
-    (void)snprintf(what, sizeof(what), "field of view '%.*s'", QUOTED(view->name));
+    (void)snprintf(what, sizeof(what), "view '%.*s' has no field", QUOTED(view->name));
     return ax_definition_fail_unknown(r, ax_definition_place(r, name), what, name->text, known,
                                       view->field_count);
 }
@@ -383,7 +384,7 @@ static enum ax_code find_self(struct service_reader *s, const struct ax_yaml *no
     if (!found)
         return ax_definition_fail(s->r, node,
                                   "the call gives the event_id of no source that the "
-                                  "views read");
+                                  "views read: add it to 'request'");
     *ret = found;
     return AX_OK;
 }

@@ -54,7 +54,7 @@ enum ax_code ax_definition_check_key_names(const struct ax_definition_reader *r,
             i++;
         if (i < entity->key_count)
             continue;
-        (void)snprintf(what, sizeof(what), "key of entity '%.*s'", QUOTED(entity->name));
+        (void)snprintf(what, sizeof(what), "entity '%.*s' has no key", QUOTED(entity->name));
         return ax_definition_fail_unknown(r, ax_definition_place_key(r, key), what, key->key, known,
                                           entity->key_count);
     }
