@@ -1,0 +1,1 @@
+SELECT flight_id, tailnum, carrier, dest, arrived_at, arr_delay FROM 'flights.csv'

@@ -1,0 +1,1 @@
+SELECT flight_id, origin, departed_at, dep_delay FROM 'flights.csv'

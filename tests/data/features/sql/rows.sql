@@ -1,0 +1,1 @@
+SELECT * FROM 'flights.csv' ORDER BY flight_id
