@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state of an entity's windows: rows in a log whose older chunks are the archive, tiles over
+ * the archive, and the index of ids (docs/internals/windows.md).
+ *
+ * Putting in an event: its id is looked up; the row is put in, then the row of the older version is
+ * taken out, so that a refusal in between changes nothing. Then chunks go to the archive while N
+ * rows stay, or come back from it when fewer than N are left. A refusal there is no failure: more
+ * rows than N may stay, and a tile that could not be filled is stale.
+ *
+ * Reading: the N-th newest time tells for each window whether its edge moves; then its tiles, whole
+ * chunks and rows at the edge are merged into the scratch partial.
+ */
+#include "feature/window.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "feature/window_index.h"
+#include "feature/window_tiles.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ID_BYTES_MAX   ((size_t)64 << 10)
+#define TEXT_BYTES_MAX ((size_t)64 << 10)
+#define FLOOR_NONE     (-2 * AX_WINDOW_TIME_MAX)
+
+/* Fewer rows than this are added rather than kept as a partial. */
+enum { FOLDED_MIN = 4 };
+
+struct ax_window {
+    const struct ax_window_spec *spec;
+    enum ax_window_mode mode;
+    int64_t floor;
+    int64_t newest; /* AX_WINDOW_SORTED: the time of the last event */
+    bool is_broken; /* AX_WINDOW_SORTED: a tile lacks rows that are no longer there */
+    struct ax_window_log log;
+    struct ax_window_log graves;
+    struct ax_window_index index;
+    struct ax_window_tiles tiles;
+    void *scratch; /* a partial, whose texts are borrowed */
+    struct ax_window_value *values;
+    struct ax_window_room *rooms; /* one a value; the first has the memory of all */
+};
+
+static void window_start(struct ax_window *window)
+{
+    window->floor = FLOOR_NONE;
+    window->newest = FLOOR_NONE;
+    window->is_broken = false;
+}
+
+/* Places for results that are texts or lists. */
+static bool window_make_rooms(struct ax_window *window)
+{
+    const struct ax_window_spec *spec = window->spec;
+    size_t cells = 0;
+    for (size_t i = 0; i < spec->reader_count; i++)
+        cells += spec->readers[i].n;
+    union ax_window_cell *cell = ax_try_alloc(AX_MAX(cells, (size_t)1), sizeof *cell);
+    struct ax_window_item *item = ax_try_alloc(AX_MAX(cells, (size_t)1), sizeof *item);
+    window->rooms[0] = (struct ax_window_room){ cell, item };
+    if (!cell || !item)
+        return false;
+    for (size_t i = 0; i < spec->reader_count; i++) {
+        window->rooms[i] = (struct ax_window_room){ cell, item };
+        cell += spec->readers[i].n;
+        item += spec->readers[i].n;
+    }
+    return true;
+}
+
+enum ax_code ax_window_new(const struct ax_window_spec *spec, enum ax_window_mode mode,
+                           struct ax_window **ret_window, struct ax_err *err)
+{
+    assert(spec && ret_window && err);
+    size_t values = AX_MAX(spec->reader_count, (size_t)1);
+    struct ax_window *window = ax_try_alloc(1, sizeof *window);
+    if (!window)
+        return ax_fail(err, AX_E_LIMIT, "no memory for windows");
+    *window = (struct ax_window){ .spec = spec, .mode = mode };
+    window_start(window);
+    ax_window_log_init(&window->log, spec);
+    ax_window_log_init(&window->graves, NULL);
+    ax_window_tiles_init(&window->tiles, spec);
+    window->scratch = ax_try_alloc(AX_MAX(spec->partial_bytes, (size_t)1), 1);
+    window->values = ax_try_alloc(values, sizeof *window->values);
+    window->rooms = ax_try_alloc(values, sizeof *window->rooms);
+    if (window->rooms)
+        memset(window->rooms, 0, values * sizeof *window->rooms);
+    if (window->scratch)
+        memset(window->scratch, 0, spec->partial_bytes);
+    if (!window->scratch || !window->values || !window->rooms || !window_make_rooms(window)) {
+        ax_window_free(window);
+        return ax_fail(err, AX_E_LIMIT, "no memory for windows");
+    }
+    *ret_window = window;
+    return AX_OK;
+}
+
+void ax_window_free(struct ax_window *window)
+{
+    if (!window)
+        return;
+    ax_window_log_done(&window->log);
+    ax_window_log_done(&window->graves);
+    ax_window_index_done(&window->index);
+    ax_window_tiles_done(&window->tiles);
+    if (window->scratch)
+        ax_window_partial_done(window->spec, window->scratch, false);
+    free(window->scratch);
+    free(window->values);
+    if (window->rooms) {
+        free(window->rooms[0].cells);
+        free(window->rooms[0].items);
+    }
+    free(window->rooms);
+    free(window);
+}
+
+void ax_window_clear(struct ax_window *window)
+{
+    assert(window);
+    ax_window_log_clear(&window->log);
+    ax_window_log_clear(&window->graves);
+    ax_window_index_clear(&window->index);
+    ax_window_tiles_clear(&window->tiles);
+    window_start(window);
+}
+
+static enum ax_code window_fail_memory(struct ax_err *err)
+{
+    return ax_fail(err, AX_E_LIMIT, "no memory for another event of a window");
+}
+
+/* ---- What is no longer reached. ---- */
+
+static void window_drop_first(struct ax_window *window, struct ax_window_log *log, bool is_grave)
+{
+    const struct ax_window_chunk *chunk = ax_window_log_chunk(log, 0);
+    for (uint32_t row = 0; window->mode == AX_WINDOW_ANY && row < chunk->count; row++)
+        ax_window_index_remove(&window->index, ax_hash(ax_window_text_str(&chunk->ids[row])),
+                               is_grave, chunk->times[row]);
+    ax_window_log_drop_first(log);
+}
+
+static bool log_is_past(const struct ax_window_log *log, int64_t time)
+{
+    if (!log->count)
+        return false;
+    const struct ax_window_chunk *chunk = ax_window_log_chunk(log, 0);
+    return chunk->times[chunk->count - 1] <= time;
+}
+
+void ax_window_forget(struct ax_window *window, int64_t floor)
+{
+    assert(window);
+    floor = AX_MIN(floor, AX_WINDOW_TIME_MAX);
+    if (floor <= window->floor)
+        return;
+    window->floor = floor;
+    int64_t past = floor - window->spec->reach_us;
+    ax_window_tiles_drop(&window->tiles, past);
+    while (log_is_past(&window->log, past))
+        window_drop_first(window, &window->log, false);
+    while (log_is_past(&window->graves, past))
+        window_drop_first(window, &window->graves, true);
+}
+
+/* ---- The newest N stay rows, the older ones are tiles. ---- */
+
+/* False: memory was refused and a tile that cannot be computed anew lacks rows. */
+static bool window_archive(struct ax_window *window)
+{
+    struct ax_window_log *log = &window->log;
+    while (log->archived + 1 < log->count) {
+        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, log->archived);
+        if (log->rows - log->archived_rows - chunk->count < window->spec->exact_events)
+            break;
+        if (!ax_window_tiles_reserve(&window->tiles, chunk->count))
+            break; /* It can stay a while longer. */
+        bool added = ax_window_tiles_add(&window->tiles, window->floor, chunk, 0, chunk->count);
+        if (window->mode == AX_WINDOW_ANY)
+            ax_window_log_archive(log);
+        else
+            ax_window_log_drop_first(log);
+        if (!added && window->mode == AX_WINDOW_SORTED)
+            return false;
+    }
+    return true;
+}
+
+static void window_unarchive(struct ax_window *window)
+{
+    struct ax_window_log *log = &window->log;
+    while (log->archived && log->rows - log->archived_rows < window->spec->exact_events) {
+        ax_window_log_unarchive(log);
+        int64_t last = FLOOR_NONE;
+        if (log->archived) {
+            const struct ax_window_chunk *before = ax_window_log_chunk(log, log->archived - 1);
+            last = before->times[before->count - 1];
+        }
+        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, log->archived);
+        ax_window_tiles_cut(&window->tiles, chunk->times[0], last);
+    }
+}
+
+/* ---- Putting events in. ---- */
+
+static enum ax_code check_event(const struct ax_window *window, const struct ax_window_event *event,
+                                const struct ax_values *const *columns, size_t row,
+                                struct ax_err *err)
+{
+    if (event->time < -AX_WINDOW_TIME_MAX || event->time > AX_WINDOW_TIME_MAX)
+        return ax_fail(err, AX_E_INVALID, "an event's time is too far from 1970");
+    if (event->id.len > ID_BYTES_MAX)
+        return ax_fail(err, AX_E_TOO_LARGE, "an event's id has %zu bytes; %zu are the most",
+                       event->id.len, ID_BYTES_MAX);
+    for (size_t i = 0; i < window->spec->source_count && !event->is_gone; i++) {
+        assert(row < columns[i]->rows &&
+               ax_type_equals(columns[i]->type, window->spec->columns[i].type));
+        if (window->spec->columns[i].kind == AX_WINDOW_CELL_TEXT &&
+            !ax_values_is_null(columns[i], row) && columns[i]->texts[row].len > TEXT_BYTES_MAX)
+            return ax_fail(err, AX_E_TOO_LARGE, "an event's text has %zu bytes; %zu are the most",
+                           columns[i]->texts[row].len, TEXT_BYTES_MAX);
+    }
+    return AX_OK;
+}
+
+static enum ax_code put_sorted(struct ax_window *window, const struct ax_window_event *event,
+                               const struct ax_values *const *columns, size_t row,
+                               struct ax_err *err)
+{
+    if (event->is_gone || event->time < window->newest)
+        return ax_fail(err, AX_E_INVALID, "events of a sorted stream are not in order of time");
+    window->newest = event->time;
+    ax_window_forget(window, event->time);
+    struct ax_window_key key = { event->time, event->id, event->created, event->sequence };
+    struct ax_window_place place;
+    window->is_broken |= !ax_window_log_put(&window->log, &key, columns, row, &place);
+    window->is_broken |= !window_archive(window);
+    return window->is_broken ? window_fail_memory(err) : AX_OK;
+}
+
+/* Where an id is. */
+struct found {
+    bool is_there, is_grave;
+    int64_t time;
+    struct ax_window_place place;
+};
+
+static struct found window_find(const struct ax_window *window, struct ax_str id, uint64_t hash)
+{
+    struct ax_window_text text;
+    ax_window_text_borrow(&text, id);
+    struct ax_window_index_entry entry;
+    for (size_t at = SIZE_MAX; ax_window_index_next(&window->index, hash, &at, &entry);) {
+        bool is_grave = entry.hash & 1;
+        const struct ax_window_log *log = is_grave ? &window->graves : &window->log;
+        struct ax_window_place place = ax_window_log_seek(log, entry.time, &text);
+        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, place.chunk);
+        if (place.row < chunk->count && chunk->times[place.row] == entry.time &&
+            ax_window_text_compare(&chunk->ids[place.row], &text) == 0)
+            return (struct found){ true, is_grave, entry.time, place };
+    }
+    return (struct found){ .is_there = false };
+}
+
+static bool found_is_newer(const struct ax_window *window, const struct found *found,
+                           const struct ax_window_event *event)
+{
+    const struct ax_window_log *log = found->is_grave ? &window->graves : &window->log;
+    const struct ax_window_chunk *chunk = ax_window_log_chunk(log, found->place.chunk);
+    int64_t created = chunk->created[found->place.row];
+    int64_t sequence = chunk->sequences[found->place.row];
+    return created != event->created ? created > event->created : sequence >= event->sequence;
+}
+
+/* Take out the row of an older version. `twin`: where the new one is, when it has the same time in
+ * the same log: then the old one stands right behind it. */
+static void window_remove(struct ax_window *window, const struct found *old, struct ax_str id,
+                          const struct ax_window_place *twin)
+{
+    struct ax_window_log *log = old->is_grave ? &window->graves : &window->log;
+    struct ax_window_text text;
+    ax_window_text_borrow(&text, id);
+    struct ax_window_place place = ax_window_log_seek(log, old->time, &text);
+    if (twin) {
+        place = (struct ax_window_place){ twin->chunk, twin->row + 1 };
+        if (place.row == ax_window_log_chunk(log, place.chunk)->count)
+            place = (struct ax_window_place){ place.chunk + 1, 0 };
+    }
+    if (!old->is_grave && place.chunk < log->archived)
+        ax_window_tiles_spoil(&window->tiles, old->time);
+    ax_window_log_remove(log, place);
+}
+
+static enum ax_code put_any(struct ax_window *window, const struct ax_window_event *event,
+                            const struct ax_values *const *columns, size_t row, struct ax_err *err)
+{
+    uint64_t hash = ax_hash(event->id);
+    struct found old = window_find(window, event->id, hash);
+    if (old.is_there && found_is_newer(window, &old, event))
+        return AX_OK;
+    bool is_grave = event->is_gone || event->time <= window->floor - window->spec->reach_us;
+    struct ax_window_key key = { event->time, event->id, event->created, event->sequence };
+    if (is_grave) { /* Kept as long as an older version of it could come. */
+        key.time = AX_MAX(key.time, window->floor);
+        key.time = old.is_there ? AX_MAX(key.time, old.time) : key.time;
+        key.time = AX_MAX(key.time, -AX_WINDOW_TIME_MAX);
+    }
+    struct ax_window_place place;
+    if (!ax_window_index_reserve(&window->index) || !ax_window_tiles_reserve(&window->tiles, 1) ||
+        !ax_window_log_put(is_grave ? &window->graves : &window->log, &key, columns, row, &place))
+        return window_fail_memory(err);
+    ax_window_index_put(&window->index, hash, is_grave, key.time);
+    if (!is_grave && place.chunk < window->log.archived)
+        (void)ax_window_tiles_add(&window->tiles, window->floor,
+                                  ax_window_log_chunk(&window->log, place.chunk), place.row,
+                                  place.row + 1); /* Refused: the tile is stale. */
+    if (old.is_there) {
+        bool twins = old.is_grave == is_grave && old.time == key.time;
+        window_remove(window, &old, event->id, twins ? &place : NULL);
+        ax_window_index_remove(&window->index, hash, old.is_grave, old.time);
+    }
+    window_unarchive(window);
+    (void)window_archive(window);
+    return AX_OK;
+}
+
+enum ax_code ax_window_put(struct ax_window *window, const struct ax_window_event *event,
+                           const struct ax_values *const *columns, size_t row, struct ax_err *err)
+{
+    assert(window && event && err);
+    assert(columns || event->is_gone || window->spec->source_count == 0);
+    if (window->is_broken)
+        return window_fail_memory(err);
+    if (check_event(window, event, columns, row, err))
+        return err->code;
+    return window->mode == AX_WINDOW_SORTED ? put_sorted(window, event, columns, row, err)
+                                            : put_any(window, event, columns, row, err);
+}
+
+/* ---- Reading. ---- */
+
+/* What is read: a window's edges, and the row that does not count. */
+struct reading {
+    const struct ax_window_range *range;
+    int64_t from; /* times over it */
+    int64_t to;   /* and up to it */
+    struct found self;
+};
+
+static void *window_part(const struct ax_window *window, size_t accumulator)
+{
+    return (char *)window->scratch + window->spec->accumulators[accumulator].offset;
+}
+
+static bool chunk_fold(const struct ax_window_spec *spec, struct ax_window_chunk *chunk)
+{
+    uint64_t rows = ax_window_mask(chunk->folded, chunk->count);
+    for (size_t i = 0; rows && i < spec->accumulator_count; i++) {
+        const struct ax_window_accumulator *accumulator = &spec->accumulators[i];
+        if (accumulator->in_chunks &&
+            !ax_window_part_add(accumulator, chunk->partial + accumulator->offset, false, chunk,
+                                rows)) {
+            ax_window_partial_clear(spec, chunk->partial, false);
+            chunk->folded = 0;
+            return false;
+        }
+    }
+    chunk->folded = chunk->count;
+    return true;
+}
+
+/* Read the chunk's rows that lie between two times. */
+static bool read_chunk(struct ax_window *window, const struct reading *reading, size_t at,
+                       int64_t from, int64_t to)
+{
+    struct ax_window_chunk *chunk = ax_window_log_chunk(&window->log, at);
+    uint64_t all = ax_window_mask(0, chunk->count);
+    uint64_t rows =
+        ax_window_mask(ax_window_chunk_upto(chunk, from), ax_window_chunk_upto(chunk, to));
+    if (reading->self.is_there && reading->self.place.chunk == at)
+        rows &= ~(UINT64_C(1) << reading->self.place.row);
+    bool whole = rows == all && chunk->count >= FOLDED_MIN;
+    if (whole && !chunk_fold(window->spec, chunk))
+        return false;
+    for (size_t i = 0; rows && i < reading->range->accumulator_count; i++) {
+        size_t number = reading->range->accumulators[i];
+        const struct ax_window_accumulator *accumulator = &window->spec->accumulators[number];
+        void *part = window_part(window, number);
+        if (whole && accumulator->in_chunks
+                ? !ax_window_part_merge(accumulator, part, false,
+                                        chunk->partial + accumulator->offset)
+                : !ax_window_part_add(accumulator, part, false, chunk, rows))
+            return false;
+    }
+    return true;
+}
+
+/* Read rows of the archive, where a tile cannot be read as a whole. */
+static bool read_archive(struct ax_window *window, const struct reading *reading, int64_t from,
+                         int64_t to)
+{
+    assert(window->mode == AX_WINDOW_ANY);
+    const struct ax_window_log *log = &window->log;
+    for (size_t c = ax_window_log_chunk_after(log, from); c < log->archived; c++) {
+        if (ax_window_log_chunk(log, c)->times[0] > to)
+            break;
+        if (!read_chunk(window, reading, c, from, to))
+            return false;
+    }
+    return true;
+}
+
+static bool read_tile(struct ax_window *window, const struct reading *reading,
+                      const struct ax_window_tile *tile)
+{
+    const struct found *self = &reading->self;
+    bool has_self = self->is_there && self->place.chunk < window->log.archived &&
+                    self->time >= tile->first && self->time <= tile->last;
+    if (tile->first <= reading->from || tile->last > reading->to || has_self)
+        return read_archive(window, reading, AX_MAX(reading->from, tile->first - 1),
+                            AX_MIN(reading->to, tile->last));
+    for (size_t i = 0; i < reading->range->accumulator_count; i++) {
+        size_t number = reading->range->accumulators[i];
+        const struct ax_window_accumulator *accumulator = &window->spec->accumulators[number];
+        if (!ax_window_part_merge(accumulator, window_part(window, number), false,
+                                  tile->partial + accumulator->offset))
+            return false;
+    }
+    return true;
+}
+
+/* All that lies between the edges, into the scratch partial. */
+static bool window_read(struct ax_window *window, const struct reading *reading)
+{
+    const struct ax_window_log *log = &window->log;
+    for (size_t i = 0; i < reading->range->accumulator_count; i++) {
+        size_t number = reading->range->accumulators[i];
+        ax_window_part_clear(&window->spec->accumulators[number], window_part(window, number),
+                             false);
+    }
+    for (size_t i = ax_window_tiles_after(&window->tiles, reading->from); i < window->tiles.count;
+         i++) {
+        const struct ax_window_tile *tile = ax_window_tiles_at(&window->tiles, i);
+        if (tile->first > reading->to)
+            break;
+        if (!read_tile(window, reading, tile))
+            return false;
+    }
+    size_t c = ax_window_log_chunk_after(log, reading->from);
+    for (c = AX_MAX(c, log->archived); c < log->count; c++) {
+        if (ax_window_log_chunk(log, c)->times[0] > reading->to)
+            break;
+        if (!read_chunk(window, reading, c, reading->from, reading->to))
+            return false;
+    }
+    return true;
+}
+
+/* The time of the N-th newest event at or before `at`; below all times when there is none. */
+static int64_t window_exact_from(const struct ax_window *window, int64_t at)
+{
+    const struct ax_window_log *log = &window->log;
+    size_t left = window->spec->exact_events;
+    size_t c = ax_window_log_chunk_after(log, at);
+    if (c < log->count) {
+        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, c);
+        uint32_t rows = ax_window_chunk_upto(chunk, at);
+        if (left <= rows)
+            return chunk->times[rows - left];
+        left -= rows;
+    }
+    while (c-- > 0) {
+        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, c);
+        if (left <= chunk->count)
+            return chunk->times[chunk->count - left];
+        left -= chunk->count;
+    }
+    return FLOOR_NONE;
+}
+
+static enum ax_code check_moment(const struct ax_window *window, int64_t at,
+                                 const struct ax_str *self, struct ax_err *err)
+{
+    if (at < -AX_WINDOW_TIME_MAX || at > AX_WINDOW_TIME_MAX)
+        return ax_fail(err, AX_E_INVALID, "a moment is too far from 1970");
+    if (at < window->floor)
+        return ax_fail(err, AX_E_INVALID, "the moment lies before what windows still know");
+    if (self && window->mode == AX_WINDOW_SORTED)
+        return ax_fail(err, AX_E_INVALID, "a sorted stream has no ids to leave out");
+    return AX_OK;
+}
+
+enum ax_code ax_window_get(struct ax_window *window, int64_t at, const struct ax_str *self,
+                           const struct ax_window_value **ret_values, struct ax_err *err)
+{
+    assert(window && ret_values && err);
+    if (check_moment(window, at, self, err))
+        return err->code;
+    if (window->is_broken || !ax_window_tiles_renew(&window->tiles, &window->log))
+        return window_fail_memory(err);
+    const struct ax_window_spec *spec = window->spec;
+    struct reading reading = { .to = at };
+    if (self) {
+        reading.self = window_find(window, *self, ax_hash(*self));
+        reading.self.is_there &= !reading.self.is_grave;
+    }
+    int64_t exact_from = window_exact_from(window, at);
+    for (size_t i = 0; i < spec->window_count; i++) {
+        const struct ax_window_range *range = &spec->windows[i];
+        reading.range = range;
+        reading.from = at - range->window_us;
+        if (range->always_hops || reading.from < exact_from)
+            reading.from = ax_window_floor(reading.from, range->hop_us);
+        if (!window_read(window, &reading))
+            return window_fail_memory(err);
+        for (size_t k = 0; k < range->reader_count; k++) {
+            const struct ax_window_reader *reader = &spec->readers[range->readers[k]];
+            ax_window_part_result(reader, &spec->accumulators[reader->accumulator],
+                                  window_part(window, reader->accumulator),
+                                  &window->rooms[range->readers[k]],
+                                  &window->values[range->readers[k]]);
+        }
+    }
+    *ret_values = window->values;
+    return AX_OK;
+}
+
+size_t ax_window_bytes(const struct ax_window *window)
+{
+    assert(window);
+    return sizeof *window + ax_window_log_bytes(&window->log) +
+           ax_window_log_bytes(&window->graves) +
+           window->index.room * sizeof *window->index.entries +
+           ax_window_tiles_bytes(&window->tiles) +
+           ax_window_partial_heap(window->spec, window->scratch) + window->spec->partial_bytes;
+}
+
+size_t ax_window_rows(const struct ax_window *window)
+{
+    assert(window);
+    return window->log.rows;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The index of ids: open addressing, linear, at most half full; removal moves back what stands
+ * behind, so there are no marks of removed entries to clean up.
+ */
+#include "feature/window_index.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROOM_FIRST = 16 };
+
+void ax_window_index_done(struct ax_window_index *index)
+{
+    free(index->entries);
+    *index = (struct ax_window_index){ 0 };
+}
+
+void ax_window_index_clear(struct ax_window_index *index)
+{
+    if (index->count)
+        memset(index->entries, 0, index->room * sizeof *index->entries);
+    index->count = 0;
+}
+
+static size_t index_home(const struct ax_window_index *index, uint64_t hash)
+{
+    return (hash >> 1) & (index->room - 1);
+}
+
+static void index_place(struct ax_window_index *index, struct ax_window_index_entry entry)
+{
+    size_t at = index_home(index, entry.hash);
+    while (index->entries[at].hash)
+        at = (at + 1) & (index->room - 1);
+    index->entries[at] = entry;
+}
+
+bool ax_window_index_reserve(struct ax_window_index *index)
+{
+    if ((index->count + 1) * 2 <= index->room)
+        return true;
+    struct ax_window_index grown = { .count = index->count,
+                                     .room = index->room ? index->room * 2 : ROOM_FIRST };
+    grown.entries = ax_try_alloc(grown.room, sizeof *grown.entries);
+    if (!grown.entries)
+        return false;
+    memset(grown.entries, 0, grown.room * sizeof *grown.entries);
+    for (size_t i = 0; i < index->room; i++) {
+        if (index->entries[i].hash)
+            index_place(&grown, index->entries[i]);
+    }
+    free(index->entries);
+    *index = grown;
+    return true;
+}
+
+void ax_window_index_put(struct ax_window_index *index, uint64_t hash, bool is_grave, int64_t time)
+{
+    assert((index->count + 1) * 2 <= index->room);
+    index_place(index,
+                (struct ax_window_index_entry){ ax_window_index_hash(hash, is_grave), time });
+    index->count++;
+}
+
+bool ax_window_index_next(const struct ax_window_index *index, uint64_t hash, size_t *at,
+                          struct ax_window_index_entry *ret_entry)
+{
+    if (!index->count)
+        return false;
+    uint64_t either = ax_window_index_hash(hash, true);
+    size_t slot = *at == SIZE_MAX ? index_home(index, either) : (*at + 1) & (index->room - 1);
+    while (index->entries[slot].hash && (index->entries[slot].hash | 1) != either)
+        slot = (slot + 1) & (index->room - 1);
+    *at = slot;
+    *ret_entry = index->entries[slot];
+    return index->entries[slot].hash != 0;
+}
+
+void ax_window_index_remove(struct ax_window_index *index, uint64_t hash, bool is_grave,
+                            int64_t time)
+{
+    assert(index->count);
+    uint64_t wanted = ax_window_index_hash(hash, is_grave);
+    size_t mask = index->room - 1;
+    size_t at = index_home(index, wanted);
+    while (index->entries[at].hash != wanted || index->entries[at].time != time) {
+        assert(index->entries[at].hash);
+        at = (at + 1) & mask;
+    }
+    for (size_t next = (at + 1) & mask; index->entries[next].hash; next = (next + 1) & mask) {
+        /* What may not stand before its home stays. */
+        size_t home = index_home(index, index->entries[next].hash);
+        if (((next - home) & mask) >= ((next - at) & mask)) {
+            index->entries[at] = index->entries[next];
+            at = next;
+        }
+    }
+    index->entries[at] = (struct ax_window_index_entry){ 0 };
+    index->count--;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where an event id is: from a hash of it to the time of its row, and to which of two logs it is
+ * in.
+ *
+ * Two ids may have the same hash, so finding gives candidates: whoever asks looks into the row.
+ */
+#ifndef AX_FEATURE_WINDOW_INDEX_H
+#define AX_FEATURE_WINDOW_INDEX_H
+
+#include "base/compiler.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ax_window_index_entry {
+    uint64_t hash; /* its lowest bit is `is_grave`; 0: free */
+    int64_t time;
+};
+
+struct ax_window_index {
+    struct ax_window_index_entry *entries;
+    size_t count;
+    size_t room; /* a power of two, or 0 */
+};
+
+/* What stands for `hash`, which may be any number, in entries. */
+static inline uint64_t ax_window_index_hash(uint64_t hash, bool is_grave)
+{
+    return (hash | UINT64_C(1) << 63) - (hash & 1) + is_grave;
+}
+
+void ax_window_index_done(struct ax_window_index *index);
+/* No entries, the same room. */
+void ax_window_index_clear(struct ax_window_index *index);
+
+/* Room for one more; false: memory was refused. */
+AX_MUST_USE bool ax_window_index_reserve(struct ax_window_index *index);
+/* After ax_window_index_reserve. */
+void ax_window_index_put(struct ax_window_index *index, uint64_t hash, bool is_grave, int64_t time);
+
+/* The entries of `hash`, in either log: start with *at = SIZE_MAX; false: no more. */
+bool ax_window_index_next(const struct ax_window_index *index, uint64_t hash, size_t *at,
+                          struct ax_window_index_entry *ret_entry);
+
+/* Take out an entry that is there. */
+void ax_window_index_remove(struct ax_window_index *index, uint64_t hash, bool is_grave,
+                            int64_t time);
+
+#endif

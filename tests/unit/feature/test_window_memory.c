@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: when memory is refused, the windows of an entity are as they were.
+ * Method: a short random history under torture (tests/torture.h): what was refused is done again,
+ * and then all values are those of brute force.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "torture.h"
+#include "unit/feature/window_history.h"
+
+/* A refused allocation changes nothing: after it, the same calls give the same values. */
+static void a_refusal_changes_nothing(void **state)
+{
+    (void)state;
+    random_history(4, 100, false);
+    history.exact_events = 5;
+    struct ax_window_spec *spec = make_spec(history.aggregates, AGGREGATES, history.exact_events);
+    struct ax_window *window = NULL;
+    for (int tries = 0; tries < 2 && !window; tries++) {
+        ax_err_clear(&err);
+        if (ax_window_new(spec, AX_WINDOW_ANY, &window, &err)) {
+            assert_true(ax_torture_struck());
+            assert_int_equal(err.code, AX_E_LIMIT);
+        }
+    }
+    for (size_t i = 0; i < history.count; i++) {
+        for (int tries = 0; tries < 2; tries++) {
+            ax_err_clear(&err);
+            if (!oracle_put(window, &history.events[i], &err))
+                break;
+            assert_true(ax_torture_struck() && tries == 0);
+            assert_int_equal(err.code, AX_E_LIMIT);
+        }
+    }
+    const struct oracle_event **winners;
+    size_t count = oracle_winners(history.events, history.count, &winners);
+    for (size_t i = 0; i < 30; i++) {
+        int64_t at = history.events[below(history.count)].time;
+        const struct ax_window_value *values;
+        ax_err_clear(&err);
+        if (ax_window_get(window, at, NULL, &values, &err)) {
+            assert_true(ax_torture_struck());
+            ax_err_clear(&err);
+            assert_int_equal(ax_window_get(window, at, NULL, &values, &err), AX_OK);
+        }
+        check_values(4, values, winners, count, at, NULL);
+    }
+    free(winners);
+    ax_window_free(window);
+    ax_window_spec_free(spec);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_refusal_changes_nothing),
+    };
+    return cmocka_run_group_tests_name("feature/window_memory", tests, NULL, NULL);
+}
