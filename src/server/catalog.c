@@ -166,10 +166,10 @@ bool ax_catalog_is_ready(const struct ax_catalog *catalog)
     return ready;
 }
 
-/* Requests know what the policy wants, and what still answers. */
+/* Requests know what the policy wants, what still answers, and what may. */
 static bool is_known(const struct ax_catalog_version *version)
 {
-    return version->is_target || version->served;
+    return version->is_target || version->served || version->is_cold;
 }
 
 /* Numbers ascend, so it is found by halving: there may be thousands. */

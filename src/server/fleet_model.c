@@ -168,7 +168,8 @@ void ax_fleet_model_sweep(struct ax_fleet_model *model)
             version->account = NULL;
             model->is_touched = true;
         }
-        if (is_alive || version->is_listed) {
+        /* What was in force before a try is again when that is given up. */
+        if (is_alive || version->is_listed || (version->is_in_force && model->is_trying)) {
             model->versions[kept++] = version;
             continue;
         }
@@ -250,8 +251,12 @@ bool ax_fleet_model_answers(const struct ax_fleet_model *model)
  * not cold: until it is there, the other one answers. */
 static bool version_is_cold(const struct ax_fleet_version *version, bool answers)
 {
-    return !version->loaded.served && ax_fleet_version_is_due(version) &&
-           (version->was_ready || !answers);
+    if (version->loaded.served)
+        return false;
+    if (ax_fleet_version_is_due(version))
+        return version->was_ready || !answers;
+    /* When what is tried is given up, something else may come. */
+    return version->model->is_trying && version->model->is_wanted && !answers;
 }
 
 bool ax_fleet_version_must_retire(const struct ax_fleet_version *version)

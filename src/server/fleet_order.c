@@ -30,6 +30,7 @@ struct ax_fleet_order {
     struct ax_fleet_model *model;     /* it waits for this one, which counts it */
     struct ax_fleet_version *version; /* of a want, which counts it */
     struct ax_fleet_order *next;      /* of those that wait */
+    struct ax_err err;                /* it has failed so, and waits to be told */
 };
 
 static void order_receive(void *context, struct ax_fleet_message *message);
@@ -248,7 +249,8 @@ static bool want_is_over(const struct ax_fleet_order *order, struct ax_err *err)
     const struct ax_fleet_version *version = order->version;
     if (version->loaded.served)
         return true;
-    if (ax_fleet_version_is_due(version))
+    /* What is tried may be given up, and then another one comes. */
+    if (ax_fleet_version_is_due(version) || version->model->is_trying)
         return false;
     if (version->err.code || version->model->err.code)
         (void)ax_fail(err, AX_E_UNAVAILABLE, "model '%s' version %s is not ready: %s",
@@ -357,17 +359,19 @@ void ax_fleet_tell_waiting(struct ax_fleet *fleet)
     uint64_t now_ns = ax_clock_ns();
     for (struct ax_fleet_order **link = &fleet->waiting; *link;) {
         struct ax_fleet_order *order = *link;
-        struct ax_err err = AX_ERR_INIT;
+        struct ax_err err = order->err;
         if (order->kind == ORDER_WANT)
             want_follow(fleet, order);
-        if (!order_ends(fleet, order, now_ns, &err)) {
+        if (!err.code && !order_ends(fleet, order, now_ns, &err)) {
             ax_fleet_wake_by(fleet, order_until_ns(fleet, order));
             link = &order->next;
             continue;
         }
+        bool was_touched = order->model->is_touched;
         order_end_try(fleet, order, &err);
-        if (!err.code && order->model->is_touched) {
-            /* What was kept is shown by the next catalog. */
+        if (order->model->is_touched && !(err.code && was_touched)) {
+            /* What was kept, or is again, is shown by the next catalog. */
+            order->err = err;
             ax_fleet_wake_by(fleet, 0);
             link = &order->next;
             continue;

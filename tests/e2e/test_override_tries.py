@@ -110,6 +110,47 @@ def test_a_try_that_fails_was_never_seen(server, large):
         assert set(asking.counts[1]) == {"first"}
 
 
+def test_who_comes_during_a_try_that_fails(tmp_path, large):
+    """A model that is not in memory comes all the same: while the try is on, and as soon as its
+    failure is told."""
+    models = [f"m{i}" for i in range(8)]
+    for name in models:
+        place = tmp_path / "models" / name / "1"
+        place.mkdir(parents=True)
+        (place / "rules.yaml").write_text(RULES.format(word="first"), encoding="utf-8")
+    server = Server(tmp_path / "models", "--model-control", "explicit", "--preload", "none",
+                    "--state", str(tmp_path / "state"), "--version-policy", "latest:1")
+
+    def ask(model):
+        answer = server.infer(model, {"name": "x", "shape": [1, 1], "datatype": "FP32",
+                                      "data": [1]})
+        assert answer.status == 200, answer.body
+        return answer.json["outputs"][0]["data"][0]
+
+    broken = {"2/model.json": base64.b64encode(large[:-1]).decode()}
+    for name in models[:4]:
+        statuses = []
+        loading = threading.Thread(
+            target=lambda name=name, to=statuses: to.append(load(server, name, broken).status))
+        loading.start()
+        while loading.is_alive() and not any(
+                e["name"] == name and e["version"] == "2"
+                for e in server.post("/v2/repository/index").json):
+            time.sleep(0.002)
+        assert ask(name) == "first"
+        loading.join()
+        assert statuses == [400] and ask(name) == "first"
+    small = {"2/rules.yaml": base64.b64encode(b"rules: [").decode()}
+    for name in models[4:]:
+        assert load(server, name, small).status == 400
+        # Whoever is told that it failed sees what is in force again.
+        found = {e["version"] for e in server.post("/v2/repository/index").json
+                 if e["name"] == name}
+        assert found == {"1"}
+        assert ask(name) == "first"
+    assert server.stop() == 0
+
+
 def test_a_try_is_shown_whole(server, large):
     """The second version takes long, and is new: who sees the first one anew finds it."""
     files = {"1/rules.yaml": text_of("one"),

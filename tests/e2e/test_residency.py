@@ -399,11 +399,16 @@ def test_what_was_driven_out_stands_in_for_what_fails(tmp_path, memory_of_one, p
         assert states(server)["m01", "1"] == "UNAVAILABLE"
         assert server.get("/v2/health/ready").status == 200
         assert server.get("/v2/models/m01/ready").status == 200
+    # So does a load of other files that fails, which is told and changes nothing.
+    files = {"config": "{}", "file:2/rules.yaml": "cnVsZXM6IFs="}
+    answer = server.post("/v2/repository/models/m01/load", {"parameters": files})
+    assert answer.status == 400, answer.body
+    answer_of(server, 1)
     # The one that failed is asked by its number; it says why it does not answer.
     answer = server.predict("m01", ROW, version=2)
     assert answer.status == 503 and "rules.yaml" in answer.error, answer.body
     codes, in_progress = received(server)
-    assert codes == {"OK": 8, "UNAVAILABLE": 1} and in_progress == 0
+    assert codes == {"OK": 9, "UNAVAILABLE": 1} and in_progress == 0
     assert server.metrics().get("ax_model_load_failures_total", model="m01", version="2") >= 1
     assert server.stop() == 0
     assert any('event="model version stands in" model=m01 version=1' in s for s in server.lines)

@@ -508,6 +508,27 @@ static void another_one_stands_in(void **state)
     assert_comes("a", 1);
 }
 
+/* While something is tried that has failed, a request waits for what comes when it is given up. */
+static void what_is_tried_may_be_given_up(void **state)
+{
+    (void)state;
+    struct ax_repository_version listed = { .number = 1, .text = "1" };
+    struct ax_repository_model listing = { .versions = &listed, .version_count = 1 };
+    ax_model_settings_init(&listing.settings);
+    struct ax_fleet_model *model = ax_fleet_model_new("a");
+    ax_fleet_model_list(model, &listing);
+    (void)ax_fail(&model->versions[0]->err, AX_E_INVALID, "broken");
+    for (unsigned i = 0; i < 4; i++) {
+        model->is_trying = i & 1;
+        model->is_wanted = i & 2;
+        struct ax_catalog_model *made = ax_fleet_model_catalog(model);
+        assert_int_equal(made->versions[0].state, AX_VERSION_FAILED);
+        assert_int_equal(ax_catalog_model_highest(made) != NULL, i == 3);
+        ax_catalog_model_unref(made);
+    }
+    ax_fleet_model_free(model);
+}
+
 static void not_more_than_some_are_tried(void **state)
 {
     (void)state;
@@ -614,6 +635,7 @@ int main(void)
         TEST(who_waits_for_what_fails),
         TEST(the_newest_that_loads),
         TEST(another_one_stands_in),
+        TEST(what_is_tried_may_be_given_up),
         TEST(not_more_than_some_are_tried),
         TEST(stopping_is_never_refused),
         TEST(taking_back_while_it_is_told),
