@@ -14,7 +14,7 @@ MESON ?= meson
 export JOBS FUZZ_SECONDS
 
 .PHONY: help setup developer deps build demo test asan tsan torture fuzz bench bench-servers \
-    scenarios lint fmt docs install clean
+    scenarios soak lint fmt docs install clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -51,6 +51,10 @@ tsan: deps ## threads, pools and reload under ThreadSanitizer
 torture: deps ## the tests again, where one allocation after the other fails
 	@tools/build asan
 	@tools/torture
+
+soak: build ## what `make test` does in short, for hours: random expressions, natively and as SQL
+	@tools/build release
+	@AX_EXPR_TREES=10000000 AX_EXPR_SEED=$$RANDOM build/release/tests/unit_data_expr_test_expr_sql
 
 fuzz: developer deps ## FUZZ_SECONDS=30 for each fuzz target, after its corpus
 	@tools/build fuzz

@@ -4,8 +4,8 @@
  *
  * A call is CAST(<template> AS <type>), so what DuckDB makes of the template does not matter. In a
  * template, $1 to $9 stand for arguments, $* for all of them with commas, $2* for those from the
- * second on. Where there is neither template nor printer, the function is one of ours that is
- * registered there.
+ * second on; a $ before anything else is a $. Where there is neither template nor printer, the
+ * function is one of ours that is registered there.
  *
  * For ax_expr_put_select an argument that its place names more than once is printed once, as a
  * column of a query inside; equal texts are one column. A column stands one layer above the columns
@@ -58,6 +58,30 @@ const char *ax_type_sql(struct ax_type type, enum ax_sql_dialect dialect)
     return names[type.kind][type.is_list];
 }
 
+void ax_storage_put_sql(struct ax_buf *out, struct ax_storage storage, struct ax_str column,
+                        enum ax_sql_dialect dialect)
+{
+    struct ax_type type = ax_storage_type(storage);
+    assert(out && dialect == AX_SQL_DUCKDB);
+    if (storage.kind == AX_STORAGE_BYTES) {
+        ax_sql_put_name(out, column);
+        return;
+    }
+    bool is_float = type.kind == AX_TYPE_FLOAT64;
+    (void)ax_buf_append_str(out, AX_STR("CAST("));
+    if (is_float && type.is_list)
+        (void)ax_buf_append_str(out, AX_STR("list_transform("));
+    if (is_float && !type.is_list)
+        (void)ax_buf_append_str(out, AX_STR("nullif("));
+    ax_sql_put_name(out, column);
+    if (is_float) /* adding 0 makes 0 of -0; DuckDB's NaN equals itself */
+        (void)ax_buf_append_str(
+            out, type.is_list
+                     ? AX_STR(", lambda x: nullif(x, CAST('NaN' AS DOUBLE)) + CAST(0 AS DOUBLE))")
+                     : AX_STR(", CAST('NaN' AS DOUBLE)) + CAST(0 AS DOUBLE)"));
+    (void)ax_buf_printf(out, " AS %s)", ax_type_sql(type, dialect));
+}
+
 void ax_expr_put_registered(struct ax_buf *out, const struct ax_function *function,
                             const struct ax_type *types, size_t count)
 {
@@ -105,34 +129,40 @@ static void put_literal(struct ax_buf *out, const struct ax_expr *expr)
 
 /* ---- templates ---- */
 
-/* What begins at `at`, behind the sign: the arguments from `*ret_from` on, and whether all of them.
- * Returns what is behind. */
-static const char *read_place(const char *at, size_t count, size_t *ret_from, bool *ret_all)
+/* The next place for arguments in a template: those from `from` on, one or all. */
+struct place {
+    const char *begin;
+    const char *end;
+    size_t from;
+    bool all;
+};
+
+/* False when none is left. A sign that is followed by anything else is text. */
+static bool next_place(const char *at, struct place *ret)
 {
-    *ret_from = 0;
-    *ret_all = *at == '*';
-    if (*ret_all)
-        return at + 1;
-    assert(*at >= '1' && *at <= '9');
-    *ret_from = (size_t)(*at++ - '1');
-    assert(*ret_from < count);
-    *ret_all = *at == '*';
-    return *ret_all ? at + 1 : at;
+    const char *sign = strchr(at, '$');
+    while (sign && sign[1] != '*' && !(sign[1] >= '1' && sign[1] <= '9'))
+        sign = strchr(sign + 1, '$');
+    if (!sign)
+        return false;
+    bool numbered = sign[1] != '*';
+    ret->begin = sign;
+    ret->from = numbered ? (size_t)(sign[1] - '1') : 0;
+    ret->all = !numbered || sign[2] == '*';
+    ret->end = sign + 2 + (numbered && ret->all);
+    return true;
 }
 
 /* How often the template names argument i; a printer may name all of them. */
 static size_t count_places(const struct ax_expr *call, size_t i)
 {
     const char *at = call->function->duckdb;
+    struct place place;
     size_t places = 0;
     if (!at)
         return call->function->put_duckdb ? 2 : 1;
-    while ((at = strchr(at, '$'))) {
-        size_t from = 0;
-        bool all = false;
-        at = read_place(at + 1, call->arg_count, &from, &all);
-        places += all ? i >= from : i == from;
-    }
+    for (; next_place(at, &place); at = place.end)
+        places += place.all ? i >= place.from : i == place.from;
     return places;
 }
 
@@ -148,12 +178,11 @@ static void put_arguments(struct ax_buf *out, const struct ax_buf *args, size_t 
 static void put_template(struct ax_buf *out, const struct ax_expr *call, const struct ax_buf *args)
 {
     const char *at = call->function->duckdb;
-    for (const char *sign; (sign = strchr(at, '$'));) {
-        size_t from = 0;
-        bool all = false;
-        (void)ax_buf_append(out, at, (size_t)(sign - at));
-        at = read_place(sign + 1, call->arg_count, &from, &all);
-        put_arguments(out, args, from, all ? call->arg_count : from + 1);
+    struct place place;
+    for (; next_place(at, &place); at = place.end) {
+        assert(place.from < call->arg_count);
+        (void)ax_buf_append(out, at, (size_t)(place.begin - at));
+        put_arguments(out, args, place.from, place.all ? call->arg_count : place.from + 1);
     }
     (void)ax_buf_append_str(out, ax_str_from(at));
 }

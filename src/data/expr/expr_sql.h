@@ -44,6 +44,11 @@ void ax_expr_put_select(struct ax_buf *out, const struct ax_expr_column *columns
 /* The name of a type in SQL: "BIGINT", "DOUBLE[]"; durations are BIGINT microseconds. */
 const char *ax_type_sql(struct ax_type type, enum ax_sql_dialect dialect) AX_RETURNS_NONNULL;
 
+/* Append the value of a stored column as expressions see it: widened, NaN as null, -0 as 0; of
+ * lists, their elements. Bytes stay as they are. */
+void ax_storage_put_sql(struct ax_buf *out, struct ax_storage storage, struct ax_str column,
+                        enum ax_sql_dialect dialect);
+
 /* Register in a DuckDB handle the functions that it lacks. Once a handle, before the first query
  * that uses them. Expected: those of ax_sql_open. */
 AX_MUST_USE enum ax_code ax_expr_register(struct ax_sql *sql, struct ax_err *err);

@@ -155,7 +155,7 @@ const struct ax_function ax_functions_math[] = {
       .param_count = 1,
       .result = AX_PARAM_INT64,
       .run = run_abs_i64,
-      .duckdb = "TRY_CAST(abs($1::HUGEINT) AS BIGINT)",
+      .duckdb = "CASE WHEN $1 <> -9223372036854775808 THEN abs($1) END",
       .about = "The number without its sign; null when it does not fit.",
       .examples = { { "abs(-3)", "3" } } },
     { .name = "abs",
@@ -169,7 +169,7 @@ const struct ax_function ax_functions_math[] = {
       .param_count = 1,
       .result = AX_PARAM_DURATION,
       .run = run_abs_i64,
-      .duckdb = "TRY_CAST(abs($1::HUGEINT) AS BIGINT)",
+      .duckdb = "CASE WHEN $1 <> -9223372036854775808 THEN abs($1) END",
       .about = "The duration without its sign.",
       .examples = { { "abs(-(1h)) = 1h", "true" } } },
     { .name = "sign",
@@ -217,7 +217,7 @@ const struct ax_function ax_functions_math[] = {
       .param_count = 2,
       .result = AX_PARAM_FLOAT64,
       .run = run_round_to,
-      .duckdb = "CASE WHEN isinf($1) AND $2 IS NOT NULL THEN $1 ELSE "
+      .duckdb = "CASE WHEN isinf($1) AND $2 IS NOT NULL THEN $1 WHEN $2 IS NOT NULL THEN "
                 "round($1, greatest(least($2, 400), -400)::INTEGER) + 0.0::DOUBLE END",
       .about = "Rounded to so many decimal places; below 0: to tens, hundreds and so on.",
       .examples = { { "round(2.345, 1)", "2.3" }, { "round(1234, -2)", "1200.0" } } },

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of operators: arithmetic, comparison, logic, choice and casts. In SQL, integers are
- * computed as HUGEINT and cast back by TRY_CAST, which is null for what does not fit; floating
- * point is guarded by CASE as ax_call_settle does it natively.
+ * computed as HUGEINT and cast back where they fit, and floating point is guarded by CASE as
+ * ax_call_settle does it natively. TRY_CAST would be shorter, but DuckDB's optimizer moves
+ * comparisons of integers through it: what did not fit would be compared after all.
  */
 #include "data/expr/operators.h"
 
@@ -11,7 +12,9 @@
     "CASE WHEN isfinite(" value ") THEN " value " + 0.0::DOUBLE WHEN isinf(" value \
     ") AND (" may_be_infinite ") THEN " value " END"
 #define SETTLED_2(value) SETTLED(value, "isinf($1) OR isinf($2)")
-#define INT64_OF(value)  "TRY_CAST(" value " AS BIGINT)"
+#define INT64_OF(value)                                                                     \
+    "CASE WHEN " value " BETWEEN -9223372036854775808 AND 9223372036854775807 THEN (" value \
+    ")::BIGINT END"
 #define TIME_OF(us)                                                                               \
     "CASE WHEN " us " BETWEEN -62135596800000000 AND 253402300799999999 THEN make_timestamp((" us \
     ")::BIGINT) END"
@@ -405,14 +408,15 @@ const struct ax_function ax_functions_operator[] = {
       UNARY(FLOAT64),
       RESULT(INT64),
       .run = ax_operator_cast_f64_to_i64,
-      .duckdb = INT64_OF("$1"),
+      .duckdb = "CASE WHEN $1 >= '-9223372036854775808'::DOUBLE AND "
+                "$1 < '9223372036854775808'::DOUBLE THEN $1::BIGINT END",
       .about = "The nearest whole number, a half to the even one; null when it does not fit.",
       .examples = { { "cast(2.5 as int64)", "2" }, { "cast(1e30 as int64)", "null" } } },
     { .name = "cast:int64",
       UNARY(STRING),
       RESULT(INT64),
       .run = ax_operator_cast_text_to_i64,
-      .duckdb = INT64_OF("regexp_extract($1, '^-?[0-9]+$')"),
+      .duckdb = "TRY_CAST(regexp_extract($1, '^-?[0-9]+$') AS BIGINT)",
       .about = "The whole number that all of the text is: digits, perhaps with - in front.",
       .examples = { { "cast('-12' as int64)", "-12" }, { "cast('12 ' as int64)", "null" } } },
     { .name = "cast:int64",

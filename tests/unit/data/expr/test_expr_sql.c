@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: native evaluation and DuckDB's SQL of a tree give the same values, bit for bit, for every
+ * function and every overload; and a tree's text is read back as the same tree.
+ * Method: random typed trees over random rows full of edges. Each function of the table is the root
+ * of as many trees as any other; its arguments are trees of random depth. Some twenty trees are one
+ * query, as columns of a query with queries inside or as expressions. What differs is made smaller
+ * as long as it differs, and shown as text, with the row. Counted are the trees in which a function
+ * stands and the values other than null that it gave at a root: none may be without.
+ *
+ * AX_EXPR_TREES is how many trees (`make soak` asks for more), AX_EXPR_SEED which ones.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "data/expr/expr_sql.h"
+
+#include "data/expr/parser.h"
+
+#include "expr_random.h"
+
+#include <stdio.h>
+
+#define TREES          4000
+#define TREES_A_QUERY  20
+#define QUERIES_A_DATA 25
+#define DEPTH_MAX      4
+#define SQL_BYTES_MAX  ((size_t)4 << 20)
+#define WORSE_MAX      5 /* differences that are shown before the test gives up */
+
+struct trial {
+    struct ax_sql *sql;
+    struct edge_data data;
+    struct random_table table;
+    struct random_trees trees;
+    struct ax_arena arena;      /* of a comparison */
+    struct ax_program *program; /* of the last one */
+    size_t compared;
+    size_t read_back;
+};
+
+/* What differed, or could not be computed. */
+struct difference {
+    size_t expr;
+    size_t row;
+    char native[400];
+    char sql[400];
+};
+
+static void put_input(struct ax_buf *out, size_t input, void *arg)
+{
+    (void)arg;
+    ax_sql_put_name(out, ax_str_from(data_name(input)));
+}
+
+/* ---- values ---- */
+
+static void print_value(struct ax_buf *out, const struct ax_values *values, size_t row)
+{
+    if (ax_values_is_null(values, row)) {
+        ax_buf_printf(out, "null");
+        return;
+    }
+    if (values->type.is_list) {
+        ax_buf_printf(out, "[");
+        for (uint32_t i = 0; i < values->spans[row].count; i++) {
+            ax_buf_printf(out, i ? ", " : "");
+            print_value(out, values->items, values->spans[row].from + i);
+        }
+        ax_buf_printf(out, "]");
+        return;
+    }
+    switch (values->type.kind) {
+    case AX_TYPE_BOOL:
+        ax_buf_printf(out, values->bools[row] ? "true" : "false");
+        break;
+    case AX_TYPE_FLOAT64:
+        ax_buf_printf(out, "%.17g", values->f64s[row]);
+        break;
+    case AX_TYPE_STRING:
+        ax_buf_printf(out, "'%.*s'", AX_STR_ARG(values->texts[row]));
+        break;
+    case AX_TYPE_INT64:
+    case AX_TYPE_TIMESTAMP:
+    case AX_TYPE_DURATION:
+    case AX_TYPE_COUNT:
+        ax_buf_printf(out, "%lld", (long long)values->i64s[row]);
+    }
+}
+
+static void print_into(char text[400], const struct ax_values *values, size_t row)
+{
+    struct ax_buf out;
+    ax_buf_init(&out, 1 << 20);
+    print_value(&out, values, row);
+    (void)snprintf(text, 400, "%.*s", AX_STR_ARG(ax_buf_str(&out)));
+    ax_buf_done(&out);
+}
+
+static bool values_are_equal(const struct ax_values *a, size_t row_a, const struct ax_values *b,
+                             size_t row_b)
+{
+    if (ax_values_is_null(a, row_a) || ax_values_is_null(b, row_b))
+        return ax_values_is_null(a, row_a) == ax_values_is_null(b, row_b);
+    if (a->type.is_list) {
+        struct ax_span span_a = a->spans[row_a];
+        struct ax_span span_b = b->spans[row_b];
+        for (uint32_t i = 0; span_a.count == span_b.count && i < span_a.count; i++)
+            if (!values_are_equal(a->items, span_a.from + i, b->items, span_b.from + i))
+                return false;
+        return span_a.count == span_b.count;
+    }
+    switch (a->type.kind) {
+    case AX_TYPE_BOOL:
+        return a->bools[row_a] == b->bools[row_b];
+    case AX_TYPE_STRING:
+        return ax_str_equals(a->texts[row_a], b->texts[row_b]);
+    case AX_TYPE_FLOAT64:
+        assert_false(isnan(a->f64s[row_a]));
+        return memcmp(&a->f64s[row_a], &b->f64s[row_b], sizeof(double)) == 0;
+    case AX_TYPE_INT64:
+    case AX_TYPE_TIMESTAMP:
+    case AX_TYPE_DURATION:
+    case AX_TYPE_COUNT:
+        break;
+    }
+    return a->i64s[row_a] == b->i64s[row_b];
+}
+
+/* A column of a result as values. */
+static void as_values(const struct ax_sql_column *column, struct ax_type type, size_t rows,
+                      struct ax_arena *arena, struct ax_values *ret)
+{
+    *ret = (struct ax_values){ .type = type,
+                               .rows = rows,
+                               .data = (void *)(uintptr_t)column->i64s,
+                               .validity = (uint64_t *)(uintptr_t)column->validity };
+    if (!type.is_list)
+        return;
+    ret->spans = ax_arena_alloc(arena, rows, sizeof(*ret->spans));
+    ret->items = ax_arena_alloc(arena, 1, sizeof(*ret->items));
+    for (size_t row = 0; row < rows; row++)
+        ret->spans[row] = (struct ax_span){ (uint32_t)column->lists[row].offset,
+                                            (uint32_t)column->lists[row].len };
+    as_values(column->items, (struct ax_type){ type.kind, false }, 0, arena, ret->items);
+}
+
+/* ---- comparing ---- */
+
+static void print_query(const struct ax_expr *const *exprs, size_t count, bool as_select,
+                        struct ax_buf *out)
+{
+    struct ax_expr_column columns[TREES_A_QUERY];
+    char names[TREES_A_QUERY][8];
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "e%zu", i);
+        columns[i] = (struct ax_expr_column){ exprs[i], ax_str_from(names[i]) };
+    }
+    if (as_select) {
+        ax_expr_put_select(out, columns, count, AX_STR(""), AX_STR("entered"), AX_SQL_DUCKDB,
+                           put_input, NULL);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        ax_buf_printf(out, i ? ", " : "SELECT ");
+        ax_expr_put_sql(out, exprs[i], AX_SQL_DUCKDB, put_input, NULL);
+    }
+    ax_buf_printf(out, " FROM entered");
+}
+
+/* The values are valid as long as the program. */
+static enum ax_code evaluate(struct trial *trial, const struct ax_expr *const *exprs, size_t count,
+                             struct ax_values *outputs, struct ax_err *err)
+{
+    ax_program_free(trial->program);
+    trial->program = NULL;
+    if (!ax_program_new(exprs, count, &trial->program, err))
+        (void)(ax_program_run(trial->program, trial->data.inputs, DATA_ROWS, &trial->arena, outputs,
+                              err) != AX_OK);
+    return err->code;
+}
+
+/* The first difference among some trees of one query. */
+static bool find_difference(struct trial *trial, const struct ax_expr *const *exprs,
+                            const struct ax_values *outputs, size_t count,
+                            const struct ax_sql_chunk *chunk, struct difference *ret)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct ax_values values;
+        as_values(&chunk->columns[i], exprs[i]->type, DATA_ROWS, &trial->arena, &values);
+        for (size_t row = 0; row < DATA_ROWS; row++) {
+            if (values_are_equal(&outputs[i], row, &values, row))
+                continue;
+            ret->expr = i;
+            ret->row = row;
+            print_into(ret->native, &outputs[i], row);
+            print_into(ret->sql, &values, row);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether some trees differ; of one that fails alone, the failure is the difference. */
+static bool differ(struct trial *trial, const struct ax_expr *const *exprs, size_t count,
+                   bool as_select, struct ax_values *outputs, struct difference *ret)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_sql_stream *stream = NULL;
+    struct ax_sql_chunk chunk = { 0 };
+    struct ax_buf text;
+    bool found = false;
+    ax_buf_init(&text, SQL_BYTES_MAX);
+    ax_arena_reset(&trial->arena);
+    *ret = (struct difference){ 0 };
+    if (evaluate(trial, exprs, count, outputs, &err)) {
+        (void)snprintf(ret->native, sizeof(ret->native), "%s", err.msg);
+    } else {
+        print_query(exprs, count, as_select, &text);
+        if (!ax_buf_check(&text, "the query", &err) &&
+            !ax_sql_query(trial->sql, ax_buf_str(&text), &stream, &err) &&
+            !ax_sql_stream_next(stream, &chunk, &err)) {
+            assert_int_equal(chunk.rows, DATA_ROWS);
+            found = find_difference(trial, exprs, outputs, count, &chunk, ret);
+        }
+        if (err.code)
+            (void)snprintf(ret->sql, sizeof(ret->sql), "%s", err.msg);
+    }
+    ax_sql_stream_free(stream);
+    ax_buf_done(&text);
+    for (size_t i = 0; err.code && count > 1 && i < count; i++) {
+        if (differ(trial, &exprs[i], 1, as_select, outputs, ret)) {
+            ret->expr = i;
+            return true;
+        }
+    }
+    return found || err.code;
+}
+
+/* ---- making it smaller ---- */
+
+static const struct ax_expr *replace(struct trial *trial, const struct ax_expr *expr, size_t *at,
+                                     const struct ax_expr *with)
+{
+    if ((*at)-- == 0)
+        return with;
+    if (expr->kind != AX_EXPR_CALL)
+        return expr;
+    struct ax_expr copy = *expr;
+    const struct ax_expr **args =
+        ax_arena_alloc(&trial->trees.arena, expr->arg_count, sizeof(void *));
+    for (size_t i = 0; i < expr->arg_count; i++)
+        args[i] = *at == SIZE_MAX ? expr->args[i] : replace(trial, expr->args[i], at, with);
+    copy.args = args;
+    return keep_expr(&trial->trees, copy);
+}
+
+/* Node number *at of the tree, and whether it has to stay the literal that it is. */
+static const struct ax_expr *node_at(const struct ax_expr *expr, size_t *at, bool fixed,
+                                     bool *ret_fixed)
+{
+    const struct ax_expr *found = NULL;
+    *ret_fixed = fixed;
+    if ((*at)-- == 0)
+        return expr;
+    for (size_t i = 0; expr->kind == AX_EXPR_CALL && i < expr->arg_count && !found; i++)
+        found =
+            node_at(expr->args[i], at, i < 32 && (expr->function->literals >> i & 1), ret_fixed);
+    return found;
+}
+
+static bool try_instead(struct trial *trial, const struct ax_expr **tree, size_t at, bool as_select,
+                        const struct ax_expr *with)
+{
+    struct difference difference;
+    struct ax_values output;
+    const struct ax_expr *smaller = replace(trial, *tree, &at, with);
+    if (!differ(trial, &smaller, 1, as_select, &output, &difference))
+        return false;
+    *tree = smaller;
+    return true;
+}
+
+/* Something simpler in the place of one node: one of its arguments, a column, a constant. */
+static bool simplify_node(struct trial *trial, const struct ax_expr **tree, size_t at,
+                          bool as_select, bool is_root)
+{
+    bool fixed = false;
+    size_t index = at;
+    const struct ax_expr *node = node_at(*tree, &index, false, &fixed);
+    if (!node || fixed || node->kind != AX_EXPR_CALL)
+        return false;
+    for (size_t i = 0; i < node->arg_count; i++)
+        if ((is_root || ax_type_equals(node->args[i]->type, node->type)) &&
+            try_instead(trial, tree, at, as_select, node->args[i]))
+            return true;
+    for (unsigned tries = 0; tries < 12; tries++)
+        if (try_instead(trial, tree, at, as_select, random_leaf(&trial->trees, node->type)))
+            return true;
+    return false;
+}
+
+static const struct ax_expr *shrink(struct trial *trial, const struct ax_expr *tree, bool as_select)
+{
+    bool smaller = true;
+    while (smaller) {
+        bool fixed;
+        smaller = false;
+        for (size_t at = 0, index = 0; !smaller && node_at(tree, &index, false, &fixed);
+             index = ++at)
+            smaller = simplify_node(trial, &tree, at, as_select, at == 0);
+    }
+    return tree;
+}
+
+static void print_inputs(const struct trial *trial, const struct ax_expr *tree, size_t row)
+{
+    bool used[DATA_COLUMNS] = { false };
+    ax_expr_inputs(tree, used);
+    for (size_t i = 0; i < DATA_COLUMNS; i++) {
+        char text[400];
+        if (!used[i])
+            continue;
+        print_into(text, &trial->data.values[i], row);
+        print_error("    %s = %s\n", data_name(i), text);
+    }
+}
+
+static void show(struct trial *trial, const struct ax_expr *tree, bool as_select)
+{
+    struct difference difference;
+    struct ax_values output;
+    struct ax_buf text;
+    tree = shrink(trial, tree, as_select);
+    (void)differ(trial, &tree, 1, as_select, &output, &difference);
+    ax_buf_init(&text, SQL_BYTES_MAX);
+    ax_expr_put_text(&text, tree, put_input, NULL);
+    print_error("%.*s\n    native %s\n    sql    %s\n", AX_STR_ARG(ax_buf_str(&text)),
+                difference.native, difference.sql);
+    print_inputs(trial, tree, difference.row);
+    ax_buf_reset(&text);
+    print_query(&tree, 1, as_select, &text);
+    print_error("    %.*s\n", AX_STR_ARG(ax_str_cut(ax_buf_str(&text), 1500)));
+    ax_buf_done(&text);
+}
+
+/* ---- the text of a tree ---- */
+
+static void read_back(struct trial *trial, const struct ax_expr *tree)
+{
+    struct ax_scope_column columns[DATA_COLUMNS];
+    struct ax_scope scope = { .columns = columns, .column_count = DATA_COLUMNS };
+    struct ax_parsed parsed;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_buf text;
+    struct ax_buf again;
+    size_t at = 0;
+    for (size_t i = 0; i < DATA_COLUMNS; i++)
+        columns[i] = (struct ax_scope_column){ ax_str_from(data_name(i)), data_type(i), false };
+    ax_buf_init(&text, SQL_BYTES_MAX);
+    ax_buf_init(&again, SQL_BYTES_MAX);
+    ax_expr_put_text(&text, tree, put_input, NULL);
+    enum ax_code code =
+        ax_expr_parse(ax_buf_str(&text), &scope, &trial->trees.arena, &parsed, &at, &err);
+    if (code && code != AX_E_TOO_LARGE)
+        fail_msg("%.*s: at %zu: %s", AX_STR_ARG(ax_buf_str(&text)), at, err.msg);
+    if (!code) {
+        ax_expr_put_text(&again, parsed.root, put_input, NULL);
+        if (!ax_expr_equals(parsed.root, tree) ||
+            !ax_str_equals(ax_buf_str(&text), ax_buf_str(&again)))
+            fail_msg("%.*s is read as %.*s", AX_STR_ARG(ax_buf_str(&text)),
+                     AX_STR_ARG(ax_buf_str(&again)));
+        trial->read_back++;
+    }
+    ax_buf_done(&text);
+    ax_buf_done(&again);
+}
+
+/* ---- the test ---- */
+
+static void enter_rows(struct trial *trial)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_buf text;
+    if (trial->table.data) {
+        ax_sql_remove_table(trial->sql, &trial->table.base);
+        edge_data_done(&trial->data);
+    }
+    edge_data_init(&trial->data, &trial->trees.random);
+    random_table_init(&trial->table, &trial->data);
+    ax_buf_init(&text, SQL_BYTES_MAX);
+    for (size_t i = 0; i < DATA_COLUMNS; i++) {
+        ax_buf_printf(&text, i ? ", " : "CREATE OR REPLACE TABLE entered AS SELECT ");
+        ax_storage_put_sql(&text, ax_type_storage(data_type(i)), ax_str_from(data_name(i)),
+                           AX_SQL_DUCKDB);
+        ax_buf_printf(&text, " AS %s", data_name(i));
+    }
+    ax_buf_printf(&text, " FROM random_rows()");
+    if (ax_sql_add_table(trial->sql, &trial->table.base, &err) ||
+        ax_sql_run(trial->sql, ax_buf_str(&text), &err))
+        fail_msg("%s", err.msg);
+    ax_buf_done(&text);
+}
+
+static uint64_t number_of(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static int setup(void **state)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct trial *trial = ax_xalloc(sizeof(*trial));
+    struct ax_sql_config config = { .threads = 1 };
+    random_trees_init(&trial->trees, number_of("AX_EXPR_SEED", 1));
+    ax_arena_init(&trial->arena, 1 << 20, 1 << 28);
+    if (ax_sql_open(&config, &trial->sql, &err) || ax_expr_register(trial->sql, &err))
+        fail_msg("%s", err.msg);
+    enter_rows(trial);
+    *state = trial;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct trial *trial = *state;
+    ax_sql_close(trial->sql);
+    ax_program_free(trial->program);
+    edge_data_done(&trial->data);
+    random_trees_done(&trial->trees);
+    ax_arena_done(&trial->arena);
+    free(trial);
+    return 0;
+}
+
+/* What enters is the same on both sides: NaN, -0, extremes, nulls, lists of such. */
+static void rows_enter_alike(void **state)
+{
+    struct trial *trial = *state;
+    struct ax_expr inputs[DATA_COLUMNS];
+    for (size_t i = 0; i < DATA_COLUMNS; i++) {
+        const struct ax_expr *pointer = &inputs[i];
+        struct difference difference;
+        struct ax_values output;
+        inputs[i] = (struct ax_expr){ .kind = AX_EXPR_INPUT, .type = data_type(i), .input = i };
+        if (differ(trial, &pointer, 1, true, &output, &difference))
+            fail_msg("%s: row %zu: native %s, sql %s", data_name(i), difference.row,
+                     difference.native, difference.sql);
+    }
+}
+
+/* The next trees: each function has its turn at the root. */
+static size_t make_trees(struct trial *trial, size_t *turn, const struct ax_expr **trees,
+                         struct random_function **roots)
+{
+    size_t count = 0;
+    while (count < TREES_A_QUERY) {
+        struct random_function *root =
+            &trial->trees.functions[(*turn)++ % trial->trees.function_count];
+        trees[count] = random_call(&trial->trees, root,
+                                   (unsigned)ax_random_below(&trial->trees.random, DEPTH_MAX));
+        if (!trees[count])
+            fail_msg("no literals were found that '%s' takes", root->function->name);
+        roots[count++] = root;
+    }
+    return count;
+}
+
+static void count_values(struct random_function *const *roots, const struct ax_values *outputs,
+                         size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t row = 0; row < DATA_ROWS; row++)
+            roots[i]->values += !ax_values_is_null(&outputs[i], row);
+}
+
+static void check_counts(const struct trial *trial, uint64_t trees)
+{
+    size_t least = (size_t)(trees / trial->trees.function_count / 2);
+    size_t missing = 0;
+    for (size_t i = 0; i < trial->trees.function_count; i++) {
+        const struct random_function *function = &trial->trees.functions[i];
+        if (function->made >= least && function->values > 0)
+            continue;
+        print_error("'%s' (T is %s) stood in %zu trees and gave %zu values\n",
+                    function->function->name, ax_type_name((struct ax_type){ function->t, false }),
+                    function->made, function->values);
+        missing++;
+    }
+    assert_int_equal(missing, 0);
+}
+
+static void native_is_sql(void **state)
+{
+    struct trial *trial = *state;
+    uint64_t wanted = number_of("AX_EXPR_TREES", TREES);
+    size_t turn = 0;
+    uint64_t worse = 0;
+    for (uint64_t query = 0;
+         query * TREES_A_QUERY < wanted && worse < number_of("AX_EXPR_SHOWN", WORSE_MAX); query++) {
+        const struct ax_expr *trees[TREES_A_QUERY];
+        struct random_function *roots[TREES_A_QUERY];
+        struct ax_values outputs[TREES_A_QUERY];
+        struct difference difference;
+        ax_arena_reset(&trial->trees.arena);
+        if (query % QUERIES_A_DATA == 0)
+            enter_rows(trial);
+        size_t count = make_trees(trial, &turn, trees, roots);
+        bool as_select = query % 8 != 0;
+        for (size_t i = 0; i < count; i++)
+            read_back(trial, trees[i]);
+        if (differ(trial, trees, count, as_select, outputs, &difference)) {
+            worse++;
+            show(trial, trees[difference.expr], as_select);
+            continue;
+        }
+        count_values(roots, outputs, count);
+        trial->compared += count;
+    }
+    assert_int_equal(worse, 0);
+    check_counts(trial, wanted);
+    print_message("%zu trees of %zu functions compared, %zu texts read back\n", trial->compared,
+                  trial->trees.function_count, trial->read_back);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_enter_alike),
+        cmocka_unit_test(native_is_sql),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
