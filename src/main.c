@@ -18,6 +18,7 @@
  * docs/configuration.md. tests/docs/ compares this table with them.
  */
 static const struct ax_cmd commands[] = {
+    { "apply", ax_cmd_apply, ax_cmd_apply_options, "put the definitions of features in force" },
     { "bench", ax_cmd_bench, ax_cmd_bench_options, "measure a server under load" },
     { "compile", ax_cmd_compile, ax_cmd_compile_options, "make the images of model versions" },
     { "eval", ax_cmd_eval, ax_cmd_eval_options, "compute an expression" },
@@ -25,6 +26,8 @@ static const struct ax_cmd commands[] = {
       "tell which features are applied, where they come from and who uses them" },
     { "models", ax_cmd_models, ax_cmd_models_options,
       "tell which model versions there are, and what is in them" },
+    { "plan", ax_cmd_plan, ax_cmd_plan_options,
+      "tell what apply would change, and what would break" },
     { "predict", ax_cmd_predict, ax_cmd_predict_options, "predict the rows of a file" },
     { "serve", ax_cmd_serve, ax_cmd_serve_options, "answer prediction requests" },
     { "train", ax_cmd_train, ax_cmd_train_options, "train a model version" },

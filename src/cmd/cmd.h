@@ -24,6 +24,10 @@ struct ax_cmd {
 /* Print the options of all commands as docs/configuration.md has them. */
 void ax_cmd_print_markdown(const struct ax_cmd *commands, size_t count, struct ax_buf *out);
 
+/* Put definitions in force. */
+int ax_cmd_apply(int argc, char **argv);
+extern const struct ax_option *const ax_cmd_apply_options[];
+
 /* Measure a server under load. */
 int ax_cmd_bench(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_bench_options[];
@@ -43,6 +47,10 @@ extern const struct ax_option *const ax_cmd_features_options[];
 /* Inspect model versions. */
 int ax_cmd_models(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_models_options[];
+
+/* Tell what apply would do. */
+int ax_cmd_plan(int argc, char **argv);
+extern const struct ax_option *const ax_cmd_plan_options[];
 
 /* Predict the rows of a file. */
 int ax_cmd_predict(int argc, char **argv);

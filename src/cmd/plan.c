@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `auspex plan`: what `auspex apply` would do. It changes nothing and takes no lock.
+ *
+ * Its exit status is for scripts: 0 nothing to do, 2 something, 1 it could not be told. So failures
+ * have one status here, whatever they are.
+ */
+#include "cmd/cmd.h"
+
+#include "cmd/command_line.h"
+#include "cmd/exit_code.h"
+#include "cmd/planning.h"
+
+#include <stdio.h>
+
+#define OUT_BYTES_MAX ((size_t)1 << 30)
+
+enum plan_status { PLAN_NOTHING = 0, PLAN_FAILURE = 1, PLAN_CHANGES = 2 };
+
+struct plan_config {
+    struct ax_registry_config registry;
+    bool json;
+};
+
+static const struct ax_option plan_options[] = {
+    { AX_OPTION_BOOL, "json", "false", offsetof(struct plan_config, json), 0, 0, NULL,
+      "Print one JSON object." },
+    { 0 },
+};
+
+const struct ax_option *const ax_cmd_plan_options[] = { ax_registry_options, plan_options, NULL };
+
+static enum plan_status print(const struct ax_command_line *line,
+                              const struct ax_planning *planning, bool json)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_buf out;
+    ax_buf_init(&out, OUT_BYTES_MAX);
+    if (json)
+        ax_planning_put_json(planning, &out);
+    else
+        ax_planning_put_text(planning, &out);
+    if (!ax_buf_check(&out, "the plan", &err) &&
+        (fwrite(ax_buf_str(&out).ptr, 1, out.len, stdout) != out.len || fflush(stdout)))
+        (void)ax_fail(&err, AX_E_INTERNAL, "standard output was closed");
+    ax_buf_done(&out);
+    if (err.code)
+        ax_command_line_complain(line, "%s", err.msg);
+    return err.code                            ? PLAN_FAILURE
+           : ax_plan_is_empty(&planning->plan) ? PLAN_NOTHING
+                                               : PLAN_CHANGES;
+}
+
+static int plan(const struct ax_command_line *line, const struct plan_config *config)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_planning planning;
+    enum plan_status status = PLAN_FAILURE;
+    const char *folder = line->args.count ? line->args.texts[0] : ".";
+    if (ax_planning_read(&planning, folder, &err) ||
+        ax_planning_compare(&planning, config->registry.state, AX_REGISTRY_READ, &err))
+        ax_command_line_complain(line, "%s", err.msg);
+    else
+        status = print(line, &planning, config->json);
+    ax_planning_done(&planning);
+    return (int)status;
+}
+
+int ax_cmd_plan(int argc, char **argv)
+{
+    struct plan_config config = { 0 };
+    const struct ax_option_group groups[] = { { ax_registry_options, &config.registry },
+                                              { plan_options, &config },
+                                              { 0 } };
+    struct ax_command_line line = {
+        .name = "plan",
+        .usage = "[OPTION]... [FOLDER]",
+        .about = "Tell what auspex apply would do with the definitions (*.yaml) of FOLDER, or of\n"
+                 "this folder: what is added, changed and dropped, which models break, and how\n"
+                 "many bytes an entity takes online. Exit status: 0 nothing to do, 2 changes,\n"
+                 "1 failure. See docs/features.md.",
+        .groups = groups,
+        .arguments_max = 1,
+    };
+    int status = AX_EXIT_OK;
+    if (ax_command_line_load(&line, argc, argv, &status))
+        status = plan(&line, &config);
+    else if (status != AX_EXIT_OK)
+        status = PLAN_FAILURE;
+    ax_command_line_done(&line);
+    return status;
+}

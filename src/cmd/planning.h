@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What `auspex plan` and `auspex apply` share: definitions read, compared with what is applied, and
+ * the plan printed.
+ */
+#ifndef AX_CMD_PLANNING_H
+#define AX_CMD_PLANNING_H
+
+#include "base/buf.h"
+#include "pipeline/definition_catalogue.h"
+#include "pipeline/definition_plan.h"
+
+struct ax_planning {
+    const char *folder; /* of the definitions */
+    struct ax_arena arena;
+    struct ax_definitions definitions;
+    bool has_definitions;
+    struct ax_registry *registry; /* NULL: to read, and nothing was applied yet */
+    struct ax_registry_catalogue applied, wanted;
+    struct ax_plan plan;
+    const struct ax_entity_bytes *bytes;
+    size_t byte_count;
+};
+
+/* Read the folder. Ended by ax_planning_done, also after a failure. Expected: those of
+ * ax_definitions_read. */
+AX_MUST_USE enum ax_code ax_planning_read(struct ax_planning *planning, const char *folder,
+                                          struct ax_err *err);
+
+/* Open the registry and compare. Expected: those of ax_registry_open, but for NOT_FOUND: then all
+ * is new. */
+AX_MUST_USE enum ax_code ax_planning_compare(struct ax_planning *planning, const char *state,
+                                             enum ax_registry_access access, struct ax_err *err);
+
+void ax_planning_done(struct ax_planning *planning);
+
+/* What would change, what breaks, what is warned about, how large it is: as text, or as one JSON
+ * object that ends in a line's end. */
+void ax_planning_put_text(const struct ax_planning *planning, struct ax_buf *out);
+void ax_planning_put_json(const struct ax_planning *planning, struct ax_buf *out);
+
+#endif

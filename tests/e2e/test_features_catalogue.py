@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: `auspex plan` tells what `auspex apply` does, apply does it whole or not at all, what breaks an
+applied model needs --force, and `auspex features` tells what is in force and where it comes from.
+
+Method: the commands on a small folder of definitions that is changed step by step; their output as
+JSON, their exit statuses. Applies are killed at twenty moments (tests/unit/registry/test_sqlite.c
+kills at each call), run out of disk, meet a lock, a damaged registry and one of a newer program.
+"""
+
+import fcntl
+import json
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+FLIGHTS = """\
+auspex: 1
+entities:
+  aircraft: {keys: {tailnum: string}}
+  airport: {keys: {faa: string}}
+sources:
+  planes:
+    files: data/planes.csv
+    time: none
+    columns: {tailnum: string, year: int64, seats: int64}
+  weather:
+    files: data/weather.csv
+    time: time_hour
+    columns: {origin: string, time_hour: timestamp, temp: float64}
+views:
+  plane:
+    entity: aircraft
+    source: planes
+    fields:
+      built: year
+      seats: {expr: seats, type: float32}
+  weather:
+    entity: airport
+    keys: {faa: origin}
+    source: weather
+    ttl: 3h
+    fields: {temp: temp}
+services:
+  pushback:
+    request: {distance: float64}
+    features:
+      - {name: distance}
+      - {view: plane}
+      - {view: weather, keys: {faa: origin}, as: origin}
+      - {name: age, expr: 2013 - built}
+models:
+  flight_delay:
+    service: pushback
+    train:
+      rows: {sql: rows.sql}
+      at: departed_at
+      label: arr_delay > 15
+      label_known_at: arrived_at
+      split: {stop_from: "2013-10-01", test_from: "2013-11-01"}
+      params: {objective: "binary:logistic"}
+"""
+
+
+class Folder:
+    """A folder of definitions and a state directory beside it."""
+
+    def __init__(self, path):
+        self.path = path
+        self.state = path / "state"
+        self.definitions = path / "definitions"
+        self.definitions.mkdir(parents=True)
+        (self.definitions / "rows.sql").write_text("select 1", encoding="utf-8")
+        self.write(FLIGHTS)
+
+    def write(self, text, name="flights.yaml"):
+        (self.definitions / name).write_text(text, encoding="utf-8")
+
+    def change(self, old, new):
+        text = (self.definitions / "flights.yaml").read_text(encoding="utf-8")
+        assert text.count(old) == 1, old
+        self.write(text.replace(old, new))
+
+    def run(self, *arguments, **options):
+        command = [os.environ["AX_BINARY"], *map(str, arguments), "--state", self.state]
+        return subprocess.run(command, capture_output=True, text=True, check=False,
+                              stdin=subprocess.DEVNULL, **options)
+
+    def plan(self):
+        done = self.run("plan", "--json", self.definitions)
+        assert done.returncode in (0, 2), done.stderr
+        found = json.loads(done.stdout)
+        assert done.returncode == (2 if found["changes"] else 0)
+        return found
+
+    def apply(self, *arguments):
+        done = self.run("apply", *arguments, self.definitions)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def features(self, *arguments):
+        done = self.run("features", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def features_json(self, *arguments):
+        return [json.loads(line) for line in self.features(*arguments, "--json").splitlines()]
+
+    def versions(self, kind):
+        return {line["name"]: line["version"]
+                for line in self.features_json("list", "--kind", kind)}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path)
+
+
+def changes(found):
+    return {(c["action"], c["kind"], c["name"]) for c in found["changes"]}
+
+
+def test_plan_tells_and_apply_does(folder):
+    found = folder.plan()
+    assert len(found["changes"]) == 8 and {c["action"] for c in found["changes"]} == {"add"}
+    assert [w["line"] for w in found["warnings"]] == [8]  # time: none
+    sizes = {e["name"]: e["online_bytes"] for e in found["entities"]}
+    assert sizes == {"aircraft": 16 + 1 + 8 + 4, "airport": 16 + 1 + 8}
+    assert not folder.state.exists()  # a plan changes nothing
+    assert "8 to add" in folder.apply() and folder.plan()["changes"] == []
+    assert folder.run("plan", folder.definitions).returncode == 0
+    assert "nothing to apply" in folder.apply()
+
+    folder.change("ttl: 3h", "ttl: 4h")
+    folder.change("{temp: temp}", "{temp: temp * 2.0, hot: temp > 80.0}")
+    found = folder.plan()
+    assert changes(found) == {("change", "view", "weather"), ("change", "service", "pushback")}
+    words = {w["path"]: (w.get("from"), w.get("to"))
+             for c in found["changes"] if c["kind"] == "view" for w in c["words"]}
+    assert words == {"ttl": ("3h", "4h"), "fields.temp.expr": ("temp", "temp * 2.0"),
+                     "fields.hot": (None, "")}
+    assert found["breaks"] == []
+    text = folder.run("plan", folder.definitions).stdout
+    assert "    ttl: 3h -> 4h\n" in text and "    fields.hot: added\n" in text
+    folder.apply()
+    assert folder.versions("view") == {"plane": 1, "weather": 2}
+    assert folder.versions("service") == {"pushback": 2}
+    applies = folder.features_json("list", "--kind", "apply")
+    assert [(a["apply"], a["added"], a["changed"], a["dropped"]) for a in applies] == [
+        (2, 0, 2, 0), (1, 8, 0, 0)]
+    assert applies[0]["command"].startswith("auspex apply ") and "@" in applies[0]["who"]
+
+
+def test_descriptions_make_no_version(folder):
+    folder.apply()
+    folder.change("      built: year", "      built: {expr: year, description: first flight}")
+    folder.change("    ttl: 3h\n", "    ttl: 180m\n    description: at the airport\n")
+    found = folder.plan()
+    assert changes(found) == {("describe", "view", "plane"), ("describe", "view", "weather")}
+    folder.apply()
+    assert folder.plan()["changes"] == [] and folder.versions("view") == {"plane": 1, "weather": 1}
+    (shown,) = folder.features_json("show", "plane")
+    assert shown["definition"]["notes"] == {"fields": {"built": {"description": "first flight"}}}
+    # What only moved is told by nobody, but its place is kept.
+    folder.write("# A line in front.\n" + (folder.definitions / "flights.yaml").read_text("utf-8"))
+    assert folder.plan()["changes"] == []
+    folder.apply()
+    (moved,) = folder.features_json("show", "plane")
+    line = int(shown["place"].removeprefix("flights.yaml:"))
+    assert moved["place"] == f"flights.yaml:{line + 1}" and moved["version"] == 1
+
+
+@pytest.mark.parametrize("old, new, kind", [
+    ("      built: year\n", "", "dropped"),
+    ("      built: year\n", "      made: year\n", "dropped"),
+    ("      built: year\n", "      built: {expr: year, type: int32}\n", "retyped"),
+])
+def test_what_models_need_takes_force(folder, old, new, kind):
+    folder.apply()
+    folder.change(old, new)
+    folder.change("      - {name: age, expr: 2013 - built}\n", "")
+    (broken,) = folder.plan()["breaks"]
+    assert (broken["kind"], broken["view"], broken["feature"]) == (kind, "plane", "built")
+    assert (broken["model"], broken["model_versions"]) == ("flight_delay", "")
+    refused = folder.run("apply", folder.definitions)
+    assert refused.returncode == 1 and "--force" in refused.stderr
+    assert "! feature plane.built is " in refused.stdout
+    assert "model flight_delay needs it, by service pushback version 1" in refused.stdout
+    assert folder.versions("view")["plane"] == 1
+    folder.apply("--force")
+    assert folder.versions("view")["plane"] == 2
+    assert folder.features_json("list", "--kind", "apply")[0]["forced"] is True
+    assert folder.plan()["breaks"] == []
+
+
+def test_trained_versions_are_named(folder):
+    """What a trained version needs is that of its own version of the service."""
+    folder.apply()
+    with sqlite3.connect(folder.state / "registry.db") as db:
+        db.execute("insert into model_versions select 'flight_delay', 7, v.id, 'd', 'p', 0 "
+                   "from versions v join objects o on o.id = v.object where o.kind = 'service'")
+    db.close()
+    folder.change("      - {view: plane}\n      - {view: weather", "      - {view: weather")
+    folder.change("      - {name: age, expr: 2013 - built}\n", "")
+    assert folder.plan()["breaks"] == []
+    folder.apply()
+    folder.change("      seats: {expr: seats, type: float32}\n", "")
+    (broken,) = folder.plan()["breaks"]
+    assert (broken["feature"], broken["model_versions"], broken["service_version"]) == (
+        "seats", "7", 1)
+    lineage = folder.features("lineage", "plane.built")
+    assert "service pushback@1.built" in lineage and "model flight_delay (versions 7)" in lineage
+
+
+def test_deprecated_is_warned_about_where_it_is_used(folder):
+    folder.change("      built: year", "      built: {expr: year, deprecated: use age}")
+    found = folder.plan()
+    (warning,) = [w for w in found["warnings"] if "deprecated" in w["text"]]
+    assert "built" in warning["text"] and "use age" in warning["text"] and warning["line"] == 32
+    folder.apply()
+    listed = {f["name"]: f["deprecated"] for f in folder.features_json("list")}
+    assert listed == {"built": True, "seats": False, "temp": False}
+
+
+def test_lineage_from_files_to_models(folder):
+    folder.apply()
+    assert folder.features("lineage", "weather.temp").splitlines() == [
+        "source weather.temp", "view weather.temp",
+        "  from", "    source weather", "      file data/weather.csv",
+        "  into", "    service pushback.origin__temp", "      service pushback",
+        "        model flight_delay"]
+    age = folder.features("lineage", "pushback.age")
+    assert "source planes.year" in age and "seats" not in age and "weather" not in age
+    (graph,) = folder.features_json("lineage", "file:data/planes.csv")
+    assert {(n["kind"], n["name"]) for n in graph["nodes"]} == {
+        ("file", "data/planes.csv"), ("source", "planes"), ("view", "plane"),
+        ("service", "pushback"), ("model", "flight_delay")}
+    dot = folder.features("lineage", "--dot")
+    assert dot.startswith("digraph lineage {\n") and dot.endswith("}\n") and dot.count("->") == 10
+    missing = folder.run("features", "show", "wether")
+    assert missing.returncode == 4 and "nearest is 'weather'" in missing.stderr
+
+
+def test_one_owner(folder):
+    folder.apply()
+    with open(folder.state / "lock", "r+", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getpid()} auspex serve\n")
+        lock.flush()
+        refused = folder.run("apply", folder.definitions)
+        assert refused.returncode == 5
+        assert f"' is in use by process {os.getpid()} (auspex serve)" in refused.stderr
+        # Who only reads may.
+        assert folder.plan()["changes"] == [] and len(folder.features_json("list")) == 3
+    folder.apply()
+
+
+@pytest.mark.parametrize("break_it, status, says", [
+    (lambda db: db.write_bytes(b"no database, but more than a hundred bytes of something" * 9),
+     3, "is damaged: "),
+    (lambda db: db.write_bytes(db.read_bytes()[:8192]), 3, "is damaged: "),
+    (lambda db: (db.unlink(), db.mkdir()), 3, "is not a regular file"),
+    (lambda db: sqlite3.connect(db).executescript("pragma user_version = 12").close(),
+     3, "has schema 12 and this auspex knows schemas up to 1"),
+    (lambda db: sqlite3.connect(db).executescript("pragma application_id = 5").close(),
+     3, "is a database of another program"),
+    (lambda db: sqlite3.connect(db).executescript(
+        "update features set type = 'bool' where name = 'seats'").close(),
+     3, "is not what was applied"),
+])
+def test_registries_that_are_not_in_order(folder, break_it, status, says):
+    folder.apply()
+    break_it(folder.state / "registry.db")
+    for command in (["apply", folder.definitions], ["features", "list"]):
+        done = folder.run(*command)
+        assert done.returncode == status and says in done.stderr, done.stderr
+        assert "registry.db'" in done.stderr
+    plan = folder.run("plan", folder.definitions)
+    assert plan.returncode == 1 and says in plan.stderr
+
+
+def test_refuses_and_names_the_place(folder):
+    folder.change("ttl: 3h", "tll: 3h")
+    for command, status in (("plan", 1), ("apply", 3)):
+        done = folder.run(command, folder.definitions)
+        assert done.returncode == status and "flights.yaml:25:5: " in done.stderr, done.stderr
+        assert not folder.state.exists()
+    assert folder.run("plan", folder.path / "nowhere").returncode == 1
+    assert folder.run("apply", folder.path / "nowhere").returncode == 4
+    assert folder.run("plan", "--nonsense").returncode == 1
+    assert folder.run("apply", "a", "b").returncode == 2
+    assert folder.run("features").returncode == 2
+    assert folder.run("features", "lst").returncode == 2
+    assert folder.run("features", "show").returncode == 2
+    assert folder.run("features", "list").returncode == 4
+
+
+def views(count, fields, factor):
+    columns = ", ".join(f"c{i}: float64" for i in range(fields))
+    text = ["auspex: 1", "entities: {user: {keys: {id: string}}}",
+            "sources: {s: {files: s.csv, time: t, columns: {id: string, t: timestamp, "
+            + columns + "}}}",
+            "views:"]
+    for v in range(count):
+        text.append(f"  v{v}: {{entity: user, source: s, ttl: 1h, fields: {{"
+                    + ", ".join(f"f{i}: c{i} * {factor}.0" for i in range(fields)) + "}}")
+    return "\n".join(text) + "\n"
+
+
+@pytest.mark.plain
+def test_killed_applies_leave_the_old_or_the_new(folder):
+    """Twenty kills, spread over the time that an apply takes here."""
+    texts = [views(60, 6, 2), views(60, 6, 3)]
+    folder.write(texts[0])
+    folder.apply()
+    folder.write(texts[1])
+    began = time.monotonic()
+    folder.apply()
+    seconds = time.monotonic() - began
+    seen = set()
+    for i in range(20):
+        folder.write(texts[i % 2])
+        process = subprocess.Popen([os.environ["AX_BINARY"], "apply", folder.definitions, "--state",
+                                    folder.state], stdout=subprocess.DEVNULL)
+        time.sleep(seconds * (i + 1) / 20)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        factors = {f["words"][0]["from"] for f in folder.plan()["changes"]}
+        assert len({text.rpartition(" ")[2] for text in factors}) <= 1  # all old, or all new
+        kinds = {line["version"] for line in folder.features_json("list", "--kind", "view")}
+        assert len(kinds) == 1
+        seen.add(process.returncode)
+    assert seen <= {0, -signal.SIGKILL} and -signal.SIGKILL in seen
+    folder.write(texts[0].replace("* 2.0", "* 4.0"))
+    folder.apply()
+    assert folder.plan()["changes"] == []
+
+
+@pytest.mark.plain
+def test_full_disk_changes_nothing(folder):
+    folder.write(views(40, 8, 2))
+    folder.apply()
+    before = folder.features("list", "--kind", "view", "--json")
+    folder.write(views(40, 8, 3))
+    limit = (folder.state / "registry.db").stat().st_size // 2
+    full = folder.run("apply", folder.definitions, preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_FSIZE, (limit, limit)))
+    assert full.returncode in (1, 5) and "registry.db'" in full.stderr, full.stderr
+    assert folder.features("list", "--kind", "view", "--json") == before
+    folder.apply()
+
+
+@pytest.mark.plain
+def test_two_thousand_views_of_fifty_fields(folder):
+    """Counts; the seconds are printed, not judged."""
+    whole = views(2000, 50, 2).splitlines()
+    folder.write("\n".join(whole[:3]) + "\n")
+    for part in range(4):  # a file has at most 100,000 values
+        lines = whole[4 + 500 * part:504 + 500 * part]
+        folder.write("auspex: 1\nviews:\n" + "\n".join(lines) + "\n", f"part{part}.yaml")
+    began = time.monotonic()
+    found = folder.plan()
+    print(f"plan of 2,000 views with 50 fields each: {time.monotonic() - began:.2f} s")
+    assert len(found["changes"]) == 2002
+    (user,) = found["entities"]
+    assert (user["online_views"], user["online_bytes"]) == (2000, 2000 * (16 + 7 + 8 * 50))
