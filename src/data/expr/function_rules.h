@@ -18,4 +18,12 @@ static inline void ax_values_copy(struct ax_values *out, const struct ax_values 
     memcpy((char *)out->data + row * size, (const char *)from->data + row * size, size);
 }
 
+/* where[row] is 1 where a bool is true, or where a value is not null; else 0. */
+void ax_values_find_true(const struct ax_values *values, uint8_t *where);
+void ax_values_find_present(const struct ax_values *values, uint8_t *where);
+
+/* Copy the rows where where[row] is 1, nulls too; both have one type, which is no list. */
+void ax_values_copy_where(struct ax_values *out, const struct ax_values *from,
+                          const uint8_t *where);
+
 #endif

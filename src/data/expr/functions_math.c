@@ -115,23 +115,28 @@ static enum ax_code run_sign_f64(struct ax_call *call, struct ax_err *err)
 
 /* A half away from zero, after a multiplication that rounds too; so does DuckDB. Where the power of
  * ten is too large, there is nothing to round, or nothing left. */
-static double round_to(double x, int64_t places)
+static double round_to(double x, bool up, double scale)
 {
-    double scale = pow(10, fabs((double)places));
-    double rounded = places < 0 ? round(x / scale) * scale : round(x * scale) / scale;
+    double rounded = up ? round(x / scale) * scale : round(x * scale) / scale;
     if (isfinite(rounded))
         return rounded;
-    return places < 0 && isfinite(x) ? 0 : x;
+    return up && isfinite(x) ? 0 : x;
 }
 
 static enum ax_code run_round_to(struct ax_call *call, struct ax_err *err)
 {
     const double *x = call->args[0]->f64s;
     const int64_t *places = call->args[1]->i64s;
+    int64_t last = 0;
+    double scale = 1;
     (void)err;
     for (size_t row = 0; row < call->rows; row++) {
-        int64_t bounded = AX_MAX(AX_MIN(places[row], PLACES_MAX), -PLACES_MAX);
-        call->out->f64s[row] = round_to(x[row], bounded);
+        /* pow costs most of it, and places are the same nearly always. */
+        if (places[row] != last) {
+            last = places[row];
+            scale = pow(10, fabs((double)AX_MAX(AX_MIN(last, PLACES_MAX), -PLACES_MAX)));
+        }
+        call->out->f64s[row] = round_to(x[row], last < 0, scale);
     }
     ax_call_settle(call);
     return AX_OK;

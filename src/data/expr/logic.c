@@ -6,8 +6,16 @@
 #include "data/expr/function_rules.h"
 #include "data/expr/operators.h"
 
+static bool has_nulls(const struct ax_call *call)
+{
+    bool has = false;
+    for (size_t i = 0; i < call->arg_count; i++)
+        has |= call->args[i]->validity != NULL;
+    return has;
+}
+
 /* `and` is decided by a false, `or` by a true; if there is none, a null makes it null. */
-static void connect(struct ax_call *call, bool decides)
+static void connect_with_nulls(struct ax_call *call, bool decides)
 {
     for (size_t row = 0; row < call->rows; row++) {
         bool decided = false;
@@ -21,6 +29,21 @@ static void connect(struct ax_call *call, bool decides)
         call->out->bools[row] = decided == decides;
         if (unknown && !decided)
             ax_values_set_null(call->out, row);
+    }
+}
+
+static void connect(struct ax_call *call, bool decides)
+{
+    uint8_t *out = call->out->bools;
+    if (has_nulls(call)) {
+        connect_with_nulls(call, decides);
+        return;
+    }
+    memcpy(out, call->args[0]->bools, call->rows);
+    for (size_t i = 1; i < call->arg_count; i++) {
+        const uint8_t *arg = call->args[i]->bools;
+        for (size_t row = 0; row < call->rows; row++)
+            out[row] = decides ? out[row] | arg[row] : out[row] & arg[row];
     }
 }
 
@@ -75,36 +98,36 @@ enum ax_code ax_operator_is_false(struct ax_call *call, struct ax_err *err)
     return AX_OK;
 }
 
-static void choose(struct ax_values *out, const struct ax_values *from, size_t row)
+static void copy_all(struct ax_values *out, const struct ax_values *from)
 {
-    if (ax_values_is_null(from, row))
-        ax_values_set_null(out, row);
-    else
-        ax_values_copy(out, from, row);
+    size_t words = (out->rows + 63) / 64;
+    memcpy(out->data, from->data, out->rows * ax_type_size(out->type));
+    if (from->validity)
+        memcpy(out->validity, from->validity, words * sizeof(*out->validity));
 }
 
-/* The arguments: what `else` says, then conditions and values in turn. */
+/* The arguments: what `else` says, then conditions and values in turn. The last one is laid on
+ * first, so that the first condition that is true has the last word. */
 enum ax_code ax_operator_case(struct ax_call *call, struct ax_err *err)
 {
+    uint8_t where[AX_VALUES_ROWS_MAX];
     (void)err;
-    for (size_t row = 0; row < call->rows; row++) {
-        size_t chosen = 0;
-        for (size_t i = 1; i + 1 < call->arg_count && !chosen; i += 2)
-            if (!ax_values_is_null(call->args[i], row) && call->args[i]->bools[row])
-                chosen = i + 1;
-        choose(call->out, call->args[chosen], row);
+    copy_all(call->out, call->args[0]);
+    for (size_t i = call->arg_count; i > 1; i -= 2) {
+        ax_values_find_true(call->args[i - 2], where);
+        ax_values_copy_where(call->out, call->args[i - 1], where);
     }
     return AX_OK;
 }
 
 enum ax_code ax_operator_coalesce(struct ax_call *call, struct ax_err *err)
 {
+    uint8_t where[AX_VALUES_ROWS_MAX];
     (void)err;
-    for (size_t row = 0; row < call->rows; row++) {
-        size_t i = 0;
-        while (i + 1 < call->arg_count && ax_values_is_null(call->args[i], row))
-            i++;
-        choose(call->out, call->args[i], row);
+    copy_all(call->out, call->args[call->arg_count - 1]);
+    for (size_t i = call->arg_count - 1; i-- > 0;) {
+        ax_values_find_present(call->args[i], where);
+        ax_values_copy_where(call->out, call->args[i], where);
     }
     return AX_OK;
 }

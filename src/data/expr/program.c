@@ -322,6 +322,20 @@ static void join_validity(struct ax_values *out, const struct ax_values *arg)
         out->validity[i] &= arg->validity[i];
 }
 
+/* Columns without nulls are told by having no bits, which readers of them go by. */
+static void drop_full_validity(struct ax_values *values)
+{
+    uint64_t all = ~UINT64_C(0);
+    size_t whole = values->rows / 64;
+    size_t left = values->rows % 64;
+    for (size_t word = 0; word < whole; word++)
+        all &= values->validity[word];
+    if (left)
+        all &= values->validity[whole] | ~UINT64_C(0) << left;
+    if (all == ~UINT64_C(0))
+        values->validity = NULL;
+}
+
 static enum ax_code run_call(struct run *run, const struct step *step, struct ax_values *values)
 {
     if (ax_values_init(values, step->type, run->rows, run->arena, run->err))
@@ -337,7 +351,10 @@ static enum ax_code run_call(struct run *run, const struct step *step, struct ax
                             .out = values,
                             .arena = run->arena,
                             .state = step->state };
-    return step->function->run(&call, run->err);
+    if (step->function->run(&call, run->err))
+        return run->err->code;
+    drop_full_validity(values);
+    return AX_OK;
 }
 
 static enum ax_code run_step(struct run *run, size_t index)
