@@ -349,8 +349,9 @@ enum ax_code ax_eval_row_read(struct ax_str json, const struct ax_option_list *t
     struct ax_eval_row row = { 0 };
     struct row_reader r = { .row = &row, .arena = arena, .err = err };
     row.columns = ax_arena_alloc(arena, COLUMNS_MAX, sizeof(*row.columns));
-    row.inputs = ax_arena_alloc(arena, COLUMNS_MAX, sizeof(const struct ax_values *));
-    if (!row.columns || !row.inputs)
+    if (row.columns)
+        row.inputs = ax_arena_alloc(arena, COLUMNS_MAX, sizeof(const struct ax_values *));
+    if (!row.inputs)
         return fail_memory(&r);
     for (size_t i = 0; i < types->count; i++)
         if (declare(&r, ax_str_from(types->texts[i])))

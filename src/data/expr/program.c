@@ -382,8 +382,9 @@ enum ax_code ax_program_run(const struct ax_program *program, const struct ax_va
         .program = program, .inputs = inputs, .rows = rows, .arena = arena, .err = err
     };
     run.values = ax_arena_alloc(arena, program->step_count, sizeof(*run.values));
-    run.args = ax_arena_alloc(arena, program->args_max, sizeof(struct ax_values *));
-    if (!run.values || !run.args)
+    if (run.values)
+        run.args = ax_arena_alloc(arena, program->args_max, sizeof(struct ax_values *));
+    if (!run.args)
         return ax_arena_fail(arena, "the values of an expression", err);
     for (size_t i = 0; i < program->step_count; i++)
         if (run_step(&run, i))
