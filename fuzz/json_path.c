@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target: a path, a line end, and a text of JSON. Whether the text is JSON is asked of the
- * other reader, too: nothing is found in what it refuses, and "$" finds what it takes, unless that
- * is null or no finite number. What is found is UTF-8, and an object or an array is found in itself
- * again.
+ * Fuzz target: a path, a line end, and a text of JSON. What the other reader takes is found by "$",
+ * unless it is null or no finite number. What is found is UTF-8, and an object or an array is found
+ * in itself again. (The other way round does not hold: a number that no float64 can be is JSON, but
+ * the other reader has to make one of it.)
  */
 #include "base/json.h"
 #include "base/json_path.h"
@@ -36,8 +36,6 @@ static void check_root(struct ax_str json, struct ax_arena *arena)
     bool found = find(root, json, arena, &text);
     bool is_json = !ax_json_parse(json, &doc, &err);
     enum ax_json_kind kind = is_json ? ax_json_kind(ax_json_root(doc)) : AX_JSON_KIND_NULL;
-    if (found && !is_json)
-        abort();
     if ((kind == AX_JSON_KIND_BOOL || kind == AX_JSON_KIND_ARRAY || kind == AX_JSON_KIND_OBJECT) &&
         !found)
         abort();
