@@ -11,6 +11,7 @@
 #include "base/thread.h"
 #include "cmd/cmd.h"
 #include "cmd/exit_code.h"
+#include "cmd/functions_page.h"
 
 /*
  * To add a subcommand: write cmd/<name>.c, declare it and its options in cmd/cmd.h, add a line here
@@ -43,11 +44,14 @@ static void print_usage(FILE *out)
 }
 
 /* What tools/docs reads. */
-static int print_markdown(void)
+static int print_markdown(const char *what)
 {
     struct ax_buf out;
     ax_buf_init(&out, (size_t)1 << 20);
-    ax_cmd_print_markdown(commands, AX_COUNT(commands), &out);
+    if (strcmp(what, "--functions") == 0)
+        ax_functions_page_put(&out);
+    else
+        ax_cmd_print_markdown(commands, AX_COUNT(commands), &out);
     size_t written = fwrite(ax_buf_str(&out).ptr, 1, out.len, stdout);
     bool whole = out.failed == AX_OK && written == out.len && fflush(stdout) == 0;
     ax_buf_done(&out);
@@ -81,8 +85,8 @@ int main(int argc, char **argv)
         return AX_EXIT_USAGE;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
-        if (argc > 2 && strcmp(argv[2], "--markdown") == 0)
-            return print_markdown();
+        if (argc > 2 && (strcmp(argv[2], "--markdown") == 0 || strcmp(argv[2], "--functions") == 0))
+            return print_markdown(argv[2]);
         print_usage(stdout);
         return AX_EXIT_OK;
     }
