@@ -110,6 +110,37 @@ static enum ax_code read_branches(struct ax_parser *parser, size_t base, bool co
     return AX_OK;
 }
 
+static bool is_number(struct ax_type type)
+{
+    return !type.is_list && (type.kind == AX_TYPE_INT64 || type.kind == AX_TYPE_FLOAT64);
+}
+
+/* The overload would be refused with all of the arguments' types; here is which one it is. */
+static enum ax_code check_branches(struct ax_parser *parser, size_t base)
+{
+    struct ax_type type = AX_TYPE_OF_NULL;
+    for (size_t i = base; i < parser->operand_count; i++) {
+        const struct ax_expr *arg = parser->operands[i].expr;
+        if (arg->type.kind == AX_TYPE_COUNT)
+            continue;
+        if ((i - base) % 2 == 1) {
+            if (arg->type.kind != AX_TYPE_BOOL || arg->type.is_list)
+                return ax_parser_fail(parser, arg->at, AX_E_INVALID,
+                                      "this condition is %s; bool is expected",
+                                      ax_type_name(arg->type));
+            continue;
+        }
+        bool joins = type.kind == AX_TYPE_COUNT || ax_type_equals(type, arg->type) ||
+                     (is_number(type) && is_number(arg->type));
+        if (!joins)
+            return ax_parser_fail(parser, arg->at, AX_E_INVALID,
+                                  "the values of a case have one type; here are %s and %s",
+                                  ax_type_name(type), ax_type_name(arg->type));
+        type = arg->type;
+    }
+    return AX_OK;
+}
+
 static enum ax_code read_case(struct ax_parser *parser)
 {
     size_t at = parser->lexer.token_at;
@@ -129,9 +160,9 @@ static enum ax_code read_case(struct ax_parser *parser)
     parser->operands[base] = ax_parser_pop(parser);
     if (!is_word(parser, "end"))
         return ax_parser_fail_expected(parser, "when, else or end");
-    return ax_parser_next(parser) || call(parser, "case", at, parser->operand_count - base)
-               ? parser->err->code
-               : AX_OK;
+    if (ax_parser_next(parser) || check_branches(parser, base))
+        return parser->err->code;
+    return call(parser, "case", at, parser->operand_count - base);
 }
 
 /* The name of a type: "int64", "list<string>". */

@@ -220,6 +220,12 @@ static void test_refusals(void **state)
           "duration or list<int64> and so on" },
         { "cast(t as timestamp)", "! 0: there is no cast of bool to timestamp" },
         { "case when true then 1", "! 21: the text ends; expected when, else or end" },
+        { "case when i then 1 end", "! 10: this condition is int64; bool is expected" },
+        { "case when t then 'a' else 1 end",
+          "! 17: the values of a case have one type; here are int64 and string" },
+        { "case i when 'a' then 1 end", "! 7: int64 = string is not there; there is T = T" },
+        { "case when t then null end",
+          "! 0: nothing says which type null has here; write cast(null as int64) or so" },
         { "case end", "! 5: found 'end'; expected a name, a constant, a function or '('" },
         { "i not 3", "! 6: found '3'; expected in, between, like or ilike" },
         { "i is 3", "! 5: found '3'; expected null, true, false or not" },
@@ -561,6 +567,10 @@ static void test_table(void **state)
             assert_true(function->param_count <= AX_FUNCTION_PARAMS_MAX &&
                         function->repeated <= function->param_count);
             assert_non_null(function->examples[0].text);
+            /* In a view, a call of an aggregate's name is one. */
+            for (size_t k = 0; k < AX_AGGREGATE_COUNT_OF; k++)
+                assert_string_not_equal(function->name,
+                                        ax_aggregate_name((enum ax_aggregate_kind)k));
             for (size_t k = 0; k < AX_FUNCTION_EXAMPLES_MAX && function->examples[k].text; k++)
                 check_examples(
                     &(struct example){ function->examples[k].text, function->examples[k].value },
