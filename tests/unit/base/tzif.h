@@ -25,10 +25,11 @@ struct tzif_bytes {
     size_t len;
 };
 
+/* The low bytes of a number, big end first. */
 static inline void tzif_put(struct tzif_bytes *out, uint64_t value, size_t width)
 {
     for (size_t i = width; i-- > 0;)
-        out->bytes[out->len++] = (char)(value >> (8 * i));
+        out->bytes[out->len++] = (char)(i < 8 ? value >> (8 * i) : 0);
 }
 
 static inline void tzif_put_header(struct tzif_bytes *out, const struct tzif *zone)
