@@ -67,26 +67,6 @@ static int compare_values(const struct ax_values *a, const struct ax_values *b, 
     return (a->i64s[row] > b->i64s[row]) - (a->i64s[row] < b->i64s[row]);
 }
 
-/* x in (a, b, …): true when one is equal; else null when x or one of them is null. */
-enum ax_code ax_operator_in(struct ax_call *call, struct ax_err *err)
-{
-    const struct ax_values *x = call->args[0];
-    (void)err;
-    for (size_t row = 0; row < call->rows; row++) {
-        bool found = false;
-        bool unknown = ax_values_is_null(x, row);
-        for (size_t i = 1; i < call->arg_count && !found && !ax_values_is_null(x, row); i++) {
-            bool is_null = ax_values_is_null(call->args[i], row);
-            unknown |= is_null;
-            found = !is_null && compare_values(x, call->args[i], row) == 0;
-        }
-        call->out->bools[row] = found;
-        if (unknown && !found)
-            ax_values_set_null(call->out, row);
-    }
-    return AX_OK;
-}
-
 /* The largest or the smallest of the arguments that are not null. */
 static void take_extreme(struct ax_call *call, int sign)
 {

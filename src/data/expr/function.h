@@ -83,9 +83,11 @@ struct ax_function {
     ax_function_fn run;
     /* What literal arguments are made into once (a compiled pattern, a time zone), and its end.
      * Both NULL: nothing. The state is immutable and shared by threads. Expected: INVALID (the
-     * pattern, the zone), TOO_LARGE. */
+     * pattern, the zone), TOO_LARGE. A state may be NULL, which `release` takes too. */
     enum ax_code (*prepare)(const struct ax_expr *call, void **ret_state, struct ax_err *err);
     void (*release)(void *state);
+    size_t state_replaces; /* where there is a state, arguments from this one on are not given to
+                              the kernel; 0: all are */
     /* DuckDB: a template in which $1, $2, … are the arguments, each in parentheses already, and $*
      * is all of them with commas; or a printer for what no template can say. Both NULL: DuckDB has
      * no such function, and ours is registered there under ax_<name>. The type of what the template

@@ -323,6 +323,9 @@ const struct ax_function ax_functions_operator[] = {
       RESULT(BOOL),
       .sees_nulls = true,
       .run = ax_operator_in,
+      .prepare = ax_operator_prepare_in,
+      .release = ax_operator_release_in,
+      .state_replaces = 1,
       .put_duckdb = put_in,
       .about =
           "Whether the value is one of those in the parentheses; null when it is null, or when "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kernels of operators, for the table in functions_operator.c: arithmetic.c, comparison.c,
- * logic.c and cast.c. All are as ax_function_fn says.
+ * membership.c, logic.c and cast.c. All are as ax_function_fn says.
  */
 #ifndef AX_DATA_EXPR_OPERATORS_H
 #define AX_DATA_EXPR_OPERATORS_H
@@ -61,5 +61,10 @@
 #define X(name) enum ax_code ax_operator_##name(struct ax_call *call, struct ax_err *err);
 AX_OPERATOR_LIST(X)
 #undef X
+
+/* The constants of `in` as a table; no state where not all of them are constant. */
+AX_MUST_USE enum ax_code ax_operator_prepare_in(const struct ax_expr *call, void **ret_state,
+                                                struct ax_err *err);
+void ax_operator_release_in(void *state);
 
 #endif

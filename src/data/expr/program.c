@@ -198,9 +198,11 @@ static void mark_used(struct ax_program *program)
     for (size_t i = 0; i < program->output_count; i++)
         program->steps[program->outputs[i]].is_used = true;
     for (size_t i = program->step_count; i-- > 0;) {
-        const struct step *step = &program->steps[i];
+        struct step *step = &program->steps[i];
         if (!step->is_used)
             continue;
+        if (step->state && step->function->state_replaces)
+            step->arg_count = AX_MIN(step->arg_count, step->function->state_replaces);
         for (size_t k = 0; k < step->arg_count; k++)
             program->steps[step->args[k]].is_used = true;
         program->args_max = AX_MAX(program->args_max, step->arg_count);

@@ -31,6 +31,9 @@ static const char *const texts[] = {
     "i in (1, 2, 300) or s in ('a', 'b')",
     "greatest(i, 50) - least(i, 50) + 1 + 2",
     "s",
+    "i in (1, null, 17, 91, 300, 17, -20) and s in ('17', 'b', 'b', '')",
+    "i / 2 in (8.5, 0.0, null) or s in ('a', null)",
+    "i in (1, i + 0) or s in ('x', s)",
 };
 
 static bool was_refused(const struct ax_err *err)
