@@ -55,7 +55,7 @@ static bool find_result(enum ax_aggregate_kind kind, struct ax_type value, struc
     case AX_AGGREGATE_SUM:
         if (is_bool)
             ret->kind = AX_TYPE_INT64;
-        return is_bool || is_number(value);
+        return is_bool || is_number(value) || (value.kind == AX_TYPE_DURATION && !value.is_list);
     case AX_AGGREGATE_AVG:
     case AX_AGGREGATE_STDDEV:
     case AX_AGGREGATE_VAR:
@@ -83,8 +83,9 @@ static const char *kind_takes(enum ax_aggregate_kind kind)
 {
     if (kind == AX_AGGREGATE_APPROX_QUANTILE)
         return "int64 and float64";
-    if (kind == AX_AGGREGATE_SUM || kind == AX_AGGREGATE_AVG || kind == AX_AGGREGATE_STDDEV ||
-        kind == AX_AGGREGATE_VAR)
+    if (kind == AX_AGGREGATE_SUM)
+        return "int64, float64, bool and duration";
+    if (kind == AX_AGGREGATE_AVG || kind == AX_AGGREGATE_STDDEV || kind == AX_AGGREGATE_VAR)
         return "int64, float64 and bool";
     return "no lists";
 }
