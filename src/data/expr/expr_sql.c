@@ -308,6 +308,35 @@ static void put_layers(struct ax_buf *out, const struct sql_printer *p, size_t l
         (void)ax_buf_append_char(out, ')');
 }
 
+/* What stands before the columns; of "*" without the columns of queries inside. */
+static void put_kept(struct ax_buf *out, const struct sql_printer *p, struct ax_str keep)
+{
+    (void)ax_buf_append_str(out, keep);
+    if (!ax_str_is(keep, "*") || !p->binding_count)
+        return;
+    for (size_t i = 0; i < p->binding_count; i++)
+        (void)ax_buf_printf(out, "%s\"~%zu\"", i ? ", " : " EXCLUDE (", i + 1);
+    (void)ax_buf_append_char(out, ')');
+}
+
+/* ", a AS "x", b AS "y"", and how many layers stand below. */
+static size_t print_columns(struct sql_printer *p, const struct ax_expr_column *columns,
+                            size_t count, struct ax_buf *out)
+{
+    size_t layers = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct sql_text text;
+        print_expr(p, columns[i].expr, &text);
+        (void)ax_buf_append_str(out, AX_STR(", "));
+        put_text(out, &text);
+        (void)ax_buf_append_str(out, AX_STR(" AS "));
+        ax_sql_put_name(out, columns[i].name);
+        layers = AX_MAX(layers, text.layer);
+        ax_buf_done(&text.buf);
+    }
+    return layers;
+}
+
 void ax_expr_put_select(struct ax_buf *out, const struct ax_expr_column *columns, size_t count,
                         struct ax_str keep, struct ax_str from, enum ax_sql_dialect dialect,
                         ax_expr_put_input_fn put_input, void *arg)
@@ -317,24 +346,20 @@ void ax_expr_put_select(struct ax_buf *out, const struct ax_expr_column *columns
     struct sql_printer printer = {
         .put_input = put_input, .arg = arg, .max = out->max, .binds = true
     };
-    size_t layers = 0;
+    struct sql_text text = { .layer = 0 };
     ax_map_init(&printer.numbers);
+    ax_buf_init(&text.buf, out->max);
+    text.layer = print_columns(&printer, columns, count, &text.buf);
+    if (!keep.len)
+        ax_buf_consume(&text.buf, text.buf.len ? strlen(", ") : 0);
     (void)ax_buf_append_str(out, AX_STR("SELECT "));
-    (void)ax_buf_append_str(out, keep);
-    for (size_t i = 0; i < count; i++) {
-        struct sql_text text;
-        print_expr(&printer, columns[i].expr, &text);
-        (void)ax_buf_append_str(out, i || keep.len ? AX_STR(", ") : AX_STR(""));
-        put_text(out, &text);
-        (void)ax_buf_append_str(out, AX_STR(" AS "));
-        ax_sql_put_name(out, columns[i].name);
-        layers = AX_MAX(layers, text.layer);
-        ax_buf_done(&text.buf);
-    }
+    put_kept(out, &printer, keep);
+    put_text(out, &text);
     (void)ax_buf_append_str(out, AX_STR(" FROM "));
-    put_layers(out, &printer, layers, from);
+    put_layers(out, &printer, text.layer, from);
     for (size_t i = 0; i < printer.binding_count; i++)
         free(printer.bindings[i].text);
     free(printer.bindings);
     ax_map_done(&printer.numbers);
+    ax_buf_done(&text.buf);
 }

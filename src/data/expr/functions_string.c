@@ -3,7 +3,9 @@
  * Functions of strings.
  *
  * substr, left and right are ours in DuckDB too: its own go wrong for lengths over 2^32, and what
- * they do with a start in front of the text depends on whether it is known to be ASCII.
+ * they do with a start in front of the text depends on whether it is known to be ASCII. An empty
+ * group stands in front of the pattern of regexp_matches, or DuckDB may make another function of it
+ * that passes over anchors.
  */
 #include "data/expr/strings.h"
 
@@ -132,6 +134,14 @@ const struct ax_function ax_functions_string[] = {
       .examples = { { "split_part('a,b,c', ',', 2)", "'b'" },
                     { "split_part('a,b,c', ',', -1)", "'c'" },
                     { "split_part('a,b,c', ',', 4)", "''" } } },
+    { .name = "||",
+      .params = { STRING, STRING },
+      .param_count = 2,
+      .result = STRING,
+      .run = ax_string_concat,
+      .duckdb = "$1 || $2",
+      .about = "Both texts one behind the other; null when one is (`concat` passes over it).",
+      .examples = { { "'JFK' || '-' || 'LAX'", "'JFK-LAX'" }, { "'a' || null", "null" } } },
     { .name = "concat",
       .params = { STRING },
       .param_count = 1,
@@ -199,7 +209,7 @@ const struct ax_function ax_functions_string[] = {
       .run = ax_string_regexp_matches,
       .prepare = ax_string_prepare_matches,
       .release = ax_string_release,
-      .duckdb = "regexp_matches($1, $2)",
+      .duckdb = "regexp_matches($1, '()' || $2)",
       .about = "Whether a part of a text matches a regular expression (RE2).",
       .examples = { { "regexp_matches('N14228', '[0-9]{5}')", "true" } } },
     { .name = "regexp_matches",
@@ -210,7 +220,7 @@ const struct ax_function ax_functions_string[] = {
       .run = ax_string_regexp_matches,
       .prepare = ax_string_prepare_matches,
       .release = ax_string_release,
-      .duckdb = "regexp_matches($1, $2, $3)",
+      .duckdb = "regexp_matches($1, CASE WHEN contains($3, 'l') THEN $2 ELSE '()' || $2 END, $3)",
       .about = "The same with options: `i` case does not count, `s` a point matches line ends, `l` "
                "the pattern is a text.",
       .examples = { { "regexp_matches('Zürich', '^zü', 'i')", "true" } } },

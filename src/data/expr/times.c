@@ -121,10 +121,14 @@ static const char *unit_name_of(const struct ax_expr *call)
     return known ? ax_calendar_unit_name(unit) : "unknown";
 }
 
+/* DuckDB's optimizer takes a comparison of date_trunc with a constant apart, and forgets null on
+ * the way: what no truncated time can be differs from null there. It does not look through a CASE.
+ */
 void ax_time_put_trunc(struct ax_buf *out, const struct ax_expr *call, const struct ax_buf *args)
 {
-    (void)ax_buf_printf(out, "date_trunc('%s', %.*s)", unit_name_of(call),
-                        AX_STR_ARG(ax_buf_str(&args[1])));
+    struct ax_str time = ax_buf_str(&args[1]);
+    (void)ax_buf_printf(out, "CASE WHEN %.*s IS NOT NULL THEN date_trunc('%s', %.*s) END",
+                        AX_STR_ARG(time), unit_name_of(call), AX_STR_ARG(time));
 }
 
 /* DuckDB counts a week for seven days between two times, and not for the Mondays: from Monday to
