@@ -139,10 +139,15 @@ static void put_sizes(struct ax_buf *out, const struct ax_planning *planning)
 {
     for (size_t i = 0; i < planning->byte_count; i++) {
         const struct ax_entity_bytes *one = &planning->bytes[i];
-        if (one->view_count)
-            ax_buf_printf(out, "# entity %.*s: about %zu bytes each online, in %zu %s\n",
-                          AX_STR_ARG(one->entity->name), one->bytes, one->view_count,
-                          one->view_count == 1 ? "view" : "views");
+        if (!one->view_count)
+            continue;
+        ax_buf_printf(out, "# entity %.*s: about %zu bytes each online, in %zu %s",
+                      AX_STR_ARG(one->entity->name), one->bytes, one->view_count,
+                      one->view_count == 1 ? "view" : "views");
+        if (one->window_bytes)
+            ax_buf_printf(out, "; windows at most %zu more, and %zu an event in reach",
+                          one->window_bytes, one->event_bytes);
+        (void)ax_buf_append_char(out, '\n');
     }
 }
 
@@ -267,6 +272,8 @@ static void put_json_sizes(struct ax_buf *out, const struct ax_planning *plannin
         put_member(out, "name", one->entity->name);
         put_count(out, "online_views", one->view_count);
         put_count(out, "online_bytes", one->bytes);
+        put_count(out, "window_bytes", one->window_bytes);
+        put_count(out, "event_bytes", one->event_bytes);
         (void)ax_buf_append_char(out, '}');
     }
     (void)ax_buf_append_char(out, ']');

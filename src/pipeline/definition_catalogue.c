@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "feature/view_windows.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -330,12 +331,25 @@ enum ax_code ax_definition_catalogue(const struct ax_definitions *definitions,
 
 /* ---- bytes ---- */
 
-size_t ax_view_bytes(const struct ax_view *view)
+/* Of a view's part of an entity's row. */
+static size_t row_bytes(const struct ax_view *view)
 {
     size_t bytes = ROW_HEAD_BYTES + (view->field_count + 7) / 8;
     for (size_t i = 0; i < view->field_count; i++)
         bytes += ax_storage_bytes(view->fields[i].storage);
     return bytes;
+}
+
+static enum ax_code add_windows(const struct ax_view *view, struct ax_arena *arena,
+                                struct ax_entity_bytes *one, struct ax_err *err)
+{
+    struct ax_view_windows windows;
+    if (ax_view_windows_make(view, arena, &windows, err))
+        return err->code;
+    one->window_bytes += ax_window_spec_bytes(windows.spec);
+    one->event_bytes += ax_window_spec_row_bytes(windows.spec);
+    ax_view_windows_done(&windows);
+    return AX_OK;
 }
 
 enum ax_code ax_definition_bytes(const struct ax_definitions *definitions, struct ax_arena *arena,
@@ -354,8 +368,10 @@ enum ax_code ax_definition_bytes(const struct ax_definitions *definitions, struc
         struct ax_entity_bytes *one = &all[view->entity - definitions->entities];
         if (!view->online)
             continue;
-        one->bytes += ax_view_bytes(view);
+        one->bytes += row_bytes(view);
         one->view_count++;
+        if (view->windowed && add_windows(view, arena, one, err))
+            return err->code;
     }
     *ret_bytes = all;
     *ret_count = definitions->entity_count;

@@ -21,15 +21,14 @@ AX_MUST_USE enum ax_code ax_definition_catalogue(const struct ax_definitions *de
  * lists are as long as they are. */
 struct ax_entity_bytes {
     const struct ax_entity *entity;
-    size_t view_count; /* that are online */
-    size_t bytes;
+    size_t view_count;   /* that are online */
+    size_t bytes;        /* of its row: a part a view with validity, time, sequence, values */
+    size_t window_bytes; /* most that newest events and tiles take, of windowed views */
+    size_t event_bytes;  /* of each event in reach of a window, over all such views */
 };
 
-/* Bytes of one view's part of an entity's row: validity, time, sequence, values. */
-size_t ax_view_bytes(const struct ax_view *view);
-
-/* By entity, in the order of the text; those without a view that is online too. Expected:
- * TOO_LARGE, LIMIT. */
+/* By entity, in the order of the text; those without a view that is online too. Expected: INVALID
+ * (aggregates that no window state can have), TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_definition_bytes(const struct ax_definitions *definitions,
                                              struct ax_arena *arena,
                                              const struct ax_entity_bytes **ret_bytes,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: `auspex plan` tells what `auspex apply` does, apply does it whole or not at all, what breaks an
-applied model needs --force, and `auspex features` tells what is in force and where it comes from.
+"""Goal: `auspex plan` tells what `auspex apply` does, apply does it whole or not at all, what would
+break an applied model takes --force, and `auspex features` tells what is in force and where it
+comes from.
 
 Method: the commands on a small folder of definitions that is changed step by step; their output as
 JSON, their exit statuses. Applies are killed at twenty moments (tests/unit/registry/test_sqlite.c

@@ -144,6 +144,7 @@ static void counts_bytes(void **state)
     assert_int_equal(bytes[0].view_count, 1);
     /* Time and sequence, a byte of validity, float64, float32. */
     assert_int_equal(bytes[0].bytes, 16 + 1 + 8 + 4);
+    assert_int_equal(bytes[0].window_bytes, 0); /* that view is not online */
     ax_arena_done(&arena);
     ax_definitions_done(&definitions);
 }
