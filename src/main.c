@@ -25,6 +25,7 @@ static const struct ax_cmd commands[] = {
     { "eval", ax_cmd_eval, ax_cmd_eval_options, "compute an expression" },
     { "features", ax_cmd_features, ax_cmd_features_options,
       "tell which features are applied, where they come from and who uses them" },
+    { "init", ax_cmd_init, ax_cmd_init_options, "write an example of feature definitions" },
     { "models", ax_cmd_models, ax_cmd_models_options,
       "tell which model versions there are, and what is in them" },
     { "plan", ax_cmd_plan, ax_cmd_plan_options,

@@ -44,6 +44,10 @@ extern const struct ax_option *const ax_cmd_eval_options[];
 int ax_cmd_features(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_features_options[];
 
+/* Write an example of feature definitions. */
+int ax_cmd_init(int argc, char **argv);
+extern const struct ax_option *const ax_cmd_init_options[];
+
 /* Inspect model versions. */
 int ax_cmd_models(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_models_options[];

@@ -10,6 +10,7 @@
 #include "cmd/command_line.h"
 #include "cmd/exit_code.h"
 #include "cmd/features_catalogue.h"
+#include "feature/definition_keys.h"
 
 #include <stdio.h>
 
@@ -22,6 +23,7 @@ struct features_config {
     struct ax_registry_config registry;
     bool json;
     bool dot;
+    bool markdown;
     int kind;
     size_t version;
 };
@@ -35,6 +37,8 @@ static const struct ax_option features_options[] = {
       "Print what `lineage` finds as a graph for Graphviz's dot." },
     { AX_OPTION_BOOL, "json", "false", offsetof(struct features_config, json), 0, 0, NULL,
       "Print lines of JSON." },
+    { AX_OPTION_BOOL, "markdown", "false", offsetof(struct features_config, markdown), 0, 0, NULL,
+      "Print what `schema` tells as tables of Markdown." },
     { 0 },
 };
 
@@ -97,6 +101,21 @@ static int run(const struct ax_command_line *line, const struct features_config 
     return (int)ax_exit_from_code(err.code);
 }
 
+/* The keys of definitions: as a JSON Schema, or as docs/feature-definitions.md has them. */
+static int print_schema(const struct features_config *config)
+{
+    struct ax_buf out;
+    ax_buf_init(&out, OUT_BYTES_MAX);
+    if (config->markdown)
+        ax_definition_put_markdown(&out);
+    else
+        ax_definition_put_schema(&out);
+    size_t written = fwrite(ax_buf_str(&out).ptr, 1, out.len, stdout);
+    bool whole = !out.failed && written == out.len && fflush(stdout) == 0;
+    ax_buf_done(&out);
+    return whole ? AX_EXIT_OK : AX_EXIT_FAILURE;
+}
+
 /* Whether the command is there and has the arguments that it needs. */
 static bool check_command(const struct ax_command_line *line)
 {
@@ -108,6 +127,7 @@ static bool check_command(const struct ax_command_line *line)
         { "list", 1, 1, "list [OPTION]..." },
         { "show", 2, 2, "show [OPTION]... [KIND:]NAME[.FEATURE]" },
         { "lineage", 1, 2, "lineage [OPTION]... [[KIND:]NAME[.FEATURE]]" },
+        { "schema", 1, 1, "schema [OPTION]..." },
     };
     const char *command = line->args.texts[0];
     for (size_t i = 0; i < AX_COUNT(commands); i++) {
@@ -119,7 +139,8 @@ static bool check_command(const struct ax_command_line *line)
         ax_command_line_complain(line, "usage: auspex features %s", commands[i].usage);
         return false;
     }
-    ax_command_line_complain(line, "no command '%s'; there are list, show and lineage", command);
+    ax_command_line_complain(line, "no command '%s'; there are list, show, lineage and schema",
+                             command);
     return false;
 }
 
@@ -131,21 +152,25 @@ int ax_cmd_features(int argc, char **argv)
                                               { 0 } };
     struct ax_command_line line = {
         .name = "features",
-        .usage = "list | show NAME | lineage [NAME]",
+        .usage = "list | show NAME | lineage [NAME] | schema",
         .about = "list: tell which features are applied, or with --kind which other definitions\n"
                  "are, or which applies were done.\n"
                  "show: tell everything about a definition or one feature of it, as it is in\n"
                  "force or was in a former version.\n"
                  "lineage: tell where it comes from and what is made from it, down to files and\n"
                  "up to the versions of models. NAME is plane, plane.seats, view:plane or\n"
-                 "file:data/planes.csv. See docs/features.md.",
+                 "file:data/planes.csv.\n"
+                 "schema: print the JSON Schema of files of definitions, for editors. See\n"
+                 "docs/features.md.",
         .groups = groups,
         .arguments_min = 1,
         .arguments_max = 2,
     };
     int status = AX_EXIT_OK;
     if (ax_command_line_load(&line, argc, argv, &status))
-        status = check_command(&line) ? run(&line, &config) : AX_EXIT_USAGE;
+        status = !check_command(&line)                       ? AX_EXIT_USAGE
+                 : strcmp(line.args.texts[0], "schema") == 0 ? print_schema(&config)
+                                                             : run(&line, &config);
     ax_command_line_done(&line);
     return status;
 }
