@@ -44,8 +44,8 @@ def test_files_that_are_there_are_left_alone(tmp_path):
     (tmp_path / "other").write_text("mine")
     done = run("init", str(tmp_path))
     assert done.returncode == 1
-    assert done.stderr == f"auspex init: '{tmp_path}' is not empty; name an empty folder, or write " \
-                          "into it with --force\n"
+    assert done.stderr == (f"auspex init: '{tmp_path}' is not empty; name an empty folder, or "
+                           "write into it with --force\n")
     assert set(files_of(tmp_path)) == {"features.yaml", "other"}
     assert run("init", "--force", str(tmp_path)).returncode == 0
     written = files_of(tmp_path)
