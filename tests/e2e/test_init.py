@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: what `auspex init` writes is a set of definitions that this program takes, and nobody's files
-are written over unasked.
+"""Goal: what `auspex init` writes is a set of definitions that this program takes, and nobody's
+files are written over unasked.
 
-Method: the command into folders that are empty, missing, not empty and not writable; every file that
-the example names is there; the schema that `auspex features schema` prints takes the example.
+Method: the command into folders that are empty, missing, not empty and not writable; every file
+that the example names is there; the schema that `auspex features schema` prints takes the example;
+so do plan and apply.
 """
 
 import json
