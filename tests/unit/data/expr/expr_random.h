@@ -167,6 +167,10 @@ static const char *const random_texts[] = {
     "true",
     "false",
     "TRUE",
+    "true",
+    "false",
+    "true",
+    "false",
     "t",
     "yes",
     "f",
@@ -306,7 +310,7 @@ static struct ax_str random_text(struct ax_random *random, struct ax_arena *aren
     char text[2 * DATA_TEXT_BYTES];
     const char *first = random_texts[ax_random_below(random, AX_COUNT(random_texts))];
     const char *second = random_texts[ax_random_below(random, AX_COUNT(random_texts))];
-    if (ax_random_below(random, 3))
+    if (ax_random_below(random, 4))
         second = "";
     if (ax_random_below(random, 5) == 0) {
         (void)snprintf(text, sizeof(text), "%lld%s", (long long)random_i64(random), second);

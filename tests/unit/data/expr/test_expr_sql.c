@@ -154,7 +154,7 @@ static void print_query(const struct ax_expr *const *exprs, size_t count, bool a
                         struct ax_buf *out)
 {
     struct ax_expr_column columns[TREES_A_QUERY];
-    char names[TREES_A_QUERY][8];
+    char names[TREES_A_QUERY][24];
     for (size_t i = 0; i < count; i++) {
         (void)snprintf(names[i], sizeof(names[i]), "e%zu", i);
         columns[i] = (struct ax_expr_column){ exprs[i], ax_str_from(names[i]) };
