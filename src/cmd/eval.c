@@ -52,9 +52,9 @@ struct evaluation {
 static void show_place(const struct evaluation *e)
 {
     size_t begin = e->place;
-    size_t end = e->place;
     while (begin > 0 && e->text.ptr[begin - 1] != '\n')
         begin--;
+    size_t end = begin;
     while (end < e->text.len && e->text.ptr[end] != '\n')
         end++;
     (void)fprintf(stderr, "  %.*s\n  ", (int)(end - begin), e->text.ptr + begin);

@@ -8,6 +8,9 @@
 
 #include <assert.h>
 
+/* What ax_str_compare says of equal texts. */
+static const int same = 0;
+
 /* One comparison, over all types. The type is looked at once a column. */
 #define X(name, op)                                                           \
     enum ax_code ax_operator_##name(struct ax_call *call, struct ax_err *err) \
@@ -26,8 +29,10 @@
                 out[row] = a->f64s[row] op b->f64s[row];                      \
             break;                                                            \
         case AX_TYPE_STRING:                                                  \
-            for (size_t row = 0; row < call->rows; row++)                     \
-                out[row] = ax_str_compare(a->texts[row], b->texts[row]) op 0; \
+            for (size_t row = 0; row < call->rows; row++) {                   \
+                int order = ax_str_compare(a->texts[row], b->texts[row]);     \
+                out[row] = order op same;                                     \
+            }                                                                 \
             break;                                                            \
         case AX_TYPE_INT64:                                                   \
         case AX_TYPE_TIMESTAMP:                                               \

@@ -241,9 +241,10 @@ enum ax_code ax_parser_aggregate(struct ax_parser *parser, enum ax_aggregate_kin
         return ax_parser_fail(parser, input.at, AX_E_INVALID,
                               "%s stands inside of another aggregate", ax_aggregate_name(kind));
     parser->in_aggregate = true;
-    if (ax_parser_next(parser) || ax_parser_next(parser) || read_value(parser, &aggregate) ||
-        read_parameter(parser, &aggregate) || ax_parser_skip_sign(parser, ")") ||
-        read_filter(parser, &aggregate) || read_window(parser, &aggregate) ||
+    if (ax_parser_next(parser) || ax_parser_skip_sign(parser, "(") ||
+        read_value(parser, &aggregate) || read_parameter(parser, &aggregate) ||
+        ax_parser_skip_sign(parser, ")") || read_filter(parser, &aggregate) ||
+        read_window(parser, &aggregate) ||
         keep_aggregate(parser, &aggregate, input.at, &input.input))
         return parser->err->code;
     parser->in_aggregate = false;

@@ -26,13 +26,14 @@ static enum ax_code widen(const struct ax_expr *expr, struct ax_arena *arena,
 {
     struct ax_expr call = { .kind = AX_EXPR_CALL, .at = expr->at, .arg_count = 1 };
     struct ax_type wanted;
+    const bool is_null = false;
     const struct ax_expr **args = ax_arena_alloc(arena, 1, sizeof(const struct ax_expr *));
     if (!args)
         return ax_arena_fail(arena, "an expression", err);
     args[0] = expr;
     call.args = args;
-    if (ax_function_find(AX_STR("cast:float64"), &expr->type, &(bool){ false }, 1, &call.function,
-                         &wanted, &call.type, err))
+    if (ax_function_find(AX_STR("cast:float64"), &expr->type, &is_null, 1, &call.function, &wanted,
+                         &call.type, err))
         return err->code;
     return copy_leaf(call, arena, ret, err);
 }
