@@ -54,7 +54,7 @@ static struct ax_program *make_program(void)
     size_t at = 0;
     ax_arena_init(&arena, 4096, 1 << 20);
     for (size_t i = 0; i < AX_COUNT(texts) && !err.code; i++) {
-        struct ax_parsed parsed = { NULL };
+        struct ax_parsed parsed = { 0 };
         (void)!ax_expr_parse(ax_str_from(texts[i]), &scope, &arena, &parsed, &at, &err);
         roots[i] = parsed.root;
     }
