@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goal: what docs/expressions.md shows of `auspex eval` is what it prints.
 
-Method: each command of the page's blocks is run, and its output, errors too, compared with the lines
-below it.
+Method: each command of the page's blocks is run, and its output, errors too, compared with the
+lines below it.
 """
 
 import os
@@ -21,7 +21,7 @@ def shown():
     for block in re.findall(r"^```\n(\$ .*?)^```", PAGE.read_text(encoding="utf-8"),
                             re.DOTALL | re.MULTILINE):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, output = re.match(r"((?:.*\\\n)*.*\n)(.*)", part, re.DOTALL).groups()
+            command, output = re.match(r"((?:[^\n]*\\\n)*[^\n]*\n)(.*)", part, re.DOTALL).groups()
             yield command.replace("\\\n", " "), output
 
 
@@ -29,7 +29,7 @@ def test_page_has_commands():
     assert len(list(shown())) >= 4
 
 
-@pytest.mark.parametrize("command, output", shown())
+@pytest.mark.parametrize("command, output", list(shown()))
 def test_command(command, output):
     program, *args = shlex.split(command)
     assert program == "auspex"
