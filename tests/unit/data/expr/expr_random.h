@@ -254,17 +254,20 @@ static const int64_t random_durations[] = {
     INT64_MIN,
 };
 
+/* Mostly a month, an hour, a place in a list. */
 static int64_t random_small(struct ax_random *random)
 {
-    return (int64_t)ax_random_below(random, 41) - 20;
+    return ax_random_below(random, 3) ? (int64_t)ax_random_below(random, 13)
+                                      : (int64_t)ax_random_below(random, 41) - 20;
 }
 
 static int64_t random_i64(struct ax_random *random)
 {
-    switch (ax_random_below(random, 4)) {
+    switch (ax_random_below(random, 8)) {
     case 0:
-        return random_i64s[ax_random_below(random, AX_COUNT(random_i64s))];
     case 1:
+        return random_i64s[ax_random_below(random, AX_COUNT(random_i64s))];
+    case 2:
         return (int64_t)ax_random_next(random) >> ax_random_below(random, 64);
     default:
         return random_small(random);
