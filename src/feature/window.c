@@ -29,6 +29,15 @@
 /* Fewer rows than this are added rather than kept as a partial. */
 enum { FOLDED_MIN = 4 };
 
+/* What the tiles of one range come to, but for the last tile: while moments go on, a range begins
+ * at the same tile for a hop, and tiles come in at the end. So most reads merge one partial instead
+ * of one a tile. */
+struct tile_cache {
+    uint64_t changes;       /* the tiles' then */
+    size_t from, to;        /* tiles in the partial, counted from the first that ever was */
+    unsigned char *partial; /* whose texts are borrowed from tiles */
+};
+
 struct ax_window {
     const struct ax_window_spec *spec;
     enum ax_window_mode mode;
@@ -39,7 +48,8 @@ struct ax_window {
     struct ax_window_log graves;
     struct ax_window_index index;
     struct ax_window_tiles tiles;
-    void *scratch; /* a partial, whose texts are borrowed */
+    void *scratch;             /* a partial, whose texts are borrowed */
+    struct tile_cache *caches; /* one a range; the first has the memory of all */
     struct ax_window_value *values;
     struct ax_window_room *rooms; /* one a value; the first has the memory of all */
 };
@@ -71,6 +81,33 @@ static bool window_make_rooms(struct ax_window *window)
     return true;
 }
 
+static bool window_make_caches(struct ax_window *window)
+{
+    size_t count = window->spec->window_count, size = window->spec->partial_bytes;
+    size_t room = AX_MAX(count, (size_t)1);
+    window->caches = ax_try_alloc(room, sizeof *window->caches);
+    if (!window->caches)
+        return false;
+    memset(window->caches, 0, room * sizeof *window->caches);
+    unsigned char *partials = ax_try_alloc(room, AX_MAX(size, (size_t)1));
+    if (!partials)
+        return false;
+    memset(partials, 0, room * size);
+    for (size_t i = 0; i < room; i++)
+        window->caches[i].partial = partials + i * size;
+    return true;
+}
+
+static void window_free_caches(struct ax_window *window)
+{
+    if (!window->caches)
+        return;
+    for (size_t i = 0; window->caches[0].partial && i < window->spec->window_count; i++)
+        ax_window_partial_done(window->spec, window->caches[i].partial, false);
+    free(window->caches[0].partial);
+    free(window->caches);
+}
+
 enum ax_code ax_window_new(const struct ax_window_spec *spec, enum ax_window_mode mode,
                            struct ax_window **ret_window, struct ax_err *err)
 {
@@ -91,7 +128,8 @@ enum ax_code ax_window_new(const struct ax_window_spec *spec, enum ax_window_mod
         memset(window->rooms, 0, values * sizeof *window->rooms);
     if (window->scratch)
         memset(window->scratch, 0, spec->partial_bytes);
-    if (!window->scratch || !window->values || !window->rooms || !window_make_rooms(window)) {
+    if (!window->scratch || !window->values || !window->rooms || !window_make_rooms(window) ||
+        !window_make_caches(window)) {
         ax_window_free(window);
         return ax_fail(err, AX_E_LIMIT, "no memory for windows");
     }
@@ -110,6 +148,7 @@ void ax_window_free(struct ax_window *window)
     if (window->scratch)
         ax_window_partial_done(window->spec, window->scratch, false);
     free(window->scratch);
+    window_free_caches(window);
     free(window->values);
     if (window->rooms) {
         free(window->rooms[0].cells);
@@ -415,6 +454,30 @@ static bool read_archive(struct ax_window *window, const struct reading *reading
     return true;
 }
 
+/* Merge what a range reads of one partial into another. */
+static bool range_merge(const struct ax_window_spec *spec, const struct ax_window_range *range,
+                        void *into, const void *partial)
+{
+    for (size_t i = 0; i < range->accumulator_count; i++) {
+        const struct ax_window_accumulator *accumulator =
+            &spec->accumulators[range->accumulators[i]];
+        if (!ax_window_part_merge(accumulator, (char *)into + accumulator->offset, false,
+                                  (const char *)partial + accumulator->offset))
+            return false;
+    }
+    return true;
+}
+
+static void range_clear(const struct ax_window_spec *spec, const struct ax_window_range *range,
+                        void *partial)
+{
+    for (size_t i = 0; i < range->accumulator_count; i++) {
+        const struct ax_window_accumulator *accumulator =
+            &spec->accumulators[range->accumulators[i]];
+        ax_window_part_clear(accumulator, (char *)partial + accumulator->offset, false);
+    }
+}
+
 static bool read_tile(struct ax_window *window, const struct reading *reading,
                       const struct ax_window_tile *tile)
 {
@@ -424,11 +487,43 @@ static bool read_tile(struct ax_window *window, const struct reading *reading,
     if (tile->first <= reading->from || tile->last > reading->to || has_self)
         return read_archive(window, reading, AX_MAX(reading->from, tile->first - 1),
                             AX_MIN(reading->to, tile->last));
-    for (size_t i = 0; i < reading->range->accumulator_count; i++) {
-        size_t number = reading->range->accumulators[i];
-        const struct ax_window_accumulator *accumulator = &window->spec->accumulators[number];
-        if (!ax_window_part_merge(accumulator, window_part(window, number), false,
-                                  tile->partial + accumulator->offset))
+    return range_merge(window->spec, reading->range, window->scratch, tile->partial);
+}
+
+/* Read the tiles from `at` to the last by what is cached of all but the last. */
+static bool read_tiles_cached(struct ax_window *window, const struct reading *reading, size_t at)
+{
+    const struct ax_window_tiles *tiles = &window->tiles;
+    struct tile_cache *cache = &window->caches[reading->range - window->spec->windows];
+    size_t from = tiles->dropped + at, to = tiles->dropped + tiles->count - 1;
+    if (cache->changes != tiles->changes || cache->from != from || cache->to > to) {
+        range_clear(window->spec, reading->range, cache->partial);
+        cache->changes = tiles->changes;
+        cache->from = cache->to = from;
+    }
+    for (; cache->to < to; cache->to++) {
+        const struct ax_window_tile *tile = ax_window_tiles_at(tiles, cache->to - tiles->dropped);
+        if (!range_merge(window->spec, reading->range, cache->partial, tile->partial)) {
+            cache->from = SIZE_MAX;
+            return false;
+        }
+    }
+    return range_merge(window->spec, reading->range, window->scratch, cache->partial) &&
+           read_tile(window, reading, ax_window_tiles_at(tiles, tiles->count - 1));
+}
+
+static bool read_tiles(struct ax_window *window, const struct reading *reading)
+{
+    const struct ax_window_tiles *tiles = &window->tiles;
+    size_t at = ax_window_tiles_after(tiles, reading->from);
+    if (at == tiles->count)
+        return true;
+    bool has_self = reading->self.is_there && reading->self.place.chunk < window->log.archived;
+    if (!has_self && ax_window_tiles_at(tiles, at)->first > reading->from &&
+        ax_window_tiles_at(tiles, tiles->count - 1)->last <= reading->to)
+        return read_tiles_cached(window, reading, at);
+    for (; at < tiles->count && ax_window_tiles_at(tiles, at)->first <= reading->to; at++) {
+        if (!read_tile(window, reading, ax_window_tiles_at(tiles, at)))
             return false;
     }
     return true;
@@ -438,19 +533,9 @@ static bool read_tile(struct ax_window *window, const struct reading *reading,
 static bool window_read(struct ax_window *window, const struct reading *reading)
 {
     const struct ax_window_log *log = &window->log;
-    for (size_t i = 0; i < reading->range->accumulator_count; i++) {
-        size_t number = reading->range->accumulators[i];
-        ax_window_part_clear(&window->spec->accumulators[number], window_part(window, number),
-                             false);
-    }
-    for (size_t i = ax_window_tiles_after(&window->tiles, reading->from); i < window->tiles.count;
-         i++) {
-        const struct ax_window_tile *tile = ax_window_tiles_at(&window->tiles, i);
-        if (tile->first > reading->to)
-            break;
-        if (!read_tile(window, reading, tile))
-            return false;
-    }
+    range_clear(window->spec, reading->range, window->scratch);
+    if (!read_tiles(window, reading))
+        return false;
     size_t c = ax_window_log_chunk_after(log, reading->from);
     for (c = AX_MAX(c, log->archived); c < log->count; c++) {
         if (ax_window_log_chunk(log, c)->times[0] > reading->to)
@@ -530,14 +615,23 @@ enum ax_code ax_window_get(struct ax_window *window, int64_t at, const struct ax
     return AX_OK;
 }
 
+/* What reading takes: the scratch partial and the caches. */
+static size_t window_scratch_bytes(const struct ax_window *window)
+{
+    size_t bytes = ax_window_partial_heap(window->spec, window->scratch) +
+                   window->spec->partial_bytes * (1 + window->spec->window_count);
+    for (size_t i = 0; i < window->spec->window_count; i++)
+        bytes += ax_window_partial_heap(window->spec, window->caches[i].partial);
+    return bytes;
+}
+
 size_t ax_window_bytes(const struct ax_window *window)
 {
     assert(window);
     return sizeof *window + ax_window_log_bytes(&window->log) +
            ax_window_log_bytes(&window->graves) +
            window->index.room * sizeof *window->index.entries +
-           ax_window_tiles_bytes(&window->tiles) +
-           ax_window_partial_heap(window->spec, window->scratch) + window->spec->partial_bytes;
+           ax_window_tiles_bytes(&window->tiles) + window_scratch_bytes(window);
 }
 
 size_t ax_window_rows(const struct ax_window *window)

@@ -444,10 +444,12 @@ static bool quantile_add(const struct ax_window_accumulator *accumulator,
                          const char *cells, uint64_t rows)
 {
     const int64_t *buckets = derived_cells(accumulator, chunk);
+    const double *doubles = (const double *)(const void *)cells;
+    const int64_t *integers = (const int64_t *)(const void *)cells;
+    bool is_double = accumulator->cell == AX_WINDOW_CELL_F64;
     for (; rows; rows &= rows - 1) {
-        uint32_t row = (uint32_t)__builtin_ctzll(rows);
-        union ax_window_cell cell = cell_at(accumulator, cells, row);
-        double value = accumulator->cell == AX_WINDOW_CELL_F64 ? cell.f64 : (double)cell.i64;
+        int row = __builtin_ctzll(rows);
+        double value = is_double ? doubles[row] : (double)integers[row];
         if (!ax_window_quantile_add(part, buckets[row], value))
             return false;
     }

@@ -294,13 +294,15 @@ static bool store_reserve(struct ax_window_bucket_store *store, int32_t low, int
     return true;
 }
 
-static bool store_add(struct ax_window_bucket_store *store, int32_t bucket, uint32_t count)
+/* Let the store count all buckets from low to high, as far as it does; what falls below goes to the
+ * lowest that is kept. */
+static bool store_extend(struct ax_window_bucket_store *store, int32_t low, int32_t high)
 {
     bool empty = store_is_empty(store);
-    int32_t high = empty ? bucket : AX_MAX(store->high, bucket);
-    int32_t low = empty ? bucket : AX_MIN(store->low, bucket);
-    low = AX_MAX(low, high - (AX_WINDOW_BUCKETS - 1));
     int32_t old_low = store->low, old_high = store->high;
+    high = empty ? high : AX_MAX(old_high, high);
+    low = empty ? low : AX_MIN(old_low, low);
+    low = AX_MAX(low, high - (AX_WINDOW_BUCKETS - 1));
     if (!store_reserve(store, low, high))
         return false;
     /* Without new room, what is below the new lowest is still where it was. */
@@ -311,7 +313,14 @@ static bool store_add(struct ax_window_bucket_store *store, int32_t bucket, uint
     }
     store->low = low;
     store->high = high;
-    store->counts[AX_MAX(bucket, low) - store->base] += count;
+    return true;
+}
+
+static bool store_add(struct ax_window_bucket_store *store, int32_t bucket)
+{
+    if (!store_extend(store, bucket, bucket))
+        return false;
+    store->counts[AX_MAX(bucket, store->low) - store->base]++;
     return true;
 }
 
@@ -320,12 +329,17 @@ static bool store_merge(struct ax_window_bucket_store *store,
 {
     if (store_is_empty(other))
         return true;
-    /* The greatest first: then nothing is counted that would have to move. */
-    for (int64_t bucket = other->high; bucket >= other->low; bucket--) {
-        uint32_t count = other->counts[bucket - other->base];
-        if (count && !store_add(store, (int32_t)bucket, count))
-            return false;
-    }
+    if (!store_extend(store, other->low, other->high))
+        return false;
+    int32_t bucket = other->low;
+    for (; bucket < store->low && bucket <= other->high; bucket++)
+        store->counts[store->low - store->base] += other->counts[bucket - other->base];
+    if (bucket > other->high)
+        return true;
+    uint32_t *counts = store->counts + (bucket - store->base);
+    const uint32_t *others = other->counts + (bucket - other->base);
+    for (int32_t i = 0; i <= other->high - bucket; i++)
+        counts[i] += others[i];
     return true;
 }
 
@@ -351,7 +365,8 @@ static void quantile_extend(struct ax_window_quantile *quantile, double min, dou
     quantile->max = first ? max : AX_MAX(quantile->max, max);
 }
 
-bool ax_window_quantile_add(struct ax_window_quantile *quantile, int64_t bucket, double value)
+bool ax_window_quantile_add_slowly(struct ax_window_quantile *quantile, int64_t bucket,
+                                   double value)
 {
     if (bucket == BUCKET_LOW_INFINITY) {
         quantile->low_infinities++;
@@ -361,7 +376,7 @@ bool ax_window_quantile_add(struct ax_window_quantile *quantile, int64_t bucket,
         if (bucket == BUCKET_ZERO)
             quantile->zeros++;
         else if (!store_add(bucket & 1 ? &quantile->negative : &quantile->positive,
-                            (int32_t)((bucket - (bucket & 1)) / 2), 1))
+                            (int32_t)((bucket - (bucket & 1)) / 2)))
             return false;
         quantile_extend(quantile, value, value);
     }

@@ -66,8 +66,22 @@ struct ax_window_quantile {
 int64_t ax_window_bucket(double value);
 void ax_window_quantile_clear(struct ax_window_quantile *quantile);
 void ax_window_quantile_done(struct ax_window_quantile *quantile);
-AX_MUST_USE bool ax_window_quantile_add(struct ax_window_quantile *quantile, int64_t bucket,
-                                        double value);
+AX_MUST_USE bool ax_window_quantile_add_slowly(struct ax_window_quantile *quantile, int64_t bucket,
+                                               double value);
+/* `bucket` is the value's. */
+AX_MUST_USE static inline bool ax_window_quantile_add(struct ax_window_quantile *quantile,
+                                                      int64_t bucket, double value)
+{
+    struct ax_window_bucket_store *store = bucket & 1 ? &quantile->negative : &quantile->positive;
+    int64_t at = (bucket - (bucket & 1)) / 2; /* Of special buckets it is out of all bounds. */
+    if (AX_UNLIKELY(!store->counts || at < store->low || at > store->high))
+        return ax_window_quantile_add_slowly(quantile, bucket, value);
+    store->counts[at - store->base]++;
+    quantile->count++;
+    quantile->min = AX_MIN(quantile->min, value);
+    quantile->max = AX_MAX(quantile->max, value);
+    return true;
+}
 AX_MUST_USE bool ax_window_quantile_merge(struct ax_window_quantile *quantile,
                                           const struct ax_window_quantile *other);
 /* An estimate of the value of rank floor(q * (count - 1)); count is over 0. May be infinite. */

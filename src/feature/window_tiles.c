@@ -37,6 +37,7 @@ void ax_window_tiles_clear(struct ax_window_tiles *tiles)
         tile_done(tiles, ax_window_tiles_at(tiles, i));
     tiles->head = tiles->count = 0;
     tiles->merge_at = MERGE_FIRST;
+    tiles->changes++;
     assert(tiles->stale_count == 0);
 }
 
@@ -100,16 +101,20 @@ static void tile_spoil(struct ax_window_tiles *tiles, struct ax_window_tile *til
 {
     tiles->stale_count += !tile->is_stale;
     tile->is_stale = true;
+    tiles->changes++;
 }
 
 static void tiles_take(struct ax_window_tiles *tiles, size_t at)
 {
     tile_done(tiles, ax_window_tiles_at(tiles, at));
-    if (at == 0)
+    if (at == 0) {
         tiles->head++;
-    else
+        tiles->dropped++;
+    } else {
+        tiles->changes++;
         memmove(ax_window_tiles_at(tiles, at), ax_window_tiles_at(tiles, at + 1),
                 (tiles->count - at - 1) * ax_window_tile_bytes(tiles->spec));
+    }
     tiles->count--;
 }
 
@@ -129,6 +134,7 @@ static bool tiles_merge(struct ax_window_tiles *tiles, int64_t floor)
             continue;
         }
         into->last = tile->last;
+        tiles->changes++;
         if (tile->is_stale) {
             tile_spoil(tiles, into);
         } else if (!into->is_stale &&
@@ -183,6 +189,7 @@ bool ax_window_tiles_add(struct ax_window_tiles *tiles, int64_t floor,
     bool added = true;
     while (from < to) {
         struct ax_window_tile *tile = tiles_for(tiles, floor, chunk->times[from]);
+        tiles->changes += tile != ax_window_tiles_at(tiles, tiles->count - 1);
         uint32_t end = from + 1;
         while (end < to &&
                !is_separated(tiles->spec, floor, chunk->times[end - 1], chunk->times[end]))
@@ -260,6 +267,7 @@ bool ax_window_tiles_renew(struct ax_window_tiles *tiles, const struct ax_window
         }
         tile->is_stale = false;
         tiles->stale_count--;
+        tiles->changes++;
     }
     return true;
 }

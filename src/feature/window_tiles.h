@@ -23,7 +23,9 @@ struct ax_window_tiles {
     unsigned char *bytes; /* of tiles, one after the other; the first at `head` */
     size_t head, count, room;
     size_t stale_count;
-    size_t merge_at; /* when there are so many, those that no boundary separates become one */
+    size_t merge_at;  /* when there are so many, those that no boundary separates become one */
+    size_t dropped;   /* so many stood in front of the first */
+    uint64_t changes; /* of what is in tiles, but for rows in the last, new last ones, and drops */
 };
 
 void ax_window_tiles_init(struct ax_window_tiles *tiles, const struct ax_window_spec *spec);

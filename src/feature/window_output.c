@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Values as columns. Rows and the items of lists grow by doubling; texts are copied to an arena.
+ */
+#include "feature/window_output.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { ROOM_FIRST = 2048, TEXTS_FIRST = 64 << 10 };
+
+/* Of a list: its items. */
+struct ax_window_output_column {
+    struct ax_values items;
+    size_t item_room;
+};
+
+static enum ax_code output_emit(struct ax_window_sink *sink, int64_t number,
+                                const struct ax_window_value *values, struct ax_err *err);
+
+void ax_window_output_init(struct ax_window_output *output, const struct ax_window_spec *spec,
+                           size_t text_bytes_max)
+{
+    assert(output && spec);
+    size_t count = AX_MAX(ax_window_spec_aggregate_count(spec), (size_t)1);
+    *output = (struct ax_window_output){
+        .sink.emit = output_emit,
+        .spec = spec,
+        .columns = ax_xalloc(count * sizeof *output->columns),
+        .insides = ax_xalloc(count * sizeof *output->insides),
+    };
+    ax_arena_init(&output->texts, TEXTS_FIRST, text_bytes_max);
+    for (size_t i = 0; i < ax_window_spec_aggregate_count(spec); i++) {
+        struct ax_type type = ax_window_spec_type(spec, i);
+        output->columns[i].type = type;
+        output->insides[i].items.type = (struct ax_type){ type.kind, false };
+        if (type.is_list)
+            output->columns[i].items = &output->insides[i].items;
+    }
+}
+
+void ax_window_output_done(struct ax_window_output *output)
+{
+    if (!output->columns)
+        return;
+    for (size_t i = 0; i < ax_window_spec_aggregate_count(output->spec); i++) {
+        free(output->columns[i].data);
+        free(output->columns[i].validity);
+        free(output->insides[i].items.data);
+    }
+    free(output->columns);
+    free(output->insides);
+    free(output->numbers);
+    ax_arena_done(&output->texts);
+    *output = (struct ax_window_output){ .rows = 0 };
+}
+
+void ax_window_output_reset(struct ax_window_output *output)
+{
+    output->rows = 0;
+    for (size_t i = 0; i < ax_window_spec_aggregate_count(output->spec); i++) {
+        output->columns[i].rows = 0;
+        output->insides[i].items.rows = 0;
+    }
+    ax_arena_reset(&output->texts);
+}
+
+/* Move `used` of `*array`'s bytes to room for `size`. */
+static bool array_grow(void **array, size_t used, size_t count, size_t size)
+{
+    void *grown = ax_try_alloc(count, size);
+    if (!grown)
+        return false;
+    if (used)
+        memcpy(grown, *array, used);
+    free(*array);
+    *array = grown;
+    return true;
+}
+
+static bool output_grow(struct ax_window_output *output)
+{
+    size_t room = output->room ? output->room * 2 : ROOM_FIRST;
+    size_t rows = output->rows;
+    void *numbers = output->numbers;
+    if (!array_grow(&numbers, rows * sizeof(int64_t), room, sizeof(int64_t)))
+        return false;
+    output->numbers = numbers;
+    for (size_t i = 0; i < ax_window_spec_aggregate_count(output->spec); i++) {
+        struct ax_values *column = &output->columns[i];
+        size_t size = ax_type_size(column->type);
+        void *validity = column->validity;
+        if (!array_grow(&column->data, rows * size, room, size) ||
+            !array_grow(&validity, (rows + 63) / 64 * sizeof(uint64_t), room / 64,
+                        sizeof(uint64_t)))
+            return false;
+        column->validity = validity;
+    }
+    output->room = room;
+    return true;
+}
+
+static bool put_item(struct ax_window_output *output, struct ax_values *values, size_t row,
+                     const struct ax_window_item *item)
+{
+    switch (values->type.kind) {
+    case AX_TYPE_BOOL:
+        values->bools[row] = item->i64 != 0;
+        break;
+    case AX_TYPE_INT64:
+    case AX_TYPE_TIMESTAMP:
+    case AX_TYPE_DURATION:
+        values->i64s[row] = item->i64;
+        break;
+    case AX_TYPE_FLOAT64:
+        values->f64s[row] = item->f64;
+        break;
+    case AX_TYPE_STRING: {
+        char *text = ax_arena_strdup(&output->texts, item->text);
+        if (!text)
+            return false;
+        values->texts[row] = (struct ax_str){ text, item->text.len };
+        break;
+    }
+    case AX_TYPE_COUNT:
+        break;
+    }
+    return true;
+}
+
+static bool put_list(struct ax_window_output *output, size_t aggregate, size_t row,
+                     const struct ax_window_value *value)
+{
+    struct ax_window_output_column *inside = &output->insides[aggregate];
+    struct ax_values *items = &inside->items;
+    size_t needed = items->rows + value->item_count;
+    if (needed > UINT32_MAX)
+        return false;
+    if (needed > inside->item_room) {
+        size_t room = AX_MAX(needed, AX_MAX(2 * inside->item_room, (size_t)ROOM_FIRST));
+        size_t size = ax_type_size(items->type);
+        if (!array_grow(&items->data, items->rows * size, room, size))
+            return false;
+        inside->item_room = room;
+    }
+    for (size_t i = 0; i < value->item_count; i++) {
+        if (!put_item(output, items, items->rows + i, &value->items[i]))
+            return false;
+    }
+    output->columns[aggregate].spans[row] =
+        (struct ax_span){ (uint32_t)items->rows, (uint32_t)value->item_count };
+    items->rows = needed;
+    return true;
+}
+
+static bool put_value(struct ax_window_output *output, size_t aggregate, size_t row,
+                      const struct ax_window_value *value)
+{
+    struct ax_values *column = &output->columns[aggregate];
+    uint64_t bit = UINT64_C(1) << row % 64;
+    if (row % 64 == 0)
+        column->validity[row / 64] = 0; /* Of a word that is new. */
+    column->validity[row / 64] &= ~bit;
+    column->rows = row + 1;
+    if (value->status != AX_WINDOW_PRESENT) {
+        output->too_many += value->status == AX_WINDOW_TOO_MANY;
+        ax_values_set_null(column, row);
+        return true;
+    }
+    column->validity[row / 64] |= bit;
+    return column->type.is_list ? put_list(output, aggregate, row, value)
+                                : put_item(output, column, row, &value->item);
+}
+
+static enum ax_code output_emit(struct ax_window_sink *sink, int64_t number,
+                                const struct ax_window_value *values, struct ax_err *err)
+{
+    struct ax_window_output *output = container_of(sink, struct ax_window_output, sink);
+    if (output->rows == output->room && !output_grow(output))
+        return ax_fail(err, AX_E_LIMIT, "no memory for the values of windows");
+    size_t row = output->rows;
+    for (size_t i = 0; i < ax_window_spec_aggregate_count(output->spec); i++) {
+        if (!put_value(output, i, row, &values[i]))
+            return ax_fail(err, AX_E_LIMIT, "no memory for the values of windows");
+    }
+    output->numbers[row] = number;
+    output->rows = row + 1;
+    return AX_OK;
+}

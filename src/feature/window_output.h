@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A sink that keeps values as columns, to be handed on in pieces.
+ *
+ * Grows as values come; whoever pushes rows takes the columns when there are enough of them, and
+ * resets it, which keeps its memory. One thread.
+ */
+#ifndef AX_FEATURE_WINDOW_OUTPUT_H
+#define AX_FEATURE_WINDOW_OUTPUT_H
+
+#include "feature/window_join.h"
+
+struct ax_window_output_column;
+
+struct ax_window_output {
+    struct ax_window_sink sink;
+    const struct ax_window_spec *spec; /* borrowed */
+    size_t rows;
+    size_t room;
+    int64_t *numbers;          /* of the probes, in the order in which they came */
+    struct ax_values *columns; /* one an aggregate, of its type; null is null, or too many */
+    struct ax_window_output_column *insides;
+    struct ax_arena texts;
+    size_t too_many; /* values that are null since top_k met too many different ones */
+};
+
+/* Texts may take `text_bytes_max` until the next reset. */
+void ax_window_output_init(struct ax_window_output *output, const struct ax_window_spec *spec,
+                           size_t text_bytes_max);
+void ax_window_output_done(struct ax_window_output *output);
+/* No rows; `too_many` goes on. */
+void ax_window_output_reset(struct ax_window_output *output);
+
+#endif
