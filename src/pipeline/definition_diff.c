@@ -32,20 +32,25 @@ struct diff_side {
 
 struct diff {
     struct ax_arena *arena;
+    struct ax_buf scratch; /* of the text that is being made */
     struct diff_side before, after;
     struct ax_definition_word *words;
     size_t word_count;
 };
 
-static struct ax_str copy(struct diff *diff, const struct ax_buf *text, struct ax_err *err)
+/* What was made, in the arena; the scratch buffer is empty again. */
+static struct ax_str take_text(struct diff *diff, struct ax_err *err)
 {
-    char *copied = NULL;
-    if (ax_buf_check(text, "a definition", err))
-        return AX_STR("");
-    copied = ax_arena_strdup(diff->arena, ax_buf_str(text));
-    if (!copied)
-        (void)ax_arena_fail(diff->arena, "the changes", err);
-    return copied ? (struct ax_str){ copied, text->len } : AX_STR("");
+    struct ax_str text = AX_STR("");
+    if (!ax_buf_check(&diff->scratch, "a definition", err) && diff->scratch.len) {
+        char *copied = ax_arena_strdup(diff->arena, ax_buf_str(&diff->scratch));
+        if (copied)
+            text = (struct ax_str){ copied, diff->scratch.len };
+        else
+            (void)ax_arena_fail(diff->arena, "the changes", err);
+    }
+    ax_buf_reset(&diff->scratch);
+    return text;
 }
 
 static void put_scalar(struct ax_buf *out, const struct ax_json *value)
@@ -108,17 +113,14 @@ static struct diff_node *add_node(struct diff *diff, struct diff_side *side,
     }
     enum ax_json_kind kind = ax_json_kind(value);
     struct diff_node *node = &side->nodes[side->count++];
-    struct ax_buf text;
     *node = (struct diff_node){ .path = path,
                                 .is_scalar =
                                     kind != AX_JSON_KIND_OBJECT && kind != AX_JSON_KIND_ARRAY };
-    ax_buf_init(&text, WORD_TEXT_BYTES_MAX);
     if (node->is_scalar)
-        put_scalar(&text, value);
+        put_scalar(&diff->scratch, value);
     else if (kind == AX_JSON_KIND_ARRAY)
-        put_names(&text, value);
-    node->text = copy(diff, &text, err);
-    ax_buf_done(&text);
+        put_names(&diff->scratch, value);
+    node->text = take_text(diff, err);
     return node;
 }
 
@@ -151,11 +153,8 @@ static void walk(struct diff *diff, struct diff_side *side, struct ax_err *err)
             depth--;
             continue;
         }
-        struct ax_buf path;
-        ax_buf_init(&path, WORD_TEXT_BYTES_MAX);
-        put_path(&path, side->nodes[level->node].path, &level->it, level->index++, value);
-        struct diff_node *node = add_node(diff, side, value, copy(diff, &path, err), err);
-        ax_buf_done(&path);
+        put_path(&diff->scratch, side->nodes[level->node].path, &level->it, level->index++, value);
+        struct diff_node *node = add_node(diff, side, value, take_text(diff, err), err);
         if (node) {
             node->end = side->count;
             if (!node->is_scalar)
@@ -246,11 +245,13 @@ enum ax_code ax_definition_diff(struct ax_str before, struct ax_str after, struc
 {
     assert(arena && ret_words && ret_count && err);
     struct diff diff = { .arena = arena };
+    ax_buf_init(&diff.scratch, WORD_TEXT_BYTES_MAX);
     if (!ax_json_parse(before, &diff.before.doc, err) &&
         !ax_json_parse(after, &diff.after.doc, err) && !compare_docs(&diff, err)) {
         *ret_words = diff.words;
         *ret_count = diff.word_count;
     }
+    ax_buf_done(&diff.scratch);
     ax_json_free(diff.before.doc);
     ax_json_free(diff.after.doc);
     return err->code;
