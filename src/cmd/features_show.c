@@ -22,6 +22,7 @@ struct shown {
     struct ax_str part;
     struct ax_registry_catalogue versions; /* all of the object's */
     const struct ax_registry_applied *applied;
+    char whole[AX_SHA256_TEXT_SIZE]; /* digest of it and of all that it is made from, now */
 };
 
 static bool has_feature(const struct ax_registry_object *object, struct ax_str name)
@@ -160,6 +161,9 @@ static void put_text(struct ax_buf *out, const struct shown *shown)
         ax_buf_printf(out, " by %.*s", AX_STR_ARG(shown->applied->who));
     ax_buf_printf(out, "\n  place       %.*s\n  digest      %s\n", AX_STR_ARG(object->place),
                   object->digest);
+    if (!object->ended_by)
+        ax_buf_printf(out, "  with all    %s, of it and of all that it is made from\n",
+                      shown->whole);
     if (!shown->part.len) {
         size_t before = out->len;
         (void)ax_buf_append_str(out, AX_STR("  made from"));
@@ -284,6 +288,8 @@ static void put_json(struct ax_buf *out, const struct shown *shown)
     put_member(out, "name", object->name);
     put_count(out, "version", object->version);
     put_member(out, "digest", ax_str_from(object->digest));
+    if (!object->ended_by)
+        put_member(out, "digest_with_all", ax_str_from(shown->whole));
     put_member(out, "place", object->place);
     put_member(out, "applied_at", ax_str_from(applied_at));
     if (shown->applied)
@@ -313,7 +319,8 @@ static enum ax_code show_object(const struct ax_features_catalogue *catalogue,
     if (ax_registry_versions(catalogue->registry, object->kind, object->name, catalogue->arena,
                              &shown.versions, err) ||
         ax_registry_history(catalogue->registry, APPLIES_MAX, catalogue->arena, &applies,
-                            &apply_count, err))
+                            &apply_count, err) ||
+        ax_lineage_digest(&catalogue->objects, object, catalogue->arena, shown.whole, err))
         return err->code;
     for (size_t i = 0; i < apply_count; i++)
         if (applies[i].number == object->apply)

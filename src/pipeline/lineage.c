@@ -320,6 +320,59 @@ enum ax_code ax_lineage_select(const struct ax_lineage *lineage, const bool *mar
     return AX_OK;
 }
 
+/* ---- digests ---- */
+
+/* What the edges of an object lead to, of the catalogue's own objects. */
+static void mark_sources(const struct ax_registry_catalogue *catalogue,
+                         const struct ax_registry_object *object, bool *marks, size_t *queue,
+                         size_t *queued)
+{
+    for (size_t i = 0; i < object->edge_count; i++) {
+        enum ax_registry_kind kind;
+        const struct ax_registry_object *source =
+            ax_registry_kind_find(object->edges[i].kind, &kind)
+                ? ax_registry_find(catalogue, kind, object->edges[i].name)
+                : NULL;
+        size_t at = source ? (size_t)(source - catalogue->objects) : 0;
+        if (!source || marks[at])
+            continue;
+        marks[at] = true;
+        queue[(*queued)++] = at;
+    }
+}
+
+static void add_digest(struct ax_sha256 *sha, const struct ax_registry_object *object)
+{
+    const char *kind = ax_registry_kind_name(object->kind);
+    ax_sha256_add(sha, kind, strlen(kind) + 1);
+    ax_sha256_add(sha, object->name.ptr, object->name.len);
+    ax_sha256_add(sha, object->digest, AX_SHA256_TEXT_SIZE);
+}
+
+/* In the catalogue's order, so that the order of the walk does not matter. */
+enum ax_code ax_lineage_digest(const struct ax_registry_catalogue *catalogue,
+                               const struct ax_registry_object *object, struct ax_arena *arena,
+                               char ret_digest[AX_SHA256_TEXT_SIZE], struct ax_err *err)
+{
+    assert(catalogue && object && arena && ret_digest && err);
+    bool *marks = ax_arena_zalloc(arena, catalogue->object_count + 1, sizeof(*marks));
+    size_t *queue = ax_arena_alloc(arena, catalogue->object_count + 1, sizeof(*queue));
+    size_t queued = 0;
+    struct ax_sha256 sha;
+    if (!marks || !queue)
+        return ax_arena_fail(arena, "the lineage", err);
+    mark_sources(catalogue, object, marks, queue, &queued);
+    for (size_t at = 0; at < queued; at++)
+        mark_sources(catalogue, &catalogue->objects[queue[at]], marks, queue, &queued);
+    ax_sha256_init(&sha);
+    add_digest(&sha, object);
+    for (size_t i = 0; i < catalogue->object_count; i++)
+        if (marks[i] && ax_registry_object_compare(&catalogue->objects[i], object) != 0)
+            add_digest(&sha, &catalogue->objects[i]);
+    ax_sha256_text(&sha, ret_digest);
+    return AX_OK;
+}
+
 /* ---- printing ---- */
 
 static void put_title(struct ax_buf *out, const struct ax_lineage_node *node)

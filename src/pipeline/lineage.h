@@ -48,6 +48,16 @@ AX_MUST_USE enum ax_code ax_lineage_select(const struct ax_lineage *lineage, con
                                            struct ax_arena *arena, struct ax_lineage *ret_lineage,
                                            struct ax_err *err);
 
+/* The digest of an object with all that it is made from: it changes when any of their digests does,
+ * and with nothing else. So a service's tells whether its values are computed as they were. Of what
+ * lies outside (files, SQL that stands in a file) the definitions' own digests tell what there is
+ * to tell. Expected: LIMIT. */
+AX_MUST_USE enum ax_code ax_lineage_digest(const struct ax_registry_catalogue *catalogue,
+                                           const struct ax_registry_object *object,
+                                           struct ax_arena *arena,
+                                           char ret_digest[AX_SHA256_TEXT_SIZE],
+                                           struct ax_err *err);
+
 /* "view plane.seats", as texts call a node. */
 void ax_lineage_put_name(struct ax_buf *out, const struct ax_lineage_node *node);
 
