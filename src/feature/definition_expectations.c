@@ -7,6 +7,8 @@
  */
 #include "feature/definition_reader.h"
 
+#include "base/regex.h"
+
 #include <assert.h>
 #include <stdio.h>
 
@@ -222,6 +224,21 @@ static enum ax_code read_set(struct ax_definition_reader *r, const struct ax_yam
     return AX_OK;
 }
 
+static enum ax_code read_pattern(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                                 struct ax_expectation *expectation)
+{
+    const struct ax_regex_options plain = { 0 };
+    struct ax_regex *regex = NULL;
+    if (ax_definition_text(r, node, AX_MAPPING_EXPECTATION, "pattern", &expectation->pattern))
+        return r->err->code;
+    if (ax_regex_new(expectation->pattern, &plain, &regex, r->err)) {
+        struct ax_place place = ax_definition_place(r, ax_yaml_get(node, "pattern"));
+        return ax_err_context(r->err, "%s:%u:%u", place.file, place.line, place.column);
+    }
+    ax_regex_free(regex);
+    return AX_OK;
+}
+
 /* SOURCE.COLUMN: a source's name has no point. */
 static enum ax_code read_referred(struct ax_definition_reader *r, const struct ax_yaml *node,
                                   const struct ax_source *source,
@@ -276,8 +293,7 @@ static enum ax_code read_details(struct ax_definition_reader *r, const struct ax
     case AX_EXPECT_IN_SET:
         return read_set(r, ax_yaml_get(node, "values"), source, expectation);
     case AX_EXPECT_REGEX:
-        return ax_definition_text(r, node, AX_MAPPING_EXPECTATION, "pattern",
-                                  &expectation->pattern);
+        return read_pattern(r, node, expectation);
     case AX_EXPECT_FRESHNESS:
         if (source->time < 0)
             return ax_definition_fail(r, node, "freshness needs a time; 'time' is none");

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values of definitions, each checked against the table of keys; places; scopes of expressions.
+ * Values of definitions, each checked against the table of keys, and messages with their places.
  *
  * What a message quotes of a user's text is cut, so that the place and the fix stay in the line.
  */
 #include "feature/definition_reader.h"
 
 #include "base/alloc.h"
-#include "base/calendar.h"
-#include "base/file.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -158,9 +156,8 @@ static const char *kind_name(const struct ax_yaml *node)
     return node->kind == AX_YAML_MAP ? "a mapping" : node->kind == AX_YAML_LIST ? "a list" : "";
 }
 
-/* "'ttl' must be WANTED, found …" */
-static enum ax_code fail_kind(const struct ax_definition_reader *r, const struct ax_yaml *node,
-                              const char *wanted)
+enum ax_code ax_definition_fail_kind(const struct ax_definition_reader *r,
+                                     const struct ax_yaml *node, const char *wanted)
 {
     const char *key = node->key.ptr ? node->key.ptr : "this";
     if (node->kind != AX_YAML_SCALAR)
@@ -183,7 +180,7 @@ enum ax_code ax_definition_check_keys(const struct ax_definition_reader *r,
     for (size_t i = 0; i < table->key_count; i++)
         names[i] = table->keys[i].name;
     if (node->kind != AX_YAML_MAP)
-        return fail_kind(r, node, "a mapping");
+        return ax_definition_fail_kind(r, node, "a mapping");
     if (ax_yaml_only(node, r->file->name, names, r->err))
         return r->err->code;
     for (size_t i = 0; i < table->key_count; i++)
@@ -198,7 +195,7 @@ enum ax_code ax_definition_check_many(const struct ax_definition_reader *r,
 {
     assert(r && node && what);
     if (node->kind != kind)
-        return fail_kind(r, node, kind == AX_YAML_MAP ? "a mapping" : "a list");
+        return ax_definition_fail_kind(r, node, kind == AX_YAML_MAP ? "a mapping" : "a list");
     if (!node->count)
         return ax_definition_fail(r, node, "'%.60s' has no %s", node->key.ptr ? node->key.ptr : "",
                                   what);
@@ -221,7 +218,7 @@ enum ax_code ax_definition_text(const struct ax_definition_reader *r, const stru
         return AX_OK;
     }
     if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node) || !node->text.len)
-        return fail_kind(r, node, "a text");
+        return ax_definition_fail_kind(r, node, "a text");
     *ret = node->text;
     return AX_OK;
 }
@@ -278,7 +275,7 @@ enum ax_code ax_definition_duration(const struct ax_definition_reader *r, const 
         return AX_OK;
     }
     if (node->kind != AX_YAML_SCALAR || ax_duration_parse(node->text, &us, &ignored) || us <= 0)
-        return fail_kind(r, node, ax_definition_value_name(AX_VALUE_DURATION));
+        return ax_definition_fail_kind(r, node, ax_definition_value_name(AX_VALUE_DURATION));
     *ret_us = us;
     return AX_OK;
 }
@@ -292,7 +289,7 @@ enum ax_code ax_definition_deprecated(const struct ax_definition_reader *r,
     if (!node)
         return AX_OK;
     if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node) || !node->text.len)
-        return fail_kind(r, node, ax_definition_value_name(AX_VALUE_FLAG_TEXT));
+        return ax_definition_fail_kind(r, node, ax_definition_value_name(AX_VALUE_FLAG_TEXT));
     *ret = node->quoted || !ax_str_is(node->text, "false");
     if (*ret && (node->quoted || !ax_str_is(node->text, "true")))
         *ret_why = node->text;
@@ -308,7 +305,7 @@ enum ax_code ax_definition_storage(const struct ax_definition_reader *r, const s
 #undef X
     };
     if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node))
-        return fail_kind(r, node, "a type");
+        return ax_definition_fail_kind(r, node, "a type");
     if (ax_storage_from_name(node->text, ret))
         return AX_OK;
     long nearest = ax_str_nearest(node->text, names, AX_COUNT(names));
@@ -362,7 +359,7 @@ enum ax_code ax_definition_name(const struct ax_definition_reader *r, const stru
                                 struct ax_str *ret)
 {
     if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node))
-        return fail_kind(r, node, "a name");
+        return ax_definition_fail_kind(r, node, "a name");
     if (check_name(r, ax_definition_place(r, node), node->text))
         return r->err->code;
     *ret = node->text;
@@ -374,7 +371,7 @@ enum ax_code ax_definition_reference(const struct ax_definition_reader *r,
                                      void **ret_object)
 {
     if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node))
-        return fail_kind(r, node, "a name");
+        return ax_definition_fail_kind(r, node, "a name");
     return ax_definition_find(r, node, kind, node->text, ret_object);
 }
 
@@ -399,12 +396,12 @@ enum ax_code ax_definition_names(const struct ax_definition_reader *r, const str
         return AX_OK;
     }
     if (node->kind != AX_YAML_LIST)
-        return fail_kind(r, node, "a list of names");
+        return ax_definition_fail_kind(r, node, "a list of names");
     if (ax_definition_check_many(r, node, AX_YAML_LIST, max, "names"))
         return r->err->code;
     for (const struct ax_yaml *item = node->first; item; item = item->next)
         if (item->kind != AX_YAML_SCALAR || ax_yaml_is_null(item))
-            return fail_kind(r, item, "a name");
+            return ax_definition_fail_kind(r, item, "a name");
     *ret_first = node->first;
     *ret_count = node->count;
     return AX_OK;
@@ -467,162 +464,4 @@ enum ax_code ax_definition_check_case(const struct ax_definition_reader *r,
     return ax_place_fail(place, r->err,
                          "'%.60s' and '%.*s' differ in case only, which SQL does not tell apart",
                          before, QUOTED(name));
-}
-
-/* ---- expressions and literals ---- */
-
-enum ax_code ax_definition_parse(const struct ax_definition_reader *r, const struct ax_yaml *node,
-                                 const struct ax_scope *scope, struct ax_str *ret_text,
-                                 struct ax_parsed *ret_parsed)
-{
-    size_t at = 0;
-    unsigned line, column;
-    if (node->kind != AX_YAML_SCALAR || !node->text.len || (ax_yaml_is_null(node) && !node->quoted))
-        return fail_kind(r, node, "an expression");
-    if (!ax_expr_parse(node->text, scope, r->arena, ret_parsed, &at, r->err)) {
-        *ret_text = node->text;
-        return AX_OK;
-    }
-    ax_yaml_locate(ax_buf_str(&r->file->text), node, AX_MIN(at, node->text.len), &line, &column);
-    return ax_err_context(r->err, "%s:%u:%u", r->file->name, line, column);
-}
-
-/* Whether a plain scalar is something else than a text to those who read YAML. */
-static bool looks_like_no_text(const struct ax_yaml *node)
-{
-    struct ax_err ignored = AX_ERR_INIT;
-    double number;
-    bool truth;
-    if (node->quoted)
-        return false;
-    bool is_number = !ax_yaml_f64(node, "", &number, &ignored);
-    ax_err_clear(&ignored);
-    return is_number || !ax_yaml_bool(node, "", &truth, &ignored);
-}
-
-static enum ax_code fail_literal(const struct ax_definition_reader *r, const struct ax_yaml *node,
-                                 struct ax_type type)
-{
-    static const char *const wanted[AX_TYPE_COUNT] = {
-        [AX_TYPE_BOOL] = "a bool: true or false",
-        [AX_TYPE_INT64] = "an int64: a whole number",
-        [AX_TYPE_FLOAT64] = "a float64: a finite number",
-        [AX_TYPE_STRING] = "a string, in quotes when it looks like a number or a bool",
-        [AX_TYPE_TIMESTAMP] = "a timestamp, as \"2013-10-01T00:00:00Z\"",
-        [AX_TYPE_DURATION] = "a duration, as 15m",
-    };
-    return fail_kind(r, node, wanted[type.kind]);
-}
-
-/* A time without an offset is UTC, as everywhere in expressions. */
-static bool literal_from_node(const struct ax_yaml *node, struct ax_type type,
-                              union ax_literal *ret)
-{
-    struct ax_err ignored = AX_ERR_INIT;
-    bool is_naive;
-    switch (type.kind) {
-    case AX_TYPE_BOOL:
-        return !ax_yaml_bool(node, "", &ret->truth, &ignored);
-    case AX_TYPE_INT64:
-        return !ax_yaml_i64(node, "", &ret->i64, &ignored);
-    case AX_TYPE_FLOAT64:
-        return !ax_yaml_f64(node, "", &ret->f64, &ignored) && ret->f64 - ret->f64 == 0;
-    case AX_TYPE_STRING:
-        ret->text = node->text;
-        return !looks_like_no_text(node);
-    case AX_TYPE_TIMESTAMP:
-        return ax_calendar_parse(node->text, &ret->i64, &is_naive);
-    case AX_TYPE_DURATION:
-        return !ax_duration_parse(node->text, &ret->i64, &ignored);
-    case AX_TYPE_COUNT:
-        break;
-    }
-    return false;
-}
-
-enum ax_code ax_definition_literal(const struct ax_definition_reader *r, const struct ax_yaml *node,
-                                   struct ax_type type, union ax_literal *ret)
-{
-    union ax_literal literal = { 0 };
-    assert(!type.is_list);
-    if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node) ||
-        !literal_from_node(node, type, &literal))
-        return fail_literal(r, node, type);
-    *ret = literal;
-    return AX_OK;
-}
-
-static bool is_sql_path(struct ax_str text)
-{
-    return text.len > 4 && memcmp(text.ptr + text.len - 4, ".sql", 4) == 0 &&
-           !memchr(text.ptr, '\n', text.len);
-}
-
-enum ax_code ax_definition_sql(const struct ax_definition_reader *r, const struct ax_yaml *node,
-                               struct ax_str *ret_text, struct ax_str *ret_path)
-{
-    char path[4096];
-    struct ax_buf text;
-    if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node) || !node->text.len)
-        return fail_kind(r, node, "a SELECT, or the path of a file that ends in .sql");
-    *ret_path = (struct ax_str){ "", 0 };
-    *ret_text = node->text;
-    if (!is_sql_path(node->text))
-        return AX_OK;
-    const char *folder = node->text.ptr[0] == '/' ? "" : r->definitions->folder;
-    int len = snprintf(path, sizeof(path), "%s%s%.*s", folder, *folder ? "/" : "",
-                       AX_STR_ARG(node->text));
-    if (len < 0 || (size_t)len >= sizeof(path))
-        return ax_definition_fail(r, node, "the path is too long");
-    ax_buf_init(&text, SQL_BYTES_MAX);
-    const char *copy = NULL;
-    if (ax_file_read(path, &text, r->err))
-        (void)ax_err_context(r->err, "%s:%u:%u", r->file->name, node->line, node->column);
-    else if (!(copy = ax_arena_strdup(r->arena, ax_buf_str(&text))))
-        (void)ax_arena_fail(r->arena, "the definitions", r->err);
-    else if (!text.len || !ax_str_is_utf8(ax_buf_str(&text)))
-        (void)ax_definition_fail(r, node, "'%.*s' is %s", QUOTED(node->text),
-                                 text.len ? "no UTF-8" : "empty");
-    *ret_path = node->text;
-    *ret_text = (struct ax_str){ copy, text.len };
-    ax_buf_done(&text);
-    return r->err->code;
-}
-
-/* ---- scopes ---- */
-
-enum ax_code ax_definition_scope_init(struct ax_definition_reader *r,
-                                      struct ax_definition_scope *scope, size_t max)
-{
-    assert(r && scope);
-    ax_map_init(&scope->indexes);
-    scope->columns = ax_definition_alloc(r, max, sizeof(*scope->columns));
-    scope->scope = (struct ax_scope){ .columns = scope->columns, .indexes = &scope->indexes };
-    return scope->columns ? AX_OK : r->err->code;
-}
-
-void ax_definition_scope_done(struct ax_definition_scope *scope)
-{
-    assert(scope);
-    ax_map_done(&scope->indexes);
-}
-
-bool ax_definition_scope_add(struct ax_definition_scope *scope, struct ax_str name,
-                             struct ax_storage storage)
-{
-    struct ax_scope_column *column = &scope->columns[scope->scope.column_count];
-    if (ax_map_get(&scope->indexes, name))
-        return false;
-    *column = (struct ax_scope_column){ .name = name,
-                                        .type = ax_storage_type(storage),
-                                        .is_bytes = storage.kind == AX_STORAGE_BYTES };
-    (void)ax_map_put(&scope->indexes, name, column);
-    scope->scope.column_count++;
-    return true;
-}
-
-long ax_definition_scope_find(const struct ax_definition_scope *scope, struct ax_str name)
-{
-    const struct ax_scope_column *column = ax_map_get(&scope->indexes, name);
-    return column ? (long)(column - scope->columns) : -1;
 }

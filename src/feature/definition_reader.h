@@ -100,6 +100,10 @@ enum ax_code ax_definition_fail_key(const struct ax_definition_reader *r,
                                     const struct ax_yaml *node, const char *fmt, ...)
     AX_PRINTF(3, 4);
 
+/* "'ttl' must be WANTED, found …" */
+enum ax_code ax_definition_fail_kind(const struct ax_definition_reader *r,
+                                     const struct ax_yaml *node, const char *wanted);
+
 /* "WHAT 'text'", and the nearest of the names that are known, or some of them. */
 enum ax_code ax_definition_fail_unknown(const struct ax_definition_reader *r, struct ax_place place,
                                         const char *what, struct ax_str text,

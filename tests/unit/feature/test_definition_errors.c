@@ -19,6 +19,13 @@ struct row {
 };
 
 static const struct row rows[] = {
+    { "{check: between, column: arr_delay, min: -120, max: 2000, mostly: 0.999, do: drop_row}",
+      "{check: regex, column: carrier, pattern: (}",
+      "f.yaml:23:50: regular expression '(': missing ): (" },
+    { "    request: {", "    exclude_self: true\n    request: {flight_id: string, ",
+      "f.yaml:69:19: the call names an event of 'departures' and one of 'arrivals': say which, as "
+      "exclude_self: departures" },
+
     { "auspex: 1 ", "auspex: 2 ", "f.yaml:1:9: this program reads format 1, not 2" },
     { "auspex: 1 ", "auspexx: 1 ",
       "f.yaml:1:1: 'auspex: 1' is missing: every *.yaml of the folder is a file of definitions" },

@@ -214,6 +214,78 @@ static void warnings(void **state)
     assert_int_equal(definitions.warnings[0].place.column, 11);
 }
 
+static void what_only_looks_wrong(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "auspex: 1\n"
+        "entities: {e: {keys: {k: string}}}\n"
+        "sources:\n"
+        "  s: {files: a.csv, time: t, columns: {k: string, t: timestamp, x: float64}}\n"
+        "views:\n"
+        "  v: {entity: e, source: s, fields: {a: sum(x) over 1h}}\n"
+        "  w: {entity: e, source: s, deprecated: use v, fields: {b: {expr: x, deprecated: true}, "
+        "c: "
+        "x}}\n"
+        "services:\n"
+        "  z: {features: [{view: v}, {view: w, fields: [c]}]}\n"
+        "  y: {features: [{view: w}]}\n";
+    static const struct {
+        unsigned line, column;
+        const char *text;
+    } expected[] = {
+        { 6, 26,
+          "view 'v': source 's' has no event_id; of rows with one key and time a window counts "
+          "one" },
+        { 9, 36, "view 'w' is deprecated: use v" },
+        { 10, 25, "view 'w' is deprecated: use v" },
+        { 10, 25, "field 'b' of view 'w' is deprecated" },
+    };
+    struct ax_definitions read;
+    struct ax_err err = AX_ERR_INIT;
+    if (read_definitions(ax_str_from(text), &read, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(read.warning_count, AX_COUNT(expected));
+    for (size_t i = 0; i < AX_COUNT(expected); i++) {
+        assert_text(read.warnings[i].text, expected[i].text);
+        assert_int_equal(read.warnings[i].place.line, expected[i].line);
+        assert_int_equal(read.warnings[i].place.column, expected[i].column);
+    }
+    ax_definitions_done(&read);
+}
+
+static void the_event_of_the_call_does_not_count(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *self;
+        const char *source;
+    } rows[] = {
+        { "exclude_self: departures", "departures" },
+        { "exclude_self: false", NULL },
+        { "description: x", NULL },
+    };
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        struct ax_definitions read;
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_buf text;
+        char request[128];
+        (void)snprintf(request, sizeof(request), "    %s\n    request: {flight_id: string, ",
+                       rows[i].self);
+        ax_buf_init(&text, (size_t)1 << 20);
+        replace_text(ax_buf_str(&flights), "    request: {", request, &text);
+        if (read_definitions(ax_buf_str(&text), &read, &err))
+            fail_msg("%s", err.msg);
+        const struct ax_service *service = &read.services[0];
+        assert_true(service->exclude_self == (rows[i].source != NULL));
+        assert_true(!service->self == !rows[i].source);
+        if (rows[i].source)
+            assert_text(service->self->name, rows[i].source);
+        ax_definitions_done(&read);
+        ax_buf_done(&text);
+    }
+}
+
 /* ---- folders ---- */
 
 static void several_files_are_one_text(void **state)
@@ -352,6 +424,8 @@ int main(void)
         cmocka_unit_test(inputs_of_the_service),
         cmocka_unit_test(what_a_call_gives),
         cmocka_unit_test(warnings),
+        cmocka_unit_test(what_only_looks_wrong),
+        cmocka_unit_test(the_event_of_the_call_does_not_count),
         cmocka_unit_test(several_files_are_one_text),
         cmocka_unit_test(one_file_is_a_folder_of_one),
         cmocka_unit_test(what_cannot_be_read),
