@@ -120,14 +120,28 @@ enum ax_code ax_operator_case(struct ax_call *call, struct ax_err *err)
     return AX_OK;
 }
 
+/* The values of `from` where there is none yet: what is done for each row is done for nulls only.
+ */
+static void fill_missing(struct ax_values *out, const struct ax_values *from)
+{
+    size_t size = ax_type_size(out->type);
+    for (size_t row = 0; row < out->rows; row += 64) {
+        size_t left = AX_MIN(out->rows - row, (size_t)64);
+        uint64_t bits = from->validity ? from->validity[row / 64] : ~UINT64_C(0);
+        bits &= ~out->validity[row / 64] & ~UINT64_C(0) >> (64 - left);
+        out->validity[row / 64] |= bits;
+        for (; bits; bits &= bits - 1) {
+            size_t at = (row + (size_t)__builtin_ctzll(bits)) * size;
+            memcpy((char *)out->data + at, (const char *)from->data + at, size);
+        }
+    }
+}
+
 enum ax_code ax_operator_coalesce(struct ax_call *call, struct ax_err *err)
 {
-    uint8_t where[AX_VALUES_ROWS_MAX];
     (void)err;
-    copy_all(call->out, call->args[call->arg_count - 1]);
-    for (size_t i = call->arg_count - 1; i-- > 0;) {
-        ax_values_find_present(call->args[i], where);
-        ax_values_copy_where(call->out, call->args[i], where);
-    }
+    copy_all(call->out, call->args[0]);
+    for (size_t i = 1; i < call->arg_count; i++)
+        fill_missing(call->out, call->args[i]);
     return AX_OK;
 }

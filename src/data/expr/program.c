@@ -312,9 +312,12 @@ static enum ax_code run_input(struct run *run, const struct step *step, struct a
         return run->err->code;
     values->items = items;
     memcpy(values->data, input->data, run->rows * ax_type_size(step->type));
-    for (size_t row = 0; row < run->rows; row++)
-        if (ax_values_is_null(input, row))
-            ax_values_set_null(values, row);
+    for (size_t row = 0; row < run->rows; row += 64) {
+        size_t left = AX_MIN(run->rows - row, (size_t)64);
+        uint64_t missing = ~input->validity[row / 64] & ~UINT64_C(0) >> (64 - left);
+        for (; missing; missing &= missing - 1)
+            ax_values_set_null(values, row + (size_t)__builtin_ctzll(missing));
+    }
     return AX_OK;
 }
 

@@ -404,11 +404,47 @@ static bool like(struct ax_str text, struct ax_str pattern, bool nocase)
     return !pattern.len;
 }
 
+/* The same for a pattern without '_', whose pieces are bytes: each is looked for from the left, but
+ * for the last one, which is at the end. */
+static bool like_pieces(struct ax_str text, struct ax_str pattern)
+{
+    const char *sign = pattern.len ? memchr(pattern.ptr, '%', pattern.len) : NULL;
+    struct ax_str piece = { pattern.ptr, sign ? (size_t)(sign - pattern.ptr) : pattern.len };
+    if (!sign)
+        return ax_str_equals(text, pattern);
+    if (!ax_str_starts_with(text, piece))
+        return false;
+    text = (struct ax_str){ text.ptr + piece.len, text.len - piece.len };
+    for (;;) {
+        size_t left = pattern.len - (size_t)(sign + 1 - pattern.ptr);
+        const char *next = left ? memchr(sign + 1, '%', left) : NULL;
+        piece = (struct ax_str){ sign + 1, next ? (size_t)(next - sign - 1) : left };
+        if (!next)
+            return text.len >= piece.len &&
+                   memcmp(text.ptr + text.len - piece.len, piece.ptr, piece.len) == 0;
+        const char *found = memmem(text.ptr, text.len, piece.ptr, piece.len);
+        if (!found)
+            return false;
+        text.len -= (size_t)(found - text.ptr) + piece.len;
+        text.ptr = found + piece.len;
+        sign = next;
+    }
+}
+
 enum ax_code ax_string_like(struct ax_call *call, struct ax_err *err)
 {
+    struct ax_str last = { NULL, 0 }; /* mostly there is one pattern, the same bytes in each row */
+    bool has_pieces = false;
     (void)err;
-    for (size_t row = 0; row < call->rows; row++)
-        call->out->bools[row] = like(text_at(call, 0, row), text_at(call, 1, row), false);
+    for (size_t row = 0; row < call->rows; row++) {
+        struct ax_str text = text_at(call, 0, row);
+        struct ax_str pattern = text_at(call, 1, row);
+        if (pattern.ptr != last.ptr || pattern.len != last.len)
+            has_pieces = !pattern.len || !memchr(pattern.ptr, '_', pattern.len);
+        last = pattern;
+        call->out->bools[row] =
+            has_pieces ? like_pieces(text, pattern) : like(text, pattern, false);
+    }
     return AX_OK;
 }
 
