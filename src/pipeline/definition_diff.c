@@ -175,8 +175,10 @@ static void index_nodes(struct diff_side *side)
 static void add_word(struct diff *diff, const struct diff_node *before,
                      const struct diff_node *after)
 {
+    const struct diff_node *either = before ? before : after;
+    assert(either);
     diff->words[diff->word_count++] = (struct ax_definition_word){
-        .path = before ? before->path : after->path,
+        .path = either->path,
         .from = before && before->is_scalar ? before->text : AX_STR(""),
         .to = after && after->is_scalar ? after->text : AX_STR(""),
         .was_there = before != NULL,
