@@ -139,11 +139,28 @@ static int64_t unit_months(enum ax_calendar_unit unit)
  * Monday before it. */
 static int64_t unit_number(enum ax_calendar_unit unit, int64_t us)
 {
-    if (unit == AX_CALENDAR_WEEK)
+    struct ax_date date;
+    switch (unit) { /* divisors that the compiler knows become multiplications */
+    case AX_CALENDAR_SECOND:
+        return floor_div(us, AX_US_PER_S);
+    case AX_CALENDAR_MINUTE:
+        return floor_div(us, 60 * AX_US_PER_S);
+    case AX_CALENDAR_HOUR:
+        return floor_div(us, US_PER_HOUR);
+    case AX_CALENDAR_DAY:
+        return floor_div(us, AX_US_PER_DAY);
+    case AX_CALENDAR_WEEK:
         return floor_div(ax_calendar_day_of(us) + 3, 7);
-    if (unit_us(unit))
+    case AX_CALENDAR_MICROSECOND:
+    case AX_CALENDAR_MILLISECOND:
         return floor_div(us, unit_us(unit));
-    struct ax_date date = ax_calendar_date(ax_calendar_day_of(us));
+    case AX_CALENDAR_MONTH:
+    case AX_CALENDAR_QUARTER:
+    case AX_CALENDAR_YEAR:
+    case AX_CALENDAR_UNIT_COUNT:
+        break;
+    }
+    date = ax_calendar_date(ax_calendar_day_of(us));
     return floor_div((date.year - 1970) * 12 + (int64_t)date.month - 1, unit_months(unit));
 }
 

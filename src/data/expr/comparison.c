@@ -72,8 +72,8 @@ static int compare_values(const struct ax_values *a, const struct ax_values *b, 
     return (a->i64s[row] > b->i64s[row]) - (a->i64s[row] < b->i64s[row]);
 }
 
-/* The largest or the smallest of the arguments that are not null. */
-static void take_extreme(struct ax_call *call, int sign)
+/* The largest or the smallest of the arguments that are not null, text by text. */
+static void take_extreme_by_row(struct ax_call *call, int sign)
 {
     for (size_t row = 0; row < call->rows; row++) {
         const struct ax_values *best = NULL;
@@ -87,6 +87,44 @@ static void take_extreme(struct ax_call *call, int sign)
             ax_values_copy(call->out, best, row);
         else
             ax_values_set_null(call->out, row);
+    }
+}
+
+/* Lay one argument of numbers over those before it; under a null lies a number, too. */
+#define X(name, type, member)                                                            \
+    static void lay_##name(struct ax_values *out, const struct ax_values *arg, int sign) \
+    {                                                                                    \
+        for (size_t row = 0; row < out->rows; row++) {                                   \
+            bool here = !ax_values_is_null(arg, row);                                    \
+            bool had = out->validity[row / 64] >> (row % 64) & 1;                        \
+            type a = arg->member[row];                                                   \
+            type b = out->member[row];                                                   \
+            bool better = sign > 0 ? a > b : a < b;                                      \
+            out->member[row] = here & (!had | better) ? a : b;                           \
+        }                                                                                \
+        for (size_t word = 0; word < (out->rows + 63) / 64; word++)                      \
+            out->validity[word] |= arg->validity ? arg->validity[word] : ~UINT64_C(0);   \
+    }
+X(i64, int64_t, i64s)
+X(f64, double, f64s)
+#undef X
+
+static void take_extreme(struct ax_call *call, int sign)
+{
+    struct ax_values *out = call->out;
+    if (out->type.kind == AX_TYPE_STRING || out->type.kind == AX_TYPE_BOOL) {
+        take_extreme_by_row(call, sign);
+        return;
+    }
+    const struct ax_values *first = call->args[0];
+    memcpy(out->data, first->data, out->rows * ax_type_size(out->type));
+    if (first->validity)
+        memcpy(out->validity, first->validity, (out->rows + 63) / 64 * sizeof(uint64_t));
+    for (size_t i = 1; i < call->arg_count; i++) {
+        if (out->type.kind == AX_TYPE_FLOAT64)
+            lay_f64(out, call->args[i], sign);
+        else
+            lay_i64(out, call->args[i], sign);
     }
 }
 

@@ -18,9 +18,12 @@ union member {
     struct ax_str text;
 };
 
+#define FEW_MEMBERS 8
+
 struct members {
     bool is_text;
     bool has_null;
+    size_t count;
     size_t mask;     /* slots - 1 */
     uint32_t *slots; /* member + 1; 0: free */
     union member *members;
@@ -109,6 +112,7 @@ enum ax_code ax_operator_prepare_in(const struct ax_expr *call, void **ret_state
         m->members[count++] = member;
         *slot = (uint32_t)count;
     }
+    m->count = count;
     *ret_state = m;
     return AX_OK;
 }
@@ -126,8 +130,33 @@ void ax_operator_release_in(void *state)
     free(m);
 }
 
+/* A few whole numbers are compared with all of them, which takes less than a hash. */
+static void look_up_few(struct ax_call *call, const struct members *m)
+{
+    const int64_t *x = call->args[0]->i64s;
+    uint8_t *out = call->out->bools;
+    for (size_t row = 0; row < call->rows; row++) {
+        bool found = false;
+        for (size_t i = 0; i < m->count; i++)
+            found |= (uint64_t)x[row] == m->members[i].bits;
+        out[row] = found;
+    }
+    for (size_t row = 0; row < call->rows && (m->has_null || call->args[0]->validity); row++)
+        if (ax_values_is_null(call->args[0], row) || (!out[row] && m->has_null))
+            ax_values_set_null(call->out, row);
+}
+
+static bool is_whole(enum ax_type_kind kind)
+{
+    return kind == AX_TYPE_INT64 || kind == AX_TYPE_TIMESTAMP || kind == AX_TYPE_DURATION;
+}
+
 static void look_up(struct ax_call *call, const struct members *m)
 {
+    if (m->count <= FEW_MEMBERS && is_whole(call->args[0]->type.kind)) {
+        look_up_few(call, m);
+        return;
+    }
     const struct ax_values *x = call->args[0];
     for (size_t row = 0; row < call->rows; row++) {
         bool is_null = ax_values_is_null(x, row);
