@@ -93,7 +93,7 @@ static bool take_time(struct calendar_reader *reader, int64_t *ret_us)
         if (take_char(reader, '.') && !take_fraction(reader, &fraction))
             return false;
     }
-    *ret_us = ((int64_t)hour * 3600 + minute * 60 + second) * AX_US_PER_S + fraction;
+    *ret_us = ((int64_t)hour * 3600 + (int64_t)minute * 60 + second) * AX_US_PER_S + fraction;
     return true;
 }
 
@@ -113,7 +113,7 @@ static bool take_offset(struct calendar_reader *reader, int64_t *ret_us, bool *r
         if (!take_number(reader, 2, 59, &minutes))
             return false;
     }
-    int64_t us = ((int64_t)hours * 3600 + minutes * 60) * AX_US_PER_S;
+    int64_t us = ((int64_t)hours * 3600 + (int64_t)minutes * 60) * AX_US_PER_S;
     *ret_us = west ? -us : us;
     return true;
 }

@@ -167,6 +167,13 @@ static enum ax_json_token walk_down(struct path_walk *walk, const struct ax_json
     return token;
 }
 
+/* NaN, Infinity and -Infinity are tokens of numbers, too. */
+static bool is_word(struct ax_str number)
+{
+    char first = number.ptr[number.ptr[0] == '-'];
+    return first == 'N' || first == 'I';
+}
+
 /* The text of the value that begins with `token`. */
 static bool walk_take(struct path_walk *walk, enum ax_json_token token, struct ax_str *ret_text)
 {
@@ -176,7 +183,7 @@ static bool walk_take(struct path_walk *walk, enum ax_json_token token, struct a
         return walk_text(walk, ret_text);
     case AX_JSON_NUMBER:
         *ret_text = reader->raw;
-        return !memchr("NI", reader->raw.ptr[reader->raw.ptr[0] == '-'], 2); /* NaN, Infinity */
+        return !is_word(reader->raw);
     case AX_JSON_TRUE:
         *ret_text = AX_STR("true");
         return true;

@@ -37,7 +37,7 @@
 #define CYCLE_YEARS      400
 #define CYCLE_S          INT64_C(12622780800)
 #define RULE_YEARS_MORE  3
-#define RULE_CHANGES_MAX (2 * (CYCLE_YEARS + RULE_YEARS_MORE + 2))
+#define RULE_CHANGES_MAX ((size_t)2 * (CYCLE_YEARS + RULE_YEARS_MORE + 2))
 #define ZONES_MAX        1000
 /* Times further away are before all that the calendar can tell. Some files begin with -2^59. */
 #define CHANGE_S_MIN (INT64_MIN / AX_US_PER_S / 2)
@@ -121,7 +121,7 @@ static enum ax_code read_changes(struct ax_zone *zone, const struct zone_header 
 {
     const char *indexes = block + header->time_count * 8;
     const char *types = indexes + header->time_count;
-    int32_t offsets[256];
+    int32_t offsets[256] = { 0 };
     for (size_t i = 0; i < header->type_count; i++) {
         offsets[i] = (int32_t)read_u32(types + i * 6);
         if (offsets[i] < -AX_ZONE_OFFSET_S_MAX || offsets[i] > AX_ZONE_OFFSET_S_MAX)
