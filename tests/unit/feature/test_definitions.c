@@ -345,6 +345,24 @@ static void one_file_is_a_folder_of_one(void **state)
     ax_definitions_done(&read);
 }
 
+/* Files of `auspex train` are definitions too. */
+static void the_examples_are_definitions(void **state)
+{
+    (void)state;
+    struct ax_definitions read;
+    struct ax_err err = AX_ERR_INIT;
+    const char *data = getenv("AX_TEST_DATA");
+    char path[512];
+    (void)snprintf(path, sizeof(path), "%s/../../examples/flights", data ? data : "tests/data");
+    if (ax_definitions_read(path, &read, &err))
+        fail_msg("%s", err.msg);
+    assert_text(read.project, "flights");
+    const struct ax_model_definition *model =
+        ax_map_get(&read.names[AX_DEFINITION_MODEL], AX_STR("flight_delay"));
+    assert_true(model && model->rows.len && ax_yaml_get(model->node, "train"));
+    ax_definitions_done(&read);
+}
+
 static void what_cannot_be_read(void **state)
 {
     (void)state;
@@ -428,6 +446,7 @@ int main(void)
         cmocka_unit_test(the_event_of_the_call_does_not_count),
         cmocka_unit_test(several_files_are_one_text),
         cmocka_unit_test(one_file_is_a_folder_of_one),
+        cmocka_unit_test(the_examples_are_definitions),
         cmocka_unit_test(what_cannot_be_read),
         cmocka_unit_test(limits),
     };
