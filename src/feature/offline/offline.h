@@ -19,7 +19,7 @@ struct ax_offline;
 struct ax_offline_config {
     const struct ax_definitions *definitions; /* borrowed */
     const char *data_folder;                  /* relative paths of sources start here */
-    const char *work_folder;                  /* spilling, and what a rerun goes on from */
+    const char *work_folder; /* for spilling and half-written files; on the file system of `out` */
     size_t threads;
     size_t memory_bytes_max; /* 0: 80 % of the machine's */
     atomic_bool *cancelled;  /* or NULL */
@@ -32,14 +32,14 @@ struct ax_offline_config {
 struct ax_offline_rows {
     struct ax_str sql; /* one SELECT, or empty */
     const char *path;  /* or a CSV, JSON lines or Parquet file */
-    struct ax_str at;  /* expression over its columns: the moment asked about */
+    struct ax_str at;  /* the column that is the moment asked about; empty: "at" */
     bool as_known;     /* count only what was known at that moment */
 };
 
 struct ax_offline_report {
     size_t rows;
     size_t inputs;
-    char digest[65]; /* SHA-256 of the content, in row order */
+    char digest[65]; /* of the content in row order: docs/internals/point-in-time.md */
     double seconds;
 };
 
@@ -55,7 +55,9 @@ AX_MUST_USE enum ax_code ax_offline_check(struct ax_offline *offline,
 
 /* Write every row of `rows`, in their order, with all their columns and then the inputs of
  * `service` as they were at each row's moment, to `out` (.parquet or .csv; appears whole or not at
- * all). Expected: NOT_FOUND, INVALID, EXISTS, TOO_LARGE, CANCELLED, and the system's codes. */
+ * all, in the place of a file that is there). Relative paths of SQL start in the data folder, which
+ * is the working folder of the process while a call runs. Expected: NOT_FOUND, INVALID, UNSUPPORTED
+ * (windows), TOO_LARGE, CANCELLED, and the system's codes. */
 AX_MUST_USE enum ax_code ax_offline_history(struct ax_offline *offline,
                                             const struct ax_service *service,
                                             const struct ax_offline_rows *rows, const char *out,

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The offline store over DuckDB: the order of the steps.
+ *
+ * Sources are loaded one after another; when the roles that read one are joined, its table goes. So
+ * at any time there are the rows, the fields joined so far, and one source. Paths that are relative
+ * start in the data folder, which therefore is the working folder while a call runs (DuckDB's own
+ * setting for it looks into the working folder first).
+ */
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "data/expr/expr_sql.h"
+#include "feature/offline/duckdb_join.h"
+#include "feature/offline/duckdb_output.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct history {
+    struct ax_offline *offline;
+    const struct ax_service *service;
+    const struct ax_offline_rows *request;
+    struct ax_history_rows rows;
+    char *out; /* absolute */
+    size_t steps_done, steps;
+    struct ax_offline_report report;
+    struct ax_err *err;
+};
+
+/* ---- statements ---- */
+
+enum ax_code ax_offline_run(struct ax_offline *offline, struct ax_err *err)
+{
+    assert(offline && err);
+    enum ax_code code = ax_buf_check(&offline->text, "the statement", err);
+    if (!code)
+        code = ax_sql_run(offline->sql, ax_buf_str(&offline->text), err);
+    ax_buf_reset(&offline->text);
+    return code;
+}
+
+enum ax_code ax_offline_query(struct ax_offline *offline, struct ax_sql_stream **ret_stream,
+                              struct ax_err *err)
+{
+    assert(offline && ret_stream && err);
+    enum ax_code code = ax_buf_check(&offline->text, "the query", err);
+    if (!code)
+        code = ax_sql_query(offline->sql, ax_buf_str(&offline->text), ret_stream, err);
+    ax_buf_reset(&offline->text);
+    return code;
+}
+
+enum ax_code ax_offline_get_i64(struct ax_offline *offline, int64_t *ret, struct ax_err *err)
+{
+    assert(offline && ret && err);
+    enum ax_code code = ax_buf_check(&offline->text, "the query", err);
+    if (!code)
+        code = ax_sql_get_i64(offline->sql, ax_buf_str(&offline->text), ret, err);
+    ax_buf_reset(&offline->text);
+    return code;
+}
+
+/* ---- life cycle ---- */
+
+static enum ax_code real_path(const char *path, char **ret, struct ax_err *err)
+{
+    char real[PATH_MAX];
+    if (!realpath(path, real))
+        return ax_fail_errno(err, errno, "find '%s'", path);
+    *ret = ax_xstrdup(real);
+    return AX_OK;
+}
+
+/* A handle without tables. */
+static enum ax_code open_sql(struct ax_offline *offline, struct ax_err *err)
+{
+    char spill[PATH_MAX];
+    int len = snprintf(spill, sizeof(spill), "%s/spill", offline->work_folder);
+    if (len < 0 || (size_t)len >= sizeof(spill))
+        return ax_fail(err, AX_E_INVALID, "the path of the work folder is too long");
+    struct ax_sql_config config = {
+        .threads = offline->config.threads,
+        .memory_bytes_max = offline->config.memory_bytes_max,
+        .temp_folder = spill,
+        .cancelled = offline->config.cancelled,
+    };
+    if (ax_sql_open(&config, &offline->sql, err))
+        return err->code;
+    return ax_expr_register(offline->sql, err);
+}
+
+enum ax_code ax_offline_open(const struct ax_offline_config *config,
+                             struct ax_offline **ret_offline, struct ax_err *err)
+{
+    assert(config && config->definitions && config->data_folder && config->work_folder &&
+           config->threads && ret_offline && err);
+    struct ax_offline *offline = ax_xalloc(sizeof(*offline));
+    offline->config = *config;
+    ax_buf_init(&offline->text, AX_OFFLINE_TEXT_MAX);
+    if (real_path(config->data_folder, &offline->data_folder, err) ||
+        ax_file_make_folder(config->work_folder, err) ||
+        real_path(config->work_folder, &offline->work_folder, err) || open_sql(offline, err)) {
+        ax_offline_close(offline);
+        return err->code;
+    }
+    *ret_offline = offline;
+    return AX_OK;
+}
+
+void ax_offline_close(struct ax_offline *offline)
+{
+    if (!offline)
+        return;
+    ax_sql_close(offline->sql);
+    ax_buf_done(&offline->text);
+    free(offline->data_folder);
+    free(offline->work_folder);
+    free(offline);
+}
+
+/* ---- the data folder ---- */
+
+static enum ax_code enter(const struct ax_offline *offline, int *ret_back, struct ax_err *err)
+{
+    int back = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (back < 0)
+        return ax_fail_errno(err, errno, "open the working folder");
+    if (chdir(offline->data_folder)) {
+        (void)ax_fail_errno(err, errno, "go to the data's folder '%s'", offline->data_folder);
+        (void)close(back);
+        return err->code;
+    }
+    *ret_back = back;
+    return AX_OK;
+}
+
+static void leave(int back, struct ax_err *err)
+{
+    if (fchdir(back))
+        (void)ax_fail_errno(err, errno, "go back from the data's folder");
+    (void)close(back);
+}
+
+enum ax_code ax_offline_check(struct ax_offline *offline, const struct ax_source *source,
+                              struct ax_err *err)
+{
+    int back;
+    assert(offline && source && err);
+    if (enter(offline, &back, err))
+        return err->code;
+    (void)(ax_source_table_check(offline, source, err) != AX_OK);
+    leave(back, err);
+    return err->code;
+}
+
+/* ---- history ---- */
+
+static void tell(struct history *h, const char *what, struct ax_str name)
+{
+    char text[256];
+    struct ax_offline_config *config = &h->offline->config;
+    if (!config->progress)
+        return;
+    (void)snprintf(text, sizeof(text), "%s%s%.*s", what, name.len ? " " : "", AX_STR_ARG(name));
+    config->progress(config->arg, text, h->rows.count * h->steps_done / AX_MAX(h->steps, (size_t)1),
+                     h->rows.count);
+}
+
+static enum ax_code check_service(struct history *h)
+{
+    const struct ax_service *service = h->service;
+    for (size_t i = 0; i < service->role_count; i++) {
+        const struct ax_view *view = service->roles[i].view;
+        if (view->windowed)
+            return ax_fail(h->err, AX_E_UNSUPPORTED,
+                           "view '%.*s' has windows, which have no history yet",
+                           AX_STR_ARG(view->name));
+        if (service->exclude_self && service->self == view->source)
+            return ax_fail(h->err, AX_E_UNSUPPORTED,
+                           "exclude_self with the plain view '%.*s' has no history yet",
+                           AX_STR_ARG(view->name));
+    }
+    return AX_OK;
+}
+
+/* Columns of a source that any role's fields and keys read. */
+static bool *used_columns(const struct ax_service *service, const struct ax_source *source)
+{
+    bool *used = ax_xalloc((source->column_count + 1) * sizeof(*used));
+    for (size_t i = 0; i < service->input_count; i++) {
+        const struct ax_service_input *input = &service->inputs[i];
+        if (input->kind == AX_INPUT_FIELD && service->roles[input->role].view->source == source)
+            ax_expr_inputs(service->roles[input->role].view->fields[input->field].parsed.root,
+                           used);
+    }
+    for (size_t i = 0; i < service->role_count; i++) {
+        const struct ax_view *view = service->roles[i].view;
+        for (size_t k = 0; k < view->entity->key_count && view->source == source; k++)
+            used[view->key_columns[k]] = true;
+    }
+    return used;
+}
+
+static enum ax_code join_source(struct history *h, size_t first)
+{
+    const struct ax_source *source = h->service->roles[first].view->source;
+    struct ax_source_table table;
+    bool *used = used_columns(h->service, source);
+    tell(h, "reading source", source->name);
+    enum ax_code code =
+        ax_source_table_load(h->offline, source, used, h->request->as_known, first, &table, h->err);
+    free(used);
+    for (size_t i = first; i < h->service->role_count && !code; i++) {
+        if (h->service->roles[i].view->source != source)
+            continue;
+        tell(h, "joining view", h->service->roles[i].view->name);
+        code = ax_role_join(h->offline, h->service, i, &table, h->err);
+        h->steps_done++;
+    }
+    if (code)
+        return code;
+    ax_buf_printf(&h->offline->text, "DROP TABLE %s", table.name);
+    return ax_offline_run(h->offline, h->err);
+}
+
+static enum ax_code join_roles(struct history *h)
+{
+    for (size_t i = 0; i < h->service->role_count; i++) {
+        bool is_done = false;
+        for (size_t k = 0; k < i && !is_done; k++)
+            is_done = h->service->roles[k].view->source == h->service->roles[i].view->source;
+        if (!is_done && join_source(h, i))
+            return h->err->code;
+    }
+    return AX_OK;
+}
+
+static enum ax_code run(struct history *h)
+{
+    struct ax_str none = { "", 0 };
+    h->steps = h->service->role_count + 1;
+    tell(h, "reading the rows", none);
+    if (ax_history_rows_load(h->offline, h->service, h->request, &h->rows, h->err))
+        return h->err->code;
+    if (!ax_history_output_check(h->service, &h->rows, h->err) && !join_roles(h)) {
+        tell(h, "writing", none);
+        if (!ax_history_output_write(h->offline, h->service, &h->rows, h->out, h->report.digest,
+                                     h->err)) {
+            h->steps_done = h->steps;
+            tell(h, "done", none);
+        }
+    }
+    h->report.rows = h->rows.count;
+    h->report.inputs = h->service->input_count;
+    ax_history_rows_done(&h->rows);
+    return h->err->code;
+}
+
+static enum ax_code check_out(const char *out, struct ax_err *err)
+{
+    struct ax_str path = ax_str_from(out);
+    static const struct ax_str endings[] = { { ".parquet", 8 }, { ".csv", 4 } };
+    for (size_t i = 0; i < AX_COUNT(endings); i++)
+        if (path.len > endings[i].len &&
+            memcmp(path.ptr + path.len - endings[i].len, endings[i].ptr, endings[i].len) == 0)
+            return AX_OK;
+    return ax_fail(err, AX_E_INVALID, "'%s' does not end in .parquet or .csv", out);
+}
+
+/* The same path from the root; a file that is not there yet has a folder that is. */
+static enum ax_code absolute(const char *path, char **ret, struct ax_err *err)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    char *real = NULL;
+    int len = slash ? snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path) + 1, path)
+                    : snprintf(folder, sizeof(folder), ".");
+    if (len < 0 || (size_t)len >= sizeof(folder))
+        return ax_fail(err, AX_E_INVALID, "the path '%s' is too long", path);
+    if (real_path(folder, &real, err))
+        return err->code;
+    size_t size = strlen(real) + strlen(name) + 2;
+    char *joined = ax_xalloc(size);
+    (void)snprintf(joined, size, "%s/%s", real[1] ? real : "", name);
+    free(real);
+    *ret = joined;
+    return AX_OK;
+}
+
+/* Whatever a call made, whole or not. */
+static void drop_tables(struct ax_offline *offline, const struct ax_service *service)
+{
+    static const char *const kinds[] = { "h", "b", "s" };
+    struct ax_err ignored = AX_ERR_INIT;
+    ax_buf_reset(&offline->text);
+    ax_buf_printf(&offline->text, "DROP TABLE IF EXISTS ax_rows");
+    (void)(ax_offline_run(offline, &ignored) != AX_OK);
+    for (size_t i = 0; i < service->role_count * AX_COUNT(kinds); i++) {
+        ax_err_clear(&ignored);
+        ax_buf_printf(&offline->text, "DROP TABLE IF EXISTS ax_%s%zu", kinds[i % AX_COUNT(kinds)],
+                      i / AX_COUNT(kinds));
+        (void)(ax_offline_run(offline, &ignored) != AX_OK);
+    }
+}
+
+enum ax_code ax_offline_history(struct ax_offline *offline, const struct ax_service *service,
+                                const struct ax_offline_rows *rows, const char *out,
+                                struct ax_offline_report *ret_report, struct ax_err *err)
+{
+    assert(offline && service && rows && out && ret_report && err);
+    uint64_t began_ns = ax_clock_ns();
+    struct ax_offline_rows request = *rows;
+    struct history h = { .offline = offline, .service = service, .request = &request, .err = err };
+    char *path = NULL;
+    int back;
+    if (check_out(out, err) || check_service(&h) || absolute(out, &h.out, err) ||
+        (rows->path && absolute(rows->path, &path, err)) || enter(offline, &back, err)) {
+        free(h.out);
+        free(path);
+        return err->code;
+    }
+    request.path = path;
+    (void)(run(&h) != AX_OK);
+    drop_tables(offline, service);
+    leave(back, err);
+    free(h.out);
+    free(path);
+    h.report.seconds = (double)(ax_clock_ns() - began_ns) / 1e9;
+    if (!err->code)
+        *ret_report = h.report;
+    return err->code;
+}

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tables of rows and of roles have the same rows in the same order and lie side by side
+ * (POSITIONAL JOIN). Expressions of the service are computed in layers of subqueries: one reads
+ * what the layers below it made, so that no expression is printed into another. The same query is
+ * run twice, by COPY into a hidden file and as a stream for the digest.
+ */
+#include "feature/offline/duckdb_output.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "data/expr/expr_sql.h"
+#include "feature/offline/duckdb_join.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define BLOCK_MAX ((size_t)1 << 30)
+
+struct output {
+    struct ax_offline *offline;
+    struct ax_buf *text;
+    const struct ax_service *service;
+    const struct ax_history_rows *rows;
+    size_t *scope;  /* inputs that are no call columns, in order */
+    size_t *levels; /* of an input: expressions below it, at most */
+    size_t level_count;
+    struct ax_err *err;
+};
+
+static bool is_made(const struct ax_service_input *input)
+{
+    return input->kind == AX_INPUT_FIELD || input->kind == AX_INPUT_EXPR;
+}
+
+/* ---- names ---- */
+
+static struct ax_str lower(struct ax_str name, char *text, size_t size)
+{
+    size_t len = AX_MIN(name.len, size);
+    for (size_t i = 0; i < len; i++)
+        text[i] = name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? (char)(name.ptr[i] + 32) : name.ptr[i];
+    return (struct ax_str){ text, len };
+}
+
+enum ax_code ax_history_output_check(const struct ax_service *service,
+                                     const struct ax_history_rows *rows, struct ax_err *err)
+{
+    assert(service && rows && err);
+    static const char rows_mark = 0;
+    static const char input_mark = 0;
+    struct ax_map names;
+    char text[1024];
+    ax_map_init(&names);
+    for (size_t i = 0; i < rows->run->column_count && !err->code; i++)
+        if (ax_map_put(&names, lower(rows->run->names[i], text, sizeof(text)),
+                       (void *)(uintptr_t)&rows_mark))
+            (void)ax_fail(err, AX_E_INVALID, "the rows have two columns '%.*s'",
+                          AX_STR_ARG(rows->run->names[i]));
+    for (size_t i = 0; i < service->input_count && !err->code; i++) {
+        const struct ax_service_input *input = &service->inputs[i];
+        if (!is_made(input))
+            continue;
+        const char *found = ax_map_put(&names, lower(input->name, text, sizeof(text)),
+                                       (void *)(uintptr_t)&input_mark);
+        if (found == &rows_mark)
+            (void)ax_fail(err, AX_E_INVALID,
+                          "'%.*s' is a column of the rows and an input of service '%.*s'; leave "
+                          "the column out, or give the view a role with 'as'",
+                          AX_STR_ARG(input->name), AX_STR_ARG(service->name));
+        else if (found)
+            (void)ax_fail(err, AX_E_INVALID,
+                          "service '%.*s' has two inputs '%.*s' but for case, which files cannot "
+                          "tell apart",
+                          AX_STR_ARG(service->name), AX_STR_ARG(input->name));
+    }
+    ax_map_done(&names);
+    return err->code;
+}
+
+/* ---- expressions ---- */
+
+/* A column of the service's scope: a call column, or an input that was made. */
+static void put_input(struct ax_buf *out, size_t input, void *arg)
+{
+    const struct output *o = arg;
+    if (input < o->service->call_count)
+        ax_buf_printf(out, "v%zu", input);
+    else
+        ax_buf_printf(out, "w%zu", o->scope[input - o->service->call_count]);
+}
+
+static size_t level_of(const struct output *o, const struct ax_service_input *input, bool *used,
+                       size_t scope_count)
+{
+    size_t level = 0;
+    memset(used, 0, scope_count * sizeof(*used));
+    ax_expr_inputs(input->parsed.root, used);
+    for (size_t i = o->service->call_count; i < scope_count; i++)
+        if (used[i])
+            level = AX_MAX(level, o->levels[o->scope[i - o->service->call_count]]);
+    return level + 1;
+}
+
+static void find_levels(struct output *o)
+{
+    const struct ax_service *service = o->service;
+    size_t made = 0;
+    size_t size = service->call_count + service->input_count + 1;
+    bool *used = ax_xalloc(size * sizeof(*used));
+    o->scope = ax_xalloc(size * sizeof(*o->scope));
+    o->levels = ax_xalloc(size * sizeof(*o->levels));
+    for (size_t i = 0; i < service->input_count; i++) {
+        const struct ax_service_input *input = &service->inputs[i];
+        if (input->kind == AX_INPUT_EXPR)
+            o->levels[i] = level_of(o, input, used, service->call_count + made);
+        o->level_count = AX_MAX(o->level_count, o->levels[i]);
+        if (is_made(input))
+            o->scope[made++] = i;
+    }
+    free(used);
+}
+
+/* ---- the query ---- */
+
+/* ", k0 AS v0": as expressions see it. */
+static void put_view_of(struct output *o, const char *name, size_t number,
+                        struct ax_storage storage)
+{
+    ax_buf_printf(o->text, ", ");
+    ax_storage_put_widened(o->text, name, storage);
+    ax_buf_printf(o->text, name[0] == 'r' ? " AS v%zu" : " AS w%zu", number);
+}
+
+/* What was joined: c<i>, k<i>, i<input>; for expressions also v<i> of calls, w<input> of inputs. */
+static void put_tables(struct output *o)
+{
+    const struct ax_service *service = o->service;
+    char name[64];
+    ax_buf_printf(o->text, "SELECT r.*");
+    for (size_t i = 0; i < service->call_count; i++) {
+        (void)snprintf(name, sizeof(name), "r.k%zu", i);
+        put_view_of(o, name, i, service->call[i].storage);
+    }
+    for (size_t i = 0; i < service->input_count; i++) {
+        const struct ax_service_input *input = &service->inputs[i];
+        if (input->kind != AX_INPUT_FIELD)
+            continue;
+        (void)snprintf(name, sizeof(name), "s%zu.f%zu", input->role, input->field);
+        ax_buf_printf(o->text, ", %s AS i%zu", name, i);
+        put_view_of(o, name, i, input->storage);
+    }
+    ax_buf_printf(o->text, " FROM ax_rows AS r");
+    for (size_t i = 0; i < service->role_count; i++)
+        ax_buf_printf(o->text, " POSITIONAL JOIN ax_s%zu AS s%zu", i, i);
+}
+
+/* The expressions of one level over what `from` gives. */
+static void put_layer(struct output *o, size_t level, struct ax_str from)
+{
+    const struct ax_service *service = o->service;
+    struct ax_expr_column *columns = ax_xalloc((service->input_count + 1) * sizeof(*columns));
+    char(*names)[24] = ax_xalloc((service->input_count + 1) * sizeof(*names));
+    size_t count = 0;
+    ax_buf_printf(o->text, "SELECT *");
+    for (size_t i = 0; i < service->input_count; i++) {
+        const struct ax_service_input *input = &service->inputs[i];
+        if (o->levels[i] != level)
+            continue;
+        (void)snprintf(names[i], sizeof(names[i]), "e%zu", i);
+        columns[count++] = (struct ax_expr_column){ input->parsed.root, ax_str_from(names[i]) };
+        struct ax_buf stored;
+        ax_buf_init(&stored, 256);
+        ax_expr_put_stored(&stored, ax_str_from(names[i]), input->parsed.root->type,
+                           input->storage);
+        (void)ax_buf_append_char(&stored, '\0');
+        ax_buf_printf(o->text, ", %s AS i%zu", stored.ptr, i);
+        put_view_of(o, stored.ptr, i, input->storage);
+        ax_buf_done(&stored);
+    }
+    ax_buf_printf(o->text, " FROM (");
+    ax_expr_put_select(o->text, columns, count, AX_STR("*"), from, AX_SQL_DUCKDB, put_input, o);
+    (void)ax_buf_append_char(o->text, ')');
+    free(columns);
+    free(names);
+}
+
+static void put_layers(struct output *o)
+{
+    struct ax_buf *text = o->text;
+    struct ax_buf inner;
+    struct ax_buf outer;
+    ax_buf_init(&inner, AX_OFFLINE_TEXT_MAX);
+    ax_buf_init(&outer, AX_OFFLINE_TEXT_MAX);
+    o->text = &inner;
+    put_tables(o);
+    for (size_t level = 1; level <= o->level_count; level++) {
+        ax_buf_reset(&outer);
+        ax_buf_printf(&outer, "(");
+        (void)ax_buf_append_str(&outer, ax_buf_str(&inner));
+        ax_buf_printf(&outer, ")");
+        ax_buf_reset(&inner);
+        put_layer(o, level, ax_buf_str(&outer));
+    }
+    o->text = text;
+    (void)ax_buf_append_str(text, ax_buf_str(&inner));
+    if (inner.failed)
+        text->failed = inner.failed;
+    ax_buf_done(&inner);
+    ax_buf_done(&outer);
+}
+
+/* The call column that is an input of the service and that column `index` of the rows holds; -1:
+ * none. */
+static long call_of(const struct output *o, size_t index)
+{
+    for (size_t i = 0; i < o->service->input_count; i++) {
+        const struct ax_service_input *input = &o->service->inputs[i];
+        if (!is_made(input) && o->rows->calls[input->call_column] == index)
+            return (long)input->call_column;
+    }
+    return -1;
+}
+
+/* Types of the rows' own columns that a stream cannot read are texts in the digest. */
+static bool is_readable(struct ax_str type)
+{
+    static const char *const names[] = {
+        "BOOLEAN",   "TINYINT",     "SMALLINT",     "INTEGER",
+        "BIGINT",    "UTINYINT",    "USMALLINT",    "UINTEGER",
+        "FLOAT",     "DOUBLE",      "VARCHAR",      "DATE",
+        "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP WITH TIME ZONE"
+    };
+    for (size_t i = 0; i < AX_COUNT(names); i++)
+        if (ax_str_is(type, names[i]))
+            return true;
+    return false;
+}
+
+static void put_column(struct output *o, const char *name, struct ax_str title, bool as_text)
+{
+    ax_buf_printf(o->text, as_text ? "CAST(%s AS VARCHAR) AS " : "%s AS ", name);
+    ax_sql_put_name(o->text, title);
+}
+
+static bool is_digested_as_text(struct ax_storage storage)
+{
+    return storage.is_list || storage.kind == AX_STORAGE_BYTES;
+}
+
+static void put_query(struct output *o, bool digest)
+{
+    const struct ax_relation_run *run = o->rows->run;
+    char name[32];
+    ax_buf_printf(o->text, "SELECT ");
+    for (size_t i = 0; i < run->column_count; i++) {
+        long call = call_of(o, i);
+        bool as_text = digest && !is_readable(run->types[i]);
+        (void)snprintf(name, sizeof(name), "c%zu", i);
+        if (call >= 0) {
+            (void)snprintf(name, sizeof(name), "k%ld", call);
+            as_text = digest && is_digested_as_text(o->service->call[call].storage);
+        }
+        ax_buf_printf(o->text, i ? ", " : "");
+        put_column(o, name, run->names[i], as_text);
+    }
+    for (size_t i = 0; i < o->service->input_count; i++) {
+        const struct ax_service_input *input = &o->service->inputs[i];
+        if (!is_made(input))
+            continue;
+        (void)snprintf(name, sizeof(name), "i%zu", i);
+        ax_buf_printf(o->text, ", ");
+        put_column(o, name, input->name, digest && is_digested_as_text(input->storage));
+    }
+    ax_buf_printf(o->text, " FROM (");
+    put_layers(o);
+    (void)ax_buf_append_char(o->text, ')');
+}
+
+/* ---- the digest ---- */
+
+/* A column's values of one chunk, each behind a mark that it is there. */
+static void put_values(struct ax_buf *out, const struct ax_sql_column *column, size_t rows)
+{
+    for (size_t row = 0; row < rows; row++) {
+        bool is_null = ax_sql_is_null(column, row);
+        (void)ax_buf_append_char(out, is_null ? 0 : 1);
+        if (is_null)
+            continue;
+        switch (column->type) {
+        case AX_SQL_BOOL:
+            (void)ax_buf_append_char(out, column->bools[row] ? 1 : 0);
+            break;
+        case AX_SQL_I64:
+        case AX_SQL_TIMESTAMP:
+            (void)ax_buf_append(out, &column->i64s[row], sizeof(column->i64s[row]));
+            break;
+        case AX_SQL_F64:
+            (void)ax_buf_append(out, &column->f64s[row], sizeof(column->f64s[row]));
+            break;
+        case AX_SQL_TEXT:
+            (void)ax_buf_append(out, &column->texts[row].len, sizeof(size_t));
+            (void)ax_buf_append_str(out, column->texts[row]);
+            break;
+        case AX_SQL_LIST:
+            assert(!"lists are digested as texts");
+        }
+    }
+}
+
+static enum ax_code hash_rows(struct output *o, struct ax_sql_stream *stream,
+                              struct ax_hasher **hashers)
+{
+    struct ax_sql_chunk chunk = { 0 };
+    struct ax_buf values;
+    size_t count = ax_sql_stream_column_count(stream);
+    ax_buf_init(&values, BLOCK_MAX);
+    do {
+        if (ax_sql_stream_next(stream, &chunk, o->err))
+            break;
+        for (size_t i = 0; i < count && chunk.rows && !o->err->code; i++) {
+            ax_buf_reset(&values);
+            put_values(&values, &chunk.columns[i], chunk.rows);
+            if (!ax_buf_check(&values, "the texts of a block of rows", o->err))
+                ax_hasher_add(hashers[i], values.ptr, values.len);
+        }
+    } while (chunk.rows && !o->err->code);
+    ax_buf_done(&values);
+    return o->err->code;
+}
+
+static enum ax_code digest(struct output *o, char ret_digest[65])
+{
+    struct ax_sql_stream *stream = NULL;
+    put_query(o, true);
+    if (ax_offline_query(o->offline, &stream, o->err))
+        return o->err->code;
+    size_t count = ax_sql_stream_column_count(stream);
+    struct ax_hasher **hashers = ax_xalloc((count + 1) * sizeof(struct ax_hasher *));
+    for (size_t i = 0; i < count; i++)
+        hashers[i] = ax_hasher_new();
+    if (!hash_rows(o, stream, hashers)) {
+        struct ax_sha256 sha;
+        ax_sha256_init(&sha);
+        for (size_t i = 0; i < count; i++) {
+            struct ax_str name = ax_sql_stream_column_name(stream, i);
+            const char *type = ax_sql_type_name(ax_sql_stream_column_type(stream, i));
+            struct ax_hash128 hash = ax_hasher_result(hashers[i]);
+            ax_sha256_add(&sha, &name.len, sizeof(name.len));
+            ax_sha256_add(&sha, name.ptr, name.len);
+            ax_sha256_add(&sha, type, strlen(type) + 1);
+            ax_sha256_add(&sha, &hash, sizeof(hash));
+        }
+        ax_sha256_text(&sha, ret_digest);
+    }
+    for (size_t i = 0; i < count; i++)
+        ax_hasher_free(hashers[i]);
+    free(hashers);
+    ax_sql_stream_free(stream);
+    return o->err->code;
+}
+
+/* ---- the file ---- */
+
+static bool ends_with(const char *text, const char *ending)
+{
+    size_t len = strlen(text);
+    size_t ending_len = strlen(ending);
+    return len > ending_len && strcmp(text + len - ending_len, ending) == 0;
+}
+
+/* In the work folder, which is cleaned by who made it, whatever happens here. */
+static char *hidden_name(const struct ax_offline *offline)
+{
+    char unique[AX_UUID_TEXT_SIZE];
+    size_t size = strlen(offline->work_folder) + sizeof(unique) + 8;
+    char *name = ax_xalloc(size);
+    ax_uuid7_text(unique);
+    (void)snprintf(name, size, "%s/out.%s", offline->work_folder, unique);
+    return name;
+}
+
+static enum ax_code copy_rows(struct output *o, const char *out, const char *hidden)
+{
+    ax_buf_printf(o->text, "COPY (");
+    put_query(o, false);
+    ax_buf_printf(o->text, ") TO ");
+    ax_sql_put_literal(o->text, ax_str_from(hidden));
+    ax_buf_printf(o->text,
+                  ends_with(out, ".csv") ? " (FORMAT csv, HEADER true)" : " (FORMAT parquet)");
+    return ax_offline_run(o->offline, o->err);
+}
+
+static enum ax_code publish(struct output *o, const char *hidden, const char *out)
+{
+    int fd = open(hidden, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd))
+        (void)ax_fail_errno(o->err, errno, "write '%s'", hidden);
+    if (fd >= 0)
+        (void)close(fd);
+    if (!o->err->code && rename(hidden, out))
+        (void)ax_fail_errno(o->err, errno, "replace '%s'", out);
+    if (o->err->code)
+        return o->err->code;
+    char *folder = ax_xmemdup0(out, (size_t)(strrchr(out, '/') - out) + 1);
+    enum ax_code code = ax_file_sync_folder(folder, o->err);
+    free(folder);
+    return code;
+}
+
+enum ax_code ax_history_output_write(struct ax_offline *offline, const struct ax_service *service,
+                                     const struct ax_history_rows *rows, const char *out,
+                                     char ret_digest[65], struct ax_err *err)
+{
+    assert(offline && service && rows && out && out[0] == '/' && ret_digest && err);
+    struct output o = {
+        .offline = offline, .text = &offline->text, .service = service, .rows = rows, .err = err
+    };
+    char *hidden = hidden_name(offline);
+    find_levels(&o);
+    if (copy_rows(&o, out, hidden) || digest(&o, ret_digest) || publish(&o, hidden, out))
+        (void)ax_err_context(err, "write '%s'", out);
+    (void)unlink(hidden);
+    free(hidden);
+    free(o.scope);
+    free(o.levels);
+    return err->code;
+}

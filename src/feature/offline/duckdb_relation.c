@@ -1,0 +1,622 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Relations. DuckDB describes each file; a run's SQL names its columns, so files whose columns
+ * differ in order or type are read by queries of their own and joined by UNION ALL, which keeps the
+ * order of its parts.
+ */
+#include "feature/offline/duckdb_relation.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define ARENA_MAX     ((size_t)512 << 20)
+#define LINE_MAX_TEXT "16777216"
+#define SHOWN_BYTES   64
+
+static enum ax_code copy(struct ax_relation *relation, struct ax_str text, struct ax_str *ret,
+                         struct ax_err *err)
+{
+    char *ptr = ax_arena_strdup(&relation->arena, text);
+    if (!ptr)
+        return ax_arena_fail(&relation->arena, "names of files and columns", err);
+    *ret = (struct ax_str){ ptr, text.len };
+    return AX_OK;
+}
+
+/* ---- files ---- */
+
+static bool ends_with(struct ax_str text, const char *ending)
+{
+    size_t len = strlen(ending);
+    return text.len > len && memcmp(text.ptr + text.len - len, ending, len) == 0;
+}
+
+static enum ax_code format_of(struct ax_str path, enum ax_relation_format *ret, struct ax_err *err)
+{
+    static const struct {
+        const char *ending;
+        enum ax_relation_format format;
+    } formats[] = {
+        { ".csv", AX_RELATION_CSV },         { ".csv.gz", AX_RELATION_CSV },
+        { ".jsonl", AX_RELATION_JSONL },     { ".jsonl.gz", AX_RELATION_JSONL },
+        { ".ndjson", AX_RELATION_JSONL },    { ".ndjson.gz", AX_RELATION_JSONL },
+        { ".parquet", AX_RELATION_PARQUET },
+    };
+    for (size_t i = 0; i < AX_COUNT(formats); i++)
+        if (ends_with(path, formats[i].ending)) {
+            *ret = formats[i].format;
+            return AX_OK;
+        }
+    return ax_fail(err, AX_E_INVALID, "'%.*s' does not end in .csv, .jsonl or .parquet",
+                   AX_STR_ARG(path));
+}
+
+static enum ax_code add_file(struct ax_relation *relation, struct ax_str path, size_t *cap,
+                             struct ax_err *err)
+{
+    if (relation->file_count == AX_RELATION_FILES_MAX)
+        return ax_fail(err, AX_E_TOO_LARGE, "more than %d files", AX_RELATION_FILES_MAX);
+    if (relation->file_count == *cap) {
+        *cap = AX_MAX(*cap * 2, (size_t)64);
+        struct ax_str *grown = ax_arena_alloc(&relation->arena, *cap, sizeof(*grown));
+        if (!grown)
+            return ax_arena_fail(&relation->arena, "names of files", err);
+        if (relation->file_count)
+            memcpy(grown, relation->files, relation->file_count * sizeof(*grown));
+        relation->files = grown;
+    }
+    return copy(relation, path, &relation->files[relation->file_count++], err);
+}
+
+static enum ax_code find_files(struct ax_offline *offline, struct ax_str glob,
+                               struct ax_relation *relation, struct ax_err *err)
+{
+    struct ax_buf pattern;
+    struct ax_sql_stream *stream = NULL;
+    struct ax_sql_chunk chunk = { 0 };
+    size_t cap = 0;
+    ax_buf_init(&pattern, 8192);
+    if (glob.len && glob.ptr[0] != '/')
+        ax_buf_printf(&pattern, "%s/", offline->data_folder);
+    (void)ax_buf_append_str(&pattern, glob);
+    ax_buf_printf(&offline->text, "SELECT file FROM glob(");
+    ax_sql_put_literal(&offline->text, ax_buf_str(&pattern));
+    ax_buf_printf(&offline->text, ") ORDER BY file");
+    if (ax_buf_check(&pattern, "the path", err) || ax_offline_query(offline, &stream, err)) {
+        ax_buf_done(&pattern);
+        return err->code;
+    }
+    do {
+        if (ax_sql_stream_next(stream, &chunk, err))
+            break;
+        for (size_t row = 0; row < chunk.rows && !err->code; row++)
+            (void)(add_file(relation, chunk.columns[0].texts[row], &cap, err) != AX_OK);
+    } while (chunk.rows && !err->code);
+    ax_sql_stream_free(stream);
+    if (!err->code && !relation->file_count)
+        (void)ax_fail(err, AX_E_NOT_FOUND, "there is no file '%.*s'",
+                      AX_STR_ARG(ax_buf_str(&pattern)));
+    ax_buf_done(&pattern);
+    return err->code;
+}
+
+/* ---- columns ---- */
+
+/* The text is a relation: ask for its columns. */
+static enum ax_code describe(struct ax_offline *offline, struct ax_relation *relation,
+                             struct ax_relation_run *run, struct ax_err *err)
+{
+    struct ax_sql_stream *stream = NULL;
+    struct ax_sql_chunk chunk = { 0 };
+    size_t cap = 0;
+    if (ax_offline_query(offline, &stream, err))
+        return err->code;
+    do {
+        if (ax_sql_stream_next(stream, &chunk, err))
+            break;
+        if (run->column_count + chunk.rows > cap) {
+            cap = (run->column_count + chunk.rows) * 2;
+            struct ax_str *grown = ax_arena_zalloc(&relation->arena, cap * 2, sizeof(*grown));
+            if (!grown) {
+                (void)ax_arena_fail(&relation->arena, "names of columns", err);
+                break;
+            }
+            if (run->column_count) {
+                memcpy(grown, run->names, run->column_count * sizeof(*grown));
+                memcpy(grown + cap, run->types, run->column_count * sizeof(*grown));
+            }
+            run->names = grown;
+            run->types = grown + cap;
+        }
+        for (size_t row = 0; row < chunk.rows && !err->code; row++) {
+            size_t at = run->column_count++;
+            if (!copy(relation, chunk.columns[0].texts[row], &run->names[at], err))
+                (void)(copy(relation, chunk.columns[1].texts[row], &run->types[at], err) != AX_OK);
+        }
+    } while (chunk.rows && !err->code);
+    ax_sql_stream_free(stream);
+    return err->code;
+}
+
+static void put_description(struct ax_offline *offline)
+{
+    ax_buf_printf(&offline->text, "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ");
+}
+
+static bool is_alike(const struct ax_relation_run *a, const struct ax_relation_run *b)
+{
+    if (a->format != b->format || a->column_count != b->column_count)
+        return false;
+    for (size_t i = 0; i < a->column_count; i++)
+        if (!ax_str_equals(a->names[i], b->names[i]) || !ax_str_equals(a->types[i], b->types[i]))
+            return false;
+    return true;
+}
+
+static enum ax_code describe_file(struct ax_offline *offline, struct ax_relation *relation,
+                                  size_t index, struct ax_relation_run *run, struct ax_err *err)
+{
+    struct ax_str path = relation->files[index];
+    struct stat info;
+    *run = (struct ax_relation_run){ .first = index, .count = 1 };
+    if (format_of(path, &run->format, err))
+        return err->code;
+    if (stat(path.ptr, &info))
+        return ax_fail_errno(err, errno, "open '%.*s'", AX_STR_ARG(path));
+    if (!info.st_size && run->format == AX_RELATION_JSONL)
+        return AX_OK;
+    if (!info.st_size)
+        return ax_fail(err, AX_E_INVALID, "'%.*s' is empty: not even the names of columns",
+                       AX_STR_ARG(path));
+    put_description(offline);
+    if (run->format == AX_RELATION_CSV) {
+        ax_buf_printf(&offline->text, "read_csv(");
+        ax_sql_put_literal(&offline->text, path);
+        ax_buf_printf(&offline->text, ", header=true, delim=',', quote='\"', escape='\"', "
+                                      "comment='', all_varchar=true, hive_partitioning=false, "
+                                      "max_line_size=" LINE_MAX_TEXT "))");
+    } else if (run->format == AX_RELATION_JSONL) {
+        ax_buf_printf(&offline->text, "read_json(");
+        ax_sql_put_literal(&offline->text, path);
+        ax_buf_printf(&offline->text, ", format='newline_delimited', sample_size=-1, "
+                                      "hive_partitioning=false))");
+    } else {
+        ax_relation_put_from(&offline->text, relation, run, index, 1);
+        ax_buf_printf(&offline->text, ")");
+    }
+    if (describe(offline, relation, run, err))
+        return ax_err_context(err, "'%.*s'", AX_STR_ARG(path));
+    return AX_OK;
+}
+
+static enum ax_code add_run(struct ax_relation *relation, const struct ax_relation_run *run,
+                            size_t *cap, struct ax_err *err)
+{
+    struct ax_relation_run *last =
+        relation->run_count ? &relation->runs[relation->run_count - 1] : NULL;
+    if (last && is_alike(last, run)) {
+        last->count += run->count;
+        return AX_OK;
+    }
+    if (relation->run_count == *cap) {
+        *cap = AX_MAX(*cap * 2, (size_t)8);
+        struct ax_relation_run *grown = ax_arena_alloc(&relation->arena, *cap, sizeof(*grown));
+        if (!grown)
+            return ax_arena_fail(&relation->arena, "files", err);
+        if (relation->run_count)
+            memcpy(grown, relation->runs, relation->run_count * sizeof(*grown));
+        relation->runs = grown;
+    }
+    relation->runs[relation->run_count++] = *run;
+    return AX_OK;
+}
+
+static enum ax_code open_files(struct ax_offline *offline, struct ax_relation *relation,
+                               struct ax_err *err)
+{
+    size_t cap = 0;
+    for (size_t i = 0; i < relation->file_count; i++) {
+        struct ax_relation_run run;
+        if (describe_file(offline, relation, i, &run, err))
+            return err->code;
+        /* A file of JSON lines without a line says nothing, and has nothing. */
+        if (run.format == AX_RELATION_JSONL && !run.column_count)
+            continue;
+        if (add_run(relation, &run, &cap, err))
+            return err->code;
+    }
+    return AX_OK;
+}
+
+/* One run that is SQL; `from` is in parentheses, or a table's name. */
+static enum ax_code open_from(struct ax_offline *offline, struct ax_relation *relation,
+                              struct ax_str from, struct ax_err *err)
+{
+    struct ax_relation_run run = { .format = AX_RELATION_SQL, .count = 1 };
+    size_t cap = 0;
+    if (copy(relation, from, &run.from, err))
+        return err->code;
+    put_description(offline);
+    (void)ax_buf_append_str(&offline->text, run.from);
+    (void)ax_buf_append_char(&offline->text, ')');
+    return describe(offline, relation, &run, err) ? err->code : add_run(relation, &run, &cap, err);
+}
+
+static enum ax_code open_query(struct ax_offline *offline, struct ax_relation *relation,
+                               struct ax_str query, struct ax_err *err)
+{
+    struct ax_buf from;
+    while (query.len && strchr(" \t\r\n;", query.ptr[query.len - 1]))
+        query.len--;
+    ax_buf_init(&from, AX_OFFLINE_TEXT_MAX);
+    ax_buf_printf(&from, "(\n");
+    (void)ax_buf_append_str(&from, query);
+    ax_buf_printf(&from, "\n)");
+    enum ax_code code = ax_buf_check(&from, "the query", err);
+    if (!code)
+        code = open_from(offline, relation, ax_buf_str(&from), err);
+    ax_buf_done(&from);
+    return code;
+}
+
+/* "store.duckdb/main.flights": the file is attached, to be read, under a name made of its path. */
+static enum ax_code open_table(struct ax_offline *offline, struct ax_relation *relation,
+                               struct ax_str text, struct ax_err *err)
+{
+    size_t slash = text.len;
+    while (slash && text.ptr[slash - 1] != '/')
+        slash--;
+    struct ax_str table = { text.ptr + slash, text.len - slash };
+    const char *dot = memchr(table.ptr, '.', table.len);
+    if (slash < 2 || !table.len || !dot)
+        return ax_fail(err, AX_E_INVALID, "'%.*s' is no table; expected FILE/SCHEMA.TABLE",
+                       AX_STR_ARG(text));
+    struct ax_str schema = { table.ptr, (size_t)(dot - table.ptr) };
+    table = (struct ax_str){ dot + 1, table.len - schema.len - 1 };
+    struct ax_buf path;
+    struct ax_buf from;
+    ax_buf_init(&path, 8192);
+    ax_buf_init(&from, 8192);
+    if (text.ptr[0] != '/')
+        ax_buf_printf(&path, "%s/", offline->data_folder);
+    (void)ax_buf_append(&path, text.ptr, slash - 1);
+    ax_buf_printf(&offline->text, "ATTACH IF NOT EXISTS ");
+    ax_sql_put_literal(&offline->text, ax_buf_str(&path));
+    ax_buf_printf(&offline->text, " AS ");
+    ax_sql_put_name(&offline->text, ax_buf_str(&path));
+    ax_buf_printf(&offline->text, " (READ_ONLY)");
+    ax_sql_put_name(&from, ax_buf_str(&path));
+    (void)ax_buf_append_char(&from, '.');
+    ax_sql_put_name(&from, schema);
+    (void)ax_buf_append_char(&from, '.');
+    ax_sql_put_name(&from, table);
+    if (!ax_buf_check(&path, "the path", err) && !ax_buf_check(&from, "the table", err) &&
+        !ax_offline_run(offline, err))
+        (void)(open_from(offline, relation, ax_buf_str(&from), err) != AX_OK);
+    ax_buf_reset(&offline->text);
+    ax_buf_done(&path);
+    ax_buf_done(&from);
+    return err->code;
+}
+
+static enum ax_code finish_open(struct ax_relation *relation, struct ax_relation *ret_relation,
+                                struct ax_err *err)
+{
+    if (err->code)
+        ax_relation_done(relation);
+    else
+        *ret_relation = *relation;
+    return err->code;
+}
+
+enum ax_code ax_relation_open(struct ax_offline *offline, const struct ax_source *source,
+                              struct ax_relation *ret_relation, struct ax_err *err)
+{
+    assert(offline && source && ret_relation && err);
+    struct ax_relation relation = { 0 };
+    ax_arena_init(&relation.arena, 65536, ARENA_MAX);
+    switch (source->kind) {
+    case AX_SOURCE_FILES:
+        if (!find_files(offline, source->text, &relation, err))
+            (void)(open_files(offline, &relation, err) != AX_OK);
+        break;
+    case AX_SOURCE_SQL:
+        (void)(open_query(offline, &relation, source->text, err) != AX_OK);
+        break;
+    case AX_SOURCE_TABLE:
+        (void)(open_table(offline, &relation, source->text, err) != AX_OK);
+        break;
+    }
+    if (err->code)
+        (void)ax_err_context(err, "source '%.*s'", AX_STR_ARG(source->name));
+    return finish_open(&relation, ret_relation, err);
+}
+
+enum ax_code ax_relation_open_file(struct ax_offline *offline, const char *path,
+                                   struct ax_relation *ret_relation, struct ax_err *err)
+{
+    assert(offline && path && path[0] == '/' && ret_relation && err);
+    struct ax_relation relation = { 0 };
+    size_t cap = 0;
+    ax_arena_init(&relation.arena, 65536, ARENA_MAX);
+    if (!add_file(&relation, ax_str_from(path), &cap, err))
+        (void)(open_files(offline, &relation, err) != AX_OK);
+    if (!err->code && !relation.run_count)
+        (void)ax_fail(err, AX_E_INVALID, "'%s' is empty", path);
+    return finish_open(&relation, ret_relation, err);
+}
+
+enum ax_code ax_relation_open_sql(struct ax_offline *offline, struct ax_str query,
+                                  struct ax_relation *ret_relation, struct ax_err *err)
+{
+    assert(offline && (query.ptr || !query.len) && ret_relation && err);
+    struct ax_relation relation = { 0 };
+    ax_arena_init(&relation.arena, 65536, ARENA_MAX);
+    (void)(open_query(offline, &relation, query, err) != AX_OK);
+    return finish_open(&relation, ret_relation, err);
+}
+
+void ax_relation_done(struct ax_relation *relation)
+{
+    if (relation)
+        ax_arena_done(&relation->arena);
+}
+
+long ax_relation_run_find(const struct ax_relation_run *run, struct ax_str name)
+{
+    assert(run);
+    for (size_t i = 0; i < run->column_count; i++)
+        if (ax_str_equals(run->names[i], name))
+            return (long)i;
+    return -1;
+}
+
+/* ---- printing ---- */
+
+static void put_csv_columns(struct ax_buf *out, size_t count)
+{
+    ax_buf_printf(out, ", columns={");
+    for (size_t i = 0; i < count; i++)
+        ax_buf_printf(out, "%s'c%zu':'VARCHAR'", i ? "," : "", i);
+    ax_buf_printf(out, "}, auto_detect=false, header=true, delim=',', quote='\"', escape='\"', "
+                       "comment='', allow_quoted_nulls=false, hive_partitioning=false, "
+                       "max_line_size=" LINE_MAX_TEXT ", buffer_size=33554432)");
+}
+
+static void put_json_columns(struct ax_buf *out, const struct ax_relation_run *run)
+{
+    ax_buf_printf(out, ", format='newline_delimited', hive_partitioning=false, columns={");
+    for (size_t i = 0; i < run->column_count; i++) {
+        if (i)
+            (void)ax_buf_append_char(out, ',');
+        ax_sql_put_literal(out, run->names[i]);
+        ax_buf_printf(out, ":'VARCHAR'");
+    }
+    ax_buf_printf(out, "})");
+}
+
+void ax_relation_put_from(struct ax_buf *out, const struct ax_relation *relation,
+                          const struct ax_relation_run *run, size_t first, size_t count)
+{
+    assert(out && relation && run && first >= run->first &&
+           first + count <= run->first + run->count);
+    static const char *const readers[] = {
+        [AX_RELATION_CSV] = "read_csv",
+        [AX_RELATION_JSONL] = "read_json",
+        [AX_RELATION_PARQUET] = "read_parquet",
+    };
+    if (run->format == AX_RELATION_SQL) {
+        (void)ax_buf_append_str(out, run->from);
+        return;
+    }
+    ax_buf_printf(out, "%s([", readers[run->format]);
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            (void)ax_buf_append_char(out, ',');
+        ax_sql_put_literal(out, relation->files[first + i]);
+    }
+    (void)ax_buf_append_char(out, ']');
+    if (run->format == AX_RELATION_CSV)
+        put_csv_columns(out, run->column_count);
+    else if (run->format == AX_RELATION_JSONL)
+        put_json_columns(out, run);
+    else
+        ax_buf_printf(out, ", hive_partitioning=false)");
+}
+
+void ax_relation_put_column(struct ax_buf *out, const struct ax_relation_run *run, size_t column)
+{
+    assert(out && run && column < run->column_count);
+    if (run->format == AX_RELATION_CSV)
+        ax_buf_printf(out, "c%zu", column);
+    else
+        ax_sql_put_name(out, run->names[column]);
+}
+
+static bool has_texts(const struct ax_relation_run *run)
+{
+    return run->format == AX_RELATION_CSV || run->format == AX_RELATION_JSONL;
+}
+
+static struct ax_conversion conversion_of(const struct ax_relation_run *run, size_t index,
+                                          const struct ax_relation_column *column,
+                                          struct ax_str from)
+{
+    return (struct ax_conversion){
+        .from = from,
+        .name = column->name,
+        .type = has_texts(run) || column->is_text ? (struct ax_str){ "", 0 } : run->types[index],
+        .storage = column->storage,
+        .zone = column->zone,
+    };
+}
+
+/* Where a run's rows are, for messages. */
+static struct ax_str place_of(const struct ax_relation *relation, const struct ax_relation_run *run)
+{
+    return run->format == AX_RELATION_SQL ? AX_STR("the query") : relation->files[run->first];
+}
+
+static enum ax_code fail_missing(const struct ax_relation *relation,
+                                 const struct ax_relation_run *run, struct ax_str name,
+                                 struct ax_err *err)
+{
+    struct ax_str place = place_of(relation, run);
+    long nearest = ax_str_nearest(name, run->names, run->column_count);
+    if (nearest < 0)
+        return ax_fail(err, AX_E_INVALID, "column '%.*s' is not in %.*s", AX_STR_ARG(name),
+                       AX_STR_ARG(place));
+    return ax_fail(err, AX_E_INVALID, "column '%.*s' is not in %.*s; nearest is '%.*s'",
+                   AX_STR_ARG(name), AX_STR_ARG(place), AX_STR_ARG(run->names[nearest]));
+}
+
+enum ax_code ax_relation_check(const struct ax_relation *relation,
+                               const struct ax_relation_column *columns, size_t count,
+                               struct ax_err *err)
+{
+    assert(relation && (columns || !count) && err);
+    for (size_t r = 0; r < relation->run_count; r++) {
+        const struct ax_relation_run *run = &relation->runs[r];
+        for (size_t i = 0; i < count; i++) {
+            long found = ax_relation_run_find(run, columns[i].name);
+            if (found < 0)
+                return fail_missing(relation, run, columns[i].name, err);
+            struct ax_conversion conversion =
+                conversion_of(run, (size_t)found, &columns[i], AX_STR(""));
+            if (!ax_conversion_is_possible(&conversion))
+                return ax_fail(err, AX_E_INVALID, "column '%.*s' is %.*s in %.*s; %s is expected",
+                               AX_STR_ARG(columns[i].name), AX_STR_ARG(run->types[found]),
+                               AX_STR_ARG(place_of(relation, run)),
+                               ax_storage_name(columns[i].storage));
+        }
+    }
+    return AX_OK;
+}
+
+static void put_conversion(struct ax_buf *out, const struct ax_relation_run *run,
+                           const struct ax_relation_column *column, bool trial)
+{
+    struct ax_buf from;
+    long found = ax_relation_run_find(run, column->name);
+    assert(found >= 0);
+    ax_buf_init(&from, AX_OFFLINE_TEXT_MAX);
+    ax_relation_put_column(&from, run, (size_t)found);
+    struct ax_conversion conversion = conversion_of(run, (size_t)found, column, ax_buf_str(&from));
+    ax_conversion_put_sql(out, &conversion, trial);
+    ax_buf_done(&from);
+}
+
+void ax_relation_put_value(struct ax_buf *out, const struct ax_relation_run *run,
+                           const struct ax_relation_column *column)
+{
+    assert(out && run && column);
+    put_conversion(out, run, column, false);
+}
+
+static void put_query(struct ax_buf *out, const struct ax_relation *relation,
+                      const struct ax_relation_run *run, size_t file,
+                      const struct ax_relation_load *load)
+{
+    ax_buf_printf(out, "SELECT * FROM (SELECT ");
+    for (size_t i = 0; i < load->count; i++) {
+        if (i)
+            ax_buf_printf(out, ", ");
+        put_conversion(out, run, &load->columns[i], false);
+        ax_buf_printf(out, " AS ");
+        ax_sql_put_name(out, load->columns[i].alias);
+    }
+    ax_buf_printf(out, " FROM ");
+    ax_relation_put_from(out, relation, run, file, 1);
+    (void)ax_buf_append_char(out, ')');
+    if (load->where.len)
+        ax_buf_printf(out, " WHERE %.*s", AX_STR_ARG(load->where));
+}
+
+static void put_table(struct ax_buf *out, const struct ax_relation_load *load)
+{
+    ax_buf_printf(out, "CREATE TEMP TABLE %s (", load->table);
+    for (size_t i = 0; i < load->count; i++) {
+        if (i)
+            ax_buf_printf(out, ", ");
+        ax_sql_put_name(out, load->columns[i].alias);
+        (void)ax_buf_append_char(out, ' ');
+        ax_storage_put_type(out, load->columns[i].storage);
+    }
+    (void)ax_buf_append_char(out, ')');
+}
+
+/* ---- what was wrong ---- */
+
+/* The first value of a file that cannot be converted, if there is one: true, and `err` tells it. */
+static bool explain_column(struct ax_offline *offline, const struct ax_relation *relation,
+                           const struct ax_relation_run *run, size_t file,
+                           const struct ax_relation_column *column, struct ax_err *err)
+{
+    struct ax_err quiet = AX_ERR_INIT;
+    struct ax_sql_stream *stream = NULL;
+    struct ax_sql_chunk chunk = { 0 };
+    bool found = false;
+    long index = ax_relation_run_find(run, column->name);
+    ax_buf_printf(&offline->text, "SELECT n, CAST(v AS VARCHAR), w IS NULL FROM (SELECT "
+                                  "row_number() OVER () AS n, ");
+    ax_relation_put_column(&offline->text, run, (size_t)index);
+    ax_buf_printf(&offline->text, " AS v, ");
+    put_conversion(&offline->text, run, column, true);
+    ax_buf_printf(&offline->text, " AS w FROM ");
+    ax_relation_put_from(&offline->text, relation, run, file, 1);
+    ax_buf_printf(&offline->text,
+                  ") WHERE v IS NOT NULL AND w IS NULL AND lower(trim(CAST(v AS VARCHAR))) NOT IN "
+                  "('', 'na', 'n/a', 'nan', '-nan', 'null') LIMIT 1");
+    if (!ax_offline_query(offline, &stream, &quiet) &&
+        !ax_sql_stream_next(stream, &chunk, &quiet) && chunk.rows) {
+        struct ax_str text = ax_str_cut(chunk.columns[1].texts[0], SHOWN_BYTES);
+        struct ax_str place =
+            run->format == AX_RELATION_SQL ? AX_STR("the query") : relation->files[file];
+        found = true;
+        ax_err_clear(err);
+        (void)ax_fail(err, AX_E_INVALID,
+                      "%.*s: row %lld: column '%.*s' is '%.*s'; %s is expected%s",
+                      AX_STR_ARG(place), (long long)chunk.columns[0].i64s[0],
+                      AX_STR_ARG(column->name), AX_STR_ARG(text), ax_storage_name(column->storage),
+                      column->storage.kind == AX_STORAGE_TIMESTAMP ? " (years 1 to 9999)" : "");
+    }
+    ax_sql_stream_free(stream);
+    return found;
+}
+
+enum ax_code ax_relation_explain(struct ax_offline *offline, const struct ax_relation *relation,
+                                 const struct ax_relation_run *run, size_t file,
+                                 const struct ax_relation_load *load, struct ax_err *err)
+{
+    assert(offline && relation && run && load && err && err->code);
+    if (err->code != AX_E_INVALID)
+        return err->code;
+    for (size_t i = 0; i < load->count; i++)
+        if (explain_column(offline, relation, run, file, &load->columns[i], err))
+            break;
+    return err->code;
+}
+
+/* One statement a file, although DuckDB reads many at once: with several threads the rows of small
+ * CSV files then come in any order of the files, and the order is what breaks ties. */
+enum ax_code ax_relation_load(struct ax_offline *offline, const struct ax_relation *relation,
+                              const struct ax_relation_load *load, struct ax_err *err)
+{
+    assert(offline && relation && load && load->count && err);
+    put_table(&offline->text, load);
+    if (ax_offline_run(offline, err))
+        return err->code;
+    for (size_t r = 0; r < relation->run_count; r++) {
+        const struct ax_relation_run *run = &relation->runs[r];
+        for (size_t file = run->first; file < run->first + run->count; file++) {
+            ax_buf_printf(&offline->text, "INSERT INTO %s ", load->table);
+            put_query(&offline->text, relation, run, file, load);
+            if (ax_offline_run(offline, err))
+                return ax_relation_explain(offline, relation, run, file, load, err);
+        }
+    }
+    return AX_OK;
+}

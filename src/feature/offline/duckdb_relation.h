@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows as they come: files, a query or a table, and which columns they have.
+ *
+ * Files are found, in byte order of their paths, and looked at one by one; neighbours that have the
+ * same columns are a run, which is read at once. Everything lives in the relation's arena.
+ */
+#ifndef AX_FEATURE_OFFLINE_DUCKDB_RELATION_H
+#define AX_FEATURE_OFFLINE_DUCKDB_RELATION_H
+
+#include "feature/offline/duckdb_convert.h"
+#include "feature/offline/duckdb_store.h"
+
+#define AX_RELATION_FILES_MAX 100000
+
+enum ax_relation_format {
+    AX_RELATION_SQL, /* a query or a table: no files */
+    AX_RELATION_CSV,
+    AX_RELATION_JSONL,
+    AX_RELATION_PARQUET,
+};
+
+struct ax_relation_run {
+    enum ax_relation_format format;
+    size_t first; /* of the relation's files */
+    size_t count;
+    struct ax_str from; /* of SQL: what stands behind FROM */
+    struct ax_str *names;
+    struct ax_str *types; /* DuckDB's words */
+    size_t column_count;
+};
+
+struct ax_relation {
+    struct ax_arena arena;
+    struct ax_str *files; /* absolute */
+    size_t file_count;
+    struct ax_relation_run *runs;
+    size_t run_count;
+};
+
+/* One column that is wanted of a relation. */
+struct ax_relation_column {
+    struct ax_str name;
+    struct ax_storage storage;
+    struct ax_str zone;
+    struct ax_str alias; /* its name in the result */
+    bool is_text;        /* read as the texts of CSV are, though SQL gives it */
+};
+
+/* Open what a source says. Expected: NOT_FOUND, INVALID, TOO_LARGE, CANCELLED. */
+AX_MUST_USE enum ax_code ax_relation_open(struct ax_offline *offline,
+                                          const struct ax_source *source,
+                                          struct ax_relation *ret_relation, struct ax_err *err);
+/* Open one file (absolute), or one query. */
+AX_MUST_USE enum ax_code ax_relation_open_file(struct ax_offline *offline, const char *path,
+                                               struct ax_relation *ret_relation,
+                                               struct ax_err *err);
+AX_MUST_USE enum ax_code ax_relation_open_sql(struct ax_offline *offline, struct ax_str query,
+                                              struct ax_relation *ret_relation, struct ax_err *err);
+void ax_relation_done(struct ax_relation *relation);
+
+/* The index of a run's column, or -1. */
+long ax_relation_run_find(const struct ax_relation_run *run, struct ax_str name);
+
+/* Append what stands behind FROM for `count` files of a run from `first` on, and a column of it. */
+void ax_relation_put_from(struct ax_buf *out, const struct ax_relation *relation,
+                          const struct ax_relation_run *run, size_t first, size_t count);
+void ax_relation_put_column(struct ax_buf *out, const struct ax_relation_run *run, size_t column);
+
+/* Whether each run has the columns, of types that can become the wanted ones. INVALID: "column
+ * 'temp' is VARCHAR in data/w2.parquet; float64 is expected". */
+AX_MUST_USE enum ax_code ax_relation_check(const struct ax_relation *relation,
+                                           const struct ax_relation_column *columns, size_t count,
+                                           struct ax_err *err);
+
+/* Append one column of a run, converted. */
+void ax_relation_put_value(struct ax_buf *out, const struct ax_relation_run *run,
+                           const struct ax_relation_column *column);
+
+/* Which columns go into which table; `where` may leave rows out, by the columns' aliases. */
+struct ax_relation_load {
+    const char *table;
+    const struct ax_relation_column *columns;
+    size_t count;
+    struct ax_str where; /* empty: all */
+};
+
+/* Make the table, its rows in the order of the relation's. The columns were checked. Expected:
+ * INVALID (with file, row and column of a value that cannot be converted), TOO_LARGE, CANCELLED. */
+AX_MUST_USE enum ax_code ax_relation_load(struct ax_offline *offline,
+                                          const struct ax_relation *relation,
+                                          const struct ax_relation_load *load, struct ax_err *err);
+
+/* A statement that reads a file of a run, converted, failed and told so in `err`: look for the
+ * value, and when there is one tell where it stands instead. Returns err->code. */
+enum ax_code ax_relation_explain(struct ax_offline *offline, const struct ax_relation *relation,
+                                 const struct ax_relation_run *run, size_t file,
+                                 const struct ax_relation_load *load, struct ax_err *err);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the parts of the DuckDB backend share: the handle, and the statement that is being made.
+ *
+ * Statements are appended to `text` and then run, which empties it; a failed append shows then.
+ */
+#ifndef AX_FEATURE_OFFLINE_DUCKDB_STORE_H
+#define AX_FEATURE_OFFLINE_DUCKDB_STORE_H
+
+#include "base/sql.h"
+#include "feature/offline/offline.h"
+
+struct ax_offline {
+    struct ax_offline_config config;
+    struct ax_sql *sql;
+    char *data_folder; /* absolute */
+    char *work_folder; /* absolute */
+    struct ax_buf text;
+};
+
+#define AX_OFFLINE_TEXT_MAX ((size_t)64 << 20)
+
+/* Run the text as a statement, as a query, or as one that gives one integer. */
+AX_MUST_USE enum ax_code ax_offline_run(struct ax_offline *offline, struct ax_err *err);
+AX_MUST_USE enum ax_code ax_offline_query(struct ax_offline *offline,
+                                          struct ax_sql_stream **ret_stream, struct ax_err *err);
+AX_MUST_USE enum ax_code ax_offline_get_i64(struct ax_offline *offline, int64_t *ret,
+                                            struct ax_err *err);
+
+#endif

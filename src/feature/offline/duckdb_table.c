@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loading a source. The first statement reads it in its own order; where ties are broken by more
+ * than that order a second one sorts, since DuckDB's sort is not stable by promise and needs the
+ * rowid of a table. Events lose their replaced versions there; as known they keep them, with the
+ * moments from and to which each is visible.
+ */
+#include "feature/offline/duckdb_table.h"
+
+#include "base/alloc.h"
+#include "feature/offline/duckdb_relation.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct loader {
+    struct ax_offline *offline;
+    const struct ax_source *source;
+    bool *used;
+    struct ax_relation_column *columns; /* those that are used */
+    char (*aliases)[24];
+    size_t column_count;
+    struct ax_source_table table;
+    struct ax_err *err;
+};
+
+static bool is_events(const struct ax_source *source)
+{
+    return source->event_id_count > 0;
+}
+
+static void make_columns(struct loader *l)
+{
+    const struct ax_source *source = l->source;
+    for (size_t i = 0; i < source->column_count; i++) {
+        if (!l->used[i])
+            continue;
+        char *alias = l->aliases[l->column_count];
+        (void)snprintf(alias, sizeof(l->aliases[0]), "c%zu", i);
+        l->columns[l->column_count++] = (struct ax_relation_column){
+            .name = source->columns[i].name,
+            .storage = source->columns[i].storage,
+            .zone = source->zone,
+            .alias = ax_str_from(alias),
+        };
+    }
+}
+
+static void loader_init(struct loader *l, const bool *used)
+{
+    const struct ax_source *source = l->source;
+    l->used = ax_xalloc((source->column_count + 1) * sizeof(*l->used));
+    l->columns = ax_xalloc((source->column_count + 1) * sizeof(*l->columns));
+    l->aliases = ax_xalloc((source->column_count + 1) * sizeof(*l->aliases));
+    for (size_t i = 0; i < source->column_count; i++)
+        l->used[i] = !used || used[i];
+    if (source->time >= 0)
+        l->used[source->time] = true;
+    if (source->created >= 0)
+        l->used[source->created] = true;
+    for (size_t i = 0; i < source->event_id_count; i++)
+        l->used[source->event_id[i]] = true;
+    make_columns(l);
+}
+
+static void loader_done(struct loader *l)
+{
+    free(l->used);
+    free(l->columns);
+    free(l->aliases);
+}
+
+/* ---- loading ---- */
+
+static enum ax_code load_base(struct loader *l, const char *name)
+{
+    struct ax_relation relation;
+    char where[48] = "";
+    /* Of an event without a time the earlier versions are to go, too. */
+    if (l->source->time >= 0 && !is_events(l->source))
+        (void)snprintf(where, sizeof(where), "c%ld IS NOT NULL", l->source->time);
+    struct ax_relation_load load = { name, l->columns, l->column_count, ax_str_from(where) };
+    if (ax_relation_open(l->offline, l->source, &relation, l->err))
+        return l->err->code;
+    if (ax_relation_check(&relation, l->columns, l->column_count, l->err) ||
+        ax_relation_load(l->offline, &relation, &load, l->err))
+        (void)ax_err_context(l->err, "source '%.*s'", AX_STR_ARG(l->source->name));
+    ax_relation_done(&relation);
+    return l->err->code;
+}
+
+static void put_ids(struct loader *l)
+{
+    for (size_t i = 0; i < l->source->event_id_count; i++)
+        ax_buf_printf(&l->offline->text, "%sc%zu", i ? ", " : "", l->source->event_id[i]);
+}
+
+static void put_created(struct loader *l)
+{
+    if (l->source->created >= 0)
+        ax_buf_printf(&l->offline->text, "c%ld NULLS FIRST, ", l->source->created);
+}
+
+static enum ax_code check_ids(struct loader *l, const char *name)
+{
+    const struct ax_source *source = l->source;
+    for (size_t i = 0; i < source->event_id_count; i++) {
+        int64_t row = 0;
+        size_t id = source->event_id[i];
+        ax_buf_printf(&l->offline->text,
+                      "SELECT coalesce(min(rowid) + 1, 0) FROM %s WHERE c%zu IS NULL", name, id);
+        if (ax_offline_get_i64(l->offline, &row, l->err))
+            return l->err->code;
+        if (row)
+            return ax_fail(l->err, AX_E_INVALID,
+                           "source '%.*s': row %lld has no '%.*s', which is the id of its event",
+                           AX_STR_ARG(source->name), (long long)row,
+                           AX_STR_ARG(source->columns[id].name));
+    }
+    return AX_OK;
+}
+
+static enum ax_code drop(struct loader *l, const char *name)
+{
+    ax_buf_printf(&l->offline->text, "DROP TABLE %s", name);
+    return ax_offline_run(l->offline, l->err);
+}
+
+/* The last version of each id, in the order of ids. */
+static enum ax_code keep_events(struct loader *l, const char *base)
+{
+    struct ax_buf *text = &l->offline->text;
+    ax_buf_printf(text,
+                  "CREATE TEMP TABLE %s AS SELECT * EXCLUDE (ax_n) FROM (SELECT *, "
+                  "row_number() OVER (PARTITION BY ",
+                  l->table.name);
+    put_ids(l);
+    ax_buf_printf(text, " ORDER BY ");
+    if (l->source->created >= 0)
+        ax_buf_printf(text, "c%ld DESC NULLS LAST, ", l->source->created);
+    ax_buf_printf(text, "rowid DESC) AS ax_n FROM %s) WHERE ax_n = 1", base);
+    if (l->source->time >= 0)
+        ax_buf_printf(text, " AND c%ld IS NOT NULL", l->source->time);
+    ax_buf_printf(text, " ORDER BY ");
+    put_ids(l);
+    return ax_offline_run(l->offline, l->err);
+}
+
+/* When a row became known: `created`, or its time. */
+static void put_known(struct loader *l)
+{
+    const struct ax_source *source = l->source;
+    if (source->created >= 0)
+        ax_buf_printf(&l->offline->text, "coalesce(epoch_us(c%ld), epoch_us(c%ld))",
+                      source->created, source->time);
+    else
+        ax_buf_printf(&l->offline->text, "epoch_us(c%ld)", source->time);
+}
+
+/* All versions, with when each is seen and when a better one takes its place. A version without a
+ * moment of its own (a cancelled event) was always known. */
+static enum ax_code keep_versions(struct loader *l, const char *base)
+{
+    struct ax_buf *text = &l->offline->text;
+    ax_buf_printf(text, "CREATE TEMP TABLE %s AS SELECT *, greatest(epoch_us(c%ld), ",
+                  l->table.name, l->source->time);
+    put_known(l);
+    ax_buf_printf(text, ") AS seen FROM (SELECT *, rowid AS ax_row, min(coalesce(");
+    put_known(l);
+    ax_buf_printf(text, ", -9223372036854775808)) OVER (PARTITION BY ");
+    put_ids(l);
+    ax_buf_printf(text, " ORDER BY ");
+    put_created(l);
+    ax_buf_printf(text,
+                  "rowid ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS gone FROM %s) "
+                  "WHERE c%ld IS NOT NULL AND (gone IS NULL OR gone > greatest(epoch_us(c%ld)"
+                  ", ",
+                  base, l->source->time, l->source->time);
+    put_known(l);
+    ax_buf_printf(text, ")) ORDER BY ");
+    put_ids(l);
+    ax_buf_printf(text, ", ax_row");
+    return ax_offline_run(l->offline, l->err);
+}
+
+/* States in the order in which ties are broken. */
+static enum ax_code keep_states(struct loader *l, const char *base)
+{
+    struct ax_buf *text = &l->offline->text;
+    ax_buf_printf(text, "CREATE TEMP TABLE %s AS SELECT *", l->table.name);
+    if (l->table.as_known) {
+        ax_buf_printf(text, ", greatest(epoch_us(c%ld), ", l->source->time);
+        put_known(l);
+        ax_buf_printf(text, ") AS seen");
+    }
+    ax_buf_printf(text, " FROM %s ORDER BY ", base);
+    put_created(l);
+    ax_buf_printf(text, "rowid");
+    return ax_offline_run(l->offline, l->err);
+}
+
+static enum ax_code order_rows(struct loader *l, const char *base)
+{
+    enum ax_code code;
+    if (!is_events(l->source))
+        code = keep_states(l, base);
+    else if (check_ids(l, base))
+        code = l->err->code;
+    else
+        code = l->table.as_known ? keep_versions(l, base) : keep_events(l, base);
+    if (code)
+        return ax_err_context(l->err, "source '%.*s'", AX_STR_ARG(l->source->name));
+    return drop(l, base);
+}
+
+/* ---- the order as one number ---- */
+
+/* The unit of the times, and whether (time, rowid) fits an int64. */
+static enum ax_code measure(struct loader *l)
+{
+    struct ax_source_table *table = &l->table;
+    struct ax_sql_stream *stream = NULL;
+    struct ax_sql_chunk chunk = { 0 };
+    char time[32] = "CAST(NULL AS BIGINT)";
+    if (l->source->time >= 0)
+        (void)snprintf(time, sizeof(time), "epoch_us(c%ld)", l->source->time);
+    ax_buf_printf(&l->offline->text,
+                  "SELECT count(*), coalesce(min(t), 0), coalesce(max(t), 0), CASE WHEN bool_and(t "
+                  "%% 1000000 = 0) THEN 1000000 WHEN bool_and(t %% 1000 = 0) THEN 1000 ELSE 1 END "
+                  "FROM (SELECT %s AS t FROM %s)",
+                  time, table->name);
+    if (ax_offline_query(l->offline, &stream, l->err))
+        return l->err->code;
+    if (!ax_sql_stream_next(stream, &chunk, l->err)) {
+        assert(chunk.rows == 1);
+        table->rows = (size_t)chunk.columns[0].i64s[0];
+        table->first = chunk.columns[1].i64s[0];
+        table->last = chunk.columns[2].i64s[0];
+        table->unit = chunk.columns[3].i64s[0];
+        int64_t span = (table->last - table->first) / table->unit + 2;
+        table->capacity = 1;
+        while ((size_t)table->capacity < table->rows)
+            table->capacity *= 2;
+        if (span > INT64_MAX / 2 / table->capacity)
+            table->capacity = 0;
+    }
+    ax_sql_stream_free(stream);
+    return l->err->code;
+}
+
+static bool is_in_order(const struct loader *l)
+{
+    return !is_events(l->source) && l->source->created < 0 && !l->table.as_known;
+}
+
+static enum ax_code find_versions(struct loader *l)
+{
+    int64_t gone = 0;
+    if (!is_events(l->source) || !l->table.as_known)
+        return AX_OK;
+    ax_buf_printf(&l->offline->text, "SELECT count(gone) FROM %s", l->table.name);
+    if (ax_offline_get_i64(l->offline, &gone, l->err))
+        return l->err->code;
+    l->table.has_versions = gone > 0;
+    return AX_OK;
+}
+
+static enum ax_code load(struct loader *l, size_t number)
+{
+    char base[24];
+    (void)snprintf(l->table.name, sizeof(l->table.name), "ax_h%zu", number);
+    (void)snprintf(base, sizeof(base), "ax_b%zu", number);
+    if (is_in_order(l))
+        return load_base(l, l->table.name) || measure(l) ? l->err->code : AX_OK;
+    return load_base(l, base) || order_rows(l, base) || measure(l) || find_versions(l)
+               ? l->err->code
+               : AX_OK;
+}
+
+enum ax_code ax_source_table_load(struct ax_offline *offline, const struct ax_source *source,
+                                  const bool *used, bool as_known, size_t number,
+                                  struct ax_source_table *ret_table, struct ax_err *err)
+{
+    assert(offline && source && used && ret_table && err);
+    struct loader l = { .offline = offline, .source = source, .err = err };
+    l.table.source = source;
+    /* What has no history was always known. */
+    l.table.as_known = as_known && source->time >= 0;
+    loader_init(&l, used);
+    if (!load(&l, number))
+        *ret_table = l.table;
+    loader_done(&l);
+    return err->code;
+}
+
+enum ax_code ax_source_table_check(struct ax_offline *offline, const struct ax_source *source,
+                                   struct ax_err *err)
+{
+    assert(offline && source && err);
+    struct loader l = { .offline = offline, .source = source, .err = err };
+    struct ax_relation relation;
+    loader_init(&l, NULL);
+    if (!ax_relation_open(offline, source, &relation, err)) {
+        if (ax_relation_check(&relation, l.columns, l.column_count, err))
+            (void)ax_err_context(err, "source '%.*s'", AX_STR_ARG(source->name));
+        ax_relation_done(&relation);
+    }
+    loader_done(&l);
+    return err->code;
+}
+
+void ax_source_table_put_order(struct ax_buf *out, const struct ax_source_table *table)
+{
+    assert(out && table && table->source->time >= 0);
+    long time = table->source->time;
+    if (table->capacity)
+        ax_buf_printf(out, "((epoch_us(c%ld) - %" PRId64 ") // %" PRId64 ") * %" PRId64 " + rowid",
+                      time, table->first, table->unit, table->capacity);
+    else
+        ax_buf_printf(out, "{'t': epoch_us(c%ld), 'r': rowid}", time);
+}
+
+void ax_source_table_put_moment(struct ax_buf *out, const struct ax_source_table *table,
+                                const char *moment)
+{
+    assert(out && table && moment);
+    if (!table->capacity) {
+        /* A struct is never null itself, and least() looks past a null: a moment that is none must
+         * be compared with nothing. */
+        ax_buf_printf(out,
+                      "CASE WHEN %s IS NULL THEN NULL ELSE {'t': %s, 'r': 9223372036854775807} END",
+                      moment, moment);
+        return;
+    }
+    ax_buf_printf(out,
+                  "CASE WHEN %s IS NULL THEN NULL WHEN %s < %" PRId64
+                  " THEN -1 ELSE ((least(%s, %" PRId64 ") - %" PRId64 ") // %" PRId64 ") * %" PRId64
+                  " + %" PRId64 " END",
+                  moment, moment, table->first, moment, table->last, table->first, table->unit,
+                  table->capacity, table->capacity - 1);
+}

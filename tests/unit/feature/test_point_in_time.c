@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: a history holds, for every row, what a join by brute force finds: the rules of
+ * docs/internals/point-in-time.md, one by one, over random histories.
+ *
+ * Method: each case makes a source (states or events, with and without `created`, ttl, time: none,
+ * one or two keys, times in seconds, milliseconds or microseconds, in one to three CSV or JSON
+ * lines files whose columns stand in different orders) with few keys and few moments, so that ties,
+ * corrections, nulls and edges of ttl are frequent; rows ask for it in two roles. The store's
+ * answer is read back and compared with loops over all rows that know nothing of SQL.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/sql.h"
+#include "feature/offline/offline.h"
+#include "random.h"
+#include "test_folder.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CASES_DEFAULT 30
+#define EVENTS_MAX    60
+#define PROBES_MAX    80
+#define FILES_MAX     3
+#define NONE          INT64_MIN
+#define EPOCH         INT64_C(1357000000000000)
+
+enum { COLUMN_A, COLUMN_B, COLUMN_TIME, COLUMN_CREATED, COLUMN_ID, COLUMN_X, COLUMN_S, COLUMNS };
+enum { CALL_A, CALL_B, CALL_A2, CALL_B2, CALLS };
+
+/* ---- definitions, made by hand ---- */
+
+struct fixture {
+    struct ax_definition_column columns[COLUMNS];
+    struct ax_definition_column call[CALLS];
+    struct ax_definition_column keys[2];
+    struct ax_entity entity;
+    struct ax_source source;
+    struct ax_expr inputs[COLUMNS];
+    struct ax_field fields[2];
+    struct ax_view view;
+    struct ax_role roles[2];
+    struct ax_service_input service_inputs[5];
+    struct ax_service service;
+    struct ax_definitions definitions;
+};
+
+static const size_t id_columns[] = { COLUMN_ID };
+static const size_t key_columns[] = { COLUMN_A, COLUMN_B };
+static const size_t call_keys[2][2] = { { CALL_A, CALL_B }, { CALL_A2, CALL_B2 } };
+
+static void name_column(struct ax_definition_column *column, const char *name,
+                        enum ax_storage_kind kind)
+{
+    *column =
+        (struct ax_definition_column){ .name = ax_str_from(name), .storage = { kind, false } };
+}
+
+static void make_source(struct fixture *f)
+{
+    name_column(&f->columns[COLUMN_A], "a", AX_STORAGE_INT64);
+    name_column(&f->columns[COLUMN_B], "b", AX_STORAGE_STRING);
+    name_column(&f->columns[COLUMN_TIME], "t", AX_STORAGE_TIMESTAMP);
+    name_column(&f->columns[COLUMN_CREATED], "c", AX_STORAGE_TIMESTAMP);
+    name_column(&f->columns[COLUMN_ID], "id", AX_STORAGE_INT64);
+    name_column(&f->columns[COLUMN_X], "x", AX_STORAGE_FLOAT64);
+    name_column(&f->columns[COLUMN_S], "salary_y", AX_STORAGE_STRING);
+    f->source = (struct ax_source){ .name = AX_STR("h"),
+                                    .kind = AX_SOURCE_FILES,
+                                    .text = AX_STR("h*.*"),
+                                    .columns = f->columns,
+                                    .column_count = COLUMNS,
+                                    .time = COLUMN_TIME,
+                                    .created = -1,
+                                    .zone = AX_STR("UTC") };
+}
+
+static void make_view(struct fixture *f)
+{
+    static const struct {
+        const char *name;
+        size_t column;
+        enum ax_storage_kind kind;
+    } fields[] = { { "a", COLUMN_X, AX_STORAGE_FLOAT32 },
+                   { "salary_y", COLUMN_S, AX_STORAGE_STRING } };
+    name_column(&f->keys[0], "a", AX_STORAGE_INT64);
+    name_column(&f->keys[1], "b", AX_STORAGE_STRING);
+    f->entity = (struct ax_entity){ .name = AX_STR("e"), .keys = f->keys, .key_count = 1 };
+    for (size_t i = 0; i < AX_COUNT(fields); i++) {
+        struct ax_storage storage = { fields[i].kind, false };
+        f->inputs[i] = (struct ax_expr){ .kind = AX_EXPR_INPUT,
+                                         .type = ax_storage_type(storage),
+                                         .input = fields[i].column };
+        f->fields[i] = (struct ax_field){ .name = ax_str_from(fields[i].name),
+                                          .parsed = { .root = &f->inputs[i] },
+                                          .storage = storage };
+    }
+    f->view = (struct ax_view){ .name = AX_STR("v"),
+                                .entity = &f->entity,
+                                .source = &f->source,
+                                .key_columns = key_columns,
+                                .fields = f->fields,
+                                .field_count = AX_COUNT(fields) };
+}
+
+/* Inputs: a key as it came, and two fields in each of two roles, one called like a key. */
+static void make_service(struct fixture *f)
+{
+    static const char *const names[] = { "a", "b", "a2", "b2" };
+    for (size_t i = 0; i < CALLS; i++)
+        name_column(&f->call[i], names[i], i % 2 ? AX_STORAGE_STRING : AX_STORAGE_INT64);
+    for (size_t i = 0; i < 2; i++)
+        f->roles[i] = (struct ax_role){ .view = &f->view, .call_keys = call_keys[i] };
+    f->service_inputs[0] =
+        (struct ax_service_input){ .name = AX_STR("a"), .kind = AX_INPUT_KEY, .call_column = 0 };
+    static const char *const inputs[] = { "r__a", "r__salary_y", "o__a", "o__salary_y" };
+    for (size_t i = 0; i < 4; i++)
+        f->service_inputs[1 + i] = (struct ax_service_input){ .name = ax_str_from(inputs[i]),
+                                                              .kind = AX_INPUT_FIELD,
+                                                              .role = i / 2,
+                                                              .field = i % 2,
+                                                              .storage = f->fields[i % 2].storage };
+    f->service = (struct ax_service){ .name = AX_STR("s"),
+                                      .call = f->call,
+                                      .call_count = CALLS,
+                                      .roles = f->roles,
+                                      .role_count = 2,
+                                      .inputs = f->service_inputs,
+                                      .input_count = 5 };
+}
+
+static void make_fixture(struct fixture *f)
+{
+    memset(f, 0, sizeof(*f));
+    make_source(f);
+    make_view(f);
+    make_service(f);
+}
+
+/* ---- histories ---- */
+
+struct event {
+    int64_t a, time, created, id; /* NONE: null */
+    const char *b;                /* NULL: null */
+    double x;                     /* NaN: null */
+    const char *s;
+};
+
+struct probe {
+    int64_t keys[2]; /* of the roles */
+    const char *texts[2];
+    int64_t at;
+};
+
+struct history {
+    struct event events[EVENTS_MAX];
+    size_t event_count;
+    struct probe probes[PROBES_MAX];
+    size_t probe_count;
+    bool is_events, as_known;
+    uint64_t seed;
+};
+
+static const char *const texts[] = { "k", "", "it's, \"x\"", NULL };
+
+static size_t below(uint64_t *state, size_t n)
+{
+    return (size_t)(test_random(state) % n);
+}
+
+static int64_t moment(uint64_t *state, int64_t unit, size_t null_of)
+{
+    if (null_of && below(state, null_of) == 0)
+        return NONE;
+    return EPOCH + (int64_t)below(state, 8) * unit;
+}
+
+static void make_history(struct history *h, struct fixture *f, uint64_t *state)
+{
+    /* The last one spans more than packs into one number with a row's. */
+    static const int64_t units[] = { 1000000, 1000, 1, INT64_C(900) * 86400 * 365250000 + 1 };
+    int64_t unit = units[below(state, AX_COUNT(units))];
+    h->event_count = below(state, EVENTS_MAX + 1);
+    h->probe_count = 1 + below(state, PROBES_MAX);
+    h->is_events = below(state, 3) == 0;
+    h->as_known = below(state, 3) == 0;
+    for (size_t i = 0; i < h->event_count; i++)
+        h->events[i] = (struct event){
+            .a = below(state, 10) ? (int64_t)below(state, 3) : NONE,
+            .b = texts[below(state, AX_COUNT(texts))],
+            .time = moment(state, unit, 12),
+            .created = moment(state, unit, 5),
+            .id = (int64_t)below(state, h->event_count),
+            .x = below(state, 6) ? (double)i + 0.25 : (double)NAN,
+            .s = texts[below(state, AX_COUNT(texts))],
+        };
+    for (size_t i = 0; i < h->probe_count; i++)
+        for (size_t r = 0; r < 2; r++) {
+            h->probes[i].keys[r] = below(state, 10) ? (int64_t)below(state, 4) : NONE;
+            h->probes[i].texts[r] = texts[below(state, AX_COUNT(texts))];
+            h->probes[i].at = moment(state, unit, 15);
+            if (h->probes[i].at != NONE && below(state, 4) == 0)
+                h->probes[i].at += (int64_t)below(state, 3) - 1;
+        }
+    f->entity.key_count = 1 + below(state, 2);
+    f->source.created = below(state, 2) ? COLUMN_CREATED : -1;
+    f->source.event_id = id_columns;
+    f->source.event_id_count = h->is_events ? 1 : 0;
+    f->source.time = !h->is_events && below(state, 6) == 0 ? -1 : COLUMN_TIME;
+    f->view.ttl_us = below(state, 2) ? (int64_t)below(state, 4) * unit : 0;
+    f->fields[0].has_default = below(state, 2) == 0;
+    f->fields[0].default_value.f64 = -1.5;
+}
+
+/* ---- the oracle ---- */
+
+static int64_t created_of(const struct fixture *f, const struct event *e)
+{
+    return f->source.created >= 0 ? e->created : NONE;
+}
+
+/* When a version became known; one that has no moment at all always was. */
+static int64_t known_of(const struct fixture *f, const struct event *e)
+{
+    int64_t created = created_of(f, e);
+    return created != NONE ? created : e->time;
+}
+
+static bool is_seen(const struct fixture *f, const struct history *h, const struct event *e,
+                    int64_t at)
+{
+    return !h->as_known || known_of(f, e) == NONE || known_of(f, e) <= at;
+}
+
+/* Whether event i is the version of its id that counts; states always are. */
+static bool is_current(const struct fixture *f, const struct history *h, size_t i, int64_t at)
+{
+    for (size_t k = 0; h->is_events && k < h->event_count; k++) {
+        int64_t mine = created_of(f, &h->events[i]);
+        int64_t other = created_of(f, &h->events[k]);
+        if (k != i && h->events[k].id == h->events[i].id && is_seen(f, h, &h->events[k], at) &&
+            (other > mine || (other == mine && k > i)))
+            return false;
+    }
+    return true;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+/* Whether event i is newer than event k. */
+static bool is_newer(const struct fixture *f, const struct history *h, size_t i, size_t k)
+{
+    const struct event *a = &h->events[i];
+    const struct event *b = &h->events[k];
+    if (f->source.time >= 0 && a->time != b->time)
+        return a->time > b->time;
+    if (h->is_events)
+        return a->id > b->id;
+    if (created_of(f, a) != created_of(f, b))
+        return created_of(f, a) > created_of(f, b);
+    return i > k;
+}
+
+static long find(const struct fixture *f, const struct history *h, const struct probe *p, size_t r)
+{
+    long best = -1;
+    bool timeless = f->source.time < 0;
+    for (size_t i = 0; i < h->event_count; i++) {
+        const struct event *e = &h->events[i];
+        if (e->a == NONE || e->a != p->keys[r] ||
+            (f->entity.key_count == 2 && !same_text(e->b, p->texts[r])))
+            continue;
+        if (!timeless && (p->at == NONE || e->time == NONE || e->time > p->at ||
+                          !is_seen(f, h, e, p->at) || !is_current(f, h, i, p->at)))
+            continue;
+        if (best < 0 || is_newer(f, h, i, (size_t)best))
+            best = (long)i;
+    }
+    if (best >= 0 && !timeless && f->view.ttl_us && p->at - h->events[best].time > f->view.ttl_us)
+        return -1;
+    return best;
+}
+
+/* ---- files ---- */
+
+static void put_text(struct ax_buf *out, const char *text, bool json)
+{
+    if (!text) {
+        (void)ax_buf_append_str(out, json ? AX_STR("null") : AX_STR(""));
+        return;
+    }
+    (void)ax_buf_append_char(out, '"');
+    for (; *text; text++) {
+        if (*text == '"')
+            (void)ax_buf_append_char(out, json ? '\\' : '"');
+        (void)ax_buf_append_char(out, *text);
+    }
+    (void)ax_buf_append_char(out, '"');
+}
+
+static void put_moment(struct ax_buf *out, int64_t at, bool json)
+{
+    char text[AX_CLOCK_TEXT_SIZE];
+    if (at != NONE)
+        ax_clock_text(at, text);
+    put_text(out, at == NONE ? NULL : text, json);
+}
+
+static void put_i64(struct ax_buf *out, int64_t value, bool json)
+{
+    if (value != NONE)
+        ax_buf_printf(out, "%" PRId64, value);
+    else
+        put_text(out, NULL, json);
+}
+
+static void put_cell(struct ax_buf *out, const struct event *e, size_t column, bool json)
+{
+    switch (column) {
+    case COLUMN_A:
+        put_i64(out, e->a, json);
+        return;
+    case COLUMN_B:
+        put_text(out, e->b, json);
+        return;
+    case COLUMN_TIME:
+        put_moment(out, e->time, json);
+        return;
+    case COLUMN_CREATED:
+        put_moment(out, e->created, json);
+        return;
+    case COLUMN_ID:
+        put_i64(out, e->id, json);
+        return;
+    case COLUMN_X:
+        if (isnan(e->x))
+            put_text(out, NULL, json);
+        else
+            ax_buf_printf(out, "%.2f", e->x);
+        return;
+    default:
+        put_text(out, e->s, json);
+    }
+}
+
+static void write_file(const char *name, struct ax_buf *bytes)
+{
+    char path[256];
+    struct ax_err err = AX_ERR_INIT;
+    (void)snprintf(path, sizeof(path), "%s/data/%s", folder, name);
+    if (ax_buf_check(bytes, "file", &err) || ax_file_replace(path, ax_buf_str(bytes), &err))
+        fail_msg("%s", err.msg);
+}
+
+/* Rows [from, to) with the columns turned by `turn`. */
+static void write_events(const struct history *h, const struct fixture *f, size_t number,
+                         size_t from, size_t to, size_t turn, bool json)
+{
+    struct ax_buf out;
+    char name[32];
+    ax_buf_init(&out, (size_t)1 << 20);
+    for (size_t i = 0; i < COLUMNS && !json; i++)
+        ax_buf_printf(&out, "%s%s", i ? "," : "", f->columns[(i + turn) % COLUMNS].name.ptr);
+    for (size_t row = from; row < to; row++) {
+        ax_buf_printf(&out, json ? "{" : "\n");
+        for (size_t i = 0; i < COLUMNS; i++) {
+            size_t column = (i + turn) % COLUMNS;
+            if (json)
+                ax_buf_printf(&out, "%s\"%s\":", i ? "," : "", f->columns[column].name.ptr);
+            else if (i)
+                ax_buf_printf(&out, ",");
+            put_cell(&out, &h->events[row], column, json);
+        }
+        if (json)
+            ax_buf_printf(&out, "}\n");
+    }
+    ax_buf_printf(&out, json ? "" : "\n");
+    (void)snprintf(name, sizeof(name), "h%zu.%s", number, json ? "jsonl" : "csv");
+    write_file(name, &out);
+    ax_buf_done(&out);
+}
+
+static void write_history(const struct history *h, const struct fixture *f, uint64_t *state)
+{
+    size_t files = 1 + below(state, FILES_MAX);
+    struct ax_err err = AX_ERR_INIT;
+    char path[256];
+    for (size_t i = 0; i < FILES_MAX * 2; i++) {
+        (void)snprintf(path, sizeof(path), "%s/data/h%zu.%s", folder, i / 2,
+                       i % 2 ? "csv" : "jsonl");
+        if (ax_file_remove_tree(path, &err))
+            fail_msg("%s", err.msg);
+    }
+    for (size_t i = 0; i < files; i++)
+        write_events(h, f, i, h->event_count * i / files, h->event_count * (i + 1) / files,
+                     below(state, 3), below(state, 3) == 0);
+}
+
+static void write_rows(const struct history *h)
+{
+    struct ax_buf out;
+    ax_buf_init(&out, (size_t)1 << 20);
+    ax_buf_printf(&out, "at,b2,a2,a,salary_y,b\n");
+    for (size_t i = 0; i < h->probe_count; i++) {
+        const struct probe *p = &h->probes[i];
+        put_moment(&out, p->at, false);
+        ax_buf_printf(&out, ",");
+        put_text(&out, p->texts[1], false);
+        ax_buf_printf(&out, ",");
+        put_i64(&out, p->keys[1], false);
+        ax_buf_printf(&out, ",");
+        put_i64(&out, p->keys[0], false);
+        ax_buf_printf(&out, ",%zu,", i);
+        put_text(&out, p->texts[0], false);
+        ax_buf_printf(&out, "\n");
+    }
+    write_file("rows.csv", &out);
+    ax_buf_done(&out);
+}
+
+/* ---- comparing ---- */
+
+static bool is_right(const struct ax_sql_column *column, size_t row, const struct fixture *f,
+                     const struct event *e, size_t number)
+{
+    bool has_default = f->fields[0].has_default;
+    if (number == 0 && (!e || isnan(e->x)) && has_default)
+        return !ax_sql_is_null(column, row) && column->f64s[row] == f->fields[0].default_value.f64;
+    if (!e || (number == 0 ? isnan(e->x) : !e->s))
+        return ax_sql_is_null(column, row);
+    if (ax_sql_is_null(column, row))
+        return false;
+    return number == 0 ? column->f64s[row] == (double)(float)e->x
+                       : ax_str_is(column->texts[row], e->s);
+}
+
+static void compare_row(const struct ax_sql_chunk *chunk, size_t row, const struct fixture *f,
+                        const struct history *h, size_t number)
+{
+    const struct probe *p = &h->probes[number];
+    assert_int_equal(chunk->columns[4].i64s[row], (int64_t)number);
+    assert_int_equal(ax_sql_is_null(&chunk->columns[3], row), p->keys[0] == NONE);
+    if (p->keys[0] != NONE)
+        assert_int_equal(chunk->columns[3].i64s[row], p->keys[0]);
+    for (size_t r = 0; r < 2; r++) {
+        long found = find(f, h, p, r);
+        for (size_t i = 0; i < 2; i++)
+            if (!is_right(&chunk->columns[6 + r * 2 + i], row, f,
+                          found < 0 ? NULL : &h->events[found], i))
+                fail_msg("seed %" PRIu64 ", row %zu, role %zu, field %zu: event %ld is expected",
+                         h->seed, number, r, i, found);
+    }
+}
+
+static void compare(struct ax_sql *sql, const char *path, const struct fixture *f,
+                    const struct history *h)
+{
+    static const char *const names[] = { "at", "b2",   "a2",          "a",    "salary_y",
+                                         "b",  "r__a", "r__salary_y", "o__a", "o__salary_y" };
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_sql_stream *stream;
+    struct ax_sql_chunk chunk;
+    char query[512];
+    size_t row = 0;
+    (void)snprintf(query, sizeof(query), "SELECT * FROM read_parquet('%s')", path);
+    if (ax_sql_query(sql, ax_str_from(query), &stream, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(ax_sql_stream_column_count(stream), AX_COUNT(names));
+    for (size_t i = 0; i < AX_COUNT(names); i++)
+        assert_true(ax_str_is(ax_sql_stream_column_name(stream, i), names[i]));
+    do {
+        if (ax_sql_stream_next(stream, &chunk, &err))
+            fail_msg("%s", err.msg);
+        for (size_t i = 0; i < chunk.rows; i++)
+            compare_row(&chunk, i, f, h, row++);
+    } while (chunk.rows);
+    ax_sql_stream_free(stream);
+    assert_int_equal(row, h->probe_count);
+}
+
+/* ---- tests ---- */
+
+static struct ax_sql *open_sql(void)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_sql *sql;
+    struct ax_sql_config config = { .threads = 1 };
+    if (ax_sql_open(&config, &sql, &err))
+        fail_msg("%s", err.msg);
+    return sql;
+}
+
+static struct ax_offline *open_store(const struct fixture *f)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_offline *store;
+    char data[256];
+    char work[256];
+    (void)snprintf(data, sizeof(data), "%s/data", folder);
+    if (ax_file_make_folder(data, &err))
+        fail_msg("%s", err.msg);
+    (void)snprintf(work, sizeof(work), "%s/work", folder);
+    struct ax_offline_config config = {
+        .definitions = &f->definitions, .data_folder = data, .work_folder = work, .threads = 2
+    };
+    if (ax_offline_open(&config, &store, &err))
+        fail_msg("%s", err.msg);
+    return store;
+}
+
+static void run_case(struct ax_offline *store, struct ax_sql *sql, uint64_t seed)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_offline_report report;
+    struct fixture f;
+    struct history h;
+    char rows[256];
+    char out[256];
+    uint64_t state = seed * 2654435761u + 1;
+    make_fixture(&f);
+    h.seed = seed;
+    make_history(&h, &f, &state);
+    write_history(&h, &f, &state);
+    write_rows(&h);
+    (void)snprintf(rows, sizeof(rows), "%s/data/rows.csv", folder);
+    (void)snprintf(out, sizeof(out), "%s/out.parquet", folder);
+    struct ax_offline_rows request = { .path = rows, .as_known = h.as_known };
+    if (ax_offline_history(store, &f.service, &request, out, &report, &err))
+        fail_msg("seed %" PRIu64 ": %s", seed, err.msg);
+    assert_int_equal(report.rows, h.probe_count);
+    compare(sql, out, &f, &h);
+}
+
+static void test_brute_force(void **state)
+{
+    (void)state;
+    const char *text = getenv("AX_CASES");
+    uint64_t cases = CASES_DEFAULT;
+    if (text)
+        assert_true(ax_str_to_u64(ax_str_from(text), &cases));
+    struct fixture f = { 0 };
+    struct ax_sql *sql = open_sql();
+    struct ax_offline *store = open_store(&f);
+    for (uint64_t seed = 1; seed <= cases; seed++)
+        run_case(store, sql, seed);
+    ax_offline_close(store);
+    ax_sql_close(sql);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_brute_force),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
