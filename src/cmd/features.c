@@ -10,6 +10,7 @@
 #include "cmd/command_line.h"
 #include "cmd/exit_code.h"
 #include "cmd/features_catalogue.h"
+#include "cmd/features_history.h"
 #include "feature/definition_keys.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@
 
 struct features_config {
     struct ax_registry_config registry;
+    struct ax_features_history_config history;
     bool json;
     bool dot;
     bool markdown;
@@ -42,8 +44,12 @@ static const struct ax_option features_options[] = {
     { 0 },
 };
 
-const struct ax_option *const ax_cmd_features_options[] = { ax_registry_options, features_options,
-                                                            NULL };
+const struct ax_option *const ax_cmd_features_options[] = {
+    ax_registry_options,
+    features_options,
+    ax_features_history_options,
+    NULL,
+};
 
 static enum ax_code load(const struct features_config *config,
                          struct ax_features_catalogue *catalogue, struct ax_err *err)
@@ -128,6 +134,7 @@ static bool check_command(const struct ax_command_line *line)
         { "show", 2, 2, "show [OPTION]... [KIND:]NAME[.FEATURE]" },
         { "lineage", 1, 2, "lineage [OPTION]... [[KIND:]NAME[.FEATURE]]" },
         { "schema", 1, 1, "schema [OPTION]..." },
+        { "history", 1, 1, "history --service NAME --out FILE --rows FILE|--sql FILE" },
     };
     const char *command = line->args.texts[0];
     for (size_t i = 0; i < AX_COUNT(commands); i++) {
@@ -139,8 +146,8 @@ static bool check_command(const struct ax_command_line *line)
         ax_command_line_complain(line, "usage: auspex features %s", commands[i].usage);
         return false;
     }
-    ax_command_line_complain(line, "no command '%s'; there are list, show, lineage and schema",
-                             command);
+    ax_command_line_complain(
+        line, "no command '%s'; there are list, show, lineage, history and schema", command);
     return false;
 }
 
@@ -149,10 +156,11 @@ int ax_cmd_features(int argc, char **argv)
     struct features_config config = { 0 };
     const struct ax_option_group groups[] = { { ax_registry_options, &config.registry },
                                               { features_options, &config },
+                                              { ax_features_history_options, &config.history },
                                               { 0 } };
     struct ax_command_line line = {
         .name = "features",
-        .usage = "list | show NAME | lineage [NAME] | schema",
+        .usage = "list | show NAME | lineage [NAME] | history | schema",
         .about = "list: tell which features are applied, or with --kind which other definitions\n"
                  "are, or which applies were done.\n"
                  "show: tell everything about a definition or one feature of it, as it is in\n"
@@ -160,6 +168,8 @@ int ax_cmd_features(int argc, char **argv)
                  "lineage: tell where it comes from and what is made from it, down to files and\n"
                  "up to the versions of models. NAME is plane, plane.seats, view:plane or\n"
                  "file:data/planes.csv.\n"
+                 "history: add the inputs of a service to rows, as they were at each row's\n"
+                 "moment.\n"
                  "schema: print the JSON Schema of files of definitions, for editors. See\n"
                  "docs/features.md.",
         .groups = groups,
@@ -170,7 +180,9 @@ int ax_cmd_features(int argc, char **argv)
     if (ax_command_line_load(&line, argc, argv, &status))
         status = !check_command(&line)                       ? AX_EXIT_USAGE
                  : strcmp(line.args.texts[0], "schema") == 0 ? print_schema(&config)
-                                                             : run(&line, &config);
+                 : strcmp(line.args.texts[0], "history") == 0
+                     ? ax_features_history(&line, &config.history, config.json)
+                     : run(&line, &config);
     ax_command_line_done(&line);
     return status;
 }

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `auspex features history`. What is being made lies in a hidden folder beside the output, which is
+ * locked while the process lives: a folder that a killed one left is emptied, and two that write
+ * one file do not meet in it.
+ */
+#include "cmd/features_history.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/thread.h"
+#include "cmd/exit_code.h"
+#include "cmd/interrupt.h"
+#include "feature/offline/offline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SQL_BYTES_MAX ((size_t)8 << 20)
+
+const struct ax_option ax_features_history_options[] = {
+    { AX_OPTION_TEXT, "rows", NULL, offsetof(struct ax_features_history_config, rows), 0, 0, "FILE",
+      "Rows that `history` adds features to: .csv, .jsonl or .parquet." },
+    { AX_OPTION_TEXT, "sql", NULL, offsetof(struct ax_features_history_config, sql), 0, 0, "FILE",
+      "Or a file with one SELECT that gives the rows." },
+    { AX_OPTION_TEXT, "service", NULL, offsetof(struct ax_features_history_config, service), 0, 0,
+      "NAME", "The service whose inputs are wanted." },
+    { AX_OPTION_TEXT, "out", NULL, offsetof(struct ax_features_history_config, out), 0, 0, "FILE",
+      "What is written: .parquet or .csv." },
+    { AX_OPTION_TEXT, "at", "at", offsetof(struct ax_features_history_config, at), 0, 0, "COLUMN",
+      "Column of the rows that is the moment asked about." },
+    { AX_OPTION_BOOL, "as_known", "false", offsetof(struct ax_features_history_config, as_known), 0,
+      0, NULL, "Count only what was known at that moment." },
+    { AX_OPTION_TEXT, "definitions", ".", offsetof(struct ax_features_history_config, definitions),
+      0, 0, "FOLDER", "Folder of the definitions (*.yaml)." },
+    { AX_OPTION_TEXT, "data", NULL, offsetof(struct ax_features_history_config, data), 0, 0,
+      "FOLDER",
+      "Where relative paths of sources and SQL start; by default that of the "
+      "definitions." },
+    { AX_OPTION_SIZE, "threads", "0", offsetof(struct ax_features_history_config, threads), 0, 1024,
+      "threads", "Threads of `history`; 0 is one a core." },
+    { AX_OPTION_SIZE, "memory_max", "0",
+      offsetof(struct ax_features_history_config, memory_bytes_max), 0, INT64_MAX, "bytes",
+      "Memory of `history` before it spills to disk; 0 is 80 % of the machine." },
+    { AX_OPTION_BOOL, "quiet", "false", offsetof(struct ax_features_history_config, quiet), 0, 0,
+      NULL, "Show no progress of `history`." },
+    { 0 },
+};
+
+/* ---- progress ---- */
+
+struct progress {
+    uint64_t began_ns;
+};
+
+static void show(void *arg, const char *what, size_t rows_done, size_t rows)
+{
+    const struct progress *progress = arg;
+    double seconds = (double)(ax_clock_ns() - progress->began_ns) / 1e9;
+    if (!rows_done || !rows || seconds <= 0) {
+        (void)fprintf(stderr, "history: %s\n", what);
+        return;
+    }
+    double rate = (double)rows_done / seconds;
+    (void)fprintf(stderr, "history: %s; %zu %% of %zu rows, %.0f a second, %.0f s left\n", what,
+                  rows_done * 100 / rows, rows, rate, (double)(rows - rows_done) / rate);
+}
+
+/* ---- the work folder ---- */
+
+struct work {
+    char *path; /* NULL: not made */
+    int lock;   /* -1: none */
+};
+
+/* ".NAME.work" beside the output. */
+static enum ax_code work_open(struct work *work, const char *out, struct ax_err *err)
+{
+    const char *slash = strrchr(out, '/');
+    int folder = slash ? (int)(slash - out) + 1 : 0;
+    size_t size = strlen(out) + sizeof(".work") + 2;
+    work->path = ax_xalloc(size);
+    (void)snprintf(work->path, size, "%.*s.%s.work", folder, out, out + folder);
+    if (mkdir(work->path, 0700) && errno != EEXIST)
+        return ax_fail_errno(err, errno, "make '%s'", work->path);
+    work->lock = open(work->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (work->lock < 0)
+        return ax_fail_errno(err, errno, "open '%s'", work->path);
+    if (flock(work->lock, LOCK_EX | LOCK_NB))
+        return ax_fail(err, AX_E_LIMIT, "another process is writing '%s'", out);
+    return AX_OK;
+}
+
+static void work_close(struct work *work)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    if (work->path && work->lock >= 0 && flock(work->lock, LOCK_EX | LOCK_NB) == 0)
+        (void)(ax_file_remove_tree(work->path, &ignored) != AX_OK);
+    if (work->lock >= 0)
+        (void)close(work->lock);
+    free(work->path);
+}
+
+/* ---- the command ---- */
+
+struct history {
+    const struct ax_features_history_config *config;
+    struct ax_definitions definitions;
+    struct ax_offline *offline;
+    struct ax_offline_report report;
+    struct progress progress;
+    struct work work;
+    struct ax_buf sql;
+};
+
+static enum ax_code open_store(struct history *h, struct ax_err *err)
+{
+    const struct ax_features_history_config *config = h->config;
+    struct ax_offline_config store = {
+        .definitions = &h->definitions,
+        .data_folder = config->data ? config->data : h->definitions.folder,
+        .work_folder = h->work.path,
+        .threads = config->threads ? config->threads : ax_thread_core_count(),
+        .memory_bytes_max = config->memory_bytes_max,
+        .cancelled = ax_interrupt_catch(),
+        .progress = config->quiet ? NULL : show,
+        .arg = &h->progress,
+    };
+    return ax_offline_open(&store, &h->offline, err);
+}
+
+static enum ax_code find_service(const struct history *h, const struct ax_service **ret_service,
+                                 struct ax_err *err)
+{
+    struct ax_str name = ax_str_from(h->config->service);
+    const struct ax_service *found = ax_definitions_service(&h->definitions, name);
+    if (found) {
+        *ret_service = found;
+        return AX_OK;
+    }
+    size_t count = h->definitions.service_count;
+    struct ax_str *names = ax_xalloc((count + 1) * sizeof(*names));
+    for (size_t i = 0; i < count; i++)
+        names[i] = h->definitions.services[i].name;
+    long nearest = ax_str_nearest(name, names, count);
+    (void)ax_fail(err, AX_E_NOT_FOUND, "'%s' defines no service '%.*s'%s%.*s%s",
+                  h->config->definitions, AX_STR_ARG(name), nearest < 0 ? "" : "; nearest is '",
+                  nearest < 0 ? 0 : (int)names[nearest].len, nearest < 0 ? "" : names[nearest].ptr,
+                  nearest < 0 ? "" : "'");
+    free(names);
+    return err->code;
+}
+
+static enum ax_code history(struct history *h, struct ax_err *err)
+{
+    const struct ax_features_history_config *config = h->config;
+    const struct ax_service *service = NULL;
+    if (ax_definitions_read(config->definitions, &h->definitions, err) ||
+        find_service(h, &service, err) ||
+        (config->sql && ax_file_read(config->sql, &h->sql, err)) ||
+        work_open(&h->work, config->out, err) || open_store(h, err))
+        return err->code;
+    struct ax_offline_rows rows = {
+        .sql = ax_buf_str(&h->sql),
+        .path = config->rows,
+        .at = ax_str_from(config->at),
+        .as_known = config->as_known,
+    };
+    return ax_offline_history(h->offline, service, &rows, config->out, &h->report, err);
+}
+
+static void print_report(const struct history *h, bool json)
+{
+    const struct ax_offline_report *report = &h->report;
+    struct ax_buf text;
+    if (!json) {
+        (void)printf(
+            "%s\n  rows     %zu\n  inputs   %zu of service '%s'\n  digest   %s\n  seconds  "
+            "%.1f\n",
+            h->config->out, report->rows, report->inputs, h->config->service, report->digest,
+            report->seconds);
+        return;
+    }
+    ax_buf_init(&text, 65536);
+    (void)ax_buf_append_str(&text, AX_STR("{\"out\":"));
+    ax_json_put_str(&text, ax_str_from(h->config->out));
+    ax_buf_printf(&text, ",\"rows\":%zu,\"inputs\":%zu,\"digest\":\"%s\",\"seconds\":%.3f}\n",
+                  report->rows, report->inputs, report->digest, report->seconds);
+    (void)fwrite(ax_buf_str(&text).ptr, 1, text.len, stdout);
+    ax_buf_done(&text);
+}
+
+int ax_features_history(const struct ax_command_line *line,
+                        const struct ax_features_history_config *config, bool json)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct history h = { .config = config, .progress = { ax_clock_ns() }, .work = { .lock = -1 } };
+    if (!config->rows == !config->sql || !config->service || !config->out) {
+        ax_command_line_complain(line, "usage: auspex features history --service NAME --out FILE "
+                                       "and one of --rows FILE, --sql FILE");
+        return AX_EXIT_USAGE;
+    }
+    ax_buf_init(&h.sql, SQL_BYTES_MAX);
+    if (history(&h, &err))
+        ax_command_line_complain(line, "%s", err.msg);
+    else
+        print_report(&h, json);
+    ax_offline_close(h.offline);
+    work_close(&h.work);
+    ax_definitions_done(&h.definitions);
+    ax_buf_done(&h.sql);
+    return (int)ax_exit_from_code(err.code);
+}
