@@ -32,7 +32,7 @@ struct apply_config {
 
 static const struct ax_option apply_options[] = {
     { AX_OPTION_BOOL, "force", "false", offsetof(struct apply_config, force), 0, 0, NULL,
-      "Apply also what breaks an applied model." },
+      "Apply also what breaks an applied model, or drops another project." },
     { AX_OPTION_BOOL, "json", "false", offsetof(struct apply_config, json), 0, 0, NULL,
       "Print what was done as one JSON object, as plan --json does." },
     { 0 },
@@ -87,6 +87,11 @@ static enum ax_code apply_locked(struct ax_planning *planning, const struct appl
     if (ax_planning_compare(planning, config->registry.state, AX_REGISTRY_WRITE, err) ||
         print(planning, config->json, err))
         return err->code;
+    if (planning->plan.changes_project && !config->force)
+        return ax_fail(err, AX_E_CONFLICT,
+                       "nothing was applied: '%s' has the definitions of another project, as told "
+                       "above, which would be dropped; give this one its own --state, or --force",
+                       config->registry.state);
     if (planning->plan.break_count && !config->force)
         return ax_fail(err, AX_E_CONFLICT,
                        "nothing was applied: it would break what applied models need, as told "

@@ -178,6 +178,7 @@ static void put_applied(struct ax_buf *out, const struct ax_registry_applied *ap
     put_member(out, "who", applied->who);
     put_member(out, "command", applied->command);
     put_member(out, "folder", applied->folder);
+    put_member(out, "project", applied->project);
     put_member(out, "program", applied->program);
     (void)ax_buf_append_str(out, AX_STR("}\n"));
 }

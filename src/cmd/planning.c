@@ -164,6 +164,9 @@ void ax_planning_put_text(const struct ax_planning *planning, struct ax_buf *out
     }
     for (size_t i = 0; i < plan->break_count; i++)
         put_break(out, &plan->breaks[i]);
+    if (plan->changes_project)
+        ax_buf_printf(out, "! what is in force is of project %.*s, and this is %.*s\n",
+                      AX_STR_ARG(plan->applied->project), AX_STR_ARG(plan->wanted->project));
     put_sizes(out, planning);
     ax_buf_printf(out, "%zu to add, %zu to change, %zu to describe otherwise, %zu to drop, ",
                   plan->counts[AX_PLAN_ADD], plan->counts[AX_PLAN_CHANGE],
@@ -284,6 +287,9 @@ void ax_planning_put_json(const struct ax_planning *planning, struct ax_buf *out
     assert(planning && out);
     const struct ax_plan *plan = &planning->plan;
     (void)ax_buf_append_char(out, '{');
+    put_member(out, "project", plan->wanted->project);
+    if (plan->changes_project)
+        put_member(out, "project_in_force", plan->applied->project);
     begin_list(out, "changes");
     for (size_t i = 0; i < plan->item_count; i++)
         put_json_item(out, &plan->items[i]);

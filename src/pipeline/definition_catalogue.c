@@ -320,7 +320,8 @@ enum ax_code ax_definition_catalogue(const struct ax_definitions *definitions,
     ax_buf_init(&run.text, DEFINITION_BYTES_MAX);
     if (!add_all(&run, definitions, err)) {
         qsort(run.objects, run.object_count, sizeof(*run.objects), compare_objects);
-        *ret_catalogue = (struct ax_registry_catalogue){ .objects = run.objects,
+        *ret_catalogue = (struct ax_registry_catalogue){ .project = definitions->project,
+                                                         .objects = run.objects,
                                                          .object_count = run.object_count };
     }
     ax_buf_done(&run.text);

@@ -185,7 +185,10 @@ enum ax_code ax_plan_make(const struct ax_registry_catalogue *applied,
                           struct ax_plan *ret_plan, struct ax_err *err)
 {
     assert(applied && wanted && (uses || !use_count) && arena && ret_plan && err);
-    struct ax_plan plan = { .applied = applied, .wanted = wanted };
+    struct ax_plan plan = { .applied = applied,
+                            .wanted = wanted,
+                            .changes_project = applied->apply &&
+                                               !ax_str_equals(applied->project, wanted->project) };
     struct plan_run run = { .arena = arena, .plan = &plan };
     size_t most = applied->object_count + wanted->object_count + 1;
     run.items = ax_arena_alloc(arena, most, sizeof(*run.items));
@@ -370,6 +373,7 @@ enum ax_code ax_plan_apply(const struct ax_plan *plan, struct ax_registry *regis
     if (!put || !dropped || !rewritten)
         return ax_arena_fail(arena, "the plan", err);
     change.after = plan->applied->apply;
+    change.project = plan->wanted->project;
     change.put = put;
     change.dropped = dropped;
     change.rewritten = rewritten;

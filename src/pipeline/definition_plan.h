@@ -61,6 +61,7 @@ struct ax_plan {
     size_t moved_count;
     const struct ax_plan_break *breaks;
     size_t break_count;
+    bool changes_project; /* what is in force is another project's, and all of it would go */
 };
 
 /* A service's version that is in use, with its edges, and by whom. */
@@ -82,7 +83,7 @@ AX_MUST_USE enum ax_code ax_plan_make(const struct ax_registry_catalogue *applie
 /* Whether applying it would change anything that a plan tells. */
 static inline bool ax_plan_is_empty(const struct ax_plan *plan)
 {
-    return plan->item_count == 0;
+    return plan->item_count == 0 && !plan->changes_project;
 }
 
 /* What models need: trained versions need the version of the service that they were trained with; a

@@ -77,6 +77,7 @@ struct ax_registry_object {
 /* What is in force, or would be. */
 struct ax_registry_catalogue {
     uint64_t apply;                           /* number of the last apply; 0: none yet */
+    struct ax_str project;                    /* whose definitions they are; empty: none yet */
     const struct ax_registry_object *objects; /* by kind, then by name (bytewise) */
     size_t object_count;
 };
@@ -134,6 +135,7 @@ struct ax_registry_change {
     struct ax_str who;     /* "ana@host" */
     struct ax_str command; /* "auspex apply --force flights" */
     struct ax_str folder;  /* of the definitions */
+    struct ax_str project; /* whose they are */
     struct ax_str program; /* version of auspex */
     bool forced;
     /* Objects as they are to be; the number of a version and who made it follow. */
@@ -147,9 +149,10 @@ struct ax_registry_change {
     size_t rewritten_count;
 };
 
-/* Do it all, or nothing. *ret_apply is its number; with nothing put and nothing dropped no apply is
- * counted, and it is that of the last one. Expected: CONFLICT (another apply came between, or what
- * is dropped or rewritten is not in force), UNAVAILABLE, LIMIT (disk full). */
+/* Do it all, or nothing. *ret_apply is its number; with nothing put and nothing dropped, and the
+ * same project, no apply is counted, and it is that of the last one. Expected: CONFLICT (another
+ * apply came between, or what is dropped or rewritten is not in force), UNAVAILABLE, LIMIT (disk
+ * full). */
 AX_MUST_USE enum ax_code ax_registry_apply(struct ax_registry *registry,
                                            const struct ax_registry_change *change,
                                            uint64_t *ret_apply, struct ax_err *err);
@@ -158,7 +161,7 @@ AX_MUST_USE enum ax_code ax_registry_apply(struct ax_registry *registry,
 struct ax_registry_applied {
     uint64_t number;
     int64_t applied_at_us;
-    struct ax_str who, command, folder, program;
+    struct ax_str who, command, folder, project, program;
     bool forced;
     uint64_t added, changed, dropped; /* objects */
 };

@@ -226,14 +226,15 @@ static enum ax_code begin_apply(struct apply_run *run, struct ax_err *err)
     const struct ax_registry_change *change = run->change;
     struct ax_query query = { 0 };
     if (!ax_query_begin(&query, run->registry,
-                        "insert into applies values (?, ?, ?, ?, ?, ?, ?, 0, 0, 0)", err)) {
+                        "insert into applies values (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)", err)) {
         ax_query_set_u64(&query, 0, run->number);
         ax_query_set_i64(&query, 1, change->applied_at_us);
         ax_query_set_text(&query, 2, change->who);
         ax_query_set_text(&query, 3, change->command);
         ax_query_set_text(&query, 4, change->folder);
-        ax_query_set_text(&query, 5, change->program);
-        ax_query_set_i64(&query, 6, change->forced);
+        ax_query_set_text(&query, 5, change->project);
+        ax_query_set_text(&query, 6, change->program);
+        ax_query_set_i64(&query, 7, change->forced);
         (void)(ax_query_run(&query, err) != AX_OK);
     }
     ax_query_end(&query);
@@ -268,12 +269,27 @@ static enum ax_code check_last(struct apply_run *run, struct ax_err *err)
     return AX_OK;
 }
 
+/* Whether what is in force is another project's. */
+static enum ax_code find_other_project(struct apply_run *run, bool *ret_other, struct ax_err *err)
+{
+    struct ax_query query = { 0 };
+    if (!ax_query_begin(&query, run->registry,
+                        "select 1 from applies where number = ? and project <> ?", err)) {
+        ax_query_set_u64(&query, 0, run->number);
+        ax_query_set_text(&query, 1, run->change->project);
+        (void)(ax_query_step(&query, ret_other, err) != AX_OK);
+    }
+    ax_query_end(&query);
+    return err->code;
+}
+
 static enum ax_code apply_all(struct apply_run *run, struct ax_err *err)
 {
     const struct ax_registry_change *change = run->change;
-    bool is_counted = change->put_count || change->dropped_count;
-    if (check_last(run, err) || prepare(run, err))
+    bool is_other = false;
+    if (check_last(run, err) || find_other_project(run, &is_other, err) || prepare(run, err))
         return err->code;
+    bool is_counted = change->put_count || change->dropped_count || is_other;
     if (is_counted) {
         run->number++;
         if (begin_apply(run, err))

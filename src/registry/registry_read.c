@@ -223,12 +223,29 @@ static int compare_objects(const void *a, const void *b)
     return ax_registry_object_compare(a, b);
 }
 
+/* Of the last apply; empty when there is none. */
+static enum ax_code read_project(struct ax_registry *registry, struct ax_arena *arena,
+                                 struct ax_str *ret, struct ax_err *err)
+{
+    struct ax_query query = { 0 };
+    bool has_row = false;
+    *ret = AX_STR("");
+    if (!ax_query_begin(&query, registry,
+                        "select project from applies order by number desc limit 1", err) &&
+        !ax_query_step(&query, &has_row, err) && has_row)
+        (void)(ax_query_copy(&query, 0, arena, ret, err) != AX_OK);
+    ax_query_end(&query);
+    return err->code;
+}
+
 static enum ax_code read_all(struct ax_registry *registry, struct ax_arena *arena,
                              struct ax_registry_catalogue *ret, struct ax_err *err)
 {
     struct version_set set = { .sql = &in_force_sql };
+    struct ax_str project;
     int64_t apply = 0;
     if (ax_database_get(registry, "select coalesce(max(number), 0) from applies", &apply, err) ||
+        read_project(registry, arena, &project, err) ||
         make_room(registry, "select count(*) " IN_FORCE, 0, sizeof(*set.rows), arena,
                   (void **)&set.rows, &set.count, err) ||
         read_versions(registry, arena, set.rows, set.count, err) ||
@@ -243,7 +260,7 @@ static enum ax_code read_all(struct ax_registry *registry, struct ax_arena *aren
         objects[i] = set.rows[i].object;
     }
     qsort(objects, set.count, sizeof(*objects), compare_objects);
-    *ret = (struct ax_registry_catalogue){ (uint64_t)apply, objects, set.count };
+    *ret = (struct ax_registry_catalogue){ (uint64_t)apply, project, objects, set.count };
     return AX_OK;
 }
 
@@ -356,7 +373,7 @@ enum ax_code ax_registry_versions(struct ax_registry *registry, enum ax_registry
     ax_query_end(&query);
     if (ax_database_end(registry, err))
         return err->code;
-    *ret_versions = (struct ax_registry_catalogue){ 0, objects, count };
+    *ret_versions = (struct ax_registry_catalogue){ .objects = objects, .object_count = count };
     return AX_OK;
 }
 
@@ -372,7 +389,8 @@ static enum ax_code read_applied(struct ax_query *query, struct ax_arena *arena,
     (void)(ax_query_copy(query, 2, arena, &applied->who, err) ||
            ax_query_copy(query, 3, arena, &applied->command, err) ||
            ax_query_copy(query, 4, arena, &applied->folder, err) ||
-           ax_query_copy(query, 5, arena, &applied->program, err));
+           ax_query_copy(query, 5, arena, &applied->program, err) ||
+           ax_query_copy(query, 10, arena, &applied->project, err));
     return err->code;
 }
 
@@ -392,7 +410,7 @@ enum ax_code ax_registry_history(struct ax_registry *registry, size_t count_max,
                    (void **)&applies, &count, err) &&
         !ax_query_begin(&query, registry,
                         "select number, applied_at, who, command, folder, program, forced, added, "
-                        "changed, dropped from applies order by number desc limit ?",
+                        "changed, dropped, project from applies order by number desc limit ?",
                         err)) {
         ax_query_set_u64(&query, 0, count_max);
         while (!ax_query_step(&query, &has_row, err) && has_row && at < count &&

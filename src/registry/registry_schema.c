@@ -24,7 +24,8 @@ static const char *const steps[] = {
     "  applied_at integer not null," /* UTC, microseconds */
     "  who text not null,"
     "  command text not null,"
-    "  folder text not null," /* of the definitions */
+    "  folder text not null,"  /* of the definitions */
+    "  project text not null," /* whose they are */
     "  program text not null,"
     "  forced integer not null,"
     "  added integer not null, changed integer not null, dropped integer not null"

@@ -62,6 +62,7 @@ static enum ax_code change(struct ax_registry *registry, uint64_t after,
                                              .who = AX_STR("ana@host"),
                                              .command = AX_STR("auspex apply flights"),
                                              .folder = AX_STR("flights"),
+                                             .project = AX_STR("air"),
                                              .program = AX_STR("0.1.0"),
                                              .forced = dropped != NULL,
                                              .put = &put,
@@ -123,6 +124,7 @@ static void keeps_what_is_applied(void **state)
     registry = open_registry("keeps");
     if (read_all(registry, &arena, &catalogue)) {
         assert_int_equal(catalogue.apply, 2);
+        assert_true(ax_str_is(catalogue.project, "air"));
         assert_int_equal(catalogue.object_count, 2);
         assert_true(ax_str_is(catalogue.objects[0].name, "planes"));
         const struct ax_registry_object *read =
@@ -234,7 +236,9 @@ static void rewrites_in_place(void **state)
     described.place = AX_STR("b.yaml:7");
     described.features = after;
     described.feature_count = 1;
-    struct ax_registry_change what = { .after = 1, .rewritten = &rewritten, .rewritten_count = 1 };
+    struct ax_registry_change what = {
+        .after = 1, .project = AX_STR("air"), .rewritten = &rewritten, .rewritten_count = 1
+    };
     assert_int_equal(ax_registry_apply(registry, &what, &apply, &err), AX_OK);
     assert_int_equal(apply, 1);
     if (read_all(registry, &arena, &catalogue)) {
@@ -305,7 +309,7 @@ static void keeps_the_history(void **state)
         assert_true(ax_str_is(applies[0].who, "ana@host") &&
                     ax_str_is(applies[0].command, "auspex apply flights") &&
                     ax_str_is(applies[0].folder, "flights") &&
-                    ax_str_is(applies[0].program, "0.1.0"));
+                    ax_str_is(applies[0].project, "air") && ax_str_is(applies[0].program, "0.1.0"));
         assert_int_equal(applies[0].applied_at_us, 3000000);
     } else {
         assert_true(ax_torture_struck());

@@ -227,6 +227,20 @@ def test_deprecated_is_warned_about_where_it_is_used(folder):
     assert listed == {"built": True, "seats": False, "temp": False}
 
 
+def test_another_project_takes_force(folder):
+    folder.apply()
+    folder.write("auspex: 1\nproject: other\nentities: {user: {keys: {id: string}}}\n")
+    found = folder.plan()
+    assert (found["project"], found["project_in_force"]) == ("other", "default")
+    refused = folder.run("apply", folder.definitions)
+    assert refused.returncode == 1 and "has the definitions of another project" in refused.stderr
+    assert "! what is in force is of project default, and this is other\n" in refused.stdout
+    assert folder.versions("view") == {"plane": 1, "weather": 1}
+    folder.apply("--force")
+    assert folder.versions("view") == {} and folder.versions("entity") == {"user": 1}
+    assert "project_in_force" not in folder.plan()
+
+
 def test_lineage_from_files_to_models(folder):
     folder.apply()
     assert folder.features("lineage", "weather.temp").splitlines() == [

@@ -407,7 +407,8 @@ static void digests_what_it_is_made_from(void **state)
     static const bool changes[] = { true, true, true, true, false }; /* entity to model */
     struct ax_registry_object objects[8];
     char before[AX_SHA256_TEXT_SIZE], after[AX_SHA256_TEXT_SIZE];
-    const struct ax_registry_catalogue changed = { 1, objects, catalogue.objects.object_count };
+    const struct ax_registry_catalogue changed = { .objects = objects,
+                                                   .object_count = AX_COUNT(changes) };
     assert_int_equal(catalogue.objects.object_count, AX_COUNT(changes));
     whole_digest(&catalogue.objects, "pushback", AX_REGISTRY_SERVICE, before);
     for (size_t i = 0; i < AX_COUNT(changes); i++) {
@@ -436,7 +437,7 @@ static void runs_in_no_circle(void **state)
     struct ax_buf out;
     struct ax_features_catalogue circular = catalogue;
     const struct ax_features_name name = ax_features_name_parse(AX_STR("a"));
-    circular.objects = (struct ax_registry_catalogue){ 1, objects, 2 };
+    circular.objects = (struct ax_registry_catalogue){ .objects = objects, .object_count = 2 };
     circular.use_count = 0;
     ax_buf_init(&out, (size_t)1 << 20);
     assert_int_equal(ax_features_lineage(&circular, &name, AX_FEATURES_TEXT, &out, &err), AX_OK);

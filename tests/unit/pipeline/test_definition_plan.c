@@ -191,6 +191,16 @@ static void tells_what_is_done(void **state)
     if (!apply(&world, &next) || !make_plan(&world, &next))
         goto done;
     assert_true(world.plan.moved_count == 0 && world.applied.apply == 2);
+
+    /* The same objects of another project: it takes an apply, though nothing else differs. */
+    next.catalogue.project = AX_STR("other");
+    if (!make_plan(&world, &next))
+        goto done;
+    assert_true(world.plan.changes_project && !ax_plan_is_empty(&world.plan));
+    assert_int_equal(world.plan.item_count, 0);
+    if (!apply(&world, &next) || !make_plan(&world, &next))
+        goto done;
+    assert_true(ax_plan_is_empty(&world.plan) && world.applied.apply == 3);
 done:
     close_world(&world);
 }
