@@ -168,14 +168,14 @@ static const struct ax_sql_kind each[] = {
     }
 
 static const struct ax_sql_function functions[] = {
-    TEST_FUNCTION("ax_add", two_numbers, 2, false, run_add, AX_SQL_I64),
-    TEST_FUNCTION("ax_add_nulls", two_numbers, 2, true, run_add, AX_SQL_I64),
-    TEST_FUNCTION("ax_show", each, 5, false, run_show, AX_SQL_TEXT),
+    TEST_FUNCTION("ax_add", two_numbers, 2, false, run_add, AX_SQL_I64, 0),
+    TEST_FUNCTION("ax_add_nulls", two_numbers, 2, true, run_add, AX_SQL_I64, 0),
+    TEST_FUNCTION("ax_show", each, 5, false, run_show, AX_SQL_TEXT, 0),
     TEST_FUNCTION("ax_rest", one_list, 1, false, run_rest, AX_SQL_LIST, AX_SQL_TEXT),
-    TEST_FUNCTION("ax_half", one_number, 1, false, run_half, AX_SQL_F64),
-    TEST_FUNCTION("ax_half", one_text, 1, false, run_length, AX_SQL_F64),
-    TEST_FUNCTION("ax_even", two_numbers, 1, false, run_even, AX_SQL_BOOL),
-    TEST_FUNCTION("ax_refuse", two_numbers, 1, false, run_fail, AX_SQL_I64),
+    TEST_FUNCTION("ax_half", one_number, 1, false, run_half, AX_SQL_F64, 0),
+    TEST_FUNCTION("ax_half", one_text, 1, false, run_length, AX_SQL_F64, 0),
+    TEST_FUNCTION("ax_even", two_numbers, 1, false, run_even, AX_SQL_BOOL, 0),
+    TEST_FUNCTION("ax_refuse", two_numbers, 1, false, run_fail, AX_SQL_I64, 0),
 };
 
 static int setup(void **state)
