@@ -120,6 +120,6 @@ def test_the_example_is_planned_and_applied(tmp_path):
     assert run("init", folder).returncode == 0
     planned = run("plan", "--state", state, folder)
     assert planned.returncode == 2 and planned.stderr == ""
-    assert "7 to add, 0 to change" in planned.stdout and "?" not in planned.stdout
+    assert "8 to add, 0 to change" in planned.stdout and "?" not in planned.stdout
     assert run("apply", "--state", state, folder).returncode == 0
     assert run("plan", "--state", state, folder).returncode == 0
