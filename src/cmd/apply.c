@@ -27,12 +27,15 @@
 struct apply_config {
     struct ax_registry_config registry;
     bool force;
+    bool check;
     bool json;
 };
 
 static const struct ax_option apply_options[] = {
     { AX_OPTION_BOOL, "force", "false", offsetof(struct apply_config, force), 0, 0, NULL,
       "Apply also what breaks an applied model, or drops another project." },
+    { AX_OPTION_BOOL, "check", "true", offsetof(struct apply_config, check), 0, 0, NULL,
+      "Open the files of sources that are new or changed and compare them with their columns." },
     { AX_OPTION_BOOL, "json", "false", offsetof(struct apply_config, json), 0, 0, NULL,
       "Print what was done as one JSON object, as plan --json does." },
     { 0 },
@@ -96,6 +99,8 @@ static enum ax_code apply_locked(struct ax_planning *planning, const struct appl
         return ax_fail(err, AX_E_CONFLICT,
                        "nothing was applied: it would break what applied models need, as told "
                        "above; --force applies it all the same");
+    if (config->check && ax_planning_check(planning, true, err))
+        return ax_err_context(err, "nothing was applied (--check=false opens no file)");
     change->applied_at_us = ax_clock_wall_us();
     return ax_plan_apply(&planning->plan, planning->registry, change, &planning->arena, ret_apply,
                          err);

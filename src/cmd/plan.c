@@ -19,10 +19,13 @@ enum plan_status { PLAN_NOTHING = 0, PLAN_FAILURE = 1, PLAN_CHANGES = 2 };
 
 struct plan_config {
     struct ax_registry_config registry;
+    bool check;
     bool json;
 };
 
 static const struct ax_option plan_options[] = {
+    { AX_OPTION_BOOL, "check", "false", offsetof(struct plan_config, check), 0, 0, NULL,
+      "Open the files of all sources and compare them with the columns that are declared." },
     { AX_OPTION_BOOL, "json", "false", offsetof(struct plan_config, json), 0, 0, NULL,
       "Print one JSON object." },
     { 0 },
@@ -58,7 +61,8 @@ static int plan(const struct ax_command_line *line, const struct plan_config *co
     enum plan_status status = PLAN_FAILURE;
     const char *folder = line->args.count ? line->args.texts[0] : ".";
     if (ax_planning_read(&planning, folder, &err) ||
-        ax_planning_compare(&planning, config->registry.state, AX_REGISTRY_READ, &err))
+        ax_planning_compare(&planning, config->registry.state, AX_REGISTRY_READ, &err) ||
+        (config->check && ax_planning_check(&planning, false, &err)))
         ax_command_line_complain(line, "%s", err.msg);
     else
         status = print(line, &planning, config->json);

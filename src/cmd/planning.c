@@ -7,9 +7,13 @@
  */
 #include "cmd/planning.h"
 
+#include "base/file.h"
 #include "base/json.h"
+#include "feature/offline/offline.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
 
 #define ARENA_BYTES_INIT ((size_t)1 << 20)
 #define ARENA_BYTES_MAX  ((size_t)4 << 30)
@@ -50,6 +54,57 @@ enum ax_code ax_planning_compare(struct ax_planning *planning, const char *state
         return err->code;
     return ax_plan_make(&planning->applied, &planning->wanted, uses, use_count, &planning->arena,
                         &planning->plan, err);
+}
+
+/* Whether the plan has something to do with the source. */
+static bool is_changed(const struct ax_plan *plan, const struct ax_source *source)
+{
+    for (size_t i = 0; i < plan->item_count; i++) {
+        const struct ax_registry_object *after = plan->items[i].after;
+        if (after && after->kind == AX_REGISTRY_SOURCE && ax_str_equals(after->name, source->name))
+            return plan->items[i].action != AX_PLAN_DESCRIBE;
+    }
+    return false;
+}
+
+static enum ax_code check_sources(const struct ax_planning *planning, bool changed_only,
+                                  const char *work_folder, struct ax_err *err)
+{
+    const struct ax_definitions *definitions = &planning->definitions;
+    const struct ax_offline_config config = { .definitions = definitions,
+                                              .data_folder = definitions->folder,
+                                              .work_folder = work_folder,
+                                              .threads = 1 };
+    struct ax_offline *offline;
+    if (ax_offline_open(&config, &offline, err))
+        return err->code;
+    for (size_t i = 0; i < definitions->source_count && !err->code; i++) {
+        const struct ax_source *source = &definitions->sources[i];
+        if ((!changed_only || is_changed(&planning->plan, source)) &&
+            ax_offline_check(offline, source, err))
+            (void)ax_err_context(err, "%s:%u", source->place.file, source->place.line);
+    }
+    ax_offline_close(offline);
+    return err->code;
+}
+
+enum ax_code ax_planning_check(const struct ax_planning *planning, bool changed_only,
+                               struct ax_err *err)
+{
+    assert(planning && planning->has_definitions && err);
+    char work_folder[] = "/tmp/auspex-check-XXXXXX";
+    struct ax_err ignored = AX_ERR_INIT;
+    size_t count = 0;
+    for (size_t i = 0; i < planning->definitions.source_count; i++)
+        count += !changed_only || is_changed(&planning->plan, &planning->definitions.sources[i]);
+    if (!count)
+        return AX_OK;
+    /* A plan changes nothing, so what DuckDB wants to write lies elsewhere. */
+    if (!mkdtemp(work_folder))
+        return ax_fail_errno(err, errno, "make a folder '%s'", work_folder);
+    (void)(check_sources(planning, changed_only, work_folder, err) != AX_OK);
+    (void)(ax_file_remove_tree(work_folder, &ignored) != AX_OK);
+    return err->code;
 }
 
 void ax_planning_done(struct ax_planning *planning)

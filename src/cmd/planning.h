@@ -32,6 +32,12 @@ AX_MUST_USE enum ax_code ax_planning_read(struct ax_planning *planning, const ch
 AX_MUST_USE enum ax_code ax_planning_compare(struct ax_planning *planning, const char *state,
                                              enum ax_registry_access access, struct ax_err *err);
 
+/* Open the files of sources and compare what they hold with what is declared: of all sources, or of
+ * those that the plan adds or changes. Relative paths start in the definitions' folder. Expected:
+ * those of ax_offline_open and ax_offline_check. */
+AX_MUST_USE enum ax_code ax_planning_check(const struct ax_planning *planning, bool changed_only,
+                                           struct ax_err *err);
+
 void ax_planning_done(struct ax_planning *planning);
 
 /* What would change, what breaks, what is warned about, how large it is: as text, or as one JSON

@@ -87,6 +87,8 @@ class Folder:
         self.write(text.replace(old, new))
 
     def run(self, *arguments, **options):
+        if arguments[0] == "apply" and "--check" not in arguments:
+            arguments = [*arguments, "--check=false"]  # there are no files of data
         command = [os.environ["AX_BINARY"], *map(str, arguments), "--state", self.state]
         return subprocess.run(command, capture_output=True, text=True, check=False,
                               stdin=subprocess.DEVNULL, **options)
@@ -260,6 +262,30 @@ def test_lineage_from_files_to_models(folder):
     assert missing.returncode == 4 and "nearest is 'weather'" in missing.stderr
 
 
+def test_files_are_opened_when_asked_and_by_apply(folder):
+    data = folder.definitions / "data"
+    data.mkdir()
+    (data / "planes.csv").write_text("tailnum,year,seats\nN1,2001,180\n", encoding="utf-8")
+    assert len(folder.plan()["changes"]) == 8  # a plan opens nothing
+    for command, status in ((["plan", "--check"], 1), (["apply", "--check"], 4)):
+        done = folder.run(*command, folder.definitions)
+        assert done.returncode == status and "data/weather.csv" in done.stderr, done.stderr
+        assert "flights.yaml:10: " in done.stderr
+    weather = data / "weather.csv"
+    weather.write_text("origin,time_hour\nEWR,2013-01-01T06:00:00Z\n", encoding="utf-8")
+    done = folder.run("apply", "--check", folder.definitions)
+    assert done.returncode == 3 and "'temp'" in done.stderr, done.stderr
+    assert folder.plan()["unchanged"] == 0
+    weather.write_text("origin,time_hour,temp\nEWR,2013-01-01T06:00:00Z,39.02\n", encoding="utf-8")
+    assert folder.run("plan", "--check", folder.definitions).returncode == 2
+    folder.apply("--check")
+    # What did not change is not opened again by apply, and is by a plan that is asked to.
+    weather.unlink()
+    folder.change("ttl: 3h", "ttl: 4h")
+    folder.apply("--check")
+    assert folder.run("plan", "--check", folder.definitions).returncode == 1
+
+
 def test_one_owner(folder):
     folder.apply()
     with open(folder.state / "lock", "r+", encoding="utf-8") as lock:
@@ -340,7 +366,7 @@ def test_killed_applies_leave_the_old_or_the_new(folder):
     for i in range(20):
         folder.write(texts[i % 2])
         process = subprocess.Popen([os.environ["AX_BINARY"], "apply", folder.definitions, "--state",
-                                    folder.state], stdout=subprocess.DEVNULL)
+                                    folder.state, "--check=false"], stdout=subprocess.DEVNULL)
         time.sleep(seconds * (i + 1) / 20)
         process.send_signal(signal.SIGKILL)
         process.wait()
