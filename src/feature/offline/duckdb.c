@@ -13,6 +13,7 @@
 #include "data/expr/expr_sql.h"
 #include "feature/offline/duckdb_join.h"
 #include "feature/offline/duckdb_output.h"
+#include "feature/offline/duckdb_windows.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -177,16 +178,31 @@ static enum ax_code check_service(struct history *h)
     const struct ax_service *service = h->service;
     for (size_t i = 0; i < service->role_count; i++) {
         const struct ax_view *view = service->roles[i].view;
-        if (view->windowed)
-            return ax_fail(h->err, AX_E_UNSUPPORTED,
-                           "view '%.*s' has windows, which have no history yet",
-                           AX_STR_ARG(view->name));
-        if (service->exclude_self && service->self == view->source)
+        if (service->exclude_self && service->self == view->source && !view->windowed)
             return ax_fail(h->err, AX_E_UNSUPPORTED,
                            "exclude_self with the plain view '%.*s' has no history yet",
                            AX_STR_ARG(view->name));
     }
     return AX_OK;
+}
+
+/* Columns that a field reads: of a windowed view those of all fields, inside of their aggregates,
+ * since windows are made for the whole view. */
+static void mark_columns(const struct ax_view *view, size_t field, bool *used)
+{
+    if (!view->windowed) {
+        ax_expr_inputs(view->fields[field].parsed.root, used);
+        return;
+    }
+    for (size_t i = 0; i < view->field_count; i++) {
+        const struct ax_parsed *parsed = &view->fields[i].parsed;
+        for (size_t k = 0; k < parsed->aggregate_count; k++) {
+            if (parsed->aggregates[k].value)
+                ax_expr_inputs(parsed->aggregates[k].value, used);
+            if (parsed->aggregates[k].filter)
+                ax_expr_inputs(parsed->aggregates[k].filter, used);
+        }
+    }
 }
 
 /* Columns of a source that any role's fields and keys read. */
@@ -196,8 +212,7 @@ static bool *used_columns(const struct ax_service *service, const struct ax_sour
     for (size_t i = 0; i < service->input_count; i++) {
         const struct ax_service_input *input = &service->inputs[i];
         if (input->kind == AX_INPUT_FIELD && service->roles[input->role].view->source == source)
-            ax_expr_inputs(service->roles[input->role].view->fields[input->field].parsed.root,
-                           used);
+            mark_columns(service->roles[input->role].view, input->field, used);
     }
     for (size_t i = 0; i < service->role_count; i++) {
         const struct ax_view *view = service->roles[i].view;
@@ -220,7 +235,9 @@ static enum ax_code join_source(struct history *h, size_t first)
         if (h->service->roles[i].view->source != source)
             continue;
         tell(h, "joining view", h->service->roles[i].view->name);
-        code = ax_role_join(h->offline, h->service, i, &table, h->err);
+        code = h->service->roles[i].view->windowed
+                   ? ax_role_windows(h->offline, h->service, i, &table, h->err)
+                   : ax_role_join(h->offline, h->service, i, &table, h->err);
         h->steps_done++;
     }
     if (code)

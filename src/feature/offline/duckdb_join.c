@@ -246,8 +246,9 @@ static void put_input(struct ax_buf *out, size_t input, void *arg AX_UNUSED)
     ax_buf_printf(out, "c%zu", input);
 }
 
-static void put_default(const struct join *j, const struct ax_field *field)
+void ax_field_put_default(struct ax_buf *out, const struct ax_field *field)
 {
+    assert(out && field);
     const union ax_literal *value = &field->default_value;
     struct ax_type type = ax_storage_type(field->storage);
     struct ax_buf text;
@@ -272,7 +273,7 @@ static void put_default(const struct join *j, const struct ax_field *field)
     case AX_TYPE_COUNT:
         break;
     }
-    ax_expr_put_stored(j->text, ax_buf_str(&text), type, field->storage);
+    ax_expr_put_stored(out, ax_buf_str(&text), type, field->storage);
     ax_buf_done(&text);
 }
 
@@ -295,7 +296,7 @@ static void put_field(struct join *j, size_t i)
     put(j, " END");
     if (has_default) {
         put(j, ", ");
-        put_default(j, field);
+        ax_field_put_default(j->text, field);
         put(j, ")");
     }
     ax_buf_printf(j->text, " AS f%zu, ", i);
@@ -349,12 +350,12 @@ static enum ax_code run_join(struct join *j, struct ax_err *err)
 }
 
 /* Each row once: what positional joins rely on, and the first promise of all this. */
-static enum ax_code check_count(struct join *j, struct ax_err *err)
+enum ax_code ax_role_check_count(struct ax_offline *offline, size_t role, struct ax_err *err)
 {
     int64_t missing = 0;
-    ax_buf_printf(j->text, "SELECT (SELECT count(*) FROM ax_rows) - (SELECT count(*) FROM ax_s%zu)",
-                  j->number);
-    if (ax_offline_get_i64(j->offline, &missing, err))
+    ax_buf_printf(&offline->text,
+                  "SELECT (SELECT count(*) FROM ax_rows) - (SELECT count(*) FROM ax_s%zu)", role);
+    if (ax_offline_get_i64(offline, &missing, err))
         return err->code;
     if (missing)
         return ax_fail(err, AX_E_INTERNAL, "the join lost or doubled %" PRId64 " rows", missing);
@@ -383,7 +384,7 @@ enum ax_code ax_role_join(struct ax_offline *offline, const struct ax_service *s
         j.wanted[service->inputs[i].field] = true;
         ax_expr_inputs(j.view->fields[service->inputs[i].field].parsed.root, j.used);
     }
-    if (run_join(&j, err) || check_count(&j, err))
+    if (run_join(&j, err) || ax_role_check_count(offline, role, err))
         (void)ax_err_context(err, "view '%.*s'", AX_STR_ARG(j.view->name));
     free(j.used);
     free(j.wanted);

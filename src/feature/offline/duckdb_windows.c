@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DuckDB sorts events and rows together by (key, moment, events first); feature/window_join.h reads
+ * that stream and gives values; they go back as a table of ours, and DuckDB computes the fields.
+ *
+ * An event is told by its rowid, whose order is that of ids. Final: it comes in at its time. As
+ * known: each version is an event of its own, which comes in when it is seen and is gone when the
+ * next version is known. The stream is read in parts by a hash of the key, so that the values of
+ * one part fit memory; DuckDB has one stream at a time, so they are handed back after it.
+ */
+#include "feature/offline/duckdb_windows.h"
+
+#include "base/alloc.h"
+#include "base/sql_table.h"
+#include "data/expr/expr_sql.h"
+#include "feature/offline/duckdb_join.h"
+#include "feature/view_windows.h"
+#include "feature/window_id.h"
+#include "feature/window_output.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ARENA_BYTES_MAX ((size_t)64 << 20)
+#define PART_BYTES      ((size_t)256 << 20)
+#define TEXT_BYTES_MAX  ((size_t)1 << 30)
+#define KEYS_MAX        16 /* of an entity; where definitions are read it is checked */
+#define KEY_BYTES_MAX   ((size_t)1 << 20)
+
+/* Columns of the stream behind the keys. */
+enum { MOMENT, IS_PROBE, EVENT, TIME, IS_GONE, NUMBER, VALUES };
+
+struct windows {
+    struct ax_offline *offline;
+    struct ax_buf *text;
+    const struct ax_service *service;
+    const struct ax_role *role;
+    const struct ax_view *view;
+    const struct ax_source_table *table;
+    size_t number;
+    bool has_self;
+    struct ax_arena arena;
+    struct ax_view_windows made;
+    struct ax_window_output output;
+    /* Keys as numbers, in the order in which they come. */
+    struct ax_buf key, last_key;
+    int64_t key_number;
+    int64_t *keys;
+    int64_t *sequences;
+    uint64_t *key_validity;
+    size_t room;
+    struct ax_err *err;
+};
+
+static void put(const struct windows *w, const char *text)
+{
+    (void)ax_buf_append_str(w->text, ax_str_from(text));
+}
+
+/* ---- the stream in SQL ---- */
+
+static void put_input(struct ax_buf *out, size_t input, void *arg)
+{
+    const struct windows *w = arg;
+    char name[32];
+    (void)snprintf(name, sizeof(name), "c%zu", input);
+    ax_storage_put_widened(out, name, w->table->source->columns[input].storage);
+}
+
+static void put_event_keys(const struct windows *w)
+{
+    for (size_t i = 0; i < w->view->entity->key_count; i++)
+        ax_buf_printf(w->text, "c%zu AS g%zu, ", w->view->key_columns[i], i);
+}
+
+static void put_event_conditions(const struct windows *w)
+{
+    for (size_t i = 0; i < w->view->entity->key_count; i++)
+        ax_buf_printf(w->text, "%sc%zu IS NOT NULL", i ? " AND " : " WHERE ",
+                      w->view->key_columns[i]);
+}
+
+static void put_no_values(const struct windows *w)
+{
+    for (size_t i = 0; i < w->made.column_count; i++)
+        ax_buf_printf(w->text, ", CAST(NULL AS %s) AS v%zu",
+                      ax_type_sql(w->made.columns[i]->type, AX_SQL_DUCKDB), i);
+}
+
+static void put_events(struct windows *w)
+{
+    long time = w->table->source->time;
+    put(w, "SELECT ");
+    put_event_keys(w);
+    if (w->table->as_known)
+        put(w, "seen AS m");
+    else
+        ax_buf_printf(w->text, "epoch_us(c%ld) AS m", time);
+    ax_buf_printf(w->text,
+                  ", false AS p, rowid AS i, epoch_us(c%ld) AS t, false AS x, CAST(NULL AS BIGINT) "
+                  "AS n",
+                  time);
+    for (size_t i = 0; i < w->made.column_count; i++) {
+        put(w, ", ");
+        ax_expr_put_sql(w->text, w->made.columns[i], AX_SQL_DUCKDB, put_input, w);
+        ax_buf_printf(w->text, " AS v%zu", i);
+    }
+    ax_buf_printf(w->text, " FROM %s", w->table->name);
+    put_event_conditions(w);
+}
+
+static void put_gone(struct windows *w)
+{
+    put(w, " UNION ALL SELECT ");
+    put_event_keys(w);
+    ax_buf_printf(w->text, "gone, false, rowid, epoch_us(c%ld), true, CAST(NULL AS BIGINT)",
+                  w->table->source->time);
+    put_no_values(w);
+    ax_buf_printf(w->text, " FROM %s", w->table->name);
+    put_event_conditions(w);
+    put(w, " AND gone IS NOT NULL");
+}
+
+/* The call column that has the name of a source's column. */
+static size_t call_column(const struct ax_service *service, struct ax_str name)
+{
+    size_t i = 0;
+    while (i < service->call_count && !ax_str_equals(service->call[i].name, name))
+        i++;
+    assert(i < service->call_count); /* Checked where definitions are read. */
+    return i;
+}
+
+/* The event that the row is itself. */
+static void put_self(const struct windows *w)
+{
+    const struct ax_source *source = w->table->source;
+    put(w, " LEFT JOIN (SELECT rowid AS i");
+    for (size_t i = 0; i < source->event_id_count; i++)
+        ax_buf_printf(w->text, ", c%zu", source->event_id[i]);
+    ax_buf_printf(w->text, "%s FROM %s) AS h ON ", w->table->as_known ? ", seen, gone" : "",
+                  w->table->name);
+    for (size_t i = 0; i < source->event_id_count; i++)
+        ax_buf_printf(w->text, "%sr.k%zu = h.c%zu", i ? " AND " : "",
+                      call_column(w->service, source->columns[source->event_id[i]].name),
+                      source->event_id[i]);
+    if (w->table->as_known)
+        put(w, " AND r.a >= h.seen AND (h.gone IS NULL OR r.a < h.gone)");
+}
+
+/* A row without a moment is one without a key: it meets no event. */
+static void put_probes(struct windows *w)
+{
+    put(w, " UNION ALL SELECT ");
+    for (size_t i = 0; i < w->view->entity->key_count; i++)
+        ax_buf_printf(w->text, "CASE WHEN r.a IS NOT NULL THEN r.k%zu END, ",
+                      w->role->call_keys[i]);
+    put(w, "coalesce(r.a, 0), true, ");
+    put(w, w->has_self ? "h.i" : "CAST(NULL AS BIGINT)");
+    put(w, ", CAST(NULL AS BIGINT), false, r.n");
+    put_no_values(w);
+    put(w, " FROM (SELECT rowid AS n, * FROM ax_rows) AS r");
+    if (w->has_self)
+        put_self(w);
+}
+
+static void put_stream(struct windows *w, size_t part, size_t parts)
+{
+    size_t key_count = w->view->entity->key_count;
+    put(w, "SELECT * FROM (");
+    put_events(w);
+    if (w->table->as_known && w->table->has_versions)
+        put_gone(w);
+    put_probes(w);
+    put(w, ")");
+    for (size_t i = 0; parts > 1 && i < key_count; i++)
+        ax_buf_printf(w->text, "%sg%zu", i ? ", " : " WHERE hash(", i);
+    if (parts > 1)
+        ax_buf_printf(w->text, ") %% %zu = %zu", parts, part);
+    put(w, " ORDER BY ");
+    for (size_t i = 0; i < key_count; i++)
+        ax_buf_printf(w->text, "g%zu, ", i);
+    put(w, "m, p");
+}
+
+/* ---- the stream in C ---- */
+
+/* A column as values of `type`. */
+static struct ax_values as_values(const struct ax_sql_column *column, struct ax_type type,
+                                  size_t rows)
+{
+    const void *data = column->i64s; /* One pointer, whatever the type. */
+    return (struct ax_values){ .type = type,
+                               .rows = rows,
+                               .data = (void *)(uintptr_t)data,
+                               .validity = (uint64_t *)(uintptr_t)column->validity };
+}
+
+static struct ax_type type_of(enum ax_sql_type type)
+{
+    static const enum ax_type_kind kinds[] = {
+        [AX_SQL_BOOL] = AX_TYPE_BOOL,           [AX_SQL_I64] = AX_TYPE_INT64,
+        [AX_SQL_F64] = AX_TYPE_FLOAT64,         [AX_SQL_TEXT] = AX_TYPE_STRING,
+        [AX_SQL_TIMESTAMP] = AX_TYPE_TIMESTAMP,
+    };
+    assert(type != AX_SQL_LIST);
+    return (struct ax_type){ kinds[type], false };
+}
+
+static enum ax_code make_room(struct windows *w, size_t rows)
+{
+    if (rows <= w->room)
+        return AX_OK;
+    free(w->keys);
+    free(w->sequences);
+    free(w->key_validity);
+    w->room = 0;
+    w->keys = ax_try_alloc(rows, sizeof(*w->keys));
+    w->sequences = ax_try_alloc(rows, sizeof(*w->sequences));
+    w->key_validity = ax_try_alloc(rows / 64 + 1, sizeof(*w->key_validity));
+    if (!w->keys || !w->sequences || !w->key_validity)
+        return ax_fail(w->err, AX_E_LIMIT, "no memory for a part of the stream");
+    w->room = rows;
+    return AX_OK;
+}
+
+/* Number the keys of a chunk: a key that differs from the one before is the next. */
+static enum ax_code number_keys(struct windows *w, const struct ax_sql_chunk *chunk)
+{
+    size_t key_count = w->view->entity->key_count;
+    assert(key_count <= KEYS_MAX);
+    struct ax_values parts[KEYS_MAX];
+    const struct ax_values *list[KEYS_MAX];
+    for (size_t i = 0; i < key_count; i++) {
+        parts[i] = as_values(&chunk->columns[i], type_of(chunk->columns[i].type), chunk->rows);
+        list[i] = &parts[i];
+    }
+    memset(w->key_validity, 0, (chunk->rows / 64 + 1) * sizeof(*w->key_validity));
+    for (size_t row = 0; row < chunk->rows; row++) {
+        bool is_null = false;
+        for (size_t i = 0; i < key_count; i++)
+            is_null |= ax_values_is_null(&parts[i], row);
+        w->keys[row] = w->key_number;
+        if (is_null)
+            continue;
+        if (ax_window_id_put(&w->key, list, key_count, row, w->err))
+            return w->err->code;
+        if (!ax_str_equals(ax_buf_str(&w->key), ax_buf_str(&w->last_key)) || !w->key_number) {
+            struct ax_buf kept = w->last_key;
+            w->last_key = w->key;
+            w->key = kept;
+            w->key_number++;
+        }
+        w->keys[row] = w->key_number;
+        w->key_validity[row / 64] |= UINT64_C(1) << row % 64;
+    }
+    return AX_OK;
+}
+
+static enum ax_code push_chunk(struct windows *w, struct ax_window_join *join,
+                               const struct ax_sql_chunk *chunk)
+{
+    const struct ax_sql_column *columns = chunk->columns + w->view->entity->key_count;
+    if (make_room(w, chunk->rows) || number_keys(w, chunk))
+        return w->err->code;
+    for (size_t row = 0; row < chunk->rows; row++)
+        w->sequences[row] = columns[IS_GONE].bools[row];
+    struct ax_values event =
+        as_values(&columns[EVENT], (struct ax_type){ AX_TYPE_INT64, false }, chunk->rows);
+    const struct ax_values *ids[] = { &event };
+    struct ax_values values[AX_WINDOW_COLUMNS_MAX];
+    const struct ax_values *list[AX_WINDOW_COLUMNS_MAX];
+    for (size_t i = 0; i < w->made.column_count; i++) {
+        values[i] = as_values(&columns[VALUES + i], w->made.columns[i]->type, chunk->rows);
+        list[i] = &values[i];
+    }
+    struct ax_window_join_rows rows = {
+        .count = chunk->rows,
+        .keys = w->keys,
+        .key_validity = w->key_validity,
+        .moments = columns[MOMENT].i64s,
+        .are_probes = columns[IS_PROBE].bools,
+        .times = columns[TIME].i64s,
+        .sequences = w->sequences,
+        .are_gone = columns[IS_GONE].bools,
+        .ids = ids,
+        .id_count = 1,
+        .numbers = columns[NUMBER].i64s,
+        .columns = list,
+    };
+    return ax_window_join_push(join, &rows, w->err);
+}
+
+static enum ax_code read_stream(struct windows *w, struct ax_sql_stream *stream)
+{
+    struct ax_window_join_config config = {
+        .spec = w->made.spec,
+        .mode = w->table->as_known || w->has_self ? AX_WINDOW_ANY : AX_WINDOW_SORTED,
+        .sink = &w->output.sink,
+    };
+    struct ax_window_join *join;
+    struct ax_sql_chunk chunk;
+    if (ax_window_join_new(&config, &join, w->err))
+        return w->err->code;
+    w->key_number = 0;
+    do {
+        if (ax_sql_stream_next(stream, &chunk, w->err) ||
+            (chunk.rows && push_chunk(w, join, &chunk)))
+            break;
+    } while (chunk.rows);
+    ax_window_join_free(join);
+    return w->err->code;
+}
+
+/* ---- the values as a table ---- */
+
+struct values_table {
+    struct ax_sql_table table;
+    const struct ax_window_output *output;
+    struct ax_sql_column *columns;
+    struct ax_sql_column *items;
+};
+
+struct values_scan {
+    struct ax_sql_scan base;
+    bool is_over;
+};
+
+static enum ax_code values_scan_new(const struct ax_sql_table *table, struct ax_sql_scan **ret_scan,
+                                    struct ax_err *err)
+{
+    (void)table;
+    (void)err;
+    struct values_scan *scan = ax_xalloc(sizeof(*scan));
+    *ret_scan = &scan->base;
+    return AX_OK;
+}
+
+static enum ax_code values_scan_next(struct ax_sql_scan *base, struct ax_sql_chunk *ret_chunk,
+                                     struct ax_err *err)
+{
+    (void)err;
+    struct values_scan *scan = container_of(base, struct values_scan, base);
+    const struct values_table *values = container_of_const(base->table, struct values_table, table);
+    ret_chunk->rows = scan->is_over ? 0 : values->output->rows;
+    ret_chunk->columns = values->columns;
+    scan->is_over = true;
+    return AX_OK;
+}
+
+static void values_scan_free(struct ax_sql_scan *base)
+{
+    free(container_of(base, struct values_scan, base));
+}
+
+static enum ax_sql_type sql_type_of(enum ax_type_kind kind)
+{
+    static const enum ax_sql_type types[] = {
+        [AX_TYPE_BOOL] = AX_SQL_BOOL,    [AX_TYPE_INT64] = AX_SQL_I64,
+        [AX_TYPE_FLOAT64] = AX_SQL_F64,  [AX_TYPE_STRING] = AX_SQL_TEXT,
+        [AX_TYPE_DURATION] = AX_SQL_I64, [AX_TYPE_TIMESTAMP] = AX_SQL_TIMESTAMP,
+    };
+    return types[kind];
+}
+
+static struct ax_sql_column as_column(const struct ax_values *values)
+{
+    return (struct ax_sql_column){ .type = sql_type_of(values->type.kind),
+                                   .i64s = values->data, /* One pointer, whatever the type. */
+                                   .validity = values->validity };
+}
+
+/* A list's spans are of another form. False: memory was refused. */
+static bool fill_column(const struct ax_values *values, struct ax_sql_column *column,
+                        struct ax_sql_column *items)
+{
+    if (!values->type.is_list) {
+        *column = as_column(values);
+        return true;
+    }
+    struct ax_sql_list *lists = ax_try_alloc(AX_MAX(values->rows, (size_t)1), sizeof(*lists));
+    if (!lists)
+        return false;
+    for (size_t row = 0; row < values->rows; row++)
+        lists[row] = (struct ax_sql_list){ values->spans[row].from, values->spans[row].count };
+    *items = as_column(values->items);
+    *column = (struct ax_sql_column){
+        .type = AX_SQL_LIST, .lists = lists, .validity = values->validity, .items = items
+    };
+    return true;
+}
+
+/* Append the values of a part to the table ax_w<role>. */
+static enum ax_code keep_values(struct windows *w, struct values_table *values, bool is_first)
+{
+    enum ax_code code;
+    if (ax_sql_add_table(w->offline->sql, &values->table, w->err))
+        return w->err->code;
+    if (is_first)
+        ax_buf_printf(w->text, "CREATE TEMP TABLE ax_w%zu AS ", w->number);
+    else
+        ax_buf_printf(w->text, "INSERT INTO ax_w%zu ", w->number);
+    put(w, "SELECT * FROM ax_window_values()");
+    code = ax_offline_run(w->offline, w->err);
+    ax_sql_remove_table(w->offline->sql, &values->table);
+    return code;
+}
+
+static enum ax_code hand_back(struct windows *w, bool is_first)
+{
+    size_t count = w->made.aggregate_count;
+    struct ax_sql_table_column *columns = ax_xalloc((count + 1) * sizeof(*columns));
+    char(*names)[24] = ax_xalloc((count + 1) * sizeof(*names));
+    struct values_table values = {
+        .table = { .name = "ax_window_values",
+                   .columns = columns,
+                   .column_count = count + 1,
+                   .row_count = w->output.rows,
+                   .scan_new = values_scan_new,
+                   .scan_next = values_scan_next,
+                   .scan_free = values_scan_free },
+        .output = &w->output,
+        .columns = ax_xalloc((count + 1) * sizeof(*values.columns)),
+        .items = ax_xalloc((count + 1) * sizeof(*values.items)),
+    };
+    bool filled = true;
+    columns[0] = (struct ax_sql_table_column){ .name = "n", .kind = { .type = AX_SQL_I64 } };
+    values.columns[0] = (struct ax_sql_column){ .type = AX_SQL_I64, .i64s = w->output.numbers };
+    for (size_t i = 0; i < count; i++) {
+        const struct ax_values *from = &w->output.columns[i];
+        enum ax_sql_type type = sql_type_of(from->type.kind);
+        (void)snprintf(names[i], sizeof(names[i]), "w%zu", i);
+        columns[i + 1] = (struct ax_sql_table_column){
+            .name = names[i],
+            .kind = { .type = from->type.is_list ? AX_SQL_LIST : type, .item = type },
+        };
+        filled = fill_column(from, &values.columns[i + 1], &values.items[i]) && filled;
+    }
+    enum ax_code code = filled ? keep_values(w, &values, is_first)
+                               : ax_fail(w->err, AX_E_LIMIT, "no memory for lists of windows");
+    for (size_t i = 0; i < count; i++)
+        if (w->output.columns[i].type.is_list)
+            free((void *)(uintptr_t)values.columns[i + 1].lists);
+    free(values.columns);
+    free(values.items);
+    free(names);
+    free(columns);
+    return code;
+}
+
+/* ---- the fields ---- */
+
+struct field_inputs {
+    const size_t *aggregates;
+};
+
+static void put_aggregate(struct ax_buf *out, size_t input, void *arg)
+{
+    const struct field_inputs *inputs = arg;
+    ax_buf_printf(out, "w%zu", inputs->aggregates[input]);
+}
+
+static void put_field(struct windows *w, size_t number)
+{
+    const struct ax_field *field = &w->view->fields[number];
+    struct field_inputs inputs = { w->made.field_aggregates[number] };
+    bool has_default = field->has_default && !field->default_is_null;
+    struct ax_buf value;
+    ax_buf_init(&value, AX_OFFLINE_TEXT_MAX);
+    ax_expr_put_sql(&value, field->parsed.root, AX_SQL_DUCKDB, put_aggregate, &inputs);
+    if (has_default)
+        put(w, "coalesce(");
+    ax_expr_put_stored(w->text, ax_buf_str(&value), field->parsed.root->type, field->storage);
+    if (has_default) {
+        put(w, ", ");
+        ax_field_put_default(w->text, field);
+        put(w, ")");
+    }
+    if (value.failed)
+        w->text->failed = value.failed;
+    ax_buf_done(&value);
+    ax_buf_printf(w->text, " AS f%zu, ", number);
+}
+
+static enum ax_code make_fields(struct windows *w)
+{
+    ax_buf_printf(w->text, "CREATE TEMP TABLE ax_s%zu AS SELECT ", w->number);
+    for (size_t f = 0; f < w->view->field_count; f++) {
+        bool wanted = false;
+        for (size_t i = 0; i < w->service->input_count; i++)
+            wanted |= w->service->inputs[i].kind == AX_INPUT_FIELD &&
+                      w->service->inputs[i].role == w->number && w->service->inputs[i].field == f;
+        if (wanted)
+            put_field(w, f);
+    }
+    ax_buf_printf(w->text, "n FROM ax_w%zu ORDER BY n", w->number);
+    if (ax_offline_run(w->offline, w->err))
+        return w->err->code;
+    ax_buf_printf(w->text, "DROP TABLE ax_w%zu", w->number);
+    if (ax_offline_run(w->offline, w->err))
+        return w->err->code;
+    return ax_role_check_count(w->offline, w->number, w->err);
+}
+
+/* ---- the role ---- */
+
+static enum ax_code count_rows(struct windows *w, size_t *ret)
+{
+    int64_t rows = 0;
+    put(w, "SELECT count(*) FROM ax_rows");
+    if (ax_offline_get_i64(w->offline, &rows, w->err))
+        return w->err->code;
+    *ret = (size_t)rows;
+    return AX_OK;
+}
+
+static enum ax_code run_parts(struct windows *w)
+{
+    size_t rows = 0;
+    if (count_rows(w, &rows))
+        return w->err->code;
+    size_t row_bytes = (w->made.aggregate_count + 1) * 2 * sizeof(int64_t);
+    size_t parts = rows / (PART_BYTES / row_bytes) + 1;
+    for (size_t part = 0; part < parts; part++) {
+        struct ax_sql_stream *stream;
+        put_stream(w, part, parts);
+        if (ax_offline_query(w->offline, &stream, w->err))
+            return w->err->code;
+        enum ax_code code = read_stream(w, stream);
+        ax_sql_stream_free(stream);
+        if (code || hand_back(w, part == 0))
+            return w->err->code;
+        ax_window_output_reset(&w->output);
+    }
+    return make_fields(w);
+}
+
+enum ax_code ax_role_windows(struct ax_offline *offline, const struct ax_service *service,
+                             size_t role, const struct ax_source_table *table, struct ax_err *err)
+{
+    assert(offline && service && role < service->role_count && table && err);
+    struct windows w = {
+        .offline = offline,
+        .text = &offline->text,
+        .service = service,
+        .role = &service->roles[role],
+        .view = service->roles[role].view,
+        .table = table,
+        .number = role,
+        .has_self = service->exclude_self && service->self == table->source,
+        .err = err,
+    };
+    assert(w.view->windowed && w.view->source == table->source);
+    if (table->source->time < 0)
+        return ax_fail(err, AX_E_UNSUPPORTED, "view '%.*s' has windows over a source without times",
+                       AX_STR_ARG(w.view->name));
+    ax_arena_init(&w.arena, 4096, ARENA_BYTES_MAX);
+    if (ax_view_windows_make(w.view, &w.arena, &w.made, err)) {
+        ax_arena_done(&w.arena);
+        return err->code;
+    }
+    ax_buf_init(&w.key, KEY_BYTES_MAX);
+    ax_buf_init(&w.last_key, KEY_BYTES_MAX);
+    ax_window_output_init(&w.output, w.made.spec, TEXT_BYTES_MAX);
+    if (run_parts(&w))
+        (void)ax_err_context(err, "view '%.*s'", AX_STR_ARG(w.view->name));
+    ax_window_output_done(&w.output);
+    ax_buf_done(&w.key);
+    ax_buf_done(&w.last_key);
+    free(w.keys);
+    free(w.sequences);
+    free(w.key_validity);
+    ax_view_windows_done(&w.made);
+    ax_arena_done(&w.arena);
+    return err->code;
+}

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: windows over history are what docs/internals/windows.md says, as `auspex features history`
+gives them.
+
+Method: random events (late, corrected, moved to other times and keys, at equal times, without key)
+and rows, against brute force here: final, without the row's own event, and as known. The seed is
+in the name of the test. The C side alone is tested harder in tests/unit/feature/test_window*.c.
+"""
+
+import csv
+import datetime
+import json
+import math
+import os
+import random
+import struct
+import subprocess
+
+import pytest
+
+EXACT = 6
+DEFINITIONS = f"""
+auspex: 1
+project: test
+entities:
+  airport: {{keys: {{faa: string}}}}
+sources:
+  departures:
+    files: departures.csv
+    time: departed
+    created: made
+    event_id: [id, part]
+    columns: {{id: int64, part: string, origin: string, departed: timestamp, made: timestamp,
+              delay: float64, tail: string}}
+views:
+  departures:
+    entity: airport
+    keys: {{faa: origin}}
+    source: departures
+    exact_events: {EXACT}
+    fields:
+      count_1h: count(*) over 1h
+      mean_1h: avg(delay) over 1h
+      most_3h: {{expr: max(delay) over 3h, default: -1}}
+      late_24h: count(*) filter (where delay > 15) over 24h / count(*) over 24h
+      tails: last_n(tail, 3) over 24h
+      sum_24h: sum(delay) over 24h hop 2h
+      small: {{expr: sum(delay) over 3h, type: float32}}
+services:
+  plain:
+    request: {{id: int64, part: string}}
+    features: [{{view: departures, keys: {{faa: origin}}, as: o}}]
+  self:
+    request: {{id: int64, part: string}}
+    exclude_self: true
+    features: [{{view: departures, keys: {{faa: origin}}, as: o}}]
+"""
+
+HOUR = 3600
+START = datetime.datetime(2013, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+def time_text(seconds):
+    return (START + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def make_events(rng):
+    events = []
+    for number in range(rng.randint(1, 120)):
+        event = {"id": number // 2, "part": "ab"[number % 2], "origin": rng.choice("JJJLE"),
+                 "departed": rng.randrange(0, 8 * HOUR, 60), "delay": rng.uniform(-10, 60),
+                 "tail": rng.choice(["n1", "n2", "n3", ""])}
+        event["made"] = event["departed"] + rng.randrange(0, 600)
+        events.append(event)
+        if rng.random() < 0.3:
+            events.append({**event, "made": event["made"] + rng.randrange(0, 7200),
+                           "departed": max(0, event["departed"] + rng.randrange(-1800, 1800, 60)),
+                           "origin": rng.choice([event["origin"], "J"]), "delay": 1.0})
+    for event in events:
+        if rng.random() < 0.1:
+            event["delay"] = None
+        if rng.random() < 0.05:
+            event["origin"] = None
+    rng.shuffle(events)
+    return events
+
+
+def winners(events, known_until):
+    """The version of each id that counts: the last made, of equal ones the last in the file."""
+    best = {}
+    for event in events:
+        if known_until is not None and event["made"] > known_until:
+            continue
+        key = (event["id"], event["part"])
+        if key not in best or event["made"] >= best[key]["made"]:
+            best[key] = event
+    return sorted(best.values(), key=lambda e: (e["departed"], e["id"], e["part"]))
+
+
+def window(events, at, length, ladder, own, always=False):
+    before = at - length
+    exact = events[-EXACT]["departed"] if len(events) >= EXACT else None
+    if always or (exact is not None and exact > before):
+        before -= before % ladder
+    return [e for e in events
+            if e["departed"] > before and (e["id"], e["part"]) != own]
+
+
+def expected(events, row, is_self, as_known):
+    at = row["at"]
+    own = (row["id"], row["part"]) if is_self else None
+    if at is None or row["origin"] is None:
+        known = []
+        at = 0
+    else:
+        known = [e for e in winners(events, at if as_known else None)
+                 if e["origin"] == row["origin"] and e["departed"] <= at]
+    hour = window(known, at, HOUR, 300, own)
+    three = window(known, at, 3 * HOUR, 300, own)
+    day = window(known, at, 24 * HOUR, HOUR, own)
+    hopped = window(known, at, 24 * HOUR, 2 * HOUR, own, always=True)
+    delays = [[e["delay"] for e in part if e["delay"] is not None]
+              for part in (hour, three, hopped)]
+    tails = [e["tail"] for e in reversed(day) if e["tail"]][:3]
+    return {
+        "count_1h": len(hour),
+        "mean_1h": math.fsum(delays[0]) / len(delays[0]) if delays[0] else None,
+        "most_3h": max(delays[1]) if delays[1] else -1,
+        "late_24h": sum((e["delay"] or 0) > 15 for e in day) / len(day) if day else None,
+        "tails": "[" + ", ".join(tails) + "]" if tails else None,
+        "sum_24h": math.fsum(delays[2]) if delays[2] else None,
+        "small": as_float32(math.fsum(delays[1])) if delays[1] else None,
+    }
+
+
+def as_float32(value):
+    return struct.unpack("f", struct.pack("f", value))[0]
+
+
+def write_table(path, names, rows, times):
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        for row in rows:
+            writer.writerow("" if row[n] is None else time_text(row[n]) if n in times
+                            else row[n] if not isinstance(row[n], float) else repr(row[n])
+                            for n in names)
+
+
+def same(name, text, value):
+    if value is None or text == "":
+        return value is None and text == ""
+    if isinstance(value, str):
+        return text == value
+    if name == "small":
+        return as_float32(float(text)) == value
+    return math.isclose(float(text), value, rel_tol=3e-16, abs_tol=0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_windows_are_those_of_brute_force(tmp_path, seed):
+    rng = random.Random(seed)
+    events = make_events(rng)
+    rows = [{"at": rng.choice([e["departed"], rng.randrange(0, 10 * HOUR)]),
+             "origin": rng.choice("JJLX"), "id": e["id"], "part": e["part"]}
+            for e in rng.choices(events, k=60)]
+    rows[3]["at"] = rows[5]["origin"] = None
+    rows[7]["id"] = None
+    write_table(tmp_path / "departures.csv",
+                ["id", "part", "origin", "departed", "made", "delay", "tail"], events,
+                ["departed", "made"])
+    write_table(tmp_path / "rows.csv", ["at", "origin", "id", "part"], rows, ["at"])
+    (tmp_path / "all.yaml").write_text(DEFINITIONS, encoding="utf-8")
+    for service, known in (("plain", []), ("self", []), ("plain", ["--as-known"]),
+                           ("self", ["--as-known"])):
+        done = subprocess.run(
+            [os.environ["AX_BINARY"], "features", "history", "--definitions", str(tmp_path),
+             "--rows", str(tmp_path / "rows.csv"), "--service", service, "--out",
+             str(tmp_path / "out.csv"), "--json", *known],
+            capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["rows"] == len(rows)
+        with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
+            table = list(csv.DictReader(file))
+        for row, line in zip(rows, table, strict=True):
+            for name, value in expected(events, row, service == "self", bool(known)).items():
+                assert same(name, line["o__" + name], value), (service, known, row, name, line)
+        os.unlink(tmp_path / "out.csv")
