@@ -475,7 +475,7 @@ void ax_window_top_clear(struct ax_window_top *top, enum ax_window_cell_kind kin
     for (size_t i = 0; kind == AX_WINDOW_CELL_TEXT && owns && i < top->count; i++)
         ax_window_text_done(&top->entries[i].value.text);
     if (top->count)
-        memset(top->slots, 0, 2 * top->room * sizeof *top->slots);
+        memset(top->slots, 0, (size_t)2 * top->room * sizeof *top->slots);
     top->count = 0;
     top->is_over = false;
 }
@@ -514,10 +514,10 @@ static bool top_grow(struct ax_window_top *top, enum ax_window_cell_kind kind)
         free(grown.slots);
         return false;
     }
-    memset(grown.slots, 0, 2 * grown.room * sizeof *grown.slots);
+    memset(grown.slots, 0, (size_t)2 * grown.room * sizeof *grown.slots);
     if (top->count)
         memcpy(grown.entries, top->entries, top->count * sizeof *top->entries);
-    for (uint16_t i = 0; i < grown.count; i++)
+    for (uint32_t i = 0; i < grown.count; i++)
         *top_slot(&grown, kind, &grown.entries[i]) = (uint16_t)(i + 1);
     free(top->entries);
     free(top->slots);
