@@ -24,7 +24,7 @@
 
 #include <stdio.h>
 
-#define TREES          4000
+#define TREES          8000
 #define TREES_A_QUERY  20
 #define QUERIES_A_DATA 25
 #define DEPTH_MAX      4
@@ -453,6 +453,55 @@ static void rows_enter_alike(void **state)
     }
 }
 
+/* And of what is stored narrower than it is computed with. */
+static void stored_values_enter(void **state)
+{
+    struct trial *trial = *state;
+    static const struct {
+        const char *stored; /* column "x" */
+        struct ax_storage storage;
+        const char *want;
+    } cases[] = {
+        { "CAST('NaN' AS FLOAT)", { AX_STORAGE_FLOAT32, false }, "null" },
+        { "CAST('-0.0' AS FLOAT)", { AX_STORAGE_FLOAT32, false }, "0" },
+        { "CAST(0.1 AS FLOAT)", { AX_STORAGE_FLOAT32, false }, "0.10000000149011612" },
+        { "CAST('-inf' AS DOUBLE)", { AX_STORAGE_FLOAT64, false }, "-inf" },
+        { "CAST(NULL AS DOUBLE)", { AX_STORAGE_FLOAT64, false }, "null" },
+        { "CAST(['0.5', 'NaN', NULL, '-0.0'] AS FLOAT[])",
+          { AX_STORAGE_FLOAT32, true },
+          "[0.5, null, null, 0]" },
+        { "CAST(NULL AS DOUBLE[])", { AX_STORAGE_FLOAT64, true }, "null" },
+        { "CAST(-7 AS INTEGER)", { AX_STORAGE_INT32, false }, "-7" },
+        { "CAST([1, NULL] AS INTEGER[])", { AX_STORAGE_INT32, true }, "[1, null]" },
+        { "TIMESTAMP '1970-01-02'", { AX_STORAGE_TIMESTAMP, false }, "86400000000" },
+        { "CAST(5 AS BIGINT)", { AX_STORAGE_DURATION, false }, "5" },
+        { "'it''s'", { AX_STORAGE_STRING, false }, "'it's'" },
+    };
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_sql_stream *stream = NULL;
+        struct ax_sql_chunk chunk;
+        struct ax_values values;
+        struct ax_buf text;
+        char printed[400];
+        ax_buf_init(&text, SQL_BYTES_MAX);
+        ax_arena_reset(&trial->arena);
+        ax_buf_printf(&text, "SELECT ");
+        ax_storage_put_sql(&text, cases[i].storage, AX_STR("x"), AX_SQL_DUCKDB);
+        ax_buf_printf(&text, " FROM (SELECT unnest([%s]) AS x)", cases[i].stored);
+        if (ax_sql_query(trial->sql, ax_buf_str(&text), &stream, &err) ||
+            ax_sql_stream_next(stream, &chunk, &err))
+            fail_msg("%s: %s", cases[i].stored, err.msg);
+        as_values(&chunk.columns[0], ax_storage_type(cases[i].storage), 1, &trial->arena, &values);
+        print_into(printed, &values, 0);
+        assert_string_equal(printed, cases[i].want);
+        assert_false(values.type.kind == AX_TYPE_FLOAT64 && !values.type.is_list &&
+                     signbit(values.f64s[0]) && values.f64s[0] == 0);
+        ax_sql_stream_free(stream);
+        ax_buf_done(&text);
+    }
+}
+
 /* The next trees: each function has its turn at the root. */
 static size_t make_trees(struct trial *trial, size_t *turn, const struct ax_expr **trees,
                          struct random_function **roots)
@@ -531,6 +580,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_enter_alike),
+        cmocka_unit_test(stored_values_enter),
         cmocka_unit_test(native_is_sql),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
