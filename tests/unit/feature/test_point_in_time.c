@@ -396,7 +396,7 @@ static void write_history(const struct history *h, const struct fixture *f, uint
     size_t files = 1 + below(state, FILES_MAX);
     struct ax_err err = AX_ERR_INIT;
     char path[256];
-    for (size_t i = 0; i < FILES_MAX * 2; i++) {
+    for (size_t i = 0; i < (size_t)FILES_MAX * 2; i++) {
         (void)snprintf(path, sizeof(path), "%s/data/h%zu.%s", folder, i / 2,
                        i % 2 ? "csv" : "jsonl");
         if (ax_file_remove_tree(path, &err))
