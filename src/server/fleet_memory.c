@@ -4,8 +4,9 @@
  * decision.
  *
  * A version that is loaded counts with what its loader measured, one that is being loaded with what
- * its model took the last time, or with an estimate; as soon as it is there it is looked at again.
- * A version that went for others, or was left out, is cold: it comes when it is asked.
+ * the same files took before, or with a guess; as soon as it is there it is looked at again. Only
+ * what was measured of the same files refuses a version; one that by a guess cannot fit is tried. A
+ * version that went for others, or was left out, is cold: it comes when it is asked.
  */
 #include "server/fleet_control.h"
 
@@ -20,9 +21,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-/* An estimate that can never fit is tried again as this part of it: texts are larger than what
- * becomes of them. */
-#define ESTIMATE_DOUBT 8
+/* A guess that can never fit is taken for as many times too large, until it fits. */
+#define GUESS_DOUBT 8
 
 static struct ax_footprint loaded_footprint(const struct ax_loaded *loaded)
 {
@@ -156,12 +156,23 @@ static size_t folder_bytes(const char *path)
     return bytes;
 }
 
-/* True when it is but a guess. */
+static bool footprint_is_known(const struct ax_footprint *footprint)
+{
+    return footprint->memory_bytes || footprint->image_bytes;
+}
+
+/* True when it is but a guess: what the model took with other files, or in another process, may
+ * have had nothing to do with these. */
 static bool fleet_estimate(const struct ax_fleet *fleet, struct ax_fleet_version *version)
 {
+    if (footprint_is_known(&version->measured) &&
+        ax_fingerprint_equal(version->measured_fingerprint, version->fingerprint)) {
+        version->estimate = version->measured;
+        return false;
+    }
     struct ax_str name = ax_str_from(version->model->name);
     if (ax_popularity_footprint(fleet->popularity, name, &version->estimate))
-        return false;
+        return true;
     char path[PATH_MAX];
     size_t bytes = ax_fleet_print_path(fleet, version, path) ? folder_bytes(path) : 0;
     version->estimate = ax_residency_estimate(bytes);
@@ -207,10 +218,26 @@ static void version_leave_out(struct ax_fleet_version *version, double worth,
            AX_LOG_ERR(err));
 }
 
+/* A guess refuses nobody: what cannot fit by it is loaded, and then it is known. */
+static void version_doubt(struct ax_fleet_version *version, struct table *table,
+                          const struct ax_residency_demand *demand, size_t bytes_max,
+                          bool *ret_fits, struct ax_err *err)
+{
+    version->is_doubted = true;
+    while (err->code && footprint_is_known(&version->estimate)) {
+        version->estimate.memory_bytes /= GUESS_DOUBT;
+        version->estimate.image_bytes /= GUESS_DOUBT;
+        ax_err_clear(err);
+        (void)(ax_residency_admit(table->residents, table->count, demand, bytes_max, ret_fits,
+                                  err) != AX_OK);
+    }
+}
+
 enum ax_fleet_room ax_fleet_make_room(struct ax_fleet *fleet, struct ax_fleet_version *version)
 {
     assert(fleet && version && !version->load);
     bool is_guess = fleet_estimate(fleet, version);
+    version->is_doubted = false;
     size_t bytes_max = fleet->config->model_memory_max;
     if (bytes_max == 0)
         return AX_FLEET_ROOM;
@@ -223,12 +250,8 @@ enum ax_fleet_room ax_fleet_make_room(struct ax_fleet *fleet, struct ax_fleet_ve
         demand.worth = 0;
     bool fits = false;
     if (ax_residency_admit(table.residents, table.count, &demand, bytes_max, &fits, &err) &&
-        is_guess && demand.worth >= AX_RESIDENCY_ASKED) {
-        version->estimate.memory_bytes /= ESTIMATE_DOUBT;
-        ax_err_clear(&err);
-        (void)(ax_residency_admit(table.residents, table.count, &demand, bytes_max, &fits, &err) !=
-               AX_OK);
-    }
+        is_guess && !is_behind && demand.worth >= AX_RESIDENCY_ASKED)
+        version_doubt(version, &table, &demand, bytes_max, &fits, &err);
     bool is_never = err.code && !is_behind;
     if (is_never)
         version_leave_out(version, demand.worth, &err);
@@ -240,29 +263,39 @@ enum ax_fleet_room ax_fleet_make_room(struct ax_fleet *fleet, struct ax_fleet_ve
     return is_never ? AX_FLEET_ROOM_NEVER : fits ? AX_FLEET_ROOM : AX_FLEET_ROOM_LATER;
 }
 
-bool ax_fleet_fit(struct ax_fleet *fleet, struct ax_fleet_version *version,
-                  const struct ax_loaded *loaded, bool is_held)
+/* What was loaded, and takes `version->estimate`, may stay; then those go that have to. */
+static bool fleet_keeps(struct ax_fleet *fleet, struct ax_fleet_version *version, bool is_held)
 {
-    assert(fleet && version && !version->load && loaded);
-    const struct ax_footprint footprint = loaded_footprint(loaded);
     size_t bytes_max = fleet->config->model_memory_max;
-    ax_popularity_note(fleet->popularity, ax_str_from(version->model->name), &footprint);
     if (bytes_max == 0)
         return true;
     struct ax_err err = AX_ERR_INIT;
     struct table table = table_make(fleet, version);
-    for (size_t i = 0; i < table.count && !is_held; i++)
+    /* One that was let in on a doubt has yet to show that it fits beside what it replaces. */
+    for (size_t i = 0; i < table.count && !is_held && !version->is_doubted; i++)
         if (is_replaced(table.versions[i], version))
             table.residents[i].state = AX_RESIDENT_LEAVING;
-    struct ax_residency_demand demand = { &footprint, fleet_demand(fleet, version) };
+    struct ax_residency_demand demand = { &version->estimate, fleet_demand(fleet, version) };
     bool fits = false;
-    version->estimate = footprint;
     if (ax_residency_admit(table.residents, table.count, &demand, bytes_max, &fits, &err))
         version_leave_out(version, demand.worth, &err);
     else
         table_evict(fleet, &table);
     table_done(&table);
     return err.code == AX_OK;
+}
+
+bool ax_fleet_fit(struct ax_fleet *fleet, struct ax_fleet_version *version,
+                  const struct ax_loaded *loaded, bool is_held)
+{
+    assert(fleet && version && !version->load && loaded);
+    version->estimate = version->measured = loaded_footprint(loaded);
+    version->measured_fingerprint = loaded->fingerprint;
+    if (!fleet_keeps(fleet, version, is_held))
+        return false;
+    /* What did not fit would tell nothing of what will come. */
+    ax_popularity_note(fleet->popularity, ax_str_from(version->model->name), &version->measured);
+    return true;
 }
 
 /* What cannot go for anybody. */

@@ -45,20 +45,24 @@ struct ax_fleet_version {
 
     struct ax_fleet_load *load;   /* it is being loaded; NULL: it is not */
     struct ax_footprint estimate; /* of what is being loaded */
-    bool is_left_out;             /* memory is short: it comes when it is asked */
-    bool is_foreseen;             /* or since it will be asked soon */
-    bool is_pending;              /* it waits for a loader */
-    bool is_put_off;              /* and had no room in this round */
-    bool is_starved;              /* idle time was not enough for its last load */
-    bool is_asked;                /* it is to be loaded though `preload` would not */
-    size_t wanting_count;         /* requests that wait for it */
-    uint64_t ready_number;        /* fleet.load_count, when it was current last */
-    uint64_t counted;             /* requests of its account that popularity knows */
-    unsigned conflict_count;      /* loads in a row whose files changed meanwhile */
-    uint64_t retry_ns;            /* monotonic: not loaded before; 0: at once */
-    struct ax_err err;            /* why it could not be loaded; so it is not tried again before its
-                                     files or settings change, or it is asked for by an order; */
-    bool is_short;                /* or, since this is for want of memory, before there is more */
+    /* What the files with this fingerprint took, whether or not that fitted; zeros: not known. */
+    struct ax_footprint measured;
+    struct ax_fingerprint measured_fingerprint;
+    bool is_doubted;         /* it is being loaded though by what was guessed it cannot fit */
+    bool is_left_out;        /* memory is short: it comes when it is asked */
+    bool is_foreseen;        /* or since it will be asked soon */
+    bool is_pending;         /* it waits for a loader */
+    bool is_put_off;         /* and had no room in this round */
+    bool is_starved;         /* idle time was not enough for its last load */
+    bool is_asked;           /* it is to be loaded though `preload` would not */
+    size_t wanting_count;    /* requests that wait for it */
+    uint64_t ready_number;   /* fleet.load_count, when it was current last */
+    uint64_t counted;        /* requests of its account that popularity knows */
+    unsigned conflict_count; /* loads in a row whose files changed meanwhile */
+    uint64_t retry_ns;       /* monotonic: not loaded before; 0: at once */
+    struct ax_err err;       /* why it could not be loaded; so it is not tried again before its
+                                files or settings change, or it is asked for by an order; */
+    bool is_short;           /* or, since this is for want of memory, before there is more */
 };
 
 struct ax_fleet_model {

@@ -43,7 +43,8 @@ double ax_popularity_worth(const struct ax_popularity *popularity, struct ax_str
  * hour before it did: whether there is a cycle that it is worth to load ahead of. */
 bool ax_popularity_has_cycle(const struct ax_popularity *popularity);
 
-/* What the model took when it was loaded last; false: it never was. */
+/* What the model took when it was loaded last and fitted; false: it never did. For files that may
+ * have changed since, it is a guess. */
 void ax_popularity_note(struct ax_popularity *popularity, struct ax_str model,
                         const struct ax_footprint *footprint);
 AX_MUST_USE bool ax_popularity_footprint(const struct ax_popularity *popularity,

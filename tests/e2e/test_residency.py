@@ -8,6 +8,7 @@ The log says how often a version was loaded.
 
 import collections
 import re
+import shutil
 import socket
 import threading
 import time
@@ -456,4 +457,90 @@ def test_what_does_not_fit_beside_the_old_one_fails_once(tmp_path, memory_of_one
             answer_of(server, index)
     assert evictions(server) >= 5
     assert failures() == before
+    assert server.stop() == 0
+
+
+def put_large(folder, index, version, cases=200):
+    """Takes more than twice what the others take."""
+    place = folder / name(index) / str(version)
+    place.mkdir(parents=True)
+    case = "  - when: x > 1000\n    then: 0\n"
+    text = ANSWER_RULES.format(answer=100 * version + index)
+    (place / "rules.yaml").write_text(text.replace("cases:\n", "cases:\n" + case * cases),
+                                      encoding="utf-8")
+
+
+def order(server, what, model="m01"):
+    return server.post(f"/v2/repository/models/{model}/{what}", {})
+
+
+@pytest.mark.parametrize("is_evicted", [False, True])
+def test_what_is_too_large_harms_no_other_version(tmp_path, memory_of_one, is_evicted):
+    """What one version takes is no fact about another: not now, not behind a restart."""
+    for index in (1, 2):
+        make(tmp_path, index)
+    limit = memory_of_one + memory_of_one // 2
+    options = ("--model-control", "explicit", "--preload", "none", "--version-policy", "latest:1",
+               "--state", str(tmp_path / ".state"), "--model-memory-max", str(limit))
+    server = Server(tmp_path, *options)
+    answer_of(server, 1)
+    if is_evicted:
+        answer_of(server, 2)
+    put_large(tmp_path, 1, 2)
+    answer = order(server, "load")
+    assert answer.status == 503 and "--model-memory-max" in answer.error, answer.body
+    assert int(re.search(r"it takes (\d+) bytes", answer.error)[1]) > limit
+    for _ in range(3):
+        answer_of(server, 2)
+        assert answer_of(server, 1).json["version"] == "1"
+    assert server.metrics().get("ax_model_load_failures_total", model="m01", version="2") == 1
+    # Neither does it harm what comes in its place.
+    answer_of(server, 2)
+    shutil.rmtree(tmp_path / "m01/2")
+    assert order(server, "load").status == 200
+    answer_of(server, 1)
+    put_large(tmp_path, 1, 3)
+    assert order(server, "load").status == 503
+    make(tmp_path, 1, version=4)
+    answer_of(server, 2)  # Both do not fit beside each other.
+    assert order(server, "load").status == 200
+    answer_of(server, 1, version=4)
+    shutil.rmtree(tmp_path / "m01/4")
+    assert server.stop() == 0
+    # The newest that fits answers behind a restart.
+    server = Server(tmp_path, *options)
+    answer_of(server, 2)
+    assert answer_of(server, 1).json["version"] == "1"
+    assert received(server) == ({"OK": 2}, 0)
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("preload", ["none", "all"])
+def test_a_figure_of_other_files_on_disk_heals(tmp_path, preload):
+    """What a large version took without a limit was kept; with a limit, a small one is there."""
+    put_large(tmp_path, 1, 1)
+    options = ("--state", str(tmp_path / ".state"), "--preload", preload)
+    server = Server(tmp_path, *options)
+    answer_of(server, 1)
+    large = int(memory(server))
+    assert server.stop() == 0
+    shutil.rmtree(tmp_path / "m01/1")
+    make(tmp_path, 1, version=2)
+    limited = (*options, "--model-memory-max", str(large * 2 // 3))
+    for _ in range(2):
+        server = Server(tmp_path, *limited)
+        answer_of(server, 1, version=2)
+        assert memory(server) < large * 2 // 3
+        assert server.stop() == 0
+        assert not any("does not fit" in line for line in server.lines)
+
+
+def test_a_guess_by_large_files_refuses_nobody(tmp_path, memory_of_one):
+    """A version's folder may hold other things, far larger than its model."""
+    make(tmp_path, 1)
+    limit = memory_of_one + memory_of_one // 2
+    (tmp_path / "m01/1/README.txt").write_bytes(b"x" * 100 * limit)
+    server = Server(tmp_path, "--state", str(tmp_path / ".state"), "--preload", "none",
+                    "--model-memory-max", str(limit))
+    answer_of(server, 1)
     assert server.stop() == 0
