@@ -41,12 +41,13 @@ static void check_objects(const struct ax_definitions *first, const struct ax_de
         void *object;
         for (size_t at = 0; ax_map_next(&first->names[i], &at, &name, &object);) {
             char digests[2][AX_SHA256_TEXT_SIZE];
+            struct ax_err err = AX_ERR_INIT;
             const void *again = ax_map_get(&second->names[i], name);
             if (!again)
                 abort();
-            ax_definition_digest(kind, object, digests[0]);
-            ax_definition_digest(kind, again, digests[1]);
-            if (strcmp(digests[0], digests[1]) != 0)
+            if (ax_definition_digest(kind, object, digests[0], &err) ||
+                ax_definition_digest(kind, again, digests[1], &err) ||
+                strcmp(digests[0], digests[1]) != 0)
                 abort();
             check_json(kind, name, object);
         }

@@ -77,7 +77,8 @@ static void read_once(const char *folder, size_t views, uint64_t *ret_read, uint
         die(err.msg);
     uint64_t was_read = ax_clock_thread_ns();
     for (size_t i = 0; i < definitions.view_count; i++)
-        ax_definition_digest(AX_DEFINITION_VIEW, &definitions.views[i], digest);
+        if (ax_definition_digest(AX_DEFINITION_VIEW, &definitions.views[i], digest, &err))
+            die(err.msg);
     uint64_t ended = ax_clock_thread_ns();
     if (definitions.view_count != views || definitions.warning_count)
         die("other definitions were read than were written");

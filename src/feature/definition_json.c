@@ -414,17 +414,21 @@ void ax_definition_put_json(struct ax_buf *out, enum ax_definition_kind kind, co
     (void)ax_buf_append_str(out, AX_STR("}}"));
 }
 
-void ax_definition_digest(enum ax_definition_kind kind, const void *object,
-                          char ret_digest[AX_SHA256_TEXT_SIZE])
+enum ax_code ax_definition_digest(enum ax_definition_kind kind, const void *object,
+                                  char ret_digest[AX_SHA256_TEXT_SIZE], struct ax_err *err)
 {
     struct ax_buf text;
     struct ax_sha256 sha;
+    assert(object && ret_digest && err);
     ax_buf_init(&text, DIGEST_TEXT_MAX);
     put_meaning(&text, kind, object);
     (void)ax_buf_append_char(&text, '}');
-    assert(!text.failed); /* Definitions are read within limits far below this. */
-    ax_sha256_init(&sha);
-    ax_sha256_add(&sha, text.ptr, text.len);
-    ax_sha256_text(&sha, ret_digest);
+    enum ax_code code = ax_buf_check(&text, "the text of a definition", err);
+    if (!code) {
+        ax_sha256_init(&sha);
+        ax_sha256_add(&sha, text.ptr, text.len);
+        ax_sha256_text(&sha, ret_digest);
+    }
     ax_buf_done(&text);
+    return code;
 }

@@ -250,9 +250,10 @@ const struct ax_service *ax_definitions_service(const struct ax_definitions *def
 void ax_definition_put_json(struct ax_buf *out, enum ax_definition_kind kind, const void *object);
 
 /* The SHA-256 of that text without its last member, "notes", which has descriptions and
- * deprecations: equal meaning, equal digest. */
-void ax_definition_digest(enum ax_definition_kind kind, const void *object,
-                          char ret_digest[AX_SHA256_TEXT_SIZE]);
+ * deprecations: equal meaning, equal digest. Expected: TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_definition_digest(enum ax_definition_kind kind, const void *object,
+                                              char ret_digest[AX_SHA256_TEXT_SIZE],
+                                              struct ax_err *err);
 
 /* Fail with INVALID and "FILE:LINE:COLUMN: " in front of the text. */
 enum ax_code ax_place_fail(const struct ax_place *place, struct ax_err *err, const char *fmt, ...)

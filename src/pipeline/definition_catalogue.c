@@ -264,7 +264,8 @@ static enum ax_code add_object(struct catalogue_run *run, enum ax_definition_kin
 {
     struct ax_registry_object *object = &run->objects[run->object_count++];
     *object = (struct ax_registry_object){ .kind = (enum ax_registry_kind)kind, .name = name };
-    ax_definition_digest(kind, definition, object->digest);
+    if (ax_definition_digest(kind, definition, object->digest, err))
+        return err->code;
     ax_buf_reset(&run->text);
     ax_buf_printf(&run->text, "%s:%u", place->file, place->line);
     if (keep_text(run, &object->place, err))
