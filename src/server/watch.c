@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/thread.h"
+#include "server/write_probe.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -32,6 +33,10 @@
 #define EVENT_BYTES ((size_t)64 << 10)
 /* Nobody waits longer for the closing of a file than this after it was last touched. */
 #define OPEN_NS ((uint64_t)60 * AX_NS_PER_S)
+/* Between two looks at a model of which a file is open; its closing is mostly told sooner. */
+#define LOOK_NS ((uint64_t)AX_NS_PER_S)
+/* Of one model, in one look; a version that can be loaded has some hundred at most. */
+#define PROBES_MAX ((size_t)4096)
 
 /* One mask for all folders: a second watch of the same folder would replace the first one's. */
 #define NAMES_CHANGE  (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
@@ -59,7 +64,7 @@ struct watch_folder {
     struct watch_folder *same;
     struct watch_model *model; /* NULL: the folder of models */
     char *version;             /* its name; NULL: the model's own folder */
-    struct ax_map open;        /* names of files that were written or made and not closed */
+    struct ax_map open;        /* names of files that are open for writing, as far as is known */
 };
 
 struct watch_model {
@@ -69,6 +74,7 @@ struct watch_model {
     size_t open_count;      /* in all of its folders */
     bool is_dirty;
     uint64_t changed_ns; /* when it was last touched */
+    uint64_t look_at_ns; /* when it is looked whether it has settled */
 };
 
 struct ax_watch {
@@ -275,6 +281,7 @@ static void model_mark(const struct ax_watch *watch, struct watch_model *model)
 {
     model->is_dirty = true;
     model->changed_ns = watch->now_ns;
+    model->look_at_ns = watch->now_ns + watch->config->settle_ns;
 }
 
 /* ---- everything ---- */
@@ -425,10 +432,49 @@ static void read_events(struct ax_watch *watch, char *bytes)
 
 /* ---- telling ---- */
 
-static uint64_t model_due_ns(const struct ax_watch *watch, const struct watch_model *model)
+/* Ask which files of a folder are open for writing. Where there is no answer, what the events said
+ * holds. */
+static void folder_probe(const struct ax_watch *watch, struct watch_folder *folder, size_t *left)
 {
-    uint64_t wait_ns = watch->config->settle_ns;
-    return model->changed_ns + (model->open_count ? AX_MAX(OPEN_NS, wait_ns) : wait_ns);
+    char path[PATH_MAX];
+    DIR *dir = NULL;
+    if (folder->number >= 0 && print_path(watch, folder->model->name, folder->version, NULL, path))
+        dir = opendir(path);
+    for (const struct dirent *entry; dir && *left && (entry = readdir(dir));) {
+        if (entry->d_name[0] == '.' || entry->d_type == DT_DIR)
+            continue;
+        --*left;
+        enum ax_write_probe found = ax_write_probe_file(dirfd(dir), entry->d_name);
+        if (found == AX_WRITE_PROBE_OPEN)
+            folder_open(folder, ax_str_from(entry->d_name));
+        else if (found == AX_WRITE_PROBE_CLOSED)
+            folder_close(folder, ax_str_from(entry->d_name));
+    }
+    if (dir)
+        (void)closedir(dir);
+}
+
+static void model_probe(const struct ax_watch *watch, struct watch_model *model)
+{
+    size_t left = PROBES_MAX, at = 0;
+    struct ax_str name;
+    void *version;
+    folder_probe(watch, &model->own, &left);
+    while (ax_map_next(&model->versions, &at, &name, &version))
+        folder_probe(watch, version, &left);
+}
+
+/* Nothing has happened to it for long enough: whether it may be told of. If not, when to look
+ * again is noted. */
+static bool model_has_settled(const struct ax_watch *watch, struct watch_model *model)
+{
+    uint64_t settle_ns = watch->config->settle_ns;
+    uint64_t last_ns = model->changed_ns + AX_MAX(OPEN_NS, settle_ns);
+    if (watch->now_ns >= last_ns)
+        return true;
+    model_probe(watch, model);
+    model->look_at_ns = AX_MIN(watch->now_ns + AX_MAX(LOOK_NS, settle_ns), last_ns);
+    return !model->open_count;
 }
 
 /* Tell what has settled. Returns when the next one will have. */
@@ -442,9 +488,8 @@ static uint64_t tell(struct ax_watch *watch)
         struct watch_model *model = value;
         if (!model->is_dirty)
             continue;
-        uint64_t due_ns = model_due_ns(watch, model);
-        if (due_ns > watch->now_ns) {
-            next_ns = AX_MIN(next_ns, due_ns);
+        if (model->look_at_ns > watch->now_ns || !model_has_settled(watch, model)) {
+            next_ns = AX_MIN(next_ns, model->look_at_ns);
             continue;
         }
         model->is_dirty = false;

@@ -449,6 +449,30 @@ def test_half_written_file_is_never_served(serve, folder):
     assert not [s for s in server.lines if "level=error" in s]
 
 
+def test_half_written_file_that_came_with_its_folder_is_never_served(serve, folder):
+    server = serve("--model-control", "watch", "--watch-settle-ms", "50")
+    text = MODEL.format(word="whole")
+    cut = text.index("whole") + len("who")
+    # A new model, then a new version; the folder comes with an open file in it, so that no event
+    # tells of that.
+    for index, place in enumerate(("new", "a/2")):
+        aside = folder.parent / "aside"
+        inner = aside / "1" if place == "new" else aside
+        inner.mkdir(parents=True)
+        with open(inner / "rules.yaml", "w", encoding="utf-8") as file:
+            file.write(text[:cut])
+            file.flush()
+            aside.rename(folder / place)
+            for word in ("x", "y"):
+                put(folder, "b", 1, f"{word}{index}")
+                until(lambda: says(server, "b"), f"{word}{index}")
+            assert says(server, "new") == ("whole" if index else 404)
+            assert says(server) == "one"
+            file.write(text[cut:])
+        until(lambda: says(server, place.partition("/")[0]), "whole")
+    assert not [s for s in server.lines if "level=error" in s]
+
+
 def test_sighup_is_a_rescan(serve, folder):
     server = serve()
     put(folder, "a", 2, "two")

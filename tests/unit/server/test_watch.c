@@ -5,7 +5,8 @@
  * found by looking.
  * Method: real inotify on a folder of the test's own, with a short time to settle. The listener
  * counts calls by name; the test waits for a call (at most seconds, which is a failure) and, where
- * none may come, does something else to another model and waits for that one's.
+ * none may come, does something else to another model and waits for that one's. Files that are open
+ * before they are watched come into the folder by a rename, so that no event tells of them.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +20,7 @@
 #include "base/clock.h"
 
 #include "test_folder.h"
+#include "test_lease.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -296,6 +298,179 @@ static void test_before_it_tells(void **state)
     ax_watch_stop_free(watch);
 }
 
+/* Begin a file and leave it open. */
+static int write_half(const char *within)
+{
+    int fd = open(path_of(within), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "half", 4), 4);
+    return fd;
+}
+
+/* `name` changed and has a file that is open: it is told of when that is closed, and not before. */
+static void close_told(const char *name, size_t before, int fd)
+{
+    let_others_settle();
+    assert_int_equal(count_now(name), before);
+    assert_int_equal(write(fd, "rest", 4), 4);
+    assert_int_equal(close(fd), 0);
+    wait_for(name, before);
+}
+
+/* What was opened and half written before its folder was watched. */
+static void test_open_before_it_is_watched(void **state)
+{
+    (void)state;
+    struct ax_watch *watch = start();
+    /* A new model, then a new version, which come with what is half written. */
+    make("../aside/1");
+    int fd = write_half("../aside/1/model");
+    move("../aside", "new");
+    close_told("new", 0, fd);
+    make("../aside");
+    fd = write_half("../aside/model");
+    size_t before = count_now("m");
+    move("../aside", "m/2");
+    close_told("m", before, fd);
+    /* As people do it. */
+    before = count_now("m");
+    make("m/3");
+    fd = write_half("m/3/model");
+    close_told("m", before, fd);
+    make("straight/1");
+    fd = write_half("straight/1/model");
+    close_told("straight", 0, fd);
+    ax_watch_stop_free(watch);
+}
+
+/* What makes watches anew, or looks like the end of writing. */
+static void change_mode_of_version(void)
+{
+    assert_int_equal(chmod(path_of("m/1"), 0700), 0);
+}
+
+static void change_mode_of_model(void)
+{
+    assert_int_equal(chmod(path_of("m"), 0700), 0);
+}
+
+static void move_model_away_and_back(void)
+{
+    move("m", ".m");
+    move(".m", "m");
+}
+
+static void move_version_away_and_back(void)
+{
+    move("m/1", "../aside");
+    move("../aside", "m/1");
+}
+
+static void watch_all_anew(void)
+{
+    make("..x");
+    remove_all("..x");
+}
+
+static void write_and_close_too(void)
+{
+    int fd = open(path_of("m/1/model"), O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(close(fd), 0);
+}
+
+static void change_settings(void)
+{
+    write_file("m/serving.yaml", "pinned: true\n");
+}
+
+static void test_open_whatever_happens(void **state)
+{
+    (void)state;
+    static void (*const happens[])(void) = {
+        change_mode_of_version,   change_mode_of_model,
+        move_model_away_and_back, move_version_away_and_back,
+        watch_all_anew,           write_and_close_too,
+        change_settings,
+    };
+    struct ax_watch *watch = start();
+    for (size_t i = 0; i < AX_COUNT(happens); i++) {
+        size_t before = count_now("m");
+        int fd = write_half("m/1/model");
+        let_others_settle();
+        assert_int_equal(count_now("m"), before);
+        happens[i]();
+        close_told("m", before, fd);
+        let_others_settle();
+    }
+    ax_watch_stop_free(watch);
+}
+
+/* Opened before the watch begins and not written since: any other change of the model waits for
+ * it. */
+static void test_open_since_before_the_start(void **state)
+{
+    (void)state;
+    int fd = write_half("m/1/model");
+    size_t before = count_now("m");
+    struct ax_watch *watch = start();
+    write_file("m/serving.yaml", "pinned: true\n");
+    close_told("m", before, fd);
+    ax_watch_stop_free(watch);
+}
+
+/* Closed where no event tells of it: somebody has the file open by a name outside. */
+static void test_closing_is_not_told(void **state)
+{
+    (void)state;
+    struct ax_watch *watch = start();
+    write_file("../outside", "x");
+    int fd = open(path_of("../outside"), O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    size_t before = count_now("m");
+    assert_int_equal(symlink("../../../outside", path_of("m/1/link")), 0);
+    close_told("m", before, fd);
+    ax_watch_stop_free(watch);
+}
+
+/* truncate() changes a file without a closing. */
+static void test_cut_off_without_opening(void **state)
+{
+    (void)state;
+    struct ax_watch *watch = start();
+    TOLD("m", assert_int_equal(truncate(path_of("m/1/model"), 1), 0));
+    ax_watch_stop_free(watch);
+}
+
+/* Where the kernel does not say who writes, what the events said holds: a file is open from the
+ * first write to the closing, whatever happens to others. */
+static void test_without_leases(void **state)
+{
+    (void)state;
+    int models = open(path_of(""), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(models >= 0);
+    bool is_possible = lease_give_up(models, "m/1/model");
+    assert_int_equal(close(models), 0);
+    if (!is_possible)
+        skip();
+    struct ax_watch *watch = start();
+    size_t before = count_now("m");
+    int fd = write_half("m/1/model");
+    let_others_settle();
+    change_settings();
+    close_told("m", before, fd);
+    /* And honestly: it is not known when the watch came later. */
+    before = count_now("m");
+    fd = write_half("m/1/model");
+    let_others_settle();
+    assert_int_equal(count_now("m"), before);
+    move_version_away_and_back();
+    wait_for("m", before);
+    assert_int_equal(close(fd), 0);
+    ax_watch_stop_free(watch);
+    lease_take_back();
+}
+
 static void test_links(void **state)
 {
     (void)state;
@@ -390,6 +565,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_settles_once, make_models, remove_models),
         cmocka_unit_test_setup_teardown(test_half_written, make_models, remove_models),
         cmocka_unit_test_setup_teardown(test_before_it_tells, make_models, remove_models),
+        cmocka_unit_test_setup_teardown(test_open_before_it_is_watched, make_models, remove_models),
+        cmocka_unit_test_setup_teardown(test_open_whatever_happens, make_models, remove_models),
+        cmocka_unit_test_setup_teardown(test_open_since_before_the_start, make_models,
+                                        remove_models),
+        cmocka_unit_test_setup_teardown(test_closing_is_not_told, make_models, remove_models),
+        cmocka_unit_test_setup_teardown(test_cut_off_without_opening, make_models, remove_models),
+        cmocka_unit_test_setup_teardown(test_without_leases, make_models, remove_models),
         cmocka_unit_test_setup_teardown(test_links, make_models, remove_models),
         cmocka_unit_test_setup_teardown(test_hidden_and_plain, make_models, remove_models),
         cmocka_unit_test_setup_teardown(test_folder_leaves, make_models, remove_models),
