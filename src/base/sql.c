@@ -227,7 +227,7 @@ enum ax_code ax_sql_execute(struct ax_sql *sql, duckdb_prepared_statement statem
 {
     duckdb_pending_result pending = NULL;
     if (ax_sql_is_cancelled(sql))
-        return ax_fail(err, AX_E_CANCELLED, "the query was cancelled");
+        return ax_fail(err, AX_E_CANCELLED, "the query was interrupted");
     duckdb_state state = streaming ? duckdb_pending_prepared_streaming(statement, &pending)
                                    : duckdb_pending_prepared(statement, &pending);
     if (state == DuckDBError) {
@@ -240,7 +240,7 @@ enum ax_code ax_sql_execute(struct ax_sql *sql, duckdb_prepared_statement statem
      * leaks what it made for one that is dropped halfway. */
     do {
         if (!err->code && ax_sql_is_cancelled(sql)) {
-            (void)ax_fail(err, AX_E_CANCELLED, "the query was cancelled");
+            (void)ax_fail(err, AX_E_CANCELLED, "the query was interrupted");
             duckdb_interrupt(sql->connection);
         }
         progress = duckdb_pending_execute_task(pending);

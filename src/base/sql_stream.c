@@ -179,7 +179,7 @@ enum ax_code ax_sql_stream_next(struct ax_sql_stream *stream, struct ax_sql_chun
     if (stream->chunk)
         duckdb_destroy_data_chunk(&stream->chunk);
     if (ax_sql_is_cancelled(stream->sql))
-        return ax_fail(err, AX_E_CANCELLED, "the query was cancelled");
+        return ax_fail(err, AX_E_CANCELLED, "the query was interrupted");
     stream->chunk = duckdb_fetch_chunk(stream->result);
     const char *message = stream->chunk ? NULL : duckdb_result_error(&stream->result);
     if (message)

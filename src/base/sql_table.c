@@ -85,7 +85,7 @@ static enum ax_code scan_refill(struct table_scan *scan, const struct ax_sql *sq
     if (scan->is_over || scan->at < scan->chunk.rows)
         return AX_OK;
     if (ax_sql_is_cancelled(sql))
-        return ax_fail(err, AX_E_CANCELLED, "the query was cancelled");
+        return ax_fail(err, AX_E_CANCELLED, "the query was interrupted");
     scan->at = 0;
     scan->chunk.rows = 0;
     if (scan->scan->table->scan_next(scan->scan, &scan->chunk, err))
