@@ -54,12 +54,14 @@ static struct ax_resident *table_add(struct table *table, struct ax_fleet_versio
     return resident;
 }
 
-/* Whether the one that is to come takes the place of this one, which answers until then. */
+/* Whether the one that is to come takes the place of this one, which answers until then. What is in
+ * force itself takes nobody's place. */
 static bool is_replaced(const struct ax_fleet_version *version,
                         const struct ax_fleet_version *demanding)
 {
     return demanding && demanding->model == version->model &&
-           (demanding == version || !version->is_in_policy);
+           (demanding == version ||
+            (demanding->is_in_policy && !demanding->is_in_force && !version->is_in_policy));
 }
 
 /* What answers is not driven out by what replaces it: that may fail yet. */
@@ -89,7 +91,8 @@ static void table_add_held(struct table *table, struct ax_fleet_version *version
     resident->is_pinned = !waits;
 }
 
-/* For a version that is to come; NULL: of what is there now. */
+/* For a version that is to come; NULL: of what is there now. What is to take its place, and is not
+ * there yet, is not in its way: it answers until then. */
 static struct table table_make(struct ax_fleet *fleet, const struct ax_fleet_version *demanding)
 {
     struct table table = { 0 };
@@ -102,7 +105,7 @@ static struct table table_make(struct ax_fleet *fleet, const struct ax_fleet_ver
                 table_add_ready(fleet, &table, version, demanding, now_ms);
             if (version->held.served)
                 table_add_held(&table, version, demanding && !demanding->model->is_trying);
-            if (version->load && demanding)
+            if (version->load && demanding && !is_replaced(demanding, version))
                 (void)table_add(&table, version, &version->estimate, AX_RESIDENT_LOADING);
         }
     }
@@ -110,7 +113,7 @@ static struct table table_make(struct ax_fleet *fleet, const struct ax_fleet_ver
         (void)table_add(&table, fleet->draining[i].version, &fleet->draining[i].footprint,
                         AX_RESIDENT_LEAVING);
     const struct ax_fleet_version *first = demanding ? fleet->first_put_off : NULL;
-    if (first && first != demanding && !first->load)
+    if (first && first != demanding && !first->load && !is_replaced(demanding, first))
         (void)table_add(&table, fleet->first_put_off, &first->estimate, AX_RESIDENT_COMING);
     return table;
 }
@@ -192,7 +195,8 @@ static bool model_answers(const struct ax_fleet_model *model)
 /* What may go for it. */
 static double fleet_demand(const struct ax_fleet *fleet, const struct ax_fleet_version *version)
 {
-    if (version->wanting_count || version->is_asked || ax_fleet_pins(fleet, version->model) ||
+    if (ax_fleet_version_is_awaited(version) || version->is_asked ||
+        ax_fleet_pins(fleet, version->model) ||
         (model_answers(version->model) && !version->is_left_out))
         return AX_RESIDENCY_ASKED;
     /* At start nobody is driven out by who comes later, and is worth less. */
@@ -246,7 +250,7 @@ enum ax_fleet_room ax_fleet_make_room(struct ax_fleet *fleet, struct ax_fleet_ve
     struct ax_residency_demand demand = { &version->estimate, fleet_demand(fleet, version) };
     /* Behind one that waits for room, only requests drive out others. */
     bool is_behind = fleet->first_put_off != NULL;
-    if (is_behind && !version->wanting_count)
+    if (is_behind && !ax_fleet_version_is_awaited(version))
         demand.worth = 0;
     bool fits = false;
     if (ax_residency_admit(table.residents, table.count, &demand, bytes_max, &fits, &err) &&

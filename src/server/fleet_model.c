@@ -101,7 +101,7 @@ static void model_merge(struct ax_fleet_model *model, const struct ax_repository
     model->version_count = count;
 }
 
-/* Which of the versions that are there the policy wants. What stands in for them does so until it
+/* Which of the versions that are there the policy wants. What goes on or stands in does so until it
  * is chosen anew. */
 static void model_aim(struct ax_fleet_model *model)
 {
@@ -111,7 +111,8 @@ static void model_aim(struct ax_fleet_model *model)
         version->is_in_policy =
             version->is_listed &&
             ax_version_policy_has(&model->settings.policy, version->number, newer_count);
-        version->is_target = version->is_in_policy || (version->stands_in && version->is_listed);
+        version->is_target = version->is_in_policy ||
+                             ((version->goes_on || version->stands_in) && version->is_listed);
         newer_count += version->is_listed;
     }
 }
@@ -163,7 +164,7 @@ void ax_fleet_model_sweep(struct ax_fleet_model *model)
     for (size_t i = 0; i < model->version_count; i++) {
         struct ax_fleet_version *version = model->versions[i];
         bool is_alive = version_is_alive(version);
-        if (version->account && !is_alive && !version->is_target) {
+        if (version->account && !is_alive && !version->is_target && !version->is_in_force) {
             ax_account_unref(version->account);
             version->account = NULL;
             model->is_touched = true;
@@ -225,7 +226,7 @@ bool ax_fleet_version_is_due(const struct ax_fleet_version *version)
 {
     assert(version);
     const struct ax_fleet_model *model = version->model;
-    /* What only stands in is as it was: there is no need of its new files. */
+    /* What only goes on or stands in is as it was: there is no need of its new files. */
     bool is_there = version->is_in_policy ? ax_fleet_version_is_current(version)
                                           : version->loaded.served != NULL;
     return version->is_target && model->is_wanted && model->has_settings &&
@@ -247,14 +248,42 @@ bool ax_fleet_model_answers(const struct ax_fleet_model *model)
     return false;
 }
 
-/* It is not ready, and asking has it loaded. A new version that comes beside one that answers is
- * not cold: until it is there, the other one answers. */
+bool ax_fleet_version_comes_back(const struct ax_fleet_version *version)
+{
+    assert(version);
+    return version->is_in_force && !version->loaded.served && version->is_listed &&
+           version->err.code == AX_OK &&
+           ax_fingerprint_equal(version->loaded.fingerprint, version->fingerprint);
+}
+
+bool ax_fleet_version_is_awaited(const struct ax_fleet_version *version)
+{
+    assert(version);
+    const struct ax_fleet_model *model = version->model;
+    return version->wanting_count > 0 || (model->is_succeeded && model->wanting_count > 0 &&
+                                          version->is_in_policy && !version->is_in_force);
+}
+
+/* Whether any version of it answers, or would if it were asked, as it did before. */
+static bool model_would_answer(const struct ax_fleet_model *model)
+{
+    for (size_t i = 0; i < model->version_count; i++) {
+        const struct ax_fleet_version *version = model->versions[i];
+        if (version->loaded.served || (!model->is_trying && ax_fleet_version_is_due(version) &&
+                                       ax_fleet_version_comes_back(version)))
+            return true;
+    }
+    return false;
+}
+
+/* It is not ready, and asking has it loaded. A new version that comes beside one that answers, or
+ * would, is not cold: until it is there, the other one answers. */
 static bool version_is_cold(const struct ax_fleet_version *version, bool answers)
 {
     if (version->loaded.served)
         return false;
     if (ax_fleet_version_is_due(version))
-        return version->was_ready || !answers;
+        return version->is_in_force || !answers;
     /* When what is tried is given up, something else may come. */
     return version->model->is_trying && version->model->is_wanted && !answers;
 }
@@ -276,70 +305,103 @@ bool ax_fleet_version_must_retire(const struct ax_fleet_version *version)
         listed_count += other->is_listed;
         if (!other->is_target)
             continue;
-        if (ax_fleet_version_is_due(other))
+        bool is_there = ax_fleet_version_comes_back(other);
+        if (ax_fleet_version_is_due(other) && !is_there)
             return false; /* It is on its way. */
-        ready_count += other->loaded.served != NULL;
+        ready_count += is_there || other->loaded.served;
     }
     return ready_count > 0 || listed_count == 0;
 }
 
-/* How well a version that the policy does not want stands in for those that it wants; 0: not at
- * all. What answers goes on; what was in force comes back; where the policy wants the newest, it is
- * the newest that can be loaded, unless too many were tried. */
-static unsigned version_standing(const struct ax_fleet_version *version, size_t failed_count)
+/* How those that the policy wants have turned out. */
+struct outcome {
+    size_t failed_count;
+    bool has_good;    /* one answers, or would if it were asked */
+    bool has_untried; /* it is not known of one whether it loads */
+};
+
+static struct outcome model_outcome(const struct ax_fleet_model *model)
 {
-    if (version->loaded.served)
-        return 3;
-    if (!version->is_listed || version->err.code)
-        return 0;
-    if (version->is_in_force &&
-        ax_fingerprint_equal(version->loaded.fingerprint, version->fingerprint))
-        return 2;
-    return version->model->settings.policy.kind == AX_POLICY_LATEST && failed_count < STAND_INS_MAX;
+    struct outcome outcome = { 0 };
+    for (size_t i = 0; i < model->version_count; i++) {
+        const struct ax_fleet_version *version = model->versions[i];
+        if (!version->is_in_policy)
+            continue;
+        if (version->loaded.served || ax_fleet_version_comes_back(version))
+            outcome.has_good = true;
+        else if (version->err.code)
+            outcome.failed_count++;
+        else
+            outcome.has_untried = true;
+    }
+    return outcome;
 }
 
-/* NULL: what the policy wants may yet come, or nothing can stand in for it. */
-static struct ax_fleet_version *model_find_stand_in(const struct ax_fleet_model *model)
+/* What is in force and the policy does not want goes on while one that it wants is untried. Then as
+ * many of it stand in as have failed, the newest ones. True when any does. */
+static bool model_keep_in_force(struct ax_fleet_model *model, const struct outcome *outcome)
 {
-    struct ax_fleet_version *best = NULL;
-    unsigned best_standing = 0;
-    size_t failed_count = 0;
-    /* A load that tries something is told how that went, and what it tried is given up. */
-    if (!model->is_wanted || !model->has_settings || model->is_trying)
-        return NULL;
+    size_t place_count = outcome->failed_count;
+    bool any = false;
     for (size_t i = model->version_count; i > 0; i--) {
         struct ax_fleet_version *version = model->versions[i - 1];
-        if (version->is_in_policy && (version->loaded.served || !version->err.code))
-            return NULL;
-        if (version->is_in_policy)
+        if (version->is_in_policy ||
+            !(version->loaded.served || ax_fleet_version_comes_back(version)))
             continue;
-        unsigned standing = version_standing(version, failed_count);
-        failed_count += version->err.code != AX_OK;
-        if (standing > best_standing) {
-            best = version;
-            best_standing = standing;
+        if (outcome->has_untried) {
+            version->goes_on = version->is_listed;
+            model->is_succeeded |= version->goes_on;
+            continue;
         }
+        /* One whose folder is gone cannot come back. It answers on when there is nobody else. */
+        if (place_count == 0 || (!version->is_listed && (outcome->has_good || any)))
+            continue;
+        version->stands_in = version->is_listed;
+        place_count--;
+        any = true;
     }
-    /* What answers though its folder is gone needs nobody beside it. */
-    return best && best->is_listed ? best : NULL;
+    return any;
 }
 
-struct ax_fleet_version *ax_fleet_model_stand_in(struct ax_fleet_model *model)
+/* The newest that may be loaded, where the policy wants the newest, unless too many were tried. */
+static void model_try_older(struct ax_fleet_model *model)
+{
+    size_t failed_count = 0;
+    if (model->settings.policy.kind != AX_POLICY_LATEST)
+        return;
+    for (size_t i = model->version_count; i > 0 && failed_count < STAND_INS_MAX; i--) {
+        struct ax_fleet_version *version = model->versions[i - 1];
+        if (version->is_in_policy || !version->is_listed)
+            continue;
+        if (version->err.code == AX_OK) {
+            version->stands_in = true;
+            return;
+        }
+        failed_count++;
+    }
+}
+
+void ax_fleet_model_choose(struct ax_fleet_model *model)
 {
     assert(model);
-    struct ax_fleet_version *chosen = model_find_stand_in(model);
-    bool did = chosen && chosen->stands_in;
+    struct outcome outcome = model_outcome(model);
+    model->is_succeeded = false;
+    for (size_t i = 0; i < model->version_count; i++)
+        model->versions[i]->goes_on = model->versions[i]->stands_in = false;
+    /* A load that tries something is told how that went, and what it tried is given up. */
+    if (model->is_wanted && model->has_settings && !model->is_trying &&
+        !model_keep_in_force(model, &outcome) && outcome.failed_count && !outcome.has_good &&
+        !outcome.has_untried)
+        model_try_older(model);
     for (size_t i = 0; i < model->version_count; i++) {
         struct ax_fleet_version *version = model->versions[i];
-        version->stands_in = version == chosen;
-        version->is_target = version->is_in_policy || version->stands_in;
+        version->is_target = version->is_in_policy || version->goes_on || version->stands_in;
     }
-    return did ? NULL : chosen;
 }
 
 static struct ax_fleet_version *model_answering(struct ax_fleet_model *model)
 {
-    bool answers = ax_fleet_model_answers(model);
+    bool answers = model_would_answer(model);
     for (size_t i = model->version_count; i > 0; i--) {
         struct ax_fleet_version *version = model->versions[i - 1];
         if (version->loaded.served || version_is_cold(version, answers))
@@ -402,7 +464,7 @@ struct ax_catalog_model *ax_fleet_model_catalog(const struct ax_fleet_model *mod
     struct ax_catalog_model *made = ax_catalog_model_new(model->name, model->version_count);
     made->is_wanted = model->is_wanted;
     made->timeout = ax_model_settings_timeout(&model->settings);
-    bool answers = ax_fleet_model_answers(model);
+    bool answers = model_would_answer(model);
     if (model->version_count == 0)
         made->reason = ax_xstrdup(model->err.code ? model->err.msg : "its folder is gone");
     for (size_t i = 0; i < model->version_count; i++) {

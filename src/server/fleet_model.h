@@ -22,8 +22,10 @@ struct ax_fleet_version {
     bool is_listed;                    /* its folder is there */
     struct ax_fingerprint fingerprint; /* of its files, when they were last looked at */
     bool is_in_policy;                 /* listed, and in the model's policy */
-    bool stands_in;                    /* for those that are, which all have failed */
-    bool is_target;                    /* the one or the other: it should be ready */
+    bool goes_on;                      /* until it is known of each that is whether it loads */
+    bool stands_in;                    /* for one that is, which has failed */
+    bool is_standing_told;             /* that it does was logged */
+    bool is_target;                    /* one of these: it should be ready */
 
     /* Where its requests are counted, one reference: from its first load until it answers no more
      * and the policy does not want it. NULL: not yet, or not any more. */
@@ -36,7 +38,6 @@ struct ax_fleet_version {
     struct ax_loaded held;
     /* What is loaded, and held, has the model's settings: kept, since comparing them is dear. */
     bool loaded_has_settings, held_has_settings;
-    bool was_ready;
     bool is_in_force;      /* it answered, and no other has taken its place since; memory may have
                               driven it out */
     uint64_t ready_ms;     /* monotonic, of the last load */
@@ -76,7 +77,9 @@ struct ax_fleet_model {
     size_t version_count;
     struct ax_catalog_model *published; /* one reference; NULL: not yet */
     bool is_touched;                    /* what is published is no longer true */
-    size_t order_count;                 /* orders that wait for it */
+    size_t order_count;                 /* orders that wait for it, */
+    size_t wanting_count;               /* and requests: the sum of its versions' */
+    bool is_succeeded;                  /* a version goes on until its successors are known */
     double worth;                       /* requests a minute, now or soon */
     uint64_t asked_count;               /* requests so far, for popularity */
     bool is_warned;                     /* that its settings are refused was logged */
@@ -135,7 +138,12 @@ void ax_fleet_version_drop_held(struct ax_fleet_version *version);
 bool ax_fleet_model_answers(const struct ax_fleet_model *model);
 /* It answers, or is in force, and should not any more; docs/internals/fleet.md has the rule. */
 bool ax_fleet_version_must_retire(const struct ax_fleet_version *version);
-/* Choose anew which version stands in, if one has to. Returns one that did not before, or NULL. */
-struct ax_fleet_version *ax_fleet_model_stand_in(struct ax_fleet_model *model);
+/* Choose anew which versions go on, and which stand in. */
+void ax_fleet_model_choose(struct ax_fleet_model *model);
+/* Requests wait for it; or it is to take the place of one that they wait for. */
+bool ax_fleet_version_is_awaited(const struct ax_fleet_version *version);
+/* It is not there, and would answer as it was, if requests asked for it: memory has driven it out.
+ */
+bool ax_fleet_version_comes_back(const struct ax_fleet_version *version);
 
 #endif

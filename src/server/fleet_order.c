@@ -61,9 +61,14 @@ static void order_free(struct ax_fleet_order *order)
 static void order_end_want(struct ax_fleet *fleet, struct ax_fleet_version *version,
                            enum ax_code code)
 {
+    struct ax_fleet_model *model = version->model;
     version->wanting_count--;
+    model->wanting_count--;
     version->is_foreseen |= version->is_pending && code == AX_E_TIMEOUT;
     ax_fleet_reconsider(fleet, version);
+    /* Nor do its successors. */
+    for (size_t i = 0; model->is_succeeded && i < model->version_count; i++)
+        ax_fleet_reconsider(fleet, model->versions[i]);
 }
 
 static void order_tell(struct ax_fleet *fleet, struct ax_fleet_order *order,
@@ -125,6 +130,7 @@ static void order_begin_want(struct ax_fleet *fleet, struct ax_fleet_order *orde
     }
     order->version = version;
     version->wanting_count++;
+    model->wanting_count++;
     order_wait(fleet, order, model);
     ax_fleet_review(fleet, model);
 }

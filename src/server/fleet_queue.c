@@ -54,12 +54,16 @@ void ax_fleet_reconsider(struct ax_fleet *fleet, struct ax_fleet_version *versio
 static void fleet_receive_load(void *context, struct ax_fleet_message *message);
 
 /* Which of those that wait comes next: one that requests wait for, a pinned one, the one that is
- * worth most, the first. */
+ * worth most, what replaces another one of its model (its room is not held against that), the
+ * first. */
 static bool version_is_before(const struct ax_fleet *fleet, const struct ax_fleet_version *a,
                               const struct ax_fleet_version *b)
 {
-    if (!a->wanting_count != !b->wanting_count)
-        return a->wanting_count > 0;
+    bool a_awaited = ax_fleet_version_is_awaited(a);
+    if (a_awaited != ax_fleet_version_is_awaited(b))
+        return a_awaited;
+    if (a->model == b->model)
+        return a->is_in_policy && !b->is_in_policy;
     bool a_pinned = ax_fleet_pins(fleet, a->model);
     bool b_pinned = ax_fleet_pins(fleet, b->model);
     return a_pinned != b_pinned ? a_pinned : a->model->worth > b->model->worth;
@@ -205,9 +209,26 @@ static void load_look_again(const struct ax_fleet_load *load)
         load->version->fingerprint = now;
 }
 
+/* What the policy does not want answers only as long as it is needed, and what was in force only as
+ * it was; its files may have changed since they were looked at. */
+static bool load_is_in_vain(const struct ax_fleet_load *load)
+{
+    const struct ax_fleet_version *version = load->version;
+    if (load->try_number || version->is_in_policy)
+        return false;
+    return !version->is_target ||
+           (ax_fleet_version_comes_back(version) &&
+            !ax_fingerprint_equal(version->loaded.fingerprint, load->loaded.fingerprint));
+}
+
 static void fleet_take_loaded(struct ax_fleet *fleet, const struct ax_fleet_load *load)
 {
     struct ax_fleet_version *version = load->version;
+    if (load_is_in_vain(load)) {
+        load_look_again(load);
+        ax_served_unref(load->loaded.served);
+        return;
+    }
     fleet_log_loaded(load);
     if (!ax_fleet_fit(fleet, version, &load->loaded, load->try_number > 0)) {
         ax_served_unref(load->loaded.served);

@@ -77,7 +77,6 @@ void ax_fleet_show(struct ax_fleet *fleet, struct ax_fleet_version *version,
         ax_fleet_retire(fleet, version);
     version->loaded = *loaded;
     ax_fleet_version_note_settings(version);
-    version->was_ready = true;
     version->is_in_force = true;
     version->ready_ms = ax_clock_ns() / AX_NS_PER_MS;
     version->turn_ms = version->wanting_count ? version->ready_ms + TURN_MS : 0;
@@ -97,7 +96,7 @@ bool ax_fleet_preloads(const struct ax_fleet *fleet, const struct ax_fleet_versi
                        bool model_answers)
 {
     const struct ax_fleet_model *model = version->model;
-    if (version->is_asked || version->wanting_count || version->is_foreseen)
+    if (version->is_asked || version->is_foreseen || ax_fleet_version_is_awaited(version))
         return true;
     if (version->is_left_out)
         return false;
@@ -116,12 +115,13 @@ void ax_fleet_touch(struct ax_fleet *fleet, struct ax_fleet_model *model)
 void ax_fleet_review(struct ax_fleet *fleet, struct ax_fleet_model *model)
 {
     ax_fleet_touch(fleet, model);
-    const struct ax_fleet_version *stand_in = ax_fleet_model_stand_in(model);
-    if (stand_in)
-        ax_log(AX_LOG_WARN, "model version stands in", AX_LOG_TEXT("model", model->name),
-               AX_LOG_TEXT("version", stand_in->text));
+    ax_fleet_model_choose(model);
     for (size_t i = 0; i < model->version_count; i++) {
         struct ax_fleet_version *version = model->versions[i];
+        if (version->stands_in && !version->is_standing_told)
+            ax_log(AX_LOG_WARN, "model version stands in", AX_LOG_TEXT("model", model->name),
+                   AX_LOG_TEXT("version", version->text));
+        version->is_standing_told = version->stands_in;
         if (ax_fleet_version_must_retire(version)) {
             version->is_in_force = false;
             if (version->loaded.served)

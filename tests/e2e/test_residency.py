@@ -7,6 +7,7 @@ The log says how often a version was loaded.
 """
 
 import collections
+import json
 import re
 import shutil
 import socket
@@ -15,7 +16,7 @@ import time
 
 import pytest
 
-from conftest import ANSWER_RULES, Server, request
+from conftest import ANSWER_RULES, ROOT, Server, request
 
 pytestmark = pytest.mark.threads
 
@@ -544,3 +545,75 @@ def test_a_guess_by_large_files_refuses_nobody(tmp_path, memory_of_one):
                     "--model-memory-max", str(limit))
     answer_of(server, 1)
     assert server.stop() == 0
+
+
+def slow_text(cut):
+    """A forest that takes a while to be read, and is broken at its end where something is cut."""
+    document = json.loads((ROOT / "tests/data/forest/regression.json").read_text("utf-8"))
+    model = document["learner"]["gradient_booster"]["model"]
+    trees = [dict(tree) for _ in range(4000) for tree in model["trees"]]
+    for index, tree in enumerate(trees):
+        tree["id"] = index
+    model["trees"], model["tree_info"] = trees, [0] * len(trees)
+    model["gbtree_model_param"]["num_trees"] = str(len(trees))
+    return json.dumps(document)[:-cut]
+
+
+@pytest.mark.parametrize("is_evicted", [False, True])
+def test_the_old_one_answers_while_the_new_one_loads(tmp_path, memory_of_one, is_evicted):
+    """In memory or not, by its number or without; and it keeps its account."""
+    for index in (1, 2):
+        make(tmp_path, index)
+    limit = memory_of_one + memory_of_one // 2 if is_evicted else 0
+    server = Server(tmp_path, "--model-control", "explicit", "--preload", "none",
+                    "--version-policy", "latest:1", "--model-memory-max", str(limit))
+    answer_of(server, 1)
+    answer_of(server, 2)
+    (tmp_path / "m01/2").mkdir()
+    (tmp_path / "m01/2/model.json").write_text(slow_text(1), encoding="utf-8")
+    orders = []
+    ordered = threading.Thread(target=lambda: orders.append(order(server, "load")))
+    ordered.start()
+    while ("m01", "2") not in states(server):
+        time.sleep(0.002)
+    asked, problems = 0, []
+    while states(server)["m01", "2"] == "LOADING":
+        answers = [server.predict("m01", ROW), server.predict("m01", ROW, version=1)]
+        problems += [a.body for a in answers if a.status != 200 or a.json["version"] != "1"]
+        asked += len(answers)
+        if server.get("/v2/models/m01/versions/1/ready").status != 200:
+            problems.append("not ready")
+    ordered.join()
+    assert orders[0].status == 400, orders[0].body
+    assert asked > 0 and not problems, problems[:3]
+    answer_of(server, 1)
+    metrics = server.metrics()
+    assert metrics.get("ax_requests_total", model="m01", version="1", code="OK") == asked + 2
+    assert received(server) == ({"OK": asked + 3}, 0)
+    assert server.stop() == 0
+
+
+def test_a_broken_version_takes_none_of_several_away(tmp_path, memory_of_one):
+    """Under latest:2, resident or not."""
+    for version in (1, 2):
+        make(tmp_path, 1, version=version)
+    make(tmp_path, 2)
+    for limit in (0, memory_of_one + memory_of_one // 2):
+        server = Server(tmp_path, "--model-control", "explicit", "--preload", "none",
+                        "--version-policy", "latest:2", "--model-memory-max", str(limit))
+        for version in (1, 2):
+            assert server.predict("m01", ROW, version=version).status == 200
+        answer_of(server, 2)
+        (tmp_path / "m01/3").mkdir()
+        (tmp_path / "m01/3/rules.yaml").write_text("rules: [", encoding="utf-8")
+        assert order(server, "load").status in (400, 503)
+        for version in (1, 2, 1):
+            assert server.predict("m01", ROW, version=version).json["version"] == str(version)
+            answer_of(server, 2)
+        for version in (1, 2, 1, 2):
+            assert server.predict("m01", ROW, version=version).json["version"] == str(version)
+        assert server.predict("m01", ROW).json["version"] == "2"
+        assert server.predict("m01", ROW, version=3).status == 503
+        shutil.rmtree(tmp_path / "m01/3")
+        assert order(server, "load").status == 200
+        assert server.stop() == 0

@@ -380,8 +380,10 @@ static void what_was_in_force_comes_back(void **state)
     /* Until the new one is ready; then it is not in force any more, whatever becomes of that. */
     put_version("a", 2, 2);
     look_at("a");
-    assert_comes("a", 2);
+    assert_int_equal(want("a", "", &told), AX_OK);
     wait_for_states("a", "1 unloaded, 2 ready");
+    use("a");
+    assert_true(ask("a", "") == 2);
     assert_true(ask("a", "1") == -AX_E_NOT_FOUND);
     drive_out_a();
     put_broken("a", 2);
@@ -453,6 +455,119 @@ static void who_waits_for_what_fails(void **state)
     wait_received();
     for (size_t i = 0; i < AX_COUNT(told); i++)
         assert_int_equal(atomic_load(&told[i].count), 1);
+}
+
+/* It comes when it is asked for, and goes on counting then. */
+static bool is_kept(const char *model, const char *version)
+{
+    const struct ax_catalog_version *found =
+        ax_catalog_find(enter(), ax_str_from(model), ax_str_from(version));
+    bool is_cold = found && found->is_cold;
+    bool has_account = found && found->account;
+    leave();
+    return is_cold && has_account;
+}
+
+/* While the new one is on its way, the one in force comes when it is asked for, by its number too,
+ * and goes on counting; whoever asks has both loaded. */
+static void what_was_in_force_answers_until_the_new_one_does(void **state)
+{
+    struct told told;
+    (void)state;
+    put_three();
+    start_short(three, 2, 1);
+    drive_out_a();
+    /* The new one is not begun before somebody asks. */
+    put_broken("a", 2);
+    look_at("a");
+    wait_for_states("a", "1 unloaded, 2 unloaded");
+    assert_true(is_kept("a", "1"));
+    assert_true(is_ready());
+    const struct ax_catalog *catalog = enter();
+    assert_string_equal(ax_catalog_find(catalog, AX_STR("a"), AX_STR(""))->text, "1");
+    leave();
+    assert_int_equal(want("a", "1", &told), AX_OK);
+    wait_for_states("a", "1 ready, 2 failed");
+    use("a");
+    drive_out_a();
+    put_version("a", 2, 2);
+    look_at("a");
+    assert_int_equal(want("a", "", &told), AX_OK);
+    wait_for_states("a", "1 unloaded, 2 ready");
+    assert_true(ask("a", "1") == -AX_E_NOT_FOUND);
+}
+
+/* What the policy does not name answers only as it was, also when nobody has looked at its files
+ * since they changed. */
+static void what_was_in_force_and_has_changed_unseen(void **state)
+{
+    struct told told;
+    (void)state;
+    put_three();
+    put_file("a/serving.yaml", "versions: [1]\n");
+    start_short(three, 2, 1);
+    put_broken("a", 2);
+    put_file("a/serving.yaml", "versions: [2]\n");
+    look_at("a");
+    assert_comes("a", 1);
+    drive_out_a();
+    assert_true(is_kept("a", "1"));
+    put_version("a", 1, 1.5);
+    assert_int_equal(want("a", "", &told), AX_E_UNAVAILABLE);
+    assert_int_equal(want("a", "1", &told), AX_E_UNAVAILABLE);
+    assert_true(ask("a", "") == -AX_E_UNAVAILABLE);
+}
+
+/* As many stand in as have failed, and the newest of those that answered. */
+static void one_of_several_fails(void **state)
+{
+    (void)state;
+    put_three();
+    put_file("a/serving.yaml", "versions: latest:2\n");
+    put_version("a", 2, 2);
+    start();
+    wait_for_states("a", "1 ready, 2 ready");
+    put_broken("a", 3);
+    look_at("a");
+    wait_for_states("a", "1 ready, 2 ready, 3 failed");
+    assert_true(ask("a", "1") == 1);
+    assert_true(ask("a", "") == 2);
+    put_version("a", 4, 4);
+    look_at("a");
+    wait_for_states("a", "1 unloaded, 2 ready, 3 failed, 4 ready");
+    assert_true(ask("a", "1") == -AX_E_NOT_FOUND);
+    put_version("a", 3, 3);
+    look_at("a");
+    wait_for_states("a", "1 unloaded, 2 unloaded, 3 ready, 4 ready");
+}
+
+/* The same where memory has driven it out meanwhile. */
+static void one_of_several_fails_and_is_driven_out(void **state)
+{
+    struct told told;
+    (void)state;
+    put_three();
+    put_file("a/serving.yaml", "versions: latest:2\n");
+    start_short(three, 2, 1);
+    drive_out_a();
+    put_version("a", 2, 2);
+    look_at("a");
+    assert_int_equal(want("a", "2", &told), AX_OK);
+    assert_int_equal(want("a", "1", &told), AX_OK);
+    assert_int_equal(want("b", "", &told), AX_OK);
+    wait_for_states("a", "1 unloaded, 2 unloaded");
+    put_broken("a", 3);
+    assert_int_equal(load("a", &told), AX_E_INVALID);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(want("a", "1", &told), AX_OK);
+        assert_true(ask("a", "1") == 1);
+        if (i == 1)
+            assert_comes("b", 2);
+        if (i == 1)
+            assert_true(is_kept("a", "1"));
+        assert_comes("a", 2);
+        assert_comes("b", 2);
+    }
 }
 
 /* Where the newest are wanted, it is the newest that can be loaded, also at a start; but not
@@ -633,6 +748,10 @@ int main(void)
         TEST(what_was_in_force_comes_back),
         TEST(what_was_in_force_and_is_not_any_more),
         TEST(who_waits_for_what_fails),
+        TEST(what_was_in_force_answers_until_the_new_one_does),
+        TEST(what_was_in_force_and_has_changed_unseen),
+        TEST(one_of_several_fails),
+        TEST(one_of_several_fails_and_is_driven_out),
         TEST(the_newest_that_loads),
         TEST(another_one_stands_in),
         TEST(what_is_tried_may_be_given_up),
