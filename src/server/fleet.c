@@ -204,6 +204,7 @@ static void fleet_round(struct ax_fleet *fleet)
     ax_fleet_inbox_receive(&fleet->inbox, fleet);
     ax_fleet_popularity_look(fleet);
     ax_fleet_look_at_loads(fleet);
+    ax_fleet_trim(fleet);
     fleet->needs_room = false;
     ax_fleet_forgive_short(fleet);
     ax_fleet_begin_loads(fleet);

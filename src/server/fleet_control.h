@@ -61,6 +61,7 @@ struct ax_fleet {
     bool needs_room; /* what was to be loaded in this round waits for memory */
     /* The first of these, while loads are begun: room that becomes free is its. NULL: none. */
     struct ax_fleet_version *first_put_off;
+    bool is_over;       /* what was loaded stays until others have had their turn, or have gone */
     bool has_more_room; /* memory was given back, or is pinned no more */
     struct ax_popularity *popularity;
     uint64_t ticked_ns;    /* when it was fed last */
@@ -150,6 +151,9 @@ enum ax_fleet_room ax_fleet_make_room(struct ax_fleet *fleet, struct ax_fleet_ve
  * unless it is to be held. False: it may not stay. */
 bool ax_fleet_fit(struct ax_fleet *fleet, struct ax_fleet_version *version,
                   const struct ax_loaded *loaded, bool is_held);
+/* In each round: when what was loaded did not fit at once, those go that have to, as soon as they
+ * may. */
+void ax_fleet_trim(struct ax_fleet *fleet);
 /* Memory was given back: what failed for want of it, and would fit now, may be tried again. */
 void ax_fleet_forgive_short(struct ax_fleet *fleet);
 /* Set the gauges. */

@@ -286,7 +286,26 @@ static bool fleet_keeps(struct ax_fleet *fleet, struct ax_fleet_version *version
     else
         table_evict(fleet, &table);
     table_done(&table);
+    fleet->is_over |= !err.code && !fits;
     return err.code == AX_OK;
+}
+
+void ax_fleet_trim(struct ax_fleet *fleet)
+{
+    assert(fleet);
+    if (!fleet->is_over)
+        return;
+    struct ax_err err = AX_ERR_INIT;
+    struct table table = table_make(fleet, NULL);
+    const struct ax_footprint nothing = { 0 };
+    struct ax_residency_demand demand = { &nothing, AX_RESIDENCY_ASKED };
+    bool fits = false;
+    if (!ax_residency_admit(table.residents, table.count, &demand, fleet->config->model_memory_max,
+                            &fits, &err))
+        table_evict(fleet, &table);
+    table_done(&table);
+    /* Where nobody may go, whoever changes that looks again. */
+    fleet->is_over = !err.code && !fits;
 }
 
 bool ax_fleet_fit(struct ax_fleet *fleet, struct ax_fleet_version *version,

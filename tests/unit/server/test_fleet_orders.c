@@ -23,14 +23,14 @@ static void use(const char *model)
 }
 
 /* Start a fleet with memory for `count` versions like the one of `model` and a half. Nothing is
- * ready, and what each of them takes is known. */
-static void start_short(const char *const *models, size_t model_count, size_t count)
+ * ready, and what they take is not known to it. */
+static void start_unknowing(const char *model, size_t count)
 {
     fixture.config.preload = AX_PRELOAD_NONE;
     start();
-    use(models[0]);
+    use(model);
     const struct ax_catalog_version *version =
-        ax_catalog_find(enter(), ax_str_from(models[0]), AX_STR(""));
+        ax_catalog_find(enter(), ax_str_from(model), AX_STR(""));
     assert_non_null(version->served);
     size_t bytes = version->resident_bytes;
     leave();
@@ -39,6 +39,12 @@ static void start_short(const char *const *models, size_t model_count, size_t co
     atomic_store(&fixture.complete_count, 0);
     fixture.config.model_memory_max = count * bytes + bytes / 2;
     start();
+}
+
+/* The same, and what each of these takes is known. */
+static void start_short(const char *const *models, size_t model_count, size_t count)
+{
+    start_unknowing(models[0], count);
     for (size_t i = 0; i < model_count; i++)
         use(models[i]);
 }
@@ -275,6 +281,35 @@ static void who_waits_for_room_gets_it(void **state)
     assert_int_equal(wait_told(&large), AX_OK);
     for (unsigned i = 0; i < AX_COUNT(small); i++)
         assert_int_equal(wait_told(&small[i]), AX_OK);
+}
+
+/* How many of the three are in memory. */
+static size_t count_ready(void)
+{
+    char reason[512];
+    size_t count = 0;
+    for (size_t i = 0; i < AX_COUNT(three); i++)
+        count += strcmp(states_of(three[i], reason, sizeof(reason)), "1 ready") == 0;
+    return count;
+}
+
+/* Files are smaller than what is made of them, so all three begin at once. Each answers, and then
+ * those go for which there is no room, without anybody asking for more. */
+static void what_was_let_in_by_a_guess(void **state)
+{
+    struct told told[AX_COUNT(three)];
+    (void)state;
+    put_three();
+    fixture.config.load_threads = AX_COUNT(three);
+    start_unknowing("a", 1);
+    for (size_t i = 0; i < AX_COUNT(three); i++)
+        give_want(&told[i], three[i]);
+    for (size_t i = 0; i < AX_COUNT(three); i++)
+        assert_int_equal(wait_told(&told[i]), AX_OK);
+    uint64_t end_ns = ax_clock_ns() + WAIT_NS;
+    while (count_ready() > 1 && ax_clock_ns() < end_ns)
+        (void)poll(NULL, 0, 1);
+    assert_int_equal(count_ready(), 1);
 }
 
 /* `b` fails beside `a`, which is pinned, and comes when `a` has gone. */
@@ -744,6 +779,7 @@ int main(void)
         TEST(a_want_that_waited_too_long),
         TEST(what_fits_does_not_wait_for_what_does_not),
         TEST(who_waits_for_room_gets_it),
+        TEST(what_was_let_in_by_a_guess),
         TEST(what_failed_for_memory_is_tried_again),
         TEST(what_was_in_force_comes_back),
         TEST(what_was_in_force_and_is_not_any_more),
