@@ -157,9 +157,9 @@ enum ax_code ax_sql_open(const struct ax_sql_config *config, struct ax_sql **ret
     else if (duckdb_connect(sql->database, &sql->connection) == DuckDBError)
         (void)ax_fail(err, AX_E_LIMIT, "no connection to the embedded database");
     duckdb_free(message);
-    if (!err->code && config->cancelled &&
-        !ax_thread_start(&sql->watcher, "sql-watcher", watcher_run, sql, err))
-        sql->cancelled = config->cancelled;
+    sql->cancelled = err->code ? NULL : config->cancelled; /* before its watcher reads it */
+    if (sql->cancelled && ax_thread_start(&sql->watcher, "sql-watcher", watcher_run, sql, err))
+        sql->cancelled = NULL;
     if (err->code || sql_configure(sql, config, err)) {
         ax_sql_close(sql);
         return err->code;

@@ -61,7 +61,8 @@ static enum ax_code join_enter(struct ax_window_join *join, const struct ax_wind
     bool is_null = rows->key_validity && !(rows->key_validity[row / 64] >> (row % 64) & 1);
     int64_t key = is_null ? 0 : rows->keys[row];
     if (join->has_key && is_null == join->key_is_null && key == join->key) {
-        if (rows->moments[row] < join->moment)
+        /* Rows without a key are of many, and of none. */
+        if (!is_null && rows->moments[row] < join->moment)
             return ax_fail(err, AX_E_INVALID, "rows of a key are not in order of their moments");
     } else {
         if (join->has_key && !is_null && !join->key_is_null && key < join->key)
@@ -135,7 +136,8 @@ enum ax_code ax_window_join_push(struct ax_window_join *join,
             (rows->are_probes[row] ? join_get(join, rows, row, err)
                                    : join_put(join, rows, row, err)))
             return err->code;
-        ax_window_forget(join->window, rows->moments[row]);
+        if (!join->key_is_null)
+            ax_window_forget(join->window, rows->moments[row]);
     }
     return AX_OK;
 }

@@ -186,3 +186,35 @@ def test_windows_are_those_of_brute_force(tmp_path, seed):
             for name, value in expected(events, row, service == "self", bool(known)).items():
                 assert same(name, line["o__" + name], value), (service, known, row, name, line)
         os.unlink(tmp_path / "out.csv")
+
+
+def test_a_key_of_two_parts_of_which_one_is_null(tmp_path):
+    (tmp_path / "all.yaml").write_text("""
+auspex: 1
+project: test
+entities:
+  pair: {keys: {k: int64, j: int64}}
+sources:
+  events:
+    files: events.csv
+    time: t
+    event_id: [id]
+    columns: {id: int64, k: int64, j: int64, t: timestamp}
+views:
+  pairs: {entity: pair, source: events, fields: {n: count(*) over 90d}}
+services:
+  s: {features: [{view: pairs}]}
+""", encoding="utf-8")
+    (tmp_path / "events.csv").write_text(
+        "id,k,j,t\n1,1,1,2024-01-01\n2,,1,2024-01-01\n3,1,,2024-01-01\n", encoding="utf-8")
+    (tmp_path / "rows.csv").write_text(
+        "k,j,at\n,1,2024-01-03\n,2,2024-01-02\n1,,2024-01-02\n1,1,2024-01-02\n,1,2024-01-02\n",
+        encoding="utf-8")
+    done = subprocess.run(
+        [os.environ["AX_BINARY"], "features", "history", "--definitions", str(tmp_path),
+         "--rows", str(tmp_path / "rows.csv"), "--service", "s",
+         "--out", str(tmp_path / "out.csv")],
+        capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
+        assert [line["n"] for line in csv.DictReader(file)] == ["0", "0", "0", "1", "0"]
