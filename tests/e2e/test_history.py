@@ -208,6 +208,22 @@ def test_files_of_all_kinds(folder):
     assert table[2][6:11] == ["3.25", "false", "4", "", "4"] and table[2][11] == "3.25"
 
 
+def test_large_files_keep_their_order(folder):
+    """DuckDB reads them in several parts; of full ties the last one counts."""
+    count = 300000
+    write(folder, "d/salaries.csv", "a,b,time,salary_y\n" + "".join(
+        f"{i % 100},1,2024-01-01 00:00:00,{i}\n" for i in range(count)))
+    write(folder, "rows.csv", "a,b,at,text\n" + "".join(
+        f"{i % 1000},1,2024-01-02 00:00:00,{i:025}\n" for i in range(count)))
+    done = run(folder, "rows.csv", "pairs", "--threads", "2")
+    assert done.returncode == 0, done.stderr
+    with open(folder / "out.csv", encoding="utf-8", newline="") as file:
+        for i, row in enumerate(csv.DictReader(file)):
+            a = i % 1000
+            assert int(row["text"]) == i and int(row["a"]) == a
+            assert row["salary_y"] == (f"{count - 100 + a}.0" if a < 100 else "")
+
+
 def test_formats_agree(folder):
     rows = HEAD + "".join(f"x{i},2013-01-01T01:{i % 60:02}:00Z,{'JFK' if i % 2 else ''},LGA,{i},1\n"
                           for i in range(5000))

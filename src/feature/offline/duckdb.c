@@ -46,6 +46,22 @@ enum ax_code ax_offline_run(struct ax_offline *offline, struct ax_err *err)
     return code;
 }
 
+enum ax_code ax_offline_run_in_order(struct ax_offline *offline, struct ax_err *err)
+{
+    assert(offline && err);
+    char threads[64];
+    struct ax_err ignored = AX_ERR_INIT;
+    (void)snprintf(threads, sizeof(threads), "SET threads = %zu", offline->config.threads);
+    if (ax_sql_run(offline->sql, AX_STR("SET threads = 1"), err)) {
+        ax_buf_reset(&offline->text);
+        return err->code;
+    }
+    enum ax_code code = ax_offline_run(offline, err);
+    /* Fewer threads change no answer. */
+    (void)(ax_sql_run(offline->sql, ax_str_from(threads), &ignored) != AX_OK);
+    return code;
+}
+
 enum ax_code ax_offline_query(struct ax_offline *offline, struct ax_sql_stream **ret_stream,
                               struct ax_err *err)
 {

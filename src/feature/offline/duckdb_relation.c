@@ -614,7 +614,7 @@ enum ax_code ax_relation_load(struct ax_offline *offline, const struct ax_relati
         for (size_t file = run->first; file < run->first + run->count; file++) {
             ax_buf_printf(&offline->text, "INSERT INTO %s ", load->table);
             put_query(&offline->text, relation, run, file, load);
-            if (ax_offline_run(offline, err))
+            if (ax_offline_run_in_order(offline, err))
                 return ax_relation_explain(offline, relation, run, file, load, err);
         }
     }

@@ -195,7 +195,7 @@ static enum ax_code load_table(struct rows_loader *l, const struct ax_relation_c
     ax_buf_printf(text, ") AS a FROM ");
     ax_relation_put_from(text, &l->loaded.relation, run, run->first, run->count);
     struct ax_relation_load load = { "ax_rows", columns, calls + 1, { "", 0 } };
-    if (ax_offline_run(l->offline, l->err))
+    if (ax_offline_run_in_order(l->offline, l->err))
         return ax_relation_explain(l->offline, &l->loaded.relation, run, run->first, &load, l->err);
     return AX_OK;
 }
