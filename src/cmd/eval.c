@@ -92,8 +92,9 @@ static enum ax_code print_value(const struct ax_values *value, bool json, struct
         ax_values_put_text(&out, value, 0);
     }
     (void)ax_buf_append_char(&out, '\n');
-    if (!ax_buf_check(&out, "the value", err))
-        (void)fwrite(out.ptr, 1, out.len, stdout);
+    if (!ax_buf_check(&out, "the value", err) &&
+        (fwrite(out.ptr, 1, out.len, stdout) != out.len || fflush(stdout)))
+        (void)ax_fail(err, AX_E_INTERNAL, "standard output was closed");
     ax_buf_done(&out);
     return err->code;
 }

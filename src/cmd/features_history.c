@@ -158,13 +158,21 @@ static enum ax_code find_service(const struct history *h, const struct ax_servic
     return err->code;
 }
 
+static enum ax_code read_query(struct history *h, struct ax_err *err)
+{
+    if (ax_file_read(h->config->sql, &h->sql, err))
+        return err->code;
+    if (!h->sql.len)
+        return ax_fail(err, AX_E_INVALID, "%s is empty; one SELECT is expected", h->config->sql);
+    return AX_OK;
+}
+
 static enum ax_code history(struct history *h, struct ax_err *err)
 {
     const struct ax_features_history_config *config = h->config;
     const struct ax_service *service = NULL;
     if (ax_definitions_read(config->definitions, &h->definitions, err) ||
-        find_service(h, &service, err) ||
-        (config->sql && ax_file_read(config->sql, &h->sql, err)) ||
+        find_service(h, &service, err) || (config->sql && read_query(h, err)) ||
         work_open(&h->work, config->out, err) || open_store(h, err))
         return err->code;
     struct ax_offline_rows rows = {

@@ -91,3 +91,10 @@ def test_refused(args, status, words):
     found = run(*args)
     assert (found.returncode, found.stdout) == (status, "")
     assert words in found.stderr
+
+
+def test_output_that_cannot_be_written():
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([os.environ["AX_BINARY"], "eval", "1"], stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "standard output" in done.stderr

@@ -297,6 +297,15 @@ def test_no_file_and_no_rows(folder):
     assert done.returncode != 0 and "missing.csv" in done.stderr
 
 
+def test_an_empty_query(folder):
+    write(folder, "rows.sql", "")
+    done = subprocess.run(
+        [os.environ["AX_BINARY"], "features", "history", "--definitions", str(folder / "d"),
+         "--sql", str(folder / "rows.sql"), "--service", "pairs", "--out",
+         str(folder / "out.csv")], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 3 and "rows.sql is empty" in done.stderr
+
+
 def test_usage(folder):
     write(folder, "rows.csv", HEAD)
     assert "nearest is 'pairs'" in run(folder, "rows.csv", "pair").stderr
