@@ -260,15 +260,24 @@ static bool pool_close(struct ax_pool *pool, uint64_t until_ns)
     return true;
 }
 
+static size_t pool_join(struct ax_pool *pool, uint64_t until_ns)
+{
+    size_t joined = 0;
+    while (joined < pool->thread_count && ax_thread_join_until(&pool->threads[joined], until_ns))
+        joined++;
+    return joined;
+}
+
 bool ax_pool_free_until(struct ax_pool *pool, uint64_t until_ns)
 {
     if (!pool)
         return true;
-    if (!pool_close(pool, until_ns))
+    size_t joined = pool_close(pool, until_ns) ? pool_join(pool, until_ns) : 0;
+    if (joined < pool->thread_count) {
+        for (; joined < pool->thread_count; joined++)
+            (void)pthread_detach(pool->threads[joined].handle);
         return false;
-    for (size_t i = 0; i < pool->thread_count; i++)
-        if (!ax_thread_join_until(&pool->threads[i], until_ns))
-            return false;
+    }
     (void)pthread_cond_destroy(&pool->changed);
     (void)pthread_mutex_destroy(&pool->lock);
     free(pool->threads);

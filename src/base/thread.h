@@ -55,7 +55,7 @@ AX_MUST_USE enum ax_code ax_pool_new(const char *name, size_t thread_count, size
 /* Waits for the jobs that were accepted. NULL is fine. */
 void ax_pool_free(struct ax_pool *pool);
 /* The same until `until_ns` at most. False: a job goes on, and keeps the pool, which is not to be
- * touched any more: for the end of a process. */
+ * touched any more, and whose threads nobody waits for: for the end of a process. */
 AX_MUST_USE bool ax_pool_free_until(struct ax_pool *pool, uint64_t until_ns);
 /* As ax_thread_make_usual, for all of its threads. */
 void ax_pool_make_usual(struct ax_pool *pool);

@@ -7,6 +7,7 @@ takes seconds to be read, ordered by clients that leave at once. How many reques
 shows whether their orders were taken back.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -147,20 +148,46 @@ def test_a_load_has_its_time(tmp_path, large_forest):
     assert server.stop() == 0
 
 
-def starved(server, action):
-    """Do something while the server has one core, and somebody else all of its time."""
-    core = min(os.sched_getaffinity(0))
-    for thread in pathlib.Path(f"/proc/{server.process.pid}/task").iterdir():
-        os.sched_setaffinity(int(thread.name), {core})
+@contextlib.contextmanager
+def busy(core):
+    """Somebody else has all of a core's time."""
     burners = [subprocess.Popen(["/bin/sh", "-c", "while :; do :; done"],
                                 preexec_fn=lambda: os.sched_setaffinity(0, {core}))
                for _ in range(2)]
     try:
-        return action()
+        yield
     finally:
         for burner in burners:
             burner.kill()
             burner.wait()
+
+
+def tasks(server):
+    return pathlib.Path(f"/proc/{server.process.pid}/task").iterdir()
+
+
+def keep_on_one_core(server):
+    core = min(os.sched_getaffinity(0))
+    for thread in tasks(server):
+        os.sched_setaffinity(int(thread.name), {core})
+    return core
+
+
+def starved(server, action):
+    """Do something while the server has one core, and somebody else all of its time."""
+    with busy(keep_on_one_core(server)):
+        return action()
+
+
+def is_loading_idly(server):
+    """A loader had time at idle priority: it is past the one look it takes before it reads."""
+    for thread in tasks(server):
+        name, fields = (thread / "stat").read_text("ascii").rsplit(")", 1)
+        fields = fields.split()
+        ticks, policy = int(fields[11]) + int(fields[12]), int(fields[38])
+        if name.endswith("(load-0") and policy == os.SCHED_IDLE and ticks > 1:
+            return True
+    return False
 
 
 @pytest.fixture
@@ -184,14 +211,15 @@ def test_the_end_does_not_wait_for_a_load_without_time(tmp_path, large_forest):
     server = Server(folder, "--load-threads", "1", "--images=false", "--threads", "1",
                     "--drain-timeout-s", "5", "--state", str(tmp_path / "state"))
     put_large(folder, "large", large_forest)
-
-    def end():
-        server.process.send_signal(signal.SIGHUP)
-        until(lambda: ("large", "1") in states(server))
+    core = keep_on_one_core(server)
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: is_loading_idly(server))
+    # It stands still until the others have come, so that it cannot have ended before.
+    server.process.send_signal(signal.SIGSTOP)
+    with busy(core):
         server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGCONT)
         until(lambda: any(ENDED in s for s in server.lines))
-
-    starved(server, end)
     assert server.stop(None) == 0
-    assert any(ENDED in s and 'loads="given up"' in s for s in server.lines)
+    assert any(ENDED in s and 'loads="given up"' in s for s in server.lines), server.lines
     assert not any('event="model version loaded" model=large' in s for s in server.lines)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Goal: a new thread has its name, no open signals, a metrics shard and the default floating point;
- * a pool runs every accepted job once, refuses over its limit, and finishes before it goes.
+ * a pool runs every accepted job once, refuses over its limit, and finishes before it goes, unless
+ * it is left alone.
  * Method: threads report on themselves; a gate holds the workers while the queue fills.
  */
 #include <setjmp.h>
@@ -229,6 +230,21 @@ static void jobs_do_not_leave_a_mode_behind(void **state)
     assert_int_equal(rounding, FE_TONEAREST);
 }
 
+/* A lost pool is not freed: it stays in reach, for those who look for leaks. */
+static struct ax_pool *lost_pool;
+
+static void a_pool_that_does_not_end_is_left_alone(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    (void)pthread_mutex_lock(&gate);
+    assert_int_equal(ax_pool_new("lost", 2, 2, &lost_pool, &err), AX_OK);
+    assert_int_equal(ax_pool_submit(lost_pool, wait_at_the_gate, NULL, &err), AX_OK);
+    assert_false(ax_pool_free_until(lost_pool, 0));
+    /* Its threads are nobody's, so a sanitizer has nothing to tell when the process ends. */
+    (void)pthread_mutex_unlock(&gate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +256,7 @@ int main(void)
         cmocka_unit_test(every_accepted_job_runs_once),
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(jobs_do_not_leave_a_mode_behind),
+        cmocka_unit_test(a_pool_that_does_not_end_is_left_alone),
     };
     return cmocka_run_group_tests_name("base/thread", tests, NULL, NULL);
 }
