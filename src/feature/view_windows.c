@@ -23,7 +23,8 @@ struct windows_run {
     size_t column_count;
     struct ax_window_aggregate *aggregates;
     size_t aggregate_count;
-    char *slots; /* slots + i is the number i in the map */
+    size_t *numbers_of; /* of a field's aggregates, by the numbers that its root reads */
+    char *slots;        /* slots + i is the number i in the map */
 };
 
 static void put_column(struct ax_buf *out, size_t input, void *arg)
@@ -90,17 +91,52 @@ static enum ax_code find_aggregate(struct windows_run *run, const struct ax_aggr
     return AX_OK;
 }
 
-static enum ax_code find_all(struct windows_run *run, size_t **by_field, struct ax_err *err)
+/* A field's root with the numbers of the view's aggregates as its inputs. Recurses, no deeper than
+ * trees are. NULL: the arena is full. */
+static const struct ax_expr *renumber(const struct windows_run *run, const struct ax_expr *expr)
 {
-    for (size_t i = 0; i < run->view->field_count; i++) {
-        const struct ax_parsed *parsed = &run->view->fields[i].parsed;
-        by_field[i] = ax_arena_alloc(run->arena, parsed->aggregate_count + 1, sizeof(**by_field));
-        if (!by_field[i])
-            return ax_arena_fail(run->arena, "the windows", err);
-        for (size_t k = 0; k < parsed->aggregate_count; k++)
-            if (find_aggregate(run, &parsed->aggregates[k], &by_field[i][k], err))
-                return err->code;
+    if (expr->kind == AX_EXPR_LITERAL)
+        return expr;
+    struct ax_expr *made = ax_arena_alloc(run->arena, 1, sizeof(*made));
+    if (!made)
+        return NULL;
+    *made = *expr;
+    if (expr->kind == AX_EXPR_INPUT) {
+        made->input = run->numbers_of[expr->input];
+        return made;
     }
+    const struct ax_expr **args =
+        ax_arena_alloc(run->arena, expr->arg_count + 1, sizeof(const struct ax_expr *));
+    if (!args)
+        return NULL;
+    for (size_t i = 0; i < expr->arg_count; i++) {
+        args[i] = renumber(run, expr->args[i]);
+        if (!args[i])
+            return NULL;
+    }
+    made->args = args;
+    return made;
+}
+
+static enum ax_code find_field(struct windows_run *run, const struct ax_field *field,
+                               const struct ax_expr **ret_root, struct ax_err *err)
+{
+    for (size_t i = 0; i < field->parsed.aggregate_count; i++)
+        if (find_aggregate(run, &field->parsed.aggregates[i], &run->numbers_of[i], err))
+            return err->code;
+    const struct ax_expr *root = renumber(run, field->parsed.root);
+    if (!root)
+        return ax_arena_fail(run->arena, "the windows", err);
+    *ret_root = root;
+    return AX_OK;
+}
+
+static enum ax_code find_all(struct windows_run *run, const bool *wanted,
+                             const struct ax_expr **roots, struct ax_err *err)
+{
+    for (size_t i = 0; i < run->view->field_count; i++)
+        if ((!wanted || wanted[i]) && find_field(run, &run->view->fields[i], &roots[i], err))
+            return err->code;
     return AX_OK;
 }
 
@@ -113,24 +149,27 @@ static enum ax_code make_room(struct windows_run *run, struct ax_err *err)
     run->columns = ax_arena_alloc(run->arena, 2 * most, sizeof(*run->columns));
     run->types = ax_arena_alloc(run->arena, 2 * most, sizeof(*run->types));
     run->aggregates = ax_arena_alloc(run->arena, most, sizeof(*run->aggregates));
+    run->numbers_of = ax_arena_alloc(run->arena, most, sizeof(*run->numbers_of));
     run->slots = ax_arena_alloc(run->arena, 2 * most, 1);
-    if (!run->columns || !run->types || !run->aggregates || !run->slots)
+    if (!run->columns || !run->types || !run->aggregates || !run->numbers_of || !run->slots)
         return ax_arena_fail(run->arena, "the windows", err);
     return AX_OK;
 }
 
-enum ax_code ax_view_windows_make(const struct ax_view *view, struct ax_arena *arena,
-                                  struct ax_view_windows *ret_windows, struct ax_err *err)
+enum ax_code ax_view_windows_make(const struct ax_view *view, const bool *wanted,
+                                  struct ax_arena *arena, struct ax_view_windows *ret_windows,
+                                  struct ax_err *err)
 {
     assert(view && view->windowed && arena && ret_windows && err);
     struct windows_run run = { .view = view, .arena = arena };
     struct ax_window_spec *spec = NULL;
-    size_t **by_field = ax_arena_zalloc(arena, view->field_count + 1, sizeof(*by_field));
-    if (!by_field)
+    const struct ax_expr **roots =
+        ax_arena_zalloc(arena, view->field_count + 1, sizeof(const struct ax_expr *));
+    if (!roots)
         return ax_arena_fail(arena, "the windows", err);
     ax_map_init(&run.numbers);
     ax_buf_init(&run.key, KEY_BYTES_MAX);
-    if (!make_room(&run, err) && !find_all(&run, by_field, err)) {
+    if (!make_room(&run, err) && !find_all(&run, wanted, roots, err)) {
         const struct ax_window_config config = { .columns = run.types,
                                                  .column_count = run.column_count,
                                                  .aggregates = run.aggregates,
@@ -143,13 +182,12 @@ enum ax_code ax_view_windows_make(const struct ax_view *view, struct ax_arena *a
     ax_map_done(&run.numbers);
     ax_buf_done(&run.key);
     if (!err->code)
-        *ret_windows =
-            (struct ax_view_windows){ .columns = run.columns,
-                                      .column_count = run.column_count,
-                                      .aggregates = run.aggregates,
-                                      .aggregate_count = run.aggregate_count,
-                                      .field_aggregates = (const size_t *const *)by_field,
-                                      .spec = spec };
+        *ret_windows = (struct ax_view_windows){ .columns = run.columns,
+                                                 .column_count = run.column_count,
+                                                 .aggregates = run.aggregates,
+                                                 .aggregate_count = run.aggregate_count,
+                                                 .field_roots = roots,
+                                                 .spec = spec };
     return err->code;
 }
 

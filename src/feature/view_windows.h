@@ -17,13 +17,15 @@ struct ax_view_windows {
     size_t column_count;
     const struct ax_window_aggregate *aggregates;
     size_t aggregate_count;
-    const size_t *const *field_aggregates; /* of a field, by the numbers that its root reads */
-    struct ax_window_spec *spec;           /* owned */
+    /* Of a field: its root, whose inputs are numbers of these aggregates; NULL: not wanted. */
+    const struct ax_expr *const *field_roots;
+    struct ax_window_spec *spec; /* owned */
 };
 
-/* The view is windowed. Expected: INVALID, TOO_LARGE (more columns or aggregates than a state has),
- * LIMIT; the message names the view's place. */
-AX_MUST_USE enum ax_code ax_view_windows_make(const struct ax_view *view, struct ax_arena *arena,
+/* The view is windowed; wanted[i]: field i is (NULL: all are). Expected: INVALID, TOO_LARGE (more
+ * columns or aggregates than a state has), LIMIT; the message names the view's place. */
+AX_MUST_USE enum ax_code ax_view_windows_make(const struct ax_view *view, const bool *wanted,
+                                              struct ax_arena *arena,
                                               struct ax_view_windows *ret_windows,
                                               struct ax_err *err);
 void ax_view_windows_done(struct ax_view_windows *windows);

@@ -346,7 +346,7 @@ static enum ax_code add_windows(const struct ax_view *view, struct ax_arena *are
                                 struct ax_entity_bytes *one, struct ax_err *err)
 {
     struct ax_view_windows windows;
-    if (ax_view_windows_make(view, arena, &windows, err))
+    if (ax_view_windows_make(view, NULL, arena, &windows, err))
         return err->code;
     one->window_bytes += ax_window_spec_bytes(windows.spec);
     one->event_bytes += ax_window_spec_row_bytes(windows.spec);

@@ -188,10 +188,72 @@ def test_windows_are_those_of_brute_force(tmp_path, seed):
         os.unlink(tmp_path / "out.csv")
 
 
+def history(folder, *options):
+    """The inputs of service s for folder/rows.csv as dicts, and the process."""
+    done = subprocess.run(
+        [os.environ["AX_BINARY"], "features", "history", "--definitions", str(folder),
+         "--rows", str(folder / "rows.csv"), "--service", "s",
+         "--out", str(folder / "out.csv"), *options],
+        capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    with open(folder / "out.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file)), done
+
+
+def write(folder, definitions, **tables):
+    (folder / "all.yaml").write_text("auspex: 1\nproject: test\n" + definitions, encoding="utf-8")
+    for name, text in tables.items():
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+
+
+def test_deep_expressions_in_and_around_aggregates(tmp_path):
+    """Printed into one another, 40 terms would be a text of 2^40 bytes."""
+    inside = " + ".join(["x"] * 40)
+    around = " + ".join(["sum(x) over 1h"] * 39 + ["count(*) over 1h"])
+    write(tmp_path, f"""
+entities: {{e: {{keys: {{k: int64}}}}}}
+sources:
+  events:
+    files: events.csv
+    time: t
+    event_id: [id]
+    columns: {{id: int64, k: int64, t: timestamp, x: int64}}
+views:
+  v:
+    entity: e
+    source: events
+    fields:
+      inside: sum({inside}) over 1h
+      filtered: count(*) filter (where {inside} > 100) over 1h
+      around: {around}
+services: {{s: {{features: [{{view: v}}]}}}}
+""", events="id,k,t,x\n1,1,2024-01-01T00:00:00Z,2\n2,1,2024-01-01T00:10:00Z,3\n",
+          rows="k,at\n1,2024-01-01T00:30:00Z\n2,2024-01-01T00:30:00Z\n")
+    table, _ = history(tmp_path)
+    assert [(line["inside"], line["filtered"], line["around"]) for line in table] == [
+        ("200", "1", "197"), ("", "0", "")]
+
+
+def test_only_what_is_asked_for_is_read(tmp_path):
+    """A field that the service leaves out reads a column that its file lacks."""
+    write(tmp_path, """
+entities: {e: {keys: {k: int64}}}
+sources:
+  events:
+    files: events.csv
+    time: t
+    event_id: [id]
+    columns: {id: int64, k: int64, t: timestamp, x: int64, y: int64}
+views:
+  v: {entity: e, source: events, fields: {a: sum(x) over 1h, b: max(y) over 1h}}
+services: {s: {features: [{view: v, fields: [a]}]}}
+""", events="id,k,t,x\n1,1,2024-01-01T00:00:00Z,2\n",
+          rows="k,at\n1,2024-01-01T00:30:00Z\n")
+    assert [line["a"] for line in history(tmp_path)[0]] == ["2"]
+
+
 def test_a_key_of_two_parts_of_which_one_is_null(tmp_path):
-    (tmp_path / "all.yaml").write_text("""
-auspex: 1
-project: test
+    write(tmp_path, """
 entities:
   pair: {keys: {k: int64, j: int64}}
 sources:
@@ -204,17 +266,7 @@ views:
   pairs: {entity: pair, source: events, fields: {n: count(*) over 90d}}
 services:
   s: {features: [{view: pairs}]}
-""", encoding="utf-8")
-    (tmp_path / "events.csv").write_text(
-        "id,k,j,t\n1,1,1,2024-01-01\n2,,1,2024-01-01\n3,1,,2024-01-01\n", encoding="utf-8")
-    (tmp_path / "rows.csv").write_text(
-        "k,j,at\n,1,2024-01-03\n,2,2024-01-02\n1,,2024-01-02\n1,1,2024-01-02\n,1,2024-01-02\n",
-        encoding="utf-8")
-    done = subprocess.run(
-        [os.environ["AX_BINARY"], "features", "history", "--definitions", str(tmp_path),
-         "--rows", str(tmp_path / "rows.csv"), "--service", "s",
-         "--out", str(tmp_path / "out.csv")],
-        capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
-        assert [line["n"] for line in csv.DictReader(file)] == ["0", "0", "0", "1", "0"]
+""", events="id,k,j,t\n1,1,1,2024-01-01\n2,,1,2024-01-01\n3,1,,2024-01-01\n",
+          rows="k,j,at\n,1,2024-01-03\n,2,2024-01-02\n1,,2024-01-02\n1,1,2024-01-02\n"
+               ",1,2024-01-02\n")
+    assert [line["n"] for line in history(tmp_path)[0]] == ["0", "0", "0", "1", "0"]

@@ -202,22 +202,17 @@ static enum ax_code check_service(struct history *h)
     return AX_OK;
 }
 
-/* Columns that a field reads: of a windowed view those of all fields, inside of their aggregates,
- * since windows are made for the whole view. */
+/* Columns that a field reads: of a windowed one those inside of its aggregates. */
 static void mark_columns(const struct ax_view *view, size_t field, bool *used)
 {
-    if (!view->windowed) {
-        ax_expr_inputs(view->fields[field].parsed.root, used);
-        return;
-    }
-    for (size_t i = 0; i < view->field_count; i++) {
-        const struct ax_parsed *parsed = &view->fields[i].parsed;
-        for (size_t k = 0; k < parsed->aggregate_count; k++) {
-            if (parsed->aggregates[k].value)
-                ax_expr_inputs(parsed->aggregates[k].value, used);
-            if (parsed->aggregates[k].filter)
-                ax_expr_inputs(parsed->aggregates[k].filter, used);
-        }
+    const struct ax_parsed *parsed = &view->fields[field].parsed;
+    if (!view->windowed)
+        ax_expr_inputs(parsed->root, used);
+    for (size_t i = 0; i < parsed->aggregate_count; i++) {
+        if (parsed->aggregates[i].value)
+            ax_expr_inputs(parsed->aggregates[i].value, used);
+        if (parsed->aggregates[i].filter)
+            ax_expr_inputs(parsed->aggregates[i].filter, used);
     }
 }
 

@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "data/expr/expr_sql.h"
-#include "feature/offline/duckdb_join.h"
+#include "feature/offline/duckdb_role.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -13,7 +13,7 @@
 #include "base/alloc.h"
 #include "base/sql_table.h"
 #include "data/expr/expr_sql.h"
-#include "feature/offline/duckdb_join.h"
+#include "feature/offline/duckdb_role.h"
 #include "feature/view_windows.h"
 #include "feature/window_id.h"
 #include "feature/window_output.h"
@@ -33,17 +33,11 @@
 enum { MOMENT, IS_PROBE, EVENT, TIME, IS_GONE, NUMBER, VALUES };
 
 struct windows {
-    struct ax_offline *offline;
-    struct ax_buf *text;
-    const struct ax_service *service;
-    const struct ax_role *role;
-    const struct ax_view *view;
-    const struct ax_source_table *table;
-    size_t number;
-    bool has_self;
+    struct ax_role_run run;
     struct ax_arena arena;
     struct ax_view_windows made;
     struct ax_window_output output;
+    bool *used; /* columns of the source that are read of events */
     /* Keys as numbers, in the order in which they come. */
     struct ax_buf key, last_key;
     int64_t key_number;
@@ -56,97 +50,124 @@ struct windows {
 
 static void put(const struct windows *w, const char *text)
 {
-    (void)ax_buf_append_str(w->text, ax_str_from(text));
+    (void)ax_buf_append_str(w->run.text, ax_str_from(text));
 }
 
 /* ---- the stream in SQL ---- */
 
-static void put_input(struct ax_buf *out, size_t input, void *arg)
+static void put_input(struct ax_buf *out, size_t input, void *arg AX_UNUSED)
 {
-    const struct windows *w = arg;
-    char name[32];
-    (void)snprintf(name, sizeof(name), "c%zu", input);
-    ax_storage_put_widened(out, name, w->table->source->columns[input].storage);
+    ax_buf_printf(out, "c%zu", input);
 }
 
-static void put_event_keys(const struct windows *w)
+/* "c1, c2": the keys. */
+static void put_keys(const struct windows *w, const char *separator)
 {
-    for (size_t i = 0; i < w->view->entity->key_count; i++)
-        ax_buf_printf(w->text, "c%zu AS g%zu, ", w->view->key_columns[i], i);
+    for (size_t i = 0; i < w->run.view->entity->key_count; i++)
+        ax_buf_printf(w->run.text, "%sc%zu", i ? separator : "", w->run.view->key_columns[i]);
 }
 
-static void put_event_conditions(const struct windows *w)
+/* The rows that have a key, with their rowid as r; as known also seen and gone. */
+static void put_counted(const struct windows *w)
 {
-    for (size_t i = 0; i < w->view->entity->key_count; i++)
-        ax_buf_printf(w->text, "%sc%zu IS NOT NULL", i ? " AND " : " WHERE ",
-                      w->view->key_columns[i]);
+    ax_buf_printf(w->run.text, "SELECT *, rowid AS r FROM %s WHERE ", w->run.table->name);
+    put_keys(w, " IS NOT NULL AND ");
+    put(w, " IS NOT NULL");
+}
+
+/* Of a row: its key as g<i>, and the columns that the stream has of rows of all kinds. */
+static void put_event(const struct windows *w, const char *moment, bool is_gone)
+{
+    put(w, "SELECT ");
+    for (size_t i = 0; i < w->run.view->entity->key_count; i++)
+        ax_buf_printf(w->run.text, "c%zu AS g%zu, ", w->run.view->key_columns[i], i);
+    ax_buf_printf(w->run.text,
+                  "%s AS m, false AS p, r AS i, epoch_us(c%ld) AS t, %s AS x, CAST(NULL AS BIGINT) "
+                  "AS n",
+                  moment, w->run.table->source->time, is_gone ? "true" : "false");
 }
 
 static void put_no_values(const struct windows *w)
 {
     for (size_t i = 0; i < w->made.column_count; i++)
-        ax_buf_printf(w->text, ", CAST(NULL AS %s) AS v%zu",
+        ax_buf_printf(w->run.text, ", CAST(NULL AS %s) AS v%zu",
                       ax_type_sql(w->made.columns[i]->type, AX_SQL_DUCKDB), i);
+}
+
+/* What the columns read of an event, as expressions see it. */
+static void put_seen_columns(const struct windows *w)
+{
+    char name[32];
+    for (size_t i = 0; i < w->run.table->source->column_count; i++) {
+        if (!w->used[i])
+            continue;
+        (void)snprintf(name, sizeof(name), "c%zu", i);
+        put(w, ", ");
+        ax_storage_put_widened(w->run.text, name, w->run.table->source->columns[i].storage);
+        ax_buf_printf(w->run.text, " AS c%zu", i);
+    }
+}
+
+/* The names that put_event gives. */
+static void put_event_names(const struct windows *w, struct ax_buf *out)
+{
+    for (size_t i = 0; i < w->run.view->entity->key_count; i++)
+        ax_buf_printf(out, "g%zu, ", i);
+    ax_buf_printf(out, "m, p, i, t, x, n");
 }
 
 static void put_events(struct windows *w)
 {
-    long time = w->table->source->time;
-    put(w, "SELECT ");
-    put_event_keys(w);
-    if (w->table->as_known)
-        put(w, "seen AS m");
-    else
-        ax_buf_printf(w->text, "epoch_us(c%ld) AS m", time);
-    ax_buf_printf(w->text,
-                  ", false AS p, rowid AS i, epoch_us(c%ld) AS t, false AS x, CAST(NULL AS BIGINT) "
-                  "AS n",
-                  time);
-    for (size_t i = 0; i < w->made.column_count; i++) {
-        put(w, ", ");
-        ax_expr_put_sql(w->text, w->made.columns[i], AX_SQL_DUCKDB, put_input, w);
-        ax_buf_printf(w->text, " AS v%zu", i);
+    size_t count = w->made.column_count;
+    struct ax_expr_column *columns = ax_xalloc((count + 1) * sizeof(*columns));
+    char(*names)[24] = ax_xalloc((count + 1) * sizeof(*names));
+    struct ax_buf *text = w->run.text;
+    struct ax_buf from;
+    struct ax_buf keep;
+    ax_buf_init(&from, AX_OFFLINE_TEXT_MAX);
+    ax_buf_init(&keep, AX_OFFLINE_TEXT_MAX);
+    char time[40];
+    (void)snprintf(time, sizeof(time), "epoch_us(c%ld)", w->run.table->source->time);
+    w->run.text = &from;
+    put(w, "(");
+    put_event(w, w->run.table->as_known ? "seen" : time, false);
+    put_seen_columns(w);
+    put(w, " FROM ax_events)");
+    w->run.text = text;
+    put_event_names(w, &keep);
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "v%zu", i);
+        columns[i] = (struct ax_expr_column){ w->made.columns[i], ax_str_from(names[i]) };
     }
-    ax_buf_printf(w->text, " FROM %s", w->table->name);
-    put_event_conditions(w);
+    ax_expr_put_select(text, columns, count, ax_buf_str(&keep), ax_buf_str(&from), AX_SQL_DUCKDB,
+                       put_input, NULL);
+    if (from.failed)
+        text->failed = from.failed;
+    ax_buf_done(&from);
+    ax_buf_done(&keep);
+    free(columns);
+    free(names);
 }
 
 static void put_gone(struct windows *w)
 {
-    put(w, " UNION ALL SELECT ");
-    put_event_keys(w);
-    ax_buf_printf(w->text, "gone, false, rowid, epoch_us(c%ld), true, CAST(NULL AS BIGINT)",
-                  w->table->source->time);
+    put(w, " UNION ALL ");
+    put_event(w, "gone", true);
     put_no_values(w);
-    ax_buf_printf(w->text, " FROM %s", w->table->name);
-    put_event_conditions(w);
-    put(w, " AND gone IS NOT NULL");
-}
-
-/* The call column that has the name of a source's column. */
-static size_t call_column(const struct ax_service *service, struct ax_str name)
-{
-    size_t i = 0;
-    while (i < service->call_count && !ax_str_equals(service->call[i].name, name))
-        i++;
-    assert(i < service->call_count); /* Checked where definitions are read. */
-    return i;
+    put(w, " FROM ax_events WHERE gone IS NOT NULL");
 }
 
 /* The event that the row is itself. */
 static void put_self(const struct windows *w)
 {
-    const struct ax_source *source = w->table->source;
+    const struct ax_source *source = w->run.table->source;
     put(w, " LEFT JOIN (SELECT rowid AS i");
     for (size_t i = 0; i < source->event_id_count; i++)
-        ax_buf_printf(w->text, ", c%zu", source->event_id[i]);
-    ax_buf_printf(w->text, "%s FROM %s) AS h ON ", w->table->as_known ? ", seen, gone" : "",
-                  w->table->name);
-    for (size_t i = 0; i < source->event_id_count; i++)
-        ax_buf_printf(w->text, "%sr.k%zu = h.c%zu", i ? " AND " : "",
-                      call_column(w->service, source->columns[source->event_id[i]].name),
-                      source->event_id[i]);
-    if (w->table->as_known)
+        ax_buf_printf(w->run.text, ", c%zu", source->event_id[i]);
+    ax_buf_printf(w->run.text, "%s FROM %s) AS h ON ", w->run.table->as_known ? ", seen, gone" : "",
+                  w->run.table->name);
+    ax_role_run_put_self(&w->run, "r", "h");
+    if (w->run.table->as_known)
         put(w, " AND r.a >= h.seen AND (h.gone IS NULL OR r.a < h.gone)");
 }
 
@@ -154,34 +175,37 @@ static void put_self(const struct windows *w)
 static void put_probes(struct windows *w)
 {
     put(w, " UNION ALL SELECT ");
-    for (size_t i = 0; i < w->view->entity->key_count; i++)
-        ax_buf_printf(w->text, "CASE WHEN r.a IS NOT NULL THEN r.k%zu END, ",
-                      w->role->call_keys[i]);
+    for (size_t i = 0; i < w->run.view->entity->key_count; i++)
+        ax_buf_printf(w->run.text, "CASE WHEN r.a IS NOT NULL THEN r.k%zu END, ",
+                      w->run.role->call_keys[i]);
     put(w, "coalesce(r.a, 0), true, ");
-    put(w, w->has_self ? "h.i" : "CAST(NULL AS BIGINT)");
+    bool has_self = ax_role_run_has_self(&w->run);
+    put(w, has_self ? "h.i" : "CAST(NULL AS BIGINT)");
     put(w, ", CAST(NULL AS BIGINT), false, r.n");
     put_no_values(w);
     put(w, " FROM (SELECT rowid AS n, * FROM ax_rows) AS r");
-    if (w->has_self)
+    if (has_self)
         put_self(w);
 }
 
 static void put_stream(struct windows *w, size_t part, size_t parts)
 {
-    size_t key_count = w->view->entity->key_count;
-    put(w, "SELECT * FROM (");
+    size_t key_count = w->run.view->entity->key_count;
+    put(w, "WITH ax_events AS (");
+    put_counted(w);
+    put(w, ") SELECT * FROM (");
     put_events(w);
-    if (w->table->as_known && w->table->has_versions)
+    if (w->run.table->as_known && w->run.table->has_versions)
         put_gone(w);
     put_probes(w);
     put(w, ")");
     for (size_t i = 0; parts > 1 && i < key_count; i++)
-        ax_buf_printf(w->text, "%sg%zu", i ? ", " : " WHERE hash(", i);
+        ax_buf_printf(w->run.text, "%sg%zu", i ? ", " : " WHERE hash(", i);
     if (parts > 1)
-        ax_buf_printf(w->text, ") %% %zu = %zu", parts, part);
+        ax_buf_printf(w->run.text, ") %% %zu = %zu", parts, part);
     put(w, " ORDER BY ");
     for (size_t i = 0; i < key_count; i++)
-        ax_buf_printf(w->text, "g%zu, ", i);
+        ax_buf_printf(w->run.text, "g%zu, ", i);
     put(w, "m, p");
 }
 
@@ -229,7 +253,7 @@ static enum ax_code make_room(struct windows *w, size_t rows)
 /* Number the keys of a chunk: a key that differs from the one before is the next. */
 static enum ax_code number_keys(struct windows *w, const struct ax_sql_chunk *chunk)
 {
-    size_t key_count = w->view->entity->key_count;
+    size_t key_count = w->run.view->entity->key_count;
     assert(key_count <= KEYS_MAX);
     struct ax_values parts[KEYS_MAX];
     const struct ax_values *list[KEYS_MAX];
@@ -262,7 +286,7 @@ static enum ax_code number_keys(struct windows *w, const struct ax_sql_chunk *ch
 static enum ax_code push_chunk(struct windows *w, struct ax_window_join *join,
                                const struct ax_sql_chunk *chunk)
 {
-    const struct ax_sql_column *columns = chunk->columns + w->view->entity->key_count;
+    const struct ax_sql_column *columns = chunk->columns + w->run.view->entity->key_count;
     if (make_room(w, chunk->rows) || number_keys(w, chunk))
         return w->err->code;
     for (size_t row = 0; row < chunk->rows; row++)
@@ -297,7 +321,8 @@ static enum ax_code read_stream(struct windows *w, struct ax_sql_stream *stream)
 {
     struct ax_window_join_config config = {
         .spec = w->made.spec,
-        .mode = w->table->as_known || w->has_self ? AX_WINDOW_ANY : AX_WINDOW_SORTED,
+        .mode = w->run.table->as_known || ax_role_run_has_self(&w->run) ? AX_WINDOW_ANY
+                                                                        : AX_WINDOW_SORTED,
         .sink = &w->output.sink,
     };
     struct ax_window_join *join;
@@ -396,15 +421,15 @@ static bool fill_column(const struct ax_values *values, struct ax_sql_column *co
 static enum ax_code keep_values(struct windows *w, struct values_table *values, bool is_first)
 {
     enum ax_code code;
-    if (ax_sql_add_table(w->offline->sql, &values->table, w->err))
+    if (ax_sql_add_table(w->run.offline->sql, &values->table, w->err))
         return w->err->code;
     if (is_first)
-        ax_buf_printf(w->text, "CREATE TEMP TABLE ax_w%zu AS ", w->number);
+        ax_buf_printf(w->run.text, "CREATE TEMP TABLE ax_w%zu AS ", w->run.number);
     else
-        ax_buf_printf(w->text, "INSERT INTO ax_w%zu ", w->number);
+        ax_buf_printf(w->run.text, "INSERT INTO ax_w%zu ", w->run.number);
     put(w, "SELECT * FROM ax_window_values()");
-    code = ax_offline_run(w->offline, w->err);
-    ax_sql_remove_table(w->offline->sql, &values->table);
+    code = ax_offline_run(w->run.offline, w->err);
+    ax_sql_remove_table(w->run.offline->sql, &values->table);
     return code;
 }
 
@@ -452,56 +477,27 @@ static enum ax_code hand_back(struct windows *w, bool is_first)
 
 /* ---- the fields ---- */
 
-struct field_inputs {
-    const size_t *aggregates;
-};
-
-static void put_aggregate(struct ax_buf *out, size_t input, void *arg)
+static void put_aggregate(struct ax_buf *out, size_t input, void *arg AX_UNUSED)
 {
-    const struct field_inputs *inputs = arg;
-    ax_buf_printf(out, "w%zu", inputs->aggregates[input]);
-}
-
-static void put_field(struct windows *w, size_t number)
-{
-    const struct ax_field *field = &w->view->fields[number];
-    struct field_inputs inputs = { w->made.field_aggregates[number] };
-    bool has_default = field->has_default && !field->default_is_null;
-    struct ax_buf value;
-    ax_buf_init(&value, AX_OFFLINE_TEXT_MAX);
-    ax_expr_put_sql(&value, field->parsed.root, AX_SQL_DUCKDB, put_aggregate, &inputs);
-    if (has_default)
-        put(w, "coalesce(");
-    ax_expr_put_stored(w->text, ax_buf_str(&value), field->parsed.root->type, field->storage);
-    if (has_default) {
-        put(w, ", ");
-        ax_field_put_default(w->text, field);
-        put(w, ")");
-    }
-    if (value.failed)
-        w->text->failed = value.failed;
-    ax_buf_done(&value);
-    ax_buf_printf(w->text, " AS f%zu, ", number);
+    ax_buf_printf(out, "w%zu", input);
 }
 
 static enum ax_code make_fields(struct windows *w)
 {
-    ax_buf_printf(w->text, "CREATE TEMP TABLE ax_s%zu AS SELECT ", w->number);
-    for (size_t f = 0; f < w->view->field_count; f++) {
-        bool wanted = false;
-        for (size_t i = 0; i < w->service->input_count; i++)
-            wanted |= w->service->inputs[i].kind == AX_INPUT_FIELD &&
-                      w->service->inputs[i].role == w->number && w->service->inputs[i].field == f;
-        if (wanted)
-            put_field(w, f);
-    }
-    ax_buf_printf(w->text, "n FROM ax_w%zu ORDER BY n", w->number);
-    if (ax_offline_run(w->offline, w->err))
+    char from[32];
+    (void)snprintf(from, sizeof(from), "ax_w%zu", w->run.number);
+    ax_buf_printf(w->run.text, "CREATE TEMP TABLE ax_s%zu AS SELECT ", w->run.number);
+    ax_role_run_put_fields(&w->run, NULL);
+    put(w, "n FROM ");
+    ax_role_run_put_values(&w->run, w->made.field_roots, AX_STR("n"), ax_str_from(from),
+                           put_aggregate);
+    put(w, " ORDER BY n");
+    if (ax_offline_run(w->run.offline, w->err))
         return w->err->code;
-    ax_buf_printf(w->text, "DROP TABLE ax_w%zu", w->number);
-    if (ax_offline_run(w->offline, w->err))
+    ax_buf_printf(w->run.text, "DROP TABLE ax_w%zu", w->run.number);
+    if (ax_offline_run(w->run.offline, w->err))
         return w->err->code;
-    return ax_role_check_count(w->offline, w->number, w->err);
+    return ax_role_run_check(&w->run, w->err);
 }
 
 /* ---- the role ---- */
@@ -510,7 +506,7 @@ static enum ax_code count_rows(struct windows *w, size_t *ret)
 {
     int64_t rows = 0;
     put(w, "SELECT count(*) FROM ax_rows");
-    if (ax_offline_get_i64(w->offline, &rows, w->err))
+    if (ax_offline_get_i64(w->run.offline, &rows, w->err))
         return w->err->code;
     *ret = (size_t)rows;
     return AX_OK;
@@ -526,7 +522,7 @@ static enum ax_code run_parts(struct windows *w)
     for (size_t part = 0; part < parts; part++) {
         struct ax_sql_stream *stream;
         put_stream(w, part, parts);
-        if (ax_offline_query(w->offline, &stream, w->err))
+        if (ax_offline_query(w->run.offline, &stream, w->err))
             return w->err->code;
         enum ax_code code = read_stream(w, stream);
         ax_sql_stream_free(stream);
@@ -537,42 +533,43 @@ static enum ax_code run_parts(struct windows *w)
     return make_fields(w);
 }
 
+/* What is read of events, once the view's windows are made. */
+static void mark_used(struct windows *w)
+{
+    for (size_t i = 0; i < w->made.column_count; i++)
+        ax_expr_inputs(w->made.columns[i], w->used);
+}
+
 enum ax_code ax_role_windows(struct ax_offline *offline, const struct ax_service *service,
                              size_t role, const struct ax_source_table *table, struct ax_err *err)
 {
     assert(offline && service && role < service->role_count && table && err);
-    struct windows w = {
-        .offline = offline,
-        .text = &offline->text,
-        .service = service,
-        .role = &service->roles[role],
-        .view = service->roles[role].view,
-        .table = table,
-        .number = role,
-        .has_self = service->exclude_self && service->self == table->source,
-        .err = err,
-    };
-    assert(w.view->windowed && w.view->source == table->source);
+    struct windows w = { .err = err };
+    const struct ax_view *view = service->roles[role].view;
+    assert(view->windowed);
     if (table->source->time < 0)
         return ax_fail(err, AX_E_UNSUPPORTED, "view '%.*s' has windows over a source without times",
-                       AX_STR_ARG(w.view->name));
+                       AX_STR_ARG(view->name));
+    ax_role_run_init(&w.run, offline, service, role, table);
     ax_arena_init(&w.arena, 4096, ARENA_BYTES_MAX);
-    if (ax_view_windows_make(w.view, &w.arena, &w.made, err)) {
-        ax_arena_done(&w.arena);
-        return err->code;
+    if (!ax_view_windows_make(view, w.run.wanted, &w.arena, &w.made, err)) {
+        ax_buf_init(&w.key, KEY_BYTES_MAX);
+        ax_buf_init(&w.last_key, KEY_BYTES_MAX);
+        ax_window_output_init(&w.output, w.made.spec, TEXT_BYTES_MAX);
+        w.used = ax_xalloc((table->source->column_count + 1) * sizeof(*w.used));
+        mark_used(&w);
+        if (run_parts(&w))
+            (void)ax_err_context(err, "view '%.*s'", AX_STR_ARG(view->name));
+        ax_window_output_done(&w.output);
+        ax_buf_done(&w.key);
+        ax_buf_done(&w.last_key);
+        free(w.used);
+        free(w.keys);
+        free(w.sequences);
+        free(w.key_validity);
+        ax_view_windows_done(&w.made);
     }
-    ax_buf_init(&w.key, KEY_BYTES_MAX);
-    ax_buf_init(&w.last_key, KEY_BYTES_MAX);
-    ax_window_output_init(&w.output, w.made.spec, TEXT_BYTES_MAX);
-    if (run_parts(&w))
-        (void)ax_err_context(err, "view '%.*s'", AX_STR_ARG(w.view->name));
-    ax_window_output_done(&w.output);
-    ax_buf_done(&w.key);
-    ax_buf_done(&w.last_key);
-    free(w.keys);
-    free(w.sequences);
-    free(w.key_validity);
-    ax_view_windows_done(&w.made);
     ax_arena_done(&w.arena);
+    ax_role_run_done(&w.run);
     return err->code;
 }

@@ -41,6 +41,15 @@ static void read_view(const char *fields, struct ax_definitions *definitions)
         fail_msg("%s", err.msg);
 }
 
+/* What a root reads of an aggregate has the aggregate's type. */
+static void check_inputs(const struct ax_view_windows *windows, const struct ax_expr *expr)
+{
+    if (expr->kind == AX_EXPR_INPUT)
+        assert_true(ax_type_equals(ax_window_spec_type(windows->spec, expr->input), expr->type));
+    for (size_t i = 0; i < expr->arg_count; i++)
+        check_inputs(windows, expr->args[i]);
+}
+
 static void each_once(void **state)
 {
     (void)state;
@@ -56,14 +65,14 @@ static void each_once(void **state)
               "      g: last_n(y, 4) over 1h\n",
               &definitions);
     ax_arena_init(&arena, 4096, (size_t)1 << 20);
-    if (ax_view_windows_make(&definitions.views[0], &arena, &windows, &err))
+    if (ax_view_windows_make(&definitions.views[0], NULL, &arena, &windows, &err))
         fail_msg("%s", err.msg);
     /* x, x + y, y > 1, y */
     assert_int_equal(windows.column_count, 4);
     assert_int_equal(windows.aggregate_count, 7);
-    assert_int_equal(windows.field_aggregates[0][0], 0);
-    assert_int_equal(windows.field_aggregates[1][0], 1);
-    assert_int_equal(windows.field_aggregates[1][1], 0);
+    assert_int_equal(windows.field_roots[0]->input, 0);
+    assert_int_equal(windows.field_roots[1]->args[0]->input, 1);
+    assert_int_equal(windows.field_roots[1]->args[1]->input, 0);
     const struct ax_window_aggregate *filtered = &windows.aggregates[2];
     assert_true(filtered->value == 1 && filtered->filter == 2);
     assert_int_equal(filtered->hop_us, INT64_C(3600000000));
@@ -73,13 +82,36 @@ static void each_once(void **state)
     assert_int_equal(windows.aggregates[6].n, 4);
     assert_true(windows.columns[2]->type.kind == AX_TYPE_BOOL);
     assert_int_equal(ax_window_spec_aggregate_count(windows.spec), 7);
-    for (size_t i = 0; i < definitions.views[0].field_count; i++) {
-        const struct ax_parsed *parsed = &definitions.views[0].fields[i].parsed;
-        for (size_t k = 0; k < parsed->aggregate_count; k++)
-            assert_true(
-                ax_type_equals(ax_window_spec_type(windows.spec, windows.field_aggregates[i][k]),
-                               parsed->aggregates[k].type));
-    }
+    for (size_t i = 0; i < definitions.views[0].field_count; i++)
+        check_inputs(&windows, windows.field_roots[i]);
+    ax_view_windows_done(&windows);
+    ax_arena_done(&arena);
+    ax_definitions_done(&definitions);
+}
+
+/* What is not asked for needs no columns and no aggregates, and numbers have no gaps. */
+static void only_wanted_fields(void **state)
+{
+    (void)state;
+    struct ax_definitions definitions;
+    struct ax_view_windows windows;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_arena arena;
+    static const bool wanted[] = { false, true, false };
+    read_view("      a: last_n(x, 3) over 2h\n"
+              "      b: count(*) over 1h / sum(y) over 1h\n"
+              "      c: top_k(k, 3) over 1h\n",
+              &definitions);
+    ax_arena_init(&arena, 4096, (size_t)1 << 20);
+    if (ax_view_windows_make(&definitions.views[0], wanted, &arena, &windows, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(windows.column_count, 1);
+    assert_int_equal(windows.columns[0]->input, 3); /* y */
+    assert_int_equal(windows.aggregate_count, 2);
+    assert_null(windows.field_roots[0]);
+    assert_null(windows.field_roots[2]);
+    assert_int_equal(ax_window_spec_reach_us(windows.spec), INT64_C(3600000000) + 300000000);
+    check_inputs(&windows, windows.field_roots[1]);
     ax_view_windows_done(&windows);
     ax_arena_done(&arena);
     ax_definitions_done(&definitions);
@@ -99,7 +131,7 @@ static void refuses_too_many_columns(void **state)
                                 "      f%d: sum(y + %d) over 1h\n", i, i + 1);
     read_view(fields, &definitions);
     ax_arena_init(&arena, 4096, (size_t)1 << 20);
-    assert_int_equal(ax_view_windows_make(&definitions.views[0], &arena, &windows, &err),
+    assert_int_equal(ax_view_windows_make(&definitions.views[0], NULL, &arena, &windows, &err),
                      AX_E_TOO_LARGE);
     assert_non_null(strstr(err.msg, "a.yaml:7:3: view 'v': "));
     assert_null(windows.spec);
@@ -111,6 +143,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_once),
+        cmocka_unit_test(only_wanted_fields),
         cmocka_unit_test(refuses_too_many_columns),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

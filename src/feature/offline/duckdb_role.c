@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Expressions of fields are computed in a query of their own (ax_expr_put_select), whose columns
+ * e<i> are then narrowed to what is stored. So no expression is printed into another text, which
+ * would grow as a power of its depth.
+ */
+#include "feature/offline/duckdb_role.h"
+
+#include "base/alloc.h"
+#include "data/expr/expr_sql.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void ax_role_run_init(struct ax_role_run *run, struct ax_offline *offline,
+                      const struct ax_service *service, size_t role,
+                      const struct ax_source_table *table)
+{
+    assert(run && offline && service && role < service->role_count && table);
+    const struct ax_view *view = service->roles[role].view;
+    assert(view->source == table->source);
+    *run = (struct ax_role_run){ .offline = offline,
+                                 .text = &offline->text,
+                                 .service = service,
+                                 .role = &service->roles[role],
+                                 .view = view,
+                                 .table = table,
+                                 .wanted = ax_xalloc((view->field_count + 1) * sizeof(bool)),
+                                 .number = role };
+    for (size_t i = 0; i < service->input_count; i++)
+        if (service->inputs[i].kind == AX_INPUT_FIELD && service->inputs[i].role == role)
+            run->wanted[service->inputs[i].field] = true;
+}
+
+void ax_role_run_done(struct ax_role_run *run)
+{
+    assert(run);
+    free(run->wanted);
+    run->wanted = NULL;
+}
+
+bool ax_role_run_has_self(const struct ax_role_run *run)
+{
+    assert(run);
+    return run->service->exclude_self && run->service->self == run->table->source;
+}
+
+/* The call column that has the name of a source's column. */
+static size_t call_column(const struct ax_service *service, struct ax_str name)
+{
+    size_t i = 0;
+    while (i < service->call_count && !ax_str_equals(service->call[i].name, name))
+        i++;
+    assert(i < service->call_count); /* Checked where definitions are read. */
+    return i;
+}
+
+void ax_role_run_put_self(const struct ax_role_run *run, const char *rows, const char *events)
+{
+    assert(run && rows && events);
+    const struct ax_source *source = run->table->source;
+    for (size_t i = 0; i < source->event_id_count; i++)
+        ax_buf_printf(run->text, "%s%s.k%zu = %s.c%zu", i ? " AND " : "", rows,
+                      call_column(run->service, source->columns[source->event_id[i]].name), events,
+                      source->event_id[i]);
+}
+
+/* ---- values as they are stored ---- */
+
+void ax_storage_put_widened(struct ax_buf *out, const char *value, struct ax_storage storage)
+{
+    assert(out && value);
+    const char *type = storage.kind == AX_STORAGE_FLOAT32 ? "DOUBLE"
+                       : storage.kind == AX_STORAGE_INT32 ? "BIGINT"
+                                                          : NULL;
+    if (type)
+        ax_buf_printf(out, "CAST(%s AS %s%s)", value, type, storage.is_list ? "[]" : "");
+    else
+        (void)ax_buf_append_str(out, ax_str_from(value));
+}
+
+void ax_expr_put_stored(struct ax_buf *out, struct ax_str value, struct ax_type type,
+                        struct ax_storage storage)
+{
+    assert(out && ax_type_equals(type, ax_storage_type(storage)));
+    const char *narrow = storage.kind == AX_STORAGE_FLOAT32 ? "FLOAT"
+                         : storage.kind == AX_STORAGE_INT32 ? "INTEGER"
+                                                            : NULL;
+    if (!narrow) {
+        (void)ax_buf_append_str(out, value);
+    } else if (storage.is_list) {
+        ax_buf_printf(out, "list_transform(");
+        (void)ax_buf_append_str(out, value);
+        ax_buf_printf(out, ", lambda item: TRY_CAST(item AS %s))", narrow);
+    } else {
+        ax_buf_printf(out, "TRY_CAST(");
+        (void)ax_buf_append_str(out, value);
+        ax_buf_printf(out, " AS %s)", narrow);
+    }
+}
+
+/* A field's default, which is there and not null, as it is stored. */
+static void put_default(struct ax_buf *out, const struct ax_field *field)
+{
+    const union ax_literal *value = &field->default_value;
+    struct ax_type type = ax_storage_type(field->storage);
+    struct ax_buf text;
+    ax_buf_init(&text, AX_OFFLINE_TEXT_MAX);
+    switch (type.kind) {
+    case AX_TYPE_BOOL:
+        ax_buf_printf(&text, value->truth ? "true" : "false");
+        break;
+    case AX_TYPE_INT64:
+    case AX_TYPE_DURATION:
+        ax_buf_printf(&text, "CAST(%" PRId64 " AS BIGINT)", value->i64);
+        break;
+    case AX_TYPE_FLOAT64:
+        ax_buf_printf(&text, "CAST('%.17g' AS DOUBLE)", value->f64);
+        break;
+    case AX_TYPE_STRING:
+        ax_sql_put_literal(&text, value->text);
+        break;
+    case AX_TYPE_TIMESTAMP:
+        ax_buf_printf(&text, "make_timestamp(%" PRId64 ")", value->i64);
+        break;
+    case AX_TYPE_COUNT:
+        break;
+    }
+    ax_expr_put_stored(out, ax_buf_str(&text), type, field->storage);
+    ax_buf_done(&text);
+}
+
+/* ---- fields ---- */
+
+void ax_role_run_put_values(const struct ax_role_run *run, const struct ax_expr *const *roots,
+                            struct ax_str keep, struct ax_str from, ax_expr_put_input_fn put_input)
+{
+    assert(run && roots && put_input);
+    size_t count = run->view->field_count;
+    struct ax_expr_column *columns = ax_xalloc((count + 1) * sizeof(*columns));
+    char(*names)[24] = ax_xalloc((count + 1) * sizeof(*names));
+    size_t wanted = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!run->wanted[i])
+            continue;
+        (void)snprintf(names[i], sizeof(names[i]), "e%zu", i);
+        columns[wanted++] = (struct ax_expr_column){ roots[i], ax_str_from(names[i]) };
+    }
+    (void)ax_buf_append_char(run->text, '(');
+    ax_expr_put_select(run->text, columns, wanted, keep, from, AX_SQL_DUCKDB, put_input, NULL);
+    (void)ax_buf_append_char(run->text, ')');
+    free(columns);
+    free(names);
+}
+
+static void put_field(const struct ax_role_run *run, size_t i, const char *condition)
+{
+    const struct ax_field *field = &run->view->fields[i];
+    bool has_default = field->has_default && !field->default_is_null;
+    char value[32];
+    (void)snprintf(value, sizeof(value), "e%zu", i);
+    ax_buf_printf(run->text, has_default ? "coalesce(" : "");
+    if (condition)
+        ax_buf_printf(run->text, "CASE WHEN %s THEN ", condition);
+    ax_expr_put_stored(run->text, ax_str_from(value), field->parsed.root->type, field->storage);
+    ax_buf_printf(run->text, condition ? " END" : "");
+    if (has_default) {
+        ax_buf_printf(run->text, ", ");
+        put_default(run->text, field);
+        ax_buf_printf(run->text, ")");
+    }
+    ax_buf_printf(run->text, " AS f%zu, ", i);
+}
+
+void ax_role_run_put_fields(const struct ax_role_run *run, const char *condition)
+{
+    assert(run);
+    for (size_t i = 0; i < run->view->field_count; i++)
+        if (run->wanted[i])
+            put_field(run, i, condition);
+}
+
+enum ax_code ax_role_run_check(const struct ax_role_run *run, struct ax_err *err)
+{
+    assert(run && err);
+    int64_t missing = 0;
+    ax_buf_printf(&run->offline->text,
+                  "SELECT (SELECT count(*) FROM ax_rows) - (SELECT count(*) FROM ax_s%zu)",
+                  run->number);
+    if (ax_offline_get_i64(run->offline, &missing, err))
+        return err->code;
+    if (missing)
+        return ax_fail(err, AX_E_INTERNAL, "the join lost or doubled %" PRId64 " rows", missing);
+    return AX_OK;
+}

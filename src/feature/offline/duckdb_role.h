@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the join of a plain role and the windows of a windowed one have in common: whose values are
+ * being made, and how a field comes from its expression.
+ */
+#ifndef AX_FEATURE_OFFLINE_DUCKDB_ROLE_H
+#define AX_FEATURE_OFFLINE_DUCKDB_ROLE_H
+
+#include "data/expr/expr_text.h"
+#include "feature/offline/duckdb_table.h"
+
+/* All but `wanted` is borrowed. */
+struct ax_role_run {
+    struct ax_offline *offline;
+    struct ax_buf *text; /* where SQL is appended */
+    const struct ax_service *service;
+    const struct ax_role *role;
+    const struct ax_view *view;
+    const struct ax_source_table *table;
+    bool *wanted; /* of the view's fields: those that the service's inputs are */
+    size_t number;
+};
+
+void ax_role_run_init(struct ax_role_run *run, struct ax_offline *offline,
+                      const struct ax_service *service, size_t role,
+                      const struct ax_source_table *table);
+void ax_role_run_done(struct ax_role_run *run);
+
+/* Whether the service leaves out the event that a row is itself, and the view reads its source. */
+bool ax_role_run_has_self(const struct ax_role_run *run);
+
+/* Append "r.k0 = h.c2 AND …": the row `rows` carries the id of the event `events`. */
+void ax_role_run_put_self(const struct ax_role_run *run, const char *rows, const char *events);
+
+/* Append "(SELECT <keep>, … AS e<i> FROM <from>)" with the expressions of the wanted fields,
+ * roots[i] being that of field i. */
+void ax_role_run_put_values(const struct ax_role_run *run, const struct ax_expr *const *roots,
+                            struct ax_str keep, struct ax_str from, ax_expr_put_input_fn put_input);
+
+/* Append "<field i> AS f<i>, " of each wanted field from its expression's value e<i>, which counts
+ * where `condition` is true (NULL: everywhere). */
+void ax_role_run_put_fields(const struct ax_role_run *run, const char *condition);
+
+/* Whether ax_s<role> has each row once: what positional joins rely on, and the first promise of all
+ * this. Expected: INTERNAL. */
+AX_MUST_USE enum ax_code ax_role_run_check(const struct ax_role_run *run, struct ax_err *err);
+
+/* Append a value of the expression's type as it is stored: narrowed, null where it does not fit. */
+void ax_expr_put_stored(struct ax_buf *out, struct ax_str value, struct ax_type type,
+                        struct ax_storage storage);
+
+/* Append a stored value as expressions see it. What is stored here has no NaN and no -0 any more.
+ */
+void ax_storage_put_widened(struct ax_buf *out, const char *value, struct ax_storage storage);
+
+#endif
