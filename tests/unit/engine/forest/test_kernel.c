@@ -791,7 +791,9 @@ static void many_categories(void **state)
 static void large_trees(void **state)
 {
     const struct ax_forest_kernel *kernel = *state;
-    for (size_t k = 0; k < repeats(2, 1); k++) {
+    if (forest_is_torture())
+        skip(); /* It asks for the memory that small ones ask for, and takes its time. */
+    for (size_t k = 0; k < 2; k++) {
         for (size_t small = 5; small <= 12; small += 7) { /* without and with programs of bytes */
             struct garden g = { .forest = kinds[k] };
             plant(&g, 4 + small, 140001, 2, 99);
@@ -813,6 +815,8 @@ static void many_slots(void **state)
 {
     enum { MANY = 40000 };
     const struct ax_forest_kernel *kernel = *state;
+    if (forest_is_torture())
+        skip();
     struct garden g = { .has_categories = false };
     plant(&g, 2 * (size_t)MANY, 3, 1, 3);
     struct ax_forest *f = &g.forest;
