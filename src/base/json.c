@@ -385,3 +385,29 @@ void ax_json_put_key(struct ax_buf *out, const char *key)
     ax_json_put_str(out, ax_str_from(key));
     (void)ax_buf_append_char(out, ':');
 }
+
+void ax_json_put_member(struct ax_buf *out, const char *key, struct ax_str text)
+{
+    ax_json_put_key(out, key);
+    ax_json_put_str(out, text);
+}
+
+void ax_json_put_member_u64(struct ax_buf *out, const char *key, uint64_t value)
+{
+    ax_json_put_key(out, key);
+    ax_json_put_u64(out, value);
+}
+
+void ax_json_put_member_bool(struct ax_buf *out, const char *key, bool value)
+{
+    ax_json_put_key(out, key);
+    ax_json_put_bool(out, value);
+}
+
+void ax_json_begin_item(struct ax_buf *out)
+{
+    assert(out);
+    if (out->len && out->ptr[out->len - 1] != '[')
+        (void)ax_buf_append_char(out, ',');
+    (void)ax_buf_append_char(out, '{');
+}

@@ -76,4 +76,13 @@ size_t ax_json_print_f64(double value, char ret_text[AX_JSON_F64_TEXT_SIZE]);
 /* `"key":` with a comma in front unless it is the first member (the last byte is '{'). */
 void ax_json_put_key(struct ax_buf *out, const char *key);
 
+/* A member, key and value. */
+void ax_json_put_member(struct ax_buf *out, const char *key, struct ax_str text);
+void ax_json_put_member_u64(struct ax_buf *out, const char *key, uint64_t value);
+void ax_json_put_member_bool(struct ax_buf *out, const char *key, bool value);
+
+/* '{' of an element of a list, with a comma in front unless it is the first (the last byte is '[').
+ */
+void ax_json_begin_item(struct ax_buf *out);
+
 #endif

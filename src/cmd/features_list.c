@@ -37,22 +37,64 @@ struct ax_features_name ax_features_name_parse(struct ax_str text)
     return name;
 }
 
+/* Names that could have been meant. */
+struct candidates {
+    struct ax_str *names;
+    size_t count, cap;
+};
+
+static void add_candidate(struct candidates *all, struct ax_str name)
+{
+    if (all->count == all->cap) {
+        all->cap = AX_MAX(2 * all->cap, (size_t)64);
+        all->names = ax_xrealloc(all->names, all->cap, sizeof(*all->names));
+    }
+    all->names[all->count++] = name;
+}
+
+static bool is_of_kind(const struct ax_registry_object *object, struct ax_str kind)
+{
+    return !kind.len || ax_str_is(kind, ax_registry_kind_name(object->kind));
+}
+
+/* Features of what has the name, and true; when nothing has it, names of that kind. */
+static bool find_candidates(const struct ax_registry_catalogue *objects,
+                            const struct ax_features_name *name, struct candidates *all)
+{
+    bool has_owner = false;
+    for (size_t i = 0; i < objects->object_count; i++) {
+        const struct ax_registry_object *object = &objects->objects[i];
+        if (!is_of_kind(object, name->kind) || !ax_str_equals(object->name, name->name))
+            continue;
+        has_owner = true;
+        for (size_t k = 0; k < object->feature_count; k++)
+            add_candidate(all, object->features[k].name);
+    }
+    for (size_t i = 0; !has_owner && i < objects->object_count; i++)
+        if (is_of_kind(&objects->objects[i], name->kind))
+            add_candidate(all, objects->objects[i].name);
+    return has_owner;
+}
+
 enum ax_code ax_features_not_found_fail(const struct ax_features_catalogue *catalogue,
                                         const struct ax_features_name *name, struct ax_err *err)
 {
-    const struct ax_registry_catalogue *objects = &catalogue->objects;
-    struct ax_str *names = ax_xalloc((objects->object_count + 1) * sizeof(*names));
-    for (size_t i = 0; i < objects->object_count; i++)
-        names[i] = objects->objects[i].name;
-    long nearest = ax_str_nearest(name->name, names, objects->object_count);
-    if (nearest >= 0 && !ax_str_equals(names[nearest], name->name))
+    struct candidates all = { 0 };
+    bool has_owner = find_candidates(&catalogue->objects, name, &all);
+    struct ax_str wanted = has_owner ? name->part : name->name;
+    long nearest = ax_str_nearest(wanted, all.names, all.count);
+    if (nearest >= 0 && has_owner)
+        (void)ax_fail(err, AX_E_NOT_FOUND, "'%.*s' has no '%.*s'; nearest is '%.*s'",
+                      AX_STR_ARG(name->name), AX_STR_ARG(name->part),
+                      AX_STR_ARG(all.names[nearest]));
+    else if (nearest >= 0)
         (void)ax_fail(err, AX_E_NOT_FOUND, "'%.*s' is not applied; nearest is '%.*s'",
-                      AX_STR_ARG(name->text), AX_STR_ARG(names[nearest]));
+                      AX_STR_ARG(name->text), AX_STR_ARG(all.names[nearest]));
     else
         (void)ax_fail(err, AX_E_NOT_FOUND,
                       "'%.*s' is not applied; auspex features list tells what is",
                       AX_STR_ARG(name->text));
-    free(names);
+    free(all.names);
     return err->code;
 }
 
@@ -66,24 +108,6 @@ static struct ax_str made_from(const struct ax_registry_object *view, enum ax_re
     return AX_STR("-");
 }
 
-static void put_member(struct ax_buf *out, const char *key, struct ax_str text)
-{
-    ax_json_put_key(out, key);
-    ax_json_put_str(out, text);
-}
-
-static void put_flag(struct ax_buf *out, const char *key, bool value)
-{
-    ax_json_put_key(out, key);
-    ax_json_put_bool(out, value);
-}
-
-static void put_count(struct ax_buf *out, const char *key, uint64_t value)
-{
-    ax_json_put_key(out, key);
-    ax_json_put_u64(out, value);
-}
-
 static void put_feature(struct ax_buf *out, const struct ax_registry_object *view,
                         const struct ax_registry_feature *feature, bool json)
 {
@@ -92,12 +116,12 @@ static void put_feature(struct ax_buf *out, const struct ax_registry_object *vie
     bool deprecated = feature->deprecated || view->deprecated;
     if (json) {
         (void)ax_buf_append_char(out, '{');
-        put_member(out, "view", view->name);
-        put_member(out, "name", feature->name);
-        put_member(out, "type", feature->type);
-        put_member(out, "entity", entity);
-        put_member(out, "source", source);
-        put_flag(out, "deprecated", deprecated);
+        ax_json_put_member(out, "view", view->name);
+        ax_json_put_member(out, "name", feature->name);
+        ax_json_put_member(out, "type", feature->type);
+        ax_json_put_member(out, "entity", entity);
+        ax_json_put_member(out, "source", source);
+        ax_json_put_member_bool(out, "deprecated", deprecated);
         (void)ax_buf_append_str(out, AX_STR("}\n"));
         return;
     }
@@ -133,15 +157,15 @@ static void put_object(struct ax_buf *out, const struct ax_registry_object *obje
         return;
     }
     (void)ax_buf_append_char(out, '{');
-    put_member(out, "kind", ax_str_from(ax_registry_kind_name(object->kind)));
-    put_member(out, "name", object->name);
-    put_count(out, "version", object->version);
-    put_member(out, "digest", ax_str_from(object->digest));
-    put_count(out, "features", object->feature_count);
-    put_member(out, "applied_at", ax_str_from(applied_at));
-    put_count(out, "apply", object->apply);
-    put_member(out, "place", object->place);
-    put_flag(out, "deprecated", object->deprecated);
+    ax_json_put_member(out, "kind", ax_str_from(ax_registry_kind_name(object->kind)));
+    ax_json_put_member(out, "name", object->name);
+    ax_json_put_member_u64(out, "version", object->version);
+    ax_json_put_member(out, "digest", ax_str_from(object->digest));
+    ax_json_put_member_u64(out, "features", object->feature_count);
+    ax_json_put_member(out, "applied_at", ax_str_from(applied_at));
+    ax_json_put_member_u64(out, "apply", object->apply);
+    ax_json_put_member(out, "place", object->place);
+    ax_json_put_member_bool(out, "deprecated", object->deprecated);
     (void)ax_buf_append_str(out, AX_STR("}\n"));
 }
 
@@ -169,17 +193,17 @@ static void put_applied(struct ax_buf *out, const struct ax_registry_applied *ap
         return;
     }
     (void)ax_buf_append_char(out, '{');
-    put_count(out, "apply", applied->number);
-    put_member(out, "applied_at", ax_str_from(applied_at));
-    put_count(out, "added", applied->added);
-    put_count(out, "changed", applied->changed);
-    put_count(out, "dropped", applied->dropped);
-    put_flag(out, "forced", applied->forced);
-    put_member(out, "who", applied->who);
-    put_member(out, "command", applied->command);
-    put_member(out, "folder", applied->folder);
-    put_member(out, "project", applied->project);
-    put_member(out, "program", applied->program);
+    ax_json_put_member_u64(out, "apply", applied->number);
+    ax_json_put_member(out, "applied_at", ax_str_from(applied_at));
+    ax_json_put_member_u64(out, "added", applied->added);
+    ax_json_put_member_u64(out, "changed", applied->changed);
+    ax_json_put_member_u64(out, "dropped", applied->dropped);
+    ax_json_put_member_bool(out, "forced", applied->forced);
+    ax_json_put_member(out, "who", applied->who);
+    ax_json_put_member(out, "command", applied->command);
+    ax_json_put_member(out, "folder", applied->folder);
+    ax_json_put_member(out, "project", applied->project);
+    ax_json_put_member(out, "program", applied->program);
     (void)ax_buf_append_str(out, AX_STR("}\n"));
 }
 

@@ -184,35 +184,16 @@ static void put_text(struct ax_buf *out, const struct shown *shown)
 
 /* ---- JSON ---- */
 
-static void put_member(struct ax_buf *out, const char *key, struct ax_str text)
-{
-    ax_json_put_key(out, key);
-    ax_json_put_str(out, text);
-}
-
-static void put_count(struct ax_buf *out, const char *key, uint64_t value)
-{
-    ax_json_put_key(out, key);
-    ax_json_put_u64(out, value);
-}
-
-/* The elements of a list are divided by commas. */
-static void begin_item(struct ax_buf *out)
-{
-    char last = out->len ? out->ptr[out->len - 1] : '[';
-    (void)ax_buf_append_str(out, last == '[' ? AX_STR("{") : AX_STR(",{"));
-}
-
 static void put_json_edge(struct ax_buf *out, struct ax_str feature, struct ax_str kind,
                           struct ax_str name, struct ax_str part)
 {
-    begin_item(out);
+    ax_json_begin_item(out);
     if (feature.len)
-        put_member(out, "feature", feature);
-    put_member(out, "kind", kind);
-    put_member(out, "name", name);
+        ax_json_put_member(out, "feature", feature);
+    ax_json_put_member(out, "kind", kind);
+    ax_json_put_member(out, "name", name);
     if (part.len)
-        put_member(out, "part", part);
+        ax_json_put_member(out, "part", part);
     (void)ax_buf_append_char(out, '}');
 }
 
@@ -224,11 +205,10 @@ static void put_json_features(struct ax_buf *out, const struct shown *shown)
         const struct ax_registry_feature *feature = &shown->object->features[i];
         if (shown->part.len && !ax_str_equals(shown->part, feature->name))
             continue;
-        begin_item(out);
-        put_member(out, "name", feature->name);
-        put_member(out, "type", feature->type);
-        ax_json_put_key(out, "deprecated");
-        ax_json_put_bool(out, feature->deprecated);
+        ax_json_begin_item(out);
+        ax_json_put_member(out, "name", feature->name);
+        ax_json_put_member(out, "type", feature->type);
+        ax_json_put_member_bool(out, "deprecated", feature->deprecated);
         (void)ax_buf_append_char(out, '}');
     }
     (void)ax_buf_append_char(out, ']');
@@ -266,13 +246,13 @@ static void put_json_versions(struct ax_buf *out, const struct shown *shown)
         const struct ax_registry_object *version = &shown->versions.objects[i];
         char applied_at[AX_CLOCK_TEXT_SIZE];
         ax_clock_text(version->applied_at_us, applied_at);
-        begin_item(out);
-        put_count(out, "version", version->version);
-        put_member(out, "digest", ax_str_from(version->digest));
-        put_member(out, "applied_at", ax_str_from(applied_at));
-        put_count(out, "apply", version->apply);
+        ax_json_begin_item(out);
+        ax_json_put_member_u64(out, "version", version->version);
+        ax_json_put_member(out, "digest", ax_str_from(version->digest));
+        ax_json_put_member(out, "applied_at", ax_str_from(applied_at));
+        ax_json_put_member_u64(out, "apply", version->apply);
         if (version->ended_by)
-            put_count(out, "ended_by", version->ended_by);
+            ax_json_put_member_u64(out, "ended_by", version->ended_by);
         (void)ax_buf_append_char(out, '}');
     }
     (void)ax_buf_append_char(out, ']');
@@ -284,20 +264,18 @@ static void put_json(struct ax_buf *out, const struct shown *shown)
     char applied_at[AX_CLOCK_TEXT_SIZE];
     ax_clock_text(object->applied_at_us, applied_at);
     (void)ax_buf_append_char(out, '{');
-    put_member(out, "kind", ax_str_from(ax_registry_kind_name(object->kind)));
-    put_member(out, "name", object->name);
-    put_count(out, "version", object->version);
-    put_member(out, "digest", ax_str_from(object->digest));
+    ax_json_put_member(out, "kind", ax_str_from(ax_registry_kind_name(object->kind)));
+    ax_json_put_member(out, "name", object->name);
+    ax_json_put_member_u64(out, "version", object->version);
+    ax_json_put_member(out, "digest", ax_str_from(object->digest));
     if (!object->ended_by)
-        put_member(out, "digest_with_all", ax_str_from(shown->whole));
-    put_member(out, "place", object->place);
-    put_member(out, "applied_at", ax_str_from(applied_at));
+        ax_json_put_member(out, "digest_with_all", ax_str_from(shown->whole));
+    ax_json_put_member(out, "place", object->place);
+    ax_json_put_member(out, "applied_at", ax_str_from(applied_at));
     if (shown->applied)
-        put_member(out, "applied_by", shown->applied->who);
-    ax_json_put_key(out, "in_force");
-    ax_json_put_bool(out, !object->ended_by);
-    ax_json_put_key(out, "deprecated");
-    ax_json_put_bool(out, object->deprecated);
+        ax_json_put_member(out, "applied_by", shown->applied->who);
+    ax_json_put_member_bool(out, "in_force", !object->ended_by);
+    ax_json_put_member_bool(out, "deprecated", object->deprecated);
     put_json_features(out, shown);
     put_json_edges(out, shown);
     put_json_versions(out, shown);

@@ -441,24 +441,18 @@ void ax_lineage_put_dot(struct ax_buf *out, const struct ax_lineage *lineage)
     ax_buf_done(&title);
 }
 
-static void put_member(struct ax_buf *out, const char *key, struct ax_str text)
-{
-    ax_json_put_key(out, key);
-    ax_json_put_str(out, text);
-}
-
 void ax_lineage_put_json(struct ax_buf *out, const struct ax_lineage *lineage)
 {
     (void)ax_buf_append_str(out, AX_STR("{\"nodes\":["));
     for (size_t i = 0; i < lineage->node_count; i++) {
         const struct ax_lineage_node *node = &lineage->nodes[i];
         (void)ax_buf_append_str(out, i ? AX_STR(",{") : AX_STR("{"));
-        put_member(out, "kind", node->kind);
-        put_member(out, "name", node->name);
+        ax_json_put_member(out, "kind", node->kind);
+        ax_json_put_member(out, "name", node->name);
         if (node->part.len)
-            put_member(out, "feature", node->part);
+            ax_json_put_member(out, "feature", node->part);
         if (node->note.len)
-            put_member(out, "versions", node->note);
+            ax_json_put_member(out, "versions", node->note);
         (void)ax_buf_append_char(out, '}');
     }
     (void)ax_buf_append_str(out, AX_STR("],\"edges\":["));

@@ -227,9 +227,21 @@ static void objects_and_small_values(void **state)
     (void)ax_buf_append_char(&out, '{');
     ax_json_put_key(&out, "d");
     ax_json_put_u64(&out, UINT64_MAX);
-    (void)ax_buf_append_str(&out, AX_STR("}}"));
+    (void)ax_buf_append_char(&out, '}');
+    ax_json_put_member(&out, "e", AX_STR("f\n"));
+    ax_json_put_member_u64(&out, "g", 7);
+    ax_json_put_member_bool(&out, "h", false);
+    ax_json_put_key(&out, "i");
+    (void)ax_buf_append_char(&out, '[');
+    for (int i = 0; i < 2; i++) {
+        ax_json_begin_item(&out);
+        ax_json_put_member_u64(&out, "k", 1);
+        (void)ax_buf_append_char(&out, '}');
+    }
+    (void)ax_buf_append_str(&out, AX_STR("]}"));
     assert_string_equal(printed(), "{\"a\":-9223372036854775808,\"b\\\"\":true,"
-                                   "\"c\":{\"d\":18446744073709551615}}");
+                                   "\"c\":{\"d\":18446744073709551615},\"e\":\"f\\n\",\"g\":7,"
+                                   "\"h\":false,\"i\":[{\"k\":1},{\"k\":1}]}");
 }
 
 static void known_floats(void **state)
