@@ -421,7 +421,8 @@ static enum ax_code make_room(struct service_reader *s, const struct ax_yaml *no
                                          : NULL;
         role_max += name != NULL;
         call_max += view ? view->entity->key_count : 0;
-        s->input_max += view ? view->field_count : 1;
+        const struct ax_yaml *fields = ax_yaml_get(item, "fields");
+        s->input_max += !view ? 1 : fields ? AX_MAX(fields->count, (size_t)1) : view->field_count;
     }
     s->input_max = AX_MIN(s->input_max, (size_t)AX_DEFINITION_INPUTS_MAX);
     s->call = ax_definition_alloc(r, call_max, sizeof(*s->call));

@@ -298,6 +298,10 @@ static const struct row rows[] = {
     { "- {view: plane} ", "- {view: plane, fields: [seats, seats]} ",
       "f.yaml:75:16: input 'seats' has the name of another input, or of a value of the call; give "
       "the view a role, as {as: ROLE}" },
+    { "  pushback:\n",
+      "  small: {features: [{view: plane, fields: [seats, seats]}]}\n  pushback:\n",
+      "f.yaml:68:29: input 'seats' has the name of another input, or of a value of the call; give "
+      "the view a role, as {as: ROLE}" },
     { "- {view: plane} ", "- {view: plane, keys: {tailnum: sched_dep}} ",
       "f.yaml:75:39: 'sched_dep' is timestamp in the call; key 'tailnum' of entity 'aircraft' is "
       "string" },
