@@ -156,6 +156,18 @@ static bool is_alike(const struct ax_relation_run *a, const struct ax_relation_r
     return true;
 }
 
+/* DuckDB tells all that it has tried, in many lines. */
+static enum ax_code describe_fail(struct ax_str path, struct ax_err *err)
+{
+    if (!strstr(err->msg, "when sniffing file"))
+        return ax_err_context(err, "'%.*s'", AX_STR_ARG(path));
+    ax_err_clear(err);
+    return ax_fail(err, AX_E_INVALID,
+                   "'%.*s' does not read as CSV: the first line names the columns, and every row "
+                   "has as many values",
+                   AX_STR_ARG(path));
+}
+
 static enum ax_code describe_file(struct ax_offline *offline, struct ax_relation *relation,
                                   size_t index, struct ax_relation_run *run, struct ax_err *err)
 {
@@ -175,7 +187,7 @@ static enum ax_code describe_file(struct ax_offline *offline, struct ax_relation
     if (run->format == AX_RELATION_CSV) {
         ax_buf_printf(&offline->text, "read_csv(");
         ax_sql_put_literal(&offline->text, path);
-        ax_buf_printf(&offline->text, ", header=true, delim=',', quote='\"', escape='\"', "
+        ax_buf_printf(&offline->text, ", header=true, skip=0, delim=',', quote='\"', escape='\"', "
                                       "comment='', all_varchar=true, hive_partitioning=false, "
                                       "max_line_size=" LINE_MAX_TEXT "))");
     } else if (run->format == AX_RELATION_JSONL) {
@@ -187,9 +199,7 @@ static enum ax_code describe_file(struct ax_offline *offline, struct ax_relation
         ax_relation_put_from(&offline->text, relation, run, index, 1);
         ax_buf_printf(&offline->text, ")");
     }
-    if (describe(offline, relation, run, err))
-        return ax_err_context(err, "'%.*s'", AX_STR_ARG(path));
-    return AX_OK;
+    return describe(offline, relation, run, err) ? describe_fail(path, err) : AX_OK;
 }
 
 static enum ax_code add_run(struct ax_relation *relation, const struct ax_relation_run *run,
