@@ -15,12 +15,12 @@
 #include "cmd/exit_code.h"
 #include "cmd/planning.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#define OUT_BYTES_MAX     ((size_t)1 << 30)
 #define COMMAND_BYTES_MAX ((size_t)4096)
 #define NAME_BYTES_MAX    ((size_t)1 << 10)
 
@@ -37,7 +37,8 @@ static const struct ax_option apply_options[] = {
     { AX_OPTION_BOOL, "check", "true", offsetof(struct apply_config, check), 0, 0, NULL,
       "Open the files of sources that are new or changed and compare them with their columns." },
     { AX_OPTION_BOOL, "json", "false", offsetof(struct apply_config, json), 0, 0, NULL,
-      "Print what was done as one JSON object, as plan --json does." },
+      "Print the plan as one JSON object when it is done, as plan --json does, with `applied`: the "
+      "number of the last apply, or null when nothing was done." },
     { 0 },
 };
 
@@ -68,28 +69,11 @@ static void put_command(struct ax_buf *out, int argc, char **argv)
     }
 }
 
-static enum ax_code print(const struct ax_planning *planning, bool json, struct ax_err *err)
+/* What is planned, unless it takes force. */
+static enum ax_code do_plan(struct ax_planning *planning, const struct apply_config *config,
+                            struct ax_registry_change *change, uint64_t *ret_apply,
+                            struct ax_err *err)
 {
-    struct ax_buf out;
-    ax_buf_init(&out, OUT_BYTES_MAX);
-    if (json)
-        ax_planning_put_json(planning, &out);
-    else
-        ax_planning_put_text(planning, &out);
-    if (!ax_buf_check(&out, "the plan", err))
-        (void)fwrite(ax_buf_str(&out).ptr, 1, out.len, stdout);
-    ax_buf_done(&out);
-    return err->code;
-}
-
-/* What is planned, under the lock. */
-static enum ax_code apply_locked(struct ax_planning *planning, const struct apply_config *config,
-                                 struct ax_registry_change *change, uint64_t *ret_apply,
-                                 struct ax_err *err)
-{
-    if (ax_planning_compare(planning, config->registry.state, AX_REGISTRY_WRITE, err) ||
-        print(planning, config->json, err))
-        return err->code;
     if (planning->plan.changes_project && !config->force)
         return ax_fail(err, AX_E_CONFLICT,
                        "nothing was applied: '%s' has the definitions of another project, as told "
@@ -106,15 +90,55 @@ static enum ax_code apply_locked(struct ax_planning *planning, const struct appl
                          err);
 }
 
-static enum ax_code apply(struct ax_planning *planning, const struct apply_config *config,
-                          struct ax_registry_change *change, uint64_t *ret_apply,
+/* As JSON the plan is told when it is known what became of it. */
+static void print_outcome(const struct ax_planning *planning, bool json, uint64_t number,
                           struct ax_err *err)
+{
+    struct ax_err unprinted = AX_ERR_INIT;
+    if (json) {
+        enum ax_planning_outcome outcome = err->code ? AX_PLANNING_REFUSED : AX_PLANNING_APPLIED;
+        if (ax_planning_print_json(planning, outcome, number, &unprinted) && !err->code)
+            *err = unprinted;
+        return;
+    }
+    if (err->code)
+        return;
+    unsigned long long told = number;
+    const size_t *counts = planning->plan.counts;
+    if (ax_plan_is_empty(&planning->plan))
+        (void)printf("nothing to apply\n");
+    else if (number == planning->applied.apply)
+        (void)printf("described otherwise: %zu; apply %llu stays in force\n",
+                     counts[AX_PLAN_DESCRIBE], told);
+    else
+        (void)printf("applied: %llu\n", told);
+    if (fflush(stdout))
+        (void)ax_fail_errno(err, errno,
+                            "it is applied, but could not be told: write to standard "
+                            "output");
+}
+
+/* The plan as text is told before anything is done. */
+static enum ax_code apply_locked(struct ax_planning *planning, const struct apply_config *config,
+                                 struct ax_registry_change *change, struct ax_err *err)
+{
+    uint64_t number = 0;
+    if (ax_planning_compare(planning, config->registry.state, AX_REGISTRY_WRITE, err) ||
+        (!config->json && ax_planning_print_text(planning, err)))
+        return err->code;
+    (void)(do_plan(planning, config, change, &number, err) != AX_OK);
+    print_outcome(planning, config->json, number, err);
+    return err->code;
+}
+
+static enum ax_code apply(struct ax_planning *planning, const struct apply_config *config,
+                          struct ax_registry_change *change, struct ax_err *err)
 {
     struct ax_state_lock *lock;
     if (ax_planning_read(planning, planning->folder, err) ||
         ax_state_lock_take(config->registry.state, "auspex apply", &lock, err))
         return err->code;
-    (void)(apply_locked(planning, config, change, ret_apply, err) != AX_OK);
+    (void)(apply_locked(planning, config, change, err) != AX_OK);
     ax_state_lock_free(lock);
     return err->code;
 }
@@ -125,7 +149,6 @@ static int run(const struct ax_command_line *line, const struct apply_config *co
     struct ax_err err = AX_ERR_INIT;
     struct ax_planning planning = { .folder = line->args.count ? line->args.texts[0] : "." };
     struct ax_buf who, command;
-    uint64_t number = 0;
     ax_buf_init(&who, NAME_BYTES_MAX);
     ax_buf_init(&command, COMMAND_BYTES_MAX);
     put_who(&who);
@@ -135,13 +158,9 @@ static int run(const struct ax_command_line *line, const struct apply_config *co
                                          .folder = ax_str_from(planning.folder),
                                          .program = AX_STR(AX_VERSION),
                                          .forced = config->force };
-    enum ax_code code = apply(&planning, config, &change, &number, &err);
+    enum ax_code code = apply(&planning, config, &change, &err);
     if (code)
         ax_command_line_complain(line, "%s", err.msg);
-    else if (!config->json && ax_plan_is_empty(&planning.plan))
-        (void)printf("nothing to apply\n");
-    else if (!config->json)
-        (void)printf("applied: %llu\n", (unsigned long long)number);
     ax_planning_done(&planning);
     ax_buf_done(&who);
     ax_buf_done(&command);

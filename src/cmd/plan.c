@@ -11,10 +11,6 @@
 #include "cmd/exit_code.h"
 #include "cmd/planning.h"
 
-#include <stdio.h>
-
-#define OUT_BYTES_MAX ((size_t)1 << 30)
-
 enum plan_status { PLAN_NOTHING = 0, PLAN_FAILURE = 1, PLAN_CHANGES = 2 };
 
 struct plan_config {
@@ -33,27 +29,6 @@ static const struct ax_option plan_options[] = {
 
 const struct ax_option *const ax_cmd_plan_options[] = { ax_registry_options, plan_options, NULL };
 
-static enum plan_status print(const struct ax_command_line *line,
-                              const struct ax_planning *planning, bool json)
-{
-    struct ax_err err = AX_ERR_INIT;
-    struct ax_buf out;
-    ax_buf_init(&out, OUT_BYTES_MAX);
-    if (json)
-        ax_planning_put_json(planning, &out);
-    else
-        ax_planning_put_text(planning, &out);
-    if (!ax_buf_check(&out, "the plan", &err) &&
-        (fwrite(ax_buf_str(&out).ptr, 1, out.len, stdout) != out.len || fflush(stdout)))
-        (void)ax_fail(&err, AX_E_INTERNAL, "standard output was closed");
-    ax_buf_done(&out);
-    if (err.code)
-        ax_command_line_complain(line, "%s", err.msg);
-    return err.code                            ? PLAN_FAILURE
-           : ax_plan_is_empty(&planning->plan) ? PLAN_NOTHING
-                                               : PLAN_CHANGES;
-}
-
 static int plan(const struct ax_command_line *line, const struct plan_config *config)
 {
     struct ax_err err = AX_ERR_INIT;
@@ -62,10 +37,12 @@ static int plan(const struct ax_command_line *line, const struct plan_config *co
     const char *folder = line->args.count ? line->args.texts[0] : ".";
     if (ax_planning_read(&planning, folder, &err) ||
         ax_planning_compare(&planning, config->registry.state, AX_REGISTRY_READ, &err) ||
-        (config->check && ax_planning_check(&planning, false, &err)))
+        (config->check && ax_planning_check(&planning, false, &err)) ||
+        (config->json ? ax_planning_print_json(&planning, AX_PLANNING_PLANNED, 0, &err)
+                      : ax_planning_print_text(&planning, &err)))
         ax_command_line_complain(line, "%s", err.msg);
     else
-        status = print(line, &planning, config->json);
+        status = ax_plan_is_empty(&planning.plan) ? PLAN_NOTHING : PLAN_CHANGES;
     ax_planning_done(&planning);
     return (int)status;
 }

@@ -7,18 +7,21 @@
  */
 #include "cmd/planning.h"
 
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "feature/offline/offline.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define ARENA_BYTES_INIT ((size_t)1 << 20)
 #define ARENA_BYTES_MAX  ((size_t)4 << 30)
 #define WORDS_SHOWN_MAX  12
 #define WORD_CHARS_MAX   60
+#define OUT_BYTES_MAX    ((size_t)1 << 30)
 
 /* ---- from a folder to a plan ---- */
 
@@ -176,6 +179,9 @@ static void put_break(struct ax_buf *out, const struct ax_plan_break *what)
 {
     if (what->kind == AX_PLAN_BREAK_SERVICE)
         ax_buf_printf(out, "! service %.*s is dropped", AX_STR_ARG(what->service));
+    else if (what->kind == AX_PLAN_BREAK_KEYS)
+        ax_buf_printf(out, "! view %.*s is of entity %.*s instead of %.*s", AX_STR_ARG(what->view),
+                      AX_STR_ARG(what->to), AX_STR_ARG(what->from));
     else
         ax_buf_printf(out, "! feature %.*s.%.*s is ", AX_STR_ARG(what->view),
                       AX_STR_ARG(what->feature));
@@ -206,9 +212,8 @@ static void put_sizes(struct ax_buf *out, const struct ax_planning *planning)
     }
 }
 
-void ax_planning_put_text(const struct ax_planning *planning, struct ax_buf *out)
+static void put_text(const struct ax_planning *planning, struct ax_buf *out)
 {
-    assert(planning && out);
     const struct ax_plan *plan = &planning->plan;
     for (size_t i = 0; i < plan->item_count; i++)
         put_item(out, &plan->items[i]);
@@ -234,52 +239,33 @@ void ax_planning_put_text(const struct ax_planning *planning, struct ax_buf *out
 
 /* ---- as JSON ---- */
 
-static void put_member(struct ax_buf *out, const char *key, struct ax_str text)
-{
-    ax_json_put_key(out, key);
-    ax_json_put_str(out, text);
-}
-
-static void put_count(struct ax_buf *out, const char *key, uint64_t value)
-{
-    ax_json_put_key(out, key);
-    ax_json_put_u64(out, value);
-}
-
 static void begin_list(struct ax_buf *out, const char *key)
 {
     ax_json_put_key(out, key);
     (void)ax_buf_append_char(out, '[');
 }
 
-/* The elements of a list are divided by commas. */
-static void begin_item(struct ax_buf *out)
-{
-    char last = out->len ? out->ptr[out->len - 1] : '[';
-    (void)ax_buf_append_str(out, last == '[' ? AX_STR("{") : AX_STR(",{"));
-}
-
 static void put_json_word(struct ax_buf *out, const struct ax_definition_word *word)
 {
-    begin_item(out);
-    put_member(out, "path", word->path);
+    ax_json_begin_item(out);
+    ax_json_put_member(out, "path", word->path);
     if (word->was_there)
-        put_member(out, "from", word->from);
+        ax_json_put_member(out, "from", word->from);
     if (word->is_there)
-        put_member(out, "to", word->to);
+        ax_json_put_member(out, "to", word->to);
     (void)ax_buf_append_char(out, '}');
 }
 
 static void put_json_item(struct ax_buf *out, const struct ax_plan_item *item)
 {
     const struct ax_registry_object *object = item->after ? item->after : item->before;
-    begin_item(out);
-    put_member(out, "action", ax_str_from(ax_plan_action_name(item->action)));
-    put_member(out, "kind", ax_str_from(ax_registry_kind_name(object->kind)));
-    put_member(out, "name", object->name);
-    put_member(out, "place", object->place);
+    ax_json_begin_item(out);
+    ax_json_put_member(out, "action", ax_str_from(ax_plan_action_name(item->action)));
+    ax_json_put_member(out, "kind", ax_str_from(ax_registry_kind_name(object->kind)));
+    ax_json_put_member(out, "name", object->name);
+    ax_json_put_member(out, "place", object->place);
     if (item->before)
-        put_count(out, "version", item->before->version);
+        ax_json_put_member_u64(out, "version", item->before->version);
     if (item->word_count) {
         begin_list(out, "words");
         for (size_t i = 0; i < item->word_count; i++)
@@ -293,31 +279,32 @@ static void put_json_break(struct ax_buf *out, const struct ax_plan_break *what)
 {
     static const char *const kinds[] = { [AX_PLAN_BREAK_DROPPED] = "dropped",
                                          [AX_PLAN_BREAK_RETYPED] = "retyped",
-                                         [AX_PLAN_BREAK_SERVICE] = "service" };
-    begin_item(out);
-    put_member(out, "kind", ax_str_from(kinds[what->kind]));
-    if (what->kind != AX_PLAN_BREAK_SERVICE) {
-        put_member(out, "view", what->view);
-        put_member(out, "feature", what->feature);
+                                         [AX_PLAN_BREAK_SERVICE] = "service",
+                                         [AX_PLAN_BREAK_KEYS] = "keys" };
+    ax_json_begin_item(out);
+    ax_json_put_member(out, "kind", ax_str_from(kinds[what->kind]));
+    if (what->view.len)
+        ax_json_put_member(out, "view", what->view);
+    if (what->feature.len)
+        ax_json_put_member(out, "feature", what->feature);
+    if (what->from.len) {
+        ax_json_put_member(out, "from", what->from);
+        ax_json_put_member(out, "to", what->to);
     }
-    if (what->kind == AX_PLAN_BREAK_RETYPED) {
-        put_member(out, "from", what->from);
-        put_member(out, "to", what->to);
-    }
-    put_member(out, "service", what->service);
-    put_count(out, "service_version", what->service_version);
-    put_member(out, "model", what->model);
-    put_member(out, "model_versions", what->versions);
+    ax_json_put_member(out, "service", what->service);
+    ax_json_put_member_u64(out, "service_version", what->service_version);
+    ax_json_put_member(out, "model", what->model);
+    ax_json_put_member(out, "model_versions", what->versions);
     (void)ax_buf_append_char(out, '}');
 }
 
 static void put_json_warning(struct ax_buf *out, const struct ax_definition_warning *warning)
 {
-    begin_item(out);
-    put_member(out, "file", ax_str_from(warning->place.file));
-    put_count(out, "line", warning->place.line);
-    put_count(out, "column", warning->place.column);
-    put_member(out, "text", warning->text);
+    ax_json_begin_item(out);
+    ax_json_put_member(out, "file", ax_str_from(warning->place.file));
+    ax_json_put_member_u64(out, "line", warning->place.line);
+    ax_json_put_member_u64(out, "column", warning->place.column);
+    ax_json_put_member(out, "text", warning->text);
     (void)ax_buf_append_char(out, '}');
 }
 
@@ -326,30 +313,30 @@ static void put_json_sizes(struct ax_buf *out, const struct ax_planning *plannin
     begin_list(out, "entities");
     for (size_t i = 0; i < planning->byte_count; i++) {
         const struct ax_entity_bytes *one = &planning->bytes[i];
-        begin_item(out);
-        put_member(out, "name", one->entity->name);
-        put_count(out, "online_views", one->view_count);
-        put_count(out, "online_bytes", one->bytes);
-        put_count(out, "window_bytes", one->window_bytes);
-        put_count(out, "event_bytes", one->event_bytes);
+        ax_json_begin_item(out);
+        ax_json_put_member(out, "name", one->entity->name);
+        ax_json_put_member_u64(out, "online_views", one->view_count);
+        ax_json_put_member_u64(out, "online_bytes", one->bytes);
+        ax_json_put_member_u64(out, "window_bytes", one->window_bytes);
+        ax_json_put_member_u64(out, "event_bytes", one->event_bytes);
         (void)ax_buf_append_char(out, '}');
     }
     (void)ax_buf_append_char(out, ']');
 }
 
-void ax_planning_put_json(const struct ax_planning *planning, struct ax_buf *out)
+static void put_json(const struct ax_planning *planning, enum ax_planning_outcome outcome,
+                     uint64_t apply, struct ax_buf *out)
 {
-    assert(planning && out);
     const struct ax_plan *plan = &planning->plan;
     (void)ax_buf_append_char(out, '{');
-    put_member(out, "project", plan->wanted->project);
+    ax_json_put_member(out, "project", plan->wanted->project);
     if (plan->changes_project)
-        put_member(out, "project_in_force", plan->applied->project);
+        ax_json_put_member(out, "project_in_force", plan->applied->project);
     begin_list(out, "changes");
     for (size_t i = 0; i < plan->item_count; i++)
         put_json_item(out, &plan->items[i]);
     (void)ax_buf_append_char(out, ']');
-    put_count(out, "unchanged", plan->unchanged_count);
+    ax_json_put_member_u64(out, "unchanged", plan->unchanged_count);
     begin_list(out, "breaks");
     for (size_t i = 0; i < plan->break_count; i++)
         put_json_break(out, &plan->breaks[i]);
@@ -359,5 +346,42 @@ void ax_planning_put_json(const struct ax_planning *planning, struct ax_buf *out
         put_json_warning(out, &planning->definitions.warnings[i]);
     (void)ax_buf_append_char(out, ']');
     put_json_sizes(out, planning);
+    if (outcome == AX_PLANNING_APPLIED) {
+        ax_json_put_member_u64(out, "applied", apply);
+    } else if (outcome == AX_PLANNING_REFUSED) {
+        ax_json_put_key(out, "applied");
+        (void)ax_buf_append_str(out, AX_STR("null"));
+    }
     (void)ax_buf_append_str(out, AX_STR("}\n"));
+}
+
+/* ---- to standard output ---- */
+
+static enum ax_code print(struct ax_buf *out, struct ax_err *err)
+{
+    if (!ax_buf_check(out, "the plan", err) &&
+        (fwrite(ax_buf_str(out).ptr, 1, out->len, stdout) != out->len || fflush(stdout)))
+        (void)ax_fail_errno(err, errno, "write to standard output");
+    ax_buf_done(out);
+    return err->code;
+}
+
+enum ax_code ax_planning_print_text(const struct ax_planning *planning, struct ax_err *err)
+{
+    assert(planning && err);
+    struct ax_buf out;
+    ax_buf_init(&out, OUT_BYTES_MAX);
+    put_text(planning, &out);
+    return print(&out, err);
+}
+
+enum ax_code ax_planning_print_json(const struct ax_planning *planning,
+                                    enum ax_planning_outcome outcome, uint64_t apply,
+                                    struct ax_err *err)
+{
+    assert(planning && err);
+    struct ax_buf out;
+    ax_buf_init(&out, OUT_BYTES_MAX);
+    put_json(planning, outcome, apply, &out);
+    return print(&out, err);
 }

@@ -6,7 +6,6 @@
 #ifndef AX_CMD_PLANNING_H
 #define AX_CMD_PLANNING_H
 
-#include "base/buf.h"
 #include "pipeline/definition_catalogue.h"
 #include "pipeline/definition_plan.h"
 
@@ -20,6 +19,13 @@ struct ax_planning {
     struct ax_plan plan;
     const struct ax_entity_bytes *bytes;
     size_t byte_count;
+};
+
+/* What became of a plan. */
+enum ax_planning_outcome {
+    AX_PLANNING_PLANNED, /* it was made, to be looked at */
+    AX_PLANNING_REFUSED, /* apply did nothing */
+    AX_PLANNING_APPLIED,
 };
 
 /* Read the folder. Ended by ax_planning_done, also after a failure. Expected: those of
@@ -40,9 +46,14 @@ AX_MUST_USE enum ax_code ax_planning_check(const struct ax_planning *planning, b
 
 void ax_planning_done(struct ax_planning *planning);
 
-/* What would change, what breaks, what is warned about, how large it is: as text, or as one JSON
- * object that ends in a line's end. */
-void ax_planning_put_text(const struct ax_planning *planning, struct ax_buf *out);
-void ax_planning_put_json(const struct ax_planning *planning, struct ax_buf *out);
+/* Print to standard output what would change, what breaks, what is warned about, how large it is:
+ * as text, or as one JSON object that ends in a line's end. With an outcome of apply the object has
+ * a member "applied": the number of the last apply, or null. Expected: TOO_LARGE, INTERNAL (nobody
+ * reads it). */
+AX_MUST_USE enum ax_code ax_planning_print_text(const struct ax_planning *planning,
+                                                struct ax_err *err);
+AX_MUST_USE enum ax_code ax_planning_print_json(const struct ax_planning *planning,
+                                                enum ax_planning_outcome outcome, uint64_t apply,
+                                                struct ax_err *err);
 
 #endif

@@ -3,7 +3,7 @@
  * Plans. Both catalogues are in one order, so they are compared as in a merge, by digest: texts are
  * looked into only where digests or texts differ. What breaks follows from the edges of the
  * services that models need: each feature that such an edge names must be there after, with the
- * same type.
+ * same type, and its view must be found by the same keys.
  */
 #include "pipeline/definition_plan.h"
 
@@ -12,6 +12,7 @@
 #include <assert.h>
 
 #define NUMBERS_BYTES_MAX ((size_t)1 << 16)
+#define KEYS_BYTES_MAX    ((size_t)1 << 20)
 
 const char *ax_plan_action_name(enum ax_plan_action action)
 {
@@ -107,6 +108,16 @@ static enum ax_code add_break(struct plan_run *run, const struct ax_plan_break *
     return AX_OK;
 }
 
+static struct ax_plan_break break_of(const struct ax_plan_use *use, enum ax_plan_break_kind kind)
+{
+    return (struct ax_plan_break){ .kind = kind,
+                                   .service = use->service->name,
+                                   .service_version = use->service->version,
+                                   .model = use->model,
+                                   .versions = use->versions,
+                                   .place = use->place };
+}
+
 static const struct ax_registry_feature *find_feature(const struct ax_registry_object *view,
                                                       struct ax_str name)
 {
@@ -116,14 +127,79 @@ static const struct ax_registry_feature *find_feature(const struct ax_registry_o
     return NULL;
 }
 
-/* The same feature may come to a service in several roles; it is told once. */
-static bool is_told(const struct plan_run *run, size_t from, const struct ax_registry_edge *edge)
+/* The same feature may come to a service in several roles; it is told once, and so are the keys of
+ * a view, which are told with no feature. */
+static bool is_told(const struct plan_run *run, size_t from, struct ax_str view,
+                    struct ax_str feature)
 {
     for (size_t i = from; i < run->plan->break_count; i++)
-        if (ax_str_equals(run->breaks[i].view, edge->name) &&
-            ax_str_equals(run->breaks[i].feature, edge->part))
+        if (ax_str_equals(run->breaks[i].view, view) &&
+            ax_str_equals(run->breaks[i].feature, feature))
             return true;
     return false;
+}
+
+/* The entity that a view's edge names; NULL when there is no such view. */
+static const struct ax_registry_object *entity_of(const struct ax_registry_catalogue *catalogue,
+                                                  struct ax_str name)
+{
+    const struct ax_registry_object *view = ax_registry_find(catalogue, AX_REGISTRY_VIEW, name);
+    for (size_t i = 0; view && i < view->edge_count; i++)
+        if (ax_str_is(view->edges[i].kind, ax_registry_kind_name(AX_REGISTRY_ENTITY)))
+            return ax_registry_find(catalogue, AX_REGISTRY_ENTITY, view->edges[i].name);
+    return NULL;
+}
+
+/* What a call has to give, whatever the entity's name and the order of its keys. */
+static bool has_same_keys(const struct ax_registry_object *a, const struct ax_registry_object *b)
+{
+    for (size_t i = 0; i < a->feature_count; i++) {
+        const struct ax_registry_feature *other = find_feature(b, a->features[i].name);
+        if (!other || !ax_str_equals(a->features[i].type, other->type))
+            return false;
+    }
+    return a->feature_count == b->feature_count;
+}
+
+/* "route (origin: string, dest: string)" */
+static enum ax_code list_keys(struct ax_arena *arena, const struct ax_registry_object *entity,
+                              struct ax_str *ret, struct ax_err *err)
+{
+    struct ax_buf text;
+    ax_buf_init(&text, KEYS_BYTES_MAX);
+    (void)ax_buf_append_str(&text, entity->name);
+    for (size_t i = 0; i < entity->feature_count; i++) {
+        (void)ax_buf_append_str(&text, i ? AX_STR(", ") : AX_STR(" ("));
+        (void)ax_buf_append_str(&text, entity->features[i].name);
+        (void)ax_buf_append_str(&text, AX_STR(": "));
+        (void)ax_buf_append_str(&text, entity->features[i].type);
+    }
+    (void)ax_buf_append_char(&text, ')');
+    if (!ax_buf_check(&text, "the keys of an entity", err)) {
+        char *copied = ax_arena_strdup(arena, ax_buf_str(&text));
+        if (copied)
+            *ret = (struct ax_str){ copied, text.len };
+        else
+            (void)ax_arena_fail(arena, "what breaks", err);
+    }
+    ax_buf_done(&text);
+    return err->code;
+}
+
+/* Of a view that is dropped the features are told instead. */
+static enum ax_code check_keys(struct plan_run *run, const struct ax_plan_use *use,
+                               struct ax_str view, size_t from, struct ax_err *err)
+{
+    const struct ax_registry_object *before = entity_of(run->plan->applied, view);
+    const struct ax_registry_object *after = entity_of(run->plan->wanted, view);
+    if (!before || !after || has_same_keys(before, after) || is_told(run, from, view, AX_STR("")))
+        return AX_OK;
+    struct ax_plan_break what = break_of(use, AX_PLAN_BREAK_KEYS);
+    what.view = view;
+    if (list_keys(run->arena, before, &what.from, err) ||
+        list_keys(run->arena, after, &what.to, err))
+        return err->code;
+    return add_break(run, &what, err);
 }
 
 static enum ax_code check_edge(struct plan_run *run, const struct ax_plan_use *use,
@@ -134,16 +210,11 @@ static enum ax_code check_edge(struct plan_run *run, const struct ax_plan_use *u
         find_feature(ax_registry_find(plan->applied, AX_REGISTRY_VIEW, edge->name), edge->part);
     const struct ax_registry_feature *after =
         find_feature(ax_registry_find(plan->wanted, AX_REGISTRY_VIEW, edge->name), edge->part);
-    struct ax_plan_break what = { .kind = AX_PLAN_BREAK_DROPPED,
-                                  .view = edge->name,
-                                  .feature = edge->part,
-                                  .service = use->service->name,
-                                  .service_version = use->service->version,
-                                  .model = use->model,
-                                  .versions = use->versions,
-                                  .place = use->place };
+    struct ax_plan_break what = break_of(use, AX_PLAN_BREAK_DROPPED);
+    what.view = edge->name;
+    what.feature = edge->part;
     /* What was broken before, by force, is not broken again. */
-    if (!before || is_told(run, from, edge))
+    if (!before || is_told(run, from, edge->name, edge->part))
         return AX_OK;
     if (!after)
         return add_break(run, &what, err);
@@ -163,18 +234,15 @@ static enum ax_code check_use(struct plan_run *run, const struct ax_plan_use *us
     size_t from = plan->break_count;
     if (ax_registry_find(plan->applied, AX_REGISTRY_SERVICE, service->name) &&
         !ax_registry_find(plan->wanted, AX_REGISTRY_SERVICE, service->name)) {
-        const struct ax_plan_break what = { .kind = AX_PLAN_BREAK_SERVICE,
-                                            .service = service->name,
-                                            .service_version = service->version,
-                                            .model = use->model,
-                                            .versions = use->versions,
-                                            .place = use->place };
+        const struct ax_plan_break what = break_of(use, AX_PLAN_BREAK_SERVICE);
         if (add_break(run, &what, err))
             return err->code;
     }
     for (size_t i = 0; i < service->edge_count; i++)
         if (ax_str_is(service->edges[i].kind, ax_registry_kind_name(AX_REGISTRY_VIEW)) &&
-            service->edges[i].part.len && check_edge(run, use, &service->edges[i], from, err))
+            service->edges[i].part.len &&
+            (check_edge(run, use, &service->edges[i], from, err) ||
+             check_keys(run, use, service->edges[i].name, from, err)))
             return err->code;
     return AX_OK;
 }

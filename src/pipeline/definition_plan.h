@@ -35,14 +35,15 @@ enum ax_plan_break_kind {
     AX_PLAN_BREAK_DROPPED, /* the feature is gone: dropped, renamed, or its view is */
     AX_PLAN_BREAK_RETYPED,
     AX_PLAN_BREAK_SERVICE, /* the service is gone */
+    AX_PLAN_BREAK_KEYS,    /* the view is found by other keys: by name, type or number */
 };
 
 /* What an applied model needs and would not have any more. */
 struct ax_plan_break {
     enum ax_plan_break_kind kind;
-    struct ax_str view; /* of a feature */
+    struct ax_str view; /* of a feature, or of KEYS */
     struct ax_str feature;
-    struct ax_str from, to; /* types, of RETYPED */
+    struct ax_str from, to; /* types, of RETYPED; of KEYS the entities, "user (id: int64)" */
     struct ax_str service;
     uint64_t service_version;
     struct ax_str model;

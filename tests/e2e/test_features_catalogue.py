@@ -168,6 +168,10 @@ def test_descriptions_make_no_version(folder):
     assert folder.plan()["changes"] == [] and folder.versions("view") == {"plane": 1, "weather": 1}
     (shown,) = folder.features_json("show", "plane")
     assert shown["definition"]["notes"] == {"fields": {"built": {"description": "first flight"}}}
+    # It is told which apply is in force, not that another one was done.
+    folder.change("    ttl: 180m\n", "    ttl: 180m\n    deprecated: by the gate\n")
+    assert folder.apply().endswith("described otherwise: 1; apply 1 stays in force\n")
+    assert len(folder.features_json("list", "--kind", "apply")) == 1
     # What only moved is told by nobody, but its place is kept.
     folder.write("# A line in front.\n" + (folder.definitions / "flights.yaml").read_text("utf-8"))
     assert folder.plan()["changes"] == []
@@ -198,6 +202,52 @@ def test_what_models_need_takes_force(folder, old, new, kind):
     assert folder.versions("view")["plane"] == 2
     assert folder.features_json("list", "--kind", "apply")[0]["forced"] is True
     assert folder.plan()["breaks"] == []
+
+
+def test_other_keys_break_models(folder):
+    folder.apply()
+    text = (folder.definitions / "flights.yaml").read_text(encoding="utf-8")
+    folder.write(text.replace("tailnum: string", "tailnum: int64"))
+    (broken,) = folder.plan()["breaks"]
+    assert broken["kind"] == "keys" and broken["view"] == "plane" and "feature" not in broken
+    assert (broken["from"], broken["to"]) == ("aircraft (tailnum: string)",
+                                              "aircraft (tailnum: int64)")
+    refused = folder.run("apply", folder.definitions)
+    assert refused.returncode == 1 and folder.versions("entity") == {"aircraft": 1, "airport": 1}
+    assert ("! view plane is of entity aircraft (tailnum: int64) instead of aircraft (tailnum: "
+            "string); model flight_delay needs it" in refused.stdout)
+    folder.apply("--force")
+    assert folder.plan()["breaks"] == []
+
+
+def test_apply_tells_as_json_what_became_of_it(folder):
+    """One object, printed when it is known."""
+    done = json.loads(folder.apply("--json"))
+    assert done["applied"] == 1 and len(done["changes"]) == 8
+    assert json.loads(folder.apply("--json"))["applied"] == 1
+    folder.change("      built: year\n", "      made: year\n")
+    folder.change("      - {name: age, expr: 2013 - built}\n", "")
+    refused = folder.run("apply", "--json", folder.definitions)
+    assert refused.returncode == 1 and "--force" in refused.stderr
+    found = json.loads(refused.stdout)
+    assert found["applied"] is None and len(found["breaks"]) == 1
+    assert "applied" not in folder.plan()
+    assert json.loads(folder.apply("--json", "--force"))["applied"] == 2
+
+
+@pytest.mark.parametrize("named, says", [
+    ("wether", "'wether' is not applied; nearest is 'weather'"),
+    ("plane.setas", "'plane' has no 'setas'; nearest is 'seats'"),
+    ("view:plane.buit", "'plane' has no 'buit'; nearest is 'built'"),
+    ("service:pushbak", "'service:pushbak' is not applied; nearest is 'pushback'"),
+    ("service:plane", "'service:plane' is not applied; auspex features list tells what is"),
+    ("plane.zzzzzzzz", "'plane.zzzzzzzz' is not applied; auspex features list tells what is"),
+])
+def test_nearest_names(folder, named, says):
+    folder.apply()
+    for command in ("show", "lineage"):
+        missing = folder.run("features", command, named)
+        assert missing.returncode == 4 and says in missing.stderr, missing.stderr
 
 
 def test_trained_versions_are_named(folder):
@@ -258,8 +308,6 @@ def test_lineage_from_files_to_models(folder):
         ("service", "pushback"), ("model", "flight_delay")}
     dot = folder.features("lineage", "--dot")
     assert dot.startswith("digraph lineage {\n") and dot.endswith("}\n") and dot.count("->") == 10
-    missing = folder.run("features", "show", "wether")
-    assert missing.returncode == 4 and "nearest is 'weather'" in missing.stderr
 
 
 def test_files_are_opened_when_asked_and_by_apply(folder):
@@ -276,6 +324,12 @@ def test_files_are_opened_when_asked_and_by_apply(folder):
     done = folder.run("apply", "--check", folder.definitions)
     assert done.returncode == 3 and "'temp'" in done.stderr, done.stderr
     assert folder.plan()["unchanged"] == 0
+    # What stands above the names of the columns is not passed over: reading would not do so either.
+    for title in ("Weather of 2013\n", "Weather, of 2013\n"):
+        weather.write_text(title + "origin,time_hour,temp\nEWR,2013-01-01T06:00:00Z,39.02\n",
+                           encoding="utf-8")
+        done = folder.run("apply", "--check", folder.definitions)
+        assert done.returncode == 3 and "data/weather.csv' does not read as CSV" in done.stderr
     weather.write_text("origin,time_hour,temp\nEWR,2013-01-01T06:00:00Z,39.02\n", encoding="utf-8")
     assert folder.run("plan", "--check", folder.definitions).returncode == 2
     folder.apply("--check")

@@ -257,6 +257,68 @@ done:
     close_world(&world);
 }
 
+/* A set whose view belongs to an entity with these keys, "name:type" each. */
+static void fill_keys(struct set *set, const char *entity, const char *const keys[2],
+                      const char *const types[2])
+{
+    *set = (struct set){ 0 };
+    add(set, AX_REGISTRY_ENTITY, entity, "{}");
+    for (size_t i = 0; i < 2 && keys[i]; i++)
+        add_feature(set, keys[i], types[i]);
+    add(set, AX_REGISTRY_VIEW, "plane", "{}");
+    add_feature(set, "seats", "float32");
+    add_edge(set, "", "entity", entity, "");
+    add(set, AX_REGISTRY_SERVICE, "pushback", "{}");
+    add_edge(set, "a__seats", "view", "plane", "seats");
+    add_edge(set, "b__seats", "view", "plane", "seats");
+    add(set, AX_REGISTRY_MODEL, "delay", "{}");
+    add_edge(set, "", "service", "pushback", "");
+}
+
+/* Whoever asks by the keys of the former entity is not understood any more. */
+static void other_keys_break(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *entity, *keys[2], *types[2];
+        const char *to; /* NULL: nothing breaks */
+    } cases[] = {
+        { "route", { "origin", "dest" }, { "string", "int64" }, NULL },
+        { "route", { "dest", "origin" }, { "int64", "string" }, NULL }, /* another order */
+        { "edge", { "origin", "dest" }, { "string", "int64" }, NULL },  /* another name */
+        { "route",
+          { "origin", "dest" },
+          { "string", "string" },
+          "route (origin: string, dest: string)" },
+        { "route",
+          { "origin", "faa" },
+          { "string", "int64" },
+          "route (origin: string, faa: int64)" },
+        { "airport", { "origin", NULL }, { "string", NULL }, "airport (origin: string)" },
+    };
+    struct world world;
+    static struct set set, next;
+    open_world(&world, "keys");
+    fill_keys(&set, cases[0].entity, cases[0].keys, cases[0].types);
+    if (!apply(&world, &set))
+        goto done;
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        fill_keys(&next, cases[i].entity, cases[i].keys, cases[i].types);
+        if (!make_plan(&world, &next))
+            goto done;
+        assert_int_equal(world.plan.break_count, cases[i].to ? 1 : 0); /* though in two roles */
+        if (!cases[i].to)
+            continue;
+        const struct ax_plan_break *what = &world.plan.breaks[0];
+        assert_int_equal(what->kind, AX_PLAN_BREAK_KEYS);
+        assert_true(ax_str_is(what->view, "plane") && what->feature.len == 0);
+        assert_true(ax_str_is(what->from, "route (origin: string, dest: int64)"));
+        assert_true(ax_str_is(what->to, cases[i].to) && ax_str_is(what->model, "delay"));
+    }
+done:
+    close_world(&world);
+}
+
 /* A trained version needs the version of the service that it was trained with. */
 static void trained_versions_break(void **state)
 {
@@ -313,6 +375,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells_what_is_done),
         cmocka_unit_test(tells_what_breaks),
+        cmocka_unit_test(other_keys_break),
         cmocka_unit_test(trained_versions_break),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
