@@ -475,6 +475,12 @@ static enum ax_code flag_take(struct flag_walk *walk, const char *arg, struct ax
     return flag_assign(walk, at, flag, text, err);
 }
 
+/* "-" is no flag, and neither is what no flag looks like: a number below 0, or "-(1 + 2)". */
+static bool is_flag(const char *arg)
+{
+    return arg[0] == '-' && arg[1] && !strchr("0123456789.(", arg[1]);
+}
+
 enum ax_code ax_option_flags(const struct ax_option_group *groups, int argc, char **argv,
                              struct ax_option_args *args, struct ax_err *err)
 {
@@ -486,7 +492,7 @@ enum ax_code ax_option_flags(const struct ax_option_group *groups, int argc, cha
     bool flags_over = false;
     while (walk.at < argc) {
         const char *arg = argv[walk.at++];
-        if (flags_over || arg[0] != '-' || !arg[1]) {
+        if (flags_over || !is_flag(arg)) {
             args->texts[args->count++] = arg;
         } else if (strcmp(arg, "--") == 0) {
             flags_over = true;

@@ -83,9 +83,9 @@ struct ax_option_args {
     bool help; /* --help was there: print it and leave; nothing else was checked behind it */
 };
 
-/* Take the flags from argv (argv[0] is skipped); what is not a flag goes, in order, to `args`;
- * "--" ends the flags. A repeated flag adds to a list and replaces anything else. Expected:
- * INVALID, NOT_FOUND. */
+/* Take the flags from argv (argv[0] is skipped); what is not a flag goes, in order, to `args`; so
+ * do numbers below 0. "--" ends the flags. A repeated flag adds to a list and replaces anything
+ * else. Expected: INVALID, NOT_FOUND. */
 AX_MUST_USE enum ax_code ax_option_flags(const struct ax_option_group *groups, int argc,
                                          char **argv, struct ax_option_args *args,
                                          struct ax_err *err);

@@ -357,7 +357,7 @@ enum ax_code ax_eval_row_read(struct ax_str json, const struct ax_option_list *t
         if (declare(&r, ax_str_from(types->texts[i])))
             return err->code;
     ax_json_reader_init(&r.json, json);
-    if (json.len && read_object(&r))
+    if (json.ptr && read_object(&r))
         return ax_err_context(err, "--row");
     if (fill_absent(&r))
         return err->code;

@@ -19,8 +19,8 @@ struct ax_eval_row {
     size_t count;
 };
 
-/* `json` is an object, or empty: no columns. `types` are "NAME=TYPE"; a column that only they name
- * is null. Expected: INVALID, TOO_LARGE, LIMIT. */
+/* `json` is an object, or none (NULL): no columns. `types` are "NAME=TYPE"; a column that only they
+ * name is null. Expected: INVALID, TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_eval_row_read(struct ax_str json, const struct ax_option_list *types,
                                           struct ax_arena *arena, struct ax_eval_row *ret_row,
                                           struct ax_err *err);

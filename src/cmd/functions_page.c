@@ -2,8 +2,11 @@
 /*
  * A heading a group, one a name, and a line an overload: how it is written, what it gives, what it
  * does; its examples below. Entries that are no plain calls are shown as they are written.
+ * Aggregates stand at the end, with the events that their examples are over.
  */
 #include "cmd/functions_page.h"
+
+#include "data/expr/aggregate_about.h"
 #include "data/expr/function.h"
 
 #include <assert.h>
@@ -86,10 +89,59 @@ static void put_entry(struct ax_buf *out, const struct ax_function *function)
 {
     (void)ax_buf_append_str(out, AX_STR("- `"));
     put_signature(out, function);
-    (void)ax_buf_printf(out, "` gives `%s`. %s\n", param_name(function->result), function->about);
+    (void)ax_buf_printf(out, "` gives `%s`. %s%s\n", param_name(function->result), function->about,
+                        function->sees_nulls ? " *Sees nulls.*" : "");
     for (size_t i = 0; i < AX_FUNCTION_EXAMPLES_MAX && function->examples[i].text; i++)
         (void)ax_buf_printf(out, "  - `%s` is `%s`\n", function->examples[i].text,
                             function->examples[i].value);
+}
+
+static void put_aggregate(struct ax_buf *out, enum ax_aggregate_kind kind)
+{
+    const struct ax_aggregate_about *about = ax_aggregate_about(kind);
+    (void)ax_buf_printf(out, "\n### `%s`\n\n", ax_aggregate_name(kind));
+    (void)ax_buf_printf(out, "- `%s` of %s gives %s; over nothing `%s`. %s\n", about->form,
+                        about->takes, about->gives, about->nothing, about->about);
+    for (size_t i = 0; i < AX_AGGREGATE_EXAMPLES_MAX && about->examples[i].text; i++)
+        (void)ax_buf_printf(out, "  - `%s` is `%s`\n", about->examples[i].text,
+                            about->examples[i].value);
+}
+
+static void put_aggregates(struct ax_buf *out)
+{
+    size_t count;
+    const struct ax_aggregate_event *events = ax_aggregate_events(&count);
+    (void)ax_buf_append_str(
+        out, AX_STR("\n## Aggregates over events\n\n"
+                    "In the fields of a view: `AGG(x) [filter (where CONDITION)] over WINDOW [hop "
+                    "HOP]`, and arithmetic on\nthem.\n\n"
+                    "- The window ends with the moment that is asked about, which belongs to it, "
+                    "and begins behind the\n  moment so much earlier: `(at - W, at]`. It is 1s to "
+                    "400d long.\n"
+                    "- Events of the entity count whose condition is true and whose `x` is not "
+                    "null; `x` and the\n  condition are expressions over the source's columns.\n"
+                    "- A window is exact for the newest events (1,024, or `exact_events` of the "
+                    "view). One that holds more\n  begins at a multiple of a hop before, so that "
+                    "it is at most a tenth too long. `hop` sets the hop (1s\n  to W), and then "
+                    "the window always begins at a multiple.\n"
+                    "- A result that is infinite is null. An expression has at most 64 "
+                    "aggregates, and a view 256.\n\n"
+                    "More of it: [windows](internals/windows.md). The examples are tests; they are "
+                    "over these events of one entity,\nasked at "
+                    "" AX_AGGREGATE_EXAMPLES_AT ":\n\n"
+                    "| flight | time | delay | dest |\n| --- | --- | --- | --- |\n"));
+    for (size_t i = 0; i < count; i++)
+        (void)ax_buf_printf(out, "| %s | %s | %s | %s |\n", events[i].flight, events[i].time,
+                            events[i].delay[0] ? events[i].delay : "null",
+                            events[i].dest[0] ? events[i].dest : "null");
+    (void)ax_buf_append_str(out, AX_STR("\nThe beginning of a window and hops:\n\n"
+                                        "  - `count(*) over 2h` is `3`\n"
+                                        "  - `count(*) over 30m` is `1`\n"
+                                        "  - `count(*) over 30m hop 20m` is `2`\n"
+                                        "  - `count(*) filter (where delay > 15) over 24h / "
+                                        "count(*) over 24h` is `0.4`\n"));
+    for (unsigned kind = 0; kind < AX_AGGREGATE_COUNT_OF; kind++)
+        put_aggregate(out, (enum ax_aggregate_kind)kind);
 }
 
 void ax_functions_page_put(struct ax_buf *out)
@@ -106,4 +158,5 @@ void ax_functions_page_put(struct ax_buf *out)
             put_entry(out, &functions[i]);
         }
     }
+    put_aggregates(out);
 }

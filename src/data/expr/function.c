@@ -214,18 +214,53 @@ static bool is_word(const char *name)
     return name[0] >= 'a' && name[0] <= 'z' && !strpbrk(name, " :");
 }
 
-static enum ax_code fail_name(struct ax_str name, struct ax_err *err)
+/* What others call what is here. */
+static const struct {
+    const char *theirs, *ours;
+} other_names[] = {
+    { "ceiling", "ceil" },     { "char_length", "length" },
+    { "date_add", "+" },       { "datediff", "date_diff" },
+    { "if", "case" },          { "ifnull", "coalesce" },
+    { "log", "ln" },           { "mod", "%" },
+    { "power", "pow" },        { "regexp_like", "regexp_matches" },
+    { "substring", "substr" }, { "ucase", "upper" },
+};
+
+static const char *find_other_name(struct ax_str name)
 {
-    size_t count = 0;
+    for (size_t i = 0; i < AX_COUNT(other_names); i++)
+        if (ax_str_equals_nocase(name, ax_str_from(other_names[i].theirs)))
+            return other_names[i].ours;
+    return NULL;
+}
+
+bool ax_function_is_known(struct ax_str name)
+{
     const struct ax_function *function;
+    for (size_t at = 0; (function = next_function(&at));)
+        if (is_word(function->name) && ax_str_equals_nocase(name, ax_str_from(function->name)))
+            return true;
+    return false;
+}
+
+enum ax_code ax_function_fail_unknown(struct ax_str name, bool with_aggregates, struct ax_err *err)
+{
+    size_t count = AX_AGGREGATE_COUNT_OF;
+    const struct ax_function *function;
+    struct ax_str shown = ax_str_cut(name, SHOWN_BYTES_MAX);
+    const char *ours = find_other_name(name);
+    if (ours)
+        return ax_fail(err, AX_E_INVALID, "no function '%.*s'; it is called '%s' here",
+                       AX_STR_ARG(shown), ours);
     for (size_t at = 0; next_function(&at);)
         count++;
-    struct ax_str *names = ax_xalloc((count + 1) * sizeof(*names));
+    struct ax_str *names = ax_xalloc(count * sizeof(*names));
     count = 0;
     for (size_t at = 0; (function = next_function(&at));)
         if (is_word(function->name))
             names[count++] = ax_str_from(function->name);
-    struct ax_str shown = ax_str_cut(name, SHOWN_BYTES_MAX);
+    for (size_t kind = 0; with_aggregates && kind < AX_AGGREGATE_COUNT_OF; kind++)
+        names[count++] = ax_str_from(ax_aggregate_name((enum ax_aggregate_kind)kind));
     long nearest = ax_str_nearest(name, names, count);
     if (nearest >= 0)
         (void)ax_fail(err, AX_E_INVALID, "no function '%.*s'; nearest is '%.*s'", AX_STR_ARG(shown),
@@ -267,7 +302,7 @@ enum ax_code ax_function_find(struct ax_str name, const struct ax_type *types, c
     for (size_t i = 0; i < AX_FUNCTIONS_GROUP_COUNT; i++)
         known |= search_group(i, name, types, is_null, count, &best);
     if (!known)
-        return fail_name(name, err);
+        return ax_function_fail_unknown(name, false, err);
     if (!best.function)
         return fail_types(name, types, is_null, count, err);
     if (is_unbound(&best, count))

@@ -116,6 +116,13 @@ extern const size_t ax_functions_operator_count, ax_functions_math_count, ax_fun
     ax_functions_time_count, ax_functions_geo_count, ax_functions_hash_count,
     ax_functions_list_count, ax_functions_json_count;
 
+/* Whether a function is called so; operators and the like are not. */
+bool ax_function_is_known(struct ax_str name);
+
+/* Fail as a call of a function that is not there: "no function 'rond'; nearest is 'round'". Where
+ * aggregates are allowed, they are near too. */
+enum ax_code ax_function_fail_unknown(struct ax_str name, bool with_aggregates, struct ax_err *err);
+
 /* The overload of `name` for arguments of these types: an exact one, else the one with the fewest
  * conversions of int64 to float64. `is_null[i]`: argument i is the literal null and takes any type.
  * *ret_types are the types that the arguments are to be converted to, *ret_type that of the result.

@@ -114,11 +114,12 @@ static enum ax_code run_sign_f64(struct ax_call *call, struct ax_err *err)
 }
 
 /* A half away from zero, after a multiplication that rounds too; so does DuckDB. Where the power of
- * ten is too large, there is nothing to round, or nothing left. */
+ * ten is too large, there is nothing to round, or nothing left. Rounding up beyond float64 is
+ * infinite, which becomes null (DuckDB gives 0). */
 static double round_to(double x, bool up, double scale)
 {
     double rounded = up ? round(x / scale) * scale : round(x * scale) / scale;
-    if (isfinite(rounded))
+    if (isfinite(rounded) || (up && isfinite(scale)))
         return rounded;
     return up && isfinite(x) ? 0 : x;
 }
@@ -222,9 +223,13 @@ const struct ax_function ax_functions_math[] = {
       .param_count = 2,
       .result = AX_PARAM_FLOAT64,
       .run = run_round_to,
-      .duckdb = "CASE WHEN isinf($1) AND $2 IS NOT NULL THEN $1 WHEN $2 IS NOT NULL THEN "
+      .duckdb = "CASE WHEN isinf($1) AND $2 IS NOT NULL THEN $1 "
+                "WHEN abs($1) >= 1e308::DOUBLE AND $2 BETWEEN -308 AND -1 AND "
+                "round($1, $2::INTEGER) = 0 THEN NULL WHEN $2 IS NOT NULL THEN "
                 "round($1, greatest(least($2, 400), -400)::INTEGER) + 0.0::DOUBLE END",
-      .about = "Rounded to so many decimal places; below 0: to tens, hundreds and so on.",
+      .about =
+          "Rounded to so many decimal places; below 0: to tens, hundreds and so on; null where "
+          "that is beyond float64.",
       .examples = { { "round(2.345, 1)", "2.3" }, { "round(1234, -2)", "1200.0" } } },
     { .name = "sqrt",
       OF_F64,

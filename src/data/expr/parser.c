@@ -251,6 +251,10 @@ static enum ax_code read_call(struct ax_parser *parser)
     struct ax_str name = parser->lexer.raw;
     size_t at = parser->lexer.token_at;
     size_t count = 0;
+    if (!ax_function_is_known(name)) {
+        parser->fail_at = at;
+        return ax_function_fail_unknown(name, parser->scope->has_aggregates, parser->err);
+    }
     if (ax_parser_next(parser) || ax_parser_skip_sign(parser, "("))
         return parser->err->code;
     if (is_sign(parser, ")") ? ax_parser_next(parser) : read_list(parser, ")", &count))

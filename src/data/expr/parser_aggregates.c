@@ -160,7 +160,7 @@ static enum ax_code read_filter(struct ax_parser *parser, struct ax_aggregate *a
         return ax_parser_fail(parser, at, AX_E_INVALID, "a column of bytes is no condition");
     parser->fail_at = at;
     if (ax_expr_convert(filter.expr, truth, parser->arena, &aggregate->filter, parser->err))
-        return parser->err->code;
+        return ax_err_context(parser->err, "the condition of filter");
     parser->fail_at = SIZE_MAX;
     return ax_parser_skip_sign(parser, ")");
 }

@@ -157,15 +157,29 @@ static enum ax_code check_arguments(struct ax_parser *parser, const struct ax_fu
     return AX_OK;
 }
 
-/* A pattern or a zone is refused where it stands, not when the program is made. */
+/* Where the first constant stands that the function asks for: what is wrong is most likely there.
+ */
+static size_t place_of_constant(const struct ax_expr *call)
+{
+    for (size_t i = 0; i < call->arg_count && i < AX_FUNCTION_PARAMS_MAX; i++)
+        if (call->function->literals >> i & 1)
+            return call->args[i]->at;
+    return call->at;
+}
+
+/* A pattern or a zone is refused where it stands, not when the program is made. A zone that is not
+ * found is a mistake in the text as others are. */
 static enum ax_code check_state(struct ax_parser *parser, const struct ax_expr *call)
 {
     void *state = NULL;
     if (!call->function->prepare)
         return AX_OK;
-    parser->fail_at = call->at;
-    if (call->function->prepare(call, &state, parser->err))
+    parser->fail_at = place_of_constant(call);
+    if (call->function->prepare(call, &state, parser->err)) {
+        if (parser->err->code == AX_E_NOT_FOUND)
+            parser->err->code = AX_E_INVALID;
         return parser->err->code;
+    }
     if (call->function->release)
         call->function->release(state);
     parser->fail_at = SIZE_MAX;

@@ -217,7 +217,8 @@ static void flags(void **state)
     struct ax_err err = AX_ERR_INIT;
     char **argv = ARGV((char *)"in.csv", (char *)"--batch-rows-max", (char *)"7",
                        (char *)"--strict", (char *)"--listen=a:1", (char *)"-", (char *)"--listen",
-                       (char *)"b,2", (char *)"--models=", (char *)"--", (char *)"--strict=x");
+                       (char *)"b,2", (char *)"--models=", (char *)"-1", (char *)"-.5",
+                       (char *)"-(1)", (char *)"--", (char *)"--strict=x");
     assert_int_equal(take_flags(argv, &args, &err), AX_OK);
     assert_int_equal(batch.rows_max, 7);
     assert_true(batch.strict && !args.help);
@@ -225,10 +226,13 @@ static void flags(void **state)
     assert_string_equal(serve.listen.texts[0], "a:1");
     assert_string_equal(serve.listen.texts[1], "b,2");
     assert_string_equal(serve.models, "");
-    assert_int_equal(args.count, 3);
+    assert_int_equal(args.count, 6);
     assert_string_equal(texts[0], "in.csv");
     assert_string_equal(texts[1], "-");
-    assert_string_equal(texts[2], "--strict=x");
+    assert_string_equal(texts[2], "-1");
+    assert_string_equal(texts[3], "-.5");
+    assert_string_equal(texts[4], "-(1)");
+    assert_string_equal(texts[5], "--strict=x");
     assert_int_equal(take_flags(ARGV((char *)"--strict=false"), &args, &err), AX_OK);
     assert_false(batch.strict);
     assert_int_equal(take_flags(ARGV((char *)"--help", (char *)"--nonsense"), &args, &err), AX_OK);

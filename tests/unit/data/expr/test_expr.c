@@ -188,7 +188,7 @@ static void test_refusals(void **state)
         { "1 +", "! 3: the text ends; expected a name, a constant, a function or '('" },
         { "1 2", "! 2: found '2'; expected an operator or the end" },
         { "(1", "! 2: the text ends; expected ')'" },
-        { "f(1", "! 3: the text ends; expected ',' or ')'" },
+        { "exp(1", "! 5: the text ends; expected ',' or ')'" },
         { "1 ? 2", "! 2: '?' means nothing here" },
         { "1 € 2", "! 2: '€' means nothing here" },
         { "'open", "! 0: the quote ' is not closed" },
@@ -196,6 +196,16 @@ static void test_refusals(void **state)
         { "x + 1", "! 0: 'x' is not known here" },
         { "tow_words", "! 0: 'tow_words' is not known here; nearest is 'two words'" },
         { "rond(1)", "! 0: no function 'rond'; nearest is 'round'" },
+        { "1 + rond(x)", "! 4: no function 'rond'; nearest is 'round'" },
+        { "power(2, 3)", "! 0: no function 'power'; it is called 'pow' here" },
+        { "mod(7, 2)", "! 0: no function 'mod'; it is called '%' here" },
+        { "coutn(1)", "! 0: no function 'coutn'" },
+        { "timestamp '2013-10-01' at time zone 'Nowhere'",
+          "! 36: no time zone 'Nowhere' in /usr/share/zoneinfo/; names are like 'Europe/Berlin'" },
+        { "extract(hours from timestamp '2013-10-01')",
+          "! 8: no field 'hours' of a timestamp; there are year, quarter, month, week, day, dow, "
+          "doy, isoyear, hour, minute, second, millisecond, microsecond" },
+        { "regexp_matches(s, '(')", "! 18: regular expression '(': missing ): (" },
         { "i + s", "! 2: int64 + string is not there; there is int64 + int64, float64 + float64, "
                    "timestamp + duration, duration + timestamp, duration + duration" },
         { "1 + sqrt(s)", "! 4: sqrt(string) is not there; there is sqrt(float64)" },
@@ -508,6 +518,7 @@ static void test_aggregate_types(void **state)
         { "sum(i) over 1h hop 2h", NULL },
         { "sum(i) over 1h hop 1ms", NULL },
         { "sum(i) filter (where i) over 1h", NULL },
+        { "coutn(i) over 1h", NULL },
         { "sum(sum(i) over 1h) over 1h", NULL },
         { "sum(i) over 1h + i", NULL },
         { "i + sum(i) over 1h", NULL },
@@ -529,6 +540,33 @@ static void test_aggregate_types(void **state)
             print_message("%s: %zu: %s\n", cases[i].text, at, err.msg);
             assert_int_equal(code, AX_E_INVALID);
         }
+        ax_arena_done(&arena);
+    }
+}
+
+/* What is said where it can be said only in a view. */
+static void test_aggregate_messages(void **state)
+{
+    static const struct {
+        const char *text, *message;
+        size_t at;
+    } cases[] = {
+        { "1 + coutn(i) over 1h", "no function 'coutn'; nearest is 'count'", 4 },
+        { "sum(i) filter (where i) over 1h", "the condition of filter: is int64; bool is expected",
+          21 },
+    };
+    (void)state;
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_arena arena;
+        struct ax_parsed parsed;
+        size_t at = 0;
+        ax_arena_init(&arena, 4096, (size_t)1 << 20);
+        assert_int_equal(
+            ax_expr_parse(ax_str_from(cases[i].text), &view, &arena, &parsed, &at, &err),
+            AX_E_INVALID);
+        assert_string_equal(err.msg, cases[i].message);
+        assert_int_equal(at, cases[i].at);
         ax_arena_done(&arena);
     }
 }
@@ -601,10 +639,15 @@ static void test_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_grammar),    cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_values),     cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_aggregates), cmocka_unit_test(test_aggregate_types),
-        cmocka_unit_test(test_sharing),    cmocka_unit_test(test_table),
+        cmocka_unit_test(test_grammar),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_aggregates),
+        cmocka_unit_test(test_aggregate_types),
+        cmocka_unit_test(test_aggregate_messages),
+        cmocka_unit_test(test_sharing),
+        cmocka_unit_test(test_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
