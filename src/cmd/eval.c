@@ -10,6 +10,7 @@
 #include "cmd/command_line.h"
 #include "cmd/eval_row.h"
 #include "cmd/exit_code.h"
+#include "cmd/expression_place.h"
 #include "data/expr/program.h"
 #include "data/expr/value_text.h"
 
@@ -47,22 +48,6 @@ struct evaluation {
     bool has_place; /* of the failure */
     size_t place;   /* byte of the text */
 };
-
-/* Print the line of the text where it went wrong, and a caret under the place. */
-static void show_place(const struct evaluation *e)
-{
-    size_t begin = e->place;
-    while (begin > 0 && e->text.ptr[begin - 1] != '\n')
-        begin--;
-    size_t end = begin;
-    while (end < e->text.len && e->text.ptr[end] != '\n')
-        end++;
-    (void)fprintf(stderr, "  %.*s\n  ", (int)(end - begin), e->text.ptr + begin);
-    for (size_t i = begin; i < e->place; i++)
-        if (((unsigned char)e->text.ptr[i] & 0xC0) != 0x80)
-            (void)fputc(e->text.ptr[i] == '\t' ? '\t' : ' ', stderr);
-    (void)fputs("^\n", stderr);
-}
 
 static enum ax_code compute(struct evaluation *e, const struct eval_config *config,
                             struct ax_err *err)
@@ -107,7 +92,7 @@ static int evaluate(const struct ax_command_line *line, const struct eval_config
     if (compute(&e, config, &err) || print_value(&e.value, config->json, &err)) {
         ax_command_line_complain(line, "%s", err.msg);
         if (e.has_place)
-            show_place(&e);
+            ax_expression_place_show(e.text, e.place, stderr);
     }
     ax_program_free(e.program);
     ax_arena_done(&e.arena);

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/thread.h"
 #include "cmd/exit_code.h"
+#include "cmd/expression_place.h"
 #include "cmd/interrupt.h"
 #include "feature/offline/offline.h"
 
@@ -34,8 +35,10 @@ const struct ax_option ax_features_history_options[] = {
       "NAME", "The service whose inputs are wanted." },
     { AX_OPTION_TEXT, "out", NULL, offsetof(struct ax_features_history_config, out), 0, 0, "FILE",
       "What is written: .parquet or .csv." },
-    { AX_OPTION_TEXT, "at", "at", offsetof(struct ax_features_history_config, at), 0, 0, "COLUMN",
-      "Column of the rows that is the moment asked about." },
+    { AX_OPTION_TEXT, "at", "at", offsetof(struct ax_features_history_config, at), 0, 0,
+      "EXPRESSION",
+      "Moment asked about: a column of the rows, or an expression over them, like "
+      "sched_dep - 2h." },
     { AX_OPTION_BOOL, "as_known", "false", offsetof(struct ax_features_history_config, as_known), 0,
       0, NULL, "Count only what was known at that moment." },
     { AX_OPTION_TEXT, "definitions", ".", offsetof(struct ax_features_history_config, definitions),
@@ -118,6 +121,7 @@ struct history {
     struct progress progress;
     struct work work;
     struct ax_buf sql;
+    size_t at_place; /* of a failure: byte of --at; SIZE_MAX: elsewhere */
 };
 
 static enum ax_code open_store(struct history *h, struct ax_err *err)
@@ -180,6 +184,7 @@ static enum ax_code history(struct history *h, struct ax_err *err)
         .path = config->rows,
         .at = ax_str_from(config->at),
         .as_known = config->as_known,
+        .ret_at_place = &h->at_place,
     };
     return ax_offline_history(h->offline, service, &rows, config->out, &h->report, err);
 }
@@ -209,17 +214,23 @@ int ax_features_history(const struct ax_command_line *line,
                         const struct ax_features_history_config *config, bool json)
 {
     struct ax_err err = AX_ERR_INIT;
-    struct history h = { .config = config, .progress = { ax_clock_ns() }, .work = { .lock = -1 } };
+    struct history h = { .config = config,
+                         .progress = { ax_clock_ns() },
+                         .work = { .lock = -1 },
+                         .at_place = SIZE_MAX };
     if (!config->rows == !config->sql || !config->service || !config->out) {
         ax_command_line_complain(line, "usage: auspex features history --service NAME --out FILE "
                                        "and one of --rows FILE, --sql FILE");
         return AX_EXIT_USAGE;
     }
     ax_buf_init(&h.sql, SQL_BYTES_MAX);
-    if (history(&h, &err))
+    if (history(&h, &err)) {
         ax_command_line_complain(line, "%s", err.msg);
-    else
+        if (h.at_place <= strlen(config->at) && ax_str_is_utf8(ax_str_from(config->at)))
+            ax_expression_place_show(ax_str_from(config->at), h.at_place, stderr);
+    } else {
         print_report(&h, json);
+    }
     ax_offline_close(h.offline);
     work_close(&h.work);
     ax_definitions_done(&h.definitions);

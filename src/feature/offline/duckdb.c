@@ -12,7 +12,9 @@
 #include "base/file.h"
 #include "data/expr/expr_sql.h"
 #include "feature/offline/duckdb_join.h"
+#include "feature/offline/duckdb_moment.h"
 #include "feature/offline/duckdb_output.h"
+#include "feature/offline/duckdb_relation.h"
 #include "feature/offline/duckdb_windows.h"
 
 #include <assert.h>
@@ -46,19 +48,25 @@ enum ax_code ax_offline_run(struct ax_offline *offline, struct ax_err *err)
     return code;
 }
 
+enum ax_code ax_offline_set_threads(struct ax_offline *offline, size_t threads, struct ax_err *err)
+{
+    assert(offline && threads && err);
+    char text[64];
+    (void)snprintf(text, sizeof(text), "SET threads = %zu", threads);
+    return ax_sql_run(offline->sql, ax_str_from(text), err);
+}
+
 enum ax_code ax_offline_run_in_order(struct ax_offline *offline, struct ax_err *err)
 {
     assert(offline && err);
-    char threads[64];
     struct ax_err ignored = AX_ERR_INIT;
-    (void)snprintf(threads, sizeof(threads), "SET threads = %zu", offline->config.threads);
-    if (ax_sql_run(offline->sql, AX_STR("SET threads = 1"), err)) {
+    if (ax_offline_set_threads(offline, 1, err)) {
         ax_buf_reset(&offline->text);
         return err->code;
     }
     enum ax_code code = ax_offline_run(offline, err);
     /* Fewer threads change no answer. */
-    (void)(ax_sql_run(offline->sql, ax_str_from(threads), &ignored) != AX_OK);
+    (void)(ax_offline_set_threads(offline, offline->config.threads, &ignored) != AX_OK);
     return code;
 }
 
@@ -109,7 +117,7 @@ static enum ax_code open_sql(struct ax_offline *offline, struct ax_err *err)
     };
     if (ax_sql_open(&config, &offline->sql, err))
         return err->code;
-    return ax_expr_register(offline->sql, err);
+    return ax_moment_register(offline->sql, err) ? err->code : ax_expr_register(offline->sql, err);
 }
 
 enum ax_code ax_offline_open(const struct ax_offline_config *config,
@@ -269,10 +277,23 @@ static enum ax_code join_roles(struct history *h)
     return AX_OK;
 }
 
+/* What is read must not be replaced by what is made of it. */
+static enum ax_code check_place(struct history *h)
+{
+    if (h->request->path && ax_relation_is_same_file(h->request->path, h->out))
+        return ax_fail(h->err, AX_E_INVALID, "'%s' holds the rows; write to another place", h->out);
+    for (size_t i = 0; i < h->service->role_count; i++)
+        if (ax_relation_check_out(h->offline, h->service->roles[i].view->source, h->out, h->err))
+            return h->err->code;
+    return AX_OK;
+}
+
 static enum ax_code run(struct history *h)
 {
     struct ax_str none = { "", 0 };
     h->steps = h->service->role_count + 1;
+    if (check_place(h))
+        return h->err->code;
     tell(h, "reading the rows", none);
     if (ax_history_rows_load(h->offline, h->service, h->request, &h->rows, h->err))
         return h->err->code;

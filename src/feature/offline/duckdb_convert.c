@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Conversions as SQL. DuckDB's own casts are taken where they mean what we mean, and kept from what
- * they would do beyond that: a text with a fraction is no int64 (DuckDB rounds it), a text with an
- * offset is cast to TIMESTAMPTZ (the cast to TIMESTAMP drops the offset), nanoseconds are floored
- * (DuckDB truncates towards 1970).
+ * they would do beyond that: a text with a fraction is no int64 (DuckDB rounds it), nanoseconds are
+ * floored (DuckDB truncates towards 1970). Texts that are times, and what clocks of a zone show,
+ * are read by functions of ours.
  */
 #include "feature/offline/duckdb_convert.h"
 
@@ -26,10 +26,6 @@ enum origin {
     ORIGIN_LIST,
     ORIGIN_OTHER,
 };
-
-/* What a value must look like to be a time with an offset: behind the minutes, so that the end of a
- * date is none. */
-#define OFFSET_PATTERN ":[0-9]{2}(\\.[0-9]+)?\\s*([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$"
 
 #define MOMENT_MIN "TIMESTAMP '0001-01-01 00:00:00'"
 #define MOMENT_MAX "TIMESTAMP '9999-12-31 23:59:59.999999'"
@@ -112,8 +108,9 @@ static bool is_possible(enum origin origin, enum ax_storage_kind kind)
         return origin == ORIGIN_BOOL;
     case AX_STORAGE_INT32:
     case AX_STORAGE_INT64:
-    case AX_STORAGE_DURATION:
         return origin == ORIGIN_INTEGER;
+    case AX_STORAGE_DURATION:
+        return origin == ORIGIN_INTEGER || origin == ORIGIN_VARCHAR;
     case AX_STORAGE_FLOAT32:
     case AX_STORAGE_FLOAT64:
         return origin == ORIGIN_INTEGER || origin == ORIGIN_NUMBER;
@@ -139,12 +136,38 @@ bool ax_conversion_is_possible(const struct ax_conversion *conversion)
 {
     assert(conversion);
     enum origin origin = origin_of(conversion->type);
+    if (origin == ORIGIN_INTEGER && conversion->micros)
+        return true;
     if (origin != ORIGIN_LIST)
         return (!conversion->storage.is_list || origin == ORIGIN_TEXT || origin == ORIGIN_NULL) &&
                is_possible(origin, conversion->storage.kind);
     enum origin element = origin_of(element_type(conversion->type));
     return conversion->storage.is_list && element != ORIGIN_LIST &&
            is_possible(element, conversion->storage.kind);
+}
+
+bool ax_conversion_storage(struct ax_str type, struct ax_storage *ret)
+{
+    assert(ret);
+    static const struct {
+        enum origin origin;
+        enum ax_storage_kind kind;
+    } kinds[] = {
+        { ORIGIN_VARCHAR, AX_STORAGE_STRING },     { ORIGIN_BOOL, AX_STORAGE_BOOL },
+        { ORIGIN_INTEGER, AX_STORAGE_INT64 },      { ORIGIN_NUMBER, AX_STORAGE_FLOAT64 },
+        { ORIGIN_BLOB, AX_STORAGE_BYTES },         { ORIGIN_NAIVE, AX_STORAGE_TIMESTAMP },
+        { ORIGIN_NAIVE_NS, AX_STORAGE_TIMESTAMP }, { ORIGIN_MOMENT, AX_STORAGE_TIMESTAMP },
+    };
+    enum origin origin = origin_of(type);
+    bool is_list = origin == ORIGIN_LIST;
+    if (is_list)
+        origin = origin_of(element_type(type));
+    for (size_t i = 0; i < AX_COUNT(kinds); i++)
+        if (kinds[i].origin == origin) {
+            *ret = (struct ax_storage){ kinds[i].kind, is_list };
+            return true;
+        }
+    return false;
 }
 
 /* ---- printing ---- */
@@ -156,6 +179,8 @@ struct value {
     enum origin origin;
     enum ax_storage_kind kind;
     struct ax_str zone;
+    bool micros;
+    bool trial;
     const char *cast; /* "CAST" or "TRY_CAST" */
 };
 
@@ -179,13 +204,25 @@ static void put_text(const struct value *v)
     put(v, " END");
 }
 
-static void put_number(const struct value *v)
+static bool is_text(const struct value *v)
 {
-    ax_buf_printf(v->out, "%s(", v->cast);
-    if (v->origin == ORIGIN_TEXT)
+    return v->origin == ORIGIN_TEXT || v->origin == ORIGIN_VARCHAR;
+}
+
+/* What is converted: of a text nothing where it stands for nothing, but for strings. */
+static void put_given(const struct value *v)
+{
+    bool is_string = v->kind == AX_STORAGE_STRING || v->kind == AX_STORAGE_BYTES;
+    if (is_text(v) && !is_string)
         put_text(v);
     else
         put_from(v);
+}
+
+static void put_number(const struct value *v)
+{
+    ax_buf_printf(v->out, "%s(", v->cast);
+    put_given(v);
     put(v, " AS DOUBLE)");
 }
 
@@ -220,8 +257,21 @@ static void put_integer(const struct value *v)
     ax_buf_printf(v->out, " AS %s)", scalar_sql(v->kind));
 }
 
-/* A time as it stands, without regard to where clocks show it. */
-static void put_naive(const struct value *v)
+/* A function of ours, which fails or gives null. */
+static void put_function(const struct value *v, const char *name)
+{
+    ax_buf_printf(v->out, "%s%s(", name, v->trial ? "_or_null" : "");
+}
+
+static void put_duration(const struct value *v)
+{
+    put_function(v, "ax_duration");
+    put_given(v);
+    put(v, ")");
+}
+
+/* A time as it stands, without regard to where clocks show it; of a moment, as UTC. */
+static void put_as_it_stands(const struct value *v)
 {
     if (v->origin == ORIGIN_NAIVE_NS) {
         put(v, "make_timestamp(CASE WHEN epoch_ns(");
@@ -233,65 +283,47 @@ static void put_naive(const struct value *v)
         put(v, ")) // 1000) END)");
         return;
     }
+    put(v, v->origin == ORIGIN_INTEGER ? "make_timestamp(" : "");
     ax_buf_printf(v->out, "%s(", v->cast);
-    if (v->origin == ORIGIN_NAIVE || v->origin == ORIGIN_NULL)
-        put_from(v);
-    else
-        put_text(v);
-    put(v, " AS TIMESTAMP)");
+    put_from(v);
+    put(v, v->origin == ORIGIN_INTEGER ? " AS BIGINT))" : " AS TIMESTAMP)");
 }
 
-static void put_in_zone(const struct value *v)
+static void put_checked_years(const struct value *v)
 {
-    if (!v->zone.len || ax_str_is(v->zone, "UTC")) {
-        put_naive(v);
-        return;
-    }
-    put(v, "CAST(timezone(");
-    ax_sql_put_literal(v->out, v->zone);
-    put(v, ", ");
-    put_naive(v);
-    put(v, ") AS TIMESTAMP)");
-}
-
-/* A text with an offset says itself which moment it is; one without is read in the zone. */
-static void put_moment(const struct value *v)
-{
-    bool is_text = v->origin == ORIGIN_TEXT || v->origin == ORIGIN_VARCHAR;
-    if (is_text) {
-        put(v, "CASE WHEN regexp_matches(");
-        put_from(v);
-        put(v, ", '" OFFSET_PATTERN "') THEN ");
-    }
-    if (is_text || v->origin == ORIGIN_MOMENT) {
-        ax_buf_printf(v->out, "CAST(%s(", v->cast);
-        put_from(v);
-        put(v, " AS TIMESTAMPTZ) AS TIMESTAMP)");
-    }
-    if (is_text)
-        put(v, " ELSE ");
-    if (v->origin != ORIGIN_MOMENT)
-        put_in_zone(v);
-    if (is_text)
-        put(v, " END");
+    put(v, "CASE WHEN ");
+    put_as_it_stands(v);
+    put(v, " NOT BETWEEN " MOMENT_MIN " AND " MOMENT_MAX " THEN ");
+    ax_buf_printf(v->out, "%s('outside of the years 1 to 9999' AS TIMESTAMP) ELSE ", v->cast);
+    put_as_it_stands(v);
+    put(v, " END");
 }
 
 static void put_time(const struct value *v)
 {
-    put(v, "CASE WHEN ");
-    put_moment(v);
-    put(v, " NOT BETWEEN " MOMENT_MIN " AND " MOMENT_MAX " THEN ");
-    ax_buf_printf(v->out, "%s('outside of the years 1 to 9999' AS TIMESTAMP) ELSE ", v->cast);
-    put_moment(v);
-    put(v, " END");
+    bool is_naive = v->origin == ORIGIN_NAIVE || v->origin == ORIGIN_NAIVE_NS;
+    bool in_zone = is_naive && v->zone.len && !ax_str_is(v->zone, "UTC");
+    if (!is_text(v) && !in_zone) {
+        put_checked_years(v);
+        return;
+    }
+    put_function(v, is_text(v) ? "ax_moment" : "ax_from_zone");
+    if (is_text(v))
+        put_text(v);
+    else
+        put_as_it_stands(v);
+    put(v, ", ");
+    ax_sql_put_literal(v->out, v->zone);
+    if (is_text(v))
+        put(v, v->micros ? ", true" : ", false");
+    put(v, ")");
 }
 
 static void put_bytes(const struct value *v)
 {
-    bool is_text = v->origin == ORIGIN_TEXT || v->origin == ORIGIN_VARCHAR;
-    put(v, is_text ? "encode(" : "CAST(");
+    put(v, is_text(v) ? "encode(" : "CAST(");
     put_from(v);
-    put(v, is_text ? ")" : " AS BLOB)");
+    put(v, is_text(v) ? ")" : " AS BLOB)");
 }
 
 static void put_value(const struct value *v)
@@ -301,9 +333,14 @@ static void put_value(const struct value *v)
     case AX_STORAGE_FLOAT64:
         put_float(v);
         return;
+    case AX_STORAGE_DURATION:
+        if (is_text(v))
+            put_duration(v);
+        else
+            put_integer(v);
+        return;
     case AX_STORAGE_INT32:
     case AX_STORAGE_INT64:
-    case AX_STORAGE_DURATION:
         put_integer(v);
         return;
     case AX_STORAGE_TIMESTAMP:
@@ -314,10 +351,7 @@ static void put_value(const struct value *v)
         return;
     case AX_STORAGE_BOOL:
         ax_buf_printf(v->out, "%s(", v->cast);
-        if (v->origin == ORIGIN_TEXT)
-            put_text(v);
-        else
-            put_from(v);
+        put_given(v);
         put(v, " AS BOOLEAN)");
         return;
     case AX_STORAGE_STRING:
@@ -331,38 +365,55 @@ static void put_value(const struct value *v)
     assert(!"a stored type");
 }
 
-/* A list that comes as a text is parsed as one of texts first, so that its items are read as
- * single values are. */
-static void put_list(const struct value *v, struct ax_str type)
+/* The list itself, its items as they come. A text is parsed as a list of texts first, so that its
+ * items are read as single values are. */
+static void put_items(const struct value *v)
+{
+    if (v->origin != ORIGIN_TEXT) {
+        put_from(v);
+        return;
+    }
+    ax_buf_printf(v->out, "%s(", v->cast);
+    put_text(v);
+    put(v, " AS VARCHAR[])");
+}
+
+static struct value item_of(const struct value *v, struct ax_str type)
 {
     struct value item = *v;
     item.from = AX_STR("item");
     item.origin = v->origin == ORIGIN_LIST ? origin_of(element_type(type)) : v->origin;
+    return item;
+}
+
+static void put_list(const struct value *v, struct ax_str type)
+{
+    struct value item = item_of(v, type);
     put(v, "list_transform(");
-    if (v->origin == ORIGIN_TEXT)
-        ax_buf_printf(v->out, "%s(", v->cast);
-    if (v->origin == ORIGIN_TEXT)
-        put_text(v);
-    else
-        put_from(v);
-    if (v->origin == ORIGIN_TEXT)
-        put(v, " AS VARCHAR[])");
+    put_items(v);
     put(v, ", lambda item: ");
     put_value(&item);
     put(v, ")");
 }
 
-void ax_conversion_put_sql(struct ax_buf *out, const struct ax_conversion *conversion, bool trial)
+static struct value value_of(struct ax_buf *out, const struct ax_conversion *conversion, bool trial)
 {
-    assert(out && conversion && ax_conversion_is_possible(conversion));
-    struct value value = {
+    return (struct value){
         .out = out,
         .from = conversion->from,
         .origin = origin_of(conversion->type),
         .kind = conversion->storage.kind,
         .zone = conversion->zone,
+        .micros = conversion->micros,
+        .trial = trial,
         .cast = trial ? "TRY_CAST" : "CAST",
     };
+}
+
+void ax_conversion_put_sql(struct ax_buf *out, const struct ax_conversion *conversion, bool trial)
+{
+    assert(out && conversion && ax_conversion_is_possible(conversion));
+    struct value value = value_of(out, conversion, trial);
     if (value.origin == ORIGIN_NULL) {
         put(&value, "CAST(NULL AS ");
         ax_storage_put_type(out, conversion->storage);
@@ -372,4 +423,49 @@ void ax_conversion_put_sql(struct ax_buf *out, const struct ax_conversion *conve
     } else {
         put_value(&value);
     }
+}
+
+/* ---- what cannot be converted ---- */
+
+/* NaN becomes null, and is no failure. */
+static void put_failed_value(const struct value *v)
+{
+    put(v, "(");
+    put_given(v);
+    put(v, " IS NOT NULL AND ");
+    put_value(v);
+    put(v, " IS NULL");
+    if (v->kind == AX_STORAGE_FLOAT32 || v->kind == AX_STORAGE_FLOAT64) {
+        put(v, " AND NOT coalesce(isnan(");
+        put_number(v);
+        put(v, "), false)");
+    }
+    put(v, ")");
+}
+
+static void put_failed_list(const struct value *v, struct ax_str type)
+{
+    struct value item = item_of(v, type);
+    put(v, "(");
+    if (v->origin == ORIGIN_TEXT)
+        put_text(v);
+    else
+        put_from(v);
+    put(v, " IS NOT NULL AND coalesce(len(list_filter(");
+    put_items(v);
+    put(v, ", lambda item: ");
+    put_failed_value(&item);
+    put(v, ")) > 0, true))");
+}
+
+void ax_conversion_put_failed(struct ax_buf *out, const struct ax_conversion *conversion)
+{
+    assert(out && conversion && ax_conversion_is_possible(conversion));
+    struct value value = value_of(out, conversion, true);
+    if (value.origin == ORIGIN_NULL)
+        put(&value, "false");
+    else if (conversion->storage.is_list)
+        put_failed_list(&value, conversion->type);
+    else
+        put_failed_value(&value);
 }

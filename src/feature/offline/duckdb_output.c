@@ -216,15 +216,12 @@ static void put_layers(struct output *o)
     ax_buf_done(&outer);
 }
 
-/* The call column that is an input of the service and that column `index` of the rows holds; -1:
- * none. */
+/* The call column that column `index` of the rows holds; -1: none. */
 static long call_of(const struct output *o, size_t index)
 {
-    for (size_t i = 0; i < o->service->input_count; i++) {
-        const struct ax_service_input *input = &o->service->inputs[i];
-        if (!is_made(input) && o->rows->calls[input->call_column] == index)
-            return (long)input->call_column;
-    }
+    for (size_t i = 0; i < o->service->call_count; i++)
+        if (o->rows->calls[i] == index)
+            return (long)i;
     return -1;
 }
 
@@ -243,32 +240,59 @@ static bool is_readable(struct ax_str type)
     return false;
 }
 
-static void put_column(struct output *o, const char *name, struct ax_str title, bool as_text)
+/* What the query is for, which decides how some values are printed. */
+enum purpose { PURPOSE_PARQUET, PURPOSE_CSV, PURPOSE_DIGEST };
+
+static void put_column(struct output *o, const char *format, const char *name, struct ax_str title)
 {
-    ax_buf_printf(o->text, as_text ? "CAST(%s AS VARCHAR) AS " : "%s AS ", name);
+    for (; *format; format++)
+        if (*format == '@')
+            (void)ax_buf_append_str(o->text, ax_str_from(name));
+        else
+            (void)ax_buf_append_char(o->text, *format);
+    ax_buf_printf(o->text, " AS ");
     ax_sql_put_name(o->text, title);
 }
 
-static bool is_digested_as_text(struct ax_storage storage)
+/* How a stored value is printed; '@' is the value. */
+static const char *storage_format(struct ax_storage storage, enum purpose purpose)
 {
-    return storage.is_list || storage.kind == AX_STORAGE_BYTES;
+    bool is_text = storage.is_list || storage.kind == AX_STORAGE_BYTES;
+    if (purpose == PURPOSE_DIGEST && is_text)
+        return "CAST(@ AS VARCHAR)";
+    if (purpose != PURPOSE_CSV || storage.kind != AX_STORAGE_TIMESTAMP)
+        return "@";
+    return storage.is_list ? "list_transform(@, lambda item: ax_moment_text(item))"
+                           : "ax_moment_text(@)";
 }
 
-static void put_query(struct output *o, bool digest)
+/* The same of a column of the rows that is nothing to the service. */
+static const char *own_format(struct ax_str type, enum purpose purpose)
+{
+    if (purpose == PURPOSE_DIGEST)
+        return is_readable(type) ? "@" : "CAST(@ AS VARCHAR)";
+    if (purpose == PURPOSE_PARQUET || !ax_str_starts_with(type, AX_STR("TIMESTAMP")) ||
+        type.ptr[type.len - 1] == ']')
+        return "@";
+    return ax_str_is(type, "TIMESTAMP_NS") ? "replace(CAST(@ AS VARCHAR), ' ', 'T') || 'Z'"
+                                           : "ax_moment_text(CAST(@ AS TIMESTAMP))";
+}
+
+static void put_query(struct output *o, enum purpose purpose)
 {
     const struct ax_relation_run *run = o->rows->run;
     char name[32];
     ax_buf_printf(o->text, "SELECT ");
     for (size_t i = 0; i < run->column_count; i++) {
         long call = call_of(o, i);
-        bool as_text = digest && !is_readable(run->types[i]);
+        const char *format = own_format(run->types[i], purpose);
         (void)snprintf(name, sizeof(name), "c%zu", i);
         if (call >= 0) {
             (void)snprintf(name, sizeof(name), "k%ld", call);
-            as_text = digest && is_digested_as_text(o->service->call[call].storage);
+            format = storage_format(o->service->call[call].storage, purpose);
         }
         ax_buf_printf(o->text, i ? ", " : "");
-        put_column(o, name, run->names[i], as_text);
+        put_column(o, format, name, run->names[i]);
     }
     for (size_t i = 0; i < o->service->input_count; i++) {
         const struct ax_service_input *input = &o->service->inputs[i];
@@ -276,7 +300,7 @@ static void put_query(struct output *o, bool digest)
             continue;
         (void)snprintf(name, sizeof(name), "i%zu", i);
         ax_buf_printf(o->text, ", ");
-        put_column(o, name, input->name, digest && is_digested_as_text(input->storage));
+        put_column(o, storage_format(input->storage, purpose), name, input->name);
     }
     ax_buf_printf(o->text, " FROM (");
     put_layers(o);
@@ -376,7 +400,7 @@ static void add_column(struct ax_sha256 *sha, const struct ax_sql_stream *stream
 static enum ax_code digest(struct output *o, char ret_digest[65])
 {
     struct ax_sql_stream *stream = NULL;
-    put_query(o, true);
+    put_query(o, PURPOSE_DIGEST);
     if (ax_offline_query(o->offline, &stream, o->err))
         return o->err->code;
     size_t count = ax_sql_stream_column_count(stream);
@@ -421,12 +445,12 @@ static char *hidden_name(const struct ax_offline *offline)
 
 static enum ax_code copy_rows(struct output *o, const char *out, const char *hidden)
 {
+    bool is_csv = ends_with(out, ".csv");
     ax_buf_printf(o->text, "COPY (");
-    put_query(o, false);
+    put_query(o, is_csv ? PURPOSE_CSV : PURPOSE_PARQUET);
     ax_buf_printf(o->text, ") TO ");
     ax_sql_put_literal(o->text, ax_str_from(hidden));
-    ax_buf_printf(o->text,
-                  ends_with(out, ".csv") ? " (FORMAT csv, HEADER true)" : " (FORMAT parquet)");
+    ax_buf_printf(o->text, is_csv ? " (FORMAT csv, HEADER true)" : " (FORMAT parquet)");
     return ax_offline_run(o->offline, o->err);
 }
 

@@ -6,15 +6,21 @@
  */
 #include "feature/offline/duckdb_relation.h"
 
+#include "base/alloc.h"
+#include "feature/offline/duckdb_csv.h"
+
 #include <assert.h>
 #include <errno.h>
+#include <fnmatch.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #define ARENA_MAX     ((size_t)512 << 20)
-#define LINE_MAX_TEXT "16777216"
+#define NAMES_MAX     ((size_t)4 << 20)
 #define SHOWN_BYTES   64
+#define EXPECTED_TIME " (like 2013-12-01T10:00:00Z, years 1 to 9999)"
 
 static enum ax_code copy(struct ax_relation *relation, struct ax_str text, struct ax_str *ret,
                          struct ax_err *err)
@@ -71,6 +77,40 @@ static enum ax_code add_file(struct ax_relation *relation, struct ax_str path, s
     return copy(relation, path, &relation->files[relation->file_count++], err);
 }
 
+/* A path as a pattern that nothing but it matches. */
+static void put_escaped(struct ax_buf *out, struct ax_str path)
+{
+    for (size_t i = 0; i < path.len; i++) {
+        bool is_special = path.ptr[i] == '*' || path.ptr[i] == '?' || path.ptr[i] == '[';
+        if (is_special)
+            (void)ax_buf_append_char(out, '[');
+        (void)ax_buf_append_char(out, path.ptr[i]);
+        if (is_special)
+            (void)ax_buf_append_char(out, ']');
+    }
+}
+
+/* The same as a literal of SQL: readers of files take every path for a pattern. */
+static void put_path(struct ax_buf *out, struct ax_str path)
+{
+    struct ax_buf pattern;
+    ax_buf_init(&pattern, PATH_MAX * 3 + 1);
+    put_escaped(&pattern, path);
+    ax_sql_put_literal(out, ax_buf_str(&pattern));
+    if (pattern.failed)
+        out->failed = pattern.failed;
+    ax_buf_done(&pattern);
+}
+
+static void put_pattern(struct ax_buf *out, const struct ax_offline *offline, struct ax_str glob)
+{
+    if (glob.len && glob.ptr[0] != '/') {
+        put_escaped(out, ax_str_from(offline->data_folder));
+        (void)ax_buf_append_char(out, '/');
+    }
+    (void)ax_buf_append_str(out, glob);
+}
+
 static enum ax_code find_files(struct ax_offline *offline, struct ax_str glob,
                                struct ax_relation *relation, struct ax_err *err)
 {
@@ -78,10 +118,8 @@ static enum ax_code find_files(struct ax_offline *offline, struct ax_str glob,
     struct ax_sql_stream *stream = NULL;
     struct ax_sql_chunk chunk = { 0 };
     size_t cap = 0;
-    ax_buf_init(&pattern, 8192);
-    if (glob.len && glob.ptr[0] != '/')
-        ax_buf_printf(&pattern, "%s/", offline->data_folder);
-    (void)ax_buf_append_str(&pattern, glob);
+    ax_buf_init(&pattern, PATH_MAX * 4);
+    put_pattern(&pattern, offline, glob);
     ax_buf_printf(&offline->text, "SELECT file FROM glob(");
     ax_sql_put_literal(&offline->text, ax_buf_str(&pattern));
     ax_buf_printf(&offline->text, ") ORDER BY file");
@@ -97,13 +135,75 @@ static enum ax_code find_files(struct ax_offline *offline, struct ax_str glob,
     } while (chunk.rows && !err->code);
     ax_sql_stream_free(stream);
     if (!err->code && !relation->file_count)
-        (void)ax_fail(err, AX_E_NOT_FOUND, "there is no file '%.*s'",
-                      AX_STR_ARG(ax_buf_str(&pattern)));
+        (void)ax_fail(err, AX_E_NOT_FOUND, "there is no file '%s%s%.*s'",
+                      glob.len && glob.ptr[0] == '/' ? "" : offline->data_folder,
+                      glob.len && glob.ptr[0] == '/' ? "" : "/", AX_STR_ARG(glob));
     ax_buf_done(&pattern);
     return err->code;
 }
 
+bool ax_relation_is_same_file(const char *a, const char *b)
+{
+    struct stat first, second;
+    assert(a && b);
+    return !stat(a, &first) && !stat(b, &second) && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+/* "**" crosses folders, which fnmatch lets every '*' do or none. */
+static bool is_matched(struct ax_str pattern, const char *path)
+{
+    char *text = ax_xmemdup0(pattern.ptr, pattern.len);
+    bool matched = fnmatch(text, path, strstr(text, "**") ? 0 : FNM_PATHNAME) == 0;
+    free(text);
+    return matched;
+}
+
+enum ax_code ax_relation_check_out(struct ax_offline *offline, const struct ax_source *source,
+                                   const char *out, struct ax_err *err)
+{
+    assert(offline && source && out && out[0] == '/' && err);
+    struct ax_relation relation = { 0 };
+    struct ax_buf pattern;
+    if (source->kind != AX_SOURCE_FILES)
+        return AX_OK;
+    ax_arena_init(&relation.arena, 65536, ARENA_MAX);
+    ax_buf_init(&pattern, PATH_MAX * 4);
+    put_pattern(&pattern, offline, source->text);
+    bool found = is_matched(ax_buf_str(&pattern), out);
+    ax_buf_done(&pattern);
+    /* That there are no files is told when they are to be read. */
+    if (!found && find_files(offline, source->text, &relation, err) && err->code == AX_E_NOT_FOUND)
+        ax_err_clear(err);
+    for (size_t i = 0; i < relation.file_count && !found; i++)
+        found = ax_relation_is_same_file(relation.files[i].ptr, out);
+    ax_arena_done(&relation.arena);
+    if (found)
+        (void)ax_fail(err, AX_E_INVALID,
+                      "'%s' is among the files of source '%.*s'; write to another place", out,
+                      AX_STR_ARG(source->name));
+    return err->code;
+}
+
 /* ---- columns ---- */
+
+static enum ax_code grow_columns(struct ax_relation *relation, struct ax_relation_run *run,
+                                 size_t added, size_t *cap, struct ax_err *err)
+{
+    if (run->column_count + added <= *cap)
+        return AX_OK;
+    *cap = (run->column_count + added) * 2;
+    struct ax_str *grown = ax_arena_zalloc(&relation->arena, *cap * 2, sizeof(*grown));
+    if (!grown)
+        return ax_arena_fail(&relation->arena, "names of columns", err);
+    if (run->column_count) {
+        memcpy(grown, run->names, run->column_count * sizeof(*grown));
+        memcpy(grown + *cap, run->types, run->column_count * sizeof(*grown));
+    }
+    run->names = grown;
+    run->types = grown + *cap;
+    return AX_OK;
+}
 
 /* The text is a relation: ask for its columns. */
 static enum ax_code describe(struct ax_offline *offline, struct ax_relation *relation,
@@ -117,20 +217,8 @@ static enum ax_code describe(struct ax_offline *offline, struct ax_relation *rel
     do {
         if (ax_sql_stream_next(stream, &chunk, err))
             break;
-        if (run->column_count + chunk.rows > cap) {
-            cap = (run->column_count + chunk.rows) * 2;
-            struct ax_str *grown = ax_arena_zalloc(&relation->arena, cap * 2, sizeof(*grown));
-            if (!grown) {
-                (void)ax_arena_fail(&relation->arena, "names of columns", err);
-                break;
-            }
-            if (run->column_count) {
-                memcpy(grown, run->names, run->column_count * sizeof(*grown));
-                memcpy(grown + cap, run->types, run->column_count * sizeof(*grown));
-            }
-            run->names = grown;
-            run->types = grown + cap;
-        }
+        if (grow_columns(relation, run, chunk.rows, &cap, err))
+            break;
         for (size_t row = 0; row < chunk.rows && !err->code; row++) {
             size_t at = run->column_count++;
             if (!copy(relation, chunk.columns[0].texts[row], &run->names[at], err))
@@ -156,16 +244,66 @@ static bool is_alike(const struct ax_relation_run *a, const struct ax_relation_r
     return true;
 }
 
-/* DuckDB tells all that it has tried, in many lines. */
-static enum ax_code describe_fail(struct ax_str path, struct ax_err *err)
+/* Of JSON lines, types that no text can become anything else by; DuckDB takes texts that look like
+ * dates for dates. */
+static void keep_plain_types(struct ax_relation_run *run)
 {
-    if (!strstr(err->msg, "when sniffing file"))
-        return ax_err_context(err, "'%.*s'", AX_STR_ARG(path));
-    ax_err_clear(err);
-    return ax_fail(err, AX_E_INVALID,
-                   "'%.*s' does not read as CSV: the first line names the columns, and every row "
-                   "has as many values",
-                   AX_STR_ARG(path));
+    static const char *const plain[] = { "BOOLEAN", "BIGINT", "UBIGINT", "DOUBLE" };
+    for (size_t i = 0; i < run->column_count; i++) {
+        bool found = false;
+        for (size_t k = 0; k < AX_COUNT(plain) && !found; k++)
+            found = ax_str_is(run->types[i], plain[k]);
+        if (!found)
+            run->types[i] = AX_STR("VARCHAR");
+    }
+}
+
+/* The names of a header. Two of one name could not be told apart. */
+static enum ax_code read_header(struct ax_relation *relation, struct ax_relation_run *run,
+                                struct ax_str line, struct ax_err *err)
+{
+    struct ax_buf name;
+    size_t cap = 0;
+    bool found = true;
+    ax_buf_init(&name, NAMES_MAX);
+    while (!ax_csv_next_name(&line, run->column_count, &name, &found, err) && found) {
+        if (ax_relation_run_find(run, ax_buf_str(&name)) >= 0)
+            (void)ax_fail(err, AX_E_INVALID, "there are two columns '%.*s'",
+                          AX_STR_ARG(ax_buf_str(&name)));
+        if (err->code || grow_columns(relation, run, 1, &cap, err) ||
+            copy(relation, ax_buf_str(&name), &run->names[run->column_count], err))
+            break;
+        run->types[run->column_count++] = AX_STR("VARCHAR");
+        ax_buf_reset(&name);
+    }
+    ax_buf_done(&name);
+    return err->code;
+}
+
+static enum ax_code describe_csv(struct ax_offline *offline, struct ax_relation *relation,
+                                 struct ax_relation_run *run, struct ax_str path,
+                                 struct ax_err *err)
+{
+    struct ax_sql_stream *stream = NULL;
+    struct ax_sql_chunk chunk = { 0 };
+    struct ax_buf literal;
+    ax_buf_init(&literal, PATH_MAX * 4);
+    put_path(&literal, path);
+    ax_csv_put_first_line(&offline->text, ax_buf_str(&literal));
+    ax_buf_done(&literal);
+    if (!ax_offline_query(offline, &stream, err) && !ax_sql_stream_next(stream, &chunk, err)) {
+        struct ax_str line = { "", 0 };
+        if (chunk.rows && !ax_sql_is_null(&chunk.columns[0], 0))
+            line = chunk.columns[0].texts[0];
+        if (ax_str_starts_with(line, AX_STR("\xEF\xBB\xBF")))
+            line = (struct ax_str){ line.ptr + 3, line.len - 3 };
+        if (read_header(relation, run, line, err))
+            (void)ax_err_context(err, "'%.*s'", AX_STR_ARG(path));
+    } else {
+        ax_csv_explain(path, err);
+    }
+    ax_sql_stream_free(stream);
+    return err->code;
 }
 
 static enum ax_code describe_file(struct ax_offline *offline, struct ax_relation *relation,
@@ -183,23 +321,23 @@ static enum ax_code describe_file(struct ax_offline *offline, struct ax_relation
     if (!info.st_size)
         return ax_fail(err, AX_E_INVALID, "'%.*s' is empty: not even the names of columns",
                        AX_STR_ARG(path));
+    if (run->format == AX_RELATION_CSV)
+        return describe_csv(offline, relation, run, path, err);
     put_description(offline);
-    if (run->format == AX_RELATION_CSV) {
-        ax_buf_printf(&offline->text, "read_csv(");
-        ax_sql_put_literal(&offline->text, path);
-        ax_buf_printf(&offline->text, ", header=true, skip=0, delim=',', quote='\"', escape='\"', "
-                                      "comment='', all_varchar=true, hive_partitioning=false, "
-                                      "max_line_size=" LINE_MAX_TEXT "))");
-    } else if (run->format == AX_RELATION_JSONL) {
+    if (run->format == AX_RELATION_JSONL) {
         ax_buf_printf(&offline->text, "read_json(");
-        ax_sql_put_literal(&offline->text, path);
+        put_path(&offline->text, path);
         ax_buf_printf(&offline->text, ", format='newline_delimited', sample_size=-1, "
                                       "hive_partitioning=false))");
     } else {
         ax_relation_put_from(&offline->text, relation, run, index, 1);
         ax_buf_printf(&offline->text, ")");
     }
-    return describe(offline, relation, run, err) ? describe_fail(path, err) : AX_OK;
+    if (describe(offline, relation, run, err))
+        return ax_err_context(err, "'%.*s'", AX_STR_ARG(path));
+    if (run->format == AX_RELATION_JSONL)
+        keep_plain_types(run);
+    return AX_OK;
 }
 
 static enum ax_code add_run(struct ax_relation *relation, const struct ax_relation_run *run,
@@ -326,7 +464,7 @@ enum ax_code ax_relation_open(struct ax_offline *offline, const struct ax_source
                               struct ax_relation *ret_relation, struct ax_err *err)
 {
     assert(offline && source && ret_relation && err);
-    struct ax_relation relation = { 0 };
+    struct ax_relation relation = { .csv_buffer_bytes = ax_csv_buffer_bytes(offline) };
     ax_arena_init(&relation.arena, 65536, ARENA_MAX);
     switch (source->kind) {
     case AX_SOURCE_FILES:
@@ -349,7 +487,7 @@ enum ax_code ax_relation_open_file(struct ax_offline *offline, const char *path,
                                    struct ax_relation *ret_relation, struct ax_err *err)
 {
     assert(offline && path && path[0] == '/' && ret_relation && err);
-    struct ax_relation relation = { 0 };
+    struct ax_relation relation = { .csv_buffer_bytes = ax_csv_buffer_bytes(offline) };
     size_t cap = 0;
     ax_arena_init(&relation.arena, 65536, ARENA_MAX);
     if (!add_file(&relation, ax_str_from(path), &cap, err))
@@ -363,7 +501,7 @@ enum ax_code ax_relation_open_sql(struct ax_offline *offline, struct ax_str quer
                                   struct ax_relation *ret_relation, struct ax_err *err)
 {
     assert(offline && (query.ptr || !query.len) && ret_relation && err);
-    struct ax_relation relation = { 0 };
+    struct ax_relation relation = { .csv_buffer_bytes = ax_csv_buffer_bytes(offline) };
     ax_arena_init(&relation.arena, 65536, ARENA_MAX);
     (void)(open_query(offline, &relation, query, err) != AX_OK);
     return finish_open(&relation, ret_relation, err);
@@ -386,16 +524,6 @@ long ax_relation_run_find(const struct ax_relation_run *run, struct ax_str name)
 
 /* ---- printing ---- */
 
-static void put_csv_columns(struct ax_buf *out, size_t count)
-{
-    ax_buf_printf(out, ", columns={");
-    for (size_t i = 0; i < count; i++)
-        ax_buf_printf(out, "%s'c%zu':'VARCHAR'", i ? "," : "", i);
-    ax_buf_printf(out, "}, auto_detect=false, header=true, delim=',', quote='\"', escape='\"', "
-                       "comment='', allow_quoted_nulls=false, hive_partitioning=false, "
-                       "max_line_size=" LINE_MAX_TEXT ", buffer_size=33554432)");
-}
-
 static void put_json_columns(struct ax_buf *out, const struct ax_relation_run *run)
 {
     ax_buf_printf(out, ", format='newline_delimited', hive_partitioning=false, columns={");
@@ -405,7 +533,7 @@ static void put_json_columns(struct ax_buf *out, const struct ax_relation_run *r
         ax_sql_put_literal(out, run->names[i]);
         ax_buf_printf(out, ":'VARCHAR'");
     }
-    ax_buf_printf(out, "})");
+    (void)ax_buf_append_char(out, '}');
 }
 
 void ax_relation_put_from(struct ax_buf *out, const struct ax_relation *relation,
@@ -426,15 +554,16 @@ void ax_relation_put_from(struct ax_buf *out, const struct ax_relation *relation
     for (size_t i = 0; i < count; i++) {
         if (i)
             (void)ax_buf_append_char(out, ',');
-        ax_sql_put_literal(out, relation->files[first + i]);
+        put_path(out, relation->files[first + i]);
     }
     (void)ax_buf_append_char(out, ']');
     if (run->format == AX_RELATION_CSV)
-        put_csv_columns(out, run->column_count);
+        ax_csv_put_options(out, run->column_count, relation->csv_buffer_bytes);
     else if (run->format == AX_RELATION_JSONL)
         put_json_columns(out, run);
     else
-        ax_buf_printf(out, ", hive_partitioning=false)");
+        ax_buf_printf(out, ", hive_partitioning=false");
+    (void)ax_buf_append_char(out, ')');
 }
 
 void ax_relation_put_column(struct ax_buf *out, const struct ax_relation_run *run, size_t column)
@@ -444,6 +573,16 @@ void ax_relation_put_column(struct ax_buf *out, const struct ax_relation_run *ru
         ax_buf_printf(out, "c%zu", column);
     else
         ax_sql_put_name(out, run->names[column]);
+}
+
+void ax_relation_put_own(struct ax_buf *out, const struct ax_relation_run *run, size_t column)
+{
+    assert(out && run && column < run->column_count);
+    bool is_cast = run->format == AX_RELATION_JSONL && !ax_str_is(run->types[column], "VARCHAR");
+    ax_buf_printf(out, is_cast ? "CAST(" : "");
+    ax_relation_put_column(out, run, column);
+    if (is_cast)
+        ax_buf_printf(out, " AS %.*s)", AX_STR_ARG(run->types[column]));
 }
 
 static bool has_texts(const struct ax_relation_run *run)
@@ -458,15 +597,17 @@ static struct ax_conversion conversion_of(const struct ax_relation_run *run, siz
     return (struct ax_conversion){
         .from = from,
         .name = column->name,
-        .type = has_texts(run) || column->is_text ? (struct ax_str){ "", 0 } : run->types[index],
+        .type = has_texts(run) ? (struct ax_str){ "", 0 } : run->types[index],
         .storage = column->storage,
         .zone = column->zone,
+        .micros = column->micros,
     };
 }
 
-/* Where a run's rows are, for messages. */
-static struct ax_str place_of(const struct ax_relation *relation, const struct ax_relation_run *run)
+struct ax_str ax_relation_run_place(const struct ax_relation *relation,
+                                    const struct ax_relation_run *run)
 {
+    assert(relation && run);
     return run->format == AX_RELATION_SQL ? AX_STR("the query") : relation->files[run->first];
 }
 
@@ -474,7 +615,7 @@ static enum ax_code fail_missing(const struct ax_relation *relation,
                                  const struct ax_relation_run *run, struct ax_str name,
                                  struct ax_err *err)
 {
-    struct ax_str place = place_of(relation, run);
+    struct ax_str place = ax_relation_run_place(relation, run);
     long nearest = ax_str_nearest(name, run->names, run->column_count);
     if (nearest < 0)
         return ax_fail(err, AX_E_INVALID, "column '%.*s' is not in %.*s", AX_STR_ARG(name),
@@ -499,15 +640,18 @@ enum ax_code ax_relation_check(const struct ax_relation *relation,
             if (!ax_conversion_is_possible(&conversion))
                 return ax_fail(err, AX_E_INVALID, "column '%.*s' is %.*s in %.*s; %s is expected",
                                AX_STR_ARG(columns[i].name), AX_STR_ARG(run->types[found]),
-                               AX_STR_ARG(place_of(relation, run)),
+                               AX_STR_ARG(ax_relation_run_place(relation, run)),
                                ax_storage_name(columns[i].storage));
         }
     }
     return AX_OK;
 }
 
+enum printed { PRINTED_VALUE, PRINTED_TRIAL, PRINTED_FAILED };
+
+/* One column of a run: its value, its value or null, or whether it cannot be converted. */
 static void put_conversion(struct ax_buf *out, const struct ax_relation_run *run,
-                           const struct ax_relation_column *column, bool trial)
+                           const struct ax_relation_column *column, enum printed what)
 {
     struct ax_buf from;
     long found = ax_relation_run_find(run, column->name);
@@ -515,7 +659,10 @@ static void put_conversion(struct ax_buf *out, const struct ax_relation_run *run
     ax_buf_init(&from, AX_OFFLINE_TEXT_MAX);
     ax_relation_put_column(&from, run, (size_t)found);
     struct ax_conversion conversion = conversion_of(run, (size_t)found, column, ax_buf_str(&from));
-    ax_conversion_put_sql(out, &conversion, trial);
+    if (what == PRINTED_FAILED)
+        ax_conversion_put_failed(out, &conversion);
+    else
+        ax_conversion_put_sql(out, &conversion, what == PRINTED_TRIAL);
     ax_buf_done(&from);
 }
 
@@ -523,7 +670,15 @@ void ax_relation_put_value(struct ax_buf *out, const struct ax_relation_run *run
                            const struct ax_relation_column *column)
 {
     assert(out && run && column);
-    put_conversion(out, run, column, false);
+    if (!column->necessity) {
+        put_conversion(out, run, column, PRINTED_VALUE);
+        return;
+    }
+    ax_buf_printf(out, "CASE WHEN ");
+    put_conversion(out, run, column, PRINTED_VALUE);
+    ax_buf_printf(out, " IS NULL THEN error('a value is missing') ELSE ");
+    put_conversion(out, run, column, PRINTED_VALUE);
+    ax_buf_printf(out, " END");
 }
 
 static void put_query(struct ax_buf *out, const struct ax_relation *relation,
@@ -534,7 +689,7 @@ static void put_query(struct ax_buf *out, const struct ax_relation *relation,
     for (size_t i = 0; i < load->count; i++) {
         if (i)
             ax_buf_printf(out, ", ");
-        put_conversion(out, run, &load->columns[i], false);
+        ax_relation_put_value(out, run, &load->columns[i]);
         ax_buf_printf(out, " AS ");
         ax_sql_put_name(out, load->columns[i].alias);
     }
@@ -560,7 +715,14 @@ static void put_table(struct ax_buf *out, const struct ax_relation_load *load)
 
 /* ---- what was wrong ---- */
 
-/* The first value of a file that cannot be converted, if there is one: true, and `err` tells it. */
+static enum ax_code query_in_order(struct ax_offline *offline, struct ax_sql_stream **ret_stream,
+                                   struct ax_err *err)
+{
+    return ax_offline_set_threads(offline, 1, err) ? err->code
+                                                   : ax_offline_query(offline, ret_stream, err);
+}
+
+/* The first value of a file that cannot be converted, or is missing: true, and `err` tells it. */
 static bool explain_column(struct ax_offline *offline, const struct ax_relation *relation,
                            const struct ax_relation_run *run, size_t file,
                            const struct ax_relation_column *column, struct ax_err *err)
@@ -568,30 +730,33 @@ static bool explain_column(struct ax_offline *offline, const struct ax_relation 
     struct ax_err quiet = AX_ERR_INIT;
     struct ax_sql_stream *stream = NULL;
     struct ax_sql_chunk chunk = { 0 };
-    bool found = false;
     long index = ax_relation_run_find(run, column->name);
-    ax_buf_printf(&offline->text, "SELECT n, CAST(v AS VARCHAR), w IS NULL FROM (SELECT "
-                                  "row_number() OVER () AS n, ");
+    ax_buf_printf(&offline->text, "SELECT n, v, f FROM (SELECT row_number() OVER () AS n, CAST(");
     ax_relation_put_column(&offline->text, run, (size_t)index);
-    ax_buf_printf(&offline->text, " AS v, ");
-    put_conversion(&offline->text, run, column, true);
+    ax_buf_printf(&offline->text, " AS VARCHAR) AS v, ");
+    put_conversion(&offline->text, run, column, PRINTED_FAILED);
+    ax_buf_printf(&offline->text, " AS f, ");
+    put_conversion(&offline->text, run, column, PRINTED_TRIAL);
     ax_buf_printf(&offline->text, " AS w FROM ");
     ax_relation_put_from(&offline->text, relation, run, file, 1);
-    ax_buf_printf(&offline->text,
-                  ") WHERE v IS NOT NULL AND w IS NULL AND lower(trim(CAST(v AS VARCHAR))) NOT IN "
-                  "('', 'na', 'n/a', 'nan', '-nan', 'null') LIMIT 1");
-    if (!ax_offline_query(offline, &stream, &quiet) &&
-        !ax_sql_stream_next(stream, &chunk, &quiet) && chunk.rows) {
-        struct ax_str text = ax_str_cut(chunk.columns[1].texts[0], SHOWN_BYTES);
-        struct ax_str place =
-            run->format == AX_RELATION_SQL ? AX_STR("the query") : relation->files[file];
-        found = true;
+    ax_buf_printf(&offline->text, ") WHERE f%s LIMIT 1", column->necessity ? " OR w IS NULL" : "");
+    bool found = !query_in_order(offline, &stream, &quiet) &&
+                 !ax_sql_stream_next(stream, &chunk, &quiet) && chunk.rows;
+    if (found) {
+        bool is_sql = run->format == AX_RELATION_SQL;
+        struct ax_str place = is_sql ? AX_STR("the query") : relation->files[file];
+        long long row = (long long)chunk.columns[0].i64s[0];
         ax_err_clear(err);
-        (void)ax_fail(err, AX_E_INVALID,
-                      "%.*s: row %lld: column '%.*s' is '%.*s'; %s is expected%s",
-                      AX_STR_ARG(place), (long long)chunk.columns[0].i64s[0],
-                      AX_STR_ARG(column->name), AX_STR_ARG(text), ax_storage_name(column->storage),
-                      column->storage.kind == AX_STORAGE_TIMESTAMP ? " (years 1 to 9999)" : "");
+        if (chunk.columns[2].bools[0])
+            (void)ax_fail(err, AX_E_INVALID,
+                          "%.*s: row %lld: column '%.*s' is '%.*s'; %s is expected%s",
+                          AX_STR_ARG(place), row, AX_STR_ARG(column->name),
+                          AX_STR_ARG(ax_str_cut(chunk.columns[1].texts[0], SHOWN_BYTES)),
+                          ax_storage_name(column->storage),
+                          column->storage.kind == AX_STORAGE_TIMESTAMP ? EXPECTED_TIME : "");
+        else
+            (void)ax_fail(err, AX_E_INVALID, "%.*s: row %lld has no '%.*s', %s", AX_STR_ARG(place),
+                          row, AX_STR_ARG(column->name), column->necessity);
     }
     ax_sql_stream_free(stream);
     return found;
@@ -602,11 +767,16 @@ enum ax_code ax_relation_explain(struct ax_offline *offline, const struct ax_rel
                                  const struct ax_relation_load *load, struct ax_err *err)
 {
     assert(offline && relation && run && load && err && err->code);
+    struct ax_err ignored = AX_ERR_INIT;
+    bool found = false;
     if (err->code != AX_E_INVALID)
         return err->code;
-    for (size_t i = 0; i < load->count; i++)
-        if (explain_column(offline, relation, run, file, &load->columns[i], err))
-            break;
+    for (size_t i = 0; i < load->count && !found; i++)
+        found = explain_column(offline, relation, run, file, &load->columns[i], err);
+    /* Fewer threads change no answer. */
+    (void)(ax_offline_set_threads(offline, offline->config.threads, &ignored) != AX_OK);
+    if (!found && run->format != AX_RELATION_SQL)
+        ax_csv_explain(relation->files[file], err);
     return err->code;
 }
 

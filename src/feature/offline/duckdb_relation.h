@@ -26,12 +26,13 @@ struct ax_relation_run {
     size_t count;
     struct ax_str from; /* of SQL: what stands behind FROM */
     struct ax_str *names;
-    struct ax_str *types; /* DuckDB's words */
+    struct ax_str *types; /* DuckDB's words; of CSV and JSON lines see ax_relation_put_own */
     size_t column_count;
 };
 
 struct ax_relation {
     struct ax_arena arena;
+    size_t csv_buffer_bytes;
     struct ax_str *files; /* absolute */
     size_t file_count;
     struct ax_relation_run *runs;
@@ -43,14 +44,22 @@ struct ax_relation_column {
     struct ax_str name;
     struct ax_storage storage;
     struct ax_str zone;
-    struct ax_str alias; /* its name in the result */
-    bool is_text;        /* read as the texts of CSV are, though SQL gives it */
+    struct ax_str alias;   /* its name in the result */
+    bool micros;           /* a time: a whole number is one, in microseconds since 1970 */
+    const char *necessity; /* NULL: may be null; else what it is, "which is required" */
 };
 
 /* Open what a source says. Expected: NOT_FOUND, INVALID, TOO_LARGE, CANCELLED. */
 AX_MUST_USE enum ax_code ax_relation_open(struct ax_offline *offline,
                                           const struct ax_source *source,
                                           struct ax_relation *ret_relation, struct ax_err *err);
+/* Whether a file (absolute; it need not be there) is one that the source reads, or would read. Of
+ * SQL nobody knows. Expected: INVALID (it is), TOO_LARGE, CANCELLED. */
+AX_MUST_USE enum ax_code ax_relation_check_out(struct ax_offline *offline,
+                                               const struct ax_source *source, const char *out,
+                                               struct ax_err *err);
+/* Whether both paths lead to one file. */
+bool ax_relation_is_same_file(const char *a, const char *b);
 /* Open one file (absolute), or one query. */
 AX_MUST_USE enum ax_code ax_relation_open_file(struct ax_offline *offline, const char *path,
                                                struct ax_relation *ret_relation,
@@ -66,6 +75,14 @@ long ax_relation_run_find(const struct ax_relation_run *run, struct ax_str name)
 void ax_relation_put_from(struct ax_buf *out, const struct ax_relation *relation,
                           const struct ax_relation_run *run, size_t first, size_t count);
 void ax_relation_put_column(struct ax_buf *out, const struct ax_relation_run *run, size_t column);
+
+/* Append a column as it is, for who passes it on: of CSV its text, of JSON lines numbers and bools
+ * where all lines have such, else the text (an object's or a list's is its JSON). */
+void ax_relation_put_own(struct ax_buf *out, const struct ax_relation_run *run, size_t column);
+
+/* Where a run's rows are, for messages: a file's path, or "the query". */
+struct ax_str ax_relation_run_place(const struct ax_relation *relation,
+                                    const struct ax_relation_run *run);
 
 /* Whether each run has the columns, of types that can become the wanted ones. INVALID: "column
  * 'temp' is VARCHAR in data/w2.parquet; float64 is expected". */

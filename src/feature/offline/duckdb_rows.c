@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rows. A file is read by a query of our own: what the service's call names comes as text from
- * CSV and JSON lines and is converted as values of sources are, so that "007" stays a key; the
- * other columns are the user's, and have the types that the whole file lets DuckDB see.
+ * The rows. What the service's call names is converted as values of sources are; the other columns
+ * are the user's and are passed on as they are: from CSV every one is a text.
+ *
+ * The moment is a column, or an expression over the columns, of the types that the call declares or
+ * that the rows have. Its query stands around the one that reads, and keeps its order.
  */
 #include "feature/offline/duckdb_rows.h"
 
 #include "base/alloc.h"
+#include "data/expr/expr_sql.h"
+#include "feature/offline/duckdb_role.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -14,13 +18,26 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#define ARENA_BYTES_FIRST ((size_t)16 << 10)
+#define ARENA_BYTES_MAX   ((size_t)64 << 20)
+
 struct rows_loader {
     struct ax_offline *offline;
     const struct ax_service *service;
     const struct ax_offline_rows *rows;
     struct ax_history_rows loaded;
-    bool is_text; /* the call's columns come as texts */
-    size_t at;    /* the column that is the moment */
+    long at;               /* the column that is the moment; -1: it is an expression */
+    struct ax_arena arena; /* of the expression and its scope */
+    struct ax_parsed moment;
+    struct ax_scope_column *scope; /* the call's columns, then the rows' own, as far as they have
+                                      a type that expressions know */
+    size_t *scope_columns;         /* column i of the scope is this column of the rows */
+    bool *used;                    /* columns of the scope that the expression reads */
+    size_t scope_count;
+    /* What is converted: the call's columns, then the moment or what it reads. */
+    struct ax_relation_column *columns;
+    char (*aliases)[24];
+    size_t column_count;
     struct ax_err *err;
 };
 
@@ -32,83 +49,14 @@ static bool is_call(const struct ax_service *service, struct ax_str name)
     return false;
 }
 
-/* ---- the query ---- */
-
-/* "{'tailnum':'VARCHAR'}": of JSON lines all columns, of CSV those that the call names. */
-static void put_types(const struct rows_loader *l, struct ax_buf *out,
-                      const struct ax_relation_run *run, bool all)
-{
-    bool first = true;
-    ax_buf_printf(out, "{");
-    for (size_t i = 0; i < run->column_count; i++) {
-        bool forced = is_call(l->service, run->names[i]);
-        if (!forced && !all)
-            continue;
-        if (!first)
-            (void)ax_buf_append_char(out, ',');
-        first = false;
-        ax_sql_put_literal(out, run->names[i]);
-        (void)ax_buf_append_char(out, ':');
-        ax_sql_put_literal(out, forced ? AX_STR("VARCHAR") : run->types[i]);
-    }
-    ax_buf_printf(out, "}");
-}
-
-static void put_csv(const struct rows_loader *l, struct ax_buf *out, struct ax_str path,
-                    const struct ax_relation_run *run)
-{
-    bool any = false;
-    for (size_t i = 0; i < run->column_count; i++)
-        any = any || is_call(l->service, run->names[i]);
-    ax_buf_printf(out, "SELECT * FROM read_csv(");
-    ax_sql_put_literal(out, path);
-    ax_buf_printf(out, ", header=true, delim=',', quote='\"', escape='\"', comment='', "
-                       "sample_size=-1, allow_quoted_nulls=false, hive_partitioning=false");
-    if (any) {
-        ax_buf_printf(out, ", types=");
-        put_types(l, out, run, false);
-    }
-    ax_buf_printf(out, ")");
-}
-
-static enum ax_code open_file(struct rows_loader *l, struct ax_relation *ret_relation)
-{
-    const char *path = l->rows->path;
-    struct ax_relation plain;
-    struct ax_buf query;
-    struct stat info;
-    if (stat(path, &info))
-        return ax_fail_errno(l->err, errno, "open '%s'", path);
-    if (ax_relation_open_file(l->offline, path, &plain, l->err))
-        return l->err->code;
-    const struct ax_relation_run *run = &plain.runs[0];
-    if (run->format == AX_RELATION_PARQUET) {
-        *ret_relation = plain;
-        return AX_OK;
-    }
-    l->is_text = true;
-    ax_buf_init(&query, AX_OFFLINE_TEXT_MAX);
-    if (run->format == AX_RELATION_CSV) {
-        put_csv(l, &query, ax_str_from(path), run);
-    } else {
-        ax_buf_printf(&query, "SELECT * FROM read_json(");
-        ax_sql_put_literal(&query, ax_str_from(path));
-        ax_buf_printf(&query, ", format='newline_delimited', hive_partitioning=false, columns=");
-        put_types(l, &query, run, true);
-        ax_buf_printf(&query, ")");
-    }
-    if (!ax_buf_check(&query, "the query", l->err))
-        (void)(ax_relation_open_sql(l->offline, ax_buf_str(&query), ret_relation, l->err) != AX_OK);
-    ax_buf_done(&query);
-    ax_relation_done(&plain);
-    return l->err->code;
-}
-
 static enum ax_code open_rows(struct rows_loader *l)
 {
     struct ax_relation *relation = &l->loaded.relation;
+    struct stat info;
+    if (l->rows->path && stat(l->rows->path, &info))
+        return ax_fail_errno(l->err, errno, "open '%s'", l->rows->path);
     enum ax_code code = l->rows->path
-                            ? open_file(l, relation)
+                            ? ax_relation_open_file(l->offline, l->rows->path, relation, l->err)
                             : ax_relation_open_sql(l->offline, l->rows->sql, relation, l->err);
     if (code)
         return code;
@@ -116,8 +64,6 @@ static enum ax_code open_rows(struct rows_loader *l)
     l->loaded.run = &relation->runs[0];
     return AX_OK;
 }
-
-/* ---- columns ---- */
 
 static enum ax_code missing(struct rows_loader *l, struct ax_str name, const char *what)
 {
@@ -128,6 +74,79 @@ static enum ax_code missing(struct rows_loader *l, struct ax_str name, const cha
                    nearest < 0 ? 0 : (int)run->names[nearest].len,
                    nearest < 0 ? "" : run->names[nearest].ptr, nearest < 0 ? "" : "'");
 }
+
+/* ---- the moment ---- */
+
+static bool is_name(struct ax_str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!is_letter && (!i || c < '0' || c > '9'))
+            return false;
+    }
+    return text.len > 0;
+}
+
+/* What a column of the rows is that is in the scope, though no call declares it. */
+static struct ax_storage own_storage(const struct rows_loader *l, size_t column)
+{
+    struct ax_storage storage;
+    bool is_known = ax_conversion_storage(l->loaded.run->types[column], &storage);
+    assert(is_known);
+    return storage;
+}
+
+static void add_to_scope(struct rows_loader *l, struct ax_str name, struct ax_storage storage,
+                         size_t column)
+{
+    l->scope_columns[l->scope_count] = column;
+    l->scope[l->scope_count++] = (struct ax_scope_column){
+        .name = name,
+        .type = ax_storage_type(storage),
+        .is_bytes = storage.kind == AX_STORAGE_BYTES,
+    };
+}
+
+static enum ax_code make_scope(struct rows_loader *l)
+{
+    const struct ax_relation_run *run = l->loaded.run;
+    size_t max = l->service->call_count + run->column_count;
+    l->scope = ax_arena_zalloc(&l->arena, max, sizeof(*l->scope));
+    l->scope_columns = ax_arena_zalloc(&l->arena, max, sizeof(*l->scope_columns));
+    l->used = ax_arena_zalloc(&l->arena, max, sizeof(*l->used));
+    if (!l->scope || !l->scope_columns || !l->used)
+        return ax_arena_fail(&l->arena, "names of columns", l->err);
+    for (size_t i = 0; i < l->service->call_count; i++)
+        add_to_scope(l, l->service->call[i].name, l->service->call[i].storage, l->loaded.calls[i]);
+    for (size_t i = 0; i < run->column_count; i++) {
+        struct ax_storage storage;
+        if (ax_conversion_storage(run->types[i], &storage) && !is_call(l->service, run->names[i]))
+            add_to_scope(l, run->names[i], storage, i);
+    }
+    return AX_OK;
+}
+
+static enum ax_code parse_moment(struct rows_loader *l, struct ax_str text)
+{
+    size_t place = 0;
+    if (make_scope(l))
+        return l->err->code;
+    struct ax_scope scope = { .columns = l->scope, .column_count = l->scope_count };
+    if (!ax_expr_parse(text, &scope, &l->arena, &l->moment, &place, l->err) &&
+        !ax_type_equals(l->moment.root->type, (struct ax_type){ AX_TYPE_TIMESTAMP, false }))
+        (void)ax_fail(l->err, AX_E_INVALID, "it is %s; timestamp is expected",
+                      ax_type_name(l->moment.root->type));
+    if (!l->err->code) {
+        ax_expr_inputs(l->moment.root, l->used);
+        return AX_OK;
+    }
+    if (l->rows->ret_at_place)
+        *l->rows->ret_at_place = place;
+    return ax_err_context(l->err, "at, column %zu", place + 1);
+}
+
+/* ---- columns ---- */
 
 static enum ax_code find_columns(struct rows_loader *l)
 {
@@ -143,77 +162,121 @@ static enum ax_code find_columns(struct rows_loader *l)
                                                       : "which is a key of the service");
         l->loaded.calls[i] = (size_t)found;
     }
-    long found = ax_relation_run_find(run, at);
-    if (found < 0)
+    l->at = ax_relation_run_find(run, at);
+    if (l->at < 0 && is_name(at))
         return missing(l, at, "the moment asked about");
-    l->at = (size_t)found;
-    return AX_OK;
+    return l->at < 0 ? parse_moment(l, at) : AX_OK;
 }
 
-/* The call's columns, then the moment. */
-static void list_columns(const struct rows_loader *l, struct ax_relation_column *columns,
-                         char (*aliases)[24])
+static struct ax_relation_column *add_column(struct rows_loader *l, const char *kind, size_t number,
+                                             struct ax_str name, struct ax_storage storage)
 {
-    size_t count = l->service->call_count;
-    for (size_t i = 0; i < count; i++) {
-        (void)snprintf(aliases[i], sizeof(aliases[i]), "k%zu", i);
-        columns[i] = (struct ax_relation_column){
-            .name = l->service->call[i].name,
-            .storage = l->service->call[i].storage,
-            .zone = AX_STR("UTC"),
-            .alias = ax_str_from(aliases[i]),
-            .is_text = l->is_text,
-        };
-    }
-    columns[count] = (struct ax_relation_column){
-        .name = l->loaded.run->names[l->at],
-        .storage = { AX_STORAGE_TIMESTAMP, false },
-        .zone = AX_STR("UTC"),
-        .alias = AX_STR("a"),
-        .is_text = l->is_text && is_call(l->service, l->loaded.run->names[l->at]),
+    struct ax_relation_column *column = &l->columns[l->column_count];
+    char *alias = l->aliases[l->column_count++];
+    (void)snprintf(alias, sizeof(l->aliases[0]), "%s%zu", kind, number);
+    *column = (struct ax_relation_column){
+        .name = name, .storage = storage, .zone = AX_STR("UTC"), .alias = ax_str_from(alias)
     };
+    return column;
+}
+
+/* The call's columns, then the moment, or what its expression reads of the rows' own. */
+static void list_columns(struct rows_loader *l)
+{
+    const struct ax_service *service = l->service;
+    const struct ax_relation_run *run = l->loaded.run;
+    struct ax_storage time = { AX_STORAGE_TIMESTAMP, false };
+    size_t max = service->call_count + run->column_count + 1;
+    l->columns = ax_xalloc(max * sizeof(*l->columns));
+    l->aliases = ax_xalloc(max * sizeof(*l->aliases));
+    for (size_t i = 0; i < service->call_count; i++) {
+        struct ax_relation_column *column =
+            add_column(l, "k", i, service->call[i].name, service->call[i].storage);
+        if (service->call[i].required)
+            column->necessity = "which is required";
+    }
+    if (l->at >= 0)
+        add_column(l, "m", 0, run->names[l->at], time)->micros = true;
+    for (size_t i = service->call_count; i < l->scope_count; i++)
+        if (l->used[i])
+            (void)add_column(l, "x", i, l->scope[i].name, own_storage(l, l->scope_columns[i]));
 }
 
 /* ---- loading ---- */
 
-static enum ax_code load_table(struct rows_loader *l, const struct ax_relation_column *columns)
+/* "c0, c1, k0, k1": what the table has but for the moment. */
+static void put_names(const struct rows_loader *l, struct ax_buf *out)
+{
+    for (size_t i = 0; i < l->loaded.run->column_count; i++)
+        ax_buf_printf(out, "%sc%zu", i ? ", " : "", i);
+    for (size_t i = 0; i < l->service->call_count; i++)
+        ax_buf_printf(out, ", k%zu", i);
+}
+
+static void put_read(const struct rows_loader *l, struct ax_buf *out)
+{
+    const struct ax_relation_run *run = l->loaded.run;
+    ax_buf_printf(out, "(SELECT ");
+    for (size_t i = 0; i < run->column_count; i++) {
+        ax_buf_printf(out, i ? ", " : "");
+        ax_relation_put_own(out, run, i);
+        ax_buf_printf(out, " AS c%zu", i);
+    }
+    for (size_t i = 0; i < l->column_count; i++) {
+        ax_buf_printf(out, ", ");
+        ax_relation_put_value(out, run, &l->columns[i]);
+        ax_buf_printf(out, " AS %.*s", AX_STR_ARG(l->columns[i].alias));
+    }
+    ax_buf_printf(out, " FROM ");
+    ax_relation_put_from(out, &l->loaded.relation, run, run->first, run->count);
+    (void)ax_buf_append_char(out, ')');
+}
+
+/* Input i of the expression is column i of the scope, as expressions see it. */
+static void put_input(struct ax_buf *out, size_t input, void *arg)
+{
+    const struct rows_loader *l = arg;
+    char name[32];
+    bool is_call = input < l->service->call_count;
+    (void)snprintf(name, sizeof(name), is_call ? "k%zu" : "x%zu", input);
+    ax_storage_put_widened(out, name,
+                           is_call ? l->service->call[input].storage
+                                   : own_storage(l, l->scope_columns[input]));
+}
+
+static void put_computed(struct rows_loader *l, struct ax_buf *out)
+{
+    struct ax_expr_column moment = { l->moment.root, AX_STR("m0") };
+    struct ax_buf names;
+    struct ax_buf from;
+    ax_buf_init(&names, AX_OFFLINE_TEXT_MAX);
+    ax_buf_init(&from, AX_OFFLINE_TEXT_MAX);
+    put_names(l, &names);
+    put_read(l, &from);
+    (void)ax_buf_append_char(out, '(');
+    ax_expr_put_select(out, &moment, 1, ax_buf_str(&names), ax_buf_str(&from), AX_SQL_DUCKDB,
+                       put_input, l);
+    (void)ax_buf_append_char(out, ')');
+    if (names.failed || from.failed)
+        out->failed = names.failed ? names.failed : from.failed;
+    ax_buf_done(&names);
+    ax_buf_done(&from);
+}
+
+static enum ax_code load_table(struct rows_loader *l)
 {
     struct ax_buf *text = &l->offline->text;
     const struct ax_relation_run *run = l->loaded.run;
-    size_t calls = l->service->call_count;
     ax_buf_printf(text, "CREATE TEMP TABLE ax_rows AS SELECT ");
-    for (size_t i = 0; i < run->column_count; i++) {
-        ax_relation_put_column(text, run, i);
-        ax_buf_printf(text, " AS c%zu, ", i);
-    }
-    for (size_t i = 0; i < calls; i++) {
-        ax_relation_put_value(text, run, &columns[i]);
-        ax_buf_printf(text, " AS k%zu, ", i);
-    }
-    ax_buf_printf(text, "epoch_us(");
-    ax_relation_put_value(text, run, &columns[calls]);
-    ax_buf_printf(text, ") AS a FROM ");
-    ax_relation_put_from(text, &l->loaded.relation, run, run->first, run->count);
-    struct ax_relation_load load = { "ax_rows", columns, calls + 1, { "", 0 } };
+    put_names(l, text);
+    ax_buf_printf(text, ", epoch_us(m0) AS a FROM ");
+    if (l->at < 0)
+        put_computed(l, text);
+    else
+        put_read(l, text);
+    struct ax_relation_load load = { "ax_rows", l->columns, l->column_count, { "", 0 } };
     if (ax_offline_run_in_order(l->offline, l->err))
         return ax_relation_explain(l->offline, &l->loaded.relation, run, run->first, &load, l->err);
-    return AX_OK;
-}
-
-static enum ax_code check_required(struct rows_loader *l)
-{
-    for (size_t i = 0; i < l->service->request_count; i++) {
-        int64_t row = 0;
-        if (!l->service->call[i].required)
-            continue;
-        ax_buf_printf(&l->offline->text,
-                      "SELECT coalesce(min(rowid) + 1, 0) FROM ax_rows WHERE k%zu IS NULL", i);
-        if (ax_offline_get_i64(l->offline, &row, l->err))
-            return l->err->code;
-        if (row)
-            return ax_fail(l->err, AX_E_INVALID, "row %lld has no '%.*s', which is required",
-                           (long long)row, AX_STR_ARG(l->service->call[i].name));
-    }
     return AX_OK;
 }
 
@@ -229,17 +292,13 @@ static enum ax_code count_rows(struct rows_loader *l)
 
 static enum ax_code load(struct rows_loader *l)
 {
-    size_t count = l->service->call_count + 1;
     if (open_rows(l) || find_columns(l))
         return l->err->code;
-    struct ax_relation_column *columns = ax_xalloc(count * sizeof(*columns));
-    char(*aliases)[24] = ax_xalloc(count * sizeof(*aliases));
-    list_columns(l, columns, aliases);
-    if (!ax_relation_check(&l->loaded.relation, columns, count, l->err))
-        (void)(load_table(l, columns) || check_required(l) || count_rows(l));
-    free(columns);
-    free(aliases);
-    return l->err->code;
+    list_columns(l);
+    if (ax_relation_check(&l->loaded.relation, l->columns, l->column_count, l->err) ||
+        load_table(l))
+        return l->err->code;
+    return count_rows(l);
 }
 
 enum ax_code ax_history_rows_load(struct ax_offline *offline, const struct ax_service *service,
@@ -248,12 +307,17 @@ enum ax_code ax_history_rows_load(struct ax_offline *offline, const struct ax_se
 {
     assert(offline && service && rows && (!rows->path) != (!rows->sql.len) && ret_rows && err);
     struct rows_loader l = { .offline = offline, .service = service, .rows = rows, .err = err };
+    ax_arena_init(&l.arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
     if (load(&l)) {
         ax_history_rows_done(&l.loaded);
-        return ax_err_context(err, "rows");
+        (void)ax_err_context(err, "rows");
+    } else {
+        *ret_rows = l.loaded;
     }
-    *ret_rows = l.loaded;
-    return AX_OK;
+    ax_arena_done(&l.arena);
+    free(l.columns);
+    free(l.aliases);
+    return err->code;
 }
 
 void ax_history_rows_done(struct ax_history_rows *rows)

@@ -26,6 +26,8 @@ AX_MUST_USE enum ax_code ax_offline_run(struct ax_offline *offline, struct ax_er
  * keeps the order of files with several threads too, but not of each statement: it lost it where
  * texts were converted to numbers. With one thread there is but one order. */
 AX_MUST_USE enum ax_code ax_offline_run_in_order(struct ax_offline *offline, struct ax_err *err);
+AX_MUST_USE enum ax_code ax_offline_set_threads(struct ax_offline *offline, size_t threads,
+                                                struct ax_err *err);
 AX_MUST_USE enum ax_code ax_offline_query(struct ax_offline *offline,
                                           struct ax_sql_stream **ret_stream, struct ax_err *err);
 AX_MUST_USE enum ax_code ax_offline_get_i64(struct ax_offline *offline, int64_t *ret,

@@ -31,6 +31,14 @@ static bool is_events(const struct ax_source *source)
     return source->event_id_count > 0;
 }
 
+static bool is_id(const struct ax_source *source, size_t column)
+{
+    for (size_t i = 0; i < source->event_id_count; i++)
+        if (source->event_id[i] == column)
+            return true;
+    return false;
+}
+
 static void make_columns(struct loader *l)
 {
     const struct ax_source *source = l->source;
@@ -44,6 +52,7 @@ static void make_columns(struct loader *l)
             .storage = source->columns[i].storage,
             .zone = source->zone,
             .alias = ax_str_from(alias),
+            .necessity = is_id(source, i) ? "which is the id of its event" : NULL,
         };
     }
 }
@@ -101,25 +110,6 @@ static void put_created(struct loader *l)
 {
     if (l->source->created >= 0)
         ax_buf_printf(&l->offline->text, "c%ld NULLS FIRST, ", l->source->created);
-}
-
-static enum ax_code check_ids(struct loader *l, const char *name)
-{
-    const struct ax_source *source = l->source;
-    for (size_t i = 0; i < source->event_id_count; i++) {
-        int64_t row = 0;
-        size_t id = source->event_id[i];
-        ax_buf_printf(&l->offline->text,
-                      "SELECT coalesce(min(rowid) + 1, 0) FROM %s WHERE c%zu IS NULL", name, id);
-        if (ax_offline_get_i64(l->offline, &row, l->err))
-            return l->err->code;
-        if (row)
-            return ax_fail(l->err, AX_E_INVALID,
-                           "source '%.*s': row %lld has no '%.*s', which is the id of its event",
-                           AX_STR_ARG(source->name), (long long)row,
-                           AX_STR_ARG(source->columns[id].name));
-    }
-    return AX_OK;
 }
 
 static enum ax_code drop(struct loader *l, const char *name)
@@ -206,8 +196,6 @@ static enum ax_code order_rows(struct loader *l, const char *base)
     enum ax_code code;
     if (!is_events(l->source))
         code = keep_states(l, base);
-    else if (check_ids(l, base))
-        code = l->err->code;
     else
         code = l->table.as_known ? keep_versions(l, base) : keep_events(l, base);
     if (code)

@@ -32,8 +32,12 @@ struct ax_offline_config {
 struct ax_offline_rows {
     struct ax_str sql; /* one SELECT, or empty */
     const char *path;  /* or a CSV, JSON lines or Parquet file */
-    struct ax_str at;  /* the column that is the moment asked about; empty: "at" */
-    bool as_known;     /* count only what was known at that moment */
+    /* The column that is the moment asked about, or an expression over the columns, "sched_dep -
+     * 2h"; empty: "at". The columns that the service's call names have the types declared there;
+     * others have their own, and those of CSV are strings. */
+    struct ax_str at;
+    bool as_known;        /* count only what was known at that moment */
+    size_t *ret_at_place; /* or NULL; set to the byte of `at` where an expression went wrong */
 };
 
 struct ax_offline_report {
