@@ -83,7 +83,7 @@ static enum ax_code do_plan(struct ax_planning *planning, const struct apply_con
         return ax_fail(err, AX_E_CONFLICT,
                        "nothing was applied: it would break what applied models need, as told "
                        "above; --force applies it all the same");
-    if (config->check && ax_planning_check(planning, true, err))
+    if (config->check && ax_planning_check(planning, config->registry.state, true, err))
         return ax_err_context(err, "nothing was applied (--check=false opens no file)");
     change->applied_at_us = ax_clock_wall_us();
     return ax_plan_apply(&planning->plan, planning->registry, change, &planning->arena, ret_apply,

@@ -21,7 +21,7 @@ struct plan_config {
 
 static const struct ax_option plan_options[] = {
     { AX_OPTION_BOOL, "check", "false", offsetof(struct plan_config, check), 0, 0, NULL,
-      "Open the files of all sources and compare them with the columns that are declared." },
+      "Open the files of sources that are new or changed and compare them with their columns." },
     { AX_OPTION_BOOL, "json", "false", offsetof(struct plan_config, json), 0, 0, NULL,
       "Print one JSON object." },
     { 0 },
@@ -37,7 +37,7 @@ static int plan(const struct ax_command_line *line, const struct plan_config *co
     const char *folder = line->args.count ? line->args.texts[0] : ".";
     if (ax_planning_read(&planning, folder, &err) ||
         ax_planning_compare(&planning, config->registry.state, AX_REGISTRY_READ, &err) ||
-        (config->check && ax_planning_check(&planning, false, &err)) ||
+        (config->check && ax_planning_check(&planning, config->registry.state, false, &err)) ||
         (config->json ? ax_planning_print_json(&planning, AX_PLANNING_PLANNED, 0, &err)
                       : ax_planning_print_text(&planning, &err)))
         ax_command_line_complain(line, "%s", err.msg);

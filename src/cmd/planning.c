@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "feature/offline/offline.h"
+#include "pipeline/opened_sources.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -59,18 +60,27 @@ enum ax_code ax_planning_compare(struct ax_planning *planning, const char *state
                         &planning->plan, err);
 }
 
-/* Whether the plan has something to do with the source. */
-static bool is_changed(const struct ax_plan *plan, const struct ax_source *source)
+/* One source; what it was found to be is known afterwards. */
+static enum ax_code check_source(struct ax_planning *planning, struct ax_offline *offline,
+                                 const struct ax_source *source, struct ax_opened_sources *opened,
+                                 struct ax_err *err)
 {
-    for (size_t i = 0; i < plan->item_count; i++) {
-        const struct ax_registry_object *after = plan->items[i].after;
-        if (after && after->kind == AX_REGISTRY_SOURCE && ax_str_equals(after->name, source->name))
-            return plan->items[i].action != AX_PLAN_DESCRIBE;
+    /* Taken first: what is written while the files are open is seen the next time. */
+    char stamp[AX_SHA256_TEXT_SIZE] = "";
+    if (ax_offline_stamp(offline, source, stamp, err))
+        return err->code;
+    if (ax_opened_sources_has(opened, source, stamp)) {
+        planning->known_count++;
+        return AX_OK;
     }
-    return false;
+    planning->opened_count++;
+    if (ax_offline_check(offline, source, err))
+        return err->code;
+    ax_opened_sources_put(opened, source, stamp);
+    return AX_OK;
 }
 
-static enum ax_code check_sources(const struct ax_planning *planning, bool changed_only,
+static enum ax_code check_sources(struct ax_planning *planning, struct ax_opened_sources *opened,
                                   const char *work_folder, struct ax_err *err)
 {
     const struct ax_definitions *definitions = &planning->definitions;
@@ -83,29 +93,33 @@ static enum ax_code check_sources(const struct ax_planning *planning, bool chang
         return err->code;
     for (size_t i = 0; i < definitions->source_count && !err->code; i++) {
         const struct ax_source *source = &definitions->sources[i];
-        if ((!changed_only || is_changed(&planning->plan, source)) &&
-            ax_offline_check(offline, source, err))
+        if (check_source(planning, offline, source, opened, err))
             (void)ax_err_context(err, "%s:%u", source->place.file, source->place.line);
     }
     ax_offline_close(offline);
     return err->code;
 }
 
-enum ax_code ax_planning_check(const struct ax_planning *planning, bool changed_only,
+enum ax_code ax_planning_check(struct ax_planning *planning, const char *state, bool keep,
                                struct ax_err *err)
 {
-    assert(planning && planning->has_definitions && err);
+    assert(planning && planning->has_definitions && state && err);
     char work_folder[] = "/tmp/auspex-check-XXXXXX";
     struct ax_err ignored = AX_ERR_INIT;
-    size_t count = 0;
-    for (size_t i = 0; i < planning->definitions.source_count; i++)
-        count += !changed_only || is_changed(&planning->plan, &planning->definitions.sources[i]);
-    if (!count)
+    struct ax_opened_sources opened;
+    planning->is_checked = true;
+    if (!planning->definitions.source_count)
         return AX_OK;
     /* A plan changes nothing, so what DuckDB wants to write lies elsewhere. */
     if (!mkdtemp(work_folder))
         return ax_fail_errno(err, errno, "make a folder '%s'", work_folder);
-    (void)(check_sources(planning, changed_only, work_folder, err) != AX_OK);
+    ax_opened_sources_init(&opened, state);
+    (void)(check_sources(planning, &opened, work_folder, err) != AX_OK);
+    /* What could not be kept is opened again. */
+    if (keep)
+        (void)(ax_opened_sources_keep(&opened, &planning->definitions, state, &ignored) != AX_OK);
+    ax_opened_sources_done(&opened);
+    ax_err_clear(&ignored);
     (void)(ax_file_remove_tree(work_folder, &ignored) != AX_OK);
     return err->code;
 }
@@ -228,6 +242,9 @@ static void put_text(const struct ax_planning *planning, struct ax_buf *out)
         ax_buf_printf(out, "! what is in force is of project %.*s, and this is %.*s\n",
                       AX_STR_ARG(plan->applied->project), AX_STR_ARG(plan->wanted->project));
     put_sizes(out, planning);
+    if (planning->is_checked)
+        ax_buf_printf(out, "# sources: %zu opened, %zu as when they were opened last\n",
+                      planning->opened_count, planning->known_count);
     ax_buf_printf(out, "%zu to add, %zu to change, %zu to describe otherwise, %zu to drop, ",
                   plan->counts[AX_PLAN_ADD], plan->counts[AX_PLAN_CHANGE],
                   plan->counts[AX_PLAN_DESCRIBE], plan->counts[AX_PLAN_DROP]);
@@ -346,6 +363,10 @@ static void put_json(const struct ax_planning *planning, enum ax_planning_outcom
         put_json_warning(out, &planning->definitions.warnings[i]);
     (void)ax_buf_append_char(out, ']');
     put_json_sizes(out, planning);
+    if (planning->is_checked) {
+        ax_json_put_member_u64(out, "sources_opened", planning->opened_count);
+        ax_json_put_member_u64(out, "sources_known", planning->known_count);
+    }
     if (outcome == AX_PLANNING_APPLIED) {
         ax_json_put_member_u64(out, "applied", apply);
     } else if (outcome == AX_PLANNING_REFUSED) {

@@ -19,6 +19,8 @@ struct ax_planning {
     struct ax_plan plan;
     const struct ax_entity_bytes *bytes;
     size_t byte_count;
+    bool is_checked;
+    size_t opened_count, known_count; /* sources that the check has opened, and that it knew */
 };
 
 /* What became of a plan. */
@@ -38,11 +40,12 @@ AX_MUST_USE enum ax_code ax_planning_read(struct ax_planning *planning, const ch
 AX_MUST_USE enum ax_code ax_planning_compare(struct ax_planning *planning, const char *state,
                                              enum ax_registry_access access, struct ax_err *err);
 
-/* Open the files of sources and compare what they hold with what is declared: of all sources, or of
- * those that the plan adds or changes. Relative paths start in the definitions' folder. Expected:
- * those of ax_offline_open and ax_offline_check. */
-AX_MUST_USE enum ax_code ax_planning_check(const struct ax_planning *planning, bool changed_only,
-                                           struct ax_err *err);
+/* Open the files of sources and compare what they hold with what is declared, but for sources that
+ * are as they were when that was done last (pipeline/opened_sources.h); with `keep`, for the owner
+ * of the state directory, the next time knows of this one. Relative paths start in the definitions'
+ * folder. Expected: those of ax_offline_open and ax_offline_check. */
+AX_MUST_USE enum ax_code ax_planning_check(struct ax_planning *planning, const char *state,
+                                           bool keep, struct ax_err *err);
 
 void ax_planning_done(struct ax_planning *planning);
 

@@ -329,15 +329,100 @@ def test_files_are_opened_when_asked_and_by_apply(folder):
         weather.write_text(title + "origin,time_hour,temp\nEWR,2013-01-01T06:00:00Z,39.02\n",
                            encoding="utf-8")
         done = folder.run("apply", "--check", folder.definitions)
-        assert done.returncode == 3 and "data/weather.csv' does not read as CSV" in done.stderr
+        assert done.returncode == 3 and "data/weather.csv" in done.stderr, done.stderr
     weather.write_text("origin,time_hour,temp\nEWR,2013-01-01T06:00:00Z,39.02\n", encoding="utf-8")
     assert folder.run("plan", "--check", folder.definitions).returncode == 2
     folder.apply("--check")
-    # What did not change is not opened again by apply, and is by a plan that is asked to.
     weather.unlink()
-    folder.change("ttl: 3h", "ttl: 4h")
-    folder.apply("--check")
     assert folder.run("plan", "--check", folder.definitions).returncode == 1
+
+
+def test_what_did_not_change_is_not_opened_again(folder):
+    data = folder.definitions / "data"
+    data.mkdir()
+    planes, weather = data / "planes.csv", data / "weather.csv"
+    planes.write_text("tailnum,year,seats\nN1,2001,180\n", encoding="utf-8")
+    weather.write_text("origin,time_hour,temp\nEWR,2013-01-01T06:00:00Z,39.02\n", encoding="utf-8")
+
+    def check(*arguments):
+        done = folder.run(*arguments, "--json", folder.definitions)
+        found = json.loads(done.stdout)
+        return found["sources_opened"], found["sources_known"]
+
+    assert check("plan", "--check") == (2, 0)
+    assert check("plan", "--check") == (2, 0)  # a plan keeps nothing
+    assert "sources_opened" not in folder.plan()
+    assert check("apply", "--check") == (2, 0)
+    assert check("apply", "--check") == (0, 2) and check("plan", "--check") == (0, 2)
+    text = folder.run("plan", "--check", folder.definitions).stdout
+    assert "# sources: 0 opened, 2 as when they were opened last\n" in text
+    # The same length, and the time of the last change set back: it was written all the same.
+    before = weather.stat()
+    weather.write_text("origin,time_hour,tmep\nEWR,2013-01-01T06:00:00Z,39.02\n", encoding="utf-8")
+    os.utime(weather, ns=(before.st_atime_ns, before.st_mtime_ns))
+    refused = folder.run("apply", "--check", folder.definitions)
+    assert refused.returncode == 3 and "nearest is 'tmep'" in refused.stderr, refused.stderr
+    weather.write_text("origin,time_hour,temp\nEWR,2013-01-01T06:00:00Z,39.02\n", encoding="utf-8")
+    # A definition that means something else, and one that is only described otherwise.
+    folder.change("seats: int64}", "seats: float64}")
+    assert check("apply", "--check") == (2, 0)
+    folder.change("    time: none\n", "    time: none\n    description: of the airframe\n")
+    assert check("apply", "--check") == (0, 2)
+    # Whatever stands in the file, it is only a help.
+    for damage in (b"", b"\0" * 1000, b"x" * 64 + b" planes\n", b"0" * 70):
+        (folder.state / "opened-sources").write_bytes(damage)
+        assert check("plan", "--check") == (2, 0)
+    assert check("apply", "--check") == (2, 0) and check("apply", "--check") == (0, 2)
+    folder.change("files: data/planes.csv", "sql: select 'N1' as tailnum, 1 as year, 2 as seats")
+    assert check("apply", "--check") == (1, 1)  # what a query reads is not known,
+    assert check("apply", "--check") == (1, 1)  # so it is asked each time
+
+
+def test_columns_that_vanish_or_change_between_daily_files(folder):
+    """Apply finds it, although no definition has changed, and says in which file."""
+    folder.change("files: data/weather.csv", "files: data/*/weather.*")
+    folder.change("files: data/planes.csv", "sql: select 'N1' as tailnum, 1 as year, 2 as seats")
+    days = [folder.definitions / "data" / f"day={day}" for day in range(1, 5)]
+    for day in days[:3]:
+        day.mkdir(parents=True)
+        # Another order of columns, and more of them, are nothing to complain about.
+        (day / "weather.csv").write_text(
+            "time_hour,temp,more,origin\n2013-01-01T06:00:00Z,39.02,1,EWR\n"
+            if day == days[1] else
+            "origin,time_hour,temp\nEWR,2013-01-01T06:00:00Z,39.02\n", encoding="utf-8")
+    folder.apply("--check")
+    days[3].mkdir()
+    newest = days[3] / "weather.csv"
+    newest.write_text("origin,time_hour,temperature\nEWR,2013-01-04T06:00:00Z,39.02\n",
+                      encoding="utf-8")
+    assert folder.plan()["changes"] == []
+    for _ in range(2):  # what was found to be wrong is not taken for known
+        vanished = folder.run("apply", "--check", folder.definitions)
+        assert vanished.returncode == 3 and "flights.yaml:" in vanished.stderr
+        assert ("column 'temp' is not in " in vanished.stderr
+                and "day=4/weather.csv" in vanished.stderr), vanished.stderr
+    newest.unlink()
+    rows = folder.path / "rows.sql"
+    rows.write_text("select 'EWR' as origin, timestamp '2013-01-04 06:00:00' as time_hour, 'N1' as "
+                    "tailnum, date '2013-01-04' as temp, 1.0 as distance, time_hour as at",
+                    encoding="utf-8")
+    typed = days[3] / "weather.parquet"
+    made = folder.run("features", "history", "--definitions", folder.definitions, "--sql", rows,
+                      "--service", "pushback", "--out", folder.path / "typed.parquet")
+    assert made.returncode == 0, made.stderr
+    (folder.path / "typed.parquet").rename(typed)
+    changed = folder.run("apply", "--check", folder.definitions)
+    assert changed.returncode == 3, changed.stderr
+    assert "column 'temp' is DATE in " in changed.stderr and "float64" in changed.stderr
+    typed.write_bytes(typed.read_bytes()[:-9])
+    broken = folder.run("apply", "--check", folder.definitions)
+    assert broken.returncode == 3 and "day=4/weather.parquet" in broken.stderr, broken.stderr
+    typed.unlink()
+    (days[3] / "weather.jsonl").write_text("", encoding="utf-8")  # a day without events
+    folder.apply("--check")
+    newest.write_text("", encoding="utf-8")  # a file that was cut off says not even its columns
+    empty = folder.run("apply", "--check", folder.definitions)
+    assert empty.returncode == 3 and "day=4/weather.csv' is empty" in empty.stderr, empty.stderr
 
 
 def test_one_owner(folder):

@@ -15,6 +15,7 @@
 #include "feature/offline/duckdb_moment.h"
 #include "feature/offline/duckdb_output.h"
 #include "feature/offline/duckdb_relation.h"
+#include "feature/offline/duckdb_stamp.h"
 #include "feature/offline/duckdb_windows.h"
 
 #include <assert.h>
@@ -180,6 +181,18 @@ enum ax_code ax_offline_check(struct ax_offline *offline, const struct ax_source
     if (enter(offline, &back, err))
         return err->code;
     (void)(ax_source_table_check(offline, source, err) != AX_OK);
+    leave(back, err);
+    return err->code;
+}
+
+enum ax_code ax_offline_stamp(struct ax_offline *offline, const struct ax_source *source,
+                              char ret_stamp[AX_SHA256_TEXT_SIZE], struct ax_err *err)
+{
+    int back;
+    assert(offline && source && ret_stamp && err);
+    if (enter(offline, &back, err))
+        return err->code;
+    (void)(ax_source_stamp(offline, source, ret_stamp, err) != AX_OK);
     leave(back, err);
     return err->code;
 }

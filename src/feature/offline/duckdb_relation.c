@@ -483,6 +483,16 @@ enum ax_code ax_relation_open(struct ax_offline *offline, const struct ax_source
     return finish_open(&relation, ret_relation, err);
 }
 
+enum ax_code ax_relation_find_files(struct ax_offline *offline, const struct ax_source *source,
+                                    struct ax_relation *ret_relation, struct ax_err *err)
+{
+    assert(offline && source && source->kind == AX_SOURCE_FILES && ret_relation && err);
+    struct ax_relation relation = { 0 };
+    ax_arena_init(&relation.arena, 65536, ARENA_MAX);
+    (void)(find_files(offline, source->text, &relation, err) != AX_OK);
+    return finish_open(&relation, ret_relation, err);
+}
+
 enum ax_code ax_relation_open_file(struct ax_offline *offline, const char *path,
                                    struct ax_relation *ret_relation, struct ax_err *err)
 {

@@ -60,6 +60,11 @@ AX_MUST_USE enum ax_code ax_relation_check_out(struct ax_offline *offline,
                                                struct ax_err *err);
 /* Whether both paths lead to one file. */
 bool ax_relation_is_same_file(const char *a, const char *b);
+/* Only find the files of a source that has some, in their order. */
+AX_MUST_USE enum ax_code ax_relation_find_files(struct ax_offline *offline,
+                                                const struct ax_source *source,
+                                                struct ax_relation *ret_relation,
+                                                struct ax_err *err);
 /* Open one file (absolute), or one query. */
 AX_MUST_USE enum ax_code ax_relation_open_file(struct ax_offline *offline, const char *path,
                                                struct ax_relation *ret_relation,

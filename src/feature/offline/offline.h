@@ -57,6 +57,13 @@ void ax_offline_close(struct ax_offline *offline);
 AX_MUST_USE enum ax_code ax_offline_check(struct ax_offline *offline,
                                           const struct ax_source *source, struct ax_err *err);
 
+/* The digest of which files a source has, how large they are and when they were changed: while it
+ * stays the same, ax_offline_check says what it said before. Empty when that cannot be known, as of
+ * SQL. Opens nothing. Expected: NOT_FOUND, TOO_LARGE. */
+AX_MUST_USE enum ax_code ax_offline_stamp(struct ax_offline *offline,
+                                          const struct ax_source *source,
+                                          char ret_stamp[AX_SHA256_TEXT_SIZE], struct ax_err *err);
+
 /* Write every row of `rows`, in their order, with all their columns and then the inputs of
  * `service` as they were at each row's moment, to `out` (.parquet or .csv; appears whole or not at
  * all, in the place of a file that is there). Relative paths of SQL start in the data folder, which
