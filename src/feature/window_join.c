@@ -20,8 +20,7 @@ struct ax_window_join {
     bool has_key; /* the rows so far had one */
     bool key_is_null;
     int64_t key;
-    int64_t moment;  /* of the row before */
-    int64_t counter; /* what events without ids are told apart by */
+    int64_t moment; /* of the row before */
     size_t bytes_max;
 };
 
@@ -72,7 +71,6 @@ static enum ax_code join_enter(struct ax_window_join *join, const struct ax_wind
         join->has_key = true;
         join->key_is_null = is_null;
         join->key = key;
-        join->counter = 0;
     }
     join->moment = rows->moments[row];
     return AX_OK;
@@ -83,11 +81,7 @@ static enum ax_code join_put(struct ax_window_join *join, const struct ax_window
 {
     if (join->key_is_null)
         return AX_OK;
-    int64_t number = join->counter++;
-    struct ax_values own = { .type = { AX_TYPE_INT64, false }, .rows = 1, .i64s = &number };
-    const struct ax_values *counted = &own;
-    if (rows->id_count ? ax_window_id_put(&join->id, rows->ids, rows->id_count, row, err)
-                       : ax_window_id_put(&join->id, &counted, 1, 0, err))
+    if (ax_window_id_put(&join->id, rows->ids, rows->id_count, row, err))
         return err->code;
     struct ax_window_event event = {
         .id = ax_buf_str(&join->id),
@@ -102,7 +96,7 @@ static enum ax_code join_put(struct ax_window_join *join, const struct ax_window
 static bool has_self(const struct ax_window_join *join, const struct ax_window_join_rows *rows,
                      size_t row)
 {
-    if (join->config.mode == AX_WINDOW_SORTED || !rows->id_count)
+    if (join->config.mode == AX_WINDOW_SORTED)
         return false;
     for (size_t i = 0; i < rows->id_count; i++) {
         if (ax_values_is_null(rows->ids[i], row))
@@ -130,7 +124,7 @@ static enum ax_code join_get(struct ax_window_join *join, const struct ax_window
 enum ax_code ax_window_join_push(struct ax_window_join *join,
                                  const struct ax_window_join_rows *rows, struct ax_err *err)
 {
-    assert(join && rows && err);
+    assert(join && rows && rows->id_count && err);
     for (size_t row = 0; row < rows->count; row++) {
         if (join_enter(join, rows, row, err) ||
             (rows->are_probes[row] ? join_get(join, rows, row, err)

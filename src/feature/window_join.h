@@ -36,10 +36,9 @@ struct ax_window_join_rows {
     const int64_t *times;               /* of events; NULL: their moments */
     const int64_t *created, *sequences; /* of events; NULL: 0 */
     const bool *are_gone;               /* of events; NULL: none is */
-    /* Of an event its id, of a probe that of the event that does not count, if it is not null. No
-     * parts: every event is one of its own, and equal times are in the order of the stream. */
+    /* Of an event its id, of a probe that of the event that does not count, if it is not null. */
     const struct ax_values *const *ids;
-    size_t id_count;
+    size_t id_count;                        /* 1 or more */
     const int64_t *numbers;                 /* of probes, as they are given to the sink */
     const struct ax_values *const *columns; /* of events, the spec's */
 };

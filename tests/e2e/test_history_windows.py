@@ -60,6 +60,11 @@ HOUR = 3600
 START = datetime.datetime(2013, 1, 1, tzinfo=datetime.timezone.utc)
 
 
+# The same rows without ids are states: of one key and time one counts.
+STATES = DEFINITIONS.replace("    event_id: [id, part]\n", "").replace(
+    "    exclude_self: true\n", "")
+
+
 def time_text(seconds):
     return (START + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -85,13 +90,15 @@ def make_events(rng):
     return events
 
 
-def winners(events, known_until):
-    """The version of each id that counts: the last made, of equal ones the last in the file."""
+def winners(events, known_until, are_states):
+    """The version of each id that counts: the last made, of equal ones the last in the file. Of states
+    key and time are the id."""
     best = {}
     for event in events:
         if known_until is not None and event["made"] > known_until:
             continue
-        key = (event["id"], event["part"])
+        key = ((event["origin"], event["departed"]) if are_states
+               else (event["id"], event["part"]))
         if key not in best or event["made"] >= best[key]["made"]:
             best[key] = event
     return sorted(best.values(), key=lambda e: (e["departed"], e["id"], e["part"]))
@@ -106,14 +113,14 @@ def window(events, at, length, ladder, own, always=False):
             if e["departed"] > before and (e["id"], e["part"]) != own]
 
 
-def expected(events, row, is_self, as_known):
+def expected(events, row, is_self, as_known, are_states):
     at = row["at"]
     own = (row["id"], row["part"]) if is_self else None
     if at is None or row["origin"] is None:
         known = []
         at = 0
     else:
-        known = [e for e in winners(events, at if as_known else None)
+        known = [e for e in winners(events, at if as_known else None, are_states)
                  if e["origin"] == row["origin"] and e["departed"] <= at]
     hour = window(known, at, HOUR, 300, own)
     three = window(known, at, 3 * HOUR, 300, own)
@@ -158,7 +165,8 @@ def same(name, text, value):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_windows_are_those_of_brute_force(tmp_path, seed):
+@pytest.mark.parametrize("are_states", [False, True])
+def test_windows_are_those_of_brute_force(tmp_path, seed, are_states):
     rng = random.Random(seed)
     events = make_events(rng)
     rows = [{"at": rng.choice([e["departed"], rng.randrange(0, 10 * HOUR)]),
@@ -170,9 +178,11 @@ def test_windows_are_those_of_brute_force(tmp_path, seed):
                 ["id", "part", "origin", "departed", "made", "delay", "tail"], events,
                 ["departed", "made"])
     write_table(tmp_path / "rows.csv", ["at", "origin", "id", "part"], rows, ["at"])
-    (tmp_path / "all.yaml").write_text(DEFINITIONS, encoding="utf-8")
+    (tmp_path / "all.yaml").write_text(STATES if are_states else DEFINITIONS, encoding="utf-8")
     for service, known in (("plain", []), ("self", []), ("plain", ["--as-known"]),
                            ("self", ["--as-known"])):
+        if are_states and service == "self":
+            continue
         done = subprocess.run(
             [os.environ["AX_BINARY"], "features", "history", "--definitions", str(tmp_path),
              "--rows", str(tmp_path / "rows.csv"), "--service", service, "--out",
@@ -183,7 +193,8 @@ def test_windows_are_those_of_brute_force(tmp_path, seed):
         with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
             table = list(csv.DictReader(file))
         for row, line in zip(rows, table, strict=True):
-            for name, value in expected(events, row, service == "self", bool(known)).items():
+            wanted = expected(events, row, service == "self", bool(known), are_states)
+            for name, value in wanted.items():
                 assert same(name, line["o__" + name], value), (service, known, row, name, line)
         os.unlink(tmp_path / "out.csv")
 
@@ -250,6 +261,31 @@ services: {s: {features: [{view: v, fields: [a]}]}}
 """, events="id,k,t,x\n1,1,2024-01-01T00:00:00Z,2\n",
           rows="k,at\n1,2024-01-01T00:30:00Z\n")
     assert [line["a"] for line in history(tmp_path)[0]] == ["2"]
+
+
+def test_without_created_a_version_was_known_at_its_time(tmp_path):
+    """So of one id the latest counts, not the last in the file; of equal times the last."""
+    write(tmp_path, """
+entities: {e: {keys: {k: int64}}}
+sources:
+  events:
+    files: events.csv
+    time: t
+    event_id: [id]
+    columns: {id: int64, k: int64, t: timestamp, x: int64}
+views:
+  plain: {entity: e, source: events, fields: {x: x}}
+  windows: {entity: e, source: events, fields: {n: count(*) over 1d, most: max(x) over 1d}}
+services: {s: {features: [{view: plain}, {view: windows}]}}
+""", events="id,k,t,x\n1,1,2024-01-01T02:00:00Z,20\n1,1,2024-01-01T01:00:00Z,10\n"
+               "2,2,2024-01-01T01:00:00Z,5\n2,2,2024-01-01T01:00:00Z,4\n",
+          rows="k,at\n1,2024-01-01T03:00:00Z\n1,2024-01-01T01:30:00Z\n2,2024-01-01T03:00:00Z\n")
+    table, _ = history(tmp_path)
+    assert [(line["x"], line["n"], line["most"]) for line in table] == [
+        ("20", "1", "20"), ("", "0", ""), ("4", "1", "4")]
+    table, _ = history(tmp_path, "--as-known")
+    assert [(line["x"], line["n"], line["most"]) for line in table] == [
+        ("20", "1", "20"), ("10", "1", "10"), ("4", "1", "4")]
 
 
 def test_a_key_of_two_parts_of_which_one_is_null(tmp_path):

@@ -5,8 +5,9 @@
  *
  * An event is told by its rowid, whose order is that of ids. Final: it comes in at its time. As
  * known: each version is an event of its own, which comes in when it is seen and is gone when the
- * next version is known. The stream is read in parts by a hash of the key, so that the values of
- * one part fit memory; DuckDB has one stream at a time, so they are handed back after it.
+ * next version is known. States are events whose id is their key and time. The stream is read in
+ * parts by a hash of the key, so that the values of one part fit memory; DuckDB has one stream at a
+ * time, so they are handed back after it.
  */
 #include "feature/offline/duckdb_windows.h"
 
@@ -68,11 +69,35 @@ static void put_keys(const struct windows *w, const char *separator)
 }
 
 /* The rows that have a key, with their rowid as r; as known also seen and gone. */
-static void put_counted(const struct windows *w)
+static void put_keyed_rows(const struct windows *w)
 {
     ax_buf_printf(w->run.text, "SELECT *, rowid AS r FROM %s WHERE ", w->run.table->name);
     put_keys(w, " IS NOT NULL AND ");
     put(w, " IS NOT NULL");
+}
+
+/* Of states a key has one a time, the last: of all rows, or as known of those that are seen, until
+ * the next one is. */
+static void put_states(const struct windows *w)
+{
+    if (!w->run.table->as_known) {
+        put_keyed_rows(w);
+        ax_buf_printf(w->run.text, " AND rowid IN (SELECT max(rowid) FROM %s GROUP BY ",
+                      w->run.table->name);
+        put_keys(w, ", ");
+        ax_buf_printf(w->run.text, ", c%ld)", w->run.table->source->time);
+        return;
+    }
+    put(w, "SELECT * FROM (SELECT *, lead(seen) OVER (PARTITION BY ");
+    put_keys(w, ", ");
+    ax_buf_printf(w->run.text, ", c%ld ORDER BY r) AS gone FROM (", w->run.table->source->time);
+    put_keyed_rows(w);
+    put(w, ")) WHERE gone IS NULL OR gone > seen");
+}
+
+static bool are_states(const struct windows *w)
+{
+    return w->run.table->source->event_id_count == 0;
 }
 
 /* Of a row: its key as g<i>, and the columns that the stream has of rows of all kinds. */
@@ -192,10 +217,13 @@ static void put_stream(struct windows *w, size_t part, size_t parts)
 {
     size_t key_count = w->run.view->entity->key_count;
     put(w, "WITH ax_events AS (");
-    put_counted(w);
+    if (are_states(w))
+        put_states(w);
+    else
+        put_keyed_rows(w);
     put(w, ") SELECT * FROM (");
     put_events(w);
-    if (w->run.table->as_known && w->run.table->has_versions)
+    if (w->run.table->has_versions || (w->run.table->as_known && are_states(w)))
         put_gone(w);
     put_probes(w);
     put(w, ")");
