@@ -210,19 +210,6 @@ static void tell(struct history *h, const char *what, struct ax_str name)
                      h->rows.count);
 }
 
-static enum ax_code check_service(struct history *h)
-{
-    const struct ax_service *service = h->service;
-    for (size_t i = 0; i < service->role_count; i++) {
-        const struct ax_view *view = service->roles[i].view;
-        if (service->exclude_self && service->self == view->source && !view->windowed)
-            return ax_fail(h->err, AX_E_UNSUPPORTED,
-                           "exclude_self with the plain view '%.*s' has no history yet",
-                           AX_STR_ARG(view->name));
-    }
-    return AX_OK;
-}
-
 /* Columns that a field reads: of a windowed one those inside of its aggregates. */
 static void mark_columns(const struct ax_view *view, size_t field, bool *used)
 {
@@ -382,7 +369,7 @@ enum ax_code ax_offline_history(struct ax_offline *offline, const struct ax_serv
     struct history h = { .offline = offline, .service = service, .request = &request, .err = err };
     char *path = NULL;
     int back;
-    if (check_out(out, err) || check_service(&h) || absolute(out, &h.out, err) ||
+    if (check_out(out, err) || absolute(out, &h.out, err) ||
         (rows->path && absolute(rows->path, &path, err)) || enter(offline, &back, err)) {
         free(h.out);
         free(path);

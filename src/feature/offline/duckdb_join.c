@@ -2,9 +2,10 @@
 /*
  * One statement a role: an inner query finds each row's winner and carries the columns that the
  * fields read, the outer one computes the fields where a winner counts, and orders by row number.
- * There are four ways to find winners, told in docs/internals/point-in-time.md: the ASOF join, by
- * key alone (time: none), as known (ASOF by the moment from which a row is seen, then back to the
- * best row), and by candidates (as known, where versions of events go again).
+ * There are five ways to find winners, told in docs/internals/point-in-time.md: the ASOF join, the
+ * same with the event before it (exclude_self), by key alone (time: none), as known (ASOF by the
+ * moment from which a row is seen, then back to the best row), and by candidates (as known, where
+ * versions of events go again or the own one does not count).
  */
 #include "feature/offline/duckdb_join.h"
 
@@ -18,7 +19,8 @@
 
 struct join {
     struct ax_role_run run;
-    bool *used; /* columns of the source that fields read */
+    bool *used;    /* columns of the source that fields read */
+    bool has_self; /* a row's own event does not count */
 };
 
 static void put(const struct join *j, const char *text)
@@ -28,15 +30,26 @@ static void put(const struct join *j, const char *text)
 
 /* ---- pieces ---- */
 
-/* ", c3, c4": what fields read. */
-static void put_columns(const struct join *j)
+enum columns { KEYS = 1, READ = 2, IDS = 4 };
+
+/* ", c1, c2": keys, what fields read, ids; each once. */
+static void put_columns(const struct join *j, unsigned which)
 {
-    for (size_t i = 0; i < j->run.table->source->column_count; i++)
-        if (j->used[i])
+    const struct ax_source *source = j->run.table->source;
+    bool *wanted = ax_xalloc((source->column_count + 1) * sizeof(*wanted));
+    if (which & READ)
+        memcpy(wanted, j->used, source->column_count * sizeof(*wanted));
+    for (size_t i = 0; which & KEYS && i < j->run.view->entity->key_count; i++)
+        wanted[j->run.view->key_columns[i]] = true;
+    for (size_t i = 0; which & IDS && i < source->event_id_count; i++)
+        wanted[source->event_id[i]] = true;
+    for (size_t i = 0; i < source->column_count; i++)
+        if (wanted[i])
             ax_buf_printf(j->run.text, ", c%zu", i);
+    free(wanted);
 }
 
-/* The same of the row h, as expressions see it. */
+/* What fields read of the row h, as expressions see it. */
 static void put_seen_columns(const struct join *j)
 {
     char name[32];
@@ -56,19 +69,6 @@ static void put_keys(const struct join *j, const char *separator)
         ax_buf_printf(j->run.text, "%sc%zu", i ? separator : "", j->run.view->key_columns[i]);
 }
 
-/* ", c1, c2": the keys, and the columns that are no keys and that fields read. */
-static void put_keys_and_columns(const struct join *j)
-{
-    bool *wanted = ax_xalloc((j->run.table->source->column_count + 1) * sizeof(*wanted));
-    memcpy(wanted, j->used, j->run.table->source->column_count * sizeof(*wanted));
-    for (size_t i = 0; i < j->run.view->entity->key_count; i++)
-        wanted[j->run.view->key_columns[i]] = true;
-    for (size_t i = 0; i < j->run.table->source->column_count; i++)
-        if (wanted[i])
-            ax_buf_printf(j->run.text, ", c%zu", i);
-    free(wanted);
-}
-
 /* The rows that some key can match. An ASOF join by several keys takes a null for the equal of a
  * null when it compares structs (DuckDB 1.5.5), so those go before it. */
 static void put_keyed_rows(const struct join *j)
@@ -85,18 +85,27 @@ static void put_key_match(const struct join *j)
                       j->run.view->key_columns[i]);
 }
 
-/* The rows as probes: n, a, keys, and `o` when it is asked for. */
+/* The rows as probes: n, a, keys, of exclude_self the id of the own event, and `o` when it is asked
+ * for. */
 static void put_probes(const struct join *j, bool order)
 {
-    put(j, "(SELECT rowid AS n, a");
+    const struct ax_service *service = j->run.service;
+    bool *wanted = ax_xalloc((service->call_count + 1) * sizeof(*wanted));
     for (size_t i = 0; i < j->run.view->entity->key_count; i++)
-        ax_buf_printf(j->run.text, ", k%zu", j->run.role->call_keys[i]);
+        wanted[j->run.role->call_keys[i]] = true;
+    for (size_t i = 0; j->has_self && i < j->run.table->source->event_id_count; i++)
+        wanted[ax_role_run_self_call(&j->run, i)] = true;
+    put(j, "(SELECT rowid AS n, a");
+    for (size_t i = 0; i < service->call_count; i++)
+        if (wanted[i])
+            ax_buf_printf(j->run.text, ", k%zu", i);
     if (order) {
         put(j, ", ");
         ax_source_table_put_moment(j->run.text, j->run.table, "a");
         put(j, " AS o");
     }
     put(j, " FROM ax_rows) AS p");
+    free(wanted);
 }
 
 /* ---- winners: n, age (null: none was found), and the columns ---- */
@@ -111,7 +120,7 @@ static void put_asof(const struct join *j)
                   j->run.table->source->time);
     ax_source_table_put_order(j->run.text, j->run.table);
     put(j, " AS o");
-    put_keys_and_columns(j);
+    put_columns(j, KEYS | READ);
     put_keyed_rows(j);
     put(j, ") AS h ON ");
     put_key_match(j);
@@ -125,7 +134,7 @@ static void put_timeless(const struct join *j)
     put(j, " FROM ");
     put_probes(j, false);
     put(j, " LEFT JOIN (SELECT 0 AS t");
-    put_keys_and_columns(j);
+    put_columns(j, KEYS | READ);
     ax_buf_printf(j->run.text, " FROM %s WHERE rowid IN (SELECT max(rowid) FROM %s GROUP BY ",
                   j->run.table->name, j->run.table->name);
     put_keys(j, ", ");
@@ -145,12 +154,35 @@ static void put_back_end(const struct join *j)
 {
     put(j, ") AS w LEFT JOIN (SELECT rowid AS r");
     ax_buf_printf(j->run.text, ", epoch_us(c%ld) AS t", j->run.table->source->time);
-    put_columns(j);
+    put_columns(j, READ);
     ax_buf_printf(j->run.text, " FROM %s) AS h ON h.r = ", j->run.table->name);
     if (j->run.table->capacity)
         ax_buf_printf(j->run.text, "w.o %% %" PRId64, j->run.table->capacity);
     else
         put(j, "w.o.r");
+}
+
+/* Where the newest event is the row's own, the one before it counts. */
+static void put_previous(const struct join *j)
+{
+    put_back(j);
+    put(j, "SELECT p.n AS n, p.a AS a, CASE WHEN ");
+    ax_role_run_put_self(&j->run, "p", "h");
+    put(j, " THEN h.before ELSE h.o END AS o FROM ");
+    put_probes(j, true);
+    put(j, " ASOF LEFT JOIN (SELECT o, lag(o) OVER (PARTITION BY ");
+    put_keys(j, ", ");
+    put(j, " ORDER BY o) AS before");
+    put_columns(j, KEYS | IDS);
+    put(j, " FROM (SELECT ");
+    ax_source_table_put_order(j->run.text, j->run.table);
+    put(j, " AS o");
+    put_columns(j, KEYS | IDS);
+    put_keyed_rows(j);
+    put(j, ")) AS h ON ");
+    put_key_match(j);
+    put(j, " AND p.o >= h.o");
+    put_back_end(j);
 }
 
 /* What was seen by a moment is the best of what became visible until then. */
@@ -179,12 +211,18 @@ static void put_candidates(const struct join *j)
     put_probes(j, false);
     put(j, " LEFT JOIN (SELECT seen, gone, ");
     ax_source_table_put_order(j->run.text, j->run.table);
-    put(j, " AS o, ");
-    put_keys(j, ", ");
+    put(j, " AS o");
+    put_columns(j, KEYS | (j->has_self ? IDS : 0));
     put_keyed_rows(j);
     put(j, ") AS h ON ");
     put_key_match(j);
-    put(j, " AND p.a >= h.seen AND (h.gone IS NULL OR p.a < h.gone) GROUP BY p.n");
+    put(j, " AND p.a >= h.seen AND (h.gone IS NULL OR p.a < h.gone)");
+    if (j->has_self) {
+        put(j, " AND (");
+        ax_role_run_put_self(&j->run, "p", "h");
+        put(j, ") IS NOT TRUE");
+    }
+    put(j, " GROUP BY p.n");
     put_back_end(j);
 }
 
@@ -192,10 +230,12 @@ static void put_winners(const struct join *j)
 {
     if (j->run.table->source->time < 0)
         put_timeless(j);
-    else if (j->run.table->has_versions)
+    else if (j->run.table->has_versions || (j->run.table->as_known && j->has_self))
         put_candidates(j);
     else if (j->run.table->as_known)
         put_seen(j);
+    else if (j->has_self)
+        put_previous(j);
     else
         put_asof(j);
 }
@@ -255,6 +295,7 @@ enum ax_code ax_role_join(struct ax_offline *offline, const struct ax_service *s
     struct join j = { .used = ax_xalloc((table->source->column_count + 1) * sizeof(bool)) };
     ax_role_run_init(&j.run, offline, service, role, table);
     assert(!j.run.view->windowed);
+    j.has_self = ax_role_run_has_self(&j.run);
     for (size_t i = 0; i < j.run.view->field_count; i++)
         if (j.run.wanted[i])
             ax_expr_inputs(j.run.view->fields[i].parsed.root, j.used);

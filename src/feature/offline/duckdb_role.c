@@ -47,13 +47,15 @@ bool ax_role_run_has_self(const struct ax_role_run *run)
     return run->service->exclude_self && run->service->self == run->table->source;
 }
 
-/* The call column that has the name of a source's column. */
-static size_t call_column(const struct ax_service *service, struct ax_str name)
+size_t ax_role_run_self_call(const struct ax_role_run *run, size_t part)
 {
+    assert(run && part < run->table->source->event_id_count);
+    const struct ax_source *source = run->table->source;
+    struct ax_str name = source->columns[source->event_id[part]].name;
     size_t i = 0;
-    while (i < service->call_count && !ax_str_equals(service->call[i].name, name))
+    while (i < run->service->call_count && !ax_str_equals(run->service->call[i].name, name))
         i++;
-    assert(i < service->call_count); /* Checked where definitions are read. */
+    assert(i < run->service->call_count); /* Checked where definitions are read. */
     return i;
 }
 
@@ -63,8 +65,7 @@ void ax_role_run_put_self(const struct ax_role_run *run, const char *rows, const
     const struct ax_source *source = run->table->source;
     for (size_t i = 0; i < source->event_id_count; i++)
         ax_buf_printf(run->text, "%s%s.k%zu = %s.c%zu", i ? " AND " : "", rows,
-                      call_column(run->service, source->columns[source->event_id[i]].name), events,
-                      source->event_id[i]);
+                      ax_role_run_self_call(run, i), events, source->event_id[i]);
 }
 
 /* ---- values as they are stored ---- */

@@ -29,6 +29,9 @@ void ax_role_run_done(struct ax_role_run *run);
 /* Whether the service leaves out the event that a row is itself, and the view reads its source. */
 bool ax_role_run_has_self(const struct ax_role_run *run);
 
+/* The call column that is a part of that event's id. */
+size_t ax_role_run_self_call(const struct ax_role_run *run, size_t part);
+
 /* Append "r.k0 = h.c2 AND …": the row `rows` carries the id of the event `events`. */
 void ax_role_run_put_self(const struct ax_role_run *run, const char *rows, const char *events);
 

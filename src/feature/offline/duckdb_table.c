@@ -106,10 +106,18 @@ static void put_ids(struct loader *l)
         ax_buf_printf(&l->offline->text, "%sc%zu", i ? ", " : "", l->source->event_id[i]);
 }
 
-static void put_created(struct loader *l)
+/* When a row became known, in microseconds: `created`, or its time. A row that has neither always
+ * was. */
+static void put_known(struct loader *l)
 {
-    if (l->source->created >= 0)
-        ax_buf_printf(&l->offline->text, "c%ld NULLS FIRST, ", l->source->created);
+    struct ax_buf *text = &l->offline->text;
+    const struct ax_source *source = l->source;
+    if (source->created >= 0 && source->time >= 0)
+        ax_buf_printf(text, "coalesce(epoch_us(c%ld), epoch_us(c%ld))", source->created,
+                      source->time);
+    else
+        ax_buf_printf(text, "epoch_us(c%ld)",
+                      source->created >= 0 ? source->created : source->time);
 }
 
 static enum ax_code drop(struct loader *l, const char *name)
@@ -128,43 +136,31 @@ static enum ax_code keep_events(struct loader *l, const char *base)
                   l->table.name);
     put_ids(l);
     ax_buf_printf(text, " ORDER BY ");
-    if (l->source->created >= 0)
-        ax_buf_printf(text, "c%ld DESC NULLS LAST, ", l->source->created);
-    ax_buf_printf(text, "rowid DESC) AS ax_n FROM %s) WHERE ax_n = 1", base);
-    if (l->source->time >= 0)
-        ax_buf_printf(text, " AND c%ld IS NOT NULL", l->source->time);
-    ax_buf_printf(text, " ORDER BY ");
+    put_known(l);
+    ax_buf_printf(text,
+                  " DESC NULLS LAST, rowid DESC) AS ax_n FROM %s) WHERE ax_n = 1 AND c%ld IS NOT "
+                  "NULL ORDER BY ",
+                  base, l->source->time);
     put_ids(l);
     return ax_offline_run(l->offline, l->err);
 }
 
-/* When a row became known: `created`, or its time. */
-static void put_known(struct loader *l)
-{
-    const struct ax_source *source = l->source;
-    if (source->created >= 0)
-        ax_buf_printf(&l->offline->text, "coalesce(epoch_us(c%ld), epoch_us(c%ld))",
-                      source->created, source->time);
-    else
-        ax_buf_printf(&l->offline->text, "epoch_us(c%ld)", source->time);
-}
-
-/* All versions, with when each is seen and when a better one takes its place. A version without a
- * moment of its own (a cancelled event) was always known. */
+/* All versions, with when each is seen and when the next one takes its place. One without a time
+ * (a cancelled event) is none to be seen, but takes the place of those before it. */
 static enum ax_code keep_versions(struct loader *l, const char *base)
 {
     struct ax_buf *text = &l->offline->text;
     ax_buf_printf(text, "CREATE TEMP TABLE %s AS SELECT *, greatest(epoch_us(c%ld), ",
                   l->table.name, l->source->time);
     put_known(l);
-    ax_buf_printf(text, ") AS seen FROM (SELECT *, rowid AS ax_row, min(coalesce(");
+    ax_buf_printf(text, ") AS seen FROM (SELECT *, rowid AS ax_row, lead(");
     put_known(l);
-    ax_buf_printf(text, ", -9223372036854775808)) OVER (PARTITION BY ");
+    ax_buf_printf(text, ") OVER (PARTITION BY ");
     put_ids(l);
     ax_buf_printf(text, " ORDER BY ");
-    put_created(l);
+    put_known(l);
     ax_buf_printf(text,
-                  "rowid ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS gone FROM %s) "
+                  " NULLS FIRST, rowid) AS gone FROM %s) "
                   "WHERE c%ld IS NOT NULL AND (gone IS NULL OR gone > greatest(epoch_us(c%ld)"
                   ", ",
                   base, l->source->time, l->source->time);
@@ -186,7 +182,10 @@ static enum ax_code keep_states(struct loader *l, const char *base)
         ax_buf_printf(text, ") AS seen");
     }
     ax_buf_printf(text, " FROM %s ORDER BY ", base);
-    put_created(l);
+    if (l->source->created >= 0) {
+        put_known(l);
+        ax_buf_printf(text, " NULLS FIRST, ");
+    }
     ax_buf_printf(text, "rowid");
     return ax_offline_run(l->offline, l->err);
 }

@@ -67,8 +67,8 @@ AX_MUST_USE enum ax_code ax_offline_stamp(struct ax_offline *offline,
 /* Write every row of `rows`, in their order, with all their columns and then the inputs of
  * `service` as they were at each row's moment, to `out` (.parquet or .csv; appears whole or not at
  * all, in the place of a file that is there). Relative paths of SQL start in the data folder, which
- * is the working folder of the process while a call runs. Expected: NOT_FOUND, INVALID, UNSUPPORTED
- * (exclude_self of a plain view), TOO_LARGE, CANCELLED, and the system's codes. */
+ * is the working folder of the process while a call runs. Expected: NOT_FOUND, INVALID, TOO_LARGE,
+ * LIMIT, CANCELLED, and the system's codes. */
 AX_MUST_USE enum ax_code ax_offline_history(struct ax_offline *offline,
                                             const struct ax_service *service,
                                             const struct ax_offline_rows *rows, const char *out,

@@ -4,10 +4,11 @@
  * docs/internals/point-in-time.md, one by one, over random histories.
  *
  * Method: each case makes a source (states or events, with and without `created`, ttl, time: none,
- * one or two keys, times in seconds, milliseconds or microseconds, in one to three CSV or JSON
- * lines files whose columns stand in different orders) with few keys and few moments, so that ties,
- * corrections, nulls and edges of ttl are frequent; rows ask for it in two roles. The store's
- * answer is read back and compared with loops over all rows that know nothing of SQL.
+ * one or two keys, with and without exclude_self, times in seconds, milliseconds or microseconds,
+ * in one to three CSV or JSON lines files whose columns stand in different orders) with few keys
+ * and few moments, so that ties, corrections, nulls and edges of ttl are frequent; rows ask for it
+ * in two roles. The store's answer is read back and compared with loops over all rows that know
+ * nothing of SQL.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +35,7 @@
 #define EPOCH         INT64_C(1357000000000000)
 
 enum { COLUMN_A, COLUMN_B, COLUMN_TIME, COLUMN_CREATED, COLUMN_ID, COLUMN_X, COLUMN_S, COLUMNS };
-enum { CALL_A, CALL_B, CALL_A2, CALL_B2, CALLS };
+enum { CALL_A, CALL_B, CALL_A2, CALL_B2, CALL_ID, CALLS };
 
 /* ---- definitions, made by hand ---- */
 
@@ -114,7 +115,7 @@ static void make_view(struct fixture *f)
 /* Inputs: a key as it came, and two fields in each of two roles, one called like a key. */
 static void make_service(struct fixture *f)
 {
-    static const char *const names[] = { "a", "b", "a2", "b2" };
+    static const char *const names[] = { "a", "b", "a2", "b2", "id" };
     for (size_t i = 0; i < CALLS; i++)
         name_column(&f->call[i], names[i], i % 2 ? AX_STORAGE_STRING : AX_STORAGE_INT64);
     for (size_t i = 0; i < 2; i++)
@@ -156,6 +157,7 @@ struct event {
 
 struct probe {
     int64_t keys[2]; /* of the roles */
+    int64_t id;      /* of the own event */
     const char *texts[2];
     int64_t at;
 };
@@ -204,6 +206,7 @@ static void make_history(struct history *h, struct fixture *f, uint64_t *state)
         };
     for (size_t i = 0; i < h->probe_count; i++)
         for (size_t r = 0; r < 2; r++) {
+            h->probes[i].id = below(state, 6) ? (int64_t)below(state, h->event_count + 1) : NONE;
             h->probes[i].keys[r] = below(state, 10) ? (int64_t)below(state, 4) : NONE;
             h->probes[i].texts[r] = texts[below(state, AX_COUNT(texts))];
             h->probes[i].at = moment(state, unit, 15);
@@ -215,6 +218,8 @@ static void make_history(struct history *h, struct fixture *f, uint64_t *state)
     f->source.event_id = id_columns;
     f->source.event_id_count = h->is_events ? 1 : 0;
     f->source.time = !h->is_events && below(state, 6) == 0 ? -1 : COLUMN_TIME;
+    f->service.exclude_self = h->is_events && below(state, 2) == 0;
+    f->service.self = f->service.exclude_self ? &f->source : NULL;
     f->view.ttl_us = below(state, 2) ? (int64_t)below(state, 4) * unit : 0;
     f->fields[0].has_default = below(state, 2) == 0;
     f->fields[0].default_value.f64 = -1.5;
@@ -231,7 +236,7 @@ static int64_t created_of(const struct fixture *f, const struct event *e)
 static int64_t known_of(const struct fixture *f, const struct event *e)
 {
     int64_t created = created_of(f, e);
-    return created != NONE ? created : e->time;
+    return created != NONE || f->source.time < 0 ? created : e->time;
 }
 
 static bool is_seen(const struct fixture *f, const struct history *h, const struct event *e,
@@ -244,8 +249,8 @@ static bool is_seen(const struct fixture *f, const struct history *h, const stru
 static bool is_current(const struct fixture *f, const struct history *h, size_t i, int64_t at)
 {
     for (size_t k = 0; h->is_events && k < h->event_count; k++) {
-        int64_t mine = created_of(f, &h->events[i]);
-        int64_t other = created_of(f, &h->events[k]);
+        int64_t mine = known_of(f, &h->events[i]);
+        int64_t other = known_of(f, &h->events[k]);
         if (k != i && h->events[k].id == h->events[i].id && is_seen(f, h, &h->events[k], at) &&
             (other > mine || (other == mine && k > i)))
             return false;
@@ -267,8 +272,8 @@ static bool is_newer(const struct fixture *f, const struct history *h, size_t i,
         return a->time > b->time;
     if (h->is_events)
         return a->id > b->id;
-    if (created_of(f, a) != created_of(f, b))
-        return created_of(f, a) > created_of(f, b);
+    if (known_of(f, a) != known_of(f, b))
+        return known_of(f, a) > known_of(f, b);
     return i > k;
 }
 
@@ -280,6 +285,8 @@ static long find(const struct fixture *f, const struct history *h, const struct 
         const struct event *e = &h->events[i];
         if (e->a == NONE || e->a != p->keys[r] ||
             (f->entity.key_count == 2 && !same_text(e->b, p->texts[r])))
+            continue;
+        if (f->service.exclude_self && p->id != NONE && e->id == p->id)
             continue;
         if (!timeless && (p->at == NONE || e->time == NONE || e->time > p->at ||
                           !is_seen(f, h, e, p->at) || !is_current(f, h, i, p->at)))
@@ -411,7 +418,7 @@ static void write_rows(const struct history *h)
 {
     struct ax_buf out;
     ax_buf_init(&out, (size_t)1 << 20);
-    ax_buf_printf(&out, "at,b2,a2,a,salary_y,b\n");
+    ax_buf_printf(&out, "at,b2,a2,a,salary_y,b,id\n");
     for (size_t i = 0; i < h->probe_count; i++) {
         const struct probe *p = &h->probes[i];
         put_moment(&out, p->at, false);
@@ -423,6 +430,8 @@ static void write_rows(const struct history *h)
         put_i64(&out, p->keys[0], false);
         ax_buf_printf(&out, ",%zu,", i);
         put_text(&out, p->texts[0], false);
+        ax_buf_printf(&out, ",");
+        put_i64(&out, p->id, false);
         ax_buf_printf(&out, "\n");
     }
     write_file("rows.csv", &out);
@@ -459,7 +468,7 @@ static void compare_row(const struct ax_sql_chunk *chunk, size_t row, const stru
     for (size_t r = 0; r < 2; r++) {
         long found = find(f, h, p, r);
         for (size_t i = 0; i < 2; i++)
-            if (!is_right(&chunk->columns[6 + r * 2 + i], row, f,
+            if (!is_right(&chunk->columns[7 + r * 2 + i], row, f,
                           found < 0 ? NULL : &h->events[found], i))
                 fail_msg("seed %" PRIu64 ", row %zu, role %zu, field %zu: event %ld is expected",
                          h->seed, number, r, i, found);
@@ -469,8 +478,9 @@ static void compare_row(const struct ax_sql_chunk *chunk, size_t row, const stru
 static void compare(struct ax_sql *sql, const char *path, const struct fixture *f,
                     const struct history *h)
 {
-    static const char *const names[] = { "at", "b2",   "a2",          "a",    "salary_y",
-                                         "b",  "r__a", "r__salary_y", "o__a", "o__salary_y" };
+    static const char *const names[] = {
+        "at", "b2", "a2", "a", "salary_y", "b", "id", "r__a", "r__salary_y", "o__a", "o__salary_y",
+    };
     struct ax_err err = AX_ERR_INIT;
     struct ax_sql_stream *stream;
     struct ax_sql_chunk chunk;
