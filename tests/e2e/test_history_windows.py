@@ -91,8 +91,8 @@ def make_events(rng):
 
 
 def winners(events, known_until, are_states):
-    """The version of each id that counts: the last made, of equal ones the last in the file. Of states
-    key and time are the id."""
+    """The version of each id that counts: the last made, of equal ones the last in the file. Of
+    states key and time are the id."""
     best = {}
     for event in events:
         if known_until is not None and event["made"] > known_until:
