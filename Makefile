@@ -54,7 +54,8 @@ torture: deps ## the tests again, where one allocation after the other fails
 
 soak: build ## what `make test` does in short, for hours: random expressions, natively and as SQL
 	@tools/build release
-	@AX_EXPR_TREES=10000000 AX_EXPR_SEED=$$RANDOM build/release/tests/unit_data_expr_test_expr_sql
+	@AX_EXPR_TREES=$${AX_EXPR_TREES:-10000000} AX_EXPR_SEED=$${AX_EXPR_SEED:-$$RANDOM} \
+	    build/release/tests/unit_data_expr_test_expr_sql
 
 fuzz: developer deps ## FUZZ_SECONDS=30 for each fuzz target, after its corpus
 	@tools/build fuzz

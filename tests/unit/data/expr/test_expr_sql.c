@@ -3,12 +3,17 @@
  * Goal: native evaluation and DuckDB's SQL of a tree give the same values, bit for bit, for every
  * function and every overload; and a tree's text is read back as the same tree.
  * Method: random typed trees over random rows full of edges. Each function of the table is the root
- * of as many trees as any other; its arguments are trees of random depth. Some twenty trees are one
- * query, as columns of a query with queries inside or as expressions. What differs is made smaller
- * as long as it differs, and shown as text, with the row. Counted are the trees in which a function
- * stands and the values other than null that it gave at a root: none may be without.
+ * of as many trees as any other. What costs is that DuckDB plans a query, some 0.15 ms a call in
+ * it, so most trees are made of each other: two hundred are one query in layers, where a tree is a
+ * call over columns, constants and trees of the layers below, each of which is a column that is
+ * compared. In one query of WHOLE_EVERY trees have arguments of their own of random depth, twenty a
+ * query, as columns of a query with queries inside or as expressions: so DuckDB's optimiser sees
+ * them whole. What differs is made smaller as long as it differs, and shown as text, with the row.
+ * Counted are the trees in which a function stands and the values other than null that it gave at a
+ * root: none may be without.
  *
- * AX_EXPR_TREES is how many trees (`make soak` asks for more), AX_EXPR_SEED which ones.
+ * AX_EXPR_TREES is how many trees, AX_EXPR_SEED which ones; AX_EXPR_FROM begins with the data of
+ * that number, each being a thousand trees or so with a seed of its own, as `make soak` shows them.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,10 +29,23 @@
 
 #include <stdio.h>
 
-#define TREES          8000
-#define TREES_A_QUERY  20
-#define QUERIES_A_DATA 25
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TREES 10000
+#elif defined(__has_feature)
+#define TREES (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ? 10000 : 100000)
+#else
+#define TREES 100000
+#endif
+#define TREES_A_QUERY  200
+#define QUERIES_A_DATA 8
+#define WHOLE_EVERY    8 /* queries */
+#define WHOLE_A_QUERY  20
+#define LAYERS         3
 #define DEPTH_MAX      4
+#define TREES_A_DATA                                \
+    (QUERIES_A_DATA / WHOLE_EVERY * WHOLE_A_QUERY + \
+     (QUERIES_A_DATA - QUERIES_A_DATA / WHOLE_EVERY) * TREES_A_QUERY)
+#define DATA_A_MESSAGE 1000
 #define SQL_BYTES_MAX  ((size_t)4 << 20)
 #define WORSE_MAX      5 /* differences that are shown before the test gives up */
 
@@ -38,8 +56,23 @@ struct trial {
     struct random_trees trees;
     struct ax_arena arena;      /* of a comparison */
     struct ax_program *program; /* of the last one */
+    uint64_t seed;
+    size_t turn; /* of the functions at the root */
     size_t compared;
     size_t read_back;
+};
+
+enum query_form { AS_EXPRESSIONS, AS_SELECT, IN_LAYERS };
+
+/* The trees of one query. In layers, `calls` say the same with what stands below as an input: tree
+ * i is input DATA_COLUMNS + i. */
+struct query {
+    enum query_form form;
+    size_t count;
+    const struct ax_expr *trees[TREES_A_QUERY];
+    struct random_function *roots[TREES_A_QUERY];
+    const struct ax_expr *calls[TREES_A_QUERY];
+    size_t layer_ends[LAYERS];
 };
 
 /* What differed, or could not be computed. */
@@ -53,7 +86,10 @@ struct difference {
 static void put_input(struct ax_buf *out, size_t input, void *arg)
 {
     (void)arg;
-    ax_sql_put_name(out, ax_str_from(data_name(input)));
+    if (input < DATA_COLUMNS)
+        ax_sql_put_name(out, ax_str_from(data_name(input)));
+    else
+        ax_buf_printf(out, "e%zu", input - DATA_COLUMNS);
 }
 
 /* ---- values ---- */
@@ -150,23 +186,55 @@ static void as_values(const struct ax_sql_column *column, struct ax_type type, s
 
 /* ---- comparing ---- */
 
-static void print_query(const struct ax_expr *const *exprs, size_t count, bool as_select,
-                        struct ax_buf *out)
+/* A query in the place of the one before it, with what it has and the next layer. */
+static void put_layer(const struct ax_expr_column *columns, size_t count, struct ax_buf *inner)
+{
+    struct ax_buf outer;
+    ax_buf_init(&outer, SQL_BYTES_MAX);
+    ax_expr_put_select(&outer, columns, count, AX_STR("*"), ax_buf_str(inner), AX_SQL_DUCKDB,
+                       put_input, NULL);
+    ax_buf_reset(inner);
+    ax_buf_printf(inner, "(%.*s)", AX_STR_ARG(ax_buf_str(&outer)));
+    ax_buf_done(&outer);
+}
+
+static void print_layers(const struct query *query, const struct ax_expr_column *columns,
+                         struct ax_buf *out)
+{
+    struct ax_buf inner;
+    size_t from = 0;
+    ax_buf_init(&inner, SQL_BYTES_MAX);
+    ax_buf_printf(&inner, "entered");
+    for (size_t i = 0; i < LAYERS; from = query->layer_ends[i++])
+        put_layer(columns + from, query->layer_ends[i] - from, &inner);
+    for (size_t i = 0; i < query->count; i++)
+        ax_buf_printf(out, i ? ", e%zu" : "SELECT e%zu", i);
+    ax_buf_printf(out, " FROM %.*s", AX_STR_ARG(ax_buf_str(&inner)));
+    ax_buf_done(&inner);
+}
+
+static void print_query(const struct query *query, struct ax_buf *out)
 {
     struct ax_expr_column columns[TREES_A_QUERY];
     char names[TREES_A_QUERY][24];
-    for (size_t i = 0; i < count; i++) {
+    bool in_layers = query->form == IN_LAYERS;
+    for (size_t i = 0; i < query->count; i++) {
         (void)snprintf(names[i], sizeof(names[i]), "e%zu", i);
-        columns[i] = (struct ax_expr_column){ exprs[i], ax_str_from(names[i]) };
+        columns[i] = (struct ax_expr_column){ in_layers ? query->calls[i] : query->trees[i],
+                                              ax_str_from(names[i]) };
     }
-    if (as_select) {
-        ax_expr_put_select(out, columns, count, AX_STR(""), AX_STR("entered"), AX_SQL_DUCKDB,
+    if (query->form == AS_SELECT) {
+        ax_expr_put_select(out, columns, query->count, AX_STR(""), AX_STR("entered"), AX_SQL_DUCKDB,
                            put_input, NULL);
         return;
     }
-    for (size_t i = 0; i < count; i++) {
+    if (in_layers) {
+        print_layers(query, columns, out);
+        return;
+    }
+    for (size_t i = 0; i < query->count; i++) {
         ax_buf_printf(out, i ? ", " : "SELECT ");
-        ax_expr_put_sql(out, exprs[i], AX_SQL_DUCKDB, put_input, NULL);
+        ax_expr_put_sql(out, query->trees[i], AX_SQL_DUCKDB, put_input, NULL);
     }
     ax_buf_printf(out, " FROM entered");
 }
@@ -204,9 +272,12 @@ static bool find_difference(struct trial *trial, const struct ax_expr *const *ex
     return false;
 }
 
+static bool differs_alone(struct trial *trial, const struct ax_expr *tree, enum query_form form,
+                          struct difference *ret);
+
 /* Whether some trees differ; of one that fails alone, the failure is the difference. */
-static bool differ(struct trial *trial, const struct ax_expr *const *exprs, size_t count,
-                   bool as_select, struct ax_values *outputs, struct difference *ret)
+static bool differ(struct trial *trial, const struct query *query, struct ax_values *outputs,
+                   struct difference *ret)
 {
     struct ax_err err = AX_ERR_INIT;
     struct ax_sql_stream *stream = NULL;
@@ -216,28 +287,38 @@ static bool differ(struct trial *trial, const struct ax_expr *const *exprs, size
     ax_buf_init(&text, SQL_BYTES_MAX);
     ax_arena_reset(&trial->arena);
     *ret = (struct difference){ 0 };
-    if (evaluate(trial, exprs, count, outputs, &err)) {
+    if (evaluate(trial, query->trees, query->count, outputs, &err)) {
         (void)snprintf(ret->native, sizeof(ret->native), "%s", err.msg);
     } else {
-        print_query(exprs, count, as_select, &text);
+        print_query(query, &text);
         if (!ax_buf_check(&text, "the query", &err) &&
             !ax_sql_query(trial->sql, ax_buf_str(&text), &stream, &err) &&
             !ax_sql_stream_next(stream, &chunk, &err)) {
             assert_int_equal(chunk.rows, DATA_ROWS);
-            found = find_difference(trial, exprs, outputs, count, &chunk, ret);
+            found = find_difference(trial, query->trees, outputs, query->count, &chunk, ret);
         }
         if (err.code)
             (void)snprintf(ret->sql, sizeof(ret->sql), "%s", err.msg);
     }
     ax_sql_stream_free(stream);
     ax_buf_done(&text);
-    for (size_t i = 0; err.code && count > 1 && i < count; i++) {
-        if (differ(trial, &exprs[i], 1, as_select, outputs, ret)) {
+    for (size_t i = 0; err.code && query->count > 1 && i < query->count; i++) {
+        if (differs_alone(trial, query->trees[i], query->form, ret)) {
             ret->expr = i;
             return true;
         }
     }
     return found || err.code;
+}
+
+static bool differs_alone(struct trial *trial, const struct ax_expr *tree, enum query_form form,
+                          struct difference *ret)
+{
+    struct ax_values output;
+    const struct query alone = { .form = form == IN_LAYERS ? AS_SELECT : form,
+                                 .count = 1,
+                                 .trees = { tree } };
+    return differ(trial, &alone, &output, ret);
 }
 
 /* ---- making it smaller ---- */
@@ -272,13 +353,12 @@ static const struct ax_expr *node_at(const struct ax_expr *expr, size_t *at, boo
     return found;
 }
 
-static bool try_instead(struct trial *trial, const struct ax_expr **tree, size_t at, bool as_select,
-                        const struct ax_expr *with)
+static bool try_instead(struct trial *trial, const struct ax_expr **tree, size_t at,
+                        enum query_form form, const struct ax_expr *with)
 {
     struct difference difference;
-    struct ax_values output;
     const struct ax_expr *smaller = replace(trial, *tree, &at, with);
-    if (!differ(trial, &smaller, 1, as_select, &output, &difference))
+    if (!differs_alone(trial, smaller, form, &difference))
         return false;
     *tree = smaller;
     return true;
@@ -286,7 +366,7 @@ static bool try_instead(struct trial *trial, const struct ax_expr **tree, size_t
 
 /* Something simpler in the place of one node: one of its arguments, a column, a constant. */
 static bool simplify_node(struct trial *trial, const struct ax_expr **tree, size_t at,
-                          bool as_select, bool is_root)
+                          enum query_form form, bool is_root)
 {
     bool fixed = false;
     size_t index = at;
@@ -295,15 +375,16 @@ static bool simplify_node(struct trial *trial, const struct ax_expr **tree, size
         return false;
     for (size_t i = 0; i < node->arg_count; i++)
         if ((is_root || ax_type_equals(node->args[i]->type, node->type)) &&
-            try_instead(trial, tree, at, as_select, node->args[i]))
+            try_instead(trial, tree, at, form, node->args[i]))
             return true;
     for (unsigned tries = 0; tries < 12; tries++)
-        if (try_instead(trial, tree, at, as_select, random_leaf(&trial->trees, node->type)))
+        if (try_instead(trial, tree, at, form, random_leaf(&trial->trees, node->type)))
             return true;
     return false;
 }
 
-static const struct ax_expr *shrink(struct trial *trial, const struct ax_expr *tree, bool as_select)
+static const struct ax_expr *shrink(struct trial *trial, const struct ax_expr *tree,
+                                    enum query_form form)
 {
     bool smaller = true;
     while (smaller) {
@@ -311,7 +392,7 @@ static const struct ax_expr *shrink(struct trial *trial, const struct ax_expr *t
         smaller = false;
         for (size_t at = 0, index = 0; !smaller && node_at(tree, &index, false, &fixed);
              index = ++at)
-            smaller = simplify_node(trial, &tree, at, as_select, at == 0);
+            smaller = simplify_node(trial, &tree, at, form, at == 0);
     }
     return tree;
 }
@@ -329,21 +410,30 @@ static void print_inputs(const struct trial *trial, const struct ax_expr *tree, 
     }
 }
 
-static void show(struct trial *trial, const struct ax_expr *tree, bool as_select)
+/* A tree that differs only beside others is shown as it is, with the whole query. */
+static void show(struct trial *trial, const struct query *query,
+                 const struct difference *difference)
 {
-    struct difference difference;
-    struct ax_values output;
+    struct difference last = *difference;
+    const struct ax_expr *tree = query->trees[difference->expr];
+    struct query alone = { .form = query->form == IN_LAYERS ? AS_SELECT : query->form, .count = 1 };
     struct ax_buf text;
-    tree = shrink(trial, tree, as_select);
-    (void)differ(trial, &tree, 1, as_select, &output, &difference);
+    bool is_alone = differs_alone(trial, tree, query->form, &last);
+    if (is_alone) {
+        tree = shrink(trial, tree, query->form);
+        (void)differs_alone(trial, tree, query->form, &last);
+    } else {
+        last = *difference;
+    }
+    alone.trees[0] = tree;
     ax_buf_init(&text, SQL_BYTES_MAX);
     ax_expr_put_text(&text, tree, put_input, NULL);
-    print_error("%.*s\n    native %s\n    sql    %s\n", AX_STR_ARG(ax_buf_str(&text)),
-                difference.native, difference.sql);
-    print_inputs(trial, tree, difference.row);
+    print_error("%.*s\n    native %s\n    sql    %s\n", AX_STR_ARG(ax_buf_str(&text)), last.native,
+                last.sql);
+    print_inputs(trial, tree, last.row);
     ax_buf_reset(&text);
-    print_query(&tree, 1, as_select, &text);
-    print_error("    %.*s\n", AX_STR_ARG(ax_str_cut(ax_buf_str(&text), 1500)));
+    print_query(is_alone ? &alone : query, &text);
+    print_error("    %.*s\n", AX_STR_ARG(ax_str_cut(ax_buf_str(&text), is_alone ? 1500 : 60000)));
     ax_buf_done(&text);
 }
 
@@ -416,7 +506,8 @@ static int setup(void **state)
     struct ax_err err = AX_ERR_INIT;
     struct trial *trial = ax_xalloc(sizeof(*trial));
     struct ax_sql_config config = { .threads = 1 };
-    random_trees_init(&trial->trees, number_of("AX_EXPR_SEED", 1));
+    trial->seed = number_of("AX_EXPR_SEED", 1);
+    random_trees_init(&trial->trees, trial->seed);
     ax_arena_init(&trial->arena, 1 << 20, 1 << 28);
     if (ax_sql_open(&config, &trial->sql, &err) || ax_expr_register(trial->sql, &err))
         fail_msg("%s", err.msg);
@@ -443,11 +534,9 @@ static void rows_enter_alike(void **state)
     struct trial *trial = *state;
     struct ax_expr inputs[DATA_COLUMNS];
     for (size_t i = 0; i < DATA_COLUMNS; i++) {
-        const struct ax_expr *pointer = &inputs[i];
         struct difference difference;
-        struct ax_values output;
         inputs[i] = (struct ax_expr){ .kind = AX_EXPR_INPUT, .type = data_type(i), .input = i };
-        if (differ(trial, &pointer, 1, true, &output, &difference))
+        if (differs_alone(trial, &inputs[i], AS_SELECT, &difference))
             fail_msg("%s: row %zu: native %s, sql %s", data_name(i), difference.row,
                      difference.native, difference.sql);
     }
@@ -502,21 +591,83 @@ static void stored_values_enter(void **state)
     }
 }
 
-/* The next trees: each function has its turn at the root. */
-static size_t make_trees(struct trial *trial, size_t *turn, const struct ax_expr **trees,
-                         struct random_function **roots)
+static struct random_function *next_root(struct trial *trial)
 {
-    size_t count = 0;
-    while (count < TREES_A_QUERY) {
-        struct random_function *root =
-            &trial->trees.functions[(*turn)++ % trial->trees.function_count];
-        trees[count] = random_call(&trial->trees, root,
-                                   (unsigned)ax_random_below(&trial->trees.random, DEPTH_MAX));
-        if (!trees[count])
-            fail_msg("no literals were found that '%s' takes", root->function->name);
-        roots[count++] = root;
+    return &trial->trees.functions[trial->turn++ % trial->trees.function_count];
+}
+
+static const struct ax_expr *make_call(struct trial *trial, struct random_function *root,
+                                       unsigned depth)
+{
+    const struct ax_expr *call = random_call(&trial->trees, root, depth);
+    if (!call)
+        fail_msg("no literals were found that '%s' takes", root->function->name);
+    return call;
+}
+
+/* Trees with arguments of their own. */
+static void make_whole(struct trial *trial, struct query *query)
+{
+    for (; query->count < WHOLE_A_QUERY; query->count++) {
+        struct random_function *root = next_root(trial);
+        query->roots[query->count] = root;
+        query->trees[query->count] =
+            make_call(trial, root, (unsigned)ax_random_below(&trial->trees.random, DEPTH_MAX));
     }
-    return count;
+}
+
+/* A tree of the layers below that has this type, three times of four where a few tries find one. */
+static bool find_below(struct trial *trial, const struct query *query, size_t below,
+                       struct ax_type type, size_t *ret)
+{
+    struct ax_random *random = &trial->trees.random;
+    if (!below || ax_random_below(random, 4) == 0)
+        return false;
+    for (unsigned tries = 0; tries < 40; tries++) {
+        *ret = ax_random_below(random, below);
+        if (ax_type_equals(query->trees[*ret]->type, type))
+            return true;
+    }
+    return false;
+}
+
+/* Put trees of the layers below into the places of a call's arguments: as they are, and as the
+ * inputs that they are in the query's SQL. Constants that a function asks for stay. */
+static void build_on(struct trial *trial, struct query *query, size_t index, size_t below)
+{
+    struct random_trees *trees = &trial->trees;
+    struct ax_expr tree = *query->trees[index];
+    struct ax_expr call = tree;
+    const struct ax_expr **whole = ax_arena_alloc(&trees->arena, tree.arg_count, sizeof(void *));
+    const struct ax_expr **named = ax_arena_alloc(&trees->arena, tree.arg_count, sizeof(void *));
+    for (size_t i = 0; i < tree.arg_count; i++) {
+        size_t found = 0;
+        whole[i] = named[i] = tree.args[i];
+        bool fixed = i < 32 && (tree.function->literals >> i & 1);
+        if (fixed || !find_below(trial, query, below, tree.args[i]->type, &found))
+            continue;
+        whole[i] = query->trees[found];
+        named[i] = keep_expr(trees, (struct ax_expr){ .kind = AX_EXPR_INPUT,
+                                                      .type = whole[i]->type,
+                                                      .input = DATA_COLUMNS + found });
+    }
+    tree.args = whole;
+    call.args = named;
+    query->trees[index] = keep_expr(trees, tree);
+    query->calls[index] = keep_expr(trees, call);
+}
+
+static void make_layers(struct trial *trial, struct query *query)
+{
+    static const size_t ends[LAYERS] = { TREES_A_QUERY / 2, TREES_A_QUERY * 4 / 5, TREES_A_QUERY };
+    memcpy(query->layer_ends, ends, sizeof(ends));
+    for (size_t layer = 0; layer < LAYERS; layer++) {
+        for (; query->count < ends[layer]; query->count++) {
+            query->roots[query->count] = next_root(trial);
+            query->trees[query->count] = make_call(trial, query->roots[query->count], 0);
+            build_on(trial, query, query->count, layer ? ends[layer - 1] : 0);
+        }
+    }
 }
 
 static void count_values(struct random_function *const *roots, const struct ax_values *outputs,
@@ -543,35 +694,51 @@ static void check_counts(const struct trial *trial, uint64_t trees)
     assert_int_equal(missing, 0);
 }
 
+/* Returns whether nothing differed. */
+static bool compare_query(struct trial *trial, enum query_form form)
+{
+    struct query query = { .form = form };
+    struct ax_values outputs[TREES_A_QUERY];
+    struct difference difference;
+    ax_arena_reset(&trial->trees.arena);
+    if (form == IN_LAYERS)
+        make_layers(trial, &query);
+    else
+        make_whole(trial, &query);
+    for (size_t i = 0; i < query.count; i++)
+        read_back(trial, query.trees[i]);
+    if (differ(trial, &query, outputs, &difference)) {
+        show(trial, &query, &difference);
+        return false;
+    }
+    count_values(query.roots, outputs, query.count);
+    trial->compared += query.count;
+    return true;
+}
+
+/* All data have the same number of trees, so that one can begin anywhere. */
 static void native_is_sql(void **state)
 {
     struct trial *trial = *state;
     uint64_t wanted = number_of("AX_EXPR_TREES", TREES);
-    size_t turn = 0;
+    uint64_t from = number_of("AX_EXPR_FROM", 0);
+    uint64_t worse_max = number_of("AX_EXPR_SHOWN", WORSE_MAX);
     uint64_t worse = 0;
-    for (uint64_t query = 0;
-         query * TREES_A_QUERY < wanted && worse < number_of("AX_EXPR_SHOWN", WORSE_MAX); query++) {
-        const struct ax_expr *trees[TREES_A_QUERY];
-        struct random_function *roots[TREES_A_QUERY];
-        struct ax_values outputs[TREES_A_QUERY];
-        struct difference difference;
-        ax_arena_reset(&trial->trees.arena);
-        if (query % QUERIES_A_DATA == 0)
-            enter_rows(trial);
-        size_t count = make_trees(trial, &turn, trees, roots);
-        bool as_select = query % 8 != 0;
-        for (size_t i = 0; i < count; i++)
-            read_back(trial, trees[i]);
-        if (differ(trial, trees, count, as_select, outputs, &difference)) {
-            worse++;
-            show(trial, trees[difference.expr], as_select);
-            continue;
+    for (uint64_t data = from; trial->compared < wanted && worse < worse_max; data++) {
+        ax_random_init(&trial->trees.random, trial->seed, data);
+        trial->turn = (size_t)(data * TREES_A_DATA);
+        enter_rows(trial);
+        for (size_t i = 0; i < QUERIES_A_DATA; i++) {
+            enum query_form whole = data % 2 ? AS_EXPRESSIONS : AS_SELECT;
+            worse += !compare_query(trial, i % WHOLE_EVERY ? IN_LAYERS : whole);
         }
-        count_values(roots, outputs, count);
-        trial->compared += count;
+        if ((data - from) % DATA_A_MESSAGE == DATA_A_MESSAGE - 1)
+            print_message("%zu trees; AX_EXPR_SEED=%llu AX_EXPR_FROM=%llu goes on\n",
+                          trial->compared, (unsigned long long)trial->seed,
+                          (unsigned long long)data + 1);
     }
     assert_int_equal(worse, 0);
-    check_counts(trial, wanted);
+    check_counts(trial, trial->compared);
     print_message("%zu trees of %zu functions compared, %zu texts read back\n", trial->compared,
                   trial->trees.function_count, trial->read_back);
 }
