@@ -54,7 +54,8 @@ static void score(const struct ax_model *model)
     }
     struct ax_batch in = ax_rows_batch(&rows);
     struct ax_batch out = { ROWS, signature->output_count, columns };
-    if (ax_model_predict(model, &in, &out, NULL, &err))
+    /* Conditions may make texts that are too long. */
+    if (ax_model_predict(model, &in, &out, NULL, &err) && err.code != AX_E_TOO_LARGE)
         abort();
     ax_arena_done(&arena);
 }

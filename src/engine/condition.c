@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The compiler is a shunting yard: tests go to the program as they are read, operators wait on a
- * bounded stack until one of lower precedence, a parenthesis or the end comes. So nothing recurses,
- * and the stack of truth values that evaluation needs is no deeper than the compiler's.
+ * The tree of an expression becomes a postfix list: and, or and not as they are, a comparison of an
+ * input with a constant or several as a test. Any other tree of type bool is an output of the
+ * program, and the list reads it. Evaluating goes over the list once, with a stack no deeper than
+ * trees are; it recurses only while compiling, no deeper than that either.
  *
- * Every number is compared as f64. That is exact for FP32, FP64 and BOOL, and for INT64 because
- * constants of 2^53 and more are refused there: rounding to f64 never carries an integer across a
- * smaller one. `=` is `in` with one constant, `!=` and `not in` are `in` and `not`.
+ * Every number of a test is compared as f64. That is exact for FP32, FP64 and BOOL, and for INT64
+ * because tests with constants of 2^53 and more are left to the program: rounding to f64 never
+ * carries an integer across a smaller one. `=` is `in` with one constant, `!=` is its `not`.
  */
 #include "engine/condition.h"
 
-#include "base/json_number.h"
+#include "base/alloc.h"
+#include "data/expr/function.h"
 
 #include <assert.h>
 #include <math.h>
+#include <stdlib.h>
 
-#define INTEGER_CONSTANT_MAX 0x1p53
-#define SHOWN_BYTES_MAX      32
+#define INTEGER_CONSTANT_MAX (INT64_C(1) << 53)
+#define TREE_BYTES_FIRST     ((size_t)16 << 10)
+#define TREE_BYTES_MAX       ((size_t)64 << 20)
 
 enum op_code {
     OP_LESS,
@@ -26,15 +30,15 @@ enum op_code {
     OP_IN_NUMBERS,
     OP_IN_TEXTS,
     OP_IS_NULL,
+    OP_COMPUTED,
     OP_NOT,
     OP_AND,
     OP_OR,
-    OP_OPEN, /* a parenthesis, on the compiler's stack only */
 };
 
 struct ax_condition_op {
     enum op_code code;
-    uint32_t input; /* of a test */
+    uint32_t input; /* of a test; of COMPUTED the program's output */
     uint32_t first; /* constant */
     uint32_t count; /* of constants */
 };
@@ -44,57 +48,18 @@ union ax_condition_constant {
     struct ax_str text;
 };
 
-enum token_kind {
-    TOKEN_END,
-    TOKEN_NAME,
-    TOKEN_NUMBER,
-    TOKEN_TEXT,
-    TOKEN_OPEN,
-    TOKEN_CLOSE,
-    TOKEN_COMMA,
-    TOKEN_LESS,
-    TOKEN_LESS_EQUAL,
-    TOKEN_GREATER,
-    TOKEN_GREATER_EQUAL,
-    TOKEN_EQUAL,
-    TOKEN_NOT_EQUAL,
-    TOKEN_AND,
-    TOKEN_OR,
-    TOKEN_NOT,
-    TOKEN_IN,
-    TOKEN_IS,
-    TOKEN_NULL,
-    TOKEN_TRUE,
-    TOKEN_FALSE,
-};
-
-static const struct {
-    struct ax_str word;
-    enum token_kind kind;
-} words[] = {
-    { { "and", 3 }, TOKEN_AND },   { { "or", 2 }, TOKEN_OR },       { { "not", 3 }, TOKEN_NOT },
-    { { "in", 2 }, TOKEN_IN },     { { "is", 2 }, TOKEN_IS },       { { "null", 4 }, TOKEN_NULL },
-    { { "true", 4 }, TOKEN_TRUE }, { { "false", 5 }, TOKEN_FALSE },
-};
-
 struct compiler {
-    struct ax_str text;
     const struct ax_signature *signature;
-    struct ax_arena *arena;
+    struct ax_arena trees;  /* of the tree that was read */
+    struct ax_arena *arena; /* of the condition */
     struct ax_err *err;
 
-    size_t at;            /* next byte */
-    enum token_kind kind; /* the token that was read last */
-    size_t token_at;      /* its first byte */
-    struct ax_str raw;    /* its bytes, without quotes */
-    bool doubled_quotes;  /* raw holds some */
-
-    struct ax_condition_op ops[AX_CONDITION_OPS_MAX];
+    struct ax_condition_op ops[2 * AX_EXPR_NODES_MAX]; /* a node is a test, and may be negated */
     size_t op_count;
-    union ax_condition_constant constants[AX_CONDITION_CONSTANTS_MAX];
+    union ax_condition_constant constants[AX_EXPR_NODES_MAX];
     size_t constant_count;
-    enum op_code stack[AX_CONDITION_DEPTH_MAX];
-    size_t depth;
+    const struct ax_expr *computed[AX_EXPR_NODES_MAX];
+    size_t computed_count;
 };
 
 /* What truth may be: a test of a missing value is UNKNOWN. */
@@ -106,374 +71,311 @@ bool ax_condition_has_datatype(enum ax_datatype datatype)
            datatype == AX_FP64 || datatype == AX_BYTES;
 }
 
-static enum ax_code fail_expected(struct compiler *c, const char *expected)
+/* ---- names ---- */
+
+static enum ax_type_kind type_of(enum ax_datatype datatype)
 {
-    struct ax_str token = { c->text.ptr + c->token_at, c->at - c->token_at };
-    if (c->kind == TOKEN_END)
-        return ax_fail(c->err, AX_E_INVALID, "the condition ends; expected %s", expected);
-    return ax_fail(c->err, AX_E_INVALID, "found '%.*s'; expected %s",
-                   AX_STR_ARG(ax_str_cut(token, SHOWN_BYTES_MAX)), expected);
+    assert(ax_condition_has_datatype(datatype));
+    if (datatype == AX_BOOL)
+        return AX_TYPE_BOOL;
+    if (datatype == AX_INT64)
+        return AX_TYPE_INT64;
+    return datatype == AX_BYTES ? AX_TYPE_STRING : AX_TYPE_FLOAT64;
 }
 
-static bool is_letter(char ch)
+void ax_condition_names_init(struct ax_condition_names *names, const struct ax_signature *signature)
 {
-    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || ch == '_';
-}
-
-static bool is_digit(char ch)
-{
-    return ch >= '0' && ch <= '9';
-}
-
-static char peek(const struct compiler *c, size_t ahead)
-{
-    return c->at + ahead < c->text.len ? c->text.ptr[c->at + ahead] : '\0';
-}
-
-static enum ax_code read_quoted(struct compiler *c, char quote, enum token_kind kind)
-{
-    size_t begin = ++c->at;
-    c->doubled_quotes = false;
-    for (; c->at < c->text.len; c->at++) {
-        if (c->text.ptr[c->at] != quote)
-            continue;
-        if (peek(c, 1) != quote) {
-            c->raw = (struct ax_str){ c->text.ptr + begin, c->at - begin };
-            c->kind = kind;
-            c->at++;
-            return AX_OK;
-        }
-        c->doubled_quotes = true;
-        c->at++;
+    assert(names && signature);
+    size_t count = signature->input_count;
+    *names = (struct ax_condition_names){ .signature = signature };
+    names->columns = ax_xalloc(count * sizeof(*names->columns));
+    ax_map_init(&names->indexes);
+    for (size_t i = 0; i < count; i++) {
+        const struct ax_input *input = &signature->inputs[i];
+        names->columns[i] = (struct ax_scope_column){ .name = input->name,
+                                                      .type = { type_of(input->datatype), false } };
+        (void)ax_map_put(&names->indexes, input->name, &names->columns[i]);
     }
-    return ax_fail(c->err, AX_E_INVALID, "the quote %c is not closed", quote);
+    names->scope = (struct ax_scope){ .columns = names->columns, .column_count = count };
 }
 
-static void read_word(struct compiler *c)
+void ax_condition_names_done(struct ax_condition_names *names)
 {
-    while (is_letter(peek(c, 0)) || is_digit(peek(c, 0)))
-        c->at++;
-    c->raw = (struct ax_str){ c->text.ptr + c->token_at, c->at - c->token_at };
-    c->doubled_quotes = false;
-    c->kind = TOKEN_NAME;
-    for (size_t i = 0; i < AX_COUNT(words); i++)
-        if (ax_str_equals_nocase(c->raw, words[i].word))
-            c->kind = words[i].kind;
+    assert(names);
+    free(names->columns);
+    ax_map_done(&names->indexes);
 }
 
-/* Everything that a number may consist of; what it means is decided when it is converted. */
-static void read_number(struct compiler *c)
+/* ---- from the tree to tests ---- */
+
+static bool is_call(const struct ax_expr *expr, const char *name)
 {
-    char last = ' ';
-    for (char ch = peek(c, 0);
-         is_digit(ch) || is_letter(ch) || ch == '.' || (ch == '-' && c->at == c->token_at) ||
-         ((ch == '-' || ch == '+') && (last == 'e' || last == 'E'));
-         ch = peek(c, 0)) {
-        last = ch;
-        c->at++;
-    }
-    c->raw = (struct ax_str){ c->text.ptr + c->token_at, c->at - c->token_at };
-    c->kind = TOKEN_NUMBER;
+    return expr->kind == AX_EXPR_CALL && strcmp(expr->function->name, name) == 0;
 }
 
-static enum ax_code read_sign(struct compiler *c)
+/* The comparison that a call is; OP_IN_NUMBERS: = or in. False when it is none. */
+static bool find_comparison(const struct ax_expr *expr, enum op_code *ret_code, bool *ret_negated)
 {
     static const struct {
-        char text[3];
-        enum token_kind kind;
-    } signs[] = {
-        /* longer ones first */
-        { "<=", TOKEN_LESS_EQUAL }, { ">=", TOKEN_GREATER_EQUAL }, { "!=", TOKEN_NOT_EQUAL },
-        { "<", TOKEN_LESS },        { ">", TOKEN_GREATER },        { "=", TOKEN_EQUAL },
-        { "(", TOKEN_OPEN },        { ")", TOKEN_CLOSE },          { ",", TOKEN_COMMA }
+        const char *name;
+        enum op_code code;
+    } comparisons[] = {
+        { "<", OP_LESS },           { "<=", OP_LESS_EQUAL }, { ">", OP_GREATER },
+        { ">=", OP_GREATER_EQUAL }, { "=", OP_IN_NUMBERS },  { "!=", OP_IN_NUMBERS },
+        { "in", OP_IN_NUMBERS },
     };
-    struct ax_str rest = { c->text.ptr + c->at, c->text.len - c->at };
-    for (size_t i = 0; i < AX_COUNT(signs); i++) {
-        struct ax_str sign = ax_str_from(signs[i].text);
-        if (ax_str_starts_with(rest, sign)) {
-            c->at += sign.len;
-            c->kind = signs[i].kind;
-            return AX_OK;
+    *ret_negated = is_call(expr, "!=");
+    for (size_t i = 0; i < AX_COUNT(comparisons); i++) {
+        if (is_call(expr, comparisons[i].name)) {
+            *ret_code = comparisons[i].code;
+            return true;
         }
     }
-    struct ax_str found = ax_str_cut(rest, 4);
-    while (found.len > 1 && (unsigned char)found.ptr[0] < 0x80)
-        found.len--;
-    return ax_fail(c->err, AX_E_INVALID, "'%.*s' means nothing here", AX_STR_ARG(found));
+    return false;
 }
 
-static enum ax_code next_token(struct compiler *c)
+/* The input that an argument is, as it is or widened; NULL: it is no input. */
+static const struct ax_expr *find_input(const struct ax_expr *expr)
 {
-    while (peek(c, 0) == ' ' || peek(c, 0) == '\t' || peek(c, 0) == '\n' || peek(c, 0) == '\r')
-        c->at++;
-    c->token_at = c->at;
-    char ch = peek(c, 0);
-    if (c->at == c->text.len)
-        c->kind = TOKEN_END;
-    else if (is_letter(ch))
-        read_word(c);
-    else if (is_digit(ch) || ch == '-' || ch == '.')
-        read_number(c);
-    else if (ch == '\'')
-        return read_quoted(c, ch, TOKEN_TEXT);
-    else if (ch == '"')
-        return read_quoted(c, ch, TOKEN_NAME);
-    else
-        return read_sign(c);
-    return AX_OK;
+    if (is_call(expr, "cast:float64") && expr->args[0]->kind == AX_EXPR_INPUT &&
+        expr->args[0]->type.kind == AX_TYPE_INT64)
+        expr = expr->args[0];
+    return expr->kind == AX_EXPR_INPUT ? expr : NULL;
 }
 
-/* The token's text with doubled quotes made single, in the arena. */
-static enum ax_code token_text(struct compiler *c, char quote, struct ax_str *ret)
+static bool is_single(const struct compiler *c, const struct ax_expr *expr)
 {
-    char *copy = ax_arena_strdup(c->arena, c->raw);
-    if (!copy)
-        return ax_arena_fail(c->arena, "the condition", c->err);
-    size_t len = 0;
-    for (size_t i = 0; i < c->raw.len; i++) {
-        copy[len++] = copy[i];
-        if (copy[i] == quote && c->doubled_quotes)
-            i++;
+    return expr->kind == AX_EXPR_INPUT && c->signature->inputs[expr->input].datatype == AX_FP32;
+}
+
+/* The same tree with the constants that FP32 inputs are compared with rounded to FP32. */
+static const struct ax_expr *round_constants(struct compiler *c, const struct ax_expr *expr)
+{
+    enum op_code code;
+    bool negated, rounds = false;
+    if (expr->kind != AX_EXPR_CALL)
+        return expr;
+    bool compares = find_comparison(expr, &code, &negated);
+    struct ax_expr *copy = ax_arena_alloc(&c->trees, 1, sizeof(*copy));
+    const struct ax_expr **args = ax_arena_alloc(&c->trees, expr->arg_count, sizeof(void *));
+    struct ax_expr *literals = ax_arena_alloc(&c->trees, expr->arg_count, sizeof(*literals));
+    if (!copy || !args || !literals) {
+        (void)ax_arena_fail(&c->trees, "the condition", c->err);
+        return expr;
     }
-    *ret = (struct ax_str){ copy, len };
-    return AX_OK;
-}
-
-static enum ax_code token_number(struct compiler *c, enum ax_datatype datatype, double *ret)
-{
-    const char *end = c->raw.ptr + c->raw.len;
-    double number;
-    if (ax_json_number_read(c->raw.ptr, end, &number) != end)
-        return fail_expected(c, "a number like 12, -0.5 or 1e6");
-    if (datatype == AX_INT64 && fabs(number) >= INTEGER_CONSTANT_MAX)
-        return ax_fail(c->err, AX_E_INVALID, "numbers beyond 2^53 cannot be compared with INT64");
-    *ret = datatype == AX_FP32 ? (double)(float)number : number;
-    return AX_OK;
-}
-
-static enum ax_code read_constant(struct compiler *c, const struct ax_input *input)
-{
-    if (c->constant_count == AX_CONDITION_CONSTANTS_MAX)
-        return ax_fail(c->err, AX_E_TOO_LARGE, "over %d constants in one condition",
-                       AX_CONDITION_CONSTANTS_MAX);
-    union ax_condition_constant *constant = &c->constants[c->constant_count];
-    if (input->datatype == AX_BYTES) {
-        if (c->kind != TOKEN_TEXT)
-            return fail_expected(c, "a text like 'UA'");
-        if (token_text(c, '\'', &constant->text))
-            return c->err->code;
-    } else if (input->datatype == AX_BOOL) {
-        if (c->kind != TOKEN_TRUE && c->kind != TOKEN_FALSE)
-            return fail_expected(c, "true or false");
-        constant->number = c->kind == TOKEN_TRUE;
-    } else {
-        if (c->kind != TOKEN_NUMBER)
-            return fail_expected(c, "a number");
-        if (token_number(c, input->datatype, &constant->number))
-            return c->err->code;
+    for (size_t i = 0; compares && i < expr->arg_count; i++)
+        rounds |= is_single(c, expr->args[i]);
+    for (size_t i = 0; i < expr->arg_count; i++) {
+        args[i] = round_constants(c, expr->args[i]);
+        if (!rounds || args[i]->kind != AX_EXPR_LITERAL || args[i]->is_null)
+            continue;
+        literals[i] = *args[i];
+        literals[i].literal.f64 = (double)(float)args[i]->literal.f64;
+        args[i] = &literals[i];
     }
-    c->constant_count++;
-    return next_token(c);
+    *copy = *expr;
+    copy->args = args;
+    return copy;
 }
 
-static enum ax_code emit(struct compiler *c, struct ax_condition_op op)
+static void emit(struct compiler *c, struct ax_condition_op op)
 {
-    if (c->op_count == AX_CONDITION_OPS_MAX)
-        return ax_fail(c->err, AX_E_TOO_LARGE, "over %d tests and operators in one condition",
-                       AX_CONDITION_OPS_MAX);
+    assert(c->op_count < AX_COUNT(c->ops));
     c->ops[c->op_count++] = op;
-    return AX_OK;
 }
 
-static enum ax_code emit_code(struct compiler *c, enum op_code code)
+static void emit_code(struct compiler *c, enum op_code code)
 {
-    return emit(c, (struct ax_condition_op){ .code = code });
+    emit(c, (struct ax_condition_op){ .code = code });
 }
 
-static struct ax_condition_op make_test(struct compiler *c, const struct ax_input *input)
+/* Whether a constant can stand in a test, as number or text. */
+static bool take_constant(const struct ax_expr *expr, union ax_condition_constant *ret)
 {
-    return (struct ax_condition_op){
-        .code = input->datatype == AX_BYTES ? OP_IN_TEXTS : OP_IN_NUMBERS,
-        .input = (uint32_t)ax_signature_index(c->signature, input),
-        .first = (uint32_t)c->constant_count,
-        .count = 1,
-    };
+    if (expr->kind != AX_EXPR_LITERAL || expr->is_null)
+        return false;
+    if (expr->type.kind == AX_TYPE_STRING)
+        ret->text = expr->literal.text;
+    else if (expr->type.kind == AX_TYPE_BOOL)
+        ret->number = expr->literal.truth;
+    else if (expr->type.kind == AX_TYPE_FLOAT64)
+        ret->number = expr->literal.f64;
+    else if (expr->literal.i64 > -INTEGER_CONSTANT_MAX && expr->literal.i64 < INTEGER_CONSTANT_MAX)
+        ret->number = (double)expr->literal.i64;
+    else
+        return false;
+    return true;
 }
 
-/* Behind `in`: a list of constants. */
-static enum ax_code compile_in(struct compiler *c, const struct ax_input *input)
+static enum op_code turn_round(enum op_code code)
 {
-    struct ax_condition_op test = make_test(c, input);
-    if (next_token(c))
-        return c->err->code;
-    if (c->kind != TOKEN_OPEN)
-        return fail_expected(c, "'(' and a list of constants");
-    do {
-        if (next_token(c) || read_constant(c, input))
-            return c->err->code;
-    } while (c->kind == TOKEN_COMMA);
-    if (c->kind != TOKEN_CLOSE)
-        return fail_expected(c, "',' or ')'");
-    test.count = (uint32_t)c->constant_count - test.first;
-    return next_token(c) || emit(c, test) ? c->err->code : AX_OK;
+    static const enum op_code turned[] = { [OP_LESS] = OP_GREATER,
+                                           [OP_LESS_EQUAL] = OP_GREATER_EQUAL,
+                                           [OP_GREATER] = OP_LESS,
+                                           [OP_GREATER_EQUAL] = OP_LESS_EQUAL };
+    return code <= OP_GREATER_EQUAL ? turned[code] : code;
 }
 
-/* Behind `is`: null or not null. */
-static enum ax_code compile_is(struct compiler *c, const struct ax_input *input)
+/* A comparison of one input with constants. False: it is not that. */
+static bool lower_comparison(struct compiler *c, const struct ax_expr *expr)
 {
-    struct ax_condition_op test = make_test(c, input);
-    test.code = OP_IS_NULL;
-    if (next_token(c))
-        return c->err->code;
-    bool negated = c->kind == TOKEN_NOT;
-    if (negated && next_token(c))
-        return c->err->code;
-    if (c->kind != TOKEN_NULL)
-        return fail_expected(c, negated ? "null" : "null or not null");
-    if (next_token(c) || emit(c, test) || (negated && emit_code(c, OP_NOT)))
-        return c->err->code;
-    return AX_OK;
-}
-
-static enum ax_code compile_comparison(struct compiler *c, const struct ax_input *input)
-{
-    struct ax_condition_op test = make_test(c, input);
-    enum token_kind kind = c->kind;
-    bool ordered = kind >= TOKEN_LESS && kind <= TOKEN_GREATER_EQUAL;
-    if (!ordered && kind != TOKEN_EQUAL && kind != TOKEN_NOT_EQUAL)
-        return fail_expected(c, "a comparison (< <= > >= = !=), in, not in or is");
-    if (ordered && (input->datatype == AX_BYTES || input->datatype == AX_BOOL))
-        return fail_expected(c, "= or !=, since the input is no number");
-    if (ordered)
-        test.code = (enum op_code)(OP_LESS + (int)(kind - TOKEN_LESS));
-    if (next_token(c))
-        return c->err->code;
-    if (kind == TOKEN_EQUAL && c->kind == TOKEN_EQUAL)
-        return ax_fail(c->err, AX_E_INVALID, "found '=='; write '='");
-    if (read_constant(c, input) || emit(c, test) ||
-        (kind == TOKEN_NOT_EQUAL && emit_code(c, OP_NOT)))
-        return c->err->code;
-    return AX_OK;
-}
-
-/* A test: it begins with an input's name, which is the current token. */
-static enum ax_code compile_test(struct compiler *c)
-{
-    struct ax_str name;
-    if (token_text(c, '"', &name))
-        return c->err->code;
-    const struct ax_input *input = ax_signature_input(c->signature, name);
+    struct ax_condition_op op = { .first = (uint32_t)c->constant_count };
+    bool negated;
+    if (!find_comparison(expr, &op.code, &negated))
+        return false;
+    const struct ax_expr *input = find_input(expr->args[0]);
+    bool is_turned = !input && !is_call(expr, "in");
+    if (is_turned)
+        input = find_input(expr->args[1]);
     if (!input)
-        return ax_signature_unknown_input(c->signature, name, c->err);
-    if (next_token(c))
+        return false;
+    bool is_ordered = op.code <= OP_GREATER_EQUAL;
+    if (is_ordered && (input->type.kind == AX_TYPE_STRING || input->type.kind == AX_TYPE_BOOL))
+        return false;
+    for (size_t i = 0; i < expr->arg_count; i++)
+        if (i != (size_t)is_turned &&
+            !take_constant(expr->args[i], &c->constants[op.first + op.count++]))
+            return false;
+    if (is_turned)
+        op.code = turn_round(op.code);
+    if (input->type.kind == AX_TYPE_STRING)
+        op.code = OP_IN_TEXTS;
+    op.input = (uint32_t)input->input;
+    c->constant_count += op.count;
+    emit(c, op);
+    if (negated)
+        emit_code(c, OP_NOT);
+    return true;
+}
+
+static bool lower_test(struct compiler *c, const struct ax_expr *expr)
+{
+    if (is_call(expr, "is null") && expr->args[0]->kind == AX_EXPR_INPUT) {
+        emit(c, (struct ax_condition_op){ .code = OP_IS_NULL,
+                                          .input = (uint32_t)expr->args[0]->input });
+        return true;
+    }
+    if (expr->kind != AX_EXPR_INPUT)
+        return lower_comparison(c, expr);
+    struct ax_condition_op op = { .code = OP_IN_NUMBERS,
+                                  .input = (uint32_t)expr->input,
+                                  .first = (uint32_t)c->constant_count,
+                                  .count = 1 };
+    c->constants[c->constant_count++].number = 1;
+    emit(c, op);
+    return true;
+}
+
+static void lower(struct compiler *c, const struct ax_expr *expr)
+{
+    bool is_and = is_call(expr, "and");
+    if (is_and || is_call(expr, "or")) {
+        for (size_t i = 0; i < expr->arg_count; i++) {
+            lower(c, expr->args[i]);
+            if (i)
+                emit_code(c, is_and ? OP_AND : OP_OR);
+        }
+    } else if (is_call(expr, "not")) {
+        lower(c, expr->args[0]);
+        emit_code(c, OP_NOT);
+    } else if (!lower_test(c, expr)) {
+        emit(c,
+             (struct ax_condition_op){ .code = OP_COMPUTED, .input = (uint32_t)c->computed_count });
+        c->computed[c->computed_count++] = expr;
+    }
+}
+
+/* ---- compiling ---- */
+
+static size_t count_nodes(const struct ax_expr *expr)
+{
+    size_t count = 1;
+    for (size_t i = 0; i < expr->arg_count; i++)
+        count += count_nodes(expr->args[i]);
+    return count;
+}
+
+static enum ax_code read_tree(struct compiler *c, struct ax_str text,
+                              const struct ax_condition_names *names, const struct ax_expr **ret,
+                              size_t *ret_at)
+{
+    const struct ax_type truth = { AX_TYPE_BOOL, false };
+    struct ax_scope scope = names->scope;
+    struct ax_parsed parsed;
+    scope.indexes = &names->indexes;
+    if (ax_expr_parse(text, &scope, &c->trees, &parsed, ret_at, c->err))
         return c->err->code;
-    if (c->kind == TOKEN_IS)
-        return compile_is(c, input);
-    if (c->kind == TOKEN_IN)
-        return compile_in(c, input);
-    if (c->kind != TOKEN_NOT)
-        return compile_comparison(c, input);
-    if (next_token(c))
-        return c->err->code;
-    if (c->kind != TOKEN_IN)
-        return fail_expected(c, "in");
-    return compile_in(c, input) || emit_code(c, OP_NOT) ? c->err->code : AX_OK;
+    *ret_at = 0;
+    if (ax_expr_convert(parsed.root, truth, &c->trees, ret, c->err))
+        return ax_err_context(c->err, "the condition");
+    *ret = round_constants(c, *ret);
+    return c->err->code;
 }
 
-static enum ax_code push(struct compiler *c, enum op_code code)
+static enum ax_code keep_texts(struct compiler *c, union ax_condition_constant *constants)
 {
-    if (c->depth == AX_CONDITION_DEPTH_MAX)
-        return ax_fail(c->err, AX_E_TOO_LARGE, "nested over %d deep", AX_CONDITION_DEPTH_MAX);
-    c->stack[c->depth++] = code;
-    return AX_OK;
-}
-
-/* Move waiting operators to the program that bind at least as tightly as `code`. */
-static enum ax_code pop_tighter(struct compiler *c, enum op_code code)
-{
-    while (c->depth > 0 && c->stack[c->depth - 1] <= code)
-        if (emit_code(c, c->stack[--c->depth]))
-            return c->err->code;
-    return AX_OK;
-}
-
-/* Read up to and including one test. */
-static enum ax_code compile_operand(struct compiler *c)
-{
-    while (c->kind == TOKEN_NOT || c->kind == TOKEN_OPEN)
-        if (push(c, c->kind == TOKEN_NOT ? OP_NOT : OP_OPEN) || next_token(c))
-            return c->err->code;
-    if (c->kind != TOKEN_NAME)
-        return fail_expected(c, "an input's name, not or '('");
-    return compile_test(c);
-}
-
-static enum ax_code close_parentheses(struct compiler *c)
-{
-    while (c->kind == TOKEN_CLOSE) {
-        if (pop_tighter(c, OP_OR))
-            return c->err->code;
-        if (!c->depth)
-            return fail_expected(c, "'(' in front of it");
-        c->depth--;
-        if (next_token(c))
-            return c->err->code;
+    for (size_t i = 0; i < c->op_count; i++) {
+        const struct ax_condition_op *op = &c->ops[i];
+        for (uint32_t k = 0; op->code == OP_IN_TEXTS && k < op->count; k++) {
+            struct ax_str *text = &constants[op->first + k].text;
+            const char *copy = ax_arena_strdup(c->arena, *text);
+            if (!copy)
+                return ax_arena_fail(c->arena, "the condition", c->err);
+            text->ptr = copy;
+        }
     }
     return AX_OK;
 }
 
-static enum ax_code compile_all(struct compiler *c)
-{
-    if (next_token(c))
-        return c->err->code;
-    for (;;) {
-        if (compile_operand(c) || close_parentheses(c))
-            return c->err->code;
-        if (c->kind == TOKEN_END)
-            break;
-        if (c->kind != TOKEN_AND && c->kind != TOKEN_OR)
-            return fail_expected(c, "and, or, or the end");
-        enum op_code code = c->kind == TOKEN_AND ? OP_AND : OP_OR;
-        if (pop_tighter(c, code) || push(c, code) || next_token(c))
-            return c->err->code;
-    }
-    if (pop_tighter(c, OP_OR))
-        return c->err->code;
-    return c->depth ? fail_expected(c, "')'") : AX_OK;
-}
-
-/* Copy the program from the compiler into the arena. */
+/* Copy what was made from the compiler into the arena, and make the program. */
 static enum ax_code keep(struct compiler *c, struct ax_condition *ret)
 {
     struct ax_condition_op *ops = ax_arena_alloc(c->arena, c->op_count, sizeof(*ops));
     union ax_condition_constant *constants =
         ax_arena_alloc(c->arena, c->constant_count, sizeof(*constants));
+    struct ax_condition made = { ops, c->op_count, constants, c->constant_count, NULL, 0 };
     if (!ops || !constants)
         return ax_arena_fail(c->arena, "the condition", c->err);
     memcpy(ops, c->ops, c->op_count * sizeof(*ops));
     memcpy(constants, c->constants, c->constant_count * sizeof(*constants));
-    *ret = (struct ax_condition){ ops, c->op_count, constants, c->constant_count };
+    for (size_t i = 0; i < c->computed_count; i++)
+        made.node_count += count_nodes(c->computed[i]);
+    if (keep_texts(c, constants) ||
+        (c->computed_count &&
+         ax_program_new(c->computed, c->computed_count, &made.program, c->err)))
+        return c->err->code;
+    *ret = made;
     return AX_OK;
 }
 
-enum ax_code ax_condition_compile(struct ax_str text, const struct ax_signature *signature,
+enum ax_code ax_condition_compile(struct ax_str text, const struct ax_condition_names *names,
                                   struct ax_arena *arena, struct ax_condition *ret, size_t *ret_at,
                                   struct ax_err *err)
 {
-    assert(signature && arena && ret && ret_at && err && (text.ptr || !text.len));
+    assert(names && arena && ret && ret_at && err && (text.ptr || !text.len));
+    const struct ax_expr *tree;
     struct compiler c;
-    c.text = text;
-    c.signature = signature;
+    c.signature = names->signature;
     c.arena = arena;
     c.err = err;
-    c.at = c.token_at = 0;
-    c.op_count = c.constant_count = c.depth = 0;
-    if (compile_all(&c) || keep(&c, ret)) {
-        *ret_at = c.token_at;
-        return err->code;
+    c.op_count = c.constant_count = c.computed_count = 0;
+    ax_arena_init(&c.trees, TREE_BYTES_FIRST, TREE_BYTES_MAX);
+    if (!read_tree(&c, text, names, &tree, ret_at)) {
+        lower(&c, tree);
+        (void)keep(&c, ret);
     }
-    return AX_OK;
+    ax_arena_done(&c.trees);
+    return err->code;
 }
+
+void ax_condition_done(struct ax_condition *condition)
+{
+    assert(condition);
+    ax_program_free(condition->program);
+    condition->program = NULL;
+}
+
+/* ---- evaluating ---- */
 
 static double cell_number(const struct ax_column *column, size_t row)
 {
@@ -547,10 +449,19 @@ static enum truth join(enum truth a, enum truth b, enum truth decides)
     return a == UNKNOWN ? a : b;
 }
 
-bool ax_condition_holds(const struct ax_condition *condition, const struct ax_batch *in, size_t row)
+static enum truth take_computed(const struct ax_values *values, size_t row)
+{
+    if (ax_values_is_null(values, row))
+        return UNKNOWN;
+    return values->bools[row] ? YES : NO;
+}
+
+bool ax_condition_holds(const struct ax_condition *condition, const struct ax_batch *in, size_t row,
+                        const struct ax_values *computed, size_t at)
 {
     assert(condition && condition->op_count && in && row < in->rows);
-    enum truth stack[AX_CONDITION_DEPTH_MAX + 1];
+    assert(computed || !condition->program);
+    enum truth stack[AX_EXPR_DEPTH_MAX + 1];
     size_t depth = 0;
     stack[0] = NO;
     for (size_t i = 0; i < condition->op_count; i++) {
@@ -563,7 +474,9 @@ bool ax_condition_holds(const struct ax_condition *condition, const struct ax_ba
             stack[depth - 1] = join(stack[depth - 1], stack[depth], op->code == OP_AND ? NO : YES);
         } else {
             assert(depth < AX_COUNT(stack));
-            stack[depth++] = evaluate_test(op, condition->constants + op->first, in, row);
+            stack[depth++] = op->code == OP_COMPUTED
+                                 ? take_computed(&computed[op->input], at)
+                                 : evaluate_test(op, condition->constants + op->first, in, row);
         }
     }
     return stack[0] == YES;

@@ -17,10 +17,16 @@
  * The constants of a case are stored as the bytes that predict copies. All conditions of a file
  * together have at most RULES_COST_MAX tests, operators and constants, which bounds the time of a
  * row: nothing here is faster than reading the cases from the top.
+ *
+ * Where conditions compute (dep_delay / distance > 0.1) they have programs, which run over up to
+ * RULES_ROWS_AT_ONCE rows as soon as one of them gets there; that takes memory from the heap, a few
+ * times a call and at most RULES_RUN_BYTES_MAX of it. Without such conditions predict allocates
+ * nothing.
  */
 #include "base/alloc.h"
 #include "base/yaml.h"
 #include "engine/backends.h"
+#include "engine/batch_values.h"
 #include "engine/condition.h"
 #include "engine/input_yaml.h"
 
@@ -33,6 +39,10 @@
 #define RULES_COST_MAX    65536
 #define RULES_OUTPUTS_MAX 16
 #define RULES_BYTES_MAX   ((size_t)1 << 26) /* of memory for one file */
+
+#define RULES_ROWS_AT_ONCE    256
+#define RULES_RUN_BYTES_FIRST ((size_t)16 << 10)
+#define RULES_RUN_BYTES_MAX   ((size_t)64 << 20)
 
 /* What errors call the file; who loads it puts the path in front. */
 #define RULES_NAME "rules"
@@ -47,6 +57,7 @@ union rules_constant {
 
 struct rules_case {
     struct ax_condition condition; /* unused in the last case, which always holds */
+    size_t program;                /* its number among those that have one */
     union rules_constant *answers; /* one an output */
 };
 
@@ -55,6 +66,8 @@ struct rules_model {
     struct ax_arena arena; /* owns cases, conditions, answers */
     struct rules_case *cases;
     size_t case_count; /* at least 1 */
+    size_t program_count;
+    bool *reads; /* of an input: whether a program reads it */
 };
 
 /* What loading needs besides the model. */
@@ -62,6 +75,7 @@ struct rules_load {
     struct ax_str bytes;
     struct rules_model *model;
     struct ax_signature *signature; /* the model's */
+    struct ax_condition_names names;
     struct ax_err *err;
     size_t cost;
 };
@@ -250,6 +264,16 @@ static unsigned column_inside(const struct rules_load *load, const struct ax_yam
     return ax_str_starts_with(rest, node->text) ? (unsigned)(begin + at + 1) : node->column;
 }
 
+/* Number the program of a case, and note what it reads. */
+static void note_program(struct rules_model *model, struct rules_case *rule)
+{
+    if (!rule->condition.program)
+        return;
+    rule->program = model->program_count++;
+    for (size_t i = 0; i < model->base.signature.input_count; i++)
+        model->reads[i] |= ax_program_reads(rule->condition.program, i);
+}
+
 static enum ax_code read_condition(struct rules_load *load, const struct ax_yaml *node,
                                    struct ax_condition *ret)
 {
@@ -258,9 +282,9 @@ static enum ax_code read_condition(struct rules_load *load, const struct ax_yaml
     size_t at = 0;
     if (ax_yaml_str(node, RULES_NAME, &text, err))
         return err->code;
-    if (ax_condition_compile(text, load->signature, &load->model->arena, ret, &at, err))
+    if (ax_condition_compile(text, &load->names, &load->model->arena, ret, &at, err))
         return ax_err_context(err, RULES_NAME ":%u:%u", node->line, column_inside(load, node, at));
-    load->cost += ret->op_count + ret->constant_count;
+    load->cost += ret->op_count + ret->constant_count + ret->node_count;
     if (load->cost > RULES_COST_MAX)
         return ax_fail(err, AX_E_TOO_LARGE,
                        RULES_NAME ":%u:%u: over %d tests, operators and constants", node->line,
@@ -284,6 +308,7 @@ static enum ax_code read_case(struct rules_load *load, const struct ax_yaml *nod
         return err->code;
     if (!is_last && read_condition(load, when, &ret->condition))
         return err->code;
+    note_program(load->model, ret);
     return read_answers(load, answers, &ret->answers);
 }
 
@@ -298,14 +323,14 @@ static enum ax_code read_cases(struct rules_load *load, const struct ax_yaml *ro
         return ax_fail(load->err, AX_E_TOO_LARGE, RULES_NAME ":%u:%u: over %d cases", cases->line,
                        cases->column, RULES_CASES_MAX);
     model->cases = ax_arena_zalloc(&model->arena, cases->count, sizeof(*model->cases));
-    if (!model->cases)
+    model->reads = ax_arena_zalloc(&model->arena, load->signature->input_count, sizeof(bool));
+    if (!model->cases || !model->reads)
         return ax_arena_fail(&model->arena, RULES_NAME, load->err);
-    for (const struct ax_yaml *node = cases->first; node; node = node->next) {
-        if (read_case(load, node, !node->next, &model->cases[model->case_count]))
-            return load->err->code;
-        model->case_count++;
-    }
-    return AX_OK;
+    ax_condition_names_init(&load->names, load->signature);
+    for (const struct ax_yaml *node = cases->first; node && !load->err->code; node = node->next)
+        (void)read_case(load, node, !node->next, &model->cases[model->case_count++]);
+    ax_condition_names_done(&load->names);
+    return load->err->code;
 }
 
 static enum ax_code read_file(struct rules_load *load, struct ax_arena *scratch)
@@ -334,6 +359,8 @@ static enum ax_code read_file(struct rules_load *load, struct ax_arena *scratch)
 static void rules_free(struct ax_model *model)
 {
     struct rules_model *rules = container_of(model, struct rules_model, base);
+    for (size_t i = 0; i < rules->case_count; i++)
+        ax_condition_done(&rules->cases[i].condition);
     ax_arena_done(&rules->arena);
     ax_signature_done(&rules->base.signature);
     free(rules);
@@ -342,8 +369,12 @@ static void rules_free(struct ax_model *model)
 static size_t rules_memory_bytes(const struct ax_model *model)
 {
     const struct rules_model *rules = container_of_const(model, struct rules_model, base);
-    return ax_alloc_bytes(rules) + ax_arena_bytes(&rules->arena) +
-           ax_signature_bytes(&model->signature);
+    size_t bytes = ax_alloc_bytes(rules) + ax_arena_bytes(&rules->arena) +
+                   ax_signature_bytes(&model->signature);
+    for (size_t i = 0; i < rules->case_count; i++)
+        if (rules->cases[i].condition.program)
+            bytes += ax_program_bytes(rules->cases[i].condition.program);
+    return bytes;
 }
 
 static enum ax_code rules_load(struct ax_str bytes, const void *config, struct ax_model **ret_model,
@@ -377,24 +408,103 @@ static size_t rules_scratch_size(const struct ax_model *model, size_t rows)
     return 0;
 }
 
+static void put_answers(const struct ax_signature *signature, const struct rules_case *rule,
+                        struct ax_batch *out, size_t row)
+{
+    for (size_t i = 0; i < signature->output_count; i++)
+        if (out->columns[i].values)
+            memcpy(ax_column_at(&out->columns[i], row), &rule->answers[i],
+                   ax_datatype_size(signature->outputs[i].datatype));
+}
+
+/* What programs gave for rows [from, from + rows). */
+struct rules_run {
+    const struct rules_model *rules;
+    const struct ax_batch *in;
+    struct ax_arena arena;
+    size_t from;
+    size_t rows;
+    const struct ax_values **inputs;
+    struct ax_values **computed; /* by program; NULL: it has not run */
+    struct ax_err *err;
+};
+
+static enum ax_code begin_rows(struct rules_run *run, size_t from)
+{
+    ax_arena_reset(&run->arena);
+    run->from = from;
+    run->rows = AX_MIN(run->in->rows - from, (size_t)RULES_ROWS_AT_ONCE);
+    run->computed =
+        ax_arena_zalloc(&run->arena, run->rules->program_count, sizeof(struct ax_values *));
+    if (!run->computed)
+        return ax_arena_fail(&run->arena, RULES_NAME, run->err);
+    return ax_batch_values_make(run->in, from, run->rows, run->rules->reads, &run->arena,
+                                &run->inputs, run->err);
+}
+
+/* The outputs of a case's program, which runs when they are asked for first. */
+static enum ax_code compute(struct rules_run *run, const struct rules_case *rule,
+                            const struct ax_values **ret)
+{
+    const struct ax_program *program = rule->condition.program;
+    struct ax_values **computed = &run->computed[rule->program];
+    *ret = *computed;
+    if (*computed)
+        return AX_OK;
+    *ret = *computed =
+        ax_arena_alloc(&run->arena, ax_program_output_count(program), sizeof(**computed));
+    if (!*computed)
+        return ax_arena_fail(&run->arena, RULES_NAME, run->err);
+    return ax_program_run(program, run->inputs, run->rows, &run->arena, *computed, run->err);
+}
+
+static enum ax_code find_case(struct rules_run *run, size_t row, const struct rules_case **ret)
+{
+    const struct rules_case *rule = run->rules->cases;
+    const struct rules_case *last = rule + run->rules->case_count - 1;
+    for (; rule < last; rule++) {
+        const struct ax_values *computed = NULL;
+        if (rule->condition.program && compute(run, rule, &computed))
+            return run->err->code;
+        if (ax_condition_holds(&rule->condition, run->in, row, computed, row - run->from))
+            break;
+    }
+    *ret = rule;
+    return AX_OK;
+}
+
+/* With conditions that compute. */
+static enum ax_code predict_computing(const struct rules_model *rules, const struct ax_batch *in,
+                                      struct ax_batch *out, struct ax_err *err)
+{
+    struct rules_run run = { .rules = rules, .in = in, .err = err };
+    ax_arena_init(&run.arena, RULES_RUN_BYTES_FIRST, RULES_RUN_BYTES_MAX);
+    for (size_t row = 0; row < in->rows; row++) {
+        const struct rules_case *rule = NULL;
+        if ((row % RULES_ROWS_AT_ONCE == 0 && begin_rows(&run, row)) || find_case(&run, row, &rule))
+            break;
+        put_answers(&rules->base.signature, rule, out, row);
+    }
+    ax_arena_done(&run.arena);
+    return err->code;
+}
+
 static enum ax_code rules_predict(const struct ax_model *model, const struct ax_batch *in,
                                   struct ax_batch *out, void *scratch, struct ax_err *err)
 {
     const struct rules_model *rules = container_of_const(model, struct rules_model, base);
     const struct ax_signature *signature = &model->signature;
     (void)scratch;
-    (void)err;
     assert(in->column_count == signature->input_count);
     assert(out->column_count >= signature->output_count);
+    if (rules->program_count)
+        return predict_computing(rules, in, out, err);
     for (size_t row = 0; row < in->rows; row++) {
         const struct rules_case *at = rules->cases;
         const struct rules_case *last = at + rules->case_count - 1;
-        while (at < last && !ax_condition_holds(&at->condition, in, row))
+        while (at < last && !ax_condition_holds(&at->condition, in, row, NULL, 0))
             at++;
-        for (size_t i = 0; i < signature->output_count; i++)
-            if (out->columns[i].values)
-                memcpy(ax_column_at(&out->columns[i], row), &at->answers[i],
-                       ax_datatype_size(signature->outputs[i].datatype));
+        put_answers(signature, at, out, row);
     }
     return AX_OK;
 }

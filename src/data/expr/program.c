@@ -512,3 +512,11 @@ bool ax_program_reads(const struct ax_program *program, size_t input)
     assert(program);
     return input < program->input_count && program->reads[input];
 }
+
+size_t ax_program_bytes(const struct ax_program *program)
+{
+    assert(program);
+    return ax_alloc_bytes(program) + ax_alloc_bytes(program->steps) +
+           ax_alloc_bytes(program->outputs) + ax_alloc_bytes(program->reads) +
+           ax_arena_bytes(&program->arena);
+}

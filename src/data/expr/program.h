@@ -24,6 +24,9 @@ void ax_program_free(struct ax_program *program);
 
 size_t ax_program_output_count(const struct ax_program *program);
 
+/* What it takes from the heap, without what functions made of their constants. */
+size_t ax_program_bytes(const struct ax_program *program);
+
 /* Whether input i is read. */
 bool ax_program_reads(const struct ax_program *program, size_t input);
 

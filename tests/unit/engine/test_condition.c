@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Goal: conditions mean what condition.h says, three-valued logic included, and a wrong one is
- * refused at the right byte with the fix.
- * Method: tables of texts over one row of values; the same row with everything missing.
+ * Goal: conditions mean what condition.h says, three-valued logic included, whether they are tests
+ * alone or compute; and a wrong one is refused at the right byte with the fix.
+ * Method: tables of texts over one row of values; the same row with everything missing. Each is
+ * also computed whole by a program, which has to agree: as `case when … then true else false end =
+ * true`.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +14,7 @@
 #include <cmocka.h>
 
 #include "data/rows.h"
+#include "engine/batch_values.h"
 #include "engine/condition.h"
 #include "torture.h"
 
@@ -74,29 +77,68 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* -1 when an allocation was refused on purpose. */
-static int holds(struct fixture *f, const char *text, size_t row)
+static enum ax_code compile(struct fixture *f, struct ax_str text, struct ax_condition *ret,
+                            size_t *ret_at, struct ax_err *err)
 {
-    struct ax_condition condition;
+    struct ax_condition_names names;
+    ax_condition_names_init(&names, &f->signature);
+    (void)!ax_condition_compile(text, &names, &f->arena, ret, ret_at, err);
+    ax_condition_names_done(&names);
+    return err->code;
+}
+
+/* Of row 1 too, so that a program sees both. */
+static int compute_and_hold(struct fixture *f, const struct ax_condition *condition, size_t row,
+                            struct ax_err *err)
+{
+    bool reads[INPUT_COUNT] = { false };
+    const struct ax_values **values = NULL;
+    struct ax_values outputs[8];
+    struct ax_batch batch = ax_rows_batch(&f->rows);
+    if (!condition->program)
+        return ax_condition_holds(condition, &batch, row, NULL, 0);
+    assert_true(ax_program_output_count(condition->program) <= AX_COUNT(outputs));
+    for (size_t i = 0; i < INPUT_COUNT; i++)
+        reads[i] = ax_program_reads(condition->program, i);
+    if (ax_batch_values_make(&batch, 0, 2, reads, &f->arena, &values, err) ||
+        ax_program_run(condition->program, values, 2, &f->arena, outputs, err))
+        return -1;
+    return ax_condition_holds(condition, &batch, row, outputs, row);
+}
+
+/* -1 when an allocation was refused on purpose. */
+static int holds(struct fixture *f, const char *text, size_t row, bool *ret_computes)
+{
+    struct ax_condition condition = { 0 };
     size_t at = 0;
     struct ax_err err = AX_ERR_INIT;
-    if (!f->ready ||
-        ax_condition_compile(ax_str_from(text), &f->signature, &f->arena, &condition, &at, &err)) {
-        if (!ax_torture_struck())
-            print_error("%s: %s\n", text, err.msg);
-        assert_true(ax_torture_struck());
-        return -1;
+    int got = -1;
+    if (f->ready && !compile(f, ax_str_from(text), &condition, &at, &err)) {
+        *ret_computes = condition.program;
+        got = compute_and_hold(f, &condition, row, &err);
     }
-    struct ax_batch batch = ax_rows_batch(&f->rows);
-    return ax_condition_holds(&condition, &batch, row);
+    ax_condition_done(&condition);
+    if (got < 0 && !ax_torture_struck())
+        print_error("%s: %s\n", text, err.msg);
+    assert_true(got >= 0 || ax_torture_struck());
+    return got;
+}
+
+static void check_one(struct fixture *f, const char *text, size_t row, bool expected, bool computes)
+{
+    bool found = computes;
+    int got = holds(f, text, row, &found);
+    if (got >= 0 && (got != expected || found != computes))
+        print_error("%s: %d, %s\n", text, got, found ? "computed" : "tests alone");
+    assert_true(got < 0 || (got == expected && found == computes));
 }
 
 static void check(struct fixture *f, const char *text, size_t row, bool expected)
 {
-    int got = holds(f, text, row);
-    if (got >= 0 && got != expected)
-        print_error("%s: %d\n", text, got);
-    assert_true(got < 0 || got == expected);
+    char whole[300];
+    (void)snprintf(whole, sizeof(whole), "case when %s then true else false end = true", text);
+    check_one(f, text, row, expected, false);
+    check_one(f, whole, row, expected, true);
 }
 
 static void comparisons(void **state)
@@ -210,6 +252,60 @@ static void nothing_known_decides_nothing(void **state)
     check(*state, "carrier is null and count is null", 1, true);
 }
 
+/* What is no test of one input against constants. */
+static void computing(void **state)
+{
+    static const struct {
+        const char *text;
+        bool expected[2]; /* of each row */
+    } rows[] = {
+        { "dep_delay / 2 > 21", { true, false } },
+        { "dep_delay > 1 and dep_delay + count > 1e15", { true, false } },
+        { "dep_delay > count", { false, false } },
+        { "length(carrier) = 3 or late", { true, false } },
+        { "carrier like 'O%' and not (gone + 1 > 0 or late = false)", { false, false } },
+        { "coalesce(gone, dep_delay, 7) = 7", { false, true } },
+        { "count < 9007199254740992", { true, false } },
+        { "count = 9007199254740991 and count != 9007199254740993", { true, false } },
+        { "carrier < 'P'", { true, false } },
+        { "late > false", { true, false } },
+        { "carrier in ('UA', null)", { false, false } },
+        { "late is true", { true, false } },
+        { "late is not true", { false, true } },
+        { "abs(single) = 0.1", { false, false } },
+        { "case when single = 0.1 then 1 else 0 end = 1", { true, false } },
+        { "true", { true, true } },
+        { "1 = 2", { false, false } },
+    };
+    for (size_t i = 0; i < AX_COUNT(rows); i++)
+        for (size_t row = 0; row < 2; row++)
+            check_one(*state, rows[i].text, row, rows[i].expected[row], true);
+}
+
+/* And what is, in other words. */
+static void tests_in_other_words(void **state)
+{
+    static const struct {
+        const char *text;
+        bool expected;
+    } rows[] = {
+        { "late", true },
+        { "not late", false },
+        { "42.4 < dep_delay", true },
+        { "42.5 >= dep_delay and 43 > dep_delay", true },
+        { "'O''H' = carrier", true },
+        { "dep_delay between 42 and 43", true },
+        { "single between 0.1 and 0.1", true },
+        { "dep_delay not between 42 and 43", false },
+        { "dep_delay == 42.5", true },
+        { "carrier <> 'UA'", true },
+        { "count in (1.5, 9007199254740991)", true },
+        { "1 < dep_delay", true },
+    };
+    for (size_t i = 0; i < AX_COUNT(rows); i++)
+        check_one(*state, rows[i].text, 0, rows[i].expected, false);
+}
+
 static void bad_conditions(void **state)
 {
     struct fixture *f = *state;
@@ -218,40 +314,27 @@ static void bad_conditions(void **state)
         size_t at;
         const char *message;
     } bad[] = {
-        { "", 0, "the condition ends; expected an input's name, not or '('" },
-        { "dep_dely > 1", 0, "no input 'dep_dely'; nearest is 'dep_delay'" },
-        { "late = true and dep_delay", 25,
-          "the condition ends; expected a comparison (< <= > >= = !=), in, not in or is" },
-        { "dep_delay == 1", 11, "found '=='; write '='" },
-        { "dep_delay ! 1", 10, "'!' means nothing here" },
-        { "dep_delay > 'x'", 12, "found ''x''; expected a number" },
-        { "dep_delay > 1.2.3", 12, "found '1.2.3'; expected a number like 12, -0.5 or 1e6" },
-        { "dep_delay > 1e999", 12, "found '1e999'; expected a number like 12, -0.5 or 1e6" },
-        { "dep_delay > 0x10", 12, "found '0x10'; expected a number like 12, -0.5 or 1e6" },
-        { "dep_delay > -", 12, "found '-'; expected a number like 12, -0.5 or 1e6" },
-        { "dep_delay > NaN", 12, "found 'NaN'; expected a number" },
-        { "count < 9007199254740992", 8, "numbers beyond 2^53 cannot be compared with INT64" },
-        { "carrier = UA", 10, "found 'UA'; expected a text like 'UA'" },
-        { "carrier < 'UA'", 8, "found '<'; expected = or !=, since the input is no number" },
-        { "late = 1", 7, "found '1'; expected true or false" },
-        { "late >= true", 5, "found '>='; expected = or !=, since the input is no number" },
+        { "", 0, "the text ends; expected a name, a constant, a function or '('" },
+        { "dep_dely > 1", 0, "'dep_dely' is not known here; nearest is 'dep_delay'" },
+        { "late = true and dep_delay", 12,
+          "and(bool, float64) is not there; there is and(bool, "
+          "bool, …)" },
+        { "dep_delay", 0, "the condition: is float64; bool is expected" },
+        { "dep_delay > 'x'", 10, "float64 > string is not there; there is T > T" },
+        { "dep_delay > 1e999", 12,
+          "found '1e999'; expected a number like 12, 0.5 or 1e6 within float64" },
+        { "dep_delay > -", 13, "the text ends; expected a name, a constant, a function or '('" },
+        { "carrier = UA", 10, "'UA' is not known here" },
+        { "late = 1", 5, "bool = int64 is not there; there is T = T" },
         { "carrier = 'UA", 10, "the quote ' is not closed" },
-        { "carrier in 'UA'", 11, "found ''UA''; expected '(' and a list of constants" },
+        { "carrier in 'UA'", 11, "found ''UA''; expected '('" },
         { "carrier in ('UA' 'AA')", 17, "found ''AA''; expected ',' or ')'" },
-        { "carrier in ()", 12, "found ')'; expected a text like 'UA'" },
-        { "carrier not = 'UA'", 12, "found '='; expected in" },
-        { "gone is 0", 8, "found '0'; expected null or not null" },
-        { "gone is not 0", 12, "found '0'; expected null" },
-        { "gone = null", 7, "found 'null'; expected a number" },
-        { "(late = true", 12, "the condition ends; expected ')'" },
-        { "late = true)", 11, "found ')'; expected '(' in front of it" },
-        { "late = true late = true", 12, "found 'late'; expected and, or, or the end" },
-        { "late = true and or late = true", 16,
-          "found 'or'; expected an input's name, not or '('" },
-        { "and late = true", 0, "found 'and'; expected an input's name, not or '('" },
-        { "() and late = true", 1, "found ')'; expected an input's name, not or '('" },
+        { "gone is 0", 8, "found '0'; expected null, true, false or not" },
+        { "(late = true", 12, "the text ends; expected ')'" },
+        { "late = true)", 11, "found ')'; expected an operator or the end" },
+        { "late = true late = true", 12, "found 'late'; expected an operator or the end" },
         { "late = true; drop", 11, "';' means nothing here" },
-        { "1 < dep_delay", 0, "found '1'; expected an input's name, not or '('" },
+        { "count(*) over 1h > 1", 0, "count is an aggregate, which only a field of a view can be" },
     };
     if (!f->ready)
         return;
@@ -259,8 +342,7 @@ static void bad_conditions(void **state)
         struct ax_condition condition;
         size_t at = SIZE_MAX;
         struct ax_err err = AX_ERR_INIT;
-        enum ax_code code = ax_condition_compile(ax_str_from(bad[i].text), &f->signature, &f->arena,
-                                                 &condition, &at, &err);
+        enum ax_code code = compile(f, ax_str_from(bad[i].text), &condition, &at, &err);
         if (ax_torture_struck() && code == AX_E_LIMIT)
             return;
         assert_int_equal(code, AX_E_INVALID);
@@ -276,17 +358,19 @@ static enum ax_code compile_repeated(struct fixture *f, const char *part, size_t
                                      const char *end)
 {
     static char text[1 << 16];
-    struct ax_condition condition;
+    struct ax_condition condition = { 0 };
     size_t at;
     size_t len = 0;
     struct ax_err err = AX_ERR_INIT;
     for (size_t i = 0; i < count; i++)
         len += (size_t)snprintf(text + len, sizeof(text) - len, "%s", part);
     len += (size_t)snprintf(text + len, sizeof(text) - len, "%s", end);
-    return ax_condition_compile((struct ax_str){ text, len }, &f->signature, &f->arena, &condition,
-                                &at, &err);
+    enum ax_code code = compile(f, (struct ax_str){ text, len }, &condition, &at, &err);
+    ax_condition_done(&condition);
+    return code;
 }
 
+/* The bounds are those of expressions; at each of them a condition is compiled and holds. */
 static void limits(void **state)
 {
     struct fixture *f = *state;
@@ -296,23 +380,15 @@ static void limits(void **state)
         const char *part, *end;
         size_t fits;
     } rows[] = {
-        { "not ", "count > 0", AX_CONDITION_DEPTH_MAX },
-        { "(", "count > 0", 0 },
-        { "count = 1 and ", "count = 1", (AX_CONDITION_OPS_MAX - 1) / 2 },
+        { "not ", "late", AX_EXPR_DEPTH_MAX - 1 },
+        { "late or ", "late", 500 },
+        { "late!=true or ", "late", 300 },
+        { "count+1>0 and ", "late", 150 },
     };
     for (size_t i = 0; i < AX_COUNT(rows); i++) {
-        if (rows[i].fits)
-            assert_int_equal(compile_repeated(f, rows[i].part, rows[i].fits, rows[i].end), AX_OK);
-        size_t over = rows[i].fits ? rows[i].fits + 1 : AX_CONDITION_DEPTH_MAX + 1;
-        assert_int_equal(compile_repeated(f, rows[i].part, over, rows[i].end), AX_E_TOO_LARGE);
+        assert_int_equal(compile_repeated(f, rows[i].part, rows[i].fits, rows[i].end), AX_OK);
+        assert_int_equal(compile_repeated(f, rows[i].part, 1100, rows[i].end), AX_E_TOO_LARGE);
     }
-    assert_int_equal(compile_repeated(f, "count in (0", 1, ")"), AX_OK);
-    static char list[1 << 16];
-    size_t len = (size_t)snprintf(list, sizeof(list), "count in (0");
-    for (size_t i = 1; i < AX_CONDITION_CONSTANTS_MAX; i++)
-        len += (size_t)snprintf(list + len, sizeof(list) - len, ",0");
-    assert_int_equal(compile_repeated(f, list, 1, ")"), AX_OK);
-    assert_int_equal(compile_repeated(f, list, 1, ",0)"), AX_E_TOO_LARGE);
 }
 
 #define CONDITION_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -325,6 +401,8 @@ int main(void)
         CONDITION_TEST(logic),
         CONDITION_TEST(precedence),
         CONDITION_TEST(nothing_known_decides_nothing),
+        CONDITION_TEST(computing),
+        CONDITION_TEST(tests_in_other_words),
         CONDITION_TEST(bad_conditions),
         CONDITION_TEST(limits),
     };

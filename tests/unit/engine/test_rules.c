@@ -169,11 +169,11 @@ static void bad_files(void **state)
         { HEAD OUT CASES "  - {when: dep_delay > 30, then: 1, note: x}\n" ELSE, AX_E_INVALID,
           "note" },
         { HEAD OUT CASES "  - when: carrier = 'UA' and dep_dely > 30\n    then: 1\n" ELSE,
-          AX_E_INVALID, "rules:5:30: no input 'dep_dely'; nearest is 'dep_delay'" },
+          AX_E_INVALID, "rules:5:30: 'dep_dely' is not known here; nearest is 'dep_delay'" },
         { HEAD OUT CASES "  - when: \"dep_delay >> 30\"\n    then: 1\n" ELSE, AX_E_INVALID,
-          "rules:5:23: found '>'; expected a number" },
+          "rules:5:23: found '>'; expected a name, a constant, a function or '('" },
         { HEAD OUT CASES "  - when: >\n      dep_delay\n      >> 30\n    then: 1\n" ELSE,
-          AX_E_INVALID, "found '>'; expected a number" },
+          AX_E_INVALID, "found '>'; expected a name, a constant, a function or '('" },
         { HEAD OUT CASES "  - {when: dep_delay > 30, then: high}\n" ELSE, AX_E_INVALID,
           "rules:5:34: " },
         { HEAD OUT CASES "  - {when: dep_delay > 30, then: [1, 2]}\n" ELSE, AX_E_INVALID,
@@ -213,6 +213,93 @@ static void bad_files(void **state)
     }
 }
 
+/* Conditions that compute: over more rows than a program runs over at once, after and before plain
+ * tests, with what is missing. Row i has delay i, and none where i % 7 is 0. */
+static void computes(void **state)
+{
+    (void)state;
+    enum { ROWS = 700 };
+    static const char text[] = HEAD OUT
+        "cases:\n"
+        "  - {when: \"dep_delay < 100\", then: 1}\n"
+        "  - {when: \"floor(dep_delay / 2) * 2 = dep_delay and carrier like 'U%'\", then: 2}\n"
+        "  - {when: \"dep_delay = 303\", then: 3}\n"
+        "  - {when: \"coalesce(dep_delay, -1) < 0\", then: 4}\n"
+        "  - {when: \"sqrt(dep_delay - 500) >= 0\", then: 5}\n"
+        "  - otherwise: 0\n";
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_model *model = load(text, &err);
+    struct ax_arena arena;
+    struct ax_rows in;
+    if (!model) {
+        assert_true(ax_torture_struck());
+        return;
+    }
+    ax_arena_init(&arena, 1024, 1 << 20);
+    double predictions[ROWS];
+    struct ax_column column = {
+        .datatype = AX_FP64, .width = 1, .values = predictions, .stride = sizeof(double)
+    };
+    struct ax_batch out = { ROWS, 1, &column };
+    if (!ax_rows_init(&in, &model->signature, ROWS, &arena, &err)) {
+        for (size_t i = 0; i < ROWS; i++)
+            if (i % 7)
+                assert_int_equal(ax_rows_set_f64(&in, i, 0, (double)i, &err), 0);
+        assert_int_equal(ax_rows_finish(&in, 0, ROWS, &err), 0);
+        struct ax_batch batch = ax_rows_batch(&in);
+        (void)!ax_model_predict(model, &batch, &out, NULL, &err);
+    }
+    assert_true(!err.code || (err.code == AX_E_LIMIT && ax_torture_struck()));
+    for (size_t i = 0; i < ROWS && !err.code; i++) {
+        double wanted = i % 7 == 0   ? 4
+                        : i < 100    ? 1
+                        : i % 2 == 0 ? 2
+                        : i == 303   ? 3
+                        : i >= 500   ? 5
+                                     : 0;
+        assert_true(predictions[i] == wanted);
+    }
+    ax_arena_done(&arena);
+    ax_model_unref(model);
+}
+
+/* A condition that would make texts without end is an error of the call, and not of the process. */
+static void texts_are_bounded(void **state)
+{
+    (void)state;
+    char text[8192];
+    char more[513];
+    memset(more, 'a', sizeof(more) - 1);
+    more[sizeof(more) - 1] = '\0';
+    (void)snprintf(text, sizeof(text),
+                   HEAD OUT CASES
+                   "  - {when: \"length(replace(replace(replace(replace(carrier, 'U', "
+                   "'%s'), 'a', '%s'), 'a', '%s'), 'a', '%s')) > 1\", then: 1}\n" ELSE,
+                   more, more, more, more);
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_model *model = load(text, &err);
+    struct ax_arena arena;
+    struct ax_rows in;
+    if (!model) {
+        assert_true(ax_torture_struck());
+        return;
+    }
+    ax_arena_init(&arena, 1024, 1 << 20);
+    double prediction;
+    struct ax_column column = {
+        .datatype = AX_FP64, .width = 1, .values = &prediction, .stride = sizeof(double)
+    };
+    struct ax_batch out = { 1, 1, &column };
+    if (!ax_rows_init(&in, &model->signature, 1, &arena, &err) &&
+        !ax_rows_finish(&in, 0, 1, &err)) {
+        struct ax_batch batch = ax_rows_batch(&in);
+        assert_int_not_equal(ax_model_predict(model, &batch, &out, NULL, &err), AX_OK);
+    }
+    assert_true(err.code == AX_E_TOO_LARGE || ax_torture_struck());
+    ax_arena_done(&arena);
+    ax_model_unref(model);
+}
+
 /* A file of `count` cases, each with `condition`. */
 static enum ax_code load_cases(size_t count, const char *condition, struct ax_err *err)
 {
@@ -248,8 +335,13 @@ static void limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(recognises), cmocka_unit_test(answers), cmocka_unit_test(signature),
-        cmocka_unit_test(bad_files),  cmocka_unit_test(limits),
+        cmocka_unit_test(recognises),
+        cmocka_unit_test(answers),
+        cmocka_unit_test(signature),
+        cmocka_unit_test(computes),
+        cmocka_unit_test(texts_are_bounded),
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(limits),
     };
     return cmocka_run_group_tests_name("engine/rules", tests, NULL, NULL);
 }
