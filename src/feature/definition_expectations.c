@@ -30,7 +30,7 @@ static const struct {
     [AX_EXPECT_LENGTH] = { 1, COLUMNS_MAX, "|min|max|", "min|max", false },
     [AX_EXPECT_ROW_COUNT] = { 0, 0, "|min|max|", "min|max", true },
     [AX_EXPECT_FRESHNESS] = { 0, 0, "|max_age|", "max_age", true },
-    [AX_EXPECT_MONOTONIC] = { 1, 1, "", "", false },
+    [AX_EXPECT_MONOTONIC] = { 1, 1, "|by|", "", false },
     [AX_EXPECT_REFERENTIAL] = { 1, 1, "|refers_to|", "refers_to", false },
     [AX_EXPECT_EXPRESSION] = { 0, 0, "|expr|", "expr", false },
 };
@@ -282,6 +282,20 @@ static enum ax_code read_condition(struct ax_definition_reader *r, const struct 
     return AX_OK;
 }
 
+static enum ax_code read_by(struct ax_definition_reader *r, const struct ax_yaml *list,
+                            const struct ax_source *source, struct ax_expectation *expectation)
+{
+    if (!list)
+        return AX_OK;
+    if (ax_definition_columns(r, list, source, COLUMNS_MAX, &expectation->by,
+                              &expectation->by_count))
+        return r->err->code;
+    for (size_t i = 0; i < expectation->by_count; i++)
+        if (source->columns[expectation->by[i]].storage.is_list)
+            return ax_definition_fail(r, list, "a list does not part rows");
+    return AX_OK;
+}
+
 static enum ax_code read_details(struct ax_definition_reader *r, const struct ax_yaml *node,
                                  const struct ax_source *source, struct ax_expectation *expectation)
 {
@@ -302,9 +316,10 @@ static enum ax_code read_details(struct ax_definition_reader *r, const struct ax
         return read_referred(r, ax_yaml_get(node, "refers_to"), source, expectation);
     case AX_EXPECT_EXPRESSION:
         return read_condition(r, ax_yaml_get(node, "expr"), source, expectation);
+    case AX_EXPECT_MONOTONIC:
+        return read_by(r, ax_yaml_get(node, "by"), source, expectation);
     case AX_EXPECT_NOT_NULL:
     case AX_EXPECT_UNIQUE:
-    case AX_EXPECT_MONOTONIC:
     case AX_EXPECT_KIND_COUNT:
         break;
     }

@@ -85,6 +85,14 @@ void ax_expectation_put_json(struct ax_buf *out, const struct ax_source *source,
         }
         (void)ax_buf_append_char(out, ']');
     }
+    if (expectation->by_count) {
+        ax_json_put_key(out, "by");
+        for (size_t i = 0; i < expectation->by_count; i++) {
+            (void)ax_buf_append_char(out, i ? ',' : '[');
+            ax_json_put_str(out, source->columns[expectation->by[i]].name);
+        }
+        (void)ax_buf_append_char(out, ']');
+    }
     put_number(out, "min", expectation->has_min, expectation->min);
     put_number(out, "max", expectation->has_max, expectation->max);
     if (expectation->set_count) {

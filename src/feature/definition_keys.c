@@ -91,16 +91,21 @@ static const struct ax_definition_key expectation_keys[] = {
     { "refers_to", AX_VALUE_TEXT,
       .about = "SOURCE.COLUMN in which every value is there, for referential.",
       .example = "planes.tailnum" },
-    { "expr", AX_VALUE_EXPRESSION,
+    { "by", AX_VALUE_NAMES,
       .about =
-          "What is true of every row, for expression; a row of which it is null does not hold.",
+          "For monotonic: the columns within whose equal values it is; without them, all rows.",
+      .example = "[sensor]" },
+    { "expr", AX_VALUE_EXPRESSION,
+      .about = "What is true of every row, for expression; a row of which it is null is left out.",
       .example = "arr_delay > dep_delay - 120" },
     { "mostly", AX_VALUE_NUMBER, .default_text = "1",
-      .about = "The least share of rows that hold, above 0, at most 1.", .example = "0.999" },
+      .about = "The least share of rows that hold, of those that are not left out because a value "
+               "is null; above 0, at most 1.",
+      .example = "0.999" },
     { "do", AX_VALUE_WORD, .words = "warn|drop_row|fail", .default_text = "warn",
       .about =
           "What becomes of it: a warning, the rows that do not hold are left out, or a failure. "
-          "With `mostly`, drop_row fails when fewer rows hold.",
+          "With a `mostly` below 1, drop_row fails when fewer rows hold.",
       .example = "drop_row" },
 };
 

@@ -81,12 +81,14 @@ struct ax_expectation {
     enum ax_expectation_action action;
     const size_t *columns; /* of the source; none for row_count and expression */
     size_t column_count;
-    double mostly;            /* least share of rows that hold, (0, 1] */
+    double mostly;            /* least share of rows that hold, (0, 1]; drop_row: 1 is no limit */
     bool has_min, has_max;    /* of between (numbers or times), length, row_count */
     double min, max;          /* times as microseconds */
     const struct ax_str *set; /* of in_set: texts, or numbers as text */
     size_t set_count;
-    struct ax_str pattern;            /* of regex */
+    struct ax_str pattern; /* of regex */
+    const size_t *by;      /* of monotonic: within equal values of these columns; none: all rows */
+    size_t by_count;
     int64_t freshness_us;             /* of freshness: the newest time is at most this old */
     const struct ax_source *referred; /* of referential: its source, and the column there */
     size_t referred_column;

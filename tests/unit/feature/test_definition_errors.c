@@ -152,6 +152,12 @@ static const struct row rows[] = {
       "f.yaml:23:55: 'this' must be a string, in quotes when it looks like a number or a bool, "
       "found '3'" },
     { "{check: between, column: arr_delay, min: -120, max: 2000, mostly: 0.999, do: drop_row}",
+      "{check: monotonic, column: arr_delay, by: [tailnu]}",
+      "f.yaml:23:52: source 'arrivals' has no column 'tailnu'; did you mean 'tailnum'?" },
+    { "{check: between, column: arr_delay, min: -120, max: 2000, mostly: 0.999, do: drop_row}",
+      "{check: between, column: arr_delay, min: 1, by: [tailnum]}",
+      "f.yaml:23:53: 'by' means nothing to between" },
+    { "{check: between, column: arr_delay, min: -120, max: 2000, mostly: 0.999, do: drop_row}",
       "{check: expression, expr: arr_delay + 1}",
       "f.yaml:23:35: the expression is float64; bool is expected" },
     { "{check: between, column: arr_delay, min: -120, max: 2000, mostly: 0.999, do: drop_row}",

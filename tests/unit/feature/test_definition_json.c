@@ -62,14 +62,14 @@ static void whole_texts(void **state)
           "    zone: Europe/Berlin\n    event_id: id\n    push: true\n    description: d\n"
           "    columns: {t: timestamp, id: string, c: timestamp, x: list<int32>}\n"
           "    expect: [{check: not_null, column: id, do: fail}, {check: expression, expr: 't "
-          "is "
-          "null', mostly: 0.5}]\n",
+          "is null', mostly: 0.5}, {check: monotonic, column: t, by: id}]\n",
           "{\"kind\":\"source\",\"name\":\"s\",\"sql\":\"SELECT 1\",\"columns\":{\"c\":"
           "\"timestamp\",\"id\":\"string\",\"t\":\"timestamp\",\"x\":\"list<int32>\"},\"time\":"
           "\"t\",\"created\":\"c\",\"zone\":\"Europe/Berlin\",\"event_id\":[\"id\"],\"push\":true,"
           "\"expect\":[{\"check\":\"not_null\",\"columns\":[\"id\"],\"mostly\":1.0,\"do\":"
           "\"fail\"},{\"check\":\"expression\",\"expr\":\"t is null\",\"mostly\":0.5,\"do\":"
-          "\"warn\"}],\"notes\":{\"description\":\"d\"}}" },
+          "\"warn\"},{\"check\":\"monotonic\",\"columns\":[\"t\"],\"by\":[\"id\"],\"mostly\":1.0,"
+          "\"do\":\"warn\"}],\"notes\":{\"description\":\"d\"}}" },
         { AX_DEFINITION_VIEW,
           BASE "views:\n  v:\n    entity: e\n    source: s\n    ttl: 90m\n    deprecated: use w\n"
                "    fields:\n      b: {expr: x>1, deprecated: true, default: true}\n"
