@@ -10,6 +10,7 @@
 #include "cmd/command_line.h"
 #include "cmd/exit_code.h"
 #include "cmd/features_catalogue.h"
+#include "cmd/features_check.h"
 #include "cmd/features_history.h"
 #include "feature/definition_keys.h"
 
@@ -23,6 +24,7 @@
 struct features_config {
     struct ax_registry_config registry;
     struct ax_features_history_config history;
+    struct ax_features_check_config check;
     bool json;
     bool dot;
     bool markdown;
@@ -48,6 +50,7 @@ const struct ax_option *const ax_cmd_features_options[] = {
     ax_registry_options,
     features_options,
     ax_features_history_options,
+    ax_features_check_options,
     NULL,
 };
 
@@ -134,6 +137,7 @@ static bool check_command(const struct ax_command_line *line)
         { "show", 2, 2, "show [OPTION]... [KIND:]NAME[.FEATURE]" },
         { "lineage", 1, 2, "lineage [OPTION]... [[KIND:]NAME[.FEATURE]]" },
         { "schema", 1, 1, "schema [OPTION]..." },
+        { "check", 1, 2, "check [OPTION]... [FOLDER]" },
         { "history", 1, 1, "history --service NAME --out FILE --rows FILE|--sql FILE" },
     };
     const char *command = line->args.texts[0];
@@ -147,8 +151,21 @@ static bool check_command(const struct ax_command_line *line)
         return false;
     }
     ax_command_line_complain(
-        line, "no command '%s'; there are list, show, lineage, history and schema", command);
+        line, "no command '%s'; there are list, show, lineage, check, history and schema", command);
     return false;
+}
+
+/* The folder is an argument, as that of plan and apply, or the option of history. */
+static int check(const struct ax_command_line *line, const struct features_config *config)
+{
+    const struct ax_features_check_common common = {
+        .definitions = line->args.count > 1 ? line->args.texts[1] : config->history.definitions,
+        .data = config->history.data,
+        .threads = config->history.threads,
+        .memory_bytes_max = config->history.memory_bytes_max,
+        .json = config->json,
+    };
+    return ax_features_check(line, &config->check, &common);
 }
 
 int ax_cmd_features(int argc, char **argv)
@@ -157,10 +174,11 @@ int ax_cmd_features(int argc, char **argv)
     const struct ax_option_group groups[] = { { ax_registry_options, &config.registry },
                                               { features_options, &config },
                                               { ax_features_history_options, &config.history },
+                                              { ax_features_check_options, &config.check },
                                               { 0 } };
     struct ax_command_line line = {
         .name = "features",
-        .usage = "list | show NAME | lineage [NAME] | history | schema",
+        .usage = "list | show NAME | lineage [NAME] | check [FOLDER] | history | schema",
         .about = "list: tell which features are applied, or with --kind which other definitions\n"
                  "are, or which applies were done.\n"
                  "show: tell everything about a definition or one feature of it, as it is in\n"
@@ -168,6 +186,7 @@ int ax_cmd_features(int argc, char **argv)
                  "lineage: tell where it comes from and what is made from it, down to files and\n"
                  "up to the versions of models. NAME is plane, plane.seats, view:plane or\n"
                  "file:data/planes.csv.\n"
+                 "check: look at what is expected of sources, by the definitions in FOLDER.\n"
                  "history: add the inputs of a service to rows, as they were at each row's\n"
                  "moment.\n"
                  "schema: print the JSON Schema of files of definitions, for editors. See\n"
@@ -180,6 +199,7 @@ int ax_cmd_features(int argc, char **argv)
     if (ax_command_line_load(&line, argc, argv, &status))
         status = !check_command(&line)                       ? AX_EXIT_USAGE
                  : strcmp(line.args.texts[0], "schema") == 0 ? print_schema(&config)
+                 : strcmp(line.args.texts[0], "check") == 0  ? check(&line, &config)
                  : strcmp(line.args.texts[0], "history") == 0
                      ? ax_features_history(&line, &config.history, config.json)
                      : run(&line, &config);

@@ -48,10 +48,10 @@ const struct ax_option ax_features_history_options[] = {
       "Where relative paths of sources and SQL start; by default that of the "
       "definitions." },
     { AX_OPTION_SIZE, "threads", "0", offsetof(struct ax_features_history_config, threads), 0, 1024,
-      "threads", "Threads of `history`; 0 is one a core." },
+      "threads", "Threads of `history` and `check`; 0 is one a core." },
     { AX_OPTION_SIZE, "memory_max", "0",
       offsetof(struct ax_features_history_config, memory_bytes_max), 0, INT64_MAX, "bytes",
-      "Memory of `history` before it spills to disk; 0 is 80 % of the machine." },
+      "Memory of `history` and `check` before they spill to disk; 0 is 80 % of the machine." },
     { AX_OPTION_BOOL, "quiet", "false", offsetof(struct ax_features_history_config, quiet), 0, 0,
       NULL, "Show no progress of `history`." },
     { 0 },
@@ -74,6 +74,11 @@ static void show(void *arg, const char *what, size_t rows_done, size_t rows)
     double rate = (double)rows_done / seconds;
     (void)fprintf(stderr, "history: %s; %zu %% of %zu rows, %.0f a second, %.0f s left\n", what,
                   rows_done * 100 / rows, rows, rate, (double)(rows - rows_done) / rate);
+}
+
+static void tell(void *arg AX_UNUSED, struct ax_str text)
+{
+    (void)fprintf(stderr, "history: %.*s\n", AX_STR_ARG(text));
 }
 
 /* ---- the work folder ---- */
@@ -135,6 +140,7 @@ static enum ax_code open_store(struct history *h, struct ax_err *err)
         .memory_bytes_max = config->memory_bytes_max,
         .cancelled = ax_interrupt_catch(),
         .progress = config->quiet ? NULL : show,
+        .notice = tell,
         .arg = &h->progress,
     };
     return ax_offline_open(&store, &h->offline, err);
@@ -194,18 +200,21 @@ static void print_report(const struct history *h, bool json)
     const struct ax_offline_report *report = &h->report;
     struct ax_buf text;
     if (!json) {
-        (void)printf(
-            "%s\n  rows     %zu\n  inputs   %zu of service '%s'\n  digest   %s\n  seconds  "
-            "%.1f\n",
-            h->config->out, report->rows, report->inputs, h->config->service, report->digest,
-            report->seconds);
+        (void)printf("%s\n  rows     %zu\n  inputs   %zu of service '%s'\n", h->config->out,
+                     report->rows, report->inputs, h->config->service);
+        if (report->dropped_rows)
+            (void)printf("  dropped  %zu rows of sources\n", report->dropped_rows);
+        (void)printf("  digest   %s\n  seconds  %.1f\n", report->digest, report->seconds);
         return;
     }
     ax_buf_init(&text, 65536);
     (void)ax_buf_append_str(&text, AX_STR("{\"out\":"));
     ax_json_put_str(&text, ax_str_from(h->config->out));
-    ax_buf_printf(&text, ",\"rows\":%zu,\"inputs\":%zu,\"digest\":\"%s\",\"seconds\":%.3f}\n",
-                  report->rows, report->inputs, report->digest, report->seconds);
+    ax_buf_printf(&text,
+                  ",\"rows\":%zu,\"inputs\":%zu,\"dropped_rows\":%zu,\"digest\":\"%s\","
+                  "\"seconds\":%.3f}\n",
+                  report->rows, report->inputs, report->dropped_rows, report->digest,
+                  report->seconds);
     (void)fwrite(ax_buf_str(&text).ptr, 1, text.len, stdout);
     ax_buf_done(&text);
 }

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "data/expr/expr_sql.h"
+#include "feature/offline/duckdb_expectations.h"
 #include "feature/offline/duckdb_join.h"
 #include "feature/offline/duckdb_moment.h"
 #include "feature/offline/duckdb_output.h"
@@ -197,6 +198,20 @@ enum ax_code ax_offline_stamp(struct ax_offline *offline, const struct ax_source
     return err->code;
 }
 
+enum ax_code ax_offline_expect(struct ax_offline *offline, const struct ax_source *source,
+                               const struct ax_offline_expect *request,
+                               struct ax_offline_expect_report *ret_report, struct ax_err *err)
+{
+    int back;
+    assert(offline && source && request && request->result && ret_report && err);
+    assert(!request->failed_folder || request->failed_folder[0] == '/');
+    if (enter(offline, &back, err))
+        return err->code;
+    (void)(ax_source_expect(offline, source, request, ret_report, err) != AX_OK);
+    leave(back, err);
+    return err->code;
+}
+
 /* ---- history ---- */
 
 static void tell(struct history *h, const char *what, struct ax_str name)
@@ -307,6 +322,7 @@ static enum ax_code run(struct history *h)
     }
     h->report.rows = h->rows.count;
     h->report.inputs = h->service->input_count;
+    h->report.dropped_rows = h->offline->dropped_rows;
     ax_history_rows_done(&h->rows);
     return h->err->code;
 }
@@ -376,6 +392,7 @@ enum ax_code ax_offline_history(struct ax_offline *offline, const struct ax_serv
         return err->code;
     }
     request.path = path;
+    offline->dropped_rows = 0;
     (void)(run(&h) != AX_OK);
     drop_tables(offline, service);
     leave(back, err);

@@ -16,6 +16,7 @@ struct ax_offline {
     char *data_folder; /* absolute */
     char *work_folder; /* absolute */
     struct ax_buf text;
+    size_t dropped_rows; /* of the sources that the history under way has read */
 };
 
 #define AX_OFFLINE_TEXT_MAX ((size_t)64 << 20)

@@ -8,6 +8,7 @@
 #include "feature/offline/duckdb_table.h"
 
 #include "base/alloc.h"
+#include "feature/offline/duckdb_expectations.h"
 #include "feature/offline/duckdb_relation.h"
 
 #include <assert.h>
@@ -52,7 +53,9 @@ static void make_columns(struct loader *l)
             .storage = source->columns[i].storage,
             .zone = source->zone,
             .alias = ax_str_from(alias),
-            .necessity = is_id(source, i) ? "which is the id of its event" : NULL,
+            .necessity = is_id(source, i) && !ax_expectations_drop_null(source, i)
+                             ? "which is the id of its event"
+                             : NULL,
         };
     }
 }
@@ -71,6 +74,7 @@ static void loader_init(struct loader *l, const bool *used)
         l->used[source->created] = true;
     for (size_t i = 0; i < source->event_id_count; i++)
         l->used[source->event_id[i]] = true;
+    ax_expectations_mark_columns(source, l->used);
     make_columns(l);
 }
 
@@ -87,8 +91,10 @@ static enum ax_code load_base(struct loader *l, const char *name)
 {
     struct ax_relation relation;
     char where[48] = "";
-    /* Of an event without a time the earlier versions are to go, too. */
-    if (l->source->time >= 0 && !is_events(l->source))
+    /* Of an event without a time the earlier versions are to go, too; and what is expected is
+     * expected of all rows. */
+    bool needs_time = l->source->time >= 0 && !is_events(l->source);
+    if (needs_time && !l->source->expectation_count)
         (void)snprintf(where, sizeof(where), "c%ld IS NOT NULL", l->source->time);
     struct ax_relation_load load = { name, l->columns, l->column_count, ax_str_from(where) };
     if (ax_relation_open(l->offline, l->source, &relation, l->err))
@@ -97,6 +103,8 @@ static enum ax_code load_base(struct loader *l, const char *name)
         ax_relation_load(l->offline, &relation, &load, l->err))
         (void)ax_err_context(l->err, "source '%.*s'", AX_STR_ARG(l->source->name));
     ax_relation_done(&relation);
+    if (!l->err->code && l->source->expectation_count)
+        return ax_source_hold(l->offline, l->source, name, needs_time, l->err);
     return l->err->code;
 }
 

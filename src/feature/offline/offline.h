@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "feature/definitions.h"
+#include "feature/expectation_result.h"
 
 #include <stdatomic.h>
 
@@ -25,6 +26,8 @@ struct ax_offline_config {
     atomic_bool *cancelled;  /* or NULL */
     /* Or NULL: what is being done, rows done of rows, for a progress line. */
     void (*progress)(void *arg, const char *what, size_t rows_done, size_t rows);
+    /* Or NULL: a line about a source's expectation that does not hold, though it goes on. */
+    void (*notice)(void *arg, struct ax_str text);
     void *arg;
 };
 
@@ -43,7 +46,8 @@ struct ax_offline_rows {
 struct ax_offline_report {
     size_t rows;
     size_t inputs;
-    char digest[65]; /* of the content in row order: docs/internals/point-in-time.md */
+    size_t dropped_rows; /* of sources, by their expectations */
+    char digest[65];     /* of the content in row order: docs/internals/point-in-time.md */
     double seconds;
 };
 
@@ -64,10 +68,35 @@ AX_MUST_USE enum ax_code ax_offline_stamp(struct ax_offline *offline,
                                           const struct ax_source *source,
                                           char ret_stamp[AX_SHA256_TEXT_SIZE], struct ax_err *err);
 
+struct ax_offline_expect {
+    int64_t now_us;            /* what freshness is measured from */
+    const char *failed_folder; /* or NULL: rows that do not hold are kept there (absolute; on the
+                                  work folder's file system) */
+    void (*result)(void *arg, const struct ax_expectation_result *result);
+    void *arg;
+};
+
+struct ax_offline_expect_report {
+    size_t rows;
+    size_t failing_rows; /* kept in the folder */
+};
+
+/* Read a source and look at what is expected of its rows; `result` gets each expectation in the
+ * order of the text, whatever became of it. With a folder, SOURCE.failed.parquet appears there
+ * whole or not at all: all columns of each row that some expectation does not hold of, and the
+ * reasons; when there is no such row, one that was there goes. Expected: NOT_FOUND, INVALID (the
+ * source cannot be read), TOO_LARGE, CANCELLED, and the system's codes. */
+AX_MUST_USE enum ax_code ax_offline_expect(struct ax_offline *offline,
+                                           const struct ax_source *source,
+                                           const struct ax_offline_expect *request,
+                                           struct ax_offline_expect_report *ret_report,
+                                           struct ax_err *err);
+
 /* Write every row of `rows`, in their order, with all their columns and then the inputs of
  * `service` as they were at each row's moment, to `out` (.parquet or .csv; appears whole or not at
  * all, in the place of a file that is there). Relative paths of SQL start in the data folder, which
- * is the working folder of the process while a call runs. Expected: NOT_FOUND, INVALID, TOO_LARGE,
+ * is the working folder of the process while a call runs. Rows that a source's expectations drop
+ * are not read, and a failed expectation is INVALID. Expected: NOT_FOUND, INVALID, TOO_LARGE,
  * LIMIT, CANCELLED, and the system's codes. */
 AX_MUST_USE enum ax_code ax_offline_history(struct ax_offline *offline,
                                             const struct ax_service *service,

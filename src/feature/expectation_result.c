@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Results of expectations in words. Values of users are cut and their control characters replaced,
+ * so that every text is one line.
+ */
+#include "feature/expectation_result.h"
+
+#include "base/calendar.h"
+#include "base/json.h"
+#include "data/expr/expr_text.h"
+#include "feature/definition_keys.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#define SHOWN_BYTES 60
+
+const char *ax_expectation_outcome_name(enum ax_expectation_outcome outcome)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+        AX_EXPECTATION_OUTCOME_LIST(X)
+#undef X
+    };
+    assert((size_t)outcome < AX_COUNT(names));
+    return names[outcome];
+}
+
+static struct ax_str word(const char *key, int index)
+{
+    const char *words = ax_definition_key(AX_MAPPING_EXPECTATION, key)->words;
+    for (; index; index--)
+        words = strchr(words, '|') + 1;
+    return (struct ax_str){ words, strcspn(words, "|") };
+}
+
+struct ax_str ax_expectation_kind_name(enum ax_expectation_kind kind)
+{
+    assert(kind < AX_EXPECT_KIND_COUNT);
+    return word("check", (int)kind);
+}
+
+struct ax_str ax_expectation_action_name(enum ax_expectation_action action)
+{
+    assert(action <= AX_EXPECT_FAIL);
+    return word("do", (int)action);
+}
+
+bool ax_expectation_is_whole(enum ax_expectation_kind kind)
+{
+    return kind == AX_EXPECT_ROW_COUNT || kind == AX_EXPECT_FRESHNESS;
+}
+
+/* ---- pieces ---- */
+
+static void put(struct ax_buf *out, const char *text)
+{
+    (void)ax_buf_append_str(out, ax_str_from(text));
+}
+
+static void put_shown(struct ax_buf *out, struct ax_str text)
+{
+    struct ax_str cut = ax_str_cut(text, SHOWN_BYTES);
+    for (size_t i = 0; i < cut.len; i++)
+        (void)ax_buf_append_char(out, (unsigned char)cut.ptr[i] < ' ' ? ' ' : cut.ptr[i]);
+    if (cut.len < text.len)
+        put(out, "...");
+}
+
+static void put_columns(struct ax_buf *out, const struct ax_source *source, const size_t *columns,
+                        size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            put(out, ", ");
+        put_shown(out, source->columns[columns[i]].name);
+    }
+}
+
+/* A whole number without a point. */
+static void put_number(struct ax_buf *out, double number)
+{
+    char text[AX_JSON_F64_TEXT_SIZE];
+    size_t len = ax_json_print_f64(number, text);
+    if (len > 2 && text[len - 2] == '.' && text[len - 1] == '0')
+        len -= 2;
+    (void)ax_buf_append(out, text, len);
+}
+
+static void put_time(struct ax_buf *out, int64_t us)
+{
+    char text[AX_CALENDAR_TEXT_SIZE];
+    (void)ax_buf_append(out, text, ax_calendar_text(us, text));
+}
+
+/* A bound of `between`, of the column's type; of the others, a number. */
+static void put_bound(struct ax_buf *out, const struct ax_expectation_result *result, double bound)
+{
+    enum ax_type_kind kind = AX_TYPE_FLOAT64;
+    if (result->expectation->kind == AX_EXPECT_BETWEEN)
+        kind = ax_storage_type(result->source->columns[result->columns[0]].storage).kind;
+    if (kind == AX_TYPE_TIMESTAMP)
+        put_time(out, (int64_t)bound);
+    else if (kind == AX_TYPE_DURATION && bound > -9e18 && bound < 9e18)
+        ax_duration_put_text(out, (int64_t)bound);
+    else
+        put_number(out, bound);
+}
+
+static void put_bounds(struct ax_buf *out, const struct ax_expectation_result *result)
+{
+    const struct ax_expectation *expectation = result->expectation;
+    if (!expectation->has_min) {
+        put(out, " (at most ");
+        put_bound(out, result, expectation->max);
+    } else if (!expectation->has_max) {
+        put(out, " (at least ");
+        put_bound(out, result, expectation->min);
+    } else {
+        put(out, " (");
+        put_bound(out, result, expectation->min);
+        put(out, " to ");
+        put_bound(out, result, expectation->max);
+    }
+    put(out, ")");
+}
+
+static void put_input(struct ax_buf *out, size_t input, void *arg)
+{
+    const struct ax_source *source = arg;
+    ax_expr_put_name(out, source->columns[input].name);
+}
+
+static void put_expression(struct ax_buf *out, const struct ax_expectation_result *result)
+{
+    struct ax_buf text;
+    ax_buf_init(&text, (size_t)1 << 20);
+    ax_expr_put_text(&text, result->expectation->expr, put_input, (void *)result->source);
+    put(out, " ");
+    put_shown(out, ax_buf_str(&text));
+    ax_buf_done(&text);
+}
+
+static void put_referred(struct ax_buf *out, const struct ax_expectation *expectation)
+{
+    const struct ax_source *referred = expectation->referred;
+    put(out, " (");
+    put_shown(out, referred->name);
+    put(out, ".");
+    put_shown(out, referred->columns[expectation->referred_column].name);
+    put(out, ")");
+}
+
+/* ---- the whole ---- */
+
+static void put_details(struct ax_buf *out, const struct ax_expectation_result *result)
+{
+    const struct ax_expectation *expectation = result->expectation;
+    switch (expectation->kind) {
+    case AX_EXPECT_BETWEEN:
+    case AX_EXPECT_LENGTH:
+    case AX_EXPECT_ROW_COUNT:
+        put_bounds(out, result);
+        return;
+    case AX_EXPECT_IN_SET:
+        ax_buf_printf(out, " (%zu value%s)", expectation->set_count,
+                      expectation->set_count == 1 ? "" : "s");
+        return;
+    case AX_EXPECT_REGEX:
+        put(out, " (");
+        put_shown(out, expectation->pattern);
+        put(out, ")");
+        return;
+    case AX_EXPECT_FRESHNESS:
+        put(out, " (at most ");
+        ax_duration_put_text(out, expectation->freshness_us);
+        put(out, " old)");
+        return;
+    case AX_EXPECT_MONOTONIC:
+        if (expectation->by_count)
+            put(out, " by ");
+        put_columns(out, result->source, expectation->by, expectation->by_count);
+        return;
+    case AX_EXPECT_REFERENTIAL:
+        put_referred(out, expectation);
+        return;
+    case AX_EXPECT_EXPRESSION:
+        put_expression(out, result);
+        return;
+    case AX_EXPECT_NOT_NULL:
+    case AX_EXPECT_UNIQUE:
+    case AX_EXPECT_KIND_COUNT:
+        return;
+    }
+}
+
+void ax_expectation_put_name(struct ax_buf *out, const struct ax_expectation_result *result)
+{
+    assert(out && result && result->source && result->expectation);
+    (void)ax_buf_append_str(out, ax_expectation_kind_name(result->expectation->kind));
+    if (result->column_count)
+        put(out, " ");
+    put_columns(out, result->source, result->columns, result->column_count);
+    put_details(out, result);
+}
+
+static void put_observed(struct ax_buf *out, const struct ax_expectation_result *result)
+{
+    if (result->expectation->kind == AX_EXPECT_ROW_COUNT) {
+        ax_buf_printf(out, "%zu row%s", result->rows, result->rows == 1 ? "" : "s");
+    } else if (result->has_observed) {
+        put(out, "the newest time is ");
+        put_time(out, result->observed);
+    } else {
+        put(out, "there is no time that is not in the future");
+    }
+}
+
+void ax_expectation_put_finding(struct ax_buf *out, const struct ax_expectation_result *result)
+{
+    assert(out && result && result->source && result->expectation);
+    if (ax_expectation_is_whole(result->expectation->kind)) {
+        put_observed(out, result);
+        return;
+    }
+    size_t looked_at = result->rows - result->missing;
+    if (!result->unexpected) {
+        ax_buf_printf(out, "%zu row%s hold%s", looked_at, looked_at == 1 ? "" : "s",
+                      looked_at == 1 ? "s" : "");
+    } else {
+        ax_buf_printf(out, "%zu of %zu row%s do%s not hold", result->unexpected, looked_at,
+                      looked_at == 1 ? "" : "s", result->unexpected == 1 ? "es" : "");
+        if (result->expectation->mostly < 1) {
+            put(out, ", at least ");
+            put_number(out, result->expectation->mostly);
+            put(out, " are to");
+        }
+        ax_buf_printf(out, "; row %zu: ", result->first_row);
+        (void)ax_buf_append_str(out, result->first);
+    }
+    if (result->missing)
+        ax_buf_printf(out, " (%zu left out)", result->missing);
+}
