@@ -306,6 +306,21 @@ def test_an_empty_query(folder):
     assert done.returncode == 3 and "rows.sql is empty" in done.stderr
 
 
+@pytest.mark.parametrize("time, temp", [
+    ("2013-01-01T02:00:00+02", "5.0"), ("0001-01-01T00:00:00Z", "5.0"), ("infinity", None),
+    ("-infinity", None), ("10000-01-01T00:00:00Z", None), ("0001-12-31 (BC) 23:59:59+00", None)])
+def test_moments_of_a_database(folder, time, temp):
+    """TIMESTAMP WITH TIME ZONE, whose range is wider than ours."""
+    write(folder, "d/all.yaml", DEFINITIONS.replace(
+        "files: weather*.*", f"sql: \"SELECT 'JFK' AS origin, TIMESTAMPTZ '{time}' AS time_hour, "
+        "NULL::TIMESTAMP AS made, 5 AS temp, 1 AS n\"").replace("ttl: 3h", "online: true"))
+    if not temp:
+        assert "years 1 to 9999" in refused(folder, HEAD + "x,2013-01-01,JFK,,1,1\n")
+        return
+    table = history(folder, HEAD + "x,2013-01-01,JFK,,1,1\n")
+    assert table[1][table[0].index("origin__temp")] == temp
+
+
 def test_usage(folder):
     write(folder, "rows.csv", HEAD)
     assert "nearest is 'pairs'" in run(folder, "rows.csv", "pair").stderr

@@ -27,8 +27,8 @@ enum origin {
     ORIGIN_OTHER,
 };
 
-#define MOMENT_MIN "TIMESTAMP '0001-01-01 00:00:00'"
-#define MOMENT_MAX "TIMESTAMP '9999-12-31 23:59:59.999999'"
+#define MOMENT_MIN "'0001-01-01 00:00:00" /* of a literal: the zone and the quote follow */
+#define MOMENT_MAX "'9999-12-31 23:59:59.999999"
 
 static bool ends_with(struct ax_str text, const char *ending)
 {
@@ -289,13 +289,27 @@ static void put_as_it_stands(const struct value *v)
     put(v, v->origin == ORIGIN_INTEGER ? " AS BIGINT))" : " AS TIMESTAMP)");
 }
 
+/* A moment is compared as it is, and made from its number: a cast of it counts the calendar's
+ * fields anew each time. */
 static void put_checked_years(const struct value *v)
 {
+    bool is_moment = v->origin == ORIGIN_MOMENT;
     put(v, "CASE WHEN ");
-    put_as_it_stands(v);
-    put(v, " NOT BETWEEN " MOMENT_MIN " AND " MOMENT_MAX " THEN ");
-    ax_buf_printf(v->out, "%s('outside of the years 1 to 9999' AS TIMESTAMP) ELSE ", v->cast);
-    put_as_it_stands(v);
+    if (is_moment)
+        put_from(v);
+    else
+        put_as_it_stands(v);
+    put(v, is_moment ? " NOT BETWEEN TIMESTAMPTZ " MOMENT_MIN "+00' AND TIMESTAMPTZ " MOMENT_MAX
+                       "+00'"
+                     : " NOT BETWEEN TIMESTAMP " MOMENT_MIN "' AND TIMESTAMP " MOMENT_MAX "'");
+    ax_buf_printf(v->out, " THEN %s('outside of the years 1 to 9999' AS TIMESTAMP) ELSE ", v->cast);
+    if (is_moment) {
+        put(v, "make_timestamp(epoch_us(");
+        put_from(v);
+        put(v, "))");
+    } else {
+        put_as_it_stands(v);
+    }
     put(v, " END");
 }
 
