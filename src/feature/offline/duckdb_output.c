@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/hash.h"
+#include "base/sql_digest.h"
 #include "data/expr/expr_sql.h"
 #include "feature/offline/duckdb_role.h"
 
@@ -20,8 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#define BLOCK_MAX ((size_t)1 << 30)
 
 struct output {
     struct ax_offline *offline;
@@ -309,92 +307,16 @@ static void put_query(struct output *o, enum purpose purpose)
 
 /* ---- the digest ---- */
 
-/* What a column's digest is made of: for each row whether it has a value, and the values. Two
- * streams, so that neither depends on how DuckDB cuts rows into chunks. */
-struct column_hash {
-    struct ax_hasher *marks;
-    struct ax_hasher *values;
-};
-
-static size_t value_size(enum ax_sql_type type)
-{
-    return type == AX_SQL_BOOL ? sizeof(bool) : sizeof(int64_t);
-}
-
-static void put_texts(struct ax_buf *out, const struct ax_sql_column *column, size_t rows)
-{
-    for (size_t row = 0; row < rows; row++) {
-        if (ax_sql_is_null(column, row))
-            continue;
-        (void)ax_buf_append(out, &column->texts[row].len, sizeof(size_t));
-        (void)ax_buf_append_str(out, column->texts[row]);
-    }
-}
-
-static void put_numbers(struct ax_buf *out, const struct ax_sql_column *column, size_t rows)
-{
-    const char *values =
-        column->type == AX_SQL_BOOL ? (const char *)column->bools : (const char *)column->i64s;
-    size_t size = value_size(column->type);
-    if (!column->validity) {
-        (void)ax_buf_append(out, values, rows * size);
-        return;
-    }
-    for (size_t row = 0; row < rows; row++)
-        if (!ax_sql_is_null(column, row))
-            (void)ax_buf_append(out, values + row * size, size);
-}
-
-static enum ax_code hash_column(const struct column_hash *hash, const struct ax_sql_column *column,
-                                size_t rows, struct ax_buf *scratch, struct ax_err *err)
-{
-    assert(column->type != AX_SQL_LIST);
-    ax_buf_reset(scratch);
-    for (size_t row = 0; row < rows; row++)
-        (void)ax_buf_append_char(scratch, ax_sql_is_null(column, row) ? 0 : 1);
-    if (ax_buf_check(scratch, "a block of rows", err))
-        return err->code;
-    ax_hasher_add(hash->marks, scratch->ptr, scratch->len);
-    ax_buf_reset(scratch);
-    if (column->type == AX_SQL_TEXT)
-        put_texts(scratch, column, rows);
-    else
-        put_numbers(scratch, column, rows);
-    if (ax_buf_check(scratch, "the texts of a block of rows", err))
-        return err->code;
-    if (scratch->len)
-        ax_hasher_add(hash->values, scratch->ptr, scratch->len);
-    return AX_OK;
-}
-
 static enum ax_code hash_rows(struct output *o, struct ax_sql_stream *stream,
-                              const struct column_hash *hashes)
+                              struct ax_sql_digest *content)
 {
     struct ax_sql_chunk chunk = { 0 };
-    struct ax_buf scratch;
-    size_t count = ax_sql_stream_column_count(stream);
-    ax_buf_init(&scratch, BLOCK_MAX);
     do {
-        if (ax_sql_stream_next(stream, &chunk, o->err))
+        if (ax_sql_stream_next(stream, &chunk, o->err) ||
+            ax_sql_digest_add(content, &chunk, o->err))
             break;
-        for (size_t i = 0; i < count && chunk.rows && !o->err->code; i++)
-            (void)(hash_column(&hashes[i], &chunk.columns[i], chunk.rows, &scratch, o->err) !=
-                   AX_OK);
-    } while (chunk.rows && !o->err->code);
-    ax_buf_done(&scratch);
+    } while (chunk.rows);
     return o->err->code;
-}
-
-static void add_column(struct ax_sha256 *sha, const struct ax_sql_stream *stream, size_t column,
-                       const struct column_hash *hash)
-{
-    struct ax_str name = ax_sql_stream_column_name(stream, column);
-    const char *type = ax_sql_type_name(ax_sql_stream_column_type(stream, column));
-    struct ax_hash128 results[] = { ax_hasher_result(hash->marks), ax_hasher_result(hash->values) };
-    ax_sha256_add(sha, &name.len, sizeof(name.len));
-    ax_sha256_add(sha, name.ptr, name.len);
-    ax_sha256_add(sha, type, strlen(type) + 1);
-    ax_sha256_add(sha, results, sizeof(results));
 }
 
 static enum ax_code digest(struct output *o, char ret_digest[65])
@@ -403,22 +325,10 @@ static enum ax_code digest(struct output *o, char ret_digest[65])
     put_query(o, PURPOSE_DIGEST);
     if (ax_offline_query(o->offline, &stream, o->err))
         return o->err->code;
-    size_t count = ax_sql_stream_column_count(stream);
-    struct column_hash *hashes = ax_xalloc((count + 1) * sizeof(*hashes));
-    for (size_t i = 0; i < count; i++)
-        hashes[i] = (struct column_hash){ ax_hasher_new(), ax_hasher_new() };
-    if (!hash_rows(o, stream, hashes)) {
-        struct ax_sha256 sha;
-        ax_sha256_init(&sha);
-        for (size_t i = 0; i < count; i++)
-            add_column(&sha, stream, i, &hashes[i]);
-        ax_sha256_text(&sha, ret_digest);
-    }
-    for (size_t i = 0; i < count; i++) {
-        ax_hasher_free(hashes[i].marks);
-        ax_hasher_free(hashes[i].values);
-    }
-    free(hashes);
+    struct ax_sql_digest *content = ax_sql_digest_new(stream);
+    if (!hash_rows(o, stream, content))
+        ax_sql_digest_text(content, ret_digest);
+    ax_sql_digest_free(content);
     ax_sql_stream_free(stream);
     return o->err->code;
 }

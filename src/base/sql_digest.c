@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two running hashes a column: one of a byte a row (has it a value), one of the values alone. So
+ * neither depends on how DuckDB cuts rows into chunks, and a null is no value. A text comes with
+ * its length in front, so that "a", "bc" is not "ab", "c".
+ */
+#include "base/sql_digest.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define BLOCK_MAX ((size_t)1 << 30)
+
+struct digest_column {
+    struct ax_str name; /* owned */
+    enum ax_sql_type type;
+    struct ax_hasher *marks;
+    struct ax_hasher *values;
+};
+
+struct ax_sql_digest {
+    struct digest_column *columns;
+    size_t count;
+    struct ax_buf scratch;
+};
+
+struct ax_sql_digest *ax_sql_digest_new(const struct ax_sql_stream *stream)
+{
+    assert(stream);
+    struct ax_sql_digest *digest = ax_xalloc(sizeof(*digest));
+    digest->count = ax_sql_stream_column_count(stream);
+    digest->columns = ax_xalloc((digest->count + 1) * sizeof(*digest->columns));
+    for (size_t i = 0; i < digest->count; i++) {
+        struct ax_str name = ax_sql_stream_column_name(stream, i);
+        digest->columns[i] = (struct digest_column){
+            .name = { ax_xmemdup0(name.ptr, name.len), name.len },
+            .type = ax_sql_stream_column_type(stream, i),
+            .marks = ax_hasher_new(),
+            .values = ax_hasher_new(),
+        };
+    }
+    ax_buf_init(&digest->scratch, BLOCK_MAX);
+    return digest;
+}
+
+void ax_sql_digest_free(struct ax_sql_digest *digest)
+{
+    if (!digest)
+        return;
+    for (size_t i = 0; i < digest->count; i++) {
+        free((void *)(uintptr_t)digest->columns[i].name.ptr);
+        ax_hasher_free(digest->columns[i].marks);
+        ax_hasher_free(digest->columns[i].values);
+    }
+    free(digest->columns);
+    ax_buf_done(&digest->scratch);
+    free(digest);
+}
+
+static void put_texts(struct ax_buf *out, const struct ax_sql_column *column, size_t rows)
+{
+    for (size_t row = 0; row < rows; row++) {
+        if (ax_sql_is_null(column, row))
+            continue;
+        (void)ax_buf_append(out, &column->texts[row].len, sizeof(size_t));
+        (void)ax_buf_append_str(out, column->texts[row]);
+    }
+}
+
+static void put_numbers(struct ax_buf *out, const struct ax_sql_column *column, size_t rows)
+{
+    bool is_bool = column->type == AX_SQL_BOOL;
+    const char *values = is_bool ? (const char *)column->bools : (const char *)column->i64s;
+    size_t size = is_bool ? sizeof(bool) : sizeof(int64_t);
+    if (!column->validity) {
+        (void)ax_buf_append(out, values, rows * size);
+        return;
+    }
+    for (size_t row = 0; row < rows; row++)
+        if (!ax_sql_is_null(column, row))
+            (void)ax_buf_append(out, values + row * size, size);
+}
+
+static enum ax_code add_column(const struct digest_column *to, const struct ax_sql_column *column,
+                               size_t rows, struct ax_buf *scratch, struct ax_err *err)
+{
+    if (column->type == AX_SQL_LIST)
+        return ax_fail(err, AX_E_UNSUPPORTED, "column '%.*s' is a list, which has no digest",
+                       AX_STR_ARG(to->name));
+    ax_buf_reset(scratch);
+    for (size_t row = 0; row < rows; row++)
+        (void)ax_buf_append_char(scratch, ax_sql_is_null(column, row) ? 0 : 1);
+    if (ax_buf_check(scratch, "a block of rows", err))
+        return err->code;
+    ax_hasher_add(to->marks, scratch->ptr, scratch->len);
+    ax_buf_reset(scratch);
+    if (column->type == AX_SQL_TEXT)
+        put_texts(scratch, column, rows);
+    else
+        put_numbers(scratch, column, rows);
+    if (ax_buf_check(scratch, "the texts of a block of rows", err))
+        return err->code;
+    if (scratch->len)
+        ax_hasher_add(to->values, scratch->ptr, scratch->len);
+    return AX_OK;
+}
+
+enum ax_code ax_sql_digest_add(struct ax_sql_digest *digest, const struct ax_sql_chunk *chunk,
+                               struct ax_err *err)
+{
+    assert(digest && chunk && err);
+    for (size_t i = 0; i < digest->count && chunk->rows; i++)
+        if (add_column(&digest->columns[i], &chunk->columns[i], chunk->rows, &digest->scratch, err))
+            return err->code;
+    return AX_OK;
+}
+
+void ax_sql_digest_text(const struct ax_sql_digest *digest, char ret_text[AX_SHA256_TEXT_SIZE])
+{
+    assert(digest && ret_text);
+    struct ax_sha256 sha;
+    ax_sha256_init(&sha);
+    for (size_t i = 0; i < digest->count; i++) {
+        const struct digest_column *column = &digest->columns[i];
+        const char *type = ax_sql_type_name(column->type);
+        struct ax_hash128 results[] = { ax_hasher_result(column->marks),
+                                        ax_hasher_result(column->values) };
+        ax_sha256_add(&sha, &column->name.len, sizeof(column->name.len));
+        ax_sha256_add(&sha, column->name.ptr, column->name.len);
+        ax_sha256_add(&sha, type, strlen(type) + 1);
+        ax_sha256_add(&sha, results, sizeof(results));
+    }
+    ax_sha256_text(&sha, ret_text);
+}
