@@ -34,6 +34,7 @@ static enum ax_code sql_fail(struct ax_err *err, const char *message)
     } kinds[] = {
         { "IO Error: No files found", AX_E_NOT_FOUND },
         { "IO Error: Cannot open file", AX_E_NOT_FOUND },
+        { "IO Error: Could not write file", AX_E_LIMIT },
         { "Out of Memory", AX_E_TOO_LARGE },
         { "INTERRUPT", AX_E_CANCELLED },
         { "INTERNAL", AX_E_INTERNAL },
