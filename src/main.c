@@ -22,6 +22,7 @@ static const struct ax_cmd commands[] = {
     { "apply", ax_cmd_apply, ax_cmd_apply_options, "put the definitions of features in force" },
     { "bench", ax_cmd_bench, ax_cmd_bench_options, "measure a server under load" },
     { "compile", ax_cmd_compile, ax_cmd_compile_options, "make the images of model versions" },
+    { "data", ax_cmd_data, ax_cmd_data_options, "keep datasets under the digest of their content" },
     { "eval", ax_cmd_eval, ax_cmd_eval_options, "compute an expression" },
     { "features", ax_cmd_features, ax_cmd_features_options,
       "tell which features are applied, where they come from and who uses them" },

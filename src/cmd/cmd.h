@@ -36,6 +36,10 @@ extern const struct ax_option *const ax_cmd_bench_options[];
 int ax_cmd_compile(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_compile_options[];
 
+/* Keep datasets under the digest of their content. */
+int ax_cmd_data(int argc, char **argv);
+extern const struct ax_option *const ax_cmd_data_options[];
+
 /* Compute an expression. */
 int ax_cmd_eval(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_eval_options[];

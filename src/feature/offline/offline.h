@@ -104,4 +104,12 @@ AX_MUST_USE enum ax_code ax_offline_history(struct ax_offline *offline,
                                             struct ax_offline_report *ret_report,
                                             struct ax_err *err);
 
+/* Tell each file that a source reads at the moment, by its absolute path: those of its glob in
+ * their order, or its table's database; of SQL none, since nobody looks into it. A failure of
+ * `found` ends it. Expected: NOT_FOUND, INVALID, and what `found` fails with. */
+typedef enum ax_code (*ax_offline_file_fn)(void *arg, struct ax_str path, struct ax_err *err);
+AX_MUST_USE enum ax_code ax_offline_files(struct ax_offline *offline,
+                                          const struct ax_source *source, ax_offline_file_fn found,
+                                          void *arg, struct ax_err *err);
+
 #endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sources are digested before the history is made and looked at again after, so what the manifest
+ * tells of a file is what was read. The digest of the definitions is the service's with all that it
+ * is made from, as the catalogue would have it.
+ */
+#include "pipeline/dataset_history.h"
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "feature/offline/offline.h"
+#include "pipeline/definition_catalogue.h"
+#include "pipeline/lineage.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ARENA_INIT    ((size_t)1 << 20)
+#define ARENA_MAX     ((size_t)4 << 30)
+#define SQL_BYTES_MAX ((size_t)8 << 20)
+
+struct writer {
+    const struct ax_dataset_job *job;
+    const struct ax_dataset_history *history;
+    struct ax_definitions definitions;
+    const struct ax_service *service;
+    struct ax_offline *offline;
+    struct ax_dataset_origins *origins;
+    struct ax_str whose; /* of the source whose files are told */
+    struct ax_buf sql;
+    struct ax_err *err;
+};
+
+static enum ax_code find_service(struct writer *w)
+{
+    const struct ax_definitions *definitions = &w->definitions;
+    struct ax_str name = ax_str_from(w->history->service);
+    w->service = ax_definitions_service(definitions, name);
+    if (w->service)
+        return AX_OK;
+    struct ax_str *names = ax_xalloc((definitions->service_count + 1) * sizeof(*names));
+    for (size_t i = 0; i < definitions->service_count; i++)
+        names[i] = definitions->services[i].name;
+    long nearest = ax_str_nearest(name, names, definitions->service_count);
+    (void)ax_fail(w->err, AX_E_NOT_FOUND, "'%s' defines no service '%.*s'%s%.*s%s",
+                  w->history->definitions, AX_STR_ARG(name), nearest < 0 ? "" : "; nearest is '",
+                  nearest < 0 ? 0 : (int)names[nearest].len, nearest < 0 ? "" : names[nearest].ptr,
+                  nearest < 0 ? "" : "'");
+    free(names);
+    return w->err->code;
+}
+
+static enum ax_code open_store(struct writer *w, const char *work)
+{
+    struct ax_offline_config config = {
+        .definitions = &w->definitions,
+        .data_folder = w->history->data ? w->history->data : w->definitions.folder,
+        .work_folder = work,
+        .threads = w->job->threads,
+        .memory_bytes_max = w->job->memory_bytes_max,
+        .cancelled = w->job->cancelled,
+        .progress = w->job->progress,
+        .arg = w->job->arg,
+    };
+    return ax_offline_open(&config, &w->offline, w->err);
+}
+
+/* ---- where it comes from ---- */
+
+static enum ax_code add_file(void *arg, struct ax_str path, struct ax_err *err)
+{
+    struct writer *w = arg;
+    return ax_dataset_origins_add_file(w->origins, w->whose, path, w->job->cancelled, err);
+}
+
+static enum ax_code add_source(struct writer *w, const struct ax_source *source)
+{
+    char whose[512];
+    (void)snprintf(whose, sizeof(whose), "source %.*s", AX_STR_ARG(source->name));
+    w->whose = ax_str_from(whose);
+    if (source->kind == AX_SOURCE_SQL)
+        return ax_dataset_origins_add_sql(w->origins, w->whose, source->text, w->err);
+    return ax_offline_files(w->offline, source, add_file, w, w->err);
+}
+
+static enum ax_code add_sources(struct writer *w)
+{
+    const struct ax_service *service = w->service;
+    for (size_t i = 0; i < service->role_count; i++) {
+        const struct ax_source *source = service->roles[i].view->source;
+        bool is_done = false;
+        for (size_t k = 0; k < i && !is_done; k++)
+            is_done = service->roles[k].view->source == source;
+        if (!is_done && add_source(w, source))
+            return w->err->code;
+    }
+    return AX_OK;
+}
+
+/* The path from the root: a manifest is read elsewhere. */
+static enum ax_code real_path(struct writer *w, const char *path, struct ax_str *ret)
+{
+    char real[PATH_MAX];
+    if (!realpath(path, real))
+        return ax_fail_errno(w->err, errno, "find '%s'", path);
+    return ax_dataset_origins_copy(w->origins, ax_str_from(real), ret, w->err);
+}
+
+static enum ax_code digest_definition(struct writer *w)
+{
+    struct ax_registry_catalogue catalogue;
+    struct ax_arena arena;
+    char digest[AX_SHA256_TEXT_SIZE];
+    ax_arena_init(&arena, ARENA_INIT, ARENA_MAX);
+    if (!ax_definition_catalogue(&w->definitions, &arena, &catalogue, w->err)) {
+        const struct ax_registry_object *object =
+            ax_registry_find(&catalogue, AX_REGISTRY_SERVICE, w->service->name);
+        assert(object);
+        if (!ax_lineage_digest(&catalogue, object, &arena, digest, w->err))
+            (void)(ax_dataset_origins_copy(w->origins, ax_str_from(digest),
+                                           &w->origins->origin.definition_digest, w->err) != AX_OK);
+    }
+    ax_arena_done(&arena);
+    return w->err->code;
+}
+
+static enum ax_code tell_origin(struct writer *w)
+{
+    struct ax_dataset_origin *origin = &w->origins->origin;
+    const struct ax_dataset_history *history = w->history;
+    origin->by = AX_DATASET_BY_HISTORY;
+    origin->as_known = history->as_known;
+    origin->at = ax_str_from(history->at);
+    if (real_path(w, history->rows ? history->rows : history->sql, &origin->from) ||
+        real_path(w, history->definitions, &origin->definitions) ||
+        ax_dataset_origins_copy(w->origins, w->service->name, &origin->service, w->err) ||
+        ax_dataset_origins_add_file(w->origins,
+                                    history->rows ? AX_STR("rows") : AX_STR("sql of the rows"),
+                                    origin->from, w->job->cancelled, w->err) ||
+        add_sources(w))
+        return w->err->code;
+    return digest_definition(w);
+}
+
+/* ---- the history ---- */
+
+static enum ax_code read_query(struct writer *w)
+{
+    if (ax_file_read(w->history->sql, &w->sql, w->err))
+        return w->err->code;
+    if (!w->sql.len)
+        return ax_fail(w->err, AX_E_INVALID, "%s is empty; one SELECT is expected",
+                       w->history->sql);
+    return AX_OK;
+}
+
+static enum ax_code write_rows(struct writer *w, const char *out)
+{
+    struct ax_offline_report report;
+    struct ax_offline_rows rows = {
+        .sql = ax_buf_str(&w->sql),
+        .path = w->history->rows,
+        .at = ax_str_from(w->history->at),
+        .as_known = w->history->as_known,
+    };
+    return ax_offline_history(w->offline, w->service, &rows, out, &report, w->err);
+}
+
+enum ax_code ax_dataset_history_write(const struct ax_dataset_job *job, const char *work,
+                                      const char *out, struct ax_dataset_origins *origins,
+                                      struct ax_err *err)
+{
+    assert(job && job->history && !job->history->rows == !!job->history->sql && work && out &&
+           origins && err);
+    struct writer w = { .job = job, .history = job->history, .origins = origins, .err = err };
+    ax_buf_init(&w.sql, SQL_BYTES_MAX);
+    if (!ax_definitions_read(w.history->definitions, &w.definitions, err)) {
+        (void)(find_service(&w) || (w.history->sql && read_query(&w)) || open_store(&w, work) ||
+               tell_origin(&w) || write_rows(&w, out) || ax_dataset_origins_check(origins, err));
+        ax_offline_close(w.offline);
+        ax_definitions_done(&w.definitions);
+    }
+    ax_buf_done(&w.sql);
+    return err->code;
+}

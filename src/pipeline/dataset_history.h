@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A history as the rows of a dataset, and which files it was made from.
+ */
+#ifndef AX_PIPELINE_DATASET_HISTORY_H
+#define AX_PIPELINE_DATASET_HISTORY_H
+
+#include "pipeline/dataset_make.h"
+#include "pipeline/dataset_origin.h"
+
+/* Write the history to `out`, and tell in `origins` where it came from. `work` is a folder on the
+ * file system of `out`. Expected: those of ax_definitions_read and ax_offline_history, NOT_FOUND
+ * (no such service), CONFLICT (a file changed while it was read). */
+AX_MUST_USE enum ax_code ax_dataset_history_write(const struct ax_dataset_job *job,
+                                                  const char *work, const char *out,
+                                                  struct ax_dataset_origins *origins,
+                                                  struct ax_err *err);
+
+#endif
