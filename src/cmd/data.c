@@ -49,7 +49,7 @@ static const struct ax_option data_options[] = {
     { AX_OPTION_TEXT, "data", NULL, offsetof(struct data_config, data), 0, 0, "FOLDER",
       "Where relative paths of sources and SQL start; by default that of the definitions." },
     { AX_OPTION_BOOL, "verify", "false", offsetof(struct data_config, verify), 0, 0, NULL,
-      "`show` reads the rows again and compares them with the manifest." },
+      "Let `show` read the rows again and compare them with the manifest." },
     { AX_OPTION_SIZE, "threads", "0", offsetof(struct data_config, threads), 0, 1024, "threads",
       "Threads; 0 is one a core. They change no digest." },
     { AX_OPTION_SIZE, "memory_max", "0", offsetof(struct data_config, memory_bytes_max), 0,

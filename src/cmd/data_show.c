@@ -33,18 +33,6 @@ static void put_cell(struct ax_buf *out, const struct ax_json *value, size_t wid
     ax_buf_done(&text);
 }
 
-static void put_count(struct ax_buf *out, const char *key, uint64_t value)
-{
-    ax_json_put_key(out, key);
-    ax_json_put_u64(out, value);
-}
-
-static void put_text(struct ax_buf *out, const char *key, struct ax_str text)
-{
-    ax_json_put_key(out, key);
-    ax_json_put_str(out, text);
-}
-
 /* ---- the list ---- */
 
 struct listed {
@@ -63,16 +51,16 @@ static void put_listed_json(struct ax_buf *out, const struct ax_dataset_manifest
 {
     struct ax_str service = ax_json_str(member(manifest->made, "service"));
     (void)ax_buf_append_char(out, '{');
-    put_text(out, "digest", manifest->digest);
-    put_text(out, "content", manifest->content);
-    put_text(out, "created_at", manifest->created_at);
-    put_count(out, "rows", manifest->rows);
-    put_count(out, "columns", ax_json_count(manifest->columns));
-    put_count(out, "bytes", manifest->bytes);
-    put_text(out, "by", ax_json_str(member(manifest->made, "by")));
-    put_text(out, "from", ax_json_str(member(manifest->made, "from")));
+    ax_json_put_member(out, "digest", manifest->digest);
+    ax_json_put_member(out, "content", manifest->content);
+    ax_json_put_member(out, "created_at", manifest->created_at);
+    ax_json_put_member_u64(out, "rows", manifest->rows);
+    ax_json_put_member_u64(out, "columns", ax_json_count(manifest->columns));
+    ax_json_put_member_u64(out, "bytes", manifest->bytes);
+    ax_json_put_member(out, "by", ax_json_str(member(manifest->made, "by")));
+    ax_json_put_member(out, "from", ax_json_str(member(manifest->made, "from")));
     if (service.len)
-        put_text(out, "service", service);
+        ax_json_put_member(out, "service", service);
     (void)ax_buf_append_str(out, AX_STR("}\n"));
 }
 

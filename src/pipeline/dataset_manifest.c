@@ -17,26 +17,14 @@
 
 /* ---- printing ---- */
 
-static void put_text(struct ax_buf *out, const char *key, struct ax_str text)
-{
-    ax_json_put_key(out, key);
-    ax_json_put_str(out, text);
-}
-
-static void put_count(struct ax_buf *out, const char *key, uint64_t value)
-{
-    ax_json_put_key(out, key);
-    ax_json_put_u64(out, value);
-}
-
 static void put_columns(const struct ax_dataset_content *content, struct ax_buf *out)
 {
     (void)ax_buf_append_char(out, '[');
     for (size_t i = 0; i < content->column_count; i++) {
         const struct ax_dataset_column *column = &content->columns[i];
         ax_buf_printf(out, i ? ",\n  {" : "\n  {");
-        put_text(out, "name", column->name);
-        put_text(out, "type", column->type);
+        ax_json_put_member(out, "name", column->name);
+        ax_json_put_member(out, "type", column->type);
         ax_dataset_statistics_put(&column->statistics, out);
         (void)ax_buf_append_char(out, '}');
     }
@@ -49,17 +37,16 @@ static void put_made(const struct ax_dataset_origin *origin, int64_t created_us,
     bool by_history = origin->by == AX_DATASET_BY_HISTORY;
     ax_clock_text(created_us, text);
     (void)ax_buf_append_char(out, '{');
-    put_text(out, "by", by_history ? AX_STR("history") : AX_STR("file"));
-    put_text(out, "from", origin->from);
+    ax_json_put_member(out, "by", by_history ? AX_STR("history") : AX_STR("file"));
+    ax_json_put_member(out, "from", origin->from);
     if (by_history) {
-        put_text(out, "service", origin->service);
-        put_text(out, "at", origin->at);
-        ax_json_put_key(out, "as_known");
-        ax_json_put_bool(out, origin->as_known);
-        put_text(out, "definitions", origin->definitions);
+        ax_json_put_member(out, "service", origin->service);
+        ax_json_put_member(out, "at", origin->at);
+        ax_json_put_member_bool(out, "as_known", origin->as_known);
+        ax_json_put_member(out, "definitions", origin->definitions);
     }
-    put_text(out, "created_at", ax_str_from(text));
-    put_text(out, "auspex", ax_str_from(AX_VERSION));
+    ax_json_put_member(out, "created_at", ax_str_from(text));
+    ax_json_put_member(out, "auspex", ax_str_from(AX_VERSION));
     (void)ax_buf_append_char(out, '}');
 }
 
@@ -69,11 +56,11 @@ static void put_sources(const struct ax_dataset_origin *origin, struct ax_buf *o
     for (size_t i = 0; i < origin->source_count; i++) {
         const struct ax_dataset_source *source = &origin->sources[i];
         ax_buf_printf(out, i ? ",\n  {" : "\n  {");
-        put_text(out, "of", source->whose);
+        ax_json_put_member(out, "of", source->whose);
         if (source->path.len)
-            put_text(out, "path", source->path);
-        put_count(out, "bytes", source->bytes);
-        put_text(out, "sha256", ax_str_from(source->digest));
+            ax_json_put_member(out, "path", source->path);
+        ax_json_put_member_u64(out, "bytes", source->bytes);
+        ax_json_put_member(out, "sha256", ax_str_from(source->digest));
         (void)ax_buf_append_char(out, '}');
     }
     ax_buf_printf(out, "\n]");
@@ -86,7 +73,7 @@ void ax_dataset_manifest_put(const struct ax_dataset_content *content,
 {
     assert(content && file && origin && out);
     (void)ax_buf_append_char(out, '{');
-    put_count(out, "format", AX_DATASET_FORMAT);
+    ax_json_put_member_u64(out, "format", AX_DATASET_FORMAT);
     ax_buf_printf(out, ",\n\"digest\":\"%s\",\n\"content\":\"%s\",\n\"rows\":%llu,\n",
                   content->digest, content->content, (unsigned long long)content->rows);
     ax_buf_printf(out, "\"file\":{\"name\":\"data.parquet\",\"bytes\":%llu,\"sha256\":\"%s\"}",
@@ -95,8 +82,8 @@ void ax_dataset_manifest_put(const struct ax_dataset_content *content,
     put_made(origin, created_us, out);
     if (origin->by == AX_DATASET_BY_HISTORY) {
         ax_buf_printf(out, ",\n\"definition\":{");
-        put_text(out, "service", origin->service);
-        put_text(out, "digest", origin->definition_digest);
+        ax_json_put_member(out, "service", origin->service);
+        ax_json_put_member(out, "digest", origin->definition_digest);
         (void)ax_buf_append_char(out, '}');
     }
     ax_buf_printf(out, ",\n\"sources\":");

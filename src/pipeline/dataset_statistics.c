@@ -112,12 +112,6 @@ enum ax_code ax_dataset_statistics_add(struct ax_dataset_statistics *statistics,
 
 /* ---- printing ---- */
 
-static void put_count(struct ax_buf *out, const char *key, uint64_t value)
-{
-    ax_json_put_key(out, key);
-    ax_json_put_u64(out, value);
-}
-
 static void put_time(struct ax_buf *out, int64_t time_us)
 {
     char text[AX_CLOCK_TEXT_SIZE];
@@ -167,14 +161,13 @@ void ax_dataset_statistics_put(const struct ax_dataset_statistics *statistics, s
 {
     assert(statistics && out);
     const struct ax_dataset_statistics *s = statistics;
-    put_count(out, "count", s->count);
-    put_count(out, "nulls", s->nulls);
+    ax_json_put_member_u64(out, "count", s->count);
+    ax_json_put_member_u64(out, "nulls", s->nulls);
     if (s->type == AX_SQL_F64)
-        put_count(out, "not_finite", s->not_finite);
-    put_count(out, "distinct", (uint64_t)ax_window_distinct_result(&s->distinct));
+        ax_json_put_member_u64(out, "not_finite", s->not_finite);
+    ax_json_put_member_u64(out, "distinct", (uint64_t)ax_window_distinct_result(&s->distinct));
     if (s->distinct.is_sketch) {
-        ax_json_put_key(out, "distinct_is_estimate");
-        ax_json_put_bool(out, true);
+        ax_json_put_member_bool(out, "distinct_is_estimate", true);
     }
     if (s->count == s->not_finite || s->is_rendered)
         return;
