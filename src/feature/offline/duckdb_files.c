@@ -11,7 +11,7 @@ static enum ax_code tell_files(struct ax_offline *offline, const struct ax_sourc
                                ax_offline_file_fn found, void *arg, struct ax_err *err)
 {
     struct ax_relation relation;
-    if (ax_relation_open(offline, source, &relation, err))
+    if (ax_relation_find_files(offline, source, &relation, err))
         return err->code;
     for (size_t i = 0; i < relation.file_count && !err->code; i++)
         (void)(found(arg, relation.files[i], err) != AX_OK);
