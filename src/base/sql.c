@@ -22,6 +22,7 @@
 
 #define SETTING_BYTES_MAX ((size_t)64 << 10)
 #define WATCH_NS          50000000L
+#define TICK_NS           ((uint64_t)AX_NS_PER_S / 10)
 
 /* DuckDB's words begin with the kind of error; its lines become one. The last ones show a piece of
  * the statement with a mark below it, which makes no sense in one line, nor to somebody who did not
@@ -158,6 +159,8 @@ enum ax_code ax_sql_open(const struct ax_sql_config *config, struct ax_sql **ret
     else if (duckdb_connect(sql->database, &sql->connection) == DuckDBError)
         (void)ax_fail(err, AX_E_LIMIT, "no connection to the embedded database");
     duckdb_free(message);
+    sql->tick = config->tick;
+    sql->tick_arg = config->arg;
     sql->cancelled = err->code ? NULL : config->cancelled; /* before its watcher reads it */
     if (sql->cancelled && ax_thread_start(&sql->watcher, "sql-watcher", watcher_run, sql, err))
         sql->cancelled = NULL;
@@ -223,6 +226,17 @@ bool ax_sql_is_cancelled(const struct ax_sql *sql)
     return sql->cancelled && atomic_load(sql->cancelled);
 }
 
+static void sql_tick(struct ax_sql *sql)
+{
+    if (!sql->tick)
+        return;
+    uint64_t now_ns = ax_clock_ns();
+    if (now_ns - sql->ticked_ns < TICK_NS)
+        return;
+    sql->ticked_ns = now_ns;
+    sql->tick(sql->tick_arg, ax_sql_progress(sql));
+}
+
 enum ax_code ax_sql_execute(struct ax_sql *sql, duckdb_prepared_statement statement, bool streaming,
                             duckdb_result *ret_result, struct ax_err *err)
 {
@@ -245,6 +259,7 @@ enum ax_code ax_sql_execute(struct ax_sql *sql, duckdb_prepared_statement statem
             duckdb_interrupt(sql->connection);
         }
         progress = duckdb_pending_execute_task(pending);
+        sql_tick(sql);
     } while (!duckdb_pending_execution_is_finished(progress) && progress != DUCKDB_PENDING_ERROR);
     if (!err->code && progress == DUCKDB_PENDING_ERROR)
         (void)ax_sql_fail(sql, duckdb_pending_error(pending), err);

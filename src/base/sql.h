@@ -25,6 +25,10 @@ struct ax_sql_config {
     size_t memory_bytes_max; /* 0: DuckDB's own default, 80 % of the machine's */
     const char *temp_folder; /* where it spills; NULL: it does not spill */
     atomic_bool *cancelled;  /* NULL, or set by anyone to end a running query with CANCELLED */
+    /* Or NULL: while a statement runs or a query begins, between DuckDB's tasks but at most ten
+     * times a second, on the calling thread; `share` as ax_sql_progress has it. */
+    void (*tick)(void *arg, double share);
+    void *arg;
 };
 
 /* Expected: UNSUPPORTED (built without it), INVALID (a setting), LIMIT. */

@@ -22,7 +22,10 @@ struct ax_sql_table_slot {
 struct ax_sql {
     duckdb_database database;
     duckdb_connection connection;
-    atomic_bool *cancelled; /* NULL: nobody cancels, and there is no watcher */
+    atomic_bool *cancelled;                /* NULL: nobody cancels, and there is no watcher */
+    void (*tick)(void *arg, double share); /* or NULL */
+    void *tick_arg;
+    uint64_t ticked_ns;
     struct ax_thread watcher;
     pthread_mutex_t lock; /* guards closing and raised */
     pthread_cond_t wake;

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `auspex features history`. What is being made lies in a hidden folder beside the output, which is
- * locked while the process lives: a folder that a killed one left is emptied, and two that write
- * one file do not meet in it.
+ * locked while the process lives, so that two that write one file do not meet in it. Of a folder
+ * that a killed one left, the parts that are done are used, and the rest is removed.
  */
 #include "cmd/features_history.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/thread.h"
 #include "cmd/exit_code.h"
 #include "cmd/expression_place.h"
 #include "cmd/interrupt.h"
+#include "cmd/progress.h"
 #include "feature/offline/offline.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -51,7 +53,8 @@ const struct ax_option ax_features_history_options[] = {
       "threads", "Threads of `history` and `check`; 0 is one a core." },
     { AX_OPTION_SIZE, "memory_max", "0",
       offsetof(struct ax_features_history_config, memory_bytes_max), 0, INT64_MAX, "bytes",
-      "Memory of `history` and `check` before they spill to disk; 0 is 80 % of the machine." },
+      "Memory of `history` and `check` before they spill to disk, at least 64000000; 0 is 80 % of "
+      "the machine." },
     { AX_OPTION_BOOL, "quiet", "false", offsetof(struct ax_features_history_config, quiet), 0, 0,
       NULL, "Show no progress of `history`." },
     { 0 },
@@ -59,25 +62,25 @@ const struct ax_option ax_features_history_options[] = {
 
 /* ---- progress ---- */
 
-struct progress {
-    uint64_t began_ns;
+/* Each step is told once, what happens within it as often as there is something to show. */
+struct steps {
+    struct ax_progress progress;
+    char shown[256];
 };
 
 static void show(void *arg, const char *what, size_t rows_done, size_t rows)
 {
-    const struct progress *progress = arg;
-    double seconds = (double)(ax_clock_ns() - progress->began_ns) / 1e9;
-    if (!rows_done || !rows || seconds <= 0) {
-        (void)fprintf(stderr, "history: %s\n", what);
-        return;
-    }
-    double rate = (double)rows_done / seconds;
-    (void)fprintf(stderr, "history: %s; %zu %% of %zu rows, %.0f a second, %.0f s left\n", what,
-                  rows_done * 100 / rows, rows, rate, (double)(rows - rows_done) / rate);
+    struct steps *steps = arg;
+    if (strcmp(steps->shown, what) != 0)
+        ax_progress_note(&steps->progress, what);
+    (void)snprintf(steps->shown, sizeof(steps->shown), "%s", what);
+    ax_progress_show(&steps->progress, rows_done, rows ? (double)rows_done / (double)rows : -1);
 }
 
-static void tell(void *arg AX_UNUSED, struct ax_str text)
+static void tell(void *arg, struct ax_str text)
 {
+    struct steps *steps = arg;
+    ax_progress_end(&steps->progress);
     (void)fprintf(stderr, "history: %.*s\n", AX_STR_ARG(text));
 }
 
@@ -87,6 +90,27 @@ struct work {
     char *path; /* NULL: not made */
     int lock;   /* -1: none */
 };
+
+/* Whether a name in the folder is that of the parts, or no name of an entry. */
+static bool is_kept(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "parts") == 0;
+}
+
+/* Remove what was being made, but for parts that are done. */
+static void work_clear(const struct work *work)
+{
+    char path[PATH_MAX];
+    struct ax_err ignored = AX_ERR_INIT;
+    DIR *folder = opendir(work->path);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        int len = snprintf(path, sizeof(path), "%s/%s", work->path, entry->d_name);
+        if (!is_kept(entry->d_name) && len > 0 && (size_t)len < sizeof(path))
+            (void)(ax_file_remove_tree(path, &ignored) != AX_OK);
+    }
+    if (folder)
+        (void)closedir(folder);
+}
 
 /* ".NAME.work" beside the output. */
 static enum ax_code work_open(struct work *work, const char *out, struct ax_err *err)
@@ -103,14 +127,26 @@ static enum ax_code work_open(struct work *work, const char *out, struct ax_err 
         return ax_fail_errno(err, errno, "open '%s'", work->path);
     if (flock(work->lock, LOCK_EX | LOCK_NB))
         return ax_fail(err, AX_E_LIMIT, "another process is writing '%s'", out);
+    work_clear(work);
     return AX_OK;
 }
 
-static void work_close(struct work *work)
+/* Who interrupts may want to go on: parts that are done stay, and are told of. */
+static void work_close(struct work *work, bool interrupted)
 {
     struct ax_err ignored = AX_ERR_INIT;
-    if (work->path && work->lock >= 0 && flock(work->lock, LOCK_EX | LOCK_NB) == 0)
+    bool is_ours = work->path && work->lock >= 0 && flock(work->lock, LOCK_EX | LOCK_NB) == 0;
+    if (is_ours && interrupted) {
+        char path[PATH_MAX];
+        (void)snprintf(path, sizeof(path), "%s/parts", work->path);
+        work_clear(work);
+        (void)rmdir(path);
+        if (rmdir(work->path))
+            (void)fprintf(stderr, "history: '%s' keeps what is done; the same command goes on\n",
+                          work->path);
+    } else if (is_ours) {
         (void)(ax_file_remove_tree(work->path, &ignored) != AX_OK);
+    }
     if (work->lock >= 0)
         (void)close(work->lock);
     free(work->path);
@@ -123,7 +159,7 @@ struct history {
     struct ax_definitions definitions;
     struct ax_offline *offline;
     struct ax_offline_report report;
-    struct progress progress;
+    struct steps steps;
     struct work work;
     struct ax_buf sql;
     size_t at_place; /* of a failure: byte of --at; SIZE_MAX: elsewhere */
@@ -141,7 +177,8 @@ static enum ax_code open_store(struct history *h, struct ax_err *err)
         .cancelled = ax_interrupt_catch(),
         .progress = config->quiet ? NULL : show,
         .notice = tell,
-        .arg = &h->progress,
+        .arg = &h->steps,
+        .keep_parts = true,
     };
     return ax_offline_open(&store, &h->offline, err);
 }
@@ -223,17 +260,17 @@ int ax_features_history(const struct ax_command_line *line,
                         const struct ax_features_history_config *config, bool json)
 {
     struct ax_err err = AX_ERR_INIT;
-    struct history h = { .config = config,
-                         .progress = { ax_clock_ns() },
-                         .work = { .lock = -1 },
-                         .at_place = SIZE_MAX };
+    struct history h = { .config = config, .work = { .lock = -1 }, .at_place = SIZE_MAX };
     if (!config->rows == !config->sql || !config->service || !config->out) {
         ax_command_line_complain(line, "usage: auspex features history --service NAME --out FILE "
                                        "and one of --rows FILE, --sql FILE");
         return AX_EXIT_USAGE;
     }
     ax_buf_init(&h.sql, SQL_BYTES_MAX);
-    if (history(&h, &err)) {
+    ax_progress_init(&h.steps.progress, "history", config->quiet);
+    enum ax_code code = history(&h, &err);
+    ax_progress_end(&h.steps.progress);
+    if (code) {
         ax_command_line_complain(line, "%s", err.msg);
         if (h.at_place <= strlen(config->at) && ax_str_is_utf8(ax_str_from(config->at)))
             ax_expression_place_show(ax_str_from(config->at), h.at_place, stderr);
@@ -241,7 +278,7 @@ int ax_features_history(const struct ax_command_line *line,
         print_report(&h, json);
     }
     ax_offline_close(h.offline);
-    work_close(&h.work);
+    work_close(&h.work, code == AX_E_CANCELLED);
     ax_definitions_done(&h.definitions);
     ax_buf_done(&h.sql);
     return (int)ax_exit_from_code(err.code);

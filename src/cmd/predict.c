@@ -2,9 +2,8 @@
 /*
  * `auspex predict --model DIR INPUT OUTPUT`: every row of a file through a model version.
  *
- * Progress and notes go to standard error: on a terminal one line that moves, elsewhere a line
- * every ten seconds. The summary goes to standard output, or to standard error when the rows go
- * there.
+ * Progress and notes go to standard error. The summary goes to standard output, or to standard
+ * error when the rows go there.
  */
 #include "cmd/cmd.h"
 
@@ -15,14 +14,11 @@
 #include "cmd/command_line.h"
 #include "cmd/exit_code.h"
 #include "cmd/interrupt.h"
+#include "cmd/progress.h"
 #include "engine/image.h"
 #include "pipeline/batch_predict.h"
 
-#include <unistd.h>
-
-#define BAR_WIDTH        30
-#define TERMINAL_WAIT_NS (100 * (uint64_t)AX_NS_PER_MS)
-#define LINE_WAIT_NS     (10 * (uint64_t)AX_NS_PER_S)
+#include <stdio.h>
 
 struct predict_config {
     struct ax_image_config images;
@@ -59,51 +55,14 @@ static const struct ax_option predict_options[] = {
 const struct ax_option *const ax_cmd_predict_options[] = { predict_options, ax_image_options,
                                                            NULL };
 
-struct progress {
-    bool is_terminal;
-    bool quiet;
-    bool open_line;
-    uint64_t began_ns;
-    uint64_t shown_ns;
-};
-
-static void end_line(struct progress *progress)
-{
-    if (progress->open_line)
-        (void)fputc('\n', stderr);
-    progress->open_line = false;
-}
-
 static void show_note(void *arg, const char *text)
 {
-    struct progress *progress = arg;
-    if (progress->quiet)
-        return;
-    end_line(progress);
-    (void)fprintf(stderr, "predict: %s\n", text);
+    ax_progress_note(arg, text);
 }
 
 static void show_progress(void *arg, size_t rows, double share)
 {
-    struct progress *progress = arg;
-    uint64_t now_ns = ax_clock_ns();
-    uint64_t wait_ns = progress->is_terminal ? TERMINAL_WAIT_NS : LINE_WAIT_NS;
-    if (progress->quiet || now_ns - progress->shown_ns < wait_ns)
-        return;
-    double rate = (double)rows * 1e9 / (double)AX_MAX(now_ns - progress->began_ns, (uint64_t)1);
-    progress->shown_ns = now_ns;
-    if (!progress->is_terminal) {
-        (void)fprintf(stderr, "predict: %zu rows, %.0f a second\n", rows, rate);
-        return;
-    }
-    progress->open_line = true;
-    if (!(share >= 0 && share <= 1)) {
-        (void)fprintf(stderr, "\r%zu rows, %.0f a second ", rows, rate);
-        return;
-    }
-    int done = (int)(share * BAR_WIDTH);
-    (void)fprintf(stderr, "\r[%.*s%*s] %3.0f %%, %zu rows, %.0f a second ", done,
-                  "##############################", BAR_WIDTH - done, "", share * 100, rows, rate);
+    ax_progress_show(arg, rows, share);
 }
 
 static void print_summary(const struct ax_batch_predict_report *report, bool json, FILE *out)
@@ -161,19 +120,17 @@ static bool make_options(const struct ax_command_line *line, const struct predic
 static int predict(const struct ax_command_line *line, const struct predict_config *config)
 {
     struct ax_err err = AX_ERR_INIT;
-    struct progress progress = { .is_terminal = isatty(STDERR_FILENO) == 1,
-                                 .quiet = config->quiet,
-                                 .began_ns = ax_clock_ns() };
+    struct ax_progress progress;
     struct ax_batch_predict_options options = { .progress = show_progress,
                                                 .note = show_note,
                                                 .arg = &progress,
                                                 .cancelled = ax_interrupt_catch() };
     struct ax_batch_predict_report report;
-    progress.shown_ns = progress.began_ns;
+    ax_progress_init(&progress, "predict", config->quiet);
     if (!make_options(line, config, &options))
         return AX_EXIT_USAGE;
     enum ax_code code = ax_batch_predict_run(&options, &report, &err);
-    end_line(&progress);
+    ax_progress_end(&progress);
     if (code) {
         ax_command_line_complain(line, "%s", err.msg);
         return (int)ax_exit_from_code(code);

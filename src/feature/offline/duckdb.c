@@ -15,6 +15,7 @@
 #include "feature/offline/duckdb_join.h"
 #include "feature/offline/duckdb_moment.h"
 #include "feature/offline/duckdb_output.h"
+#include "feature/offline/duckdb_parts.h"
 #include "feature/offline/duckdb_relation.h"
 #include "feature/offline/duckdb_stamp.h"
 #include "feature/offline/duckdb_windows.h"
@@ -32,8 +33,9 @@ struct history {
     const struct ax_service *service;
     const struct ax_offline_rows *request;
     struct ax_history_rows rows;
-    char *out; /* absolute */
-    size_t steps_done, steps;
+    char *out;         /* absolute */
+    char *rows_digest; /* NULL: there are no parts */
+    bool *is_done;     /* roles whose table is there */
     struct ax_offline_report report;
     struct ax_err *err;
 };
@@ -104,6 +106,18 @@ static enum ax_code real_path(const char *path, char **ret, struct ax_err *err)
     return AX_OK;
 }
 
+/* Within a step, from time to time. */
+static void tick(void *arg, double share)
+{
+    const struct ax_offline *offline = arg;
+    const struct ax_offline_config *config = &offline->config;
+    double steps = (double)AX_MAX(offline->steps, (size_t)1);
+    double done = (double)offline->steps_done + (share >= 0 && share <= 1 ? share : 0);
+    if (config->progress && offline->step[0])
+        config->progress(config->arg, offline->step, (size_t)((double)offline->rows * done / steps),
+                         offline->rows);
+}
+
 /* A handle without tables. */
 static enum ax_code open_sql(struct ax_offline *offline, struct ax_err *err)
 {
@@ -116,6 +130,8 @@ static enum ax_code open_sql(struct ax_offline *offline, struct ax_err *err)
         .memory_bytes_max = offline->config.memory_bytes_max,
         .temp_folder = spill,
         .cancelled = offline->config.cancelled,
+        .tick = tick,
+        .arg = offline,
     };
     if (ax_sql_open(&config, &offline->sql, err))
         return err->code;
@@ -127,6 +143,9 @@ enum ax_code ax_offline_open(const struct ax_offline_config *config,
 {
     assert(config && config->definitions && config->data_folder && config->work_folder &&
            config->threads && ret_offline && err);
+    if (config->memory_bytes_max && config->memory_bytes_max < AX_OFFLINE_MEMORY_BYTES_MIN)
+        return ax_fail(err, AX_E_INVALID, "%zu bytes of memory are too few; %zu are the least",
+                       config->memory_bytes_max, AX_OFFLINE_MEMORY_BYTES_MIN);
     struct ax_offline *offline = ax_xalloc(sizeof(*offline));
     offline->config = *config;
     ax_buf_init(&offline->text, AX_OFFLINE_TEXT_MAX);
@@ -216,13 +235,15 @@ enum ax_code ax_offline_expect(struct ax_offline *offline, const struct ax_sourc
 
 static void tell(struct history *h, const char *what, struct ax_str name)
 {
-    char text[256];
-    struct ax_offline_config *config = &h->offline->config;
-    if (!config->progress)
-        return;
-    (void)snprintf(text, sizeof(text), "%s%s%.*s", what, name.len ? " " : "", AX_STR_ARG(name));
-    config->progress(config->arg, text, h->rows.count * h->steps_done / AX_MAX(h->steps, (size_t)1),
-                     h->rows.count);
+    struct ax_offline *offline = h->offline;
+    struct ax_offline_config *config = &offline->config;
+    offline->rows = h->rows.count;
+    (void)snprintf(offline->step, sizeof(offline->step), "%s%s%.*s", what, name.len ? " " : "",
+                   AX_STR_ARG(name));
+    if (config->progress)
+        config->progress(config->arg, offline->step,
+                         offline->rows * offline->steps_done / AX_MAX(offline->steps, (size_t)1),
+                         offline->rows);
 }
 
 /* Columns that a field reads: of a windowed one those inside of its aggregates. */
@@ -256,24 +277,71 @@ static bool *used_columns(const struct ax_service *service, const struct ax_sour
     return used;
 }
 
+static bool reads(const struct history *h, size_t role, const struct ax_source *source)
+{
+    return h->service->roles[role].view->source == source;
+}
+
+/* Whether all roles that read the source have parts, which are tables then. */
+static bool take_parts(struct history *h, const struct ax_source *source)
+{
+    bool all = true;
+    for (size_t i = 0; i < h->service->role_count; i++) {
+        struct ax_role_part part;
+        if (!reads(h, i, source))
+            continue;
+        ax_role_part_name(h->offline, h->service, i, h->request->as_known, h->rows_digest, &part);
+        h->is_done[i] = ax_role_part_load(h->offline, &part, i, h->rows.count);
+        all = all && h->is_done[i];
+        if (!h->is_done[i])
+            continue;
+        h->offline->steps_done++;
+        tell(h, "found what was done of view", h->service->roles[i].view->name);
+    }
+    return all;
+}
+
+/* What was made is kept under the name that it had before its source was read, if it still has it.
+ */
+static enum ax_code join_role(struct history *h, size_t role, const struct ax_source_table *table,
+                              const struct ax_role_part *before)
+{
+    const struct ax_view *view = h->service->roles[role].view;
+    struct ax_role_part now;
+    tell(h, "joining view", view->name);
+    if (view->windowed ? ax_role_windows(h->offline, h->service, role, table, h->err)
+                       : ax_role_join(h->offline, h->service, role, table, h->err))
+        return h->err->code;
+    h->is_done[role] = true;
+    h->offline->steps_done++;
+    if (!before->path[0] || table->rows + h->rows.count < AX_ROLE_PART_ROWS_MIN)
+        return AX_OK;
+    ax_role_part_name(h->offline, h->service, role, h->request->as_known, h->rows_digest, &now);
+    if (strcmp(now.path, before->path) == 0)
+        ax_role_part_keep(h->offline, before, role);
+    return AX_OK;
+}
+
 static enum ax_code join_source(struct history *h, size_t first)
 {
     const struct ax_source *source = h->service->roles[first].view->source;
     struct ax_source_table table;
+    if (take_parts(h, source))
+        return AX_OK;
+    struct ax_role_part *parts = ax_xalloc(h->service->role_count * sizeof(*parts));
+    for (size_t i = first; i < h->service->role_count; i++)
+        if (reads(h, i, source) && !h->is_done[i])
+            ax_role_part_name(h->offline, h->service, i, h->request->as_known, h->rows_digest,
+                              &parts[i]);
     bool *used = used_columns(h->service, source);
     tell(h, "reading source", source->name);
     enum ax_code code =
         ax_source_table_load(h->offline, source, used, h->request->as_known, first, &table, h->err);
     free(used);
-    for (size_t i = first; i < h->service->role_count && !code; i++) {
-        if (h->service->roles[i].view->source != source)
-            continue;
-        tell(h, "joining view", h->service->roles[i].view->name);
-        code = h->service->roles[i].view->windowed
-                   ? ax_role_windows(h->offline, h->service, i, &table, h->err)
-                   : ax_role_join(h->offline, h->service, i, &table, h->err);
-        h->steps_done++;
-    }
+    for (size_t i = first; i < h->service->role_count && !code; i++)
+        if (reads(h, i, source) && !h->is_done[i])
+            code = join_role(h, i, &table, &parts[i]);
+    free(parts);
     if (code)
         return code;
     ax_buf_printf(&h->offline->text, "DROP TABLE %s", table.name);
@@ -306,17 +374,21 @@ static enum ax_code check_place(struct history *h)
 static enum ax_code run(struct history *h)
 {
     struct ax_str none = { "", 0 };
-    h->steps = h->service->role_count + 1;
+    h->offline->steps_done = 0;
+    h->offline->steps = h->service->role_count + 1;
     if (check_place(h))
         return h->err->code;
     tell(h, "reading the rows", none);
     if (ax_history_rows_load(h->offline, h->service, h->request, &h->rows, h->err))
         return h->err->code;
+    h->is_done = ax_xalloc((h->service->role_count + 1) * sizeof(*h->is_done));
+    if (h->offline->config.keep_parts)
+        h->rows_digest = ax_role_part_rows_digest(h->offline, h->service);
     if (!ax_history_output_check(h->service, &h->rows, h->err) && !join_roles(h)) {
         tell(h, "writing", none);
         if (!ax_history_output_write(h->offline, h->service, &h->rows, h->out, h->report.digest,
                                      h->err)) {
-            h->steps_done = h->steps;
+            h->offline->steps_done = h->offline->steps;
             tell(h, "done", none);
         }
     }
@@ -324,6 +396,9 @@ static enum ax_code run(struct history *h)
     h->report.inputs = h->service->input_count;
     h->report.dropped_rows = h->offline->dropped_rows;
     ax_history_rows_done(&h->rows);
+    free(h->rows_digest);
+    free(h->is_done);
+    h->offline->step[0] = '\0';
     return h->err->code;
 }
 

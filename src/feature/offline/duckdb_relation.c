@@ -90,9 +90,9 @@ static void put_escaped(struct ax_buf *out, struct ax_str path)
     }
 }
 
-/* The same as a literal of SQL: readers of files take every path for a pattern. */
-static void put_path(struct ax_buf *out, struct ax_str path)
+void ax_relation_put_path(struct ax_buf *out, struct ax_str path)
 {
+    assert(out && (path.ptr || !path.len));
     struct ax_buf pattern;
     ax_buf_init(&pattern, PATH_MAX * 3 + 1);
     put_escaped(&pattern, path);
@@ -142,6 +142,46 @@ static enum ax_code find_files(struct ax_offline *offline, struct ax_str glob,
     return err->code;
 }
 
+static enum ax_code finish_open(struct ax_relation *relation, struct ax_relation *ret_relation,
+                                struct ax_err *err)
+{
+    if (err->code)
+        ax_relation_done(relation);
+    else
+        *ret_relation = *relation;
+    return err->code;
+}
+
+/* The path of a table's database: "store.duckdb/main.flights" less its last part. */
+static void put_database(struct ax_buf *out, const struct ax_offline *offline, struct ax_str table)
+{
+    while (table.len && table.ptr[table.len - 1] != '/')
+        table.len--;
+    if (table.len && table.ptr[0] != '/')
+        ax_buf_printf(out, "%s/", offline->data_folder);
+    (void)ax_buf_append(out, table.ptr, table.len ? table.len - 1 : 0);
+}
+
+enum ax_code ax_relation_find(struct ax_offline *offline, const struct ax_source *source,
+                              struct ax_relation *ret_relation, struct ax_err *err)
+{
+    assert(offline && source && ret_relation && err);
+    struct ax_relation relation = { .csv_buffer_bytes = ax_csv_buffer_bytes(offline) };
+    struct ax_buf path;
+    size_t cap = 0;
+    ax_arena_init(&relation.arena, 65536, ARENA_MAX);
+    ax_buf_init(&path, PATH_MAX);
+    if (source->kind == AX_SOURCE_FILES) {
+        (void)(find_files(offline, source->text, &relation, err) != AX_OK);
+    } else if (source->kind == AX_SOURCE_TABLE) {
+        put_database(&path, offline, source->text);
+        if (!ax_buf_check(&path, "the path", err))
+            (void)(add_file(&relation, ax_buf_str(&path), &cap, err) != AX_OK);
+    }
+    ax_buf_done(&path);
+    return finish_open(&relation, ret_relation, err);
+}
+
 bool ax_relation_is_same_file(const char *a, const char *b)
 {
     struct stat first, second;
@@ -165,19 +205,18 @@ enum ax_code ax_relation_check_out(struct ax_offline *offline, const struct ax_s
     assert(offline && source && out && out[0] == '/' && err);
     struct ax_relation relation = { 0 };
     struct ax_buf pattern;
-    if (source->kind != AX_SOURCE_FILES)
-        return AX_OK;
-    ax_arena_init(&relation.arena, 65536, ARENA_MAX);
     ax_buf_init(&pattern, PATH_MAX * 4);
     put_pattern(&pattern, offline, source->text);
-    bool found = is_matched(ax_buf_str(&pattern), out);
+    bool found = source->kind == AX_SOURCE_FILES && is_matched(ax_buf_str(&pattern), out);
     ax_buf_done(&pattern);
+    if (!found && !ax_relation_find(offline, source, &relation, err)) {
+        for (size_t i = 0; i < relation.file_count && !found; i++)
+            found = ax_relation_is_same_file(relation.files[i].ptr, out);
+        ax_relation_done(&relation);
+    }
     /* That there are no files is told when they are to be read. */
-    if (!found && find_files(offline, source->text, &relation, err) && err->code == AX_E_NOT_FOUND)
+    if (err->code == AX_E_NOT_FOUND)
         ax_err_clear(err);
-    for (size_t i = 0; i < relation.file_count && !found; i++)
-        found = ax_relation_is_same_file(relation.files[i].ptr, out);
-    ax_arena_done(&relation.arena);
     if (found)
         (void)ax_fail(err, AX_E_INVALID,
                       "'%s' is among the files of source '%.*s'; write to another place", out,
@@ -288,7 +327,7 @@ static enum ax_code describe_csv(struct ax_offline *offline, struct ax_relation 
     struct ax_sql_chunk chunk = { 0 };
     struct ax_buf literal;
     ax_buf_init(&literal, PATH_MAX * 4);
-    put_path(&literal, path);
+    ax_relation_put_path(&literal, path);
     ax_csv_put_first_line(&offline->text, ax_buf_str(&literal));
     ax_buf_done(&literal);
     if (!ax_offline_query(offline, &stream, err) && !ax_sql_stream_next(stream, &chunk, err)) {
@@ -326,7 +365,7 @@ static enum ax_code describe_file(struct ax_offline *offline, struct ax_relation
     put_description(offline);
     if (run->format == AX_RELATION_JSONL) {
         ax_buf_printf(&offline->text, "read_json(");
-        put_path(&offline->text, path);
+        ax_relation_put_path(&offline->text, path);
         ax_buf_printf(&offline->text, ", format='newline_delimited', sample_size=-1, "
                                       "hive_partitioning=false))");
     } else {
@@ -393,12 +432,44 @@ static enum ax_code open_from(struct ax_offline *offline, struct ax_relation *re
     return describe(offline, relation, &run, err) ? err->code : add_run(relation, &run, &cap, err);
 }
 
+/* How far a comment or a quoted text goes that begins at `at`; `at` where none does. */
+static size_t skip_quoted(struct ax_str query, size_t at)
+{
+    struct ax_str rest = { query.ptr + at, query.len - at };
+    const char *end = NULL;
+    if (ax_str_starts_with(rest, AX_STR("--")))
+        end = memchr(rest.ptr, '\n', rest.len);
+    else if (ax_str_starts_with(rest, AX_STR("/*")))
+        end = memmem(rest.ptr + 2, rest.len - 2, "*/", 2);
+    else if (rest.ptr[0] == '\'' || rest.ptr[0] == '"')
+        end = memchr(rest.ptr + 1, rest.ptr[0], rest.len - 1);
+    else
+        return at;
+    if (!end)
+        return query.len;
+    return (size_t)(end - query.ptr) + (rest.ptr[0] == '/' ? 2 : 1);
+}
+
+/* The length of a statement without the semicolon that ends it, and what stands behind that. */
+static size_t statement_len(struct ax_str query)
+{
+    size_t len = 0;
+    for (size_t at = 0; at < query.len;) {
+        size_t next = skip_quoted(query, at);
+        bool is_comment = next > at && (query.ptr[at] == '-' || query.ptr[at] == '/');
+        next = AX_MAX(next, at + 1);
+        if (!is_comment && !strchr(" \t\r\n;", query.ptr[at]))
+            len = next;
+        at = next;
+    }
+    return len;
+}
+
 static enum ax_code open_query(struct ax_offline *offline, struct ax_relation *relation,
                                struct ax_str query, struct ax_err *err)
 {
     struct ax_buf from;
-    while (query.len && strchr(" \t\r\n;", query.ptr[query.len - 1]))
-        query.len--;
+    query.len = statement_len(query);
     ax_buf_init(&from, AX_OFFLINE_TEXT_MAX);
     ax_buf_printf(&from, "(\n");
     (void)ax_buf_append_str(&from, query);
@@ -408,6 +479,17 @@ static enum ax_code open_query(struct ax_offline *offline, struct ax_relation *r
         code = open_from(offline, relation, ax_buf_str(&from), err);
     ax_buf_done(&from);
     return code;
+}
+
+/* DuckDB's words for a file that is missing have no kind of their own when it is attached. */
+static enum ax_code check_there(struct ax_str path, struct ax_err *err)
+{
+    struct stat info;
+    char *text = ax_xmemdup0(path.ptr, path.len);
+    if (stat(text, &info))
+        (void)ax_fail_errno(err, errno, "open '%s'", text);
+    free(text);
+    return err->code;
 }
 
 /* "store.duckdb/main.flights": the file is attached, to be read, under a name made of its path. */
@@ -428,9 +510,7 @@ static enum ax_code open_table(struct ax_offline *offline, struct ax_relation *r
     struct ax_buf from;
     ax_buf_init(&path, 8192);
     ax_buf_init(&from, 8192);
-    if (text.ptr[0] != '/')
-        ax_buf_printf(&path, "%s/", offline->data_folder);
-    (void)ax_buf_append(&path, text.ptr, slash - 1);
+    put_database(&path, offline, text);
     ax_buf_printf(&offline->text, "ATTACH IF NOT EXISTS ");
     ax_sql_put_literal(&offline->text, ax_buf_str(&path));
     ax_buf_printf(&offline->text, " AS ");
@@ -442,21 +522,11 @@ static enum ax_code open_table(struct ax_offline *offline, struct ax_relation *r
     (void)ax_buf_append_char(&from, '.');
     ax_sql_put_name(&from, table);
     if (!ax_buf_check(&path, "the path", err) && !ax_buf_check(&from, "the table", err) &&
-        !ax_offline_run(offline, err))
+        !check_there(ax_buf_str(&path), err) && !ax_offline_run(offline, err))
         (void)(open_from(offline, relation, ax_buf_str(&from), err) != AX_OK);
     ax_buf_reset(&offline->text);
     ax_buf_done(&path);
     ax_buf_done(&from);
-    return err->code;
-}
-
-static enum ax_code finish_open(struct ax_relation *relation, struct ax_relation *ret_relation,
-                                struct ax_err *err)
-{
-    if (err->code)
-        ax_relation_done(relation);
-    else
-        *ret_relation = *relation;
     return err->code;
 }
 
@@ -564,7 +634,7 @@ void ax_relation_put_from(struct ax_buf *out, const struct ax_relation *relation
     for (size_t i = 0; i < count; i++) {
         if (i)
             (void)ax_buf_append_char(out, ',');
-        put_path(out, relation->files[first + i]);
+        ax_relation_put_path(out, relation->files[first + i]);
     }
     (void)ax_buf_append_char(out, ']');
     if (run->format == AX_RELATION_CSV)

@@ -17,6 +17,9 @@ struct ax_offline {
     char *work_folder; /* absolute */
     struct ax_buf text;
     size_t dropped_rows; /* of the sources that the history under way has read */
+    /* What is being done, for who watches: which step of how many, and of how many rows. */
+    char step[256];
+    size_t steps_done, steps, rows;
 };
 
 #define AX_OFFLINE_TEXT_MAX ((size_t)64 << 20)

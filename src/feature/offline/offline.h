@@ -17,18 +17,23 @@
 
 struct ax_offline;
 
+#define AX_OFFLINE_MEMORY_BYTES_MIN ((size_t)64000000)
+
 struct ax_offline_config {
     const struct ax_definitions *definitions; /* borrowed */
     const char *data_folder;                  /* relative paths of sources start here */
     const char *work_folder; /* for spilling and half-written files; on the file system of `out` */
     size_t threads;
-    size_t memory_bytes_max; /* 0: 80 % of the machine's */
+    size_t memory_bytes_max; /* at least AX_OFFLINE_MEMORY_BYTES_MIN; 0: 80 % of the machine's */
     atomic_bool *cancelled;  /* or NULL */
-    /* Or NULL: what is being done, rows done of rows, for a progress line. */
+    /* Or NULL: what is being done and which share of the work is done, as rows of all rows (0: not
+     * known yet). On the calling thread, at each step and some times a second. */
     void (*progress)(void *arg, const char *what, size_t rows_done, size_t rows);
     /* Or NULL: a line about a source's expectation that does not hold, though it goes on. */
     void (*notice)(void *arg, struct ax_str text);
     void *arg;
+    /* Keep what large views came to in work_folder/parts, and begin with what is there. */
+    bool keep_parts;
 };
 
 /* The rows to enrich. */

@@ -310,6 +310,44 @@ static void test_cancel_within_a_task(void **state)
     assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
+struct ticking {
+    bool is_armed;
+    size_t ticks;
+};
+
+static void cancel_at_tick(void *arg, double share)
+{
+    struct ticking *ticking = arg;
+    assert_true(share <= 1);
+    if (!ticking->is_armed)
+        return;
+    ticking->ticks++;
+    atomic_store(&cancelled, true);
+}
+
+/* Who watches is called while the statement runs: here it is what ends a long one. */
+static void test_tick(void **state)
+{
+    (void)need_sql(state);
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_sql *sql;
+    struct ticking ticking = { 0 };
+    struct ax_sql_config config = {
+        .threads = 1, .cancelled = &cancelled, .tick = cancel_at_tick, .arg = &ticking
+    };
+    atomic_store(&cancelled, false);
+    assert_int_equal(ax_sql_open(&config, &sql, &err), AX_OK);
+    ticking.is_armed = true;
+    assert_int_equal(
+        ax_sql_run(sql,
+                   AX_STR("CREATE TABLE t AS SELECT sum(hash(x)) FROM range(20000000000) a(x)"),
+                   &err),
+        AX_E_CANCELLED);
+    assert_true(ticking.ticks >= 1);
+    atomic_store(&cancelled, false);
+    ax_sql_close(sql);
+}
+
 static void test_get(void **state)
 {
     struct ax_sql *sql = need_sql(state);
@@ -350,6 +388,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel_within_a_task, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_tick, setup, teardown),
         cmocka_unit_test_setup_teardown(test_get, setup, teardown),
         cmocka_unit_test(test_quoting),
     };

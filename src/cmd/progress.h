@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Progress of long work over rows, on standard error: on a terminal one line that moves, elsewhere
+ * a line every ten seconds. Belongs to one thread.
+ */
+#ifndef AX_CMD_PROGRESS_H
+#define AX_CMD_PROGRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ax_progress {
+    const char *command;
+    bool quiet;
+    bool is_terminal;
+    bool open_line;
+    uint64_t began_ns;
+    uint64_t shown_ns;
+};
+
+void ax_progress_init(struct ax_progress *progress, const char *command, bool quiet);
+
+/* A line of its own: "predict: …". */
+void ax_progress_note(struct ax_progress *progress, const char *text);
+
+/* So many rows are done, which are this share of the work (negative: nobody knows). Shown if the
+ * time for it has come. */
+void ax_progress_show(struct ax_progress *progress, size_t rows, double share);
+
+/* Nothing more comes. */
+void ax_progress_end(struct ax_progress *progress);
+
+#endif

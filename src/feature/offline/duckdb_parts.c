@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The digest of the rows is made by DuckDB's own hash of each row with its number: an exclusive or
+ * and a sum over all, which any number of threads may take in any order. It tells runs of one
+ * command apart and withstands no forger, as the parts themselves do not.
+ */
+#include "feature/offline/duckdb_parts.h"
+
+#include "auspex_config.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "feature/offline/duckdb_relation.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define KEY_BYTES_MAX ((size_t)64 << 20)
+
+char *ax_role_part_rows_digest(struct ax_offline *offline, const struct ax_service *service)
+{
+    assert(offline && service);
+    struct ax_buf *text = &offline->text;
+    struct ax_err ignored = AX_ERR_INIT;
+    struct ax_buf columns;
+    char *digest = NULL;
+    ax_buf_init(&columns, AX_OFFLINE_TEXT_MAX);
+    ax_buf_printf(&columns, "rowid, a");
+    for (size_t i = 0; i < service->call_count; i++)
+        ax_buf_printf(&columns, ", k%zu", i);
+    ax_buf_printf(text, "SELECT count(*) || '.' || coalesce(bit_xor(hash(");
+    (void)ax_buf_append_str(text, ax_buf_str(&columns));
+    ax_buf_printf(text, ")), 0) || '.' || coalesce(sum(hash(0, ");
+    (void)ax_buf_append_str(text, ax_buf_str(&columns));
+    ax_buf_printf(text, ")::HUGEINT), 0) FROM ax_rows");
+    if (!ax_buf_check(text, "the query", &ignored) &&
+        ax_sql_get_text(offline->sql, ax_buf_str(text), &digest, &ignored))
+        digest = NULL;
+    ax_buf_reset(text);
+    ax_buf_done(&columns);
+    return digest;
+}
+
+/* ---- names ---- */
+
+static bool put_file(struct ax_buf *out, const char *path)
+{
+    struct stat info;
+    if (stat(path, &info))
+        return false;
+    ax_buf_printf(out, "%s %lld %llu %lld.%09ld\n", path, (long long)info.st_size,
+                  (unsigned long long)info.st_ino, (long long)info.st_mtim.tv_sec,
+                  info.st_mtim.tv_nsec);
+    return true;
+}
+
+/* All files of a source; false: nobody knows which. */
+static bool put_files(struct ax_buf *out, struct ax_offline *offline,
+                      const struct ax_source *source)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    struct ax_relation relation;
+    if (source->kind == AX_SOURCE_SQL || source->expectation_count ||
+        ax_relation_find(offline, source, &relation, &ignored))
+        return false;
+    bool found = relation.file_count > 0;
+    for (size_t i = 0; i < relation.file_count && found; i++)
+        found = put_file(out, relation.files[i].ptr);
+    ax_relation_done(&relation);
+    return found;
+}
+
+static bool put_key(struct ax_buf *out, struct ax_offline *offline,
+                    const struct ax_service *service, size_t role, bool as_known,
+                    const char *rows_digest)
+{
+    const struct ax_view *view = service->roles[role].view;
+    ax_buf_printf(out, "part 1 of auspex %s\n%zu %d %s\n", AX_VERSION, role, as_known, rows_digest);
+    ax_definition_put_json(out, AX_DEFINITION_SERVICE, service);
+    ax_definition_put_json(out, AX_DEFINITION_VIEW, view);
+    ax_definition_put_json(out, AX_DEFINITION_ENTITY, view->entity);
+    ax_definition_put_json(out, AX_DEFINITION_SOURCE, view->source);
+    return put_files(out, offline, view->source) && !out->failed;
+}
+
+void ax_role_part_name(struct ax_offline *offline, const struct ax_service *service, size_t role,
+                       bool as_known, const char *rows_digest, struct ax_role_part *ret_part)
+{
+    assert(offline && service && role < service->role_count && ret_part);
+    struct ax_sha256 sha;
+    struct ax_buf key;
+    char digest[AX_SHA256_TEXT_SIZE];
+    ret_part->path[0] = '\0';
+    if (!offline->config.keep_parts || !rows_digest)
+        return;
+    ax_buf_init(&key, KEY_BYTES_MAX);
+    if (put_key(&key, offline, service, role, as_known, rows_digest)) {
+        ax_sha256_init(&sha);
+        ax_sha256_add(&sha, key.ptr, key.len);
+        ax_sha256_text(&sha, digest);
+        int len = snprintf(ret_part->path, sizeof(ret_part->path), "%s/parts/%s.parquet",
+                           offline->work_folder, digest);
+        if (len < 0 || (size_t)len >= sizeof(ret_part->path) - 8)
+            ret_part->path[0] = '\0';
+    }
+    ax_buf_done(&key);
+}
+
+/* ---- files ---- */
+
+static void drop_table(struct ax_offline *offline, size_t role)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    ax_buf_printf(&offline->text, "DROP TABLE IF EXISTS ax_s%zu", role);
+    (void)(ax_offline_run(offline, &ignored) != AX_OK);
+}
+
+bool ax_role_part_load(struct ax_offline *offline, const struct ax_role_part *part, size_t role,
+                       size_t rows)
+{
+    assert(offline && part);
+    struct ax_err ignored = AX_ERR_INIT;
+    int64_t count = -1;
+    if (!part->path[0] || access(part->path, R_OK))
+        return false;
+    ax_buf_printf(&offline->text, "CREATE TEMP TABLE ax_s%zu AS SELECT * FROM read_parquet(", role);
+    ax_relation_put_path(&offline->text, ax_str_from(part->path));
+    ax_buf_printf(&offline->text, ", hive_partitioning=false)");
+    if (!ax_offline_run_in_order(offline, &ignored)) {
+        ax_buf_printf(&offline->text, "SELECT count(*) FROM ax_s%zu", role);
+        if (!ax_offline_get_i64(offline, &count, &ignored) && (size_t)count == rows)
+            return true;
+    }
+    drop_table(offline, role);
+    (void)unlink(part->path);
+    return false;
+}
+
+static bool sync_file(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool done = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0)
+        (void)close(fd);
+    return done;
+}
+
+void ax_role_part_keep(struct ax_offline *offline, const struct ax_role_part *part, size_t role)
+{
+    assert(offline && part);
+    struct ax_err ignored = AX_ERR_INIT;
+    char folder[PATH_MAX];
+    char hidden[PATH_MAX + 8];
+    if (!part->path[0])
+        return;
+    (void)snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(part->path, '/') - part->path),
+                   part->path);
+    (void)snprintf(hidden, sizeof(hidden), "%s.tmp", part->path);
+    if (ax_file_make_folder(folder, &ignored))
+        return;
+    ax_buf_printf(&offline->text, "COPY ax_s%zu TO ", role);
+    ax_sql_put_literal(&offline->text, ax_str_from(hidden));
+    ax_buf_printf(&offline->text, " (FORMAT parquet)");
+    if (ax_offline_run(offline, &ignored) || !sync_file(hidden) || rename(hidden, part->path))
+        (void)unlink(hidden);
+}
