@@ -18,10 +18,10 @@
 #define KEYS_MAX       32
 #define THRESHOLDS_MAX 64
 
-/* `training` is what `auspex train` wrote down about itself; nothing is read from it. `warmup` is
- * the server's (server/warmup_rows.c). */
-static const char *const own_keys[] = { "engine",      "signature", "decision",
-                                        "description", "training",  "warmup" };
+/* `training` is what `auspex train` wrote down about itself, and `service` where the inputs come
+ * from; nothing is read from them. `warmup` is the server's (server/warmup_rows.c). */
+static const char *const own_keys[] = { "engine",   "signature", "decision", "description",
+                                        "training", "service",   "warmup" };
 
 enum ax_code ax_version_yaml_engine(const struct ax_yaml *root, const struct ax_engine **ret_engine,
                                     struct ax_err *err)

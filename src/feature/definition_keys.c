@@ -211,7 +211,9 @@ static const struct ax_definition_key train_keys[] = {
       .about = "The rows to learn from: `{sql: …}`, a SELECT or the path of a file that ends in "
                "`.sql`.",
       .example = "{sql: sql/rows.sql}" },
-    { "at", AX_VALUE_TEXT, .about = "The moment asked about, over the rows' columns.",
+    { "at", AX_VALUE_TEXT,
+      .about = "The moment asked about: a column of the rows, or with a service, which needs it, "
+               "an expression.",
       .example = "departed_at" },
     { "label", AX_VALUE_TEXT, true, .about = "What is to be predicted, over the rows' columns.",
       .example = "arr_delay > 15" },

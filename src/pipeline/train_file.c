@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading a train file. Every mapping says which keys it knows, so a misspelt one is refused with
- * its place; texts that hold SQL are not looked into here (DuckDB does that, with the data).
+ * Reading a train file, or the models of definitions. Every mapping says which keys it knows, so a
+ * misspelt one is refused with its place; texts that hold SQL are not looked into here (DuckDB does
+ * that, with the data). A file is one of definitions when it has something that only these have.
  */
 #include "pipeline/train_file.h"
 
@@ -11,6 +12,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define FILE_BYTES_MAX ((size_t)8 << 20)
 #define ROUNDS_DEFAULT 100
@@ -271,12 +273,16 @@ static enum ax_code read_train(const struct reader *r, const struct ax_yaml *mod
         maybe_size(r, train, "threads", THREADS_MAX, &spec->threads) ||
         maybe_size(r, train, "early_stopping", ROUNDS_MAX, &spec->early_stopping_rounds))
         return r->err->code;
-    for (size_t i = 0; i < spec->column_count; i++)
+    for (size_t i = 0; i < spec->column_count && !spec->service; i++)
         if (ax_str_equals(spec->columns[i].name, spec->label))
             return ax_yaml_fail(ax_yaml_get(train, "label"), r->name, r->err,
                                 "the label '%.*s' is among the columns: the model would be told "
                                 "the answer",
                                 AX_STR_ARG(spec->label));
+    if (spec->service && !spec->at.len)
+        return ax_yaml_fail(train, r->name, r->err,
+                            "a model with a service needs the key 'at': the moment at which its "
+                            "features are asked for");
     if (spec->label_known_at.len && !spec->at.len)
         return ax_yaml_fail(train, r->name, r->err, "label_known_at needs the key 'at'");
     return read_params(r, train, spec);
@@ -326,6 +332,56 @@ static enum ax_code read_columns(const struct reader *r, const struct ax_yaml *m
     return AX_OK;
 }
 
+/* What a forest takes no value of. */
+static const char *why_no_input(struct ax_storage storage)
+{
+    if (storage.is_list)
+        return "a list; take its items one by one in expressions";
+    switch (storage.kind) {
+    case AX_STORAGE_TIMESTAMP:
+        return "a time; take numbers out of it in an expression (extract, date_diff)";
+    case AX_STORAGE_DURATION:
+        return "a duration; make a number of it in an expression";
+    case AX_STORAGE_BYTES:
+        return "bytes; models take none";
+    case AX_STORAGE_BOOL:
+    case AX_STORAGE_INT32:
+    case AX_STORAGE_INT64:
+    case AX_STORAGE_FLOAT32:
+    case AX_STORAGE_FLOAT64:
+    case AX_STORAGE_STRING:
+    case AX_STORAGE_COUNT:
+        break;
+    }
+    return NULL;
+}
+
+/* The inputs of the service, in its order. */
+static enum ax_code take_inputs(const struct reader *r, const struct ax_service *service,
+                                struct ax_train_spec *spec)
+{
+    spec->service = service;
+    spec->columns =
+        ax_arena_zalloc(&r->file->arena, service->input_count + 1, sizeof(*spec->columns));
+    if (!spec->columns)
+        return ax_arena_fail(&r->file->arena, "inputs", r->err);
+    for (size_t i = 0; i < service->input_count; i++) {
+        const struct ax_service_input *input = &service->inputs[i];
+        const char *why = why_no_input(input->storage);
+        if (why)
+            return ax_place_fail(&input->place, r->err,
+                                 "model '%.*s' cannot take input '%.*s' of service '%.*s': it is "
+                                 "%s",
+                                 AX_STR_ARG(spec->name), AX_STR_ARG(input->name),
+                                 AX_STR_ARG(service->name), why);
+        spec->columns[i].name = input->name;
+        spec->columns[i].required =
+            input->kind == AX_INPUT_REQUEST && service->call[input->call_column].required;
+    }
+    spec->column_count = service->input_count;
+    return AX_OK;
+}
+
 static bool is_model_name(struct ax_str name)
 {
     for (size_t i = 0; i < name.len; i++) {
@@ -351,11 +407,12 @@ static enum ax_code read_unknown_category(const struct reader *r, const struct a
     return AX_OK;
 }
 
+/* Without a service the model names columns. */
 static enum ax_code read_model(const struct reader *r, const struct ax_yaml *model,
-                               struct ax_train_spec *spec)
+                               const struct ax_service *service, struct ax_train_spec *spec)
 {
-    static const char *const keys[] = { "columns",  "description", "unknown_category",
-                                        "decision", "train",       NULL };
+    static const char *const keys[] = { "service",  "columns", "description", "unknown_category",
+                                        "decision", "train",   NULL };
     if (model->kind != AX_YAML_MAP)
         return ax_yaml_fail(model, r->name, r->err, "expected {columns, train}");
     if (!is_model_name(model->key))
@@ -366,7 +423,8 @@ static enum ax_code read_model(const struct reader *r, const struct ax_yaml *mod
     spec->decision = ax_yaml_get(model, "decision");
     if (ax_yaml_only(model, r->name, keys, r->err) ||
         maybe_text(r, model, "description", &spec->description) ||
-        read_unknown_category(r, model, spec) || read_columns(r, model, spec))
+        read_unknown_category(r, model, spec) ||
+        (service ? take_inputs(r, service, spec) : read_columns(r, model, spec)))
         return r->err->code;
     return read_train(r, model, spec);
 }
@@ -393,9 +451,73 @@ static enum ax_code read_root(const struct reader *r, const struct ax_yaml *root
     if (!r->file->specs)
         return ax_arena_fail(&r->file->arena, "models", r->err);
     for (const struct ax_yaml *model = models->first; model; model = model->next)
-        if (read_model(r, model, &r->file->specs[r->file->spec_count++]))
+        if (read_model(r, model, NULL, &r->file->specs[r->file->spec_count++]))
             return r->err->code;
     return AX_OK;
+}
+
+/* ---- definitions ---- */
+
+static enum ax_code read_definitions(const struct reader *r)
+{
+    struct ax_train_file *file = r->file;
+    struct ax_definitions *all = ax_xalloc(sizeof(*all));
+    if (ax_definitions_read(file->path, all, r->err)) {
+        free(all);
+        return r->err->code;
+    }
+    file->definitions = all;
+    free(file->folder);
+    file->folder = ax_xstrdup(all->folder);
+    if (!all->model_count)
+        return ax_fail(r->err, AX_E_NOT_FOUND, "'%s' defines no model: the key 'models' is missing",
+                       file->path);
+    file->specs = ax_arena_zalloc(&file->arena, all->model_count, sizeof(*file->specs));
+    if (!file->specs)
+        return ax_arena_fail(&file->arena, "models", r->err);
+    for (size_t i = 0; i < all->model_count; i++) {
+        const struct ax_model_definition *model = &all->models[i];
+        const struct reader reader = { file, model->file, r->err };
+        if (read_model(&reader, model->node, model->service, &file->specs[file->spec_count++]))
+            return r->err->code;
+    }
+    return AX_OK;
+}
+
+/* The first model that takes a service, or NULL. */
+static const struct ax_yaml *find_service(const struct ax_yaml *root)
+{
+    const struct ax_yaml *models = ax_yaml_get(root, "models");
+    for (const struct ax_yaml *model = models ? models->first : NULL; model; model = model->next)
+        if (ax_yaml_get(model, "service"))
+            return ax_yaml_get(model, "service");
+    return NULL;
+}
+
+/* A file of definitions has something that a train file has not. */
+static bool has_definitions(const struct ax_yaml *root)
+{
+    static const char *const kinds[] = { "entities", "sources", "views", "services" };
+    for (size_t i = 0; i < AX_COUNT(kinds); i++)
+        if (ax_yaml_get(root, kinds[i]))
+            return true;
+    return false;
+}
+
+static enum ax_code read_file(const struct reader *r)
+{
+    struct ax_yaml *root = NULL;
+    if (ax_yaml_read(r->name, &r->file->arena, &root, r->err))
+        return r->err->code;
+    if (has_definitions(root))
+        return read_definitions(r);
+    const struct ax_yaml *service = find_service(root);
+    if (service)
+        return ax_yaml_fail(service, r->name, r->err,
+                            "a service is defined elsewhere: train the folder that has them all, "
+                            "'%s'",
+                            r->file->folder);
+    return read_root(r, root);
 }
 
 static char *folder_of(const char *path)
@@ -412,9 +534,10 @@ enum ax_code ax_train_file_read(const char *path, struct ax_train_file *ret_file
     assert(path && ret_file && err);
     struct ax_train_file file = { .path = ax_xstrdup(path), .folder = folder_of(path) };
     struct reader reader = { &file, path, err };
-    struct ax_yaml *root = NULL;
+    struct stat info;
     ax_arena_init(&file.arena, 65536, FILE_BYTES_MAX * 4);
-    if (ax_yaml_read(path, &file.arena, &root, err) || read_root(&reader, root)) {
+    bool is_folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    if (is_folder ? read_definitions(&reader) : read_file(&reader)) {
         ax_train_file_done(&file);
         return err->code;
     }
@@ -427,29 +550,41 @@ void ax_train_file_done(struct ax_train_file *file)
     if (!file)
         return;
     ax_arena_done(&file->arena);
+    if (file->definitions)
+        ax_definitions_done(file->definitions);
+    free(file->definitions);
     free(file->path);
     free(file->folder);
-    file->path = file->folder = NULL;
+    *file = (struct ax_train_file){ 0 };
 }
 
 enum ax_code ax_train_file_spec(const struct ax_train_file *file, struct ax_str name,
                                 const struct ax_train_spec **ret_spec, struct ax_err *err)
 {
     assert(file && ret_spec && err);
-    char names[160] = "";
+    char list[160] = "";
     size_t len = 0;
+    struct ax_str *names = ax_xalloc((file->spec_count + 1) * sizeof(*names));
+    const struct ax_train_spec *found = NULL;
     for (size_t i = 0; i < file->spec_count; i++) {
-        if (ax_str_equals(file->specs[i].name, name) || (!name.len && file->spec_count == 1)) {
-            *ret_spec = &file->specs[i];
-            return AX_OK;
-        }
-        if (len < sizeof(names))
-            len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%.*s", i ? ", " : "",
-                                    AX_STR_ARG(file->specs[i].name));
+        names[i] = file->specs[i].name;
+        if (ax_str_equals(names[i], name) || (!name.len && file->spec_count == 1))
+            found = &file->specs[i];
+        if (len < sizeof(list))
+            len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%.*s", i ? ", " : "",
+                                    AX_STR_ARG(names[i]));
     }
-    if (!name.len)
-        return ax_fail(err, AX_E_INVALID, "%s defines several models: name one of %s with --model",
-                       file->path, names);
-    return ax_fail(err, AX_E_NOT_FOUND, "%s defines no model '%.*s'; there are %s", file->path,
-                   AX_STR_ARG(name), names);
+    long nearest = ax_str_nearest(name, names, file->spec_count);
+    if (found)
+        *ret_spec = found;
+    else if (!name.len)
+        (void)ax_fail(err, AX_E_INVALID, "%s defines several models: name one of %s with --model",
+                      file->path, list);
+    else
+        (void)ax_fail(err, AX_E_NOT_FOUND, "%s defines no model '%.*s'; %s%.*s", file->path,
+                      AX_STR_ARG(name), nearest < 0 ? "there are " : "nearest is ",
+                      nearest < 0 ? (int)strlen(list) : (int)names[nearest].len,
+                      nearest < 0 ? list : names[nearest].ptr);
+    free(names);
+    return err->code;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The file that `auspex train` reads: which rows, which columns, which label, which parameters.
+ * What `auspex train` reads: which rows, which inputs, which label, which parameters.
  *
- * Parsed and checked here, without touching any data; the words are told in docs/training.md.
+ * It is a train file, whose models name columns of their rows, or a folder of definitions (or one
+ * file with all of them), whose models may take their inputs from a service instead. Parsed and
+ * checked here, without touching any data; the words are told in docs/training.md.
  */
 #ifndef AX_PIPELINE_TRAIN_FILE_H
 #define AX_PIPELINE_TRAIN_FILE_H
@@ -10,6 +12,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/yaml.h"
+#include "feature/definitions.h"
 #include "pipeline/trainer/trainer.h"
 
 struct ax_train_column {
@@ -18,20 +21,23 @@ struct ax_train_column {
     const struct ax_yaml *default_value; /* NULL: none */
 };
 
-/* One model of the file. All texts live in the file's arena. */
+/* One model of the file. All texts live in the file's arena, or in its definitions. */
 struct ax_train_spec {
     struct ax_str name;
     struct ax_str description;
-    struct ax_train_column *columns;
+    const struct ax_service *service; /* NULL: the columns are those of the rows */
+    struct ax_train_column *columns;  /* of a service: its inputs */
     size_t column_count;
     bool unknown_category_is_missing;
     const struct ax_yaml *decision; /* copied into model.yaml; NULL: none */
     struct ax_str query;            /* the text itself */
-    struct ax_str at;               /* time column; empty when the split is by hash */
-    struct ax_str label;            /* SQL expression over the query's columns */
-    struct ax_str label_known_at;   /* SQL expression, or empty */
-    struct ax_str weight;           /* SQL expression, or empty */
-    struct ax_str stop_from;        /* split by time: "2013-10-01"; empty: by hash */
+    /* The moment: a column, or with a service an expression over the rows' columns; may be empty
+     * when the split is by hash and there is no service. */
+    struct ax_str at;
+    struct ax_str label;          /* SQL expression over the query's columns */
+    struct ax_str label_known_at; /* SQL expression, or empty */
+    struct ax_str weight;         /* SQL expression, or empty */
+    struct ax_str stop_from;      /* split by time: "2013-10-01"; empty: by hash */
     struct ax_str test_from;
     struct ax_str hash_column;       /* split by hash of this column */
     double hash_stop, hash_test;     /* shares, 0..1 */
@@ -45,13 +51,14 @@ struct ax_train_spec {
 struct ax_train_file {
     struct ax_arena arena;
     char *path;
-    char *folder; /* that holds it */
+    char *folder;                       /* that holds it, or that it is */
+    struct ax_definitions *definitions; /* NULL: a train file */
     struct ax_train_spec *specs;
     size_t spec_count;
 };
 
-/* Read and check. `sql:` files beside it are read too. Expected: NOT_FOUND, DENIED, INVALID (with
- * file:line:column), TOO_LARGE. */
+/* Read and check the file or folder. `sql:` files beside it are read too. Expected: NOT_FOUND,
+ * DENIED, INVALID (with file:line:column), TOO_LARGE. */
 AX_MUST_USE enum ax_code ax_train_file_read(const char *path, struct ax_train_file *ret_file,
                                             struct ax_err *err);
 void ax_train_file_done(struct ax_train_file *file);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The steps of a training, in order, in one working folder DIR/<model>/.train-XXXXXX that holds the
- * sets, the child's files and, in version/, what will be the version. The new version is loaded as
- * the server would load it and scored by the same engine, so the metrics are of what will be
- * served, and a version that cannot be served is never written.
+ * history of a service, the sets, the child's files and, in version/, what will be the version. The
+ * new version is loaded as the server would load it and scored by the same engine, so the metrics
+ * are of what will be served, and a version that cannot be served is never written.
  */
 #include "pipeline/training.h"
 
@@ -30,6 +30,7 @@
 #define YAML_BYTES_MAX ((size_t)8 << 20)
 #define BLOCK_ROWS     4096
 #define WORK_PREFIX    ".train-"
+#define HISTORY_NAME   "history.parquet"
 #define PARAMS_EXTRA   2
 #define CLASSES_MAX    4096
 #define PATH_SIZE      4096
@@ -148,6 +149,42 @@ static enum ax_code make_work_folder(struct training *t)
 
 /* ---- the steps ---- */
 
+static const char *data_folder(const struct training *t)
+{
+    return t->options->data_folder ? t->options->data_folder : t->file->folder;
+}
+
+/* Of a model with a service: which version of it is in force, and the rows with its inputs. */
+static enum ax_code run_history(struct training *t)
+{
+    uint64_t began_ns = ax_clock_ns();
+    const struct ax_training_options *options = t->options;
+    char out[PATH_SIZE];
+    if (join(out, t->err, t->work, HISTORY_NAME))
+        return t->err->code;
+    struct ax_training_history_job job = {
+        .file = t->file,
+        .spec = t->spec,
+        .data_folder = data_folder(t),
+        .work_folder = t->work,
+        .out = out,
+        .threads = t->threads,
+        .memory_bytes_max = options->memory_bytes_max,
+        .cancelled = options->cancelled,
+        .progress = options->history,
+        .warn = options->warn,
+        .arg = options->arg,
+    };
+    stage(t, "making the history");
+    if (ax_training_service_find(t->file->definitions, t->spec->service, options->state_folder,
+                                 &t->report->service, t->err) ||
+        ax_training_history_make(&job, &t->report->history, t->err))
+        return t->err->code;
+    t->report->has_service = true;
+    t->report->seconds_history = seconds_since(began_ns);
+    return AX_OK;
+}
+
 /*
  * Relative paths of the query start in the folder of the data, and nowhere else: so that is the
  * working folder as long as the query runs. DuckDB's own setting for it (file_search_path) looks in
@@ -155,14 +192,18 @@ static enum ax_code make_work_folder(struct training *t)
  */
 static enum ax_code query_in_folder(struct training *t, struct ax_sql *sql)
 {
-    const char *folder = t->options->data_folder ? t->options->data_folder : t->file->folder;
+    const char *folder = data_folder(t);
+    char history[PATH_SIZE];
+    if (join(history, t->err, t->work, HISTORY_NAME))
+        return t->err->code;
     int back = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (back < 0)
         return ax_fail_errno(t->err, errno, "open the working folder");
     if (chdir(folder))
         (void)ax_fail_errno(t->err, errno, "go to the data's folder '%s'", folder);
     else
-        (void)(ax_training_set_make(sql, t->spec, t->work, &t->set, t->err) != AX_OK);
+        (void)(ax_training_set_make(sql, t->spec, t->spec->service ? history : NULL, t->work,
+                                    &t->set, t->err) != AX_OK);
     if (fchdir(back))
         (void)ax_fail_errno(t->err, errno, "go back from the data's folder");
     (void)close(back);
@@ -182,7 +223,7 @@ static enum ax_code run_query(struct training *t)
         .temp_folder = spill,
         .cancelled = t->options->cancelled,
     };
-    stage(t, "reading the rows");
+    stage(t, t->spec->service ? "reading the history" : "reading the rows");
     if (ax_sql_open(&config, &sql, t->err))
         return t->err->code;
     enum ax_code code = query_in_folder(t, sql);
@@ -391,11 +432,19 @@ static enum ax_code write_yaml(struct training *t, const char *folder, bool whol
 {
     struct ax_buf text;
     char path[PATH_SIZE];
+    struct ax_version_facts facts = {
+        .spec = t->spec,
+        .set = &t->set,
+        .service = &t->report->service,
+        .history = &t->report->history,
+        .result = whole ? &t->result : NULL,
+        .threads = t->threads,
+        .metrics = ax_buf_str(&t->report->metrics),
+    };
     ax_buf_init(&text, YAML_BYTES_MAX);
     enum ax_code code = join(path, t->err, folder, "model.yaml");
     if (!code)
-        code = ax_version_print(t->spec, &t->set, whole ? &t->result : NULL, t->threads,
-                                ax_buf_str(&t->report->metrics), &text, t->err);
+        code = ax_version_print(&facts, &text, t->err);
     if (!code)
         code = ax_file_replace(path, ax_buf_str(&text), t->err);
     if (!code && digest)
@@ -409,9 +458,12 @@ static enum ax_code write_timings(struct training *t, const char *folder)
     char text[256];
     char path[PATH_SIZE];
     const struct ax_training_report *r = t->report;
+    char history[64] = "";
+    if (r->has_service)
+        (void)snprintf(history, sizeof(history), "\"history\": %.3f, ", r->seconds_history);
     int len = snprintf(text, sizeof(text),
-                       "{\"seconds\": {\"query\": %.3f, \"train\": %.3f, \"evaluate\": %.3f}}\n",
-                       r->seconds_query, r->seconds_train, r->seconds_evaluate);
+                       "{\"seconds\": {%s\"query\": %.3f, \"train\": %.3f, \"evaluate\": %.3f}}\n",
+                       history, r->seconds_query, r->seconds_train, r->seconds_evaluate);
     if (join(path, t->err, folder, "timings.json"))
         return t->err->code;
     return ax_file_replace(path, (struct ax_str){ text, (size_t)len }, t->err);
@@ -471,6 +523,29 @@ static enum ax_code write_version(struct training *t)
     return publish(t, folder);
 }
 
+/* A version whose service is not in force is not recorded, and neither is one without a service. */
+static enum ax_code record(struct training *t)
+{
+    struct ax_training_report *report = t->report;
+    if (!report->has_service || !report->service.version)
+        return AX_OK;
+    stage(t, "recording");
+    struct ax_registry_model_version version = {
+        .model = t->spec->name,
+        .number = report->version,
+        .service = t->spec->service->name,
+        .service_version = report->service.version,
+        .digest = ax_str_from(report->history.digest),
+        .path = ax_str_from(report->path),
+        .recorded_at_us = t->options->now_us,
+    };
+    if (ax_training_version_record(t->options->state_folder, &version, t->err))
+        return ax_err_context(t->err, "'%s' is written and not recorded (train --record does it)",
+                              report->path);
+    report->is_recorded = true;
+    return AX_OK;
+}
+
 static void fill_report(struct training *t)
 {
     t->report->rows_read = t->set.rows_read;
@@ -486,6 +561,7 @@ enum ax_code ax_training_run(const struct ax_train_file *file, const struct ax_t
                              struct ax_training_report *ret_report, struct ax_err *err)
 {
     assert(file && spec && options && options->models_folder && options->threads && ret_report);
+    assert(!spec->service || (file->definitions && options->state_folder));
     struct ax_training_report report = { 0 };
     struct training t = { .file = file,
                           .spec = spec,
@@ -496,7 +572,8 @@ enum ax_code ax_training_run(const struct ax_train_file *file, const struct ax_t
                           .err = err };
     ax_buf_init(&report.metrics, YAML_BYTES_MAX);
     (void)snprintf(t.name, sizeof(t.name), "%.*s", AX_STR_ARG(spec->name));
-    if (!make_work_folder(&t) && !run_query(&t) && !run_trainer(&t) && !write_version(&t))
+    if (!make_work_folder(&t) && !(spec->service && run_history(&t)) && !run_query(&t) &&
+        !run_trainer(&t) && !write_version(&t) && !record(&t))
         fill_report(&t);
     struct ax_err ignored = AX_ERR_INIT;
     if (t.work[0])

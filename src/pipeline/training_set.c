@@ -15,8 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TEXT_MAX  ((size_t)16 << 20)
-#define ARENA_MAX ((size_t)256 << 20)
+#define TEXT_MAX    ((size_t)16 << 20)
+#define ARENA_MAX   ((size_t)256 << 20)
+#define SHOWN_BYTES 200
 
 struct part_files {
     FILE *values, *labels, *weights;
@@ -27,6 +28,8 @@ struct part_files {
 struct maker {
     struct ax_sql *sql;
     const struct ax_train_spec *spec;
+    struct ax_str moment; /* the column that is `at`, or empty */
+    const char *history;  /* or NULL */
     const char *folder;
     struct ax_training_set *set;
     struct ax_buf text;  /* of the statement being made */
@@ -87,9 +90,16 @@ static enum ax_code make_rows(struct maker *m)
     int64_t rows = 0;
     if (ax_row_order_print(m->sql, text, &m->order, m->err))
         return m->err->code;
-    ax_buf_printf(&m->text, "CREATE TABLE ax_rows AS SELECT * FROM (\n%.*s\n)", AX_STR_ARG(text));
+    ax_buf_printf(&m->text, "CREATE TABLE ax_rows AS SELECT * FROM ");
+    if (m->history) {
+        ax_buf_printf(&m->text, "read_parquet(");
+        ax_sql_put_literal(&m->text, ax_str_from(m->history));
+        ax_buf_printf(&m->text, ", hive_partitioning=false)");
+    } else {
+        ax_buf_printf(&m->text, "(\n%.*s\n)", AX_STR_ARG(text));
+    }
     if (run(m))
-        return ax_err_context(m->err, "the query");
+        return ax_err_context(m->err, m->history ? "the history" : "the query");
     ax_buf_printf(&m->text, "SELECT count(*) FROM ax_rows");
     if (get_count(m, &rows))
         return m->err->code;
@@ -193,11 +203,11 @@ static void print_part(struct maker *m)
         return;
     }
     ax_buf_printf(&m->text, "CASE WHEN ");
-    ax_sql_put_name(&m->text, spec->at);
+    ax_sql_put_name(&m->text, m->moment);
     ax_buf_printf(&m->text, " < CAST(");
     ax_sql_put_literal(&m->text, spec->stop_from);
     ax_buf_printf(&m->text, " AS TIMESTAMP) THEN %d WHEN ", (int)AX_PART_TRAIN);
-    ax_sql_put_name(&m->text, spec->at);
+    ax_sql_put_name(&m->text, m->moment);
     ax_buf_printf(&m->text, " < CAST(");
     ax_sql_put_literal(&m->text, spec->test_from);
     ax_buf_printf(&m->text, " AS TIMESTAMP) THEN %d ELSE %d END", (int)AX_PART_STOP,
@@ -226,36 +236,78 @@ static enum ax_code make_parts(struct maker *m)
     return AX_OK;
 }
 
+/* Of the labelled rows that `where` holds for: how many, and the first one's columns of the order,
+ * "flight_id=7, carrier=AA". Freed by the caller. */
+static enum ax_code find_rows(struct maker *m, struct ax_str where, int64_t *ret_count,
+                              char **ret_first)
+{
+    ax_buf_printf(&m->text, "SELECT count(*) FROM ax_parts WHERE ax_label IS NOT NULL AND %.*s",
+                  AX_STR_ARG(where));
+    if (get_count(m, ret_count) || !*ret_count)
+        return m->err->code;
+    const struct ax_str order = ax_buf_str(&m->order);
+    ax_buf_printf(&m->text,
+                  "SELECT CAST(t AS VARCHAR) FROM (SELECT %s%.*s FROM ax_parts WHERE ax_label IS "
+                  "NOT NULL AND %.*s ORDER BY %.*s LIMIT 1) t",
+                  ax_str_is(order, "ALL") ? "*" : "", ax_str_is(order, "ALL") ? 0 : (int)order.len,
+                  order.ptr, AX_STR_ARG(where), AX_STR_ARG(order));
+    enum ax_code code = ax_buf_check(&m->text, "statement", m->err);
+    if (!code)
+        code = ax_sql_get_text(m->sql, ax_buf_str(&m->text), ret_first, m->err);
+    ax_buf_reset(&m->text);
+    return code;
+}
+
+static enum ax_code check_has_moment(struct maker *m)
+{
+    struct ax_buf where;
+    int64_t bad = 0;
+    char *first = NULL;
+    ax_buf_init(&where, TEXT_MAX);
+    ax_sql_put_name(&where, m->moment);
+    ax_buf_printf(&where, " IS NULL");
+    if (find_rows(m, ax_buf_str(&where), &bad, &first))
+        (void)ax_err_context(m->err, "at");
+    else if (bad)
+        (void)ax_fail(m->err, AX_E_INVALID,
+                      "%lld labelled rows have no time in '%.*s'; the first "
+                      "is %.*s",
+                      (long long)bad, AX_STR_ARG(m->spec->at),
+                      AX_STR_ARG(ax_str_cut(ax_str_from(first), SHOWN_BYTES)));
+    free(first);
+    ax_buf_done(&where);
+    return m->err->code;
+}
+
 /* A label that was known at the moment asked about is a leak, whatever it is. */
+static enum ax_code check_is_unknown(struct maker *m)
+{
+    struct ax_buf where;
+    int64_t bad = 0;
+    char *first = NULL;
+    ax_buf_init(&where, TEXT_MAX);
+    ax_buf_printf(&where, "((%.*s\n) > ", AX_STR_ARG(m->spec->label_known_at));
+    ax_sql_put_name(&where, m->moment);
+    ax_buf_printf(&where, ") IS NOT TRUE");
+    if (find_rows(m, ax_buf_str(&where), &bad, &first))
+        (void)ax_err_context(m->err, "label_known_at");
+    else if (bad)
+        (void)ax_fail(m->err, AX_E_INVALID,
+                      "the label of %lld rows was known at or before '%.*s', the moment asked "
+                      "about, or nobody knows when; the first is %.*s: such rows would teach the "
+                      "answer; leave them out of the query, or ask earlier",
+                      (long long)bad, AX_STR_ARG(m->spec->at),
+                      AX_STR_ARG(ax_str_cut(ax_str_from(first), SHOWN_BYTES)));
+    free(first);
+    ax_buf_done(&where);
+    return m->err->code;
+}
+
 static enum ax_code check_moments(struct maker *m)
 {
-    const struct ax_train_spec *spec = m->spec;
-    int64_t bad = 0;
-    if (!spec->at.len)
-        return AX_OK;
-    ax_buf_printf(&m->text, "SELECT count(*) FROM ax_parts WHERE ax_label IS NOT NULL AND ");
-    ax_sql_put_name(&m->text, spec->at);
-    ax_buf_printf(&m->text, " IS NULL");
-    if (get_count(m, &bad))
-        return ax_err_context(m->err, "at");
-    if (bad)
-        return ax_fail(m->err, AX_E_INVALID, "%lld labelled rows have no time in '%.*s'",
-                       (long long)bad, AX_STR_ARG(spec->at));
-    if (!spec->label_known_at.len)
-        return AX_OK;
-    ax_buf_printf(&m->text,
-                  "SELECT count(*) FROM ax_parts WHERE ax_label IS NOT NULL AND ((%.*s\n) > ",
-                  AX_STR_ARG(spec->label_known_at));
-    ax_sql_put_name(&m->text, spec->at);
-    ax_buf_printf(&m->text, ") IS NOT TRUE");
-    if (get_count(m, &bad))
-        return ax_err_context(m->err, "label_known_at");
-    if (bad)
-        return ax_fail(m->err, AX_E_INVALID,
-                       "the label of %lld rows was known at or before '%.*s', the moment asked "
-                       "about, or nobody knows when: such rows would teach the answer",
-                       (long long)bad, AX_STR_ARG(spec->at));
-    return AX_OK;
+    if (!m->moment.len || check_has_moment(m))
+        return m->err->code;
+    return m->spec->label_known_at.len ? check_is_unknown(m) : AX_OK;
 }
 
 static enum ax_code check_train_rows(struct maker *m)
@@ -484,12 +536,19 @@ static enum ax_code make_files(struct maker *m)
 }
 
 enum ax_code ax_training_set_make(struct ax_sql *sql, const struct ax_train_spec *spec,
-                                  const char *folder, struct ax_training_set *ret_set,
-                                  struct ax_err *err)
+                                  const char *history, const char *folder,
+                                  struct ax_training_set *ret_set, struct ax_err *err)
 {
     assert(sql && spec && spec->column_count && folder && ret_set && err);
+    assert(!spec->service == !history);
     struct ax_training_set set = { .label_is_index = true };
-    struct maker m = { .sql = sql, .spec = spec, .folder = folder, .set = &set, .err = err };
+    struct maker m = { .sql = sql,
+                       .spec = spec,
+                       .moment = history ? AX_STR(AX_TRAINING_MOMENT) : spec->at,
+                       .history = history,
+                       .folder = folder,
+                       .set = &set,
+                       .err = err };
     ax_arena_init(&set.arena, 65536, ARENA_MAX);
     ax_buf_init(&m.text, TEXT_MAX);
     ax_buf_init(&m.order, TEXT_MAX);

@@ -147,15 +147,37 @@ static void put_signature(struct ax_buf *out, const struct ax_train_spec *spec,
     }
 }
 
-static void put_data(struct ax_buf *out, const struct ax_train_spec *spec,
-                     const struct ax_training_set *set)
+/* Where the inputs come from when it is served, and of which types they are. */
+static void put_service(struct ax_buf *out, const struct ax_service *service,
+                        const struct ax_training_service *found)
 {
+    put_text(out, "service:\n  name: ", service->name);
+    if (found->version)
+        ax_buf_printf(out, "  version: %llu\n", (unsigned long long)found->version);
+    put_text(out, "  digest: ", ax_str_from(found->digest));
+    (void)ax_buf_append_str(out, AX_STR("  inputs:\n"));
+    for (size_t i = 0; i < service->input_count; i++) {
+        (void)ax_buf_append_str(out, AX_STR("    - {name: "));
+        put_quoted(out, service->inputs[i].name);
+        ax_buf_printf(out, ", type: %s}\n", ax_storage_name(service->inputs[i].storage));
+    }
+}
+
+static void put_data(struct ax_buf *out, const struct ax_version_facts *facts)
+{
+    const struct ax_train_spec *spec = facts->spec;
+    const struct ax_training_set *set = facts->set;
     put_text(out, "  query: ", spec->query);
     put_text(out, "  label: ", spec->label);
     if (spec->at.len)
         put_text(out, "  at: ", spec->at);
+    if (spec->label_known_at.len)
+        put_text(out, "  label_known_at: ", spec->label_known_at);
     if (spec->weight.len)
         put_text(out, "  weight: ", spec->weight);
+    if (spec->service)
+        ax_buf_printf(out, "  history: {rows: %zu, digest: \"%s\"}\n", facts->history->rows,
+                      facts->history->digest);
     ax_buf_printf(out, "  rows: {read: %zu, unlabelled: %zu}\n", set->rows_read,
                   set->rows_unlabelled);
     (void)ax_buf_append_str(out, AX_STR("  parts:\n"));
@@ -164,12 +186,12 @@ static void put_data(struct ax_buf *out, const struct ax_train_spec *spec,
                       set->parts[p].rows, set->parts[p].digest);
 }
 
-static void put_training(struct ax_buf *out, const struct ax_train_spec *spec,
-                         const struct ax_training_set *set, const struct ax_trainer_result *result,
-                         size_t threads, struct ax_str metrics)
+static void put_training(struct ax_buf *out, const struct ax_version_facts *facts)
 {
+    const struct ax_train_spec *spec = facts->spec;
+    const struct ax_trainer_result *result = facts->result;
     (void)ax_buf_append_str(out, AX_STR("training:\n"));
-    put_data(out, spec, set);
+    put_data(out, facts);
     put_text(out, "  library: ", ax_str_from(result->library));
     (void)ax_buf_append_str(out, AX_STR("  params:\n"));
     for (size_t i = 0; i < spec->param_count; i++) {
@@ -177,11 +199,11 @@ static void put_training(struct ax_buf *out, const struct ax_train_spec *spec,
         put_quoted(out, ax_str_from(spec->params[i].name));
         put_text(out, ": ", ax_str_from(spec->params[i].text));
     }
-    ax_buf_printf(out, "  threads: %zu\n  rounds: {run: %zu, kept: %zu}\n", threads,
+    ax_buf_printf(out, "  threads: %zu\n  rounds: {run: %zu, kept: %zu}\n", facts->threads,
                   result->rounds_run, result->rounds_kept);
     put_text(out, "  stopped_by: ", ax_str_from(result->metric));
     (void)ax_buf_append_str(out, AX_STR("  metrics: "));
-    (void)ax_buf_append_str(out, metrics);
+    (void)ax_buf_append_str(out, facts->metrics);
     (void)ax_buf_append_str(out, AX_STR("\n  gain:\n"));
     for (size_t i = 0; i < spec->column_count; i++) {
         (void)ax_buf_append_str(out, AX_STR("    "));
@@ -192,21 +214,26 @@ static void put_training(struct ax_buf *out, const struct ax_train_spec *spec,
     }
 }
 
-enum ax_code ax_version_print(const struct ax_train_spec *spec, const struct ax_training_set *set,
-                              const struct ax_trainer_result *result, size_t threads,
-                              struct ax_str metrics, struct ax_buf *out, struct ax_err *err)
+enum ax_code ax_version_print(const struct ax_version_facts *facts, struct ax_buf *out,
+                              struct ax_err *err)
 {
-    assert(spec && set && out && err && spec->column_count == set->column_count);
+    assert(facts && facts->spec && facts->set && out && err);
+    const struct ax_train_spec *spec = facts->spec;
+    assert(spec->column_count == facts->set->column_count);
     (void)ax_buf_append_str(out, AX_STR("# Written by `auspex train`.\n"));
     if (spec->description.len)
         put_text(out, "description: ", spec->description);
-    put_signature(out, spec, set);
+    put_signature(out, spec, facts->set);
     if (spec->decision) {
         (void)ax_buf_append_str(out, AX_STR("decision: "));
         put_tree(out, spec->decision);
         (void)ax_buf_append_char(out, '\n');
     }
-    if (result)
-        put_training(out, spec, set, result, threads, metrics);
+    if (facts->result && spec->service) {
+        assert(facts->service && facts->history);
+        put_service(out, spec->service, facts->service);
+    }
+    if (facts->result)
+        put_training(out, facts);
     return ax_buf_check(out, "model.yaml", err);
 }

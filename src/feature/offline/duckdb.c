@@ -384,10 +384,11 @@ static enum ax_code run(struct history *h)
     h->is_done = ax_xalloc((h->service->role_count + 1) * sizeof(*h->is_done));
     if (h->offline->config.keep_parts)
         h->rows_digest = ax_role_part_rows_digest(h->offline, h->service);
-    if (!ax_history_output_check(h->service, &h->rows, h->err) && !join_roles(h)) {
+    if (!ax_history_output_check(h->service, &h->rows, h->request->moment, h->err) &&
+        !join_roles(h)) {
         tell(h, "writing", none);
-        if (!ax_history_output_write(h->offline, h->service, &h->rows, h->out, h->report.digest,
-                                     h->err)) {
+        if (!ax_history_output_write(h->offline, h->service, &h->rows, h->request->moment, h->out,
+                                     h->report.digest, h->err)) {
             h->offline->steps_done = h->offline->steps;
             tell(h, "done", none);
         }

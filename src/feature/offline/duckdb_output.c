@@ -26,8 +26,9 @@ struct output {
     struct ax_buf *text;
     const struct ax_service *service;
     const struct ax_history_rows *rows;
-    size_t *scope;  /* inputs that are no call columns, in order */
-    size_t *levels; /* of an input: expressions below it, at most */
+    struct ax_str moment; /* name of the column that holds it, or empty */
+    size_t *scope;        /* inputs that are no call columns, in order */
+    size_t *levels;       /* of an input: expressions below it, at most */
     size_t level_count;
     struct ax_err *err;
 };
@@ -48,7 +49,8 @@ static struct ax_str lower(struct ax_str name, char *text, size_t size)
 }
 
 enum ax_code ax_history_output_check(const struct ax_service *service,
-                                     const struct ax_history_rows *rows, struct ax_err *err)
+                                     const struct ax_history_rows *rows, struct ax_str moment,
+                                     struct ax_err *err)
 {
     assert(service && rows && err);
     static const char rows_mark = 0;
@@ -78,6 +80,11 @@ enum ax_code ax_history_output_check(const struct ax_service *service,
                           "tell apart",
                           AX_STR_ARG(service->name), AX_STR_ARG(input->name));
     }
+    if (!err->code && moment.len && ax_map_get(&names, lower(moment, text, sizeof(text))))
+        (void)ax_fail(err, AX_E_INVALID,
+                      "the rows have a column '%.*s', the name of the moment's own; call it "
+                      "otherwise",
+                      AX_STR_ARG(moment));
     ax_map_done(&names);
     return err->code;
 }
@@ -300,6 +307,11 @@ static void put_query(struct output *o, enum purpose purpose)
         ax_buf_printf(o->text, ", ");
         put_column(o, storage_format(input->storage, purpose), name, input->name);
     }
+    if (o->moment.len && purpose != PURPOSE_DIGEST) {
+        const struct ax_storage time = { AX_STORAGE_TIMESTAMP, false };
+        ax_buf_printf(o->text, ", ");
+        put_column(o, storage_format(time, purpose), "make_timestamp(a)", o->moment);
+    }
     ax_buf_printf(o->text, " FROM (");
     put_layers(o);
     (void)ax_buf_append_char(o->text, ')');
@@ -382,13 +394,16 @@ static enum ax_code publish(struct output *o, const char *hidden, const char *ou
 }
 
 enum ax_code ax_history_output_write(struct ax_offline *offline, const struct ax_service *service,
-                                     const struct ax_history_rows *rows, const char *out,
-                                     char ret_digest[65], struct ax_err *err)
+                                     const struct ax_history_rows *rows, struct ax_str moment,
+                                     const char *out, char ret_digest[65], struct ax_err *err)
 {
     assert(offline && service && rows && out && out[0] == '/' && ret_digest && err);
-    struct output o = {
-        .offline = offline, .text = &offline->text, .service = service, .rows = rows, .err = err
-    };
+    struct output o = { .offline = offline,
+                        .text = &offline->text,
+                        .service = service,
+                        .rows = rows,
+                        .moment = moment,
+                        .err = err };
     char *hidden = hidden_name(offline);
     find_levels(&o);
     if (copy_rows(&o, out, hidden) || digest(&o, ret_digest) || publish(&o, hidden, out))

@@ -7,18 +7,18 @@
 
 #include "feature/offline/duckdb_rows.h"
 
-/* Whether the columns of the rows and the inputs have names that differ, without regard to case.
- * Expected: INVALID. */
+/* Whether the columns of the rows, the inputs and `moment` (or empty: no such column) have names
+ * that differ, without regard to case. Expected: INVALID. */
 AX_MUST_USE enum ax_code ax_history_output_check(const struct ax_service *service,
                                                  const struct ax_history_rows *rows,
-                                                 struct ax_err *err);
+                                                 struct ax_str moment, struct ax_err *err);
 
 /* Write ax_rows and the tables ax_s<role> of all roles to `out` (absolute). Expected: INVALID (the
  * ending), DENIED, LIMIT (the disk is full), TOO_LARGE, CANCELLED. */
 AX_MUST_USE enum ax_code ax_history_output_write(struct ax_offline *offline,
                                                  const struct ax_service *service,
                                                  const struct ax_history_rows *rows,
-                                                 const char *out, char ret_digest[65],
-                                                 struct ax_err *err);
+                                                 struct ax_str moment, const char *out,
+                                                 char ret_digest[65], struct ax_err *err);
 
 #endif

@@ -26,7 +26,7 @@ static enum ax_code make(const struct ax_train_spec *spec, struct ax_training_se
     if (ax_sql_open(&config, &sql, err) == AX_E_UNSUPPORTED)
         skip();
     assert_int_equal(err->code, AX_OK);
-    enum ax_code code = ax_training_set_make(sql, spec, folder, set, err);
+    enum ax_code code = ax_training_set_make(sql, spec, NULL, folder, set, err);
     ax_sql_close(sql);
     return code;
 }
@@ -257,7 +257,7 @@ static void folder_that_cannot_be_written(void **state)
     struct ax_sql_config config = { .threads = 1 };
     if (ax_sql_open(&config, &sql, &err) == AX_E_UNSUPPORTED)
         skip();
-    assert_true(ax_training_set_make(sql, &spec, "/nix/nix", &set, &err) != AX_OK);
+    assert_true(ax_training_set_make(sql, &spec, NULL, "/nix/nix", &set, &err) != AX_OK);
     assert_non_null(strstr(err.msg, "cannot write '/nix/nix/train.values'"));
     ax_sql_close(sql);
 }

@@ -56,6 +56,16 @@ static struct ax_training_set set = {
     .columns = made, .column_count = 2, .rows_read = 9, .rows_unlabelled = 2
 };
 
+static const struct ax_service_input service_inputs[] = {
+    { .name = { "- x: \"1\"", 8 }, .storage = { AX_STORAGE_FLOAT32, false } },
+    { .name = { "c", 1 }, .storage = { AX_STORAGE_STRING, false } },
+};
+static const struct ax_service service = { .name = { "pushback", 8 },
+                                           .inputs = service_inputs,
+                                           .input_count = 2 };
+static struct ax_training_service found = { .digest = "abc", .version = 7 };
+static const struct ax_training_history history = { .rows = 11, .digest = "def" };
+
 static const struct ax_yaml *print_and_parse(const struct ax_trainer_result *result,
                                              struct ax_arena *arena)
 {
@@ -67,9 +77,16 @@ static const struct ax_yaml *print_and_parse(const struct ax_trainer_result *res
     made[1].category_count = AX_COUNT(nasty);
     set.label.categories = (struct ax_str *)(uintptr_t)nasty;
     set.label.category_count = 3;
-    assert_int_equal(ax_version_print(&spec, &set, result, 2,
-                                      AX_STR("{\"rows\":3,\"auc\":null,\"b\":[1.5]}"), &out, &err),
-                     AX_OK);
+    struct ax_version_facts facts = {
+        .spec = &spec,
+        .set = &set,
+        .service = &found,
+        .history = &history,
+        .result = result,
+        .threads = 2,
+        .metrics = AX_STR("{\"rows\":3,\"auc\":null,\"b\":[1.5]}"),
+    };
+    assert_int_equal(ax_version_print(&facts, &out, &err), AX_OK);
     if (ax_yaml_parse(ax_buf_str(&out), "model.yaml", arena, &root, &err))
         fail_msg("%s in\n%.*s", err.msg, (int)out.len, out.ptr);
     ax_buf_done(&out);
@@ -159,6 +176,40 @@ static void decision_is_copied(void **state)
     ax_arena_done(&arena);
 }
 
+/* What a server needs to ask the service: only of a model that has one, and of a whole version. */
+static void service_comes_back(void **state)
+{
+    (void)state;
+    double both[] = { 1, 2 };
+    const struct ax_trainer_result result = { .gains = both, .library = "l", .metric = "m" };
+    struct ax_arena arena;
+    ax_arena_init(&arena, 4096, 1 << 20);
+    assert_null(ax_yaml_get(print_and_parse(&result, &arena), "service"));
+    spec.service = &service;
+    spec.label_known_at = AX_STR("k");
+    assert_null(ax_yaml_get(print_and_parse(NULL, &arena), "service"));
+    const struct ax_yaml *root = print_and_parse(&result, &arena);
+    const struct ax_yaml *node = ax_yaml_get(root, "service");
+    const struct ax_yaml *inputs = ax_yaml_get(node, "inputs");
+    const struct ax_yaml *training = ax_yaml_get(root, "training");
+    assert_true(ax_str_is(ax_yaml_get(node, "name")->text, "pushback"));
+    assert_true(ax_str_is(ax_yaml_get(node, "version")->text, "7"));
+    assert_true(ax_str_is(ax_yaml_get(node, "digest")->text, "abc"));
+    assert_int_equal(inputs->count, 2);
+    assert_true(ax_str_is(ax_yaml_get(inputs->first, "name")->text, "- x: \"1\""));
+    assert_true(ax_str_is(ax_yaml_get(inputs->first, "type")->text, "float32"));
+    assert_true(ax_str_is(ax_yaml_get(inputs->first->next, "type")->text, "string"));
+    const struct ax_yaml *made_of = ax_yaml_get(training, "history");
+    assert_true(ax_str_is(ax_yaml_get(made_of, "rows")->text, "11"));
+    assert_true(ax_str_is(ax_yaml_get(made_of, "digest")->text, "def"));
+    assert_true(ax_str_is(ax_yaml_get(training, "label_known_at")->text, "k"));
+    found.version = 0;
+    assert_null(ax_yaml_get(ax_yaml_get(print_and_parse(&result, &arena), "service"), "version"));
+    spec.service = NULL;
+    spec.label_known_at = AX_STR("");
+    ax_arena_done(&arena);
+}
+
 static void too_long(void **state)
 {
     (void)state;
@@ -168,7 +219,8 @@ static void too_long(void **state)
         ax_buf_init(&out, max);
         set.label.category_count = 0;
         made[1].category_count = AX_COUNT(nasty);
-        enum ax_code code = ax_version_print(&spec, &set, NULL, 2, AX_STR("{}"), &out, &err);
+        struct ax_version_facts facts = { .spec = &spec, .set = &set, .metrics = AX_STR("{}") };
+        enum ax_code code = ax_version_print(&facts, &out, &err);
         assert_true(code == AX_E_TOO_LARGE || (code == AX_OK && max > 300));
         ax_buf_done(&out);
     }
@@ -177,9 +229,8 @@ static void too_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts_come_back),
-        cmocka_unit_test(training_block),
-        cmocka_unit_test(decision_is_copied),
+        cmocka_unit_test(texts_come_back),    cmocka_unit_test(training_block),
+        cmocka_unit_test(decision_is_copied), cmocka_unit_test(service_comes_back),
         cmocka_unit_test(too_long),
     };
     return cmocka_run_group_tests_name("pipeline/version_writer", tests, NULL, NULL);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * First the names of the rows' columns, from the query without its rows, and the search for leaks;
+ * so these are told before the work. Then the offline store does it.
+ */
+#include "pipeline/training_history.h"
+
+#include "base/alloc.h"
+#include "feature/offline/offline.h"
+#include "pipeline/training_set.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define TEXT_MAX ((size_t)16 << 20)
+
+static struct ax_str query_of(const struct ax_train_spec *spec)
+{
+    struct ax_str text = spec->query;
+    while (text.len && strchr(" \t\r\n;", text.ptr[text.len - 1]))
+        text.len--;
+    return text;
+}
+
+static enum ax_code check_leaks(const struct ax_training_history_job *job, struct ax_sql *sql,
+                                const struct ax_sql_stream *stream, struct ax_err *err)
+{
+    size_t count = ax_sql_stream_column_count(stream);
+    struct ax_str *names = ax_xalloc((count + 1) * sizeof(*names));
+    struct ax_arena arena;
+    ax_arena_init(&arena, 65536, TEXT_MAX);
+    for (size_t i = 0; i < count; i++) {
+        struct ax_str name = ax_sql_stream_column_name(stream, i);
+        const char *copy = ax_arena_strdup(&arena, name);
+        names[i] = (struct ax_str){ copy ? copy : "", copy ? name.len : 0 };
+        if (!copy)
+            (void)ax_arena_fail(&arena, "the columns of the rows", err);
+    }
+    if (!err->code)
+        (void)(ax_leakage_check(sql, job->spec, names, count, job->warn, job->arg, err) != AX_OK);
+    ax_arena_done(&arena);
+    free(names);
+    return err->code;
+}
+
+static enum ax_code look_at_rows(const struct ax_training_history_job *job, struct ax_err *err)
+{
+    struct ax_sql_config config = { .threads = 1, .cancelled = job->cancelled };
+    struct ax_sql *sql = NULL;
+    struct ax_sql_stream *stream = NULL;
+    struct ax_buf text;
+    if (ax_sql_open(&config, &sql, err))
+        return err->code;
+    ax_buf_init(&text, TEXT_MAX);
+    ax_buf_printf(&text, "SELECT * FROM (\n%.*s\n) LIMIT 0", AX_STR_ARG(query_of(job->spec)));
+    if (ax_buf_check(&text, "the query", err) || ax_sql_query(sql, ax_buf_str(&text), &stream, err))
+        (void)ax_err_context(err, "rows");
+    else
+        (void)(check_leaks(job, sql, stream, err) != AX_OK);
+    ax_sql_stream_free(stream);
+    ax_sql_close(sql);
+    ax_buf_done(&text);
+    return err->code;
+}
+
+/* The query's relative paths start in the data folder, here as in the history. */
+static enum ax_code look_in_folder(const struct ax_training_history_job *job, struct ax_err *err)
+{
+    int back = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (back < 0)
+        return ax_fail_errno(err, errno, "open the working folder");
+    if (chdir(job->data_folder))
+        (void)ax_fail_errno(err, errno, "go to the data's folder '%s'", job->data_folder);
+    else
+        (void)(look_at_rows(job, err) != AX_OK);
+    if (fchdir(back))
+        (void)ax_fail_errno(err, errno, "go back from the data's folder");
+    (void)close(back);
+    return err->code;
+}
+
+enum ax_code ax_training_history_make(const struct ax_training_history_job *job,
+                                      struct ax_training_history *ret_history, struct ax_err *err)
+{
+    assert(job && job->file->definitions && job->spec->service && job->data_folder && job->out &&
+           job->threads && ret_history && err);
+    struct ax_offline_config config = {
+        .definitions = job->file->definitions,
+        .data_folder = job->data_folder,
+        .work_folder = job->work_folder,
+        .threads = job->threads,
+        .memory_bytes_max = job->memory_bytes_max,
+        .cancelled = job->cancelled,
+        .progress = job->progress,
+        .arg = job->arg,
+    };
+    struct ax_offline_rows rows = {
+        .sql = query_of(job->spec),
+        .at = job->spec->at,
+        .moment = AX_STR(AX_TRAINING_MOMENT),
+    };
+    struct ax_offline *offline = NULL;
+    struct ax_offline_report report;
+    if (look_in_folder(job, err) || ax_offline_open(&config, &offline, err))
+        return err->code;
+    if (!ax_offline_history(offline, job->spec->service, &rows, job->out, &report, err)) {
+        ret_history->rows = report.rows;
+        memcpy(ret_history->digest, report.digest, sizeof(ret_history->digest));
+    }
+    ax_offline_close(offline);
+    return err->code;
+}
