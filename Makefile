@@ -14,7 +14,7 @@ MESON ?= meson
 export JOBS FUZZ_SECONDS
 
 .PHONY: help setup developer deps build demo test asan tsan torture fuzz bench bench-servers \
-    scenarios soak lint fmt docs install clean
+    bench-history scenarios soak lint fmt docs install clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -68,6 +68,10 @@ bench-servers: build ## the server beside an empty one and those of others; want
 	@tools/fetch-deps --group test
 	@tools/fetch-deps --group servers || true
 	@bench/servers/run
+
+bench-history: build ## histories beside bare joins of DuckDB and beside Feast
+	@tools/fetch-deps --group feast || true
+	@bench/history/run
 
 scenarios: build ## a fleet under reloads, churn, overload, …: counts must hold; wants a quiet machine
 	@tools/fetch-deps --group test
