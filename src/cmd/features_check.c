@@ -296,6 +296,7 @@ static enum ax_code check_source(struct check *check, const struct ax_source *so
     check->sources++;
     if (!check->common->json)
         (void)printf("%.*s\n", AX_STR_ARG(source->name));
+    (void)fflush(stdout); /* a large source takes its time */
     if (ax_offline_expect(check->offline, source, &request, &report, err))
         return err->code;
     if (!check->common->json && report.failing_rows)

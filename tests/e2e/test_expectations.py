@@ -12,6 +12,7 @@ import os
 import random
 import re
 import resource
+import signal
 import subprocess
 
 import pytest
@@ -233,11 +234,14 @@ def test_drop_row(folder, mostly, bad, outcome):
 
 
 def test_a_null_is_no_row_that_does_not_hold(folder):
-    for expectation in ("between, column: n, min: 1", "in_set, column: k, values: [z]",
-                        "regex, column: k, pattern: z", "length, column: k, min: 9",
-                        "unique, column: k", "monotonic, column: t",
-                        "referential, column: k, refers_to: other.k", "expression, expr: x > 1"):
-        assert one(folder, f"check: {expectation}, do: fail", [{}, {}]) == (2, 0, None, "held")
+    checks = ["between, column: n, min: 1", "in_set, column: k, values: [z]",
+              "regex, column: k, pattern: z", "length, column: k, min: 9", "unique, column: k",
+              "monotonic, column: t", "referential, column: k, refers_to: other.k",
+              "expression, expr: x > 1"]
+    define(folder, *(f"check: {text}, do: fail" for text in checks))
+    table(folder, [{}, {}])
+    assert [(r["missing_count"], r["unexpected_count"], r["outcome"]) for r in check(folder)] == [
+        (2, 0, "held")] * len(checks)
     assert one(folder, "check: not_null, column: k, do: fail", [{}, {}], 1) == (0, 2, 1, "failed")
 
 
@@ -353,6 +357,30 @@ def test_disk_full(folder):
     assert done.returncode != 0 and "a.failed.parquet" in done.stderr
     assert os.listdir(folder / "kept") == ["a.failed.parquet"]
     assert (folder / "kept/a.failed.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize("sent, status", [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_killed_and_two_at_once(folder, sent, status):
+    # The source is a sum over 10^14 pairs, so the work is not done before the signal.
+    endless = SOURCE.replace(
+        "files: a*.csv", "sql: \"SELECT sum(a.range * b.range) AS n, 'a' AS k, now() AS t, 1 AS x, "
+        "1 AS f, 1 AS d, true AS b FROM range(10000000) a, range(10000000) b\"")
+    define(folder, "check: not_null, column: n", source=endless)
+    kept = folder / "kept"
+    with subprocess.Popen([os.environ["AX_BINARY"], "features", "check", folder, "--failed", kept],
+                          stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "a\n"
+        other = auspex("check", folder, "--failed", kept)
+        assert other.returncode == 5 and "another process is checking into" in other.stderr
+        process.send_signal(sent)
+        process.wait(timeout=60)
+    assert process.returncode == status
+    assert os.listdir(kept) == ([] if sent == signal.SIGINT else [".check.work"])
+    # The next run removes what the killed one left.
+    define(folder, "check: not_null, column: n")
+    table(folder, [{}])
+    check(folder, "--failed", kept)
+    assert os.listdir(kept) == ["a.failed.parquet"]
 
 
 # ---- sources that cannot be read ----

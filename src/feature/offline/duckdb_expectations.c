@@ -45,6 +45,7 @@ struct checker {
     bool has_newest;
     int64_t newest_us;
     size_t failing_rows; /* of ax_bad */
+    size_t batch_count;  /* that ax_bad was made of */
     struct ax_err *err;
 };
 
@@ -485,6 +486,7 @@ static enum ax_code find_failing(struct checker *c, choose_fn choose)
             ax_buf_printf(c->text, "%sNOT h%zu", i ? " OR " : " WHERE ", batch.claims[i]->number);
         if (ax_offline_run(c->offline, c->err))
             return c->err->code;
+        c->batch_count++;
     }
     put(c, "SELECT count(DISTINCT n) FROM ax_bad");
     if (ax_offline_get_i64(c->offline, &rows, c->err))
@@ -507,6 +509,8 @@ static enum ax_code check_names(const struct checker *c)
     return AX_OK;
 }
 
+/* In small groups and by one thread, since what is being written is not spilled; and lists are only
+ * joined where there are several, since those that are being joined are not spilled either. */
 static enum ax_code write_failing(struct checker *c, const char *path)
 {
     put(c, "COPY (SELECT b.rowid + 1 AS " ROW_NAME);
@@ -514,14 +518,14 @@ static enum ax_code write_failing(struct checker *c, const char *path)
         ax_buf_printf(c->text, ", b.c%zu AS ", i);
         ax_sql_put_name(c->text, c->source->columns[i].name);
     }
-    ax_buf_printf(c->text,
-                  ", f.reasons AS " REASONS_NAME " FROM %s AS b JOIN (SELECT n, "
-                  "flatten(list(reasons ORDER BY batch)) AS reasons FROM ax_bad GROUP BY n) AS f "
-                  "ON b.rowid = f.n ORDER BY b.rowid) TO ",
-                  c->table);
+    ax_buf_printf(c->text, ", f.reasons AS " REASONS_NAME " FROM %s AS b JOIN ", c->table);
+    put(c, c->batch_count > 1 ? "(SELECT n, flatten(list(reasons ORDER BY batch)) AS reasons FROM "
+                                "ax_bad GROUP BY n)"
+                              : "ax_bad");
+    put(c, " AS f ON b.rowid = f.n ORDER BY b.rowid) TO ");
     ax_sql_put_literal(c->text, ax_str_from(path));
-    put(c, " (FORMAT parquet)");
-    return ax_offline_run(c->offline, c->err);
+    put(c, " (FORMAT parquet, ROW_GROUP_SIZE 16384)");
+    return ax_offline_run_in_order(c->offline, c->err);
 }
 
 static enum ax_code publish(const char *hidden, const char *path, const char *folder,
