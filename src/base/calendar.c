@@ -194,6 +194,28 @@ bool ax_calendar_diff(enum ax_calendar_unit unit, int64_t from, int64_t to, int6
     return !__builtin_sub_overflow(last, first, ret);
 }
 
+/* A loop a unit, so that each has a divisor that the compiler knows. */
+bool ax_calendar_diff_all(enum ax_calendar_unit unit, const int64_t *from, const int64_t *to,
+                          size_t count, int64_t *ret)
+{
+    assert(unit < AX_CALENDAR_UNIT_COUNT && ((from && to && ret) || !count));
+    if (unit == AX_CALENDAR_SECOND)
+        for (size_t i = 0; i < count; i++)
+            ret[i] = floor_div(to[i], AX_US_PER_S) - floor_div(from[i], AX_US_PER_S);
+    else if (unit == AX_CALENDAR_MINUTE)
+        for (size_t i = 0; i < count; i++)
+            ret[i] = floor_div(to[i], 60 * AX_US_PER_S) - floor_div(from[i], 60 * AX_US_PER_S);
+    else if (unit == AX_CALENDAR_HOUR)
+        for (size_t i = 0; i < count; i++)
+            ret[i] = floor_div(to[i], US_PER_HOUR) - floor_div(from[i], US_PER_HOUR);
+    else if (unit == AX_CALENDAR_DAY)
+        for (size_t i = 0; i < count; i++)
+            ret[i] = floor_div(to[i], AX_US_PER_DAY) - floor_div(from[i], AX_US_PER_DAY);
+    else
+        return false;
+    return true;
+}
+
 static const char *const field_names[] = {
 #define X(name, text) [AX_CALENDAR_FIELD_##name] = (text),
     AX_CALENDAR_FIELD_LIST(X)

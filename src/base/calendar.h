@@ -71,6 +71,11 @@ AX_MUST_USE bool ax_calendar_trunc(enum ax_calendar_unit unit, int64_t us, int64
 AX_MUST_USE bool ax_calendar_diff(enum ax_calendar_unit unit, int64_t from, int64_t to,
                                   int64_t *ret);
 
+/* The same for `count` pairs, for units from the second to the day, in which nothing can be too
+ * large; false for the others. */
+AX_MUST_USE bool ax_calendar_diff_all(enum ax_calendar_unit unit, const int64_t *from,
+                                      const int64_t *to, size_t count, int64_t *ret);
+
 /* Parts of a time. MILLISECOND and MICROSECOND are within the minute, as SQL has it. */
 #define AX_CALENDAR_FIELD_LIST(X) \
     X(YEAR, "year")               \

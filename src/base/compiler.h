@@ -17,6 +17,9 @@
 #define AX_LIKELY(x)                  __builtin_expect(!!(x), 1)
 #define AX_UNLIKELY(x)                __builtin_expect(!!(x), 0)
 #define AX_UNUSED                     __attribute__((unused))
+/* Of a typedef: so many bytes of numbers, with the operators of one. */
+#define AX_VECTOR(bytes) __attribute__((vector_size(bytes)))
+
 /* Of a static function that is to be specialised by its constant arguments. */
 #define AX_ALWAYS_INLINE inline __attribute__((always_inline))
 

@@ -19,16 +19,42 @@ static bool has_infinite_argument(const struct ax_call *call, size_t row)
     return false;
 }
 
+/* Turn -0 into 0, and tell whether all are finite: what is not gives NaN times 0. */
+static bool settle_zeros(double *x, size_t rows)
+{
+    typedef double f64x2 AX_VECTOR(16);
+    f64x2 sums[2] = { { 0 }, { 0 } };
+    double sum = 0;
+    size_t row = 0;
+    for (; row + 4 <= rows; row += 4) {
+        f64x2 value[2];
+        memcpy(value, x + row, sizeof(value));
+        value[0] += 0.0;
+        value[1] += 0.0;
+        sums[0] += value[0] * 0.0;
+        sums[1] += value[1] * 0.0;
+        memcpy(x + row, value, sizeof(value));
+    }
+    for (; row < rows; row++) {
+        x[row] += 0.0;
+        sum += x[row] * 0.0;
+    }
+    sums[0] += sums[1];
+    return sum + sums[0][0] + sums[0][1] == 0;
+}
+
 void ax_call_settle(struct ax_call *call)
 {
     struct ax_values *out = call->out;
     assert(out->type.kind == AX_TYPE_FLOAT64 && !out->type.is_list);
-    bool all_finite = true;
-    for (size_t row = 0; row < call->rows; row++) {
-        out->f64s[row] += 0.0; /* turns -0 into 0 */
-        all_finite &= (bool)isfinite(out->f64s[row]);
-    }
-    for (size_t row = 0; row < call->rows && !all_finite; row++)
+    if (!settle_zeros(out->f64s, call->rows))
+        ax_call_settle_infinite(call);
+}
+
+void ax_call_settle_infinite(struct ax_call *call)
+{
+    struct ax_values *out = call->out;
+    for (size_t row = 0; row < call->rows; row++)
         if (isnan(out->f64s[row]) || (isinf(out->f64s[row]) && !has_infinite_argument(call, row)))
             ax_values_set_null(out, row);
 }

@@ -11,6 +11,9 @@
  * arguments, and -0 becomes 0. */
 void ax_call_settle(struct ax_call *call);
 
+/* The part of it that is about NaN and infinities, where there is one. */
+void ax_call_settle_infinite(struct ax_call *call);
+
 /* Copy the value of a row between columns of one type; not whether it is null. */
 static inline void ax_values_copy(struct ax_values *out, const struct ax_values *from, size_t row)
 {

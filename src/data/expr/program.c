@@ -298,6 +298,39 @@ static enum ax_code run_literal(struct run *run, const struct step *step, struct
                           run->err);
 }
 
+/* Whether no row is null, whatever the bits behind the last one are. */
+static bool is_full(const uint64_t *validity, size_t rows)
+{
+    uint64_t all = ~UINT64_C(0);
+    size_t whole = rows / 64;
+    size_t left = rows % 64;
+    for (size_t word = 0; word < whole; word++)
+        all &= validity[word];
+    if (left)
+        all &= validity[whole] | ~UINT64_C(0) << left;
+    return all == ~UINT64_C(0);
+}
+
+/* Put what ax_values_set_null does into rows that are null already. */
+static void clear_nulls(struct ax_values *values)
+{
+    bool is_text = values->type.kind == AX_TYPE_STRING && !values->type.is_list;
+    size_t size = ax_type_size(values->type);
+    for (size_t from = 0; from < values->rows; from += 64) {
+        size_t left = AX_MIN(values->rows - from, (size_t)64);
+        uint64_t missing = ~values->validity[from / 64] & ~UINT64_C(0) >> (64 - left);
+        for (; missing; missing &= missing - 1) {
+            size_t row = from + (size_t)__builtin_ctzll(missing);
+            if (is_text)
+                values->texts[row] = AX_STR("");
+            else if (size == sizeof(int64_t))
+                values->i64s[row] = 0; /* 0.0 and the empty list too */
+            else
+                memset((char *)values->data + row * size, 0, size);
+        }
+    }
+}
+
 /* What lies under the nulls of an input is not ours: a copy has harmless values there. */
 static enum ax_code run_input(struct run *run, const struct step *step, struct ax_values *values)
 {
@@ -305,19 +338,17 @@ static enum ax_code run_input(struct run *run, const struct step *step, struct a
     assert(input && ax_type_equals(input->type, step->type) && input->rows >= run->rows);
     *values = *input;
     values->rows = run->rows;
-    if (!input->validity)
+    if (!input->validity || is_full(input->validity, run->rows)) {
+        values->validity = NULL;
         return AX_OK;
+    }
     struct ax_values *items = values->items;
     if (ax_values_init(values, step->type, run->rows, run->arena, run->err))
         return run->err->code;
     values->items = items;
     memcpy(values->data, input->data, run->rows * ax_type_size(step->type));
-    for (size_t row = 0; row < run->rows; row += 64) {
-        size_t left = AX_MIN(run->rows - row, (size_t)64);
-        uint64_t missing = ~input->validity[row / 64] & ~UINT64_C(0) >> (64 - left);
-        for (; missing; missing &= missing - 1)
-            ax_values_set_null(values, row + (size_t)__builtin_ctzll(missing));
-    }
+    memcpy(values->validity, input->validity, (run->rows + 63) / 64 * sizeof(uint64_t));
+    clear_nulls(values);
     return AX_OK;
 }
 
@@ -330,14 +361,7 @@ static void join_validity(struct ax_values *out, const struct ax_values *arg)
 /* Columns without nulls are told by having no bits, which readers of them go by. */
 static void drop_full_validity(struct ax_values *values)
 {
-    uint64_t all = ~UINT64_C(0);
-    size_t whole = values->rows / 64;
-    size_t left = values->rows % 64;
-    for (size_t word = 0; word < whole; word++)
-        all &= values->validity[word];
-    if (left)
-        all &= values->validity[whole] | ~UINT64_C(0) << left;
-    if (all == ~UINT64_C(0))
+    if (is_full(values->validity, values->rows))
         values->validity = NULL;
 }
 

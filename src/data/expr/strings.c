@@ -431,19 +431,61 @@ static bool like_pieces(struct ax_str text, struct ax_str pattern)
     }
 }
 
+/* What is known of a pattern: with one '%' alone it is a beginning and an end. */
+struct like_pattern {
+    struct ax_str text;
+    bool has_pieces; /* no '_' */
+    bool has_ends;
+    struct ax_str begin;
+    struct ax_str end;
+};
+
+static struct like_pattern look_at_pattern(struct ax_str text)
+{
+    struct like_pattern pattern = { .text = text };
+    pattern.has_pieces = !text.len || !memchr(text.ptr, '_', text.len);
+    const char *sign = text.len ? memchr(text.ptr, '%', text.len) : NULL;
+    if (!sign)
+        return pattern;
+    pattern.begin = (struct ax_str){ text.ptr, (size_t)(sign - text.ptr) };
+    pattern.end = (struct ax_str){ sign + 1, text.len - pattern.begin.len - 1 };
+    pattern.has_ends =
+        pattern.has_pieces && (!pattern.end.len || !memchr(pattern.end.ptr, '%', pattern.end.len));
+    return pattern;
+}
+
+/* The first and the last byte rule out most; only where they fit is it worth to call memcmp. */
+static bool has_ends(struct ax_str text, const struct like_pattern *pattern)
+{
+    struct ax_str begin = pattern->begin, end = pattern->end;
+    if (text.len < begin.len + end.len)
+        return false;
+    if (begin.len && (text.ptr[0] != begin.ptr[0] ||
+                      (begin.len > 1 && memcmp(text.ptr, begin.ptr, begin.len) != 0)))
+        return false;
+    const char *tail = text.ptr + text.len - end.len;
+    return !end.len || (text.ptr[text.len - 1] == end.ptr[end.len - 1] &&
+                        (end.len == 1 || memcmp(tail, end.ptr, end.len) == 0));
+}
+
+static bool like_pattern(struct ax_str text, const struct like_pattern *pattern)
+{
+    if (pattern->has_ends)
+        return has_ends(text, pattern);
+    return pattern->has_pieces ? like_pieces(text, pattern->text)
+                               : like(text, pattern->text, false);
+}
+
 enum ax_code ax_string_like(struct ax_call *call, struct ax_err *err)
 {
-    struct ax_str last = { NULL, 0 }; /* mostly there is one pattern, the same bytes in each row */
-    bool has_pieces = false;
+    /* Mostly there is one pattern, the same bytes in each row. */
+    struct like_pattern pattern = look_at_pattern(AX_STR(""));
     (void)err;
     for (size_t row = 0; row < call->rows; row++) {
-        struct ax_str text = text_at(call, 0, row);
-        struct ax_str pattern = text_at(call, 1, row);
-        if (pattern.ptr != last.ptr || pattern.len != last.len)
-            has_pieces = !pattern.len || !memchr(pattern.ptr, '_', pattern.len);
-        last = pattern;
-        call->out->bools[row] =
-            has_pieces ? like_pieces(text, pattern) : like(text, pattern, false);
+        struct ax_str text = text_at(call, 1, row);
+        if (text.ptr != pattern.text.ptr || text.len != pattern.text.len)
+            pattern = look_at_pattern(text);
+        call->out->bools[row] = like_pattern(text_at(call, 0, row), &pattern);
     }
     return AX_OK;
 }

@@ -164,6 +164,10 @@ static void counts_boundaries(void **state)
         int64_t got;
         assert_true(ax_calendar_unit_from_name(ax_str_from(rows[i].unit), &unit));
         assert_true(ax_calendar_diff(unit, us_of(rows[i].from), us_of(rows[i].to), &got));
+        int64_t from = us_of(rows[i].from), to = us_of(rows[i].to), all = 0;
+        bool has_all = unit >= AX_CALENDAR_SECOND && unit <= AX_CALENDAR_DAY;
+        assert_int_equal(ax_calendar_diff_all(unit, &from, &to, 1, &all), has_all);
+        assert_true(!has_all || all == got);
         assert_int_equal(got, rows[i].wanted);
     }
 }

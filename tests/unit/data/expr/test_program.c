@@ -34,6 +34,9 @@ static const char *const texts[] = {
     "i in (1, null, 17, 91, 300, 17, -20) and s in ('17', 'b', 'b', '')",
     "i / 2 in (8.5, 0.0, null) or s in ('a', null)",
     "i in (1, i + 0) or s in ('x', s)",
+    "i + 9223372036854775500",
+    "-9223372036854775700 - i",
+    "i * 1e306 + i * 1e306 - 1e308",
 };
 
 static bool was_refused(const struct ax_err *err)
