@@ -3,7 +3,7 @@
  * Goal: no bytes break the reader of CSV headers, and names are UTF-8 and distinct.
  * Method: parse and look at every name.
  */
-#include "pipeline/csv_header.h"
+#include "data/csv_header.h"
 
 #include <stdlib.h>
 

@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/map.h"
-#include "pipeline/csv_header.h"
+#include "data/csv_header.h"
 #include "pipeline/dataset_content.h"
 #include "pipeline/table.h"
 

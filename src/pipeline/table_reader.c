@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/json_number.h"
 #include "base/json_reader.h"
-#include "pipeline/csv_header.h"
+#include "data/csv_header.h"
 
 #include <assert.h>
 #include <errno.h>

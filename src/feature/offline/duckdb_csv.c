@@ -47,50 +47,6 @@ void ax_csv_put_first_line(struct ax_buf *out, struct ax_str path)
                   HEADER_BYTES_MAX, 2 * HEADER_BYTES_MAX);
 }
 
-/* ---- the header ---- */
-
-/* A name in quotes, up to behind the quote that closes it. */
-static enum ax_code take_quoted(struct ax_str *line, struct ax_buf *out, struct ax_err *err)
-{
-    size_t at = 1;
-    for (; at < line->len; at++) {
-        bool is_quote = line->ptr[at] == '"';
-        bool is_doubled = is_quote && at + 1 < line->len && line->ptr[at + 1] == '"';
-        if (is_quote && !is_doubled)
-            break;
-        at += is_doubled;
-        (void)ax_buf_append_char(out, line->ptr[at]);
-    }
-    if (at == line->len)
-        return ax_fail(err, AX_E_INVALID, "line 1 has a quote that is not closed");
-    *line = (struct ax_str){ line->ptr + at + 1, line->len - at - 1 };
-    return AX_OK;
-}
-
-enum ax_code ax_csv_next_name(struct ax_str *line, size_t number, struct ax_buf *out,
-                              bool *ret_found, struct ax_err *err)
-{
-    assert(line && out && ret_found && err);
-    size_t begin = out->len;
-    if (!line->len && number) {
-        *ret_found = false;
-        return AX_OK;
-    }
-    if (number && line->ptr[0] == ',')
-        *line = (struct ax_str){ line->ptr + 1, line->len - 1 };
-    if (line->len && line->ptr[0] == '"' && take_quoted(line, out, err))
-        return err->code;
-    size_t end = 0;
-    while (end < line->len && line->ptr[end] != ',')
-        end++;
-    (void)ax_buf_append(out, line->ptr, end);
-    *line = (struct ax_str){ line->ptr + end, line->len - end };
-    if (out->len == begin)
-        ax_buf_printf(out, "column%zu", number);
-    *ret_found = true;
-    return AX_OK;
-}
-
 /* ---- what was wrong ---- */
 
 /* DuckDB's words begin with the line itself, which may fill the message. */

@@ -2,7 +2,8 @@
 /*
  * CSV as we read it: comma, a header, quotes doubled inside of quotes; every value is a text.
  *
- * The header is read by us, so that no look at the data decides what the columns are.
+ * The header is read by us (data/csv_header.h), so that no look at the data decides what the
+ * columns are.
  */
 #ifndef AX_FEATURE_OFFLINE_DUCKDB_CSV_H
 #define AX_FEATURE_OFFLINE_DUCKDB_CSV_H
@@ -18,12 +19,6 @@ void ax_csv_put_options(struct ax_buf *out, size_t column_count, size_t buffer_b
 
 /* Append a query for the first line of a file; `path` is a literal of SQL. */
 void ax_csv_put_first_line(struct ax_buf *out, struct ax_str path);
-
-/* The next name of a header, whose rest is *line; quotes are taken away and the name is written to
- * `out`. False: nothing is left. A name that is not there is "column<number>". Expected: INVALID (a
- * quote is not closed). */
-AX_MUST_USE enum ax_code ax_csv_next_name(struct ax_str *line, size_t number, struct ax_buf *out,
-                                          bool *ret_found, struct ax_err *err);
 
 /* Reading a file failed: instead of DuckDB's words tell which line was wrong. */
 void ax_csv_explain(struct ax_str path, struct ax_err *err);

@@ -7,11 +7,13 @@
 #include "feature/offline/duckdb_parts.h"
 
 #include "auspex_config.h"
+#include "base/alloc.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "feature/offline/duckdb_relation.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,15 +48,18 @@ char *ax_role_part_rows_digest(struct ax_offline *offline, const struct ax_servi
 
 /* ---- names ---- */
 
-static bool put_file(struct ax_buf *out, const char *path)
+static enum ax_code put_file(void *arg, struct ax_str path, struct ax_err *err)
 {
     struct stat info;
-    if (stat(path, &info))
-        return false;
-    ax_buf_printf(out, "%s %lld %llu %lld.%09ld\n", path, (long long)info.st_size,
-                  (unsigned long long)info.st_ino, (long long)info.st_mtim.tv_sec,
-                  info.st_mtim.tv_nsec);
-    return true;
+    char *text = ax_xmemdup0(path.ptr, path.len);
+    if (stat(text, &info))
+        (void)ax_fail_errno(err, errno, "open '%s'", text);
+    else
+        ax_buf_printf(arg, "%s %lld %llu %lld.%09ld\n", text, (long long)info.st_size,
+                      (unsigned long long)info.st_ino, (long long)info.st_mtim.tv_sec,
+                      info.st_mtim.tv_nsec);
+    free(text);
+    return err->code;
 }
 
 /* All files of a source; false: nobody knows which. */
@@ -62,15 +67,10 @@ static bool put_files(struct ax_buf *out, struct ax_offline *offline,
                       const struct ax_source *source)
 {
     struct ax_err ignored = AX_ERR_INIT;
-    struct ax_relation relation;
-    if (source->kind == AX_SOURCE_SQL || source->expectation_count ||
-        ax_relation_find(offline, source, &relation, &ignored))
+    size_t begin = out->len;
+    if (source->kind == AX_SOURCE_SQL || source->expectation_count)
         return false;
-    bool found = relation.file_count > 0;
-    for (size_t i = 0; i < relation.file_count && found; i++)
-        found = put_file(out, relation.files[i].ptr);
-    ax_relation_done(&relation);
-    return found;
+    return !ax_offline_files(offline, source, put_file, out, &ignored) && out->len > begin;
 }
 
 static bool put_key(struct ax_buf *out, struct ax_offline *offline,

@@ -7,18 +7,17 @@
 #include "feature/offline/duckdb_relation.h"
 
 #include "base/alloc.h"
+#include "data/csv_header.h"
 #include "feature/offline/duckdb_csv.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fnmatch.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #define ARENA_MAX     ((size_t)512 << 20)
-#define NAMES_MAX     ((size_t)4 << 20)
 #define SHOWN_BYTES   64
 #define EXPECTED_TIME " (like 2013-12-01T10:00:00Z, years 1 to 9999)"
 
@@ -102,8 +101,10 @@ void ax_relation_put_path(struct ax_buf *out, struct ax_str path)
     ax_buf_done(&pattern);
 }
 
-static void put_pattern(struct ax_buf *out, const struct ax_offline *offline, struct ax_str glob)
+void ax_relation_put_pattern(struct ax_buf *out, const struct ax_offline *offline,
+                             struct ax_str glob)
 {
+    assert(out && offline);
     if (glob.len && glob.ptr[0] != '/') {
         put_escaped(out, ax_str_from(offline->data_folder));
         (void)ax_buf_append_char(out, '/');
@@ -119,7 +120,7 @@ static enum ax_code find_files(struct ax_offline *offline, struct ax_str glob,
     struct ax_sql_chunk chunk = { 0 };
     size_t cap = 0;
     ax_buf_init(&pattern, PATH_MAX * 4);
-    put_pattern(&pattern, offline, glob);
+    ax_relation_put_pattern(&pattern, offline, glob);
     ax_buf_printf(&offline->text, "SELECT file FROM glob(");
     ax_sql_put_literal(&offline->text, ax_buf_str(&pattern));
     ax_buf_printf(&offline->text, ") ORDER BY file");
@@ -160,68 +161,6 @@ static void put_database(struct ax_buf *out, const struct ax_offline *offline, s
     if (table.len && table.ptr[0] != '/')
         ax_buf_printf(out, "%s/", offline->data_folder);
     (void)ax_buf_append(out, table.ptr, table.len ? table.len - 1 : 0);
-}
-
-enum ax_code ax_relation_find(struct ax_offline *offline, const struct ax_source *source,
-                              struct ax_relation *ret_relation, struct ax_err *err)
-{
-    assert(offline && source && ret_relation && err);
-    struct ax_relation relation = { .csv_buffer_bytes = ax_csv_buffer_bytes(offline) };
-    struct ax_buf path;
-    size_t cap = 0;
-    ax_arena_init(&relation.arena, 65536, ARENA_MAX);
-    ax_buf_init(&path, PATH_MAX);
-    if (source->kind == AX_SOURCE_FILES) {
-        (void)(find_files(offline, source->text, &relation, err) != AX_OK);
-    } else if (source->kind == AX_SOURCE_TABLE) {
-        put_database(&path, offline, source->text);
-        if (!ax_buf_check(&path, "the path", err))
-            (void)(add_file(&relation, ax_buf_str(&path), &cap, err) != AX_OK);
-    }
-    ax_buf_done(&path);
-    return finish_open(&relation, ret_relation, err);
-}
-
-bool ax_relation_is_same_file(const char *a, const char *b)
-{
-    struct stat first, second;
-    assert(a && b);
-    return !stat(a, &first) && !stat(b, &second) && first.st_dev == second.st_dev &&
-           first.st_ino == second.st_ino;
-}
-
-/* "**" crosses folders, which fnmatch lets every '*' do or none. */
-static bool is_matched(struct ax_str pattern, const char *path)
-{
-    char *text = ax_xmemdup0(pattern.ptr, pattern.len);
-    bool matched = fnmatch(text, path, strstr(text, "**") ? 0 : FNM_PATHNAME) == 0;
-    free(text);
-    return matched;
-}
-
-enum ax_code ax_relation_check_out(struct ax_offline *offline, const struct ax_source *source,
-                                   const char *out, struct ax_err *err)
-{
-    assert(offline && source && out && out[0] == '/' && err);
-    struct ax_relation relation = { 0 };
-    struct ax_buf pattern;
-    ax_buf_init(&pattern, PATH_MAX * 4);
-    put_pattern(&pattern, offline, source->text);
-    bool found = source->kind == AX_SOURCE_FILES && is_matched(ax_buf_str(&pattern), out);
-    ax_buf_done(&pattern);
-    if (!found && !ax_relation_find(offline, source, &relation, err)) {
-        for (size_t i = 0; i < relation.file_count && !found; i++)
-            found = ax_relation_is_same_file(relation.files[i].ptr, out);
-        ax_relation_done(&relation);
-    }
-    /* That there are no files is told when they are to be read. */
-    if (err->code == AX_E_NOT_FOUND)
-        ax_err_clear(err);
-    if (found)
-        (void)ax_fail(err, AX_E_INVALID,
-                      "'%s' is among the files of source '%.*s'; write to another place", out,
-                      AX_STR_ARG(source->name));
-    return err->code;
 }
 
 /* ---- columns ---- */
@@ -297,26 +236,27 @@ static void keep_plain_types(struct ax_relation_run *run)
     }
 }
 
-/* The names of a header. Two of one name could not be told apart. */
+/* A column without a name is called by its number. */
 static enum ax_code read_header(struct ax_relation *relation, struct ax_relation_run *run,
                                 struct ax_str line, struct ax_err *err)
 {
-    struct ax_buf name;
-    size_t cap = 0;
-    bool found = true;
-    ax_buf_init(&name, NAMES_MAX);
-    while (!ax_csv_next_name(&line, run->column_count, &name, &found, err) && found) {
-        if (ax_relation_run_find(run, ax_buf_str(&name)) >= 0)
-            (void)ax_fail(err, AX_E_INVALID, "there are two columns '%.*s'",
-                          AX_STR_ARG(ax_buf_str(&name)));
-        if (err->code || grow_columns(relation, run, 1, &cap, err) ||
-            copy(relation, ax_buf_str(&name), &run->names[run->column_count], err))
-            break;
-        run->types[run->column_count++] = AX_STR("VARCHAR");
-        ax_buf_reset(&name);
+    struct ax_str *names;
+    size_t count = 0;
+    if (ax_csv_header_parse(line, &relation->arena, &names, &count, err))
+        return err->code;
+    run->types = ax_arena_zalloc(&relation->arena, count, sizeof(*run->types));
+    if (!run->types)
+        return ax_arena_fail(&relation->arena, "names of columns", err);
+    for (size_t i = 0; i < count; i++) {
+        char number[32];
+        run->types[i] = AX_STR("VARCHAR");
+        (void)snprintf(number, sizeof(number), "column%zu", i);
+        if (!names[i].len && copy(relation, ax_str_from(number), &names[i], err))
+            return err->code;
     }
-    ax_buf_done(&name);
-    return err->code;
+    run->names = names;
+    run->column_count = count;
+    return AX_OK;
 }
 
 static enum ax_code describe_csv(struct ax_offline *offline, struct ax_relation *relation,
@@ -334,8 +274,6 @@ static enum ax_code describe_csv(struct ax_offline *offline, struct ax_relation 
         struct ax_str line = { "", 0 };
         if (chunk.rows && !ax_sql_is_null(&chunk.columns[0], 0))
             line = chunk.columns[0].texts[0];
-        if (ax_str_starts_with(line, AX_STR("\xEF\xBB\xBF")))
-            line = (struct ax_str){ line.ptr + 3, line.len - 3 };
         if (read_header(relation, run, line, err))
             (void)ax_err_context(err, "'%.*s'", AX_STR_ARG(path));
     } else {

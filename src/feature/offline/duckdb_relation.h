@@ -53,11 +53,6 @@ struct ax_relation_column {
 AX_MUST_USE enum ax_code ax_relation_open(struct ax_offline *offline,
                                           const struct ax_source *source,
                                           struct ax_relation *ret_relation, struct ax_err *err);
-/* The files of a source alone, without a look into them; a table's is that of its database, of SQL
- * there are none. Expected: NOT_FOUND, TOO_LARGE, CANCELLED. */
-AX_MUST_USE enum ax_code ax_relation_find(struct ax_offline *offline,
-                                          const struct ax_source *source,
-                                          struct ax_relation *ret_relation, struct ax_err *err);
 /* Whether a file (absolute; it need not be there) is one that the source reads, or would read. Of
  * SQL nobody knows. Expected: INVALID (it is), TOO_LARGE, CANCELLED. */
 AX_MUST_USE enum ax_code ax_relation_check_out(struct ax_offline *offline,
@@ -80,6 +75,10 @@ void ax_relation_done(struct ax_relation *relation);
 
 /* The index of a run's column, or -1. */
 long ax_relation_run_find(const struct ax_relation_run *run, struct ax_str name);
+
+/* Append a source's glob from the root. */
+void ax_relation_put_pattern(struct ax_buf *out, const struct ax_offline *offline,
+                             struct ax_str glob);
 
 /* Append a path as a literal of SQL for readers of files, which take every path for a pattern. */
 void ax_relation_put_path(struct ax_buf *out, struct ax_str path);

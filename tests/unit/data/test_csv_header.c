@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "pipeline/csv_header.h"
+#include "data/csv_header.h"
 
 static void headers(void **state)
 {

@@ -2,7 +2,7 @@
 /*
  * Two passes over the record: one finds its end and counts the fields, one copies them.
  */
-#include "pipeline/csv_header.h"
+#include "data/csv_header.h"
 
 #include "base/map.h"
 

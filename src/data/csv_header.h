@@ -5,8 +5,8 @@
  * DuckDB reads the rows; the names are read here because it changes them where two differ only in
  * case, and names of inputs are compared exactly.
  */
-#ifndef AX_PIPELINE_CSV_HEADER_H
-#define AX_PIPELINE_CSV_HEADER_H
+#ifndef AX_DATA_CSV_HEADER_H
+#define AX_DATA_CSV_HEADER_H
 
 #include "base/arena.h"
 #include "base/err.h"
