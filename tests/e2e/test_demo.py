@@ -108,6 +108,34 @@ def test_database(demo, tmp_path):
     database.close()
 
 
+def test_late_definitions_are_the_same_but_for_two_queries(demo, tmp_path):
+    demo.make_late(tmp_path / "late")
+    differ = sorted(path.name for path in demo.EXAMPLE.rglob("*") if path.is_file()
+                    and path.read_text(encoding="utf-8") != (
+                        tmp_path / "late" / path.relative_to(demo.EXAMPLE)
+                    ).read_text(encoding="utf-8"))
+    assert differ == ["arrived.sql", "departed.sql"]
+    late = (tmp_path / "late/sql/departed.sql").read_text(encoding="utf-8")
+    database = demo.Database(tmp_path)
+    for name, query in (("late", late),
+                        ("told", (demo.EXAMPLE / "sql/departed.sql").read_text(encoding="utf-8"))):
+        database.run(f"CREATE TABLE {name} AS SELECT * FROM ({query}) LIMIT 1000")
+    assert database.rows("SELECT DISTINCT date_diff('minute', told.departed_at, late.departed_at) "
+                         "AS minutes FROM late JOIN told USING (flight_id)") == [{"minutes": 1440}]
+    database.close()
+
+
+def test_what_history_is_asked_about_is_made(demo):
+    """Each moment has a training set that is made for it, of a service that is defined."""
+    text = (demo.EXAMPLE / "features.yaml").read_text(encoding="utf-8")
+    models = (demo.EXAMPLE / "history.yaml").read_text(encoding="utf-8")
+    for name, service, _ in demo.SETS:
+        assert f"\n  {service}:\n" in text and f"'{name}.parquet'" in models
+    for _, without, _, with_it, _ in demo.HISTORY:
+        assert f"\n  {with_it}:\n" in models
+        assert f"\n  {without}:\n" in models or without in [name for name, *_ in demo.BASELINES]
+
+
 def test_refusals_stop_the_demo(demo, models, tmp_path):
     server = demo.Server(models)
     try:
