@@ -249,11 +249,23 @@ static void print_report(const struct history *h, bool json)
     ax_json_put_str(&text, ax_str_from(h->config->out));
     ax_buf_printf(&text,
                   ",\"rows\":%zu,\"inputs\":%zu,\"dropped_rows\":%zu,\"digest\":\"%s\","
-                  "\"seconds\":%.3f}\n",
+                  "\"top_k_too_many\":%zu,\"seconds\":%.3f}\n",
                   report->rows, report->inputs, report->dropped_rows, report->digest,
-                  report->seconds);
+                  report->too_many, report->seconds);
     (void)fwrite(ax_buf_str(&text).ptr, 1, text.len, stdout);
     ax_buf_done(&text);
+}
+
+/* Nulls that are no absence, in both forms of the report. */
+static void warn_too_many(const struct ax_command_line *line,
+                          const struct ax_offline_report *report)
+{
+    if (report->too_many)
+        ax_command_line_complain(line,
+                                 "%zu values of top_k are null since their windows have more than "
+                                 "256 different values; the first is of view '%.*s', field '%.*s'",
+                                 report->too_many, AX_STR_ARG(report->too_many_view),
+                                 AX_STR_ARG(report->too_many_field));
 }
 
 int ax_features_history(const struct ax_command_line *line,
@@ -276,6 +288,7 @@ int ax_features_history(const struct ax_command_line *line,
             ax_expression_place_show(ax_str_from(config->at), h.at_place, stderr);
     } else {
         print_report(&h, json);
+        warn_too_many(line, &h.report);
     }
     ax_offline_close(h.offline);
     work_close(&h.work, code == AX_E_CANCELLED);

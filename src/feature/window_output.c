@@ -21,7 +21,7 @@ static enum ax_code output_emit(struct ax_window_sink *sink, int64_t number,
                                 const struct ax_window_value *values, struct ax_err *err);
 
 void ax_window_output_init(struct ax_window_output *output, const struct ax_window_spec *spec,
-                           size_t text_bytes_max)
+                           size_t bytes_max)
 {
     assert(output && spec);
     size_t count = AX_MAX(ax_window_spec_aggregate_count(spec), (size_t)1);
@@ -30,8 +30,9 @@ void ax_window_output_init(struct ax_window_output *output, const struct ax_wind
         .spec = spec,
         .columns = ax_xalloc(count * sizeof *output->columns),
         .insides = ax_xalloc(count * sizeof *output->insides),
+        .bytes_max = bytes_max,
     };
-    ax_arena_init(&output->texts, TEXTS_FIRST, text_bytes_max);
+    ax_arena_init(&output->texts, TEXTS_FIRST, bytes_max + TEXTS_FIRST);
     for (size_t i = 0; i < ax_window_spec_aggregate_count(spec); i++) {
         struct ax_type type = ax_window_spec_type(spec, i);
         output->columns[i].type = type;
@@ -60,6 +61,8 @@ void ax_window_output_done(struct ax_window_output *output)
 void ax_window_output_reset(struct ax_window_output *output)
 {
     output->rows = 0;
+    output->bytes = 0;
+    output->is_full = false;
     for (size_t i = 0; i < ax_window_spec_aggregate_count(output->spec); i++) {
         output->columns[i].rows = 0;
         output->insides[i].items.rows = 0;
@@ -165,7 +168,8 @@ static bool put_value(struct ax_window_output *output, size_t aggregate, size_t 
     column->validity[row / 64] &= ~bit;
     column->rows = row + 1;
     if (value->status != AX_WINDOW_PRESENT) {
-        output->too_many += value->status == AX_WINDOW_TOO_MANY;
+        if (value->status == AX_WINDOW_TOO_MANY && output->too_many++ == 0)
+            output->first_too_many = aggregate;
         ax_values_set_null(column, row);
         return true;
     }
@@ -174,10 +178,35 @@ static bool put_value(struct ax_window_output *output, size_t aggregate, size_t 
                                 : put_item(output, column, row, &value->item);
 }
 
+/* What the values of a row take. */
+static size_t row_bytes(const struct ax_window_output *output, const struct ax_window_value *values)
+{
+    size_t bytes = sizeof(int64_t);
+    for (size_t i = 0; i < ax_window_spec_aggregate_count(output->spec); i++) {
+        struct ax_type type = output->columns[i].type;
+        const struct ax_values *items = &output->insides[i].items;
+        bool is_text = type.kind == AX_TYPE_STRING && values[i].status == AX_WINDOW_PRESENT;
+        bytes += ax_type_size(type);
+        if (is_text && !type.is_list)
+            bytes += values[i].item.text.len + 1;
+        if (!type.is_list || values[i].status != AX_WINDOW_PRESENT)
+            continue;
+        bytes += values[i].item_count * ax_type_size(items->type);
+        for (size_t k = 0; is_text && k < values[i].item_count; k++)
+            bytes += values[i].items[k].text.len + 1;
+    }
+    return bytes;
+}
+
 static enum ax_code output_emit(struct ax_window_sink *sink, int64_t number,
                                 const struct ax_window_value *values, struct ax_err *err)
 {
     struct ax_window_output *output = container_of(sink, struct ax_window_output, sink);
+    output->bytes += row_bytes(output, values);
+    output->is_full = output->bytes > output->bytes_max;
+    if (output->is_full)
+        return ax_fail(err, AX_E_LIMIT, "the values of windows take more than %zu bytes",
+                       output->bytes_max);
     if (output->rows == output->room && !output_grow(output))
         return ax_fail(err, AX_E_LIMIT, "no memory for the values of windows");
     size_t row = output->rows;

@@ -288,6 +288,63 @@ services: {s: {features: [{view: plain}, {view: windows}]}}
         ("20", "1", "20"), ("10", "1", "10"), ("4", "1", "4")]
 
 
+def list_definitions(length):
+    return f"""
+entities: {{e: {{keys: {{k: int64}}}}}}
+sources:
+  events:
+    files: events.csv
+    time: t
+    event_id: [id]
+    columns: {{id: int64, k: int64, t: timestamp, s: string}}
+views:
+  v:
+    entity: e
+    source: events
+    fields: {{newest: "last_n(s, {length}) over 30d", often: "top_k(s, 2) over 30d"}}
+services: {{s: {{features: [{{view: v}}]}}}}
+"""
+
+
+def test_lists_do_not_fill_memory(tmp_path):
+    """Rows of one key whose lists take 18 MB: what is held at a time is a quarter of --memory-max,
+    and the values are those of lists held at once. What no memory holds is told with the remedy."""
+    text = "x" * 40
+    events = "id,k,t,s\n" + "".join(f"{i},1,{time_text(i)},{text}{i % 200}\n" for i in range(1500))
+    rows = "k,at\n" + "".join(f"1,{time_text(i)}\n" for i in range(1500))
+    write(tmp_path, list_definitions(200), events=events, rows=rows)
+    command = [os.environ["AX_BINARY"], "features", "history", "--definitions", str(tmp_path),
+               "--rows", str(tmp_path / "rows.csv"), "--service", "s", "--json",
+               "--out", str(tmp_path / "out.parquet")]
+    digests = set()
+    for options in ([], ["--memory-max", "64000000"]):
+        done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120,
+                              check=False)
+        assert done.returncode == 0, done.stderr
+        digests.add(json.loads(done.stdout)["digest"])
+    assert len(digests) == 1
+    write(tmp_path, list_definitions(1024))
+    done = subprocess.run([*command, "--memory-max", "64000000"], capture_output=True, text=True,
+                          timeout=120, check=False)
+    assert done.returncode != 0
+    assert ("view 'v': too many values for memory; shorter lists in field 'newest' or a higher "
+            "--memory-max help") in done.stderr
+
+
+def test_top_k_of_too_many_values_is_told(tmp_path):
+    events = "id,k,t,s\n" + "".join(f"{i},1,{time_text(i)},s{i}\n" for i in range(258))
+    write(tmp_path, list_definitions(1), events=events,
+          rows="k,at\n" + "".join(f"1,{time_text(i)}\n" for i in (0, 255, 256, 257)) +
+               f"2,{time_text(9)}\n")
+    table, done = history(tmp_path)
+    assert [line["often"] for line in table] == ["[s0]", "[s0, s1]", "", "", ""]
+    assert ("2 values of top_k are null since their windows have more than 256 different values; "
+            "the first is of view 'v', field 'often'") in done.stderr
+    os.unlink(tmp_path / "out.csv")
+    _, done = history(tmp_path, "--json")
+    assert json.loads(done.stdout)["top_k_too_many"] == 2
+
+
 def test_a_key_of_two_parts_of_which_one_is_null(tmp_path):
     write(tmp_path, """
 entities:

@@ -308,13 +308,16 @@ static enum ax_code join_role(struct history *h, size_t role, const struct ax_so
 {
     const struct ax_view *view = h->service->roles[role].view;
     struct ax_role_part now;
+    size_t too_many = h->offline->too_many;
     tell(h, "joining view", view->name);
     if (view->windowed ? ax_role_windows(h->offline, h->service, role, table, h->err)
                        : ax_role_join(h->offline, h->service, role, table, h->err))
         return h->err->code;
     h->is_done[role] = true;
     h->offline->steps_done++;
-    if (!before->path[0] || table->rows + h->rows.count < AX_ROLE_PART_ROWS_MIN)
+    /* Values that are too many are told each time. */
+    if (!before->path[0] || h->offline->too_many != too_many ||
+        table->rows + h->rows.count < AX_ROLE_PART_ROWS_MIN)
         return AX_OK;
     ax_role_part_name(h->offline, h->service, role, h->request->as_known, h->rows_digest, &now);
     if (strcmp(now.path, before->path) == 0)
@@ -469,7 +472,11 @@ enum ax_code ax_offline_history(struct ax_offline *offline, const struct ax_serv
     }
     request.path = path;
     offline->dropped_rows = 0;
+    offline->too_many = 0;
     (void)(run(&h) != AX_OK);
+    h.report.too_many = offline->too_many;
+    h.report.too_many_view = offline->too_many_view;
+    h.report.too_many_field = offline->too_many_field;
     drop_tables(offline, service);
     leave(back, err);
     free(h.out);

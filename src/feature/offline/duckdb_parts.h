@@ -5,9 +5,10 @@
  * A part is the table ax_s<role> as one Parquet file in `parts/`, named by a digest of all that it
  * was made of: definitions, the rows' keys and moments, and path, size, inode and time of change of
  * each file of the source. It appears whole or not at all. What cannot be named so has no part:
- * sources of SQL, and those with expectations, whose results are to be told each time. That is told
- * in docs/internals/point-in-time.md. Nothing here is an error: a part that cannot be kept or read
- * is one that is not there.
+ * sources of SQL, and those with expectations, whose results are to be told each time; neither has
+ * a role of whose top_k some are null for the same reason. That is told in
+ * docs/internals/point-in-time.md. Nothing here is an error: a part that cannot be kept or read is
+ * one that is not there.
  */
 #ifndef AX_FEATURE_OFFLINE_DUCKDB_PARTS_H
 #define AX_FEATURE_OFFLINE_DUCKDB_PARTS_H

@@ -26,7 +26,9 @@
 
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
 #define PART_BYTES      ((size_t)256 << 20)
-#define TEXT_BYTES_MAX  ((size_t)1 << 30)
+#define PART_BYTES_MIN  ((size_t)1 << 20)
+#define LIST_GUESS      16 /* items of a list, before any is seen */
+#define SLICES_MAX      65 /* that wait; each is half of the one before it */
 #define KEYS_MAX        16 /* of an entity; where definitions are read it is checked */
 #define KEY_BYTES_MAX   ((size_t)1 << 20)
 
@@ -46,7 +48,14 @@ struct windows {
     int64_t *sequences;
     uint64_t *key_validity;
     size_t room;
+    bool has_table; /* for values */
     struct ax_err *err;
+};
+
+/* Keys whose hash is `part` of `parts`, and rows whose number is `at` of `count`. */
+struct slice {
+    size_t part, parts;
+    size_t at, count;
 };
 
 static void put(const struct windows *w, const char *text)
@@ -197,7 +206,7 @@ static void put_self(const struct windows *w)
 }
 
 /* A row without a moment is one without a key: it meets no event. */
-static void put_probes(struct windows *w)
+static void put_probes(struct windows *w, const struct slice *slice)
 {
     put(w, " UNION ALL SELECT ");
     for (size_t i = 0; i < w->run.view->entity->key_count; i++)
@@ -208,12 +217,15 @@ static void put_probes(struct windows *w)
     put(w, has_self ? "h.i" : "CAST(NULL AS BIGINT)");
     put(w, ", CAST(NULL AS BIGINT), false, r.n");
     put_no_values(w);
-    put(w, " FROM (SELECT rowid AS n, * FROM ax_rows) AS r");
+    put(w, " FROM (SELECT rowid AS n, * FROM ax_rows");
+    if (slice->count > 1)
+        ax_buf_printf(w->run.text, " WHERE rowid %% %zu = %zu", slice->count, slice->at);
+    put(w, ") AS r");
     if (has_self)
         put_self(w);
 }
 
-static void put_stream(struct windows *w, size_t part, size_t parts)
+static void put_stream(struct windows *w, const struct slice *slice)
 {
     size_t key_count = w->run.view->entity->key_count;
     put(w, "WITH ax_events AS (");
@@ -225,12 +237,12 @@ static void put_stream(struct windows *w, size_t part, size_t parts)
     put_events(w);
     if (w->run.table->has_versions || (w->run.table->as_known && are_states(w)))
         put_gone(w);
-    put_probes(w);
+    put_probes(w, slice);
     put(w, ")");
-    for (size_t i = 0; parts > 1 && i < key_count; i++)
+    for (size_t i = 0; slice->parts > 1 && i < key_count; i++)
         ax_buf_printf(w->run.text, "%sg%zu", i ? ", " : " WHERE hash(", i);
-    if (parts > 1)
-        ax_buf_printf(w->run.text, ") %% %zu = %zu", parts, part);
+    if (slice->parts > 1)
+        ax_buf_printf(w->run.text, ") %% %zu = %zu", slice->parts, slice->part);
     put(w, " ORDER BY ");
     for (size_t i = 0; i < key_count; i++)
         ax_buf_printf(w->run.text, "g%zu, ", i);
@@ -446,22 +458,22 @@ static bool fill_column(const struct ax_values *values, struct ax_sql_column *co
 }
 
 /* Append the values of a part to the table ax_w<role>. */
-static enum ax_code keep_values(struct windows *w, struct values_table *values, bool is_first)
+static enum ax_code keep_values(struct windows *w, struct values_table *values)
 {
     enum ax_code code;
     if (ax_sql_add_table(w->run.offline->sql, &values->table, w->err))
         return w->err->code;
-    if (is_first)
-        ax_buf_printf(w->run.text, "CREATE TEMP TABLE ax_w%zu AS ", w->run.number);
-    else
-        ax_buf_printf(w->run.text, "INSERT INTO ax_w%zu ", w->run.number);
+    ax_buf_printf(w->run.text,
+                  w->has_table ? "INSERT INTO ax_w%zu " : "CREATE TEMP TABLE ax_w%zu AS ",
+                  w->run.number);
+    w->has_table = true;
     put(w, "SELECT * FROM ax_window_values()");
     code = ax_offline_run(w->run.offline, w->err);
     ax_sql_remove_table(w->run.offline->sql, &values->table);
     return code;
 }
 
-static enum ax_code hand_back(struct windows *w, bool is_first)
+static enum ax_code hand_back(struct windows *w)
 {
     size_t count = w->made.aggregate_count;
     struct ax_sql_table_column *columns = ax_xalloc((count + 1) * sizeof(*columns));
@@ -491,7 +503,7 @@ static enum ax_code hand_back(struct windows *w, bool is_first)
         };
         filled = fill_column(from, &values.columns[i + 1], &values.items[i]) && filled;
     }
-    enum ax_code code = filled ? keep_values(w, &values, is_first)
+    enum ax_code code = filled ? keep_values(w, &values)
                                : ax_fail(w->err, AX_E_LIMIT, "no memory for lists of windows");
     for (size_t i = 0; i < count; i++)
         if (w->output.columns[i].type.is_list)
@@ -540,25 +552,128 @@ static enum ax_code count_rows(struct windows *w, size_t *ret)
     return AX_OK;
 }
 
+/* The field whose values take most: that with the longest list. */
+static struct ax_str longest_field(const struct windows *w)
+{
+    const struct ax_field *longest = NULL;
+    int64_t most = -1;
+    for (size_t i = 0; i < w->run.view->field_count; i++) {
+        const struct ax_field *field = &w->run.view->fields[i];
+        for (size_t k = 0; w->run.wanted[i] && k < field->parsed.aggregate_count; k++) {
+            const struct ax_aggregate *aggregate = &field->parsed.aggregates[k];
+            int64_t length = aggregate->type.is_list ? aggregate->n : 0;
+            if (length <= most)
+                continue;
+            most = length;
+            longest = field;
+        }
+    }
+    assert(longest);
+    return longest->name;
+}
+
+/* Values did not fit memory. */
+static void tell_remedy(const struct windows *w)
+{
+    if (w->err->code == AX_E_LIMIT || w->err->code == AX_E_TOO_LARGE)
+        (void)ax_err_context(
+            w->err,
+            "too many values for memory; shorter lists in field '%.*s' or a higher "
+            "--memory-max help",
+            AX_STR_ARG(longest_field(w)));
+}
+
+static enum ax_code read_slice(struct windows *w, const struct slice *slice)
+{
+    struct ax_sql_stream *stream;
+    put_stream(w, slice);
+    if (ax_offline_query(w->run.offline, &stream, w->err))
+        return w->err->code;
+    enum ax_code code = read_stream(w, stream);
+    ax_sql_stream_free(stream);
+    return code;
+}
+
+/* A part whose values are too many for memory is read again, a half of its rows at a time. */
+static enum ax_code run_part(struct windows *w, size_t part, size_t parts)
+{
+    struct slice waiting[SLICES_MAX] = { { part, parts, 0, 1 } };
+    size_t count = 1;
+    while (count && !w->err->code) {
+        struct slice slice = waiting[--count];
+        size_t too_many = w->output.too_many;
+        if (!read_slice(w, &slice)) {
+            if (hand_back(w))
+                tell_remedy(w);
+        } else if (w->output.is_full && w->output.rows) {
+            assert(count + 2 <= SLICES_MAX);
+            ax_err_clear(w->err);
+            w->output.is_full = false;
+            w->output.too_many = too_many;
+            slice.count *= 2;
+            waiting[count++] = slice;
+            slice.at += slice.count / 2;
+            waiting[count++] = slice;
+        }
+        if (w->output.is_full)
+            tell_remedy(w);
+        ax_window_output_reset(&w->output);
+    }
+    return w->err->code;
+}
+
+/* What a row's values take, if lists are short. */
+static size_t guess_row_bytes(const struct windows *w)
+{
+    size_t bytes = 2 * sizeof(int64_t);
+    for (size_t i = 0; i < w->made.aggregate_count; i++) {
+        int64_t n = AX_MIN(w->made.aggregates[i].n, (int64_t)LIST_GUESS);
+        bytes += 2 * sizeof(int64_t) * (size_t)AX_MAX(n, (int64_t)1);
+    }
+    return bytes;
+}
+
+/* Recurses, no deeper than trees are. */
+static bool reads_aggregate(const struct ax_expr *root, size_t aggregate)
+{
+    if (!root || root->kind == AX_EXPR_LITERAL)
+        return false;
+    if (root->kind == AX_EXPR_INPUT)
+        return root->input == aggregate;
+    for (size_t i = 0; i < root->arg_count; i++)
+        if (reads_aggregate(root->args[i], aggregate))
+            return true;
+    return false;
+}
+
+/* Which values of top_k are null since there were too many: told of the first field. */
+static void tell_too_many(const struct windows *w)
+{
+    struct ax_offline *offline = w->run.offline;
+    const struct ax_field *fields = w->run.view->fields;
+    if (w->output.too_many && !offline->too_many) {
+        size_t field = 0;
+        while (!reads_aggregate(w->made.field_roots[field], w->output.first_too_many))
+            field++;
+        offline->too_many_view = w->run.view->name;
+        offline->too_many_field = fields[field].name;
+    }
+    offline->too_many += w->output.too_many;
+}
+
 static enum ax_code run_parts(struct windows *w)
 {
     size_t rows = 0;
     if (count_rows(w, &rows))
         return w->err->code;
-    size_t row_bytes = (w->made.aggregate_count + 1) * 2 * sizeof(int64_t);
-    size_t parts = rows / (PART_BYTES / row_bytes) + 1;
-    for (size_t part = 0; part < parts; part++) {
-        struct ax_sql_stream *stream;
-        put_stream(w, part, parts);
-        if (ax_offline_query(w->run.offline, &stream, w->err))
+    size_t parts = rows / (w->output.bytes_max / guess_row_bytes(w) + 1) + 1;
+    for (size_t part = 0; part < parts; part++)
+        if (run_part(w, part, parts))
             return w->err->code;
-        enum ax_code code = read_stream(w, stream);
-        ax_sql_stream_free(stream);
-        if (code || hand_back(w, part == 0))
-            return w->err->code;
-        ax_window_output_reset(&w->output);
-    }
-    return make_fields(w);
+    tell_too_many(w);
+    if (make_fields(w))
+        tell_remedy(w);
+    return w->err->code;
 }
 
 /* What is read of events, once the view's windows are made. */
@@ -566,6 +681,13 @@ static void mark_used(struct windows *w)
 {
     for (size_t i = 0; i < w->made.column_count; i++)
         ax_expr_inputs(w->made.columns[i], w->used);
+}
+
+/* Values of a part are in memory twice while they are handed back, and DuckDB has its own. */
+static size_t part_bytes(const struct ax_offline *offline)
+{
+    size_t most = offline->config.memory_bytes_max;
+    return most ? AX_MAX(AX_MIN(most / 4, PART_BYTES), PART_BYTES_MIN) : PART_BYTES;
 }
 
 enum ax_code ax_role_windows(struct ax_offline *offline, const struct ax_service *service,
@@ -583,7 +705,7 @@ enum ax_code ax_role_windows(struct ax_offline *offline, const struct ax_service
     if (!ax_view_windows_make(view, w.run.wanted, &w.arena, &w.made, err)) {
         ax_buf_init(&w.key, KEY_BYTES_MAX);
         ax_buf_init(&w.last_key, KEY_BYTES_MAX);
-        ax_window_output_init(&w.output, w.made.spec, TEXT_BYTES_MAX);
+        ax_window_output_init(&w.output, w.made.spec, part_bytes(offline));
         w.used = ax_xalloc((table->source->column_count + 1) * sizeof(*w.used));
         mark_used(&w);
         if (run_parts(&w))

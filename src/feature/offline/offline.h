@@ -57,6 +57,10 @@ struct ax_offline_report {
     size_t dropped_rows; /* of sources, by their expectations */
     char digest[65];     /* of the content in row order: docs/internals/point-in-time.md */
     double seconds;
+    /* Values of top_k that are null since a window had more than 256 different ones, over all
+     * rows; and the first field that has such values. */
+    size_t too_many;
+    struct ax_str too_many_view, too_many_field; /* of the definitions */
 };
 
 /* Expected: UNSUPPORTED (built without DuckDB), INVALID, LIMIT. */

@@ -374,6 +374,39 @@ static void ids_keep_the_order_of_their_parts(void **state)
     ax_buf_done(&high);
 }
 
+/* Values beyond a number of bytes are refused, with nothing lost but the row; texts count. */
+static void output_is_bounded(void **state)
+{
+    (void)state;
+    const struct ax_window_aggregate aggregates[] = {
+        { .kind = AX_AGGREGATE_LAST_N, .value = ORACLE_S, .filter = -1, .n = 3, .window_us = HOUR },
+        { .kind = AX_AGGREGATE_LAST, .value = ORACLE_S, .filter = -1, .window_us = HOUR },
+    };
+    struct ax_window_spec *spec = make_spec(aggregates, AX_COUNT(aggregates), 0);
+    struct ax_window_output output;
+    struct ax_window_item items[3];
+    for (size_t i = 0; i < AX_COUNT(items); i++)
+        items[i].text = AX_STR("a text of twenty-six bytes");
+    const struct ax_window_value values[] = { { .items = items, .item_count = 3 },
+                                              { .item = items[0] } };
+    ax_window_output_init(&output, spec, 1000);
+    for (int round = 0; round < 2; round++) {
+        size_t rows = 0;
+        while (!output.sink.emit(&output.sink, 0, values, &err))
+            rows++;
+        assert_int_equal(err.code, AX_E_LIMIT);
+        assert_true(output.is_full);
+        assert_int_equal(output.rows, rows);
+        /* A number, a span, a text, three texts; four times 27 bytes. */
+        assert_int_equal(rows, 1000 / (8 + 8 + 16 + 3 * 16 + 4 * 27));
+        ax_err_clear(&err);
+        ax_window_output_reset(&output);
+        assert_false(output.is_full);
+    }
+    ax_window_output_done(&output);
+    ax_window_spec_free(spec);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +415,7 @@ int main(void)
         cmocka_unit_test(streams_as_known),
         cmocka_unit_test(rows_out_of_order_are_refused),
         cmocka_unit_test(ids_keep_the_order_of_their_parts),
+        cmocka_unit_test(output_is_bounded),
     };
     return cmocka_run_group_tests_name("feature/window_join", tests, NULL, NULL);
 }
