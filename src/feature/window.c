@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "feature/window_index.h"
+#include "feature/window_slide.h"
 #include "feature/window_tiles.h"
 
 #include <assert.h>
@@ -38,6 +39,15 @@ struct tile_cache {
     unsigned char *partial; /* whose texts are borrowed from tiles */
 };
 
+/* AX_WINDOW_SORTED: what moves along with a range. It has the rows of the log with from < time <=
+ * to and no others; a row that leaves the log leaves it first. */
+struct range_slides {
+    bool is_valid;
+    int64_t from, to;
+    size_t count;                   /* of accumulators that slide */
+    struct ax_window_slide *slides; /* one an accumulator of the range */
+};
+
 struct ax_window {
     const struct ax_window_spec *spec;
     enum ax_window_mode mode;
@@ -48,8 +58,9 @@ struct ax_window {
     struct ax_window_log graves;
     struct ax_window_index index;
     struct ax_window_tiles tiles;
-    void *scratch;             /* a partial, whose texts are borrowed */
-    struct tile_cache *caches; /* one a range; the first has the memory of all */
+    void *scratch;               /* a partial, whose texts are borrowed */
+    struct tile_cache *caches;   /* one a range; the first has the memory of all */
+    struct range_slides *moving; /* AX_WINDOW_SORTED: one a range */
     struct ax_window_value *values;
     struct ax_window_room *rooms; /* one a value; the first has the memory of all */
 };
@@ -108,6 +119,40 @@ static void window_free_caches(struct ax_window *window)
     free(window->caches);
 }
 
+static bool window_make_slides(struct ax_window *window)
+{
+    size_t count = window->spec->window_count;
+    if (window->mode != AX_WINDOW_SORTED)
+        return true;
+    window->moving = ax_try_alloc(AX_MAX(count, (size_t)1), sizeof *window->moving);
+    if (!window->moving)
+        return false;
+    memset(window->moving, 0, count * sizeof *window->moving);
+    for (size_t i = 0; i < count; i++) {
+        size_t room = window->spec->windows[i].accumulator_count;
+        struct ax_window_slide *slides = ax_try_alloc(room, sizeof *slides);
+        if (!slides)
+            return false;
+        memset(slides, 0, room * sizeof *slides);
+        window->moving[i].slides = slides;
+        for (size_t k = 0; k < room; k++)
+            window->moving[i].count += ax_window_accumulator_slides(
+                &window->spec->accumulators[window->spec->windows[i].accumulators[k]]);
+    }
+    return true;
+}
+
+static void window_free_slides(struct ax_window *window)
+{
+    for (size_t i = 0; window->moving && i < window->spec->window_count; i++) {
+        struct ax_window_slide *slides = window->moving[i].slides;
+        for (size_t k = 0; slides && k < window->spec->windows[i].accumulator_count; k++)
+            ax_window_slide_done(&slides[k]);
+        free(slides);
+    }
+    free(window->moving);
+}
+
 enum ax_code ax_window_new(const struct ax_window_spec *spec, enum ax_window_mode mode,
                            struct ax_window **ret_window, struct ax_err *err)
 {
@@ -129,7 +174,7 @@ enum ax_code ax_window_new(const struct ax_window_spec *spec, enum ax_window_mod
     if (window->scratch)
         memset(window->scratch, 0, spec->partial_bytes);
     if (!window->scratch || !window->values || !window->rooms || !window_make_rooms(window) ||
-        !window_make_caches(window)) {
+        !window_make_caches(window) || !window_make_slides(window)) {
         ax_window_free(window);
         return ax_fail(err, AX_E_LIMIT, "no memory for windows");
     }
@@ -149,6 +194,7 @@ void ax_window_free(struct ax_window *window)
         ax_window_partial_done(window->spec, window->scratch, false);
     free(window->scratch);
     window_free_caches(window);
+    window_free_slides(window);
     free(window->values);
     if (window->rooms) {
         free(window->rooms[0].cells);
@@ -165,12 +211,99 @@ void ax_window_clear(struct ax_window *window)
     ax_window_log_clear(&window->graves);
     ax_window_index_clear(&window->index);
     ax_window_tiles_clear(&window->tiles);
+    for (size_t i = 0; window->moving && i < window->spec->window_count; i++)
+        window->moving[i].is_valid = false;
     window_start(window);
 }
 
 static enum ax_code window_fail_memory(struct ax_err *err)
 {
     return ax_fail(err, AX_E_LIMIT, "no memory for another event of a window");
+}
+
+/* ---- What moves along. ---- */
+
+static uint64_t chunk_rows(const struct ax_window_chunk *chunk, int64_t from, int64_t to)
+{
+    return ax_window_mask(ax_window_chunk_upto(chunk, from), ax_window_chunk_upto(chunk, to));
+}
+
+static void slides_remove(struct ax_window *window, size_t range,
+                          const struct ax_window_chunk *chunk, uint64_t rows)
+{
+    const struct ax_window_range *read = &window->spec->windows[range];
+    for (size_t i = 0; rows && i < read->accumulator_count; i++) {
+        const struct ax_window_accumulator *accumulator =
+            &window->spec->accumulators[read->accumulators[i]];
+        if (ax_window_accumulator_slides(accumulator))
+            ax_window_slide_remove(accumulator, &window->moving[range].slides[i], chunk, rows);
+    }
+}
+
+static bool slides_add(struct ax_window *window, size_t range, const struct ax_window_chunk *chunk,
+                       uint64_t rows)
+{
+    const struct ax_window_range *read = &window->spec->windows[range];
+    for (size_t i = 0; rows && i < read->accumulator_count; i++) {
+        const struct ax_window_accumulator *accumulator =
+            &window->spec->accumulators[read->accumulators[i]];
+        if (ax_window_accumulator_slides(accumulator) &&
+            !ax_window_slide_add(accumulator, &window->moving[range].slides[i], chunk, rows))
+            return false;
+    }
+    return true;
+}
+
+/* The first chunk of the log is about to leave it. */
+static void slides_leave(struct ax_window *window)
+{
+    const struct ax_window_chunk *chunk = ax_window_log_chunk(&window->log, 0);
+    for (size_t i = 0; window->moving && i < window->spec->window_count; i++) {
+        const struct range_slides *slides = &window->moving[i];
+        if (slides->is_valid)
+            slides_remove(window, i, chunk, chunk_rows(chunk, slides->from, slides->to));
+    }
+}
+
+/* An event came at a time that slides have passed already. */
+static void slides_spoil(struct ax_window *window, int64_t time)
+{
+    for (size_t i = 0; window->moving && i < window->spec->window_count; i++)
+        window->moving[i].is_valid &= window->moving[i].to < time;
+}
+
+static void slides_restart(struct ax_window *window, size_t range, int64_t from)
+{
+    struct range_slides *slides = &window->moving[range];
+    for (size_t i = 0; i < window->spec->windows[range].accumulator_count; i++)
+        ax_window_slide_clear(&slides->slides[i]);
+    slides->from = slides->to = from;
+    slides->is_valid = true;
+}
+
+/* Move a range's slides to (from, to]. False: memory was refused. */
+static bool slides_move(struct ax_window *window, size_t range, int64_t from, int64_t to)
+{
+    struct range_slides *slides = &window->moving[range];
+    const struct ax_window_log *log = &window->log;
+    if (!slides->is_valid || from < slides->from || to < slides->to || from >= slides->to)
+        slides_restart(window, range, from);
+    for (size_t c = ax_window_log_chunk_after(log, slides->from);
+         c < log->count && ax_window_log_chunk(log, c)->times[0] <= from; c++) {
+        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, c);
+        slides_remove(window, range, chunk, chunk_rows(chunk, slides->from, from));
+    }
+    slides->from = from;
+    for (size_t c = ax_window_log_chunk_after(log, slides->to);
+         c < log->count && ax_window_log_chunk(log, c)->times[0] <= to; c++) {
+        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, c);
+        if (!slides_add(window, range, chunk, chunk_rows(chunk, slides->to, to))) {
+            slides->is_valid = false;
+            return false;
+        }
+    }
+    slides->to = to;
+    return true;
 }
 
 /* ---- What is no longer reached. ---- */
@@ -181,6 +314,8 @@ static void window_drop_first(struct ax_window *window, struct ax_window_log *lo
     for (uint32_t row = 0; window->mode == AX_WINDOW_ANY && row < chunk->count; row++)
         ax_window_index_remove(&window->index, ax_hash(ax_window_text_str(&chunk->ids[row])),
                                is_grave, chunk->times[row]);
+    if (!is_grave)
+        slides_leave(window);
     ax_window_log_drop_first(log);
 }
 
@@ -220,10 +355,12 @@ static bool window_archive(struct ax_window *window)
         if (!ax_window_tiles_reserve(&window->tiles, chunk->count))
             break; /* It can stay a while longer. */
         bool added = ax_window_tiles_add(&window->tiles, window->floor, chunk, 0, chunk->count);
-        if (window->mode == AX_WINDOW_ANY)
+        if (window->mode == AX_WINDOW_ANY) {
             ax_window_log_archive(log);
-        else
+        } else {
+            slides_leave(window);
             ax_window_log_drop_first(log);
+        }
         if (!added && window->mode == AX_WINDOW_SORTED)
             return false;
     }
@@ -274,6 +411,7 @@ static enum ax_code put_sorted(struct ax_window *window, const struct ax_window_
     if (event->is_gone || event->time < window->newest)
         return ax_fail(err, AX_E_INVALID, "events of a sorted stream are not in order of time");
     window->newest = event->time;
+    slides_spoil(window, event->time);
     ax_window_forget(window, event->time);
     struct ax_window_key key = { event->time, event->id, event->created, event->sequence };
     struct ax_window_place place;
@@ -389,11 +527,35 @@ struct reading {
     int64_t from; /* times over it */
     int64_t to;   /* and up to it */
     struct found self;
+    bool has_tiles;
 };
 
 static void *window_part(const struct ax_window *window, size_t accumulator)
 {
     return (char *)window->scratch + window->spec->accumulators[accumulator].offset;
+}
+
+/* The slide that has the rows of the range's accumulator number `slot`, or NULL: they are added. */
+static struct ax_window_slide *window_slide(const struct ax_window *window,
+                                            const struct ax_window_range *range, size_t slot)
+{
+    size_t number = range->accumulators[slot];
+    if (!window->moving || !ax_window_accumulator_slides(&window->spec->accumulators[number]))
+        return NULL;
+    struct ax_window_slide *slide = &window->moving[range - window->spec->windows].slides[slot];
+    return slide->is_off ? NULL : slide;
+}
+
+static bool range_slides_all(const struct ax_window *window, const struct ax_window_range *range)
+{
+    if (!window->moving ||
+        window->moving[range - window->spec->windows].count < range->accumulator_count)
+        return false;
+    for (size_t i = 0; i < range->accumulator_count; i++) {
+        if (!window_slide(window, range, i))
+            return false;
+    }
+    return true;
 }
 
 static bool chunk_fold(const struct ax_window_spec *spec, struct ax_window_chunk *chunk)
@@ -419,14 +581,15 @@ static bool read_chunk(struct ax_window *window, const struct reading *reading, 
 {
     struct ax_window_chunk *chunk = ax_window_log_chunk(&window->log, at);
     uint64_t all = ax_window_mask(0, chunk->count);
-    uint64_t rows =
-        ax_window_mask(ax_window_chunk_upto(chunk, from), ax_window_chunk_upto(chunk, to));
+    uint64_t rows = chunk_rows(chunk, from, to);
     if (reading->self.is_there && reading->self.place.chunk == at)
         rows &= ~(UINT64_C(1) << reading->self.place.row);
     bool whole = rows == all && chunk->count >= FOLDED_MIN;
     if (whole && !chunk_fold(window->spec, chunk))
         return false;
     for (size_t i = 0; rows && i < reading->range->accumulator_count; i++) {
+        if (window_slide(window, reading->range, i))
+            continue;
         size_t number = reading->range->accumulators[i];
         const struct ax_window_accumulator *accumulator = &window->spec->accumulators[number];
         void *part = window_part(window, number);
@@ -512,11 +675,12 @@ static bool read_tiles_cached(struct ax_window *window, const struct reading *re
            read_tile(window, reading, ax_window_tiles_at(tiles, tiles->count - 1));
 }
 
-static bool read_tiles(struct ax_window *window, const struct reading *reading)
+static bool read_tiles(struct ax_window *window, struct reading *reading)
 {
     const struct ax_window_tiles *tiles = &window->tiles;
     size_t at = ax_window_tiles_after(tiles, reading->from);
-    if (at == tiles->count)
+    reading->has_tiles = at < tiles->count;
+    if (!reading->has_tiles)
         return true;
     bool has_self = reading->self.is_there && reading->self.place.chunk < window->log.archived;
     if (!has_self && ax_window_tiles_at(tiles, at)->first > reading->from &&
@@ -529,13 +693,47 @@ static bool read_tiles(struct ax_window *window, const struct reading *reading)
     return true;
 }
 
+/* The rows of what slides: into the scratch partial, but for what is read where it is. */
+static bool read_slides(struct ax_window *window, const struct reading *reading)
+{
+    const struct ax_window_range *range = reading->range;
+    size_t number = (size_t)(range - window->spec->windows);
+    if (!window->moving || !window->moving[number].count)
+        return true;
+    if (!slides_move(window, number, reading->from, reading->to))
+        return false;
+    for (size_t i = 0; i < range->accumulator_count; i++) {
+        const struct ax_window_accumulator *accumulator =
+            &window->spec->accumulators[range->accumulators[i]];
+        struct ax_window_slide *slide = window_slide(window, range, i);
+        bool is_read = !reading->has_tiles && accumulator->kind == AX_WINDOW_QUANTILE;
+        if (slide && !is_read &&
+            !ax_window_slide_merge(accumulator, slide, window_part(window, range->accumulators[i])))
+            return false;
+    }
+    return true;
+}
+
+/* The part that a reader reads. */
+static void *part_of(struct ax_window *window, const struct reading *reading,
+                     const struct ax_window_reader *reader)
+{
+    struct ax_window_slide *slide = window_slide(window, reading->range, reader->slot);
+    void *part = NULL;
+    if (slide && !reading->has_tiles)
+        part = ax_window_slide_part(&window->spec->accumulators[reader->accumulator], slide);
+    return part ? part : window_part(window, reader->accumulator);
+}
+
 /* All that lies between the edges, into the scratch partial. */
-static bool window_read(struct ax_window *window, const struct reading *reading)
+static bool window_read(struct ax_window *window, struct reading *reading)
 {
     const struct ax_window_log *log = &window->log;
     range_clear(window->spec, reading->range, window->scratch);
-    if (!read_tiles(window, reading))
+    if (!read_tiles(window, reading) || !read_slides(window, reading))
         return false;
+    if (range_slides_all(window, reading->range))
+        return true;
     size_t c = ax_window_log_chunk_after(log, reading->from);
     for (c = AX_MAX(c, log->archived); c < log->count; c++) {
         if (ax_window_log_chunk(log, c)->times[0] > reading->to)
@@ -605,10 +803,9 @@ enum ax_code ax_window_get(struct ax_window *window, int64_t at, const struct ax
             return window_fail_memory(err);
         for (size_t k = 0; k < range->reader_count; k++) {
             const struct ax_window_reader *reader = &spec->readers[range->readers[k]];
-            ax_window_part_result(reader, &spec->accumulators[reader->accumulator],
-                                  window_part(window, reader->accumulator),
-                                  &window->rooms[range->readers[k]],
-                                  &window->values[range->readers[k]]);
+            ax_window_part_result(
+                reader, &spec->accumulators[reader->accumulator], part_of(window, &reading, reader),
+                &window->rooms[range->readers[k]], &window->values[range->readers[k]]);
         }
     }
     *ret_values = window->values;
@@ -622,6 +819,12 @@ static size_t window_scratch_bytes(const struct ax_window *window)
                    window->spec->partial_bytes * (1 + window->spec->window_count);
     for (size_t i = 0; i < window->spec->window_count; i++)
         bytes += ax_window_partial_heap(window->spec, window->caches[i].partial);
+    for (size_t i = 0; window->moving && i < window->spec->window_count; i++) {
+        size_t count = window->spec->windows[i].accumulator_count;
+        bytes += sizeof *window->moving + count * sizeof(struct ax_window_slide);
+        for (size_t k = 0; k < count; k++)
+            bytes += ax_window_slide_bytes(&window->moving[i].slides[k]);
+    }
     return bytes;
 }
 

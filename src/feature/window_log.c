@@ -229,7 +229,9 @@ struct ax_window_place ax_window_log_seek(const struct ax_window_log *log, int64
 uint32_t ax_window_chunk_upto(const struct ax_window_chunk *chunk, int64_t time)
 {
     uint32_t from = 0, to = chunk->count;
-    if (to && chunk->times[to - 1] <= time)
+    if (!to || chunk->times[0] > time)
+        return 0;
+    if (chunk->times[to - 1] <= time)
         return to;
     while (from < to) {
         uint32_t middle = from + (to - from) / 2;

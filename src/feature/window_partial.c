@@ -553,6 +553,13 @@ bool ax_window_part_merge(const struct ax_window_accumulator *accumulator, void 
     return true;
 }
 
+bool ax_window_part_add_value(const struct ax_window_accumulator *accumulator, void *part,
+                              const union ax_window_cell *value)
+{
+    assert(accumulator->kind == AX_WINDOW_MIN || accumulator->kind == AX_WINDOW_MAX);
+    return extreme_take(accumulator, part, false, value);
+}
+
 void ax_window_part_clear(const struct ax_window_accumulator *accumulator, void *part, bool owns)
 {
     switch (accumulator->kind) {

@@ -32,6 +32,10 @@ AX_MUST_USE bool ax_window_part_add(const struct ax_window_accumulator *accumula
 AX_MUST_USE bool ax_window_part_merge(const struct ax_window_accumulator *accumulator, void *part,
                                       bool owns, const void *other);
 
+/* Add a value to the part of a MIN or MAX that borrows. */
+AX_MUST_USE bool ax_window_part_add_value(const struct ax_window_accumulator *accumulator,
+                                          void *part, const union ax_window_cell *value);
+
 /* All of a partial. */
 void ax_window_partial_clear(const struct ax_window_spec *spec, void *partial, bool owns);
 void ax_window_partial_done(const struct ax_window_spec *spec, void *partial, bool owns);

@@ -53,6 +53,7 @@ struct ax_window_reader {
     enum ax_aggregate_kind kind;
     size_t accumulator;
     size_t window;
+    size_t slot; /* of the accumulator among the window's */
     uint32_t n;
     double quantile;
     struct ax_type type;

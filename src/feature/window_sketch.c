@@ -384,6 +384,54 @@ bool ax_window_quantile_add_slowly(struct ax_window_quantile *quantile, int64_t 
     return true;
 }
 
+static void store_trim(struct ax_window_bucket_store *store)
+{
+    while (!store_is_empty(store) && !store->counts[store->low - store->base])
+        store->low++;
+    while (!store_is_empty(store) && !store->counts[store->high - store->base])
+        store->high--;
+}
+
+void ax_window_quantile_trim(struct ax_window_quantile *quantile)
+{
+    store_trim(&quantile->negative);
+    store_trim(&quantile->positive);
+}
+
+static bool is_special(int64_t bucket)
+{
+    return bucket == BUCKET_ZERO || bucket == BUCKET_LOW_INFINITY || bucket == BUCKET_HIGH_INFINITY;
+}
+
+bool ax_window_quantile_fits(struct ax_window_quantile *quantile, int64_t bucket)
+{
+    struct ax_window_bucket_store *store = bucket & 1 ? &quantile->negative : &quantile->positive;
+    if (is_special(bucket))
+        return true;
+    int64_t at = (bucket - (bucket & 1)) / 2;
+    if (at >= store->low && at <= store->high)
+        return true;
+    store_trim(store);
+    return store_is_empty(store) ||
+           AX_MAX(at, (int64_t)store->high) - AX_MIN(at, (int64_t)store->low) < AX_WINDOW_BUCKETS;
+}
+
+void ax_window_quantile_remove(struct ax_window_quantile *quantile, int64_t bucket)
+{
+    quantile->count--;
+    if (bucket == BUCKET_ZERO) {
+        quantile->zeros--;
+    } else if (bucket == BUCKET_LOW_INFINITY) {
+        quantile->low_infinities--;
+    } else if (bucket == BUCKET_HIGH_INFINITY) {
+        quantile->high_infinities--;
+    } else {
+        struct ax_window_bucket_store *store =
+            bucket & 1 ? &quantile->negative : &quantile->positive;
+        store->counts[(bucket - (bucket & 1)) / 2 - store->base]--;
+    }
+}
+
 bool ax_window_quantile_merge(struct ax_window_quantile *quantile,
                               const struct ax_window_quantile *other)
 {
@@ -405,8 +453,31 @@ static double bucket_value(int64_t bucket)
     return 2 * pow(gamma, (double)bucket) / (gamma + 1);
 }
 
-/* The value at `rank` of those that are finite. */
-static double quantile_finite(const struct ax_window_quantile *quantile, uint64_t rank)
+/* The value that `rank` finite ones are greater than. */
+static double quantile_from_above(const struct ax_window_quantile *quantile, uint64_t rank)
+{
+    const struct ax_window_bucket_store *store = &quantile->positive;
+    for (int64_t at = store->high; !store_is_empty(store) && at >= store->low; at--) {
+        uint32_t count = store->counts[at - store->base];
+        if (rank < count)
+            return bucket_value(at);
+        rank -= count;
+    }
+    if (rank < quantile->zeros)
+        return 0;
+    rank -= quantile->zeros;
+    store = &quantile->negative;
+    for (int64_t at = store->low; !store_is_empty(store) && at <= store->high; at++) {
+        uint32_t count = store->counts[at - store->base];
+        if (rank < count)
+            return -bucket_value(at);
+        rank -= count;
+    }
+    return quantile->min;
+}
+
+/* The value that `rank` finite ones are less than. */
+static double quantile_from_below(const struct ax_window_quantile *quantile, uint64_t rank)
 {
     const struct ax_window_bucket_store *store = &quantile->negative;
     /* From the most negative, which is the greatest bucket. */
@@ -440,7 +511,8 @@ double ax_window_quantile_result(const struct ax_window_quantile *quantile, doub
     uint64_t finite = quantile->count - quantile->low_infinities - quantile->high_infinities;
     if (rank >= finite)
         return INFINITY;
-    double value = quantile_finite(quantile, rank);
+    double value = rank < finite / 2 ? quantile_from_below(quantile, rank)
+                                     : quantile_from_above(quantile, finite - 1 - rank);
     return AX_MIN(AX_MAX(value, quantile->min), quantile->max);
 }
 

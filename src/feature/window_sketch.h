@@ -82,6 +82,12 @@ AX_MUST_USE static inline bool ax_window_quantile_add(struct ax_window_quantile 
     quantile->max = AX_MAX(quantile->max, value);
     return true;
 }
+/* Whether the bucket can be counted without counts being moved together. */
+bool ax_window_quantile_fits(struct ax_window_quantile *quantile, int64_t bucket);
+/* Take out a value that was added, all of which fitted. `min` and `max` stay. */
+void ax_window_quantile_remove(struct ax_window_quantile *quantile, int64_t bucket);
+/* Bring `low` and `high` of the stores to buckets that are counted, as if none had been removed. */
+void ax_window_quantile_trim(struct ax_window_quantile *quantile);
 AX_MUST_USE bool ax_window_quantile_merge(struct ax_window_quantile *quantile,
                                           const struct ax_window_quantile *other);
 /* An estimate of the value of rank floor(q * (count - 1)); count is over 0. May be infinite. */

@@ -285,6 +285,7 @@ static void spec_add(struct ax_window_spec *spec, const struct ax_window_config 
         .kind = aggregate->kind,
         .accumulator = accumulator,
         .window = window,
+        .slot = at,
         .n = has_list(aggregate->kind) ? (uint32_t)aggregate->n : 1,
         .quantile = aggregate->quantile,
         .type = result_type(config, aggregate),

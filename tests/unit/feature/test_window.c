@@ -145,6 +145,67 @@ static void sorted_streams_give_the_same(void **state)
         run_sorted(seed, seed % 30 == 0 ? 2000 : seed % 4 == 0 ? 400 : 60);
 }
 
+/* Numbers that buckets of one sketch hold, and now and then some that they do not. */
+static double slid_number(size_t i)
+{
+    double value = floor(ax_random_normal(&history.random) * 50);
+    if (i / 100 % 3 == 1 && below(4) == 0)
+        return ldexp(value, below(2) ? 800 : -800);
+    return below(40) ? value : INFINITY;
+}
+
+/* What moves along with a sorted stream's windows is, bit for bit, what is added anew in the other
+ * mode: over many reads, events that come at a moment that was asked about, more events between
+ * reads than stay rows, and buckets too far apart. */
+static void what_slides_is_what_adding_gives(void **state)
+{
+    (void)state;
+    struct ax_window_aggregate aggregates[] = {
+        { .kind = AX_AGGREGATE_MIN, .value = ORACLE_X, .filter = -1 },
+        { .kind = AX_AGGREGATE_MAX, .value = ORACLE_N, .filter = ORACLE_FLAG },
+        { .kind = AX_AGGREGATE_APPROX_QUANTILE, .value = ORACLE_X, .filter = -1, .quantile = 0.9 },
+        { .kind = AX_AGGREGATE_APPROX_QUANTILE, .value = ORACLE_X, .filter = -1, .quantile = 0.1 },
+        { .kind = AX_AGGREGATE_APPROX_QUANTILE, .value = ORACLE_N, .filter = ORACLE_FLAG },
+        { .kind = AX_AGGREGATE_COUNT, .value = -1, .filter = -1 },
+    };
+    for (uint64_t seed = 0; seed < 8; seed++) {
+        ax_random_init(&history.random, seed, 1);
+        for (size_t i = 0; i < AX_COUNT(aggregates); i++)
+            aggregates[i].window_us = seed % 2 ? 100 * SECOND : (int64_t)(1 + i / 3) * 7 * SECOND;
+        struct ax_window_spec *spec =
+            make_spec(aggregates, AX_COUNT(aggregates), seed & 2 ? 1024 : 70);
+        struct ax_window *sorted, *any;
+        assert_int_equal(ax_window_new(spec, AX_WINDOW_SORTED, &sorted, &err), AX_OK);
+        assert_int_equal(ax_window_new(spec, AX_WINDOW_ANY, &any, &err), AX_OK);
+        struct oracle_event event = { .time = 0 };
+        for (size_t i = 0; i < 1500; i++) {
+            event.time += below(3) ? (int64_t)below(SECOND / 2) : 0;
+            event.x = slid_number(i);
+            event.n = (int64_t)below(300) - 100;
+            event.flag = below(2);
+            event.is_null[ORACLE_X] = below(20) == 0;
+            (void)snprintf(event.id, sizeof event.id, "%08zu", (size_t)below(2) * 10000000 + i);
+            assert_int_equal(oracle_put(sorted, &event, &err), AX_OK);
+            assert_int_equal(oracle_put(any, &event, &err), AX_OK);
+            if (below(i / 500 % 2 ? 200 : 2))
+                continue;
+            const struct ax_window_value *values, *others;
+            int64_t at = event.time + (below(4) ? 0 : (int64_t)below(SECOND / 4));
+            assert_int_equal(ax_window_get(sorted, at, NULL, &values, &err), AX_OK);
+            assert_int_equal(ax_window_get(any, at, NULL, &others, &err), AX_OK);
+            for (size_t k = 0; k < AX_COUNT(aggregates); k++)
+                if (values[k].status != others[k].status ||
+                    (values[k].status == AX_WINDOW_PRESENT &&
+                     values[k].item.i64 != others[k].item.i64))
+                    fail_msg("seed %llu, event %zu: aggregate %zu differs",
+                             (unsigned long long)seed, i, k);
+        }
+        ax_window_free(sorted);
+        ax_window_free(any);
+        ax_window_spec_free(spec);
+    }
+}
+
 /* ---- By hand. ---- */
 
 static void put(struct ax_window *window, const char *id, int64_t time, int64_t sequence, double x)
@@ -368,6 +429,7 @@ int main(void)
         cmocka_unit_test(what_is_forgotten_takes_no_memory),
         cmocka_unit_test(any_order_gives_what_brute_force_says),
         cmocka_unit_test(sorted_streams_give_the_same),
+        cmocka_unit_test(what_slides_is_what_adding_gives),
     };
     return cmocka_run_group_tests_name("feature/window", tests, NULL, NULL);
 }

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sliding accumulators. A deque of the least values: a value that comes in drives out those at the
+ * end that are not less, so the first is the least; it leaves when its row does. Each value comes
+ * and goes once.
+ *
+ * A quantile has two deques besides its counts, since its result is kept between the least and the
+ * greatest value.
+ */
+#include "feature/window_slide.h"
+
+#include "base/alloc.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROOM_FIRST = 16 };
+
+bool ax_window_accumulator_slides(const struct ax_window_accumulator *accumulator)
+{
+    bool is_extreme = accumulator->kind == AX_WINDOW_MIN || accumulator->kind == AX_WINDOW_MAX;
+    return accumulator->kind == AX_WINDOW_QUANTILE ||
+           (is_extreme && accumulator->cell != AX_WINDOW_CELL_TEXT);
+}
+
+/* ---- deques ---- */
+
+static struct ax_window_deque_entry *deque_at(const struct ax_window_deque *deque, size_t i)
+{
+    return &deque->entries[(deque->first + i) & (deque->room - 1)];
+}
+
+static bool deque_grow(struct ax_window_deque *deque)
+{
+    size_t room = deque->room ? 2 * deque->room : ROOM_FIRST;
+    struct ax_window_deque_entry *entries = ax_try_alloc(room, sizeof *entries);
+    if (!entries)
+        return false;
+    for (size_t i = 0; i < deque->count; i++)
+        entries[i] = *deque_at(deque, i);
+    free(deque->entries);
+    deque->entries = entries;
+    deque->room = room;
+    deque->first = 0;
+    return true;
+}
+
+/* `sign`: 1 for the least values, -1 for the greatest. Of equal ones the older stays. */
+static bool deque_add(struct ax_window_deque *deque, enum ax_window_cell_kind kind, int sign,
+                      const struct ax_window_deque_entry *entry)
+{
+    while (deque->count) {
+        const struct ax_window_deque_entry *last = deque_at(deque, deque->count - 1);
+        if (sign * ax_window_cell_compare(kind, &last->value, &entry->value) < 0)
+            break;
+        deque->count--;
+    }
+    if (deque->count == deque->room && !deque_grow(deque))
+        return false;
+    deque->count++;
+    *deque_at(deque, deque->count - 1) = *entry;
+    return true;
+}
+
+/* Rows before `number` have left. */
+static void deque_leave(struct ax_window_deque *deque, uint64_t number)
+{
+    while (deque->count && deque_at(deque, 0)->number < number) {
+        deque->first = (deque->first + 1) & (deque->room - 1);
+        deque->count--;
+    }
+}
+
+/* ---- quantiles ---- */
+
+static double number_at(const struct ax_window_accumulator *accumulator, const char *cells, int row)
+{
+    if (accumulator->cell == AX_WINDOW_CELL_F64)
+        return ((const double *)(const void *)cells)[row];
+    return (double)((const int64_t *)(const void *)cells)[row];
+}
+
+static bool quantile_add(struct ax_window_slide *slide, int64_t bucket, double value)
+{
+    struct ax_window_deque_entry entry = { slide->in++, { .f64 = value } };
+    if (slide->is_off)
+        return true;
+    if (!ax_window_quantile_fits(&slide->quantile, bucket)) {
+        slide->is_off = true;
+        return true;
+    }
+    if (!ax_window_quantile_add(&slide->quantile, bucket, value))
+        return false;
+    return !isfinite(value) || (deque_add(&slide->least, AX_WINDOW_CELL_F64, 1, &entry) &&
+                                deque_add(&slide->greatest, AX_WINDOW_CELL_F64, -1, &entry));
+}
+
+/* ---- rows ---- */
+
+/* Those of `rows` that the accumulator counts. */
+static uint64_t counted(const struct ax_window_accumulator *accumulator,
+                        const struct ax_window_chunk *chunk, uint64_t rows)
+{
+    rows &= chunk->valid[accumulator->column];
+    return accumulator->filter < 0 ? rows : rows & chunk->passing[accumulator->filter];
+}
+
+static union ax_window_cell cell_at(const struct ax_window_accumulator *accumulator,
+                                    const char *cells, int row)
+{
+    if (accumulator->cell == AX_WINDOW_CELL_F64)
+        return (union ax_window_cell){ .f64 = ((const double *)(const void *)cells)[row] };
+    return (union ax_window_cell){ .i64 = ((const int64_t *)(const void *)cells)[row] };
+}
+
+static const char *cells_of(const struct ax_window_chunk *chunk, size_t bytes_before)
+{
+    return chunk->rows + bytes_before * chunk->room;
+}
+
+bool ax_window_slide_add(const struct ax_window_accumulator *accumulator,
+                         struct ax_window_slide *slide, const struct ax_window_chunk *chunk,
+                         uint64_t rows)
+{
+    const char *cells = cells_of(chunk, accumulator->bytes_before);
+    const int64_t *buckets =
+        (const int64_t *)(const void *)cells_of(chunk, accumulator->derived_bytes_before);
+    bool is_min = accumulator->kind == AX_WINDOW_MIN;
+    for (rows = counted(accumulator, chunk, rows); rows; rows &= rows - 1) {
+        int row = __builtin_ctzll(rows);
+        if (accumulator->kind == AX_WINDOW_QUANTILE) {
+            if (!quantile_add(slide, buckets[row], number_at(accumulator, cells, row)))
+                return false;
+            continue;
+        }
+        struct ax_window_deque_entry entry = { slide->in++, cell_at(accumulator, cells, row) };
+        if (!deque_add(is_min ? &slide->least : &slide->greatest, accumulator->cell,
+                       is_min ? 1 : -1, &entry))
+            return false;
+    }
+    return true;
+}
+
+void ax_window_slide_remove(const struct ax_window_accumulator *accumulator,
+                            struct ax_window_slide *slide, const struct ax_window_chunk *chunk,
+                            uint64_t rows)
+{
+    rows = counted(accumulator, chunk, rows);
+    slide->out += (uint64_t)__builtin_popcountll(rows);
+    deque_leave(&slide->least, slide->out);
+    deque_leave(&slide->greatest, slide->out);
+    if (accumulator->kind != AX_WINDOW_QUANTILE || slide->is_off)
+        return;
+    const int64_t *buckets =
+        (const int64_t *)(const void *)cells_of(chunk, accumulator->derived_bytes_before);
+    for (; rows; rows &= rows - 1)
+        ax_window_quantile_remove(&slide->quantile, buckets[__builtin_ctzll(rows)]);
+}
+
+void ax_window_slide_clear(struct ax_window_slide *slide)
+{
+    slide->in = slide->out = 0;
+    slide->is_off = false;
+    ax_window_quantile_clear(&slide->quantile);
+    slide->least.count = slide->greatest.count = 0;
+}
+
+void ax_window_slide_done(struct ax_window_slide *slide)
+{
+    ax_window_quantile_done(&slide->quantile);
+    free(slide->least.entries);
+    free(slide->greatest.entries);
+    *slide = (struct ax_window_slide){ 0 };
+}
+
+void *ax_window_slide_part(const struct ax_window_accumulator *accumulator,
+                           struct ax_window_slide *slide)
+{
+    if (accumulator->kind != AX_WINDOW_QUANTILE)
+        return NULL;
+    ax_window_quantile_trim(&slide->quantile);
+    if (slide->least.count) {
+        slide->quantile.min = deque_at(&slide->least, 0)->value.f64;
+        slide->quantile.max = deque_at(&slide->greatest, 0)->value.f64;
+    }
+    return &slide->quantile;
+}
+
+bool ax_window_slide_merge(const struct ax_window_accumulator *accumulator,
+                           struct ax_window_slide *slide, void *part)
+{
+    if (accumulator->kind == AX_WINDOW_QUANTILE)
+        return ax_window_quantile_merge(part, ax_window_slide_part(accumulator, slide));
+    const struct ax_window_deque *deque =
+        accumulator->kind == AX_WINDOW_MIN ? &slide->least : &slide->greatest;
+    return !deque->count || ax_window_part_add_value(accumulator, part, &deque_at(deque, 0)->value);
+}
+
+size_t ax_window_slide_bytes(const struct ax_window_slide *slide)
+{
+    return ax_window_quantile_bytes(&slide->quantile) +
+           (slide->least.room + slide->greatest.room) * sizeof(struct ax_window_deque_entry);
+}
