@@ -14,6 +14,7 @@
 #include "cmd/command_line.h"
 #include "cmd/exit_code.h"
 #include "cmd/interrupt.h"
+#include "cmd/progress.h"
 #include "pipeline/training.h"
 
 #include <unistd.h>
@@ -63,32 +64,35 @@ struct progress {
     bool is_terminal;
     bool quiet;
     bool open_line;
+    struct ax_progress history; /* its rows, and which step was told */
+    char step[256];
 };
 
 static void show_stage(void *arg, const char *what)
 {
     struct progress *progress = arg;
+    ax_progress_end(&progress->history);
     if (progress->quiet)
         return;
     (void)fprintf(stderr, "%strain: %s\n", progress->open_line ? "\n" : "", what);
     progress->open_line = false;
 }
 
+/* Each step is told once, what happens within it as often as there is something to show. */
 static void show_history(void *arg, const char *what, size_t rows_done, size_t rows)
 {
-    char text[320];
-    size_t percent = rows ? (size_t)((double)rows_done / (double)rows * 100) : 0;
-    if (rows_done)
-        (void)snprintf(text, sizeof(text), "history: %s; %zu %% of %zu rows", what, percent, rows);
-    else
-        (void)snprintf(text, sizeof(text), "history: %s", what);
-    show_stage(arg, text);
+    struct progress *progress = arg;
+    if (strcmp(progress->step, what) != 0)
+        ax_progress_note(&progress->history, what);
+    (void)snprintf(progress->step, sizeof(progress->step), "%s", what);
+    ax_progress_show(&progress->history, rows_done, rows ? (double)rows_done / (double)rows : -1);
 }
 
 /* Also when no progress is shown. */
 static void show_warning(void *arg, const char *text)
 {
     struct progress *progress = arg;
+    ax_progress_end(&progress->history);
     (void)fprintf(stderr, "%strain: warning: %s\n", progress->open_line ? "\n" : "", text);
     progress->open_line = false;
 }
@@ -261,8 +265,10 @@ int ax_cmd_train(int argc, char **argv)
         struct ax_err err = AX_ERR_INIT;
         struct progress progress = { .is_terminal = isatty(STDERR_FILENO) == 1,
                                      .quiet = config.quiet };
+        ax_progress_init(&progress.history, "history", config.quiet);
         const char *path = line.args.texts[0];
         if (config.record ? record(path, &config, &err) : train(path, &config, &progress, &err)) {
+            ax_progress_end(&progress.history);
             if (progress.open_line)
                 (void)fputc('\n', stderr);
             ax_command_line_complain(&line, "%s", err.msg);

@@ -34,7 +34,7 @@ struct ax_training_options {
     size_t memory_bytes_max;                    /* of the query; 0: DuckDB's default */
     ax_trainer_progress_fn progress;            /* or NULL */
     void (*stage)(void *arg, const char *what); /* or NULL: a new stage begins */
-    /* Or NULL: how far the history of a service is, and what may be a leak. */
+    /* Or NULL: how far the history of a service is, and what may be a leak or does not hold. */
     void (*history)(void *arg, const char *what, size_t rows_done, size_t rows);
     ax_leakage_warn_fn warn;
     void *arg; /* of all of them */

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -82,6 +83,24 @@ static enum ax_code look_in_folder(const struct ax_training_history_job *job, st
     return err->code;
 }
 
+/* ---- what the store tells ---- */
+
+static void pass_progress(void *arg, const char *what, size_t rows_done, size_t rows)
+{
+    const struct ax_training_history_job *job = arg;
+    if (job->progress)
+        job->progress(job->arg, what, rows_done, rows);
+}
+
+static void pass_notice(void *arg, struct ax_str text)
+{
+    const struct ax_training_history_job *job = arg;
+    char line[1024];
+    (void)snprintf(line, sizeof(line), "%.*s", AX_STR_ARG(text));
+    if (job->warn)
+        job->warn(job->arg, line);
+}
+
 enum ax_code ax_training_history_make(const struct ax_training_history_job *job,
                                       struct ax_training_history *ret_history, struct ax_err *err)
 {
@@ -94,8 +113,9 @@ enum ax_code ax_training_history_make(const struct ax_training_history_job *job,
         .threads = job->threads,
         .memory_bytes_max = job->memory_bytes_max,
         .cancelled = job->cancelled,
-        .progress = job->progress,
-        .arg = job->arg,
+        .progress = pass_progress,
+        .notice = pass_notice,
+        .arg = (void *)(uintptr_t)job,
     };
     struct ax_offline_rows rows = {
         .sql = query_of(job->spec),

@@ -21,7 +21,7 @@ struct ax_training_history_job {
     size_t threads;
     size_t memory_bytes_max; /* 0: DuckDB's default */
     atomic_bool *cancelled;
-    /* Or NULL: how far it is, and what may be a leak. */
+    /* Or NULL: how far it is (offline.h), and what may be a leak or does not hold of a source. */
     void (*progress)(void *arg, const char *what, size_t rows_done, size_t rows);
     ax_leakage_warn_fn warn;
     void *arg; /* of both */

@@ -268,45 +268,33 @@ def test_the_same_again(folder):
     first, _ = train(folder)
     second, _ = train(folder)
     assert first["digest"] == second["digest"]
+    # A correction of the past is another set, a seed another model of it.
+    define(folder, ("max_depth: 3}", "max_depth: 3, subsample: 0.5}"))
+    third, _ = train(folder)
     define(folder, ("      rounds: 20", "      rounds: 20\n      seed: 9"),
            ("max_depth: 3}", "max_depth: 3, subsample: 0.5}"))
-    third, _ = train(folder)
-    assert third["digest"] != first["digest"]
-    assert third["history"]["digest"] == first["history"]["digest"]
-    # A correction of the past is another set.
     path = folder / "definitions/data/arrivals.csv"
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join(lines + [lines[9].rsplit(",", 1)[0] + ",99"]) + "\n",
                     encoding="utf-8")
     fourth, _ = train(folder)
+    assert third["history"]["digest"] == first["history"]["digest"]
     assert fourth["history"]["digest"] != first["history"]["digest"]
+    assert model_bytes(fourth) != model_bytes(third) != model_bytes(first)
 
 
 REQUEST = "request: {departed_at: timestamp, x: float64,"
 LEAKS = {
-    "a request value": (
-        [(REQUEST, REQUEST.replace("x: ", "arr_delay: float64, x: ")),
-         ("- {name: x}", "- {name: x}\n      - {name: arr_delay}")],
-        "'arr_delay' of the rows, which the label reads: take it out of service 'pushback'"),
     "by expressions": (
         [(REQUEST, REQUEST.replace("x: ", "arr_delay: float64, x: ")),
          ("- {view: recent}", "- {name: late, expr: arr_delay > 3}\n"
           "      - {name: later, expr: late and x > 0}\n      - {view: recent}")],
-        "leak: 'late' <- 'arr_delay' of the rows"),
-    "by the key of a view": (
-        [("label: arr_delay > 3", "label: arr_delay > 3 and Origin = 'JFK'")],
-        "leak: 'origin__temp' <- view 'weather' <- its key 'origin' of the rows"),
-    "an input itself": (
-        [("label: arr_delay > 3", "label: arr_delay > 3 + seats")],
-        "leak: the label reads input 'seats' of service 'pushback' itself"),
+        "leak: 'late' <- 'arr_delay' of the rows, which the label reads: take it out of service "
+        "'pushback'"),
     "the row's own event": (
         [("      label_known_at: arrived_at\n", "")],
         "leak: 'delay_6h' <- view 'recent' <- 'arrivals.arr_delay', as the label reads, of which "
         "the rows have the event_id"),
-    "the row's own event by a filter": (
-        [("      label_known_at: arrived_at\n", ""),
-         ("delay_6h: avg(arr_delay) over 6h", "delay_6h: avg(flight_id) over 6h")],
-        "leak: 'late_share_1d' <- view 'recent' <- 'arrivals.arr_delay'"),
 }
 
 
@@ -328,14 +316,11 @@ def test_labels_that_were_known(folder):
 
 
 def test_own_events_that_do_not_count(folder):
-    """Left out by the service, or told to be known later: nothing to refuse."""
+    """Left out by the service: nothing to refuse."""
     define(folder, ("      label_known_at: arrived_at\n", ""),
            (REQUEST, "exclude_self: true\n    " + REQUEST.replace("x: ", "flight_id: int64, x: ")))
     _, told = train(folder)
     assert "event" not in told
-    define(folder, ("label_known_at: arrived_at", "label_known_at: departed_at + INTERVAL 3 HOUR"))
-    _, told = train(folder)
-    assert "warning: input 'delay_6h' reads 'arr_delay' of source 'arrivals'" in told
 
 
 MISTAKES = {

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: an input that provably knows the label is refused with its way, one that only may is told,
+ * and what has nothing to do with it is neither. Method: one folder of definitions; labels, columns
+ * of the rows and label_known_at vary.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pipeline/leakage.h"
+
+#include "test_folder.h"
+
+#include <stdio.h>
+
+static const char text[] =
+    "auspex: 1\n"
+    "entities: {who: {keys: {id: string}}, place: {keys: {faa: string}}}\n"
+    "sources:\n"
+    "  events: {sql: select 1, time: t, event_id: [nr],\n"
+    "    columns: {nr: int64, who: string, t: timestamp, late: float64, other: float64}}\n"
+    "  states: {sql: select 1, time: none, columns: {faa: string, late: float64, n: int64}}\n"
+    "views:\n"
+    "  sum: {entity: who, keys: {id: who}, source: events,\n"
+    "    fields: {s: sum(late) over 1h, f: count(*) filter (where late > 1) over 1h,\n"
+    "      o: sum(other) over 1h}}\n"
+    "  now: {entity: place, source: states, fields: {l: late, n: n}}\n"
+    "services:\n"
+    "  values: {request: {a: float64, b: float64}, features: [{name: a},\n"
+    "    {name: up, expr: b + 1}, {name: upper, expr: up * 2}]}\n"
+    "  one: {features: [{view: sum, fields: [s]}]}\n"
+    "  filter: {features: [{view: sum, fields: [f]}]}\n"
+    "  without: {features: [{view: sum, fields: [o]}]}\n"
+    "  self: {request: {nr: int64}, exclude_self: true, features: [{view: sum, fields: [s]}]}\n"
+    "  place: {features: [{view: now, keys: {faa: dest}, as: d}]}\n"
+    "  number: {features: [{view: now, fields: [n]}]}\n";
+
+static char told[2048];
+
+static void collect(void *arg, const char *line)
+{
+    (void)arg;
+    size_t len = strlen(told);
+    (void)snprintf(told + len, sizeof(told) - len, "%s\n", line);
+}
+
+/* NULL: neither refused nor told, or nothing of this kind. */
+static const struct {
+    const char *service, *label, *known;
+    const char *refused;
+    const char *warned;
+} cases[] = {
+    { "values", "late > 1", "", NULL, NULL },
+    { "values", "A > 1", "", "leak: 'a' of the rows, which the label reads: take it out", NULL },
+    { "values", "r.a > 1", "", "leak: 'a' of the rows", NULL },
+    { "values", "(SELECT max(x) FROM (SELECT \"a\" AS x))", "", "leak: 'a' of the rows", NULL },
+    { "values", "'a' || \"c\"", "", NULL, NULL },
+    { "values", "b", "", "leak: 'up' <- 'b' of the rows", NULL },
+    { "values", "CASE WHEN c THEN 1 ELSE upper END", "", "reads input 'upper' of service", NULL },
+    { "values", "c >", "", "label: ", NULL },
+    { "values", "c", "t >", "label_known_at: ", NULL },
+    { "one", "late", "", "leak: 's' <- view 'sum' <- 'events.late', as the label reads", NULL },
+    { "one", "late", "t", NULL, NULL },
+    { "one", "late", "e.T + INTERVAL 1 HOUR", NULL, NULL },
+    { "one", "late", "landed", NULL, "'s' reads 'late' of source 'events'" },
+    { "one", "id = 'x'", "t", "leak: 's' <- view 'sum' <- its key 'id' of the rows", NULL },
+    { "filter", "late", "", "leak: 'f' <- view 'sum' <- 'events.late'", NULL },
+    { "without", "late", "", NULL, NULL },
+    { "self", "late", "", NULL, NULL },
+    { "place", "dest", "", "leak: 'd__l' <- view 'now' <- its key 'dest' of the rows", NULL },
+    { "place", "late", "", NULL, "'d__l' reads 'late' of source 'states'" },
+    { "number", "late", "", NULL, "source 'states' has no history" },
+};
+
+static void check(struct ax_sql *sql, const struct ax_definitions *definitions, size_t i)
+{
+    static const struct ax_str columns[] = { { "Nr", 2 }, { "late", 4 }, { "t", 1 } };
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_train_spec spec = {
+        .service = ax_definitions_service(definitions, ax_str_from(cases[i].service)),
+        .label = ax_str_from(cases[i].label),
+        .label_known_at = ax_str_from(cases[i].known),
+    };
+    told[0] = '\0';
+    enum ax_code code =
+        ax_leakage_check(sql, &spec, columns, AX_COUNT(columns), collect, NULL, &err);
+    const char *refused = cases[i].refused, *warned = cases[i].warned;
+    if (code != (refused ? AX_E_INVALID : AX_OK) || (refused && !strstr(err.msg, refused)) ||
+        (!refused && (warned ? !strstr(told, warned) : told[0] != '\0')))
+        fail_msg("case %zu: '%s', told '%s'", i, err.msg, told);
+}
+
+static void cases_are_told_apart(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_definitions definitions;
+    struct ax_sql_config config = { .threads = 1 };
+    struct ax_sql *sql = NULL;
+    char path[256];
+    (void)snprintf(path, sizeof(path), "%s/a.yaml", folder);
+    assert_int_equal(ax_file_replace(path, ax_str_from(text), &err), AX_OK);
+    if (ax_definitions_read(folder, &definitions, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(ax_sql_open(&config, &sql, &err), AX_OK);
+    for (size_t i = 0; i < AX_COUNT(cases); i++)
+        check(sql, &definitions, i);
+    ax_sql_close(sql);
+    ax_definitions_done(&definitions);
+}
+
+/* Rows without the event's id: it may be another event, and nobody can tell. */
+static void rows_without_an_id(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_definitions definitions;
+    struct ax_sql_config config = { .threads = 1 };
+    struct ax_sql *sql = NULL;
+    const struct ax_str columns[] = { { "late", 4 }, { "number", 6 } };
+    assert_int_equal(ax_definitions_read(folder, &definitions, &err), AX_OK);
+    assert_int_equal(ax_sql_open(&config, &sql, &err), AX_OK);
+    struct ax_train_spec spec = { .service = ax_definitions_service(&definitions, AX_STR("one")),
+                                  .label = AX_STR("late") };
+    told[0] = '\0';
+    assert_int_equal(ax_leakage_check(sql, &spec, columns, 2, collect, NULL, &err), AX_OK);
+    assert_string_equal(told, "");
+    ax_sql_close(sql);
+    ax_definitions_done(&definitions);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cases_are_told_apart),
+        cmocka_unit_test(rows_without_an_id),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
