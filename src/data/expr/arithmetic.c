@@ -30,7 +30,7 @@ typedef uint64_t u64x2 AX_VECTOR(16);
             memcpy(&x, a + row, sizeof(x));                                   \
             memcpy(&y, b + row, sizeof(y));                                   \
             u64x2 z = x op y;                                                 \
-            signs |= differs;                                                 \
+            signs |= (differs);                                               \
             memcpy(out + row, &z, sizeof(z));                                 \
         }                                                                     \
         if ((signs[0] | signs[1]) >> 63)                                      \
