@@ -51,6 +51,11 @@ AX_MUST_USE enum ax_code ax_features_show(const struct ax_features_catalogue *ca
                                           const struct ax_features_name *name, uint64_t version,
                                           bool json, struct ax_buf *out, struct ax_err *err);
 
+/* What the definition says of one feature (how it is computed, its default, its description): lines
+ * of text, or members of JSON. For ax_features_show. */
+void ax_features_put_part(struct ax_buf *out, const struct ax_registry_object *object,
+                          struct ax_str part, bool json);
+
 enum ax_features_form { AX_FEATURES_TEXT, AX_FEATURES_JSON, AX_FEATURES_DOT };
 
 /* Where it comes from and what is made from it; of everything when `name` is NULL. Expected:

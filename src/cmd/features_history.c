@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/thread.h"
+#include "cmd/deprecations.h"
 #include "cmd/exit_code.h"
 #include "cmd/expression_place.h"
 #include "cmd/interrupt.h"
@@ -222,6 +223,7 @@ static enum ax_code history(struct history *h, struct ax_err *err)
         find_service(h, &service, err) || (config->sql && read_query(h, err)) ||
         work_open(&h->work, config->out, err) || open_store(h, err))
         return err->code;
+    ax_deprecations_warn("history", service);
     struct ax_offline_rows rows = {
         .sql = ax_buf_str(&h->sql),
         .path = config->rows,

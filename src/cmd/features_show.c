@@ -164,7 +164,9 @@ static void put_text(struct ax_buf *out, const struct shown *shown)
     if (!object->ended_by)
         ax_buf_printf(out, "  with all    %s, of it and of all that it is made from\n",
                       shown->whole);
-    if (!shown->part.len) {
+    if (shown->part.len) {
+        ax_features_put_part(out, object, shown->part, false);
+    } else {
         size_t before = out->len;
         (void)ax_buf_append_str(out, AX_STR("  made from"));
         size_t behind = out->len;
@@ -238,6 +240,24 @@ static void put_json_edges(struct ax_buf *out, const struct shown *shown)
     (void)ax_buf_append_char(out, ']');
 }
 
+/* What models were trained with, in whichever version. */
+static void put_json_trained(struct ax_buf *out, const struct shown *shown)
+{
+    ax_json_put_key(out, "trained");
+    (void)ax_buf_append_char(out, '[');
+    for (size_t i = 0; i < shown->catalogue->use_count; i++) {
+        const struct ax_plan_use *use = &shown->catalogue->uses[i];
+        if (!use->versions.len || !ax_str_equals(use->service->name, shown->object->name))
+            continue;
+        ax_json_begin_item(out);
+        ax_json_put_member(out, "model", use->model);
+        ax_json_put_member(out, "versions", use->versions);
+        ax_json_put_member_u64(out, "service_version", use->service->version);
+        (void)ax_buf_append_char(out, '}');
+    }
+    (void)ax_buf_append_char(out, ']');
+}
+
 static void put_json_versions(struct ax_buf *out, const struct shown *shown)
 {
     ax_json_put_key(out, "versions");
@@ -278,7 +298,15 @@ static void put_json(struct ax_buf *out, const struct shown *shown)
     ax_json_put_member_bool(out, "deprecated", object->deprecated);
     put_json_features(out, shown);
     put_json_edges(out, shown);
+    if (object->kind == AX_REGISTRY_SERVICE)
+        put_json_trained(out, shown);
     put_json_versions(out, shown);
+    if (shown->part.len) {
+        ax_json_put_key(out, "feature");
+        (void)ax_buf_append_char(out, '{');
+        ax_features_put_part(out, object, shown->part, true);
+        (void)ax_buf_append_char(out, '}');
+    }
     /* It was JSON when it was applied, and its checksum has not changed. */
     ax_json_put_key(out, "definition");
     (void)ax_buf_append_str(out, object->definition);

@@ -405,30 +405,49 @@ static void put_meaning(struct ax_buf *out, enum ax_definition_kind kind, const 
     }
 }
 
+static void put_rest(struct ax_buf *out, enum ax_definition_kind kind, const void *object)
+{
+    put_open(out, "notes", '{');
+    put_notes_of(out, kind, object);
+    (void)ax_buf_append_str(out, AX_STR("}}"));
+}
+
 void ax_definition_put_json(struct ax_buf *out, enum ax_definition_kind kind, const void *object)
 {
     assert(out && object);
     put_meaning(out, kind, object);
-    put_open(out, "notes", '{');
-    put_notes_of(out, kind, object);
-    (void)ax_buf_append_str(out, AX_STR("}}"));
+    put_rest(out, kind, object);
+}
+
+static void digest_meaning(const char *ptr, size_t len, char ret_digest[AX_SHA256_TEXT_SIZE])
+{
+    struct ax_sha256 sha;
+    ax_sha256_init(&sha);
+    ax_sha256_add(&sha, ptr, len);
+    ax_sha256_add(&sha, "}", 1);
+    ax_sha256_text(&sha, ret_digest);
+}
+
+void ax_definition_put_json_and_digest(struct ax_buf *out, enum ax_definition_kind kind,
+                                       const void *object, char ret_digest[AX_SHA256_TEXT_SIZE])
+{
+    assert(out && object && ret_digest);
+    size_t from = out->len;
+    put_meaning(out, kind, object);
+    digest_meaning(ax_buf_str(out).ptr + from, out->len - from, ret_digest);
+    put_rest(out, kind, object);
 }
 
 enum ax_code ax_definition_digest(enum ax_definition_kind kind, const void *object,
                                   char ret_digest[AX_SHA256_TEXT_SIZE], struct ax_err *err)
 {
     struct ax_buf text;
-    struct ax_sha256 sha;
     assert(object && ret_digest && err);
     ax_buf_init(&text, DIGEST_TEXT_MAX);
     put_meaning(&text, kind, object);
-    (void)ax_buf_append_char(&text, '}');
     enum ax_code code = ax_buf_check(&text, "the text of a definition", err);
-    if (!code) {
-        ax_sha256_init(&sha);
-        ax_sha256_add(&sha, text.ptr, text.len);
-        ax_sha256_text(&sha, ret_digest);
-    }
+    if (!code)
+        digest_meaning(text.ptr, text.len, ret_digest);
     ax_buf_done(&text);
     return code;
 }

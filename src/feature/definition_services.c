@@ -327,6 +327,50 @@ static enum ax_code read_inputs(struct service_reader *s, const struct ax_yaml *
     return AX_OK;
 }
 
+/* ---- deprecations ---- */
+
+/* Whether an input above comes from the same view, or the same field of it. */
+static bool is_above(const struct ax_service *service, size_t input, bool whole_view)
+{
+    const struct ax_service_input *one = &service->inputs[input];
+    for (size_t i = 0; i < input; i++) {
+        const struct ax_service_input *other = &service->inputs[i];
+        if (other->kind == AX_INPUT_FIELD &&
+            service->roles[other->role].view == service->roles[one->role].view &&
+            (whole_view || other->field == one->field))
+            return true;
+    }
+    return false;
+}
+
+static void put_deprecated(struct ax_buf *out, const struct ax_view *view,
+                           const struct ax_field *field)
+{
+    struct ax_str why = field ? field->deprecation : view->deprecation;
+    if (field)
+        ax_buf_printf(out, "field '%.*s' of ", AX_STR_ARG(field->name));
+    ax_buf_printf(out, "view '%.*s' is deprecated%s", AX_STR_ARG(view->name), why.len ? ": " : "");
+    /* A line stays one. */
+    for (size_t i = 0; i < why.len; i++)
+        (void)ax_buf_append_char(out, (unsigned char)why.ptr[i] < ' ' ? ' ' : why.ptr[i]);
+    (void)ax_buf_append_char(out, '\n');
+}
+
+void ax_service_put_deprecated(struct ax_buf *out, const struct ax_service *service)
+{
+    assert(out && service);
+    for (size_t i = 0; i < service->input_count; i++) {
+        const struct ax_service_input *input = &service->inputs[i];
+        if (input->kind != AX_INPUT_FIELD)
+            continue;
+        const struct ax_view *view = service->roles[input->role].view;
+        if (view->deprecated && !is_above(service, i, true))
+            put_deprecated(out, view, NULL);
+        if (view->fields[input->field].deprecated && !is_above(service, i, false))
+            put_deprecated(out, view, &view->fields[input->field]);
+    }
+}
+
 /* ---- exclude_self ---- */
 
 /* The first column of the event's id that the call does not give, or NULL. */

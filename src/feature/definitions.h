@@ -257,6 +257,15 @@ AX_MUST_USE enum ax_code ax_definition_digest(enum ax_definition_kind kind, cons
                                               char ret_digest[AX_SHA256_TEXT_SIZE],
                                               struct ax_err *err);
 
+/* Both of them at once, since a plan needs both of everything: *ret_digest is worth something when
+ * nothing was appended in vain, as ax_buf_check(out) tells. */
+void ax_definition_put_json_and_digest(struct ax_buf *out, enum ax_definition_kind kind,
+                                       const void *object, char ret_digest[AX_SHA256_TEXT_SIZE]);
+
+/* Append a line for each deprecated field and view that the service takes, each once, in the order
+ * of its inputs: "field 'built' of view 'plane' is deprecated: use age". */
+void ax_service_put_deprecated(struct ax_buf *out, const struct ax_service *service);
+
 /* Fail with INVALID and "FILE:LINE:COLUMN: " in front of the text. */
 enum ax_code ax_place_fail(const struct ax_place *place, struct ax_err *err, const char *fmt, ...)
     AX_PRINTF(3, 4);

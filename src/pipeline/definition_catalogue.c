@@ -264,14 +264,12 @@ static enum ax_code add_object(struct catalogue_run *run, enum ax_definition_kin
 {
     struct ax_registry_object *object = &run->objects[run->object_count++];
     *object = (struct ax_registry_object){ .kind = (enum ax_registry_kind)kind, .name = name };
-    if (ax_definition_digest(kind, definition, object->digest, err))
-        return err->code;
     ax_buf_reset(&run->text);
     ax_buf_printf(&run->text, "%s:%u", place->file, place->line);
     if (keep_text(run, &object->place, err))
         return err->code;
     ax_buf_reset(&run->text);
-    ax_definition_put_json(&run->text, kind, definition);
+    ax_definition_put_json_and_digest(&run->text, kind, definition, object->digest);
     if (keep_text(run, &object->definition, err))
         return err->code;
     run->edge_count = 0;

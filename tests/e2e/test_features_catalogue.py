@@ -265,6 +265,8 @@ def test_trained_versions_are_named(folder):
     (broken,) = folder.plan()["breaks"]
     assert (broken["feature"], broken["model_versions"], broken["service_version"]) == (
         "seats", "7", 1)
+    (shown,) = folder.features_json("show", "pushback")
+    assert shown["trained"] == [{"model": "flight_delay", "versions": "7", "service_version": 1}]
     lineage = folder.features("lineage", "plane.built")
     assert "service pushback@1.built" in lineage and "model flight_delay (versions 7)" in lineage
 
@@ -277,6 +279,42 @@ def test_deprecated_is_warned_about_where_it_is_used(folder):
     folder.apply()
     listed = {f["name"]: f["deprecated"] for f in folder.features_json("list")}
     assert listed == {"built": True, "seats": False, "temp": False}
+
+
+def test_deprecated_is_warned_about_by_history(folder):
+    folder.change("      built: year", "      built: {expr: year, deprecated: use age}")
+    folder.change("files: data/planes.csv", "sql: select 'N1' as tailnum, 1 as year, 2 as seats")
+    folder.change("files: data/weather.csv",
+                  "sql: select 'E' as origin, timestamp '2013-01-01' as time_hour, 1.5 as temp")
+    folder.change("models:", "  small:\n    features: [{view: plane, fields: seats}]\nmodels:")
+    rows = folder.path / "rows.sql"
+    rows.write_text("select 'E' as faa, 'E' as origin, 'N1' as tailnum, 1.0 as distance, "
+                    "timestamp '2013-01-01 01:00:00' as at", encoding="utf-8")
+    for service, warned in (("pushback", 1), ("small", 0)):
+        done = folder.run("features", "history", "--definitions", folder.definitions, "--sql", rows,
+                          "--service", service, "--out", folder.path / "out.csv", "--quiet")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("history: warning: field 'built' of view 'plane' is deprecated: "
+                                 "use age\n") == warned
+        assert done.stderr.count("warning") == warned
+
+
+def test_show_tells_how_a_feature_is_computed(folder):
+    folder.change("type: float32}", "type: float32, default: 150, description: \"in\\nall\","
+                  " deprecated: too many}")
+    folder.apply()
+    text = folder.features("show", "plane.seats")
+    for line in ("expr        cast(seats as float64)", "type        float32", "default     150",
+                 "description in all", "deprecated  too many"):
+        assert f"\n  {line}\n" in text, text
+    (shown,) = folder.features_json("show", "plane.seats")
+    assert shown["feature"] == {"expr": "cast(seats as float64)", "type": "float32", "default": 150,
+                                "description": "in\nall", "deprecated": "too many"}
+    (temp,) = folder.features_json("show", "pushback.origin__temp")
+    assert temp["feature"] == {"from": "field", "type": "float64", "view": "weather",
+                               "field": "temp", "keys.faa": "origin"}
+    assert [f["feature"] for f in folder.features_json("show", "planes.year")] == [{}]
+    assert "feature" not in folder.features_json("show", "plane")[0]
 
 
 def test_another_project_takes_force(folder):

@@ -43,6 +43,16 @@ static void put(const char *text, enum ax_definition_kind kind, struct ax_buf *o
         fail_msg("%s: %s", text, err.msg);
     ax_definition_put_json(out, kind, object_of(&read, kind));
     assert_int_equal(ax_definition_digest(kind, object_of(&read, kind), ret_digest, &err), AX_OK);
+    /* Both at once are the same, also behind something else. */
+    char digest[AX_SHA256_TEXT_SIZE];
+    struct ax_buf both;
+    ax_buf_init(&both, (size_t)1 << 20);
+    (void)ax_buf_append_char(&both, '[');
+    ax_definition_put_json_and_digest(&both, kind, object_of(&read, kind), digest);
+    ax_buf_consume(&both, 1);
+    assert_true(ax_str_ends_with(ax_buf_str(out), ax_buf_str(&both)));
+    assert_string_equal(digest, ret_digest);
+    ax_buf_done(&both);
     ax_definitions_done(&read);
     assert_int_equal(out->failed, AX_OK);
 }

@@ -229,7 +229,9 @@ static void what_only_looks_wrong(void **state)
         "x}}\n"
         "services:\n"
         "  z: {features: [{view: v}, {view: w, fields: [c]}]}\n"
-        "  y: {features: [{view: w}]}\n";
+        "  y: {features: [{view: w}]}\n"
+        "  x: {features: [{view: w, as: one}, {view: w, as: two}]}\n"
+        "  u: {features: [{view: v}]}\n";
     static const struct {
         unsigned line, column;
         const char *text;
@@ -240,6 +242,10 @@ static void what_only_looks_wrong(void **state)
         { 9, 36, "view 'w' is deprecated: use v" },
         { 10, 25, "view 'w' is deprecated: use v" },
         { 10, 25, "field 'b' of view 'w' is deprecated" },
+        { 11, 25, "view 'w' is deprecated: use v" },
+        { 11, 45, "view 'w' is deprecated: use v" },
+        { 11, 25, "field 'b' of view 'w' is deprecated" },
+        { 11, 45, "field 'b' of view 'w' is deprecated" },
     };
     struct ax_definitions read;
     struct ax_err err = AX_ERR_INIT;
@@ -250,6 +256,19 @@ static void what_only_looks_wrong(void **state)
         assert_text(read.warnings[i].text, expected[i].text);
         assert_int_equal(read.warnings[i].place.line, expected[i].line);
         assert_int_equal(read.warnings[i].place.column, expected[i].column);
+    }
+    static const char *const used[][2] = {
+        { "z", "view 'w' is deprecated: use v\n" },
+        { "y", "view 'w' is deprecated: use v\nfield 'b' of view 'w' is deprecated\n" },
+        { "x", "view 'w' is deprecated: use v\nfield 'b' of view 'w' is deprecated\n" },
+        { "u", "" },
+    };
+    for (size_t i = 0; i < AX_COUNT(used); i++) {
+        struct ax_buf out;
+        ax_buf_init(&out, 4096);
+        ax_service_put_deprecated(&out, ax_definitions_service(&read, ax_str_from(used[i][0])));
+        assert_text(ax_buf_str(&out), used[i][1]);
+        ax_buf_done(&out);
     }
     ax_definitions_done(&read);
 }
