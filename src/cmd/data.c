@@ -86,6 +86,11 @@ static void show_progress(void *arg AX_UNUSED, const char *what, size_t rows_don
         (void)fprintf(stderr, "data: %s\n", what);
 }
 
+static void show_notice(void *arg AX_UNUSED, struct ax_str text)
+{
+    (void)fprintf(stderr, "data: %.*s\n", AX_STR_ARG(text));
+}
+
 static void put_kept(struct data *d, const struct ax_dataset_kept *kept)
 {
     if (!d->config->json) {
@@ -122,6 +127,7 @@ static enum ax_code snapshot(struct data *d)
         .memory_bytes_max = config->memory_bytes_max,
         .cancelled = ax_interrupt_catch(),
         .progress = config->quiet ? NULL : show_progress,
+        .notice = show_notice,
     };
     if (!ax_dataset_make(&job, &kept, &d->err))
         put_kept(d, &kept);

@@ -27,8 +27,9 @@ struct ax_dataset_content {
     size_t column_count;
 };
 
-/* Read the file. Done by the caller, after a success. Expected: NOT_FOUND, INVALID (no Parquet, two
- * columns of one name), TOO_LARGE, LIMIT, CANCELLED. */
+/* Read the file, which was not read by this handle before: DuckDB may keep what it has read. Done
+ * by the caller, after a success. Expected: NOT_FOUND, INVALID (no Parquet, two columns of one
+ * name), TOO_LARGE, LIMIT, CANCELLED. */
 AX_MUST_USE enum ax_code ax_dataset_content_read(struct ax_sql *sql, const char *path,
                                                  struct ax_dataset_content *ret_content,
                                                  struct ax_err *err);

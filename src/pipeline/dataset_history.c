@@ -63,6 +63,7 @@ static enum ax_code open_store(struct writer *w, const char *work)
         .memory_bytes_max = w->job->memory_bytes_max,
         .cancelled = w->job->cancelled,
         .progress = w->job->progress,
+        .notice = w->job->notice,
         .arg = w->job->arg,
     };
     return ax_offline_open(&config, &w->offline, w->err);
@@ -86,18 +87,30 @@ static enum ax_code add_source(struct writer *w, const struct ax_source *source)
     return ax_offline_files(w->offline, source, add_file, w, w->err);
 }
 
+/* Once each: a source, and those whose rows decide which of its rows count. */
+static enum ax_code add_source_once(struct writer *w, const struct ax_source *source, bool *added)
+{
+    size_t index = (size_t)(source - w->definitions.sources);
+    assert(index < w->definitions.source_count);
+    if (added[index])
+        return AX_OK;
+    added[index] = true;
+    return add_source(w, source);
+}
+
 static enum ax_code add_sources(struct writer *w)
 {
     const struct ax_service *service = w->service;
-    for (size_t i = 0; i < service->role_count; i++) {
+    bool *added = ax_xalloc((w->definitions.source_count + 1) * sizeof(*added));
+    for (size_t i = 0; i < service->role_count && !w->err->code; i++) {
         const struct ax_source *source = service->roles[i].view->source;
-        bool is_done = false;
-        for (size_t k = 0; k < i && !is_done; k++)
-            is_done = service->roles[k].view->source == source;
-        if (!is_done && add_source(w, source))
-            return w->err->code;
+        (void)(add_source_once(w, source, added) != AX_OK);
+        for (size_t k = 0; k < source->expectation_count && !w->err->code; k++)
+            if (source->expectations[k].referred)
+                (void)(add_source_once(w, source->expectations[k].referred, added) != AX_OK);
     }
-    return AX_OK;
+    free(added);
+    return w->err->code;
 }
 
 /* The path from the root: a manifest is read elsewhere. */

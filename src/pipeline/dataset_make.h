@@ -28,7 +28,9 @@ struct ax_dataset_job {
     atomic_bool *cancelled;  /* or NULL */
     /* Or NULL: what is being done, rows done of rows. */
     void (*progress)(void *arg, const char *what, size_t rows_done, size_t rows);
-    void *arg;
+    /* Or NULL: a line about what is expected of a source and does not hold. */
+    void (*notice)(void *arg, struct ax_str text);
+    void *arg; /* of both */
 };
 
 /* Make it, or find that the same is there. Expected: those of ax_dataset_store_open and

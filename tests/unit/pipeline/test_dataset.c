@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: a dataset's digest tells names, exact types, values and order, and nothing else; a snapshot
+ * is whole or not there, wherever its maker is killed; a file that changed is noticed; manifests
+ * that are none are refused.
+ * Method: Parquet made by SQL and measured. A child that makes a snapshot and kills itself at its
+ * first call that changes the folder, then at its second, and so on; what is there after is
+ * verified.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "pipeline/dataset_origin.h"
+#include "pipeline/dataset_store.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static unsigned calls_left; /* 0: nobody is killed */
+
+static void count_call(void)
+{
+    if (calls_left && --calls_left == 0)
+        (void)kill(getpid(), SIGKILL);
+}
+
+static int dying_rename(const char *from, const char *to)
+{
+    count_call();
+    return rename(from, to);
+}
+
+static int dying_fsync(int fd)
+{
+    count_call();
+    return fsync(fd);
+}
+
+static enum ax_code dying_replace(const char *path, struct ax_str bytes, struct ax_err *err)
+{
+    count_call();
+    return ax_file_replace(path, bytes, err);
+}
+
+static enum ax_code dying_remove(const char *path, struct ax_err *err)
+{
+    count_call();
+    return ax_file_remove_tree(path, err);
+}
+
+static enum ax_code dying_sync_folder(const char *path, struct ax_err *err)
+{
+    count_call();
+    return ax_file_sync_folder(path, err);
+}
+
+#define rename              dying_rename
+#define fsync               dying_fsync
+#define ax_file_replace     dying_replace
+#define ax_file_remove_tree dying_remove
+#define ax_file_sync_folder dying_sync_folder
+#include "pipeline/dataset_store.c"
+#undef rename
+#undef fsync
+#undef ax_file_replace
+#undef ax_file_remove_tree
+#undef ax_file_sync_folder
+
+static char folder[] = "/tmp/auspex-dataset-XXXXXX";
+
+static const char *in_folder(const char *name)
+{
+    static char paths[4][256];
+    static size_t next;
+    next = (next + 1) % AX_COUNT(paths);
+    (void)snprintf(paths[next], sizeof(paths[next]), "%s/%s", folder, name);
+    return paths[next];
+}
+
+static struct ax_sql *must_open(size_t threads)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_sql *sql = NULL;
+    struct ax_sql_config config = { .threads = threads };
+    assert_int_equal(ax_sql_open(&config, &sql, &err), AX_OK);
+    return sql;
+}
+
+static enum ax_code copy_to(struct ax_sql *sql, const char *query, const char *path,
+                            struct ax_err *err)
+{
+    char text[4096];
+    (void)snprintf(text, sizeof(text), "COPY (%s) TO '%s' (FORMAT parquet)", query, path);
+    return ax_sql_run(sql, ax_str_from(text), err);
+}
+
+/* ---- snapshots ---- */
+
+static enum ax_code keep_rows(const char *state, struct ax_dataset_kept *ret_kept,
+                              struct ax_err *err)
+{
+    struct ax_dataset_store *store = NULL;
+    struct ax_sql *sql = NULL;
+    struct ax_sql_config config = { .threads = 1 };
+    struct ax_dataset_origin origin = { .from = AX_STR("here") };
+    if (!ax_dataset_store_open(state, "test", &store, err) && !ax_sql_open(&config, &sql, err) &&
+        !copy_to(sql, "SELECT 1 AS a", ax_dataset_store_rows(store), err))
+        (void)(ax_dataset_store_keep(store, sql, &origin, NULL, ret_kept, err) != AX_OK);
+    ax_sql_close(sql);
+    ax_dataset_store_close(store);
+    return err->code;
+}
+
+/* False when the child came to its end before. */
+static bool keep_killed(const char *state, unsigned kill_at)
+{
+    int status = 0;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_dataset_kept kept;
+        calls_left = kill_at;
+        _exit(keep_rows(state, &kept, &err) != AX_OK);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFSIGNALED(status)) {
+        assert_int_equal(WTERMSIG(status), SIGKILL);
+        return true;
+    }
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return false;
+}
+
+/* In a child, since a process that has used DuckDB should not fork. */
+static void verify_all(const char *state, size_t *counts)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_dataset_digests digests;
+    int status = 0;
+    assert_int_equal(ax_dataset_digests_read(state, &digests, &err), AX_OK);
+    assert_true(digests.count < 2);
+    counts[digests.count]++;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct ax_dataset_manifest manifest;
+        for (size_t i = 0; i < digests.count; i++)
+            if (ax_dataset_read(state, digests.items[i], &manifest, &err) ||
+                ax_dataset_verify(state, &manifest, must_open(1), NULL, &err))
+                _exit(1);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    ax_dataset_digests_done(&digests);
+}
+
+static void killed_at_each_call(void **state AX_UNUSED)
+{
+    struct ax_err err = AX_ERR_INIT;
+    size_t counts[2] = { 0 };
+    unsigned kill_at = 0;
+    bool was_killed = true;
+    const char *place = in_folder("killed");
+    while (was_killed) {
+        assert_int_equal(ax_file_remove_tree(place, &err), AX_OK);
+        was_killed = keep_killed(place, ++kill_at);
+        verify_all(place, counts);
+    }
+    /* Some were killed before there was a snapshot, and some after. */
+    assert_true(counts[0] >= 4 && counts[1] >= 2);
+}
+
+static void kept_after_a_kill(void **state AX_UNUSED)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_dataset_kept kept;
+    const char *place = in_folder("again");
+    assert_true(keep_killed(place, 2)); /* half made: what is in .work is in the way of nobody */
+    assert_int_equal(access(in_folder("again/snapshots/.work/out"), F_OK), 0);
+    assert_int_equal(keep_rows(place, &kept, &err), AX_OK);
+    assert_false(kept.was_there);
+    assert_int_equal(keep_rows(place, &kept, &err), AX_OK);
+    assert_true(kept.was_there);
+    assert_int_not_equal(access(in_folder("again/snapshots/.work"), F_OK), 0);
+}
+
+/* ---- content ---- */
+
+static void must_measure(struct ax_sql *sql, const char *query, struct ax_dataset_content *ret)
+{
+    static unsigned number; /* DuckDB keeps what it has read of a path */
+    struct ax_err err = AX_ERR_INIT;
+    char name[64];
+    (void)snprintf(name, sizeof(name), "measured [x]*%u.parquet", number++);
+    const char *path = in_folder(name);
+    if (copy_to(sql, query, path, &err) || ax_dataset_content_read(sql, path, ret, &err))
+        fail_msg("%s: %s", query, err.msg);
+}
+
+static void digests_tell(void **state AX_UNUSED)
+{
+    /* No two of these are the same dataset. */
+    static const char *const queries[] = {
+        "SELECT 1 AS a",
+        "SELECT 1 AS b",
+        "SELECT 2 AS a",
+        "SELECT 1::BIGINT AS a",
+        "SELECT 1::DOUBLE AS a",
+        "SELECT 1::FLOAT AS a",
+        "SELECT 1::DECIMAL(9, 1) AS a",
+        "SELECT 1::DECIMAL(9, 2) AS a",
+        "SELECT 18446744073709551615::UBIGINT AS a",
+        "SELECT 18446744073709551614::UBIGINT AS a",
+        "SELECT '1' AS a",
+        "SELECT '1'::BLOB AS a",
+        "SELECT true AS a",
+        "SELECT NULL::INTEGER AS a",
+        "SELECT 1 AS a WHERE false",
+        "SELECT 1 AS a, 2 AS b",
+        "SELECT 2 AS b, 1 AS a",
+        "SELECT unnest([1, 2]) AS a",
+        "SELECT unnest([2, 1]) AS a",
+        "SELECT unnest([1, NULL, 2]) AS a",
+        "SELECT unnest([1, 2, NULL]) AS a",
+        "SELECT ['a, b'] AS a",
+        "SELECT ['a', 'b'] AS a",
+        "SELECT ['a', NULL] AS a",
+        "SELECT ['a', 'NULL'] AS a",
+        "SELECT NULL::VARCHAR[] AS a",
+        "SELECT []::VARCHAR[] AS a",
+        "SELECT TIMESTAMP '2013-01-01 00:00:00' AS a",
+        "SELECT DATE '2013-01-01' AS a",
+        "SELECT TIMESTAMP_NS '2013-01-01 00:00:00.000000001' AS a",
+        "SELECT TIMESTAMP_NS '2013-01-01 00:00:00.000000002' AS a",
+        "SELECT TIMESTAMPTZ '2013-01-01 00:00:00Z' AS a",
+        "SELECT unnest(['ab', 'c']) AS a",
+        "SELECT unnest(['a', 'bc']) AS a",
+        "SELECT 0.0::DOUBLE AS a",
+        "SELECT -0.0::DOUBLE AS a",
+        "SELECT 'nan'::DOUBLE AS a",
+    };
+    struct ax_sql *sql = must_open(1);
+    char digests[AX_COUNT(queries)][AX_SHA256_TEXT_SIZE];
+    for (size_t i = 0; i < AX_COUNT(queries); i++) {
+        struct ax_dataset_content content;
+        must_measure(sql, queries[i], &content);
+        memcpy(digests[i], content.digest, sizeof(digests[i]));
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(digests[i], digests[k]) == 0)
+                fail_msg("'%s' and '%s' have one digest", queries[i], queries[k]);
+        ax_dataset_content_done(&content);
+        /* And again, by another number of threads. */
+        struct ax_sql *other = must_open(3);
+        must_measure(other, queries[i], &content);
+        assert_string_equal(content.digest, digests[i]);
+        ax_dataset_content_done(&content);
+        ax_sql_close(other);
+    }
+    ax_sql_close(sql);
+}
+
+static void statistics_are_those_of_the_values(void **state AX_UNUSED)
+{
+    static const struct {
+        const char *query;
+        const char *statistics;
+    } cases[] = {
+        { "SELECT unnest([3, NULL, -1, 3]) AS a",
+          ",\"count\":3,\"nulls\":1,\"distinct\":2,\"min\":-1,\"max\":3,\"mean\":"
+          "1.6666666666666667" },
+        { "SELECT unnest([9223372036854775807, 9223372036854775807]) AS a",
+          ",\"count\":2,\"nulls\":0,\"distinct\":1,\"min\":9223372036854775807,\"max\":"
+          "9223372036854775807,\"mean\":9223372036854776000.0" },
+        { "SELECT unnest([1e308, 1e308, -1e308, 'nan', 'inf', NULL]::DOUBLE[]) AS a",
+          ",\"count\":5,\"nulls\":1,\"not_finite\":2,\"distinct\":3,\"min\":-1e308,\"max\":1e308,"
+          "\"mean\":3.333333333333333e307" },
+        { "SELECT NULL::DOUBLE AS a", ",\"count\":0,\"nulls\":1,\"not_finite\":0,\"distinct\":0" },
+        { "SELECT 'nan'::DOUBLE AS a", ",\"count\":1,\"nulls\":0,\"not_finite\":1,\"distinct\":0" },
+        { "SELECT unnest([true, false, true, true]) AS a",
+          ",\"count\":4,\"nulls\":0,\"distinct\":2,\"min\":false,\"max\":true,\"mean\":0.75" },
+        { "SELECT unnest(['b', 'a\n', NULL]) AS a",
+          ",\"count\":2,\"nulls\":1,\"distinct\":2,\"min\":\"a\\n\",\"max\":\"b\"" },
+        { "SELECT unnest([[1], [1, 2]]) AS a", ",\"count\":2,\"nulls\":0,\"distinct\":2" },
+        { "SELECT DATE '2013-01-02' AS a",
+          ",\"count\":1,\"nulls\":0,\"distinct\":1,\"min\":\"2013-01-02T00:00:00.000000Z\",\"max\":"
+          "\"2013-01-02T00:00:00.000000Z\"" },
+        { "SELECT 'infinity'::TIMESTAMP AS a",
+          ",\"count\":1,\"nulls\":0,\"distinct\":1,\"min\":9223372036854775807,\"max\":"
+          "9223372036854775807" },
+    };
+    struct ax_sql *sql = must_open(1);
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        struct ax_dataset_content content;
+        struct ax_buf out;
+        ax_buf_init(&out, 4096);
+        must_measure(sql, cases[i].query, &content);
+        (void)ax_buf_append_char(&out, ' '); /* a member before */
+        ax_dataset_statistics_put(&content.columns[0].statistics, &out);
+        (void)ax_buf_append_char(&out, '\0');
+        assert_string_equal(out.ptr + 1, cases[i].statistics);
+        ax_buf_done(&out);
+        ax_dataset_content_done(&content);
+    }
+    ax_sql_close(sql);
+}
+
+static void texts_are_cut(void **state AX_UNUSED)
+{
+    struct ax_sql *sql = must_open(1);
+    struct ax_dataset_content content;
+    must_measure(sql, "SELECT repeat('x', 255) || 'é' || repeat('y', 9000) AS a", &content);
+    assert_int_equal(content.columns[0].statistics.min.text.len, 255);
+    assert_int_equal(content.columns[0].statistics.max.text.len, 255);
+    ax_dataset_content_done(&content);
+    ax_sql_close(sql);
+}
+
+static void no_parquet(void **state AX_UNUSED)
+{
+    struct ax_sql *sql = must_open(1);
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_dataset_content content;
+    assert_int_equal(ax_dataset_content_read(sql, in_folder("none.parquet"), &content, &err),
+                     AX_E_NOT_FOUND);
+    ax_err_clear(&err);
+    assert_int_equal(ax_file_replace(in_folder("x.parquet"), AX_STR("PAR1PAR1"), &err), AX_OK);
+    assert_int_equal(ax_dataset_content_read(sql, in_folder("x.parquet"), &content, &err),
+                     AX_E_INVALID);
+    ax_sql_close(sql);
+}
+
+/* ---- files that change ---- */
+
+static void changes_are_noticed(void **state AX_UNUSED)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_dataset_origins origins;
+    const char *path = in_folder("source.csv");
+    ax_dataset_origins_init(&origins);
+    assert_int_equal(ax_file_replace(path, AX_STR("abc"), &err), AX_OK);
+    assert_int_equal(
+        ax_dataset_origins_add_file(&origins, AX_STR("rows"), ax_str_from(path), NULL, &err),
+        AX_OK);
+    assert_int_equal(ax_dataset_origins_add_sql(&origins, AX_STR("source x"), AX_STR("abc"), &err),
+                     AX_OK);
+    assert_int_equal(origins.origin.source_count, 2);
+    assert_string_equal(origins.sources[0].digest,
+                        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_string_equal(origins.sources[1].digest, origins.sources[0].digest);
+    assert_int_equal(ax_dataset_origins_check(&origins, &err), AX_OK);
+    /* The same bytes in another file are another file. */
+    assert_int_equal(ax_file_replace(path, AX_STR("abc"), &err), AX_OK);
+    assert_int_equal(ax_dataset_origins_check(&origins, &err), AX_E_CONFLICT);
+    assert_non_null(strstr(err.msg, "changed while it was read"));
+    ax_err_clear(&err);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(ax_dataset_origins_check(&origins, &err), AX_E_NOT_FOUND);
+    ax_err_clear(&err);
+    assert_int_equal(
+        ax_dataset_origins_add_file(&origins, AX_STR("rows"), ax_str_from(folder), NULL, &err),
+        AX_E_INVALID);
+    atomic_bool cancelled = true;
+    ax_err_clear(&err);
+    assert_int_equal(ax_file_replace(path, AX_STR("abc"), &err), AX_OK);
+    assert_int_equal(
+        ax_dataset_origins_add_file(&origins, AX_STR("rows"), ax_str_from(path), &cancelled, &err),
+        AX_E_CANCELLED);
+    ax_dataset_origins_done(&origins);
+}
+
+/* ---- manifests ---- */
+
+#define DIGEST              "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define FILE_OF(bytes, sha) "\"file\":{\"bytes\":" bytes ",\"sha256\":\"" sha "\"}"
+#define MADE                "\"made\":{\"by\":\"file\",\"from\":\"x\",\"created_at\":\"\",\"auspex\":\"0\"}"
+#define HEAD                "{\"format\":1,\"digest\":\"" DIGEST "\",\"content\":\"" DIGEST "\",\"rows\":1,"
+
+static void manifests_are_checked(void **state AX_UNUSED)
+{
+    static const struct {
+        const char *text;
+        const char *message; /* NULL: it is one */
+    } cases[] = {
+        { HEAD FILE_OF("1", DIGEST) "," MADE ",\"columns\":[],\"sources\":[]}", NULL },
+        { HEAD FILE_OF("1", DIGEST) "," MADE ",\"columns\":[{\"name\":\"\",\"type\":\"x\"}],"
+                                    "\"sources\":[{\"of\":\"\",\"sha256\":"
+                                    "\"\"}],\"more\":[[]]}",
+          NULL },
+        { "", "malformed" },
+        { "{\"format\":1.5}", "'format' is no count" },
+        { "{\"format\":1,\"digest\":\"" DIGEST "0\"}", "'digest' is no text of 64" },
+        { "{\"format\":1,\"digest\":\"" DIGEST "\"}", "'content' is no text" },
+        { HEAD "\"x\":1}", "'sha256' is no text" },
+        { HEAD FILE_OF("-1", DIGEST) "}", "'bytes' is no count" },
+        { HEAD FILE_OF("1", "ABCDEF") "}", "'sha256' is no text" },
+        { HEAD FILE_OF("1", DIGEST) "}", "'made' has no text 'by'" },
+        { HEAD FILE_OF("1", DIGEST) "," MADE "}", "'columns' is no list" },
+        { HEAD FILE_OF("1", DIGEST) "," MADE ",\"columns\":[1],\"sources\":[]}",
+          "an element of 'columns' has no text 'name'" },
+        { HEAD FILE_OF("1", DIGEST) "," MADE ",\"columns\":[],\"sources\":[{}]}",
+          "an element of 'sources' has no text 'of'" },
+    };
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_dataset_manifest manifest = { 0 };
+        enum ax_code code = ax_dataset_manifest_parse(ax_str_from(cases[i].text), &manifest, &err);
+        if (cases[i].message ? code != AX_E_INVALID || !strstr(err.msg, cases[i].message) : code)
+            fail_msg("%s: %d %s", cases[i].text, code, err.msg);
+        ax_dataset_manifest_done(&manifest);
+    }
+}
+
+static int make_folder(void **state AX_UNUSED)
+{
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state AX_UNUSED)
+{
+    struct ax_err err = AX_ERR_INIT;
+    return ax_file_remove_tree(folder, &err) == AX_OK ? 0 : -1;
+}
+
+int main(void)
+{
+    /* Those that fork are first: nothing has used DuckDB in this process. */
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(killed_at_each_call), cmocka_unit_test(kept_after_a_kill),
+        cmocka_unit_test(changes_are_noticed), cmocka_unit_test(manifests_are_checked),
+        cmocka_unit_test(digests_tell),        cmocka_unit_test(statistics_are_those_of_the_values),
+        cmocka_unit_test(texts_are_cut),       cmocka_unit_test(no_parquet),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
