@@ -462,3 +462,34 @@ def test_history_stops(folder, expectation):
     table(folder, [{"k": "a", "x": "-1", "t": "2024-01-01"}, {"k": "a", "x": "1"}])
     _, told = history(folder, ROWS, status=3)
     assert re.search(r"source 'a': f\.yaml:\d+:9: (between x|row_count) \(at least [03]\): ", told)
+
+
+def test_snapshots_and_training_do_the_same(folder):
+    model = """
+models:
+  m:
+    service: s
+    train:
+      rows: {sql: "SELECT * FROM 'rows.csv' ORDER BY k"}
+      at: at
+      label: y
+      label_known_at: known
+      split: {hash: k, stop: 0.2, test: 0.2}
+      params: {objective: "binary:logistic"}
+      rounds: 2
+"""
+    define(folder, "check: between, column: x, max: 100, do: drop_row", more=OTHER + VIEWS + model)
+    table(folder, [{"k": f"k{i}", "x": str(i * 10), "t": "2024-01-01"} for i in range(40)])
+    write(folder, "rows.csv", "k,at,known,y\n" + "".join(
+        f"k{i},2024-02-01,2024-03-01,{i % 2}\n" for i in range(40)))
+    told = ("source 'a': dropped: between x (at most 100): 29 of 40 rows do not hold; "
+            "row 12: x=110.0")
+    for command in (
+            ["data", "snapshot", "--definitions", folder, "--service", "s", "--rows",
+             folder / "rows.csv", "--state", folder / "state"],
+            ["train", folder / "f.yaml", "--models", folder / "models", "--state",
+             folder / "state"]):
+        done = subprocess.run([os.environ["AX_BINARY"], *map(str, command)], capture_output=True,
+                              text=True, timeout=120, check=False)
+        assert told in done.stderr, done.stderr
+        assert done.returncode == 0, done.stderr
