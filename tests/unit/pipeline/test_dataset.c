@@ -380,10 +380,13 @@ static void changes_are_noticed(void **state AX_UNUSED)
 
 /* ---- manifests ---- */
 
-#define DIGEST              "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 #define FILE_OF(bytes, sha) "\"file\":{\"bytes\":" bytes ",\"sha256\":\"" sha "\"}"
-#define MADE                "\"made\":{\"by\":\"file\",\"from\":\"x\",\"created_at\":\"\",\"auspex\":\"0\"}"
-#define HEAD                "{\"format\":1,\"digest\":\"" DIGEST "\",\"content\":\"" DIGEST "\",\"rows\":1,"
+
+#define MADE "\"made\":{\"by\":\"file\",\"from\":\"x\",\"created_at\":\"\",\"auspex\":\"0\"}"
+
+#define HEAD "{\"format\":1,\"digest\":\"" DIGEST "\",\"content\":\"" DIGEST "\",\"rows\":1,"
 
 static void manifests_are_checked(void **state AX_UNUSED)
 {
