@@ -256,6 +256,8 @@ static void shows_one_thing(void **state)
                    "\"features\":[{\"name\":\"seats\",\"type\":\"float32\",\"deprecated\":false}],"
                    "\"made_from\":[{\"feature\":\"seats\",\"kind\":\"view\",\"name\":\"plane\","
                    "\"part\":\"seats\"}],\"used_by\":[{\"kind\":\"model\",\"name\":\"delay\"}],"
+                   "\"trained\":[{\"model\":\"delay\",\"versions\":\"1, 2\",\"service_version\":1},"
+                   "{\"model\":\"delay\",\"versions\":\"3\",\"service_version\":2}],"
                    "\"versions\":[{\"version\":1,\"digest\":\"" DIGEST(
                        "o") "\",\"applied_at\":\"2023-11-14T22:13:20.000000Z\",\"apply\":1,"
                             "\"ended_by\":2},{\"version\":2,\"digest\":\"" DIGEST(
@@ -367,7 +369,7 @@ static void tells_what_is_not_there(void **state)
         const char *says;
     } cases[] = {
         { "plan", 0, "'plan' is not applied; nearest is 'plane'" },
-        { "plane.sets", 0, "'plane.sets' is not applied; auspex features list tells what is" },
+        { "plane.sets", 0, "'plane' has no 'sets'; nearest is 'seats'" },
         { "model:plane", 0, "'model:plane' is not applied; auspex features list tells what is" },
         { "", 0, "'' is not applied; " },
         { "plane", 7, "'plane' has no version 7" },
