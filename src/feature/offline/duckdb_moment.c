@@ -185,17 +185,17 @@ static const struct ax_sql_kind local_parameters[] = { { AX_SQL_TIMESTAMP, AX_SQ
 
 #define READER(text, params, count, kind, reader, zone_argument, strict, words) \
     {                                                                           \
-        .base = { .name = text,                                                 \
-                  .parameters = params,                                         \
-                  .parameter_count = count,                                     \
+        .base = { .name = (text),                                               \
+                  .parameters = (params),                                       \
+                  .parameter_count = (count),                                   \
                   .result = { kind, kind },                                     \
                   .call_new = moment_call_new,                                  \
                   .call_run = moment_call_run,                                  \
                   .call_free = moment_call_free },                              \
-        .read = reader,                                                         \
-        .zone = zone_argument,                                                  \
-        .is_strict = strict,                                                    \
-        .what = words,                                                          \
+        .read = (reader),                                                       \
+        .zone = (zone_argument),                                                \
+        .is_strict = (strict),                                                  \
+        .what = (words),                                                        \
     }
 
 static const struct moment_function moment_functions[] = {
