@@ -203,6 +203,8 @@ static void write_values(const struct ax_sql_column *column, size_t from, size_t
                          duckdb_vector vector, size_t to)
 {
     void *data = duckdb_vector_get_data(vector);
+    if (!rows)
+        return; /* Of lists that are all empty there are no items, and no place where they are. */
     switch (column->type) {
     case AX_SQL_BOOL:
         memcpy((bool *)data + to, column->bools + from, rows * sizeof(bool));
