@@ -34,6 +34,10 @@ sources:
     event_id: [id]
     created: made
     columns: {id: int64, faa: string, time: timestamp, made: timestamp, temp: float64}
+    expect:
+      - {check: between, column: temp, max: 98, do: drop_row}
+      - {check: referential, column: faa, refers_to: airports.faa}
+  airports: {files: airports.csv, time: none, columns: {faa: string}}
   planes: {sql: "PLANES", time: none, columns: {faa: string, seats: int64}}
 views:
   weather:
@@ -53,6 +57,7 @@ services:
 def make_folder(tmp_path):
     (tmp_path / "d").mkdir()
     define(tmp_path, QUICK)
+    write(tmp_path, "d/airports.csv", "faa\nLGA\n")
     write(tmp_path, "rows.csv", "faa,at\nJFK,2024-01-01T01:00:00Z\nLGA,2024-01-01T01:00:00Z\n")
     return tmp_path
 
@@ -134,6 +139,10 @@ def test_goes_on_only_with_the_same(folder):
         done = run(folder, *options)
         assert done.returncode == 0, done.stderr
         assert done.stderr.count("reading source weather") == (0 if "found" in done.stderr else 1)
+        # What was expected of the source is told as if it had been read.
+        assert json.loads(done.stdout)["dropped_rows"] == COUNT // 100
+        assert [line.split(": ")[2] for line in done.stderr.splitlines()
+                if ": source 'weather': " in line] == ["dropped", "warned"]
         return done.stderr.count("found what was done of view")
 
     assert uses() == 2
@@ -149,8 +158,11 @@ def test_goes_on_only_with_the_same(folder):
     assert uses() == 0
     (folder / "d/w2.csv").unlink()
     assert uses() == 2
-    os.utime(folder / "d/w.csv", (1, 1))
-    assert uses() == 0
+    for name in ("d/airports.csv", "d/w.csv"):
+        before = (folder / name).stat()
+        os.utime(folder / name, (1, 1))
+        assert uses() == 0
+        os.utime(folder / name, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def test_little_is_not_kept(folder):

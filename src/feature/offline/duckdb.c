@@ -149,6 +149,7 @@ enum ax_code ax_offline_open(const struct ax_offline_config *config,
     struct ax_offline *offline = ax_xalloc(sizeof(*offline));
     offline->config = *config;
     ax_buf_init(&offline->text, AX_OFFLINE_TEXT_MAX);
+    ax_buf_init(&offline->held, AX_OFFLINE_TEXT_MAX);
     if (real_path(config->data_folder, &offline->data_folder, err) ||
         ax_file_make_folder(config->work_folder, err) ||
         real_path(config->work_folder, &offline->work_folder, err) || open_sql(offline, err)) {
@@ -165,6 +166,7 @@ void ax_offline_close(struct ax_offline *offline)
         return;
     ax_sql_close(offline->sql);
     ax_buf_done(&offline->text);
+    ax_buf_done(&offline->held);
     free(offline->data_folder);
     free(offline->work_folder);
     free(offline);
@@ -329,8 +331,11 @@ static enum ax_code join_source(struct history *h, size_t first)
 {
     const struct ax_source *source = h->service->roles[first].view->source;
     struct ax_source_table table;
-    if (take_parts(h, source))
+    if (take_parts(h, source)) {
+        ax_source_tell_held(h->offline);
         return AX_OK;
+    }
+    ax_buf_reset(&h->offline->held);
     struct ax_role_part *parts = ax_xalloc(h->service->role_count * sizeof(*parts));
     for (size_t i = first; i < h->service->role_count; i++)
         if (reads(h, i, source) && !h->is_done[i])
@@ -341,6 +346,8 @@ static enum ax_code join_source(struct history *h, size_t first)
     enum ax_code code =
         ax_source_table_load(h->offline, source, used, h->request->as_known, first, &table, h->err);
     free(used);
+    if (!code)
+        ax_source_tell_held(h->offline);
     for (size_t i = first; i < h->service->role_count && !code; i++)
         if (reads(h, i, source) && !h->is_done[i])
             code = join_role(h, i, &table, &parts[i]);

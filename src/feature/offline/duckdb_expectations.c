@@ -613,19 +613,40 @@ enum ax_code ax_source_expect(struct ax_offline *offline, const struct ax_source
 
 /* ---- a source of a history ---- */
 
-static void tell(const struct checker *c, const struct ax_expectation_result *result)
+static void put_held(const struct checker *c)
 {
-    struct ax_buf text;
-    if (!c->offline->config.notice)
-        return;
-    ax_buf_init(&text, 65536);
-    ax_buf_printf(&text, "source '%.*s': %s: ", AX_STR_ARG(c->source->name),
-                  ax_expectation_outcome_name(result->outcome));
-    ax_expectation_put_name(&text, result);
-    ax_buf_printf(&text, ": ");
-    ax_expectation_put_finding(&text, result);
-    c->offline->config.notice(c->offline->config.arg, ax_buf_str(&text));
-    ax_buf_done(&text);
+    struct ax_buf *held = &c->offline->held;
+    ax_buf_printf(held, "%zu\n", c->failing_rows);
+    for (size_t i = 0; i < c->claim_count; i++) {
+        const struct ax_expectation_result *result = &c->claims[i].result;
+        if (result->outcome == AX_EXPECTATION_HELD)
+            continue;
+        ax_buf_printf(held, "source '%.*s': %s: ", AX_STR_ARG(c->source->name),
+                      ax_expectation_outcome_name(result->outcome));
+        ax_expectation_put_name(held, result);
+        ax_buf_printf(held, ": ");
+        ax_expectation_put_finding(held, result);
+        ax_buf_printf(held, "\n");
+    }
+}
+
+void ax_source_tell_held(struct ax_offline *offline)
+{
+    assert(offline);
+    const struct ax_offline_config *config = &offline->config;
+    struct ax_str held = ax_buf_str(&offline->held);
+    bool is_count = true;
+    while (held.len) {
+        const char *end = memchr(held.ptr, '\n', held.len);
+        size_t len = end ? (size_t)(end - held.ptr) : held.len;
+        if (is_count)
+            offline->dropped_rows += strtoull(held.ptr, NULL, 10);
+        else if (config->notice)
+            config->notice(config->arg, (struct ax_str){ held.ptr, len });
+        is_count = false;
+        len = AX_MIN(len + 1, held.len);
+        held = (struct ax_str){ held.ptr + len, held.len - len };
+    }
 }
 
 static enum ax_code fail(const struct checker *c, const struct ax_expectation_result *result)
@@ -671,13 +692,11 @@ static enum ax_code hold(struct checker *c, bool needs_time)
         if (result->outcome == AX_EXPECTATION_FAILED)
             return fail(c, result);
         drops |= is_dropping(&c->claims[i]);
-        if (result->outcome != AX_EXPECTATION_HELD)
-            tell(c, result);
     }
     if ((drops || needs_time) && (find_failing(c, is_dropping) || replace_table(c, needs_time)))
         return c->err->code;
-    c->offline->dropped_rows += c->failing_rows;
-    return AX_OK;
+    put_held(c);
+    return ax_buf_check(&c->offline->held, "what is told of expectations", c->err);
 }
 
 enum ax_code ax_source_hold(struct ax_offline *offline, const struct ax_source *source,

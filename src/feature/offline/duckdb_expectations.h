@@ -23,10 +23,13 @@ AX_MUST_USE enum ax_code ax_source_expect(struct ax_offline *offline,
 
 /* What a history does with a source that was read into `table`, every row of its files, in order,
  * column i as c<i>: a failed expectation is INVALID, what is to be dropped is no longer in the
- * table of that name, the rest is told by the config's `notice`. Freshness is no matter of the past
- * and not looked at. With `needs_time` rows without a time go too. Expected: INVALID, TOO_LARGE,
+ * table of that name, the rest is offline->held. Freshness is no matter of the past and not looked
+ * at. With `needs_time` rows without a time go too. Expected: INVALID, TOO_LARGE,
  * CANCELLED, and those of reading a source that is referred to. */
 AX_MUST_USE enum ax_code ax_source_hold(struct ax_offline *offline, const struct ax_source *source,
                                         const char *table, bool needs_time, struct ax_err *err);
+
+/* Tell offline->held by the config's `notice`, and count the rows that were dropped. */
+void ax_source_tell_held(struct ax_offline *offline);
 
 #endif

@@ -62,15 +62,27 @@ static enum ax_code put_file(void *arg, struct ax_str path, struct ax_err *err)
     return err->code;
 }
 
-/* All files of a source; false: nobody knows which. */
-static bool put_files(struct ax_buf *out, struct ax_offline *offline,
-                      const struct ax_source *source)
+/* A source and all files of it; false: nobody knows which. */
+static bool put_source(struct ax_buf *out, struct ax_offline *offline,
+                       const struct ax_source *source)
 {
     struct ax_err ignored = AX_ERR_INIT;
-    size_t begin = out->len;
-    if (source->kind == AX_SOURCE_SQL || source->expectation_count)
+    if (source->kind == AX_SOURCE_SQL)
         return false;
+    ax_definition_put_json(out, AX_DEFINITION_SOURCE, source);
+    size_t begin = out->len;
     return !ax_offline_files(offline, source, put_file, out, &ignored) && out->len > begin;
+}
+
+/* The same with those that its expectations refer to. */
+static bool put_sources(struct ax_buf *out, struct ax_offline *offline,
+                        const struct ax_source *source)
+{
+    bool is_known = put_source(out, offline, source);
+    for (size_t i = 0; i < source->expectation_count && is_known; i++)
+        if (source->expectations[i].referred)
+            is_known = put_source(out, offline, source->expectations[i].referred);
+    return is_known;
 }
 
 static bool put_key(struct ax_buf *out, struct ax_offline *offline,
@@ -78,12 +90,11 @@ static bool put_key(struct ax_buf *out, struct ax_offline *offline,
                     const char *rows_digest)
 {
     const struct ax_view *view = service->roles[role].view;
-    ax_buf_printf(out, "part 1 of auspex %s\n%zu %d %s\n", AX_VERSION, role, as_known, rows_digest);
+    ax_buf_printf(out, "part 2 of auspex %s\n%zu %d %s\n", AX_VERSION, role, as_known, rows_digest);
     ax_definition_put_json(out, AX_DEFINITION_SERVICE, service);
     ax_definition_put_json(out, AX_DEFINITION_VIEW, view);
     ax_definition_put_json(out, AX_DEFINITION_ENTITY, view->entity);
-    ax_definition_put_json(out, AX_DEFINITION_SOURCE, view->source);
-    return put_files(out, offline, view->source) && !out->failed;
+    return put_sources(out, offline, view->source) && !out->failed;
 }
 
 void ax_role_part_name(struct ax_offline *offline, const struct ax_service *service, size_t role,
@@ -118,6 +129,26 @@ static void drop_table(struct ax_offline *offline, size_t role)
     (void)(ax_offline_run(offline, &ignored) != AX_OK);
 }
 
+/* What a part has in its metadata under `held`; false: it cannot be read. */
+static bool load_held(struct ax_offline *offline, const struct ax_role_part *part)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    char *held = NULL;
+    ax_buf_printf(&offline->text, "SELECT coalesce(max(decode(value)), '') FROM "
+                                  "parquet_kv_metadata(");
+    ax_relation_put_path(&offline->text, ax_str_from(part->path));
+    ax_buf_printf(&offline->text, ") WHERE decode(key) = 'held'");
+    enum ax_code code = ax_buf_check(&offline->text, "the query", &ignored);
+    if (!code)
+        code = ax_sql_get_text(offline->sql, ax_buf_str(&offline->text), &held, &ignored);
+    ax_buf_reset(&offline->text);
+    ax_buf_reset(&offline->held);
+    if (!code)
+        (void)ax_buf_append_str(&offline->held, ax_str_from(held));
+    free(held);
+    return !code && !offline->held.failed;
+}
+
 bool ax_role_part_load(struct ax_offline *offline, const struct ax_role_part *part, size_t role,
                        size_t rows)
 {
@@ -131,7 +162,8 @@ bool ax_role_part_load(struct ax_offline *offline, const struct ax_role_part *pa
     ax_buf_printf(&offline->text, ", hive_partitioning=false)");
     if (!ax_offline_run_in_order(offline, &ignored)) {
         ax_buf_printf(&offline->text, "SELECT count(*) FROM ax_s%zu", role);
-        if (!ax_offline_get_i64(offline, &count, &ignored) && (size_t)count == rows)
+        if (!ax_offline_get_i64(offline, &count, &ignored) && (size_t)count == rows &&
+            load_held(offline, part))
             return true;
     }
     drop_table(offline, role);
@@ -163,7 +195,9 @@ void ax_role_part_keep(struct ax_offline *offline, const struct ax_role_part *pa
         return;
     ax_buf_printf(&offline->text, "COPY ax_s%zu TO ", role);
     ax_sql_put_literal(&offline->text, ax_str_from(hidden));
-    ax_buf_printf(&offline->text, " (FORMAT parquet)");
+    ax_buf_printf(&offline->text, " (FORMAT parquet, KV_METADATA {held: ");
+    ax_sql_put_literal(&offline->text, ax_buf_str(&offline->held));
+    ax_buf_printf(&offline->text, "})");
     if (ax_offline_run(offline, &ignored) || !sync_file(hidden) || rename(hidden, part->path))
         (void)unlink(hidden);
 }

@@ -4,11 +4,11 @@
  *
  * A part is the table ax_s<role> as one Parquet file in `parts/`, named by a digest of all that it
  * was made of: definitions, the rows' keys and moments, and path, size, inode and time of change of
- * each file of the source. It appears whole or not at all. What cannot be named so has no part:
- * sources of SQL, and those with expectations, whose results are to be told each time; neither has
- * a role of whose top_k some are null for the same reason. That is told in
- * docs/internals/point-in-time.md. Nothing here is an error: a part that cannot be kept or read is
- * one that is not there.
+ * each file of the source and of those that its expectations refer to. It appears whole or not at
+ * all, and has in it what became of the expectations (offline->held), which is told each time. What
+ * cannot be named so has no part: sources of SQL; neither has a role of whose top_k some are null,
+ * which is told each time, too. See docs/internals/point-in-time.md. Nothing here is an error: a
+ * part that cannot be kept or read is one that is not there.
  */
 #ifndef AX_FEATURE_OFFLINE_DUCKDB_PARTS_H
 #define AX_FEATURE_OFFLINE_DUCKDB_PARTS_H
@@ -30,10 +30,11 @@ char *ax_role_part_rows_digest(struct ax_offline *offline, const struct ax_servi
 void ax_role_part_name(struct ax_offline *offline, const struct ax_service *service, size_t role,
                        bool as_known, const char *rows_digest, struct ax_role_part *ret_part);
 
-/* Make ax_s<role>, of so many rows, from the part; false: it is not there. */
+/* Make ax_s<role>, of so many rows, and offline->held from the part; false: it is not there. */
 bool ax_role_part_load(struct ax_offline *offline, const struct ax_role_part *part, size_t role,
                        size_t rows);
 
+/* With offline->held, which is that of the role's source. */
 void ax_role_part_keep(struct ax_offline *offline, const struct ax_role_part *part, size_t role);
 
 #endif

@@ -17,6 +17,9 @@ struct ax_offline {
     char *work_folder; /* absolute */
     struct ax_buf text;
     size_t dropped_rows; /* of the sources that the history under way has read */
+    /* What became of the expectations of the source that was read last, or whose part was: how many
+     * rows they dropped, and a line each that is told. Empty when nothing is expected. */
+    struct ax_buf held;
     /* What is being done, for who watches: which step of how many, and of how many rows. */
     char step[256];
     size_t steps_done, steps, rows;
