@@ -2,25 +2,31 @@
 /*
  * From names to a way.
  *
- * The names that the label reads come out of DuckDB's parser, which hands out a statement as JSON;
- * every part of every column's name counts, so that `t.arr_delay` is found. Each input is then
- * followed down: through expressions to what they read, which stands above them, and through roles
- * to the values of the call that look them up. The first one that arrives at a name of the label is
- * told with its way. SQL does not tell names apart by case, so neither is it done here.
+ * The names that the label reads come out of DuckDB's parser; every part of every column's name
+ * counts, so that `t.arr_delay` is found. Each input is then followed down: through expressions to
+ * what they read, which stands above them, and through roles to the values of the call that look
+ * them up. The first one that arrives at a name of the label is told with its way. SQL does not
+ * tell names apart by case, so neither is it done here.
+ *
+ * What has another name is found by where it comes from: columns of the rows, and of sources, are
+ * traced to columns of files (pipeline/column_trace.h) and compared there.
  */
 #include "pipeline/leakage.h"
 
 #include "base/alloc.h"
-#include "base/json.h"
+#include "pipeline/column_trace.h"
+#include "pipeline/sql_tree.h"
 
 #include <assert.h>
+#include <fnmatch.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define NAMES_MAX      1024
 #define TEXT_MAX       ((size_t)1 << 20)
-#define TELL_BYTES     512
+#define TELL_BYTES     1024
 #define NO_STEP        ((size_t)-1)
 #define JSON_STACK_MAX (AX_JSON_DEPTH_MAX + 1)
 
@@ -31,6 +37,18 @@ struct leakage_names {
     size_t count;
 };
 
+/* A column of a file, and the column of the rows that is made of it. */
+struct leakage_column {
+    struct ax_traced_column from;
+    struct ax_str as;
+};
+
+struct leakage_columns {
+    struct leakage_column *items;
+    size_t count;
+    bool is_whole;
+};
+
 struct leakage {
     struct ax_sql *sql;
     const struct ax_train_spec *spec;
@@ -38,7 +56,15 @@ struct leakage {
     const struct ax_str *columns; /* of the rows */
     size_t column_count;
     struct leakage_names *label;
-    struct leakage_names *known; /* what label_known_at reads */
+    struct leakage_names *known;          /* what label_known_at reads */
+    struct ax_column_tracer *rows;        /* NULL: there is no query to look into */
+    struct leakage_columns label_columns; /* that those names come from */
+    struct leakage_columns known_columns;
+    const struct leakage_column **reached; /* of each value of the call: the label's column that it
+                                              is made of, or NULL */
+    struct ax_column_tracer **sources;     /* of each role's source; NULL: not asked for yet, or
+                                              nobody knows */
+    struct ax_buf unknown;                 /* what could not be followed: "'a' of the rows, …" */
     ax_leakage_warn_fn warn;
     void *arg;
     struct ax_err *err;
@@ -93,29 +119,133 @@ static enum ax_code walk(struct leakage_names *names, const struct ax_json *root
 static enum ax_code read_names(struct ax_sql *sql, struct ax_str expression,
                                struct leakage_names *names, struct ax_err *err)
 {
-    struct ax_buf query, text;
-    char *json = NULL;
+    struct ax_buf query;
     ax_buf_init(&query, TEXT_MAX);
-    ax_buf_init(&text, TEXT_MAX);
     ax_buf_printf(&query, "SELECT (%.*s\n)", AX_STR_ARG(expression));
-    (void)ax_buf_append_str(&text, AX_STR("SELECT json_serialize_sql("));
-    ax_sql_put_literal(&text, ax_buf_str(&query));
-    (void)ax_buf_append_str(&text, AX_STR(")::VARCHAR"));
     if (!ax_buf_check(&query, "the expression", err) &&
-        !ax_buf_check(&text, "the expression", err) &&
-        !ax_sql_get_text(sql, ax_buf_str(&text), &json, err) &&
-        !ax_json_parse(ax_str_from(json), &names->doc, err)) {
-        const struct ax_json *root = ax_json_root(names->doc);
-        struct ax_str message = ax_json_str(ax_json_get(root, "error_message"));
-        if (ax_json_is_true(ax_json_get(root, "error")))
-            (void)ax_fail(err, AX_E_INVALID, "%.*s", AX_STR_ARG(message));
-        else
-            (void)(walk(names, root, err) != AX_OK);
-    }
-    free(json);
+        !ax_sql_tree_read(sql, ax_buf_str(&query), &names->doc, NULL, err))
+        (void)(walk(names, ax_json_root(names->doc), err) != AX_OK);
     ax_buf_done(&query);
-    ax_buf_done(&text);
     return err->code;
+}
+
+/* ---- where columns come from ---- */
+
+/* What is meant by a path or pattern of a query, whose working folder is that of the process. */
+static char *whole_path(struct ax_str text)
+{
+    char real[PATH_MAX];
+    char *path = ax_xmemdup0(text.ptr, text.len);
+    bool is_pattern = path[strcspn(path, "*?[")] != '\0';
+    char *whole = NULL;
+    if (!is_pattern && realpath(path, real)) {
+        whole = ax_xstrdup(real);
+    } else if (*path == '/' || !realpath(".", real)) {
+        return path;
+    } else {
+        size_t size = strlen(real) + text.len + 2;
+        whole = ax_xalloc(size);
+        (void)snprintf(whole, size, "%s/%s", real, path + (strncmp(path, "./", 2) == 0 ? 2 : 0));
+    }
+    free(path);
+    return whole;
+}
+
+static bool is_among(const char *pattern, const char *path)
+{
+    /* "**" crosses folders, which fnmatch lets every '*' do or none. */
+    return fnmatch(pattern, path, strstr(pattern, "**") ? 0 : FNM_PATHNAME) == 0;
+}
+
+static bool is_same_file(struct ax_str a, struct ax_str b)
+{
+    if (ax_str_equals(a, b))
+        return true;
+    char *first = whole_path(a), *second = whole_path(b);
+    bool same = strcmp(first, second) == 0 || is_among(first, second) || is_among(second, first);
+    free(first);
+    free(second);
+    return same;
+}
+
+static bool is_same_column(const struct ax_traced_column *a, const struct ax_traced_column *b)
+{
+    return ax_str_equals_nocase(a->name, b->name) && is_same_file(a->file, b->file);
+}
+
+/* The same value, which two readings of a file have not. */
+static bool is_same_value(const struct ax_traced_column *a, const struct ax_traced_column *b)
+{
+    return a->reading == b->reading && is_same_column(a, b);
+}
+
+static struct ax_column_trace trace(struct ax_column_tracer *tracer, struct ax_str name)
+{
+    return tracer ? ax_column_tracer_find(tracer, name) : (struct ax_column_trace){ 0 };
+}
+
+/* Columns of the rows that an expression names, and what they are made of. */
+static struct leakage_columns trace_names(const struct leakage *l,
+                                          const struct leakage_names *names)
+{
+    struct leakage_columns columns = { .is_whole = true };
+    for (size_t i = 0; i < names->count; i++) {
+        if (!has_name(l->columns, l->column_count, names->items[i]))
+            continue;
+        struct ax_column_trace found = trace(l->rows, names->items[i]);
+        columns.is_whole = columns.is_whole && found.is_whole;
+        columns.items =
+            ax_xrealloc(columns.items, columns.count + found.count + 1, sizeof(*columns.items));
+        for (size_t k = 0; k < found.count; k++)
+            columns.items[columns.count++] =
+                (struct leakage_column){ found.columns[k], names->items[i] };
+    }
+    return columns;
+}
+
+static void put_unknown(struct leakage *l, struct ax_str name, const char *whose,
+                        struct ax_str whose_name)
+{
+    ax_buf_printf(&l->unknown, "%s'%.*s' of %s", l->unknown.len ? ", " : "", AX_STR_ARG(name),
+                  whose);
+    if (whose_name.len)
+        ax_buf_printf(&l->unknown, " '%.*s'", AX_STR_ARG(whose_name));
+}
+
+static void put_unknown_names(struct leakage *l)
+{
+    for (size_t i = 0; i < l->label->count; i++)
+        if (has_name(l->columns, l->column_count, l->label->items[i]) &&
+            !trace(l->rows, l->label->items[i]).is_whole)
+            put_unknown(l, l->label->items[i], "the rows", (struct ax_str){ "", 0 });
+}
+
+/* The column that the label reads, under whatever name, and that a value of the call is made of. */
+static const struct leakage_column *reached_column(struct leakage *l, struct ax_str name)
+{
+    struct ax_column_trace found = trace(l->rows, name);
+    for (size_t i = 0; i < found.count; i++)
+        for (size_t k = 0; k < l->label_columns.count; k++) {
+            const struct leakage_column *label = &l->label_columns.items[k];
+            if (found.columns[i].is_of_row && label->from.is_plain &&
+                is_same_value(&found.columns[i], &label->from))
+                return label;
+        }
+    return NULL;
+}
+
+static void trace_rows(struct leakage *l)
+{
+    const struct ax_service *service = l->service;
+    l->reached = ax_xalloc((service->call_count + 1) * sizeof(*l->reached));
+    l->sources = ax_xalloc((service->role_count + 1) * sizeof(*l->sources));
+    memset(l->sources, 0, (service->role_count + 1) * sizeof(*l->sources));
+    l->label_columns = trace_names(l, l->label);
+    l->known_columns = trace_names(l, l->known);
+    for (size_t i = 0; i < service->call_count; i++)
+        l->reached[i] = reached_column(l, service->call[i].name);
+    if (l->rows)
+        put_unknown_names(l);
 }
 
 /* ---- inputs ---- */
@@ -135,8 +265,8 @@ static bool is_told(const struct leakage *l, struct ax_str name)
 
 static struct leakage_step call_step(const struct leakage *l, size_t call_column, bool by_key)
 {
-    return (struct leakage_step){ is_told(l, l->service->call[call_column].name), NO_STEP,
-                                  call_column, by_key };
+    bool leaks = is_told(l, l->service->call[call_column].name) || l->reached[call_column];
+    return (struct leakage_step){ leaks, NO_STEP, call_column, by_key };
 }
 
 /* By the keys of its role. */
@@ -181,12 +311,17 @@ static enum ax_code refuse(const struct leakage *l, size_t input, const struct l
         ax_buf_printf(&way, "view '%.*s' <- its key ",
                       AX_STR_ARG(service->roles[service->inputs[at].role].view->name));
     const struct ax_definition_column *call = &service->call[steps[at].call_column];
+    const struct leakage_column *reached = l->reached[steps[at].call_column];
+    ax_buf_printf(&way, "'%.*s' of the rows, ", AX_STR_ARG(call->name));
+    if (reached && !is_told(l, call->name))
+        ax_buf_printf(&way, "made of '%.*s' of '%.*s', as '%.*s' is, ",
+                      AX_STR_ARG(reached->from.name), AX_STR_ARG(reached->from.file),
+                      AX_STR_ARG(reached->as));
     if (!ax_buf_check(&way, "the way to the label", l->err))
         (void)ax_place_fail(&service->inputs[input].place, l->err,
-                            "leak: %.*s'%.*s' of the rows, which the label reads: take it out of "
-                            "service '%.*s', or make the label one column of the query",
-                            AX_STR_ARG(ax_buf_str(&way)), AX_STR_ARG(call->name),
-                            AX_STR_ARG(service->name));
+                            "leak: %.*swhich the label reads: take it out of service '%.*s', or "
+                            "make the label one column of the query",
+                            AX_STR_ARG(ax_buf_str(&way)), AX_STR_ARG(service->name));
     ax_buf_done(&way);
     return l->err->code;
 }
@@ -226,6 +361,46 @@ static enum ax_code check_inputs(const struct leakage *l)
     return l->err->code;
 }
 
+/* ---- labels that the query computes ---- */
+
+/* The first input that a column of a file is, or by `computed`, that is made of it; -1: none. */
+static long input_made_of(const struct leakage *l, const struct ax_traced_column *column,
+                          bool computed)
+{
+    for (size_t i = 0; i < l->service->input_count; i++) {
+        const struct ax_service_input *input = &l->service->inputs[i];
+        if (input->kind != AX_INPUT_KEY && input->kind != AX_INPUT_REQUEST)
+            continue;
+        struct ax_column_trace found = trace(l->rows, l->service->call[input->call_column].name);
+        for (size_t k = 0; k < found.count; k++)
+            if ((computed || found.columns[k].is_plain) && is_same_value(&found.columns[k], column))
+                return (long)i;
+    }
+    return -1;
+}
+
+/* A label that is computed from nothing but inputs tells nothing new. */
+static enum ax_code check_computed(const struct leakage *l)
+{
+    const struct leakage_columns *label = &l->label_columns;
+    bool is_all = label->is_whole && label->count;
+    long first = -1;
+    for (size_t i = 0; i < label->count && is_all; i++) {
+        long input = input_made_of(l, &label->items[i].from, false);
+        is_all = input >= 0 && label->items[i].from.is_of_row;
+        first = first < 0 ? input : first;
+    }
+    if (!is_all)
+        return AX_OK;
+    const struct ax_service_input *input = &l->service->inputs[first];
+    return ax_place_fail(&input->place, l->err,
+                         "leak: '%.*s', which the label reads, is computed of inputs alone: '%.*s' "
+                         "is '%.*s' of '%.*s'",
+                         AX_STR_ARG(label->items[0].as), AX_STR_ARG(input->name),
+                         AX_STR_ARG(label->items[0].from.name),
+                         AX_STR_ARG(label->items[0].from.file));
+}
+
 /* ---- the row's own event ---- */
 
 static void mark_field(const struct ax_field *field, bool *used)
@@ -241,19 +416,57 @@ static void mark_field(const struct ax_field *field, bool *used)
     }
 }
 
-/* The column of the source that a field reads and that is called as one of the label's; -1: none.
- */
-static long label_column(const struct leakage *l, const struct ax_source *source,
-                         const struct ax_field *field)
+static struct ax_column_trace trace_source(const struct leakage *l, size_t role, size_t column)
 {
+    const struct ax_source *source = l->service->roles[role].view->source;
+    struct ax_err ignored = AX_ERR_INIT;
+    for (size_t i = 0; i < role; i++) /* the first role of the source */
+        if (l->service->roles[i].view->source == source)
+            role = i;
+    if (!l->sources[role] && source->kind == AX_SOURCE_FILES)
+        l->sources[role] = ax_column_tracer_of_file(source->text);
+    else if (!l->sources[role] && source->kind == AX_SOURCE_SQL &&
+             ax_column_tracer_of_query(l->sql, source->text, &l->sources[role], &ignored))
+        l->sources[role] = NULL;
+    return trace(l->sources[role], source->columns[column].name);
+}
+
+/* Where a field and the label read the same. */
+struct leakage_meeting {
+    long column;                        /* of the source; -1: nowhere */
+    const struct leakage_column *label; /* what both come from; NULL: they are called the same */
+};
+
+static const struct leakage_column *find_label(const struct leakage *l,
+                                               struct ax_column_trace found)
+{
+    for (size_t i = 0; i < found.count; i++)
+        for (size_t k = 0; k < l->label_columns.count; k++)
+            if (is_same_column(&found.columns[i], &l->label_columns.items[k].from))
+                return &l->label_columns.items[k];
+    return NULL;
+}
+
+static struct leakage_meeting find_meeting(struct leakage *l, size_t role,
+                                           const struct ax_field *field)
+{
+    const struct ax_source *source = l->service->roles[role].view->source;
     bool *used = ax_xalloc((source->column_count + 1) * sizeof(*used));
-    long found = -1;
+    struct leakage_meeting meeting = { .column = -1 };
+    memset(used, 0, (source->column_count + 1) * sizeof(*used));
     mark_field(field, used);
-    for (size_t i = 0; i < source->column_count && found < 0; i++)
-        if (used[i] && is_told(l, source->columns[i].name))
-            found = (long)i;
+    for (size_t i = 0; i < source->column_count && !meeting.label; i++) {
+        if (!used[i])
+            continue;
+        struct ax_column_trace found = trace_source(l, role, i);
+        meeting.label = find_label(l, found);
+        if (meeting.label || (meeting.column < 0 && is_told(l, source->columns[i].name)))
+            meeting.column = (long)i;
+        else if (l->label_columns.count && !found.is_whole)
+            put_unknown(l, source->columns[i].name, "source", source->name);
+    }
     free(used);
-    return found;
+    return meeting;
 }
 
 /* Whether the rows have the ids of the source's events, so that each may be one of them. */
@@ -263,6 +476,47 @@ static bool has_own_event(const struct leakage *l, const struct ax_source *sourc
         if (!has_name(l->columns, l->column_count, source->columns[source->event_id[i]].name))
             return false;
     return source->event_id_count > 0;
+}
+
+/* Whether the view is looked up by what the same row of the file has, so that its own value is
+ * found. */
+static bool has_own_key(const struct leakage *l, size_t number)
+{
+    const struct ax_role *role = &l->service->roles[number];
+    for (size_t i = 0; i < role->view->entity->key_count; i++) {
+        struct ax_column_trace asked = trace(l->rows, l->service->call[role->call_keys[i]].name);
+        struct ax_column_trace stored = trace_source(l, number, role->view->key_columns[i]);
+        bool is_same = false;
+        for (size_t k = 0; k < asked.count; k++)
+            for (size_t j = 0; j < stored.count; j++)
+                is_same = is_same || (asked.columns[k].is_plain && stored.columns[j].is_plain &&
+                                      is_same_column(&asked.columns[k], &stored.columns[j]));
+        if (!is_same)
+            return false;
+    }
+    return true;
+}
+
+/* Whether label_known_at is the source's time: of that name, or made of the same columns. */
+static bool is_known_by_time(const struct leakage *l, size_t role)
+{
+    const struct ax_source *source = l->service->roles[role].view->source;
+    const struct leakage_columns *known = &l->known_columns;
+    struct ax_column_trace time = trace_source(l, role, (size_t)source->time);
+    if (has_name(l->known->items, l->known->count, source->columns[source->time].name))
+        return true;
+    bool is_same = known->is_whole && time.is_whole && known->count && time.count;
+    for (size_t i = 0; i < known->count && is_same; i++) {
+        is_same = false;
+        for (size_t k = 0; k < time.count; k++)
+            is_same = is_same || is_same_column(&known->items[i].from, &time.columns[k]);
+    }
+    for (size_t k = 0; k < time.count && is_same; k++) {
+        is_same = false;
+        for (size_t i = 0; i < known->count; i++)
+            is_same = is_same || is_same_column(&known->items[i].from, &time.columns[k]);
+    }
+    return is_same;
 }
 
 static void tell(const struct leakage *l, const char *fmt, ...) AX_PRINTF(2, 3);
@@ -278,42 +532,69 @@ static void tell(const struct leakage *l, const char *fmt, ...)
     l->warn(l->arg, text);
 }
 
-static enum ax_code check_own_event(const struct leakage *l, const struct ax_service_input *input)
+/* "'s' <- view 'sum' <- 'events.late', …": the way of a field to what the label reads. */
+static void put_meeting(struct ax_buf *out, const struct leakage *l,
+                        const struct ax_service_input *input, struct leakage_meeting meeting)
+{
+    const struct ax_view *view = l->service->roles[input->role].view;
+    ax_buf_printf(out, "'%.*s' <- view '%.*s' <- '%.*s.%.*s', ", AX_STR_ARG(input->name),
+                  AX_STR_ARG(view->name), AX_STR_ARG(view->source->name),
+                  AX_STR_ARG(view->source->columns[meeting.column].name));
+    if (meeting.label)
+        ax_buf_printf(out, "made of '%.*s' of '%.*s', as '%.*s' is, which the label reads",
+                      AX_STR_ARG(meeting.label->from.name), AX_STR_ARG(meeting.label->from.file),
+                      AX_STR_ARG(meeting.label->as));
+    else
+        ax_buf_printf(out, "as the label reads, of which the rows have the event_id");
+}
+
+static enum ax_code refuse_meeting(const struct leakage *l, const struct ax_service_input *input,
+                                   struct leakage_meeting meeting)
+{
+    const struct ax_source *source = l->service->roles[input->role].view->source;
+    struct ax_buf way;
+    ax_buf_init(&way, TEXT_MAX);
+    put_meeting(&way, l, input, meeting);
+    if (source->time < 0)
+        ax_buf_printf(&way, ", at whatever moment: the source has no history");
+    else
+        ax_buf_printf(&way, ": say label_known_at");
+    if (source->event_id_count)
+        ax_buf_printf(&way, ", or exclude_self: %.*s in the service", AX_STR_ARG(source->name));
+    if (!ax_buf_check(&way, "the way to the label", l->err))
+        (void)ax_place_fail(&input->place, l->err, "leak: %.*s", AX_STR_ARG(ax_buf_str(&way)));
+    ax_buf_done(&way);
+    return l->err->code;
+}
+
+/* A row's own event, or state, may be what the field counts. */
+static enum ax_code check_own_event(struct leakage *l, const struct ax_service_input *input)
 {
     const struct ax_view *view = l->service->roles[input->role].view;
     const struct ax_source *source = view->source;
-    long column = label_column(l, source, &view->fields[input->field]);
-    if (column < 0 || (l->service->exclude_self && l->service->self == source))
+    struct leakage_meeting meeting = find_meeting(l, input->role, &view->fields[input->field]);
+    if (meeting.column < 0 || (l->service->exclude_self && l->service->self == source))
         return AX_OK;
-    struct ax_str name = source->columns[column].name;
-    if (!has_own_event(l, source)) {
-        if (source->time < 0)
-            tell(l,
-                 "input '%.*s' reads '%.*s' of source '%.*s', called as what the label reads, at "
-                 "whatever moment: the source has no history",
-                 AX_STR_ARG(input->name), AX_STR_ARG(name), AX_STR_ARG(source->name));
-        return AX_OK;
-    }
-    if (!l->spec->label_known_at.len)
-        return ax_place_fail(&input->place, l->err,
-                             "leak: '%.*s' <- view '%.*s' <- '%.*s.%.*s', as the label reads, of "
-                             "which the rows have the event_id: say label_known_at, or "
-                             "exclude_self: %.*s in the service",
-                             AX_STR_ARG(input->name), AX_STR_ARG(view->name),
-                             AX_STR_ARG(source->name), AX_STR_ARG(name), AX_STR_ARG(source->name));
-    assert(source->time >= 0); /* as events have */
-    struct ax_str time = source->columns[source->time].name;
-    if (!has_name(l->known->items, l->known->count, time))
+    struct ax_str name = source->columns[meeting.column].name;
+    bool is_own = has_own_event(l, source) || (meeting.label && has_own_key(l, input->role));
+    if (is_own && (source->time < 0 || !l->spec->label_known_at.len))
+        return refuse_meeting(l, input, meeting);
+    if (source->time < 0)
         tell(l,
-             "input '%.*s' reads '%.*s' of source '%.*s', called as what the label reads, from "
-             "'%.*s' on: if that is before label_known_at, a row's own event tells its label; "
-             "'exclude_self: %.*s' leaves it out",
-             AX_STR_ARG(input->name), AX_STR_ARG(name), AX_STR_ARG(source->name), AX_STR_ARG(time),
-             AX_STR_ARG(source->name));
+             "input '%.*s' reads '%.*s' of source '%.*s', which is or is called as what the label "
+             "reads, at whatever moment: the source has no history",
+             AX_STR_ARG(input->name), AX_STR_ARG(name), AX_STR_ARG(source->name));
+    else if (is_own && !is_known_by_time(l, input->role))
+        tell(l,
+             "input '%.*s' reads '%.*s' of source '%.*s', which is or is called as what the label "
+             "reads, from '%.*s' on: if that is before label_known_at, a row's own event tells its "
+             "label; 'exclude_self: %.*s' leaves it out",
+             AX_STR_ARG(input->name), AX_STR_ARG(name), AX_STR_ARG(source->name),
+             AX_STR_ARG(source->columns[source->time].name), AX_STR_ARG(source->name));
     return AX_OK;
 }
 
-static enum ax_code check_own_events(const struct leakage *l)
+static enum ax_code check_own_events(struct leakage *l)
 {
     for (size_t i = 0; i < l->service->input_count; i++)
         if (l->service->inputs[i].kind == AX_INPUT_FIELD &&
@@ -323,6 +604,31 @@ static enum ax_code check_own_events(const struct leakage *l)
 }
 
 /* ---- what is only suspicious ---- */
+
+/* The query computes the label of an input and of something else: it may be right. */
+static void tell_shared(const struct leakage *l)
+{
+    for (size_t i = 0; i < l->label_columns.count; i++) {
+        const struct leakage_column *label = &l->label_columns.items[i];
+        long input = input_made_of(l, &label->from, true);
+        if (input >= 0)
+            tell(l,
+                 "input '%.*s' and '%.*s', which the label reads, are both made of '%.*s' of "
+                 "'%.*s': if that tells the answer, take it out of service '%.*s'",
+                 AX_STR_ARG(l->service->inputs[input].name), AX_STR_ARG(label->as),
+                 AX_STR_ARG(label->from.name), AX_STR_ARG(label->from.file),
+                 AX_STR_ARG(l->service->name));
+    }
+}
+
+static void tell_unknown(const struct leakage *l)
+{
+    if (l->unknown.len)
+        tell(l,
+             "%.*s cannot be followed to the files that they come from: a leak by another name is "
+             "not found there",
+             AX_STR_ARG(ax_str_cut(ax_buf_str(&l->unknown), TELL_BYTES / 2)));
+}
 
 /* Each source once. */
 static void tell_timeless(const struct leakage *l)
@@ -341,6 +647,36 @@ static void tell_timeless(const struct leakage *l)
     }
 }
 
+static void done(struct leakage *l)
+{
+    for (size_t i = 0; l->sources && i < l->service->role_count; i++)
+        ax_column_tracer_free(l->sources[i]);
+    ax_column_tracer_free(l->rows);
+    ax_json_free(l->label->doc);
+    ax_json_free(l->known->doc);
+    ax_buf_done(&l->unknown);
+    free(l->label);
+    free(l->known);
+    free(l->label_columns.items);
+    free(l->known_columns.items);
+    free(l->reached);
+    free(l->sources);
+}
+
+static enum ax_code check_traces(struct leakage *l)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    if (l->spec->query.len && ax_column_tracer_of_query(l->sql, l->spec->query, &l->rows, &ignored))
+        l->rows = NULL; /* what is wrong with it is told where it runs */
+    trace_rows(l);
+    if (check_inputs(l) || check_computed(l) || check_own_events(l))
+        return l->err->code;
+    tell_shared(l);
+    tell_unknown(l);
+    tell_timeless(l);
+    return AX_OK;
+}
+
 enum ax_code ax_leakage_check(struct ax_sql *sql, const struct ax_train_spec *spec,
                               const struct ax_str *columns, size_t column_count,
                               ax_leakage_warn_fn warn, void *arg, struct ax_err *err)
@@ -357,15 +693,13 @@ enum ax_code ax_leakage_check(struct ax_sql *sql, const struct ax_train_spec *sp
                          .arg = arg,
                          .err = err };
     *l.label = *l.known = (struct leakage_names){ 0 };
+    ax_buf_init(&l.unknown, TEXT_MAX);
     if (read_names(sql, spec->label, l.label, err))
         (void)ax_err_context(err, "label");
     else if (spec->label_known_at.len && read_names(sql, spec->label_known_at, l.known, err))
         (void)ax_err_context(err, "label_known_at");
-    else if (!check_inputs(&l) && !check_own_events(&l))
-        tell_timeless(&l);
-    ax_json_free(l.label->doc);
-    ax_json_free(l.known->doc);
-    free(l.label);
-    free(l.known);
+    else
+        (void)(check_traces(&l) != AX_OK);
+    done(&l);
     return err->code;
 }

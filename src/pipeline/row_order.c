@@ -6,10 +6,9 @@
  */
 #include "pipeline/row_order.h"
 
-#include "base/json.h"
+#include "pipeline/sql_tree.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 #define TEXT_MAX ((size_t)16 << 20)
 
@@ -33,10 +32,8 @@ static enum ax_code print_expression(const struct ax_json *expression, struct ax
     return AX_OK;
 }
 
-static enum ax_code print_orders(const struct ax_json *root, struct ax_buf *out, struct ax_err *err)
+static enum ax_code print_orders(const struct ax_json *node, struct ax_buf *out, struct ax_err *err)
 {
-    struct ax_json_iter statements = ax_json_iterate(ax_json_get(root, "statements"));
-    const struct ax_json *node = ax_json_get(ax_json_next(&statements), "node");
     struct ax_json_iter modifiers = ax_json_iterate(ax_json_get(node, "modifiers"));
     const struct ax_json *modifier;
     while ((modifier = ax_json_next(&modifiers))) {
@@ -60,27 +57,11 @@ enum ax_code ax_row_order_print(struct ax_sql *sql, struct ax_str query, struct 
                                 struct ax_err *err)
 {
     assert(sql && out && out->len == 0 && err);
-    struct ax_buf text;
     struct ax_json_doc *doc = NULL;
-    char *json = NULL;
-    ax_buf_init(&text, TEXT_MAX);
-    (void)ax_buf_append_str(&text, AX_STR("SELECT json_serialize_sql("));
-    ax_sql_put_literal(&text, query);
-    (void)ax_buf_append_str(&text, AX_STR(")::VARCHAR"));
-    if (ax_buf_check(&text, "the query", err) ||
-        ax_sql_get_text(sql, ax_buf_str(&text), &json, err) ||
-        ax_json_parse(ax_str_from(json), &doc, err))
-        goto done;
-    const struct ax_json *root = ax_json_root(doc);
-    struct ax_str message = ax_json_str(ax_json_get(root, "error_message"));
-    if (ax_json_is_true(ax_json_get(root, "error")))
-        (void)ax_fail(err, AX_E_INVALID, "the query: %.*s", AX_STR_ARG(message));
-    else
-        (void)print_orders(root, out, err);
-done:
+    if (ax_sql_tree_read(sql, query, &doc, NULL, err))
+        return ax_err_context(err, "the query");
+    (void)(print_orders(ax_sql_tree_node(doc), out, err) != AX_OK);
     ax_json_free(doc);
-    free(json);
-    ax_buf_done(&text);
     return err->code;
 }
 

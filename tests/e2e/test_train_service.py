@@ -291,6 +291,11 @@ LEAKS = {
           "      - {name: later, expr: late and x > 0}\n      - {view: recent}")],
         "leak: 'late' <- 'arr_delay' of the rows, which the label reads: take it out of service "
         "'pushback'"),
+    "by another name": (
+        [("{sql: rows.sql}", "{sql: \"WITH r AS (SELECT *, arr_delay AS y FROM 'data/flights.csv') "
+          "SELECT * REPLACE (y / 2 AS x) FROM r ORDER BY flight_id\"}")],
+        "leak: 'x' of the rows, made of 'arr_delay' of 'data/flights.csv', as 'arr_delay' is, "
+        "which the label reads"),
     "the row's own event": (
         [("      label_known_at: arrived_at\n", "")],
         "leak: 'delay_6h' <- view 'recent' <- 'arrivals.arr_delay', as the label reads, of which "
