@@ -113,6 +113,17 @@ enum ax_code ax_buf_append_u64(struct ax_buf *buf, uint64_t value)
     return ax_buf_append(buf, digits + at, sizeof(digits) - at);
 }
 
+enum ax_code ax_buf_append_quoted(struct ax_buf *buf, struct ax_str text, char quote)
+{
+    (void)ax_buf_append_char(buf, quote);
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == quote)
+            (void)ax_buf_append_char(buf, quote);
+        (void)ax_buf_append_char(buf, text.ptr[i]);
+    }
+    return ax_buf_append_char(buf, quote);
+}
+
 enum ax_code ax_buf_vprintf(struct ax_buf *buf, const char *fmt, va_list args)
 {
     assert(buf && fmt);

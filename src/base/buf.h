@@ -42,6 +42,8 @@ enum ax_code ax_buf_append(struct ax_buf *buf, const void *ptr, size_t len);
 enum ax_code ax_buf_append_str(struct ax_buf *buf, struct ax_str text);
 enum ax_code ax_buf_append_char(struct ax_buf *buf, char c);
 enum ax_code ax_buf_append_u64(struct ax_buf *buf, uint64_t value);
+/* Between quotes, those in the text doubled, as SQL and CSV have it. */
+enum ax_code ax_buf_append_quoted(struct ax_buf *buf, struct ax_str text, char quote);
 /* Needs one byte more than the text while it prints. */
 enum ax_code ax_buf_printf(struct ax_buf *buf, const char *fmt, ...) AX_PRINTF(2, 3);
 enum ax_code ax_buf_vprintf(struct ax_buf *buf, const char *fmt, va_list args) AX_PRINTF(2, 0);

@@ -377,6 +377,80 @@ void ax_json_put_bool(struct ax_buf *out, bool value)
     (void)ax_buf_append_str(out, value ? AX_STR("true") : AX_STR("false"));
 }
 
+static void put_number(struct ax_buf *out, const struct ax_json *value)
+{
+    if (yyjson_is_uint(val(value)))
+        ax_json_put_u64(out, yyjson_get_uint(val(value)));
+    else if (yyjson_is_sint(val(value)))
+        ax_json_put_i64(out, yyjson_get_sint(val(value)));
+    else
+        ax_json_put_f64(out, yyjson_get_real(val(value)));
+}
+
+static void put_scalar(struct ax_buf *out, const struct ax_json *value)
+{
+    switch (ax_json_kind(value)) {
+    case AX_JSON_KIND_BOOL:
+        ax_json_put_bool(out, ax_json_is_true(value));
+        return;
+    case AX_JSON_KIND_NUMBER:
+        put_number(out, value);
+        return;
+    case AX_JSON_KIND_STRING:
+        ax_json_put_str(out, ax_json_str(value));
+        return;
+    case AX_JSON_KIND_NULL:
+    case AX_JSON_KIND_ARRAY:
+    case AX_JSON_KIND_OBJECT:
+        (void)ax_buf_append_str(out, AX_STR("null"));
+        return;
+    }
+}
+
+/* What stands between the value before and the next one of `iter`. */
+static void put_between(struct ax_buf *out, const struct ax_json_iter *iter)
+{
+    if (out->len && !strchr("[{", out->ptr[out->len - 1]))
+        (void)ax_buf_append_char(out, ',');
+    if (!iter->is_object)
+        return;
+    ax_json_put_str(out, iter->key);
+    (void)ax_buf_append_char(out, ':');
+}
+
+void ax_json_put_value(struct ax_buf *out, const struct ax_json *value)
+{
+    assert(out);
+    struct ax_json_iter inside[AX_JSON_DEPTH_MAX]; /* lists and objects that are begun */
+    size_t depth = 0;
+    for (;;) {
+        enum ax_json_kind kind = ax_json_kind(value);
+        if (kind == AX_JSON_KIND_ARRAY || kind == AX_JSON_KIND_OBJECT) {
+            assert(depth < AX_JSON_DEPTH_MAX); /* the reader saw to it */
+            inside[depth++] = ax_json_iterate(value);
+            (void)ax_buf_append_char(out, kind == AX_JSON_KIND_OBJECT ? '{' : '[');
+        } else {
+            put_scalar(out, value);
+        }
+        while (depth && !(value = ax_json_next(&inside[depth - 1])))
+            (void)ax_buf_append_char(out, inside[--depth].is_object ? '}' : ']');
+        if (!depth)
+            return;
+        put_between(out, &inside[depth - 1]);
+    }
+}
+
+void ax_json_put_plain(struct ax_buf *out, const struct ax_json *value)
+{
+    int64_t integer;
+    if (ax_json_kind(value) == AX_JSON_KIND_STRING)
+        (void)ax_buf_append_str(out, ax_json_str(value));
+    else if (ax_json_to_i64(value, &integer))
+        ax_json_put_i64(out, integer);
+    else
+        ax_json_put_value(out, value);
+}
+
 void ax_json_put_key(struct ax_buf *out, const char *key)
 {
     assert(out && key);

@@ -68,6 +68,10 @@ void ax_json_put_f32(struct ax_buf *out, float value);
 void ax_json_put_i64(struct ax_buf *out, int64_t value);
 void ax_json_put_u64(struct ax_buf *out, uint64_t value);
 void ax_json_put_bool(struct ax_buf *out, bool value);
+/* One of a document with all that is inside, on one line; NULL is null. */
+void ax_json_put_value(struct ax_buf *out, const struct ax_json *value);
+/* The same for people: a text as it is, 1.0 as 1. */
+void ax_json_put_plain(struct ax_buf *out, const struct ax_json *value);
 
 /* A finite f64 as above, without a buffer; no NUL behind it. Returns its length. */
 #define AX_JSON_F64_TEXT_SIZE 64

@@ -26,15 +26,6 @@ struct ax_json_path {
 
 /* ---- Reading a path ---- */
 
-static bool take_char(struct ax_str *rest, char c)
-{
-    if (!rest->len || rest->ptr[0] != c)
-        return false;
-    rest->ptr++;
-    rest->len--;
-    return true;
-}
-
 /* The bytes up to one of `stops`, or to the end. */
 static struct ax_str take_until(struct ax_str *rest, const char *stops)
 {
@@ -48,19 +39,19 @@ static struct ax_str take_until(struct ax_str *rest, const char *stops)
 
 static bool take_step(struct ax_str *rest, struct path_step *ret)
 {
-    if (take_char(rest, '[')) {
+    if (ax_str_take_char(rest, '[')) {
         struct ax_str digits = take_until(rest, "]");
         uint64_t index;
         if (digits.len > INDEX_DIGITS_MAX || !ax_str_to_u64(digits, &index))
             return false;
         *ret = (struct path_step){ .index = (size_t)index };
-        return take_char(rest, ']');
+        return ax_str_take_char(rest, ']');
     }
-    if (!take_char(rest, '.'))
+    if (!ax_str_take_char(rest, '.'))
         return false;
-    bool quoted = take_char(rest, '"');
+    bool quoted = ax_str_take_char(rest, '"');
     *ret = (struct path_step){ .name = take_until(rest, quoted ? "\"" : ".[]\"'*? ") };
-    return quoted ? take_char(rest, '"') : ret->name.len > 0;
+    return quoted ? ax_str_take_char(rest, '"') : ret->name.len > 0;
 }
 
 enum ax_code ax_json_path_new(struct ax_str text, struct ax_json_path **ret_path,
@@ -70,7 +61,7 @@ enum ax_code ax_json_path_new(struct ax_str text, struct ax_json_path **ret_path
     struct ax_json_path *path = ax_xalloc(sizeof(*path));
     path->text = ax_xmemdup0(text.ptr ? text.ptr : "", text.len);
     struct ax_str rest = { path->text, text.len };
-    bool right = take_char(&rest, '$');
+    bool right = ax_str_take_char(&rest, '$');
     while (right && rest.len) {
         right = path->count < AX_JSON_PATH_STEPS_MAX && take_step(&rest, &path->steps[path->count]);
         path->count++;

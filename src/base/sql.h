@@ -55,6 +55,10 @@ enum ax_sql_type {
 };
 const char *ax_sql_type_name(enum ax_sql_type type) AX_RETURNS_NONNULL;
 
+/* Whether a stream gives each value of DuckDB's type (its name: "INTEGER") as what it is. Values of
+ * other types are rounded, or refused: who wants them exactly casts them to VARCHAR. */
+bool ax_sql_type_is_exact(struct ax_str type);
+
 /* A whole type. */
 struct ax_sql_kind {
     enum ax_sql_type type;

@@ -14,23 +14,26 @@ const char *ax_sql_type_name(enum ax_sql_type type)
     return names[type];
 }
 
-static void put_quoted(struct ax_buf *out, struct ax_str text, char quote)
+bool ax_sql_type_is_exact(struct ax_str type)
 {
-    (void)ax_buf_append_char(out, quote);
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == quote)
-            (void)ax_buf_append_char(out, quote);
-        (void)ax_buf_append_char(out, text.ptr[i]);
-    }
-    (void)ax_buf_append_char(out, quote);
+    static const char *const names[] = {
+        "BOOLEAN",   "TINYINT",     "SMALLINT",     "INTEGER",
+        "BIGINT",    "UTINYINT",    "USMALLINT",    "UINTEGER",
+        "FLOAT",     "DOUBLE",      "VARCHAR",      "DATE",
+        "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP WITH TIME ZONE"
+    };
+    for (size_t i = 0; i < AX_COUNT(names); i++)
+        if (ax_str_is(type, names[i]))
+            return true;
+    return false;
 }
 
 void ax_sql_put_literal(struct ax_buf *out, struct ax_str text)
 {
-    put_quoted(out, text, '\'');
+    (void)ax_buf_append_quoted(out, text, '\'');
 }
 
 void ax_sql_put_name(struct ax_buf *out, struct ax_str name)
 {
-    put_quoted(out, name, '"');
+    (void)ax_buf_append_quoted(out, name, '"');
 }

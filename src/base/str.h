@@ -41,6 +41,22 @@ static inline bool ax_str_starts_with(struct ax_str a, struct ax_str prefix)
     return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
 }
 
+static inline bool ax_str_ends_with(struct ax_str a, struct ax_str suffix)
+{
+    return a.len >= suffix.len &&
+           (suffix.len == 0 || memcmp(a.ptr + a.len - suffix.len, suffix.ptr, suffix.len) == 0);
+}
+
+/* Whether `rest` begins with `c`, which it then loses. */
+static inline bool ax_str_take_char(struct ax_str *rest, char c)
+{
+    if (!rest->len || rest->ptr[0] != c)
+        return false;
+    rest->ptr++;
+    rest->len--;
+    return true;
+}
+
 /* Bytewise order: negative, 0 or positive, as memcmp; a prefix is smaller. */
 int ax_str_compare(struct ax_str a, struct ax_str b);
 

@@ -17,15 +17,6 @@
 
 #define NAME_BYTES_MAX 32
 
-static bool take_char(struct ax_str *rest, char c)
-{
-    if (!rest->len || rest->ptr[0] != c)
-        return false;
-    rest->ptr++;
-    rest->len--;
-    return true;
-}
-
 static bool take_number(struct ax_str *rest, unsigned min, unsigned max, unsigned *ret)
 {
     unsigned value = 0;
@@ -46,7 +37,7 @@ static bool is_letter(char c)
 
 static bool take_name(struct ax_str *rest)
 {
-    bool quoted = take_char(rest, '<');
+    bool quoted = ax_str_take_char(rest, '<');
     size_t len = 0;
     while (len < rest->len &&
            (is_letter(rest->ptr[len]) ||
@@ -56,22 +47,22 @@ static bool take_name(struct ax_str *rest)
         return false;
     rest->ptr += len;
     rest->len -= len;
-    return !quoted || take_char(rest, '>');
+    return !quoted || ax_str_take_char(rest, '>');
 }
 
 /* [+-]h[h[h]][:mm[:ss]], as seconds. */
 static bool take_time(struct ax_str *rest, unsigned hours_max, int32_t *ret_s)
 {
-    bool negative = take_char(rest, '-');
+    bool negative = ax_str_take_char(rest, '-');
     unsigned hours, minutes = 0, seconds = 0;
     if (!negative)
-        (void)take_char(rest, '+');
+        (void)ax_str_take_char(rest, '+');
     if (!take_number(rest, 0, hours_max, &hours))
         return false;
-    if (take_char(rest, ':')) {
+    if (ax_str_take_char(rest, ':')) {
         if (!take_number(rest, 0, 59, &minutes))
             return false;
-        if (take_char(rest, ':') && !take_number(rest, 0, 59, &seconds))
+        if (ax_str_take_char(rest, ':') && !take_number(rest, 0, 59, &seconds))
             return false;
     }
     int32_t s = (int32_t)(hours * 3600 + minutes * 60 + seconds);
@@ -91,15 +82,15 @@ static bool take_offset(struct ax_str *rest, int32_t *ret_s)
 static bool take_day(struct ax_str *rest, struct ax_zone_day *ret_day)
 {
     struct ax_zone_day day = { .second = 2 * 3600 };
-    if (!take_char(rest, ','))
+    if (!ax_str_take_char(rest, ','))
         return false;
-    if (take_char(rest, 'M')) {
+    if (ax_str_take_char(rest, 'M')) {
         day.kind = AX_ZONE_DAY_MONTH;
-        if (!take_number(rest, 1, 12, &day.month) || !take_char(rest, '.') ||
-            !take_number(rest, 1, 5, &day.week) || !take_char(rest, '.') ||
+        if (!take_number(rest, 1, 12, &day.month) || !ax_str_take_char(rest, '.') ||
+            !take_number(rest, 1, 5, &day.week) || !ax_str_take_char(rest, '.') ||
             !take_number(rest, 0, 6, &day.weekday))
             return false;
-    } else if (take_char(rest, 'J')) {
+    } else if (ax_str_take_char(rest, 'J')) {
         day.kind = AX_ZONE_DAY_JULIAN;
         if (!take_number(rest, 1, 365, &day.day))
             return false;
@@ -108,7 +99,7 @@ static bool take_day(struct ax_str *rest, struct ax_zone_day *ret_day)
         if (!take_number(rest, 0, 365, &day.day))
             return false;
     }
-    if (take_char(rest, '/') && !take_time(rest, 167, &day.second))
+    if (ax_str_take_char(rest, '/') && !take_time(rest, 167, &day.second))
         return false;
     *ret_day = day;
     return true;

@@ -13,9 +13,16 @@
 #define VALUE_BYTES_MAX  30
 #define SHORT_DIGEST_LEN 12
 
-static const struct ax_json *member(const struct ax_json *object, const char *key)
+/* For a table: a text that deceives the eye in quotes, and a dash for what is not there. */
+static void put_shown(struct ax_buf *out, const struct ax_json *value)
 {
-    return ax_json_get(object, key);
+    enum ax_json_kind kind = ax_json_kind(value);
+    if (kind == AX_JSON_KIND_NULL)
+        (void)ax_buf_append_char(out, '-');
+    else if (kind == AX_JSON_KIND_STRING && !ax_str_is_plain(ax_json_str(value)))
+        ax_json_put_value(out, value);
+    else
+        ax_json_put_plain(out, value);
 }
 
 /* A scalar, cut, and blanks up to `width`. */
@@ -23,7 +30,7 @@ static void put_cell(struct ax_buf *out, const struct ax_json *value, size_t wid
 {
     struct ax_buf text;
     ax_buf_init(&text, (size_t)1 << 20);
-    ax_dataset_put_plain(&text, value);
+    put_shown(&text, value);
     struct ax_str cut = ax_str_cut(ax_buf_str(&text), VALUE_BYTES_MAX);
     (void)ax_buf_append_str(out, cut);
     if (cut.len < text.len)
@@ -35,21 +42,17 @@ static void put_cell(struct ax_buf *out, const struct ax_json *value, size_t wid
 
 /* ---- the list ---- */
 
-struct listed {
-    struct ax_dataset_manifest manifest;
-};
-
 static int compare_listed(const void *a, const void *b)
 {
-    const struct listed *left = a;
-    const struct listed *right = b;
-    int order = ax_str_compare(left->manifest.created_at, right->manifest.created_at);
-    return order ? order : ax_str_compare(left->manifest.digest, right->manifest.digest);
+    const struct ax_dataset_manifest *left = a;
+    const struct ax_dataset_manifest *right = b;
+    int order = ax_str_compare(left->created_at, right->created_at);
+    return order ? order : ax_str_compare(left->digest, right->digest);
 }
 
 static void put_listed_json(struct ax_buf *out, const struct ax_dataset_manifest *manifest)
 {
-    struct ax_str service = ax_json_str(member(manifest->made, "service"));
+    struct ax_str service = ax_json_str(ax_json_get(manifest->made, "service"));
     (void)ax_buf_append_char(out, '{');
     ax_json_put_member(out, "digest", manifest->digest);
     ax_json_put_member(out, "content", manifest->content);
@@ -57,8 +60,8 @@ static void put_listed_json(struct ax_buf *out, const struct ax_dataset_manifest
     ax_json_put_member_u64(out, "rows", manifest->rows);
     ax_json_put_member_u64(out, "columns", ax_json_count(manifest->columns));
     ax_json_put_member_u64(out, "bytes", manifest->bytes);
-    ax_json_put_member(out, "by", ax_json_str(member(manifest->made, "by")));
-    ax_json_put_member(out, "from", ax_json_str(member(manifest->made, "from")));
+    ax_json_put_member(out, "by", ax_json_str(ax_json_get(manifest->made, "by")));
+    ax_json_put_member(out, "from", ax_json_str(ax_json_get(manifest->made, "from")));
     if (service.len)
         ax_json_put_member(out, "service", service);
     (void)ax_buf_append_str(out, AX_STR("}\n"));
@@ -66,28 +69,29 @@ static void put_listed_json(struct ax_buf *out, const struct ax_dataset_manifest
 
 static void put_listed(struct ax_buf *out, const struct ax_dataset_manifest *manifest)
 {
-    const struct ax_json *service = member(manifest->made, "service");
+    const struct ax_json *service = ax_json_get(manifest->made, "service");
     bool has_time = manifest->created_at.len >= 19 && ax_str_is_plain(manifest->created_at);
     ax_buf_printf(out, "%.*s  %.19s%s %11llu %7zu %13llu  ", SHORT_DIGEST_LEN, manifest->digest.ptr,
                   has_time ? manifest->created_at.ptr : "-                  ", has_time ? "Z" : " ",
                   (unsigned long long)manifest->rows, ax_json_count(manifest->columns),
                   (unsigned long long)manifest->bytes);
-    ax_dataset_put_plain(out, member(manifest->made, "by"));
+    put_shown(out, ax_json_get(manifest->made, "by"));
     ax_buf_printf(out, service ? " of service " : " ");
-    ax_dataset_put_plain(out, service ? service : member(manifest->made, "from"));
+    put_shown(out, service ? service : ax_json_get(manifest->made, "from"));
     (void)ax_buf_append_char(out, '\n');
 }
 
-static void put_list(const struct listed *listed, size_t count, bool json, struct ax_buf *out)
+static void put_list(const struct ax_dataset_manifest *listed, size_t count, bool json,
+                     struct ax_buf *out)
 {
     if (!json)
         ax_buf_printf(out, "%-*s  %-20s %11s %7s %13s  %s\n", SHORT_DIGEST_LEN, "DIGEST", "CREATED",
                       "ROWS", "COLUMNS", "BYTES", "MADE BY");
     for (size_t i = 0; i < count; i++) {
         if (json)
-            put_listed_json(out, &listed[i].manifest);
+            put_listed_json(out, &listed[i]);
         else
-            put_listed(out, &listed[i].manifest);
+            put_listed(out, &listed[i]);
     }
 }
 
@@ -100,10 +104,10 @@ enum ax_code ax_data_list(const struct ax_command_line *line, const char *state,
     size_t count = 0;
     if (ax_dataset_digests_read(state, &digests, err))
         return err->code;
-    struct listed *listed = ax_xalloc((digests.count + 1) * sizeof(*listed));
+    struct ax_dataset_manifest *listed = ax_xalloc((digests.count + 1) * sizeof(*listed));
     for (size_t i = 0; i < digests.count; i++) {
         struct ax_err damage = AX_ERR_INIT;
-        if (!ax_dataset_read(state, digests.items[i], &listed[count].manifest, &damage)) {
+        if (!ax_dataset_read(state, digests.items[i], &listed[count], &damage)) {
             count++;
             continue;
         }
@@ -113,7 +117,7 @@ enum ax_code ax_data_list(const struct ax_command_line *line, const char *state,
     qsort(listed, count, sizeof(*listed), compare_listed);
     put_list(listed, count, json, out);
     for (size_t i = 0; i < count; i++)
-        ax_dataset_manifest_done(&listed[i].manifest);
+        ax_dataset_manifest_done(&listed[i]);
     free(listed);
     ax_dataset_digests_done(&digests);
     return ax_buf_check(out, "the list", err) ? err->code : code;
@@ -126,19 +130,19 @@ static void put_line(struct ax_buf *out, const char *name, const struct ax_json 
     if (!value)
         return;
     ax_buf_printf(out, "  %-12s", name);
-    ax_dataset_put_plain(out, value);
+    put_shown(out, value);
     (void)ax_buf_append_char(out, '\n');
 }
 
 static void put_made(struct ax_buf *out, const struct ax_dataset_manifest *manifest)
 {
     static const char *const names[] = { "by", "from", "service", "at", "as_known", "definitions" };
-    const struct ax_json *definition = member(ax_json_root(manifest->doc), "definition");
+    const struct ax_json *definition = ax_json_get(ax_json_root(manifest->doc), "definition");
     for (size_t i = 0; i < AX_COUNT(names); i++)
-        put_line(out, names[i], member(manifest->made, names[i]));
-    put_line(out, "definition", member(definition, "digest"));
-    put_line(out, "created", member(manifest->made, "created_at"));
-    put_line(out, "auspex", member(manifest->made, "auspex"));
+        put_line(out, names[i], ax_json_get(manifest->made, names[i]));
+    put_line(out, "definition", ax_json_get(definition, "digest"));
+    put_line(out, "created", ax_json_get(manifest->made, "created_at"));
+    put_line(out, "auspex", ax_json_get(manifest->made, "auspex"));
 }
 
 static void put_columns(struct ax_buf *out, const struct ax_dataset_manifest *manifest)
@@ -158,7 +162,7 @@ static void put_columns(struct ax_buf *out, const struct ax_dataset_manifest *ma
                       i + 1 < AX_COUNT(cells) ? " " : "\n");
     for (const struct ax_json *column; (column = ax_json_next(&iter));) {
         for (size_t i = 0; i < AX_COUNT(cells); i++)
-            put_cell(out, member(column, cells[i].key), cells[i].width);
+            put_cell(out, ax_json_get(column, cells[i].key), cells[i].width);
         out->len -= out->len && out->ptr[out->len - 1] == ' ';
         (void)ax_buf_append_char(out, '\n');
     }
@@ -168,17 +172,17 @@ static void put_sources(struct ax_buf *out, const struct ax_dataset_manifest *ma
 {
     struct ax_json_iter iter = ax_json_iterate(manifest->sources);
     for (const struct ax_json *source; (source = ax_json_next(&iter));) {
-        struct ax_str digest = ax_json_str(member(source, "sha256"));
-        const struct ax_json *path = member(source, "path");
+        struct ax_str digest = ax_json_str(ax_json_get(source, "sha256"));
+        const struct ax_json *path = ax_json_get(source, "path");
         ax_buf_printf(out, "  made of     ");
-        ax_dataset_put_plain(out, member(source, "of"));
+        put_shown(out, ax_json_get(source, "of"));
         ax_buf_printf(out, ": ");
         if (path)
-            ax_dataset_put_plain(out, path);
+            put_shown(out, path);
         else
             ax_buf_printf(out, "SQL");
         ax_buf_printf(out, ", ");
-        ax_dataset_put_plain(out, member(source, "bytes"));
+        put_shown(out, ax_json_get(source, "bytes"));
         ax_buf_printf(out, " bytes, sha256 ");
         if (ax_dataset_is_digest(digest))
             ax_buf_printf(out, "%.12s", digest.ptr);
@@ -186,71 +190,14 @@ static void put_sources(struct ax_buf *out, const struct ax_dataset_manifest *ma
     }
 }
 
-/* The manifest as it stands has line breaks; printed anew it is one line. */
-static void put_value(struct ax_buf *out, const struct ax_json *value)
-{
-    if (ax_json_kind(value) == AX_JSON_KIND_STRING)
-        ax_json_put_str(out, ax_json_str(value));
-    else if (ax_json_kind(value) == AX_JSON_KIND_NULL)
-        (void)ax_buf_append_str(out, AX_STR("null"));
-    else
-        ax_dataset_put_plain(out, value);
-}
-
-static void put_scalars(struct ax_buf *out, const struct ax_json *object)
-{
-    struct ax_json_iter iter = ax_json_iterate(object);
-    bool is_first = true;
-    (void)ax_buf_append_char(out, '{');
-    for (const struct ax_json *value; (value = ax_json_next(&iter)); is_first = false) {
-        if (!is_first)
-            (void)ax_buf_append_char(out, ',');
-        ax_json_put_str(out, iter.key);
-        (void)ax_buf_append_char(out, ':');
-        put_value(out, value);
-    }
-    (void)ax_buf_append_char(out, '}');
-}
-
-static void put_objects(struct ax_buf *out, const struct ax_json *list)
-{
-    struct ax_json_iter iter = ax_json_iterate(list);
-    bool is_first = true;
-    (void)ax_buf_append_char(out, '[');
-    for (const struct ax_json *object; (object = ax_json_next(&iter)); is_first = false) {
-        if (!is_first)
-            (void)ax_buf_append_char(out, ',');
-        put_scalars(out, object);
-    }
-    (void)ax_buf_append_char(out, ']');
-}
-
-static void put_json(struct ax_buf *out, const struct ax_json *root)
-{
-    struct ax_json_iter iter = ax_json_iterate(root);
-    bool is_first = true;
-    (void)ax_buf_append_char(out, '{');
-    for (const struct ax_json *value; (value = ax_json_next(&iter)); is_first = false) {
-        if (!is_first)
-            (void)ax_buf_append_char(out, ',');
-        ax_json_put_str(out, iter.key);
-        (void)ax_buf_append_char(out, ':');
-        if (ax_json_kind(value) == AX_JSON_KIND_OBJECT)
-            put_scalars(out, value);
-        else if (ax_json_kind(value) == AX_JSON_KIND_ARRAY)
-            put_objects(out, value);
-        else
-            put_value(out, value);
-    }
-    (void)ax_buf_append_str(out, AX_STR("}\n"));
-}
-
 enum ax_code ax_data_show(const struct ax_dataset_manifest *manifest, bool json, struct ax_buf *out,
                           struct ax_err *err)
 {
     assert(manifest && out && err);
     if (json) {
-        put_json(out, ax_json_root(manifest->doc));
+        /* The manifest as it stands has line breaks; this is one line. */
+        ax_json_put_value(out, ax_json_root(manifest->doc));
+        (void)ax_buf_append_char(out, '\n');
         return ax_buf_check(out, "the manifest", err);
     }
     ax_buf_printf(out, "%.*s\n  rows        %llu in %zu columns, %llu bytes\n",

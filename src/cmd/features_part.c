@@ -24,24 +24,6 @@ static void put_line(struct ax_buf *out, struct ax_str text)
         (void)ax_buf_append_char(out, (unsigned char)text.ptr[i] < ' ' ? ' ' : text.ptr[i]);
 }
 
-static void put_scalar(struct ax_buf *out, const struct ax_json *value, bool json)
-{
-    double number;
-    int64_t integer;
-    if (ax_json_kind(value) == AX_JSON_KIND_STRING && json)
-        ax_json_put_str(out, ax_json_str(value));
-    else if (ax_json_kind(value) == AX_JSON_KIND_STRING)
-        put_line(out, ax_json_str(value));
-    else if (ax_json_to_i64(value, &integer))
-        ax_json_put_i64(out, integer);
-    else if (ax_json_to_f64(value, &number))
-        ax_json_put_f64(out, number);
-    else if (ax_json_kind(value) == AX_JSON_KIND_BOOL)
-        ax_json_put_bool(out, ax_json_is_true(value));
-    else
-        (void)ax_buf_append_str(out, AX_STR("null"));
-}
-
 static bool is_scalar(const struct ax_json *value)
 {
     enum ax_json_kind kind = ax_json_kind(value);
@@ -62,10 +44,13 @@ static void put_word(const struct printer *printer, struct ax_str above, struct 
         printer->out->failed = name.failed;
     } else if (printer->json) {
         ax_json_put_key(printer->out, name.ptr);
-        put_scalar(printer->out, value, true);
+        ax_json_put_value(printer->out, value);
     } else {
         ax_buf_printf(printer->out, "  %-11s ", name.ptr);
-        put_scalar(printer->out, value, false);
+        if (ax_json_kind(value) == AX_JSON_KIND_STRING)
+            put_line(printer->out, ax_json_str(value));
+        else
+            ax_json_put_plain(printer->out, value);
         (void)ax_buf_append_char(printer->out, '\n');
     }
     ax_buf_done(&name);

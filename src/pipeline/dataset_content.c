@@ -32,21 +32,6 @@ void ax_dataset_put_path(struct ax_buf *out, const char *path)
 
 /* ---- columns ---- */
 
-/* Whether a stream gives each value of the type as what it is. */
-static bool is_exact(struct ax_str type)
-{
-    static const char *const names[] = {
-        "BOOLEAN",   "TINYINT",     "SMALLINT",     "INTEGER",
-        "BIGINT",    "UTINYINT",    "USMALLINT",    "UINTEGER",
-        "FLOAT",     "DOUBLE",      "VARCHAR",      "DATE",
-        "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP WITH TIME ZONE"
-    };
-    for (size_t i = 0; i < AX_COUNT(names); i++)
-        if (ax_str_is(type, names[i]))
-            return true;
-    return false;
-}
-
 static enum ax_code copy(struct ax_arena *arena, struct ax_str text, struct ax_str *ret,
                          struct ax_err *err)
 {
@@ -73,7 +58,7 @@ static enum ax_code add_column(struct ax_dataset_content *content, size_t *cap, 
         content->columns = grown;
     }
     struct ax_dataset_column *column = &content->columns[content->column_count];
-    column->statistics.is_rendered = !is_exact(type);
+    column->statistics.is_rendered = !ax_sql_type_is_exact(type);
     if (copy(&content->arena, name, &column->name, err) ||
         copy(&content->arena, type, &column->type, err))
         return err->code;

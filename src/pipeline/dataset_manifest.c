@@ -93,36 +93,6 @@ void ax_dataset_manifest_put(const struct ax_dataset_content *content,
     ax_buf_printf(out, "\n}\n");
 }
 
-void ax_dataset_put_plain(struct ax_buf *out, const struct ax_json *value)
-{
-    assert(out);
-    int64_t i64;
-    double f64;
-    struct ax_str text = ax_json_str(value);
-    switch (ax_json_kind(value)) {
-    case AX_JSON_KIND_STRING:
-        if (ax_str_is_plain(text))
-            (void)ax_buf_append_str(out, text);
-        else
-            ax_json_put_str(out, text);
-        return;
-    case AX_JSON_KIND_BOOL:
-        ax_json_put_bool(out, ax_json_is_true(value));
-        return;
-    case AX_JSON_KIND_NUMBER:
-        if (ax_json_to_i64(value, &i64))
-            ax_json_put_i64(out, i64);
-        else if (ax_json_to_f64(value, &f64))
-            ax_json_put_f64(out, f64);
-        return;
-    case AX_JSON_KIND_NULL:
-    case AX_JSON_KIND_ARRAY:
-    case AX_JSON_KIND_OBJECT:
-        break;
-    }
-    (void)ax_buf_append_char(out, '-');
-}
-
 /* ---- reading ---- */
 
 bool ax_dataset_is_digest(struct ax_str text)
@@ -231,16 +201,6 @@ void ax_dataset_manifest_done(struct ax_dataset_manifest *manifest)
 
 /* ---- comparing ---- */
 
-/* A value of a column's, for both sides in one form. */
-static void print_value(struct ax_buf *out, const struct ax_json *value)
-{
-    ax_buf_reset(out);
-    if (ax_json_kind(value) == AX_JSON_KIND_STRING)
-        ax_json_put_str(out, ax_json_str(value));
-    else
-        ax_dataset_put_plain(out, value);
-}
-
 struct comparison {
     struct ax_str column;
     struct ax_buf is, told;
@@ -250,8 +210,10 @@ struct comparison {
 static enum ax_code compare_value(struct comparison *c, const char *key, const struct ax_json *is,
                                   const struct ax_json *told)
 {
-    print_value(&c->is, is);
-    print_value(&c->told, told);
+    ax_buf_reset(&c->is);
+    ax_buf_reset(&c->told);
+    ax_json_put_value(&c->is, is);
+    ax_json_put_value(&c->told, told);
     struct ax_str is_text = ax_buf_str(&c->is);
     struct ax_str told_text = ax_buf_str(&c->told);
     if (c->is.failed || c->told.failed)

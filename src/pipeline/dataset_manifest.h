@@ -69,9 +69,6 @@ AX_MUST_USE enum ax_code ax_dataset_manifest_compare(const struct ax_dataset_man
                                                      const struct ax_dataset_content *content,
                                                      struct ax_err *err);
 
-/* A scalar as a person reads it: texts without quotes, control characters replaced. */
-void ax_dataset_put_plain(struct ax_buf *out, const struct ax_json *value);
-
 /* Whether it is 64 lower-case hex digits. */
 AX_MUST_USE bool ax_dataset_is_digest(struct ax_str text);
 

@@ -53,22 +53,6 @@ static struct ax_str take_text(struct diff *diff, struct ax_err *err)
     return text;
 }
 
-static void put_scalar(struct ax_buf *out, const struct ax_json *value)
-{
-    double number;
-    int64_t integer;
-    if (ax_json_kind(value) == AX_JSON_KIND_STRING)
-        (void)ax_buf_append_str(out, ax_json_str(value));
-    else if (ax_json_to_i64(value, &integer))
-        ax_json_put_i64(out, integer);
-    else if (ax_json_to_f64(value, &number))
-        ax_json_put_f64(out, number);
-    else if (ax_json_kind(value) == AX_JSON_KIND_BOOL)
-        ax_json_put_bool(out, ax_json_is_true(value));
-    else
-        (void)ax_buf_append_str(out, AX_STR("null"));
-}
-
 /* The names of a list's elements, in their order. */
 static void put_names(struct ax_buf *out, const struct ax_json *list)
 {
@@ -117,7 +101,7 @@ static struct diff_node *add_node(struct diff *diff, struct diff_side *side,
                                 .is_scalar =
                                     kind != AX_JSON_KIND_OBJECT && kind != AX_JSON_KIND_ARRAY };
     if (node->is_scalar)
-        put_scalar(&diff->scratch, value);
+        ax_json_put_plain(&diff->scratch, value); /* so that 1.0 is 1 */
     else if (kind == AX_JSON_KIND_ARRAY)
         put_names(&diff->scratch, value);
     node->text = take_text(diff, err);

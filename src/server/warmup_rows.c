@@ -179,19 +179,14 @@ static enum ax_code take_csv(struct ax_str text, struct ax_cells *cells, struct 
     return AX_OK;
 }
 
-static bool ends_with(struct ax_str text, const char *ending)
-{
-    size_t len = strlen(ending);
-    return text.len > len && memcmp(text.ptr + text.len - len, ending, len) == 0;
-}
-
 static enum ax_code take_text(struct ax_warm_up *w, struct ax_str name, struct ax_str text,
                               struct ax_err *err)
 {
     struct ax_cells cells;
     ax_cells_init(&cells, &w->arena);
-    enum ax_code code = ends_with(name, ".csv") ? take_csv(text, &cells, err)
-                                                : take_json_lines(w, text, &cells, err);
+    enum ax_code code = ax_str_ends_with(name, AX_STR(".csv"))
+                            ? take_csv(text, &cells, err)
+                            : take_json_lines(w, text, &cells, err);
     if (code || fill(w, &cells, err))
         return ax_err_context(err, "'%.*s'", AX_STR_ARG(name));
     return AX_OK;
@@ -204,7 +199,7 @@ static enum ax_code check_name(const struct ax_yaml *node, struct ax_str name, s
         return ax_yaml_fail(node, NAME, err,
                             "expected the name of a file in the version's folder, not one that "
                             "begins with '.' or README");
-    if (!ends_with(name, ".csv") && !ends_with(name, ".jsonl"))
+    if (!ax_str_ends_with(name, AX_STR(".csv")) && !ax_str_ends_with(name, AX_STR(".jsonl")))
         return ax_yaml_fail(node, NAME, err, "the file's name ends neither in .csv nor in .jsonl");
     return AX_OK;
 }

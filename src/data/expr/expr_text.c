@@ -130,23 +130,12 @@ static bool is_plain_word(struct ax_str name)
     return name.len > 0;
 }
 
-static void put_quoted(struct ax_buf *out, struct ax_str text, char quote)
-{
-    (void)ax_buf_append_char(out, quote);
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == quote)
-            (void)ax_buf_append_char(out, quote);
-        (void)ax_buf_append_char(out, text.ptr[i]);
-    }
-    (void)ax_buf_append_char(out, quote);
-}
-
 void ax_expr_put_name(struct ax_buf *out, struct ax_str name)
 {
     if (is_plain_word(name) && !is_word_of_language(name))
         (void)ax_buf_append_str(out, name);
     else
-        put_quoted(out, name, '"');
+        (void)ax_buf_append_quoted(out, name, '"');
 }
 
 void ax_duration_put_text(struct ax_buf *out, int64_t us)
@@ -186,7 +175,7 @@ static void put_literal(struct ax_buf *out, const struct ax_expr *expr)
         ax_json_put_f64(out, expr->literal.f64);
         return;
     case AX_TYPE_STRING:
-        put_quoted(out, expr->literal.text, '\'');
+        (void)ax_buf_append_quoted(out, expr->literal.text, '\'');
         return;
     case AX_TYPE_TIMESTAMP:
         (void)ax_calendar_text(expr->literal.i64, time);

@@ -20,17 +20,6 @@ static void put_moment(struct ax_buf *out, int64_t us)
     (void)ax_buf_append(out, text, ax_calendar_text(us, text));
 }
 
-static void put_quoted(struct ax_buf *out, struct ax_str text)
-{
-    (void)ax_buf_append_char(out, '\'');
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '\'')
-            (void)ax_buf_append_char(out, '\'');
-        (void)ax_buf_append_char(out, text.ptr[i]);
-    }
-    (void)ax_buf_append_char(out, '\'');
-}
-
 static void put_text(struct ax_buf *out, const struct ax_values *values, size_t row)
 {
     switch (values->type.kind) {
@@ -44,7 +33,7 @@ static void put_text(struct ax_buf *out, const struct ax_values *values, size_t 
         ax_json_put_f64(out, values->f64s[row]);
         return;
     case AX_TYPE_STRING:
-        put_quoted(out, values->texts[row]);
+        (void)ax_buf_append_quoted(out, values->texts[row], '\'');
         return;
     case AX_TYPE_TIMESTAMP:
         put_moment(out, values->i64s[row]);

@@ -30,12 +30,6 @@ enum origin {
 #define MOMENT_MIN "'0001-01-01 00:00:00" /* of a literal: the zone and the quote follow */
 #define MOMENT_MAX "'9999-12-31 23:59:59.999999"
 
-static bool ends_with(struct ax_str text, const char *ending)
-{
-    size_t len = strlen(ending);
-    return text.len >= len && memcmp(text.ptr + text.len - len, ending, len) == 0;
-}
-
 static enum origin origin_of(struct ax_str type)
 {
     static const struct {
@@ -69,7 +63,7 @@ static enum origin origin_of(struct ax_str type)
     };
     if (!type.len)
         return ORIGIN_TEXT;
-    if (ends_with(type, "[]"))
+    if (ax_str_ends_with(type, AX_STR("[]")))
         return ORIGIN_LIST;
     if (ax_str_starts_with(type, AX_STR("DECIMAL")))
         return ORIGIN_NUMBER;

@@ -230,21 +230,6 @@ static long call_of(const struct output *o, size_t index)
     return -1;
 }
 
-/* Types of the rows' own columns that a stream cannot read are texts in the digest. */
-static bool is_readable(struct ax_str type)
-{
-    static const char *const names[] = {
-        "BOOLEAN",   "TINYINT",     "SMALLINT",     "INTEGER",
-        "BIGINT",    "UTINYINT",    "USMALLINT",    "UINTEGER",
-        "FLOAT",     "DOUBLE",      "VARCHAR",      "DATE",
-        "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP WITH TIME ZONE"
-    };
-    for (size_t i = 0; i < AX_COUNT(names); i++)
-        if (ax_str_is(type, names[i]))
-            return true;
-    return false;
-}
-
 /* What the query is for, which decides how some values are printed. */
 enum purpose { PURPOSE_PARQUET, PURPOSE_CSV, PURPOSE_DIGEST };
 
@@ -275,7 +260,7 @@ static const char *storage_format(struct ax_storage storage, enum purpose purpos
 static const char *own_format(struct ax_str type, enum purpose purpose)
 {
     if (purpose == PURPOSE_DIGEST)
-        return is_readable(type) ? "@" : "CAST(@ AS VARCHAR)";
+        return ax_sql_type_is_exact(type) ? "@" : "CAST(@ AS VARCHAR)";
     if (purpose == PURPOSE_PARQUET || !ax_str_starts_with(type, AX_STR("TIMESTAMP")) ||
         type.ptr[type.len - 1] == ']')
         return "@";
@@ -347,13 +332,6 @@ static enum ax_code digest(struct output *o, char ret_digest[65])
 
 /* ---- the file ---- */
 
-static bool ends_with(const char *text, const char *ending)
-{
-    size_t len = strlen(text);
-    size_t ending_len = strlen(ending);
-    return len > ending_len && strcmp(text + len - ending_len, ending) == 0;
-}
-
 /* In the work folder, which is cleaned by who made it, whatever happens here. */
 static char *hidden_name(const struct ax_offline *offline)
 {
@@ -367,7 +345,7 @@ static char *hidden_name(const struct ax_offline *offline)
 
 static enum ax_code copy_rows(struct output *o, const char *out, const char *hidden)
 {
-    bool is_csv = ends_with(out, ".csv");
+    bool is_csv = ax_str_ends_with(ax_str_from(out), AX_STR(".csv"));
     ax_buf_printf(o->text, "COPY (");
     put_query(o, is_csv ? PURPOSE_CSV : PURPOSE_PARQUET);
     ax_buf_printf(o->text, ") TO ");

@@ -33,12 +33,6 @@ static enum ax_code copy(struct ax_relation *relation, struct ax_str text, struc
 
 /* ---- files ---- */
 
-static bool ends_with(struct ax_str text, const char *ending)
-{
-    size_t len = strlen(ending);
-    return text.len > len && memcmp(text.ptr + text.len - len, ending, len) == 0;
-}
-
 static enum ax_code format_of(struct ax_str path, enum ax_relation_format *ret, struct ax_err *err)
 {
     static const struct {
@@ -51,7 +45,7 @@ static enum ax_code format_of(struct ax_str path, enum ax_relation_format *ret, 
         { ".parquet", AX_RELATION_PARQUET },
     };
     for (size_t i = 0; i < AX_COUNT(formats); i++)
-        if (ends_with(path, formats[i].ending)) {
+        if (ax_str_ends_with(path, ax_str_from(formats[i].ending))) {
             *ret = formats[i].format;
             return AX_OK;
         }

@@ -70,6 +70,24 @@ static void prints_of_every_length(void **state)
     }
 }
 
+static void quotes_are_doubled(void **state)
+{
+    (void)state;
+    struct ax_buf buf;
+    ax_buf_init(&buf, 8);
+    if (ax_buf_append_quoted(&buf, AX_STR("a'\"b"), '\'')) {
+        assert_true(ax_torture_struck());
+        return;
+    }
+    assert_holds(&buf, "'a''\"b'");
+    ax_buf_reset(&buf);
+    assert_int_equal(ax_buf_append_quoted(&buf, AX_STR(""), '"'), AX_OK);
+    assert_holds(&buf, "\"\"");
+    ax_buf_reset(&buf);
+    assert_int_equal(ax_buf_append_quoted(&buf, AX_STR("seven.."), '"'), AX_E_TOO_LARGE);
+    ax_buf_done(&buf);
+}
+
 static void maximum_is_exact_and_failure_sticks(void **state)
 {
     (void)state;
@@ -197,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(appends_add_up),
         cmocka_unit_test(prints_of_every_length),
+        cmocka_unit_test(quotes_are_doubled),
         cmocka_unit_test(maximum_is_exact_and_failure_sticks),
         cmocka_unit_test(absurd_lengths_are_refused),
         cmocka_unit_test(reserve_and_added),

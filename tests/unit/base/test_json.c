@@ -244,6 +244,60 @@ static void objects_and_small_values(void **state)
                                    "\"h\":false,\"i\":[{\"k\":1},{\"k\":1}]}");
 }
 
+static void values_are_printed_as_they_were(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "null",
+        "-7",
+        "18446744073709551615",
+        "[]",
+        "{}",
+        "[[],{},[{}]]",
+        "{\"a\":[1,2.0,-0.5,NaN,-Infinity],\"b[\":\"{\\n[\","
+        "\"c\":{\"d\":null,\"\":true},\"c\":false}",
+    };
+    for (size_t i = 0; i < AX_COUNT(texts); i++) {
+        struct ax_json_doc *doc = parse(texts[i]);
+        if (!doc || buffer_is_refused()) {
+            ax_json_free(doc);
+            return;
+        }
+        ax_json_put_value(&out, ax_json_root(doc));
+        assert_string_equal(printed(), texts[i]);
+        ax_json_free(doc);
+    }
+    if (buffer_is_refused())
+        return;
+    ax_json_put_value(&out, NULL);
+    assert_string_equal(printed(), "null");
+    struct ax_json_doc *doc = parse("[\"a\\nb\",1.0,-2,1.5,true,[1.0]]");
+    if (!doc || buffer_is_refused()) {
+        ax_json_free(doc);
+        return;
+    }
+    struct ax_json_iter iter = ax_json_iterate(ax_json_root(doc));
+    for (const struct ax_json *value; (value = ax_json_next(&iter));
+         ax_json_put_str(&out, AX_STR("")))
+        ax_json_put_plain(&out, value);
+    assert_string_equal(printed(), "a\nb\"\"1\"\"-2\"\"1.5\"\"true\"\"[1.0]\"\"");
+    ax_json_free(doc);
+}
+
+static void values_as_deep_as_can_be_read(void **state)
+{
+    (void)state;
+    char text[2 * AX_JSON_DEPTH_MAX + 1] = "";
+    memset(text, '[', AX_JSON_DEPTH_MAX);
+    memset(text + AX_JSON_DEPTH_MAX, ']', AX_JSON_DEPTH_MAX);
+    struct ax_json_doc *doc = parse(text);
+    if (doc && !buffer_is_refused()) {
+        ax_json_put_value(&out, ax_json_root(doc));
+        assert_string_equal(printed(), text);
+    }
+    ax_json_free(doc);
+}
+
 static void known_floats(void **state)
 {
     (void)state;
@@ -349,6 +403,8 @@ int main(void)
         cmocka_unit_test(bad_documents),
         cmocka_unit_test(strings),
         cmocka_unit_test(objects_and_small_values),
+        cmocka_unit_test(values_are_printed_as_they_were),
+        cmocka_unit_test(values_as_deep_as_can_be_read),
         cmocka_unit_test(known_floats),
         cmocka_unit_test(random_f32_round_trip),
         cmocka_unit_test(random_f64_round_trip),

@@ -371,6 +371,11 @@ static void test_quoting(void **state)
     (void)state;
     struct ax_buf out;
     ax_buf_init(&out, 100);
+    assert_true(ax_sql_type_is_exact(AX_STR("TIMESTAMP WITH TIME ZONE")));
+    assert_true(ax_sql_type_is_exact(AX_STR("UINTEGER")));
+    assert_false(ax_sql_type_is_exact(AX_STR("UBIGINT"))); /* a double, in a stream */
+    assert_false(ax_sql_type_is_exact(AX_STR("DECIMAL(9,1)")));
+    assert_false(ax_sql_type_is_exact(AX_STR("VARCHAR[]")));
     ax_sql_put_literal(&out, AX_STR("it's"));
     ax_sql_put_name(&out, AX_STR("a\"b"));
     assert_true(ax_str_is(ax_buf_str(&out), "'it''s'\"a\"\"b\""));

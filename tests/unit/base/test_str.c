@@ -28,6 +28,15 @@ static void comparing(void **state)
     assert_false(ax_str_equals_nocase(AX_STR("ab"), AX_STR("abc")));
     assert_true(ax_str_starts_with(AX_STR("v2/models"), AX_STR("v2/")));
     assert_false(ax_str_starts_with(AX_STR("v"), AX_STR("v2/")));
+    assert_true(ax_str_ends_with(AX_STR("rows.csv"), AX_STR(".csv")));
+    assert_true(ax_str_ends_with(AX_STR(".csv"), AX_STR(".csv")));
+    assert_true(ax_str_ends_with((struct ax_str){ NULL, 0 }, AX_STR("")));
+    assert_false(ax_str_ends_with(AX_STR("csv"), AX_STR(".csv")));
+    assert_false(ax_str_ends_with(AX_STR("rows.csv.gz"), AX_STR(".csv")));
+    struct ax_str rest = AX_STR("M3");
+    assert_false(ax_str_take_char(&rest, '3'));
+    assert_true(ax_str_take_char(&rest, 'M') && ax_str_take_char(&rest, '3'));
+    assert_false(ax_str_take_char(&rest, '3'));
     assert_true(ax_str_is((struct ax_str){ NULL, 0 }, ""));
     assert_false(ax_str_is(AX_STR("a\0b"), "a"));
 }
