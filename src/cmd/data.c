@@ -10,6 +10,7 @@
 #include "cmd/data_show.h"
 #include "cmd/exit_code.h"
 #include "cmd/interrupt.h"
+#include "cmd/progress.h"
 #include "pipeline/dataset_make.h"
 #include "registry/registry.h"
 
@@ -78,16 +79,14 @@ static size_t thread_count(const struct data_config *config)
 
 /* ---- snapshot ---- */
 
-static void show_progress(void *arg AX_UNUSED, const char *what, size_t rows_done, size_t rows)
+static void show_progress(void *arg, const char *what, size_t rows_done, size_t rows)
 {
-    if (rows_done && rows)
-        (void)fprintf(stderr, "data: %s; %zu %%\n", what, rows_done * 100 / rows);
-    else
-        (void)fprintf(stderr, "data: %s\n", what);
+    ax_progress_step(arg, what, rows_done, rows);
 }
 
-static void show_notice(void *arg AX_UNUSED, struct ax_str text)
+static void show_notice(void *arg, struct ax_str text)
 {
+    ax_progress_end(arg);
     (void)fprintf(stderr, "data: %.*s\n", AX_STR_ARG(text));
 }
 
@@ -109,6 +108,7 @@ static enum ax_code snapshot(struct data *d)
 {
     const struct data_config *config = d->config;
     struct ax_dataset_kept kept;
+    struct ax_progress progress;
     struct ax_dataset_history history = {
         .definitions = config->definitions,
         .data = config->data,
@@ -120,17 +120,19 @@ static enum ax_code snapshot(struct data *d)
     };
     struct ax_dataset_job job = {
         .state = config->registry.state,
-        .command = "auspex data snapshot",
         .path = d->name,
         .history = d->name ? NULL : &history,
         .threads = thread_count(config),
         .memory_bytes_max = config->memory_bytes_max,
         .cancelled = ax_interrupt_catch(),
-        .progress = config->quiet ? NULL : show_progress,
+        .progress = show_progress,
         .notice = show_notice,
+        .arg = &progress,
     };
+    ax_progress_init(&progress, "data", config->quiet);
     if (!ax_dataset_make(&job, &kept, &d->err))
         put_kept(d, &kept);
+    ax_progress_end(&progress);
     return d->err.code;
 }
 
@@ -173,16 +175,18 @@ static enum ax_code show(struct data *d)
     return d->err.code;
 }
 
-static enum ax_code delete(struct data *d) {
-    const char *state = d->config->registry.state; struct ax_dataset_store *store = NULL;
+static enum ax_code remove_one(struct data *d)
+{
+    const char *state = d->config->registry.state;
+    struct ax_dataset_store *store = NULL;
     char digest[AX_SHA256_TEXT_SIZE];
     if (!ax_dataset_find(state, ax_str_from(d->name), digest, &d->err) &&
-        !ax_dataset_store_open(state, "auspex data delete", &store, &d->err) &&
-        !ax_dataset_store_delete(store, digest, &d->err)){
-        if (d->config->json) ax_buf_printf(&d->out, "{\"deleted\":\"%s\"}\n", digest);
-        else ax_buf_printf(&d->out, "%s is deleted\n", digest); }
-ax_dataset_store_close(store);
-return d->err.code;
+        !ax_dataset_store_open(state, &store, &d->err) &&
+        !ax_dataset_store_delete(store, digest, &d->err))
+        ax_buf_printf(&d->out, d->config->json ? "{\"deleted\":\"%s\"}\n" : "%s is deleted\n",
+                      digest);
+    ax_dataset_store_close(store);
+    return d->err.code;
 }
 
 /* ---- the command ---- */
@@ -197,7 +201,7 @@ static const struct command {
       "snapshot [OPTION]... FILE, or snapshot --service NAME --rows FILE|--sql FILE" },
     { "list", 0, 0, list, "list [OPTION]..." },
     { "show", 1, 1, show, "show [OPTION]... DIGEST" },
-    { "delete", 1, 1, delete, "delete [OPTION]... DIGEST" },
+    { "delete", 1, 1, remove_one, "delete [OPTION]... DIGEST" },
 };
 
 /* A file, or a service with one kind of rows. */

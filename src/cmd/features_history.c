@@ -63,25 +63,14 @@ const struct ax_option ax_features_history_options[] = {
 
 /* ---- progress ---- */
 
-/* Each step is told once, what happens within it as often as there is something to show. */
-struct steps {
-    struct ax_progress progress;
-    char shown[256];
-};
-
 static void show(void *arg, const char *what, size_t rows_done, size_t rows)
 {
-    struct steps *steps = arg;
-    if (strcmp(steps->shown, what) != 0)
-        ax_progress_note(&steps->progress, what);
-    (void)snprintf(steps->shown, sizeof(steps->shown), "%s", what);
-    ax_progress_show(&steps->progress, rows_done, rows ? (double)rows_done / (double)rows : -1);
+    ax_progress_step(arg, what, rows_done, rows);
 }
 
 static void tell(void *arg, struct ax_str text)
 {
-    struct steps *steps = arg;
-    ax_progress_end(&steps->progress);
+    ax_progress_end(arg);
     (void)fprintf(stderr, "history: %.*s\n", AX_STR_ARG(text));
 }
 
@@ -160,7 +149,7 @@ struct history {
     struct ax_definitions definitions;
     struct ax_offline *offline;
     struct ax_offline_report report;
-    struct steps steps;
+    struct ax_progress progress;
     struct work work;
     struct ax_buf sql;
     size_t at_place; /* of a failure: byte of --at; SIZE_MAX: elsewhere */
@@ -176,9 +165,9 @@ static enum ax_code open_store(struct history *h, struct ax_err *err)
         .threads = config->threads ? config->threads : ax_thread_core_count(),
         .memory_bytes_max = config->memory_bytes_max,
         .cancelled = ax_interrupt_catch(),
-        .progress = config->quiet ? NULL : show,
+        .progress = show,
         .notice = tell,
-        .arg = &h->steps,
+        .arg = &h->progress,
         .keep_parts = true,
     };
     return ax_offline_open(&store, &h->offline, err);
@@ -281,9 +270,9 @@ int ax_features_history(const struct ax_command_line *line,
         return AX_EXIT_USAGE;
     }
     ax_buf_init(&h.sql, SQL_BYTES_MAX);
-    ax_progress_init(&h.steps.progress, "history", config->quiet);
+    ax_progress_init(&h.progress, "history", config->quiet);
     enum ax_code code = history(&h, &err);
-    ax_progress_end(&h.steps.progress);
+    ax_progress_end(&h.progress);
     if (code) {
         ax_command_line_complain(line, "%s", err.msg);
         if (h.at_place <= strlen(config->at) && ax_str_is_utf8(ax_str_from(config->at)))

@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define BAR_WIDTH        30
@@ -68,4 +69,13 @@ void ax_progress_show(struct ax_progress *progress, size_t rows, double share)
                       BAR_WIDTH - done, "", share * 100);
     }
     (void)fprintf(stderr, "%zu rows, %.0f a second%s  ", rows, (double)rows / seconds, left);
+}
+
+void ax_progress_step(struct ax_progress *progress, const char *what, size_t rows_done, size_t rows)
+{
+    assert(progress && what);
+    if (strcmp(progress->step, what) != 0)
+        ax_progress_note(progress, what);
+    (void)snprintf(progress->step, sizeof(progress->step), "%s", what);
+    ax_progress_show(progress, rows_done, rows ? (double)rows_done / (double)rows : -1);
 }

@@ -17,6 +17,7 @@ struct ax_progress {
     bool open_line;
     uint64_t began_ns;
     uint64_t shown_ns;
+    char step[256];
 };
 
 void ax_progress_init(struct ax_progress *progress, const char *command, bool quiet);
@@ -27,6 +28,11 @@ void ax_progress_note(struct ax_progress *progress, const char *text);
 /* So many rows are done, which are this share of the work (negative: nobody knows). Shown if the
  * time for it has come. */
 void ax_progress_show(struct ax_progress *progress, size_t rows, double share);
+
+/* Work of several steps, of which `what` is one: a line when it begins, and then as above, with so
+ * many of `rows` done (0: nobody knows). */
+void ax_progress_step(struct ax_progress *progress, const char *what, size_t rows_done,
+                      size_t rows);
 
 /* Nothing more comes. */
 void ax_progress_end(struct ax_progress *progress);

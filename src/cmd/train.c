@@ -64,8 +64,7 @@ struct progress {
     bool is_terminal;
     bool quiet;
     bool open_line;
-    struct ax_progress history; /* its rows, and which step was told */
-    char step[256];
+    struct ax_progress history; /* its steps and rows */
 };
 
 static void show_stage(void *arg, const char *what)
@@ -78,14 +77,10 @@ static void show_stage(void *arg, const char *what)
     progress->open_line = false;
 }
 
-/* Each step is told once, what happens within it as often as there is something to show. */
 static void show_history(void *arg, const char *what, size_t rows_done, size_t rows)
 {
     struct progress *progress = arg;
-    if (strcmp(progress->step, what) != 0)
-        ax_progress_note(&progress->history, what);
-    (void)snprintf(progress->step, sizeof(progress->step), "%s", what);
-    ax_progress_show(&progress->history, rows_done, rows ? (double)rows_done / (double)rows : -1);
+    ax_progress_step(&progress->history, what, rows_done, rows);
 }
 
 /* Also when no progress is shown. */

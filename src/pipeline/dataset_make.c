@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store is opened first, so that two who make snapshots of one state directory do not do all
- * the work before one of them is refused.
+ * Rows are written to the store's work folder by whoever makes them, and kept from there.
  */
 #include "pipeline/dataset_make.h"
 
@@ -77,11 +76,10 @@ static enum ax_code make(struct maker *m, struct ax_dataset_kept *ret_kept)
 enum ax_code ax_dataset_make(const struct ax_dataset_job *job, struct ax_dataset_kept *ret_kept,
                              struct ax_err *err)
 {
-    assert(job && job->state && job->command && !job->path == !!job->history && job->threads &&
-           ret_kept && err);
+    assert(job && job->state && !job->path == !!job->history && job->threads && ret_kept && err);
     struct maker m = { .job = job, .err = err };
     ax_dataset_origins_init(&m.origins);
-    if (!ax_dataset_store_open(job->state, job->command, &m.store, err))
+    if (!ax_dataset_store_open(job->state, &m.store, err))
         (void)(make(&m, ret_kept) != AX_OK);
     ax_sql_close(m.sql);
     ax_dataset_store_close(m.store);

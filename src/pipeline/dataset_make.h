@@ -20,7 +20,6 @@ struct ax_dataset_history {
 
 struct ax_dataset_job {
     const char *state;                        /* the state directory */
-    const char *command;                      /* that others are told while it is locked */
     const char *path;                         /* a CSV, JSON lines or Parquet file, or NULL */
     const struct ax_dataset_history *history; /* or this */
     size_t threads;

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A snapshot is made in snapshots/.work/out and renamed to its digest; one that is deleted is
- * renamed into .work first. So what is outside of .work is whole at any time, and what is inside
- * belongs to the owner of the lock, who empties it at the beginning and at the end.
+ * A snapshot is made in a work folder, snapshots/.work/NAME, and renamed to its digest; one that is
+ * deleted is renamed into a work folder first. So what is outside of .work is whole at any time.
+ *
+ * Who has a work folder holds an flock(2) of it, so those that killed processes left can be told:
+ * they can be locked. rename(2) decides between two that make one snapshot: a folder with something
+ * in it is never replaced.
  */
 #include "pipeline/dataset_store.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/state_lock.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -18,6 +20,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,14 +28,16 @@
 #define SNAPSHOTS_MAX      1000000
 #define START_LEN_MIN      4
 #define SHOWN_MAX          3
+#define TRIES_MAX          100
 
 struct ax_dataset_store {
-    struct ax_state_lock *lock;
     char *state;  /* absolute */
     char *folder; /* STATE/snapshots */
-    char *work;   /* STATE/snapshots/.work */
-    char *out;    /* .work/out, which becomes a snapshot */
-    char *rows;   /* .work/out/data.parquet */
+    char *works;  /* STATE/snapshots/.work */
+    char *work;   /* .work/NAME */
+    char *out;    /* .work/NAME/out, which becomes a snapshot */
+    char *rows;   /* .work/NAME/out/data.parquet */
+    int lock;     /* the work folder, locked; -1: there is none */
 };
 
 static char *join(const char *folder, const char *name)
@@ -60,28 +65,103 @@ char *ax_dataset_rows_path(const char *state, const char *digest)
 
 /* ---- life cycle ---- */
 
+/* -1 when another process has it, or it is no folder. */
+static int lock_folder(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || !flock(fd, LOCK_EX | LOCK_NB))
+        return fd;
+    (void)close(fd);
+    return -1;
+}
+
+/* Whether the folder was not removed before it was locked. */
+static bool is_still_at(const char *path, int fd)
+{
+    struct stat named, opened;
+    return !stat(path, &named) && !fstat(fd, &opened) && named.st_dev == opened.st_dev &&
+           named.st_ino == opened.st_ino;
+}
+
+/* Remove the work folders that nobody has. */
+static void remove_dead(const char *works)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    DIR *listing = opendir(works);
+    for (const struct dirent *entry; listing && (entry = readdir(listing));) {
+        if (entry->d_name[0] == '.')
+            continue;
+        char *path = join(works, entry->d_name);
+        int lock = lock_folder(path);
+        if (lock >= 0) {
+            (void)(ax_file_remove_tree(path, &ignored) != AX_OK);
+            (void)close(lock);
+        }
+        free(path);
+    }
+    if (listing)
+        (void)closedir(listing);
+}
+
+/* False when somebody removed it, or the folder that it is made in, before it was locked. */
+static bool try_work(struct ax_dataset_store *store, struct ax_err *err)
+{
+    if (ax_file_make_folder(store->works, err))
+        return false;
+    char *work = join(store->works, "XXXXXX");
+    int lock = -1;
+    if (!mkdtemp(work) && errno != ENOENT)
+        (void)ax_fail_errno(err, errno, "make a folder in '%s'", store->works);
+    else
+        lock = lock_folder(work);
+    if (lock >= 0 && is_still_at(work, lock)) {
+        store->work = work;
+        store->lock = lock;
+        return true;
+    }
+    if (lock >= 0)
+        (void)close(lock);
+    free(work);
+    return false;
+}
+
+static enum ax_code make_work(struct ax_dataset_store *store, struct ax_err *err)
+{
+    for (int tries = 0; !try_work(store, err); tries++) {
+        if (!err->code && tries == TRIES_MAX)
+            (void)ax_fail(err, AX_E_UNAVAILABLE, "no folder in '%s' can be locked", store->works);
+        if (err->code)
+            return err->code;
+    }
+    store->out = join(store->work, "out");
+    store->rows = join(store->out, "data.parquet");
+    return ax_file_make_folder(store->out, err);
+}
+
 static enum ax_code make_folders(struct ax_dataset_store *store, const char *state,
                                  struct ax_err *err)
 {
     char real[PATH_MAX];
+    if (ax_file_make_private_folder(state, err))
+        return err->code;
     if (!realpath(state, real))
         return ax_fail_errno(err, errno, "find '%s'", state);
     store->state = ax_xstrdup(real);
     store->folder = join(real, "snapshots");
-    store->work = join(store->folder, ".work");
-    store->out = join(store->work, "out");
-    store->rows = join(store->out, "data.parquet");
-    if (ax_file_make_private_folder(store->folder, err) || ax_file_remove_tree(store->work, err))
+    store->works = join(store->folder, ".work");
+    if (ax_file_make_private_folder(store->folder, err))
         return err->code;
-    return ax_file_make_folder(store->out, err);
+    remove_dead(store->works);
+    return make_work(store, err);
 }
 
-enum ax_code ax_dataset_store_open(const char *state, const char *command,
-                                   struct ax_dataset_store **ret_store, struct ax_err *err)
+enum ax_code ax_dataset_store_open(const char *state, struct ax_dataset_store **ret_store,
+                                   struct ax_err *err)
 {
-    assert(state && command && ret_store && err);
+    assert(state && ret_store && err);
     struct ax_dataset_store *store = ax_xalloc(sizeof(*store));
-    if (ax_state_lock_take(state, command, &store->lock, err) || make_folders(store, state, err)) {
+    store->lock = -1;
+    if (make_folders(store, state, err)) {
         ax_dataset_store_close(store);
         return err->code;
     }
@@ -94,11 +174,14 @@ void ax_dataset_store_close(struct ax_dataset_store *store)
     struct ax_err ignored = AX_ERR_INIT;
     if (!store)
         return;
-    if (store->work)
+    if (store->work) {
         (void)(ax_file_remove_tree(store->work, &ignored) != AX_OK);
-    ax_state_lock_free(store->lock);
+        (void)close(store->lock);
+        (void)rmdir(store->works); /* when nobody else has a folder in it */
+    }
     free(store->state);
     free(store->folder);
+    free(store->works);
     free(store->work);
     free(store->out);
     free(store->rows);
@@ -138,19 +221,21 @@ static enum ax_code write_manifest(const struct ax_dataset_store *store, struct 
     return code;
 }
 
-/* The folder that was made becomes the snapshot. */
+/* The folder that was made becomes the snapshot, unless another process was first. */
 static enum ax_code publish(const struct ax_dataset_store *store, const char *digest,
-                            struct ax_err *err)
+                            bool *ret_was_there, struct ax_err *err)
 {
-    char *path = join(store->folder, digest);
-    if (sync_file(store->rows, err) || ax_file_sync_folder(store->out, err)) {
-        free(path);
+    if (sync_file(store->rows, err) || ax_file_sync_folder(store->out, err))
         return err->code;
-    }
-    if (rename(store->out, path))
+    char *path = join(store->folder, digest);
+    bool was_there = rename(store->out, path) != 0;
+    if (was_there && errno != ENOTEMPTY && errno != EEXIST)
         (void)ax_fail_errno(err, errno, "make '%s'", path);
     free(path);
-    return err->code ? err->code : ax_file_sync_folder(store->folder, err);
+    if (err->code || ax_file_sync_folder(store->folder, err))
+        return err->code;
+    *ret_was_there = was_there;
+    return AX_OK;
 }
 
 /* Whether a snapshot of the digest is there, and is one. */
@@ -188,7 +273,7 @@ static enum ax_code keep(struct ax_dataset_store *store, const struct ax_dataset
     ax_buf_init(&text, MANIFEST_BYTES_MAX);
     ax_dataset_manifest_put(content, &file, origin, ax_clock_wall_us(), &text);
     if (!ax_buf_check(&text, "the manifest", err) && !write_manifest(store, ax_buf_str(&text), err))
-        (void)(publish(store, content->digest, err) != AX_OK);
+        (void)(publish(store, content->digest, &kept->was_there, err) != AX_OK);
     ax_buf_done(&text);
     return err->code;
 }

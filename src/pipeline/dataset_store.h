@@ -3,8 +3,9 @@
  * The dataset snapshots of a state directory: folders named by their digests, each whole or not
  * there.
  *
- * Who makes or deletes one opens the store, which takes the lock of the state directory; who only
- * reads needs no store. docs/internals/dataset-snapshots.md
+ * Who makes or deletes one opens the store, as often and by as many processes as want to: each has
+ * a work folder of its own, and of two that make the same snapshot one is kept. Nobody takes the
+ * lock of the state directory. Who only reads needs no store. docs/internals/dataset-snapshots.md
  *
  *     ax_dataset_store_open → write a Parquet file to ax_dataset_store_rows → ax_dataset_store_keep
  */
@@ -15,16 +16,16 @@
 
 struct ax_dataset_store;
 
-/* Become the owner of the state directory `state`, made when it is not there; `command` is what
- * others are told. Expected: UNAVAILABLE (another process is), DENIED, INVALID. */
-AX_MUST_USE enum ax_code ax_dataset_store_open(const char *state, const char *command,
+/* Make a work folder in the state directory `state`, which is made when it is not there, and remove
+ * those that dead processes left. Expected: DENIED, INVALID, LIMIT (the disk is full). */
+AX_MUST_USE enum ax_code ax_dataset_store_open(const char *state,
                                                struct ax_dataset_store **ret_store,
                                                struct ax_err *err);
-/* What is half made goes. NULL is fine. */
+/* The work folder goes. NULL is fine. */
 void ax_dataset_store_close(struct ax_dataset_store *store);
 
-/* A folder for what is needed on the way (spilling), and where the rows are to be written; absolute
- * paths, on the file system of the snapshots. */
+/* The work folder, for what is needed on the way (spilling), and where the rows are to be written;
+ * absolute paths, on the file system of the snapshots. */
 const char *ax_dataset_store_work(const struct ax_dataset_store *store) AX_RETURNS_NONNULL;
 const char *ax_dataset_store_rows(const struct ax_dataset_store *store) AX_RETURNS_NONNULL;
 

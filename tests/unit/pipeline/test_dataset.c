@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Goal: a dataset's digest tells names, exact types, values and order, and nothing else; a snapshot
- * is whole or not there, wherever its maker is killed; a file that changed is noticed; manifests
- * that are none are refused.
+ * is whole or not there, wherever its maker is killed; two that make the same one both succeed, and
+ * nobody removes the work of the living; a file that changed is noticed; manifests that are none
+ * are refused.
  * Method: Parquet made by SQL and measured. A child that makes a snapshot and kills itself at its
  * first call that changes the folder, then at its second, and so on; what is there after is
- * verified.
+ * verified. Others come between two calls that a race is about.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,12 +15,14 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "base/state_lock.h"
 #include "pipeline/dataset_origin.h"
 #include "pipeline/dataset_store.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,10 +35,29 @@ static void count_call(void)
         (void)kill(getpid(), SIGKILL);
 }
 
+/* Or NULL: what another process does just before, once. */
+static void (*before_rename)(void);
+static void (*before_lock)(const char *path);
+
 static int dying_rename(const char *from, const char *to)
 {
+    void (*before)(void) = before_rename;
+    before_rename = NULL;
+    if (before)
+        before();
     count_call();
     return rename(from, to);
+}
+
+static int late_flock(int fd, int operation)
+{
+    void (*before)(const char *path) = before_lock;
+    char link[64], path[256] = "";
+    before_lock = NULL;
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    if (before && readlink(link, path, sizeof(path) - 1) > 0)
+        before(path);
+    return flock(fd, operation);
 }
 
 static int dying_fsync(int fd)
@@ -63,12 +85,14 @@ static enum ax_code dying_sync_folder(const char *path, struct ax_err *err)
 }
 
 #define rename              dying_rename
+#define flock               late_flock
 #define fsync               dying_fsync
 #define ax_file_replace     dying_replace
 #define ax_file_remove_tree dying_remove
 #define ax_file_sync_folder dying_sync_folder
 #include "pipeline/dataset_store.c"
 #undef rename
+#undef flock
 #undef fsync
 #undef ax_file_replace
 #undef ax_file_remove_tree
@@ -111,7 +135,7 @@ static enum ax_code keep_rows(const char *state, struct ax_dataset_kept *ret_kep
     struct ax_sql *sql = NULL;
     struct ax_sql_config config = { .threads = 1 };
     struct ax_dataset_origin origin = { .from = AX_STR("here") };
-    if (!ax_dataset_store_open(state, "test", &store, err) && !ax_sql_open(&config, &sql, err) &&
+    if (!ax_dataset_store_open(state, &store, err) && !ax_sql_open(&config, &sql, err) &&
         !copy_to(sql, "SELECT 1 AS a", ax_dataset_store_rows(store), err))
         (void)(ax_dataset_store_keep(store, sql, &origin, NULL, ret_kept, err) != AX_OK);
     ax_sql_close(sql);
@@ -180,18 +204,103 @@ static void killed_at_each_call(void **state AX_UNUSED)
     assert_true(counts[0] >= 4 && counts[1] >= 2);
 }
 
+static size_t count_names(const char *path)
+{
+    size_t count = 0;
+    DIR *listing = opendir(path);
+    for (const struct dirent *entry; listing && (entry = readdir(listing));)
+        count += entry->d_name[0] != '.';
+    if (listing)
+        (void)closedir(listing);
+    return count;
+}
+
 static void kept_after_a_kill(void **state AX_UNUSED)
 {
     struct ax_err err = AX_ERR_INIT;
     struct ax_dataset_kept kept;
     const char *place = in_folder("again");
     assert_true(keep_killed(place, 2)); /* half made: what is in .work is in the way of nobody */
-    assert_int_equal(access(in_folder("again/snapshots/.work/out"), F_OK), 0);
+    assert_int_equal(count_names(in_folder("again/snapshots/.work")), 1);
     assert_int_equal(keep_rows(place, &kept, &err), AX_OK);
     assert_false(kept.was_there);
     assert_int_equal(keep_rows(place, &kept, &err), AX_OK);
     assert_true(kept.was_there);
     assert_int_not_equal(access(in_folder("again/snapshots/.work"), F_OK), 0);
+}
+
+/* ---- two at once ---- */
+
+static void keep_another(void)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_dataset_kept kept;
+    assert_int_equal(keep_rows(in_folder("two"), &kept, &err), AX_OK);
+    assert_false(kept.was_there);
+}
+
+static void two_make_the_same(void **state AX_UNUSED)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_dataset_kept kept;
+    struct ax_state_lock *lock = NULL;
+    const char *place = in_folder("two");
+    /* Who has the state directory is in the way of neither. */
+    assert_int_equal(ax_state_lock_take(place, "test", &lock, &err), AX_OK);
+    before_rename = keep_another;
+    assert_int_equal(keep_rows(place, &kept, &err), AX_OK);
+    assert_true(kept.was_there);
+    assert_int_equal(count_names(in_folder("two/snapshots")), 1);
+    assert_int_not_equal(access(in_folder("two/snapshots/.work"), F_OK), 0);
+    ax_state_lock_free(lock);
+}
+
+static void the_living_keep_their_work(void **state AX_UNUSED)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_dataset_store *first = NULL;
+    struct ax_dataset_store *second = NULL;
+    const char *place = in_folder("living");
+    assert_int_equal(ax_dataset_store_open(place, &first, &err), AX_OK);
+    assert_int_equal(ax_dataset_store_open(place, &second, &err), AX_OK);
+    assert_string_not_equal(ax_dataset_store_work(first), ax_dataset_store_work(second));
+    assert_int_equal(count_names(in_folder("living/snapshots/.work")), 2);
+    ax_dataset_store_close(second);
+    assert_int_equal(access(ax_dataset_store_work(first), F_OK), 0);
+    ax_dataset_store_close(first);
+    assert_int_not_equal(access(in_folder("living/snapshots/.work"), F_OK), 0);
+}
+
+/* What remove_dead does to a work folder that is made and not locked yet. */
+static void remove_it(const char *path)
+{
+    assert_int_equal(rmdir(path), 0);
+}
+
+static void removed_before_it_was_locked(void **state AX_UNUSED)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_dataset_store *store = NULL;
+    before_lock = remove_it;
+    assert_int_equal(ax_dataset_store_open(in_folder("early"), &store, &err), AX_OK);
+    assert_null(before_lock);
+    assert_int_equal(access(ax_dataset_store_work(store), F_OK), 0);
+    ax_dataset_store_close(store);
+}
+
+static void delete_is_once(void **state AX_UNUSED)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_dataset_kept kept;
+    struct ax_dataset_store *store = NULL;
+    const char *place = in_folder("gone");
+    assert_int_equal(keep_rows(place, &kept, &err), AX_OK);
+    assert_int_equal(ax_dataset_store_open(place, &store, &err), AX_OK);
+    assert_int_equal(ax_dataset_store_delete(store, kept.digest, &err), AX_OK);
+    assert_int_equal(count_names(ax_dataset_store_work(store)), 1); /* out */
+    assert_int_equal(ax_dataset_store_delete(store, kept.digest, &err), AX_E_NOT_FOUND);
+    ax_dataset_store_close(store);
+    assert_int_equal(count_names(in_folder("gone/snapshots")), 0);
 }
 
 /* ---- content ---- */
@@ -438,10 +547,18 @@ int main(void)
 {
     /* Those that fork are first: nothing has used DuckDB in this process. */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(killed_at_each_call), cmocka_unit_test(kept_after_a_kill),
-        cmocka_unit_test(changes_are_noticed), cmocka_unit_test(manifests_are_checked),
-        cmocka_unit_test(digests_tell),        cmocka_unit_test(statistics_are_those_of_the_values),
-        cmocka_unit_test(texts_are_cut),       cmocka_unit_test(no_parquet),
+        cmocka_unit_test(killed_at_each_call),
+        cmocka_unit_test(kept_after_a_kill),
+        cmocka_unit_test(two_make_the_same),
+        cmocka_unit_test(the_living_keep_their_work),
+        cmocka_unit_test(removed_before_it_was_locked),
+        cmocka_unit_test(delete_is_once),
+        cmocka_unit_test(changes_are_noticed),
+        cmocka_unit_test(manifests_are_checked),
+        cmocka_unit_test(digests_tell),
+        cmocka_unit_test(statistics_are_those_of_the_values),
+        cmocka_unit_test(texts_are_cut),
+        cmocka_unit_test(no_parquet),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
