@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/thread.h"
 #include "cmd/command_line.h"
+#include "cmd/deprecations.h"
 #include "cmd/exit_code.h"
 #include "cmd/interrupt.h"
 #include "cmd/progress.h"
@@ -212,8 +213,9 @@ static enum ax_code train(const char *path, const struct train_config *config,
     };
     if (ax_train_file_read(path, &file, err))
         return err->code;
-    if (!ax_train_file_spec(&file, ax_str_from(config->model), &spec, err) &&
-        !ax_training_run(&file, spec, &options, &report, err)) {
+    if (!ax_train_file_spec(&file, ax_str_from(config->model), &spec, err) && spec->service)
+        ax_deprecations_warn("train", spec->service);
+    if (!err->code && !ax_training_run(&file, spec, &options, &report, err)) {
         if (config->json)
             print_json(&report, spec);
         else

@@ -207,9 +207,7 @@ static const struct ax_definition_key model_keys[] = {
 };
 
 static const struct ax_definition_key train_keys[] = {
-    { "rows", AX_VALUE_OTHER, true,
-      .about = "The rows to learn from: `{sql: …}`, a SELECT or the path of a file that ends in "
-               "`.sql`.",
+    { "rows", AX_VALUE_MAPPING, true, .of = AX_MAPPING_ROWS, .about = "The rows to learn from.",
       .example = "{sql: sql/rows.sql}" },
     { "at", AX_VALUE_TEXT,
       .about = "The moment asked about: a column of the rows, or with a service, which needs it, "
@@ -231,6 +229,13 @@ static const struct ax_definition_key train_keys[] = {
       .about = "Rounds without improvement after which training ends." },
     { "seed", AX_VALUE_COUNT, .default_text = "0", .about = "Where chance begins." },
     { "threads", AX_VALUE_COUNT, .about = "Threads of the library; without it, all cores." },
+};
+
+static const struct ax_definition_key rows_keys[] = {
+    { "sql", AX_VALUE_TEXT, .about = "A SELECT, or the path of a file that ends in `.sql`.",
+      .example = "sql/rows.sql" },
+    { "file", AX_VALUE_TEXT, .about = "Or the path of a CSV, JSON lines or Parquet file.",
+      .example = "data/rows.parquet" },
 };
 
 #define KEYS(table) .keys = (table), .key_count = AX_COUNT(table)
@@ -277,6 +282,8 @@ static const struct ax_definition_keys mappings[AX_MAPPING_COUNT] = {
                            .about = "The same block that `auspex train FILE` reads; "
                                     "[training.md](training.md) tells it whole.",
                            KEYS(train_keys) },
+    [AX_MAPPING_ROWS] = { "rows", "rows: the rows of a model",
+                          .about = "Either `sql` or `file` is there.", KEYS(rows_keys) },
 };
 
 const struct ax_definition_keys *ax_definition_keys(enum ax_definition_mapping mapping)

@@ -26,6 +26,7 @@ enum ax_definition_mapping {
     AX_MAPPING_FEATURE,
     AX_MAPPING_MODEL,
     AX_MAPPING_TRAIN,
+    AX_MAPPING_ROWS,
     AX_MAPPING_COUNT
 };
 

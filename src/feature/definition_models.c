@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Models of a folder: which service they take, and the query of their rows.
+ * Models of a folder: which service they take, and the query of their rows or the file with them.
  *
  * What else training needs is read by pipeline/train_file from the same node; here only its keys
  * are checked, so that a misspelt one is found by `plan` too.
@@ -12,11 +12,14 @@
 static enum ax_code read_rows(struct ax_definition_reader *r, const struct ax_yaml *rows,
                               struct ax_model_definition *model)
 {
-    const struct ax_yaml *sql = ax_yaml_get(rows, "sql");
     struct ax_str path;
     model->rows = (struct ax_str){ "", 0 };
-    if (rows->kind != AX_YAML_MAP)
-        return ax_definition_fail(r, rows, "'rows' must be {sql: …}");
+    if (ax_definition_check_keys(r, rows, AX_MAPPING_ROWS))
+        return r->err->code;
+    const struct ax_yaml *sql = ax_yaml_get(rows, "sql");
+    if (!sql == !ax_yaml_get(rows, "file"))
+        return ax_definition_fail(r, rows, "rows are {sql: …} or {file: …}; %s",
+                                  sql ? "these are both" : "these are neither");
     return sql ? ax_definition_sql(r, sql, &model->rows, &path) : AX_OK;
 }
 

@@ -202,7 +202,7 @@ struct ax_model_definition {
     struct ax_place place;
     const struct ax_service *service; /* NULL: it names its columns itself */
     struct ax_str description;
-    struct ax_str rows; /* the query of its training rows; empty when train has no rows: {sql: …} */
+    struct ax_str rows; /* the query of its training rows; empty: they are those of a file */
     const struct ax_yaml *node;
     const char *file; /* whole path, for messages of who reads the node */
 };

@@ -54,8 +54,8 @@ static enum ax_code copy_file(struct maker *m)
     if (ax_dataset_origins_copy(&m->origins, ax_str_from(real), &origin->from, m->err) ||
         ax_dataset_origins_add_file(&m->origins, AX_STR("rows"), origin->from, m->job->cancelled,
                                     m->err) ||
-        ax_dataset_rows_copy(m->sql, m->job->threads, m->job->path, ax_dataset_store_rows(m->store),
-                             m->err))
+        ax_dataset_rows_copy(m->sql, m->job->threads, m->job->path, NULL, 0,
+                             ax_dataset_store_rows(m->store), m->err))
         return m->err->code;
     return ax_dataset_origins_check(&m->origins, m->err);
 }

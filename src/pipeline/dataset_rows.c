@@ -35,6 +35,8 @@ struct column {
 struct rows {
     struct ax_sql *sql;
     const char *path;
+    const struct ax_str *texts; /* names of columns that are to be texts */
+    size_t text_count;
     enum ax_table_format format;
     struct ax_arena arena;
     struct column *columns;
@@ -248,6 +250,15 @@ static const char *pattern_of(struct ax_str type)
     return NULL;
 }
 
+static bool is_to_be_text(const struct rows *r, const struct column *column)
+{
+    /* Texts of JSON that look like it; they are texts. */
+    bool found = ax_str_is(column->type, "UUID") || ax_str_is(column->type, "TIME");
+    for (size_t i = 0; i < r->text_count && !found; i++)
+        found = ax_str_equals(r->texts[i], column->name);
+    return found;
+}
+
 /* Types that are made of texts of JSON, which may mean something else. */
 static bool is_to_be_checked(const struct rows *r, struct ax_str type)
 {
@@ -283,8 +294,7 @@ static enum ax_code check_types(struct rows *r)
     size_t checks = 0;
     for (size_t i = 0; i < r->count; i++) {
         struct column *column = &r->columns[i];
-        /* Texts of JSON that look like it; they are texts. */
-        if (ax_str_is(column->type, "UUID") || ax_str_is(column->type, "TIME"))
+        if (is_to_be_text(r, column))
             column->type = AX_STR("VARCHAR");
         if (!is_to_be_checked(r, column->type))
             continue;
@@ -340,10 +350,13 @@ static enum ax_code check_file(const char *path, enum ax_table_format *ret_forma
 }
 
 enum ax_code ax_dataset_rows_copy(struct ax_sql *sql, size_t threads, const char *path,
-                                  const char *out, struct ax_err *err)
+                                  const struct ax_str *texts, size_t text_count, const char *out,
+                                  struct ax_err *err)
 {
-    assert(sql && threads && path && out && err);
-    struct rows r = { .sql = sql, .path = path, .err = err };
+    assert(sql && threads && path && (texts || !text_count) && out && err);
+    struct rows r = {
+        .sql = sql, .path = path, .texts = texts, .text_count = text_count, .err = err
+    };
     if (check_file(path, &r.format, err))
         return err->code;
     ax_arena_init(&r.arena, ARENA_INIT, ARENA_MAX);

@@ -11,10 +11,12 @@
 
 #include "base/sql.h"
 
-/* Write `out`, a new file. `sql` runs with one thread in between, and with `threads` after.
- * Expected: NOT_FOUND, INVALID (the ending, a malformed row, two names that differ in case alone),
- * TOO_LARGE, CANCELLED, and the system's codes. */
+/* Write `out`, a new file; of CSV and JSON lines, columns of these names stay texts. `sql` runs
+ * with one thread in between, and with `threads` after. Expected: NOT_FOUND, INVALID (the ending, a
+ * malformed row, two names that differ in case alone), TOO_LARGE, CANCELLED, and the system's
+ * codes. */
 AX_MUST_USE enum ax_code ax_dataset_rows_copy(struct ax_sql *sql, size_t threads, const char *path,
+                                              const struct ax_str *texts, size_t text_count,
                                               const char *out, struct ax_err *err);
 
 #endif

@@ -116,17 +116,24 @@ static enum ax_code walk(struct leakage_names *names, const struct ax_json *root
     return AX_OK;
 }
 
-static enum ax_code read_names(struct ax_sql *sql, struct ax_str expression,
-                               struct leakage_names *names, struct ax_err *err)
+/* `expression` is what `key` of the train block says. */
+static enum ax_code read_names(const struct leakage *l, const char *key, struct ax_str expression,
+                               struct leakage_names *names)
 {
+    static const char before[] = "SELECT (";
     struct ax_buf query;
+    size_t place = SIZE_MAX;
     ax_buf_init(&query, TEXT_MAX);
-    ax_buf_printf(&query, "SELECT (%.*s\n)", AX_STR_ARG(expression));
-    if (!ax_buf_check(&query, "the expression", err) &&
-        !ax_sql_tree_read(sql, ax_buf_str(&query), &names->doc, NULL, err))
-        (void)(walk(names, ax_json_root(names->doc), err) != AX_OK);
+    ax_buf_printf(&query, "%s%.*s\n)", before, AX_STR_ARG(expression));
+    if (ax_buf_check(&query, "the expression", l->err) ||
+        ax_sql_tree_read(l->sql, ax_buf_str(&query), &names->doc, &place, l->err) ||
+        walk(names, ax_json_root(names->doc), l->err)) {
+        bool is_inside = place >= strlen(before) && place != SIZE_MAX;
+        (void)ax_train_spec_context(l->spec, key, is_inside ? place - strlen(before) : SIZE_MAX,
+                                    l->err);
+    }
     ax_buf_done(&query);
-    return err->code;
+    return l->err->code;
 }
 
 /* ---- where columns come from ---- */
@@ -666,7 +673,10 @@ static void done(struct leakage *l)
 static enum ax_code check_traces(struct leakage *l)
 {
     struct ax_err ignored = AX_ERR_INIT;
-    if (l->spec->query.len && ax_column_tracer_of_query(l->sql, l->spec->query, &l->rows, &ignored))
+    if (l->spec->rows_file.len)
+        l->rows = ax_column_tracer_of_file(l->spec->rows_file);
+    else if (l->spec->query.len &&
+             ax_column_tracer_of_query(l->sql, l->spec->query, &l->rows, &ignored))
         l->rows = NULL; /* what is wrong with it is told where it runs */
     trace_rows(l);
     if (check_inputs(l) || check_computed(l) || check_own_events(l))
@@ -694,11 +704,9 @@ enum ax_code ax_leakage_check(struct ax_sql *sql, const struct ax_train_spec *sp
                          .err = err };
     *l.label = *l.known = (struct leakage_names){ 0 };
     ax_buf_init(&l.unknown, TEXT_MAX);
-    if (read_names(sql, spec->label, l.label, err))
-        (void)ax_err_context(err, "label");
-    else if (spec->label_known_at.len && read_names(sql, spec->label_known_at, l.known, err))
-        (void)ax_err_context(err, "label_known_at");
-    else
+    if (!read_names(&l, "label", spec->label, l.label) &&
+        !(spec->label_known_at.len &&
+          read_names(&l, "label_known_at", spec->label_known_at, l.known)))
         (void)(check_traces(&l) != AX_OK);
     done(&l);
     return err->code;

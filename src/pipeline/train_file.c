@@ -100,25 +100,43 @@ static enum ax_code read_sql_file(const struct reader *r, const struct ax_yaml *
     return copy ? AX_OK : ax_arena_fail(&r->file->arena, "the query", r->err);
 }
 
-/* `rows: {sql: …}`: a path that ends in .sql, or the query itself. */
+static struct ax_str without_end(struct ax_str query)
+{
+    while (query.len && strchr(" \t\r\n;", query.ptr[query.len - 1]))
+        query.len--;
+    return query;
+}
+
+/* `rows: {sql: …}`, a path that ends in .sql or the query itself, or `rows: {file: …}`. */
 static enum ax_code read_rows(const struct reader *r, const struct ax_yaml *train,
                               struct ax_train_spec *spec)
 {
-    static const char *const keys[] = { "sql", NULL };
+    static const char *const keys[] = { "sql", "file", NULL };
     const struct ax_yaml *rows = ax_yaml_get(train, "rows");
     struct ax_str text;
     if (!rows)
         return ax_yaml_fail(train, r->name, r->err, "the key 'rows' is missing");
     if (rows->kind != AX_YAML_MAP)
-        return ax_yaml_fail(rows, r->name, r->err, "expected a mapping with the key 'sql'");
-    if (ax_yaml_only(rows, r->name, keys, r->err) || need_text(r, rows, "sql", &text))
+        return ax_yaml_fail(rows, r->name, r->err, "expected {sql: …} or {file: …}");
+    if (ax_yaml_only(rows, r->name, keys, r->err))
+        return r->err->code;
+    const struct ax_yaml *sql = ax_yaml_get(rows, "sql");
+    if (!sql == !ax_yaml_get(rows, "file"))
+        return ax_yaml_fail(rows, r->name, r->err, "rows are {sql: …} or {file: …}; %s",
+                            sql ? "these are both" : "these are neither");
+    spec->query = spec->rows_file = (struct ax_str){ "", 0 };
+    if (!sql)
+        return need_text(r, rows, "file", &spec->rows_file);
+    if (need_text(r, rows, "sql", &text))
         return r->err->code;
     struct ax_str ending = { text.ptr + text.len - AX_MIN(text.len, (size_t)4),
                              AX_MIN(text.len, (size_t)4) };
-    if (ax_str_is(ending, ".sql") && !memchr(text.ptr, '\n', text.len))
-        return read_sql_file(r, ax_yaml_get(rows, "sql"), text, &spec->query);
     spec->query = text;
-    return AX_OK;
+    if (ax_str_is(ending, ".sql") && !memchr(text.ptr, '\n', text.len) &&
+        read_sql_file(r, sql, text, &spec->query))
+        return r->err->code;
+    spec->query = without_end(spec->query);
+    return spec->query.len ? AX_OK : ax_yaml_fail(sql, r->name, r->err, "there is no query");
 }
 
 /* "2013-10-01" or "2013-10-01 12:30:00": texts of this form compare as the moments do. */
@@ -263,6 +281,8 @@ static enum ax_code read_train(const struct reader *r, const struct ax_yaml *mod
     if (!train || train->kind != AX_YAML_MAP)
         return ax_yaml_fail(train ? train : model, r->name, r->err,
                             "expected a train block: {rows, label, split, params}");
+    spec->train = train;
+    spec->path = r->name;
     spec->rounds = ROUNDS_DEFAULT;
     spec->early_stopping_rounds = ROUNDS_MAX;
     if (ax_yaml_only(train, r->name, keys, r->err) || read_rows(r, train, spec) ||
@@ -533,7 +553,7 @@ enum ax_code ax_train_file_read(const char *path, struct ax_train_file *ret_file
 {
     assert(path && ret_file && err);
     struct ax_train_file file = { .path = ax_xstrdup(path), .folder = folder_of(path) };
-    struct reader reader = { &file, path, err };
+    struct reader reader = { &file, file.path, err };
     struct stat info;
     ax_arena_init(&file.arena, 65536, FILE_BYTES_MAX * 4);
     bool is_folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
@@ -587,4 +607,23 @@ enum ax_code ax_train_file_spec(const struct ax_train_file *file, struct ax_str 
                       nearest < 0 ? list : names[nearest].ptr);
     free(names);
     return err->code;
+}
+
+enum ax_code ax_train_spec_context(const struct ax_train_spec *spec, const char *key, size_t at,
+                                   struct ax_err *err)
+{
+    assert(spec && key && err && err->code);
+    const struct ax_yaml *node = ax_yaml_get(spec->train, key);
+    struct ax_err ignored = AX_ERR_INIT;
+    struct ax_buf source;
+    if (!node)
+        node = ax_yaml_get(ax_yaml_get(spec->train, "split"), key);
+    if (!node)
+        return ax_err_context(err, "%s", key);
+    unsigned line = node->line, column = node->column;
+    ax_buf_init(&source, FILE_BYTES_MAX);
+    if (at != SIZE_MAX && !ax_file_read(spec->path, &source, &ignored))
+        ax_yaml_locate(ax_buf_str(&source), node, AX_MIN(at, node->text.len), &line, &column);
+    ax_buf_done(&source);
+    return ax_err_context(err, "%s:%u:%u: %s", spec->path, line, column, key);
 }

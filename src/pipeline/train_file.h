@@ -30,7 +30,8 @@ struct ax_train_spec {
     size_t column_count;
     bool unknown_category_is_missing;
     const struct ax_yaml *decision; /* copied into model.yaml; NULL: none */
-    struct ax_str query;            /* the text itself */
+    struct ax_str query;            /* the text itself, without a ';' behind it; or empty */
+    struct ax_str rows_file;        /* or the file with the rows, as it is written */
     /* The moment: a column, or with a service an expression over the rows' columns; may be empty
      * when the split is by hash and there is no service. */
     struct ax_str at;
@@ -46,6 +47,9 @@ struct ax_train_spec {
     size_t rounds;
     size_t early_stopping_rounds;
     size_t threads; /* 0: the caller's choice */
+    /* Where it is written: the train block, and its file. NULL: nowhere. */
+    const struct ax_yaml *train;
+    const char *path;
 };
 
 struct ax_train_file {
@@ -67,5 +71,10 @@ void ax_train_file_done(struct ax_train_file *file);
 AX_MUST_USE enum ax_code ax_train_file_spec(const struct ax_train_file *file, struct ax_str name,
                                             const struct ax_train_spec **ret_spec,
                                             struct ax_err *err);
+
+/* Put the place of a key of the train block, or of its split, in front of an error: "all.yaml:40:7:
+ * label: …". `at` is the byte of the value's text that is meant; SIZE_MAX: the value. */
+enum ax_code ax_train_spec_context(const struct ax_train_spec *spec, const char *key, size_t at,
+                                   struct ax_err *err);
 
 #endif

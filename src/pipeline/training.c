@@ -12,7 +12,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "engine/version.h"
+#include "pipeline/dataset_rows.h"
 #include "pipeline/evaluate.h"
+#include "pipeline/table.h"
 #include "pipeline/training_set.h"
 #include "pipeline/version_writer.h"
 
@@ -31,6 +33,7 @@
 #define BLOCK_ROWS     4096
 #define WORK_PREFIX    ".train-"
 #define HISTORY_NAME   "history.parquet"
+#define ROWS_NAME      "rows.parquet"
 #define PARAMS_EXTRA   2
 #define CLASSES_MAX    4096
 #define PATH_SIZE      4096
@@ -43,8 +46,10 @@ struct training {
     size_t threads;
     char name[256];
     char model_folder[PATH_SIZE];
-    char work[PATH_SIZE]; /* "" until it was made */
-    int lock;             /* on it; -1: none */
+    char work[PATH_SIZE];    /* "" until it was made */
+    int lock;                /* on it; -1: none */
+    char parquet[PATH_SIZE]; /* Parquet: the rows of a spec without a query, then the history; or ""
+                              */
     struct ax_training_set set;
     struct ax_trainer_result result;
     struct ax_err *err;
@@ -154,6 +159,57 @@ static const char *data_folder(const struct training *t)
     return t->options->data_folder ? t->options->data_folder : t->file->folder;
 }
 
+static enum ax_code open_sql(const struct training *t, const char *spill, struct ax_sql **ret_sql)
+{
+    struct ax_sql_config config = {
+        .threads = t->threads,
+        .memory_bytes_max = t->options->memory_bytes_max,
+        .temp_folder = spill,
+        .cancelled = t->options->cancelled,
+    };
+    return ax_sql_open(&config, ret_sql, t->err);
+}
+
+/* What is no Parquet becomes it, in the working folder. What the service declares as texts stays
+ * texts, whatever it looks like. */
+static enum ax_code copy_rows(struct training *t, const char *path)
+{
+    const struct ax_service *service = t->spec->service;
+    size_t calls = service ? service->call_count : 0;
+    struct ax_str *texts = ax_xalloc((calls + 1) * sizeof(*texts));
+    struct ax_sql *sql = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < calls; i++)
+        if (service->call[i].storage.kind == AX_STORAGE_STRING && !service->call[i].storage.is_list)
+            texts[count++] = service->call[i].name;
+    if (!join(t->parquet, t->err, t->work, ROWS_NAME) && !open_sql(t, NULL, &sql))
+        (void)(ax_dataset_rows_copy(sql, t->threads, path, texts, count, t->parquet, t->err) !=
+               AX_OK);
+    ax_sql_close(sql);
+    free(texts);
+    return t->err->code;
+}
+
+/* Of a model whose rows are those of a file: find it, or make it. */
+static enum ax_code open_rows(struct training *t)
+{
+    char path[PATH_SIZE];
+    enum ax_table_format format;
+    struct ax_str name = t->spec->rows_file;
+    if (!name.len)
+        return AX_OK;
+    bool is_whole = name.ptr[0] == '/';
+    int len = snprintf(path, sizeof(path), "%s%s%.*s", is_whole ? "" : data_folder(t),
+                       is_whole ? "" : "/", AX_STR_ARG(name));
+    if (len < 0 || len >= PATH_SIZE)
+        (void)ax_fail(t->err, AX_E_INVALID, "the path is too long");
+    else if (!ax_table_format_of(path, &format) || format != AX_TABLE_PARQUET)
+        (void)(copy_rows(t, path) != AX_OK);
+    else if (!realpath(path, t->parquet))
+        (void)ax_fail_errno(t->err, errno, "open '%s'", path);
+    return t->err->code ? ax_train_spec_context(t->spec, "rows", SIZE_MAX, t->err) : AX_OK;
+}
+
 /* Of a model with a service: which version of it is in force, and the rows with its inputs. */
 static enum ax_code run_history(struct training *t)
 {
@@ -165,6 +221,7 @@ static enum ax_code run_history(struct training *t)
     struct ax_training_history_job job = {
         .file = t->file,
         .spec = t->spec,
+        .rows = t->parquet[0] ? t->parquet : NULL,
         .data_folder = data_folder(t),
         .work_folder = t->work,
         .out = out,
@@ -180,6 +237,7 @@ static enum ax_code run_history(struct training *t)
                                  &t->report->service, t->err) ||
         ax_training_history_make(&job, &t->report->history, t->err))
         return t->err->code;
+    memcpy(t->parquet, out, sizeof(out));
     t->report->has_service = true;
     t->report->seconds_history = seconds_since(began_ns);
     return AX_OK;
@@ -193,16 +251,13 @@ static enum ax_code run_history(struct training *t)
 static enum ax_code query_in_folder(struct training *t, struct ax_sql *sql)
 {
     const char *folder = data_folder(t);
-    char history[PATH_SIZE];
-    if (join(history, t->err, t->work, HISTORY_NAME))
-        return t->err->code;
     int back = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (back < 0)
         return ax_fail_errno(t->err, errno, "open the working folder");
     if (chdir(folder))
         (void)ax_fail_errno(t->err, errno, "go to the data's folder '%s'", folder);
     else
-        (void)(ax_training_set_make(sql, t->spec, t->spec->service ? history : NULL, t->work,
+        (void)(ax_training_set_make(sql, t->spec, t->parquet[0] ? t->parquet : NULL, t->work,
                                     &t->set, t->err) != AX_OK);
     if (fchdir(back))
         (void)ax_fail_errno(t->err, errno, "go back from the data's folder");
@@ -217,14 +272,8 @@ static enum ax_code run_query(struct training *t)
     struct ax_sql *sql = NULL;
     if (join(spill, t->err, t->work, "spill"))
         return t->err->code;
-    struct ax_sql_config config = {
-        .threads = t->threads,
-        .memory_bytes_max = t->options->memory_bytes_max,
-        .temp_folder = spill,
-        .cancelled = t->options->cancelled,
-    };
     stage(t, t->spec->service ? "reading the history" : "reading the rows");
-    if (ax_sql_open(&config, &sql, t->err))
+    if (open_sql(t, spill, &sql))
         return t->err->code;
     enum ax_code code = query_in_folder(t, sql);
     ax_sql_close(sql);
@@ -572,8 +621,8 @@ enum ax_code ax_training_run(const struct ax_train_file *file, const struct ax_t
                           .err = err };
     ax_buf_init(&report.metrics, YAML_BYTES_MAX);
     (void)snprintf(t.name, sizeof(t.name), "%.*s", AX_STR_ARG(spec->name));
-    if (!make_work_folder(&t) && !(spec->service && run_history(&t)) && !run_query(&t) &&
-        !run_trainer(&t) && !write_version(&t) && !record(&t))
+    if (!make_work_folder(&t) && !open_rows(&t) && !(spec->service && run_history(&t)) &&
+        !run_query(&t) && !run_trainer(&t) && !write_version(&t) && !record(&t))
         fill_report(&t);
     struct ax_err ignored = AX_ERR_INIT;
     if (t.work[0])

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "feature/offline/offline.h"
+#include "pipeline/dataset_content.h"
 #include "pipeline/training_set.h"
 
 #include <assert.h>
@@ -17,14 +18,6 @@
 #include <unistd.h>
 
 #define TEXT_MAX ((size_t)16 << 20)
-
-static struct ax_str query_of(const struct ax_train_spec *spec)
-{
-    struct ax_str text = spec->query;
-    while (text.len && strchr(" \t\r\n;", text.ptr[text.len - 1]))
-        text.len--;
-    return text;
-}
 
 static enum ax_code check_leaks(const struct ax_training_history_job *job, struct ax_sql *sql,
                                 const struct ax_sql_stream *stream, struct ax_err *err)
@@ -56,7 +49,13 @@ static enum ax_code look_at_rows(const struct ax_training_history_job *job, stru
     if (ax_sql_open(&config, &sql, err))
         return err->code;
     ax_buf_init(&text, TEXT_MAX);
-    ax_buf_printf(&text, "SELECT * FROM (\n%.*s\n) LIMIT 0", AX_STR_ARG(query_of(job->spec)));
+    ax_buf_printf(&text, "SELECT * FROM (");
+    if (job->rows) {
+        ax_buf_printf(&text, "FROM read_parquet(");
+        ax_dataset_put_path(&text, job->rows);
+        ax_buf_printf(&text, ", hive_partitioning=false)");
+    }
+    ax_buf_printf(&text, "\n%.*s\n) LIMIT 0", AX_STR_ARG(job->spec->query));
     if (ax_buf_check(&text, "the query", err) || ax_sql_query(sql, ax_buf_str(&text), &stream, err))
         (void)ax_err_context(err, "rows");
     else
@@ -117,9 +116,12 @@ enum ax_code ax_training_history_make(const struct ax_training_history_job *job,
         .notice = pass_notice,
         .arg = (void *)(uintptr_t)job,
     };
+    size_t at_place = SIZE_MAX;
     struct ax_offline_rows rows = {
-        .sql = query_of(job->spec),
+        .sql = job->spec->query,
+        .path = job->rows,
         .at = job->spec->at,
+        .ret_at_place = &at_place,
         .moment = AX_STR(AX_TRAINING_MOMENT),
     };
     struct ax_offline *offline = NULL;
@@ -129,6 +131,8 @@ enum ax_code ax_training_history_make(const struct ax_training_history_job *job,
     if (!ax_offline_history(offline, job->spec->service, &rows, job->out, &report, err)) {
         ret_history->rows = report.rows;
         memcpy(ret_history->digest, report.digest, sizeof(ret_history->digest));
+    } else if (at_place != SIZE_MAX) {
+        (void)ax_train_spec_context(job->spec, "at", at_place, err);
     }
     ax_offline_close(offline);
     return err->code;

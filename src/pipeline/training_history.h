@@ -15,6 +15,7 @@
 struct ax_training_history_job {
     const struct ax_train_file *file; /* with definitions */
     const struct ax_train_spec *spec; /* of that file, with a service */
+    const char *rows;                 /* a Parquet file with the rows; NULL: the spec's query */
     const char *data_folder;          /* relative paths start here */
     const char *work_folder;          /* for spilling */
     const char *out;                  /* what is written: a path that ends in .parquet */

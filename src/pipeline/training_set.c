@@ -3,10 +3,12 @@
  * Making a training set. Two tables of the embedded database carry the work: ax_rows, the query's
  * result, and ax_parts, which adds label, weight and part to each row that has a label. The rows of
  * ax_parts are streamed once, in order; each is converted and appended to the files of its part.
+ * The order is that of the query, or of the file without one: then ax_row counts its rows from 1.
  */
 #include "pipeline/training_set.h"
 
 #include "base/alloc.h"
+#include "pipeline/dataset_content.h"
 #include "pipeline/row_order.h"
 
 #include <assert.h>
@@ -29,7 +31,7 @@ struct maker {
     struct ax_sql *sql;
     const struct ax_train_spec *spec;
     struct ax_str moment; /* the column that is `at`, or empty */
-    const char *history;  /* or NULL */
+    const char *file;     /* or NULL */
     const char *folder;
     struct ax_training_set *set;
     struct ax_buf text;  /* of the statement being made */
@@ -77,34 +79,80 @@ static enum ax_code query(struct maker *m, struct ax_sql_stream **ret_stream)
     return code;
 }
 
-static struct ax_str strip(struct ax_str text)
+/* A column that is added; DuckDB would silently call ours otherwise. */
+static enum ax_code check_own_name(struct maker *m, const struct ax_sql_stream *stream,
+                                   struct ax_str name)
 {
-    while (text.len && strchr(" \t\r\n;", text.ptr[text.len - 1]))
-        text.len--;
-    return text;
+    for (size_t i = 0; i < ax_sql_stream_column_count(stream); i++)
+        if (ax_str_equals_nocase(ax_sql_stream_column_name(stream, i), name))
+            return ax_fail(m->err, AX_E_INVALID,
+                           "the rows have a column '%.*s', a name that training needs itself; give "
+                           "it another one",
+                           AX_STR_ARG(name));
+    return AX_OK;
+}
+
+static enum ax_code run_query(struct maker *m)
+{
+    if (ax_row_order_print(m->sql, m->spec->query, &m->order, m->err))
+        return m->err->code;
+    ax_buf_printf(&m->text, "CREATE TABLE ax_rows AS SELECT * FROM (\n%.*s\n)",
+                  AX_STR_ARG(m->spec->query));
+    return run(m) ? ax_err_context(m->err, "the query") : AX_OK;
+}
+
+static void put_file(struct maker *m, const char *option)
+{
+    ax_buf_printf(&m->text, "FROM read_parquet(");
+    ax_dataset_put_path(&m->text, m->file);
+    ax_buf_printf(&m->text, ", hive_partitioning=false%s)", option);
+}
+
+/* The rows of the file, in its order, which a column counts. */
+static enum ax_code read_in_order(struct maker *m)
+{
+    struct ax_sql_stream *stream = NULL;
+    ax_buf_printf(&m->text, "SELECT * ");
+    put_file(m, "");
+    ax_buf_printf(&m->text, " LIMIT 0");
+    if (query(m, &stream))
+        return m->err->code;
+    (void)check_own_name(m, stream, AX_STR(AX_TRAINING_ROW));
+    ax_sql_stream_free(stream);
+    if (m->err->code)
+        return m->err->code;
+    ax_buf_printf(&m->order, AX_TRAINING_ROW);
+    ax_buf_printf(&m->text,
+                  "CREATE TABLE ax_rows AS SELECT * EXCLUDE (file_row_number), file_row_number + 1 "
+                  "AS %s ",
+                  AX_TRAINING_ROW);
+    put_file(m, ", file_row_number=true");
+    return run(m);
+}
+
+/* The order is the query's, or else that of the file. */
+static enum ax_code read_file(struct maker *m)
+{
+    if (!m->spec->query.len)
+        return read_in_order(m) ? ax_err_context(m->err, "the rows") : AX_OK;
+    if (ax_row_order_print(m->sql, m->spec->query, &m->order, m->err))
+        return m->err->code;
+    ax_buf_printf(&m->text, "CREATE TABLE ax_rows AS SELECT * ");
+    put_file(m, "");
+    return run(m) ? ax_err_context(m->err, "the history") : AX_OK;
 }
 
 static enum ax_code make_rows(struct maker *m)
 {
-    struct ax_str text = strip(m->spec->query);
     int64_t rows = 0;
-    if (ax_row_order_print(m->sql, text, &m->order, m->err))
+    if (m->file ? read_file(m) : run_query(m))
         return m->err->code;
-    ax_buf_printf(&m->text, "CREATE TABLE ax_rows AS SELECT * FROM ");
-    if (m->history) {
-        ax_buf_printf(&m->text, "read_parquet(");
-        ax_sql_put_literal(&m->text, ax_str_from(m->history));
-        ax_buf_printf(&m->text, ", hive_partitioning=false)");
-    } else {
-        ax_buf_printf(&m->text, "(\n%.*s\n)", AX_STR_ARG(text));
-    }
-    if (run(m))
-        return ax_err_context(m->err, m->history ? "the history" : "the query");
     ax_buf_printf(&m->text, "SELECT count(*) FROM ax_rows");
     if (get_count(m, &rows))
         return m->err->code;
     m->set->rows_read = (size_t)rows;
-    return ax_row_order_check(m->sql, "ax_rows", ax_buf_str(&m->order), m->err);
+    return m->spec->query.len ? ax_row_order_check(m->sql, "ax_rows", ax_buf_str(&m->order), m->err)
+                              : AX_OK;
 }
 
 /* ---- columns ---- */
@@ -117,10 +165,9 @@ static enum ax_code unknown_column(struct maker *m, struct ax_str name,
     for (size_t i = 0; i < count; i++)
         names[i] = ax_sql_stream_column_name(stream, i);
     long nearest = ax_str_nearest(name, names, count);
-    (void)ax_fail(m->err, AX_E_INVALID, "the query gives no column '%.*s'%s%.*s%s",
-                  AX_STR_ARG(name), nearest < 0 ? "" : "; nearest is '",
-                  nearest < 0 ? 0 : (int)names[nearest].len, nearest < 0 ? "" : names[nearest].ptr,
-                  nearest < 0 ? "" : "'");
+    (void)ax_fail(m->err, AX_E_INVALID, "the rows have no column '%.*s'%s%.*s%s", AX_STR_ARG(name),
+                  nearest < 0 ? "" : "; nearest is '", nearest < 0 ? 0 : (int)names[nearest].len,
+                  nearest < 0 ? "" : names[nearest].ptr, nearest < 0 ? "" : "'");
     free(names);
     return m->err->code;
 }
@@ -148,20 +195,6 @@ static enum ax_code find_column(struct maker *m, const struct ax_sql_stream *str
     return unknown_column(m, column->name, stream);
 }
 
-/* The names of the columns that are added; DuckDB would silently call ours otherwise. */
-static enum ax_code check_own_names(struct maker *m, const struct ax_sql_stream *stream)
-{
-    static const struct ax_str own[] = { { "ax_label", 8 }, { "ax_weight", 9 }, { "ax_part", 7 } };
-    for (size_t i = 0; i < ax_sql_stream_column_count(stream); i++)
-        for (size_t k = 0; k < AX_COUNT(own); k++)
-            if (ax_str_equals_nocase(ax_sql_stream_column_name(stream, i), own[k]))
-                return ax_fail(m->err, AX_E_INVALID,
-                               "the query gives a column '%s', a name that training needs itself; "
-                               "give it another one",
-                               own[k].ptr);
-    return AX_OK;
-}
-
 static enum ax_code find_columns(struct maker *m)
 {
     struct ax_training_set *set = m->set;
@@ -173,7 +206,9 @@ static enum ax_code find_columns(struct maker *m)
     ax_buf_printf(&m->text, "SELECT * FROM ax_rows LIMIT 0");
     if (query(m, &stream))
         return m->err->code;
-    (void)check_own_names(m, stream);
+    (void)(check_own_name(m, stream, AX_STR("ax_label")) ||
+           check_own_name(m, stream, AX_STR("ax_weight")) ||
+           check_own_name(m, stream, AX_STR("ax_part")));
     for (size_t i = 0; i < m->spec->column_count && !m->err->code; i++) {
         set->columns[i].name = m->spec->columns[i].name;
         ax_map_init(&set->columns[i].indexes);
@@ -214,6 +249,47 @@ static void print_part(struct maker *m)
                   (int)AX_PART_TEST);
 }
 
+/* Whether an expression over the rows can be computed; when not, its place is told. */
+static bool can_compute(struct maker *m, const char *key, const char *before, struct ax_str text,
+                        const char *behind)
+{
+    int64_t ignored = 0;
+    if (!text.len)
+        return true;
+    ax_buf_printf(&m->text, "SELECT count(%s%.*s%s) FROM ax_rows", before, AX_STR_ARG(text),
+                  behind);
+    return !get_count(m, &ignored) || !ax_train_spec_context(m->spec, key, SIZE_MAX, m->err);
+}
+
+/* Of the expressions that failed together, tell the first that fails alone. */
+static enum ax_code blame(struct maker *m)
+{
+    struct ax_err all = *m->err;
+    struct ax_buf names;
+    if (all.code == AX_E_CANCELLED)
+        return all.code;
+    ax_err_clear(m->err);
+    ax_buf_init(&names, TEXT_MAX);
+    if (m->spec->hash_column.len)
+        ax_sql_put_name(&names, m->spec->hash_column);
+    size_t hash = names.len;
+    if (m->moment.len)
+        ax_sql_put_name(&names, m->moment);
+    struct ax_str text = ax_buf_str(&names);
+    if (can_compute(m, "label", "(", m->spec->label, "\n)") &&
+        can_compute(m, "weight", "CAST((", m->spec->weight, "\n) AS DOUBLE)") &&
+        can_compute(m, "hash", "", (struct ax_str){ text.ptr, hash }, "") &&
+        can_compute(m, "at", "CAST(", (struct ax_str){ text.ptr + hash, text.len - hash },
+                    " AS TIMESTAMP)") &&
+        can_compute(m, "test_from", "CAST('", m->spec->test_from, "' AS TIMESTAMP)") &&
+        can_compute(m, "stop_from", "CAST('", m->spec->stop_from, "' AS TIMESTAMP)")) {
+        *m->err = all;
+        (void)ax_err_context(m->err, "label, weight or split");
+    }
+    ax_buf_done(&names);
+    return m->err->code;
+}
+
 static enum ax_code make_parts(struct maker *m)
 {
     struct ax_training_set *set = m->set;
@@ -228,7 +304,7 @@ static enum ax_code make_parts(struct maker *m)
     print_part(m);
     ax_buf_printf(&m->text, " AS BIGINT) AS ax_part FROM ax_rows");
     if (run(m))
-        return ax_err_context(m->err, "label, weight or split");
+        return blame(m);
     ax_buf_printf(&m->text, "SELECT count(ax_label) FROM ax_parts");
     if (get_count(m, &labelled))
         return m->err->code;
@@ -266,14 +342,14 @@ static enum ax_code check_has_moment(struct maker *m)
     ax_buf_init(&where, TEXT_MAX);
     ax_sql_put_name(&where, m->moment);
     ax_buf_printf(&where, " IS NULL");
-    if (find_rows(m, ax_buf_str(&where), &bad, &first))
-        (void)ax_err_context(m->err, "at");
-    else if (bad)
+    if (!find_rows(m, ax_buf_str(&where), &bad, &first) && bad)
         (void)ax_fail(m->err, AX_E_INVALID,
                       "%lld labelled rows have no time in '%.*s'; the first "
                       "is %.*s",
                       (long long)bad, AX_STR_ARG(m->spec->at),
                       AX_STR_ARG(ax_str_cut(ax_str_from(first), SHOWN_BYTES)));
+    if (m->err->code)
+        (void)ax_train_spec_context(m->spec, "at", SIZE_MAX, m->err);
     free(first);
     ax_buf_done(&where);
     return m->err->code;
@@ -289,15 +365,15 @@ static enum ax_code check_is_unknown(struct maker *m)
     ax_buf_printf(&where, "((%.*s\n) > ", AX_STR_ARG(m->spec->label_known_at));
     ax_sql_put_name(&where, m->moment);
     ax_buf_printf(&where, ") IS NOT TRUE");
-    if (find_rows(m, ax_buf_str(&where), &bad, &first))
-        (void)ax_err_context(m->err, "label_known_at");
-    else if (bad)
+    if (!find_rows(m, ax_buf_str(&where), &bad, &first) && bad)
         (void)ax_fail(m->err, AX_E_INVALID,
                       "the label of %lld rows was known at or before '%.*s', the moment asked "
                       "about, or nobody knows when; the first is %.*s: such rows would teach the "
                       "answer; leave them out of the query, or ask earlier",
                       (long long)bad, AX_STR_ARG(m->spec->at),
                       AX_STR_ARG(ax_str_cut(ax_str_from(first), SHOWN_BYTES)));
+    if (m->err->code)
+        (void)ax_train_spec_context(m->spec, "label_known_at", SIZE_MAX, m->err);
     free(first);
     ax_buf_done(&where);
     return m->err->code;
@@ -317,10 +393,10 @@ static enum ax_code check_train_rows(struct maker *m)
                   (int)AX_PART_TRAIN);
     if (get_count(m, &labelled))
         return m->err->code;
-    if (!labelled)
-        return ax_fail(m->err, AX_E_INVALID,
-                       "no row with a label is left to train on: look at the split");
-    return AX_OK;
+    if (labelled)
+        return AX_OK;
+    (void)ax_fail(m->err, AX_E_INVALID, "no row with a label is left to train on");
+    return ax_train_spec_context(m->spec, "split", SIZE_MAX, m->err);
 }
 
 /* ---- dictionaries ---- */
@@ -395,10 +471,11 @@ static enum ax_code make_dictionaries(struct maker *m)
         return m->err->code;
     set->label.type = ax_sql_stream_column_type(stream, 0);
     ax_sql_stream_free(stream);
-    if (set->label.type == AX_SQL_TIMESTAMP)
-        return ax_fail(m->err, AX_E_UNSUPPORTED, "the label is a time; make a number of it");
-    if (set->label.type == AX_SQL_LIST)
-        return ax_fail(m->err, AX_E_UNSUPPORTED, "the label is a list; make a number of it");
+    if (set->label.type == AX_SQL_TIMESTAMP || set->label.type == AX_SQL_LIST) {
+        (void)ax_fail(m->err, AX_E_UNSUPPORTED, "it is a %s; make a number of it",
+                      set->label.type == AX_SQL_LIST ? "list" : "time");
+        return ax_train_spec_context(m->spec, "label", SIZE_MAX, m->err);
+    }
     return set->label.type == AX_SQL_TEXT ? make_dictionary(m, &set->label, "true") : AX_OK;
 }
 
@@ -464,15 +541,18 @@ static enum ax_code write_row(struct maker *m, const struct ax_sql_chunk *chunk,
     float label = value_at(&m->set->label, &chunk->columns[n], row);
     float weight = value_at(NULL, &chunk->columns[n + 1], row);
     m->rows_written++;
-    if (!isfinite(label))
-        return ax_fail(m->err, AX_E_INVALID,
-                       "the label of row %zu, of those that have one, is not finite",
-                       m->rows_written);
-    if (!(weight >= 0) || !isfinite(weight))
-        return ax_fail(m->err, AX_E_INVALID,
-                       "the weight of row %zu, of those that have a label, is null, negative or "
-                       "not finite",
-                       m->rows_written);
+    if (!isfinite(label)) {
+        (void)ax_fail(m->err, AX_E_INVALID,
+                      "that of row %zu, of those that have one, is not finite", m->rows_written);
+        return ax_train_spec_context(m->spec, "label", SIZE_MAX, m->err);
+    }
+    if (!(weight >= 0) || !isfinite(weight)) {
+        (void)ax_fail(m->err, AX_E_INVALID,
+                      "that of row %zu, of those that have a label, is null, negative or not "
+                      "finite",
+                      m->rows_written);
+        return ax_train_spec_context(m->spec, "weight", SIZE_MAX, m->err);
+    }
     for (size_t i = 0; i < n; i++)
         m->row[i] = value_at(&m->set->columns[i], &chunk->columns[i], row);
     m->set->label_max = fmaxf(m->set->label_max, label);
@@ -536,16 +616,16 @@ static enum ax_code make_files(struct maker *m)
 }
 
 enum ax_code ax_training_set_make(struct ax_sql *sql, const struct ax_train_spec *spec,
-                                  const char *history, const char *folder,
+                                  const char *file, const char *folder,
                                   struct ax_training_set *ret_set, struct ax_err *err)
 {
     assert(sql && spec && spec->column_count && folder && ret_set && err);
-    assert(!spec->service == !history);
+    assert((spec->service || !spec->query.len) == (file != NULL));
     struct ax_training_set set = { .label_is_index = true };
     struct maker m = { .sql = sql,
                        .spec = spec,
-                       .moment = history ? AX_STR(AX_TRAINING_MOMENT) : spec->at,
-                       .history = history,
+                       .moment = spec->service ? AX_STR(AX_TRAINING_MOMENT) : spec->at,
+                       .file = file,
                        .folder = folder,
                        .set = &set,
                        .err = err };

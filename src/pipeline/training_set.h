@@ -51,13 +51,16 @@ struct ax_training_set {
 
 /* The column of a history that holds each row's moment. */
 #define AX_TRAINING_MOMENT "ax_moment"
+/* The column that counts the rows of a file. */
+#define AX_TRAINING_ROW "ax_row"
 
-/* Make it in `folder`, which exists. `history` is NULL, or the Parquet file with what the spec's
- * query gives, the inputs of its service and AX_TRAINING_MOMENT; then the query is not run again.
+/* Make it in `folder`, which exists. `file` is NULL, or the Parquet file with what the spec's query
+ * gives, the inputs of its service and AX_TRAINING_MOMENT, so that the query is not run again; or
+ * with the rows of a spec that has no query.
  * Expected: INVALID (the query, an unknown column, an order that is not total, a label known before
  * its moment, an empty part "train"), UNSUPPORTED (a column's type), TOO_LARGE, CANCELLED. */
 AX_MUST_USE enum ax_code ax_training_set_make(struct ax_sql *sql, const struct ax_train_spec *spec,
-                                              const char *history, const char *folder,
+                                              const char *file, const char *folder,
                                               struct ax_training_set *ret_set, struct ax_err *err);
 void ax_training_set_done(struct ax_training_set *set);
 

@@ -167,7 +167,10 @@ static void put_data(struct ax_buf *out, const struct ax_version_facts *facts)
 {
     const struct ax_train_spec *spec = facts->spec;
     const struct ax_training_set *set = facts->set;
-    put_text(out, "  query: ", spec->query);
+    if (spec->query.len)
+        put_text(out, "  query: ", spec->query);
+    else
+        put_text(out, "  file: ", spec->rows_file);
     put_text(out, "  label: ", spec->label);
     if (spec->at.len)
         put_text(out, "  at: ", spec->at);

@@ -171,6 +171,13 @@ def make_history(folder, *options):
     return json.loads(done.stdout)
 
 
+def snapshot(folder, *options):
+    done = history.run("data", "snapshot", "--definitions", folder / "definitions", "--state",
+                       folder / "state", "--json", *options)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 def test_the_same_as_a_history_that_is_trained_on(folder):
     done, told = train(folder)
     made = make_history(folder, "--at", "departed_at")
@@ -283,6 +290,26 @@ def test_the_same_again(folder):
     assert model_bytes(fourth) != model_bytes(third) != model_bytes(first)
 
 
+def test_rows_of_a_file(folder):
+    """CSV and Parquet teach what the query did, and have the digest that snapshots of them have."""
+    first, _ = train(folder)
+    known = ("known_at: arrived_at", "known_at: CAST(arrived_at AS TIMESTAMP)")
+    define(folder, ("{sql: rows.sql}", "{file: data/flights.csv}"), known,
+           ("temp: temp}", "temp: {expr: temp, deprecated: of no use}}"))
+    second, told = train(folder)
+    assert "field 'temp' of view 'weather' is deprecated: of no use" in told
+    assert model_bytes(second) == model_bytes(first)
+    assert version_yaml(second)["training"]["file"] == "data/flights.csv"
+    kept = snapshot(folder, folder / "definitions/data/flights.csv")
+    path = folder / "state/snapshots" / kept["digest"] / "data.parquet"
+    define(folder, ("{sql: rows.sql}", f"{{file: '{path}'}}"), known)
+    third, _ = train(folder)
+    made = snapshot(folder, "--service", "pushback", "--rows", path, "--at", "departed_at")
+    digests = {second["history"]["digest"], third["history"]["digest"], made["content"],
+               version_yaml(third)["training"]["history"]["digest"]}
+    assert len(digests) == 1 and model_bytes(third) == model_bytes(first)
+
+
 REQUEST = "request: {departed_at: timestamp, x: float64,"
 LEAKS = {
     "by expressions": (
@@ -331,18 +358,25 @@ def test_own_events_that_do_not_count(folder):
 MISTAKES = {
     "no such model": ([], ["--model", "dely"], 4, "no model 'dely'; nearest is delay"),
     "no such column in at": ([("at: departed_at", "at: departd_at")], [], 3,
-                             "nearest is 'departed_at'"),
+                             "all.yaml:47:11: at: rows: the rows have no column 'departd_at'"),
+    "no such name in at": ([("at: departed_at", "at: departed_at + dur")], [], 3,
+                           "all.yaml:47:25: at: rows: at, column 15: 'dur'"),
     "no at": ([("      at: departed_at\n", "")], [], 3, "needs the key 'at'"),
     "no such service": ([("service: pushback", "service: pushbak")], [], 3, "'pushback'"),
     "a time as input": ([("- {name: x}", "- {name: x}\n      - {name: departed_at}")], [], 3,
                         "cannot take input 'departed_at' of service 'pushback': it is a time"),
     "no column of the label": ([("label: arr_delay > 3", "label: arr_dely > 3")], [], 3,
-                               "arr_dely"),
-    "no expression": ([("label: arr_delay > 3", "label: arr_delay >")], [], 3, "label: "),
+                               "all.yaml:48:14: label: Binder Error: Referenced column"),
+    "no expression": ([("label: arr_delay > 3", "label: arr_delay > > 3")], [], 3,
+                      "all.yaml:48:26: label: "),
+    "when it was known": ([("known_at: arrived_at", "known_at: arrived_at +")], [], 3,
+                          "all.yaml:49:35: label_known_at: "),
+    "file": ([("{sql: rows.sql}", "{file: data/flihts.csv}")], [], 4,
+             "data/flihts.csv': No such file"),
     "split": ([('stop_from: "2013-01-10"', 'stop_from: "2013-02-10"')], [], 3,
               "stop_from lies after test_from"),
     "nothing to train on": ([('stop_from: "2013-01-10"', 'stop_from: "2012-01-10"')], [], 3,
-                            "no row with a label is left to train on"),
+                            "all.yaml:50:14: split: no row with a label is left to train on"),
     "the moment's name": ([("rows: {sql: rows.sql}", "rows: {sql: \"SELECT *, 1 AS ax_moment FROM "
                             "'data/flights.csv' ORDER BY flight_id\"}")], [], 3, "'ax_moment'"),
     "no order": ([("rows: {sql: rows.sql}",

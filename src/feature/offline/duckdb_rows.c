@@ -163,8 +163,11 @@ static enum ax_code find_columns(struct rows_loader *l)
         l->loaded.calls[i] = (size_t)found;
     }
     l->at = ax_relation_run_find(run, at);
-    if (l->at < 0 && is_name(at))
+    if (l->at < 0 && is_name(at)) {
+        if (l->rows->ret_at_place)
+            *l->rows->ret_at_place = 0;
         return missing(l, at, "the moment asked about");
+    }
     return l->at < 0 ? parse_moment(l, at) : AX_OK;
 }
 

@@ -45,7 +45,7 @@ struct ax_offline_rows {
      * others have their own, and those of CSV are strings. */
     struct ax_str at;
     bool as_known;        /* count only what was known at that moment */
-    size_t *ret_at_place; /* or NULL; set to the byte of `at` where an expression went wrong */
+    size_t *ret_at_place; /* or NULL; set to the byte of `at` where it went wrong */
     /* Or empty: the name of a last column of the output, which holds the moment as a time; it is no
      * part of the digest. */
     struct ax_str moment;

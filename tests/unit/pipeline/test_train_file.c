@@ -83,7 +83,7 @@ static void every_key(void **state)
     assert_true(!spec->columns[0].required && spec->columns[1].required);
     assert_true(ax_str_is(spec->columns[2].default_value->text, "2"));
     assert_true(spec->unknown_category_is_missing && spec->decision);
-    assert_true(ax_str_is(spec->query, "SELECT 1 AS a ORDER BY a\n"));
+    assert_true(ax_str_is(spec->query, "SELECT 1 AS a ORDER BY a"));
     assert_true(ax_str_is(spec->at, "t") && ax_str_is(spec->label, "y > 1"));
     assert_true(ax_str_is(spec->label_known_at, "k") && ax_str_is(spec->weight, "w"));
     assert_true(ax_str_is(spec->test_from, "2013-11-01 12:00"));
@@ -163,7 +163,7 @@ static void one_line_wrong(void **state)
         { 4, "    colums: [a]", ":4:5: unknown key 'colums'; did you mean 'columns'?" },
         { 5, "    trian:", ":5:5: unknown key 'trian'; did you mean 'train'?" },
         { 6, "", ": the key 'rows' is missing" },
-        { 6, "      rows: SELECT 1", ":6:13: expected a mapping with the key 'sql'" },
+        { 6, "      rows: SELECT 1", ":6:13: expected {sql: …} or {file: …}" },
         { 6, "      rows: {sql: ''}", ":6:19: 'sql' is empty" },
         { 6, "      rows: {sql: nix.sql}", ":6:19: sql: " },
         { 6, "      rows: {qsl: SELECT 1}", ":6:14: " },

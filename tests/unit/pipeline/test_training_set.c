@@ -66,7 +66,7 @@ static const char rows_query[] = "SELECT * FROM (VALUES "
                                  "(3, TIMESTAMP '2013-01-03', 'b', NULL, true, 0), "
                                  "(2, TIMESTAMP '2013-01-02', NULL, 0.1, false, 1), "
                                  "(1, TIMESTAMP '2013-01-01', 'a', 16777217.0, true, 1)) "
-                                 "r(id, t, c, x, b, y) ORDER BY id;\n";
+                                 "r(id, t, c, x, b, y) ORDER BY id";
 
 static struct ax_train_column columns[] = { { .name = { "x", 1 } },
                                             { .name = { "c", 1 } },
@@ -182,7 +182,7 @@ static void refused(void **state)
         const char *message;
     } cases[] = {
         { delays, "y", "", "", misspelt, AX_E_INVALID,
-          "the query gives no column 'dep_dely'; nearest is 'dep_delay'" },
+          "the rows have no column 'dep_dely'; nearest is 'dep_delay'" },
         { "SELECT 1 AS id, 2 AS y", "y", "", "", NULL, AX_E_INVALID, "no ORDER BY" },
         { "SELECT 1 AS id, 2 AS y FROM range(2) ORDER BY id", "y", "", "", NULL, AX_E_INVALID,
           "not total" },
@@ -191,24 +191,24 @@ static void refused(void **state)
           "no-such-file.csv" },
         { "SELECT 1 AS id, TIMESTAMP '2013-01-01' AS t, 1 AS x, 'a' AS c, true AS b, 1 AS y, 7 AS "
           "AX_Label ORDER BY id",
-          "y", "", "", NULL, AX_E_INVALID, "the query gives a column 'ax_label'" },
-        { rows_query, "nix > 1", "", "", NULL, AX_E_INVALID, "label, weight or split: " },
-        { rows_query, "y", "", "nix", NULL, AX_E_INVALID, "label, weight or split: " },
+          "y", "", "", NULL, AX_E_INVALID, "the rows have a column 'ax_label'" },
+        { rows_query, "nix > 1", "", "", NULL, AX_E_INVALID, "label: " },
+        { rows_query, "y", "", "nix", NULL, AX_E_INVALID, "weight: " },
         { rows_query, "y", "t", "", NULL, AX_E_INVALID,
           "the label of 6 rows was known at or before 't'" },
         { rows_query, "y", "NULL::TIMESTAMP", "", NULL, AX_E_INVALID, "or nobody knows when" },
         { rows_query, "nix > 1 -- a comment", "", "", NULL, AX_E_INVALID, "nix" },
         { rows_query, "y", "nix", "", NULL, AX_E_INVALID, "label_known_at" },
-        { rows_query, "y", "", "-1", NULL, AX_E_INVALID, "the weight of row 1, of those" },
+        { rows_query, "y", "", "-1", NULL, AX_E_INVALID, "weight: that of row 1, of those" },
         { rows_query, "y", "", "CASE WHEN id <> 2 THEN 1 END", NULL, AX_E_INVALID,
-          "the weight of row 2, of those" },
+          "weight: that of row 2, of those" },
         { rows_query, "CASE WHEN id = 2 THEN 'NaN'::DOUBLE ELSE y END", "", "", NULL, AX_E_INVALID,
-          "the label of row 2, of those that have one, is not finite" },
+          "label: that of row 2, of those that have one, is not finite" },
         { rows_query, "1e300::DOUBLE", "", "", NULL, AX_E_INVALID, "is not finite" },
         { rows_query, "NULL", "", "", NULL, AX_E_INVALID, "no row with a label is left" },
         { rows_query, "CAST(NULL AS VARCHAR)", "", "", NULL, AX_E_INVALID,
           "no row with a label is left" },
-        { rows_query, "t", "", "", NULL, AX_E_UNSUPPORTED, "the label is a time" },
+        { rows_query, "t", "", "", NULL, AX_E_UNSUPPORTED, "label: it is a time" },
         { "SELECT id, t, 1 AS x, y, CAST(NULL AS VARCHAR) AS c, b FROM (VALUES (1, TIMESTAMP "
           "'2013-01-01', true, 1)) r(id, t, b, y) ORDER BY id",
           "y", "", "", NULL, AX_E_INVALID, "column 'c' is null in every row to train on" },
@@ -221,7 +221,7 @@ static void refused(void **state)
         { "SELECT 1 AS id, TIMESTAMP '2013-01-01' AS t, [1] AS x, 'a' AS c, true AS b, 1 AS y "
           "ORDER BY id",
           "y", "", "", NULL, AX_E_UNSUPPORTED, "column 'x' is a list, which is no input" },
-        { rows_query, "[1]", "", "", NULL, AX_E_UNSUPPORTED, "the label is a list" },
+        { rows_query, "[1]", "", "", NULL, AX_E_UNSUPPORTED, "label: it is a list" },
         { "SELECT 1 AS id, TIMESTAMP '2013-05-01' AS t, 1 AS x, 'a' AS c, true AS b, 1 AS y ORDER "
           "BY id",
           "y", "", "", NULL, AX_E_INVALID, "no row with a label is left" },
