@@ -3,8 +3,10 @@
  * One object after another, in the order of the registry's kinds, sorted at the end.
  *
  * Edges of expressions are what their trees read. A windowed field reads what the values and
- * filters of its aggregates read. How many edges an object has is only known when they are made, so
- * they are collected in one array that grows, and copied.
+ * filters of its aggregates read; a field that reads no column, as count(*) does, is made from its
+ * source as a whole. The view as a whole reads the columns by which rows are found: its keys, and
+ * those of its source that say when and which event. How many edges an object has is only known
+ * when they are made, so they are collected in one array that grows, and copied.
  */
 #include "pipeline/definition_catalogue.h"
 
@@ -139,27 +141,58 @@ static void find_used(const struct ax_parsed *parsed, bool *is_used)
     }
 }
 
+/* An edge from each column of the source that is used; how many there are. */
+static size_t add_used(struct catalogue_run *run, struct ax_str feature,
+                       const struct ax_source *source, const bool *is_used)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < source->column_count; i++) {
+        if (!is_used[i])
+            continue;
+        add_edge(run, feature, kind_text(AX_REGISTRY_SOURCE), source->name,
+                 source->columns[i].name);
+        count++;
+    }
+    return count;
+}
+
+/* The columns by which rows are found, whichever field is asked for. */
+static void add_found_by(struct catalogue_run *run, const struct ax_view *view)
+{
+    const struct ax_source *source = view->source;
+    bool *is_used = clear_used(run, source->column_count);
+    for (size_t i = 0; i < view->entity->key_count; i++)
+        is_used[view->key_columns[i]] = true;
+    for (size_t i = 0; i < source->event_id_count; i++)
+        is_used[source->event_id[i]] = true;
+    if (source->time >= 0)
+        is_used[source->time] = true;
+    if (source->created >= 0)
+        is_used[source->created] = true;
+    (void)add_used(run, AX_STR(""), source, is_used);
+}
+
 static enum ax_code add_view(struct catalogue_run *run, struct ax_registry_object *object,
                              const struct ax_view *view, struct ax_err *err)
 {
     const struct ax_str whole = { "", 0 };
+    const struct ax_source *source = view->source;
     add_edge(run, whole, kind_text(AX_REGISTRY_ENTITY), view->entity->name, whole);
-    add_edge(run, whole, kind_text(AX_REGISTRY_SOURCE), view->source->name, whole);
+    add_edge(run, whole, kind_text(AX_REGISTRY_SOURCE), source->name, whole);
+    add_found_by(run, view);
     object->deprecated = view->deprecated;
     struct ax_registry_feature *features = make_features(run, object, view->field_count, err);
     if (!features)
         return err->code;
     for (size_t i = 0; i < view->field_count; i++) {
         const struct ax_field *field = &view->fields[i];
-        bool *is_used = clear_used(run, view->source->column_count);
+        bool *is_used = clear_used(run, source->column_count);
         features[i].name = field->name;
         features[i].type = storage_text(field->storage);
         features[i].deprecated = field->deprecated;
         find_used(&field->parsed, is_used);
-        for (size_t k = 0; k < view->source->column_count; k++)
-            if (is_used[k])
-                add_edge(run, field->name, kind_text(AX_REGISTRY_SOURCE), view->source->name,
-                         view->source->columns[k].name);
+        if (!add_used(run, field->name, source, is_used))
+            add_edge(run, field->name, kind_text(AX_REGISTRY_SOURCE), source->name, whole);
     }
     return AX_OK;
 }

@@ -4,8 +4,9 @@
  *
  * Nodes are found by a key of kind, name and part in a map. An object's edge for one of its
  * features ends at that feature; without features in the graph it ends at the object, and many
- * become one. With them, a source's column comes from the source as a whole, and an input of a
- * service goes on to the service as a whole; fields of a view stay apart from each other.
+ * become one. With them, a source's column comes from the source as a whole, and a field from its
+ * view as a whole, which is made from the columns that all fields share (keys, time); fields of a
+ * view stay apart from each other. Keys and inputs go on to their entity or service as a whole.
  */
 #include "pipeline/lineage.h"
 
@@ -102,13 +103,10 @@ static enum ax_code add_feature(struct lineage_run *run, const struct ax_registr
                                 struct ax_err *err)
 {
     struct ax_lineage_node part = *whole;
-    size_t ignored;
     part.part = name;
-    if (object->kind == AX_REGISTRY_SOURCE)
+    if (object->kind == AX_REGISTRY_SOURCE || object->kind == AX_REGISTRY_VIEW)
         return add_edge(run, whole, &part, err);
-    if (object->kind == AX_REGISTRY_SERVICE)
-        return add_edge(run, &part, whole, err);
-    return find_node(run, &part, &ignored, err);
+    return add_edge(run, &part, whole, err);
 }
 
 /* An object under `name`, with what it is made from. */

@@ -332,12 +332,22 @@ def test_another_project_takes_force(folder):
 
 
 def test_lineage_from_files_to_models(folder):
+    folder.change("time: time_hour\n", "time: time_hour\n    event_id: [time_hour]\n")
+    folder.change("    ttl: 3h\n    fields: {temp: temp}",
+                  "    fields: {temp: max(temp) over 3h, reports: count(*) over 3h}")
     folder.apply()
-    assert folder.features("lineage", "weather.temp").splitlines() == [
-        "source weather.temp", "view weather.temp",
+    assert folder.features("lineage", "view:weather.reports").splitlines() == [
+        "view weather.reports",
         "  from", "    source weather", "      file data/weather.csv",
-        "  into", "    service pushback.origin__temp", "      service pushback",
+        "    view weather", "      entity airport", "        entity airport.faa",
+        "      source weather (see above)", "      source weather.origin",
+        "        source weather (see above)", "      source weather.time_hour",
+        "        source weather (see above)",
+        "  into", "    service pushback.origin__reports", "      service pushback",
         "        model flight_delay"]
+    assert ("view weather.reports\n        service pushback.origin__reports\n"
+            in folder.features("lineage", "source:weather.time_hour"))
+    assert " from source weather\n" in folder.features("show", "view:weather.reports")
     age = folder.features("lineage", "pushback.age")
     assert "source planes.year" in age and "seats" not in age and "weather" not in age
     (graph,) = folder.features_json("lineage", "file:data/planes.csv")

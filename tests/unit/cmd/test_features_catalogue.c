@@ -29,18 +29,23 @@
         { (part), sizeof(part) - 1 },       \
     }
 
-static const struct ax_registry_feature source_columns[] = { FEATURE("year", "int64"),
+static const struct ax_registry_feature entity_keys[] = { FEATURE("tailnum", "string") };
+static const struct ax_registry_feature source_columns[] = { FEATURE("tailnum", "string"),
+                                                             FEATURE("year", "int64"),
                                                              FEATURE("seats", "int64") };
 static const struct ax_registry_edge source_edges[] = { EDGE("", "file", "data/planes.csv", "") };
 static const struct ax_registry_feature view_fields[] = {
     FEATURE("built", "int64"),
     { { "seats", 5 }, { "float32", 7 }, true },
+    FEATURE("rows", "int64"), /* count(*) over 1h, as it were */
 };
 static const struct ax_registry_edge view_edges[] = {
     EDGE("", "entity", "aircraft", ""),
     EDGE("", "source", "planes", ""),
+    EDGE("", "source", "planes", "tailnum"),
     EDGE("built", "source", "planes", "year"),
     EDGE("seats", "source", "planes", "seats"),
+    EDGE("rows", "source", "planes", ""),
 };
 static const struct ax_registry_feature old_inputs[] = { FEATURE("seats", "float32") };
 static const struct ax_registry_edge old_edges[] = { EDGE("seats", "view", "plane", "seats") };
@@ -90,6 +95,8 @@ static void fill(void)
     struct ax_registry_object old = object_of(AX_REGISTRY_SERVICE, "pushback", "{\"o\":1}");
     struct ax_registry_object new = object_of(AX_REGISTRY_SERVICE, "pushback", "{\"n\":1}");
     struct ax_registry_object model = object_of(AX_REGISTRY_MODEL, "delay", "{\"m\":1}");
+    entity.features = entity_keys;
+    entity.feature_count = AX_COUNT(entity_keys);
     source.features = source_columns;
     source.feature_count = AX_COUNT(source_columns);
     source.edges = source_edges;
@@ -175,12 +182,15 @@ static void lists_what_is_applied(void **state)
           "FEATURE                                  TYPE           ENTITY           SOURCE\n"
           "plane.built                              int64          aircraft         planes\n"
           "plane.seats                              float32        aircraft         planes"
-          "  deprecated\n" },
+          "  deprecated\n"
+          "plane.rows                               int64          aircraft         planes\n" },
         { AX_FEATURES_LIST_FEATURES, true,
           "{\"view\":\"plane\",\"name\":\"built\",\"type\":\"int64\",\"entity\":\"aircraft\","
           "\"source\":\"planes\",\"deprecated\":false}\n"
           "{\"view\":\"plane\",\"name\":\"seats\",\"type\":\"float32\",\"entity\":\"aircraft\","
-          "\"source\":\"planes\",\"deprecated\":true}\n" },
+          "\"source\":\"planes\",\"deprecated\":true}\n"
+          "{\"view\":\"plane\",\"name\":\"rows\",\"type\":\"int64\",\"entity\":\"aircraft\","
+          "\"source\":\"planes\",\"deprecated\":false}\n" },
         { AX_FEATURES_LIST_OBJECTS + AX_REGISTRY_SERVICE, false,
           "NAME                     VERSION FEATURES  APPLIED               PLACE\n"
           "pushback                       2        2  2023-11-14T22:14:20Z  f.yaml:3\n" },
@@ -220,6 +230,24 @@ static void shows_one_thing(void **state)
                                        "  features\n"
                                        "    seats                    float32        from source "
                                        "planes.seats  deprecated\n" },
+        { "planes", 0, false,
+          "source planes\n"
+          "  version     1\n"
+          "  applied     2023-11-14T22:13:20Z by ana@host\n"
+          "  place       f.yaml:3\n"
+          "  digest      " DIGEST(
+              "s") "\n"
+                   "  made from   file data/planes.csv\n"
+                   "  features\n"
+                   "    tailnum                  string        \n"
+                   "    year                     int64         \n"
+                   "    seats                    int64         \n"
+                   "  used by\n"
+                   "    view plane: built, seats, rows\n"
+                   "  versions\n"
+                   "    1    applied 2023-11-14T22:13:20Z (apply 1), in force\n"
+                   "  definition\n"
+                   "    {\"s\":1}\n" },
         { "planes.year", 0, false,
           "source planes.year\n"
           "  version     1\n"
@@ -317,6 +345,36 @@ static void finds_lineage(void **state)
           "      service pushback@1.seats\n"
           "        service pushback@1\n"
           "          model delay (versions 1, 2, 3)\n" },
+        /* A key reaches all fields, since without it none has a value. */
+        { "planes.tailnum", AX_FEATURES_TEXT,
+          "source planes.tailnum\n"
+          "  from\n"
+          "    source planes\n"
+          "      file data/planes.csv\n"
+          "  into\n"
+          "    view plane\n"
+          "      view plane.built\n"
+          "        service pushback.built\n"
+          "          service pushback\n"
+          "            model delay (versions 1, 2, 3)\n"
+          "          service pushback.age\n"
+          "            service pushback (see above)\n"
+          "      view plane.seats\n"
+          "        service pushback@1.seats\n"
+          "          service pushback@1\n"
+          "            model delay (versions 1, 2, 3) (see above)\n"
+          "      view plane.rows\n" },
+        { "plane.rows", AX_FEATURES_TEXT,
+          "view plane.rows\n"
+          "  from\n"
+          "    source planes\n"
+          "      file data/planes.csv\n"
+          "    view plane\n"
+          "      entity aircraft\n"
+          "        entity aircraft.tailnum\n"
+          "      source planes (see above)\n"
+          "      source planes.tailnum\n"
+          "        source planes (see above)\n" },
         { "pushback.age", AX_FEATURES_TEXT,
           "service pushback.age\n"
           "  from\n"
@@ -325,6 +383,12 @@ static void finds_lineage(void **state)
           "        source planes.year\n"
           "          source planes\n"
           "            file data/planes.csv\n"
+          "        view plane\n"
+          "          entity aircraft\n"
+          "            entity aircraft.tailnum\n"
+          "          source planes (see above)\n"
+          "          source planes.tailnum\n"
+          "            source planes (see above)\n"
           "  into\n"
           "    service pushback\n"
           "      model delay (versions 1, 2, 3)\n" },
