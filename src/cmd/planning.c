@@ -189,15 +189,16 @@ static void put_item(struct ax_buf *out, const struct ax_plan_item *item)
                       item->word_count - WORDS_SHOWN_MAX);
 }
 
-static void put_break(struct ax_buf *out, const struct ax_plan_break *what)
+static void put_break(struct ax_buf *out, const struct ax_plan_break *what, bool is_broken)
 {
+    (void)ax_buf_append_str(out, is_broken ? AX_STR("? broken already: ") : AX_STR("! "));
     if (what->kind == AX_PLAN_BREAK_SERVICE)
-        ax_buf_printf(out, "! service %.*s is dropped", AX_STR_ARG(what->service));
+        ax_buf_printf(out, "service %.*s is dropped", AX_STR_ARG(what->service));
     else if (what->kind == AX_PLAN_BREAK_KEYS)
-        ax_buf_printf(out, "! view %.*s is of entity %.*s instead of %.*s", AX_STR_ARG(what->view),
+        ax_buf_printf(out, "view %.*s is of entity %.*s instead of %.*s", AX_STR_ARG(what->view),
                       AX_STR_ARG(what->to), AX_STR_ARG(what->from));
     else
-        ax_buf_printf(out, "! feature %.*s.%.*s is ", AX_STR_ARG(what->view),
+        ax_buf_printf(out, "feature %.*s.%.*s is ", AX_STR_ARG(what->view),
                       AX_STR_ARG(what->feature));
     if (what->kind == AX_PLAN_BREAK_RETYPED)
         ax_buf_printf(out, "%.*s instead of %.*s", AX_STR_ARG(what->to), AX_STR_ARG(what->from));
@@ -236,8 +237,10 @@ static void put_text(const struct ax_planning *planning, struct ax_buf *out)
         ax_buf_printf(out, "? %s:%u:%u: %.*s\n", warning->place.file, warning->place.line,
                       warning->place.column, AX_STR_ARG(warning->text));
     }
+    for (size_t i = 0; i < plan->broken_count; i++)
+        put_break(out, &plan->broken[i], true);
     for (size_t i = 0; i < plan->break_count; i++)
-        put_break(out, &plan->breaks[i]);
+        put_break(out, &plan->breaks[i], false);
     if (plan->changes_project)
         ax_buf_printf(out, "! what is in force is of project %.*s, and this is %.*s\n",
                       AX_STR_ARG(plan->applied->project), AX_STR_ARG(plan->wanted->project));
@@ -357,6 +360,10 @@ static void put_json(const struct ax_planning *planning, enum ax_planning_outcom
     begin_list(out, "breaks");
     for (size_t i = 0; i < plan->break_count; i++)
         put_json_break(out, &plan->breaks[i]);
+    (void)ax_buf_append_char(out, ']');
+    begin_list(out, "broken");
+    for (size_t i = 0; i < plan->broken_count; i++)
+        put_json_break(out, &plan->broken[i]);
     (void)ax_buf_append_char(out, ']');
     begin_list(out, "warnings");
     for (size_t i = 0; i < planning->definitions.warning_count; i++)

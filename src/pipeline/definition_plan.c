@@ -3,7 +3,8 @@
  * Plans. Both catalogues are in one order, so they are compared as in a merge, by digest: texts are
  * looked into only where digests or texts differ. What breaks follows from the edges of the
  * services that models need: each feature that such an edge names must be there after, with the
- * same type, and its view must be found by the same keys.
+ * type that the service took, and its view must be found by the same keys. What is not so before,
+ * by force, is broken already.
  */
 #include "pipeline/definition_plan.h"
 
@@ -28,13 +29,18 @@ const char *ax_plan_action_name(enum ax_plan_action action)
 
 /* ---- what differs ---- */
 
+struct break_list {
+    struct ax_plan_break *items;
+    size_t count, cap;
+    size_t from; /* those of the use that is looked at */
+};
+
 struct plan_run {
     struct ax_arena *arena;
     struct ax_plan *plan;
     struct ax_plan_item *items;
     const struct ax_registry_object **moved;
-    struct ax_plan_break *breaks;
-    size_t break_cap;
+    struct break_list breaks, broken;
 };
 
 static void add_item(struct plan_run *run, enum ax_plan_action action,
@@ -90,21 +96,20 @@ static enum ax_code compare_catalogues(struct plan_run *run, struct ax_err *err)
 
 /* ---- what breaks ---- */
 
-static enum ax_code add_break(struct plan_run *run, const struct ax_plan_break *what,
-                              struct ax_err *err)
+static enum ax_code add_break(struct plan_run *run, struct break_list *list,
+                              const struct ax_plan_break *what, struct ax_err *err)
 {
-    struct ax_plan *plan = run->plan;
-    if (plan->break_count == run->break_cap) {
-        size_t cap = run->break_cap ? 2 * run->break_cap : 16;
-        struct ax_plan_break *breaks = ax_arena_alloc(run->arena, cap, sizeof(*breaks));
-        if (!breaks)
+    if (list->count == list->cap) {
+        size_t cap = list->cap ? 2 * list->cap : 16;
+        struct ax_plan_break *items = ax_arena_alloc(run->arena, cap, sizeof(*items));
+        if (!items)
             return ax_arena_fail(run->arena, "what breaks", err);
-        if (plan->break_count)
-            memcpy(breaks, run->breaks, plan->break_count * sizeof(*breaks));
-        run->breaks = breaks;
-        run->break_cap = cap;
+        if (list->count)
+            memcpy(items, list->items, list->count * sizeof(*items));
+        list->items = items;
+        list->cap = cap;
     }
-    run->breaks[plan->break_count++] = *what;
+    list->items[list->count++] = *what;
     return AX_OK;
 }
 
@@ -129,12 +134,11 @@ static const struct ax_registry_feature *find_feature(const struct ax_registry_o
 
 /* The same feature may come to a service in several roles; it is told once, and so are the keys of
  * a view, which are told with no feature. */
-static bool is_told(const struct plan_run *run, size_t from, struct ax_str view,
-                    struct ax_str feature)
+static bool is_told(const struct break_list *list, struct ax_str view, struct ax_str feature)
 {
-    for (size_t i = from; i < run->plan->break_count; i++)
-        if (ax_str_equals(run->breaks[i].view, view) &&
-            ax_str_equals(run->breaks[i].feature, feature))
+    for (size_t i = list->from; i < list->count; i++)
+        if (ax_str_equals(list->items[i].view, view) &&
+            ax_str_equals(list->items[i].feature, feature))
             return true;
     return false;
 }
@@ -188,42 +192,51 @@ static enum ax_code list_keys(struct ax_arena *arena, const struct ax_registry_o
 
 /* Of a view that is dropped the features are told instead. */
 static enum ax_code check_keys(struct plan_run *run, const struct ax_plan_use *use,
-                               struct ax_str view, size_t from, struct ax_err *err)
+                               struct ax_str view, struct ax_err *err)
 {
     const struct ax_registry_object *before = entity_of(run->plan->applied, view);
     const struct ax_registry_object *after = entity_of(run->plan->wanted, view);
-    if (!before || !after || has_same_keys(before, after) || is_told(run, from, view, AX_STR("")))
+    if (!before || !after || has_same_keys(before, after) ||
+        is_told(&run->breaks, view, AX_STR("")))
         return AX_OK;
     struct ax_plan_break what = break_of(use, AX_PLAN_BREAK_KEYS);
     what.view = view;
     if (list_keys(run->arena, before, &what.from, err) ||
         list_keys(run->arena, after, &what.to, err))
         return err->code;
-    return add_break(run, &what, err);
+    return add_break(run, &run->breaks, &what, err);
+}
+
+/* Whether a feature is what the service took; of what type that was is not known of all. */
+static bool is_as_needed(const struct ax_registry_feature *feature,
+                         const struct ax_registry_feature *needed)
+{
+    return feature && (!needed || ax_str_equals(feature->type, needed->type));
 }
 
 static enum ax_code check_edge(struct plan_run *run, const struct ax_plan_use *use,
-                               const struct ax_registry_edge *edge, size_t from, struct ax_err *err)
+                               const struct ax_registry_edge *edge, struct ax_err *err)
 {
     const struct ax_plan *plan = run->plan;
     const struct ax_registry_feature *before =
         find_feature(ax_registry_find(plan->applied, AX_REGISTRY_VIEW, edge->name), edge->part);
     const struct ax_registry_feature *after =
         find_feature(ax_registry_find(plan->wanted, AX_REGISTRY_VIEW, edge->name), edge->part);
+    const struct ax_registry_feature *input = find_feature(use->service, edge->feature);
+    bool is_broken = !is_as_needed(before, input);
+    const struct ax_registry_feature *needed = is_broken ? input : before;
+    struct break_list *list = is_broken ? &run->broken : &run->breaks;
     struct ax_plan_break what = break_of(use, AX_PLAN_BREAK_DROPPED);
     what.view = edge->name;
     what.feature = edge->part;
-    /* What was broken before, by force, is not broken again. */
-    if (!before || is_told(run, from, edge->name, edge->part))
+    if (is_as_needed(after, needed) || is_told(list, edge->name, edge->part))
         return AX_OK;
-    if (!after)
-        return add_break(run, &what, err);
-    if (ax_str_equals(before->type, after->type))
-        return AX_OK;
-    what.kind = AX_PLAN_BREAK_RETYPED;
-    what.from = before->type;
-    what.to = after->type;
-    return add_break(run, &what, err);
+    if (after) {
+        what.kind = AX_PLAN_BREAK_RETYPED;
+        what.from = needed->type;
+        what.to = after->type;
+    }
+    return add_break(run, list, &what, err);
 }
 
 static enum ax_code check_use(struct plan_run *run, const struct ax_plan_use *use,
@@ -231,18 +244,19 @@ static enum ax_code check_use(struct plan_run *run, const struct ax_plan_use *us
 {
     const struct ax_plan *plan = run->plan;
     const struct ax_registry_object *service = use->service;
-    size_t from = plan->break_count;
-    if (ax_registry_find(plan->applied, AX_REGISTRY_SERVICE, service->name) &&
-        !ax_registry_find(plan->wanted, AX_REGISTRY_SERVICE, service->name)) {
+    run->breaks.from = run->breaks.count;
+    run->broken.from = run->broken.count;
+    if (!ax_registry_find(plan->wanted, AX_REGISTRY_SERVICE, service->name)) {
         const struct ax_plan_break what = break_of(use, AX_PLAN_BREAK_SERVICE);
-        if (add_break(run, &what, err))
+        bool is_broken = !ax_registry_find(plan->applied, AX_REGISTRY_SERVICE, service->name);
+        if (add_break(run, is_broken ? &run->broken : &run->breaks, &what, err))
             return err->code;
     }
     for (size_t i = 0; i < service->edge_count; i++)
         if (ax_str_is(service->edges[i].kind, ax_registry_kind_name(AX_REGISTRY_VIEW)) &&
             service->edges[i].part.len &&
-            (check_edge(run, use, &service->edges[i], from, err) ||
-             check_keys(run, use, service->edges[i].name, from, err)))
+            (check_edge(run, use, &service->edges[i], err) ||
+             check_keys(run, use, service->edges[i].name, err)))
             return err->code;
     return AX_OK;
 }
@@ -270,7 +284,10 @@ enum ax_code ax_plan_make(const struct ax_registry_catalogue *applied,
             return err->code;
     plan.items = run.items;
     plan.moved = run.moved;
-    plan.breaks = run.breaks;
+    plan.breaks = run.breaks.items;
+    plan.break_count = run.breaks.count;
+    plan.broken = run.broken.items;
+    plan.broken_count = run.broken.count;
     *ret_plan = plan;
     return AX_OK;
 }

@@ -43,7 +43,8 @@ struct ax_plan_break {
     enum ax_plan_break_kind kind;
     struct ax_str view; /* of a feature, or of KEYS */
     struct ax_str feature;
-    struct ax_str from, to; /* types, of RETYPED; of KEYS the entities, "user (id: int64)" */
+    struct ax_str from, to; /* types, of RETYPED: what is needed, what would be there; of KEYS the
+                               entities, "user (id: int64)" */
     struct ax_str service;
     uint64_t service_version;
     struct ax_str model;
@@ -62,6 +63,8 @@ struct ax_plan {
     size_t moved_count;
     const struct ax_plan_break *breaks;
     size_t break_count;
+    const struct ax_plan_break *broken; /* by force, before: trained versions lack it already */
+    size_t broken_count;
     bool changes_project; /* what is in force is another project's, and all of it would go */
 };
 

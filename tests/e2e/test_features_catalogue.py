@@ -265,6 +265,11 @@ def test_trained_versions_are_named(folder):
     (broken,) = folder.plan()["breaks"]
     assert (broken["feature"], broken["model_versions"], broken["service_version"]) == (
         "seats", "7", 1)
+    folder.apply("--force")
+    found = folder.plan()
+    assert found["breaks"] == [] and [b["feature"] for b in found["broken"]] == ["seats"]
+    assert ("? broken already: feature plane.seats is dropped or renamed; model flight_delay "
+            "(versions 7) needs it" in folder.run("plan", folder.definitions).stdout)
     (shown,) = folder.features_json("show", "pushback")
     assert shown["trained"] == [{"model": "flight_delay", "versions": "7", "service_version": 1}]
     lineage = folder.features("lineage", "plane.built")

@@ -319,6 +319,14 @@ done:
     close_world(&world);
 }
 
+static void expect_broken(const struct ax_plan *plan, enum ax_plan_break_kind kind)
+{
+    assert_int_equal(plan->broken_count, 1);
+    assert_int_equal(plan->broken[0].kind, kind);
+    assert_true(ax_str_is(plan->broken[0].versions, "1, 3"));
+    assert_true(ax_str_is(plan->broken[0].feature, "seats"));
+}
+
 /* A trained version needs the version of the service that it was trained with. */
 static void trained_versions_break(void **state)
 {
@@ -361,11 +369,34 @@ static void trained_versions_break(void **state)
     if (!apply(&world, &next) || !make_plan(&world, &next))
         goto done;
     assert_int_equal(world.plan.break_count, 0);
+    expect_broken(&world.plan, AX_PLAN_BREAK_DROPPED);
     next.objects[0].feature_count = 0;
     if (!make_plan(&world, &next))
         goto done;
     assert_int_equal(world.plan.break_count, 1);
     assert_true(ax_str_is(world.plan.breaks[0].versions, "4"));
+    /* It comes back with another type, which does not help, and with its own, which does. */
+    next.objects[0].feature_count = 2;
+    next.features[0][1].type = AX_STR("string");
+    if (!make_plan(&world, &next))
+        goto done;
+    assert_int_equal(world.plan.break_count, 0);
+    expect_broken(&world.plan, AX_PLAN_BREAK_RETYPED);
+    next.features[0][1].type = AX_STR("float32");
+    if (!make_plan(&world, &next))
+        goto done;
+    assert_true(world.plan.break_count == 0 && world.plan.broken_count == 0);
+    /* No service at all: a break once, and then how it is. */
+    next.catalogue.object_count = 1;
+    if (!make_plan(&world, &next))
+        goto done;
+    assert_int_equal(world.plan.break_count, 2); /* versions 1 and 3, and 4 */
+    assert_int_equal(world.plan.broken_count, 0);
+    if (!apply(&world, &next) || !make_plan(&world, &next))
+        goto done;
+    assert_int_equal(world.plan.break_count, 0);
+    assert_int_equal(world.plan.broken_count, 2);
+    assert_int_equal(world.plan.broken[1].kind, AX_PLAN_BREAK_SERVICE);
 done:
     close_world(&world);
 }
