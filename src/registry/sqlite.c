@@ -7,20 +7,27 @@
  * as one that a stranger may have written: the schema in it is not trusted, sizes in its pages are
  * checked, and nothing in it can run. SQLite notices damage to its own structure; damage inside of
  * texts is found by the checksums that reading compares.
+ *
+ * Reading makes files beside it, of the log. Where these may not be made (a folder or a mount that
+ * may only be read), a registry whose writer has ended is read without them, as a file that nobody
+ * changes.
  */
 #include "registry/database.h"
 
-#include "base/alloc.h"
+#include "base/buf.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define BUSY_MS_MAX 5000
+#define BUSY_MS_MAX   5000
+#define URI_BYTES_MAX ((size_t)1 << 16)
 
 enum ax_code ax_database_damaged_fail(const struct ax_registry *registry, struct ax_err *err,
                                       const char *fmt, ...)
@@ -88,18 +95,76 @@ static enum ax_code configure(struct ax_registry *registry, enum ax_registry_acc
     return ax_database_run(registry, "pragma journal_mode = wal; pragma synchronous = full;", err);
 }
 
-enum ax_code ax_database_open(struct ax_registry *registry, enum ax_registry_access access,
+/* Who only reads may have to undo what a killed writer has left, so all open it to write; SQLite
+ * opens a file that may not be written to read. */
+static enum ax_code open_file(struct ax_registry *registry, enum ax_registry_access access,
                               struct ax_err *err)
 {
-    assert(registry && registry->path && !registry->sqlite && err);
-    if (check_file(registry->path, access, err))
-        return err->code;
-    /* Who only reads may have to undo what a killed writer has left, so all open it to write; a
-     * file that may not be written is opened to read. */
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE |
                 (access == AX_REGISTRY_WRITE ? SQLITE_OPEN_CREATE : 0);
     int status = sqlite3_open_v2(registry->path, &registry->sqlite, flags, NULL);
     return status ? sqlite_fail(registry, status, err) : configure(registry, access, err);
+}
+
+/* Fails when the log has something that is not in the file yet. */
+static enum ax_code check_log(const struct ax_registry *registry, struct ax_err *err)
+{
+    char path[PATH_MAX];
+    struct stat info;
+    int len = snprintf(path, sizeof(path), "%s-wal", registry->path);
+    if (len > 0 && (size_t)len < sizeof(path) &&
+        (stat(path, &info) == 0 ? info.st_size == 0 : errno == ENOENT))
+        return AX_OK;
+    return ax_fail(err, AX_E_DENIED,
+                   "'%s' holds what is not in the registry yet: reading it takes the right to "
+                   "write to its folder",
+                   path);
+}
+
+/* "file:a%20b?immutable=1" */
+static void put_immutable(struct ax_buf *out, const char *path)
+{
+    (void)ax_buf_append_str(out, AX_STR("file:"));
+    for (const char *at = path; *at; at++)
+        if (isalnum((unsigned char)*at) || strchr("/-._", *at))
+            (void)ax_buf_append_char(out, *at);
+        else
+            ax_buf_printf(out, "%%%02X", (unsigned)(unsigned char)*at);
+    ax_buf_printf(out, "?immutable=1%c", '\0');
+}
+
+/* As a file that nobody changes: without locks, the log, and what is shared with writers. */
+static enum ax_code open_immutable(struct ax_registry *registry, struct ax_err *err)
+{
+    struct ax_buf uri;
+    if (check_log(registry, err))
+        return err->code;
+    ax_buf_init(&uri, URI_BYTES_MAX);
+    put_immutable(&uri, registry->path);
+    if (!ax_buf_check(&uri, "the path of the registry", err)) {
+        int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
+        int status = sqlite3_open_v2(uri.ptr, &registry->sqlite, flags, NULL);
+        (void)(status ? sqlite_fail(registry, status, err)
+                      : configure(registry, AX_REGISTRY_READ, err));
+    }
+    ax_buf_done(&uri);
+    return err->code;
+}
+
+enum ax_code ax_database_open(struct ax_registry *registry, enum ax_registry_access access,
+                              struct ax_err *err)
+{
+    assert(registry && registry->path && !registry->sqlite && err);
+    int64_t ignored;
+    if (check_file(registry->path, access, err) || open_file(registry, access, err))
+        return err->code;
+    /* That the log's files may not be made is noticed when the first page is read. */
+    if (access == AX_REGISTRY_WRITE ||
+        ax_database_get(registry, "pragma user_version", &ignored, err) != AX_E_DENIED)
+        return err->code;
+    ax_err_clear(err);
+    ax_database_close(registry);
+    return open_immutable(registry, err);
 }
 
 void ax_database_close(struct ax_registry *registry)

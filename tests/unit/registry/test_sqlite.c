@@ -22,6 +22,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -357,6 +358,40 @@ static void refuses_what_is_no_registry(void **state)
     assert_null(registry);
 }
 
+/* As somebody who may not write here; the superuser becomes nobody for that. */
+static enum ax_code read_as_another(const char *state, char *ret_letter, struct ax_err *err)
+{
+    int before = setfsuid(geteuid() ? geteuid() : 65534);
+    (void)(read_letter(state, AX_REGISTRY_READ, ret_letter, err) != AX_OK);
+    (void)setfsuid((uid_t)before);
+    return err->code;
+}
+
+/* In a folder that may only be read; its name is no part of a URI as it stands. */
+static void reads_what_may_not_be_written(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    const char *path = in_folder("a b%3f?c#");
+    const char *log = in_folder("a b%3f?c#/registry.db-wal");
+    char letter = 0;
+    assert_int_equal(apply_set(path, 0, "a", &err), AX_OK);
+    assert_true(chmod(folder, 0755) == 0 && chmod(path, 0555) == 0);
+    assert_int_equal(chmod(in_folder("a b%3f?c#/registry.db"), 0444), 0);
+    if (read_as_another(path, &letter, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(letter, 'a');
+    assert_int_equal(access(log, F_OK), -1);
+
+    /* What a killed writer has left is not passed over in silence. */
+    assert_int_equal(chmod(path, 0755), 0);
+    assert_int_equal(ax_file_replace(log, AX_STR("what was committed last"), &err), AX_OK);
+    assert_int_equal(chmod(path, 0555), 0);
+    assert_int_equal(read_as_another(path, &letter, &err), AX_E_DENIED);
+    assert_non_null(strstr(err.msg, "registry.db-wal' holds what is not in the registry yet"));
+    assert_int_equal(chmod(path, 0755), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +400,7 @@ int main(void)
         cmocka_unit_test(damage_is_told),
         cmocka_unit_test(damage_inside_of_texts_is_told),
         cmocka_unit_test(refuses_what_is_no_registry),
+        cmocka_unit_test(reads_what_may_not_be_written),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
