@@ -5,8 +5,8 @@
  * Nodes are objects of a catalogue and what lies outside (files, SQL, tables), or, in full detail,
  * also their features; edges go from what is read to what is made: file -> source -> view ->
  * service -> model. Of services the versions are there that models were trained with, beside the
- * one in force. The graph lives in the caller's arena and is in the order of the catalogue. What the
- * registry holds may have circles; nothing here runs in them.
+ * one in force. The graph lives in the caller's arena and is in the order of the catalogue. What
+ * the registry holds may have circles; nothing here runs in them.
  */
 #ifndef AX_PIPELINE_LINEAGE_H
 #define AX_PIPELINE_LINEAGE_H

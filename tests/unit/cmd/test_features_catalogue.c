@@ -40,12 +40,9 @@ static const struct ax_registry_feature view_fields[] = {
     FEATURE("rows", "int64"), /* count(*) over 1h, as it were */
 };
 static const struct ax_registry_edge view_edges[] = {
-    EDGE("", "entity", "aircraft", ""),
-    EDGE("", "source", "planes", ""),
-    EDGE("", "source", "planes", "tailnum"),
-    EDGE("built", "source", "planes", "year"),
-    EDGE("seats", "source", "planes", "seats"),
-    EDGE("rows", "source", "planes", ""),
+    EDGE("", "entity", "aircraft", ""),         EDGE("", "source", "planes", ""),
+    EDGE("", "source", "planes", "tailnum"),    EDGE("built", "source", "planes", "year"),
+    EDGE("seats", "source", "planes", "seats"), EDGE("rows", "source", "planes", ""),
 };
 static const struct ax_registry_feature old_inputs[] = { FEATURE("seats", "float32") };
 static const struct ax_registry_edge old_edges[] = { EDGE("seats", "view", "plane", "seats") };
@@ -235,19 +232,18 @@ static void shows_one_thing(void **state)
           "  version     1\n"
           "  applied     2023-11-14T22:13:20Z by ana@host\n"
           "  place       f.yaml:3\n"
-          "  digest      " DIGEST(
-              "s") "\n"
-                   "  made from   file data/planes.csv\n"
-                   "  features\n"
-                   "    tailnum                  string        \n"
-                   "    year                     int64         \n"
-                   "    seats                    int64         \n"
-                   "  used by\n"
-                   "    view plane: built, seats, rows\n"
-                   "  versions\n"
-                   "    1    applied 2023-11-14T22:13:20Z (apply 1), in force\n"
-                   "  definition\n"
-                   "    {\"s\":1}\n" },
+          "  digest      " DIGEST("s") "\n"
+                                       "  made from   file data/planes.csv\n"
+                                       "  features\n"
+                                       "    tailnum                  string        \n"
+                                       "    year                     int64         \n"
+                                       "    seats                    int64         \n"
+                                       "  used by\n"
+                                       "    view plane: built, seats, rows\n"
+                                       "  versions\n"
+                                       "    1    applied 2023-11-14T22:13:20Z (apply 1), in force\n"
+                                       "  definition\n"
+                                       "    {\"s\":1}\n" },
         { "planes.year", 0, false,
           "source planes.year\n"
           "  version     1\n"
