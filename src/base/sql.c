@@ -194,6 +194,8 @@ void ax_sql_close(struct ax_sql *sql)
 enum ax_code ax_sql_prepare(struct ax_sql *sql, struct ax_str text,
                             duckdb_prepared_statement *ret_statement, struct ax_err *err)
 {
+    if (text.len && memchr(text.ptr, '\0', text.len))
+        return ax_fail(err, AX_E_INVALID, "a NUL stands in the query, or in a name of it");
     char *copy = ax_xmemdup0(text.ptr, text.len);
     sql_forget_raised(sql);
     duckdb_extracted_statements list = NULL;

@@ -77,8 +77,8 @@ enum ax_code ax_csv_header_parse(struct ax_str text, struct ax_arena *arena,
     if (count > COLUMNS_MAX)
         return ax_fail(err, AX_E_TOO_LARGE, "the header has over %d columns", COLUMNS_MAX);
     text.len = len;
-    if (!ax_str_is_utf8(text))
-        return ax_fail(err, AX_E_INVALID, "the header is not UTF-8");
+    if (!ax_str_is_utf8(text) || memchr(text.ptr, '\0', text.len))
+        return ax_fail(err, AX_E_INVALID, "the header is not UTF-8, or has a NUL");
     struct ax_str *names = ax_arena_alloc(arena, count, sizeof(*names));
     char *out = names ? ax_arena_alloc(arena, text.len, 1) : NULL;
     if (!out)

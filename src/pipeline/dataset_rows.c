@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "data/csv_header.h"
+#include "data/line_file.h"
 #include "pipeline/dataset_content.h"
 #include "pipeline/table.h"
 
@@ -26,6 +27,9 @@
 #define ARENA_INIT  ((size_t)64 << 10)
 #define ARENA_MAX   ((size_t)256 << 20)
 #define COLUMNS_MAX 100000
+
+/* Of a record of CSV, and of a line of JSON. */
+#define LINE_BYTES_MAX 16777216
 
 struct column {
     struct ax_str name;
@@ -99,11 +103,13 @@ static void put_from(struct rows *r, enum reading reading)
     ax_dataset_put_path(&r->text, r->path);
     ax_buf_printf(&r->text, ", hive_partitioning=false");
     if (r->format == AX_TABLE_CSV)
-        ax_buf_printf(&r->text, ", header=true, delim=',', quote='\"', escape='\"', comment='', "
-                                "allow_quoted_nulls=false, max_line_size=16777216, "
-                                "buffer_size=33554432");
+        ax_buf_printf(&r->text,
+                      ", header=true, delim=',', quote='\"', escape='\"', comment='', "
+                      "allow_quoted_nulls=false, max_line_size=%d, buffer_size=%d",
+                      LINE_BYTES_MAX, 2 * LINE_BYTES_MAX);
     if (r->format == AX_TABLE_JSONL)
-        ax_buf_printf(&r->text, ", format='newline_delimited', maximum_object_size=16777216");
+        ax_buf_printf(&r->text, ", format='newline_delimited', maximum_object_size=%d",
+                      LINE_BYTES_MAX);
     if (r->format != AX_TABLE_PARQUET && reading == GUESSED)
         ax_buf_printf(&r->text, ", sample_size=-1");
     if (r->format == AX_TABLE_CSV)
@@ -137,6 +143,19 @@ static enum ax_code add_column(struct rows *r, size_t *cap, struct ax_str name, 
         return ax_arena_fail(&r->arena, "the columns", r->err);
     r->columns[r->count++] = (struct column){ { name_copy, name.len }, { type_copy, type.len } };
     return AX_OK;
+}
+
+/* What DuckDB would not tell. */
+static enum ax_code check_lines(struct rows *r)
+{
+    struct ax_buf path;
+    ax_buf_init(&path, TEXT_MAX);
+    ax_dataset_put_path(&path, r->path);
+    if (!ax_line_file_check_end(r->path, LINE_BYTES_MAX, r->err) && r->format == AX_TABLE_JSONL)
+        (void)(ax_line_file_check_depth(r->sql, ax_buf_str(&path), LINE_BYTES_MAX, r->err) !=
+               AX_OK);
+    ax_buf_done(&path);
+    return r->err->code;
 }
 
 static enum ax_code guess(struct rows *r)
@@ -327,8 +346,9 @@ static enum ax_code copy_rows(struct rows *r, const char *out)
 
 static enum ax_code copy_texts(struct rows *r, size_t threads, const char *out)
 {
-    if (set_threads(r, 1) || guess(r) || (r->format == AX_TABLE_CSV && take_csv_names(r)) ||
-        check_names(r) || check_types(r) || copy_rows(r, out))
+    if (check_lines(r) || set_threads(r, 1) || guess(r) ||
+        (r->format == AX_TABLE_CSV && take_csv_names(r)) || check_names(r) || check_types(r) ||
+        copy_rows(r, out))
         return r->err->code;
     return set_threads(r, threads);
 }

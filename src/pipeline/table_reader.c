@@ -12,6 +12,7 @@
 #include "base/json_number.h"
 #include "base/json_reader.h"
 #include "data/csv_header.h"
+#include "data/line_file.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -278,7 +279,8 @@ enum ax_code ax_table_reader_open(struct ax_sql *sql, const char *path, enum ax_
     ax_map_init(&reader->ignored);
     ax_map_init(&reader->slots);
     ax_buf_init(&head, format == AX_TABLE_PARQUET ? 4096 : LINE_BYTES_MAX);
-    if (!read_head(path, &head, err)) {
+    if (!read_head(path, &head, err) &&
+        (format == AX_TABLE_PARQUET || !ax_line_file_check_end(path, LINE_BYTES_MAX, err))) {
         if (format == AX_TABLE_CSV)
             (void)(find_csv_columns(reader, ax_buf_str(&head), err) != AX_OK);
         else if (format == AX_TABLE_JSONL)

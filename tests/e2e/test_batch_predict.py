@@ -294,6 +294,10 @@ def test_exit_statuses(models, tmp_path):
     assert predict(model, source, tmp_path / "nix/out.csv").returncode == 4
     assert predict(model, source, source).returncode == 3
     assert predict(model, source, output, "--keep", "nix").returncode == 3
+    with open(source, "a", encoding="utf-8") as file:
+        file.write("1" * 20000000)  # DuckDB would leave such a last line out without a word
+    done = predict(model, source, output)
+    assert done.returncode == 3 and "the last line is longer than 4194304 bytes" in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["rows.csv"]
 
 

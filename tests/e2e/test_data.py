@@ -356,7 +356,10 @@ def test_damaged_manifests(folder, text, words):
     ("x.csv", "a,A\n1,2\n", "two columns"),
     ("x.csv", "a,a\n1,2\n", "'a'"),
     ("x.csv", "a,b\n1,2\n1,2,3\n", "x.csv"),
+    ("x.csv", "a\0,b\n1,2\n", "x.csv': the header is not UTF-8, or has a NUL"),
     ("x.jsonl", '{"a":1}\n{"a"', "x.jsonl"),
+    ("x.jsonl", '{"a\\u0000":1}', "a NUL stands in the query, or in a name of it"),
+    ("x.jsonl", '{"a":' * 100000 + "1" + "}" * 100000, "nested more than 1000 deep"),
     ("x.parquet", "PAR1 is not enough", "x.parquet"),
     ("x.txt", "a\n1\n", "does not end in .csv"),
 ])

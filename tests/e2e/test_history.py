@@ -259,6 +259,8 @@ def test_formats_agree(folder):
     ("weather2.jsonl", '{"origin":"JFK","time_hour":"2013-01-01","made":null,"n":1}\n',
      ["column 'temp' is not in", "weather2.jsonl"]),
     ("weather2.jsonl", '{"origin":"JFK"\n', ["weather2.jsonl"]),
+    ("weather2.jsonl", '{"x":' + "[" * 100000 + "]" * 100000 + "}\n",
+     ["weather2.jsonl': a line is nested more than 1000 deep"]),
     ("weather2.parquet", "PAR1 is not enough", ["weather2.parquet"]),
     ("weather2.txt", "x", ["does not end in .csv, .jsonl or .parquet"]),
 ])

@@ -65,7 +65,17 @@ static const char *reason_of(const char *message)
         if (strstr(message, reasons[i].theirs))
             return reasons[i].ours;
     return "cannot be read: it has not as many fields as the header, or a quote that is not "
-           "closed, or is not UTF-8";
+           "closed, or is not UTF-8, or is too long";
+}
+
+/* Where DuckDB names no line. */
+static const char *reason_without_line(const char *message)
+{
+    if (strstr(message, "reached an invalid state"))
+        return "lines end in LF and in CR LF, or a quote stands where none may";
+    if (strstr(message, "does not support a full read"))
+        return "a line is too long";
+    return NULL;
 }
 
 void ax_csv_explain(struct ax_str path, struct ax_err *err)
@@ -73,6 +83,12 @@ void ax_csv_explain(struct ax_str path, struct ax_err *err)
     static const char mark[] = "CSV Error on Line: ";
     assert(path.len && err && err->code);
     const char *found = strstr(err->msg, mark);
+    const char *whole = found ? NULL : reason_without_line(err->msg);
+    if (whole) {
+        ax_err_clear(err);
+        (void)ax_fail(err, AX_E_INVALID, "'%.*s': %s", AX_STR_ARG(path), whole);
+        return;
+    }
     if (!found) {
         (void)ax_err_context(err, "'%.*s'", AX_STR_ARG(path));
         return;

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "data/csv_header.h"
+#include "data/line_file.h"
 #include "feature/offline/duckdb_csv.h"
 
 #include <assert.h>
@@ -277,6 +278,23 @@ static enum ax_code describe_csv(struct ax_offline *offline, struct ax_relation 
     return err->code;
 }
 
+/* What DuckDB would not tell. */
+static enum ax_code check_lines(struct ax_offline *offline, const struct ax_relation *relation,
+                                enum ax_relation_format format, struct ax_str path,
+                                struct ax_err *err)
+{
+    struct ax_buf literal;
+    size_t len_max = relation->csv_buffer_bytes / 2;
+    ax_buf_init(&literal, PATH_MAX * 4);
+    ax_relation_put_path(&literal, path);
+    if (ax_line_file_check_end(path.ptr, len_max, err) ||
+        (format == AX_RELATION_JSONL &&
+         ax_line_file_check_depth(offline->sql, ax_buf_str(&literal), len_max, err)))
+        ax_csv_explain(path, err);
+    ax_buf_done(&literal);
+    return err->code;
+}
+
 static enum ax_code describe_file(struct ax_offline *offline, struct ax_relation *relation,
                                   size_t index, struct ax_relation_run *run, struct ax_err *err)
 {
@@ -292,6 +310,9 @@ static enum ax_code describe_file(struct ax_offline *offline, struct ax_relation
     if (!info.st_size)
         return ax_fail(err, AX_E_INVALID, "'%.*s' is empty: not even the names of columns",
                        AX_STR_ARG(path));
+    if (run->format != AX_RELATION_PARQUET &&
+        check_lines(offline, relation, run->format, path, err))
+        return err->code;
     if (run->format == AX_RELATION_CSV)
         return describe_csv(offline, relation, run, path, err);
     put_description(offline);

@@ -33,7 +33,7 @@ static void headers(void **state)
         { "a,\"b\n1,2\n", NULL, "a quote in the header is not closed" },
         { "a,b,a\n", NULL, "the header has the column 'a' twice" },
         { "a,,\n", NULL, "the header has the column '' twice" },
-        { "a,\xff\n", NULL, "the header is not UTF-8" },
+        { "a,\xff\n", NULL, "the header is not UTF-8, or has a NUL" },
     };
     for (size_t i = 0; i < AX_COUNT(cases); i++) {
         struct ax_err err = AX_ERR_INIT;

@@ -30,7 +30,11 @@ static void test_messages(void **state)
           "/d/x.csv: line 12 has a quote that is not closed" },
         { "Invalid Input Error: CSV Error on Line: 2 Original Line: a very long one",
           "/d/x.csv: line 2 cannot be read: it has not as many fields as the header, or a quote "
-          "that is not closed, or is not UTF-8" },
+          "that is not closed, or is not UTF-8, or is too long" },
+        { "Invalid Input Error: The CSV Parser state machine reached an invalid state. This can",
+          "'/d/x.csv': lines end in LF and in CR LF, or a quote stands where none may" },
+        { "Not implemented Error: The Parallel CSV Reader currently does not support a full read",
+          "'/d/x.csv': a line is too long" },
         { "IO Error: it went away", "'/d/x.csv': IO Error: it went away" },
     };
     for (size_t i = 0; i < AX_COUNT(cases); i++) {
