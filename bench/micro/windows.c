@@ -2,11 +2,14 @@
 /*
  * What windows cost offline: events and probes through feature/window_join.h, one thread.
  *
- *     build/release/bench/windows            # both below
- *     build/release/bench/windows flights    # 336,776 flights: five views; the floor of each
- * counts # rows in the same windows build/release/bench/windows large      # 10 million events, 1
- * million probes build/release/bench/windows hot        # the same with a single key
+ *     build/release/bench/windows            # all below
+ *     build/release/bench/windows flights    # 336,776 flights, five views
+ *     build/release/bench/windows large      # 10 million events, 1 million probes
+ *     build/release/bench/windows hot        # the same with a single key
  *     build/release/bench/windows self       # the same, rows kept for exclude_self
+ *
+ * Of each view of the flights two more are told: the floor, which counts rows in the same windows;
+ * and all, which takes six aggregates of different kinds over each of its windows.
  *
  * Rows are made up: keys, times and delays as skewed as those of the flights of New York in 2013,
  * sorted by (key, moment) as DuckDB would hand them over. Sorting is told apart from the join. Not
@@ -29,7 +32,7 @@
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
 
-enum { FLIGHTS = 336776, ROWS = 2048 };
+enum { FLIGHTS = 336776, ROWS = 2048, KINDS_MAX = 6 };
 
 static struct ax_err err;
 static struct ax_random numbers;
@@ -215,26 +218,42 @@ static int64_t flight_moment(void)
     return day * DAY + (int64_t)(hour * 60) * MINUTE;
 }
 
-/* Seconds of a view over rows, or of its floor: count(*) in its windows. */
-static double time_view(const struct view *view, bool is_floor, const struct row *rows,
-                        size_t *ret_bytes)
+static double time_aggregates(const struct ax_window_aggregate *aggregates, size_t count,
+                              const struct row *rows, size_t *ret_bytes)
 {
-    struct ax_window_aggregate aggregates[AX_COUNT(view->aggregates)];
-    memcpy(aggregates, view->aggregates, sizeof aggregates);
-    for (size_t i = 0; is_floor && i < view->count; i++) {
-        aggregates[i].kind = AX_AGGREGATE_COUNT;
-        aggregates[i].value = aggregates[i].filter = -1;
-    }
-    struct ax_window_spec *spec = make_spec(aggregates, view->count);
+    struct ax_window_spec *spec = make_spec(aggregates, count);
     double seconds = join_rows(spec, AX_WINDOW_SORTED, rows, (size_t)2 * FLIGHTS, ret_bytes);
     ax_window_spec_free(spec);
     return seconds;
 }
 
+/* Aggregates of these kinds over each window of a view. */
+static double time_kinds(const struct view *view, const enum ax_aggregate_kind *kinds, size_t count,
+                         const struct row *rows)
+{
+    struct ax_window_aggregate aggregates[AX_COUNT(view->aggregates) * KINDS_MAX];
+    size_t made = 0, bytes;
+    for (size_t i = 0; i < view->count; i++) {
+        for (size_t k = 0; k < count; k++) {
+            aggregates[made] = view->aggregates[i];
+            aggregates[made].kind = kinds[k];
+            aggregates[made].filter = -1;
+            aggregates[made].value = kinds[k] == AX_AGGREGATE_COUNT ? -1 : 0;
+            aggregates[made++].quantile = 0.9;
+        }
+    }
+    return time_aggregates(aggregates, made, rows, &bytes);
+}
+
 static void time_flights(void)
 {
+    static const enum ax_aggregate_kind floor_kinds[] = { AX_AGGREGATE_COUNT };
+    static const enum ax_aggregate_kind all_kinds[KINDS_MAX] = {
+        AX_AGGREGATE_COUNT, AX_AGGREGATE_AVG,    AX_AGGREGATE_MIN,
+        AX_AGGREGATE_MAX,   AX_AGGREGATE_STDDEV, AX_AGGREGATE_APPROX_QUANTILE,
+    };
     struct row *rows = ax_xrealloc(NULL, (size_t)2 * FLIGHTS, sizeof *rows);
-    double joins = 0, floors = 0, sorts = 0;
+    double joins = 0, floors = 0, alls = 0, sorts = 0;
     for (size_t v = 0; v < AX_COUNT(views); v++) {
         const struct view *view = &views[v];
         ax_random_init(&numbers, 2013, v);
@@ -248,17 +267,19 @@ static void time_flights(void)
         qsort(rows, (size_t)2 * FLIGHTS, sizeof *rows, row_order);
         double sort = cpu_seconds() - start;
         size_t bytes;
-        double least = time_view(view, true, rows, &bytes);
-        double join = time_view(view, false, rows, &bytes);
-        printf("flights  %-30s %zu values: join %.3f s, floor %.3f s, qsort %.3f s; %zu bytes at "
-               "most\n",
-               view->name, view->count, join, least, sort, bytes);
+        double least = time_kinds(view, floor_kinds, AX_COUNT(floor_kinds), rows);
+        double all = time_kinds(view, all_kinds, AX_COUNT(all_kinds), rows);
+        double join = time_aggregates(view->aggregates, view->count, rows, &bytes);
+        printf("flights  %-30s %zu values: join %.3f s, floor %.3f s, all %.3f s, qsort %.3f s; "
+               "%zu bytes at most\n",
+               view->name, view->count, join, least, all, sort, bytes);
         joins += join;
         floors += least;
+        alls += all;
         sorts += sort;
     }
-    printf("flights  all views: join %.3f s, floor %.3f s, qsort %.3f s of CPU time\n", joins,
-           floors, sorts);
+    printf("flights  all views: join %.3f s, floor %.3f s, all %.3f s, qsort %.3f s of CPU time\n",
+           joins, floors, alls, sorts);
     free(rows);
 }
 

@@ -44,8 +44,9 @@ struct tile_cache {
 struct range_slides {
     bool is_valid;
     int64_t from, to;
-    size_t count;                   /* of accumulators that slide */
-    struct ax_window_slide *slides; /* one an accumulator of the range */
+    struct ax_window_cursor first, next; /* behind `from`, and behind `to` */
+    size_t count;                        /* of accumulators that slide */
+    struct ax_window_slide *slides;      /* one an accumulator of the range */
 };
 
 struct ax_window {
@@ -59,6 +60,7 @@ struct ax_window {
     struct ax_window_index index;
     struct ax_window_tiles tiles;
     void *scratch;               /* a partial, whose texts are borrowed */
+    void **parts;                /* of the accumulators of the range that is read */
     struct tile_cache *caches;   /* one a range; the first has the memory of all */
     struct range_slides *moving; /* AX_WINDOW_SORTED: one a range */
     struct ax_window_value *values;
@@ -119,6 +121,12 @@ static void window_free_caches(struct ax_window *window)
     free(window->caches);
 }
 
+static const struct ax_window_accumulator *range_accumulator(const struct ax_window *window,
+                                                             size_t range, size_t slot)
+{
+    return &window->spec->accumulators[window->spec->windows[range].accumulators[slot]];
+}
+
 static bool window_make_slides(struct ax_window *window)
 {
     size_t count = window->spec->window_count;
@@ -136,8 +144,7 @@ static bool window_make_slides(struct ax_window *window)
         memset(slides, 0, room * sizeof *slides);
         window->moving[i].slides = slides;
         for (size_t k = 0; k < room; k++)
-            window->moving[i].count += ax_window_accumulator_slides(
-                &window->spec->accumulators[window->spec->windows[i].accumulators[k]]);
+            window->moving[i].count += range_accumulator(window, i, k)->slides;
     }
     return true;
 }
@@ -147,7 +154,7 @@ static void window_free_slides(struct ax_window *window)
     for (size_t i = 0; window->moving && i < window->spec->window_count; i++) {
         struct ax_window_slide *slides = window->moving[i].slides;
         for (size_t k = 0; slides && k < window->spec->windows[i].accumulator_count; k++)
-            ax_window_slide_done(&slides[k]);
+            ax_window_slide_done(range_accumulator(window, i, k), &slides[k]);
         free(slides);
     }
     free(window->moving);
@@ -167,14 +174,15 @@ enum ax_code ax_window_new(const struct ax_window_spec *spec, enum ax_window_mod
     ax_window_log_init(&window->graves, NULL);
     ax_window_tiles_init(&window->tiles, spec);
     window->scratch = ax_try_alloc(AX_MAX(spec->partial_bytes, (size_t)1), 1);
+    window->parts = ax_try_alloc(AX_MAX(spec->accumulator_count, (size_t)1), sizeof *window->parts);
     window->values = ax_try_alloc(values, sizeof *window->values);
     window->rooms = ax_try_alloc(values, sizeof *window->rooms);
     if (window->rooms)
         memset(window->rooms, 0, values * sizeof *window->rooms);
     if (window->scratch)
         memset(window->scratch, 0, spec->partial_bytes);
-    if (!window->scratch || !window->values || !window->rooms || !window_make_rooms(window) ||
-        !window_make_caches(window) || !window_make_slides(window)) {
+    if (!window->scratch || !window->parts || !window->values || !window->rooms ||
+        !window_make_rooms(window) || !window_make_caches(window) || !window_make_slides(window)) {
         ax_window_free(window);
         return ax_fail(err, AX_E_LIMIT, "no memory for windows");
     }
@@ -193,6 +201,7 @@ void ax_window_free(struct ax_window *window)
     if (window->scratch)
         ax_window_partial_done(window->spec, window->scratch, false);
     free(window->scratch);
+    free(window->parts);
     window_free_caches(window);
     window_free_slides(window);
     free(window->values);
@@ -231,11 +240,9 @@ static uint64_t chunk_rows(const struct ax_window_chunk *chunk, int64_t from, in
 static void slides_remove(struct ax_window *window, size_t range,
                           const struct ax_window_chunk *chunk, uint64_t rows)
 {
-    const struct ax_window_range *read = &window->spec->windows[range];
-    for (size_t i = 0; rows && i < read->accumulator_count; i++) {
-        const struct ax_window_accumulator *accumulator =
-            &window->spec->accumulators[read->accumulators[i]];
-        if (ax_window_accumulator_slides(accumulator))
+    for (size_t i = 0; rows && i < window->spec->windows[range].accumulator_count; i++) {
+        const struct ax_window_accumulator *accumulator = range_accumulator(window, range, i);
+        if (accumulator->slides)
             ax_window_slide_remove(accumulator, &window->moving[range].slides[i], chunk, rows);
     }
 }
@@ -243,11 +250,9 @@ static void slides_remove(struct ax_window *window, size_t range,
 static bool slides_add(struct ax_window *window, size_t range, const struct ax_window_chunk *chunk,
                        uint64_t rows)
 {
-    const struct ax_window_range *read = &window->spec->windows[range];
-    for (size_t i = 0; rows && i < read->accumulator_count; i++) {
-        const struct ax_window_accumulator *accumulator =
-            &window->spec->accumulators[read->accumulators[i]];
-        if (ax_window_accumulator_slides(accumulator) &&
+    for (size_t i = 0; rows && i < window->spec->windows[range].accumulator_count; i++) {
+        const struct ax_window_accumulator *accumulator = range_accumulator(window, range, i);
+        if (accumulator->slides &&
             !ax_window_slide_add(accumulator, &window->moving[range].slides[i], chunk, rows))
             return false;
     }
@@ -276,9 +281,33 @@ static void slides_restart(struct ax_window *window, size_t range, int64_t from)
 {
     struct range_slides *slides = &window->moving[range];
     for (size_t i = 0; i < window->spec->windows[range].accumulator_count; i++)
-        ax_window_slide_clear(&slides->slides[i]);
+        ax_window_slide_clear(range_accumulator(window, range, i), &slides->slides[i]);
     slides->from = slides->to = from;
+    slides->first = slides->next = ax_window_cursor_at(&window->log, from);
     slides->is_valid = true;
+}
+
+/* Turn a range's slides that are spent: they have lost all rows before `from`. */
+static bool slides_turn(struct ax_window *window, size_t range)
+{
+    struct range_slides *slides = &window->moving[range];
+    const struct ax_window_log *log = &window->log;
+    for (size_t i = 0; i < window->spec->windows[range].accumulator_count; i++) {
+        const struct ax_window_accumulator *accumulator = range_accumulator(window, range, i);
+        struct ax_window_slide *slide = &slides->slides[i];
+        if (!slide->is_spent)
+            continue;
+        ax_window_slide_clear(accumulator, slide);
+        size_t first = ax_window_log_chunk_after(log, slides->from);
+        size_t c = AX_MIN(ax_window_log_chunk_after(log, slides->to) + 1, log->count);
+        while (c-- > first) {
+            const struct ax_window_chunk *chunk = ax_window_log_chunk(log, c);
+            if (!ax_window_slide_turn(accumulator, slide, chunk,
+                                      chunk_rows(chunk, slides->from, slides->to)))
+                return false;
+        }
+    }
+    return true;
 }
 
 /* Move a range's slides to (from, to]. False: memory was refused. */
@@ -286,24 +315,18 @@ static bool slides_move(struct ax_window *window, size_t range, int64_t from, in
 {
     struct range_slides *slides = &window->moving[range];
     const struct ax_window_log *log = &window->log;
+    const struct ax_window_chunk *chunk;
+    uint64_t rows;
     if (!slides->is_valid || from < slides->from || to < slides->to || from >= slides->to)
         slides_restart(window, range, from);
-    for (size_t c = ax_window_log_chunk_after(log, slides->from);
-         c < log->count && ax_window_log_chunk(log, c)->times[0] <= from; c++) {
-        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, c);
-        slides_remove(window, range, chunk, chunk_rows(chunk, slides->from, from));
-    }
+    while (ax_window_cursor_next(log, &slides->first, from, &chunk, &rows))
+        slides_remove(window, range, chunk, rows);
     slides->from = from;
-    for (size_t c = ax_window_log_chunk_after(log, slides->to);
-         c < log->count && ax_window_log_chunk(log, c)->times[0] <= to; c++) {
-        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, c);
-        if (!slides_add(window, range, chunk, chunk_rows(chunk, slides->to, to))) {
-            slides->is_valid = false;
-            return false;
-        }
-    }
+    slides->is_valid = slides_turn(window, range);
+    while (slides->is_valid && ax_window_cursor_next(log, &slides->next, to, &chunk, &rows))
+        slides->is_valid = slides_add(window, range, chunk, rows);
     slides->to = to;
-    return true;
+    return slides->is_valid;
 }
 
 /* ---- What is no longer reached. ---- */
@@ -523,11 +546,11 @@ enum ax_code ax_window_put(struct ax_window *window, const struct ax_window_even
 
 /* What is read: a window's edges, and the row that does not count. */
 struct reading {
+    size_t number; /* of the range */
     const struct ax_window_range *range;
     int64_t from; /* times over it */
     int64_t to;   /* and up to it */
     struct found self;
-    bool has_tiles;
 };
 
 static void *window_part(const struct ax_window *window, size_t accumulator)
@@ -537,25 +560,12 @@ static void *window_part(const struct ax_window *window, size_t accumulator)
 
 /* The slide that has the rows of the range's accumulator number `slot`, or NULL: they are added. */
 static struct ax_window_slide *window_slide(const struct ax_window *window,
-                                            const struct ax_window_range *range, size_t slot)
+                                            const struct reading *reading, size_t slot)
 {
-    size_t number = range->accumulators[slot];
-    if (!window->moving || !ax_window_accumulator_slides(&window->spec->accumulators[number]))
+    if (!window->moving || !range_accumulator(window, reading->number, slot)->slides)
         return NULL;
-    struct ax_window_slide *slide = &window->moving[range - window->spec->windows].slides[slot];
+    struct ax_window_slide *slide = &window->moving[reading->number].slides[slot];
     return slide->is_off ? NULL : slide;
-}
-
-static bool range_slides_all(const struct ax_window *window, const struct ax_window_range *range)
-{
-    if (!window->moving ||
-        window->moving[range - window->spec->windows].count < range->accumulator_count)
-        return false;
-    for (size_t i = 0; i < range->accumulator_count; i++) {
-        if (!window_slide(window, range, i))
-            return false;
-    }
-    return true;
 }
 
 static bool chunk_fold(const struct ax_window_spec *spec, struct ax_window_chunk *chunk)
@@ -588,7 +598,7 @@ static bool read_chunk(struct ax_window *window, const struct reading *reading, 
     if (whole && !chunk_fold(window->spec, chunk))
         return false;
     for (size_t i = 0; rows && i < reading->range->accumulator_count; i++) {
-        if (window_slide(window, reading->range, i))
+        if (window_slide(window, reading, i))
             continue;
         size_t number = reading->range->accumulators[i];
         const struct ax_window_accumulator *accumulator = &window->spec->accumulators[number];
@@ -657,7 +667,7 @@ static bool read_tile(struct ax_window *window, const struct reading *reading,
 static bool read_tiles_cached(struct ax_window *window, const struct reading *reading, size_t at)
 {
     const struct ax_window_tiles *tiles = &window->tiles;
-    struct tile_cache *cache = &window->caches[reading->range - window->spec->windows];
+    struct tile_cache *cache = &window->caches[reading->number];
     size_t from = tiles->dropped + at, to = tiles->dropped + tiles->count - 1;
     if (cache->changes != tiles->changes || cache->from != from || cache->to > to) {
         range_clear(window->spec, reading->range, cache->partial);
@@ -675,13 +685,10 @@ static bool read_tiles_cached(struct ax_window *window, const struct reading *re
            read_tile(window, reading, ax_window_tiles_at(tiles, tiles->count - 1));
 }
 
-static bool read_tiles(struct ax_window *window, struct reading *reading)
+/* Read the tiles from `at` on. */
+static bool read_tiles(struct ax_window *window, const struct reading *reading, size_t at)
 {
     const struct ax_window_tiles *tiles = &window->tiles;
-    size_t at = ax_window_tiles_after(tiles, reading->from);
-    reading->has_tiles = at < tiles->count;
-    if (!reading->has_tiles)
-        return true;
     bool has_self = reading->self.is_there && reading->self.place.chunk < window->log.archived;
     if (!has_self && ax_window_tiles_at(tiles, at)->first > reading->from &&
         ax_window_tiles_at(tiles, tiles->count - 1)->last <= reading->to)
@@ -693,47 +700,9 @@ static bool read_tiles(struct ax_window *window, struct reading *reading)
     return true;
 }
 
-/* The rows of what slides: into the scratch partial, but for what is read where it is. */
-static bool read_slides(struct ax_window *window, const struct reading *reading)
-{
-    const struct ax_window_range *range = reading->range;
-    size_t number = (size_t)(range - window->spec->windows);
-    if (!window->moving || !window->moving[number].count)
-        return true;
-    if (!slides_move(window, number, reading->from, reading->to))
-        return false;
-    for (size_t i = 0; i < range->accumulator_count; i++) {
-        const struct ax_window_accumulator *accumulator =
-            &window->spec->accumulators[range->accumulators[i]];
-        struct ax_window_slide *slide = window_slide(window, range, i);
-        bool is_read = !reading->has_tiles && accumulator->kind == AX_WINDOW_QUANTILE;
-        if (slide && !is_read &&
-            !ax_window_slide_merge(accumulator, slide, window_part(window, range->accumulators[i])))
-            return false;
-    }
-    return true;
-}
-
-/* The part that a reader reads. */
-static void *part_of(struct ax_window *window, const struct reading *reading,
-                     const struct ax_window_reader *reader)
-{
-    struct ax_window_slide *slide = window_slide(window, reading->range, reader->slot);
-    void *part = NULL;
-    if (slide && !reading->has_tiles)
-        part = ax_window_slide_part(&window->spec->accumulators[reader->accumulator], slide);
-    return part ? part : window_part(window, reader->accumulator);
-}
-
-/* All that lies between the edges, into the scratch partial. */
-static bool window_read(struct ax_window *window, struct reading *reading)
+static bool read_chunks(struct ax_window *window, const struct reading *reading)
 {
     const struct ax_window_log *log = &window->log;
-    range_clear(window->spec, reading->range, window->scratch);
-    if (!read_tiles(window, reading) || !read_slides(window, reading))
-        return false;
-    if (range_slides_all(window, reading->range))
-        return true;
     size_t c = ax_window_log_chunk_after(log, reading->from);
     for (c = AX_MAX(c, log->archived); c < log->count; c++) {
         if (ax_window_log_chunk(log, c)->times[0] > reading->to)
@@ -744,12 +713,48 @@ static bool window_read(struct ax_window *window, struct reading *reading)
     return true;
 }
 
+/* All that lies between the edges, into the window's parts: what slides is read where it is unless
+ * there are tiles besides, all else is brought together in the scratch partial. */
+static bool window_read(struct ax_window *window, const struct reading *reading)
+{
+    size_t tile = ax_window_tiles_after(&window->tiles, reading->from);
+    bool has_tiles = tile < window->tiles.count, all_slide = true;
+    if (window->moving && window->moving[reading->number].count &&
+        !slides_move(window, reading->number, reading->from, reading->to))
+        return false;
+    for (size_t i = 0; i < reading->range->accumulator_count; i++) {
+        const struct ax_window_accumulator *accumulator =
+            range_accumulator(window, reading->number, i);
+        struct ax_window_slide *slide = window_slide(window, reading, i);
+        void *part = slide && !has_tiles ? ax_window_slide_part(accumulator, slide) : NULL;
+        all_slide &= slide != NULL;
+        window->parts[i] = part;
+        if (part)
+            continue;
+        window->parts[i] = window_part(window, reading->range->accumulators[i]);
+        ax_window_part_clear(accumulator, window->parts[i], false);
+        if (slide && !ax_window_slide_merge(accumulator, slide, window->parts[i]))
+            return false;
+    }
+    return (!has_tiles || read_tiles(window, reading, tile)) &&
+           (all_slide || read_chunks(window, reading));
+}
+
 /* The time of the N-th newest event at or before `at`; below all times when there is none. */
 static int64_t window_exact_from(const struct ax_window *window, int64_t at)
 {
     const struct ax_window_log *log = &window->log;
     size_t left = window->spec->exact_events;
+    if (log->rows < left)
+        return FLOOR_NONE;
     size_t c = ax_window_log_chunk_after(log, at);
+    size_t before = log->rows - log->archived_rows; /* At the newest moment, of chunks up to c. */
+    if (c == log->count && before >= left) {
+        size_t over = before - left; /* Less than a chunk and a half: it is found from the front. */
+        for (c = log->archived; over >= ax_window_log_chunk(log, c)->count; c++)
+            over -= ax_window_log_chunk(log, c)->count;
+        return ax_window_log_chunk(log, c)->times[over];
+    }
     if (c < log->count) {
         const struct ax_window_chunk *chunk = ax_window_log_chunk(log, c);
         uint32_t rows = ax_window_chunk_upto(chunk, at);
@@ -795,6 +800,7 @@ enum ax_code ax_window_get(struct ax_window *window, int64_t at, const struct ax
     int64_t exact_from = window_exact_from(window, at);
     for (size_t i = 0; i < spec->window_count; i++) {
         const struct ax_window_range *range = &spec->windows[i];
+        reading.number = i;
         reading.range = range;
         reading.from = at - range->window_us;
         if (range->always_hops || reading.from < exact_from)
@@ -803,9 +809,9 @@ enum ax_code ax_window_get(struct ax_window *window, int64_t at, const struct ax
             return window_fail_memory(err);
         for (size_t k = 0; k < range->reader_count; k++) {
             const struct ax_window_reader *reader = &spec->readers[range->readers[k]];
-            ax_window_part_result(
-                reader, &spec->accumulators[reader->accumulator], part_of(window, &reading, reader),
-                &window->rooms[range->readers[k]], &window->values[range->readers[k]]);
+            ax_window_part_result(reader, &spec->accumulators[reader->accumulator],
+                                  window->parts[reader->slot], &window->rooms[range->readers[k]],
+                                  &window->values[range->readers[k]]);
         }
     }
     *ret_values = window->values;
@@ -823,7 +829,8 @@ static size_t window_scratch_bytes(const struct ax_window *window)
         size_t count = window->spec->windows[i].accumulator_count;
         bytes += sizeof *window->moving + count * sizeof(struct ax_window_slide);
         for (size_t k = 0; k < count; k++)
-            bytes += ax_window_slide_bytes(&window->moving[i].slides[k]);
+            bytes += ax_window_slide_bytes(range_accumulator(window, i, k),
+                                           &window->moving[i].slides[k]);
     }
     return bytes;
 }

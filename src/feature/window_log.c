@@ -131,7 +131,8 @@ void ax_window_log_clear(struct ax_window_log *log)
 {
     for (size_t i = 0; i < log->count; i++)
         log_recycle(log, ax_window_log_chunk(log, i));
-    log->head = log->count = log->rows = log->archived = log->archived_rows = 0;
+    log->head = log->count = log->dropped = 0;
+    log->rows = log->archived = log->archived_rows = 0;
 }
 
 static struct ax_window_chunk *log_new_chunk(struct ax_window_log *log, uint32_t room)
@@ -255,6 +256,51 @@ size_t ax_window_log_chunk_after(const struct ax_window_log *log, int64_t time)
             high = middle;
     }
     return low;
+}
+
+struct ax_window_cursor ax_window_cursor_at(const struct ax_window_log *log, int64_t time)
+{
+    if (!log->count)
+        return (struct ax_window_cursor){ log->dropped, 0 };
+    size_t c = AX_MIN(ax_window_log_chunk_after(log, time), log->count - 1);
+    return (struct ax_window_cursor){ log->dropped + c,
+                                      ax_window_chunk_upto(ax_window_log_chunk(log, c), time) };
+}
+
+/* The first row from `row` on with a time over `time`: most often that is close. */
+static uint32_t chunk_advance(const struct ax_window_chunk *chunk, uint32_t row, int64_t time)
+{
+    enum { CLOSE = 4 };
+    for (uint32_t i = 0; i < CLOSE; i++, row++)
+        if (row >= chunk->count || chunk->times[row] > time)
+            return row;
+    return ax_window_chunk_upto(chunk, time);
+}
+
+/* A chunk that was split has its upper rows in the one behind it. */
+bool ax_window_cursor_next(const struct ax_window_log *log, struct ax_window_cursor *cursor,
+                           int64_t time, const struct ax_window_chunk **ret_chunk,
+                           uint64_t *ret_rows)
+{
+    if (cursor->chunk < log->dropped)
+        *cursor = (struct ax_window_cursor){ log->dropped, 0 };
+    while (cursor->chunk - log->dropped < log->count) {
+        const struct ax_window_chunk *chunk =
+            ax_window_log_chunk(log, cursor->chunk - log->dropped);
+        if (cursor->row <= chunk->count) {
+            uint32_t from = cursor->row;
+            cursor->row = chunk_advance(chunk, from, time);
+            *ret_chunk = chunk;
+            *ret_rows = ax_window_mask(from, cursor->row);
+            if (*ret_rows)
+                return true;
+            if (from < chunk->count || cursor->chunk - log->dropped + 1 == log->count)
+                return false;
+        }
+        cursor->row -= chunk->count;
+        cursor->chunk++;
+    }
+    return false;
 }
 
 /* ---- Moving rows. ---- */
@@ -561,6 +607,7 @@ void ax_window_log_drop_first(struct ax_window_log *log)
     struct ax_window_chunk *chunk = ax_window_log_chunk(log, 0);
     log->rows -= chunk->count;
     log->archived_rows -= log->archived ? chunk->count : 0;
+    log->dropped++;
     log_take_chunk(log, 0);
     log_recycle(log, chunk);
 }

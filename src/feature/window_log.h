@@ -30,6 +30,7 @@ struct ax_window_log {
     const struct ax_window_spec *spec; /* NULL: rows without columns and partials */
     struct ax_window_chunk **chunks;   /* the first is at `head` */
     size_t head, count, room;
+    size_t dropped; /* chunks that were the first, since it was empty */
     size_t rows;
     size_t archived;               /* the first so many chunks are the archive */
     size_t archived_rows;          /* of them */
@@ -67,6 +68,22 @@ struct ax_window_place ax_window_log_seek(const struct ax_window_log *log, int64
 uint32_t ax_window_chunk_upto(const struct ax_window_chunk *chunk, int64_t time);
 /* The first chunk whose last time is over `time`; log->count when there is none. */
 size_t ax_window_log_chunk_after(const struct ax_window_log *log, int64_t time);
+
+/* A place between rows of a log to which rows are put behind it alone, and whose first chunks go.
+ */
+struct ax_window_cursor {
+    size_t chunk; /* counted from the first that ever was */
+    uint32_t row; /* the next */
+};
+
+/* Behind all rows with a time up to `time`. */
+struct ax_window_cursor ax_window_cursor_at(const struct ax_window_log *log, int64_t time);
+
+/* Move a cursor over the next rows up to `time`, all of one chunk, and give these; false when there
+ * are none. */
+bool ax_window_cursor_next(const struct ax_window_log *log, struct ax_window_cursor *cursor,
+                           int64_t time, const struct ax_window_chunk **ret_chunk,
+                           uint64_t *ret_rows);
 
 /* Put in a row, its columns being row `row` of `columns` (NULL for a log without). It is in the
  * archive if its neighbours are. False: memory was refused, and no row has changed. */

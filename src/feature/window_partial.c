@@ -158,6 +158,28 @@ static bool sum_add(const struct ax_window_accumulator *accumulator, struct sum_
     return true;
 }
 
+/* Sums are exact, and so are their differences. */
+static bool sum_remove(const struct ax_window_accumulator *accumulator, struct sum_part *part,
+                       const char *cells, uint64_t rows)
+{
+    part->count -= __builtin_popcountll(rows);
+    if (accumulator->cell == AX_WINDOW_CELL_I64) {
+        const int64_t *values = (const int64_t *)(const void *)cells;
+        for (; rows; rows &= rows - 1)
+            part->total -= values[__builtin_ctzll(rows)];
+        return true;
+    }
+    const double *values = (const double *)(const void *)cells;
+    for (; rows; rows &= rows - 1) {
+        double value = values[__builtin_ctzll(rows)];
+        if (AX_UNLIKELY(!isfinite(value)))
+            part->infinities--;
+        else if (!ax_window_sum_add(&part->exact, -value))
+            return false;
+    }
+    return true;
+}
+
 static bool sum_merge(const struct ax_window_accumulator *accumulator, struct sum_part *part,
                       const struct sum_part *other)
 {
@@ -182,8 +204,8 @@ static void sum_clear(const struct ax_window_accumulator *accumulator, struct su
 
 /* float64 distances are told in units of 2^32, so that no sum of squares overflows before the
  * variance does. */
-#define MOMENTS_SCALE      0x1p-32
-#define MOMENTS_SCALE_BITS 32
+#define MOMENTS_SCALE   0x1p-32
+#define MOMENTS_UNSCALE 0x1p64 /* of squares */
 
 static struct ax_window_pair moments_distance(const struct ax_window_accumulator *accumulator,
                                               const union ax_window_cell *from,
@@ -476,16 +498,25 @@ static bool top_add(const struct ax_window_accumulator *accumulator, struct ax_w
 
 /* ---- All kinds. ---- */
 
+uint64_t ax_window_rows_counted(const struct ax_window_accumulator *accumulator,
+                                const struct ax_window_chunk *chunk, uint64_t rows)
+{
+    if (accumulator->column >= 0)
+        rows &= chunk->valid[accumulator->column];
+    return accumulator->filter < 0 ? rows : rows & chunk->passing[accumulator->filter];
+}
+
+static const char *cells_of(const struct ax_window_accumulator *accumulator,
+                            const struct ax_window_chunk *chunk)
+{
+    return accumulator->column < 0 ? NULL : chunk->rows + accumulator->bytes_before * chunk->room;
+}
+
 bool ax_window_part_add(const struct ax_window_accumulator *accumulator, void *part, bool owns,
                         const struct ax_window_chunk *chunk, uint64_t rows)
 {
-    const char *cells = NULL;
-    if (accumulator->column >= 0) {
-        rows &= chunk->valid[accumulator->column];
-        cells = chunk->rows + accumulator->bytes_before * chunk->room;
-    }
-    if (accumulator->filter >= 0)
-        rows &= chunk->passing[accumulator->filter];
+    const char *cells = cells_of(accumulator, chunk);
+    rows = ax_window_rows_counted(accumulator, chunk, rows);
     if (!rows)
         return true;
     switch (accumulator->kind) {
@@ -516,6 +547,17 @@ bool ax_window_part_add(const struct ax_window_accumulator *accumulator, void *p
     case AX_WINDOW_TOP:
         return top_add(accumulator, part, owns, chunk, cells, rows);
     }
+    return true;
+}
+
+bool ax_window_part_remove(const struct ax_window_accumulator *accumulator, void *part,
+                           const struct ax_window_chunk *chunk, uint64_t rows)
+{
+    rows = ax_window_rows_counted(accumulator, chunk, rows);
+    if (accumulator->kind == AX_WINDOW_SUM)
+        return sum_remove(accumulator, part, cells_of(accumulator, chunk), rows);
+    assert(accumulator->kind == AX_WINDOW_COUNT);
+    ((struct count_part *)part)->count -= __builtin_popcountll(rows);
     return true;
 }
 
@@ -671,39 +713,38 @@ bool ax_window_partial_merge(const struct ax_window_spec *spec, void *partial, b
     return true;
 }
 
+size_t ax_window_part_heap(const struct ax_window_accumulator *accumulator, const void *part)
+{
+    switch (accumulator->kind) {
+    case AX_WINDOW_SUM:
+        if (accumulator->cell == AX_WINDOW_CELL_F64 && ((const struct sum_part *)part)->exact.wide)
+            return sizeof(struct ax_window_wide);
+        break;
+    case AX_WINDOW_LAST_N:
+        return ((const struct list_part *)part)->room * sizeof(struct edge);
+    case AX_WINDOW_DISTINCT:
+        return ax_window_distinct_bytes(part);
+    case AX_WINDOW_QUANTILE:
+        return ax_window_quantile_bytes(part);
+    case AX_WINDOW_TOP:
+        return ax_window_top_bytes(part);
+    case AX_WINDOW_COUNT:
+    case AX_WINDOW_MOMENTS:
+    case AX_WINDOW_MIN:
+    case AX_WINDOW_MAX:
+    case AX_WINDOW_FIRST:
+    case AX_WINDOW_LAST:
+        break;
+    }
+    return 0;
+}
+
 size_t ax_window_partial_heap(const struct ax_window_spec *spec, const void *partial)
 {
     size_t bytes = 0;
-    for (size_t i = 0; i < spec->accumulator_count; i++) {
-        const struct ax_window_accumulator *accumulator = &spec->accumulators[i];
-        const void *part = (const char *)partial + accumulator->offset;
-        switch (accumulator->kind) {
-        case AX_WINDOW_SUM:
-            if (accumulator->cell == AX_WINDOW_CELL_F64 &&
-                ((const struct sum_part *)part)->exact.wide)
-                bytes += sizeof(struct ax_window_wide);
-            break;
-        case AX_WINDOW_LAST_N:
-            bytes += ((const struct list_part *)part)->room * sizeof(struct edge);
-            break;
-        case AX_WINDOW_DISTINCT:
-            bytes += ax_window_distinct_bytes(part);
-            break;
-        case AX_WINDOW_QUANTILE:
-            bytes += ax_window_quantile_bytes(part);
-            break;
-        case AX_WINDOW_TOP:
-            bytes += ax_window_top_bytes(part);
-            break;
-        case AX_WINDOW_COUNT:
-        case AX_WINDOW_MOMENTS:
-        case AX_WINDOW_MIN:
-        case AX_WINDOW_MAX:
-        case AX_WINDOW_FIRST:
-        case AX_WINDOW_LAST:
-            break;
-        }
-    }
+    for (size_t i = 0; i < spec->accumulator_count; i++)
+        bytes += ax_window_part_heap(&spec->accumulators[i],
+                                     (const char *)partial + spec->accumulators[i].offset);
     return bytes;
 }
 
@@ -776,7 +817,7 @@ static struct ax_window_value moments_result(const struct ax_window_accumulator 
         return value_none();
     double variance = moments_variance(part);
     if (accumulator->cell == AX_WINDOW_CELL_F64)
-        variance = ldexp(variance, 2 * MOMENTS_SCALE_BITS);
+        variance *= MOMENTS_UNSCALE;
     return value_f64(is_root ? sqrt(variance) : variance);
 }
 

@@ -26,9 +26,15 @@ size_t ax_window_part_heap_max(const struct ax_window_accumulator *accumulator);
 /* One accumulator's part, `part` being at its offset. */
 void ax_window_part_clear(const struct ax_window_accumulator *accumulator, void *part, bool owns);
 void ax_window_part_done(const struct ax_window_accumulator *accumulator, void *part, bool owns);
+/* Those of `rows` that the accumulator counts: it has a value of them, and they pass its filter. */
+uint64_t ax_window_rows_counted(const struct ax_window_accumulator *accumulator,
+                                const struct ax_window_chunk *chunk, uint64_t rows);
 /* Add the rows of `chunk` whose bits are in `rows`. */
 AX_MUST_USE bool ax_window_part_add(const struct ax_window_accumulator *accumulator, void *part,
                                     bool owns, const struct ax_window_chunk *chunk, uint64_t rows);
+/* Take rows out of a part of a COUNT or SUM again, exactly. */
+AX_MUST_USE bool ax_window_part_remove(const struct ax_window_accumulator *accumulator, void *part,
+                                       const struct ax_window_chunk *chunk, uint64_t rows);
 AX_MUST_USE bool ax_window_part_merge(const struct ax_window_accumulator *accumulator, void *part,
                                       bool owns, const void *other);
 
@@ -44,7 +50,8 @@ AX_MUST_USE bool ax_window_partial_add(const struct ax_window_spec *spec, void *
 AX_MUST_USE bool ax_window_partial_merge(const struct ax_window_spec *spec, void *partial,
                                          bool owns, const void *other);
 
-/* What it takes from the heap, without texts. */
+/* What one part, and all of a partial, take from the heap, without texts. */
+size_t ax_window_part_heap(const struct ax_window_accumulator *accumulator, const void *part);
 size_t ax_window_partial_heap(const struct ax_window_spec *spec, const void *partial);
 
 /* Room for a result that is a list or a text. */

@@ -46,6 +46,7 @@ struct ax_window_accumulator {
     uint32_t n;                  /* of LAST_N: the most that any aggregate asks for */
     size_t offset;               /* of its part in a partial */
     bool in_chunks;              /* cheap to merge: chunks keep it */
+    bool slides;                 /* rows can leave it again: window_slide.h */
 };
 
 /* An aggregate: a reader of an accumulator, in a window. */

@@ -202,6 +202,13 @@ static size_t spec_derived(struct ax_window_spec *spec, enum ax_window_accumulat
     return 0;
 }
 
+static bool accumulator_slides(enum ax_window_accumulator_kind kind, enum ax_window_cell_kind cell)
+{
+    bool is_extreme = kind == AX_WINDOW_MIN || kind == AX_WINDOW_MAX;
+    return kind == AX_WINDOW_COUNT || kind == AX_WINDOW_SUM || kind == AX_WINDOW_MOMENTS ||
+           kind == AX_WINDOW_QUANTILE || (is_extreme && cell != AX_WINDOW_CELL_TEXT);
+}
+
 static size_t spec_accumulator(struct ax_window_spec *spec,
                                const struct ax_window_aggregate *aggregate)
 {
@@ -229,6 +236,7 @@ static size_t spec_accumulator(struct ax_window_spec *spec,
         .offset = spec->partial_bytes,
         .in_chunks = kind != AX_WINDOW_LAST_N && kind != AX_WINDOW_DISTINCT &&
                      kind != AX_WINDOW_QUANTILE && kind != AX_WINDOW_TOP,
+        .slides = accumulator_slides(kind, cell),
     };
     size_t size = ax_window_part_size(kind);
     assert(size % AX_WINDOW_PARTIAL_ALIGN == 0);

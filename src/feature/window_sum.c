@@ -148,6 +148,10 @@ bool ax_window_sum_add(struct ax_window_sum *sum, double value)
     assert(isfinite(value));
     double high = sum->high, middle = sum->middle, low = sum->low, rest = value;
     two_sum(&high, &rest);
+    if (rest == 0 && fabs(high) < SUM_NEAR_OVERFLOW) { /* Nothing is lost that others must hold. */
+        sum->high = high;
+        return true;
+    }
     two_sum(&middle, &rest);
     two_sum(&low, &rest);
     if (AX_UNLIKELY(rest != 0 || !(fabs(high) < SUM_NEAR_OVERFLOW)))
@@ -180,6 +184,8 @@ bool ax_window_sum_merge(struct ax_window_sum *sum, const struct ax_window_sum *
 static struct ax_window_sum sum_ordered(const struct ax_window_sum *sum)
 {
     struct ax_window_sum ordered = *sum;
+    if (sum->middle == 0 && sum->low == 0)
+        return ordered;
     for (int pass = 0; pass < 2; pass++) {
         two_sum(&ordered.middle, &ordered.low);
         two_sum(&ordered.high, &ordered.middle);
@@ -199,11 +205,17 @@ static struct ax_window_wide sum_wide(const struct ax_window_sum *sum)
     return wide;
 }
 
-double ax_window_sum_result(const struct ax_window_sum *sum)
+/* The nearest double, and of what is missing to the sum the nearest, too: both depend on the sum
+ * alone, and not on how it is held. */
+static double sum_rounded(const struct ax_window_sum *sum, double *ret_rest)
 {
     if (sum->is_wide) {
         struct ax_window_wide wide = sum_wide(sum);
-        return wide_result(&wide, 0);
+        double result = wide_result(&wide, 0);
+        if (isfinite(result))
+            wide_add(&wide, -result);
+        *ret_rest = wide_result(&wide, 0);
+        return result;
     }
     struct ax_window_sum ordered = sum_ordered(sum);
     double result = ordered.high;
@@ -212,23 +224,30 @@ double ax_window_sum_result(const struct ax_window_sum *sum)
          * than half, which the rounding to even did not know. */
         double twice = ordered.middle * 2;
         double next = result + twice;
-        if (next - result == twice)
+        if (next - result == twice) {
             result = next;
+            ordered.middle = -ordered.middle;
+        }
     }
+    *ret_rest = ordered.middle + ordered.low;
     return result + 0.0;
+}
+
+double ax_window_sum_result(const struct ax_window_sum *sum)
+{
+    double rest;
+    return sum_rounded(sum, &rest);
 }
 
 double ax_window_sum_mean(const struct ax_window_sum *sum, int64_t count)
 {
     assert(count > 0);
-    double divisor = (double)count;
-    if (sum->is_wide) {
+    double divisor = (double)count, rest;
+    double result = sum_rounded(sum, &rest);
+    if (!isfinite(result)) {
         struct ax_window_wide wide = sum_wide(sum);
-        double result = wide_result(&wide, 0);
-        return isfinite(result) ? result / divisor : ldexp(wide_result(&wide, 64) / divisor, 64);
+        return ldexp(wide_result(&wide, 64) / divisor, 64);
     }
-    struct ax_window_sum ordered = sum_ordered(sum);
-    double mean = ordered.high / divisor;
-    double rest = fma(-mean, divisor, ordered.high) + ordered.middle;
-    return mean + rest / divisor + 0.0;
+    double mean = result / divisor;
+    return mean + (fma(-mean, divisor, result) + rest) / divisor + 0.0;
 }

@@ -143,6 +143,12 @@ static void order_and_merges_do_not_matter(void **state)
         struct ax_window_sum sum = { 0 };
         merge_parts(&sum, values, count);
         assert_true(ax_window_sum_result(&sum) == oracle_sum(values, count));
+        /* What is added and taken out again leaves no trace, though the sum is held otherwise. */
+        double mean = ax_window_sum_mean(&sum, (int64_t)count);
+        assert_true(ax_window_sum_add(&sum, DBL_MAX) && ax_window_sum_add(&sum, -DBL_MAX));
+        assert_true(sum.is_wide);
+        assert_true(ax_window_sum_result(&sum) == oracle_sum(values, count));
+        assert_true(ax_window_sum_mean(&sum, (int64_t)count) == mean);
         /* A sum that was wide, used again. */
         ax_window_sum_clear(&sum);
         assert_true(ax_window_sum_result(&sum) == 0);
