@@ -56,6 +56,7 @@ struct check {
     int lock; /* -1: none */
     size_t sources;
     size_t outcomes[AX_EXPECTATION_OUTCOME_COUNT];
+    size_t unread_count;
     enum ax_code unread; /* what the first source that could not be read failed with */
 };
 
@@ -105,10 +106,13 @@ static void put_observed(struct ax_buf *text, const struct ax_expectation_result
 
 static void put_counts(struct ax_buf *text, const struct ax_expectation_result *result)
 {
+    double looked_at = (double)(result->rows - result->missing);
     ax_json_put_key(text, "mostly");
     ax_json_put_f64(text, result->expectation->mostly);
     ax_json_put_member_u64(text, "missing_count", result->missing);
     ax_json_put_member_u64(text, "unexpected_count", result->unexpected);
+    ax_json_put_key(text, "unexpected_percent");
+    ax_json_put_f64(text, looked_at ? 100 * (double)result->unexpected / looked_at : 0);
     if (!result->unexpected)
         return;
     ax_json_put_key(text, "first_unexpected");
@@ -166,22 +170,26 @@ static void tell_unread(struct check *check, const struct ax_source *source,
                         const struct ax_err *err)
 {
     struct ax_buf text;
-    if (!check->unread)
+    if (!check->unread_count++)
         check->unread = err->code;
     ax_command_line_complain(check->line, "%s", err->msg);
-    if (!check->common->json)
-        return;
     ax_buf_init(&text, LINE_BYTES_MAX);
-    (void)ax_buf_append_char(&text, '{');
-    ax_json_put_member(&text, "source", source->name);
-    ax_json_put_member(&text, "error", ax_str_from(err->msg));
-    (void)ax_buf_append_char(&text, '}');
+    if (check->common->json) {
+        (void)ax_buf_append_char(&text, '{');
+        ax_json_put_member(&text, "source", source->name);
+        ax_json_put_member(&text, "error", ax_str_from(err->msg));
+        (void)ax_buf_append_char(&text, '}');
+    } else {
+        ax_buf_printf(&text, "  could not be read");
+    }
     print_line(&text);
 }
 
 static void print_sum(const struct check *check)
 {
     (void)printf("%zu source%s", check->sources, check->sources == 1 ? "" : "s");
+    if (check->unread_count)
+        (void)printf(" (%zu could not be read)", check->unread_count);
     for (int i = 0; i < AX_EXPECTATION_OUTCOME_COUNT; i++)
         (void)printf(", %zu %s", check->outcomes[i],
                      ax_expectation_outcome_name((enum ax_expectation_outcome)i));
@@ -299,6 +307,8 @@ static enum ax_code check_source(struct check *check, const struct ax_source *so
     (void)fflush(stdout); /* a large source takes its time */
     if (ax_offline_expect(check->offline, source, &request, &report, err))
         return err->code;
+    if (!check->common->json && !source->expectation_count)
+        (void)printf("  nothing is expected of it\n");
     if (!check->common->json && report.failing_rows)
         (void)printf("  %zu of %zu rows are in %s/%.*s.failed.parquet\n", report.failing_rows,
                      report.rows, check->config->failed, AX_STR_ARG(source->name));

@@ -8,6 +8,7 @@
 #include "feature/definition_reader.h"
 
 #include "base/regex.h"
+#include "feature/expectation_result.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -20,29 +21,19 @@ static const struct {
     size_t columns_min, columns_max;
     const char *keys;   /* beside check, column, columns, do and mostly */
     const char *needed; /* one of them is there */
-    bool is_whole;      /* of the source, not of a row: neither drop_row nor mostly */
 } checks[AX_EXPECT_KIND_COUNT] = {
-    [AX_EXPECT_NOT_NULL] = { 1, COLUMNS_MAX, "", "", false },
-    [AX_EXPECT_UNIQUE] = { 1, COLUMNS_MAX, "", "", false },
-    [AX_EXPECT_BETWEEN] = { 1, COLUMNS_MAX, "|min|max|", "min|max", false },
-    [AX_EXPECT_IN_SET] = { 1, COLUMNS_MAX, "|values|", "values", false },
-    [AX_EXPECT_REGEX] = { 1, COLUMNS_MAX, "|pattern|", "pattern", false },
-    [AX_EXPECT_LENGTH] = { 1, COLUMNS_MAX, "|min|max|", "min|max", false },
-    [AX_EXPECT_ROW_COUNT] = { 0, 0, "|min|max|", "min|max", true },
-    [AX_EXPECT_FRESHNESS] = { 0, 0, "|max_age|", "max_age", true },
-    [AX_EXPECT_MONOTONIC] = { 1, 1, "|by|", "", false },
-    [AX_EXPECT_REFERENTIAL] = { 1, 1, "|refers_to|", "refers_to", false },
-    [AX_EXPECT_EXPRESSION] = { 0, 0, "|expr|", "expr", false },
+    [AX_EXPECT_NOT_NULL] = { 1, COLUMNS_MAX, "", "" },
+    [AX_EXPECT_UNIQUE] = { 1, COLUMNS_MAX, "", "" },
+    [AX_EXPECT_BETWEEN] = { 1, COLUMNS_MAX, "|min|max|", "min|max" },
+    [AX_EXPECT_IN_SET] = { 1, COLUMNS_MAX, "|values|", "values" },
+    [AX_EXPECT_REGEX] = { 1, COLUMNS_MAX, "|pattern|", "pattern" },
+    [AX_EXPECT_LENGTH] = { 1, COLUMNS_MAX, "|min|max|", "min|max" },
+    [AX_EXPECT_ROW_COUNT] = { 0, 0, "|min|max|", "min|max" },
+    [AX_EXPECT_FRESHNESS] = { 0, 0, "|max_age|", "max_age" },
+    [AX_EXPECT_MONOTONIC] = { 1, 1, "|by|", "" },
+    [AX_EXPECT_REFERENTIAL] = { 1, 1, "|refers_to|", "refers_to" },
+    [AX_EXPECT_EXPRESSION] = { 0, 0, "|expr|", "expr" },
 };
-
-static const char *check_name(enum ax_expectation_kind kind, char text[32])
-{
-    const char *words = ax_definition_key(AX_MAPPING_EXPECTATION, "check")->words;
-    for (int i = 0; i < (int)kind; i++)
-        words = strchr(words, '|') + 1;
-    (void)snprintf(text, 32, "%.*s", (int)strcspn(words, "|"), words);
-    return text;
-}
 
 /* ---- which keys ---- */
 
@@ -50,18 +41,19 @@ static enum ax_code check_keys(const struct ax_definition_reader *r, const struc
                                enum ax_expectation_kind kind)
 {
     static const char common[] = "|check|column|columns|do|mostly|";
-    char quoted[40], name[32];
+    char quoted[40];
+    struct ax_str name = ax_expectation_kind_name(kind);
     bool has_needed = !checks[kind].needed[0];
     for (const struct ax_yaml *key = node->first; key; key = key->next) {
         (void)snprintf(quoted, sizeof(quoted), "|%.30s|", key->key.ptr);
         bool is_ours = strstr(checks[kind].keys, quoted) != NULL;
         has_needed |= is_ours;
         if (!is_ours && !strstr(common, quoted))
-            return ax_definition_fail_key(r, key, "'%.30s' means nothing to %s", key->key.ptr,
-                                          check_name(kind, name));
+            return ax_definition_fail_key(r, key, "'%.30s' means nothing to %.*s", key->key.ptr,
+                                          AX_STR_ARG(name));
     }
     if (!has_needed)
-        return ax_definition_fail(r, node, "%s needs %s", check_name(kind, name),
+        return ax_definition_fail(r, node, "%.*s needs %s", AX_STR_ARG(name),
                                   strcmp(checks[kind].needed, "min|max") == 0
                                       ? "'min', 'max' or both"
                                       : checks[kind].needed);
@@ -73,20 +65,20 @@ static enum ax_code read_action(const struct ax_definition_reader *r, const stru
 {
     const struct ax_yaml *mostly = ax_yaml_get(node, "mostly");
     int action;
-    char name[32];
+    struct ax_str name = ax_expectation_kind_name(expectation->kind);
     if (ax_definition_word(r, node, AX_MAPPING_EXPECTATION, "do", &action))
         return r->err->code;
     expectation->action = (enum ax_expectation_action)action;
     expectation->mostly = 1;
-    if (checks[expectation->kind].is_whole && expectation->action == AX_EXPECT_DROP_ROW)
+    if (ax_expectation_is_whole(expectation->kind) && expectation->action == AX_EXPECT_DROP_ROW)
         return ax_definition_fail(r, ax_yaml_get(node, "do"),
-                                  "%s is no matter of single rows: warn or fail is expected",
-                                  check_name(expectation->kind, name));
+                                  "%.*s is no matter of single rows: warn or fail is expected",
+                                  AX_STR_ARG(name));
     if (!mostly)
         return AX_OK;
-    if (checks[expectation->kind].is_whole)
-        return ax_definition_fail_key(r, mostly, "'mostly' means nothing to %s",
-                                      check_name(expectation->kind, name));
+    if (ax_expectation_is_whole(expectation->kind))
+        return ax_definition_fail_key(r, mostly, "'mostly' means nothing to %.*s",
+                                      AX_STR_ARG(name));
     if (ax_yaml_f64(mostly, r->file->name, &expectation->mostly, r->err))
         return r->err->code;
     if (!(expectation->mostly > 0 && expectation->mostly <= 1))
@@ -130,14 +122,13 @@ static enum ax_code check_types(const struct ax_definition_reader *r, const stru
                                 const struct ax_expectation *expectation)
 {
     const struct ax_definition_column *first = &source->columns[expectation->columns[0]];
-    char name[32];
+    struct ax_str name = ax_expectation_kind_name(expectation->kind);
     for (size_t i = 0; i < expectation->column_count; i++) {
         const struct ax_definition_column *column = &source->columns[expectation->columns[i]];
         if (!type_fits(expectation->kind, column->storage))
-            return ax_definition_fail(r, list, "column '%.*s' is %s, which %s does not take",
+            return ax_definition_fail(r, list, "column '%.*s' is %s, which %.*s does not take",
                                       AX_STR_ARG(ax_str_cut(column->name, 60)),
-                                      ax_storage_name(column->storage),
-                                      check_name(expectation->kind, name));
+                                      ax_storage_name(column->storage), AX_STR_ARG(name));
         if (expectation->kind == AX_EXPECT_BETWEEN &&
             ax_storage_type(column->storage).kind != ax_storage_type(first->storage).kind)
             return ax_definition_fail(r, list, "columns of one 'between' have one type");
@@ -152,15 +143,14 @@ static enum ax_code read_columns(struct ax_definition_reader *r, const struct ax
     const struct ax_yaml *many = ax_yaml_get(node, "columns");
     const struct ax_yaml *list = one ? one : many;
     size_t max = checks[expectation->kind].columns_max;
-    char name[32];
+    struct ax_str name = ax_expectation_kind_name(expectation->kind);
     if (one && many)
         return ax_definition_fail_key(r, many, "'column' and 'columns' are not used together");
     if (list && !max)
-        return ax_definition_fail_key(r, list, "'%s' means nothing to %s", list->key.ptr,
-                                      check_name(expectation->kind, name));
+        return ax_definition_fail_key(r, list, "'%s' means nothing to %.*s", list->key.ptr,
+                                      AX_STR_ARG(name));
     if (!list && checks[expectation->kind].columns_min)
-        return ax_definition_fail(r, node, "%s needs 'column'",
-                                  check_name(expectation->kind, name));
+        return ax_definition_fail(r, node, "%.*s needs 'column'", AX_STR_ARG(name));
     if (!list)
         return AX_OK;
     if (ax_definition_columns(r, list, source, one ? 1 : max, &expectation->columns,
@@ -198,8 +188,9 @@ static enum ax_code read_bounds(const struct ax_definition_reader *r, const stru
     if (read_bound(r, min, type, &expectation->has_min, &expectation->min) ||
         read_bound(r, max, type, &expectation->has_max, &expectation->max))
         return r->err->code;
-    if (!is_value && ((min && expectation->min < 0) || (max && expectation->max < 0)))
-        return ax_definition_fail(r, min ? min : max, "a number of things is not negative");
+    if (!is_value && (expectation->min < 0 || expectation->max < 0))
+        return ax_definition_fail(r, expectation->min < 0 ? min : max,
+                                  "a number of things is not negative");
     if (min && max && expectation->min > expectation->max)
         return ax_definition_fail(r, min, "'min' lies above 'max'");
     return AX_OK;

@@ -51,6 +51,71 @@ bool ax_expectation_is_whole(enum ax_expectation_kind kind)
     return kind == AX_EXPECT_ROW_COUNT || kind == AX_EXPECT_FRESHNESS;
 }
 
+/* ---- judging ---- */
+
+/* A share that is one in decimals is the same double when it is divided. */
+static bool is_enough(size_t held, size_t looked_at, double mostly)
+{
+    return !looked_at || (double)held / (double)looked_at >= mostly;
+}
+
+/* How many rows that do not hold are still fine. */
+static size_t allowed(size_t looked_at, double mostly)
+{
+    size_t count = AX_MIN((size_t)((1 - mostly) * (double)looked_at), looked_at);
+    while (count && !is_enough(looked_at - count, looked_at, mostly))
+        count--;
+    while (count < looked_at && is_enough(looked_at - count - 1, looked_at, mostly))
+        count++;
+    return count;
+}
+
+/* False when it is too old for the number. */
+static bool get_age(const struct ax_expectation_result *result, int64_t *ret_us)
+{
+    return !__builtin_sub_overflow(result->now_us, result->observed, ret_us);
+}
+
+static bool is_met(const struct ax_expectation_result *result)
+{
+    const struct ax_expectation *expectation = result->expectation;
+    size_t looked_at = result->rows - result->missing;
+    double rows = (double)result->rows;
+    int64_t age_us;
+    if (expectation->kind == AX_EXPECT_ROW_COUNT)
+        return (!expectation->has_min || rows >= expectation->min) &&
+               (!expectation->has_max || rows <= expectation->max);
+    if (expectation->kind == AX_EXPECT_FRESHNESS)
+        return result->has_observed && get_age(result, &age_us) &&
+               age_us <= expectation->freshness_us;
+    return is_enough(looked_at - result->unexpected, looked_at, expectation->mostly);
+}
+
+static enum ax_expectation_outcome outcome_of(const struct ax_expectation_result *result)
+{
+    const struct ax_expectation *expectation = result->expectation;
+    switch (expectation->action) {
+    case AX_EXPECT_WARN:
+        return result->is_met ? AX_EXPECTATION_HELD : AX_EXPECTATION_WARNED;
+    case AX_EXPECT_FAIL:
+        return result->is_met ? AX_EXPECTATION_HELD : AX_EXPECTATION_FAILED;
+    case AX_EXPECT_DROP_ROW:
+        break;
+    }
+    if (!result->unexpected)
+        return AX_EXPECTATION_HELD;
+    return expectation->mostly < 1 && !result->is_met ? AX_EXPECTATION_FAILED
+                                                      : AX_EXPECTATION_DROPPED;
+}
+
+void ax_expectation_judge(struct ax_expectation_result *result)
+{
+    assert(result && result->expectation && result->missing <= result->rows &&
+           result->unexpected <= result->rows - result->missing);
+    result->is_met = is_met(result);
+    result->outcome = outcome_of(result);
+}
+
 /* ---- pieces ---- */
 
 static void put(struct ax_buf *out, const char *text)
@@ -110,17 +175,30 @@ static void put_bound(struct ax_buf *out, const struct ax_expectation_result *re
 static void put_bounds(struct ax_buf *out, const struct ax_expectation_result *result)
 {
     const struct ax_expectation *expectation = result->expectation;
-    if (!expectation->has_min) {
-        put(out, " (at most ");
-        put_bound(out, result, expectation->max);
-    } else if (!expectation->has_max) {
-        put(out, " (at least ");
+    bool is_range = expectation->has_min && expectation->has_max;
+    put(out, is_range ? " (" : expectation->has_min ? " (at least " : " (at most ");
+    if (expectation->has_min)
         put_bound(out, result, expectation->min);
-    } else {
-        put(out, " (");
-        put_bound(out, result, expectation->min);
+    if (is_range && expectation->min < expectation->max)
         put(out, " to ");
+    if (expectation->has_max && !(is_range && expectation->min == expectation->max))
         put_bound(out, result, expectation->max);
+    put(out, ")");
+}
+
+/* As many values as are short enough. */
+static void put_set(struct ax_buf *out, const struct ax_expectation *expectation)
+{
+    size_t begin = out->len;
+    put(out, " (");
+    for (size_t i = 0; i < expectation->set_count; i++) {
+        if (i)
+            put(out, ", ");
+        if (out->len - begin > SHOWN_BYTES) {
+            ax_buf_printf(out, "and %zu more", expectation->set_count - i);
+            break;
+        }
+        put_shown(out, expectation->set[i]);
     }
     put(out, ")");
 }
@@ -163,8 +241,7 @@ static void put_details(struct ax_buf *out, const struct ax_expectation_result *
         put_bounds(out, result);
         return;
     case AX_EXPECT_IN_SET:
-        ax_buf_printf(out, " (%zu value%s)", expectation->set_count,
-                      expectation->set_count == 1 ? "" : "s");
+        put_set(out, expectation);
         return;
     case AX_EXPECT_REGEX:
         put(out, " (");
@@ -204,40 +281,61 @@ void ax_expectation_put_name(struct ax_buf *out, const struct ax_expectation_res
     put_details(out, result);
 }
 
-static void put_observed(struct ax_buf *out, const struct ax_expectation_result *result)
+/* In the largest unit of which there are at least two. */
+static void put_age(struct ax_buf *out, int64_t us)
 {
-    if (result->expectation->kind == AX_EXPECT_ROW_COUNT) {
-        ax_buf_printf(out, "%zu row%s", result->rows, result->rows == 1 ? "" : "s");
-    } else if (result->has_observed) {
-        put(out, "the newest time is ");
-        put_time(out, result->observed);
-    } else {
+    static const int64_t units[] = { INT64_C(86400000000), INT64_C(3600000000), 60000000, 1000000 };
+    size_t i = 0;
+    while (i + 1 < AX_COUNT(units) && us / units[i] < 2)
+        i++;
+    ax_duration_put_text(out, us - us % units[i]);
+}
+
+static void put_newest(struct ax_buf *out, const struct ax_expectation_result *result)
+{
+    int64_t age_us;
+    if (!result->has_observed) {
         put(out, "there is no time that is not in the future");
+        return;
     }
+    put(out, "the newest time is ");
+    put_time(out, result->observed);
+    if (!get_age(result, &age_us))
+        return;
+    put(out, ", ");
+    put_age(out, age_us);
+    put(out, " ago");
+}
+
+static void put_unexpected(struct ax_buf *out, const struct ax_expectation_result *result,
+                           size_t looked_at)
+{
+    double mostly = result->expectation->mostly;
+    ax_buf_printf(out, "%zu of %zu row%s (%.3g %%) do%s not hold", result->unexpected, looked_at,
+                  looked_at == 1 ? "" : "s", 100 * (double)result->unexpected / (double)looked_at,
+                  result->unexpected == 1 ? "es" : "");
+    if (mostly < 1) {
+        put(out, "; mostly ");
+        put_number(out, mostly);
+        ax_buf_printf(out, " allows %zu", allowed(looked_at, mostly));
+    }
+    ax_buf_printf(out, "; row %zu: ", result->first_row);
+    (void)ax_buf_append_str(out, result->first);
 }
 
 void ax_expectation_put_finding(struct ax_buf *out, const struct ax_expectation_result *result)
 {
     assert(out && result && result->source && result->expectation);
-    if (ax_expectation_is_whole(result->expectation->kind)) {
-        put_observed(out, result);
-        return;
-    }
     size_t looked_at = result->rows - result->missing;
-    if (!result->unexpected) {
+    if (result->expectation->kind == AX_EXPECT_ROW_COUNT)
+        ax_buf_printf(out, "%zu row%s", result->rows, result->rows == 1 ? "" : "s");
+    else if (result->expectation->kind == AX_EXPECT_FRESHNESS)
+        put_newest(out, result);
+    else if (result->unexpected)
+        put_unexpected(out, result, looked_at);
+    else
         ax_buf_printf(out, "%zu row%s hold%s", looked_at, looked_at == 1 ? "" : "s",
                       looked_at == 1 ? "s" : "");
-    } else {
-        ax_buf_printf(out, "%zu of %zu row%s do%s not hold", result->unexpected, looked_at,
-                      looked_at == 1 ? "" : "s", result->unexpected == 1 ? "es" : "");
-        if (result->expectation->mostly < 1) {
-            put(out, ", at least ");
-            put_number(out, result->expectation->mostly);
-            put(out, " are to");
-        }
-        ax_buf_printf(out, "; row %zu: ", result->first_row);
-        (void)ax_buf_append_str(out, result->first);
-    }
     if (result->missing)
-        ax_buf_printf(out, " (%zu left out)", result->missing);
+        ax_buf_printf(out, " (%zu left out: null)", result->missing);
 }

@@ -35,8 +35,11 @@ struct ax_expectation_result {
     size_t unexpected;   /* rows that do not hold */
     size_t first_row;    /* the first of them, from 1 in the order of the source; 0: none */
     struct ax_str first; /* its values: "dep_delay=5000" */
-    bool has_observed;   /* row_count and freshness, which are no matter of rows, have this: */
-    int64_t observed;    /* the number of rows, or the newest time that is not in the future */
+    /* Of row_count the number of rows; of freshness the newest time that is not in the future, when
+     * there is one, and the time that its age is measured from. */
+    bool has_observed;
+    int64_t observed;
+    int64_t now_us;
 };
 
 /* "held", …; and the word of a check, of an action: "not_null", "drop_row". */
@@ -47,10 +50,13 @@ struct ax_str ax_expectation_action_name(enum ax_expectation_action action);
 /* Whether it is a matter of the whole source, not of rows. */
 bool ax_expectation_is_whole(enum ax_expectation_kind kind);
 
+/* What is_met and outcome are, made of the rest. */
+void ax_expectation_judge(struct ax_expectation_result *result);
+
 /* Append which expectation it is: "between dep_delay (-120 to 2000)". */
 void ax_expectation_put_name(struct ax_buf *out, const struct ax_expectation_result *result);
 
-/* Append what was found: "12 of 1000 rows do not hold, at least 0.999 are to; row 17:
+/* Append what was found: "12 of 1000 rows (1.2 %) do not hold; mostly 0.999 allows 1; row 17:
  * dep_delay=5000". */
 void ax_expectation_put_finding(struct ax_buf *out, const struct ax_expectation_result *result);
 

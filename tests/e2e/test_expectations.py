@@ -392,7 +392,9 @@ def test_others_are_checked_all_the_same(folder):
     done = auspex("check", folder)
     assert done.returncode == 3 and "column 'k' is not in" in done.stderr
     assert "nearest is 'kk'" in done.stderr
-    assert "failed   not_null k: 1 of 3 rows does not hold; row 3: k=null" in done.stdout
+    assert "failed   not_null k: 1 of 3 rows (33.3 %) does not hold; row 3: k=null" in done.stdout
+    assert "a\n  could not be read\n" in done.stdout
+    assert "2 sources (1 could not be read), " in done.stdout
     bad, other = check(folder, status=3)
     assert "column 'k' is not in" in bad["error"] and other["outcome"] == "failed"
     assert len(check(folder, "--source", "other", status=1)) == 1
@@ -411,6 +413,10 @@ def test_nothing_is_expected(folder):
     define(folder)
     done = auspex("check", folder)
     assert done.returncode == 0 and done.stdout.startswith("0 sources")
+    table(folder, [{}])
+    done = auspex("check", folder, "--source", "a")
+    assert done.returncode == 0
+    assert done.stdout.startswith("a\n  nothing is expected of it\n1 source, 0 held")
 
 
 # ---- history ----
@@ -432,8 +438,9 @@ def test_history_drops_rows(folder):
     # Of the two values of one time the later row counts, as it does where nothing is dropped.
     assert [row["x"] for row in rows] == ["1.0", "5.0"]
     assert '"dropped_rows":2' in told
-    assert "dropped: between x (at most 100): 1 of 6 rows does not hold; row 3: x=101.0" in told
-    assert "warned: not_null n: 2 of 6 rows do not hold; row 3: n=null" in told
+    assert ("dropped: between x (at most 100): 1 of 6 rows (16.7 %) does not hold; "
+            "row 3: x=101.0") in told
+    assert "warned: not_null n: 2 of 6 rows (33.3 %) do not hold; row 3: n=null" in told
     define(folder)
     rows, told = history(folder, ROWS)
     assert [row["x"] for row in rows] == ["101.0", "5.0"] and '"dropped_rows":0' in told
@@ -482,7 +489,7 @@ models:
     table(folder, [{"k": f"k{i}", "x": str(i * 10), "t": "2024-01-01"} for i in range(40)])
     write(folder, "rows.csv", "k,at,known,y\n" + "".join(
         f"k{i},2024-02-01,2024-03-01,{i % 2}\n" for i in range(40)))
-    told = ("source 'a': dropped: between x (at most 100): 29 of 40 rows do not hold; "
+    told = ("source 'a': dropped: between x (at most 100): 29 of 40 rows (72.5 %) do not hold; "
             "row 12: x=110.0")
     for command in (
             ["data", "snapshot", "--definitions", folder, "--service", "s", "--rows",

@@ -391,46 +391,13 @@ static enum ax_code show_first(struct checker *c, struct ax_claim *claim)
 
 /* ---- judging ---- */
 
-static bool is_within(const struct ax_expectation *expectation, double value)
+static void observe(const struct checker *c, struct ax_expectation_result *result)
 {
-    return (!expectation->has_min || value >= expectation->min) &&
-           (!expectation->has_max || value <= expectation->max);
-}
-
-static bool is_met(const struct checker *c, struct ax_expectation_result *result)
-{
-    const struct ax_expectation *expectation = result->expectation;
-    size_t looked_at = result->rows - result->missing;
-    if (expectation->kind == AX_EXPECT_ROW_COUNT) {
-        result->has_observed = true;
-        result->observed = (int64_t)c->rows;
-        return is_within(expectation, (double)c->rows);
-    }
-    if (expectation->kind == AX_EXPECT_FRESHNESS) {
-        result->has_observed = c->has_newest;
-        result->observed = c->newest_us;
-        return c->has_newest && c->now_us - c->newest_us <= expectation->freshness_us;
-    }
-    /* A share that is one in decimals is the same double when it is divided. */
-    return !looked_at ||
-           (double)(looked_at - result->unexpected) / (double)looked_at >= expectation->mostly;
-}
-
-static enum ax_expectation_outcome outcome_of(const struct ax_expectation_result *result)
-{
-    const struct ax_expectation *expectation = result->expectation;
-    switch (expectation->action) {
-    case AX_EXPECT_WARN:
-        return result->is_met ? AX_EXPECTATION_HELD : AX_EXPECTATION_WARNED;
-    case AX_EXPECT_FAIL:
-        return result->is_met ? AX_EXPECTATION_HELD : AX_EXPECTATION_FAILED;
-    case AX_EXPECT_DROP_ROW:
-        break;
-    }
-    if (!result->unexpected)
-        return AX_EXPECTATION_HELD;
-    return expectation->mostly < 1 && !result->is_met ? AX_EXPECTATION_FAILED
-                                                      : AX_EXPECTATION_DROPPED;
+    bool is_count = result->expectation->kind == AX_EXPECT_ROW_COUNT;
+    result->rows = c->rows;
+    result->has_observed = is_count || c->has_newest;
+    result->observed = is_count ? (int64_t)c->rows : c->newest_us;
+    result->now_us = c->now_us;
 }
 
 static enum ax_code judge(struct checker *c)
@@ -439,9 +406,8 @@ static enum ax_code judge(struct checker *c)
         return c->err->code;
     for (size_t i = 0; i < c->claim_count; i++) {
         struct ax_expectation_result *result = &c->claims[i].result;
-        result->rows = c->rows;
-        result->is_met = is_met(c, result);
-        result->outcome = outcome_of(result);
+        observe(c, result);
+        ax_expectation_judge(result);
         if (result->unexpected && show_first(c, &c->claims[i]))
             return c->err->code;
     }
