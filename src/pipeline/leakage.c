@@ -526,6 +526,21 @@ static bool is_known_by_time(const struct leakage *l, size_t role)
     return is_same;
 }
 
+/* Whether a row's own event has its time at the moment asked about, so that it counts: both are the
+ * same column of the file or, of a row's own event by its id, are called the same. */
+static bool is_asked_at_time(const struct leakage *l, size_t role)
+{
+    const struct ax_source *source = l->service->roles[role].view->source;
+    struct ax_column_trace at = trace(l->rows, l->spec->at);
+    struct ax_column_trace time = trace_source(l, role, (size_t)source->time);
+    bool is_by_id = has_own_event(l, source);
+    if (!at.count || !time.count)
+        return is_by_id && ax_str_equals_nocase(l->spec->at, source->columns[source->time].name);
+    return at.count == 1 && at.columns[0].is_plain && time.count == 1 && time.columns[0].is_plain &&
+           (is_by_id ? ax_str_equals_nocase(at.columns[0].name, time.columns[0].name)
+                     : is_same_column(&at.columns[0], &time.columns[0]));
+}
+
 static void tell(const struct leakage *l, const char *fmt, ...) AX_PRINTF(2, 3);
 static void tell(const struct leakage *l, const char *fmt, ...)
 {
@@ -555,6 +570,12 @@ static void put_meeting(struct ax_buf *out, const struct leakage *l,
         ax_buf_printf(out, "as the label reads, of which the rows have the event_id");
 }
 
+static void put_exclude_self(struct ax_buf *out, const char *before, const struct ax_source *source)
+{
+    if (source->event_id_count)
+        ax_buf_printf(out, "%sexclude_self: %.*s in the service", before, AX_STR_ARG(source->name));
+}
+
 static enum ax_code refuse_meeting(const struct leakage *l, const struct ax_service_input *input,
                                    struct leakage_meeting meeting)
 {
@@ -564,14 +585,41 @@ static enum ax_code refuse_meeting(const struct leakage *l, const struct ax_serv
     put_meeting(&way, l, input, meeting);
     if (source->time < 0)
         ax_buf_printf(&way, ", at whatever moment: the source has no history");
+    else if (is_asked_at_time(l, input->role))
+        ax_buf_printf(&way,
+                      ", from '%.*s' on, which is the moment asked about: take it out of "
+                      "service '%.*s'",
+                      AX_STR_ARG(source->columns[source->time].name), AX_STR_ARG(l->service->name));
     else
         ax_buf_printf(&way, ": say label_known_at");
-    if (source->event_id_count)
-        ax_buf_printf(&way, ", or exclude_self: %.*s in the service", AX_STR_ARG(source->name));
+    put_exclude_self(&way, ", or ", source);
     if (!ax_buf_check(&way, "the way to the label", l->err))
         (void)ax_place_fail(&input->place, l->err, "leak: %.*s", AX_STR_ARG(ax_buf_str(&way)));
     ax_buf_done(&way);
     return l->err->code;
+}
+
+static void tell_meeting(const struct leakage *l, const struct ax_service_input *input,
+                         struct leakage_meeting meeting)
+{
+    const struct ax_source *source = l->service->roles[input->role].view->source;
+    struct ax_buf when;
+    ax_buf_init(&when, TEXT_MAX);
+    if (source->time < 0) {
+        ax_buf_printf(&when, "at whatever moment: the source has no history");
+    } else {
+        ax_buf_printf(&when,
+                      "from '%.*s' on: if that is before the label was known, a row's own "
+                      "value tells its label",
+                      AX_STR_ARG(source->columns[source->time].name));
+        put_exclude_self(&when, "; it is left out by ", source);
+    }
+    tell(l,
+         "input '%.*s' reads '%.*s' of source '%.*s', which is or is called as what the label "
+         "reads, %.*s",
+         AX_STR_ARG(input->name), AX_STR_ARG(source->columns[meeting.column].name),
+         AX_STR_ARG(source->name), AX_STR_ARG(ax_buf_str(&when)));
+    ax_buf_done(&when);
 }
 
 /* A row's own event, or state, may be what the field counts. */
@@ -582,22 +630,15 @@ static enum ax_code check_own_event(struct leakage *l, const struct ax_service_i
     struct leakage_meeting meeting = find_meeting(l, input->role, &view->fields[input->field]);
     if (meeting.column < 0 || (l->service->exclude_self && l->service->self == source))
         return AX_OK;
-    struct ax_str name = source->columns[meeting.column].name;
+    bool has_history = source->time >= 0;
     bool is_own = has_own_event(l, source) || (meeting.label && has_own_key(l, input->role));
-    if (is_own && (source->time < 0 || !l->spec->label_known_at.len))
+    if (is_own &&
+        (!has_history || !l->spec->label_known_at.len || is_asked_at_time(l, input->role)))
         return refuse_meeting(l, input, meeting);
-    if (source->time < 0)
-        tell(l,
-             "input '%.*s' reads '%.*s' of source '%.*s', which is or is called as what the label "
-             "reads, at whatever moment: the source has no history",
-             AX_STR_ARG(input->name), AX_STR_ARG(name), AX_STR_ARG(source->name));
-    else if (is_own && !is_known_by_time(l, input->role))
-        tell(l,
-             "input '%.*s' reads '%.*s' of source '%.*s', which is or is called as what the label "
-             "reads, from '%.*s' on: if that is before label_known_at, a row's own event tells its "
-             "label; 'exclude_self: %.*s' leaves it out",
-             AX_STR_ARG(input->name), AX_STR_ARG(name), AX_STR_ARG(source->name),
-             AX_STR_ARG(source->columns[source->time].name), AX_STR_ARG(source->name));
+    /* What is made of the label's column and looked up by another key has not the row's own. */
+    bool may_be_own = is_own || !has_history || !meeting.label;
+    if (may_be_own && !(has_history && is_known_by_time(l, input->role)))
+        tell_meeting(l, input, meeting);
     return AX_OK;
 }
 

@@ -93,7 +93,8 @@ static const struct {
     { "number", "late", "", NULL, "source 'states' has no history" },
 };
 
-/* Rows of a query, which gives the columns id, a, b, c, y, k and nothing else of what is named. */
+/* Rows of a query, which gives the columns id, a, b, c, y, k and nothing else of what is named; the
+ * moment is c. */
 #define FROM_LOG " FROM 'd/f.csv' f ORDER BY nr"
 static const struct {
     const char *service, *query, *label, *known;
@@ -140,11 +141,22 @@ static const struct {
     { "logged", "SELECT who AS id, late AS y, t AS k" FROM_LOG, "y > 1", "k", NULL, NULL },
     { "logged", "SELECT who AS id, late AS y, u AS k" FROM_LOG, "y > 1", "k", NULL,
       "'s' reads 'late' of source 'log'" },
+    { "logged", "SELECT who AS id, late AS y, u AS k, t AS c" FROM_LOG, "y > 1", "k",
+      "as 'y' is, which the label reads, from 't' on, which is the moment asked about: take it out",
+      NULL },
+    { "logged", "SELECT who AS id, late AS y, u AS k, u AS c" FROM_LOG, "y > 1", "k", NULL,
+      "from 't' on: if that is before the label was known, a row's own value tells its label; it "
+      "is left out by exclude_self: log" },
+    { "logged", "SELECT boss AS id, late AS y, u AS k, t AS c" FROM_LOG, "y > 1", "k", NULL, NULL },
     { "logged_self", "SELECT who AS id, nr, late AS y" FROM_LOG, "y > 1", "", NULL, NULL },
     /* Fields over SQL. */
     { "cut", "SELECT who AS id, late AS y" FROM_LOG, "y > 1", "",
       "leak: 'w' <- view 'cuts' <- 'cut.was', made of 'late' of 'd/f.csv', as 'y'", NULL },
     { "cut", "SELECT who AS id, late AS y, m AS k" FROM_LOG, "y > 1", "k", NULL, NULL },
+    { "cut", "SELECT who AS id, late AS y, u AS k, m AS c" FROM_LOG, "y > 1", "k",
+      "as 'y' is, which the label reads, from 't' on, which is the moment asked about: take it out "
+      "of service 'cut'",
+      NULL },
     { "odd", "SELECT who AS id, late AS y" FROM_LOG, "y > 1", "", NULL,
       "'m' of source 'odd' cannot be followed" },
     { "still", "SELECT who AS id, late AS y, t AS k" FROM_LOG, "y > 1", "k",
@@ -165,6 +177,7 @@ static void check_followed(struct ax_sql *sql, const struct ax_definitions *defi
         .query = ax_str_from(followed[i].query),
         .label = ax_str_from(followed[i].label),
         .label_known_at = ax_str_from(followed[i].known),
+        .at = AX_STR("c"),
     };
     told[0] = '\0';
     enum ax_code code =
@@ -183,6 +196,7 @@ static void check(struct ax_sql *sql, const struct ax_definitions *definitions, 
         .service = ax_definitions_service(definitions, ax_str_from(cases[i].service)),
         .label = ax_str_from(cases[i].label),
         .label_known_at = ax_str_from(cases[i].known),
+        .at = AX_STR("asked"),
     };
     told[0] = '\0';
     enum ax_code code =
@@ -214,7 +228,7 @@ static void cases_are_told_apart(void **state)
     ax_definitions_done(&definitions);
 }
 
-/* Rows without the event's id: it may be another event, and nobody can tell. */
+/* Rows without the event's id, as of a copy of the file: nobody can tell which event is theirs. */
 static void rows_without_an_id(void **state)
 {
     (void)state;
@@ -226,10 +240,38 @@ static void rows_without_an_id(void **state)
     assert_int_equal(ax_definitions_read(folder, &definitions, &err), AX_OK);
     assert_int_equal(ax_sql_open(&config, &sql, &err), AX_OK);
     struct ax_train_spec spec = { .service = ax_definitions_service(&definitions, AX_STR("one")),
-                                  .label = AX_STR("late") };
+                                  .label = AX_STR("late"),
+                                  .at = AX_STR("t") };
     told[0] = '\0';
     assert_int_equal(ax_leakage_check(sql, &spec, columns, 2, collect, NULL, &err), AX_OK);
-    assert_string_equal(told, "");
+    assert_non_null(strstr(told, "input 's' reads 'late' of source 'events', which is or is "
+                                 "called as what the label reads, from 't' on"));
+    ax_sql_close(sql);
+    ax_definitions_done(&definitions);
+}
+
+/* The moment asked about is the event's own time: no later moment of the label helps. */
+static void events_at_the_moment(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_definitions definitions;
+    struct ax_sql_config config = { .threads = 1 };
+    struct ax_sql *sql = NULL;
+    const struct ax_str columns[] = { { "nr", 2 }, { "late", 4 }, { "t", 1 }, { "landed", 6 } };
+    assert_int_equal(ax_definitions_read(folder, &definitions, &err), AX_OK);
+    assert_int_equal(ax_sql_open(&config, &sql, &err), AX_OK);
+    struct ax_train_spec spec = { .service = ax_definitions_service(&definitions, AX_STR("one")),
+                                  .label = AX_STR("late"),
+                                  .label_known_at = AX_STR("landed"),
+                                  .at = AX_STR("T") };
+    assert_int_equal(ax_leakage_check(sql, &spec, columns, 4, NULL, NULL, &err), AX_E_INVALID);
+    assert_non_null(strstr(err.msg, "of which the rows have the event_id, from 't' on, which is "
+                                    "the moment asked about: take it out of service 'one', or "
+                                    "exclude_self: events in the service"));
+    ax_err_clear(&err);
+    spec.service = ax_definitions_service(&definitions, AX_STR("self"));
+    assert_int_equal(ax_leakage_check(sql, &spec, columns, 4, NULL, NULL, &err), AX_OK);
     ax_sql_close(sql);
     ax_definitions_done(&definitions);
 }
@@ -239,6 +281,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cases_are_told_apart),
         cmocka_unit_test(rows_without_an_id),
+        cmocka_unit_test(events_at_the_moment),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
