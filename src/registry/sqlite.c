@@ -42,6 +42,16 @@ enum ax_code ax_database_damaged_fail(const struct ax_registry *registry, struct
                    registry->path, reason);
 }
 
+/* What SQLite calls a failure of the system, and is a full disk: also where its shared memory is to
+ * grow, or a limit on files is met. */
+static bool is_no_room(const struct ax_registry *registry, int status)
+{
+    int number = registry->sqlite ? sqlite3_system_errno(registry->sqlite) : 0;
+    return status == SQLITE_IOERR_SHMSIZE ||
+           ((status & 0xff) == SQLITE_IOERR &&
+            (number == ENOSPC || number == EDQUOT || number == EFBIG));
+}
+
 /* SQLite's status as one of ours. */
 static enum ax_code sqlite_fail(const struct ax_registry *registry, int status, struct ax_err *err)
 {
@@ -54,8 +64,9 @@ static enum ax_code sqlite_fail(const struct ax_registry *registry, int status, 
         { SQLITE_CANTOPEN, AX_E_DENIED },  { SQLITE_AUTH, AX_E_DENIED },
         { SQLITE_TOOBIG, AX_E_TOO_LARGE },
     };
-    int kind = status & 0xff;
-    const char *text = registry->sqlite ? sqlite3_errmsg(registry->sqlite) : sqlite3_errstr(status);
+    int kind = is_no_room(registry, status) ? SQLITE_FULL : status & 0xff;
+    const char *text = registry->sqlite && kind != SQLITE_FULL ? sqlite3_errmsg(registry->sqlite)
+                                                               : sqlite3_errstr(kind);
     if (kind == SQLITE_BUSY || kind == SQLITE_LOCKED)
         return ax_fail(err, AX_E_UNAVAILABLE, "'%s' is busy: another process writes to it",
                        registry->path);

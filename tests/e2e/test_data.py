@@ -3,14 +3,13 @@
 
 Method: snapshots of small files and of a history, their manifests compared with what the rows are;
 then what must not change a digest (threads, place, format of the numbers' text), what must, and
-faults: a killed process, a full disk, files that are damaged or change meanwhile, two at once.
+faults: a killed process, files that are damaged or change meanwhile, two at once.
 """
 
 import hashlib
 import json
 import os
 import pathlib
-import resource
 import shutil
 import signal
 import subprocess
@@ -390,16 +389,6 @@ def test_names_with_patterns(folder):
     kept = snapshot(place, "a?.csv")
     assert kept["rows"] == 3 and kept["columns"] == 8
     assert run(place, "show", "--verify", kept["digest"]).returncode == 0
-
-
-def test_disk_full(folder):
-    write(folder, "big.csv", "a\n" + "".join(f"{i * 7919}\n" for i in range(200000)))
-    told = refused(
-        folder, "snapshot", "--quiet", "big.csv", status=5,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16)))
-    assert told
-    assert os.listdir(folder / "auspex-data/snapshots") == []
-    assert not snapshot(folder, "big.csv")["was_there"]
 
 
 def start_endless(folder):

@@ -11,7 +11,6 @@ import json
 import os
 import random
 import re
-import resource
 import signal
 import subprocess
 
@@ -345,18 +344,6 @@ def test_names_that_failing_rows_need(folder):
     assert len(check(folder)) == 1
     assert "rows with a column 'AX_ROW' cannot be kept" in check(
         folder, "--failed", folder / "kept", status=3)[0]["error"]
-
-
-def test_disk_full(folder):
-    define(folder, "check: not_null, column: k")
-    table(folder, [{"n": str(i * 7919)} for i in range(50000)])
-    check(folder, "--failed", folder / "kept")
-    before = (folder / "kept/a.failed.parquet").read_bytes()
-    done = auspex("check", folder, "--failed", folder / "kept",
-                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
-    assert done.returncode != 0 and "a.failed.parquet" in done.stderr
-    assert os.listdir(folder / "kept") == ["a.failed.parquet"]
-    assert (folder / "kept/a.failed.parquet").read_bytes() == before
 
 
 @pytest.mark.parametrize("sent, status", [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
