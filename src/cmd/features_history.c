@@ -16,16 +16,10 @@
 #include "cmd/interrupt.h"
 #include "cmd/progress.h"
 #include "feature/offline/offline.h"
+#include "pipeline/history_work.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define SQL_BYTES_MAX ((size_t)8 << 20)
 
@@ -76,70 +70,27 @@ static void tell(void *arg, struct ax_str text)
 
 /* ---- the work folder ---- */
 
-struct work {
-    char *path; /* NULL: not made */
-    int lock;   /* -1: none */
-};
-
-/* Whether a name in the folder is that of the parts, or no name of an entry. */
-static bool is_kept(const char *name)
-{
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "parts") == 0;
-}
-
-/* Remove what was being made, but for parts that are done. */
-static void work_clear(const struct work *work)
-{
-    char path[PATH_MAX];
-    struct ax_err ignored = AX_ERR_INIT;
-    DIR *folder = opendir(work->path);
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        int len = snprintf(path, sizeof(path), "%s/%s", work->path, entry->d_name);
-        if (!is_kept(entry->d_name) && len > 0 && (size_t)len < sizeof(path))
-            (void)(ax_file_remove_tree(path, &ignored) != AX_OK);
-    }
-    if (folder)
-        (void)closedir(folder);
-}
-
 /* ".NAME.work" beside the output. */
-static enum ax_code work_open(struct work *work, const char *out, struct ax_err *err)
+static enum ax_code open_work(struct ax_history_work *work, const char *out, struct ax_err *err)
 {
     const char *slash = strrchr(out, '/');
     int folder = slash ? (int)(slash - out) + 1 : 0;
     size_t size = strlen(out) + sizeof(".work") + 2;
-    work->path = ax_xalloc(size);
-    (void)snprintf(work->path, size, "%.*s.%s.work", folder, out, out + folder);
-    if (mkdir(work->path, 0700) && errno != EEXIST)
-        return ax_fail_errno(err, errno, "make '%s'", work->path);
-    work->lock = open(work->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (work->lock < 0)
-        return ax_fail_errno(err, errno, "open '%s'", work->path);
-    if (flock(work->lock, LOCK_EX | LOCK_NB))
-        return ax_fail(err, AX_E_LIMIT, "another process is writing '%s'", out);
-    work_clear(work);
-    return AX_OK;
+    char *path = ax_xalloc(size);
+    (void)snprintf(path, size, "%.*s.%s.work", folder, out, out + folder);
+    if (ax_history_work_open(path, work, err) == AX_E_LIMIT)
+        (void)ax_err_context(err, "another process is writing '%s'", out);
+    free(path);
+    return err->code;
 }
 
 /* Who interrupts may want to go on: parts that are done stay, and are told of. */
-static void work_close(struct work *work, bool interrupted)
+static void close_work(struct ax_history_work *work, bool interrupted)
 {
-    struct ax_err ignored = AX_ERR_INIT;
-    bool is_ours = work->path && work->lock >= 0 && flock(work->lock, LOCK_EX | LOCK_NB) == 0;
-    if (is_ours && interrupted) {
-        char path[PATH_MAX];
-        (void)snprintf(path, sizeof(path), "%s/parts", work->path);
-        work_clear(work);
-        (void)rmdir(path);
-        if (rmdir(work->path))
-            (void)fprintf(stderr, "history: '%s' keeps what is done; the same command goes on\n",
-                          work->path);
-    } else if (is_ours) {
-        (void)(ax_file_remove_tree(work->path, &ignored) != AX_OK);
-    }
-    if (work->lock >= 0)
-        (void)close(work->lock);
-    free(work->path);
+    char *path = work->path ? ax_xstrdup(work->path) : NULL;
+    if (ax_history_work_close(work, interrupted))
+        (void)fprintf(stderr, "history: '%s' keeps what is done; the same command goes on\n", path);
+    free(path);
 }
 
 /* ---- the command ---- */
@@ -150,7 +101,7 @@ struct history {
     struct ax_offline *offline;
     struct ax_offline_report report;
     struct ax_progress progress;
-    struct work work;
+    struct ax_history_work work;
     struct ax_buf sql;
     size_t at_place; /* of a failure: byte of --at; SIZE_MAX: elsewhere */
 };
@@ -210,7 +161,7 @@ static enum ax_code history(struct history *h, struct ax_err *err)
     const struct ax_service *service = NULL;
     if (ax_definitions_read(config->definitions, &h->definitions, err) ||
         find_service(h, &service, err) || (config->sql && read_query(h, err)) ||
-        work_open(&h->work, config->out, err) || open_store(h, err))
+        open_work(&h->work, config->out, err) || open_store(h, err))
         return err->code;
     ax_deprecations_warn("history", service);
     struct ax_offline_rows rows = {
@@ -282,7 +233,7 @@ int ax_features_history(const struct ax_command_line *line,
         warn_too_many(line, &h.report);
     }
     ax_offline_close(h.offline);
-    work_close(&h.work, code == AX_E_CANCELLED);
+    close_work(&h.work, code == AX_E_CANCELLED);
     ax_definitions_done(&h.definitions);
     ax_buf_done(&h.sql);
     return (int)ax_exit_from_code(err.code);

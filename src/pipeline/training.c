@@ -14,6 +14,7 @@
 #include "engine/version.h"
 #include "pipeline/dataset_rows.h"
 #include "pipeline/evaluate.h"
+#include "pipeline/history_work.h"
 #include "pipeline/table.h"
 #include "pipeline/training_set.h"
 #include "pipeline/version_writer.h"
@@ -33,6 +34,7 @@
 #define BLOCK_ROWS     4096
 #define WORK_PREFIX    ".train-"
 #define HISTORY_NAME   "history.parquet"
+#define HISTORY_WORK   ".history"
 #define ROWS_NAME      "rows.parquet"
 #define PARAMS_EXTRA   2
 #define CLASSES_MAX    4096
@@ -210,6 +212,24 @@ static enum ax_code open_rows(struct training *t)
     return t->err->code ? ax_train_spec_context(t->spec, "rows", SIZE_MAX, t->err) : AX_OK;
 }
 
+/* In a work folder that the next training of the model finds again; two at once do without. */
+static enum ax_code make_history(struct training *t, struct ax_training_history_job *job)
+{
+    char path[PATH_SIZE];
+    char line[PATH_SIZE + 64];
+    struct ax_history_work work = { NULL, -1 };
+    struct ax_err ignored = AX_ERR_INIT;
+    const int folder = (int)(strrchr(t->work, '/') - t->work);
+    int len = snprintf(path, sizeof(path), "%.*s/%s", folder, t->work, HISTORY_WORK);
+    job->keep_parts = len < PATH_SIZE && !ax_history_work_open(path, &work, &ignored);
+    job->work_folder = job->keep_parts ? path : t->work;
+    (void)(ax_training_history_make(job, &t->report->history, t->err) != AX_OK);
+    (void)snprintf(line, sizeof(line), "'%s' keeps what is done; the same command goes on", path);
+    if (ax_history_work_close(&work, t->err->code == AX_E_CANCELLED) && t->options->warn)
+        t->options->warn(t->options->arg, line);
+    return t->err->code;
+}
+
 /* Of a model with a service: which version of it is in force, and the rows with its inputs. */
 static enum ax_code run_history(struct training *t)
 {
@@ -223,7 +243,6 @@ static enum ax_code run_history(struct training *t)
         .spec = t->spec,
         .rows = t->parquet[0] ? t->parquet : NULL,
         .data_folder = data_folder(t),
-        .work_folder = t->work,
         .out = out,
         .threads = t->threads,
         .memory_bytes_max = options->memory_bytes_max,
@@ -235,7 +254,7 @@ static enum ax_code run_history(struct training *t)
     stage(t, "making the history");
     if (ax_training_service_find(t->file->definitions, t->spec->service, options->state_folder,
                                  &t->report->service, t->err) ||
-        ax_training_history_make(&job, &t->report->history, t->err))
+        make_history(t, &job))
         return t->err->code;
     memcpy(t->parquet, out, sizeof(out));
     t->report->has_service = true;

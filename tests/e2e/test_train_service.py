@@ -417,21 +417,34 @@ def refused_in(folder, path):
     return done.stderr
 
 
+ENDLESS = ("files: data/fleets.csv", "sql: SELECT '' || sum(i) AS carrier, 1 AS seats FROM "
+           "range(100000000000) t(i)")
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
 def test_interrupted(folder, sent):
-    """Nothing is left, or what the next training removes; that one is as if nothing had been."""
+    """What is done of a large view stays; the next training goes on from there, and leaves the same
+    as one that was never interrupted."""
+    with open(folder / "definitions/data/weather.csv", "a", encoding="utf-8") as weather:
+        weather.write("EWR,2013-01-01T00:00:00Z,1\n" * 70000)
+    define(folder, ENDLESS)
     process = history.start(*command(folder))
-    while "history: joining" not in process.stderr.readline():
+    while "reading source fleets" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(sent)
-    process.communicate(timeout=60)
+    _, told = process.communicate(timeout=60)
     assert process.returncode == (130 if sent == signal.SIGTERM else -sent)
-    left = list((folder / "models").rglob("model.*"))
-    assert left == []
-    first, _ = train(folder)
+    assert list((folder / "models").rglob("model.*")) == []
+    assert len(list((folder / "models/delay/.history/parts").iterdir())) == 1
+    if sent == signal.SIGTERM:
+        assert os.listdir(folder / "models/delay") == [".history"]
+        assert "delay/.history' keeps what is done; the same command goes on" in told
+    define(folder)
+    first, told = train(folder)
+    assert "found what was done of view weather" in told
     assert os.listdir(folder / "models/delay") == ["1"]
-    second, _ = train(folder)
-    assert first["digest"] == second["digest"]
+    second, told = train(folder)
+    assert "found" not in told and first["digest"] == second["digest"]
 
 
 def record(folder, path):

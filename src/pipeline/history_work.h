@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The work folder of a history: one process has it, and what is done of a history that was
+ * interrupted or killed stays in it (offline.h, `keep_parts`), so that the same command goes on.
+ */
+#ifndef AX_PIPELINE_HISTORY_WORK_H
+#define AX_PIPELINE_HISTORY_WORK_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+
+struct ax_history_work {
+    char *path;
+    int lock;
+};
+
+/* Make it, or take what a process that is gone has left; all but its parts is removed. Expected:
+ * LIMIT (another process has it), DENIED, NOT_FOUND. */
+AX_MUST_USE enum ax_code ax_history_work_open(const char *path, struct ax_history_work *ret_work,
+                                              struct ax_err *err);
+
+/* Remove it, but for the parts when `keep` is true. True: there are some. */
+bool ax_history_work_close(struct ax_history_work *work, bool keep);
+
+#endif
