@@ -131,8 +131,9 @@ def test_what_history_is_asked_about_is_made(demo):
     models = (demo.EXAMPLE / "history.yaml").read_text(encoding="utf-8")
     for name, service, _ in demo.SETS:
         assert f"\n  {service}:\n" in text and f"'{name}.parquet'" in models
+    assert f"\n  {demo.WITH_SERVICE}:\n" in text and demo.WITH_SERVICE == demo.HISTORY[-1][3]
     for _, without, _, with_it, _ in demo.HISTORY:
-        assert f"\n  {with_it}:\n" in models
+        assert f"\n  {with_it}:\n" in models + text
         assert f"\n  {without}:\n" in models or without in [name for name, *_ in demo.BASELINES]
 
 
