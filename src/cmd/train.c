@@ -31,6 +31,7 @@ struct train_config {
     size_t threads;
     size_t memory_bytes_max;
     bool record;
+    bool snapshot;
     bool quiet;
     bool json;
 };
@@ -52,6 +53,8 @@ static const struct ax_option train_options[] = {
       "Memory of the query before it spills to disk; 0 is 80 % of the machine." },
     { AX_OPTION_BOOL, "record", "false", offsetof(struct train_config, record), 0, 0, NULL,
       "Train nothing: record that the version in FOLDER was made with the service in force." },
+    { AX_OPTION_BOOL, "snapshot", "false", offsetof(struct train_config, snapshot), 0, 0, NULL,
+      "Keep the history of a model with a service as a dataset; `auspex data show` tells of it." },
     { AX_OPTION_BOOL, "quiet", "false", offsetof(struct train_config, quiet), 0, 0, NULL,
       "Show no progress." },
     { AX_OPTION_BOOL, "json", "false", offsetof(struct train_config, json), 0, 0, NULL,
@@ -130,8 +133,11 @@ static void put_service_json(struct ax_buf *out, const struct ax_training_report
     ax_json_put_bool(out, report->is_recorded);
     (void)ax_buf_append_char(out, '}');
     ax_json_put_key(out, "history");
-    ax_buf_printf(out, "{\"rows\":%zu,\"digest\":\"%s\",\"seconds\":%.3f}", report->history.rows,
-                  report->history.digest, report->seconds_history);
+    ax_buf_printf(out, "{\"rows\":%zu,\"digest\":\"%s\",", report->history.rows,
+                  report->history.digest);
+    if (report->history.snapshot[0])
+        ax_buf_printf(out, "\"snapshot\":\"%s\",", report->history.snapshot);
+    ax_buf_printf(out, "\"seconds\":%.3f}", report->seconds_history);
 }
 
 static void print_json(const struct ax_training_report *report, const struct ax_train_spec *spec)
@@ -169,6 +175,8 @@ static void print_service(const struct ax_training_report *report, const struct 
     else
         (void)printf(", which is not in force as it is here: not recorded\n");
     (void)printf("  history  %zu rows, digest %s\n", report->history.rows, report->history.digest);
+    if (report->history.snapshot[0])
+        (void)printf("  snapshot %s\n", report->history.snapshot);
 }
 
 static void print_text(const struct ax_training_report *report, const struct ax_train_spec *spec)
@@ -201,6 +209,7 @@ static enum ax_code train(const char *path, const struct train_config *config,
         .data_folder = config->data,
         .state_folder = config->registry.state,
         .version = config->version,
+        .snapshot = config->snapshot,
         .now_us = ax_clock_wall_us(),
         .threads = config->threads ? config->threads : ax_thread_core_count(),
         .memory_bytes_max = config->memory_bytes_max,
@@ -215,6 +224,9 @@ static enum ax_code train(const char *path, const struct train_config *config,
         return err->code;
     if (!ax_train_file_spec(&file, ax_str_from(config->model), &spec, err) && spec->service)
         ax_deprecations_warn("train", spec->service);
+    else if (!err->code && config->snapshot)
+        (void)ax_fail(err, AX_E_INVALID, "--snapshot keeps what a service gives; '%.*s' has none",
+                      AX_STR_ARG(spec->name));
     if (!err->code && !ax_training_run(&file, spec, &options, &report, err)) {
         if (config->json)
             print_json(&report, spec);

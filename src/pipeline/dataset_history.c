@@ -8,7 +8,6 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
-#include "feature/offline/offline.h"
 #include "pipeline/definition_catalogue.h"
 #include "pipeline/lineage.h"
 
@@ -29,7 +28,6 @@ struct writer {
     const struct ax_service *service;
     struct ax_offline *offline;
     struct ax_dataset_origins *origins;
-    struct ax_str whose; /* of the source whose files are told */
     struct ax_buf sql;
     struct ax_err *err;
 };
@@ -71,46 +69,59 @@ static enum ax_code open_store(struct writer *w, const char *work)
 
 /* ---- where it comes from ---- */
 
+struct sources {
+    struct ax_dataset_origins *origins;
+    const struct ax_definitions *definitions;
+    struct ax_offline *offline;
+    atomic_bool *cancelled;
+    struct ax_str whose; /* of the source whose files are told */
+    bool *added;         /* of each source */
+};
+
 static enum ax_code add_file(void *arg, struct ax_str path, struct ax_err *err)
 {
-    struct writer *w = arg;
-    return ax_dataset_origins_add_file(w->origins, w->whose, path, w->job->cancelled, err);
+    struct sources *s = arg;
+    return ax_dataset_origins_add_file(s->origins, s->whose, path, s->cancelled, err);
 }
 
-static enum ax_code add_source(struct writer *w, const struct ax_source *source)
+/* Once each. */
+static enum ax_code add_source(struct sources *s, const struct ax_source *source,
+                               struct ax_err *err)
 {
     char whose[512];
-    (void)snprintf(whose, sizeof(whose), "source %.*s", AX_STR_ARG(source->name));
-    w->whose = ax_str_from(whose);
-    if (source->kind == AX_SOURCE_SQL)
-        return ax_dataset_origins_add_sql(w->origins, w->whose, source->text, w->err);
-    return ax_offline_files(w->offline, source, add_file, w, w->err);
-}
-
-/* Once each: a source, and those whose rows decide which of its rows count. */
-static enum ax_code add_source_once(struct writer *w, const struct ax_source *source, bool *added)
-{
-    size_t index = (size_t)(source - w->definitions.sources);
-    assert(index < w->definitions.source_count);
-    if (added[index])
+    size_t index = (size_t)(source - s->definitions->sources);
+    assert(index < s->definitions->source_count);
+    if (s->added[index])
         return AX_OK;
-    added[index] = true;
-    return add_source(w, source);
+    s->added[index] = true;
+    (void)snprintf(whose, sizeof(whose), "source %.*s", AX_STR_ARG(source->name));
+    s->whose = ax_str_from(whose);
+    if (source->kind == AX_SOURCE_SQL)
+        return ax_dataset_origins_add_sql(s->origins, s->whose, source->text, err);
+    return ax_offline_files(s->offline, source, add_file, s, err);
 }
 
-static enum ax_code add_sources(struct writer *w)
+enum ax_code ax_dataset_sources_add(struct ax_dataset_origins *origins,
+                                    const struct ax_definitions *definitions,
+                                    const struct ax_service *service, struct ax_offline *offline,
+                                    atomic_bool *cancelled, struct ax_err *err)
 {
-    const struct ax_service *service = w->service;
-    bool *added = ax_xalloc((w->definitions.source_count + 1) * sizeof(*added));
-    for (size_t i = 0; i < service->role_count && !w->err->code; i++) {
+    assert(origins && definitions && service && offline && err);
+    struct sources s = { .origins = origins,
+                         .definitions = definitions,
+                         .offline = offline,
+                         .cancelled = cancelled,
+                         .added = ax_xalloc(definitions->source_count + 1) };
+    memset(s.added, 0, definitions->source_count + 1);
+    for (size_t i = 0; i < service->role_count && !err->code; i++) {
         const struct ax_source *source = service->roles[i].view->source;
-        (void)(add_source_once(w, source, added) != AX_OK);
-        for (size_t k = 0; k < source->expectation_count && !w->err->code; k++)
+        (void)(add_source(&s, source, err) != AX_OK);
+        for (size_t k = 0; k < source->expectation_count && !err->code; k++)
             if (source->expectations[k].referred)
-                (void)(add_source_once(w, source->expectations[k].referred, added) != AX_OK);
+                (void)(add_source(&s, source->expectations[k].referred, err) != AX_OK);
     }
-    free(added);
-    return w->err->code;
+    free(s.added);
+    return err->code;
 }
 
 /* The path from the root: a manifest is read elsewhere. */
@@ -153,7 +164,8 @@ static enum ax_code tell_origin(struct writer *w)
         ax_dataset_origins_add_file(w->origins,
                                     history->rows ? AX_STR("rows") : AX_STR("sql of the rows"),
                                     origin->from, w->job->cancelled, w->err) ||
-        add_sources(w))
+        ax_dataset_sources_add(w->origins, &w->definitions, w->service, w->offline,
+                               w->job->cancelled, w->err))
         return w->err->code;
     return digest_definition(w);
 }

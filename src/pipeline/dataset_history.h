@@ -5,6 +5,7 @@
 #ifndef AX_PIPELINE_DATASET_HISTORY_H
 #define AX_PIPELINE_DATASET_HISTORY_H
 
+#include "feature/offline/offline.h"
 #include "pipeline/dataset_make.h"
 #include "pipeline/dataset_origin.h"
 
@@ -15,5 +16,13 @@ AX_MUST_USE enum ax_code ax_dataset_history_write(const struct ax_dataset_job *j
                                                   const char *work, const char *out,
                                                   struct ax_dataset_origins *origins,
                                                   struct ax_err *err);
+
+/* Digest what a history of the service is made from: each source once, and those that rows of one
+ * refer to. Expected: those of ax_offline_files and ax_dataset_origins_add_file. */
+AX_MUST_USE enum ax_code ax_dataset_sources_add(struct ax_dataset_origins *origins,
+                                                const struct ax_definitions *definitions,
+                                                const struct ax_service *service,
+                                                struct ax_offline *offline, atomic_bool *cancelled,
+                                                struct ax_err *err);
 
 #endif

@@ -17,6 +17,7 @@
 #include "pipeline/history_work.h"
 #include "pipeline/table.h"
 #include "pipeline/training_set.h"
+#include "pipeline/training_snapshot.h"
 #include "pipeline/version_writer.h"
 
 #include <assert.h>
@@ -230,6 +231,20 @@ static enum ax_code make_history(struct training *t, struct ax_training_history_
     return t->err->code;
 }
 
+/* And keep it as a dataset. */
+static enum ax_code keep_history(struct training *t, struct ax_training_history_job *job)
+{
+    struct ax_training_snapshot *snapshot = NULL;
+    struct ax_dataset_kept kept;
+    if (ax_training_snapshot_open(job, t->options->state_folder, &snapshot, t->err))
+        return t->err->code;
+    if (!make_history(t, job) &&
+        !ax_training_snapshot_keep(snapshot, t->report->service.digest, &kept, t->err))
+        memcpy(t->report->history.snapshot, kept.digest, sizeof(kept.digest));
+    ax_training_snapshot_close(snapshot);
+    return t->err->code;
+}
+
 /* Of a model with a service: which version of it is in force, and the rows with its inputs. */
 static enum ax_code run_history(struct training *t)
 {
@@ -254,7 +269,7 @@ static enum ax_code run_history(struct training *t)
     stage(t, "making the history");
     if (ax_training_service_find(t->file->definitions, t->spec->service, options->state_folder,
                                  &t->report->service, t->err) ||
-        make_history(t, &job))
+        (options->snapshot ? keep_history(t, &job) : make_history(t, &job)))
         return t->err->code;
     memcpy(t->parquet, out, sizeof(out));
     t->report->has_service = true;

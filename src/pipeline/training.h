@@ -30,6 +30,7 @@ struct ax_training_options {
     const char *state_folder;  /* whose registry records versions with a service */
     uint64_t version;          /* 0: the highest that is there, plus one */
     int64_t now_us;            /* UTC: when such a record is made */
+    bool snapshot;             /* keep the history in the state directory, as a dataset */
     size_t threads;
     size_t memory_bytes_max;                    /* of the query; 0: DuckDB's default */
     ax_trainer_progress_fn progress;            /* or NULL */

@@ -31,7 +31,8 @@ struct ax_training_history_job {
 
 struct ax_training_history {
     size_t rows;
-    char digest[AX_SHA256_TEXT_SIZE]; /* of the content, without the column of moments */
+    char digest[AX_SHA256_TEXT_SIZE];   /* of the content, without the column of moments */
+    char snapshot[AX_SHA256_TEXT_SIZE]; /* that it is kept as; "": it is not */
 };
 
 /* Make it. While it runs, the working folder of the process is `data_folder`. Expected: those of

@@ -163,6 +163,14 @@ static void put_service(struct ax_buf *out, const struct ax_service *service,
     }
 }
 
+static void put_history(struct ax_buf *out, const struct ax_training_history *history)
+{
+    ax_buf_printf(out, "  history: {rows: %zu, digest: \"%s\"", history->rows, history->digest);
+    if (history->snapshot[0])
+        ax_buf_printf(out, ", snapshot: \"%s\"", history->snapshot);
+    ax_buf_printf(out, "}\n");
+}
+
 static void put_data(struct ax_buf *out, const struct ax_version_facts *facts)
 {
     const struct ax_train_spec *spec = facts->spec;
@@ -179,8 +187,7 @@ static void put_data(struct ax_buf *out, const struct ax_version_facts *facts)
     if (spec->weight.len)
         put_text(out, "  weight: ", spec->weight);
     if (spec->service)
-        ax_buf_printf(out, "  history: {rows: %zu, digest: \"%s\"}\n", facts->history->rows,
-                      facts->history->digest);
+        put_history(out, facts->history);
     ax_buf_printf(out, "  rows: {read: %zu, unlabelled: %zu}\n", set->rows_read,
                   set->rows_unlabelled);
     (void)ax_buf_append_str(out, AX_STR("  parts:\n"));

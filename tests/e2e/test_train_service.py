@@ -303,8 +303,14 @@ def test_rows_of_a_file(folder):
     kept = snapshot(folder, folder / "definitions/data/flights.csv")
     path = folder / "state/snapshots" / kept["digest"] / "data.parquet"
     define(folder, ("{sql: rows.sql}", f"{{file: '{path}'}}"), known)
-    third, _ = train(folder)
+    third, _ = train(folder, "--snapshot")
     made = snapshot(folder, "--service", "pushback", "--rows", path, "--at", "departed_at")
+    assert made["digest"] == third["history"]["snapshot"] and made["was_there"]
+    shown = json.loads(history.run("data", "show", "--state", folder / "state", "--json",
+                                   version_yaml(third)["training"]["history"]["snapshot"]).stdout)
+    assert shown["made"]["service"] == "pushback" and shown["made"]["at"] == "departed_at"
+    assert {s["of"] for s in shown["sources"]} == {
+        "rows", "source arrivals", "source weather", "source fleets"}
     digests = {second["history"]["digest"], third["history"]["digest"], made["content"],
                version_yaml(third)["training"]["history"]["digest"]}
     assert len(digests) == 1 and model_bytes(third) == model_bytes(first)
