@@ -59,33 +59,65 @@ void ax_call_settle_infinite(struct ax_call *call)
             ax_values_set_null(out, row);
 }
 
-void ax_values_find_present(const struct ax_values *values, uint8_t *where)
-{
-    if (!values->validity)
-        memset(where, 1, values->rows);
-    for (size_t row = 0; values->validity && row < values->rows; row++)
-        where[row] = values->validity[row / 64] >> (row % 64) & 1;
-}
-
 void ax_values_find_true(const struct ax_values *values, uint8_t *where)
 {
     assert(values->type.kind == AX_TYPE_BOOL && !values->type.is_list);
-    ax_values_find_present(values, where);
-    for (size_t row = 0; row < values->rows; row++)
-        where[row] &= values->bools[row];
+    size_t row = 0;
+    memcpy(where, values->bools, values->rows);
+    for (; values->validity && row + 8 <= values->rows; row += 8) {
+        uint64_t bytes;
+        memcpy(&bytes, where + row, sizeof(bytes));
+        bytes &= ax_bytes_of_bits(values->validity[row / 64] >> (row % 64));
+        memcpy(where + row, &bytes, sizeof(bytes));
+    }
+    for (; row < values->rows; row++)
+        where[row] &= !ax_values_is_null(values, row);
+}
+
+static uint64_t load_8(const uint8_t *bytes)
+{
+    uint64_t word;
+    memcpy(&word, bytes, sizeof(word));
+    return word;
+}
+
+static uint64_t bits_of(const uint8_t *where, size_t count)
+{
+    uint64_t bits = 0;
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        bits |= ax_bits_of_bytes(load_8(where + i)) << i;
+    for (; i < count; i++)
+        bits |= (uint64_t)where[i] << i;
+    return bits;
 }
 
 /* The validity bits of the rows that are copied. */
 static void copy_validity(struct ax_values *out, const struct ax_values *from, const uint8_t *where)
 {
     for (size_t word = 0; word < (out->rows + 63) / 64; word++) {
-        size_t count = AX_MIN(out->rows - word * 64, (size_t)64);
-        uint64_t mask = 0;
-        for (size_t i = 0; i < count; i++)
-            mask |= (uint64_t)where[word * 64 + i] << i;
         uint64_t bits = from->validity ? from->validity[word] : ~UINT64_C(0);
+        if ((bits & out->validity[word]) == ~UINT64_C(0))
+            continue;
+        uint64_t mask = bits_of(where + word * 64, AX_MIN(out->rows - word * 64, (size_t)64));
         out->validity[word] = (out->validity[word] & ~mask) | (bits & mask);
     }
+}
+
+/* Of float64 too: eight bytes are eight bytes. Two at once, as the masks that choose them. */
+static void copy_words_where(uint64_t *out, const uint64_t *from, const uint8_t *where, size_t rows)
+{
+    typedef uint64_t u64x2 AX_VECTOR(16);
+    size_t row = 0;
+    for (; row + 2 <= rows; row += 2) {
+        u64x2 a, b, mask = { where[row], where[row + 1] };
+        memcpy(&a, out + row, sizeof(a));
+        memcpy(&b, from + row, sizeof(b));
+        a ^= (a ^ b) & -mask;
+        memcpy(out + row, &a, sizeof(a));
+    }
+    for (; row < rows; row++)
+        out[row] = where[row] ? from[row] : out[row];
 }
 
 void ax_values_copy_where(struct ax_values *out, const struct ax_values *from, const uint8_t *where)
@@ -96,9 +128,7 @@ void ax_values_copy_where(struct ax_values *out, const struct ax_values *from, c
         for (size_t row = 0; row < out->rows; row++)
             out->bools[row] = where[row] ? from->bools[row] : out->bools[row];
     } else if (size == sizeof(int64_t)) {
-        /* Of float64 too: eight bytes are eight bytes. */
-        for (size_t row = 0; row < out->rows; row++)
-            memcpy(&out->i64s[row], where[row] ? &from->i64s[row] : &out->i64s[row], size);
+        copy_words_where((uint64_t *)out->data, (const uint64_t *)from->data, where, out->rows);
     } else {
         for (size_t row = 0; row < out->rows; row++)
             if (where[row])

@@ -21,9 +21,22 @@ static inline void ax_values_copy(struct ax_values *out, const struct ax_values 
     memcpy((char *)out->data + row * size, (const char *)from->data + row * size, size);
 }
 
-/* where[row] is 1 where a bool is true, or where a value is not null; else 0. */
+/* The lowest eight bits as bytes that are 0 or 1: byte i keeps bit i alone, and what is not 0 is
+ * carried to bit 7. And such bytes as bits: the factor brings byte i to bit 56 + i, and nothing
+ * else there. */
+static inline uint64_t ax_bytes_of_bits(uint64_t bits)
+{
+    uint64_t bytes = (bits & 0xFF) * UINT64_C(0x0101010101010101) & UINT64_C(0x8040201008040201);
+    return (bytes + UINT64_C(0x7F7F7F7F7F7F7F7F)) >> 7 & UINT64_C(0x0101010101010101);
+}
+
+static inline uint64_t ax_bits_of_bytes(uint64_t bytes)
+{
+    return bytes * UINT64_C(0x0102040810204080) >> 56;
+}
+
+/* where[row] is 1 where a bool is true; else 0. */
 void ax_values_find_true(const struct ax_values *values, uint8_t *where);
-void ax_values_find_present(const struct ax_values *values, uint8_t *where);
 
 /* Copy the rows where where[row] is 1, nulls too; both have one type, which is no list. */
 void ax_values_copy_where(struct ax_values *out, const struct ax_values *from,

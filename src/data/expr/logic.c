@@ -14,10 +14,11 @@ static bool has_nulls(const struct ax_call *call)
     return has;
 }
 
-/* `and` is decided by a false, `or` by a true; if there is none, a null makes it null. */
-static void connect_with_nulls(struct ax_call *call, bool decides)
+/* `and` is decided by a false, `or` by a true; if there is none, a null makes it null. From row
+ * `row` on. */
+static void connect_rows(struct ax_call *call, bool decides, size_t row)
 {
-    for (size_t row = 0; row < call->rows; row++) {
+    for (; row < call->rows; row++) {
         bool decided = false;
         bool unknown = false;
         for (size_t i = 0; i < call->arg_count; i++) {
@@ -30,6 +31,31 @@ static void connect_with_nulls(struct ax_call *call, bool decides)
         if (unknown && !decided)
             ax_values_set_null(call->out, row);
     }
+}
+
+/* The same for eight rows at a time, a byte each. Under the nulls it leaves 0, too. */
+static void connect_with_nulls(struct ax_call *call, bool decides)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t *validity = call->out->validity;
+    size_t row = 0;
+    for (; row + 8 <= call->rows; row += 8) {
+        uint64_t decided = 0, present = ones;
+        for (size_t i = 0; i < call->arg_count; i++) {
+            const struct ax_values *arg = call->args[i];
+            uint64_t here = ones, bytes;
+            if (arg->validity)
+                here = ax_bytes_of_bits(arg->validity[row / 64] >> (row % 64));
+            memcpy(&bytes, arg->bools + row, sizeof(bytes));
+            decided |= (decides ? bytes : bytes ^ ones) & here;
+            present &= here;
+        }
+        present |= decided;
+        uint64_t out = (decides ? decided : decided ^ ones) & present;
+        memcpy(call->out->bools + row, &out, sizeof(out));
+        validity[row / 64] &= ~((ax_bits_of_bytes(present) ^ 0xFF) << (row % 64));
+    }
+    connect_rows(call, decides, row);
 }
 
 static void connect(struct ax_call *call, bool decides)
