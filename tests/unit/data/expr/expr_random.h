@@ -402,6 +402,70 @@ static void enter_values(const struct ax_values *raw, struct ax_values *into,
     }
 }
 
+/* What every column has, whatever the dice say. */
+static bool put_edge(enum ax_type_kind kind, size_t edge, struct ax_values *into, size_t row)
+{
+    static const int64_t i64s[] = { INT64_MIN, INT64_MAX, 0 };
+    static const double f64s[] = { NAN, -0.0, INFINITY, -INFINITY, DBL_MAX, 5e-324 };
+    static const char *const texts[] = { "", "日本語", "e\xCC\x81", "İstanbul" };
+    static const int64_t times[] = {
+        TIME_OF(15399, 86399999999), /* a leap day's end */
+        TIME_OF(15774, 25200000000), /* New York goes forward, */
+        TIME_OF(16012, 19800000000), /* and has this time twice, */
+        TIME_OF(16012, 23400000000), /* now again */
+        TIME_OF(-719162, 0),         TIME_OF(2932896, 86399999999),
+    };
+    size_t count = 0;
+    switch (kind) {
+    case AX_TYPE_BOOL:
+        count = 2;
+        into->bools[row] = edge != 0;
+        break;
+    case AX_TYPE_INT64:
+    case AX_TYPE_DURATION:
+        count = AX_COUNT(i64s);
+        into->i64s[row] = i64s[edge % count];
+        break;
+    case AX_TYPE_FLOAT64:
+        count = AX_COUNT(f64s);
+        into->f64s[row] = f64s[edge % count];
+        break;
+    case AX_TYPE_STRING:
+        count = AX_COUNT(texts);
+        into->texts[row] = ax_str_from(texts[edge % count]);
+        break;
+    case AX_TYPE_TIMESTAMP:
+        count = AX_COUNT(times);
+        into->i64s[row] = times[edge % count];
+        break;
+    case AX_TYPE_COUNT:
+        break;
+    }
+    into->validity[row / 64] |= UINT64_C(1) << (row % 64);
+    return edge + 1 < count;
+}
+
+/* All edges of a type into rows 7, 14, … behind some row, as values or as first items of lists; and
+ * a null. */
+static void put_edges(struct ax_random *random, struct ax_values *raw)
+{
+    size_t row = (size_t)ax_random_below(random, raw->rows);
+    bool more = true;
+    ax_values_set_null(raw, row);
+    for (size_t edge = 0; more; edge++) {
+        row = (row + 7) % raw->rows;
+        if (raw->type.is_list) {
+            size_t item = row * DATA_ITEMS_MAX;
+            raw->spans[row].from = (uint32_t)item;
+            raw->spans[row].count = AX_MAX(raw->spans[row].count, 1U);
+            raw->validity[row / 64] |= UINT64_C(1) << (row % 64);
+            more = put_edge(raw->type.kind, edge, raw->items, item);
+        } else {
+            more = put_edge(raw->type.kind, edge, raw, row);
+        }
+    }
+}
+
 static void make_column(struct ax_random *random, struct ax_type type, size_t rows,
                         struct ax_values *raw, struct ax_arena *arena)
 {
@@ -421,6 +485,7 @@ static void make_column(struct ax_random *random, struct ax_type type, size_t ro
         else
             random_value(random, type.kind, raw, row, arena);
     }
+    put_edges(random, raw);
 }
 
 static void edge_data_init(struct edge_data *data, struct ax_random *random)
@@ -533,8 +598,9 @@ struct random_function {
     const struct ax_function *function;
     enum ax_type_kind t;
     struct ax_type result;
-    size_t made;   /* in how many trees it stood */
-    size_t values; /* of those that were compared with it at the root: rows that are not null */
+    size_t made;      /* in how many trees it stood */
+    size_t values;    /* of those that were compared with it at the root: rows that are not null */
+    uint32_t columns; /* and parameters in whose place a column stood, with all of its edges */
 };
 
 struct random_trees {

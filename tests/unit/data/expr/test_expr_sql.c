@@ -10,7 +10,9 @@
  * query, as columns of a query with queries inside or as expressions: so DuckDB's optimiser sees
  * them whole. What differs is made smaller as long as it differs, and shown as text, with the row.
  * Counted are the trees in which a function stands and the values other than null that it gave at a
- * root: none may be without.
+ * root, and noted is where a column was its argument: every column has the edges of its type (NaN,
+ * -0, infinities, extreme integers, texts beyond ASCII, leap days, changes of clocks), so that each
+ * parameter of each function meets them. No function may be without.
  *
  * AX_EXPR_TREES is how many trees, AX_EXPR_SEED which ones; AX_EXPR_FROM begins with the data of
  * that number, each being a thousand trees or so with a seed of its own, as `make soak` shows them.
@@ -678,17 +680,35 @@ static void count_values(struct random_function *const *roots, const struct ax_v
             roots[i]->values += !ax_values_is_null(&outputs[i], row);
 }
 
+static void note_columns(const struct query *query)
+{
+    for (size_t i = 0; i < query->count; i++)
+        for (size_t k = 0; k < query->trees[i]->arg_count && k < 32; k++)
+            if (query->trees[i]->args[k]->kind == AX_EXPR_INPUT)
+                query->roots[i]->columns |= UINT32_C(1) << k;
+}
+
+/* Parameters that take columns, and never had one. */
+static unsigned parameters_missing(const struct random_function *function)
+{
+    unsigned missing = 0;
+    for (size_t i = 0; i < function->function->param_count && i < 32; i++)
+        missing += !((function->function->literals | function->columns) >> i & 1);
+    return missing;
+}
+
 static void check_counts(const struct trial *trial, uint64_t trees)
 {
     size_t least = (size_t)(trees / trial->trees.function_count / 2);
     size_t missing = 0;
     for (size_t i = 0; i < trial->trees.function_count; i++) {
         const struct random_function *function = &trial->trees.functions[i];
-        if (function->made >= least && function->values > 0)
+        if (function->made >= least && function->values > 0 && !parameters_missing(function))
             continue;
-        print_error("'%s' (T is %s) stood in %zu trees and gave %zu values\n",
+        print_error("'%s' (T is %s) stood in %zu trees and gave %zu values; %u of its parameters "
+                    "never had a column\n",
                     function->function->name, ax_type_name((struct ax_type){ function->t, false }),
-                    function->made, function->values);
+                    function->made, function->values, parameters_missing(function));
         missing++;
     }
     assert_int_equal(missing, 0);
@@ -712,6 +732,7 @@ static bool compare_query(struct trial *trial, enum query_form form)
         return false;
     }
     count_values(query.roots, outputs, query.count);
+    note_columns(&query);
     trial->compared += query.count;
     return true;
 }
