@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: what docs/features.md names as showing a promise is there.
+
+Method: the rows of its last table: files, functions in them (`file::name`), targets of make, names
+of tools/bench.
+"""
+
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+def rows():
+    """(promise, [what shows it]) of each row."""
+    page = (ROOT / "docs/features.md").read_text(encoding="utf-8")
+    section = page.partition("\n## What shows it\n")[2].partition("\n## ")[0]
+    found = re.findall(r"^\| (.*) \| (.*) \|$", section, re.MULTILINE)[2:]
+    return [(promise, re.findall(r"`([^`]+)`", shown)) for promise, shown in found]
+
+
+def is_there(name):
+    command, _, argument = name.partition(" ")
+    if command == "make":
+        makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+        return re.search(rf"^{argument}: .*## ", makefile, re.MULTILINE)
+    if command == "tools/bench":
+        return f"\n    {argument}) " in (ROOT / command).read_text(encoding="utf-8")
+    path, _, function = name.partition("::")
+    if not (ROOT / path).is_file():
+        return False
+    return re.search(rf"^(def|static void) {function}\(", (ROOT / path).read_text(encoding="utf-8"),
+                     re.MULTILINE) if function else True
+
+
+def test_each_promise_is_shown():
+    assert len(rows()) >= 20
+    assert [promise for promise, shown in rows() if not shown] == []
+
+
+@pytest.mark.parametrize("name", sorted({name for _, shown in rows() for name in shown}))
+def test_what_shows_it_is_there(name):
+    assert is_there(name)
+
+
+@pytest.mark.parametrize("name", ["tests/e2e/test_nothing.py", "make nothing", "tools/bench nothing",
+                                  "tests/unit/feature/test_window.c::nothing"])
+def test_what_is_not_there_is_missed(name):
+    assert not is_there(name)
