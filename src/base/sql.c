@@ -191,8 +191,37 @@ void ax_sql_close(struct ax_sql *sql)
     free(sql);
 }
 
-enum ax_code ax_sql_prepare(struct ax_sql *sql, struct ax_str text,
-                            duckdb_prepared_statement *ret_statement, struct ax_err *err)
+/* DuckDB 1.5 has made a keyword of it, which as a column's name takes quotes; its words do not tell
+ * that, but put their mark behind it. */
+static bool is_behind_at(struct ax_str text, size_t mark)
+{
+    while (mark && strchr(" \t\r\n", text.ptr[mark - 1]))
+        mark--;
+    return mark > 2 && (text.ptr[mark - 2] | ' ') == 'a' && (text.ptr[mark - 1] | ' ') == 't' &&
+           strchr(" \t\r\n,.(", text.ptr[mark - 3]);
+}
+
+/* *ret_mark is where the statement is wrong. */
+static enum ax_code tell_mark(struct ax_sql *sql, const char *message, struct ax_str text,
+                              size_t *ret_mark, struct ax_err *err)
+{
+    static const char syntax[] = "Parser Error: syntax error";
+    bool is_syntax = message && strncmp(message, syntax, sizeof(syntax) - 1) == 0;
+    *ret_mark = message ? ax_sql_find_mark(message, text) : SIZE_MAX;
+    if (*ret_mark == SIZE_MAX && is_syntax && strstr(message, "at end of input"))
+        *ret_mark = text.len;
+    (void)ax_sql_fail(sql, message, err);
+    if (*ret_mark != SIZE_MAX && is_syntax && is_behind_at(text, *ret_mark)) {
+        struct ax_err said = *err;
+        ax_err_clear(err);
+        (void)ax_fail(err, said.code, "%s: in SQL a column 'at' is written \"at\"", said.msg);
+    }
+    return err->code;
+}
+
+static enum ax_code prepare(struct ax_sql *sql, struct ax_str text,
+                            duckdb_prepared_statement *ret_statement, size_t *ret_mark,
+                            struct ax_err *err)
 {
     if (text.len && memchr(text.ptr, '\0', text.len))
         return ax_fail(err, AX_E_INVALID, "a NUL stands in the query, or in a name of it");
@@ -201,18 +230,15 @@ enum ax_code ax_sql_prepare(struct ax_sql *sql, struct ax_str text,
     duckdb_extracted_statements list = NULL;
     idx_t count = duckdb_extract_statements(sql->connection, copy, &list);
     duckdb_prepared_statement statement = NULL;
+    const char *message = count ? NULL : duckdb_extract_statements_error(list);
     if (count == 0)
-        (void)ax_sql_fail(sql,
-                          duckdb_extract_statements_error(list)
-                              ? duckdb_extract_statements_error(list)
-                              : "the query is empty",
-                          err);
+        (void)tell_mark(sql, message ? message : "the query is empty", text, ret_mark, err);
     else if (count > 1)
         (void)ax_fail(err, AX_E_INVALID, "expected one statement, found %llu",
                       (unsigned long long)count);
     else if (duckdb_prepare_extracted_statement(sql->connection, list, 0, &statement) ==
              DuckDBError)
-        (void)ax_sql_fail(sql, duckdb_prepare_error(statement), err);
+        (void)tell_mark(sql, duckdb_prepare_error(statement), text, ret_mark, err);
     duckdb_destroy_extracted(&list);
     free(copy);
     if (err->code) {
@@ -221,6 +247,46 @@ enum ax_code ax_sql_prepare(struct ax_sql *sql, struct ax_str text,
     }
     *ret_statement = statement;
     return AX_OK;
+}
+
+enum ax_code ax_sql_prepare(struct ax_sql *sql, struct ax_str text,
+                            duckdb_prepared_statement *ret_statement, struct ax_err *err)
+{
+    size_t ignored;
+    return prepare(sql, text, ret_statement, &ignored, err);
+}
+
+/* Names are those of the statement itself: as a part of another one DuckDB gives them numbers. */
+static enum ax_code check_columns(duckdb_prepared_statement statement, struct ax_err *err)
+{
+    size_t count = (size_t)duckdb_prepared_statement_column_count(statement);
+    if (duckdb_prepared_statement_type(statement) != DUCKDB_STATEMENT_TYPE_SELECT)
+        return ax_fail(err, AX_E_INVALID, "the query gives no rows; expected a SELECT");
+    struct ax_str *names = ax_xalloc((count + 1) * sizeof(*names));
+    for (size_t i = 0; i < count; i++)
+        names[i] = ax_str_from(duckdb_prepared_statement_column_name(statement, i));
+    for (size_t i = 0; i < count && !err->code; i++)
+        for (size_t k = 0; k < i && !err->code; k++)
+            if (ax_str_equals_nocase(names[i], names[k]))
+                (void)ax_fail(err, AX_E_INVALID, "the query gives column '%.*s' twice",
+                              AX_STR_ARG(names[i]));
+    for (size_t i = 0; i < count; i++)
+        duckdb_free((void *)(uintptr_t)names[i].ptr);
+    free(names);
+    return err->code;
+}
+
+enum ax_code ax_sql_check(struct ax_sql *sql, struct ax_str query, size_t *ret_at,
+                          struct ax_err *err)
+{
+    assert(sql && (query.ptr || !query.len) && ret_at && err);
+    duckdb_prepared_statement statement = NULL;
+    *ret_at = SIZE_MAX;
+    if (prepare(sql, query, &statement, ret_at, err))
+        return err->code;
+    (void)(check_columns(statement, err) != AX_OK);
+    duckdb_destroy_prepare(&statement);
+    return err->code;
 }
 
 bool ax_sql_is_cancelled(const struct ax_sql *sql)

@@ -42,6 +42,12 @@ void ax_sql_close(struct ax_sql *sql);
 AX_MUST_USE enum ax_code ax_sql_run(struct ax_sql *sql, struct ax_str statement,
                                     struct ax_err *err);
 
+/* Whether a query that somebody wrote is one SELECT, each of its columns called otherwise. It is
+ * not run. On failure *ret_at is the byte where it went wrong; SIZE_MAX: that is not known.
+ * Expected: those of ax_sql_run. */
+AX_MUST_USE enum ax_code ax_sql_check(struct ax_sql *sql, struct ax_str query, size_t *ret_at,
+                                      struct ax_err *err);
+
 /* What a column becomes, whatever it was: all integers are widened to I64 (UBIGINT and HUGEINT to
  * F64), FLOAT and DECIMAL to F64, DATE and every TIMESTAMP to TIMESTAMP, ENUM and UUID to TEXT.
  * LIST and ARRAY of these are LIST. Other types are refused by name. */

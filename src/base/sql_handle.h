@@ -42,6 +42,9 @@ void ax_sql_raise(struct ax_sql *sql, const struct ax_err *err);
 
 bool ax_sql_is_cancelled(const struct ax_sql *sql);
 
+/* Where in the statement DuckDB's words put their mark, in bytes; SIZE_MAX: nowhere. */
+size_t ax_sql_find_mark(const char *message, struct ax_str text);
+
 /* Prepare exactly one statement, and run one task by task. The caller destroys what comes. */
 enum ax_code ax_sql_prepare(struct ax_sql *sql, struct ax_str text,
                             duckdb_prepared_statement *ret_statement, struct ax_err *err);

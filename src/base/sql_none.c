@@ -28,6 +28,12 @@ enum ax_code ax_sql_run(struct ax_sql *sql AX_UNUSED, struct ax_str text AX_UNUS
     return ax_fail(err, AX_E_UNSUPPORTED, "this build has no SQL");
 }
 
+enum ax_code ax_sql_check(struct ax_sql *sql AX_UNUSED, struct ax_str query AX_UNUSED,
+                          size_t *ret_at AX_UNUSED, struct ax_err *err)
+{
+    return ax_fail(err, AX_E_UNSUPPORTED, "this build has no SQL");
+}
+
 enum ax_code ax_sql_query(struct ax_sql *sql AX_UNUSED, struct ax_str query AX_UNUSED,
                           struct ax_sql_stream **ret_stream AX_UNUSED, struct ax_err *err)
 {

@@ -38,6 +38,7 @@ struct yaml_level {
 
 struct yaml_build {
     const char *name;
+    struct ax_str text;
     struct ax_arena *arena;
     struct ax_yaml *root;
     struct yaml_level levels[DEPTH_MAX];
@@ -68,7 +69,8 @@ static enum ax_code build_add(struct yaml_build *build, enum ax_yaml_kind kind, 
                               struct ax_yaml **ret_node, struct ax_err *err)
 {
     if (++build->node_count > NODES_MAX)
-        return ax_fail(err, AX_E_TOO_LARGE, "%s: over %d values", build->name, NODES_MAX);
+        return ax_fail(err, AX_E_TOO_LARGE, "%s:%zu:%zu: over %d values", build->name,
+                       mark.line + 1, mark.column + 1, NODES_MAX);
     struct ax_yaml *node = ax_arena_zalloc(build->arena, 1, sizeof(*node));
     if (!node)
         return ax_arena_fail(build->arena, build->name, err);
@@ -222,15 +224,28 @@ static enum ax_code build_event(struct yaml_build *build, const yaml_event_t *ev
     return AX_OK;
 }
 
-/* Expected: INVALID, LIMIT. */
-static enum ax_code yaml_fail(const yaml_parser_t *parser, const char *name, struct ax_err *err)
+/* The mark that libyaml has not made yet of a byte, in characters. */
+static yaml_mark_t mark_of(struct ax_str text, size_t offset)
 {
+    yaml_mark_t mark = { .index = offset };
+    for (size_t i = 0; i < AX_MIN(offset, text.len); i++) {
+        bool is_break = text.ptr[i] == '\n';
+        mark.line += is_break;
+        mark.column = is_break ? 0 : mark.column + (((unsigned char)text.ptr[i] & 0xc0) != 0x80);
+    }
+    return mark;
+}
+
+/* Expected: INVALID, LIMIT. */
+static enum ax_code yaml_fail(const yaml_parser_t *parser, const struct yaml_build *build,
+                              struct ax_err *err)
+{
+    const char *name = build->name;
     const char *problem = parser->problem ? parser->problem : "cannot be read";
     if (parser->error == YAML_MEMORY_ERROR)
         return ax_fail(err, AX_E_LIMIT, "no memory for %s", name);
     if (parser->error == YAML_READER_ERROR)
-        return ax_fail(err, AX_E_INVALID, "%s: byte %zu: %s", name, parser->problem_offset + 1,
-                       problem);
+        return fail_at_mark(name, mark_of(build->text, parser->problem_offset), err, problem);
     return fail_at_mark(name, parser->problem_mark, err, problem);
 }
 
@@ -240,7 +255,7 @@ static enum ax_code build_run(struct yaml_build *build, yaml_parser_t *parser, s
     while (!ended) {
         yaml_event_t event;
         if (!yaml_parser_parse(parser, &event))
-            return yaml_fail(parser, build->name, err);
+            return yaml_fail(parser, build, err);
         ended = event.type == YAML_STREAM_END_EVENT;
         enum ax_code code = build_event(build, &event, err);
         yaml_event_delete(&event);
@@ -280,7 +295,7 @@ enum ax_code ax_yaml_parse(struct ax_str text, const char *name, struct ax_arena
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, (const unsigned char *)(text.len ? text.ptr : ""),
                                  text.len);
-    struct yaml_build build = { .name = name, .arena = arena };
+    struct yaml_build build = { .name = name, .text = text, .arena = arena };
     enum ax_code code = build_run(&build, &parser, err);
     yaml_parser_delete(&parser);
     if (code)

@@ -91,11 +91,8 @@ static enum ax_code check_sources(struct ax_planning *planning, struct ax_opened
     struct ax_offline *offline;
     if (ax_offline_open(&config, &offline, err))
         return err->code;
-    for (size_t i = 0; i < definitions->source_count && !err->code; i++) {
-        const struct ax_source *source = &definitions->sources[i];
-        if (check_source(planning, offline, source, opened, err))
-            (void)ax_err_context(err, "%s:%u", source->place.file, source->place.line);
-    }
+    for (size_t i = 0; i < definitions->source_count && !err->code; i++)
+        (void)(check_source(planning, offline, &definitions->sources[i], opened, err) != AX_OK);
     ax_offline_close(offline);
     return err->code;
 }

@@ -7,10 +7,13 @@
  */
 #include "feature/definition_reader.h"
 
+#include "base/file.h"
 #include "base/zone.h"
 
 #include <assert.h>
 #include <stdio.h>
+
+#define FILE_BYTES_MAX ((size_t)8 << 20)
 
 /* ---- where rows come from ---- */
 
@@ -34,6 +37,8 @@ static enum ax_code read_origin(struct ax_definition_reader *r, const struct ax_
                                       "where rows come from; %s",
                                       files || sql || table ? "there are several"
                                                             : "none is there");
+    source->text_node = files ? files : sql ? sql : table;
+    source->file = r->file->path;
     if (sql) {
         source->kind = AX_SOURCE_SQL;
         return ax_definition_sql(r, sql, &source->text, &source->sql_path);
@@ -182,4 +187,40 @@ enum ax_code ax_definition_read_source(struct ax_definition_reader *r, const str
         read_identity(r, node, source) || read_zone(r, node, source))
         return r->err->code;
     return ax_definition_text(r, node, AX_MAPPING_SOURCE, "description", &source->description);
+}
+
+/* ---- places ---- */
+
+/* Of a byte of the query: in a file of its own, or in the YAML, which is read again for that. */
+static struct ax_place query_place(const struct ax_source *source, const char *sql_path, size_t at)
+{
+    struct ax_place place = { sql_path, 1, 1 };
+    struct ax_err ignored = AX_ERR_INIT;
+    struct ax_buf yaml;
+    if (source->sql_path.len) {
+        for (size_t i = 0; i < AX_MIN(at, source->text.len); i++) {
+            place.line += source->text.ptr[i] == '\n';
+            place.column = source->text.ptr[i] == '\n' ? 1 : place.column + 1;
+        }
+        return place;
+    }
+    place =
+        (struct ax_place){ source->place.file, source->text_node->line, source->text_node->column };
+    ax_buf_init(&yaml, FILE_BYTES_MAX);
+    if (!ax_file_read(source->file, &yaml, &ignored))
+        ax_yaml_locate(ax_buf_str(&yaml), source->text_node, AX_MIN(at, source->text.len),
+                       &place.line, &place.column);
+    ax_buf_done(&yaml);
+    return place;
+}
+
+enum ax_code ax_source_context(const struct ax_source *source, size_t at, struct ax_err *err)
+{
+    assert(source && err && err->code);
+    char sql_path[4096];
+    (void)snprintf(sql_path, sizeof(sql_path), "%.*s", AX_STR_ARG(source->sql_path));
+    const struct ax_place place =
+        at == SIZE_MAX ? source->place : query_place(source, sql_path, at);
+    return ax_err_context(err, "%s:%u:%u: source '%.*s'", place.file, place.line, place.column,
+                          AX_STR_ARG(source->name));
 }

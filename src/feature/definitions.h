@@ -107,6 +107,8 @@ struct ax_source {
     struct ax_str text;     /* files: the glob, relative to the data folder; sql: the SELECT itself;
                                table: "store.duckdb/main.flights" */
     struct ax_str sql_path; /* of sql that stands in a file of its own, relative to the folder */
+    const struct ax_yaml *text_node;
+    const char *file; /* whole path of the YAML, for messages about the SQL in it */
     const struct ax_definition_column *columns;
     size_t column_count;
     long time;              /* column that says from when a row is true; -1: time: none */
@@ -265,6 +267,10 @@ void ax_definition_put_json_and_digest(struct ax_buf *out, enum ax_definition_ki
 /* Append a line for each deprecated field and view that the service takes, each once, in the order
  * of its inputs: "field 'built' of view 'plane' is deprecated: use age". */
 void ax_service_put_deprecated(struct ax_buf *out, const struct ax_service *service);
+
+/* Put "FILE:LINE:COLUMN: source 'NAME'" in front of a failure's text: the place of the source, or
+ * of a byte of its query (SIZE_MAX: none is known). Returns err->code. */
+enum ax_code ax_source_context(const struct ax_source *source, size_t at, struct ax_err *err);
 
 /* Fail with INVALID and "FILE:LINE:COLUMN: " in front of the text. */
 enum ax_code ax_place_fail(const struct ax_place *place, struct ax_err *err, const char *fmt, ...)

@@ -27,7 +27,7 @@ def is_there(name):
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
         return re.search(rf"^{argument}: .*## ", makefile, re.MULTILINE)
     if command == "tools/bench":
-        return f"\n    {argument}) " in (ROOT / command).read_text(encoding="utf-8")
+        return f"\n    {argument})" in (ROOT / command).read_text(encoding="utf-8")
     path, _, function = name.partition("::")
     if not (ROOT / path).is_file():
         return False
@@ -45,7 +45,8 @@ def test_what_shows_it_is_there(name):
     assert is_there(name)
 
 
-@pytest.mark.parametrize("name", ["tests/e2e/test_nothing.py", "make nothing", "tools/bench nothing",
+@pytest.mark.parametrize("name", ["tests/e2e/test_nothing.py", "make nothing",
+                                  "tools/bench nothing",
                                   "tests/unit/feature/test_window.c::nothing"])
 def test_what_is_not_there_is_missed(name):
     assert not is_there(name)

@@ -370,7 +370,7 @@ def test_files_are_opened_when_asked_and_by_apply(folder):
     for command, status in ((["plan", "--check"], 1), (["apply", "--check"], 4)):
         done = folder.run(*command, folder.definitions)
         assert done.returncode == status and "data/weather.csv" in done.stderr, done.stderr
-        assert "flights.yaml:10: " in done.stderr
+        assert "flights.yaml:10:3: source 'weather': " in done.stderr
     weather = data / "weather.csv"
     weather.write_text("origin,time_hour\nEWR,2013-01-01T06:00:00Z\n", encoding="utf-8")
     done = folder.run("apply", "--check", folder.definitions)
@@ -387,6 +387,23 @@ def test_files_are_opened_when_asked_and_by_apply(folder):
     folder.apply("--check")
     weather.unlink()
     assert folder.run("plan", "--check", folder.definitions).returncode == 1
+
+
+@pytest.mark.parametrize("in_yaml, in_file, says", [
+    ("|\n      select 'N1' as tailnum,\n        sets, 1 as year", None,
+     "flights.yaml:9:9: source 'planes': Binder Error: Referenced column \"sets\""),
+    ("planes.sql", "select 'N1' as tailnum,\n  1 as seats\n  from (select 1) where",
+     "planes.sql:3:24: source 'planes': Parser Error: syntax error at end of input"),
+    ("planes.sql", "-- later\n", "flights.yaml:6:3: source 'planes': the query is empty"),
+    ("select 1 as year, 2 as seats, 3 as Year", None,
+     "flights.yaml:6:3: source 'planes': the query gives column 'Year' twice"),
+])
+def test_mistakes_in_sql_have_their_place(folder, in_yaml, in_file, says):
+    folder.change("files: data/planes.csv", f"sql: {in_yaml}")
+    if in_file:
+        (folder.definitions / "planes.sql").write_text(in_file, encoding="utf-8")
+    done = folder.run("plan", "--check", folder.definitions)
+    assert done.returncode == 1 and f"auspex plan: {says}" in done.stderr, done.stderr
 
 
 def test_what_did_not_change_is_not_opened_again(folder):

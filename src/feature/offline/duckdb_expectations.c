@@ -199,7 +199,7 @@ static enum ax_code read_source(struct checker *c, const struct ax_source *sourc
     if (!ax_relation_open(c->offline, source, &relation, c->err)) {
         if (ax_relation_check(&relation, columns, count, c->err) ||
             ax_relation_load(c->offline, &relation, &load, c->err))
-            (void)ax_err_context(c->err, "source '%.*s'", AX_STR_ARG(source->name));
+            (void)ax_source_context(source, SIZE_MAX, c->err);
         ax_relation_done(&relation);
     }
     free(columns);

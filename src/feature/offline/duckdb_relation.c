@@ -488,6 +488,7 @@ enum ax_code ax_relation_open(struct ax_offline *offline, const struct ax_source
 {
     assert(offline && source && ret_relation && err);
     struct ax_relation relation = { .csv_buffer_bytes = ax_csv_buffer_bytes(offline) };
+    size_t at = SIZE_MAX;
     ax_arena_init(&relation.arena, 65536, ARENA_MAX);
     switch (source->kind) {
     case AX_SOURCE_FILES:
@@ -495,14 +496,15 @@ enum ax_code ax_relation_open(struct ax_offline *offline, const struct ax_source
             (void)(open_files(offline, &relation, err) != AX_OK);
         break;
     case AX_SOURCE_SQL:
-        (void)(open_query(offline, &relation, source->text, err) != AX_OK);
+        (void)(ax_sql_check(offline->sql, source->text, &at, err) ||
+               open_query(offline, &relation, source->text, err));
         break;
     case AX_SOURCE_TABLE:
         (void)(open_table(offline, &relation, source->text, err) != AX_OK);
         break;
     }
     if (err->code)
-        (void)ax_err_context(err, "source '%.*s'", AX_STR_ARG(source->name));
+        (void)ax_source_context(source, at, err);
     return finish_open(&relation, ret_relation, err);
 }
 

@@ -39,7 +39,7 @@ static enum ax_code add_files(struct ax_offline *offline, const struct ax_source
 {
     struct ax_relation relation;
     if (ax_relation_find_files(offline, source, &relation, err))
-        return ax_err_context(err, "source '%.*s'", AX_STR_ARG(source->name));
+        return ax_source_context(source, SIZE_MAX, err);
     for (size_t i = 0; i < relation.file_count && !err->code; i++)
         (void)(add_file(sha, relation.files[i].ptr, err) != AX_OK);
     ax_relation_done(&relation);

@@ -101,7 +101,7 @@ static enum ax_code load_base(struct loader *l, const char *name)
         return l->err->code;
     if (ax_relation_check(&relation, l->columns, l->column_count, l->err) ||
         ax_relation_load(l->offline, &relation, &load, l->err))
-        (void)ax_err_context(l->err, "source '%.*s'", AX_STR_ARG(l->source->name));
+        (void)ax_source_context(l->source, SIZE_MAX, l->err);
     ax_relation_done(&relation);
     if (!l->err->code && l->source->expectation_count)
         return ax_source_hold(l->offline, l->source, name, needs_time, l->err);
@@ -206,7 +206,7 @@ static enum ax_code order_rows(struct loader *l, const char *base)
     else
         code = l->table.as_known ? keep_versions(l, base) : keep_events(l, base);
     if (code)
-        return ax_err_context(l->err, "source '%.*s'", AX_STR_ARG(l->source->name));
+        return ax_source_context(l->source, SIZE_MAX, l->err);
     return drop(l, base);
 }
 
@@ -299,7 +299,7 @@ enum ax_code ax_source_table_check(struct ax_offline *offline, const struct ax_s
     loader_init(&l, NULL);
     if (!ax_relation_open(offline, source, &relation, err)) {
         if (ax_relation_check(&relation, l.columns, l.column_count, err))
-            (void)ax_err_context(err, "source '%.*s'", AX_STR_ARG(source->name));
+            (void)ax_source_context(source, SIZE_MAX, err);
         ax_relation_done(&relation);
     }
     loader_done(&l);

@@ -275,6 +275,46 @@ static void test_errors(void **state)
     }
 }
 
+/* A query is told where it is wrong, and is not run. */
+static void test_check(void **state)
+{
+    struct ax_sql *sql = need_sql(state);
+    static const struct {
+        const char *query;
+        size_t at; /* SIZE_MAX: not known */
+        const char *says;
+    } cases[] = {
+        { "SELECT error('it was run') AS a, 1 AS \"A b\"; -- that is all", 0, NULL },
+        { "SELECT 1 AS a, foo", 15, "Binder Error: Referenced column \"foo\"" },
+        { "SELECT 1 AS a,\n  2 AS b\nFRM x", 24, "Parser Error: syntax error at or near \"FRM\"" },
+        { "SELECT '\xC3\xA4' AS a, foo", 18, "Binder Error: Referenced column \"foo\"" },
+        { "SELECT 'a text that is longer than what is shown of the line, and more of it, and more' "
+          "AS a, foo, 'a text that is longer than what is shown of the line, and more' AS b",
+          94, "Binder Error: Referenced column \"foo\"" },
+        { "SELECT 1 AS a, At\n, 2 AS b FROM range(3)", 18,
+          ": in SQL a column 'at' is written \"at\"" },
+        { "SELECT a FROM b WHERE", 21, "Parser Error: syntax error at end of input" },
+        { "SELECT 1 AS that that", 17, "Parser Error: syntax error at or near \"that\"" },
+        { " -- nothing", SIZE_MAX, "the query is empty" },
+        { "SELECT 1; SELECT 2", SIZE_MAX, "expected one statement, found 2" },
+        { "SELECT 1 AS a, 2 AS b, 3 AS A", SIZE_MAX, "the query gives column 'A' twice" },
+        { "CREATE TABLE t (a INT)", SIZE_MAX, "the query gives no rows; expected a SELECT" },
+    };
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        struct ax_err err = AX_ERR_INIT;
+        size_t at = 0;
+        enum ax_code code = ax_sql_check(sql, ax_str_from(cases[i].query), &at, &err);
+        if (!cases[i].says) {
+            assert_int_equal(code, AX_OK);
+            continue;
+        }
+        if (code != AX_E_INVALID || at != cases[i].at || !strstr(err.msg, cases[i].says))
+            fail_msg("%s\nfails at %zu: %s", cases[i].query, at, err.msg);
+        if (!strstr(cases[i].says, "'at'"))
+            assert_null(strstr(err.msg, "'at'"));
+    }
+}
+
 static void test_cancel(void **state)
 {
     struct ax_sql *sql = need_sql(state);
@@ -391,6 +431,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_long_lists, setup, teardown),
         cmocka_unit_test_setup_teardown(test_zones_are_built_in, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_check, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel_within_a_task, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tick, setup, teardown),
