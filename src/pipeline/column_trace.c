@@ -6,7 +6,8 @@
  * something unknown. They are made as a trace comes to them; each reference to a name of WITH makes
  * another one, so that two readings of a file are told apart. Columns that are still to be followed
  * stand in a list, which ends: there is no recursion over the text. A name that is no column of
- * what is read is another column of the same select list, as DuckDB has it.
+ * what is read is another column of the same select list, as DuckDB has it; where that, or which of
+ * several files is meant, depends on the columns of files, these are opened for their names.
  */
 #include "pipeline/column_trace.h"
 
@@ -17,6 +18,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define TEXT_MAX       ((size_t)1 << 20)
 #define ARENA_INIT     ((size_t)16 << 10)
 #define ARENA_MAX      ((size_t)64 << 20)
 #define RELATIONS_MAX  2048
@@ -40,8 +42,11 @@ struct relation {
     struct ax_str path;         /* of a FILE whose node is NULL */
     size_t scope;               /* the relation whose WITH is looked into next; NONE: no more */
     size_t scope_names;         /* of which only so many names are known here */
-    bool is_opened;             /* what it reads are relations */
+    struct ax_str reader;       /* of a FILE: the function; empty: its path alone */
+    bool has_options;           /* that may change the columns' names */
+    bool is_opened;             /* what it reads are relations, or its columns are known */
     size_t first, count;        /* those: of a SELECT its FROM, of a UNION its two sides */
+    struct ax_str *columns;     /* of a FILE, `count` of them */
 };
 
 /* A column of a relation, by name or by position. */
@@ -61,6 +66,7 @@ struct ax_column_tracer {
     char *mixing; /* names of functions that take other rows too, each between spaces; NULL: not
                      asked for yet */
     struct step *steps; /* of the trace being made */
+    size_t item;        /* of the select list that is being followed: its position */
     size_t step_count;
     struct ax_traced_column *columns;
     size_t column_count;
@@ -174,6 +180,27 @@ static bool is_reader(const struct ax_json *function)
     return found;
 }
 
+/* Whether there are others than those that only say how values are read. */
+static bool has_options(const struct ax_json *function)
+{
+    static const char *const harmless[] = { "all_varchar",    "sample_size", "types",
+                                            "dtypes",         "nullstr",     "dateformat",
+                                            "timestampformat" };
+    struct ax_json_iter children = ax_json_iterate(ax_json_get(function, "children"));
+    const struct ax_json *child = ax_json_next(&children);
+    while ((child = ax_json_next(&children))) {
+        struct ax_json_iter names =
+            ax_json_iterate(ax_json_get(ax_json_get(child, "left"), "column_names"));
+        struct ax_str option = ax_json_str(ax_json_next(&names));
+        bool found = false;
+        for (size_t i = 0; i < AX_COUNT(harmless); i++)
+            found = found || ax_str_equals_nocase(option, ax_str_from(harmless[i]));
+        if (!found)
+            return true;
+    }
+    return false;
+}
+
 /* read_csv('a.csv', …) or read_csv(['a.csv', 'b.csv'], …). */
 static void add_function(struct ax_column_tracer *t, const struct ax_json *table)
 {
@@ -188,6 +215,8 @@ static void add_function(struct ax_column_tracer *t, const struct ax_json *table
         add_relation(t, is_file ? RELATION_FILE : RELATION_UNKNOWN,
                      alias.len ? alias : ax_json_str(ax_json_get(function, "function_name")));
     relation->node = is_list ? ax_json_get(first, "children") : first;
+    relation->reader = ax_json_str(ax_json_get(function, "function_name"));
+    relation->has_options = has_options(function);
 }
 
 /* Whatever stands in a FROM, but for joins. */
@@ -319,6 +348,72 @@ static enum has has_column(struct ax_column_tracer *t, size_t at, struct ax_str 
     return has_star(relation->node) ? HAS_PERHAPS : HAS_NOT;
 }
 
+/* ---- columns of files ---- */
+
+static void put_reading(struct ax_buf *out, const struct relation *file)
+{
+    struct ax_json_iter list = ax_json_iterate(file->node);
+    bool is_list = ax_json_kind(file->node) == AX_JSON_KIND_ARRAY;
+    const char *comma = "";
+    ax_buf_printf(out, "%.*s%s", AX_STR_ARG(file->reader), is_list ? "([" : file->node ? "(" : "");
+    if (!file->node)
+        ax_sql_put_name(out, file->path);
+    for (const struct ax_json *path = is_list ? ax_json_next(&list) : file->node; path;
+         path = is_list ? ax_json_next(&list) : NULL) {
+        ax_buf_printf(out, "%s", comma);
+        ax_sql_put_literal(out, ax_json_str(ax_json_get(ax_json_get(path, "value"), "value")));
+        comma = ", ";
+    }
+    ax_buf_printf(out, "%s", is_list ? "])" : file->node ? ")" : "");
+}
+
+/* Open the file, and keep what its columns are called; none, when it cannot be opened. */
+static void list_columns(struct ax_column_tracer *t, struct relation *file)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    struct ax_sql_stream *stream = NULL;
+    struct ax_buf text;
+    file->is_opened = true;
+    ax_buf_init(&text, TEXT_MAX);
+    ax_buf_printf(&text, "SELECT * FROM ");
+    put_reading(&text, file);
+    ax_buf_printf(&text, " LIMIT 0");
+    if (!t->sql || ax_buf_check(&text, "the query", &ignored) ||
+        ax_sql_query(t->sql, ax_buf_str(&text), &stream, &ignored))
+        goto done;
+    size_t count = ax_sql_stream_column_count(stream);
+    file->columns = ax_arena_alloc(&t->arena, count + 1, sizeof(*file->columns));
+    for (size_t i = 0; file->columns && i < count; i++) {
+        struct ax_str name = ax_sql_stream_column_name(stream, i);
+        const char *copy = ax_arena_strdup(&t->arena, name);
+        file->columns[i] = (struct ax_str){ copy ? copy : "", copy ? name.len : 0 };
+    }
+    file->count = file->columns ? count : 0;
+done:
+    ax_sql_stream_free(stream);
+    ax_buf_done(&text);
+}
+
+/* What has_column cannot say: of a file, or of a SELECT that gives all of one. */
+static enum has file_has_column(struct ax_column_tracer *t, size_t at, struct ax_str name)
+{
+    for (size_t steps = 0; t->relations[at].kind == RELATION_SELECT; steps++) {
+        open_relation(t, at);
+        if (t->relations[at].count != 1 || steps == RELATIONS_MAX)
+            return HAS_PERHAPS;
+        at = t->relations[at].first;
+    }
+    struct relation *file = &t->relations[at];
+    if (file->kind != RELATION_FILE || file->has_options)
+        return HAS_PERHAPS;
+    if (!file->is_opened)
+        list_columns(t, file);
+    for (size_t i = 0; i < file->count; i++)
+        if (ax_str_equals_nocase(file->columns[i], name))
+            return HAS;
+    return file->count ? HAS_NOT : HAS_PERHAPS;
+}
+
 /* ---- steps ---- */
 
 static void add_step(struct ax_column_tracer *t, const struct step *step)
@@ -329,26 +424,55 @@ static void add_step(struct ax_column_tracer *t, const struct step *step)
         t->steps[t->step_count++] = *step;
 }
 
+/* An item in front of the one that is being computed which another expression may be called by. */
+static bool has_item_before(const struct ax_column_tracer *t, size_t select, struct ax_str name)
+{
+    struct ax_json_iter items =
+        ax_json_iterate(ax_json_get(t->relations[select].node, "select_list"));
+    for (size_t i = 0; i < t->item; i++) {
+        const struct ax_json *item = ax_json_next(&items);
+        if (is_called(item, name) && !ax_str_equals_nocase(last_part(item), name))
+            return true;
+    }
+    return false;
+}
+
+/* The one relation that has the column, or NONE. Files are opened when it depends on them. */
+static size_t find_relation(struct ax_column_tracer *t, size_t select, struct ax_str name,
+                            bool has_item, size_t *ret_perhaps)
+{
+    const struct relation *relation = &t->relations[select];
+    size_t found = NONE, perhaps = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        found = NONE;
+        perhaps = 0;
+        for (size_t i = relation->first; i < relation->first + relation->count; i++) {
+            enum has has = has_column(t, i, name);
+            if (has == HAS_PERHAPS && pass)
+                has = file_has_column(t, i, name);
+            if (has == HAS) /* the first of several, which USING made equal */
+                return i;
+            if (has == HAS_PERHAPS) {
+                found = i;
+                perhaps++;
+            }
+        }
+        if (!perhaps || (perhaps == 1 && !has_item))
+            break;
+    }
+    *ret_perhaps = perhaps;
+    return perhaps == 1 && !has_item ? found : NONE;
+}
+
 /* A bare name inside of SELECT `from->relation`. */
 static void follow_name(struct ax_column_tracer *t, const struct step *from, struct ax_str name)
 {
-    const struct relation *select = &t->relations[from->relation];
-    struct step step = { from->relation, name, NONE, from->is_plain, from->is_of_row };
-    size_t found = NONE, perhaps = 0, position;
-    for (size_t i = select->first; i < select->first + select->count; i++) {
-        enum has has = has_column(t, i, name);
-        if (has == HAS) { /* the first of several, which USING made equal */
-            step.relation = i;
-            add_step(t, &step);
-            return;
-        }
-        if (has == HAS_PERHAPS) {
-            found = i;
-            perhaps++;
-        }
-    }
-    step.relation = perhaps == 1 ? found : from->relation;
-    if (perhaps == 1 || (!perhaps && find_item(select->node, name, &position)))
+    bool has_item = has_item_before(t, from->relation, name);
+    size_t perhaps = 0;
+    size_t found = find_relation(t, from->relation, name, has_item, &perhaps);
+    struct step step = { found == NONE ? from->relation : found, name, NONE, from->is_plain,
+                         from->is_of_row };
+    if (found != NONE || (!perhaps && has_item))
         add_step(t, &step);
     else
         t->is_whole = false;
@@ -543,15 +667,18 @@ static void follow_select(struct ax_column_tracer *t, const struct step *step)
     struct ax_json_iter items = ax_json_iterate(ax_json_get(select->node, "select_list"));
     size_t position = step->position;
     const struct ax_json *item = NULL;
+    bool is_behind_star = false;
     if (position == NONE) {
-        item = find_item(select->node, step->name, &position);
+        t->item = 0;
+        while ((item = ax_json_next(&items)) && !is_called(item, step->name))
+            t->item++;
         if (item)
             follow_expression(t, step, item);
         else
             follow_stars(t, step);
         return;
     }
-    bool is_behind_star = false;
+    t->item = position;
     for (size_t i = 0; i <= position && (item = ax_json_next(&items)); i++)
         is_behind_star = is_behind_star || is_star(item);
     struct step below = *step;

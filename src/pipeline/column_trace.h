@@ -3,8 +3,9 @@
  * Which columns of which files the columns of a query are made of, as far as its text tells.
  *
  * A name is followed down from the result: through select lists, stars, joins, sub-queries, WITH
- * and UNION to the files that are read. No data is opened. What cannot be followed (PIVOT, tables,
- * recursion, names that may be of several files) makes a trace less than whole, never wrong.
+ * and UNION to the files that are read, of which no more is opened than the names of columns, where
+ * these decide. What cannot be followed (PIVOT, tables, recursion) makes a trace less than whole,
+ * never wrong.
  */
 #ifndef AX_PIPELINE_COLUMN_TRACE_H
 #define AX_PIPELINE_COLUMN_TRACE_H

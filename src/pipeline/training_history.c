@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * First the names of the rows' columns, from the query without its rows, and the search for leaks;
- * so these are told before the work. Then the offline store does it.
+ * First the names of the rows' columns, from the query without its rows, the search for leaks, and
+ * the order and names that training needs; so these are told before the work. Then the offline
+ * store does it.
  */
 #include "pipeline/training_history.h"
 
 #include "base/alloc.h"
 #include "feature/offline/offline.h"
 #include "pipeline/dataset_content.h"
+#include "pipeline/row_order.h"
 #include "pipeline/training_set.h"
 
 #include <assert.h>
@@ -40,29 +42,80 @@ static enum ax_code check_leaks(const struct ax_training_history_job *job, struc
     return err->code;
 }
 
-static enum ax_code look_at_rows(const struct ax_training_history_job *job, struct ax_err *err)
+/* "SELECT WHAT FROM the rows", of which none is read. */
+static enum ax_code query_rows(const struct ax_training_history_job *job, struct ax_sql *sql,
+                               struct ax_str what, struct ax_sql_stream **ret_stream,
+                               struct ax_err *err)
 {
-    struct ax_sql_config config = { .threads = 1, .cancelled = job->cancelled };
-    struct ax_sql *sql = NULL;
-    struct ax_sql_stream *stream = NULL;
     struct ax_buf text;
-    if (ax_sql_open(&config, &sql, err))
-        return err->code;
     ax_buf_init(&text, TEXT_MAX);
-    ax_buf_printf(&text, "SELECT * FROM (");
+    ax_buf_printf(&text, "SELECT %.*s\n FROM (", AX_STR_ARG(what));
     if (job->rows) {
         ax_buf_printf(&text, "FROM read_parquet(");
         ax_dataset_put_path(&text, job->rows);
         ax_buf_printf(&text, ", hive_partitioning=false)");
     }
     ax_buf_printf(&text, "\n%.*s\n) LIMIT 0", AX_STR_ARG(job->spec->query));
-    if (ax_buf_check(&text, "the query", err) || ax_sql_query(sql, ax_buf_str(&text), &stream, err))
+    if (!ax_buf_check(&text, "the query", err))
+        (void)(ax_sql_query(sql, ax_buf_str(&text), ret_stream, err) != AX_OK);
+    ax_buf_done(&text);
+    return err->code;
+}
+
+/* Whether DuckDB says that there is no column of a name; what is added to the rows comes later. */
+static bool is_unknown_name(const struct ax_train_spec *spec, const char *message)
+{
+    char name[320];
+    bool is_added = strstr(message, "\"" AX_TRAINING_MOMENT "\" not found") ||
+                    strstr(message, "\"" AX_TRAINING_ROW "\" not found");
+    for (size_t i = 0; i < spec->service->input_count; i++) {
+        (void)snprintf(name, sizeof(name), "\"%.*s\" not found",
+                       AX_STR_ARG(spec->service->inputs[i].name));
+        is_added = is_added || strstr(message, name);
+    }
+    return strstr(message, "not found in FROM clause") && !is_added;
+}
+
+static enum ax_code check_names(const struct ax_training_history_job *job, struct ax_sql *sql,
+                                const char *key, struct ax_str expression, struct ax_err *err)
+{
+    struct ax_sql_stream *stream = NULL;
+    struct ax_err found = AX_ERR_INIT;
+    if (!expression.len)
+        return AX_OK;
+    if (!query_rows(job, sql, expression, &stream, &found))
+        ax_sql_stream_free(stream);
+    else if (is_unknown_name(job->spec, found.msg))
+        *err = found;
+    return err->code ? ax_train_spec_context(job->spec, key, SIZE_MAX, err) : AX_OK;
+}
+
+/* What would be found only behind the history: no order, or a name that no column has. */
+static enum ax_code check_training(const struct ax_training_history_job *job, struct ax_sql *sql,
+                                   struct ax_err *err)
+{
+    struct ax_buf order;
+    ax_buf_init(&order, TEXT_MAX);
+    if (!job->spec->query.len || !ax_row_order_print(sql, job->spec->query, &order, err))
+        (void)(check_names(job, sql, "label", job->spec->label, err) ||
+               check_names(job, sql, "label_known_at", job->spec->label_known_at, err));
+    ax_buf_done(&order);
+    return err->code;
+}
+
+static enum ax_code look_at_rows(const struct ax_training_history_job *job, struct ax_err *err)
+{
+    struct ax_sql_config config = { .threads = 1, .cancelled = job->cancelled };
+    struct ax_sql *sql = NULL;
+    struct ax_sql_stream *stream = NULL;
+    if (ax_sql_open(&config, &sql, err))
+        return err->code;
+    if (query_rows(job, sql, AX_STR("*"), &stream, err))
         (void)ax_err_context(err, "rows");
     else
-        (void)(check_leaks(job, sql, stream, err) != AX_OK);
+        (void)(check_leaks(job, sql, stream, err) || check_training(job, sql, err));
     ax_sql_stream_free(stream);
     ax_sql_close(sql);
-    ax_buf_done(&text);
     return err->code;
 }
 

@@ -397,6 +397,8 @@ def test_mistakes(folder, name):
     define(folder, *changes)
     told = refused(folder, *options, status=status)
     assert words in told, told
+    if name in ("no column of the label", "no expression", "when it was known", "no order"):
+        assert "history: " not in told  # before the work
 
 
 def test_which_file_is_trained(folder):

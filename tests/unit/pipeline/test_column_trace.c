@@ -14,8 +14,12 @@
 
 #include "pipeline/column_trace.h"
 
+#include "test_folder.h"
+
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static const struct {
     const char *query;
@@ -97,6 +101,25 @@ static const struct {
     { "SELECT y FROM 'f.csv' EXCEPT SELECT y FROM 'g.csv'", "?" },
 };
 
+/* Of files that are there: f.csv has id, a, b; g.csv has id, c. */
+static const struct {
+    const char *query;
+    const char *wanted;
+} opened[] = {
+    { "SELECT c AS y FROM 'f.csv' JOIN 'g.csv' USING (id)", "g.csv:c=" },
+    { "SELECT a > 1 AS y FROM read_csv('f.csv', all_varchar = true) JOIN (FROM 'g.csv') USING (id)",
+      "f.csv:a~" },
+    { "SELECT id AS y FROM 'g.csv' JOIN read_csv(['f.csv']) USING (id)", "g.csv:id=" },
+    { "SELECT a AS y FROM read_csv('f.csv', skip = 1) JOIN 'g.csv' USING (id)", "f.csv:a=" },
+    { "SELECT a AS y FROM read_csv('f.csv', skip = 1) JOIN 'h.csv' USING (id)", "?" },
+    /* Names of the select list, and of the file. */
+    { "SELECT a AS z, z > 15 AS y FROM 'f.csv'", "f.csv:a~" },
+    { "SELECT b AS a, a > 15 AS y FROM 'f.csv'", "f.csv:a~" },
+    { "SELECT a AS z, z > 15 AS y FROM 'h.csv'", "?" },
+    { "SELECT nullif(y, 0) AS y FROM 'h.csv'", "h.csv:y=" },
+    { "SELECT z > 15 AS y, a AS z FROM 'f.csv'", "f.csv:z~" },
+};
+
 static struct ax_sql *sql;
 
 static void print(struct ax_column_trace trace, char *text, size_t size)
@@ -145,6 +168,30 @@ static void files_are_all_their_columns(void **state)
     ax_column_tracer_free(tracer);
 }
 
+static void files_are_opened_where_it_matters(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    char path[256], back[PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/f.csv", folder);
+    assert_int_equal(ax_file_replace(path, AX_STR("id,a,b\n1,2,3\n"), &err), AX_OK);
+    (void)snprintf(path, sizeof(path), "%s/g.csv", folder);
+    assert_int_equal(ax_file_replace(path, AX_STR("id,c\n1,2\n"), &err), AX_OK);
+    assert_non_null(getcwd(back, sizeof(back)));
+    assert_int_equal(chdir(folder), 0);
+    for (size_t i = 0; i < AX_COUNT(opened); i++) {
+        struct ax_column_tracer *tracer = NULL;
+        char text[512];
+        if (ax_column_tracer_of_query(sql, ax_str_from(opened[i].query), &tracer, &err))
+            fail_msg("%s: %s", opened[i].query, err.msg);
+        print(ax_column_tracer_find(tracer, AX_STR("y")), text, sizeof(text));
+        if (strcmp(text, opened[i].wanted) != 0)
+            fail_msg("%s: '%s', expected '%s'", opened[i].query, text, opened[i].wanted);
+        ax_column_tracer_free(tracer);
+    }
+    assert_int_equal(chdir(back), 0);
+}
+
 /* 2^40 ways to one file, and a text that is no SELECT. */
 static void large_and_wrong_ones_end(void **state)
 {
@@ -167,17 +214,15 @@ static void large_and_wrong_ones_end(void **state)
 
 static int open_sql(void **state)
 {
-    (void)state;
     struct ax_err err = AX_ERR_INIT;
     struct ax_sql_config config = { .threads = 1 };
-    return ax_sql_open(&config, &sql, &err) ? -1 : 0;
+    return make_folder(state) || ax_sql_open(&config, &sql, &err) ? -1 : 0;
 }
 
 static int close_sql(void **state)
 {
-    (void)state;
     ax_sql_close(sql);
-    return 0;
+    return remove_folder(state);
 }
 
 int main(void)
@@ -185,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(queries_are_followed),
         cmocka_unit_test(files_are_all_their_columns),
+        cmocka_unit_test(files_are_opened_where_it_matters),
         cmocka_unit_test(large_and_wrong_ones_end),
     };
     return cmocka_run_group_tests_name("pipeline/column_trace", tests, open_sql, close_sql);
