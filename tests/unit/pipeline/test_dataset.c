@@ -2,8 +2,7 @@
 /*
  * Goal: a dataset's digest tells names, exact types, values and order, and nothing else; a snapshot
  * is whole or not there, wherever its maker is killed; two that make the same one both succeed, and
- * nobody removes the work of the living; a file that changed is noticed; manifests that are none
- * are refused.
+ * nobody removes the work of the living; a file that changed is noticed.
  * Method: Parquet made by SQL and measured. A child that makes a snapshot and kills itself at its
  * first call that changes the folder, then at its second, and so on; what is there after is
  * verified. Others come between two calls that a race is about.
@@ -487,51 +486,6 @@ static void changes_are_noticed(void **state AX_UNUSED)
     ax_dataset_origins_done(&origins);
 }
 
-/* ---- manifests ---- */
-
-#define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-
-#define FILE_OF(bytes, sha) "\"file\":{\"bytes\":" bytes ",\"sha256\":\"" sha "\"}"
-
-#define MADE "\"made\":{\"by\":\"file\",\"from\":\"x\",\"created_at\":\"\",\"auspex\":\"0\"}"
-
-#define HEAD "{\"format\":1,\"digest\":\"" DIGEST "\",\"content\":\"" DIGEST "\",\"rows\":1,"
-
-static void manifests_are_checked(void **state AX_UNUSED)
-{
-    static const struct {
-        const char *text;
-        const char *message; /* NULL: it is one */
-    } cases[] = {
-        { HEAD FILE_OF("1", DIGEST) "," MADE ",\"columns\":[],\"sources\":[]}", NULL },
-        { HEAD FILE_OF("1", DIGEST) "," MADE ",\"columns\":[{\"name\":\"\",\"type\":\"x\"}],"
-                                    "\"sources\":[{\"of\":\"\",\"sha256\":"
-                                    "\"\"}],\"more\":[[]]}",
-          NULL },
-        { "", "malformed" },
-        { "{\"format\":1.5}", "'format' is no count" },
-        { "{\"format\":1,\"digest\":\"" DIGEST "0\"}", "'digest' is no text of 64" },
-        { "{\"format\":1,\"digest\":\"" DIGEST "\"}", "'content' is no text" },
-        { HEAD "\"x\":1}", "'sha256' is no text" },
-        { HEAD FILE_OF("-1", DIGEST) "}", "'bytes' is no count" },
-        { HEAD FILE_OF("1", "ABCDEF") "}", "'sha256' is no text" },
-        { HEAD FILE_OF("1", DIGEST) "}", "'made' has no text 'by'" },
-        { HEAD FILE_OF("1", DIGEST) "," MADE "}", "'columns' is no list" },
-        { HEAD FILE_OF("1", DIGEST) "," MADE ",\"columns\":[1],\"sources\":[]}",
-          "an element of 'columns' has no text 'name'" },
-        { HEAD FILE_OF("1", DIGEST) "," MADE ",\"columns\":[],\"sources\":[{}]}",
-          "an element of 'sources' has no text 'of'" },
-    };
-    for (size_t i = 0; i < AX_COUNT(cases); i++) {
-        struct ax_err err = AX_ERR_INIT;
-        struct ax_dataset_manifest manifest = { 0 };
-        enum ax_code code = ax_dataset_manifest_parse(ax_str_from(cases[i].text), &manifest, &err);
-        if (cases[i].message ? code != AX_E_INVALID || !strstr(err.msg, cases[i].message) : code)
-            fail_msg("%s: %d %s", cases[i].text, code, err.msg);
-        ax_dataset_manifest_done(&manifest);
-    }
-}
-
 static int make_folder(void **state AX_UNUSED)
 {
     return mkdtemp(folder) ? 0 : -1;
@@ -554,7 +508,6 @@ int main(void)
         cmocka_unit_test(removed_before_it_was_locked),
         cmocka_unit_test(delete_is_once),
         cmocka_unit_test(changes_are_noticed),
-        cmocka_unit_test(manifests_are_checked),
         cmocka_unit_test(digests_tell),
         cmocka_unit_test(statistics_are_those_of_the_values),
         cmocka_unit_test(texts_are_cut),
