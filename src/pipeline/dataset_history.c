@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sources are digested before the history is made and looked at again after, so what the manifest
- * tells of a file is what was read. The digest of the definitions is the service's with all that it
+ * tells of a file is what was read, and no file was read that it does not tell of. The digest of the definitions is the service's with all that it
  * is made from, as the catalogue would have it.
  */
 #include "pipeline/dataset_history.h"
@@ -51,6 +51,22 @@ static enum ax_code find_service(struct writer *w)
     return w->err->code;
 }
 
+/* A line each. */
+static void tell_deprecated(const struct writer *w)
+{
+    struct ax_buf text;
+    ax_buf_init(&text, ARENA_MAX);
+    ax_service_put_deprecated(&text, w->service);
+    struct ax_str rest = ax_buf_str(&text);
+    const char *end;
+    while (w->job->notice && (end = memchr(rest.ptr, '\n', rest.len))) {
+        size_t len = (size_t)(end - rest.ptr);
+        w->job->notice(w->job->arg, (struct ax_str){ rest.ptr, len });
+        rest = (struct ax_str){ end + 1, rest.len - len - 1 };
+    }
+    ax_buf_done(&text);
+}
+
 static enum ax_code open_store(struct writer *w, const char *work)
 {
     struct ax_offline_config config = {
@@ -72,11 +88,39 @@ static enum ax_code open_store(struct writer *w, const char *work)
 struct sources {
     struct ax_dataset_origins *origins;
     const struct ax_definitions *definitions;
+    const struct ax_service *service;
     struct ax_offline *offline;
     atomic_bool *cancelled;
     struct ax_str whose; /* of the source whose files are told */
-    bool *added;         /* of each source */
+    size_t looked_at;    /* origins that were found again */
+    enum ax_code (*call)(struct sources *s, const struct ax_source *source, struct ax_err *err);
+    bool *visited; /* of each source */
 };
+
+static enum ax_code visit(struct sources *s, const struct ax_source *source, struct ax_err *err)
+{
+    size_t index = (size_t)(source - s->definitions->sources);
+    assert(index < s->definitions->source_count);
+    if (s->visited[index])
+        return AX_OK;
+    s->visited[index] = true;
+    return s->call(s, source, err);
+}
+
+/* Once each: the service's sources, and those whose rows decide which of their rows count. */
+static enum ax_code visit_all(struct sources *s, struct ax_err *err)
+{
+    s->visited = ax_xalloc((s->definitions->source_count + 1) * sizeof(*s->visited));
+    for (size_t i = 0; i < s->service->role_count && !err->code; i++) {
+        const struct ax_source *source = s->service->roles[i].view->source;
+        (void)(visit(s, source, err) != AX_OK);
+        for (size_t k = 0; k < source->expectation_count && !err->code; k++)
+            if (source->expectations[k].referred)
+                (void)(visit(s, source->expectations[k].referred, err) != AX_OK);
+    }
+    free(s->visited);
+    return err->code;
+}
 
 static enum ax_code add_file(void *arg, struct ax_str path, struct ax_err *err)
 {
@@ -84,16 +128,10 @@ static enum ax_code add_file(void *arg, struct ax_str path, struct ax_err *err)
     return ax_dataset_origins_add_file(s->origins, s->whose, path, s->cancelled, err);
 }
 
-/* Once each. */
 static enum ax_code add_source(struct sources *s, const struct ax_source *source,
                                struct ax_err *err)
 {
     char whose[512];
-    size_t index = (size_t)(source - s->definitions->sources);
-    assert(index < s->definitions->source_count);
-    if (s->added[index])
-        return AX_OK;
-    s->added[index] = true;
     (void)snprintf(whose, sizeof(whose), "source %.*s", AX_STR_ARG(source->name));
     s->whose = ax_str_from(whose);
     if (source->kind == AX_SOURCE_SQL)
@@ -106,22 +144,50 @@ enum ax_code ax_dataset_sources_add(struct ax_dataset_origins *origins,
                                     const struct ax_service *service, struct ax_offline *offline,
                                     atomic_bool *cancelled, struct ax_err *err)
 {
-    assert(origins && definitions && service && offline && err);
+    assert(origins && origins->count == 1 && definitions && service && offline && err);
     struct sources s = { .origins = origins,
                          .definitions = definitions,
+                         .service = service,
                          .offline = offline,
                          .cancelled = cancelled,
-                         .added = ax_xalloc(definitions->source_count + 1) };
-    memset(s.added, 0, definitions->source_count + 1);
-    for (size_t i = 0; i < service->role_count && !err->code; i++) {
-        const struct ax_source *source = service->roles[i].view->source;
-        (void)(add_source(&s, source, err) != AX_OK);
-        for (size_t k = 0; k < source->expectation_count && !err->code; k++)
-            if (source->expectations[k].referred)
-                (void)(add_source(&s, source->expectations[k].referred, err) != AX_OK);
-    }
-    free(s.added);
-    return err->code;
+                         .call = add_source };
+    return visit_all(&s, err);
+}
+
+/* Whether the file is the next of those that were digested. */
+static enum ax_code check_file(void *arg, struct ax_str path, struct ax_err *err)
+{
+    struct sources *s = arg;
+    if (s->looked_at == s->origins->count ||
+        !ax_str_equals(s->origins->sources[s->looked_at].path, path))
+        return ax_fail(err, AX_E_CONFLICT, "'%.*s' came while files were read; try again",
+                       AX_STR_ARG(path));
+    s->looked_at++;
+    return AX_OK;
+}
+
+static enum ax_code check_source(struct sources *s, const struct ax_source *source,
+                                 struct ax_err *err)
+{
+    if (source->kind != AX_SOURCE_SQL)
+        return ax_offline_files(s->offline, source, check_file, s, err);
+    s->looked_at++;
+    return AX_OK;
+}
+
+enum ax_code ax_dataset_sources_check(struct ax_dataset_origins *origins,
+                                      const struct ax_definitions *definitions,
+                                      const struct ax_service *service, struct ax_offline *offline,
+                                      struct ax_err *err)
+{
+    assert(origins && origins->count && definitions && service && offline && err);
+    struct sources s = { .origins = origins,
+                         .definitions = definitions,
+                         .service = service,
+                         .offline = offline,
+                         .looked_at = 1, /* the rows are the first */
+                         .call = check_source };
+    return ax_dataset_origins_check(origins, err) ? err->code : visit_all(&s, err);
 }
 
 /* The path from the root: a manifest is read elsewhere. */
@@ -185,6 +251,7 @@ static enum ax_code read_query(struct writer *w)
 static enum ax_code write_rows(struct writer *w, const char *out)
 {
     struct ax_offline_report report;
+    tell_deprecated(w);
     struct ax_offline_rows rows = {
         .sql = ax_buf_str(&w->sql),
         .path = w->history->rows,
@@ -203,8 +270,9 @@ enum ax_code ax_dataset_history_write(const struct ax_dataset_job *job, const ch
     struct writer w = { .job = job, .history = job->history, .origins = origins, .err = err };
     ax_buf_init(&w.sql, SQL_BYTES_MAX);
     if (!ax_definitions_read(w.history->definitions, &w.definitions, err)) {
-        (void)(find_service(&w) || (w.history->sql && read_query(&w)) || open_store(&w, work) ||
-               tell_origin(&w) || write_rows(&w, out) || ax_dataset_origins_check(origins, err));
+        (void)(find_service(&w) || open_store(&w, work) ||
+               tell_origin(&w) || (w.history->sql && read_query(&w)) || write_rows(&w, out) ||
+               ax_dataset_sources_check(origins, &w.definitions, w.service, w.offline, err));
         ax_offline_close(w.offline);
         ax_definitions_done(&w.definitions);
     }

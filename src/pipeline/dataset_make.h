@@ -27,7 +27,8 @@ struct ax_dataset_job {
     atomic_bool *cancelled;  /* or NULL */
     /* Or NULL: what is being done, rows done of rows. */
     void (*progress)(void *arg, const char *what, size_t rows_done, size_t rows);
-    /* Or NULL: a line about what is expected of a source and does not hold. */
+    /* Or NULL: a line about what is expected of a source and does not hold, or what is deprecated.
+     */
     void (*notice)(void *arg, struct ax_str text);
     void *arg; /* of both */
 };

@@ -24,11 +24,14 @@ struct ax_training_snapshot {
     struct ax_dataset_origins origins;
 };
 
-static enum ax_code add_sources(struct ax_training_snapshot *s, struct ax_err *err)
+/* Digest the sources; `again`: see whether they are still the same. */
+static enum ax_code look_at_sources(struct ax_training_snapshot *s, bool again, struct ax_err *err)
 {
+    const struct ax_definitions *definitions = s->job->file->definitions;
+    const struct ax_service *service = s->job->spec->service;
     const struct ax_training_history_job *job = s->job;
     struct ax_offline_config config = {
-        .definitions = job->file->definitions,
+        .definitions = definitions,
         .data_folder = job->data_folder,
         .work_folder = ax_dataset_store_work(s->store),
         .threads = 1,
@@ -37,8 +40,11 @@ static enum ax_code add_sources(struct ax_training_snapshot *s, struct ax_err *e
     struct ax_offline *offline = NULL;
     if (ax_offline_open(&config, &offline, err))
         return err->code;
-    (void)(ax_dataset_sources_add(&s->origins, job->file->definitions, job->spec->service, offline,
-                                  job->cancelled, err) != AX_OK);
+    if (again)
+        (void)(ax_dataset_sources_check(&s->origins, definitions, service, offline, err) != AX_OK);
+    else
+        (void)(ax_dataset_sources_add(&s->origins, definitions, service, offline, job->cancelled,
+                                      err) != AX_OK);
     ax_offline_close(offline);
     return err->code;
 }
@@ -68,7 +74,7 @@ static enum ax_code tell_origin(struct ax_training_snapshot *s, struct ax_err *e
             : ax_dataset_origins_add_file(&s->origins, AX_STR("rows"), ax_str_from(s->job->rows),
                                           s->job->cancelled, err))
         return err->code;
-    return add_sources(s, err);
+    return look_at_sources(s, false, err);
 }
 
 enum ax_code ax_training_snapshot_open(const struct ax_training_history_job *job, const char *state,
@@ -125,7 +131,7 @@ enum ax_code ax_training_snapshot_keep(struct ax_training_snapshot *snapshot,
     };
     struct ax_sql *sql = NULL;
     struct ax_dataset_origin *origin = &snapshot->origins.origin;
-    if (ax_dataset_origins_check(&snapshot->origins, err) ||
+    if (look_at_sources(snapshot, true, err) ||
         ax_dataset_origins_copy(&snapshot->origins, ax_str_from(definition_digest),
                                 &origin->definition_digest, err) ||
         ax_sql_open(&config, &sql, err))

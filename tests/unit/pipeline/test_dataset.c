@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/state_lock.h"
+#include "pipeline/dataset_make.h"
 #include "pipeline/dataset_origin.h"
 #include "pipeline/dataset_store.h"
 
@@ -101,7 +102,7 @@ static char folder[] = "/tmp/auspex-dataset-XXXXXX";
 
 static const char *in_folder(const char *name)
 {
-    static char paths[4][256];
+    static char paths[8][256];
     static size_t next;
     next = (next + 1) % AX_COUNT(paths);
     (void)snprintf(paths[next], sizeof(paths[next]), "%s/%s", folder, name);
@@ -486,6 +487,95 @@ static void changes_are_noticed(void **state AX_UNUSED)
     ax_dataset_origins_done(&origins);
 }
 
+/* ---- a history whose files change ---- */
+
+static const char definitions[] = "auspex: 1\n"
+                                  "project: test\n"
+                                  "entities: {airport: {keys: {faa: string}}}\n"
+                                  "sources:\n"
+                                  "  weather:\n"
+                                  "    files: weather*.csv\n"
+                                  "    time: hour\n"
+                                  "    columns: {faa: string, hour: timestamp, temp: float64}\n"
+                                  "views:\n"
+                                  "  weather:\n"
+                                  "    {entity: airport, source: weather, ttl: 3h, deprecated: use "
+                                  "climate, fields: {temp: temp}}\n"
+                                  "services: {s: {features: [{name: faa}, {view: weather}]}}\n";
+
+static const char weather[] = "faa,hour,temp\nJFK,2013-01-01T01:00:00Z,5.5\n";
+
+struct meanwhile {
+    const char *name; /* that is written when a source is read; NULL: none */
+    const char *text;
+    bool is_done;
+    bool is_warned;
+};
+
+static void write_file(const char *name, const char *text)
+{
+    struct ax_err err = AX_ERR_INIT;
+    if (ax_file_replace(in_folder(name), ax_str_from(text), &err))
+        fail_msg("%s", err.msg);
+}
+
+static void write_meanwhile(void *arg, const char *what, size_t done AX_UNUSED,
+                            size_t rows AX_UNUSED)
+{
+    struct meanwhile *meanwhile = arg;
+    if (!strstr(what, "source weather") || meanwhile->is_done)
+        return;
+    meanwhile->is_done = true;
+    if (meanwhile->name)
+        write_file(meanwhile->name, meanwhile->text);
+}
+
+static void take_notice(void *arg, struct ax_str text)
+{
+    struct meanwhile *meanwhile = arg;
+    meanwhile->is_warned |= ax_str_is(text, "view 'weather' is deprecated: use climate");
+}
+
+static void files_that_come_or_change_end_it(void **state AX_UNUSED)
+{
+    static const struct {
+        const char *name, *text, *message;
+    } rows[] = {
+        { NULL, NULL, NULL },
+        { "h/weather.csv", weather, "weather.csv' changed while it was read; try again" },
+        { "h/weather2.csv", weather, "weather2.csv' came while files were read; try again" },
+        { "h/weather.parquet", "no file of the source", NULL },
+        { "h/rows.csv", "faa,at\nJFK,2013-01-01T02:30:00Z\n", "rows.csv' changed while it was" },
+    };
+    struct ax_err err = AX_ERR_INIT;
+    assert_int_equal(ax_file_make_folder(in_folder("h"), &err), AX_OK);
+    write_file("h/all.yaml", definitions);
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        struct meanwhile meanwhile = { .name = rows[i].name, .text = rows[i].text };
+        struct ax_dataset_kept kept;
+        struct ax_dataset_history history = { .definitions = in_folder("h"),
+                                              .service = "s",
+                                              .rows = in_folder("h/rows.csv"),
+                                              .at = "at" };
+        struct ax_dataset_job job = { .state = in_folder("h/state"),
+                                      .history = &history,
+                                      .threads = 1,
+                                      .progress = write_meanwhile,
+                                      .notice = take_notice,
+                                      .arg = &meanwhile };
+        write_file("h/rows.csv", "faa,at\nJFK,2013-01-01T01:30:00Z\n");
+        write_file("h/weather.csv", weather);
+        (void)unlink(in_folder("h/weather2.csv"));
+        err = (struct ax_err)AX_ERR_INIT;
+        enum ax_code code = ax_dataset_make(&job, &kept, &err);
+        assert_int_equal(code, rows[i].message ? AX_E_CONFLICT : AX_OK);
+        if (rows[i].message && !strstr(err.msg, rows[i].message))
+            fail_msg("%s", err.msg);
+        assert_true(meanwhile.is_done && meanwhile.is_warned);
+        assert_int_equal(count_names(in_folder("h/state/snapshots")), 1); /* of the first */
+    }
+}
+
 static int make_folder(void **state AX_UNUSED)
 {
     return mkdtemp(folder) ? 0 : -1;
@@ -508,6 +598,7 @@ int main(void)
         cmocka_unit_test(removed_before_it_was_locked),
         cmocka_unit_test(delete_is_once),
         cmocka_unit_test(changes_are_noticed),
+        cmocka_unit_test(files_that_come_or_change_end_it),
         cmocka_unit_test(digests_tell),
         cmocka_unit_test(statistics_are_those_of_the_values),
         cmocka_unit_test(texts_are_cut),
