@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sources are digested before the history is made and looked at again after, so what the manifest
- * tells of a file is what was read, and no file was read that it does not tell of. The digest of the definitions is the service's with all that it
- * is made from, as the catalogue would have it.
+ * tells of a file is what was read, and no file was read that it does not tell of. The digest of
+ * the definitions is the service's with all that it is made from, as the catalogue would have it.
  */
 #include "pipeline/dataset_history.h"
 
@@ -270,8 +270,8 @@ enum ax_code ax_dataset_history_write(const struct ax_dataset_job *job, const ch
     struct writer w = { .job = job, .history = job->history, .origins = origins, .err = err };
     ax_buf_init(&w.sql, SQL_BYTES_MAX);
     if (!ax_definitions_read(w.history->definitions, &w.definitions, err)) {
-        (void)(find_service(&w) || open_store(&w, work) ||
-               tell_origin(&w) || (w.history->sql && read_query(&w)) || write_rows(&w, out) ||
+        (void)(find_service(&w) || open_store(&w, work) || tell_origin(&w) ||
+               (w.history->sql && read_query(&w)) || write_rows(&w, out) ||
                ax_dataset_sources_check(origins, &w.definitions, w.service, w.offline, err));
         ax_offline_close(w.offline);
         ax_definitions_done(&w.definitions);

@@ -72,8 +72,8 @@ def run(folder, *arguments, **process):
                           timeout=120, check=False, **process)
 
 
-def snapshot(folder, *arguments):
-    done = run(folder, "snapshot", "--quiet", "--json", *arguments)
+def snapshot(folder, *arguments, **process):
+    done = run(folder, "snapshot", "--quiet", "--json", *arguments, **process)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     assert not (folder / "auspex-data/snapshots/.work").exists()
     return json.loads(done.stdout)
@@ -194,7 +194,9 @@ def test_threads_change_no_digest(folder, kind):
         found = snapshot(folder, name, "--threads", "1")
         assert not found["was_there"]
         kept.append(found)
-    kept.append(snapshot(folder, name, "--threads", "3"))
+    elsewhere = {**os.environ, "TZ": "Asia/Tokyo", "LC_ALL": "tr_TR.UTF-8", "LANG": "de_DE"}
+    kept.append(snapshot(folder, name, "--threads", "4", "--memory-max", "100000000",
+                         env=elsewhere))
     assert {k["digest"] for k in kept} == {kept[0]["digest"]} and kept[-1]["was_there"]
     found = manifest(folder, kept[0]["digest"])
     assert found["rows"] == count
@@ -229,6 +231,13 @@ def test_of_a_history(folder):
     shown = subprocess.run([os.environ["AX_BINARY"], "features", "show", "service:s"], cwd=folder,
                            check=False, capture_output=True, text=True)
     assert found["definition"]["digest"] in shown.stdout
+    # Nor does it matter where things lie, or in which zone the machine is.
+    (folder / "d").rename(folder / "e")
+    shutil.copy(folder / "rows.csv", folder / "other.csv")
+    moved = snapshot(folder, "--definitions", "e", "--service", "s", "--rows", "other.csv",
+                     env={**os.environ, "TZ": "America/New_York"})
+    assert moved == {**kept, "was_there": True}
+    (folder / "e").rename(folder / "d")
     # Another file that changes no value is the same dataset; one that changes a value is not.
     write(folder, "d/weather2.csv", "faa,time_hour,temp\nEWR,2013-01-01T01:00:00Z,5.5\n")
     assert snapshot(folder, *history("--threads", "1"))["was_there"]

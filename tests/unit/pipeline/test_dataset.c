@@ -118,11 +118,13 @@ static struct ax_sql *must_open(size_t threads)
     return sql;
 }
 
+/* `options` of the writer: "", or ", ROW_GROUP_SIZE 2048". */
 static enum ax_code copy_to(struct ax_sql *sql, const char *query, const char *path,
-                            struct ax_err *err)
+                            const char *options, struct ax_err *err)
 {
     char text[4096];
-    (void)snprintf(text, sizeof(text), "COPY (%s) TO '%s' (FORMAT parquet)", query, path);
+    (void)snprintf(text, sizeof(text), "COPY (%s) TO '%s' (FORMAT parquet%s)", query, path,
+                   options);
     return ax_sql_run(sql, ax_str_from(text), err);
 }
 
@@ -136,7 +138,7 @@ static enum ax_code keep_rows(const char *state, struct ax_dataset_kept *ret_kep
     struct ax_sql_config config = { .threads = 1 };
     struct ax_dataset_origin origin = { .from = AX_STR("here") };
     if (!ax_dataset_store_open(state, &store, err) && !ax_sql_open(&config, &sql, err) &&
-        !copy_to(sql, "SELECT 1 AS a", ax_dataset_store_rows(store), err))
+        !copy_to(sql, "SELECT 1 AS a", ax_dataset_store_rows(store), "", err))
         (void)(ax_dataset_store_keep(store, sql, &origin, NULL, ret_kept, err) != AX_OK);
     ax_sql_close(sql);
     ax_dataset_store_close(store);
@@ -305,14 +307,15 @@ static void delete_is_once(void **state AX_UNUSED)
 
 /* ---- content ---- */
 
-static void must_measure(struct ax_sql *sql, const char *query, struct ax_dataset_content *ret)
+static void must_measure(struct ax_sql *sql, const char *query, const char *options,
+                         struct ax_dataset_content *ret)
 {
     static unsigned number; /* DuckDB keeps what it has read of a path */
     struct ax_err err = AX_ERR_INIT;
     char name[64];
     (void)snprintf(name, sizeof(name), "measured [x]*%u.parquet", number++);
     const char *path = in_folder(name);
-    if (copy_to(sql, query, path, &err) || ax_dataset_content_read(sql, path, ret, &err))
+    if (copy_to(sql, query, path, options, &err) || ax_dataset_content_read(sql, path, ret, &err))
         fail_msg("%s: %s", query, err.msg);
 }
 
@@ -352,6 +355,10 @@ static void digests_tell(void **state AX_UNUSED)
         "SELECT TIMESTAMP_NS '2013-01-01 00:00:00.000000001' AS a",
         "SELECT TIMESTAMP_NS '2013-01-01 00:00:00.000000002' AS a",
         "SELECT TIMESTAMPTZ '2013-01-01 00:00:00Z' AS a",
+        "SELECT [TIMESTAMPTZ '2013-01-01 00:00:00Z'] AS a",
+        "SELECT {'t': TIMESTAMPTZ '2013-01-01 00:00:00Z'} AS a",
+        "SELECT MAP {'x': 1, 'y': 2} AS a",
+        "SELECT MAP {'y': 2, 'x': 1} AS a",
         "SELECT unnest(['ab', 'c']) AS a",
         "SELECT unnest(['a', 'bc']) AS a",
         "SELECT 0.0::DOUBLE AS a",
@@ -360,22 +367,58 @@ static void digests_tell(void **state AX_UNUSED)
     };
     struct ax_sql *sql = must_open(1);
     char digests[AX_COUNT(queries)][AX_SHA256_TEXT_SIZE];
+    struct ax_dataset_content content;
     for (size_t i = 0; i < AX_COUNT(queries); i++) {
-        struct ax_dataset_content content;
-        must_measure(sql, queries[i], &content);
+        must_measure(sql, queries[i], "", &content);
         memcpy(digests[i], content.digest, sizeof(digests[i]));
         for (size_t k = 0; k < i; k++)
             if (strcmp(digests[i], digests[k]) == 0)
                 fail_msg("'%s' and '%s' have one digest", queries[i], queries[k]);
         ax_dataset_content_done(&content);
-        /* And again, by another number of threads. */
-        struct ax_sql *other = must_open(3);
-        must_measure(other, queries[i], &content);
-        assert_string_equal(content.digest, digests[i]);
-        ax_dataset_content_done(&content);
-        ax_sql_close(other);
     }
     ax_sql_close(sql);
+    /* And again, by another number of threads, another writer's file, elsewhere. */
+    assert_int_equal(setenv("TZ", "Asia/Tokyo", 1), 0);
+    sql = must_open(3);
+    for (size_t i = 0; i < AX_COUNT(queries); i++) {
+        must_measure(sql, queries[i], ", CODEC zstd, PARQUET_VERSION v2", &content);
+        assert_string_equal(content.digest, digests[i]);
+        ax_dataset_content_done(&content);
+    }
+    ax_sql_close(sql);
+    assert_int_equal(unsetenv("TZ"), 0);
+}
+
+/* Many row groups, several at once, and memory for few of them. */
+static void digests_do_not_tell_how_rows_were_read(void **state AX_UNUSED)
+{
+    static const char query[] = "SELECT range AS a, (range * 7919 % 1000)::VARCHAR || 'x' AS b, "
+                                "range / 8 AS c, [range, 1] AS d FROM range(20000)";
+    static const struct {
+        size_t threads, memory_bytes_max;
+        const char *options;
+    } rows[] = {
+        { 1, 0, "" },
+        { 2, 0, ", ROW_GROUP_SIZE 2048" },
+        { 4, 0, ", ROW_GROUP_SIZE 2048" },
+        { 4, (size_t)64 << 20, ", ROW_GROUP_SIZE 6144, CODEC zstd" },
+    };
+    char digest[AX_SHA256_TEXT_SIZE] = "";
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_sql *sql = NULL;
+        struct ax_dataset_content content;
+        struct ax_sql_config config = { .threads = rows[i].threads,
+                                        .memory_bytes_max = rows[i].memory_bytes_max };
+        assert_int_equal(ax_sql_open(&config, &sql, &err), AX_OK);
+        must_measure(sql, query, rows[i].options, &content);
+        assert_int_equal(content.rows, 20000);
+        if (i)
+            assert_string_equal(content.digest, digest);
+        memcpy(digest, content.digest, sizeof(digest));
+        ax_dataset_content_done(&content);
+        ax_sql_close(sql);
+    }
 }
 
 static void statistics_are_those_of_the_values(void **state AX_UNUSED)
@@ -412,7 +455,7 @@ static void statistics_are_those_of_the_values(void **state AX_UNUSED)
         struct ax_dataset_content content;
         struct ax_buf out;
         ax_buf_init(&out, 4096);
-        must_measure(sql, cases[i].query, &content);
+        must_measure(sql, cases[i].query, "", &content);
         (void)ax_buf_append_char(&out, ' '); /* a member before */
         ax_dataset_statistics_put(&content.columns[0].statistics, &out);
         (void)ax_buf_append_char(&out, '\0');
@@ -427,7 +470,7 @@ static void texts_are_cut(void **state AX_UNUSED)
 {
     struct ax_sql *sql = must_open(1);
     struct ax_dataset_content content;
-    must_measure(sql, "SELECT repeat('x', 255) || 'é' || repeat('y', 9000) AS a", &content);
+    must_measure(sql, "SELECT repeat('x', 255) || 'é' || repeat('y', 9000) AS a", "", &content);
     assert_int_equal(content.columns[0].statistics.min.text.len, 255);
     assert_int_equal(content.columns[0].statistics.max.text.len, 255);
     ax_dataset_content_done(&content);
@@ -601,6 +644,7 @@ int main(void)
         cmocka_unit_test(files_that_come_or_change_end_it),
         cmocka_unit_test(digests_tell),
         cmocka_unit_test(statistics_are_those_of_the_values),
+        cmocka_unit_test(digests_do_not_tell_how_rows_were_read),
         cmocka_unit_test(texts_are_cut),
         cmocka_unit_test(no_parquet),
     };
