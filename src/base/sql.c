@@ -105,6 +105,8 @@ static enum ax_code sql_configure(struct ax_sql *sql, const struct ax_sql_config
     if (sql_set(sql, "threads", ax_str_from(number), err) ||
         sql_set(sql, "autoinstall_known_extensions", AX_STR("false"), err) ||
         sql_set(sql, "autoload_known_extensions", AX_STR("false"), err) ||
+        /* Of files that are written anew it mixed old pages with new ones (1.5.5). */
+        sql_set(sql, "enable_external_file_cache", AX_STR("false"), err) ||
         sql_set(sql, "preserve_insertion_order", AX_STR("true"), err) ||
         sql_set(sql, "TimeZone", AX_STR("UTC"), err) ||
         sql_set(sql, "enable_progress_bar", AX_STR("true"), err) ||

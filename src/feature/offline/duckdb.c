@@ -303,8 +303,16 @@ static bool take_parts(struct history *h, const struct ax_source *source)
     return all;
 }
 
-/* What was made is kept under the name that it had before its source was read, if it still has it.
- */
+static bool are_all_done(const struct history *h)
+{
+    size_t i = 0;
+    while (i < h->service->role_count && h->is_done[i])
+        i++;
+    return i == h->service->role_count;
+}
+
+/* What was made is kept under the name that it had before its source was read, if it still has it;
+ * but for the last role's, which nothing but the writing follows. */
 static enum ax_code join_role(struct history *h, size_t role, const struct ax_source_table *table,
                               const struct ax_role_part *before)
 {
@@ -318,7 +326,7 @@ static enum ax_code join_role(struct history *h, size_t role, const struct ax_so
     h->is_done[role] = true;
     h->offline->steps_done++;
     /* Values that are too many are told each time. */
-    if (!before->path[0] || h->offline->too_many != too_many ||
+    if (!before->path[0] || are_all_done(h) || h->offline->too_many != too_many ||
         table->rows + h->rows.count < AX_ROLE_PART_ROWS_MIN)
         return AX_OK;
     ax_role_part_name(h->offline, h->service, role, h->request->as_known, h->rows_digest, &now);
@@ -327,10 +335,42 @@ static enum ax_code join_role(struct history *h, size_t role, const struct ax_so
     return AX_OK;
 }
 
+static enum ax_code join_readers(struct history *h, const struct ax_source_reading *reading,
+                                 const struct ax_role_part *parts, bool *ret_is_scan)
+{
+    struct ax_source_table table;
+    tell(h, "reading source", reading->source->name);
+    if (ax_source_table_load(h->offline, reading, &table, h->err))
+        return h->err->code;
+    ax_source_tell_held(h->offline);
+    *ret_is_scan = table.scan != NULL;
+    for (size_t i = 0; i < h->service->role_count && !h->err->code; i++)
+        if (reads(h, i, reading->source) && !h->is_done[i])
+            (void)(join_role(h, i, &table, &parts[i]) != AX_OK);
+    if (!h->err->code)
+        return ax_source_table_close(h->offline, &table, h->err);
+    free(table.scan);
+    return h->err->code;
+}
+
+/* Whether one ASOF join is all that is left to read the source. */
+static bool is_read_once(const struct history *h, const struct ax_source *source)
+{
+    size_t readers = 0;
+    bool has_windows = false;
+    for (size_t i = 0; i < h->service->role_count; i++) {
+        if (!reads(h, i, source) || h->is_done[i])
+            continue;
+        readers++;
+        has_windows = has_windows || h->service->roles[i].view->windowed;
+    }
+    return readers == 1 && !has_windows;
+}
+
 static enum ax_code join_source(struct history *h, size_t first)
 {
     const struct ax_source *source = h->service->roles[first].view->source;
-    struct ax_source_table table;
+    bool is_scan = false;
     if (take_parts(h, source)) {
         ax_source_tell_held(h->offline);
         return AX_OK;
@@ -342,20 +382,21 @@ static enum ax_code join_source(struct history *h, size_t first)
             ax_role_part_name(h->offline, h->service, i, h->request->as_known, h->rows_digest,
                               &parts[i]);
     bool *used = used_columns(h->service, source);
-    tell(h, "reading source", source->name);
-    enum ax_code code =
-        ax_source_table_load(h->offline, source, used, h->request->as_known, first, &table, h->err);
+    struct ax_source_reading reading = { .source = source,
+                                         .used = used,
+                                         .as_known = h->request->as_known,
+                                         .once = is_read_once(h, source),
+                                         .number = first };
+    enum ax_code code = join_readers(h, &reading, parts, &is_scan);
+    if (code == AX_E_INVALID && is_scan) {
+        /* Which value cannot be converted is told by who reads file by file. */
+        reading.once = false;
+        ax_err_clear(h->err);
+        code = join_readers(h, &reading, parts, &is_scan);
+    }
     free(used);
-    if (!code)
-        ax_source_tell_held(h->offline);
-    for (size_t i = first; i < h->service->role_count && !code; i++)
-        if (reads(h, i, source) && !h->is_done[i])
-            code = join_role(h, i, &table, &parts[i]);
     free(parts);
-    if (code)
-        return code;
-    ax_buf_printf(&h->offline->text, "DROP TABLE %s", table.name);
-    return ax_offline_run(h->offline, h->err);
+    return code;
 }
 
 static enum ax_code join_roles(struct history *h)
@@ -392,11 +433,12 @@ static enum ax_code run(struct history *h)
     if (ax_history_rows_load(h->offline, h->service, h->request, &h->rows, h->err))
         return h->err->code;
     h->is_done = ax_xalloc((h->service->role_count + 1) * sizeof(*h->is_done));
-    if (h->offline->config.keep_parts)
+    if (h->offline->config.keep_parts && h->service->role_count > 1)
         h->rows_digest = ax_role_part_rows_digest(h->offline, h->service);
     if (!ax_history_output_check(h->service, &h->rows, h->request->moment, h->err) &&
         !join_roles(h)) {
         tell(h, "writing", none);
+        h->rows.are_taken = ax_role_takes_rows(h->service, h->request->as_known);
         if (!ax_history_output_write(h->offline, h->service, &h->rows, h->request->moment, h->out,
                                      h->report.digest, h->err)) {
             h->offline->steps_done = h->offline->steps;

@@ -19,8 +19,9 @@
 
 struct join {
     struct ax_role_run run;
-    bool *used;    /* columns of the source that fields read */
-    bool has_self; /* a row's own event does not count */
+    bool *used;      /* columns of the source that fields read */
+    bool has_self;   /* a row's own event does not count */
+    bool takes_rows; /* the table has the rows' columns, too */
 };
 
 static void put(const struct join *j, const char *text)
@@ -59,7 +60,7 @@ static void put_seen_columns(const struct join *j)
         (void)snprintf(name, sizeof(name), "h.c%zu", i);
         put(j, ", ");
         ax_storage_put_widened(j->run.text, name, j->run.table->source->columns[i].storage);
-        ax_buf_printf(j->run.text, " AS c%zu", i);
+        ax_buf_printf(j->run.text, " AS x%zu", i);
     }
 }
 
@@ -73,7 +74,9 @@ static void put_keys(const struct join *j, const char *separator)
  * null when it compares structs (DuckDB 1.5.5), so those go before it. */
 static void put_keyed_rows(const struct join *j)
 {
-    ax_buf_printf(j->run.text, " FROM %s WHERE ", j->run.table->name);
+    put(j, " FROM ");
+    ax_source_table_put_from(j->run.text, j->run.table);
+    put(j, " WHERE ");
     put_keys(j, " IS NOT NULL AND ");
     put(j, " IS NOT NULL");
 }
@@ -95,8 +98,8 @@ static void put_probes(const struct join *j, bool order)
         wanted[j->run.role->call_keys[i]] = true;
     for (size_t i = 0; j->has_self && i < j->run.table->source->event_id_count; i++)
         wanted[ax_role_run_self_call(&j->run, i)] = true;
-    put(j, "(SELECT rowid AS n, a");
-    for (size_t i = 0; i < service->call_count; i++)
+    put(j, j->takes_rows ? "(SELECT rowid AS n, *" : "(SELECT rowid AS n, a");
+    for (size_t i = 0; i < service->call_count && !j->takes_rows; i++)
         if (wanted[i])
             ax_buf_printf(j->run.text, ", k%zu", i);
     if (order) {
@@ -112,12 +115,14 @@ static void put_probes(const struct join *j, bool order)
 
 static void put_asof(const struct join *j)
 {
-    put(j, "SELECT p.n AS n, p.a - h.t AS age");
+    put(j, j->takes_rows ? "SELECT p.*, " : "SELECT p.n AS n, ");
+    put(j, "p.a - ");
+    ax_source_table_put_time(j->run.text, j->run.table, "h.o");
+    put(j, " AS age");
     put_seen_columns(j);
     put(j, " FROM ");
     put_probes(j, true);
-    ax_buf_printf(j->run.text, " ASOF LEFT JOIN (SELECT epoch_us(c%ld) AS t, ",
-                  j->run.table->source->time);
+    put(j, " ASOF LEFT JOIN (SELECT ");
     ax_source_table_put_order(j->run.text, j->run.table);
     put(j, " AS o");
     put_columns(j, KEYS | READ);
@@ -245,7 +250,7 @@ static void put_winners(const struct join *j)
 /* Input i of a field's expression is the source's column i. */
 static void put_input(struct ax_buf *out, size_t input, void *arg AX_UNUSED)
 {
-    ax_buf_printf(out, "c%zu", input);
+    ax_buf_printf(out, "x%zu", input);
 }
 
 /* Where a winner counts. */
@@ -278,14 +283,22 @@ static enum ax_code run_join(struct join *j, struct ax_err *err)
     put_condition(j, condition, sizeof(condition));
     ax_buf_printf(text, "CREATE TEMP TABLE ax_s%zu AS SELECT ", j->run.number);
     ax_role_run_put_fields(&j->run, condition);
-    put(j, "n FROM ");
-    ax_role_run_put_values(&j->run, roots, AX_STR("n, age"), ax_buf_str(&winners), put_input);
+    put(j, j->takes_rows ? "a, COLUMNS('^[ck][0-9]+$'), n FROM " : "n FROM ");
+    ax_role_run_put_values(&j->run, roots, j->takes_rows ? AX_STR("*") : AX_STR("n, age"),
+                           ax_buf_str(&winners), put_input);
     put(j, " ORDER BY n");
     if (winners.failed)
         text->failed = winners.failed;
     ax_buf_done(&winners);
     free(roots);
     return ax_offline_run(j->run.offline, err);
+}
+
+bool ax_role_takes_rows(const struct ax_service *service, bool as_known)
+{
+    assert(service);
+    return service->role_count == 1 && !service->roles[0].view->windowed &&
+           service->roles[0].view->source->time >= 0 && !as_known && !service->exclude_self;
 }
 
 enum ax_code ax_role_join(struct ax_offline *offline, const struct ax_service *service, size_t role,
@@ -296,6 +309,7 @@ enum ax_code ax_role_join(struct ax_offline *offline, const struct ax_service *s
     ax_role_run_init(&j.run, offline, service, role, table);
     assert(!j.run.view->windowed);
     j.has_self = ax_role_run_has_self(&j.run);
+    j.takes_rows = ax_role_takes_rows(service, table->as_known);
     for (size_t i = 0; i < j.run.view->field_count; i++)
         if (j.run.wanted[i])
             ax_expr_inputs(j.run.view->fields[i].parsed.root, j.used);

@@ -7,6 +7,10 @@
 
 #include "feature/offline/duckdb_table.h"
 
+/* Whether the table of the only role has the rows' columns, too, so that nothing is to be laid
+ * beside it: where the join carries them through its sorts anyway. */
+bool ax_role_takes_rows(const struct ax_service *service, bool as_known);
+
 /* Make the table ax_s<role>: a row for each of ax_rows, in their order; field i of the view is
  * f<i>. The view is plain. Expected: INVALID, TOO_LARGE, CANCELLED. */
 AX_MUST_USE enum ax_code ax_role_join(struct ax_offline *offline, const struct ax_service *service,

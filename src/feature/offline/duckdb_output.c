@@ -157,12 +157,15 @@ static void put_tables(struct output *o)
         const struct ax_service_input *input = &service->inputs[i];
         if (input->kind != AX_INPUT_FIELD)
             continue;
-        (void)snprintf(name, sizeof(name), "s%zu.f%zu", input->role, input->field);
+        if (o->rows->are_taken)
+            (void)snprintf(name, sizeof(name), "f%zu", input->field);
+        else
+            (void)snprintf(name, sizeof(name), "s%zu.f%zu", input->role, input->field);
         ax_buf_printf(o->text, ", %s AS i%zu", name, i);
         put_view_of(o, name, i, input->storage);
     }
-    ax_buf_printf(o->text, " FROM ax_rows AS r");
-    for (size_t i = 0; i < service->role_count; i++)
+    ax_buf_printf(o->text, o->rows->are_taken ? " FROM ax_s0 AS r" : " FROM ax_rows AS r");
+    for (size_t i = 0; i < service->role_count && !o->rows->are_taken; i++)
         ax_buf_printf(o->text, " POSITIONAL JOIN ax_s%zu AS s%zu", i, i);
 }
 
@@ -221,15 +224,6 @@ static void put_layers(struct output *o)
     ax_buf_done(&outer);
 }
 
-/* The call column that column `index` of the rows holds; -1: none. */
-static long call_of(const struct output *o, size_t index)
-{
-    for (size_t i = 0; i < o->service->call_count; i++)
-        if (o->rows->calls[i] == index)
-            return (long)i;
-    return -1;
-}
-
 /* What the query is for, which decides how some values are printed. */
 enum purpose { PURPOSE_PARQUET, PURPOSE_CSV, PURPOSE_DIGEST };
 
@@ -274,7 +268,7 @@ static void put_query(struct output *o, enum purpose purpose)
     char name[32];
     ax_buf_printf(o->text, "SELECT ");
     for (size_t i = 0; i < run->column_count; i++) {
-        long call = call_of(o, i);
+        long call = ax_history_rows_call(o->rows, o->service, i);
         const char *format = own_format(run->types[i], purpose);
         (void)snprintf(name, sizeof(name), "c%zu", i);
         if (call >= 0) {

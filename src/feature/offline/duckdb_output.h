@@ -13,8 +13,8 @@ AX_MUST_USE enum ax_code ax_history_output_check(const struct ax_service *servic
                                                  const struct ax_history_rows *rows,
                                                  struct ax_str moment, struct ax_err *err);
 
-/* Write ax_rows and the tables ax_s<role> of all roles to `out` (absolute). Expected: INVALID (the
- * ending), DENIED, LIMIT (the disk is full), TOO_LARGE, CANCELLED. */
+/* Write ax_rows (unless they are taken) and the tables ax_s<role> of all roles to `out` (absolute).
+ * Expected: INVALID (the ending), DENIED, LIMIT (the disk is full), TOO_LARGE, CANCELLED. */
 AX_MUST_USE enum ax_code ax_history_output_write(struct ax_offline *offline,
                                                  const struct ax_service *service,
                                                  const struct ax_history_rows *rows,

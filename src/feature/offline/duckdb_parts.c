@@ -160,7 +160,7 @@ bool ax_role_part_load(struct ax_offline *offline, const struct ax_role_part *pa
     ax_buf_printf(&offline->text, "CREATE TEMP TABLE ax_s%zu AS SELECT * FROM read_parquet(", role);
     ax_relation_put_path(&offline->text, ax_str_from(part->path));
     ax_buf_printf(&offline->text, ", hive_partitioning=false)");
-    if (!ax_offline_run_in_order(offline, &ignored)) {
+    if (!ax_offline_run(offline, &ignored)) {
         ax_buf_printf(&offline->text, "SELECT count(*) FROM ax_s%zu", role);
         if (!ax_offline_get_i64(offline, &count, &ignored) && (size_t)count == rows &&
             load_held(offline, part))

@@ -716,9 +716,10 @@ void ax_relation_put_value(struct ax_buf *out, const struct ax_relation_run *run
     ax_buf_printf(out, " END");
 }
 
+/* The rows of `count` files from `first` on, converted, and the columns that `also` names. */
 static void put_query(struct ax_buf *out, const struct ax_relation *relation,
-                      const struct ax_relation_run *run, size_t file,
-                      const struct ax_relation_load *load)
+                      const struct ax_relation_run *run, size_t first, size_t count,
+                      const struct ax_relation_load *load, const char *also)
 {
     ax_buf_printf(out, "SELECT * FROM (SELECT ");
     for (size_t i = 0; i < load->count; i++) {
@@ -728,11 +729,33 @@ static void put_query(struct ax_buf *out, const struct ax_relation *relation,
         ax_buf_printf(out, " AS ");
         ax_sql_put_name(out, load->columns[i].alias);
     }
-    ax_buf_printf(out, " FROM ");
-    ax_relation_put_from(out, relation, run, file, 1);
+    ax_buf_printf(out, "%s FROM ", also);
+    ax_relation_put_from(out, relation, run, first, count);
     (void)ax_buf_append_char(out, ')');
     if (load->where.len)
         ax_buf_printf(out, " WHERE %.*s", AX_STR_ARG(load->where));
+}
+
+bool ax_relation_has_places(const struct ax_relation *relation)
+{
+    assert(relation);
+    const struct ax_relation_run *run = relation->runs;
+    if (relation->run_count != 1 || run->format != AX_RELATION_PARQUET)
+        return false;
+    for (size_t i = 0; i < run->column_count; i++)
+        if (ax_str_equals_nocase(run->names[i], AX_STR("file_index")) ||
+            ax_str_equals_nocase(run->names[i], AX_STR("file_row_number")))
+            return false;
+    return true;
+}
+
+void ax_relation_put_scan(struct ax_buf *out, const struct ax_relation *relation,
+                          const struct ax_relation_load *load)
+{
+    assert(out && load && load->count && ax_relation_has_places(relation));
+    const struct ax_relation_run *run = relation->runs;
+    put_query(out, relation, run, run->first, run->count, load,
+              ", CAST(file_index AS BIGINT) AS file_index, file_row_number");
 }
 
 static void put_table(struct ax_buf *out, const struct ax_relation_load *load)
@@ -815,6 +838,14 @@ enum ax_code ax_relation_explain(struct ax_offline *offline, const struct ax_rel
     return err->code;
 }
 
+enum ax_code ax_relation_run_in_order(struct ax_offline *offline, const struct ax_relation_run *run,
+                                      struct ax_err *err)
+{
+    assert(offline && run && err);
+    return run->format == AX_RELATION_PARQUET ? ax_offline_run(offline, err)
+                                              : ax_offline_run_in_order(offline, err);
+}
+
 /* One statement a file, although DuckDB reads many at once: with several threads the rows of small
  * CSV files then come in any order of the files, and the order is what breaks ties. */
 enum ax_code ax_relation_load(struct ax_offline *offline, const struct ax_relation *relation,
@@ -828,8 +859,8 @@ enum ax_code ax_relation_load(struct ax_offline *offline, const struct ax_relati
         const struct ax_relation_run *run = &relation->runs[r];
         for (size_t file = run->first; file < run->first + run->count; file++) {
             ax_buf_printf(&offline->text, "INSERT INTO %s ", load->table);
-            put_query(&offline->text, relation, run, file, load);
-            if (ax_offline_run_in_order(offline, err))
+            put_query(&offline->text, relation, run, file, 1, load, "");
+            if (ax_relation_run_in_order(offline, run, err))
                 return ax_relation_explain(offline, relation, run, file, load, err);
         }
     }

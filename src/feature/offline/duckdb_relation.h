@@ -120,6 +120,19 @@ AX_MUST_USE enum ax_code ax_relation_load(struct ax_offline *offline,
                                           const struct ax_relation *relation,
                                           const struct ax_relation_load *load, struct ax_err *err);
 
+/* Whether each row can be told where it stands: all files are Parquet and alike. */
+bool ax_relation_has_places(const struct ax_relation *relation);
+/* Append the query of what would be loaded, with each row's place in file_index and
+ * file_row_number, from 0. The table's name is not used. */
+void ax_relation_put_scan(struct ax_buf *out, const struct ax_relation *relation,
+                          const struct ax_relation_load *load);
+
+/* Run the text, which makes a table of a run's rows whose rowid is to be their order: with one
+ * thread, but for Parquet, whose order several keep. Expected: those of ax_sql_run. */
+AX_MUST_USE enum ax_code ax_relation_run_in_order(struct ax_offline *offline,
+                                                  const struct ax_relation_run *run,
+                                                  struct ax_err *err);
+
 /* A statement that reads a file of a run, converted, failed and told so in `err`: look for the
  * value, and when there is one tell where it stands instead. Returns err->code. */
 enum ax_code ax_relation_explain(struct ax_offline *offline, const struct ax_relation *relation,

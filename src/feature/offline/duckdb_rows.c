@@ -207,13 +207,28 @@ static void list_columns(struct rows_loader *l)
 
 /* ---- loading ---- */
 
-/* "c0, c1, k0, k1": what the table has but for the moment. */
+long ax_history_rows_call(const struct ax_history_rows *rows, const struct ax_service *service,
+                          size_t column)
+{
+    assert(rows && service && column < rows->run->column_count);
+    for (size_t i = 0; i < service->call_count; i++)
+        if (rows->calls[i] == column)
+            return (long)i;
+    return -1;
+}
+
+/* "k0, c2, c3": what the table has but for the moment. */
 static void put_names(const struct rows_loader *l, struct ax_buf *out)
 {
-    for (size_t i = 0; i < l->loaded.run->column_count; i++)
-        ax_buf_printf(out, "%sc%zu", i ? ", " : "", i);
-    for (size_t i = 0; i < l->service->call_count; i++)
-        ax_buf_printf(out, ", k%zu", i);
+    const char *separator = "";
+    for (size_t i = 0; i < l->service->call_count; i++, separator = ", ")
+        ax_buf_printf(out, "%sk%zu", separator, i);
+    for (size_t i = 0; i < l->loaded.run->column_count; i++) {
+        if (ax_history_rows_call(&l->loaded, l->service, i) >= 0)
+            continue;
+        ax_buf_printf(out, "%sc%zu", separator, i);
+        separator = ", ";
+    }
 }
 
 static void put_read(const struct rows_loader *l, struct ax_buf *out)
@@ -221,14 +236,15 @@ static void put_read(const struct rows_loader *l, struct ax_buf *out)
     const struct ax_relation_run *run = l->loaded.run;
     ax_buf_printf(out, "(SELECT ");
     for (size_t i = 0; i < run->column_count; i++) {
-        ax_buf_printf(out, i ? ", " : "");
+        if (ax_history_rows_call(&l->loaded, l->service, i) >= 0)
+            continue;
         ax_relation_put_own(out, run, i);
-        ax_buf_printf(out, " AS c%zu", i);
+        ax_buf_printf(out, " AS c%zu, ", i);
     }
     for (size_t i = 0; i < l->column_count; i++) {
-        ax_buf_printf(out, ", ");
         ax_relation_put_value(out, run, &l->columns[i]);
-        ax_buf_printf(out, " AS %.*s", AX_STR_ARG(l->columns[i].alias));
+        ax_buf_printf(out, " AS %.*s%s", AX_STR_ARG(l->columns[i].alias),
+                      i + 1 < l->column_count ? ", " : "");
     }
     ax_buf_printf(out, " FROM ");
     ax_relation_put_from(out, &l->loaded.relation, run, run->first, run->count);
@@ -278,7 +294,7 @@ static enum ax_code load_table(struct rows_loader *l)
     else
         put_read(l, text);
     struct ax_relation_load load = { "ax_rows", l->columns, l->column_count, { "", 0 } };
-    if (ax_offline_run_in_order(l->offline, l->err))
+    if (ax_relation_run_in_order(l->offline, run, l->err))
         return ax_relation_explain(l->offline, &l->loaded.relation, run, run->first, &load, l->err);
     return AX_OK;
 }

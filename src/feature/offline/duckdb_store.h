@@ -33,8 +33,8 @@ struct ax_offline {
 /* Run the text as a statement, as a query, or as one that gives one integer. */
 AX_MUST_USE enum ax_code ax_offline_run(struct ax_offline *offline, struct ax_err *err);
 /* The same for a statement that reads files into a table whose rowid is to be their order. DuckDB
- * keeps the order of files with several threads too, but not of each statement: it lost it where
- * texts were converted to numbers. With one thread there is but one order. */
+ * keeps the order of files with several threads too, but not of each statement: it lost that of CSV
+ * where texts were converted to numbers. With one thread there is but one order. */
 AX_MUST_USE enum ax_code ax_offline_run_in_order(struct ax_offline *offline, struct ax_err *err);
 AX_MUST_USE enum ax_code ax_offline_set_threads(struct ax_offline *offline, size_t threads,
                                                 struct ax_err *err);

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading a source. The first statement reads it in its own order; where ties are broken by more
- * than that order a second one sorts, since DuckDB's sort is not stable by promise and needs the
- * rowid of a table. Events lose their replaced versions there; as known they keep them, with the
- * moments from and to which each is visible.
+ * Loading a source. States without `created` in Parquet files may stay there: DuckDB tells where
+ * each row stands, and that breaks ties. Else the first statement reads it in its own order; where
+ * ties are broken by more than that order a second one sorts, since DuckDB's sort is not stable by
+ * promise and needs the rowid of a table. Events lose their replaced versions there; as known they
+ * keep them, with the moments from and to which each is visible.
+ *
+ * A scan is read twice, for the bounds of its times and by the join. A value in it that cannot be
+ * converted is told by the table that is made then, one file after another.
  */
 #include "feature/offline/duckdb_table.h"
 
 #include "base/alloc.h"
 #include "feature/offline/duckdb_expectations.h"
 #include "feature/offline/duckdb_relation.h"
+#include "feature/offline/duckdb_stamp.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -23,6 +28,7 @@ struct loader {
     struct ax_relation_column *columns; /* those that are used */
     char (*aliases)[24];
     size_t column_count;
+    bool once;
     struct ax_source_table table;
     struct ax_err *err;
 };
@@ -87,6 +93,31 @@ static void loader_done(struct loader *l)
 
 /* ---- loading ---- */
 
+static bool is_in_order(const struct loader *l)
+{
+    return !is_events(l->source) && l->source->created < 0 && !l->table.as_known;
+}
+
+static bool can_scan(const struct loader *l)
+{
+    return l->once && is_in_order(l) && l->source->kind == AX_SOURCE_FILES &&
+           l->source->time >= 0 && !l->source->expectation_count;
+}
+
+static enum ax_code take_scan(struct loader *l, const struct ax_relation *relation,
+                              const struct ax_relation_load *load)
+{
+    struct ax_buf scan;
+    ax_buf_init(&scan, AX_OFFLINE_TEXT_MAX);
+    (void)ax_buf_append_char(&scan, '(');
+    ax_relation_put_scan(&scan, relation, load);
+    (void)ax_buf_append_char(&scan, ')');
+    if (!ax_buf_check(&scan, "the query", l->err))
+        l->table.scan = ax_xmemdup0(scan.ptr, scan.len);
+    ax_buf_done(&scan);
+    return l->err->code;
+}
+
 static enum ax_code load_base(struct loader *l, const char *name)
 {
     struct ax_relation relation;
@@ -100,7 +131,9 @@ static enum ax_code load_base(struct loader *l, const char *name)
     if (ax_relation_open(l->offline, l->source, &relation, l->err))
         return l->err->code;
     if (ax_relation_check(&relation, l->columns, l->column_count, l->err) ||
-        ax_relation_load(l->offline, &relation, &load, l->err))
+        (can_scan(l) && ax_relation_has_places(&relation)
+             ? take_scan(l, &relation, &load)
+             : ax_relation_load(l->offline, &relation, &load, l->err)))
         (void)ax_source_context(l->source, SIZE_MAX, l->err);
     ax_relation_done(&relation);
     if (!l->err->code && l->source->expectation_count)
@@ -212,42 +245,52 @@ static enum ax_code order_rows(struct loader *l, const char *base)
 
 /* ---- the order as one number ---- */
 
-/* The unit of the times, and whether (time, rowid) fits an int64. */
+static int64_t power_above(int64_t number)
+{
+    int64_t power = 1;
+    while (power <= number)
+        power *= 2;
+    return power;
+}
+
+static void set_order(struct ax_source_table *table, const struct ax_sql_column *found)
+{
+    table->rows = (size_t)found[0].i64s[0];
+    table->first = found[1].i64s[0];
+    table->last = found[2].i64s[0];
+    table->unit = found[3].i64s[0];
+    table->stride = power_above(found[4].i64s[0]);
+    table->capacity = power_above(found[5].i64s[0]) * table->stride;
+    int64_t span = (table->last - table->first) / table->unit + 2;
+    if (span > INT64_MAX / 2 / table->capacity)
+        table->capacity = 0;
+}
+
+/* The unit of the times, and whether (time, what breaks ties) fits an int64. */
 static enum ax_code measure(struct loader *l)
 {
-    struct ax_source_table *table = &l->table;
+    struct ax_buf *text = &l->offline->text;
     struct ax_sql_stream *stream = NULL;
     struct ax_sql_chunk chunk = { 0 };
     char time[32] = "CAST(NULL AS BIGINT)";
     if (l->source->time >= 0)
         (void)snprintf(time, sizeof(time), "epoch_us(c%ld)", l->source->time);
-    ax_buf_printf(&l->offline->text,
+    ax_buf_printf(text,
                   "SELECT count(*), coalesce(min(t), 0), coalesce(max(t), 0), CASE WHEN bool_and(t "
-                  "%% 1000000 = 0) THEN 1000000 WHEN bool_and(t %% 1000 = 0) THEN 1000 ELSE 1 END "
-                  "FROM (SELECT %s AS t FROM %s)",
-                  time, table->name);
+                  "%% 1000000 = 0) THEN 1000000 WHEN bool_and(t %% 1000 = 0) THEN 1000 ELSE 1 END, "
+                  "coalesce(max(r), 0), coalesce(max(f), 0) FROM (SELECT %s AS t, %s FROM ",
+                  time,
+                  l->table.scan ? "file_row_number AS r, file_index AS f" : "rowid AS r, 0 AS f");
+    ax_source_table_put_from(text, &l->table);
+    (void)ax_buf_append_char(text, ')');
     if (ax_offline_query(l->offline, &stream, l->err))
         return l->err->code;
     if (!ax_sql_stream_next(stream, &chunk, l->err)) {
         assert(chunk.rows == 1);
-        table->rows = (size_t)chunk.columns[0].i64s[0];
-        table->first = chunk.columns[1].i64s[0];
-        table->last = chunk.columns[2].i64s[0];
-        table->unit = chunk.columns[3].i64s[0];
-        int64_t span = (table->last - table->first) / table->unit + 2;
-        table->capacity = 1;
-        while ((size_t)table->capacity < table->rows)
-            table->capacity *= 2;
-        if (span > INT64_MAX / 2 / table->capacity)
-            table->capacity = 0;
+        set_order(&l->table, chunk.columns);
     }
     ax_sql_stream_free(stream);
     return l->err->code;
-}
-
-static bool is_in_order(const struct loader *l)
-{
-    return !is_events(l->source) && l->source->created < 0 && !l->table.as_known;
 }
 
 static enum ax_code find_versions(struct loader *l)
@@ -274,20 +317,56 @@ static enum ax_code load(struct loader *l, size_t number)
                : AX_OK;
 }
 
-enum ax_code ax_source_table_load(struct ax_offline *offline, const struct ax_source *source,
-                                  const bool *used, bool as_known, size_t number,
+/* A scan goes on as it is, or ends in a table that tells what was wrong with it. */
+static enum ax_code load_scanned(struct loader *l, size_t number)
+{
+    if (ax_source_stamp(l->offline, l->source, l->table.stamp, l->err) ||
+        load(l, number) != AX_E_INVALID || !l->table.scan)
+        return l->err->code;
+    free(l->table.scan);
+    l->table.scan = NULL;
+    l->once = false;
+    ax_err_clear(l->err);
+    return load(l, number);
+}
+
+enum ax_code ax_source_table_load(struct ax_offline *offline,
+                                  const struct ax_source_reading *reading,
                                   struct ax_source_table *ret_table, struct ax_err *err)
 {
-    assert(offline && source && used && ret_table && err);
-    struct loader l = { .offline = offline, .source = source, .err = err };
+    assert(offline && reading && reading->source && reading->used && ret_table && err);
+    const struct ax_source *source = reading->source;
+    struct loader l = { .offline = offline, .source = source, .once = reading->once, .err = err };
     l.table.source = source;
     /* What has no history was always known. */
-    l.table.as_known = as_known && source->time >= 0;
-    loader_init(&l, used);
-    if (!load(&l, number))
+    l.table.as_known = reading->as_known && source->time >= 0;
+    loader_init(&l, reading->used);
+    if (can_scan(&l) ? load_scanned(&l, reading->number) : load(&l, reading->number))
+        free(l.table.scan);
+    else
         *ret_table = l.table;
     loader_done(&l);
     return err->code;
+}
+
+enum ax_code ax_source_table_close(struct ax_offline *offline, struct ax_source_table *table,
+                                   struct ax_err *err)
+{
+    assert(offline && table && err);
+    char now[AX_SHA256_TEXT_SIZE];
+    if (!table->scan) {
+        ax_buf_printf(&offline->text, "DROP TABLE %s", table->name);
+        return ax_offline_run(offline, err);
+    }
+    free(table->scan);
+    table->scan = NULL;
+    if (ax_source_stamp(offline, table->source, now, err))
+        return err->code;
+    return strcmp(now, table->stamp) == 0
+               ? AX_OK
+               : ax_fail(err, AX_E_CONFLICT,
+                         "source '%.*s': its files changed while they were read; try again",
+                         AX_STR_ARG(table->source->name));
 }
 
 enum ax_code ax_source_table_check(struct ax_offline *offline, const struct ax_source *source,
@@ -306,15 +385,36 @@ enum ax_code ax_source_table_check(struct ax_offline *offline, const struct ax_s
     return err->code;
 }
 
+void ax_source_table_put_from(struct ax_buf *out, const struct ax_source_table *table)
+{
+    assert(out && table);
+    (void)ax_buf_append_str(out, ax_str_from(table->scan ? table->scan : table->name));
+}
+
 void ax_source_table_put_order(struct ax_buf *out, const struct ax_source_table *table)
 {
     assert(out && table && table->source->time >= 0);
     long time = table->source->time;
+    char tie[80] = "rowid";
+    if (table->scan)
+        (void)snprintf(tie, sizeof(tie), "file_index * %" PRId64 " + file_row_number",
+                       table->stride);
     if (table->capacity)
-        ax_buf_printf(out, "((epoch_us(c%ld) - %" PRId64 ") // %" PRId64 ") * %" PRId64 " + rowid",
-                      time, table->first, table->unit, table->capacity);
+        ax_buf_printf(out, "((epoch_us(c%ld) - %" PRId64 ") // %" PRId64 ") * %" PRId64 " + %s",
+                      time, table->first, table->unit, table->capacity, tie);
     else
-        ax_buf_printf(out, "{'t': epoch_us(c%ld), 'r': rowid}", time);
+        ax_buf_printf(out, "{'t': epoch_us(c%ld), 'r': %s}", time, tie);
+}
+
+void ax_source_table_put_time(struct ax_buf *out, const struct ax_source_table *table,
+                              const char *order)
+{
+    assert(out && table && order);
+    if (table->capacity)
+        ax_buf_printf(out, "(%s // %" PRId64 " * %" PRId64 " + %" PRId64 ")", order,
+                      table->capacity, table->unit, table->first);
+    else
+        ax_buf_printf(out, "%s.t", order);
 }
 
 void ax_source_table_put_moment(struct ax_buf *out, const struct ax_source_table *table,

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/sql.h"
+#include "test_folder.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -406,6 +407,54 @@ static void test_get(void **state)
                      AX_E_INVALID);
 }
 
+/* ---- files ---- */
+
+/* Run a statement, '@' being the path of a Parquet file. */
+static void run_with_path(struct ax_sql *sql, const char *format, char path[256])
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_buf text;
+    (void)snprintf(path, 256, "%s/a.parquet", folder);
+    ax_buf_init(&text, 4096);
+    for (; *format; format++)
+        if (*format == '@')
+            (void)ax_buf_append_str(&text, ax_str_from(path));
+        else
+            (void)ax_buf_append_char(&text, *format);
+    if (ax_sql_run(sql, ax_buf_str(&text), &err))
+        fail_msg("%s", err.msg);
+    ax_buf_done(&text);
+}
+
+/* What is read of Parquet by several threads, converted and left out, comes in its order. */
+static void test_parquet_keeps_its_order(void **state)
+{
+    struct ax_sql *sql = need_sql(state);
+    struct ax_err err = AX_ERR_INIT;
+    char path[256];
+    int64_t wrong = -1;
+    assert_int_equal(ax_sql_run(sql, AX_STR("SET threads = 4"), &err), AX_OK);
+    run_with_path(sql,
+                  "COPY (SELECT i, i::VARCHAR AS t, '2024-01-01 00:00:' || i % 60 AS m FROM "
+                  "range(100000) r(i)) TO '@' (ROW_GROUP_SIZE 2048)",
+                  path);
+    for (size_t i = 0; i < 4; i++) {
+        run_with_path(sql, "CREATE OR REPLACE TEMP TABLE t (i BIGINT, d DOUBLE, m TIMESTAMP)",
+                      path);
+        run_with_path(sql,
+                      "INSERT INTO t SELECT * FROM (SELECT i, CASE WHEN t[1] = '7' THEN NULL ELSE "
+                      "t::DOUBLE END AS d, m::TIMESTAMP FROM read_parquet('@')) WHERE d IS NOT "
+                      "NULL",
+                      path);
+        assert_int_equal(ax_sql_get_i64(sql,
+                                        AX_STR("SELECT count(*) FROM (SELECT i, lag(i) OVER (ORDER "
+                                               "BY rowid) AS l FROM t) WHERE l >= i"),
+                                        &wrong, &err),
+                         AX_OK);
+        assert_int_equal(wrong, 0);
+    }
+}
+
 static void test_quoting(void **state)
 {
     (void)state;
@@ -436,7 +485,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cancel_within_a_task, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tick, setup, teardown),
         cmocka_unit_test_setup_teardown(test_get, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_parquet_keeps_its_order, setup, teardown),
         cmocka_unit_test(test_quoting),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

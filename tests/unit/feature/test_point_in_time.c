@@ -5,10 +5,10 @@
  *
  * Method: each case makes a source (states or events, with and without `created`, ttl, time: none,
  * one or two keys, with and without exclude_self, times in seconds, milliseconds or microseconds,
- * in one to three CSV or JSON lines files whose columns stand in different orders) with few keys
- * and few moments, so that ties, corrections, nulls and edges of ttl are frequent; rows ask for it
- * in two roles. The store's answer is read back and compared with loops over all rows that know
- * nothing of SQL.
+ * in one to three CSV, JSON lines or Parquet files whose columns mostly stand in different orders)
+ * with few keys and few moments, so that ties, corrections, nulls and edges of ttl are frequent;
+ * rows ask for it in one role or two. The store's answer is read back and compared with loops over
+ * all rows that know nothing of SQL.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/sql.h"
+#include "feature/offline/duckdb_table.h"
 #include "feature/offline/offline.h"
 #include "random.h"
 #include "test_folder.h"
@@ -214,6 +215,8 @@ static void make_history(struct history *h, struct fixture *f, uint64_t *state)
                 h->probes[i].at += (int64_t)below(state, 3) - 1;
         }
     f->entity.key_count = 1 + below(state, 2);
+    f->service.role_count = 1 + below(state, 2);
+    f->service.input_count = 1 + 2 * f->service.role_count;
     f->source.created = below(state, 2) ? COLUMN_CREATED : -1;
     f->source.event_id = id_columns;
     f->source.event_id_count = h->is_events ? 1 : 0;
@@ -398,20 +401,50 @@ static void write_events(const struct history *h, const struct fixture *f, size_
     ax_buf_done(&out);
 }
 
-static void write_history(const struct history *h, const struct fixture *f, uint64_t *state)
+static void remove_file(size_t number, const char *ending)
 {
-    size_t files = 1 + below(state, FILES_MAX);
     struct ax_err err = AX_ERR_INIT;
     char path[256];
-    for (size_t i = 0; i < (size_t)FILES_MAX * 2; i++) {
-        (void)snprintf(path, sizeof(path), "%s/data/h%zu.%s", folder, i / 2,
-                       i % 2 ? "csv" : "jsonl");
-        if (ax_file_remove_tree(path, &err))
-            fail_msg("%s", err.msg);
-    }
-    for (size_t i = 0; i < files; i++)
+    (void)snprintf(path, sizeof(path), "%s/data/h%zu.%s", folder, number, ending);
+    if (ax_file_remove_tree(path, &err))
+        fail_msg("%s", err.msg);
+}
+
+static void remove_history(void)
+{
+    static const char *const endings[] = { "csv", "jsonl", "parquet" };
+    for (size_t i = 0; i < (size_t)FILES_MAX * AX_COUNT(endings); i++)
+        remove_file(i / AX_COUNT(endings), endings[i % AX_COUNT(endings)]);
+}
+
+/* The JSON lines as a Parquet file. */
+static void make_parquet(struct ax_sql *sql, size_t number)
+{
+    struct ax_err err = AX_ERR_INIT;
+    char statement[1024];
+    (void)snprintf(statement, sizeof(statement),
+                   "COPY (SELECT * FROM read_json('%s/data/h%zu.jsonl', format = "
+                   "'newline_delimited', columns = {a: 'BIGINT', b: 'VARCHAR', t: 'TIMESTAMPTZ', "
+                   "c: 'TIMESTAMP', id: 'INTEGER', x: 'DOUBLE', salary_y: 'VARCHAR'})) TO "
+                   "'%s/data/h%zu.parquet'",
+                   folder, number, folder, number);
+    if (ax_sql_run(sql, ax_str_from(statement), &err))
+        fail_msg("%s", err.msg);
+    remove_file(number, "jsonl");
+}
+
+static void write_history(const struct history *h, const struct fixture *f, struct ax_sql *sql,
+                          uint64_t *state)
+{
+    size_t files = 1 + below(state, FILES_MAX);
+    bool is_parquet = below(state, 3) == 0;
+    remove_history();
+    for (size_t i = 0; i < files; i++) {
         write_events(h, f, i, h->event_count * i / files, h->event_count * (i + 1) / files,
-                     below(state, 3), below(state, 3) == 0);
+                     below(state, 3), is_parquet || below(state, 3) == 0);
+        if (is_parquet)
+            make_parquet(sql, i);
+    }
 }
 
 static void write_rows(const struct history *h)
@@ -465,7 +498,7 @@ static void compare_row(const struct ax_sql_chunk *chunk, size_t row, const stru
     assert_int_equal(ax_sql_is_null(&chunk->columns[3], row), p->keys[0] == NONE);
     if (p->keys[0] != NONE)
         assert_int_equal(chunk->columns[3].i64s[row], p->keys[0]);
-    for (size_t r = 0; r < 2; r++) {
+    for (size_t r = 0; r < f->service.role_count; r++) {
         long found = find(f, h, p, r);
         for (size_t i = 0; i < 2; i++)
             if (!is_right(&chunk->columns[7 + r * 2 + i], row, f,
@@ -489,8 +522,9 @@ static void compare(struct ax_sql *sql, const char *path, const struct fixture *
     (void)snprintf(query, sizeof(query), "SELECT * FROM read_parquet('%s')", path);
     if (ax_sql_query(sql, ax_str_from(query), &stream, &err))
         fail_msg("%s", err.msg);
-    assert_int_equal(ax_sql_stream_column_count(stream), AX_COUNT(names));
-    for (size_t i = 0; i < AX_COUNT(names); i++)
+    size_t count = 7 + 2 * f->service.role_count;
+    assert_int_equal(ax_sql_stream_column_count(stream), count);
+    for (size_t i = 0; i < count; i++)
         assert_true(ax_str_is(ax_sql_stream_column_name(stream, i), names[i]));
     /* A key has its declared type, whether it is an input of the service or not. */
     assert_int_equal(ax_sql_stream_column_type(stream, 2), AX_SQL_I64);
@@ -547,7 +581,7 @@ static void run_case(struct ax_offline *store, struct ax_sql *sql, uint64_t seed
     make_fixture(&f);
     h.seed = seed;
     make_history(&h, &f, &state);
-    write_history(&h, &f, &state);
+    write_history(&h, &f, sql, &state);
     write_rows(&h);
     (void)snprintf(rows, sizeof(rows), "%s/data/rows.csv", folder);
     (void)snprintf(out, sizeof(out), "%s/out.parquet", folder);
@@ -574,10 +608,82 @@ static void test_brute_force(void **state)
     ax_sql_close(sql);
 }
 
+/* ---- scans ---- */
+
+static void write_parquet(struct ax_sql *sql, const char *time)
+{
+    struct ax_err err = AX_ERR_INIT;
+    char statement[512];
+    (void)snprintf(statement, sizeof(statement),
+                   "COPY (SELECT 1 AS a, 'k' AS b, '2024-01-01' AS t, TIMESTAMP '2024-01-01' AS c, "
+                   "1 AS id, 0.5 AS x, 's' AS salary_y UNION ALL SELECT 1, 'k', '%s', NULL, 2, "
+                   "1.5, 's') TO '%s/data/h0.parquet'",
+                   time, folder);
+    remove_history();
+    if (ax_sql_run(sql, ax_str_from(statement), &err))
+        fail_msg("%s", err.msg);
+}
+
+/* Rows that ask one role, whose files a scan reads. */
+static enum ax_code ask(struct ax_offline *store, const struct fixture *f, struct ax_err *err)
+{
+    struct ax_offline_report report;
+    char out[256];
+    struct ax_offline_rows request = { .sql = AX_STR("SELECT 1 AS a, 'k' AS b, 1 AS a2, 'k' AS b2, "
+                                                     "1 AS id, TIMESTAMP '2024-02-01' AS at") };
+    (void)snprintf(out, sizeof(out), "%s/out.parquet", folder);
+    return ax_offline_history(store, &f->service, &request, out, &report, err);
+}
+
+static void test_scan_tells_where(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct fixture f;
+    make_fixture(&f);
+    f.service.role_count = 1;
+    f.service.input_count = 3;
+    struct ax_sql *sql = open_sql();
+    struct ax_offline *store = open_store(&f);
+    write_parquet(sql, "2024-01-02");
+    assert_int_equal(ask(store, &f, &err), AX_OK);
+    write_parquet(sql, "soon");
+    assert_int_equal(ask(store, &f, &err), AX_E_INVALID);
+    assert_non_null(strstr(err.msg, "h0.parquet: row 2: column 't' is 'soon'"));
+    ax_offline_close(store);
+    ax_sql_close(sql);
+}
+
+static void test_scan_of_changing_files(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct fixture f;
+    make_fixture(&f);
+    struct ax_sql *sql = open_sql();
+    struct ax_offline *store = open_store(&f);
+    bool used[COLUMNS] = { [COLUMN_A] = true };
+    struct ax_source_reading reading = { .source = &f.source, .used = used, .once = true };
+    struct ax_source_table table;
+    for (size_t i = 0; i < 2; i++) {
+        write_parquet(sql, "2024-01-02");
+        assert_int_equal(ax_source_table_load(store, &reading, &table, &err), AX_OK);
+        assert_non_null(table.scan);
+        assert_int_equal(table.rows, 2);
+        if (i)
+            write_parquet(sql, "2024-01-02T00:00:00.000001Z");
+        assert_int_equal(ax_source_table_close(store, &table, &err), i ? AX_E_CONFLICT : AX_OK);
+    }
+    ax_offline_close(store);
+    ax_sql_close(sql);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_brute_force),
+        cmocka_unit_test(test_scan_tells_where),
+        cmocka_unit_test(test_scan_of_changing_files),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
