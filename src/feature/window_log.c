@@ -202,6 +202,12 @@ struct ax_window_place ax_window_log_seek(const struct ax_window_log *log, int64
                                           const struct ax_window_text *id)
 {
     size_t low = 0, high = log->count;
+    if (high) { /* Most rows come behind all others. */
+        const struct ax_window_chunk *last = ax_window_log_chunk(log, high - 1);
+        if (row_compare(last, last->count - 1, time, id) < 0)
+            return (struct ax_window_place){ high - 1, last->count };
+        high--;
+    }
     while (low < high) { /* The first chunk whose last row is not before. */
         size_t middle = low + (high - low) / 2;
         const struct ax_window_chunk *chunk = ax_window_log_chunk(log, middle);
@@ -210,11 +216,8 @@ struct ax_window_place ax_window_log_seek(const struct ax_window_log *log, int64
         else
             high = middle;
     }
-    if (low == log->count) {
-        if (low == 0)
-            return (struct ax_window_place){ 0, 0 };
-        return (struct ax_window_place){ low - 1, ax_window_log_chunk(log, low - 1)->count };
-    }
+    if (!log->count)
+        return (struct ax_window_place){ 0, 0 };
     const struct ax_window_chunk *chunk = ax_window_log_chunk(log, low);
     uint32_t from = 0, to = chunk->count - 1;
     while (from < to) {

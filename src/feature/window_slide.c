@@ -43,16 +43,21 @@ static bool deque_grow(struct ax_window_deque *deque)
     return true;
 }
 
-/* `sign`: 1 for the least values, -1 for the greatest. Of equal ones the older stays. */
-static bool deque_add(struct ax_window_deque *deque, enum ax_window_cell_kind kind, int sign,
+/* Whether a newer value is as good an extreme as an older one: least, or greatest. */
+static bool outdoes(enum ax_window_cell_kind kind, bool is_least, const union ax_window_cell *newer,
+                    const union ax_window_cell *older)
+{
+    if (kind == AX_WINDOW_CELL_F64)
+        return is_least ? newer->f64 <= older->f64 : newer->f64 >= older->f64;
+    return is_least ? newer->i64 <= older->i64 : newer->i64 >= older->i64;
+}
+
+static bool deque_add(struct ax_window_deque *deque, enum ax_window_cell_kind kind, bool is_least,
                       const struct ax_window_deque_entry *entry)
 {
-    while (deque->count) {
-        const struct ax_window_deque_entry *last = deque_at(deque, deque->count - 1);
-        if (sign * ax_window_cell_compare(kind, &last->value, &entry->value) < 0)
-            break;
+    while (deque->count &&
+           outdoes(kind, is_least, &entry->value, &deque_at(deque, deque->count - 1)->value))
         deque->count--;
-    }
     if (deque->count == deque->room && !deque_grow(deque))
         return false;
     deque->count++;
@@ -87,8 +92,8 @@ static bool quantile_add(struct ax_window_slide *slide, int64_t bucket, double v
     }
     if (!ax_window_quantile_add(&slide->quantile, bucket, value))
         return false;
-    return !isfinite(value) || (deque_add(&slide->least, AX_WINDOW_CELL_F64, 1, &entry) &&
-                                deque_add(&slide->greatest, AX_WINDOW_CELL_F64, -1, &entry));
+    return !isfinite(value) || (deque_add(&slide->least, AX_WINDOW_CELL_F64, true, &entry) &&
+                                deque_add(&slide->greatest, AX_WINDOW_CELL_F64, false, &entry));
 }
 
 /* ---- parts ---- */
@@ -191,8 +196,8 @@ bool ax_window_slide_add(const struct ax_window_accumulator *accumulator,
             continue;
         }
         struct ax_window_deque_entry entry = { slide->in++, cell_at(accumulator, cells, row) };
-        if (!deque_add(is_min ? &slide->least : &slide->greatest, accumulator->cell,
-                       is_min ? 1 : -1, &entry))
+        if (!deque_add(is_min ? &slide->least : &slide->greatest, accumulator->cell, is_min,
+                       &entry))
             return false;
     }
     return true;
