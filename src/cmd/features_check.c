@@ -49,6 +49,7 @@ struct check {
     const struct ax_features_check_config *config;
     const struct ax_features_check_common *common;
     struct ax_definitions definitions;
+    const struct ax_source *source; /* the only one; NULL: all that something is expected of */
     struct ax_offline *offline;
     int64_t now_us;
     char *failed; /* absolute; NULL: rows are not kept */
@@ -257,29 +258,6 @@ static enum ax_code read_now(struct check *check, struct ax_err *err)
     return AX_OK;
 }
 
-static enum ax_code check_name(const struct check *check, struct ax_err *err)
-{
-    const struct ax_definitions *definitions = &check->definitions;
-    if (!check->config->source)
-        return AX_OK;
-    struct ax_str name = ax_str_from(check->config->source);
-    struct ax_str *names = ax_xalloc((definitions->source_count + 1) * sizeof(*names));
-    bool found = false;
-    for (size_t i = 0; i < definitions->source_count; i++) {
-        names[i] = definitions->sources[i].name;
-        found |= ax_str_equals(names[i], name);
-    }
-    long nearest = found ? -1 : ax_str_nearest(name, names, definitions->source_count);
-    if (!found)
-        (void)ax_fail(err, AX_E_NOT_FOUND, "'%s' defines no source '%.*s'%s%.*s%s",
-                      check->common->definitions, AX_STR_ARG(name),
-                      nearest < 0 ? "" : "; nearest is '",
-                      nearest < 0 ? 0 : (int)names[nearest].len,
-                      nearest < 0 ? "" : names[nearest].ptr, nearest < 0 ? "" : "'");
-    free(names);
-    return err->code;
-}
-
 static enum ax_code open_store(struct check *check, struct ax_err *err)
 {
     const struct ax_features_check_common *common = check->common;
@@ -320,8 +298,7 @@ static enum ax_code check_sources(struct check *check, struct ax_err *err)
     const struct ax_definitions *definitions = &check->definitions;
     for (size_t i = 0; i < definitions->source_count; i++) {
         const struct ax_source *source = &definitions->sources[i];
-        bool is_asked = check->config->source ? ax_str_is(source->name, check->config->source)
-                                              : source->expectation_count > 0;
+        bool is_asked = check->source ? source == check->source : source->expectation_count > 0;
         if (!is_asked || !check_source(check, source, err))
             continue;
         if (err->code == AX_E_CANCELLED)
@@ -347,8 +324,10 @@ int ax_features_check(const struct ax_command_line *line,
         return AX_EXIT_USAGE;
     }
     if (ax_definitions_read(common->definitions, &check.definitions, &err) ||
-        check_name(&check, &err) || open_work(&check, &err) || open_store(&check, &err) ||
-        check_sources(&check, &err))
+        (config->source &&
+         ax_definitions_find_source(&check.definitions, ax_str_from(config->source), &check.source,
+                                    &err)) ||
+        open_work(&check, &err) || open_store(&check, &err) || check_sources(&check, &err))
         ax_command_line_complain(line, "%s", err.msg);
     ax_offline_close(check.offline);
     close_work(&check);

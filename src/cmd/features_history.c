@@ -124,28 +124,6 @@ static enum ax_code open_store(struct history *h, struct ax_err *err)
     return ax_offline_open(&store, &h->offline, err);
 }
 
-static enum ax_code find_service(const struct history *h, const struct ax_service **ret_service,
-                                 struct ax_err *err)
-{
-    struct ax_str name = ax_str_from(h->config->service);
-    const struct ax_service *found = ax_definitions_service(&h->definitions, name);
-    if (found) {
-        *ret_service = found;
-        return AX_OK;
-    }
-    size_t count = h->definitions.service_count;
-    struct ax_str *names = ax_xalloc((count + 1) * sizeof(*names));
-    for (size_t i = 0; i < count; i++)
-        names[i] = h->definitions.services[i].name;
-    long nearest = ax_str_nearest(name, names, count);
-    (void)ax_fail(err, AX_E_NOT_FOUND, "'%s' defines no service '%.*s'%s%.*s%s",
-                  h->config->definitions, AX_STR_ARG(name), nearest < 0 ? "" : "; nearest is '",
-                  nearest < 0 ? 0 : (int)names[nearest].len, nearest < 0 ? "" : names[nearest].ptr,
-                  nearest < 0 ? "" : "'");
-    free(names);
-    return err->code;
-}
-
 static enum ax_code read_query(struct history *h, struct ax_err *err)
 {
     if (ax_file_read(h->config->sql, &h->sql, err))
@@ -160,8 +138,9 @@ static enum ax_code history(struct history *h, struct ax_err *err)
     const struct ax_features_history_config *config = h->config;
     const struct ax_service *service = NULL;
     if (ax_definitions_read(config->definitions, &h->definitions, err) ||
-        find_service(h, &service, err) || (config->sql && read_query(h, err)) ||
-        open_work(&h->work, config->out, err) || open_store(h, err))
+        ax_definitions_find_service(&h->definitions, ax_str_from(config->service), &service, err) ||
+        (config->sql && read_query(h, err)) || open_work(&h->work, config->out, err) ||
+        open_store(h, err))
         return err->code;
     ax_deprecations_warn("history", service);
     struct ax_offline_rows rows = {

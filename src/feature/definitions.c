@@ -412,3 +412,48 @@ const struct ax_service *ax_definitions_service(const struct ax_definitions *def
     assert(definitions);
     return ax_map_get(&definitions->names[AX_DEFINITION_SERVICE], name);
 }
+
+static enum ax_code find(const struct ax_definitions *definitions, enum ax_definition_kind kind,
+                         struct ax_str name, const void **ret_object, struct ax_err *err)
+{
+    const struct ax_map *map = &definitions->names[kind];
+    *ret_object = ax_map_get(map, name);
+    if (*ret_object)
+        return AX_OK;
+    struct ax_str *names = ax_xalloc((map->count + 1) * sizeof(*names));
+    void *ignored;
+    size_t count = 0;
+    for (size_t at = 0; ax_map_next(map, &at, &names[count], &ignored);)
+        count++;
+    long nearest = ax_str_nearest(name, names, count);
+    (void)ax_fail(err, AX_E_NOT_FOUND, "'%s' defines no %s '%.*s'%s%.*s%s", definitions->folder,
+                  ax_definition_kind_name(kind), AX_STR_ARG(ax_str_cut(name, (size_t)60)),
+                  nearest < 0 ? "" : "; nearest is '", nearest < 0 ? 0 : (int)names[nearest].len,
+                  nearest < 0 ? "" : names[nearest].ptr, nearest < 0 ? "" : "'");
+    free(names);
+    return err->code;
+}
+
+enum ax_code ax_definitions_find_service(const struct ax_definitions *definitions,
+                                         struct ax_str name, const struct ax_service **ret_service,
+                                         struct ax_err *err)
+{
+    assert(definitions && ret_service && err);
+    const void *object;
+    if (find(definitions, AX_DEFINITION_SERVICE, name, &object, err))
+        return err->code;
+    *ret_service = object;
+    return AX_OK;
+}
+
+enum ax_code ax_definitions_find_source(const struct ax_definitions *definitions,
+                                        struct ax_str name, const struct ax_source **ret_source,
+                                        struct ax_err *err)
+{
+    assert(definitions && ret_source && err);
+    const void *object;
+    if (find(definitions, AX_DEFINITION_SOURCE, name, &object, err))
+        return err->code;
+    *ret_source = object;
+    return AX_OK;
+}

@@ -247,6 +247,17 @@ const struct ax_view *ax_definitions_view(const struct ax_definitions *definitio
 const struct ax_service *ax_definitions_service(const struct ax_definitions *definitions,
                                                 struct ax_str name);
 
+/* The one of that name. Expected: NOT_FOUND ("'flights' defines no service 'pushbak'; nearest is
+ * 'pushback'"). */
+AX_MUST_USE enum ax_code ax_definitions_find_service(const struct ax_definitions *definitions,
+                                                     struct ax_str name,
+                                                     const struct ax_service **ret_service,
+                                                     struct ax_err *err);
+AX_MUST_USE enum ax_code ax_definitions_find_source(const struct ax_definitions *definitions,
+                                                    struct ax_str name,
+                                                    const struct ax_source **ret_source,
+                                                    struct ax_err *err);
+
 /* An object as canonical JSON: everything that its meaning depends on, with defaults written out,
  * in a fixed order of members, names of other objects as names, expressions as their canonical
  * text, contents of SQL files instead of their paths; descriptions stand in a member of their own

@@ -32,25 +32,6 @@ struct writer {
     struct ax_err *err;
 };
 
-static enum ax_code find_service(struct writer *w)
-{
-    const struct ax_definitions *definitions = &w->definitions;
-    struct ax_str name = ax_str_from(w->history->service);
-    w->service = ax_definitions_service(definitions, name);
-    if (w->service)
-        return AX_OK;
-    struct ax_str *names = ax_xalloc((definitions->service_count + 1) * sizeof(*names));
-    for (size_t i = 0; i < definitions->service_count; i++)
-        names[i] = definitions->services[i].name;
-    long nearest = ax_str_nearest(name, names, definitions->service_count);
-    (void)ax_fail(w->err, AX_E_NOT_FOUND, "'%s' defines no service '%.*s'%s%.*s%s",
-                  w->history->definitions, AX_STR_ARG(name), nearest < 0 ? "" : "; nearest is '",
-                  nearest < 0 ? 0 : (int)names[nearest].len, nearest < 0 ? "" : names[nearest].ptr,
-                  nearest < 0 ? "" : "'");
-    free(names);
-    return w->err->code;
-}
-
 /* A line each. */
 static void tell_deprecated(const struct writer *w)
 {
@@ -270,8 +251,10 @@ enum ax_code ax_dataset_history_write(const struct ax_dataset_job *job, const ch
     struct writer w = { .job = job, .history = job->history, .origins = origins, .err = err };
     ax_buf_init(&w.sql, SQL_BYTES_MAX);
     if (!ax_definitions_read(w.history->definitions, &w.definitions, err)) {
-        (void)(find_service(&w) || open_store(&w, work) || tell_origin(&w) ||
-               (w.history->sql && read_query(&w)) || write_rows(&w, out) ||
+        (void)(ax_definitions_find_service(&w.definitions, ax_str_from(w.history->service),
+                                           &w.service, err) ||
+               open_store(&w, work) || tell_origin(&w) || (w.history->sql && read_query(&w)) ||
+               write_rows(&w, out) ||
                ax_dataset_sources_check(origins, &w.definitions, w.service, w.offline, err));
         ax_offline_close(w.offline);
         ax_definitions_done(&w.definitions);

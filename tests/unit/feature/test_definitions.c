@@ -452,9 +452,33 @@ static void limits(void **state)
                  "letters, digits and '_', no digit in front, at most 128");
 }
 
+static void found_by_name(void **state)
+{
+    (void)state;
+    struct ax_definitions read;
+    struct ax_err err = AX_ERR_INIT;
+    const struct ax_service *service = NULL;
+    const struct ax_source *source = NULL;
+    assert_int_equal(read_definitions(ax_buf_str(&flights), &read, &err), AX_OK);
+    assert_int_equal(ax_definitions_find_service(&read, AX_STR("pushback"), &service, &err), AX_OK);
+    assert_ptr_equal(service, ax_definitions_service(&read, AX_STR("pushback")));
+    assert_int_equal(ax_definitions_find_source(&read, AX_STR("planes"), &source, &err), AX_OK);
+    assert_text(source->name, "planes");
+    assert_int_equal(ax_definitions_find_service(&read, AX_STR("pushbak"), &service, &err),
+                     AX_E_NOT_FOUND);
+    assert_non_null(strstr(err.msg, "' defines no service 'pushbak'; nearest is 'pushback'"));
+    ax_err_clear(&err);
+    assert_int_equal(ax_definitions_find_source(&read, AX_STR("zzzzzzzzz"), &source, &err),
+                     AX_E_NOT_FOUND);
+    assert_non_null(strstr(err.msg, "' defines no source 'zzzzzzzzz'"));
+    assert_null(strstr(err.msg, "nearest"));
+    ax_definitions_done(&read);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(found_by_name),
         cmocka_unit_test(objects_are_in_the_order_of_the_text),
         cmocka_unit_test(sources),
         cmocka_unit_test(views),
