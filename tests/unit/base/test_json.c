@@ -254,8 +254,8 @@ static void values_are_printed_as_they_were(void **state)
         "[]",
         "{}",
         "[[],{},[{}]]",
-        "{\"a\":[1,2.0,-0.5,NaN,-Infinity],\"b[\":\"{\\n[\","
-        "\"c\":{\"d\":null,\"\":true},\"c\":false}",
+        "{\"a\":[1,2.0,-0.5,NaN,-Infinity],\"b[\":\"{\\n[\"}",
+        "{\"c\":{\"d\":null,\"\":true},\"c\":false}",
     };
     for (size_t i = 0; i < AX_COUNT(texts); i++) {
         struct ax_json_doc *doc = parse(texts[i]);
