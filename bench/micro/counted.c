@@ -178,7 +178,7 @@ static COUNTED void counted_rules(const struct ax_model *model, const struct ax_
 
 static void count_rules(void)
 {
-    double predictions[RULES_ROWS];
+    double predictions[RULES_ROWS] = { 0 };
     struct ax_column column = {
         .datatype = AX_FP64, .width = 1, .values = predictions, .stride = sizeof(double)
     };
