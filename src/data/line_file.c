@@ -6,8 +6,6 @@
  */
 #include "data/line_file.h"
 
-#include "base/buf.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +13,51 @@
 #include <unistd.h>
 
 #define BLOCK_BYTES 65536
+
+static enum ax_code open_file(const char *path, int *ret_fd, off_t *ret_size, struct ax_err *err)
+{
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return ax_fail_errno(err, errno, "open it");
+    if (fstat(fd, &info))
+        (void)ax_fail_errno(err, errno, "look at it");
+    else if (!S_ISREG(info.st_mode))
+        (void)ax_fail(err, AX_E_INVALID, "it is no regular file");
+    if (err->code) {
+        (void)close(fd);
+        return err->code;
+    }
+    *ret_fd = fd;
+    *ret_size = info.st_size;
+    return AX_OK;
+}
+
+/* ---- the beginning ---- */
+
+enum ax_code ax_line_file_read_head(const char *path, struct ax_buf *out, struct ax_err *err)
+{
+    assert(path && out && err);
+    int fd;
+    off_t size;
+    bool is_over = false;
+    if (open_file(path, &fd, &size, err))
+        return err->code;
+    while (!is_over && out->len < out->max) {
+        size_t room = AX_MIN(out->max - out->len, (size_t)BLOCK_BYTES);
+        char *at = ax_buf_reserve(out, room);
+        ssize_t got = at ? read(fd, at, room) : 0;
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            (void)ax_fail_errno(err, errno, "read it");
+        else
+            ax_buf_added(out, (size_t)got);
+        is_over = got <= 0 || memchr(at, '\n', (size_t)got) || memchr(at, '\r', (size_t)got);
+    }
+    (void)close(fd);
+    return err->code ? err->code : ax_buf_check(out, "the first line", err);
+}
 
 /* ---- the end ---- */
 
@@ -55,17 +98,12 @@ static enum ax_code find_line(int fd, off_t end, size_t len_max, bool *ret_found
 enum ax_code ax_line_file_check_end(const char *path, size_t len_max, struct ax_err *err)
 {
     assert(path && len_max && err);
-    struct stat info;
+    int fd;
+    off_t size;
     bool found = true;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return ax_fail_errno(err, errno, "open it");
-    if (fstat(fd, &info))
-        (void)ax_fail_errno(err, errno, "look at it");
-    else if (!S_ISREG(info.st_mode))
-        (void)ax_fail(err, AX_E_INVALID, "it is no regular file");
-    else if (info.st_size > (off_t)len_max && !find_line(fd, info.st_size, len_max, &found, err) &&
-             !found)
+    if (open_file(path, &fd, &size, err))
+        return err->code;
+    if (size > (off_t)len_max && !find_line(fd, size, len_max, &found, err) && !found)
         (void)ax_fail(err, AX_E_INVALID, "the last line is longer than %zu bytes", len_max);
     (void)close(fd);
     return err->code;

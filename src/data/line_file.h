@@ -9,11 +9,17 @@
 #ifndef AX_DATA_LINE_FILE_H
 #define AX_DATA_LINE_FILE_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/sql.h"
 #include "base/str.h"
 
 #define AX_LINE_FILE_DEPTH_MAX 1000
+
+/* Append the beginning of a file, until a line has ended or `out` is full. Expected: NOT_FOUND,
+ * DENIED, INVALID (no regular file), LIMIT. */
+AX_MUST_USE enum ax_code ax_line_file_read_head(const char *path, struct ax_buf *out,
+                                                struct ax_err *err);
 
 /* That the last line of a file is at most `len_max` bytes long. What is compressed is not looked
  * into. Expected: NOT_FOUND, DENIED, INVALID. */

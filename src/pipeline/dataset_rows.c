@@ -179,29 +179,6 @@ static enum ax_code guess(struct rows *r)
     return r->err->code;
 }
 
-static enum ax_code read_head(struct rows *r, struct ax_buf *out)
-{
-    int fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return ax_fail_errno(r->err, errno, "open it");
-    for (size_t room = AX_CSV_HEADER_BYTES_MAX; room;) {
-        char *at = ax_buf_reserve(out, AX_MIN(room, (size_t)65536));
-        ssize_t got = at ? read(fd, at, AX_MIN(room, (size_t)65536)) : 0;
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            (void)ax_fail_errno(r->err, errno, "read it");
-        if (got <= 0)
-            break;
-        ax_buf_added(out, (size_t)got);
-        room -= (size_t)got;
-        if (memchr(at, '\n', (size_t)got) && out->len > 65536)
-            break;
-    }
-    (void)close(fd);
-    return r->err->code ? r->err->code : ax_buf_check(out, "the first line", r->err);
-}
-
 /* DuckDB changes names that it finds twice or that are empty; these are the file's own. */
 static enum ax_code take_csv_names(struct rows *r)
 {
@@ -209,7 +186,7 @@ static enum ax_code take_csv_names(struct rows *r)
     size_t count = 0;
     struct ax_buf head;
     ax_buf_init(&head, AX_CSV_HEADER_BYTES_MAX);
-    if (!read_head(r, &head) &&
+    if (!ax_line_file_read_head(r->path, &head, r->err) &&
         !ax_csv_header_parse(ax_buf_str(&head), &r->arena, &names, &count, r->err)) {
         if (count != r->count)
             (void)ax_fail(r->err, AX_E_INVALID, "its first line has %zu names, its rows %zu values",

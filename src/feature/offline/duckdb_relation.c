@@ -121,7 +121,7 @@ static enum ax_code find_files(struct ax_offline *offline, struct ax_str glob,
     ax_buf_printf(&offline->text, ") ORDER BY file");
     if (ax_buf_check(&pattern, "the path", err) || ax_offline_query(offline, &stream, err)) {
         ax_buf_done(&pattern);
-        return err->code;
+        return ax_err_context(err, "look for files '%.*s'", AX_STR_ARG(glob));
     }
     do {
         if (ax_sql_stream_next(stream, &chunk, err))
@@ -254,9 +254,23 @@ static enum ax_code read_header(struct ax_relation *relation, struct ax_relation
     return AX_OK;
 }
 
-static enum ax_code describe_csv(struct ax_offline *offline, struct ax_relation *relation,
-                                 struct ax_relation_run *run, struct ax_str path,
-                                 struct ax_err *err)
+/* DuckDB would look at the lines behind the header, too. */
+static enum ax_code describe_csv(struct ax_relation *relation, struct ax_relation_run *run,
+                                 struct ax_str path, struct ax_err *err)
+{
+    struct ax_buf head;
+    ax_buf_init(&head, AX_CSV_HEADER_BYTES_MAX);
+    if (ax_line_file_read_head(path.ptr, &head, err) ||
+        read_header(relation, run, ax_buf_str(&head), err))
+        (void)ax_err_context(err, "'%.*s'", AX_STR_ARG(path));
+    ax_buf_done(&head);
+    return err->code;
+}
+
+static enum ax_code describe_compressed_csv(struct ax_offline *offline,
+                                            struct ax_relation *relation,
+                                            struct ax_relation_run *run, struct ax_str path,
+                                            struct ax_err *err)
 {
     struct ax_sql_stream *stream = NULL;
     struct ax_sql_chunk chunk = { 0 };
@@ -305,6 +319,8 @@ static enum ax_code describe_file(struct ax_offline *offline, struct ax_relation
         return err->code;
     if (stat(path.ptr, &info))
         return ax_fail_errno(err, errno, "open '%.*s'", AX_STR_ARG(path));
+    if (!S_ISREG(info.st_mode))
+        return ax_fail(err, AX_E_INVALID, "'%.*s' is no regular file", AX_STR_ARG(path));
     if (!info.st_size && run->format == AX_RELATION_JSONL)
         return AX_OK;
     if (!info.st_size)
@@ -314,7 +330,9 @@ static enum ax_code describe_file(struct ax_offline *offline, struct ax_relation
         check_lines(offline, relation, run->format, path, err))
         return err->code;
     if (run->format == AX_RELATION_CSV)
-        return describe_csv(offline, relation, run, path, err);
+        return ax_str_ends_with(path, AX_STR(".gz"))
+                   ? describe_compressed_csv(offline, relation, run, path, err)
+                   : describe_csv(relation, run, path, err);
     put_description(offline);
     if (run->format == AX_RELATION_JSONL) {
         ax_buf_printf(&offline->text, "read_json(");

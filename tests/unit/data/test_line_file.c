@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Goal: files whose last line DuckDB would leave out, and JSON that it would not survive, are told.
- * Method: a small file at each side of the limits; what DuckDB makes of a last line that is too
- * long is asked, too, so that a version that reads it right shows here.
+ * Goal: the beginning of a file is read; files whose last line DuckDB would leave out, and JSON
+ * that it would not survive, are told. Method: a small file at each side of the limits; what DuckDB
+ * makes of a last line that is too long is asked, too, so that a version that reads it right shows
+ * here.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,6 +51,32 @@ static void write_file(void)
     assert_false(content.failed);
     assert_int_equal(ax_file_replace(path, ax_buf_str(&content), &err), AX_OK);
     ax_buf_reset(&content);
+}
+
+static void test_heads(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_buf head;
+    ax_buf_init(&head, LINE_MAX_BYTES);
+    put_many('x', 100000);
+    put_many('\r', 1);
+    put_many('y', 1000000);
+    write_file();
+    assert_int_equal(ax_line_file_read_head(path, &head, &err), AX_OK);
+    assert_true(head.len > 100000 && head.len < 1000000 && head.ptr[100000] == '\r');
+    ax_buf_reset(&head);
+    put_many('x', LINE_MAX_BYTES + 1);
+    write_file();
+    assert_int_equal(ax_line_file_read_head(path, &head, &err), AX_OK);
+    assert_int_equal(head.len, LINE_MAX_BYTES); /* full */
+    ax_buf_reset(&head);
+    put_many('x', 3);
+    write_file();
+    assert_int_equal(ax_line_file_read_head(path, &head, &err), AX_OK);
+    assert_true(ax_str_is(ax_buf_str(&head), "xxx"));
+    assert_int_equal(ax_line_file_read_head("/dev/zero", &head, &err), AX_E_INVALID);
+    ax_buf_done(&head);
 }
 
 static void test_last_lines(void **state)
@@ -162,6 +189,7 @@ static void test_depth(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_heads),
         cmocka_unit_test(test_last_lines),
         cmocka_unit_test(test_what_is_left_out),
         cmocka_unit_test(test_depth),
