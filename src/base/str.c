@@ -202,6 +202,9 @@ long ax_str_nearest(struct ax_str text, const struct ax_str *names, size_t count
         if (names[i].len > NEAREST_LEN_MAX)
             continue;
         size_t distance = edit_distance(text, names[i]);
+        /* Of a short one two edits leave nothing, unless they are only missing at the end. */
+        if (text.len < 4 && distance > 1 && !ax_str_starts_with(names[i], text))
+            continue;
         if (distance < best_distance && distance < AX_MAX(text.len, names[i].len)) {
             best = (long)i;
             best_distance = distance;

@@ -88,8 +88,9 @@ AX_MUST_USE bool ax_str_to_u64(struct ax_str text, uint64_t *ret);
 AX_MUST_USE bool ax_str_to_i64(struct ax_str text, int64_t *ret);
 
 /* The name among `count` names (struct ax_str at names[i]) that differs from `text` by the fewest
- * edits (Levenshtein), for "did you mean"; -1 when none is within a third of its length (at least
- * 2 edits are always allowed). Texts over 64 bytes never match. */
+ * edits (Levenshtein), for "did you mean"; -1 when none is within a third of its length (2 edits
+ * are always allowed, but 1 in a text of up to 3 bytes, unless the name begins with it). Texts over
+ * 64 bytes never match. */
 long ax_str_nearest(struct ax_str text, const struct ax_str *names, size_t count);
 
 #endif

@@ -468,6 +468,11 @@ enum ax_code ax_yaml_only(const struct ax_yaml *map, const char *name, const cha
         if (i < count)
             continue;
         long nearest = ax_str_nearest(child->key, known, count);
+        /* {expr: greatest(a, 1)} has two keys. */
+        if (memchr(child->key.ptr, ')', child->key.len))
+            return ax_yaml_fail_key(child, name, err,
+                                    "unknown key '%.*s'; a text with a comma takes quotes in {…}",
+                                    QUOTED(child->key));
         if (nearest < 0)
             return ax_yaml_fail_key(child, name, err, "unknown key '%.*s'", QUOTED(child->key));
         return ax_yaml_fail_key(child, name, err, "unknown key '%.*s'; did you mean '%s'?",

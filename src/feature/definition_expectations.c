@@ -262,9 +262,8 @@ static enum ax_code read_condition(struct ax_definition_reader *r, const struct 
 {
     struct ax_scope scope = ax_definition_source_scope(r, source)->scope;
     struct ax_parsed parsed;
-    struct ax_str text;
     scope.has_aggregates = false;
-    if (ax_definition_parse(r, node, &scope, &text, &parsed))
+    if (ax_definition_parse(r, node, &scope, &expectation->text, &parsed))
         return r->err->code;
     if (parsed.root->type.is_list || parsed.root->type.kind != AX_TYPE_BOOL)
         return ax_definition_fail(r, node, "the expression is %s; bool is expected",

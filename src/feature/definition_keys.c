@@ -7,7 +7,7 @@
 #include <assert.h>
 
 static const struct ax_definition_key file_keys[] = {
-    { "auspex", AX_VALUE_COUNT, true, .about = "The format of this text; 1 is the only one.",
+    { "auspex", AX_VALUE_FORMAT, true, .about = "The format of this text; 1 is the only one.",
       .example = "1" },
     { "project", AX_VALUE_NAME, .default_text = "default",
       .about = "What all of this belongs to; the same in all files that say it.",
@@ -252,7 +252,7 @@ static const struct ax_definition_keys mappings[AX_MAPPING_COUNT] = {
     [AX_MAPPING_SOURCE] = { "source", "sources: a source",
                             .about = "Rows of one kind: events, when they have an `event_id`, else "
                                      "states.",
-                            KEYS(source_keys) },
+                            .one_of = "files|sql|table", KEYS(source_keys) },
     [AX_MAPPING_EXPECTATION] = { "expectation", "expect: an expectation",
                                  .about = "Something that is expected of a source's rows.",
                                  KEYS(expectation_keys) },
@@ -274,16 +274,17 @@ static const struct ax_definition_keys mappings[AX_MAPPING_COUNT] = {
     [AX_MAPPING_FEATURE] = { "feature", "features: an item",
                              .about = "Either one input (`name`), or those that a view gives "
                                       "(`view`).",
-                             KEYS(feature_keys) },
+                             .one_of = "name|view", KEYS(feature_keys) },
     [AX_MAPPING_MODEL] = { "model", "models: a model",
                            .about = "What is trained. Either `service` or `columns` is there.",
-                           KEYS(model_keys) },
+                           .one_of = "service|columns", KEYS(model_keys) },
     [AX_MAPPING_TRAIN] = { "train", "train: how a model is trained",
                            .about = "The same block that `auspex train FILE` reads; "
                                     "[training.md](training.md) tells it whole.",
                            KEYS(train_keys) },
     [AX_MAPPING_ROWS] = { "rows", "rows: the rows of a model",
-                          .about = "Either `sql` or `file` is there.", KEYS(rows_keys) },
+                          .about = "Either `sql` or `file` is there.", .one_of = "sql|file",
+                          KEYS(rows_keys) },
 };
 
 const struct ax_definition_keys *ax_definition_keys(enum ax_definition_mapping mapping)
@@ -312,6 +313,7 @@ const char *ax_definition_value_name(enum ax_definition_value value)
         [AX_VALUE_NAMES] = "a list of names",
         [AX_VALUE_FLAG] = "true or false",
         [AX_VALUE_FLAG_TEXT] = "true, false or a text",
+        [AX_VALUE_FORMAT] = "1",
         [AX_VALUE_COUNT] = "a whole number",
         [AX_VALUE_NUMBER] = "a number",
         [AX_VALUE_DURATION] = "a duration, as 90s, 15m, 24h or 7d",

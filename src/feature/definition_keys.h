@@ -37,6 +37,7 @@ enum ax_definition_value {
     AX_VALUE_NAMES,      /* a list of names, or one */
     AX_VALUE_FLAG,       /* true or false */
     AX_VALUE_FLAG_TEXT,  /* true, or a text that says more */
+    AX_VALUE_FORMAT,     /* 1 */
     AX_VALUE_COUNT,      /* a whole number */
     AX_VALUE_NUMBER,     /* a number */
     AX_VALUE_DURATION,   /* 15m */
@@ -71,6 +72,7 @@ struct ax_definition_keys {
     bool has_short;                    /* a scalar may stand instead of the mapping: */
     enum ax_definition_value short_of; /* what it is */
     const char *short_about;
+    const char *one_of; /* "a|b|c": keys of which exactly one is there; NULL: none */
     const struct ax_definition_key *keys;
     size_t key_count;
 };

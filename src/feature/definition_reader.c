@@ -159,14 +159,16 @@ static const char *kind_name(const struct ax_yaml *node)
 enum ax_code ax_definition_fail_kind(const struct ax_definition_reader *r,
                                      const struct ax_yaml *node, const char *wanted)
 {
-    const char *key = node->key.ptr ? node->key.ptr : "this";
+    char what[AX_DEFINITION_NAME_MAX + 40];
+    if (node->key.ptr)
+        (void)snprintf(what, sizeof(what), "'%.60s' must be", node->key.ptr);
+    else
+        (void)snprintf(what, sizeof(what), "expected");
     if (node->kind != AX_YAML_SCALAR)
-        return ax_definition_fail(r, node, "'%.60s' must be %s, found %s", key, wanted,
-                                  kind_name(node));
+        return ax_definition_fail(r, node, "%s %s, found %s", what, wanted, kind_name(node));
     if (ax_yaml_is_null(node))
-        return ax_definition_fail(r, node, "'%.60s' must be %s, found nothing", key, wanted);
-    return ax_definition_fail(r, node, "'%.60s' must be %s, found '%.*s'", key, wanted,
-                              QUOTED(node->text));
+        return ax_definition_fail(r, node, "%s %s, found nothing", what, wanted);
+    return ax_definition_fail(r, node, "%s %s, found '%.*s'", what, wanted, QUOTED(node->text));
 }
 
 enum ax_code ax_definition_check_keys(const struct ax_definition_reader *r,
@@ -299,9 +301,11 @@ enum ax_code ax_definition_deprecated(const struct ax_definition_reader *r,
 enum ax_code ax_definition_storage(const struct ax_definition_reader *r, const struct ax_yaml *node,
                                    struct ax_storage *ret)
 {
-    static const struct ax_str names[] = {
+    /* Whoever writes int or float means the first of those that are as near. */
+    static const struct ax_str names[] = { { "int64", 5 },
+                                           { "float64", 7 },
 #define X(name, text, type, bytes) { text, sizeof(text) - 1 },
-        AX_STORAGE_LIST(X)
+                                           AX_STORAGE_LIST(X)
 #undef X
     };
     if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node))

@@ -30,6 +30,8 @@ static const char *value_form(enum ax_definition_value value)
         return "\"type\":\"boolean\"";
     case AX_VALUE_FLAG_TEXT:
         return "\"type\":[\"boolean\",\"string\"]";
+    case AX_VALUE_FORMAT:
+        return "\"const\":1";
     case AX_VALUE_COUNT:
         return "\"type\":\"integer\"";
     case AX_VALUE_NUMBER:
@@ -94,6 +96,18 @@ static void put_key_form(struct ax_buf *out, const struct ax_definition_key *key
         (void)ax_buf_printf(out, "\"$ref\":\"#/$defs/%s\"", of);
 }
 
+/* Of these keys exactly one is required. */
+static void put_one_of(struct ax_buf *out, const char *words)
+{
+    (void)ax_buf_append_str(out, AX_STR(",\"oneOf\":["));
+    while (*words) {
+        size_t len = strcspn(words, "|");
+        (void)ax_buf_printf(out, "{\"required\":[\"%.*s\"]}", (int)len, words);
+        words += len + (words[len] == '|');
+        (void)ax_buf_append_char(out, *words ? ',' : ']');
+    }
+}
+
 /* The members of an object that is this mapping. */
 static void put_mapping(struct ax_buf *out, const struct ax_definition_keys *table)
 {
@@ -117,6 +131,8 @@ static void put_mapping(struct ax_buf *out, const struct ax_definition_keys *tab
         (void)ax_buf_append_char(out, '}');
     }
     (void)ax_buf_append_char(out, '}');
+    if (table->one_of)
+        put_one_of(out, table->one_of);
 }
 
 void ax_definition_put_schema(struct ax_buf *out)

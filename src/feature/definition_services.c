@@ -314,15 +314,51 @@ static enum ax_code read_fields(struct service_reader *s, const struct ax_yaml *
     return AX_OK;
 }
 
+/* Whether an expression failed because it does not know this name. */
+static bool is_unknown(const struct ax_err *err, struct ax_str name)
+{
+    char text[2 * AX_DEFINITION_NAME_MAX + 40];
+    (void)snprintf(text, sizeof(text), "'%.*s' is not known here", QUOTED(name));
+    return err->code == AX_E_INVALID && strstr(err->msg, text);
+}
+
+/* Whether what an expression does not know is an input from its own item on. */
+static bool is_below(struct service_reader *s, const struct ax_yaml *item, size_t role)
+{
+    const struct ax_err said = *s->r->err;
+    bool found = false;
+    ax_err_clear(s->r->err);
+    for (; item && !found; item = item->next) {
+        const struct ax_yaml *name = ax_yaml_get(item, "name");
+        const struct ax_view *view = name ? NULL : s->roles[role].view;
+        struct ax_str input;
+        found = name && is_unknown(&said, name->text);
+        for (size_t i = 0; view && i < view->field_count && !found; i++)
+            found = !input_name(s, &s->roles[role], &view->fields[i], &input) &&
+                    is_unknown(&said, input);
+        role += !name;
+    }
+    *s->r->err = said;
+    return found;
+}
+
 static enum ax_code read_inputs(struct service_reader *s, const struct ax_yaml *list)
 {
     size_t role = 0;
     for (const struct ax_yaml *item = list->first; item; item = item->next) {
-        enum ax_code code = ax_yaml_get(item, "view")   ? read_fields(s, item, role++)
-                            : ax_yaml_get(item, "expr") ? read_expression(s, item)
-                                                        : read_value(s, item);
-        if (code)
-            return code;
+        bool is_expression = ax_yaml_get(item, "expr");
+        enum ax_code code = ax_yaml_get(item, "view") ? read_fields(s, item, role++)
+                            : is_expression           ? read_expression(s, item)
+                                                      : read_value(s, item);
+        if (!code)
+            continue;
+        if (is_expression && is_below(s, item, role)) {
+            const struct ax_err said = *s->r->err;
+            ax_err_clear(s->r->err);
+            code = ax_fail(s->r->err, said.code,
+                           "%s; an expression knows the inputs above it alone", said.msg);
+        }
+        return code;
     }
     return AX_OK;
 }

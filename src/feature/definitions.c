@@ -135,6 +135,8 @@ static enum ax_code reader_check_root(struct ax_definition_reader *r, const stru
 {
     const struct ax_yaml *format = ax_yaml_get(root, "auspex");
     int64_t version;
+    if (root->kind != AX_YAML_MAP)
+        return ax_definition_fail_kind(r, root, "a mapping with auspex: 1");
     if (!format)
         return ax_definition_fail(r, root,
                                   "'auspex: 1' is missing: every *.yaml of the folder is a file of "

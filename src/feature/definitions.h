@@ -93,6 +93,7 @@ struct ax_expectation {
     const struct ax_source *referred; /* of referential: its source, and the column there */
     size_t referred_column;
     const struct ax_expr *expr; /* of expression: a bool over the source's columns */
+    struct ax_str text;         /* of it as written */
     struct ax_place place;
 };
 

@@ -203,22 +203,6 @@ static void put_set(struct ax_buf *out, const struct ax_expectation *expectation
     put(out, ")");
 }
 
-static void put_input(struct ax_buf *out, size_t input, void *arg)
-{
-    const struct ax_source *source = arg;
-    ax_expr_put_name(out, source->columns[input].name);
-}
-
-static void put_expression(struct ax_buf *out, const struct ax_expectation_result *result)
-{
-    struct ax_buf text;
-    ax_buf_init(&text, (size_t)1 << 20);
-    ax_expr_put_text(&text, result->expectation->expr, put_input, (void *)result->source);
-    put(out, " ");
-    put_shown(out, ax_buf_str(&text));
-    ax_buf_done(&text);
-}
-
 static void put_referred(struct ax_buf *out, const struct ax_expectation *expectation)
 {
     const struct ax_source *referred = expectation->referred;
@@ -262,7 +246,8 @@ static void put_details(struct ax_buf *out, const struct ax_expectation_result *
         put_referred(out, expectation);
         return;
     case AX_EXPECT_EXPRESSION:
-        put_expression(out, result);
+        put(out, " ");
+        put_shown(out, expectation->text);
         return;
     case AX_EXPECT_NOT_NULL:
     case AX_EXPECT_UNIQUE:

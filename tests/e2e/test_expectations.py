@@ -413,7 +413,7 @@ ROWS = "k,at\na,2024-02-01\nb,2024-02-01\n"
 
 def test_history_drops_rows(folder):
     define(folder, "check: between, column: x, max: 100, do: drop_row",
-           "check: expression, expr: n <> 7, do: drop_row", "check: not_null, column: n",
+           "check: expression, expr: n <> 7.0, do: drop_row", "check: not_null, column: n",
            "check: freshness, max_age: 1d, do: fail")
     table(folder, [{"k": "a", "x": "1", "t": "2024-01-01", "n": "1"},
                    {"k": "a", "x": "2", "t": "2024-01-02", "n": "7"},
@@ -427,6 +427,7 @@ def test_history_drops_rows(folder):
     assert '"dropped_rows":2' in told
     assert ("dropped: between x (at most 100): 1 of 6 rows (16.7 %) does not hold; "
             "row 3: x=101.0") in told
+    assert "dropped: expression n <> 7.0: 1 of " in told  # as it is written
     assert "warned: not_null n: 2 of 6 rows (33.3 %) do not hold; row 3: n=null" in told
     define(folder)
     rows, told = history(folder, ROWS)

@@ -7,6 +7,7 @@ that the example names is there; the schema that `auspex features schema` prints
 so do plan and apply.
 """
 
+import copy
 import json
 import os
 import subprocess
@@ -92,8 +93,13 @@ def fits(schema, form, value):
         return any(fits(schema, one, value) for one in form["anyOf"])
     if "enum" in form:
         return value in form["enum"]
+    if "const" in form:
+        return value == form["const"]
     kinds = form["type"] if isinstance(form["type"], list) else [form["type"]]
     if not any(isinstance(value, KINDS[kind]) for kind in kinds):
+        return False
+    if isinstance(value, dict) and "oneOf" in form and \
+            sum(set(one["required"]) <= set(value) for one in form["oneOf"]) != 1:
         return False
     if isinstance(value, dict) and "properties" in form:
         return set(form["required"]) <= set(value) <= set(form["properties"]) and \
@@ -110,8 +116,15 @@ def test_the_schema_takes_the_example_and_refuses_what_is_misspelt(tmp_path):
     schema = json.loads(run("features", "schema").stdout)
     definitions = yaml.safe_load((tmp_path / "features.yaml").read_text())
     assert fits(schema, schema, definitions)
-    definitions["views"]["customer"]["entty"] = definitions["views"]["customer"].pop("entity")
-    assert not fits(schema, schema, definitions)
+    for broken in (
+            lambda all: all["views"]["customer"].update(entty="customer"),
+            lambda all: all.update(auspex=2),
+            lambda all: all["sources"]["orders"].update(sql="select 1"),
+            lambda all: all["sources"]["orders"].pop("files"),
+            lambda all: all["services"]["checkout"]["features"].append({"name": "a", "view": "b"})):
+        changed = copy.deepcopy(definitions)
+        broken(changed)
+        assert not fits(schema, schema, changed)
 
 
 def test_the_example_is_planned_and_applied(tmp_path):

@@ -199,6 +199,7 @@ static void nearest_name(void **state)
     } rows[] = {
         { "carier", 0 }, { "dep_dela", 1 },     { "depdelay", 1 }, { "orgn", 2 }, { "dest", 3 },
         { "des", 3 },    { "temperature", -1 }, { "xy", -1 },      { "", -1 },    { "Dest", 3 },
+        { "de", 3 },     { "dex", -1 },         { "dst", 3 },
     };
     for (size_t i = 0; i < AX_COUNT(rows); i++)
         assert_int_equal(ax_str_nearest(ax_str_from(rows[i].text), names, 4), rows[i].nearest);

@@ -43,6 +43,10 @@ static const struct row rows[] = {
       "f.yaml:4:14: unknown key 'key'; did you mean 'keys'?" },
     { "{keys: {tailnum: string}}", "{keys: {tailnum: strin}}",
       "f.yaml:4:30: no type 'strin'; did you mean 'string'?" },
+    { "{keys: {tailnum: string}}", "{keys: {tailnum: int}}",
+      "f.yaml:4:30: no type 'int'; did you mean 'int64'?" },
+    { "{expr: seats, type: float32, default: 150, ", "{expr: greatest(seats, 1), ",
+      "f.yaml:39:37: unknown key '1)'; a text with a comma takes quotes in {…}" },
     { "{keys: {tailnum: string}}", "{keys: {tailnum: number}}",
       "f.yaml:4:30: no type 'number'; there are bool, int32, int64, float32, float64, string, "
       "bytes, timestamp, duration and list<…> of them" },
@@ -149,7 +153,7 @@ static const struct row rows[] = {
       "f.yaml:23:58: 'refers_to' must be SOURCE.COLUMN" },
     { "{check: between, column: arr_delay, min: -120, max: 2000, mostly: 0.999, do: drop_row}",
       "{check: in_set, column: carrier, values: [UA, 3]}",
-      "f.yaml:23:55: 'this' must be a string, in quotes when it looks like a number or a bool, "
+      "f.yaml:23:55: expected a string, in quotes when it looks like a number or a bool, "
       "found '3'" },
     { "{check: between, column: arr_delay, min: -120, max: 2000, mostly: 0.999, do: drop_row}",
       "{check: monotonic, column: arr_delay, by: [tailnu]}",
@@ -280,8 +284,7 @@ static const struct row rows[] = {
     { "- {name: carrier} ", "- {name: age} ",
       "f.yaml:71:16: no request value or key 'age'; there are 'sched_dep', 'distance', "
       "'dep_delay', 'tailnum', 'origin', 'dest', 'carrier'" },
-    { "- {name: carrier} ", "- carrier ",
-      "f.yaml:71:9: 'this' must be a mapping, found 'carrier'" },
+    { "- {name: carrier} ", "- carrier ", "f.yaml:71:9: expected a mapping, found 'carrier'" },
     { "- {name: carrier} ", "- {nam: carrier} ",
       "f.yaml:71:10: unknown key 'nam'; did you mean 'name'?" },
     { "- {name: carrier} ", "- {name: carrier, view: plane} ",
@@ -321,6 +324,11 @@ static const struct row rows[] = {
       "the view a role, as {as: ROLE}" },
     { "expr: 2013 - built", "expr: 2013 - bilt",
       "f.yaml:81:34: 'bilt' is not known here; nearest is 'built'" },
+    { "expr: 2013 - built", "expr: 2013 - age",
+      "f.yaml:81:34: 'age' is not known here; an expression knows the inputs above it alone" },
+    { "extract(hour from sched_dep at time zone 'America/New_York')", "distance + origin__wind",
+      "f.yaml:74:40: 'origin__wind' is not known here; an expression knows the inputs above it "
+      "alone" },
     { "expr: 2013 - built", "expr: 2013 - agee", "f.yaml:81:34: 'agee' is not known here" },
     { "expr: 2013 - built", "expr: count(*) over 1h",
       "f.yaml:81:27: count is an aggregate, which only a field of a view can be" },
@@ -404,8 +412,7 @@ static void the_whole_text_is_wrong(void **state)
     } texts[] = {
         { "", "f.yaml:1:1: 'auspex: 1' is missing: every *.yaml of the folder is a file of "
               "definitions" },
-        { "[]", "f.yaml:1:1: 'auspex: 1' is missing: every *.yaml of the folder is a file of "
-                "definitions" },
+        { "[]", "f.yaml:1:1: expected a mapping with auspex: 1, found a list" },
         { "auspex: 1\nviews: [a]\n", "f.yaml:2:8: 'views' must be a mapping of names" },
         { "auspex: 1\nviews:\n", "f.yaml:2:7: 'views' must be a mapping of names" },
         { "auspex: 1\nviews: {v: }\n", "f.yaml:2:12: 'v' must be a mapping, found nothing" },
