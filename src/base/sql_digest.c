@@ -69,18 +69,32 @@ static void put_texts(struct ax_buf *out, const struct ax_sql_column *column, si
     }
 }
 
-static void put_numbers(struct ax_buf *out, const struct ax_sql_column *column, size_t rows)
+/* Of a bool or a number. */
+static const char *bytes_of(const struct ax_sql_column *column, size_t *ret_size)
 {
     bool is_bool = column->type == AX_SQL_BOOL;
-    const char *values = is_bool ? (const char *)column->bools : (const char *)column->i64s;
-    size_t size = is_bool ? sizeof(bool) : sizeof(int64_t);
-    if (!column->validity) {
-        (void)ax_buf_append(out, values, rows * size);
-        return;
-    }
+    *ret_size = is_bool ? sizeof(bool) : sizeof(int64_t);
+    return is_bool ? (const char *)column->bools : (const char *)column->i64s;
+}
+
+static void put_numbers(struct ax_buf *out, const struct ax_sql_column *column, size_t rows)
+{
+    size_t size;
+    const char *values = bytes_of(column, &size);
     for (size_t row = 0; row < rows; row++)
         if (!ax_sql_is_null(column, row))
             (void)ax_buf_append(out, values + row * size, size);
+}
+
+static void add_marks(struct ax_hasher *to, const struct ax_sql_column *column, size_t rows)
+{
+    char marks[1024];
+    for (size_t done = 0, count; done < rows; done += count) {
+        count = AX_MIN(rows - done, sizeof(marks));
+        for (size_t i = 0; i < count; i++)
+            marks[i] = ax_sql_is_null(column, done + i) ? 0 : 1;
+        ax_hasher_add(to, marks, count);
+    }
 }
 
 static enum ax_code add_column(const struct digest_column *to, const struct ax_sql_column *column,
@@ -89,18 +103,19 @@ static enum ax_code add_column(const struct digest_column *to, const struct ax_s
     if (column->type == AX_SQL_LIST)
         return ax_fail(err, AX_E_UNSUPPORTED, "column '%.*s' is a list, which has no digest",
                        AX_STR_ARG(to->name));
-    ax_buf_reset(scratch);
-    for (size_t row = 0; row < rows; row++)
-        (void)ax_buf_append_char(scratch, ax_sql_is_null(column, row) ? 0 : 1);
-    if (ax_buf_check(scratch, "a block of rows", err))
-        return err->code;
-    ax_hasher_add(to->marks, scratch->ptr, scratch->len);
+    add_marks(to->marks, column, rows);
+    if (column->type != AX_SQL_TEXT && !column->validity) {
+        size_t size;
+        const char *values = bytes_of(column, &size);
+        ax_hasher_add(to->values, values, rows * size);
+        return AX_OK;
+    }
     ax_buf_reset(scratch);
     if (column->type == AX_SQL_TEXT)
         put_texts(scratch, column, rows);
     else
         put_numbers(scratch, column, rows);
-    if (ax_buf_check(scratch, "the texts of a block of rows", err))
+    if (ax_buf_check(scratch, "the values of a block of rows", err))
         return err->code;
     if (scratch->len)
         ax_hasher_add(to->values, scratch->ptr, scratch->len);

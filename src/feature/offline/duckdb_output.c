@@ -337,6 +337,16 @@ static char *hidden_name(const struct ax_offline *offline)
     return name;
 }
 
+/* So that the disk is at work while the digest is made; when that fails, the sync does it all. */
+static void begin_sync(const char *hidden)
+{
+    int fd = open(hidden, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    (void)close(fd);
+}
+
 static enum ax_code copy_rows(struct output *o, const char *out, const char *hidden)
 {
     bool is_csv = ax_str_ends_with(ax_str_from(out), AX_STR(".csv"));
@@ -345,7 +355,9 @@ static enum ax_code copy_rows(struct output *o, const char *out, const char *hid
     ax_buf_printf(o->text, ") TO ");
     ax_sql_put_literal(o->text, ax_str_from(hidden));
     ax_buf_printf(o->text, is_csv ? " (FORMAT csv, HEADER true)" : " (FORMAT parquet)");
-    return ax_offline_run(o->offline, o->err);
+    if (!ax_offline_run(o->offline, o->err))
+        begin_sync(hidden);
+    return o->err->code;
 }
 
 static enum ax_code publish(struct output *o, const char *hidden, const char *out)

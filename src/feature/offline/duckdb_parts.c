@@ -90,7 +90,7 @@ static bool put_key(struct ax_buf *out, struct ax_offline *offline,
                     const char *rows_digest)
 {
     const struct ax_view *view = service->roles[role].view;
-    ax_buf_printf(out, "part 2 of auspex %s\n%zu %d %s\n", AX_VERSION, role, as_known, rows_digest);
+    ax_buf_printf(out, "part 3 of auspex %s\n%zu %d %s\n", AX_VERSION, role, as_known, rows_digest);
     ax_definition_put_json(out, AX_DEFINITION_SERVICE, service);
     ax_definition_put_json(out, AX_DEFINITION_VIEW, view);
     ax_definition_put_json(out, AX_DEFINITION_ENTITY, view->entity);
@@ -193,9 +193,10 @@ void ax_role_part_keep(struct ax_offline *offline, const struct ax_role_part *pa
     (void)snprintf(hidden, sizeof(hidden), "%s.tmp", part->path);
     if (ax_file_make_folder(folder, &ignored))
         return;
-    ax_buf_printf(&offline->text, "COPY ax_s%zu TO ", role);
+    ax_buf_printf(&offline->text, "COPY (SELECT * EXCLUDE (n) FROM ax_s%zu) TO ", role);
     ax_sql_put_literal(&offline->text, ax_str_from(hidden));
-    ax_buf_printf(&offline->text, " (FORMAT parquet, KV_METADATA {held: ");
+    ax_buf_printf(&offline->text,
+                  " (FORMAT parquet, COMPRESSION uncompressed, KV_METADATA {held: ");
     ax_sql_put_literal(&offline->text, ax_buf_str(&offline->held));
     ax_buf_printf(&offline->text, "})");
     if (ax_offline_run(offline, &ignored) || !sync_file(hidden) || rename(hidden, part->path))

@@ -186,6 +186,12 @@ static int64_t moment(uint64_t *state, int64_t unit, size_t null_of)
     return EPOCH + (int64_t)below(state, 8) * unit;
 }
 
+/* The same in its lower 32 bits, now and then. */
+static int64_t far(uint64_t *state, int64_t key)
+{
+    return key + (below(state, 8) ? 0 : INT64_C(1) << 32);
+}
+
 static void make_history(struct history *h, struct fixture *f, uint64_t *state)
 {
     /* The last one spans more than packs into one number with a row's. */
@@ -195,6 +201,7 @@ static void make_history(struct history *h, struct fixture *f, uint64_t *state)
     h->probe_count = 1 + below(state, PROBES_MAX);
     h->is_events = below(state, 3) == 0;
     h->as_known = below(state, 3) == 0;
+    bool has_far = below(state, 2) == 0;
     for (size_t i = 0; i < h->event_count; i++)
         h->events[i] = (struct event){
             .a = below(state, 10) ? (int64_t)below(state, 3) : NONE,
@@ -205,10 +212,13 @@ static void make_history(struct history *h, struct fixture *f, uint64_t *state)
             .x = below(state, 6) ? (double)i + 0.25 : (double)NAN,
             .s = texts[below(state, AX_COUNT(texts))],
         };
+    for (size_t i = 0; has_far && i < h->event_count; i++)
+        if (h->events[i].a != NONE)
+            h->events[i].a = far(state, h->events[i].a);
     for (size_t i = 0; i < h->probe_count; i++)
         for (size_t r = 0; r < 2; r++) {
             h->probes[i].id = below(state, 6) ? (int64_t)below(state, h->event_count + 1) : NONE;
-            h->probes[i].keys[r] = below(state, 10) ? (int64_t)below(state, 4) : NONE;
+            h->probes[i].keys[r] = below(state, 10) ? far(state, (int64_t)below(state, 4)) : NONE;
             h->probes[i].texts[r] = texts[below(state, AX_COUNT(texts))];
             h->probes[i].at = moment(state, unit, 15);
             if (h->probes[i].at != NONE && below(state, 4) == 0)
