@@ -137,6 +137,33 @@ def test_columns_of_the_call_have_their_types_in_parquet(folder):
     assert (folder / "again.csv").read_text("utf-8") == "n,at,m,again\n7,2024-01-01,1,7\n"
 
 
+def test_parquet_rounds_nothing(folder):
+    """What it cannot hold is a decimal or a text, and CSV has a float32 with all its digits."""
+    write(folder, "rows.sql", "SELECT 7 AS n, TIMESTAMP '2024-01-01' AS \"at\", "
+          "sum(9007199254740993) AS total, 340282366920938463463::UHUGEINT AS "
+          "large, INTERVAL '1 day 1.234567 s' AS span, "
+          "[9007199254740993::HUGEINT] AS list, '01:02:03.456789+02'::TIMETZ AS clock, 0.1::FLOAT "
+          "AS f, TIME '01:02:03.456789' AS time, 1.5::DECIMAL(38, 1) AS dec")
+    write(folder, "d/all.yaml", DEFINITIONS.replace("{m: m}",
+                                                    "{m: {expr: m * 0.1, type: float32}}"))
+    write(folder, "again.sql", f"SELECT * EXCLUDE (m) FROM '{folder}/out.parquet'")
+    tables, digests = [], []
+    for rows, out in [("rows.sql", "out.parquet"), ("rows.sql", "out.csv"), ("again.sql", "o.csv")]:
+        done = run(folder, rows, out=out, service="numbers")
+        assert done.returncode == 0, done.stderr
+        digests.append(json.loads(done.stdout)["digest"])
+        tables.append((folder / out).read_bytes())
+    assert tables[1] == tables[2] and digests[0] == digests[1]
+    assert tables[1].decode().splitlines()[1].split(",") == [
+        "7", "2024-01-01T00:00:00Z", "9007199254740993", "340282366920938463463",
+        "1 day 00:00:01.234567", "[9007199254740993]", "01:02:03.456789+02", "0.10000000149011612",
+        "01:02:03.456789", "1.5", "0.10000000149011612"]
+    write(folder, "rows.sql", "SELECT 7 AS n, TIMESTAMP '2024-01-01' AS \"at\", "
+          "170141183460469231731687303715884105727::HUGEINT AS total")
+    done = run(folder, "rows.sql", out="out.parquet", service="numbers")
+    assert done.returncode == 3 and "DECIMAL(38,0)" in done.stderr, done.stderr
+
+
 def test_moment_is_an_expression(folder):
     rows = ("faa,sched,wait,day\nJFK,2024-03-01T16:59:59.999999Z,,2024-03-02\n"
             "JFK,2024-03-01T17:00:00Z,,2024-02-01\nJFK,,,\n")

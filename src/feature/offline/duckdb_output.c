@@ -238,25 +238,45 @@ static void put_column(struct output *o, const char *format, const char *name, s
     ax_sql_put_name(o->text, title);
 }
 
-/* How a stored value is printed; '@' is the value. */
+/* How a stored value is printed; '@' is the value. In CSV a float32 has the digits of the number
+ * that it is, not the fewest that tell it from other float32: whoever reads the file has wider
+ * ones. */
 static const char *storage_format(struct ax_storage storage, enum purpose purpose)
 {
     bool is_text = storage.is_list || storage.kind == AX_STORAGE_BYTES;
     if (purpose == PURPOSE_DIGEST && is_text)
         return "CAST(@ AS VARCHAR)";
+    if (purpose == PURPOSE_CSV && storage.kind == AX_STORAGE_FLOAT32)
+        return storage.is_list ? "CAST(@ AS DOUBLE[])" : "CAST(@ AS DOUBLE)";
     if (purpose != PURPOSE_CSV || storage.kind != AX_STORAGE_TIMESTAMP)
         return "@";
     return storage.is_list ? "list_transform(@, lambda item: ax_moment_text(item))"
                            : "ax_moment_text(@)";
 }
 
-/* The same of a column of the rows that is nothing to the service. */
+/* The same of a column of the rows that is nothing to the service, in Parquet: what it does not
+ * hold as it is, DuckDB would round. A number that no decimal holds ends the history. */
+static const char *parquet_format(struct ax_str type)
+{
+    static const char *const parts[] = { "HUGEINT", "INTERVAL", "TIME WITH TIME ZONE",
+                                         "UNION(",  "BIGNUM",   "TIME_NS" };
+    if (ax_str_is(type, "HUGEINT") || ax_str_is(type, "UHUGEINT"))
+        return "CAST(@ AS DECIMAL(38, 0))";
+    for (size_t i = 0; i < AX_COUNT(parts); i++)
+        if (memmem(type.ptr, type.len, parts[i], strlen(parts[i])))
+            return "CAST(@ AS VARCHAR)";
+    return "@";
+}
+
 static const char *own_format(struct ax_str type, enum purpose purpose)
 {
     if (purpose == PURPOSE_DIGEST)
         return ax_sql_type_is_exact(type) ? "@" : "CAST(@ AS VARCHAR)";
-    if (purpose == PURPOSE_PARQUET || !ax_str_starts_with(type, AX_STR("TIMESTAMP")) ||
-        type.ptr[type.len - 1] == ']')
+    if (purpose == PURPOSE_PARQUET)
+        return parquet_format(type);
+    if (ax_str_is(type, "FLOAT"))
+        return "CAST(@ AS DOUBLE)";
+    if (!ax_str_starts_with(type, AX_STR("TIMESTAMP")) || type.ptr[type.len - 1] == ']')
         return "@";
     return ax_str_is(type, "TIMESTAMP_NS") ? "replace(CAST(@ AS VARCHAR), ' ', 'T') || 'Z'"
                                            : "ax_moment_text(CAST(@ AS TIMESTAMP))";
