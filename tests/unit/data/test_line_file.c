@@ -19,7 +19,8 @@
 
 #include <stdio.h>
 
-#define LINE_MAX_BYTES 200000
+#define LINE_MAX_BYTES ((size_t)200000)
+#define DEPTH_MAX      ((size_t)AX_LINE_FILE_DEPTH_MAX)
 
 static char path[96];
 static struct ax_buf content;
@@ -140,7 +141,7 @@ static void test_what_is_left_out(void **state)
     write_file();
     (void)snprintf(query, sizeof(query),
                    "SELECT count(*) FROM read_csv('%s', auto_detect=false, header=false, "
-                   "columns={'a':'VARCHAR'}, max_line_size=%d, buffer_size=%d)",
+                   "columns={'a':'VARCHAR'}, max_line_size=%zu, buffer_size=%zu)",
                    path, LINE_MAX_BYTES, 2 * LINE_MAX_BYTES);
     assert_int_equal(ax_sql_get_i64(sql, ax_str_from(query), &rows, &err), AX_OK);
     assert_int_equal(rows, 1); /* Of two. */
@@ -156,14 +157,14 @@ static void test_depth(void **state)
         const char *after;
         const char *told;
     } cases[] = {
-        { "{\"a\":1}\n", AX_LINE_FILE_DEPTH_MAX, "\n", NULL },
-        { "{\"a\":1}\n", AX_LINE_FILE_DEPTH_MAX + 1, "\r\n", "nested more than 1000 deep" },
-        { "{\"a\":", AX_LINE_FILE_DEPTH_MAX - 1, "}", NULL },
-        { "{\"a\":", AX_LINE_FILE_DEPTH_MAX, "}\n", "nested more than 1000 deep" },
-        { "{\"a\\\"\":", AX_LINE_FILE_DEPTH_MAX, "}\n", "nested more than 1000 deep" },
-        { "{\"a\\\":", AX_LINE_FILE_DEPTH_MAX, "\"}\n", NULL }, /* all of it a text */
-        { "{\"a\":\"", 3 * AX_LINE_FILE_DEPTH_MAX, "\"}\n", NULL },
-        { "[[[]]],[[[[]]]]\n", AX_LINE_FILE_DEPTH_MAX, "", NULL },
+        { "{\"a\":1}\n", DEPTH_MAX, "\n", NULL },
+        { "{\"a\":1}\n", DEPTH_MAX + 1, "\r\n", "nested more than 1000 deep" },
+        { "{\"a\":", DEPTH_MAX - 1, "}", NULL },
+        { "{\"a\":", DEPTH_MAX, "}\n", "nested more than 1000 deep" },
+        { "{\"a\\\"\":", DEPTH_MAX, "}\n", "nested more than 1000 deep" },
+        { "{\"a\\\":", DEPTH_MAX, "\"}\n", NULL }, /* all of it a text */
+        { "{\"a\":\"", 3 * DEPTH_MAX, "\"}\n", NULL },
+        { "[[[]]],[[[[]]]]\n", DEPTH_MAX, "", NULL },
         { "{\"a\":1}\n", LINE_MAX_BYTES * 3 / 4, "\n", "CSV Error on Line" },
     };
     struct ax_sql *sql = open_sql();
