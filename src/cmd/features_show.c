@@ -104,10 +104,12 @@ static void put_users(struct ax_buf *out, const struct shown *shown)
         (void)ax_buf_append_str(out, AX_STR("    "));
         put_thing(out, ax_str_from(ax_registry_kind_name(user->kind)), user->name, AX_STR(""));
         const char *separator = ": ";
+        struct ax_str told = { "", 0 }; /* edges of one feature stand together */
         for (size_t k = 0; k < user->edge_count; k++) {
-            if (!leads_from(shown, &user->edges[k]) || !user->edges[k].feature.len)
+            if (!leads_from(shown, &user->edges[k]) || ax_str_equals(user->edges[k].feature, told))
                 continue;
-            ax_buf_printf(out, "%s%.*s", separator, AX_STR_ARG(user->edges[k].feature));
+            told = user->edges[k].feature;
+            ax_buf_printf(out, "%s%.*s", separator, AX_STR_ARG(told));
             separator = ", ";
         }
         (void)ax_buf_append_char(out, '\n');

@@ -338,7 +338,8 @@ def test_another_project_takes_force(folder):
 def test_lineage_from_files_to_models(folder):
     folder.change("time: time_hour\n", "time: time_hour\n    event_id: [time_hour]\n")
     folder.change("    ttl: 3h\n    fields: {temp: temp}",
-                  "    fields: {temp: max(temp) over 3h, reports: count(*) over 3h}")
+                  "    fields: {temp: max(temp) filter (where origin <> 'X') over 3h, "
+                  "reports: count(*) over 3h}")
     folder.apply()
     assert folder.features("lineage", "view:weather.reports").splitlines() == [
         "view weather.reports",
@@ -352,6 +353,7 @@ def test_lineage_from_files_to_models(folder):
     assert ("view weather.reports\n        service pushback.origin__reports\n"
             in folder.features("lineage", "source:weather.time_hour"))
     assert " from source weather\n" in folder.features("show", "view:weather.reports")
+    assert "    view weather: temp, reports\n" in folder.features("show", "source:weather")
     age = folder.features("lineage", "pushback.age")
     assert "source planes.year" in age and "seats" not in age and "weather" not in age
     (graph,) = folder.features_json("lineage", "file:data/planes.csv")
