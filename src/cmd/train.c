@@ -155,6 +155,8 @@ static void print_json(const struct ax_training_report *report, const struct ax_
     ax_json_put_str(&out, ax_str_from(report->digest));
     if (spec->service)
         put_service_json(&out, report, spec->service);
+    else
+        ax_json_put_member(&out, "content", ax_str_from(report->content));
     ax_buf_printf(&out,
                   ",\"rows\":{\"read\":%zu,\"unlabelled\":%zu,\"train\":%zu,\"stop\":%zu,"
                   "\"test\":%zu},\"rounds\":{\"run\":%zu,\"kept\":%zu},\"metrics\":",
@@ -188,6 +190,8 @@ static void print_text(const struct ax_training_report *report, const struct ax_
                  "%zu to test\n",
                  report->rows_read, report->rows_unlabelled, report->rows[0], report->rows[1],
                  report->rows[2]);
+    if (!spec->service)
+        (void)printf("  content  %s\n", report->content);
     (void)printf("  rounds   %zu run, %zu kept\n", report->rounds_run, report->rounds_kept);
     (void)printf("  metrics  %.*s\n", AX_STR_ARG(ax_buf_str(&report->metrics)));
     (void)printf("  digest   %s\n", report->digest);

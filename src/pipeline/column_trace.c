@@ -187,7 +187,8 @@ static bool has_options(const struct ax_json *function)
                                             "dtypes",         "nullstr",     "dateformat",
                                             "timestampformat" };
     struct ax_json_iter children = ax_json_iterate(ax_json_get(function, "children"));
-    const struct ax_json *child = ax_json_next(&children);
+    const struct ax_json *child;
+    (void)ax_json_next(&children); /* the path */
     while ((child = ax_json_next(&children))) {
         struct ax_json_iter names =
             ax_json_iterate(ax_json_get(ax_json_get(child, "left"), "column_names"));

@@ -96,7 +96,7 @@ static enum ax_code take_columns(struct ax_dataset_content *content, struct ax_s
 
 static void put_from(struct ax_buf *text, const char *path)
 {
-    ax_buf_printf(text, " FROM read_parquet(");
+    ax_buf_printf(text, "read_parquet(");
     ax_dataset_put_path(text, path);
     ax_buf_printf(text, ", hive_partitioning=false)");
 }
@@ -109,15 +109,14 @@ static enum ax_code query(struct ax_sql *sql, struct ax_buf *text,
                : ax_sql_query(sql, ax_buf_str(text), ret_stream, err);
 }
 
-static enum ax_code find_columns(struct ax_sql *sql, const char *path,
+static enum ax_code find_columns(struct ax_sql *sql, struct ax_str from,
                                  struct ax_dataset_content *content, struct ax_err *err)
 {
     struct ax_sql_stream *stream = NULL;
     struct ax_buf text;
     ax_buf_init(&text, TEXT_MAX);
-    ax_buf_printf(&text, "SELECT column_name, column_type FROM (DESCRIBE SELECT *");
-    put_from(&text, path);
-    (void)ax_buf_append_char(&text, ')');
+    ax_buf_printf(&text, "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM %.*s)",
+                  AX_STR_ARG(from));
     if (!query(sql, &text, &stream, err))
         (void)(take_columns(content, stream, err) != AX_OK);
     ax_sql_stream_free(stream);
@@ -128,13 +127,13 @@ static enum ax_code find_columns(struct ax_sql *sql, const char *path,
 /* ---- rows ---- */
 
 static enum ax_code add_rows(struct ax_dataset_content *content, struct ax_sql_stream *stream,
-                             struct ax_sql_digest *digest, struct ax_err *err)
+                             struct ax_sql_digest *digest, bool with_statistics, struct ax_err *err)
 {
     struct ax_sql_chunk chunk = { 0 };
     do {
         if (ax_sql_stream_next(stream, &chunk, err) || ax_sql_digest_add(digest, &chunk, err))
             return err->code;
-        for (size_t i = 0; i < content->column_count && chunk.rows; i++)
+        for (size_t i = 0; i < content->column_count && chunk.rows && with_statistics; i++)
             if (ax_dataset_statistics_add(&content->columns[i].statistics, &chunk.columns[i],
                                           chunk.rows, err))
                 return err->code;
@@ -178,19 +177,19 @@ static void put_columns(const struct ax_dataset_content *content, struct ax_buf 
     }
 }
 
-static enum ax_code measure(struct ax_sql *sql, const char *path,
+static enum ax_code measure(struct ax_sql *sql, struct ax_str from, bool with_statistics,
                             struct ax_dataset_content *content, struct ax_err *err)
 {
     struct ax_sql_stream *stream = NULL;
     struct ax_buf text;
     ax_buf_init(&text, TEXT_MAX);
     put_columns(content, &text);
-    put_from(&text, path);
+    ax_buf_printf(&text, " FROM %.*s", AX_STR_ARG(from));
     if (!query(sql, &text, &stream, err)) {
         struct ax_sql_digest *digest = ax_sql_digest_new(stream);
         for (size_t i = 0; i < content->column_count; i++)
             content->columns[i].statistics.type = ax_sql_stream_column_type(stream, i);
-        if (!add_rows(content, stream, digest, err))
+        if (!add_rows(content, stream, digest, with_statistics, err))
             finish(content, digest);
         ax_sql_digest_free(digest);
         ax_sql_stream_free(stream);
@@ -204,13 +203,32 @@ enum ax_code ax_dataset_content_read(struct ax_sql *sql, const char *path,
 {
     assert(sql && path && ret_content && err);
     struct ax_dataset_content content = { 0 };
+    struct ax_buf from;
     ax_arena_init(&content.arena, ARENA_INIT, ARENA_MAX);
-    if (find_columns(sql, path, &content, err) || measure(sql, path, &content, err)) {
+    ax_buf_init(&from, TEXT_MAX);
+    put_from(&from, path);
+    if (ax_buf_check(&from, "the path", err) ||
+        find_columns(sql, ax_buf_str(&from), &content, err) ||
+        measure(sql, ax_buf_str(&from), true, &content, err)) {
         ax_dataset_content_done(&content);
-        return ax_err_context(err, "'%s'", path);
+        (void)ax_err_context(err, "'%s'", path);
+    } else {
+        *ret_content = content;
     }
-    *ret_content = content;
-    return AX_OK;
+    ax_buf_done(&from);
+    return err->code;
+}
+
+enum ax_code ax_dataset_content_digest(struct ax_sql *sql, struct ax_str from,
+                                       char ret_content[AX_SHA256_TEXT_SIZE], struct ax_err *err)
+{
+    assert(sql && from.len && ret_content && err);
+    struct ax_dataset_content content = { 0 };
+    ax_arena_init(&content.arena, ARENA_INIT, ARENA_MAX);
+    if (!find_columns(sql, from, &content, err) && !measure(sql, from, false, &content, err))
+        memcpy(ret_content, content.content, sizeof(content.content));
+    ax_dataset_content_done(&content);
+    return err->code;
 }
 
 void ax_dataset_content_done(struct ax_dataset_content *content)

@@ -33,6 +33,11 @@ struct ax_dataset_content {
 AX_MUST_USE enum ax_code ax_dataset_content_read(struct ax_sql *sql, const char *path,
                                                  struct ax_dataset_content *ret_content,
                                                  struct ax_err *err);
+/* The digest of the content alone, of what a FROM may name, in its order. Expected: INVALID,
+ * TOO_LARGE, LIMIT, CANCELLED. */
+AX_MUST_USE enum ax_code ax_dataset_content_digest(struct ax_sql *sql, struct ax_str from,
+                                                   char ret_content[AX_SHA256_TEXT_SIZE],
+                                                   struct ax_err *err);
 void ax_dataset_content_done(struct ax_dataset_content *content);
 
 /* Append a path as an SQL literal whose file is meant and no pattern. */

@@ -631,6 +631,7 @@ static enum ax_code record(struct training *t)
 
 static void fill_report(struct training *t)
 {
+    memcpy(t->report->content, t->set.content, sizeof(t->report->content));
     t->report->rows_read = t->set.rows_read;
     t->report->rows_unlabelled = t->set.rows_unlabelled;
     for (size_t p = 0; p < AX_PART_COUNT; p++)

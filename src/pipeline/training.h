@@ -45,7 +45,8 @@ struct ax_training_options {
 struct ax_training_report {
     char path[4096]; /* of the version's folder */
     uint64_t version;
-    char digest[AX_SHA256_TEXT_SIZE]; /* of model file and model.yaml */
+    char digest[AX_SHA256_TEXT_SIZE];  /* of model file and model.yaml */
+    char content[AX_SHA256_TEXT_SIZE]; /* of the rows, without a service */
     size_t rows_read, rows_unlabelled;
     size_t rows[3]; /* train, stop, test */
     size_t rounds_run, rounds_kept;

@@ -142,6 +142,19 @@ static enum ax_code read_file(struct maker *m)
     return run(m) ? ax_err_context(m->err, "the history") : AX_OK;
 }
 
+/* What a dataset snapshot of the same rows would tell. */
+static enum ax_code digest_rows(struct maker *m)
+{
+    const struct ax_str order = ax_buf_str(&m->order);
+    ax_buf_printf(&m->text, "(SELECT * %s FROM ax_rows ORDER BY %.*s)",
+                  m->spec->query.len ? "" : "EXCLUDE (" AX_TRAINING_ROW ")", AX_STR_ARG(order));
+    enum ax_code code = ax_buf_check(&m->text, "the statement", m->err);
+    if (!code)
+        code = ax_dataset_content_digest(m->sql, ax_buf_str(&m->text), m->set->content, m->err);
+    ax_buf_reset(&m->text);
+    return code;
+}
+
 static enum ax_code make_rows(struct maker *m)
 {
     int64_t rows = 0;
@@ -151,8 +164,9 @@ static enum ax_code make_rows(struct maker *m)
     if (get_count(m, &rows))
         return m->err->code;
     m->set->rows_read = (size_t)rows;
-    return m->spec->query.len ? ax_row_order_check(m->sql, "ax_rows", ax_buf_str(&m->order), m->err)
-                              : AX_OK;
+    if (m->spec->query.len && ax_row_order_check(m->sql, "ax_rows", ax_buf_str(&m->order), m->err))
+        return m->err->code;
+    return m->spec->service ? AX_OK : digest_rows(m);
 }
 
 /* ---- columns ---- */

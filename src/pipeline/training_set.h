@@ -42,8 +42,10 @@ struct ax_training_set {
     float label_max;                 /* of a label that is a number */
     bool label_is_index;             /* all labels are whole and not negative */
     bool weighted;
-    size_t rows_read;       /* by the query */
-    size_t rows_unlabelled; /* label null: left out */
+    char content[AX_SHA256_TEXT_SIZE]; /* digest of the rows, as of a dataset; "": of a service,
+                                          whose history has it */
+    size_t rows_read;                  /* by the query */
+    size_t rows_unlabelled;            /* label null: left out */
     struct ax_training_part parts[AX_PART_COUNT];
 };
 

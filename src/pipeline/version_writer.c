@@ -188,6 +188,8 @@ static void put_data(struct ax_buf *out, const struct ax_version_facts *facts)
         put_text(out, "  weight: ", spec->weight);
     if (spec->service)
         put_history(out, facts->history);
+    else
+        put_text(out, "  content: ", ax_str_from(set->content));
     ax_buf_printf(out, "  rows: {read: %zu, unlabelled: %zu}\n", set->rows_read,
                   set->rows_unlabelled);
     (void)ax_buf_append_str(out, AX_STR("  parts:\n"));

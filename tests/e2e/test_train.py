@@ -5,6 +5,7 @@ Method: the real binary over a made-up history; what was trained is loaded by th
 and its answers and metrics are compared; the process and its child are killed at work.
 """
 
+import filecmp
 import json
 import os
 import signal
@@ -69,6 +70,21 @@ def test_version_and_its_metrics(past, tmp_path):
     assert metrics["brier"] == pytest.approx(np.mean((wide - labels) ** 2), abs=1e-9)
     assert metrics["auc"] > 0.9
     assert sum(b["rows"] for b in metrics["calibration"]) == 240
+
+
+def test_rows_of_a_file(past, tmp_path):
+    """The same model as by a query, of rows with the digest that their snapshot has."""
+    first = history.train(tmp_path, history.spec())
+    second = history.train(tmp_path, history.spec(rows={"file": "rows.csv"}))
+    kept = history.run("data", "snapshot", tmp_path / "rows.csv", "--state", tmp_path / "state",
+                       "--json")
+    content = json.loads(kept.stdout)["content"]
+    assert first["content"] == second["content"] == content
+    assert version_yaml(second)["training"]["content"] == content
+    assert version_yaml(second)["training"]["file"] == "rows.csv"
+    assert second["rows"]["read"] == past.rows
+    models = [f"{done['path']}/model.ubj" for done in (first, second)]
+    assert filecmp.cmp(*models, shallow=False)
 
 
 def test_model_is_what_the_library_trains(past, tmp_path):
