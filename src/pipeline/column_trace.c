@@ -16,6 +16,7 @@
 #include "pipeline/sql_tree.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define TEXT_MAX       ((size_t)1 << 20)
