@@ -252,6 +252,15 @@ def test_formats_agree(folder):
      ["weather2.csv: row 2: column 'temp' is 'x'; float64 is expected"]),
     ("weather2.csv", "origin,time_hour,made,temp,n\nJFK,2013-01-01,,1,1.5\n",
      ["row 1: column 'n' is '1.5'; int64 is expected"]),
+    ("weather2.csv",
+     "origin,time_hour,made,temp,n\nJFK,2013-01-01,,inf,1\nJFK,2013-01-01,,1e500,1\n",
+     ["row 2: column 'temp' is '1e500'; float64 is expected"]),
+    ("weather2.csv", "origin,time_hour,made,temp,n\nJFK,2013-01-01,,1_0.5,1\n",
+     ["row 1: column 'temp' is '1_0.5'; float64 is expected"]),
+    ("weather2.csv", "origin,time_hour,made,temp,n\nJFK,2013-01-01,,1e9,0x1F\n",
+     ["row 1: column 'n' is '0x1F'; int64 is expected"]),
+    ("weather2.jsonl", '{"origin":"JFK","time_hour":"2013-01-01","made":null,"temp":1e500,"n":1}\n',
+     ["row 1: column 'temp' is '1e500'; float64 is expected"]),
     ("weather2.csv", "origin,time_hour,made,temp,n\nJFK,yesterday,,1,1\n",
      ["row 1: column 'time_hour' is 'yesterday'; timestamp is expected"]),
     ("weather2.csv", "origin,time_hour,made,temp,n\nJFK,20130-01-01 00:00:00,,1,1\n",
@@ -288,6 +297,15 @@ def test_bad_rows(folder, rows, words):
     told = refused(folder, rows)
     for word in words:
         assert word in told
+
+
+def test_what_is_no_file(folder):
+    """A day whose disk is gone, and a pipe."""
+    (folder / "d/weather3.csv").symlink_to("/nowhere/weather.csv")
+    assert "weather3.csv': No such file" in refused(folder, HEAD)
+    (folder / "d/weather3.csv").unlink()
+    os.mkfifo(folder / "d/weather3.csv")
+    assert "weather3.csv' is no file" in refused(folder, HEAD)
 
 
 def test_no_file_and_no_rows(folder):

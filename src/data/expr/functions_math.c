@@ -228,8 +228,9 @@ const struct ax_function ax_functions_math[] = {
                 "round($1, $2::INTEGER) = 0 THEN NULL WHEN $2 IS NOT NULL THEN "
                 "round($1, greatest(least($2, 400), -400)::INTEGER) + 0.0::DOUBLE END",
       .about =
-          "Rounded to so many decimal places; below 0: to tens, hundreds and so on; null where "
-          "that is beyond float64.",
+          "Rounded to so many decimal places, by multiplying and dividing in float64, whose last "
+          "digits may change; below 0: to tens, hundreds and so on; null where that is beyond "
+          "float64.",
       .examples = { { "round(2.345, 1)", "2.3" }, { "round(1234, -2)", "1200.0" } } },
     { .name = "sqrt",
       OF_F64,

@@ -220,6 +220,19 @@ static void put_number(const struct value *v)
     put(v, " AS DOUBLE)");
 }
 
+/* Texts that a cast of an expression takes for no number are none here: DuckDB makes inf of 1e500,
+ * and reads 1_000. */
+static void put_check_of_number(const struct value *v)
+{
+    put(v, "WHEN contains(");
+    put_from(v);
+    put(v, ", '_') OR (isinf(");
+    put_number(v);
+    put(v, ") AND regexp_matches(");
+    put_from(v);
+    ax_buf_printf(v->out, ", '[0-9]')) THEN %s('no number' AS DOUBLE) ", v->cast);
+}
+
 /* NaN is null, and -0 is 0. */
 static void put_float(const struct value *v)
 {
@@ -227,22 +240,28 @@ static void put_float(const struct value *v)
         ax_buf_printf(v->out, "%s(", v->cast);
     put(v, "CASE WHEN isnan(");
     put_number(v);
-    put(v, ") THEN NULL ELSE ");
+    put(v, ") THEN NULL ");
+    if (v->origin == ORIGIN_TEXT)
+        put_check_of_number(v);
+    put(v, "ELSE ");
     put_number(v);
     put(v, " + CAST(0 AS DOUBLE) END");
     if (v->kind == AX_STORAGE_FLOAT32)
         put(v, " AS FLOAT)");
 }
 
+/* DuckDB rounds 1.5, and reads 0x1F, 0b1 and 1_000. */
 static void put_integer(const struct value *v)
 {
     ax_buf_printf(v->out, "%s(", v->cast);
     if (v->origin == ORIGIN_TEXT) {
         put(v, "CASE WHEN regexp_matches(");
         put_from(v);
-        put(v, ", '[.eE]') AND TRY_CAST(");
+        put(v, ", '[.eExXbB_]') AND (regexp_matches(");
         put_from(v);
-        put(v, " AS DOUBLE) % 1 <> 0 THEN 'a fraction' ELSE ");
+        put(v, ", '[xXbB_]') OR TRY_CAST(");
+        put_from(v);
+        put(v, " AS DOUBLE) % 1 <> 0) THEN 'no whole number' ELSE ");
         put_text(v);
         put(v, " END");
     } else {

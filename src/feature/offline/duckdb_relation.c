@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,6 +108,30 @@ void ax_relation_put_pattern(struct ax_buf *out, const struct ax_offline *offlin
     (void)ax_buf_append_str(out, glob);
 }
 
+static enum ax_code check_is_file(const char *path, struct ax_err *err)
+{
+    struct stat status;
+    if (stat(path, &status))
+        return ax_fail_errno(err, errno, "read '%s'", path);
+    if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+        return ax_fail(err, AX_E_INVALID, "'%s' is no file", path);
+    return AX_OK;
+}
+
+/* DuckDB passes over links to nothing and pipes without a word, and with them over their rows.
+ * Folders are no files, and are not looked into here: of "**" this sees what '*' would. */
+static enum ax_code check_are_files(const char *pattern, struct ax_err *err)
+{
+    glob_t found = { 0 };
+    int failed = glob(pattern, GLOB_NOSORT | GLOB_NOESCAPE, NULL, &found);
+    if (failed && failed != GLOB_NOMATCH)
+        (void)ax_fail(err, AX_E_LIMIT, "cannot look for files '%s'", pattern);
+    for (size_t i = 0; !failed && i < found.gl_pathc && !err->code; i++)
+        (void)(check_is_file(found.gl_pathv[i], err) != AX_OK);
+    globfree(&found);
+    return err->code;
+}
+
 static enum ax_code find_files(struct ax_offline *offline, struct ax_str glob,
                                struct ax_relation *relation, struct ax_err *err)
 {
@@ -130,6 +155,8 @@ static enum ax_code find_files(struct ax_offline *offline, struct ax_str glob,
             (void)(add_file(relation, chunk.columns[0].texts[row], &cap, err) != AX_OK);
     } while (chunk.rows && !err->code);
     ax_sql_stream_free(stream);
+    if (!err->code && !ax_buf_append_char(&pattern, '\0'))
+        (void)(check_are_files(pattern.ptr, err) != AX_OK);
     if (!err->code && !relation->file_count)
         (void)ax_fail(err, AX_E_NOT_FOUND, "there is no file '%s%s%.*s'",
                       glob.len && glob.ptr[0] == '/' ? "" : offline->data_folder,
