@@ -177,18 +177,6 @@ static void print_report(const struct history *h, bool json)
     ax_buf_done(&text);
 }
 
-/* Nulls that are no absence, in both forms of the report. */
-static void warn_too_many(const struct ax_command_line *line,
-                          const struct ax_offline_report *report)
-{
-    if (report->too_many)
-        ax_command_line_complain(line,
-                                 "%zu values of top_k are null since their windows have more than "
-                                 "256 different values; the first is of view '%.*s', field '%.*s'",
-                                 report->too_many, AX_STR_ARG(report->too_many_view),
-                                 AX_STR_ARG(report->too_many_field));
-}
-
 int ax_features_history(const struct ax_command_line *line,
                         const struct ax_features_history_config *config, bool json)
 {
@@ -209,7 +197,6 @@ int ax_features_history(const struct ax_command_line *line,
             ax_expression_place_show(ax_str_from(config->at), h.at_place, stderr);
     } else {
         print_report(&h, json);
-        warn_too_many(line, &h.report);
     }
     ax_offline_close(h.offline);
     close_work(&h.work, code == AX_E_CANCELLED);

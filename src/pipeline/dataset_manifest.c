@@ -216,9 +216,9 @@ static enum ax_code compare_value(struct comparison *c, const char *key, const s
     ax_json_put_value(&c->told, told);
     struct ax_str is_text = ax_buf_str(&c->is);
     struct ax_str told_text = ax_buf_str(&c->told);
-    if (c->is.failed || c->told.failed)
-        return ax_fail(c->err, AX_E_TOO_LARGE, "column '%.*s': %s is too long",
-                       AX_STR_ARG(c->column), key);
+    if (ax_buf_check(&c->is, key, c->err) || ax_buf_check(&c->told, key, c->err))
+        return ax_err_context(c->err, "column '%.*s'",
+                              AX_STR_ARG(ax_str_cut(c->column, SHOWN_BYTES_MAX)));
     if (ax_str_equals(is_text, told_text))
         return AX_OK;
     is_text = ax_str_cut(is_text, SHOWN_BYTES_MAX);

@@ -503,6 +503,23 @@ static void drop_tables(struct ax_offline *offline, const struct ax_service *ser
     }
 }
 
+/* Nulls that are no absence. */
+static void tell_too_many(const struct ax_offline *offline)
+{
+    const struct ax_offline_config *config = &offline->config;
+    struct ax_buf text;
+    if (!offline->too_many || !config->notice)
+        return;
+    ax_buf_init(&text, 4096);
+    ax_buf_printf(&text,
+                  "%zu values of top_k are null since their windows have more than 256 different "
+                  "values; the first is of view '%.*s', field '%.*s'",
+                  offline->too_many, AX_STR_ARG(offline->too_many_view),
+                  AX_STR_ARG(offline->too_many_field));
+    config->notice(config->arg, ax_buf_str(&text));
+    ax_buf_done(&text);
+}
+
 enum ax_code ax_offline_history(struct ax_offline *offline, const struct ax_service *service,
                                 const struct ax_offline_rows *rows, const char *out,
                                 struct ax_offline_report *ret_report, struct ax_err *err)
@@ -522,10 +539,9 @@ enum ax_code ax_offline_history(struct ax_offline *offline, const struct ax_serv
     request.path = path;
     offline->dropped_rows = 0;
     offline->too_many = 0;
-    (void)(run(&h) != AX_OK);
+    if (!run(&h))
+        tell_too_many(offline);
     h.report.too_many = offline->too_many;
-    h.report.too_many_view = offline->too_many_view;
-    h.report.too_many_field = offline->too_many_field;
     drop_tables(offline, service);
     leave(back, err);
     free(h.out);

@@ -29,7 +29,8 @@ struct ax_offline_config {
     /* Or NULL: what is being done and which share of the work is done, as rows of all rows (0: not
      * known yet). On the calling thread, at each step and some times a second. */
     void (*progress)(void *arg, const char *what, size_t rows_done, size_t rows);
-    /* Or NULL: a line about a source's expectation that does not hold, though it goes on. */
+    /* Or NULL: a line about what goes on all the same: a source's expectation that does not hold,
+     * nulls that are no absence. */
     void (*notice)(void *arg, struct ax_str text);
     void *arg;
     /* Keep what large views came to in work_folder/parts, and begin with what is there. */
@@ -58,9 +59,8 @@ struct ax_offline_report {
     char digest[65];     /* of the content in row order: docs/internals/point-in-time.md */
     double seconds;
     /* Values of top_k that are null since a window had more than 256 different ones, over all
-     * rows; and the first field that has such values. */
+     * rows. */
     size_t too_many;
-    struct ax_str too_many_view, too_many_field; /* of the definitions */
 };
 
 /* Expected: UNSUPPORTED (built without DuckDB), INVALID, LIMIT. */
