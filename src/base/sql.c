@@ -24,6 +24,16 @@
 #define WATCH_NS          50000000L
 #define TICK_NS           ((uint64_t)AX_NS_PER_S / 10)
 
+/* The statement, and advice about settings that nobody has here. */
+static bool is_no_reason(const char *message)
+{
+    static const char *const begins[] = { "\n\nLINE ", "\nPossible solutions:", " Try setting '" };
+    for (size_t i = 0; i < AX_COUNT(begins); i++)
+        if (strncmp(message, begins[i], strlen(begins[i])) == 0)
+            return true;
+    return false;
+}
+
 /* DuckDB's words begin with the kind of error; its lines become one. The last ones show a piece of
  * the statement with a mark below it, which makes no sense in one line, nor to somebody who did not
  * write the statement. */
@@ -45,7 +55,7 @@ static enum ax_code sql_fail(struct ax_err *err, const char *message)
         message = "no reason given";
     char line[sizeof(err->msg)];
     size_t at = 0;
-    for (; *message && strncmp(message, "\n\nLINE ", 7) != 0 && at < sizeof(line) - 1; message++) {
+    for (; *message && !is_no_reason(message) && at < sizeof(line) - 1; message++) {
         bool is_space = *message == '\n' || *message == '\r' || *message == '\t' || *message == ' ';
         if (is_space && (at == 0 || line[at - 1] == ' '))
             continue;
@@ -56,7 +66,7 @@ static enum ax_code sql_fail(struct ax_err *err, const char *message)
     for (size_t i = 0; i < AX_COUNT(kinds); i++)
         if (strncmp(line, kinds[i].begins, strlen(kinds[i].begins)) == 0)
             code = kinds[i].code;
-    return ax_fail(err, code, "%s", line);
+    return ax_fail(err, code, "%s", code == AX_E_CANCELLED ? "the query was interrupted" : line);
 }
 
 enum ax_code ax_sql_fail(struct ax_sql *sql, const char *message, struct ax_err *err)

@@ -261,6 +261,10 @@ static void test_errors(void **state)
         { "SELECT {'a': 1} AS s", AX_E_UNSUPPORTED, "'s'" },
         { "SELECT MAP {'a': 1} AS m", AX_E_UNSUPPORTED, "'m'" },
         { "SELECT CAST('x' || i AS INTEGER) FROM range(3) r(i)", AX_E_INVALID, "x" },
+        { "SELECT error(E'full\\nPossible solutions:\\n* advice') FROM range(3)", AX_E_INVALID,
+          "full" },
+        { "SELECT error('twice. Try setting ''advice'' to true') FROM range(3)", AX_E_INVALID,
+          "twice." },
     };
     for (size_t i = 0; i < AX_COUNT(cases); i++) {
         struct ax_err err = AX_ERR_INIT;
@@ -273,6 +277,7 @@ static void test_errors(void **state)
         assert_int_equal(code, cases[i].code);
         assert_non_null(strstr(err.msg, cases[i].contains));
         assert_null(strchr(err.msg, '\n'));
+        assert_null(strstr(err.msg, "advice"));
     }
 }
 
@@ -348,6 +353,7 @@ static void test_cancel_within_a_task(void **state)
                           "range(1000000) b(y) WHERE hash(x) % 7 = hash(y, x) % 11"),
                    &err),
         AX_E_CANCELLED);
+    assert_string_equal(err.msg, "the query was interrupted");
     assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
