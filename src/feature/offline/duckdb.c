@@ -28,6 +28,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define PART_BYTES     ((size_t)256 << 20)
+#define PART_BYTES_MIN ((size_t)1 << 20)
+
 struct history {
     struct ax_offline *offline;
     const struct ax_service *service;
@@ -58,6 +61,13 @@ enum ax_code ax_offline_set_threads(struct ax_offline *offline, size_t threads, 
     char text[64];
     (void)snprintf(text, sizeof(text), "SET threads = %zu", threads);
     return ax_sql_run(offline->sql, ax_str_from(text), err);
+}
+
+size_t ax_offline_part_bytes(const struct ax_offline *offline)
+{
+    assert(offline);
+    size_t most = offline->config.memory_bytes_max;
+    return most ? AX_MAX(AX_MIN(most / 4, PART_BYTES), PART_BYTES_MIN) : PART_BYTES;
 }
 
 enum ax_code ax_offline_run_in_order(struct ax_offline *offline, struct ax_err *err)

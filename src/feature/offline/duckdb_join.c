@@ -4,12 +4,13 @@
  * fields read, the outer one computes the fields where a winner counts, and orders by row number.
  * There are five ways to find winners, told in docs/internals/point-in-time.md: the ASOF join, the
  * same with the event before it (exclude_self), by key alone (time: none), as known (ASOF by the
- * moment from which a row is seen, then back to the best row), and by candidates (as known, where
- * versions of events go again or the own one does not count).
+ * moment from which a row is seen, then back to the best row), and by what is the newest when (as
+ * known, where versions of events go again or the own one does not count).
  */
 #include "feature/offline/duckdb_join.h"
 
 #include "base/alloc.h"
+#include "feature/offline/duckdb_newest.h"
 #include "feature/offline/duckdb_role.h"
 
 #include <assert.h>
@@ -180,16 +181,22 @@ static void put_back(const struct join *j)
     put(j, " FROM (");
 }
 
-static void put_back_end(const struct join *j)
+/* `row` is its rowid. */
+static void put_back_end(const struct join *j, const char *row)
 {
     put(j, ") AS w LEFT JOIN (SELECT rowid AS r");
     ax_buf_printf(j->run.text, ", epoch_us(c%ld) AS t", j->run.table->source->time);
     put_columns(j, READ);
-    ax_buf_printf(j->run.text, " FROM %s) AS h ON h.r = ", j->run.table->name);
+    ax_buf_printf(j->run.text, " FROM %s) AS h ON h.r = %s", j->run.table->name, row);
+}
+
+/* The same of what orders a row, w.o. */
+static void put_back_end_of_order(const struct join *j)
+{
+    char row[40] = "w.o.r";
     if (j->run.table->capacity)
-        ax_buf_printf(j->run.text, "w.o %% %" PRId64, j->run.table->capacity);
-    else
-        put(j, "w.o.r");
+        (void)snprintf(row, sizeof(row), "w.o %% %" PRId64, j->run.table->capacity);
+    put_back_end(j, row);
 }
 
 /* Where the newest event is the row's own, the one before it counts. */
@@ -212,7 +219,7 @@ static void put_previous(const struct join *j)
     put(j, ")) AS h ON ");
     put_key_match(j);
     put(j, " AND p.o >= h.o");
-    put_back_end(j);
+    put_back_end_of_order(j);
 }
 
 /* What was seen by a moment is the best of what became visible until then. */
@@ -231,29 +238,58 @@ static void put_seen(const struct join *j)
     put(j, ") AS h ON ");
     put_key_match(j);
     put(j, " AND p.a >= h.seen");
-    put_back_end(j);
+    put_back_end_of_order(j);
 }
 
-static void put_candidates(const struct join *j)
+static bool is_key(const struct ax_view *view, size_t column)
+{
+    for (size_t i = 0; i < view->entity->key_count; i++)
+        if (view->key_columns[i] == column)
+            return true;
+    return false;
+}
+
+/* The keys of the row k, and of the row i its id, of which a part may be a key. */
+static void put_keys_and_ids(const struct join *j)
+{
+    const struct ax_source *source = j->run.table->source;
+    for (size_t i = 0; i < j->run.view->entity->key_count; i++)
+        ax_buf_printf(j->run.text, ", k.c%zu", j->run.view->key_columns[i]);
+    for (size_t i = 0; j->has_self && i < source->event_id_count; i++)
+        if (!is_key(j->run.view, source->event_id[i]))
+            ax_buf_printf(j->run.text, ", i.c%zu", source->event_id[i]);
+}
+
+/* The newest of what comes and goes, of the rows of the table ax_v<role>; where it is the row's
+ * own, the one behind it. */
+static void put_newest(const struct join *j)
 {
     put_back(j);
-    put(j, "SELECT p.n AS n, any_value(p.a) AS a, max(h.o) AS o FROM ");
+    put(j, "SELECT p.n AS n, p.a AS a, ");
+    if (j->has_self) {
+        put(j, "CASE WHEN ");
+        ax_role_run_put_self(&j->run, "p", "h");
+        put(j, " THEN h.behind ELSE h.r END AS r FROM ");
+    } else {
+        put(j, "h.r AS r FROM ");
+    }
     put_probes(j, false);
-    put(j, " LEFT JOIN (SELECT seen, gone, ");
-    ax_source_table_put_order(j->run.text, j->run.table);
-    put(j, " AS o");
-    put_columns(j, KEYS | (j->has_self ? IDS : 0));
-    put_keyed_rows(j);
+    put(j, " ASOF LEFT JOIN (SELECT v.m, v.r, v.behind");
+    put_keys_and_ids(j);
+    ax_buf_printf(j->run.text, " FROM ax_v%zu AS v JOIN %s AS k ON k.rowid = v.k", j->run.number,
+                  j->run.table->name);
+    if (j->has_self)
+        ax_buf_printf(j->run.text, " LEFT JOIN %s AS i ON i.rowid = v.r", j->run.table->name);
     put(j, ") AS h ON ");
     put_key_match(j);
-    put(j, " AND p.a >= h.seen AND (h.gone IS NULL OR p.a < h.gone)");
-    if (j->has_self) {
-        put(j, " AND (");
-        ax_role_run_put_self(&j->run, "p", "h");
-        put(j, ") IS NOT TRUE");
-    }
-    put(j, " GROUP BY p.n");
-    put_back_end(j);
+    put(j, " AND p.a >= h.m");
+    put_back_end(j, "w.r");
+}
+
+/* As known, where versions of events are gone again or the own one does not count. */
+static bool comes_and_goes(const struct join *j)
+{
+    return j->run.table->has_versions || (j->run.table->as_known && j->has_self);
 }
 
 static bool is_asof(const struct join *j)
@@ -267,8 +303,8 @@ static void put_winners(const struct join *j)
         put_asof(j);
     else if (j->run.table->source->time < 0)
         put_timeless(j);
-    else if (j->run.table->has_versions || (j->run.table->as_known && j->has_self))
-        put_candidates(j);
+    else if (comes_and_goes(j))
+        put_newest(j);
     else if (j->run.table->as_known)
         put_seen(j);
     else
@@ -342,6 +378,9 @@ static enum ax_code run_join(struct join *j, struct ax_err *err)
         text->failed = winners.failed;
     ax_buf_done(&winners);
     free(roots);
+    if (ax_offline_run(j->run.offline, err) || !comes_and_goes(j))
+        return err->code;
+    ax_buf_printf(text, "DROP TABLE ax_v%zu", j->run.number);
     return ax_offline_run(j->run.offline, err);
 }
 
@@ -366,7 +405,8 @@ enum ax_code ax_role_join(struct ax_offline *offline, const struct ax_service *s
     for (size_t i = 0; i < j.run.view->field_count; i++)
         if (j.run.wanted[i])
             ax_expr_inputs(j.run.view->fields[i].parsed.root, j.used);
-    if (find_narrow(&j, err) || run_join(&j, err) || ax_role_run_check(&j.run, err))
+    if ((comes_and_goes(&j) && ax_newest_table_make(offline, j.run.view, table, role, err)) ||
+        find_narrow(&j, err) || run_join(&j, err) || ax_role_run_check(&j.run, err))
         (void)ax_err_context(err, "view '%.*s'", AX_STR_ARG(j.run.view->name));
     free(j.used);
     free(j.narrow);

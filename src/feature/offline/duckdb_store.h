@@ -43,4 +43,8 @@ AX_MUST_USE enum ax_code ax_offline_query(struct ax_offline *offline,
 AX_MUST_USE enum ax_code ax_offline_get_i64(struct ax_offline *offline, int64_t *ret,
                                             struct ax_err *err);
 
+/* What values may take that are made here of a stream and handed back: they are in memory twice
+ * then, and DuckDB has its own. */
+size_t ax_offline_part_bytes(const struct ax_offline *offline);
+
 #endif

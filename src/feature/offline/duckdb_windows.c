@@ -25,8 +25,6 @@
 #include <stdlib.h>
 
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
-#define PART_BYTES      ((size_t)256 << 20)
-#define PART_BYTES_MIN  ((size_t)1 << 20)
 #define LIST_GUESS      16 /* items of a list, before any is seen */
 #define SLICES_MAX      65 /* that wait; each is half of the one before it */
 #define KEYS_MAX        16 /* of an entity; where definitions are read it is checked */
@@ -683,13 +681,6 @@ static void mark_used(struct windows *w)
         ax_expr_inputs(w->made.columns[i], w->used);
 }
 
-/* Values of a part are in memory twice while they are handed back, and DuckDB has its own. */
-static size_t part_bytes(const struct ax_offline *offline)
-{
-    size_t most = offline->config.memory_bytes_max;
-    return most ? AX_MAX(AX_MIN(most / 4, PART_BYTES), PART_BYTES_MIN) : PART_BYTES;
-}
-
 enum ax_code ax_role_windows(struct ax_offline *offline, const struct ax_service *service,
                              size_t role, const struct ax_source_table *table, struct ax_err *err)
 {
@@ -705,7 +696,7 @@ enum ax_code ax_role_windows(struct ax_offline *offline, const struct ax_service
     if (!ax_view_windows_make(view, w.run.wanted, &w.arena, &w.made, err)) {
         ax_buf_init(&w.key, KEY_BYTES_MAX);
         ax_buf_init(&w.last_key, KEY_BYTES_MAX);
-        ax_window_output_init(&w.output, w.made.spec, part_bytes(offline));
+        ax_window_output_init(&w.output, w.made.spec, ax_offline_part_bytes(offline));
         w.used = ax_xalloc((table->source->column_count + 1) * sizeof(*w.used));
         mark_used(&w);
         if (run_parts(&w))
