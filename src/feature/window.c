@@ -264,9 +264,12 @@ static void slides_leave(struct ax_window *window)
 {
     const struct ax_window_chunk *chunk = ax_window_log_chunk(&window->log, 0);
     for (size_t i = 0; window->moving && i < window->spec->window_count; i++) {
-        const struct range_slides *slides = &window->moving[i];
-        if (slides->is_valid)
-            slides_remove(window, i, chunk, chunk_rows(chunk, slides->from, slides->to));
+        struct range_slides *slides = &window->moving[i];
+        if (!slides->is_valid)
+            continue;
+        slides_remove(window, i, chunk, chunk_rows(chunk, slides->from, slides->to));
+        ax_window_cursor_leave(&window->log, &slides->first);
+        ax_window_cursor_leave(&window->log, &slides->next);
     }
 }
 

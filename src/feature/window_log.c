@@ -285,8 +285,7 @@ bool ax_window_cursor_next(const struct ax_window_log *log, struct ax_window_cur
                            int64_t time, const struct ax_window_chunk **ret_chunk,
                            uint64_t *ret_rows)
 {
-    if (cursor->chunk < log->dropped)
-        *cursor = (struct ax_window_cursor){ log->dropped, 0 };
+    assert(cursor->chunk >= log->dropped);
     while (cursor->chunk - log->dropped < log->count) {
         const struct ax_window_chunk *chunk =
             ax_window_log_chunk(log, cursor->chunk - log->dropped);
@@ -304,6 +303,14 @@ bool ax_window_cursor_next(const struct ax_window_log *log, struct ax_window_cur
         cursor->chunk++;
     }
     return false;
+}
+
+void ax_window_cursor_leave(const struct ax_window_log *log, struct ax_window_cursor *cursor)
+{
+    if (cursor->chunk > log->dropped)
+        return;
+    cursor->row -= AX_MIN(cursor->row, ax_window_log_chunk(log, 0)->count);
+    cursor->chunk++;
 }
 
 /* ---- Moving rows. ---- */

@@ -73,7 +73,7 @@ size_t ax_window_log_chunk_after(const struct ax_window_log *log, int64_t time);
  */
 struct ax_window_cursor {
     size_t chunk; /* counted from the first that ever was */
-    uint32_t row; /* the next */
+    uint32_t row; /* the next; of a chunk that was split it may be in the one behind */
 };
 
 /* Behind all rows with a time up to `time`. */
@@ -84,6 +84,9 @@ struct ax_window_cursor ax_window_cursor_at(const struct ax_window_log *log, int
 bool ax_window_cursor_next(const struct ax_window_log *log, struct ax_window_cursor *cursor,
                            int64_t time, const struct ax_window_chunk **ret_chunk,
                            uint64_t *ret_rows);
+
+/* The first chunk is about to be taken out: a cursor in it moves to the rows behind. */
+void ax_window_cursor_leave(const struct ax_window_log *log, struct ax_window_cursor *cursor);
 
 /* Put in a row, its columns being row `row` of `columns` (NULL for a log without). It is in the
  * archive if its neighbours are. False: memory was refused, and no row has changed. */
