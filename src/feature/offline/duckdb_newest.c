@@ -6,12 +6,11 @@
  */
 #include "feature/offline/duckdb_newest.h"
 
-#include "base/alloc.h"
-#include "base/sql_table.h"
 #include "feature/newest.h"
+#include "feature/offline/duckdb_keep.h"
 
 #include <assert.h>
-#include <stdlib.h>
+#include <stdio.h>
 
 #define CHANGE_BYTES ((size_t)32)
 
@@ -123,40 +122,6 @@ static enum ax_code read_stream(struct maker *m)
 
 /* ---- the table ---- */
 
-struct noted_table {
-    struct ax_sql_table table;
-    struct ax_sql_column columns[NOTED_COUNT];
-};
-
-struct noted_scan {
-    struct ax_sql_scan base;
-    bool is_over;
-};
-
-static enum ax_code noted_scan_new(const struct ax_sql_table *table AX_UNUSED,
-                                   struct ax_sql_scan **ret_scan, struct ax_err *err AX_UNUSED)
-{
-    struct noted_scan *scan = ax_xalloc(sizeof(*scan));
-    *ret_scan = &scan->base;
-    return AX_OK;
-}
-
-static enum ax_code noted_scan_next(struct ax_sql_scan *base, struct ax_sql_chunk *ret_chunk,
-                                    struct ax_err *err AX_UNUSED)
-{
-    struct noted_scan *scan = container_of(base, struct noted_scan, base);
-    const struct noted_table *noted = container_of_const(base->table, struct noted_table, table);
-    ret_chunk->rows = scan->is_over ? 0 : (size_t)noted->table.row_count;
-    ret_chunk->columns = noted->columns;
-    scan->is_over = true;
-    return AX_OK;
-}
-
-static void noted_scan_free(struct ax_sql_scan *base)
-{
-    free(container_of(base, struct noted_scan, base));
-}
-
 static enum ax_code hand_back(struct maker *m, bool is_first)
 {
     static const struct ax_sql_table_column columns[NOTED_COUNT] = {
@@ -165,25 +130,14 @@ static enum ax_code hand_back(struct maker *m, bool is_first)
         { "r", { .type = AX_SQL_I64 } },
         { "behind", { .type = AX_SQL_I64 } },
     };
-    struct noted_table noted = { .table = { .name = "ax_noted",
-                                            .columns = columns,
-                                            .column_count = NOTED_COUNT,
-                                            .row_count = m->noted_rows,
-                                            .scan_new = noted_scan_new,
-                                            .scan_next = noted_scan_next,
-                                            .scan_free = noted_scan_free } };
+    char name[24];
+    struct ax_sql_column noted[NOTED_COUNT];
     for (size_t i = 0; i < NOTED_COUNT; i++)
-        noted.columns[i] =
-            (struct ax_sql_column){ .type = AX_SQL_I64,
-                                    .i64s = (const int64_t *)(const void *)m->noted[i].ptr };
-    if (ax_sql_add_table(m->offline->sql, &noted.table, m->err))
-        return m->err->code;
-    ax_buf_printf(&m->offline->text,
-                  is_first ? "CREATE TEMP TABLE ax_v%zu AS " : "INSERT INTO ax_v%zu ", m->number);
-    ax_buf_printf(&m->offline->text, "SELECT * FROM ax_noted()");
-    enum ax_code code = ax_offline_run(m->offline, m->err);
-    ax_sql_remove_table(m->offline->sql, &noted.table);
-    return code;
+        noted[i] = (struct ax_sql_column){ .type = AX_SQL_I64,
+                                           .i64s = (const int64_t *)(const void *)m->noted[i].ptr };
+    (void)snprintf(name, sizeof(name), "ax_v%zu", m->number);
+    struct ax_kept_rows rows = { name, is_first, columns, NOTED_COUNT, { m->noted_rows, noted } };
+    return ax_offline_keep(m->offline, &rows, m->err);
 }
 
 static enum ax_code make_part(struct maker *m, size_t part, size_t parts)

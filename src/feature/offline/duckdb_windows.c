@@ -12,8 +12,8 @@
 #include "feature/offline/duckdb_windows.h"
 
 #include "base/alloc.h"
-#include "base/sql_table.h"
 #include "data/expr/expr_sql.h"
+#include "feature/offline/duckdb_keep.h"
 #include "feature/offline/duckdb_role.h"
 #include "feature/view_windows.h"
 #include "feature/window_id.h"
@@ -379,45 +379,6 @@ static enum ax_code read_stream(struct windows *w, struct ax_sql_stream *stream)
 
 /* ---- the values as a table ---- */
 
-struct values_table {
-    struct ax_sql_table table;
-    const struct ax_window_output *output;
-    struct ax_sql_column *columns;
-    struct ax_sql_column *items;
-};
-
-struct values_scan {
-    struct ax_sql_scan base;
-    bool is_over;
-};
-
-static enum ax_code values_scan_new(const struct ax_sql_table *table, struct ax_sql_scan **ret_scan,
-                                    struct ax_err *err)
-{
-    (void)table;
-    (void)err;
-    struct values_scan *scan = ax_xalloc(sizeof(*scan));
-    *ret_scan = &scan->base;
-    return AX_OK;
-}
-
-static enum ax_code values_scan_next(struct ax_sql_scan *base, struct ax_sql_chunk *ret_chunk,
-                                     struct ax_err *err)
-{
-    (void)err;
-    struct values_scan *scan = container_of(base, struct values_scan, base);
-    const struct values_table *values = container_of_const(base->table, struct values_table, table);
-    ret_chunk->rows = scan->is_over ? 0 : values->output->rows;
-    ret_chunk->columns = values->columns;
-    scan->is_over = true;
-    return AX_OK;
-}
-
-static void values_scan_free(struct ax_sql_scan *base)
-{
-    free(container_of(base, struct values_scan, base));
-}
-
 static enum ax_sql_type sql_type_of(enum ax_type_kind kind)
 {
     static const enum ax_sql_type types[] = {
@@ -456,19 +417,16 @@ static bool fill_column(const struct ax_values *values, struct ax_sql_column *co
 }
 
 /* Append the values of a part to the table ax_w<role>. */
-static enum ax_code keep_values(struct windows *w, struct values_table *values)
+static enum ax_code keep_values(struct windows *w, const struct ax_sql_table_column *columns,
+                                const struct ax_sql_column *values)
 {
-    enum ax_code code;
-    if (ax_sql_add_table(w->run.offline->sql, &values->table, w->err))
-        return w->err->code;
-    ax_buf_printf(w->run.text,
-                  w->has_table ? "INSERT INTO ax_w%zu " : "CREATE TEMP TABLE ax_w%zu AS ",
-                  w->run.number);
+    char name[24];
+    (void)snprintf(name, sizeof(name), "ax_w%zu", w->run.number);
+    struct ax_kept_rows rows = {
+        name, !w->has_table, columns, w->made.aggregate_count + 1, { w->output.rows, values }
+    };
     w->has_table = true;
-    put(w, "SELECT * FROM ax_window_values()");
-    code = ax_offline_run(w->run.offline, w->err);
-    ax_sql_remove_table(w->run.offline->sql, &values->table);
-    return code;
+    return ax_offline_keep(w->run.offline, &rows, w->err);
 }
 
 static enum ax_code hand_back(struct windows *w)
@@ -476,21 +434,11 @@ static enum ax_code hand_back(struct windows *w)
     size_t count = w->made.aggregate_count;
     struct ax_sql_table_column *columns = ax_xalloc((count + 1) * sizeof(*columns));
     char(*names)[24] = ax_xalloc((count + 1) * sizeof(*names));
-    struct values_table values = {
-        .table = { .name = "ax_window_values",
-                   .columns = columns,
-                   .column_count = count + 1,
-                   .row_count = w->output.rows,
-                   .scan_new = values_scan_new,
-                   .scan_next = values_scan_next,
-                   .scan_free = values_scan_free },
-        .output = &w->output,
-        .columns = ax_xalloc((count + 1) * sizeof(*values.columns)),
-        .items = ax_xalloc((count + 1) * sizeof(*values.items)),
-    };
+    struct ax_sql_column *values = ax_xalloc((count + 1) * sizeof(*values));
+    struct ax_sql_column *items = ax_xalloc((count + 1) * sizeof(*items));
     bool filled = true;
     columns[0] = (struct ax_sql_table_column){ .name = "n", .kind = { .type = AX_SQL_I64 } };
-    values.columns[0] = (struct ax_sql_column){ .type = AX_SQL_I64, .i64s = w->output.numbers };
+    values[0] = (struct ax_sql_column){ .type = AX_SQL_I64, .i64s = w->output.numbers };
     for (size_t i = 0; i < count; i++) {
         const struct ax_values *from = &w->output.columns[i];
         enum ax_sql_type type = sql_type_of(from->type.kind);
@@ -499,15 +447,15 @@ static enum ax_code hand_back(struct windows *w)
             .name = names[i],
             .kind = { .type = from->type.is_list ? AX_SQL_LIST : type, .item = type },
         };
-        filled = fill_column(from, &values.columns[i + 1], &values.items[i]) && filled;
+        filled = fill_column(from, &values[i + 1], &items[i]) && filled;
     }
-    enum ax_code code = filled ? keep_values(w, &values)
+    enum ax_code code = filled ? keep_values(w, columns, values)
                                : ax_fail(w->err, AX_E_LIMIT, "no memory for lists of windows");
     for (size_t i = 0; i < count; i++)
         if (w->output.columns[i].type.is_list)
-            free((void *)(uintptr_t)values.columns[i + 1].lists);
-    free(values.columns);
-    free(values.items);
+            free((void *)(uintptr_t)values[i + 1].lists);
+    free(values);
+    free(items);
     free(names);
     free(columns);
     return code;
