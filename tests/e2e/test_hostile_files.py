@@ -199,7 +199,8 @@ def test_what_is_no_file(tmp_path):
     assert done.returncode in (3, 4), done.stderr
     told = {one["source"]: one for one in map(json.loads, done.stdout.splitlines())}
     for name, text in (("folder", "there is no file '"), ("loop", "loop.csv': Too many levels"),
-                       ("dangling", "dangling.csv': No such file"), ("fifo", "fifo.csv' is no file"),
+                       ("dangling", "dangling.csv': No such file"),
+                       ("fifo", "fifo.csv' is no file"),
                        ("device", "device.csv' is no file"), ("beside", "beside.csv' is no file")):
         assert text in told[name]["error"], told[name]
     assert "look for files 'odd*.csv': " in told["odd"]["error"], told["odd"]
