@@ -180,8 +180,9 @@ static bool is_same(const struct ax_window_aggregate *aggregate, const struct ax
 }
 
 /* What moves along with a sorted stream's windows is, bit for bit (but for var and stddev), what is
- * added anew in the other mode: over many reads, events that come at a moment that was asked about,
- * more events between reads than stay rows, and buckets too far apart. */
+ * added anew in the other mode: over many reads, bunches of events of one time in any order, events
+ * that come at a moment that was asked about, more of them between reads than stay rows, and
+ * buckets too far apart. */
 static void what_slides_is_what_adding_gives(void **state)
 {
     (void)state;
@@ -198,26 +199,29 @@ static void what_slides_is_what_adding_gives(void **state)
         { .kind = AX_AGGREGATE_STDDEV, .value = ORACLE_X, .filter = -1 },
         { .kind = AX_AGGREGATE_VAR, .value = ORACLE_N, .filter = ORACLE_FLAG },
     };
-    for (uint64_t seed = 0; seed < 8; seed++) {
+    static const size_t exact[] = { 70, 3, 1024, 1, 17 };
+    uint64_t rounds = environment("AX_WINDOW_ROUNDS", 10);
+    for (uint64_t seed = 0; seed < rounds; seed++) {
         ax_random_init(&history.random, seed, 1);
         for (size_t i = 0; i < AX_COUNT(aggregates); i++)
             aggregates[i].window_us = seed % 2 ? 100 * SECOND : (int64_t)(1 + i / 3) * 7 * SECOND;
         struct ax_window_spec *spec =
-            make_spec(aggregates, AX_COUNT(aggregates), seed & 2 ? 1024 : 70);
+            make_spec(aggregates, AX_COUNT(aggregates), exact[seed % AX_COUNT(exact)]);
+        uint64_t bunch = 1 + below(40), every = 1 + below(60);
         struct ax_window *sorted, *any;
         assert_int_equal(ax_window_new(spec, AX_WINDOW_SORTED, &sorted, &err), AX_OK);
         assert_int_equal(ax_window_new(spec, AX_WINDOW_ANY, &any, &err), AX_OK);
         struct oracle_event event = { .time = 0 };
         for (size_t i = 0; i < 1500; i++) {
-            event.time += below(3) ? (int64_t)below(SECOND / 2) : 0;
+            event.time += below(bunch) ? 0 : (int64_t)below(bunch * SECOND / 2);
             event.x = slid_number(i);
             event.n = (int64_t)below(300) - 100;
             event.flag = below(2);
             event.is_null[ORACLE_X] = below(20) == 0;
-            (void)snprintf(event.id, sizeof event.id, "%08zu", (size_t)below(2) * 10000000 + i);
+            (void)snprintf(event.id, sizeof event.id, "%08zu", (size_t)below(100) * 100000 + i);
             assert_int_equal(oracle_put(sorted, &event, &err), AX_OK);
             assert_int_equal(oracle_put(any, &event, &err), AX_OK);
-            if (below(i / 500 % 2 ? 200 : 2))
+            if (below(i / 500 % 2 ? 200 : every))
                 continue;
             const struct ax_window_value *values, *others;
             int64_t at = event.time + (below(4) ? 0 : (int64_t)below(SECOND / 4));
@@ -337,7 +341,7 @@ static void a_split_chunk_may_leave(void **state)
     };
     struct ax_window_spec *spec = make_spec(aggregates, 2, 3);
     struct ax_window *window;
-    char id[8];
+    char id[16];
     assert_int_equal(ax_window_new(spec, AX_WINDOW_SORTED, &window, &err), AX_OK);
     for (int i = 1; i <= 50; i++)
         put(window, "a", i * SECOND, 0, 1);
