@@ -9,8 +9,27 @@
  */
 #include "data/expr/strings.h"
 
+#include <assert.h>
+
 #define STRING  AX_PARAM_STRING
 #define INTEGER AX_PARAM_INT64
+
+#define MADE_MAX "65536"
+static_assert(AX_STRING_MADE_MAX == 65536, "MADE_MAX in SQL");
+
+static void put_concat(struct ax_buf *out, const struct ax_expr *call, const struct ax_buf *args)
+{
+    (void)ax_buf_append_str(out, AX_STR("CASE WHEN 0"));
+    for (size_t i = 0; i < call->arg_count; i++)
+        (void)ax_buf_printf(out, " + coalesce(strlen(%.*s), 0)", AX_STR_ARG(ax_buf_str(&args[i])));
+    (void)ax_buf_append_str(out, AX_STR(" <= greatest(" MADE_MAX));
+    for (size_t i = 0; i < call->arg_count; i++)
+        (void)ax_buf_printf(out, ", strlen(%.*s)", AX_STR_ARG(ax_buf_str(&args[i])));
+    (void)ax_buf_append_str(out, AX_STR(") THEN concat("));
+    for (size_t i = 0; i < call->arg_count; i++)
+        (void)ax_buf_printf(out, "%s%.*s", i ? ", " : "", AX_STR_ARG(ax_buf_str(&args[i])));
+    (void)ax_buf_append_str(out, AX_STR(") END"));
+}
 
 const struct ax_function ax_functions_string[] = {
     { .name = "length",
@@ -118,7 +137,12 @@ const struct ax_function ax_functions_string[] = {
       .param_count = 3,
       .result = STRING,
       .run = ax_string_replace,
-      .duckdb = "replace($1, $2, $3)",
+      /* What may be longer is measured first: what each occurrence of $2 adds, and how many there
+       * are. */
+      .duckdb = "CASE WHEN strlen($1) * (1 + strlen($3)) <= " MADE_MAX " OR strlen($3) <= "
+                "strlen($2) OR strlen($2) = 0 OR strlen($1) + (strlen($1) - "
+                "strlen(replace($1, $2, ''))) // strlen($2) * (strlen($3) - strlen($2)) <= "
+                "greatest(strlen($1), strlen($3), " MADE_MAX ") THEN replace($1, $2, $3) END",
       .about = "With each occurrence of the second text replaced by the third.",
       .examples = { { "replace('a.b.c', '.', '::')", "'a::b::c'" },
                     { "replace('abc', '', 'x')", "'abc'" } } },
@@ -139,7 +163,8 @@ const struct ax_function ax_functions_string[] = {
       .param_count = 2,
       .result = STRING,
       .run = ax_string_concat,
-      .duckdb = "$1 || $2",
+      .duckdb = "CASE WHEN strlen($1) + strlen($2) <= greatest(strlen($1), strlen($2), " MADE_MAX
+                ") THEN $1 || $2 END",
       .about = "Both texts one behind the other; null when one is (`concat` passes over it).",
       .examples = { { "'JFK' || '-' || 'LAX'", "'JFK-LAX'" }, { "'a' || null", "null" } } },
     { .name = "concat",
@@ -149,7 +174,7 @@ const struct ax_function ax_functions_string[] = {
       .result = STRING,
       .sees_nulls = true,
       .run = ax_string_concat,
-      .duckdb = "concat($*)",
+      .put_duckdb = put_concat,
       .about = "All texts one behind the other; null counts as the empty text (`||` gives null).",
       .examples = { { "concat('a', null, 'b')", "'ab'" } } },
     { .name = "starts_with",
@@ -287,7 +312,6 @@ const struct ax_function ax_functions_string[] = {
       .run = ax_string_regexp_replace,
       .prepare = ax_string_prepare_replace,
       .release = ax_string_release,
-      .duckdb = "regexp_replace($1, $2, $3)",
       .about =
           "With the first match replaced; `\\0` to `\\9` in the replacement are groups, `\\\\` a "
           "backslash.",
@@ -300,7 +324,6 @@ const struct ax_function ax_functions_string[] = {
       .run = ax_string_regexp_replace,
       .prepare = ax_string_prepare_replace,
       .release = ax_string_release,
-      .duckdb = "regexp_replace($1, $2, $3, $4)",
       .about = "The same with the options of regexp_matches, and `g`: replace every match.",
       .examples = { { "regexp_replace('a1b22', '[0-9]+', '#', 'g')", "'a#b#'" } } },
     { 0 },

@@ -290,6 +290,10 @@ enum ax_code ax_string_replace(struct ax_call *call, struct ax_err *err)
         if (!from.len || find(text, from) == text.len)
             continue;
         size_t len = replaced_len(text, from, to);
+        if (len > AX_MAX(AX_MAX(text.len, to.len), AX_STRING_MADE_MAX)) {
+            ax_values_set_null(call->out, row);
+            continue;
+        }
         char *out = ax_text_room_ask(&room, len);
         if (!out)
             return room_fail(call, err);
@@ -348,9 +352,16 @@ enum ax_code ax_string_concat(struct ax_call *call, struct ax_err *err)
 {
     struct ax_text_room room = { .arena = call->arena };
     for (size_t row = 0; row < call->rows; row++) {
-        size_t len = 0;
-        for (size_t i = 0; i < call->arg_count; i++)
-            len += ax_values_is_null(call->args[i], row) ? 0 : text_at(call, i, row).len;
+        size_t len = 0, longest = AX_STRING_MADE_MAX;
+        for (size_t i = 0; i < call->arg_count; i++) {
+            size_t one = ax_values_is_null(call->args[i], row) ? 0 : text_at(call, i, row).len;
+            longest = AX_MAX(longest, one);
+            len += one;
+        }
+        if (len > longest) {
+            ax_values_set_null(call->out, row);
+            continue;
+        }
         char *out = ax_text_room_ask(&room, len);
         if (!out)
             return room_fail(call, err);

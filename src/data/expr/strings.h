@@ -7,6 +7,11 @@
 
 #include "data/expr/function.h"
 
+/* A text that ||, concat, replace or regexp_replace make has at most so many bytes, or as many as
+ * the longest that it is made of; where it would have more it is null. So no definition makes
+ * gigabytes of a row. */
+#define AX_STRING_MADE_MAX ((size_t)65536)
+
 enum ax_code ax_string_length(struct ax_call *call, struct ax_err *err);
 enum ax_code ax_string_lower(struct ax_call *call, struct ax_err *err);
 enum ax_code ax_string_upper(struct ax_call *call, struct ax_err *err);

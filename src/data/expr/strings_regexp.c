@@ -127,16 +127,18 @@ enum ax_code ax_string_regexp_replace(struct ax_call *call, struct ax_err *err)
     struct ax_text_room room = { .arena = call->arena };
     for (size_t row = 0; row < call->rows; row++) {
         struct ax_str text = call->args[0]->texts[row];
+        size_t most = AX_MAX(AX_MAX(text.len, rewrite.len), AX_STRING_MADE_MAX);
         size_t len = text.len + rewrite.len; /* a guess, and tried with all that is left */
-        for (;;) {
+        do {
             char *out = ax_text_room_ask(&room, len);
             if (!out)
                 return ax_arena_fail(call->arena, "the texts of an expression", err);
             len = ax_regex_replace(state->regex, text, rewrite, state->global, out, room.left);
-            if (len <= room.left)
-                break;
-        }
-        call->out->texts[row] = ax_text_room_keep(&room, len);
+        } while (len > room.left && len <= most);
+        if (len > most)
+            ax_values_set_null(call->out, row);
+        else
+            call->out->texts[row] = ax_text_room_keep(&room, len);
     }
     return AX_OK;
 }

@@ -16,6 +16,7 @@
 #include "data/expr/function.h"
 #include "data/expr/program.h"
 #include "data/expr/value_text.h"
+#include "unit/data/expr/made_texts.h"
 
 #include <math.h>
 
@@ -560,7 +561,7 @@ static void large_results(void **state)
     static const char *const expressions[] = { "lower(s)", "replace(s, 'A', 'bbb')",
                                                "concat(s, s, s)",
                                                "regexp_replace(s, 'A', '\\0\\0\\0', 'g')" };
-    static char text[200000];
+    static char text[20000];
     memset(text, 'A', sizeof(text));
     for (size_t i = 0; i < AX_COUNT(expressions); i++) {
         for (unsigned small = 0; small < 2; small++) {
@@ -571,11 +572,11 @@ static void large_results(void **state)
             const struct ax_values *inputs[AX_COUNT(columns)] = { &input };
             struct ax_values out;
             struct ax_program *program = compile(expressions[i], &err);
-            ax_arena_init(&arena, 4096, small ? 400000 : ARENA_BYTES_MAX);
+            ax_arena_init(&arena, 4096, small ? 40000 : ARENA_BYTES_MAX);
             enum ax_code code = ax_program_run(program, inputs, 3, &arena, &out, &err);
             assert_int_equal(code, small ? AX_E_TOO_LARGE : AX_OK);
             for (size_t row = 0; row < 3 && !small; row++) {
-                assert_int_equal(out.texts[row].len, i ? 600000 : 200000);
+                assert_int_equal(out.texts[row].len, i ? 60000 : 20000);
                 assert_int_equal(out.texts[row].ptr[out.texts[row].len - 1], i == 0   ? 'a'
                                                                              : i == 1 ? 'b'
                                                                                       : 'A');
@@ -584,6 +585,36 @@ static void large_results(void **state)
             ax_program_free(program);
         }
     }
+}
+
+/* The length of an expression's text over the column s, or -1. */
+static int64_t length_of(const char *text, struct ax_str s)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_arena arena;
+    struct ax_values input = { { AX_TYPE_STRING, false }, 1, { &s }, NULL, NULL };
+    const struct ax_values *inputs[AX_COUNT(columns)] = { &input };
+    struct ax_values out;
+    struct ax_program *program = compile(text, &err);
+    ax_arena_init(&arena, 4096, ARENA_BYTES_MAX);
+    assert_int_equal(ax_program_run(program, inputs, 1, &arena, &out, &err), AX_OK);
+    int64_t length = ax_values_is_null(&out, 0) ? -1 : (int64_t)out.texts[0].len;
+    ax_arena_done(&arena);
+    ax_program_free(program);
+    return length;
+}
+
+/* 65,536 bytes at most, or as many as the longest text that it is made of. test_functions_sql.c has
+ * the same of DuckDB. */
+static void texts_that_are_made_have_a_most(void **state)
+{
+    (void)state;
+    static const struct made_text cases[] = { AX_MADE_TEXTS };
+    static char text[200000];
+    memset(text, 'A', sizeof(text));
+    for (size_t i = 0; i < AX_COUNT(cases); i++)
+        assert_int_equal(length_of(cases[i].text, (struct ax_str){ text, cases[i].bytes }),
+                         cases[i].length);
 }
 
 int main(void)
@@ -598,6 +629,7 @@ int main(void)
         cmocka_unit_test(json),
         cmocka_unit_test(columns_are_their_rows),
         cmocka_unit_test(large_results),
+        cmocka_unit_test(texts_that_are_made_have_a_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

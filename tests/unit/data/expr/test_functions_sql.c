@@ -15,6 +15,7 @@
 #include "data/expr/expr_sql.h"
 #include "data/expr/program.h"
 #include "data/expr/value_text.h"
+#include "unit/data/expr/made_texts.h"
 
 #include <stdlib.h>
 
@@ -142,10 +143,48 @@ static void sql_gives_what_is_native(void **state)
     assert_int_equal(failed, 0);
 }
 
+static int64_t length_of(struct ax_sql *sql, const struct made_text *made)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_arena arena;
+    struct ax_parsed parsed;
+    struct ax_buf text;
+    size_t at = 0;
+    int64_t length = 0;
+    ax_arena_init(&arena, 4096, (size_t)16 << 20);
+    ax_buf_init(&text, 1 << 16);
+    if (ax_expr_parse(ax_str_from(made->text), &scope, &arena, &parsed, &at, &err))
+        fail_msg("%s: %s", made->text, err.msg);
+    (void)ax_buf_append_str(&text, AX_STR("SELECT coalesce(strlen("));
+    ax_expr_put_sql(&text, parsed.root, AX_SQL_DUCKDB, put_input, NULL);
+    (void)ax_buf_printf(&text, "), -1) FROM (SELECT repeat('A', %zu) AS s)", made->bytes);
+    if (ax_sql_get_i64(sql, ax_buf_str(&text), &length, &err))
+        fail_msg("%s: %s", made->text, err.msg);
+    ax_buf_done(&text);
+    ax_arena_done(&arena);
+    return length;
+}
+
+static void texts_that_are_made_have_a_most(void **state)
+{
+    (void)state;
+    static const struct made_text cases[] = { AX_MADE_TEXTS };
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_sql *sql = NULL;
+    struct ax_sql_config config = { .threads = 1 };
+    if (ax_sql_open(&config, &sql, &err) || ax_expr_register(sql, &err))
+        fail_msg("%s", err.msg);
+    for (size_t i = 0; i < AX_COUNT(cases); i++)
+        if (length_of(sql, &cases[i]) != cases[i].length)
+            fail_msg("%s of %zu", cases[i].text, cases[i].bytes);
+    ax_sql_close(sql);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sql_gives_what_is_native),
+        cmocka_unit_test(texts_that_are_made_have_a_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
