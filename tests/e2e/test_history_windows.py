@@ -363,3 +363,36 @@ services:
           rows="k,j,at\n,1,2024-01-03\n,2,2024-01-02\n1,,2024-01-02\n1,1,2024-01-02\n"
                ",1,2024-01-02\n")
     assert [line["n"] for line in history(tmp_path)[0]] == ["0", "0", "0", "1", "0"]
+
+
+@pytest.mark.plain
+def test_versions_that_come_and_go_in_parts(tmp_path):
+    """As known, a plain view of events of which each is corrected a second later, more than one part
+    holds. The newest of a key is the event of the moment, not corrected yet; the one behind it
+    was."""
+    count, keys = 210000, 500
+    texts = [time_text(i) for i in range(count + 1)]
+    events = "id,k,t,c,x\n" + "".join(
+        f"{i},{i % keys},{texts[i]},{texts[i]},{i}\n{i},{i % keys},{texts[i]},{texts[i + 1]},{-i}\n"
+        for i in range(count))
+    asked = range(keys, count, 71)
+    rows = "id,k,at\n" + "".join(f"{i},{i % keys},{texts[i]}\n" for i in asked)
+    definitions = """
+entities: {e: {keys: {k: int64}}}
+sources:
+  events:
+    files: events.csv
+    time: t
+    created: c
+    event_id: [id]
+    columns: {id: int64, k: int64, t: timestamp, c: timestamp, x: int64}
+views: {v: {entity: e, source: events, fields: {x: x}}}
+services:
+  s: {request: {id: int64}, exclude_self: EXCLUDES, features: [{view: v}]}
+"""
+    write(tmp_path, definitions, events=events, rows=rows)
+    for excludes, right in (("false", lambda i: i), ("true", lambda i: keys - i)):
+        write(tmp_path, definitions.replace("EXCLUDES", excludes))
+        table, _ = history(tmp_path, "--as-known", "--threads", "2", "--memory-max",
+                           "100000000")
+        assert [int(line["x"]) for line in table] == [right(i) for i in asked]

@@ -5,7 +5,8 @@
  * substr, left and right are ours in DuckDB too: its own go wrong for lengths over 2^32, and what
  * they do with a start in front of the text depends on whether it is known to be ASCII. An empty
  * group stands in front of the pattern of regexp_matches, or DuckDB may make another function of it
- * that passes over anchors.
+ * that passes over anchors. regexp_replace is ours there, since nobody knows before how long its
+ * result is.
  */
 #include "data/expr/strings.h"
 
