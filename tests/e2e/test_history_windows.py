@@ -367,7 +367,7 @@ services:
 
 @pytest.mark.plain
 def test_versions_that_come_and_go_in_parts(tmp_path):
-    """As known, a plain view of events of which each is corrected a second later, more than one part
+    """As known, a plain view of events of which each is corrected a second later, more than a part
     holds. The newest of a key is the event of the moment, not corrected yet; the one behind it
     was."""
     count, keys = 210000, 500
