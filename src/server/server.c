@@ -87,6 +87,7 @@ const struct ax_option ax_server_options[] = {
 };
 
 struct ax_server {
+    struct ax_epoch epoch; /* of the I/O threads' wake-ups */
     struct ax_snapshot snapshot;
     struct ax_fleet_config fleet_config;
     _Atomic(struct ax_fleet *) fleet;         /* NULL until it was started */
@@ -106,6 +107,11 @@ struct ax_server {
 const struct ax_server_config *ax_server_config(const struct ax_server *server)
 {
     return server->config;
+}
+
+struct ax_epoch *ax_server_epoch(struct ax_server *server)
+{
+    return &server->epoch;
 }
 
 struct ax_snapshot *ax_server_snapshot(struct ax_server *server)
@@ -226,7 +232,8 @@ static struct ax_server *server_new(const struct ax_server_config *config,
         .cancelled = ax_server_thread_cancelled,
         .release = ax_server_thread_release,
     };
-    ax_snapshot_init(&server->snapshot, ax_catalog_new());
+    ax_epoch_init(&server->epoch);
+    ax_snapshot_init(&server->snapshot, &server->epoch, ax_catalog_new());
     (void)pthread_mutex_init(&server->beginning, NULL);
     return server;
 }
@@ -235,6 +242,7 @@ static void server_free(struct ax_server *server)
 {
     ax_catalog_free(ax_snapshot_get(&server->snapshot));
     ax_snapshot_done(&server->snapshot);
+    ax_epoch_done(&server->epoch);
     (void)pthread_mutex_destroy(&server->beginning);
     free(server);
 }

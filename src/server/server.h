@@ -60,6 +60,8 @@ void ax_server_rescan(struct ax_server *server);
 
 /* For the threads. */
 const struct ax_server_config *ax_server_config(const struct ax_server *server);
+/* What they enter once a wake-up: for the catalog, and all else that is published to them. */
+struct ax_epoch *ax_server_epoch(struct ax_server *server);
 struct ax_snapshot *ax_server_snapshot(struct ax_server *server);
 /* NULL until it was started: before that the catalog is empty. */
 struct ax_fleet *ax_server_fleet(const struct ax_server *server);

@@ -21,9 +21,9 @@ enum ax_code ax_server_thread_begin(void *context, struct ax_http_worker *http, 
 {
     (void)http;
     struct ax_server *server = context;
-    struct ax_snapshot_reader *reader = ax_snapshot_register(ax_server_snapshot(server));
+    struct ax_epoch_reader *reader = ax_epoch_register(ax_server_epoch(server));
     if (!reader)
-        return ax_fail(err, AX_E_LIMIT, "more than %d threads", AX_SNAPSHOT_READERS_MAX);
+        return ax_fail(err, AX_E_LIMIT, "more than %d threads", AX_EPOCH_READERS_MAX);
     struct ax_server_thread *thread = ax_xalloc(sizeof(*thread));
     thread->server = server;
     thread->reader = reader;
@@ -37,7 +37,7 @@ void ax_server_thread_end(void *context, void *state)
 {
     (void)context;
     struct ax_server_thread *thread = state;
-    ax_snapshot_unregister(thread->reader);
+    ax_epoch_unregister(thread->reader);
     ax_scoring_done(&thread->scoring);
     ax_buf_done(&thread->answer);
     free(thread);
@@ -46,9 +46,8 @@ void ax_server_thread_end(void *context, void *state)
 void ax_server_thread_wake_begin(void *context, void *state)
 {
     struct ax_server_thread *thread = state;
-    struct ax_snapshot *snapshot = ax_server_snapshot(context);
-    ax_snapshot_enter(snapshot, thread->reader);
-    thread->catalog = ax_snapshot_get(snapshot);
+    ax_epoch_enter(ax_server_epoch(context), thread->reader);
+    thread->catalog = ax_snapshot_get(ax_server_snapshot(context));
     thread->print_left = AX_SERVER_PRINT_BYTES;
 }
 
@@ -58,7 +57,7 @@ bool ax_server_thread_wake_end(void *context, void *state)
     struct ax_server_thread *thread = state;
     bool more = ax_scoring_run(thread);
     thread->catalog = NULL;
-    ax_snapshot_leave(thread->reader);
+    ax_epoch_leave(thread->reader);
     return more;
 }
 

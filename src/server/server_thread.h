@@ -8,7 +8,7 @@
 #ifndef AX_SERVER_SERVER_THREAD_H
 #define AX_SERVER_SERVER_THREAD_H
 
-#include "base/snapshot.h"
+#include "base/epoch.h"
 #include "net/http.h"
 #include "server/catalog.h"
 #include "server/scoring.h"
@@ -24,7 +24,7 @@ struct ax_server;
 
 struct ax_server_thread {
     struct ax_server *server;
-    struct ax_snapshot_reader *reader;
+    struct ax_epoch_reader *reader;
     const struct ax_catalog *catalog;
     struct ax_buf answer;
     size_t print_left; /* of AX_SERVER_PRINT_BYTES, in this wake-up */

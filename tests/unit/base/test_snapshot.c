@@ -24,6 +24,7 @@
 
 enum { READERS = 3, PUBLISHERS = 2, PUBLICATIONS = 3000 };
 
+static struct ax_epoch epoch;
 static struct ax_snapshot snapshot;
 static atomic_bool stop;
 static atomic_ulong broken;
@@ -52,16 +53,16 @@ static void object_wipe(struct object *object)
 static void read_on(void *arg)
 {
     (void)arg;
-    struct ax_snapshot_reader *reader = ax_snapshot_register(&snapshot);
+    struct ax_epoch_reader *reader = ax_epoch_register(&epoch);
     while (!atomic_load(&stop)) {
-        ax_snapshot_enter(&snapshot, reader);
+        ax_epoch_enter(&epoch, reader);
         const struct object *object = ax_snapshot_get(&snapshot);
         if (object->twice != 2 * object->mark)
             atomic_fetch_add(&broken, 1);
-        ax_snapshot_leave(reader);
+        ax_epoch_leave(reader);
         atomic_fetch_add(&reads, 1);
     }
-    ax_snapshot_unregister(reader);
+    ax_epoch_unregister(reader);
 }
 
 static void publish_on(void *arg)
@@ -77,7 +78,8 @@ static void readers_never_see_the_old(void **state)
     struct ax_thread readers[READERS];
     struct ax_thread publishers[PUBLISHERS];
     struct ax_err err = AX_ERR_INIT;
-    ax_snapshot_init(&snapshot, object_new(3));
+    ax_epoch_init(&epoch);
+    ax_snapshot_init(&snapshot, &epoch, object_new(3));
     for (size_t i = 0; i < READERS; i++)
         assert_int_equal(ax_thread_start(&readers[i], "read", read_on, NULL, &err), AX_OK);
     while (atomic_load(&reads) < 10)
@@ -92,6 +94,7 @@ static void readers_never_see_the_old(void **state)
     assert_int_equal(atomic_load(&broken), 0);
     free(ax_snapshot_get(&snapshot));
     ax_snapshot_done(&snapshot);
+    ax_epoch_done(&epoch);
 }
 
 static atomic_bool published;
@@ -106,12 +109,13 @@ static void publisher_waits_for_who_is_inside(void **state)
 {
     (void)state;
     struct ax_err err = AX_ERR_INIT;
-    ax_snapshot_init(&snapshot, object_new(3));
-    struct ax_snapshot_reader *early = ax_snapshot_register(&snapshot);
-    struct ax_snapshot_reader *late = ax_snapshot_register(&snapshot);
-    struct ax_snapshot_reader *outside = ax_snapshot_register(&snapshot);
+    ax_epoch_init(&epoch);
+    ax_snapshot_init(&snapshot, &epoch, object_new(3));
+    struct ax_epoch_reader *early = ax_epoch_register(&epoch);
+    struct ax_epoch_reader *late = ax_epoch_register(&epoch);
+    struct ax_epoch_reader *outside = ax_epoch_register(&epoch);
     assert_true(early && late && outside);
-    ax_snapshot_enter(&snapshot, early);
+    ax_epoch_enter(&epoch, early);
     const struct object *old = ax_snapshot_get(&snapshot);
     struct object *next = object_new(4);
     struct ax_thread publisher;
@@ -123,40 +127,20 @@ static void publisher_waits_for_who_is_inside(void **state)
     while (ax_clock_ns() < until)
         assert_false(atomic_load(&published));
     assert_int_equal(old->twice, 6);
-    while (atomic_load(&snapshot.epoch) == 1)
+    while (atomic_load(&epoch.current) == 1)
         (void)sched_yield();
-    ax_snapshot_enter(&snapshot, late);
+    ax_epoch_enter(&epoch, late);
     assert_ptr_equal(ax_snapshot_get(&snapshot), next);
-    ax_snapshot_leave(early);
+    ax_epoch_leave(early);
     ax_thread_join(&publisher);
     assert_true(atomic_load(&published));
-    ax_snapshot_leave(late);
-    ax_snapshot_unregister(early);
-    ax_snapshot_unregister(late);
-    ax_snapshot_unregister(outside);
+    ax_epoch_leave(late);
+    ax_epoch_unregister(early);
+    ax_epoch_unregister(late);
+    ax_epoch_unregister(outside);
     free(ax_snapshot_get(&snapshot));
     ax_snapshot_done(&snapshot);
-}
-
-static void slots_are_limited_and_reused(void **state)
-{
-    (void)state;
-    struct ax_snapshot_reader *readers[AX_SNAPSHOT_READERS_MAX];
-    ax_snapshot_init(&snapshot, NULL);
-    assert_null(ax_snapshot_get(&snapshot));
-    for (size_t i = 0; i < AX_SNAPSHOT_READERS_MAX; i++) {
-        readers[i] = ax_snapshot_register(&snapshot);
-        assert_non_null(readers[i]);
-    }
-    assert_null(ax_snapshot_register(&snapshot));
-    ax_snapshot_unregister(readers[7]);
-    assert_ptr_equal(ax_snapshot_register(&snapshot), readers[7]);
-    for (size_t i = 0; i < AX_SNAPSHOT_READERS_MAX; i++)
-        ax_snapshot_unregister(readers[i]);
-    ax_snapshot_unregister(NULL);
-    assert_null(ax_snapshot_publish(&snapshot, readers));
-    assert_ptr_equal(ax_snapshot_publish(&snapshot, NULL), readers);
-    ax_snapshot_done(&snapshot);
+    ax_epoch_done(&epoch);
 }
 
 int main(void)
@@ -164,7 +148,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(readers_never_see_the_old),
         cmocka_unit_test(publisher_waits_for_who_is_inside),
-        cmocka_unit_test(slots_are_limited_and_reused),
     };
     return cmocka_run_group_tests_name("base/snapshot", tests, NULL, NULL);
 }

@@ -33,8 +33,9 @@ struct fixture {
     char root[160];
     struct ax_repository_config repository;
     struct ax_fleet_config config;
+    struct ax_epoch epoch;
     struct ax_snapshot snapshot;
-    struct ax_snapshot_reader *reader;
+    struct ax_epoch_reader *reader;
     struct ax_fleet *fleet;
     atomic_int complete_count;
 };
@@ -100,8 +101,9 @@ static inline int set_up(void **state)
                                                .repository = &fixture.repository,
                                                .complete = note_complete,
                                                .context = &fixture };
-    ax_snapshot_init(&fixture.snapshot, ax_catalog_new());
-    fixture.reader = ax_snapshot_register(&fixture.snapshot);
+    ax_epoch_init(&fixture.epoch);
+    ax_snapshot_init(&fixture.snapshot, &fixture.epoch, ax_catalog_new());
+    fixture.reader = ax_epoch_register(&fixture.epoch);
     assert_non_null(fixture.reader);
     return 0;
 }
@@ -110,9 +112,10 @@ static inline int tear_down(void **state)
 {
     (void)state;
     ax_fleet_free(fixture.fleet);
-    ax_snapshot_unregister(fixture.reader);
+    ax_epoch_unregister(fixture.reader);
     ax_catalog_free(ax_snapshot_get(&fixture.snapshot));
     ax_snapshot_done(&fixture.snapshot);
+    ax_epoch_done(&fixture.epoch);
     return 0;
 }
 
@@ -120,13 +123,13 @@ static inline int tear_down(void **state)
 
 static inline const struct ax_catalog *enter(void)
 {
-    ax_snapshot_enter(&fixture.snapshot, fixture.reader);
+    ax_epoch_enter(&fixture.epoch, fixture.reader);
     return ax_snapshot_get(&fixture.snapshot);
 }
 
 static inline void leave(void)
 {
-    ax_snapshot_leave(fixture.reader);
+    ax_epoch_leave(fixture.reader);
 }
 
 /* What a version answers. */

@@ -258,17 +258,17 @@ struct stress {
 };
 
 /* Each answer is that of the model's one version; nothing else may happen. */
-static void stress_read(struct stress *stress, struct ax_snapshot_reader *reader, const char *model,
+static void stress_read(struct stress *stress, struct ax_epoch_reader *reader, const char *model,
                         double right)
 {
     struct ax_err err = AX_ERR_INIT;
     struct ax_served *served;
-    ax_snapshot_enter(&fixture.snapshot, reader);
+    ax_epoch_enter(&fixture.epoch, reader);
     const struct ax_catalog *catalog = ax_snapshot_get(&fixture.snapshot);
     bool found = !ax_catalog_version(catalog, ax_str_from(model), AX_STR(""), &served, &err);
     if (found)
         (void)ax_served_ref(served);
-    ax_snapshot_leave(reader);
+    ax_epoch_leave(reader);
     if (!found) {
         assert_int_equal(err.code, AX_E_UNAVAILABLE);
         stress->refusals++;
@@ -304,7 +304,7 @@ static void stress_order(struct stress *stress, const char *model, unsigned kind
 static void stress_run(void *arg)
 {
     struct stress *stress = arg;
-    struct ax_snapshot_reader *reader = ax_snapshot_register(&fixture.snapshot);
+    struct ax_epoch_reader *reader = ax_epoch_register(&fixture.epoch);
     assert_non_null(reader);
     for (size_t i = 0; i < STRESS_ORDERS; i++) {
         stress->seed = stress->seed * 1103515245u + 12345u;
@@ -315,7 +315,7 @@ static void stress_run(void *arg)
         for (size_t k = 0; k < 4; k++)
             stress_read(stress, reader, model, random % STRESS_MODELS);
     }
-    ax_snapshot_unregister(reader);
+    ax_epoch_unregister(reader);
 }
 
 static void many_threads(void **state)
