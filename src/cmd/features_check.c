@@ -13,6 +13,7 @@
 #include "base/calendar.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/folder_lock.h"
 #include "base/json.h"
 #include "base/thread.h"
 #include "cmd/exit_code.h"
@@ -209,15 +210,12 @@ static enum ax_code open_failed(struct check *check, struct ax_err *err)
     int len = snprintf(check->work, sizeof(check->work), "%s/.check.work", real);
     if (len < 0 || (size_t)len >= sizeof(check->work))
         return ax_fail(err, AX_E_INVALID, "the path '%s' is too long", check->config->failed);
-    if (mkdir(check->work, 0700) && errno != EEXIST)
-        return ax_fail_errno(err, errno, "make '%s'", check->work);
-    check->lock = open(check->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (check->lock < 0)
-        return ax_fail_errno(err, errno, "open '%s'", check->work);
-    if (flock(check->lock, LOCK_EX | LOCK_NB)) {
+    if (ax_folder_lock(check->work, &check->lock, err)) {
         check->work[0] = '\0';
-        return ax_fail(err, AX_E_LIMIT, "another process is checking into '%s'",
-                       check->config->failed);
+        if (err->code == AX_E_LIMIT)
+            (void)ax_err_context(err, "another process is checking into '%s'",
+                                 check->config->failed);
+        return err->code;
     }
     check->failed = ax_xstrdup(real);
     return AX_OK;

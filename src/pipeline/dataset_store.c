@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/folder_lock.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -75,14 +76,6 @@ static int lock_folder(const char *path)
     return -1;
 }
 
-/* Whether the folder was not removed before it was locked. */
-static bool is_still_at(const char *path, int fd)
-{
-    struct stat named, opened;
-    return !stat(path, &named) && !fstat(fd, &opened) && named.st_dev == opened.st_dev &&
-           named.st_ino == opened.st_ino;
-}
-
 /* Remove the work folders that nobody has. */
 static void remove_dead(const char *works)
 {
@@ -103,24 +96,22 @@ static void remove_dead(const char *works)
         (void)closedir(listing);
 }
 
-/* False when somebody removed it, or the folder that it is made in, before it was locked. */
+/* False without a failure: another process removes it, or the folder that it is made in, before it
+ * is locked. */
 static bool try_work(struct ax_dataset_store *store, struct ax_err *err)
 {
     if (ax_file_make_folder(store->works, err))
         return false;
     char *work = join(store->works, "XXXXXX");
-    int lock = -1;
-    if (!mkdtemp(work) && errno != ENOENT)
-        (void)ax_fail_errno(err, errno, "make a folder in '%s'", store->works);
-    else
-        lock = lock_folder(work);
-    if (lock >= 0 && is_still_at(work, lock)) {
+    if (!mkdtemp(work)) {
+        if (errno != ENOENT)
+            (void)ax_fail_errno(err, errno, "make a folder in '%s'", store->works);
+    } else if (!ax_folder_lock(work, &store->lock, err)) {
         store->work = work;
-        store->lock = lock;
         return true;
+    } else if (err->code == AX_E_LIMIT || err->code == AX_E_NOT_FOUND) {
+        ax_err_clear(err);
     }
-    if (lock >= 0)
-        (void)close(lock);
     free(work);
     return false;
 }

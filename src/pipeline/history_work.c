@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who has the folder holds an flock(2) of it, which the kernel ends with the process.
+ * Who has the folder holds its lock (base/folder_lock.h), which the kernel ends with the process.
  */
 #include "pipeline/history_work.h"
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/folder_lock.h"
 
 #include <assert.h>
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Whether a name in the folder is that of the parts, or no name of an entry. */
@@ -43,15 +40,9 @@ enum ax_code ax_history_work_open(const char *path, struct ax_history_work *ret_
                                   struct ax_err *err)
 {
     assert(path && ret_work && err);
-    if (mkdir(path, 0700) && errno != EEXIST)
-        return ax_fail_errno(err, errno, "make '%s'", path);
-    int lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (lock < 0)
-        return ax_fail_errno(err, errno, "open '%s'", path);
-    if (flock(lock, LOCK_EX | LOCK_NB)) {
-        (void)close(lock);
-        return ax_fail(err, AX_E_LIMIT, "another process has '%s'", path);
-    }
+    int lock;
+    if (ax_folder_lock(path, &lock, err))
+        return err->code;
     clear(path);
     *ret_work = (struct ax_history_work){ ax_xstrdup(path), lock };
     return AX_OK;

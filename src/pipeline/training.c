@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/folder_lock.h"
 #include "base/json.h"
 #include "engine/version.h"
 #include "pipeline/dataset_rows.h"
@@ -147,10 +148,8 @@ static enum ax_code make_work_folder(struct training *t)
         (void)rmdir(path);
         return ax_fail_errno(t->err, errnum, "find '%s'", path);
     }
-    t->lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (t->lock < 0 || flock(t->lock, LOCK_EX | LOCK_NB))
-        return ax_fail(t->err, AX_E_LIMIT, "cannot lock '%s'", path);
-    return join(path, t->err, t->work, "version") || ax_file_make_folder(path, t->err)
+    return ax_folder_lock(path, &t->lock, t->err) || join(path, t->err, t->work, "version") ||
+                   ax_file_make_folder(path, t->err)
                ? t->err->code
                : AX_OK;
 }

@@ -37,7 +37,6 @@ static void count_call(void)
 
 /* Or NULL: what another process does just before, once. */
 static void (*before_rename)(void);
-static void (*before_lock)(const char *path);
 
 static int dying_rename(const char *from, const char *to)
 {
@@ -47,17 +46,6 @@ static int dying_rename(const char *from, const char *to)
         before();
     count_call();
     return rename(from, to);
-}
-
-static int late_flock(int fd, int operation)
-{
-    void (*before)(const char *path) = before_lock;
-    char link[64], path[256] = "";
-    before_lock = NULL;
-    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    if (before && readlink(link, path, sizeof(path) - 1) > 0)
-        before(path);
-    return flock(fd, operation);
 }
 
 static int dying_fsync(int fd)
@@ -85,14 +73,12 @@ static enum ax_code dying_sync_folder(const char *path, struct ax_err *err)
 }
 
 #define rename              dying_rename
-#define flock               late_flock
 #define fsync               dying_fsync
 #define ax_file_replace     dying_replace
 #define ax_file_remove_tree dying_remove
 #define ax_file_sync_folder dying_sync_folder
 #include "pipeline/dataset_store.c"
 #undef rename
-#undef flock
 #undef fsync
 #undef ax_file_replace
 #undef ax_file_remove_tree
@@ -271,23 +257,6 @@ static void the_living_keep_their_work(void **state AX_UNUSED)
     assert_int_equal(access(ax_dataset_store_work(first), F_OK), 0);
     ax_dataset_store_close(first);
     assert_int_not_equal(access(in_folder("living/snapshots/.work"), F_OK), 0);
-}
-
-/* What remove_dead does to a work folder that is made and not locked yet. */
-static void remove_it(const char *path)
-{
-    assert_int_equal(rmdir(path), 0);
-}
-
-static void removed_before_it_was_locked(void **state AX_UNUSED)
-{
-    struct ax_err err = AX_ERR_INIT;
-    struct ax_dataset_store *store = NULL;
-    before_lock = remove_it;
-    assert_int_equal(ax_dataset_store_open(in_folder("early"), &store, &err), AX_OK);
-    assert_null(before_lock);
-    assert_int_equal(access(ax_dataset_store_work(store), F_OK), 0);
-    ax_dataset_store_close(store);
 }
 
 static void delete_is_once(void **state AX_UNUSED)
@@ -638,7 +607,6 @@ int main(void)
         cmocka_unit_test(kept_after_a_kill),
         cmocka_unit_test(two_make_the_same),
         cmocka_unit_test(the_living_keep_their_work),
-        cmocka_unit_test(removed_before_it_was_locked),
         cmocka_unit_test(delete_is_once),
         cmocka_unit_test(changes_are_noticed),
         cmocka_unit_test(files_that_come_or_change_end_it),
