@@ -4,7 +4,8 @@
  *
  * It counts the calls of the whole process and refuses the one whose number
  * stands in AX_TORTURE_FAIL_AT. It says so on stderr at once, so that
- * tools/torture knows of it even when the process dies next.
+ * tools/torture knows of it even when the process dies next. A test may name
+ * the call instead.
  *
  * Our own calls of malloc and its kind are counted too, for tests of what must not allocate.
  */
@@ -31,6 +32,7 @@ void *__wrap_aligned_alloc(size_t align, size_t size);
 
 static atomic_ulong allocations;
 static atomic_ulong calls;
+static atomic_ulong asked; /* the number of the call that a test names; 0: none */
 static atomic_bool struck;
 
 bool ax_torture_struck(void)
@@ -38,16 +40,24 @@ bool ax_torture_struck(void)
     return atomic_load(&struck);
 }
 
+void ax_torture_refuse(unsigned long number)
+{
+    atomic_store(&struck, false);
+    atomic_store(&asked, number ? atomic_load(&calls) + number : 0);
+}
+
 /* Count a call; true when it is the one to refuse. */
 static bool strikes(void)
 {
     const char *text = getenv("AX_TORTURE_FAIL_AT");
     unsigned long fail_at = text ? strtoul(text, NULL, 10) : 0;
-    if (atomic_fetch_add(&calls, 1) + 1 != fail_at)
+    unsigned long call = atomic_fetch_add(&calls, 1) + 1;
+    bool is_asked = call == atomic_load(&asked);
+    if (call != fail_at && !is_asked)
         return false;
     static const char note[] = "torture: refused\n";
     atomic_store(&struck, true);
-    ssize_t written = write(STDERR_FILENO, note, sizeof(note) - 1);
+    ssize_t written = is_asked ? 0 : write(STDERR_FILENO, note, sizeof(note) - 1);
     (void)written;
     return true;
 }

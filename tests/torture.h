@@ -20,14 +20,26 @@
  *         ax_buf_done(&buf);
  *         return;
  *     }
+ *
+ * A program that would take long to start so often names the call itself, in the list
+ * of refusing tests, which are run as all others are:
+ *
+ *     for (unsigned long i = 1; !is_done; i++) {
+ *         ax_torture_refuse(i);
+ *         …
+ *         is_done = !ax_torture_struck();
+ *     }
  */
 #ifndef AX_TESTS_TORTURE_H
 #define AX_TESTS_TORTURE_H
 
 #include <stdbool.h>
 
-/* Whether an allocation was refused in this run. Always false in an ordinary run. */
+/* Whether an allocation was refused in this run, or since ax_torture_refuse. */
 bool ax_torture_struck(void);
+
+/* Refuse the call of that number, counted from now on; 0: none. */
+void ax_torture_refuse(unsigned long number);
 
 /* How often our own objects (not the libraries) have called malloc and its kind so far. */
 unsigned long ax_torture_allocations(void);

@@ -62,8 +62,10 @@ struct ax_column_tracer {
     struct ax_sql *sql;
     struct ax_json_doc *doc;
     struct ax_arena arena;
-    struct relation *relations; /* the first is the query */
+    struct relation *relations; /* the first is the query; behind the last one that fits, one which
+                                   nobody reads */
     size_t relation_count;
+    bool is_full; /* relations are missing, of whatever trace */
     char *mixing; /* names of functions that take other rows too, each between spaces; NULL: not
                      asked for yet */
     struct step *steps; /* of the trace being made */
@@ -79,13 +81,11 @@ struct ax_column_tracer {
 static struct relation *add_relation(struct ax_column_tracer *t, enum relation_kind kind,
                                      struct ax_str alias)
 {
-    static struct relation unknown;
-    if (t->relation_count == RELATIONS_MAX) {
-        t->is_whole = false;
-        unknown = (struct relation){ .kind = RELATION_UNKNOWN };
-        return &unknown;
-    }
-    struct relation *relation = &t->relations[t->relation_count++];
+    struct relation *relation = &t->relations[t->relation_count];
+    if (t->relation_count == RELATIONS_MAX)
+        t->is_full = true;
+    else
+        t->relation_count++;
     *relation = (struct relation){ .kind = kind, .alias = alias, .scope = NONE };
     return relation;
 }
@@ -241,27 +241,50 @@ static void add_from(struct ax_column_tracer *t, size_t at, const struct ax_json
             t, ax_str_is(type, "EXPRESSION_LIST") ? RELATION_CONSTANTS : RELATION_UNKNOWN, alias);
 }
 
+/* What stands in a FROM: joins, each before its sides, which come in their order. */
+struct tables {
+    const struct ax_json *stack[JSON_STACK_MAX];
+    size_t depth;
+};
+
+static bool is_join(const struct ax_json *table)
+{
+    return ax_str_is(ax_json_str(ax_json_get(table, "type")), "JOIN");
+}
+
+static void tables_init(struct tables *tables, const struct ax_json *select)
+{
+    tables->stack[0] = ax_json_get(select, "from_table");
+    tables->depth = tables->stack[0] ? 1 : 0;
+}
+
+static const struct ax_json *next_table(struct tables *tables)
+{
+    if (!tables->depth)
+        return NULL;
+    const struct ax_json *table = tables->stack[--tables->depth];
+    if (!is_join(table))
+        return table;
+    assert(tables->depth + 2 <= JSON_STACK_MAX); /* no JSON is nested as deeply */
+    struct ax_str type = ax_json_str(ax_json_get(table, "join_type"));
+    const struct ax_json *left = ax_json_get(table, "left");
+    const struct ax_json *right = ax_json_get(table, "right");
+    /* What only filters is not seen behind it. */
+    if (right && !ax_str_is(type, "SEMI") && !ax_str_is(type, "ANTI"))
+        tables->stack[tables->depth++] = right;
+    if (left)
+        tables->stack[tables->depth++] = left;
+    return table;
+}
+
 static void open_from(struct ax_column_tracer *t, size_t at)
 {
-    const struct ax_json *stack[JSON_STACK_MAX];
-    size_t depth = 0;
-    stack[depth++] = ax_json_get(t->relations[at].node, "from_table");
-    while (depth) {
-        const struct ax_json *table = stack[--depth];
-        if (!ax_str_is(ax_json_str(ax_json_get(table, "type")), "JOIN")) {
+    struct tables tables;
+    const struct ax_json *table;
+    tables_init(&tables, t->relations[at].node);
+    while ((table = next_table(&tables)))
+        if (!is_join(table))
             add_from(t, at, table);
-            continue;
-        }
-        struct ax_str type = ax_json_str(ax_json_get(table, "join_type"));
-        /* What only filters is not seen behind it. */
-        if (!ax_str_is(type, "SEMI") && !ax_str_is(type, "ANTI"))
-            stack[depth++] = ax_json_get(table, "right");
-        stack[depth++] = ax_json_get(table, "left");
-        if (depth > JSON_STACK_MAX - 2) {
-            t->is_whole = false;
-            return;
-        }
-    }
 }
 
 static void open_relation(struct ax_column_tracer *t, size_t at)
@@ -385,12 +408,13 @@ static void list_columns(struct ax_column_tracer *t, struct relation *file)
         goto done;
     size_t count = ax_sql_stream_column_count(stream);
     file->columns = ax_arena_alloc(&t->arena, count + 1, sizeof(*file->columns));
-    for (size_t i = 0; file->columns && i < count; i++) {
+    bool is_copied = file->columns;
+    for (size_t i = 0; is_copied && i < count; i++) {
         struct ax_str name = ax_sql_stream_column_name(stream, i);
-        const char *copy = ax_arena_strdup(&t->arena, name);
-        file->columns[i] = (struct ax_str){ copy ? copy : "", copy ? name.len : 0 };
+        file->columns[i] = (struct ax_str){ ax_arena_strdup(&t->arena, name), name.len };
+        is_copied = file->columns[i].ptr;
     }
-    file->count = file->columns ? count : 0;
+    file->count = is_copied ? count : 0;
 done:
     ax_sql_stream_free(stream);
     ax_buf_done(&text);
@@ -418,8 +442,16 @@ static enum has file_has_column(struct ax_column_tracer *t, size_t at, struct ax
 
 /* ---- steps ---- */
 
+/* Each once, however often an expression names a column. */
 static void add_step(struct ax_column_tracer *t, const struct step *step)
 {
+    for (size_t i = 0; i < t->step_count; i++) {
+        const struct step *known = &t->steps[i];
+        if (known->relation == step->relation && known->position == step->position &&
+            known->is_plain == step->is_plain && known->is_of_row == step->is_of_row &&
+            ax_str_equals(known->name, step->name))
+            return;
+    }
     if (t->step_count == STEPS_MAX)
         t->is_whole = false;
     else
@@ -439,11 +471,47 @@ static bool has_item_before(const struct ax_column_tracer *t, size_t select, str
     return false;
 }
 
+/* What a name is of which relations are joined by, with USING or NATURAL. */
+enum joined {
+    JOINED_NOT,
+    JOINED_FIRST, /* of the first that has it */
+    JOINED_OTHER, /* RIGHT and FULL: of another one, or of two */
+};
+
+static bool is_in(const struct ax_json *names, struct ax_str name)
+{
+    struct ax_json_iter list = ax_json_iterate(names);
+    const struct ax_json *one;
+    while ((one = ax_json_next(&list)))
+        if (ax_str_equals_nocase(ax_json_str(one), name))
+            return true;
+    return false;
+}
+
+static enum joined how_joined(const struct ax_json *select, struct ax_str name)
+{
+    struct tables tables;
+    const struct ax_json *table;
+    enum joined how = JOINED_NOT;
+    tables_init(&tables, select);
+    while ((table = next_table(&tables))) {
+        struct ax_str type = ax_json_str(ax_json_get(table, "join_type"));
+        bool is_natural = ax_str_is(ax_json_str(ax_json_get(table, "ref_type")), "NATURAL");
+        if (!is_natural && !is_in(ax_json_get(table, "using_columns"), name))
+            continue;
+        if (ax_str_is(type, "RIGHT") || ax_str_is(type, "FULL"))
+            return JOINED_OTHER;
+        how = JOINED_FIRST;
+    }
+    return how;
+}
+
 /* The one relation that has the column, or NONE. Files are opened when it depends on them. */
 static size_t find_relation(struct ax_column_tracer *t, size_t select, struct ax_str name,
                             bool has_item, size_t *ret_perhaps)
 {
     const struct relation *relation = &t->relations[select];
+    enum joined joined = how_joined(relation->node, name);
     size_t found = NONE, perhaps = 0;
     for (int pass = 0; pass < 2; pass++) {
         found = NONE;
@@ -452,9 +520,9 @@ static size_t find_relation(struct ax_column_tracer *t, size_t select, struct ax
             enum has has = has_column(t, i, name);
             if (has == HAS_PERHAPS && pass)
                 has = file_has_column(t, i, name);
-            if (has == HAS) /* the first of several, which USING made equal */
+            if (has == HAS && (joined == JOINED_NOT || (joined == JOINED_FIRST && !perhaps)))
                 return i;
-            if (has == HAS_PERHAPS) {
+            if (has != HAS_NOT) {
                 found = i;
                 perhaps++;
             }
@@ -605,12 +673,8 @@ static const struct ax_json *find_replaced(const struct ax_json *star, struct ax
 /* Whether `* EXCLUDE` leaves it out, or what is called so now is another one. */
 static bool is_plain_star(const struct ax_json *star, struct ax_str name)
 {
-    struct ax_json_iter list = ax_json_iterate(ax_json_get(star, "exclude_list"));
-    const struct ax_json *entry;
-    while ((entry = ax_json_next(&list)))
-        if (ax_str_equals_nocase(ax_json_str(entry), name))
-            return false;
-    return !ax_json_is_true(ax_json_get(star, "columns")) &&
+    return !is_in(ax_json_get(star, "exclude_list"), name) &&
+           !ax_json_is_true(ax_json_get(star, "columns")) &&
            ax_json_kind(ax_json_get(star, "expr")) == AX_JSON_KIND_NULL &&
            !ax_json_count(ax_json_get(star, "rename_list")) &&
            !ax_json_count(ax_json_get(star, "qualified_exclude_list"));
@@ -702,6 +766,7 @@ static void follow_union(struct ax_column_tracer *t, const struct step *step)
     size_t count = relation->count;
     while (count == 2 && t->relations[left].kind == RELATION_UNION) {
         open_relation(t, left);
+        count = t->relations[left].count;
         left = t->relations[left].first;
     }
     if (side.position == NONE && count == 2 && t->relations[left].kind == RELATION_SELECT)
@@ -790,7 +855,7 @@ struct ax_column_trace ax_column_tracer_find(struct ax_column_tracer *tracer, st
         return (struct ax_column_trace){ .is_whole = false };
     if (t->column_count)
         memcpy(columns, t->columns, t->column_count * sizeof(*columns));
-    return (struct ax_column_trace){ columns, t->column_count, t->is_whole };
+    return (struct ax_column_trace){ columns, t->column_count, t->is_whole && !t->is_full };
 }
 
 /* ---- life ---- */
@@ -800,7 +865,7 @@ static struct ax_column_tracer *make(struct ax_sql *sql)
     struct ax_column_tracer *t = ax_xalloc(sizeof(*t));
     *t = (struct ax_column_tracer){
         .sql = sql,
-        .relations = ax_xalloc(RELATIONS_MAX * sizeof(*t->relations)),
+        .relations = ax_xalloc((RELATIONS_MAX + 1) * sizeof(*t->relations)),
         .steps = ax_xalloc(STEPS_MAX * sizeof(*t->steps)),
         .columns = ax_xalloc(COLUMNS_MAX * sizeof(*t->columns)),
     };

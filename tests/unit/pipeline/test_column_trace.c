@@ -15,6 +15,7 @@
 #include "pipeline/column_trace.h"
 
 #include "test_folder.h"
+#include "torture.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -80,6 +81,13 @@ static const struct {
       "f.csv:a~ f.csv:a~#" },
     { "WITH t AS (FROM 'f.csv') SELECT u.a - v.a AS y FROM t u ASOF JOIN t v ON u.a > v.a",
       "f.csv:a~ f.csv:a~#" },
+    { "SELECT id AS y FROM (SELECT id FROM 'f.csv') JOIN s.t USING (id)", "f.csv:id=" },
+    { "SELECT id AS y FROM s.t JOIN (SELECT id FROM 'f.csv') USING (id)", "?" },
+    { "SELECT id AS y FROM (SELECT id FROM 'f.csv') RIGHT JOIN (SELECT id FROM 'g.csv') USING (id)",
+      "?" },
+    { "SELECT b AS y FROM (SELECT id, b FROM 'f.csv') RIGHT JOIN (SELECT id FROM 'g.csv') USING "
+      "(id)",
+      "f.csv:b=" },
     /* Stars. */
     { "SELECT * EXCLUDE (y) FROM 'f.csv'", "?" },
     { "SELECT * REPLACE (a + 1 AS y) FROM 'f.csv'", "f.csv:a~" },
@@ -112,6 +120,9 @@ static const struct {
     { "SELECT id AS y FROM 'g.csv' JOIN read_csv(['f.csv']) USING (id)", "g.csv:id=" },
     { "SELECT a AS y FROM read_csv('f.csv', skip = 1) JOIN 'g.csv' USING (id)", "f.csv:a=" },
     { "SELECT a AS y FROM read_csv('f.csv', skip = 1) JOIN 'h.csv' USING (id)", "?" },
+    { "SELECT * EXCLUDE (y), id AS y FROM 'f.csv' LEFT JOIN 'g.csv' USING (id)", "f.csv:id=" },
+    { "SELECT id AS y FROM 'f.csv' NATURAL FULL JOIN 'g.csv'", "?" },
+    { "SELECT c AS y FROM 'f.csv' NATURAL FULL JOIN 'g.csv'", "g.csv:c=" },
     /* Names of the select list, and of the file. */
     { "SELECT a AS z, z > 15 AS y FROM 'f.csv'", "f.csv:a~" },
     { "SELECT b AS a, a > 15 AS y FROM 'f.csv'", "f.csv:a~" },
@@ -168,6 +179,28 @@ static void files_are_all_their_columns(void **state)
     ax_column_tracer_free(tracer);
 }
 
+/* Memory is refused at one place after the other: the trace is right, or says that it is not whole.
+ */
+static void trace_without_memory(const char *query, const char *wanted)
+{
+    bool is_struck = true;
+    for (unsigned long i = 1; is_struck; i++) {
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_column_tracer *tracer = NULL;
+        char text[512] = "?";
+        ax_torture_refuse(i);
+        if (ax_column_tracer_of_query(sql, ax_str_from(query), &tracer, &err))
+            assert_int_equal(err.code, AX_E_LIMIT);
+        else
+            print(ax_column_tracer_find(tracer, AX_STR("y")), text, sizeof(text));
+        is_struck = ax_torture_struck();
+        if (strcmp(text, wanted) != 0 && (!is_struck || text[strlen(text) - 1] != '?'))
+            fail_msg("%s, allocation %lu refused: '%s', expected '%s'", query, i, text, wanted);
+        ax_column_tracer_free(tracer);
+    }
+    ax_torture_refuse(0);
+}
+
 static void files_are_opened_where_it_matters(void **state)
 {
     (void)state;
@@ -188,8 +221,62 @@ static void files_are_opened_where_it_matters(void **state)
         if (strcmp(text, opened[i].wanted) != 0)
             fail_msg("%s: '%s', expected '%s'", opened[i].query, text, opened[i].wanted);
         ax_column_tracer_free(tracer);
+        trace_without_memory(opened[i].query, opened[i].wanted);
     }
     assert_int_equal(chdir(back), 0);
+}
+
+/* A file under nine UNION, three of it under two more, and so on: more relations than are kept. Of
+ * the last one that is, neither, one or both sides are, by how many others there are. */
+static void what_is_not_kept_is_told_each_time(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    for (int others = 0; others < 4; others++) {
+        struct ax_column_tracer *tracer = NULL;
+        struct ax_buf text;
+        ax_buf_init(&text, 1 << 20);
+        ax_buf_printf(&text, "WITH t0 AS (((((((((SELECT a AS y FROM 'f.csv'");
+        for (int i = 0; i < 9; i++)
+            ax_buf_printf(&text, " UNION SELECT 0)");
+        for (int i = 1; i <= 5; i++)
+            ax_buf_printf(&text,
+                          ", t%d AS ((SELECT y FROM t%d UNION SELECT y FROM t%d) UNION SELECT y "
+                          "FROM t%d)",
+                          i, i - 1, i - 1, i - 1);
+        ax_buf_printf(&text, " SELECT t5.y FROM t5");
+        for (int i = 0; i < others; i++)
+            ax_buf_printf(&text, ", 'f%d.csv'", i);
+        assert_int_equal(ax_column_tracer_of_query(sql, ax_buf_str(&text), &tracer, &err), AX_OK);
+        for (int i = 0; i < 3; i++)
+            assert_false(ax_column_tracer_find(tracer, AX_STR("y")).is_whole);
+        ax_column_tracer_free(tracer);
+        ax_buf_done(&text);
+    }
+}
+
+/* 2,000 times in an expression, and each of these again: a column all the same. */
+static void what_is_named_often_is_followed_once(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_column_tracer *tracer = NULL;
+    struct ax_buf query;
+    char text[512];
+    ax_buf_init(&query, 1 << 20);
+    ax_buf_printf(&query, "WITH t0 AS (SELECT a AS y FROM 'f.csv')");
+    for (int i = 1; i <= 3; i++) {
+        ax_buf_printf(&query, ", t%d AS (SELECT concat(0", i);
+        for (int k = 0; k < 2000; k++)
+            ax_buf_printf(&query, ", y");
+        ax_buf_printf(&query, ") AS y FROM t%d)", i - 1);
+    }
+    ax_buf_printf(&query, " FROM t3");
+    assert_int_equal(ax_column_tracer_of_query(sql, ax_buf_str(&query), &tracer, &err), AX_OK);
+    print(ax_column_tracer_find(tracer, AX_STR("y")), text, sizeof(text));
+    assert_string_equal(text, "f.csv:a~");
+    ax_column_tracer_free(tracer);
+    ax_buf_done(&query);
 }
 
 /* 2^40 ways to one file, and a text that is no SELECT. */
@@ -231,6 +318,8 @@ int main(void)
         cmocka_unit_test(queries_are_followed),
         cmocka_unit_test(files_are_all_their_columns),
         cmocka_unit_test(files_are_opened_where_it_matters),
+        cmocka_unit_test(what_is_not_kept_is_told_each_time),
+        cmocka_unit_test(what_is_named_often_is_followed_once),
         cmocka_unit_test(large_and_wrong_ones_end),
     };
     return cmocka_run_group_tests_name("pipeline/column_trace", tests, open_sql, close_sql);
