@@ -13,6 +13,12 @@
 #include "base/err.h"
 #include "base/str.h"
 
+/* What a file holds, under the path by which it is known. */
+struct ax_file_text {
+    struct ax_str path;
+    struct ax_str text;
+};
+
 /* Append the contents of a regular file to `out`, whose maximum is the limit. `out` is as before
  * after a failure. Expected: NOT_FOUND, DENIED, INVALID (no regular file), TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_file_read(const char *path, struct ax_buf *out, struct ax_err *err);

@@ -19,6 +19,7 @@
 #include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define COMMAND_BYTES_MAX ((size_t)4096)
@@ -131,11 +132,25 @@ static enum ax_code apply_locked(struct ax_planning *planning, const struct appl
     return err->code;
 }
 
+/* The files as they were read, and where their relative paths start, whoever reads them later. */
+static enum ax_code take_files(const struct ax_definitions *definitions, char folder[PATH_MAX],
+                               struct ax_registry_change *change, struct ax_err *err)
+{
+    if (!realpath(definitions->folder, folder))
+        return ax_fail_errno(err, errno, "find '%s'", definitions->folder);
+    change->files_folder = ax_str_from(folder);
+    change->files = definitions->files;
+    change->file_count = definitions->file_count;
+    return AX_OK;
+}
+
 static enum ax_code apply(struct ax_planning *planning, const struct apply_config *config,
                           struct ax_registry_change *change, struct ax_err *err)
 {
     struct ax_state_lock *lock;
+    char folder[PATH_MAX];
     if (ax_planning_read(planning, planning->folder, err) ||
+        take_files(&planning->definitions, folder, change, err) ||
         ax_state_lock_take(config->registry.state, "auspex apply", &lock, err))
         return err->code;
     (void)(apply_locked(planning, config, change, err) != AX_OK);

@@ -14,8 +14,7 @@
 #include <stdlib.h>
 
 #define QUOTED_MAX     ((size_t)60) /* bytes of a user's text in a message */
-#define SQL_BYTES_MAX  ((size_t)8 << 20)
-#define KEYS_MAX       16 /* in a mapping of the table */
+#define KEYS_MAX       16           /* in a mapping of the table */
 #define WARNINGS_MAX   1000
 #define LIST_BYTES_MAX 120 /* of known names in a message */
 

@@ -25,7 +25,7 @@
 struct ax_definition_file {
     const char *name; /* relative to the folder */
     const char *path;
-    struct ax_buf text; /* kept until reading ends: errors in expressions point into it */
+    struct ax_str text; /* errors in expressions point into it */
     struct ax_yaml *root;
 };
 
@@ -48,6 +48,8 @@ struct ax_definition_reader {
     struct ax_err *err;
     struct ax_definition_file *files;
     size_t file_count;
+    bool is_from_texts; /* then `sql` is whole from the beginning */
+    struct ax_map sql;  /* path as definitions have it -> struct ax_file_text of the arena */
     const struct ax_definition_file *file; /* of the object that is being read */
     struct ax_definition_node *nodes[AX_DEFINITION_KIND_COUNT];
     size_t counts[AX_DEFINITION_KIND_COUNT];
@@ -115,6 +117,16 @@ AX_MUST_USE enum ax_code ax_definition_warn(struct ax_definition_reader *r,
 
 /* `count` zeroed structs, or NULL after reporting. */
 void *ax_definition_alloc(struct ax_definition_reader *r, size_t count, size_t size) AX_MUST_USE;
+
+/* ---- files ---- */
+
+/* A file's contents, in the arena. Failures tell its path, and no place. */
+AX_MUST_USE enum ax_code ax_definition_read_file(const struct ax_definition_reader *r,
+                                                 const char *path, struct ax_str *ret_text);
+
+/* One more file of SQL; path and text live in the arena. */
+AX_MUST_USE enum ax_code ax_definition_add_sql(struct ax_definition_reader *r, struct ax_str path,
+                                               struct ax_str text);
 
 /* ---- values ---- */
 
@@ -206,7 +218,7 @@ AX_MUST_USE enum ax_code ax_definition_literal(const struct ax_definition_reader
                                                union ax_literal *ret);
 
 /* The contents of a file that the text names ("sql/x.sql"), or the text itself. */
-AX_MUST_USE enum ax_code ax_definition_sql(const struct ax_definition_reader *r,
+AX_MUST_USE enum ax_code ax_definition_sql(struct ax_definition_reader *r,
                                            const struct ax_yaml *node, struct ax_str *ret_text,
                                            struct ax_str *ret_path);
 

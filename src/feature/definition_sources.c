@@ -7,13 +7,10 @@
  */
 #include "feature/definition_reader.h"
 
-#include "base/file.h"
 #include "base/zone.h"
 
 #include <assert.h>
 #include <stdio.h>
-
-#define FILE_BYTES_MAX ((size_t)8 << 20)
 
 /* ---- where rows come from ---- */
 
@@ -38,7 +35,7 @@ static enum ax_code read_origin(struct ax_definition_reader *r, const struct ax_
                                       files || sql || table ? "there are several"
                                                             : "none is there");
     source->text_node = files ? files : sql ? sql : table;
-    source->file = r->file->path;
+    source->yaml = r->file->text;
     if (sql) {
         source->kind = AX_SOURCE_SQL;
         return ax_definition_sql(r, sql, &source->text, &source->sql_path);
@@ -195,8 +192,6 @@ enum ax_code ax_definition_read_source(struct ax_definition_reader *r, const str
 static struct ax_place query_place(const struct ax_source *source, const char *sql_path, size_t at)
 {
     struct ax_place place = { sql_path, 1, 1 };
-    struct ax_err ignored = AX_ERR_INIT;
-    struct ax_buf yaml;
     if (source->sql_path.len) {
         for (size_t i = 0; i < AX_MIN(at, source->text.len); i++) {
             place.line += source->text.ptr[i] == '\n';
@@ -206,11 +201,8 @@ static struct ax_place query_place(const struct ax_source *source, const char *s
     }
     place =
         (struct ax_place){ source->place.file, source->text_node->line, source->text_node->column };
-    ax_buf_init(&yaml, FILE_BYTES_MAX);
-    if (!ax_file_read(source->file, &yaml, &ignored))
-        ax_yaml_locate(ax_buf_str(&yaml), source->text_node, AX_MIN(at, source->text.len),
-                       &place.line, &place.column);
-    ax_buf_done(&yaml);
+    ax_yaml_locate(source->yaml, source->text_node, AX_MIN(at, source->text.len), &place.line,
+                   &place.column);
     return place;
 }
 

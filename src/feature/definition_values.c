@@ -6,12 +6,9 @@
 #include "feature/definition_reader.h"
 
 #include "base/calendar.h"
-#include "base/file.h"
 
 #include <assert.h>
 #include <stdio.h>
-
-#define SQL_BYTES_MAX ((size_t)8 << 20)
 
 #define QUOTED(text) AX_STR_ARG(ax_str_cut((text), 60))
 
@@ -29,7 +26,7 @@ enum ax_code ax_definition_parse(const struct ax_definition_reader *r, const str
         *ret_text = node->text;
         return AX_OK;
     }
-    ax_yaml_locate(ax_buf_str(&r->file->text), node, AX_MIN(at, node->text.len), &line, &column);
+    ax_yaml_locate(r->file->text, node, AX_MIN(at, node->text.len), &line, &column);
     return ax_err_context(r->err, "%s:%u:%u", r->file->name, line, column);
 }
 
@@ -104,11 +101,29 @@ static bool is_sql_path(struct ax_str text)
            !memchr(text.ptr, '\n', text.len);
 }
 
-enum ax_code ax_definition_sql(const struct ax_definition_reader *r, const struct ax_yaml *node,
-                               struct ax_str *ret_text, struct ax_str *ret_path)
+/* A file that is named for the first time. */
+static enum ax_code read_sql(struct ax_definition_reader *r, const struct ax_yaml *node)
 {
     char path[4096];
-    struct ax_buf text;
+    struct ax_str text;
+    const char *folder = node->text.ptr[0] == '/' ? "" : r->definitions->folder;
+    int len = snprintf(path, sizeof(path), "%s%s%.*s", folder, *folder ? "/" : "",
+                       AX_STR_ARG(node->text));
+    if (len < 0 || (size_t)len >= sizeof(path))
+        return ax_definition_fail(r, node, "the path is too long");
+    if (r->is_from_texts)
+        (void)ax_fail(r->err, AX_E_NOT_FOUND, "'%s' is not among the files of the definitions",
+                      path);
+    else if (!ax_definition_read_file(r, path, &text))
+        (void)(ax_definition_add_sql(r, node->text, text) != AX_OK);
+    return r->err->code
+               ? ax_err_context(r->err, "%s:%u:%u", r->file->name, node->line, node->column)
+               : AX_OK;
+}
+
+enum ax_code ax_definition_sql(struct ax_definition_reader *r, const struct ax_yaml *node,
+                               struct ax_str *ret_text, struct ax_str *ret_path)
+{
     if (node->kind != AX_YAML_SCALAR || ax_yaml_is_null(node) || !node->text.len)
         return ax_definition_fail_kind(r, node,
                                        "a SELECT, or the path of a file that ends in .sql");
@@ -116,24 +131,15 @@ enum ax_code ax_definition_sql(const struct ax_definition_reader *r, const struc
     *ret_text = node->text;
     if (!is_sql_path(node->text))
         return AX_OK;
-    const char *folder = node->text.ptr[0] == '/' ? "" : r->definitions->folder;
-    int len = snprintf(path, sizeof(path), "%s%s%.*s", folder, *folder ? "/" : "",
-                       AX_STR_ARG(node->text));
-    if (len < 0 || (size_t)len >= sizeof(path))
-        return ax_definition_fail(r, node, "the path is too long");
-    ax_buf_init(&text, SQL_BYTES_MAX);
-    const char *copy = NULL;
-    if (ax_file_read(path, &text, r->err))
-        (void)ax_err_context(r->err, "%s:%u:%u", r->file->name, node->line, node->column);
-    else if (!(copy = ax_arena_strdup(r->arena, ax_buf_str(&text))))
-        (void)ax_arena_fail(r->arena, "the definitions", r->err);
-    else if (!text.len || !ax_str_is_utf8(ax_buf_str(&text)))
-        (void)ax_definition_fail(r, node, "'%.*s' is %s", QUOTED(node->text),
-                                 text.len ? "no UTF-8" : "empty");
+    if (!ax_map_get(&r->sql, node->text) && read_sql(r, node))
+        return r->err->code;
+    const struct ax_file_text *file = ax_map_get(&r->sql, node->text);
+    if (!file->text.len || !ax_str_is_utf8(file->text))
+        return ax_definition_fail(r, node, "'%.*s' is %s", QUOTED(node->text),
+                                  file->text.len ? "no UTF-8" : "empty");
     *ret_path = node->text;
-    *ret_text = (struct ax_str){ copy, text.len };
-    ax_buf_done(&text);
-    return r->err->code;
+    *ret_text = file->text;
+    return AX_OK;
 }
 
 /* ---- scopes ---- */

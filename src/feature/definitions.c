@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading a folder of definitions: files, names, objects.
+ * Reading definitions: files, names, objects.
  *
- * All files are parsed first; then every object gets its place in the array of its kind and its
- * name, so that order and files do not matter; then objects are read kind by kind. What one kind of
- * object is, is in definition_<kind>.c.
+ * Files become texts in the arena, which stay there: whoever keeps them can read the same again.
+ * SQL that stands in a file is read when it is named first. All YAML is parsed first; then every
+ * object gets its place in the array of its kind and its name, so that order and files do not
+ * matter; then objects are read kind by kind. What one kind of object is, is in
+ * definition_<kind>.c.
  */
 #include "feature/definitions.h"
 
@@ -37,6 +39,40 @@ const char *ax_definition_kind_name(enum ax_definition_kind kind)
 
 /* ---- files ---- */
 
+/* A copy in the arena; empty after reporting. */
+static struct ax_str reader_copy(const struct ax_definition_reader *r, struct ax_str text)
+{
+    const char *copy = ax_arena_strdup(r->arena, text);
+    if (!copy)
+        (void)ax_arena_fail(r->arena, "the definitions", r->err);
+    return copy ? (struct ax_str){ copy, text.len } : (struct ax_str){ "", 0 };
+}
+
+enum ax_code ax_definition_read_file(const struct ax_definition_reader *r, const char *path,
+                                     struct ax_str *ret_text)
+{
+    assert(r && path && ret_text);
+    struct ax_buf text;
+    ax_buf_init(&text, FILE_BYTES_MAX);
+    if (!ax_file_read(path, &text, r->err))
+        *ret_text = reader_copy(r, ax_buf_str(&text));
+    ax_buf_done(&text);
+    return r->err->code;
+}
+
+enum ax_code ax_definition_add_sql(struct ax_definition_reader *r, struct ax_str path,
+                                   struct ax_str text)
+{
+    assert(r);
+    struct ax_file_text *file = ax_definition_alloc(r, 1, sizeof(*file));
+    if (!file)
+        return r->err->code;
+    *file = (struct ax_file_text){ path, text };
+    (void)ax_map_put(&r->sql, path, file);
+    return AX_OK;
+}
+
+/* A file of the folder, without its text. */
 static enum ax_code reader_add_file(struct ax_definition_reader *r, const char *name)
 {
     if (r->file_count == AX_DEFINITION_FILES_MAX)
@@ -46,14 +82,10 @@ static enum ax_code reader_add_file(struct ax_definition_reader *r, const char *
     int len = snprintf(path, sizeof(path), "%s/%s", r->definitions->folder, name);
     if (len < 0 || (size_t)len >= sizeof(path))
         return ax_fail(r->err, AX_E_INVALID, "the path of '%s' is too long", name);
-    struct ax_definition_file *file = &r->files[r->file_count];
-    ax_buf_init(&file->text, FILE_BYTES_MAX);
-    file->path = ax_arena_strdup(r->arena, ax_str_from(path));
-    file->name = ax_arena_strdup(r->arena, ax_str_from(name));
-    if (!file->name || !file->path)
-        return ax_arena_fail(r->arena, "the definitions", r->err);
-    r->file_count++;
-    return AX_OK;
+    struct ax_definition_file *file = &r->files[r->file_count++];
+    file->path = reader_copy(r, ax_str_from(path)).ptr;
+    file->name = reader_copy(r, ax_str_from(name)).ptr;
+    return r->err->code;
 }
 
 static bool ends_in(const char *name, const char *ending)
@@ -112,6 +144,27 @@ static enum ax_code reader_find(struct ax_definition_reader *r, const char *path
     return reader_add_file(r, slash ? slash + 1 : path);
 }
 
+/* What is not SQL is YAML, as it was found in the folder. */
+static enum ax_code reader_take_texts(struct ax_definition_reader *r, const char *folder,
+                                      const struct ax_file_text *files, size_t count)
+{
+    r->is_from_texts = true;
+    r->definitions->folder = ax_xstrdup(folder);
+    for (size_t i = 0; i < count && !r->err->code; i++) {
+        struct ax_str path = reader_copy(r, files[i].path);
+        struct ax_str text = reader_copy(r, files[i].text);
+        if (r->err->code)
+            break;
+        if (ends_in(path.ptr, ".sql"))
+            (void)(ax_definition_add_sql(r, path, text) != AX_OK);
+        else if (!reader_add_file(r, path.ptr))
+            r->files[r->file_count - 1].text = text;
+    }
+    if (!r->err->code && !r->file_count)
+        return ax_fail(r->err, AX_E_NOT_FOUND, "no *.yaml among the files of '%s'", folder);
+    return r->err->code;
+}
+
 /* ---- the top of a file ---- */
 
 static enum ax_code reader_take_project(struct ax_definition_reader *r, const struct ax_yaml *root)
@@ -156,8 +209,8 @@ static enum ax_code reader_parse_files(struct ax_definition_reader *r)
     for (size_t i = 0; i < r->file_count; i++) {
         struct ax_definition_file *file = &r->files[i];
         r->file = file;
-        if (ax_file_read(file->path, &file->text, r->err) ||
-            ax_yaml_parse(ax_buf_str(&file->text), file->name, r->arena, &file->root, r->err) ||
+        if ((!r->is_from_texts && ax_definition_read_file(r, file->path, &file->text)) ||
+            ax_yaml_parse(file->text, file->name, r->arena, &file->root, r->err) ||
             reader_check_root(r, file->root))
             return r->err->code;
     }
@@ -359,35 +412,80 @@ static enum ax_code reader_keep_warnings(struct ax_definition_reader *r)
     return AX_OK;
 }
 
+static enum ax_code reader_keep_files(struct ax_definition_reader *r)
+{
+    struct ax_str path;
+    void *sql;
+    size_t count = 0;
+    struct ax_file_text *kept = ax_definition_alloc(r, r->file_count + r->sql.count, sizeof(*kept));
+    if (!kept)
+        return r->err->code;
+    for (; count < r->file_count; count++)
+        kept[count] =
+            (struct ax_file_text){ ax_str_from(r->files[count].name), r->files[count].text };
+    for (size_t at = 0; ax_map_next(&r->sql, &at, &path, &sql);)
+        kept[count++] = *(const struct ax_file_text *)sql;
+    r->definitions->files = kept;
+    r->definitions->file_count = count;
+    return AX_OK;
+}
+
 static void reader_done(struct ax_definition_reader *r)
 {
-    for (size_t i = 0; r->files && i < r->file_count; i++)
-        ax_buf_done(&r->files[i].text);
+    ax_map_done(&r->sql);
     for (size_t i = 0; r->scopes && i < r->counts[AX_DEFINITION_SOURCE]; i++)
         ax_definition_scope_done(&r->scopes[i]);
     free(r->warnings);
+}
+
+static void reader_init(struct ax_definition_reader *r, struct ax_definitions *definitions,
+                        struct ax_err *err)
+{
+    ax_arena_init(&definitions->arena, ARENA_BYTES_INIT, ARENA_BYTES_MAX);
+    for (size_t i = 0; i < AX_DEFINITION_KIND_COUNT; i++)
+        ax_map_init(&definitions->names[i]);
+    *r = (struct ax_definition_reader){ .definitions = definitions,
+                                        .arena = &definitions->arena,
+                                        .err = err };
+    ax_map_init(&r->sql);
+    r->files = ax_definition_alloc(r, AX_DEFINITION_FILES_MAX, sizeof(*r->files));
+}
+
+/* Read what was found, unless that has failed. */
+static enum ax_code reader_run(struct ax_definition_reader *r, struct ax_definitions *ret)
+{
+    if (!r->err->code && !reader_parse_files(r) && !reader_take_names(r) &&
+        !reader_read_objects(r) && !reader_keep_warnings(r))
+        (void)(reader_keep_files(r) != AX_OK);
+    reader_done(r);
+    if (r->err->code)
+        ax_definitions_done(r->definitions);
+    else
+        *ret = *r->definitions;
+    return r->err->code;
 }
 
 enum ax_code ax_definitions_read(const char *folder, struct ax_definitions *ret, struct ax_err *err)
 {
     assert(folder && ret && err);
     struct ax_definitions definitions = { 0 };
-    ax_arena_init(&definitions.arena, ARENA_BYTES_INIT, ARENA_BYTES_MAX);
-    for (size_t i = 0; i < AX_DEFINITION_KIND_COUNT; i++)
-        ax_map_init(&definitions.names[i]);
-    struct ax_definition_reader r = { .definitions = &definitions,
-                                      .arena = &definitions.arena,
-                                      .err = err };
-    r.files = ax_definition_alloc(&r, AX_DEFINITION_FILES_MAX, sizeof(*r.files));
-    if (!r.files || reader_find(&r, folder) || reader_parse_files(&r) || reader_take_names(&r) ||
-        reader_read_objects(&r) || reader_keep_warnings(&r)) {
-        reader_done(&r);
-        ax_definitions_done(&definitions);
-        return err->code;
-    }
-    reader_done(&r);
-    *ret = definitions;
-    return AX_OK;
+    struct ax_definition_reader r;
+    reader_init(&r, &definitions, err);
+    if (!err->code)
+        (void)(reader_find(&r, folder) != AX_OK);
+    return reader_run(&r, ret);
+}
+
+enum ax_code ax_definitions_read_texts(const char *folder, const struct ax_file_text *files,
+                                       size_t count, struct ax_definitions *ret, struct ax_err *err)
+{
+    assert(folder && (files || !count) && ret && err);
+    struct ax_definitions definitions = { 0 };
+    struct ax_definition_reader r;
+    reader_init(&r, &definitions, err);
+    if (!err->code)
+        (void)(reader_take_texts(&r, folder, files, count) != AX_OK);
+    return reader_run(&r, ret);
 }
 
 void ax_definitions_done(struct ax_definitions *definitions)

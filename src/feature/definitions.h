@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feature definitions: entities, sources, views, services and models, read from a folder of YAML.
+ * Feature definitions: entities, sources, views, services and models, read from a folder of YAML,
+ * or from the texts that were read from one.
  *
  * A feature is written once, here; training sets, the online table and the request path all come
  * from this text. Reading checks everything that can be checked without opening a source: keys,
@@ -20,6 +21,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/yaml.h"
@@ -109,7 +111,7 @@ struct ax_source {
                                table: "store.duckdb/main.flights" */
     struct ax_str sql_path; /* of sql that stands in a file of its own, relative to the folder */
     const struct ax_yaml *text_node;
-    const char *file; /* whole path of the YAML, for messages about the SQL in it */
+    struct ax_str yaml; /* all of its file, for messages about the SQL in it */
     const struct ax_definition_column *columns;
     size_t column_count;
     long time;              /* column that says from when a row is true; -1: time: none */
@@ -219,6 +221,10 @@ struct ax_definition_warning {
 struct ax_definitions {
     struct ax_arena arena;
     char *folder;
+    const struct ax_file_text *files; /* that they were read from, under paths relative to the
+                                         folder or absolute ones: the YAML in byte order of names,
+                                         then the SQL that it names, each once */
+    size_t file_count;
     struct ax_str project;
     const struct ax_entity *entities;
     size_t entity_count;
@@ -240,6 +246,12 @@ struct ax_definitions {
  * NOT_FOUND, DENIED, INVALID, TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_definitions_read(const char *folder, struct ax_definitions *ret,
                                              struct ax_err *err);
+/* The same from texts: what `files` of definitions that were read were, of `folder`. No file is
+ * opened. Expected: NOT_FOUND (no YAML, or SQL that is not among them), INVALID, TOO_LARGE, LIMIT.
+ */
+AX_MUST_USE enum ax_code ax_definitions_read_texts(const char *folder,
+                                                   const struct ax_file_text *files, size_t count,
+                                                   struct ax_definitions *ret, struct ax_err *err);
 void ax_definitions_done(struct ax_definitions *definitions);
 
 /* The object of that name, or NULL. */

@@ -73,6 +73,14 @@ AX_MUST_USE enum ax_code ax_query_copy(struct ax_query *query, int column, struc
 /* The key of the last row that was inserted. */
 int64_t ax_database_last_key(const struct ax_registry *registry);
 
+/* Room for what a query, which may have one value, counts; one more, so that none is not NULL.
+ * Expected: TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_registry_make_room(struct ax_registry *registry,
+                                               const char *count_query, int64_t value,
+                                               size_t item_size, struct ax_arena *arena,
+                                               void **ret_items, size_t *ret_count,
+                                               struct ax_err *err);
+
 /* How many rows the last statement has changed. */
 int64_t ax_database_changes(const struct ax_registry *registry);
 
@@ -80,7 +88,16 @@ int64_t ax_database_changes(const struct ax_registry *registry);
 AX_MUST_USE enum ax_code ax_schema_bring(struct ax_registry *registry,
                                          enum ax_registry_access access, struct ax_err *err);
 
+/* Keep the files of `change` as those of apply `number`, in the transaction that is open. */
+AX_MUST_USE enum ax_code ax_registry_keep_files(struct ax_registry *registry, uint64_t number,
+                                                const struct ax_registry_change *change,
+                                                struct ax_err *err);
+
 /* What `versions.checksum` holds: of the object as it stands in the rows of its version. */
 int64_t ax_registry_object_checksum(const struct ax_registry_object *object);
+
+/* What `applies.files_checksum` holds. */
+int64_t ax_registry_files_checksum(struct ax_str folder, const struct ax_file_text *files,
+                                   size_t count);
 
 #endif

@@ -5,7 +5,6 @@
 #include "registry/registry.h"
 
 #include "base/alloc.h"
-#include "base/file.h"
 #include "registry/database.h"
 
 #include <assert.h>
@@ -100,6 +99,20 @@ int64_t ax_registry_object_checksum(const struct ax_registry_object *object)
         add_text(hasher, object->edges[i].kind);
         add_text(hasher, object->edges[i].name);
         add_text(hasher, object->edges[i].part);
+    }
+    struct ax_hash128 hash = ax_hasher_result(hasher);
+    ax_hasher_free(hasher);
+    return (int64_t)hash.low;
+}
+
+int64_t ax_registry_files_checksum(struct ax_str folder, const struct ax_file_text *files,
+                                   size_t count)
+{
+    struct ax_hasher *hasher = ax_hasher_new();
+    add_text(hasher, folder);
+    for (size_t i = 0; i < count; i++) {
+        add_text(hasher, files[i].path);
+        add_text(hasher, files[i].text);
     }
     struct ax_hash128 hash = ax_hasher_result(hasher);
     ax_hasher_free(hasher);

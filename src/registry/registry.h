@@ -7,8 +7,9 @@
  * versions, of which one is in force or none; what a version means is never changed, and no version
  * is removed. All that one
  * apply changes is one transaction: whoever reads, also after kill -9 or a loss of power, finds
- * what was before or what is after. Besides, it keeps which versions of services the trained
- * versions of models were made with.
+ * what was before or what is after. With each apply it keeps the files that were applied, so that
+ * who reads the definitions needs no folder. Besides, it keeps which versions of services the
+ * trained versions of models were made with.
  *
  * SQLite in the state directory is the one implementation; with a second one these functions become
  * the wrappers of a table. A registry belongs to one thread at a time; several processes may have
@@ -20,6 +21,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/option.h"
 #include "base/str.h"
@@ -147,6 +149,11 @@ struct ax_registry_change {
      * place: the version in force is written anew. */
     const struct ax_registry_object *const *rewritten;
     size_t rewritten_count;
+    /* What all of it was read from, and the folder that their relative paths start in. They are
+     * those of the last apply from then on, also when nothing else changes. */
+    struct ax_str files_folder;
+    const struct ax_file_text *files;
+    size_t file_count;
 };
 
 /* Do it all, or nothing. *ret_apply is its number; with nothing put and nothing dropped, and the
@@ -171,6 +178,22 @@ AX_MUST_USE enum ax_code ax_registry_history(struct ax_registry *registry, size_
                                              struct ax_arena *arena,
                                              const struct ax_registry_applied **ret_applies,
                                              size_t *ret_count, struct ax_err *err);
+
+/* The files of an apply. */
+struct ax_registry_files {
+    uint64_t apply;
+    struct ax_str folder;
+    const struct ax_file_text *files; /* in the order in which they were given */
+    size_t file_count;
+    int64_t checksum; /* of folder, paths and texts */
+};
+
+/* Those of apply `number`, 0: of the last one. Expected: NOT_FOUND (there is no such apply),
+ * UNSUPPORTED (an older auspex did it and kept none), and as for reading. */
+AX_MUST_USE enum ax_code ax_registry_read_files(struct ax_registry *registry, uint64_t number,
+                                                struct ax_arena *arena,
+                                                struct ax_registry_files *ret_files,
+                                                struct ax_err *err);
 
 /* A trained version of a model, and the version of the service that gave its inputs. */
 struct ax_registry_model_version {

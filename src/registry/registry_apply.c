@@ -226,7 +226,8 @@ static enum ax_code begin_apply(struct apply_run *run, struct ax_err *err)
     const struct ax_registry_change *change = run->change;
     struct ax_query query = { 0 };
     if (!ax_query_begin(&query, run->registry,
-                        "insert into applies values (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0)", err)) {
+                        "insert into applies values (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, null, null)",
+                        err)) {
         ax_query_set_u64(&query, 0, run->number);
         ax_query_set_i64(&query, 1, change->applied_at_us);
         ax_query_set_text(&query, 2, change->who);
@@ -301,7 +302,9 @@ static enum ax_code apply_all(struct apply_run *run, struct ax_err *err)
         (void)(put_object(run, change->put[i], err) != AX_OK);
     for (size_t i = 0; i < change->rewritten_count && !err->code; i++)
         (void)(rewrite_object(run, change->rewritten[i], err) != AX_OK);
-    return err->code || !is_counted ? err->code : count_apply(run, err);
+    if (err->code || (is_counted && count_apply(run, err)))
+        return err->code;
+    return run->number ? ax_registry_keep_files(run->registry, run->number, change, err) : AX_OK;
 }
 
 enum ax_code ax_registry_apply(struct ax_registry *registry,

@@ -87,10 +87,9 @@ struct version_set {
     size_t count;
 };
 
-/* Room for what a query, which may have one value, counts; one more, so that none is not NULL. */
-static enum ax_code make_room(struct ax_registry *registry, const char *count_query, int64_t id,
-                              size_t item_size, struct ax_arena *arena, void **ret_items,
-                              size_t *ret_count, struct ax_err *err)
+enum ax_code ax_registry_make_room(struct ax_registry *registry, const char *count_query,
+                                   int64_t id, size_t item_size, struct ax_arena *arena,
+                                   void **ret_items, size_t *ret_count, struct ax_err *err)
 {
     struct ax_query query = { 0 };
     bool has_row = false;
@@ -153,8 +152,8 @@ static enum ax_code read_features(struct ax_registry *registry, struct ax_arena 
     struct ax_query query = { 0 };
     bool has_row = false;
     size_t count, done = 0, at = 0;
-    if (make_room(registry, set->sql->feature_count, set->id, sizeof(*items), arena,
-                  (void **)&items, &count, err) ||
+    if (ax_registry_make_room(registry, set->sql->feature_count, set->id, sizeof(*items), arena,
+                              (void **)&items, &count, err) ||
         ax_query_begin(&query, registry, set->sql->features, err))
         return err->code;
     ax_query_set_i64(&query, 0, set->id);
@@ -189,8 +188,8 @@ static enum ax_code read_edges(struct ax_registry *registry, struct ax_arena *ar
     struct ax_query query = { 0 };
     bool has_row = false;
     size_t count, done = 0, at = 0;
-    if (make_room(registry, set->sql->edge_count, set->id, sizeof(*items), arena, (void **)&items,
-                  &count, err) ||
+    if (ax_registry_make_room(registry, set->sql->edge_count, set->id, sizeof(*items), arena,
+                              (void **)&items, &count, err) ||
         ax_query_begin(&query, registry, set->sql->edges, err))
         return err->code;
     ax_query_set_i64(&query, 0, set->id);
@@ -246,8 +245,8 @@ static enum ax_code read_all(struct ax_registry *registry, struct ax_arena *aren
     int64_t apply = 0;
     if (ax_database_get(registry, "select coalesce(max(number), 0) from applies", &apply, err) ||
         read_project(registry, arena, &project, err) ||
-        make_room(registry, "select count(*) " IN_FORCE, 0, sizeof(*set.rows), arena,
-                  (void **)&set.rows, &set.count, err) ||
+        ax_registry_make_room(registry, "select count(*) " IN_FORCE, 0, sizeof(*set.rows), arena,
+                              (void **)&set.rows, &set.count, err) ||
         read_versions(registry, arena, set.rows, set.count, err) ||
         read_features(registry, arena, &set, err) || read_edges(registry, arena, &set, err))
         return err->code;
@@ -406,8 +405,8 @@ enum ax_code ax_registry_history(struct ax_registry *registry, size_t count_max,
     size_t count = 0, at = 0;
     if (ax_database_run(registry, "begin", err))
         return err->code;
-    if (!make_room(registry, "select count(*) from applies", 0, sizeof(*applies), arena,
-                   (void **)&applies, &count, err) &&
+    if (!ax_registry_make_room(registry, "select count(*) from applies", 0, sizeof(*applies), arena,
+                               (void **)&applies, &count, err) &&
         !ax_query_begin(&query, registry,
                         "select number, applied_at, who, command, folder, program, forced, added, "
                         "changed, dropped, project from applies order by number desc limit ?",
@@ -450,8 +449,8 @@ enum ax_code ax_registry_model_versions(struct ax_registry *registry, struct ax_
     size_t count = 0, at = 0;
     if (ax_database_run(registry, "begin", err))
         return err->code;
-    if (!make_room(registry, "select count(*) from model_versions", 0, sizeof(*versions), arena,
-                   (void **)&versions, &count, err) &&
+    if (!ax_registry_make_room(registry, "select count(*) from model_versions", 0,
+                               sizeof(*versions), arena, (void **)&versions, &count, err) &&
         !ax_query_begin(&query, registry,
                         "select m.model, m.number, o.name, v.number, m.digest, m.path, "
                         "m.recorded_at from model_versions m join versions v on v.id = m.service "

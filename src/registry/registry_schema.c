@@ -3,8 +3,8 @@
  * The tables of the registry, as steps from one schema to the next.
  *
  * The file says by SQLite's application_id that it is a registry, and by its user_version how many
- * of the steps below were taken; each is one transaction. A step that has been in a release is
- * never changed: what comes later is another step.
+ * of the steps below were taken; those that are missing are taken in one transaction. A step that
+ * has been in a release is never changed: what comes later is another step.
  *
  * A version is in force while no apply has ended it; an index sees to it that an object has one
  * such version at most. Features and edges belong to versions, so that the past has its lineage
@@ -77,6 +77,21 @@ static const char *const steps[] = {
     "  recorded_at integer not null,"
     "  primary key (model, number)"
     ") strict, without rowid;",
+    /* 2: the files that were applied. */
+    "alter table applies add column files_folder text;"      /* null: none were kept */
+    "alter table applies add column files_checksum integer;" /* XXH3 of folder, paths, texts */
+    "create table texts ("
+    "  id integer primary key,"
+    "  digest text not null unique,"
+    "  text text not null"
+    ") strict;"
+    "create table files ("
+    "  apply integer not null references applies,"
+    "  position integer not null,"
+    "  path text not null,"
+    "  text integer not null references texts,"
+    "  primary key (apply, position)"
+    ") strict, without rowid;",
 };
 
 struct schema_state {
@@ -122,30 +137,28 @@ static enum ax_code check_state(const struct ax_registry *registry,
     return AX_OK;
 }
 
-/* The step's statements, and in the same transaction the number that says it was taken. */
-static enum ax_code take_step(struct ax_registry *registry, size_t step, struct ax_err *err)
+/* The statements of those that are missing, and in the same transaction the number that says so. */
+static enum ax_code take_missing(struct ax_registry *registry, size_t taken, struct ax_err *err)
 {
     char mark[96];
     (void)snprintf(mark, sizeof(mark), "pragma application_id = %d; pragma user_version = %zu;",
-                   APPLICATION_ID, step + 1);
-    (void)(ax_database_run(registry, steps[step], err) || ax_database_run(registry, mark, err));
-    return err->code;
+                   APPLICATION_ID, AX_COUNT(steps));
+    for (size_t i = taken; i < AX_COUNT(steps); i++)
+        if (ax_database_run(registry, steps[i], err))
+            return err->code;
+    return ax_database_run(registry, mark, err);
 }
 
 /* What another process has done while this one waited for its turn is not done again. */
 static enum ax_code take_steps(struct ax_registry *registry, struct ax_err *err)
 {
     struct schema_state state;
-    do {
-        if (ax_database_run(registry, "begin immediate", err))
-            return err->code;
-        if (!read_state(registry, &state, err) && !check_state(registry, &state, err) &&
-            state.version < (int64_t)AX_COUNT(steps))
-            (void)(take_step(registry, (size_t)state.version, err) != AX_OK);
-        if (ax_database_end(registry, err))
-            return err->code;
-    } while (state.version + 1 < (int64_t)AX_COUNT(steps));
-    return AX_OK;
+    if (ax_database_run(registry, "begin immediate", err))
+        return err->code;
+    if (!read_state(registry, &state, err) && !check_state(registry, &state, err) &&
+        state.version < (int64_t)AX_COUNT(steps))
+        (void)(take_missing(registry, (size_t)state.version, err) != AX_OK);
+    return ax_database_end(registry, err);
 }
 
 static enum ax_code check_pages(struct ax_registry *registry, struct ax_err *err)

@@ -318,6 +318,91 @@ static void keeps_the_history(void **state)
     ax_registry_close(registry);
 }
 
+/* False when an allocation was refused. */
+static bool read_files(struct ax_registry *registry, uint64_t number, struct ax_arena *arena,
+                       struct ax_registry_files *ret)
+{
+    struct ax_err err = AX_ERR_INIT;
+    ax_arena_init(arena, 4096, ARENA_BYTES_MAX);
+    if (!ax_registry_read_files(registry, number, arena, ret, &err))
+        return true;
+    assert_true(ax_torture_struck());
+    assert_int_equal(err.code, AX_E_LIMIT);
+    return false;
+}
+
+static void assert_files(struct ax_registry *registry, uint64_t number, uint64_t apply,
+                         const struct ax_file_text *files, size_t count)
+{
+    struct ax_registry_files read;
+    struct ax_arena arena;
+    if (read_files(registry, number, &arena, &read)) {
+        assert_int_equal(read.apply, apply);
+        assert_true(ax_str_is(read.folder, "/home/ana/flights"));
+        assert_int_equal(read.file_count, count);
+        for (size_t i = 0; i < count; i++)
+            assert_true(ax_str_equals(read.files[i].path, files[i].path) &&
+                        ax_str_equals(read.files[i].text, files[i].text));
+    }
+    ax_arena_done(&arena);
+}
+
+/* Of each apply its own; what changes nothing else changes those of the last one. */
+static void keeps_the_files(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_registry *registry = open_registry("files");
+    struct ax_registry_files read;
+    struct ax_arena arena;
+    uint64_t apply = 0;
+    int64_t checksum = 0;
+    struct ax_registry_object view = object_of(AX_REGISTRY_VIEW, "v", "one");
+    const struct ax_registry_object *put = &view;
+    struct ax_file_text files[] = { { AX_STR("a.yaml"), AX_STR("auspex: 1 # é\n") },
+                                    { AX_STR("b.yaml"), AX_STR("") },
+                                    { AX_STR("sql/x.sql"), AX_STR("select '\0'") },
+                                    { AX_STR("\xff.sql"), AX_STR("auspex: 1 # é\n") } };
+    struct ax_registry_change what = { .files_folder = AX_STR("/home/ana/flights"),
+                                       .project = AX_STR("air"),
+                                       .files = files,
+                                       .file_count = AX_COUNT(files),
+                                       .put = &put,
+                                       .put_count = 1 };
+    ax_arena_init(&arena, 4096, ARENA_BYTES_MAX);
+    assert_int_equal(ax_registry_read_files(registry, 0, &arena, &read, &err), AX_E_NOT_FOUND);
+    assert_non_null(strstr(err.msg, "nothing was applied yet"));
+    ax_arena_done(&arena);
+    ax_err_clear(&err);
+
+    assert_int_equal(ax_registry_apply(registry, &what, &apply, &err), AX_OK);
+    assert_files(registry, 0, 1, files, 4);
+    if (read_files(registry, 0, &arena, &read))
+        checksum = read.checksum;
+    ax_arena_done(&arena);
+    what.after = 1;
+    what.file_count = 2;
+    files[1].text = AX_STR("auspex: 1\n");
+    assert_int_equal(ax_registry_apply(registry, &what, &apply, &err), AX_OK);
+    assert_files(registry, 2, 2, files, 2);
+    files[1].text = AX_STR("");
+    assert_files(registry, 1, 1, files, 4);
+
+    what.after = 2;
+    what.put_count = 0;
+    what.file_count = 3;
+    assert_int_equal(ax_registry_apply(registry, &what, &apply, &err), AX_OK);
+    assert_int_equal(apply, 2);
+    assert_files(registry, 0, 2, files, 3);
+    assert_files(registry, 1, 1, files, 4);
+    if (read_files(registry, 2, &arena, &read) && checksum)
+        assert_true(read.checksum != checksum);
+    assert_int_equal(ax_registry_read_files(registry, 3, &arena, &read, &err), AX_E_NOT_FOUND);
+    assert_non_null(strstr(err.msg, "there is no such apply"));
+    ax_arena_done(&arena);
+    ax_registry_close(registry);
+}
+
 static void keeps_versions_of_models(void **state)
 {
     (void)state;
@@ -399,10 +484,11 @@ static void knows_its_kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keeps_what_is_applied), cmocka_unit_test(numbers_versions),
-        cmocka_unit_test(rewrites_in_place),     cmocka_unit_test(applies_whole_or_not),
-        cmocka_unit_test(keeps_the_history),     cmocka_unit_test(keeps_versions_of_models),
-        cmocka_unit_test(reads_beside_a_writer), cmocka_unit_test(knows_its_kinds),
+        cmocka_unit_test(keeps_what_is_applied),    cmocka_unit_test(numbers_versions),
+        cmocka_unit_test(rewrites_in_place),        cmocka_unit_test(applies_whole_or_not),
+        cmocka_unit_test(keeps_the_history),        cmocka_unit_test(keeps_the_files),
+        cmocka_unit_test(keeps_versions_of_models), cmocka_unit_test(reads_beside_a_writer),
+        cmocka_unit_test(knows_its_kinds),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

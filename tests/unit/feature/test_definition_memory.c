@@ -37,10 +37,30 @@ static void reading_and_printing(void **state)
     ax_definitions_done(&read);
 }
 
+static void reading_texts(void **state)
+{
+    (void)state;
+    const struct ax_file_text files[] = {
+        { AX_STR("a.yaml"), AX_STR("auspex: 1\nsources:\n  s:\n    sql: x.sql\n    time: none\n"
+                                   "    columns: {a: int64}\n") },
+        { AX_STR("x.sql"), AX_STR("select a from b") },
+    };
+    struct ax_definitions read;
+    struct ax_err err = AX_ERR_INIT;
+    if (ax_definitions_read_texts("f", files, AX_COUNT(files), &read, &err)) {
+        assert_true(ax_torture_struck());
+        assert_int_equal(err.code, AX_E_LIMIT);
+        return;
+    }
+    assert_int_equal(read.file_count, 2);
+    ax_definitions_done(&read);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reading_and_printing),
+        cmocka_unit_test(reading_texts),
     };
     return cmocka_run_group_tests(tests, make_definitions, remove_definitions);
 }

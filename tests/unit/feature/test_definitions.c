@@ -452,6 +452,79 @@ static void limits(void **state)
                  "letters, digits and '_', no digit in front, at most 128");
 }
 
+static void assert_same(const struct ax_definitions *a, const struct ax_definitions *b,
+                        enum ax_definition_kind kind)
+{
+    const struct ax_map *map = &a->names[kind];
+    struct ax_str name;
+    void *object;
+    assert_int_equal(map->count, b->names[kind].count);
+    for (size_t at = 0; ax_map_next(map, &at, &name, &object);) {
+        struct ax_buf texts[2];
+        for (size_t i = 0; i < 2; i++)
+            ax_buf_init(&texts[i], (size_t)1 << 20);
+        ax_definition_put_json(&texts[0], kind, object);
+        ax_definition_put_json(&texts[1], kind, ax_map_get(&b->names[kind], name));
+        assert_true(ax_str_equals(ax_buf_str(&texts[0]), ax_buf_str(&texts[1])));
+        for (size_t i = 0; i < 2; i++)
+            ax_buf_done(&texts[i]);
+    }
+}
+
+/* What definitions were read from gives the same definitions, without their folder. */
+static void the_same_from_texts(void **state)
+{
+    (void)state;
+    struct ax_definitions read, again;
+    struct ax_err err = AX_ERR_INIT;
+    assert_int_equal(read_definitions(ax_buf_str(&flights), &read, &err), AX_OK);
+    assert_int_equal(read.file_count, 4);
+    assert_text(read.files[0].path, "f.yaml");
+    assert_text(read.files[1].path, "sql/departures.sql");
+    assert_text(read.files[3].path, "sql/rows.sql");
+    assert_true(ax_str_equals(read.files[0].text, ax_buf_str(&flights)));
+    if (ax_definitions_read_texts("/nowhere", read.files, read.file_count, &again, &err))
+        fail_msg("%s", err.msg);
+    for (int kind = 0; kind < AX_DEFINITION_KIND_COUNT; kind++)
+        assert_same(&read, &again, (enum ax_definition_kind)kind);
+    assert_string_equal(again.folder, "/nowhere");
+    assert_int_equal(again.file_count, 4);
+    assert_true(ax_str_equals(again.files[2].text, read.files[2].text));
+    assert_string_equal(again.services[0].place.file, "f.yaml");
+    assert_int_equal(again.services[0].place.line, read.services[0].place.line);
+    assert_int_equal(again.services[0].place.column, read.services[0].place.column);
+    ax_definitions_done(&again);
+
+    assert_int_equal(ax_definitions_read_texts("/nowhere", read.files, 1, &again, &err),
+                     AX_E_NOT_FOUND);
+    assert_string_equal(err.msg, "f.yaml:11:10: '/nowhere/sql/departures.sql' is not among the "
+                                 "files of the definitions");
+    ax_err_clear(&err);
+    assert_int_equal(ax_definitions_read_texts("/nowhere", read.files + 1, 3, &again, &err),
+                     AX_E_NOT_FOUND);
+    assert_string_equal(err.msg, "no *.yaml among the files of '/nowhere'");
+    ax_definitions_done(&read);
+}
+
+/* A byte of a query is found in texts as in files. */
+static void places_in_queries_of_texts(void **state)
+{
+    (void)state;
+    const struct ax_file_text file = { AX_STR("a.yaml"),
+                                       AX_STR("auspex: 1\nsources:\n  s:\n    sql: >\n"
+                                              "      select a\n      from b\n    time: none\n"
+                                              "    columns: {a: int64}\n") };
+    struct ax_definitions read;
+    struct ax_err err = AX_ERR_INIT;
+    if (ax_definitions_read_texts("/nowhere", &file, 1, &read, &err))
+        fail_msg("%s", err.msg);
+    (void)ax_fail(&err, AX_E_INVALID, "no b");
+    assert_int_equal(ax_source_context(&read.sources[0], strlen("select a from "), &err),
+                     AX_E_INVALID);
+    assert_string_equal(err.msg, "a.yaml:6:12: source 's': no b");
+    ax_definitions_done(&read);
+}
+
 static void found_by_name(void **state)
 {
     (void)state;
@@ -490,6 +563,8 @@ int main(void)
         cmocka_unit_test(several_files_are_one_text),
         cmocka_unit_test(one_file_is_a_folder_of_one),
         cmocka_unit_test(the_examples_are_definitions),
+        cmocka_unit_test(the_same_from_texts),
+        cmocka_unit_test(places_in_queries_of_texts),
         cmocka_unit_test(what_cannot_be_read),
         cmocka_unit_test(limits),
     };

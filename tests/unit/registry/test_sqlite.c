@@ -5,7 +5,8 @@
  * Method: a child applies and kills itself (SIGKILL) at its first call that changes a file, then at
  * its second, and so on until one comes to its end: this program's own pwrite, fsync and the like
  * stand in front of the C library's, for SQLite too. Damage: each page of a registry is overwritten
- * at some places in turn, and reading gives what was there or an error that says so.
+ * at some places in turn, and reading gives what was there or an error that says so. Older ones:
+ * a database as an earlier auspex left it, as SQL.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,6 +23,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -100,6 +102,8 @@ struct object_set {
     char definitions[OBJECTS][256];
 };
 
+static const struct ax_file_text files[] = { { { "a.yaml", 6 }, { "auspex: 1\n", 10 } },
+                                             { { "x.sql", 5 }, { "select 1", 8 } } };
 static const struct ax_registry_feature feature = { { "feature", 7 }, { "int64", 5 }, false };
 static const struct ax_registry_edge edge = {
     { "feature", 7 }, { "source", 6 }, { "s", 1 }, { "c", 1 }
@@ -133,12 +137,31 @@ static enum ax_code apply_set(const char *state, uint64_t after, const char *tex
     fill_set(&set, text);
     const struct ax_registry_change change = { .after = after,
                                                .put = set.pointers,
-                                               .put_count = OBJECTS };
+                                               .put_count = OBJECTS,
+                                               .files_folder = AX_STR("/f"),
+                                               .files = files,
+                                               .file_count = AX_COUNT(files) };
     if (ax_registry_open(state, AX_REGISTRY_WRITE, &registry, err))
         return err->code;
     (void)(ax_registry_apply(registry, &change, &apply, err) != AX_OK);
     ax_registry_close(registry);
     return err->code;
+}
+
+/* The files of the last apply are there with it. */
+static enum ax_code check_files(struct ax_registry *registry,
+                                const struct ax_registry_catalogue *catalogue,
+                                struct ax_arena *arena, struct ax_err *err)
+{
+    struct ax_registry_files read;
+    if (ax_registry_read_files(registry, 0, arena, &read, err))
+        return err->code;
+    assert_int_equal(read.apply, catalogue->apply);
+    assert_int_equal(read.file_count, AX_COUNT(files));
+    for (size_t i = 0; i < read.file_count; i++)
+        assert_true(ax_str_equals(read.files[i].path, files[i].path) &&
+                    ax_str_equals(read.files[i].text, files[i].text));
+    return AX_OK;
 }
 
 /* The first letter of all definitions ('-' when there is no registry), or the error. */
@@ -166,6 +189,7 @@ static enum ax_code read_letter(const char *state, enum ax_registry_access acces
             assert_true(object->feature_count == 1 && object->edge_count == 1);
             assert_int_equal(object->version, catalogue.apply);
         }
+        (void)(check_files(registry, &catalogue, &arena, err) != AX_OK);
     }
     ax_arena_done(&arena);
     ax_registry_close(registry);
@@ -303,9 +327,19 @@ static void damage_inside_of_texts_is_told(void **state)
         { "update objects set kind = 'table' where id = 1", "an object of kind 'table'" },
         { "pragma foreign_keys = off; delete from objects where id = 1", "do not agree" },
         { "pragma foreign_keys = off; delete from applies", "do not agree" },
+        { "update texts set text = 'auspex: 2' where id = 1",
+          "is damaged: file 'a.yaml' is not what was applied; put back a copy" },
+        { "update files set path = 'b.yaml' where position = 0",
+          "the files of apply 1 are not those that were applied" },
+        { "update files set text = 1 where position = 1", "the files of apply 1 are not those" },
+        { "delete from files where position = 1", "the files of apply 1 are not those" },
+        { "pragma foreign_keys = off; delete from texts where id = 2", "do not agree" },
+        { "update applies set files_folder = '/g'", "the files of apply 1 are not those" },
+        { "update applies set files_checksum = null",
+          "apply 1 was done by an older auspex, which did not keep what it read: apply again" },
         { "pragma user_version = 0", "is damaged: its schema is numbered 0" },
         { "pragma user_version = -5", "is damaged: its schema is numbered -5" },
-        { "pragma user_version = 9", "has schema 9 and this auspex knows schemas up to 1: use" },
+        { "pragma user_version = 9", "has schema 9 and this auspex knows schemas up to 2: use" },
         { "pragma application_id = 7", "is a database of another program" },
     };
     for (size_t i = 0; i < AX_COUNT(cases); i++) {
@@ -323,6 +357,57 @@ static void damage_inside_of_texts_is_told(void **state)
         if (!strstr(err.msg, cases[i].says))
             fail_msg("'%s' gave: %s", cases[i].sql, err.msg);
     }
+}
+
+/* Schema 1, as `sqlite3 registry.db .dump` printed it: of an apply without files. */
+static void brings_older_ones_up_to_date(void **state)
+{
+    (void)state;
+    const char *data = getenv("AX_TEST_DATA");
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_registry older = { .path = (char *)in_folder("older/registry.db") };
+    struct ax_registry *registry = NULL;
+    struct ax_registry_catalogue catalogue;
+    struct ax_registry_files read;
+    struct ax_arena arena;
+    struct ax_buf sql;
+    char path[512];
+    uint64_t apply = 0;
+    (void)snprintf(path, sizeof(path), "%s/registry/schema-1.sql", data ? data : "tests/data");
+    ax_buf_init(&sql, (size_t)1 << 20);
+    assert_int_equal(ax_file_read(path, &sql, &err), AX_OK);
+    (void)ax_buf_append_char(&sql, '\0');
+    assert_int_equal(mkdir(in_folder("older"), 0700), 0);
+    assert_int_equal(ax_database_open(&older, AX_REGISTRY_WRITE, &err), AX_OK);
+    if (ax_database_run(&older, sql.ptr, &err))
+        fail_msg("%s", err.msg);
+    ax_database_close(&older);
+    ax_buf_done(&sql);
+
+    assert_int_equal(ax_registry_open(in_folder("older"), AX_REGISTRY_READ, &registry, &err),
+                     AX_E_UNSUPPORTED);
+    assert_non_null(strstr(err.msg, "older schema 1: auspex apply brings it up to date"));
+    ax_err_clear(&err);
+    ax_arena_init(&arena, 65536, ARENA_BYTES_MAX);
+    assert_int_equal(ax_registry_open(in_folder("older"), AX_REGISTRY_WRITE, &registry, &err),
+                     AX_OK);
+    assert_int_equal(ax_registry_read(registry, &arena, &catalogue, &err), AX_OK);
+    assert_int_equal(catalogue.object_count, 4);
+    assert_int_equal(ax_registry_read_files(registry, 0, &arena, &read, &err), AX_E_UNSUPPORTED);
+    assert_non_null(strstr(err.msg, "apply 1 was done by an older auspex"));
+    ax_err_clear(&err);
+
+    /* The same again, as the same folder gives it. */
+    const struct ax_registry_change again = { .after = 1,
+                                              .project = AX_STR("shop"),
+                                              .files_folder = AX_STR("/f"),
+                                              .files = files,
+                                              .file_count = AX_COUNT(files) };
+    assert_int_equal(ax_registry_apply(registry, &again, &apply, &err), AX_OK);
+    assert_int_equal(apply, 1);
+    assert_int_equal(check_files(registry, &catalogue, &arena, &err), AX_OK);
+    ax_registry_close(registry);
+    ax_arena_done(&arena);
 }
 
 static void refuses_what_is_no_registry(void **state)
@@ -399,6 +484,7 @@ int main(void)
         cmocka_unit_test(killed_while_it_changes),
         cmocka_unit_test(damage_is_told),
         cmocka_unit_test(damage_inside_of_texts_is_told),
+        cmocka_unit_test(brings_older_ones_up_to_date),
         cmocka_unit_test(refuses_what_is_no_registry),
         cmocka_unit_test(reads_what_may_not_be_written),
     };
