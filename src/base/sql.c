@@ -301,6 +301,17 @@ enum ax_code ax_sql_check(struct ax_sql *sql, struct ax_str query, size_t *ret_a
     return err->code;
 }
 
+size_t ax_sql_explain(struct ax_sql *sql, struct ax_str query, struct ax_err *err)
+{
+    assert(sql && err && err->code);
+    struct ax_err found = AX_ERR_INIT;
+    size_t at = SIZE_MAX;
+    if ((err->code == AX_E_INVALID || err->code == AX_E_NOT_FOUND) &&
+        ax_sql_check(sql, query, &at, &found))
+        *err = found;
+    return at;
+}
+
 bool ax_sql_is_cancelled(const struct ax_sql *sql)
 {
     return sql->cancelled && atomic_load(sql->cancelled);

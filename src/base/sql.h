@@ -48,6 +48,10 @@ AX_MUST_USE enum ax_code ax_sql_run(struct ax_sql *sql, struct ax_str statement,
 AX_MUST_USE enum ax_code ax_sql_check(struct ax_sql *sql, struct ax_str query, size_t *ret_at,
                                       struct ax_err *err);
 
+/* `query` failed, alone or within another statement, as `err` tells. When ax_sql_check refuses it,
+ * `err` becomes what that says. Returns the byte where it is wrong; SIZE_MAX: not known. */
+size_t ax_sql_explain(struct ax_sql *sql, struct ax_str query, struct ax_err *err);
+
 /* What a column becomes, whatever it was: all integers are widened to I64 (UBIGINT and HUGEINT to
  * F64), FLOAT and DECIMAL to F64, DATE and every TIMESTAMP to TIMESTAMP, ENUM and UUID to TEXT.
  * LIST and ARRAY of these are LIST. Other types are refused by name. */

@@ -34,6 +34,12 @@ enum ax_code ax_sql_check(struct ax_sql *sql AX_UNUSED, struct ax_str query AX_U
     return ax_fail(err, AX_E_UNSUPPORTED, "this build has no SQL");
 }
 
+size_t ax_sql_explain(struct ax_sql *sql AX_UNUSED, struct ax_str query AX_UNUSED,
+                      struct ax_err *err AX_UNUSED)
+{
+    return SIZE_MAX;
+}
+
 enum ax_code ax_sql_query(struct ax_sql *sql AX_UNUSED, struct ax_str query AX_UNUSED,
                           struct ax_sql_stream **ret_stream AX_UNUSED, struct ax_err *err)
 {

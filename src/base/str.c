@@ -133,6 +133,19 @@ struct ax_str ax_str_cut(struct ax_str text, size_t max)
     return (struct ax_str){ text.ptr, len };
 }
 
+void ax_str_place(struct ax_str text, size_t at, unsigned *ret_line, unsigned *ret_column)
+{
+    assert(at <= text.len && ret_line && ret_column);
+    *ret_line = *ret_column = 1;
+    for (size_t i = 0; i < at; i++) {
+        *ret_line += text.ptr[i] == '\n';
+        if (text.ptr[i] == '\n')
+            *ret_column = 1;
+        else
+            *ret_column += ((unsigned char)text.ptr[i] & 0xC0) != 0x80;
+    }
+}
+
 struct ax_str ax_str_trim(struct ax_str text)
 {
     while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))

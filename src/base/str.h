@@ -79,6 +79,9 @@ struct ax_str ax_str_cut(struct ax_str text, size_t max);
 /* `text` without the spaces and tabs at its ends. */
 struct ax_str ax_str_trim(struct ax_str text);
 
+/* The line and the column, in characters, of a byte of `text`, both from 1; `at` may be its end. */
+void ax_str_place(struct ax_str text, size_t at, unsigned *ret_line, unsigned *ret_column);
+
 /* The length (1 to 4) of the valid UTF-8 character that `text` begins with; 0 when it is none. */
 size_t ax_str_utf8_len(struct ax_str text);
 

@@ -145,6 +145,7 @@ static enum ax_code history(struct history *h, struct ax_err *err)
     ax_deprecations_warn("history", service);
     struct ax_offline_rows rows = {
         .sql = ax_buf_str(&h->sql),
+        .sql_path = config->sql,
         .path = config->rows,
         .at = ax_str_from(config->at),
         .as_known = config->as_known,

@@ -193,10 +193,7 @@ static struct ax_place query_place(const struct ax_source *source, const char *s
 {
     struct ax_place place = { sql_path, 1, 1 };
     if (source->sql_path.len) {
-        for (size_t i = 0; i < AX_MIN(at, source->text.len); i++) {
-            place.line += source->text.ptr[i] == '\n';
-            place.column = source->text.ptr[i] == '\n' ? 1 : place.column + 1;
-        }
+        ax_str_place(source->text, AX_MIN(at, source->text.len), &place.line, &place.column);
         return place;
     }
     place =

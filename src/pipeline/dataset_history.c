@@ -235,6 +235,7 @@ static enum ax_code write_rows(struct writer *w, const char *out)
     tell_deprecated(w);
     struct ax_offline_rows rows = {
         .sql = ax_buf_str(&w->sql),
+        .sql_path = w->history->sql,
         .path = w->history->rows,
         .at = ax_str_from(w->history->at),
         .as_known = w->history->as_known,

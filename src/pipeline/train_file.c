@@ -10,6 +10,7 @@
 #include "base/file.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -82,7 +83,7 @@ static enum ax_code share(const struct reader *r, const struct ax_yaml *map, con
 /* ---- the query ---- */
 
 static enum ax_code read_sql_file(const struct reader *r, const struct ax_yaml *node,
-                                  struct ax_str relative, struct ax_str *ret_query)
+                                  struct ax_str relative, struct ax_train_spec *spec)
 {
     char path[4096];
     struct ax_buf text;
@@ -95,9 +96,10 @@ static enum ax_code read_sql_file(const struct reader *r, const struct ax_yaml *
         return ax_err_context(r->err, "%s:%u:%u: sql", r->name, node->line, node->column);
     }
     char *copy = ax_arena_strdup(&r->file->arena, ax_buf_str(&text));
-    *ret_query = (struct ax_str){ copy, text.len };
+    spec->query = (struct ax_str){ copy, text.len };
+    spec->query_path = ax_arena_strdup(&r->file->arena, ax_str_from(path));
     ax_buf_done(&text);
-    return copy ? AX_OK : ax_arena_fail(&r->file->arena, "the query", r->err);
+    return copy && spec->query_path ? AX_OK : ax_arena_fail(&r->file->arena, "the query", r->err);
 }
 
 static struct ax_str without_end(struct ax_str query)
@@ -125,6 +127,7 @@ static enum ax_code read_rows(const struct reader *r, const struct ax_yaml *trai
         return ax_yaml_fail(rows, r->name, r->err, "rows are {sql: …} or {file: …}; %s",
                             sql ? "these are both" : "these are neither");
     spec->query = spec->rows_file = (struct ax_str){ "", 0 };
+    spec->query_path = NULL;
     if (!sql)
         return need_text(r, rows, "file", &spec->rows_file);
     if (need_text(r, rows, "sql", &text))
@@ -133,7 +136,7 @@ static enum ax_code read_rows(const struct reader *r, const struct ax_yaml *trai
                              AX_MIN(text.len, (size_t)4) };
     spec->query = text;
     if (ax_str_is(ending, ".sql") && !memchr(text.ptr, '\n', text.len) &&
-        read_sql_file(r, sql, text, &spec->query))
+        read_sql_file(r, sql, text, spec))
         return r->err->code;
     spec->query = without_end(spec->query);
     return spec->query.len ? AX_OK : ax_yaml_fail(sql, r->name, r->err, "there is no query");
@@ -278,11 +281,16 @@ static enum ax_code read_train(const struct reader *r, const struct ax_yaml *mod
                                         "split", "weight",  "params",         "rounds",
                                         "seed",  "threads", "early_stopping", NULL };
     const struct ax_yaml *train = ax_yaml_get(model, "train");
+    char real[PATH_MAX];
     if (!train || train->kind != AX_YAML_MAP)
         return ax_yaml_fail(train ? train : model, r->name, r->err,
                             "expected a train block: {rows, label, split, params}");
     spec->train = train;
     spec->path = r->name;
+    spec->real_path =
+        ax_arena_strdup(&r->file->arena, ax_str_from(realpath(r->name, real) ? real : r->name));
+    if (!spec->real_path)
+        return ax_arena_fail(&r->file->arena, "its path", r->err);
     spec->rounds = ROUNDS_DEFAULT;
     spec->early_stopping_rounds = ROUNDS_MAX;
     if (ax_yaml_only(train, r->name, keys, r->err) || read_rows(r, train, spec) ||
@@ -609,21 +617,40 @@ enum ax_code ax_train_file_spec(const struct ax_train_file *file, struct ax_str 
     return err->code;
 }
 
+static enum ax_code add_place(const struct ax_train_spec *spec, const struct ax_yaml *node,
+                              const char *key, size_t at, struct ax_err *err)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    struct ax_buf source;
+    if (!node)
+        return ax_err_context(err, "%s", key);
+    unsigned line = node->line, column = node->column;
+    ax_buf_init(&source, FILE_BYTES_MAX);
+    if (at != SIZE_MAX && !ax_file_read(spec->real_path, &source, &ignored))
+        ax_yaml_locate(ax_buf_str(&source), node, AX_MIN(at, node->text.len), &line, &column);
+    ax_buf_done(&source);
+    return ax_err_context(err, "%s:%u:%u: %s", spec->path, line, column, key);
+}
+
 enum ax_code ax_train_spec_context(const struct ax_train_spec *spec, const char *key, size_t at,
                                    struct ax_err *err)
 {
     assert(spec && key && err && err->code);
     const struct ax_yaml *node = ax_yaml_get(spec->train, key);
-    struct ax_err ignored = AX_ERR_INIT;
-    struct ax_buf source;
     if (!node)
         node = ax_yaml_get(ax_yaml_get(spec->train, "split"), key);
-    if (!node)
-        return ax_err_context(err, "%s", key);
-    unsigned line = node->line, column = node->column;
-    ax_buf_init(&source, FILE_BYTES_MAX);
-    if (at != SIZE_MAX && !ax_file_read(spec->path, &source, &ignored))
-        ax_yaml_locate(ax_buf_str(&source), node, AX_MIN(at, node->text.len), &line, &column);
-    ax_buf_done(&source);
-    return ax_err_context(err, "%s:%u:%u: %s", spec->path, line, column, key);
+    return add_place(spec, node, key, at, err);
+}
+
+enum ax_code ax_train_spec_explain_query(const struct ax_train_spec *spec, struct ax_sql *sql,
+                                         struct ax_err *err)
+{
+    assert(spec && spec->query.len && sql && err && err->code);
+    unsigned line, column;
+    size_t at = ax_sql_explain(sql, spec->query, err);
+    if (at == SIZE_MAX || !spec->query_path)
+        return add_place(spec, ax_yaml_get(ax_yaml_get(spec->train, "rows"), "sql"), "rows", at,
+                         err);
+    ax_str_place(spec->query, at, &line, &column);
+    return ax_err_context(err, "%s:%u:%u: rows", spec->query_path, line, column);
 }

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/sql.h"
 #include "base/yaml.h"
 #include "feature/definitions.h"
 #include "pipeline/trainer/trainer.h"
@@ -31,6 +32,7 @@ struct ax_train_spec {
     bool unknown_category_is_missing;
     const struct ax_yaml *decision; /* copied into model.yaml; NULL: none */
     struct ax_str query;            /* the text itself, without a ';' behind it; or empty */
+    const char *query_path;         /* of its own file; NULL: it stands in this one */
     struct ax_str rows_file;        /* or the file with the rows, as it is written */
     /* The moment: a column, or with a service an expression over the rows' columns; may be empty
      * when the split is by hash and there is no service. */
@@ -50,6 +52,7 @@ struct ax_train_spec {
     /* Where it is written: the train block, and its file. NULL: nowhere. */
     const struct ax_yaml *train;
     const char *path;
+    const char *real_path; /* the same from the root: histories change the working folder */
 };
 
 struct ax_train_file {
@@ -76,5 +79,9 @@ AX_MUST_USE enum ax_code ax_train_file_spec(const struct ax_train_file *file, st
  * label: …". `at` is the byte of the value's text that is meant; SIZE_MAX: the value. */
 enum ax_code ax_train_spec_context(const struct ax_train_spec *spec, const char *key, size_t at,
                                    struct ax_err *err);
+/* The query of the rows failed, alone or within another statement: put its place in front of the
+ * error, or that of what is wrong in it: "rows.sql:3:8: rows: …". `sql` is the handle it ran on. */
+enum ax_code ax_train_spec_explain_query(const struct ax_train_spec *spec, struct ax_sql *sql,
+                                         struct ax_err *err);
 
 #endif

@@ -96,7 +96,9 @@ static enum ax_code check_training(const struct ax_training_history_job *job, st
 {
     struct ax_buf order;
     ax_buf_init(&order, TEXT_MAX);
-    if (!job->spec->query.len || !ax_row_order_print(sql, job->spec->query, &order, err))
+    if (job->spec->query.len && ax_row_order_print(sql, job->spec->query, &order, err))
+        (void)(ax_train_spec_explain_query(job->spec, sql, err) != AX_OK);
+    else
         (void)(check_names(job, sql, "label", job->spec->label, err) ||
                check_names(job, sql, "label_known_at", job->spec->label_known_at, err));
     ax_buf_done(&order);
@@ -111,7 +113,8 @@ static enum ax_code look_at_rows(const struct ax_training_history_job *job, stru
     if (ax_sql_open(&config, &sql, err))
         return err->code;
     if (query_rows(job, sql, AX_STR("*"), &stream, err))
-        (void)ax_err_context(err, "rows");
+        (void)(job->spec->query.len ? ax_train_spec_explain_query(job->spec, sql, err)
+                                    : ax_err_context(err, "rows"));
     else
         (void)(check_leaks(job, sql, stream, err) || check_training(job, sql, err));
     ax_sql_stream_free(stream);

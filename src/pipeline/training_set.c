@@ -94,11 +94,12 @@ static enum ax_code check_own_name(struct maker *m, const struct ax_sql_stream *
 
 static enum ax_code run_query(struct maker *m)
 {
-    if (ax_row_order_print(m->sql, m->spec->query, &m->order, m->err))
-        return m->err->code;
-    ax_buf_printf(&m->text, "CREATE TABLE ax_rows AS SELECT * FROM (\n%.*s\n)",
-                  AX_STR_ARG(m->spec->query));
-    return run(m) ? ax_err_context(m->err, "the query") : AX_OK;
+    if (!ax_row_order_print(m->sql, m->spec->query, &m->order, m->err)) {
+        ax_buf_printf(&m->text, "CREATE TABLE ax_rows AS SELECT * FROM (\n%.*s\n)",
+                      AX_STR_ARG(m->spec->query));
+        (void)(run(m) != AX_OK);
+    }
+    return m->err->code ? ax_train_spec_explain_query(m->spec, m->sql, m->err) : AX_OK;
 }
 
 static void put_file(struct maker *m, const char *option)

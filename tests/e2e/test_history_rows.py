@@ -90,6 +90,13 @@ def test_a_date_that_can_be_two_is_refused(folder):
     assert f"{folder}/rows.jsonl: row 1: column 'at' is '03/04/2024'" in told
 
 
+def test_a_wrong_select_has_its_place(folder):
+    told = refused(folder, "rows.sql", "SELECT 'JFK' AS faa,\n  '\u00e4', fuu AS at")
+    assert f"{folder}/rows.sql:2:8: rows: Binder Error: Referenced column \"fuu\"" in told
+    told = refused(folder, "rows.sql", "-- later\n")
+    assert f"{folder}/rows.sql:1:1: rows: the query is empty" in told
+
+
 def test_microseconds(folder):
     at = int(datetime.datetime(2024, 4, 3, tzinfo=datetime.timezone.utc).timestamp()) * 1000000
     table = history(folder, "rows.csv", f"faa,at,sched,wait\nJFK,{at},,\n")

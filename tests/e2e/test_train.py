@@ -236,7 +236,7 @@ REFUSED = {
     "label known early": (dict(label_known_at="moment"), 3, "was known at or before 'moment'"),
     "no file": (dict(rows={"sql": "SELECT * FROM 'nix.csv' ORDER BY id"}), 4, "nix.csv"),
     "no such column": (dict(label="lat = 1"), 3, "label: "),
-    "bad SQL": (dict(rows={"sql": "SELECT FROM"}), 3, "the query: "),
+    "bad SQL": (dict(rows={"sql": "SELECT FROM"}), 3, "t.yaml:1:"),
     "three classes for two": (dict(label="kind"), 3, "the label is a text of 3 values"),
     "halves for classes": (dict(objective="multi:softprob", label="late + 0.5"), 3,
                            "whole numbers from 0"),

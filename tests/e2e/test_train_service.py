@@ -391,7 +391,11 @@ MISTAKES = {
     "the moment's name": ([("rows: {sql: rows.sql}", "rows: {sql: \"SELECT *, 1 AS ax_moment FROM "
                             "'data/flights.csv' ORDER BY flight_id\"}")], [], 3, "'ax_moment'"),
     "no order": ([("rows: {sql: rows.sql}",
-                   "rows: {sql: \"SELECT * FROM 'data/flights.csv'\"}")], [], 3, "ORDER BY"),
+                   "rows: {sql: \"SELECT * FROM 'data/flights.csv'\"}")], [], 3,
+                 "all.yaml:46:19: rows: the query has no ORDER BY"),
+    "SQL in YAML": ([("rows: {sql: rows.sql}", "rows:\n        sql: >-\n          SELECT *, foo\n"
+                      "          FROM 'data/flights.csv' ORDER BY flight_id")], [], 3,
+                    "all.yaml:48:21: rows: Binder Error: Referenced column \"foo\""),
     "no file": ([("files: data/weather.csv", "files: data/wether.csv")], [], 4, "wether.csv"),
 }
 
@@ -404,6 +408,21 @@ def test_mistakes(folder, name):
     assert words in told, told
     if name in ("no column of the label", "no expression", "when it was known", "no order"):
         assert "history: " not in told  # before the work
+
+
+def test_places_by_relative_paths(folder):
+    """The working folder is another one while the query runs."""
+    def told(*changes):
+        define(folder, *changes)
+        done = history.run("train", "definitions/all.yaml", "--models", "models", "--state",
+                           "state", cwd=folder)
+        assert done.returncode == 3
+        return done.stderr
+
+    assert "definitions/all.yaml:46:35: rows: " in told(
+        ("{sql: rows.sql}", "{sql: \"SELECT 1 AS a, foo\"}"))
+    (folder / "definitions/rows.sql").write_text("SELECT *\nFORM x", encoding="utf-8")
+    assert "definitions/rows.sql:2:6: rows: Parser Error" in told()
 
 
 def test_which_file_is_trained(folder):

@@ -26,6 +26,7 @@ struct rows_loader {
     const struct ax_service *service;
     const struct ax_offline_rows *rows;
     struct ax_history_rows loaded;
+    size_t wrong_at;       /* of a failure: byte of the SQL; SIZE_MAX: elsewhere */
     long at;               /* the column that is the moment; -1: it is an expression */
     struct ax_arena arena; /* of the expression and its scope */
     struct ax_parsed moment;
@@ -55,11 +56,13 @@ static enum ax_code open_rows(struct rows_loader *l)
     struct stat info;
     if (l->rows->path && stat(l->rows->path, &info))
         return ax_fail_errno(l->err, errno, "open '%s'", l->rows->path);
-    enum ax_code code = l->rows->path
-                            ? ax_relation_open_file(l->offline, l->rows->path, relation, l->err)
-                            : ax_relation_open_sql(l->offline, l->rows->sql, relation, l->err);
-    if (code)
-        return code;
+    if (l->rows->path && ax_relation_open_file(l->offline, l->rows->path, relation, l->err))
+        return l->err->code;
+    if (!l->rows->path && ax_relation_open_sql(l->offline, l->rows->sql, relation, l->err)) {
+        size_t at = ax_sql_explain(l->offline->sql, l->rows->sql, l->err);
+        l->wrong_at = at == SIZE_MAX ? 0 : at;
+        return l->err->code;
+    }
     assert(relation->run_count == 1);
     l->loaded.run = &relation->runs[0];
     return AX_OK;
@@ -320,16 +323,28 @@ static enum ax_code load(struct rows_loader *l)
     return count_rows(l);
 }
 
+static void tell_place(const struct rows_loader *l)
+{
+    unsigned line, column;
+    (void)ax_err_context(l->err, "rows");
+    if (l->wrong_at == SIZE_MAX || !l->rows->sql_path)
+        return;
+    ax_str_place(l->rows->sql, l->wrong_at, &line, &column);
+    (void)ax_err_context(l->err, "%s:%u:%u", l->rows->sql_path, line, column);
+}
+
 enum ax_code ax_history_rows_load(struct ax_offline *offline, const struct ax_service *service,
                                   const struct ax_offline_rows *rows,
                                   struct ax_history_rows *ret_rows, struct ax_err *err)
 {
     assert(offline && service && rows && (!rows->path) != (!rows->sql.len) && ret_rows && err);
-    struct rows_loader l = { .offline = offline, .service = service, .rows = rows, .err = err };
+    struct rows_loader l = {
+        .offline = offline, .service = service, .rows = rows, .wrong_at = SIZE_MAX, .err = err
+    };
     ax_arena_init(&l.arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
     if (load(&l)) {
         ax_history_rows_done(&l.loaded);
-        (void)ax_err_context(err, "rows");
+        tell_place(&l);
     } else {
         *ret_rows = l.loaded;
     }

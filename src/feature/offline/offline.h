@@ -39,8 +39,9 @@ struct ax_offline_config {
 
 /* The rows to enrich. */
 struct ax_offline_rows {
-    struct ax_str sql; /* one SELECT, or empty */
-    const char *path;  /* or a CSV, JSON lines or Parquet file */
+    struct ax_str sql;    /* one SELECT, or empty */
+    const char *sql_path; /* or NULL: its file, which messages name with line and column */
+    const char *path;     /* or a CSV, JSON lines or Parquet file */
     /* The column that is the moment asked about, or an expression over the columns, "sched_dep -
      * 2h"; empty: "at". The columns that the service's call names have the types declared there;
      * others have their own, and those of CSV are strings. */

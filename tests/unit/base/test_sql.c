@@ -321,6 +321,33 @@ static void test_check(void **state)
     }
 }
 
+/* A failure gets the words and the place of the query alone, when that is what was wrong. */
+static void test_explain(void **state)
+{
+    struct ax_sql *sql = need_sql(state);
+    static const struct {
+        const char *query;
+        size_t at;
+        const char *says;
+    } cases[] = {
+        { "SELECT 1 AS a, foo", 15, "Binder Error: Referenced column \"foo\"" },
+        { "SELECT 1 AS a FROM 'no.csv'", SIZE_MAX, "IO Error: No files found" },
+        { "SELECT error('as it runs') AS a", SIZE_MAX, "Invalid Input Error: as it runs" },
+    };
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        struct ax_err err = AX_ERR_INIT;
+        char text[256];
+        (void)snprintf(text, sizeof(text), "CREATE TABLE t AS FROM (%s)", cases[i].query);
+        assert_int_not_equal(ax_sql_run(sql, ax_str_from(text), &err), AX_OK);
+        assert_true(ax_sql_explain(sql, ax_str_from(cases[i].query), &err) == cases[i].at);
+        assert_non_null(strstr(err.msg, cases[i].says));
+    }
+    struct ax_err err = AX_ERR_INIT;
+    (void)ax_fail(&err, AX_E_TOO_LARGE, "full");
+    assert_true(ax_sql_explain(sql, AX_STR("SELECT foo"), &err) == SIZE_MAX);
+    assert_string_equal(err.msg, "full");
+}
+
 static void test_cancel(void **state)
 {
     struct ax_sql *sql = need_sql(state);
@@ -487,6 +514,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_zones_are_built_in, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_check, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_explain, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cancel_within_a_task, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tick, setup, teardown),

@@ -210,6 +210,20 @@ static void nearest_name(void **state)
     assert_int_equal(ax_str_nearest(AX_STR("a"), NULL, 0), -1);
 }
 
+static void places(void **state)
+{
+    (void)state;
+    const struct ax_str text = AX_STR("a\n\n\xC3\xA4 b\r\nc");
+    static const unsigned rows[][3] = { { 0, 1, 1 }, { 1, 1, 2 }, { 2, 2, 1 }, { 3, 3, 1 },
+                                        { 5, 3, 2 }, { 6, 3, 3 }, { 9, 4, 1 }, { 10, 4, 2 } };
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        unsigned line = 0, column = 0;
+        ax_str_place(text, rows[i][0], &line, &column);
+        assert_int_equal(line, rows[i][1]);
+        assert_int_equal(column, rows[i][2]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,7 +231,7 @@ int main(void)
         cmocka_unit_test(utf8_of_texts),    cmocka_unit_test(plain_text),
         cmocka_unit_test(cutting),          cmocka_unit_test(trimming),
         cmocka_unit_test(unsigned_numbers), cmocka_unit_test(signed_numbers),
-        cmocka_unit_test(nearest_name),
+        cmocka_unit_test(nearest_name),     cmocka_unit_test(places),
     };
     return cmocka_run_group_tests_name("base/str", tests, NULL, NULL);
 }
