@@ -56,6 +56,11 @@ AX_MUST_USE enum ax_code ax_features_show(const struct ax_features_catalogue *ca
 void ax_features_put_part(struct ax_buf *out, const struct ax_registry_object *object,
                           struct ax_str part, bool json);
 
+/* Where a feature is written, "flights.yaml:14", as the files tell that the registry keeps; the
+ * place of the whole object where they do not. For ax_features_show. */
+struct ax_str ax_features_part_place(const struct ax_features_catalogue *catalogue,
+                                     const struct ax_registry_object *object, struct ax_str part);
+
 enum ax_features_form { AX_FEATURES_TEXT, AX_FEATURES_JSON, AX_FEATURES_DOT };
 
 /* Where it comes from and what is made from it; of everything when `name` is NULL. Expected:

@@ -20,6 +20,7 @@ struct shown {
     const struct ax_features_catalogue *catalogue;
     const struct ax_registry_object *object;
     struct ax_str part;
+    struct ax_str place;
     struct ax_registry_catalogue versions; /* all of the object's */
     const struct ax_registry_applied *applied;
     char whole[AX_SHA256_TEXT_SIZE]; /* digest of it and of all that it is made from, now */
@@ -161,7 +162,7 @@ static void put_text(struct ax_buf *out, const struct shown *shown)
     ax_buf_printf(out, "  applied     %.19sZ", applied_at);
     if (shown->applied)
         ax_buf_printf(out, " by %.*s", AX_STR_ARG(shown->applied->who));
-    ax_buf_printf(out, "\n  place       %.*s\n  digest      %s\n", AX_STR_ARG(object->place),
+    ax_buf_printf(out, "\n  place       %.*s\n  digest      %s\n", AX_STR_ARG(shown->place),
                   object->digest);
     if (!object->ended_by)
         ax_buf_printf(out, "  with all    %s, of it and of all that it is made from\n",
@@ -292,7 +293,7 @@ static void put_json(struct ax_buf *out, const struct shown *shown)
     ax_json_put_member(out, "digest", ax_str_from(object->digest));
     if (!object->ended_by)
         ax_json_put_member(out, "digest_with_all", ax_str_from(shown->whole));
-    ax_json_put_member(out, "place", object->place);
+    ax_json_put_member(out, "place", shown->place);
     ax_json_put_member(out, "applied_at", ax_str_from(applied_at));
     if (shown->applied)
         ax_json_put_member(out, "applied_by", shown->applied->who);
@@ -321,7 +322,12 @@ static enum ax_code show_object(const struct ax_features_catalogue *catalogue,
                                 const struct ax_registry_object *object, struct ax_str part,
                                 bool json, struct ax_buf *out, struct ax_err *err)
 {
-    struct shown shown = { .catalogue = catalogue, .object = object, .part = part };
+    struct shown shown = {
+        .catalogue = catalogue,
+        .object = object,
+        .part = part,
+        .place = part.len ? ax_features_part_place(catalogue, object, part) : object->place,
+    };
     const struct ax_registry_applied *applies;
     size_t apply_count;
     if (ax_registry_versions(catalogue->registry, object->kind, object->name, catalogue->arena,

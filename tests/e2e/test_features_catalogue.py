@@ -314,10 +314,20 @@ def test_show_tells_how_a_feature_is_computed(folder):
     (shown,) = folder.features_json("show", "plane.seats")
     assert shown["feature"] == {"expr": "cast(seats as float64)", "type": "float32", "default": 150,
                                 "description": "in\nall", "deprecated": "too many"}
+    assert shown["place"] == "flights.yaml:20" and "  place       flights.yaml:20\n" in text
+    assert folder.features_json("show", "plane")[0]["place"] == "flights.yaml:15"
     (temp,) = folder.features_json("show", "pushback.origin__temp")
+    assert temp["place"] == "flights.yaml:33"
     assert temp["feature"] == {"from": "field", "type": "float64", "view": "weather",
                                "field": "temp", "keys.faa": "origin"}
-    assert [f["feature"] for f in folder.features_json("show", "planes.year")] == [{}]
+    assert [(f["feature"], f["place"]) for f in folder.features_json("show", "planes.year")] == [
+        ({}, "flights.yaml:9")]
+    folder.change("auspex: 1\n", "auspex: 1\n# Seats, and one more.\n")
+    folder.change("seats: {expr: seats, ", "seats: {expr: seats + 1, ")
+    folder.apply()
+    former = folder.features_json("show", "plane.seats", "--version", "1")
+    assert [f["place"] for f in former] == ["flights.yaml:20"]
+    assert folder.features_json("show", "plane.seats")[0]["place"] == "flights.yaml:21"
     assert "feature" not in folder.features_json("show", "plane")[0]
 
 
