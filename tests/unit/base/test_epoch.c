@@ -3,8 +3,8 @@
  * Goal: an epoch is over when those who were inside as it began have left, and not before; what was
  * replaced is then seen by nobody.
  * Method: readers that come and go in all orders around two epochs; a writer that replaces objects
- * Method: readers that come and go in all orders around epochs; a writer that replaces objects
- * that load the pointers by acquiring alone. ThreadSanitizer and AddressSanitizer see the rest.
+ * in a row of pointers, wipes and frees each when its epoch is over, without waiting, beside
+ * readers
  */
 #include <setjmp.h>
 #include <stdarg.h>
