@@ -59,6 +59,17 @@ static const char *why_no_image(const struct ax_version *version, const char *wh
     return why_no_store ? why_no_store : "none was made of this file with these options yet";
 }
 
+/* That the version was trained with. */
+static void put_service(const struct ax_version_service *service, struct ax_buf *out)
+{
+    if (!service->name.len)
+        return;
+    ax_json_put_member(out, "service", service->name);
+    if (service->number)
+        ax_json_put_member_u64(out, "service_version", service->number);
+    put_text(out, "service_digest", service->digest);
+}
+
 /* All that is known about a version, as a JSON object. */
 static void describe(const struct ax_version *version, const char *why_no_store, struct ax_buf *out)
 {
@@ -75,6 +86,7 @@ static void describe(const struct ax_version *version, const char *why_no_store,
     put_text(out, "format", model->format);
     put_text(out, "iterations", model->iterations);
     put_text(out, "digest", version->digest);
+    put_service(&version->service, out);
     put_text(out, "image", images[version->image]);
     const char *why = why_no_image(version, why_no_store);
     if (why)

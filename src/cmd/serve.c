@@ -3,10 +3,10 @@
  * `auspex serve`: answer prediction requests until told to stop.
  *
  * The main thread reads the options, starts the server and then waits for signals; all other
- * threads block them. SIGHUP has the folder of models looked through again. SIGTERM or SIGINT
- * begins the graceful end. From then on the two have their default effect again, so a second one
- * ends the process at once. What follows the first within a tenth of a second counts as the same:
- * timeout(1) sends to the process and to its group.
+ * threads block them. SIGHUP has the folder of models looked through again, and what is applied.
+ * SIGTERM or SIGINT begins the graceful end. From then on the two have their default effect again,
+ * so a second one ends the process at once. What follows the first within a tenth of a second
+ * counts as the same: timeout(1) sends to the process and to its group.
  */
 #include "base/clock.h"
 #include "base/log.h"

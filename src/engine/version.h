@@ -22,6 +22,13 @@ struct ax_decision_step {
     struct ax_str action;
 };
 
+/* The service that gave a version's inputs in training, as its model.yaml tells. */
+struct ax_version_service {
+    struct ax_str name;               /* empty: there was none */
+    uint64_t number;                  /* of its version, then in force; 0: it was not */
+    char digest[AX_SHA256_TEXT_SIZE]; /* with all that it is made from, as it was then */
+};
+
 /* What became of the image of a version's model; see engine/image.h. */
 enum ax_version_image {
     AX_VERSION_IMAGE_NONE, /* not kept */
@@ -56,9 +63,10 @@ struct ax_version {
     const struct ax_signature *signature; /* the model's, completed */
     struct ax_decision_step *decision;    /* NULL: none */
     size_t decision_count;
-    size_t decision_class;            /* the class whose probability decides (multi-class) */
+    size_t decision_class; /* the class whose probability decides (multi-class) */
+    struct ax_version_service service;
     char digest[AX_SHA256_TEXT_SIZE]; /* of the model file */
-    struct ax_arena arena;            /* owns the decision's texts */
+    struct ax_arena arena;            /* owns the texts of decision and service */
 };
 
 /* Load DIR/<model>/<version>/. `path` is the version's folder; `options` may be NULL: without

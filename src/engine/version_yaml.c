@@ -18,8 +18,8 @@
 #define KEYS_MAX       32
 #define THRESHOLDS_MAX 64
 
-/* `training` is what `auspex train` wrote down about itself, and `service` where the inputs come
- * from; nothing is read from them. `warmup` is the server's (server/warmup_rows.c). */
+/* `training` is what `auspex train` wrote down about itself; nothing is read from it. `warmup` is
+ * the server's (server/warmup_rows.c). */
 static const char *const own_keys[] = { "engine",   "signature", "decision", "description",
                                         "training", "service",   "warmup" };
 
@@ -443,13 +443,59 @@ static enum ax_code apply_decision(struct ax_version *version, const struct ax_y
     return AX_OK;
 }
 
+/* ---- service ---- */
+
+static enum ax_code read_service_text(const struct ax_yaml *service, const char *key,
+                                      struct ax_str *ret, struct ax_err *err)
+{
+    const struct ax_yaml *node = ax_yaml_get(service, key);
+    if (!node)
+        return ax_yaml_fail(service, NAME, err, "the key '%s' is missing", key);
+    return ax_yaml_str(node, NAME, ret, err);
+}
+
+/* Of `inputs` the types are for people. */
+static enum ax_code apply_service(struct ax_version *version, const struct ax_yaml *node,
+                                  struct ax_err *err)
+{
+    static const char *const keys[] = { "name", "version", "digest", "inputs", NULL };
+    const struct ax_yaml *number_node = ax_yaml_get(node, "version");
+    struct ax_version_service *service = &version->service;
+    struct ax_str name, digest;
+    int64_t number = 0;
+    if (node->kind != AX_YAML_MAP)
+        return ax_yaml_fail(node, NAME, err, "expected a mapping");
+    if (ax_yaml_only(node, NAME, keys, err) || read_service_text(node, "name", &name, err) ||
+        read_service_text(node, "digest", &digest, err) ||
+        (number_node && ax_yaml_i64(number_node, NAME, &number, err)))
+        return err->code;
+    if (!name.len || !ax_str_is_plain(name))
+        return ax_yaml_fail(ax_yaml_get(node, "name"), NAME, err, "found no name of a service");
+    if (digest.len != AX_SHA256_TEXT_SIZE - 1)
+        return ax_yaml_fail(ax_yaml_get(node, "digest"), NAME, err,
+                            "found %zu characters; a digest has %d", digest.len,
+                            AX_SHA256_TEXT_SIZE - 1);
+    if (number_node && number < 1)
+        return ax_yaml_fail(number_node, NAME, err, "found %lld; versions count from 1",
+                            (long long)number);
+    char *copy = ax_arena_strdup(&version->arena, name);
+    if (!copy)
+        return ax_arena_fail(&version->arena, "the service", err);
+    service->name = (struct ax_str){ copy, name.len };
+    service->number = (uint64_t)number;
+    memcpy(service->digest, digest.ptr, digest.len);
+    return AX_OK;
+}
+
 enum ax_code ax_version_yaml_apply(const struct ax_yaml *root, struct ax_version *version,
                                    struct ax_err *err)
 {
     assert(root && version && version->model && err);
     struct ax_signature *signature = &version->model->signature;
     const struct ax_yaml *decision = ax_yaml_get(root, "decision");
-    if (apply_signature(signature, ax_yaml_get(root, "signature"), err))
+    const struct ax_yaml *service = ax_yaml_get(root, "service");
+    if (apply_signature(signature, ax_yaml_get(root, "signature"), err) ||
+        (service && apply_service(version, service, err)))
         return err->code;
     drop_label_output(signature);
     version->signature = signature;

@@ -22,9 +22,9 @@ AX_MUST_USE enum ax_code ax_version_yaml_options(const struct ax_yaml *root,
                                                  const struct ax_engine *engine, void *config,
                                                  struct ax_arena *arena, struct ax_err *err);
 
-/* Complete the signature of the version's model and set the decision. An empty mapping completes
- * it too: names that are still missing, the form, whether there is a label. Expected: INVALID,
- * TOO_LARGE, LIMIT. */
+/* Complete the signature of the version's model, and set the decision and the service. An empty
+ * mapping completes it too: names that are still missing, the form, whether there is a label.
+ * Expected: INVALID, TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_version_yaml_apply(const struct ax_yaml *root,
                                                struct ax_version *version, struct ax_err *err);
 

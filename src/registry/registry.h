@@ -182,7 +182,7 @@ AX_MUST_USE enum ax_code ax_registry_history(struct ax_registry *registry, size_
 /* The files of an apply. */
 struct ax_registry_files {
     uint64_t apply;
-    struct ax_str folder;
+    struct ax_str folder;             /* NUL-terminated */
     const struct ax_file_text *files; /* in the order in which they were given */
     size_t file_count;
     int64_t checksum; /* of folder, paths and texts */

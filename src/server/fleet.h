@@ -49,6 +49,8 @@ struct ax_fleet_config {
     /* (optional, likewise) The fleet is there, and will publish catalogs: what their readers need
      * of it must be in place before. On the thread that starts it. */
     void (*begin)(void *context, struct ax_fleet *fleet);
+    /* (optional, likewise) A version was loaded. On the control thread. */
+    void (*loaded)(void *context, const struct ax_version *version);
     /* (optional, likewise) The catalog is complete: once, on the control thread. */
     void (*complete)(void *context, const struct ax_catalog *catalog);
     void *context;

@@ -183,7 +183,7 @@ void ax_fleet_begin_loads(struct ax_fleet *fleet)
     fleet->first_put_off = NULL;
 }
 
-static void fleet_log_loaded(const struct ax_fleet_load *load)
+static void fleet_tell_loaded(const struct ax_fleet *fleet, const struct ax_fleet_load *load)
 {
     static const char *const images[] = { [AX_VERSION_IMAGE_NONE] = "none",
                                           [AX_VERSION_IMAGE_USED] = "used",
@@ -198,6 +198,8 @@ static void fleet_log_loaded(const struct ax_fleet_load *load)
            AX_LOG_TEXT("image", images[version->image]),
            AX_LOG_F64("seconds", (double)load->loaded.load_ns / AX_NS_PER_S),
            AX_LOG_F64("warm_up_seconds", (double)load->loaded.warm_up_ns / AX_NS_PER_S));
+    if (fleet->config->loaded)
+        fleet->config->loaded(fleet->config->context, version);
 }
 
 /* What was read may be older or younger than what was listed: only another look tells. */
@@ -229,7 +231,7 @@ static void fleet_take_loaded(struct ax_fleet *fleet, const struct ax_fleet_load
         ax_served_unref(load->loaded.served);
         return;
     }
-    fleet_log_loaded(load);
+    fleet_tell_loaded(fleet, load);
     if (!ax_fleet_fit(fleet, version, &load->loaded, load->try_number > 0)) {
         ax_served_unref(load->loaded.served);
         return;

@@ -76,6 +76,7 @@ const struct ax_endpoint ax_endpoints[] = {
     { AX_HTTP_POST, "/v2/cudasharedmemory/region/{r}/unregister", ax_shared_memory_unregister, 0 },
     { AX_HTTP_POST, "/v2/cudasharedmemory/unregister", ax_shared_memory_unregister, 0 },
     { AX_HTTP_GET, "/", ax_kserve_live, 0 },
+    { AX_HTTP_GET, "/v1/features", ax_feature_metadata, 0 },
     { AX_HTTP_GET, "/v1/models", ax_oip_models, 0 },
     { AX_HTTP_GET, "/v1/models/{m}", ax_kserve_model, 0 },
     { AX_HTTP_GET, "/v1/models/{m}/versions/{v}", ax_kserve_model, 0 },

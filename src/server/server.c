@@ -15,6 +15,8 @@
 #include "server/account_log.h"
 #include "server/admission.h"
 #include "server/catalog.h"
+#include "server/catalog_walk.h"
+#include "server/definitions_watch.h"
 #include "server/fleet.h"
 #include "server/model_orders.h"
 #include "server/repository.h"
@@ -95,6 +97,8 @@ struct ax_server {
     pthread_mutex_t beginning;                /* held until the two are set */
     struct ax_watch *watch;                   /* NULL unless the folder is watched */
     struct ax_watch_listener listener;
+    struct ax_definitions_watch *definitions;
+    struct ax_definitions_watch_listener definitions_listener;
     const struct ax_server_config *config; /* borrowed */
     struct ax_http_handler handler;
     struct ax_http_server *http;
@@ -117,6 +121,11 @@ struct ax_epoch *ax_server_epoch(struct ax_server *server)
 struct ax_snapshot *ax_server_snapshot(struct ax_server *server)
 {
     return &server->snapshot;
+}
+
+struct ax_definitions_watch *ax_server_definitions(struct ax_server *server)
+{
+    return server->definitions;
 }
 
 size_t ax_server_thread_count(const struct ax_server *server)
@@ -190,6 +199,53 @@ static void server_complete(void *context, const struct ax_catalog *catalog)
     log_ready(server, catalog);
 }
 
+/* Log that the service a version was trained with is not in force as it was then, if so. */
+static void log_misfit(const struct ax_applied_definitions *applied,
+                       const struct ax_version *version)
+{
+    const struct ax_version_service *needed = &version->service;
+    if (ax_applied_fits(applied, needed))
+        return;
+    const struct ax_applied_service *found =
+        applied ? ax_applied_service(applied, needed->name) : NULL;
+    ax_log(AX_LOG_WARN, "the service of a model version is not in force as it was in training",
+           AX_LOG_TEXT("model", version->model_name), AX_LOG_TEXT("version", version->text),
+           AX_LOG_STR("service", needed->name), AX_LOG_U64("service_version", needed->number),
+           AX_LOG_U64("in_force", found ? found->version : 0));
+}
+
+/* On the fleet's control thread. */
+static void server_loaded(void *context, const struct ax_version *version)
+{
+    const struct ax_server *server = context;
+    struct ax_applied_definitions *applied = ax_definitions_watch_ref(server->definitions);
+    log_misfit(applied, version);
+    ax_applied_definitions_unref(applied);
+}
+
+/* Tell which versions that are ready fitted before and do not any more. On the thread that reads
+ * the definitions, which is a reader of the catalog for that time. */
+static void server_definitions_changed(struct ax_definitions_watch_listener *listener,
+                                       const struct ax_applied_definitions *before,
+                                       const struct ax_applied_definitions *now)
+{
+    struct ax_server *server = container_of(listener, struct ax_server, definitions_listener);
+    struct ax_epoch_reader *reader = ax_epoch_register(&server->epoch);
+    const struct ax_catalog_model *model;
+    const struct ax_catalog_version *version;
+    struct ax_catalog_walk walk = { 0 };
+    if (!reader)
+        return;
+    ax_epoch_enter(&server->epoch, reader);
+    ax_catalog_walk_enter(&walk, ax_snapshot_get(&server->snapshot));
+    while (ax_catalog_walk_next(&walk, &model, &version))
+        if (version && version->served &&
+            ax_applied_fits(before, &version->served->version->service))
+            log_misfit(now, version->served->version);
+    ax_epoch_leave(reader);
+    ax_epoch_unregister(reader);
+}
+
 static void server_changed(struct ax_watch_listener *listener, struct ax_str model)
 {
     const struct ax_server *server = container_of(listener, struct ax_server, listener);
@@ -200,6 +256,23 @@ static void server_look_again(struct ax_watch_listener *listener)
 {
     const struct ax_server *server = container_of(listener, struct ax_server, listener);
     ax_fleet_rescan(ax_server_fleet(server));
+}
+
+static void server_free(struct ax_server *server)
+{
+    ax_definitions_watch_free(server->definitions);
+    ax_catalog_free(ax_snapshot_get(&server->snapshot));
+    ax_snapshot_done(&server->snapshot);
+    ax_epoch_done(&server->epoch);
+    (void)pthread_mutex_destroy(&server->beginning);
+    free(server);
+}
+
+/* The folder of state; empty: none. */
+static const char *server_state(const struct ax_server_config *config)
+{
+    const struct ax_image_config *images = config->repository->images;
+    return images ? images->state : "";
 }
 
 /* The snapshot's counters stand on cache lines of their own; NULL without memory. */
@@ -218,6 +291,7 @@ static struct ax_server *server_new(const struct ax_server_config *config,
     server->fleet_config.models = config->models;
     server->fleet_config.repository = config->repository;
     server->fleet_config.begin = server_begin;
+    server->fleet_config.loaded = server_loaded;
     server->fleet_config.complete = server_complete;
     server->fleet_config.context = server;
     server->handler = (struct ax_http_handler){
@@ -235,16 +309,12 @@ static struct ax_server *server_new(const struct ax_server_config *config,
     ax_epoch_init(&server->epoch);
     ax_snapshot_init(&server->snapshot, &server->epoch, ax_catalog_new());
     (void)pthread_mutex_init(&server->beginning, NULL);
-    return server;
-}
-
-static void server_free(struct ax_server *server)
-{
-    ax_catalog_free(ax_snapshot_get(&server->snapshot));
-    ax_snapshot_done(&server->snapshot);
-    ax_epoch_done(&server->epoch);
-    (void)pthread_mutex_destroy(&server->beginning);
-    free(server);
+    server->definitions_listener.changed = server_definitions_changed;
+    server->definitions = ax_definitions_watch_new(server_state(config), &server->epoch);
+    if (server->definitions)
+        return server;
+    server_free(server);
+    return NULL;
 }
 
 /* The fleet, and who gives it orders. The folder is watched before it is listed, so that a change
@@ -261,7 +331,8 @@ static enum ax_code server_begin_control(struct ax_server *server, struct ax_err
         atomic_store_explicit(&server->fleet, NULL, memory_order_release);
         return err->code;
     }
-    if (ax_model_orders_new(fleet, config->fleet, &orders, err))
+    if (ax_definitions_watch_start(server->definitions, &server->definitions_listener, err) ||
+        ax_model_orders_new(fleet, config->fleet, &orders, err))
         return err->code;
     atomic_store_explicit(&server->orders, orders, memory_order_release);
     if (!server->watch)
@@ -303,6 +374,7 @@ void ax_server_rescan(struct ax_server *server)
     ax_log(AX_LOG_INFO, "looking through the folder of models",
            AX_LOG_TEXT("folder", server->config->models));
     ax_fleet_rescan(ax_server_fleet(server));
+    ax_definitions_watch_look_again(server->definitions);
 }
 
 void ax_server_drain(struct ax_server *server)
@@ -329,6 +401,7 @@ struct ax_server_end ax_server_join_free(struct ax_server *server)
     ax_http_server_join(server->http);
     struct ax_server_end end = { .connections_cut = ax_http_server_cut_count(server->http) };
     ax_watch_stop_free(server->watch);
+    ax_definitions_watch_stop(server->definitions);
     ax_model_orders_free(ax_server_orders(server));
     /* Those who wait for a model are told by messages, which the threads' loops still take. */
     end.has_loads_left = !ax_fleet_stop(ax_server_fleet(server), loads_until_ns(server));

@@ -13,6 +13,7 @@
 #include "net/http.h"
 
 struct ax_admission_config;
+struct ax_definitions_watch;
 struct ax_fleet;
 struct ax_fleet_config;
 struct ax_model_orders;
@@ -55,7 +56,7 @@ struct ax_server_end {
 void ax_server_drain(struct ax_server *server);
 struct ax_server_end ax_server_join_free(struct ax_server *server);
 
-/* Look through the folder of models again. Any thread. */
+/* Look through the folder of models again, and at what is applied. Any thread. */
 void ax_server_rescan(struct ax_server *server);
 
 /* For the threads. */
@@ -63,6 +64,7 @@ const struct ax_server_config *ax_server_config(const struct ax_server *server);
 /* What they enter once a wake-up: for the catalog, and all else that is published to them. */
 struct ax_epoch *ax_server_epoch(struct ax_server *server);
 struct ax_snapshot *ax_server_snapshot(struct ax_server *server);
+struct ax_definitions_watch *ax_server_definitions(struct ax_server *server) AX_RETURNS_NONNULL;
 /* NULL until it was started: before that the catalog is empty. */
 struct ax_fleet *ax_server_fleet(const struct ax_server *server);
 /* NULL likewise. */

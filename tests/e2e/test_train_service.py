@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 import yaml
 
+from conftest import Server
+
 FLIGHTS = 400  # one an hour, from 2013-01-01; the label is known two hours later
 STOP_FROM, TEST_FROM = "2013-01-10", "2013-01-13 12:00:00"
 
@@ -224,6 +226,42 @@ def test_the_moment_is_an_expression(folder):
     assert done["rows"]["train"] == 9 * 24 + 2 - 5 and done["rows"]["stop"] == 84 - 1
 
 
+def assert_served(folder, digest):
+    """A server tells what is in force and what the version needs of it, follows what is applied,
+    and keeps it when the registry is damaged."""
+    served = Server(folder / "models", "--state", str(folder / "state"), "--images=false")
+    told = served.get("/v1/features").json
+    service = told["services"][0]
+    assert told["apply"] == 1 and service["version"] == 1 and service["digest"] == digest
+    assert [v["name"] for v in service["request"]] == ["departed_at", "x", "need"]
+    assert service["request"][2] == {"name": "need", "type": "int64", "required": True}
+    assert service["keys"] == [{"name": "carrier", "type": "string"},
+                               {"name": "origin", "type": "string"}]
+    assert [i["name"] for i in service["inputs"]] == INPUTS
+    assert service["inputs"][6] == {"name": "origin__temp", "type": "float64", "from": "field",
+                                    "view": "weather", "field": "temp"}
+    assert [i["from"] for i in service["inputs"][:4]] == ["key", "request", "request", "expr"]
+    assert [(v["name"], v["entity"], v["windowed"]) for v in told["views"]] == [
+        ("recent", "carrier", True), ("weather", "airport", False), ("fleet", "carrier", False)]
+    version = {"name": "delay", "version": "1", "service": "pushback", "service_version": 1}
+    assert told["models"] == [version | {"in_force": True}]
+
+    define(folder, ("ttl: 3h", "ttl: 4h"))
+    apply(folder, "--check=false")
+    history.wait_for(lambda: served.metrics()["ax_features_apply"] == 2)
+    told = served.get("/v1/features").json
+    assert told["apply"] == 2 and told["views"][1]["version"] == 2
+    assert told["models"] == [version | {"in_force": False}]
+    (folder / "state/registry.db").write_bytes(b"no registry")
+    history.wait_for(lambda: any("registry.db' is damaged" in line for line in served.lines))
+    assert served.get("/v1/features").json == told
+    metrics = served.metrics()
+    assert metrics["ax_features_load_failures_total"] and metrics["ax_features_loads_total"] == 2
+    assert served.stop() == 0
+    log = "".join(served.lines)
+    assert log.count("is not in force as it was in training") == 1, log
+
+
 def test_what_is_written_down(folder):
     apply(folder)
     done, _ = train(folder)
@@ -237,6 +275,11 @@ def test_what_is_written_down(folder):
         "rows": FLIGHTS, "digest": done["history"]["digest"]}
     assert done["service"] | {"digest": ""} == {"name": "pushback", "version": 1, "digest": "",
                                                 "recorded": True}
+    shown = history.run("models", "inspect", "--json", "--state", folder / "state", done["path"])
+    shown = json.loads(shown.stdout)
+    assert (shown["service"], shown["service_version"], shown["service_digest"]) == (
+        "pushback", 1, service["digest"])
+    assert_served(folder, service["digest"])
     # The version is served as any other: it takes the inputs themselves.
     (folder / "rows.csv").write_text(
         ",".join(INPUTS) + "\nAA,0.5,1,3,2.5,0.5,11,150,true\n", encoding="utf-8")

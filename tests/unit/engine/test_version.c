@@ -24,6 +24,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static const char rules[] = "rules: 1\n"
                             "inputs: {dep_delay: FP64, seats: INT64, carrier: BYTES, late: BOOL}\n"
                             "outputs: {prediction: FP64}\n"
@@ -108,7 +110,9 @@ static void model_yaml_completes(void **state)
                                "    - {at_least: 0.9, action: cancel}\n"
                                "    - {at_least: -1, action: warn}\n"
                                "  otherwise: go\n"
-                               "training: {rows: 12, data: {files: [a, b]}}\n";
+                               "training: {rows: 12, data: {files: [a, b]}}\n"
+                               "service: {name: pushback, version: 3, digest: '" DIGEST "',\n"
+                               "  inputs: [{name: seats, type: int64}]}\n";
     struct ax_err err;
     struct ax_version *version =
         load((const char *const[]){ "model.yaml", yaml, "r", rules, "metrics.json",
@@ -132,6 +136,8 @@ static void model_yaml_completes(void **state)
                    { -1.01, "go" },        { -INFINITY, "go" }, { NAN, "" } };
     for (size_t i = 0; i < AX_COUNT(scores); i++)
         assert_true(ax_str_is(ax_version_decide(version, scores[i].score), scores[i].action));
+    assert_true(ax_str_is(version->service.name, "pushback") && version->service.number == 3);
+    assert_string_equal(version->service.digest, DIGEST);
     ax_version_unref(version);
 }
 
@@ -264,6 +270,14 @@ static void bad_model_yaml(void **state)
           "the name of an action is empty" },
         { "decision: {thresholds: [{at_least: 1, action: a}], otherwise: b, class: x}",
           "'class' is for models of more than two classes" },
+        { "service: pushback", "model.yaml:1:10: expected a mapping" },
+        { "service: {digest: a}", "the key 'name' is missing" },
+        { "service: {name: pushback}", "model.yaml:1:10: the key 'digest' is missing" },
+        { "service: {name: '', digest: " DIGEST "}", "found no name of a service" },
+        { "service: {name: [a], digest: " DIGEST "}", "model.yaml:1:17: " },
+        { "service: {name: a, digest: abc}", "found 3 characters; a digest has 64" },
+        { "service: {name: a, digest: " DIGEST ", version: 0}", "found 0; versions count from 1" },
+        { "service: {name: a, digest: " DIGEST ", versoin: 1}", "versoin" },
     };
     for (size_t i = 0; i < AX_COUNT(bad); i++) {
         struct ax_err err;
