@@ -28,6 +28,7 @@
 #define TEXT_MAX       ((size_t)1 << 20)
 #define TELL_BYTES     1024
 #define NO_STEP        ((size_t)-1)
+#define NO_INPUT       ((size_t)-1)
 #define JSON_STACK_MAX (AX_JSON_DEPTH_MAX + 1)
 
 /* What an expression of the train block reads. */
@@ -57,9 +58,11 @@ struct leakage {
     size_t column_count;
     struct leakage_names *label;
     struct leakage_names *known;          /* what label_known_at reads */
-    struct ax_column_tracer *rows;        /* NULL: there is no query to look into */
+    struct ax_column_tracer *rows;        /* NULL: there is no query to look into, or nobody can */
     struct leakage_columns label_columns; /* that those names come from */
     struct leakage_columns known_columns;
+    size_t *readers;                       /* of each value of the call: the first input that reads
+                                              it, or NO_INPUT */
     const struct leakage_column **reached; /* of each value of the call: the label's column that it
                                               is made of, or NULL */
     struct ax_column_tracer **sources;     /* of each role's source; NULL: not asked for yet, or
@@ -78,6 +81,11 @@ static bool has_name(const struct ax_str *names, size_t count, struct ax_str nam
         if (ax_str_equals_nocase(names[i], name))
             return true;
     return false;
+}
+
+static bool is_told(const struct leakage *l, struct ax_str name)
+{
+    return has_name(l->label->items, l->label->count, name);
 }
 
 static enum ax_code add_names(struct leakage_names *names, const struct ax_json *list,
@@ -219,12 +227,20 @@ static void put_unknown(struct leakage *l, struct ax_str name, const char *whose
         ax_buf_printf(&l->unknown, " '%.*s'", AX_STR_ARG(whose_name));
 }
 
+static void put_unknown_name(struct leakage *l, struct ax_str name)
+{
+    if (has_name(l->columns, l->column_count, name) && !trace(l->rows, name).is_whole)
+        put_unknown(l, name, "the rows", (struct ax_str){ "", 0 });
+}
+
+/* Of what the label reads, and of what the inputs do. */
 static void put_unknown_names(struct leakage *l)
 {
     for (size_t i = 0; i < l->label->count; i++)
-        if (has_name(l->columns, l->column_count, l->label->items[i]) &&
-            !trace(l->rows, l->label->items[i]).is_whole)
-            put_unknown(l, l->label->items[i], "the rows", (struct ax_str){ "", 0 });
+        put_unknown_name(l, l->label->items[i]);
+    for (size_t i = 0; i < l->service->call_count; i++)
+        if (l->readers[i] != NO_INPUT && !is_told(l, l->service->call[i].name))
+            put_unknown_name(l, l->service->call[i].name);
 }
 
 /* The column that the label reads, under whatever name, and that a value of the call is made of. */
@@ -241,9 +257,41 @@ static const struct leakage_column *reached_column(struct leakage *l, struct ax_
     return NULL;
 }
 
+/* Values of the call; `used` may mark inputs behind them. */
+static void mark_call(const struct ax_service *service, const struct ax_service_input *input,
+                      bool *used)
+{
+    if (input->kind == AX_INPUT_EXPR) {
+        ax_expr_inputs(input->parsed.root, used);
+    } else if (input->kind == AX_INPUT_FIELD) {
+        const struct ax_role *role = &service->roles[input->role];
+        for (size_t i = 0; i < role->view->entity->key_count; i++)
+            used[role->call_keys[i]] = true;
+    } else {
+        used[input->call_column] = true;
+    }
+}
+
+static void find_readers(struct leakage *l)
+{
+    const struct ax_service *service = l->service;
+    bool *used = ax_xalloc((service->call_count + service->input_count + 1) * sizeof(*used));
+    l->readers = ax_xalloc((service->call_count + 1) * sizeof(*l->readers));
+    for (size_t i = 0; i < service->call_count; i++)
+        l->readers[i] = NO_INPUT;
+    for (size_t i = service->input_count; i-- > 0;) {
+        memset(used, 0, service->call_count * sizeof(*used));
+        mark_call(service, &service->inputs[i], used);
+        for (size_t k = 0; k < service->call_count; k++)
+            l->readers[k] = used[k] ? i : l->readers[k];
+    }
+    free(used);
+}
+
 static void trace_rows(struct leakage *l)
 {
     const struct ax_service *service = l->service;
+    find_readers(l);
     l->reached = ax_xalloc((service->call_count + 1) * sizeof(*l->reached));
     l->sources = ax_xalloc((service->role_count + 1) * sizeof(*l->sources));
     memset(l->sources, 0, (service->role_count + 1) * sizeof(*l->sources));
@@ -251,7 +299,7 @@ static void trace_rows(struct leakage *l)
     l->known_columns = trace_names(l, l->known);
     for (size_t i = 0; i < service->call_count; i++)
         l->reached[i] = reached_column(l, service->call[i].name);
-    if (l->rows)
+    if (l->rows || l->spec->query.len)
         put_unknown_names(l);
 }
 
@@ -264,11 +312,6 @@ struct leakage_step {
     size_t call_column; /* that the label reads */
     bool by_key;        /* which looks a view up */
 };
-
-static bool is_told(const struct leakage *l, struct ax_str name)
-{
-    return has_name(l->label->items, l->label->count, name);
-}
 
 static struct leakage_step call_step(const struct leakage *l, size_t call_column, bool by_key)
 {
@@ -370,9 +413,8 @@ static enum ax_code check_inputs(const struct leakage *l)
 
 /* ---- labels that the query computes ---- */
 
-/* The first input that a column of a file is, or by `computed`, that is made of it; -1: none. */
-static long input_made_of(const struct leakage *l, const struct ax_traced_column *column,
-                          bool computed)
+/* The first input that a column of a file is; -1: none. */
+static long input_that_is(const struct leakage *l, const struct ax_traced_column *column)
 {
     for (size_t i = 0; i < l->service->input_count; i++) {
         const struct ax_service_input *input = &l->service->inputs[i];
@@ -380,7 +422,7 @@ static long input_made_of(const struct leakage *l, const struct ax_traced_column
             continue;
         struct ax_column_trace found = trace(l->rows, l->service->call[input->call_column].name);
         for (size_t k = 0; k < found.count; k++)
-            if ((computed || found.columns[k].is_plain) && is_same_value(&found.columns[k], column))
+            if (found.columns[k].is_plain && is_same_value(&found.columns[k], column))
                 return (long)i;
     }
     return -1;
@@ -393,7 +435,7 @@ static enum ax_code check_computed(const struct leakage *l)
     bool is_all = label->is_whole && label->count;
     long first = -1;
     for (size_t i = 0; i < label->count && is_all; i++) {
-        long input = input_made_of(l, &label->items[i].from, false);
+        long input = input_that_is(l, &label->items[i].from);
         is_all = input >= 0 && label->items[i].from.is_of_row;
         first = first < 0 ? input : first;
     }
@@ -653,13 +695,28 @@ static enum ax_code check_own_events(struct leakage *l)
 
 /* ---- what is only suspicious ---- */
 
-/* The query computes the label of an input and of something else: it may be right. */
+/* The first input that reads what is made of a column of a file, of whichever row. */
+static size_t input_made_of(const struct leakage *l, const struct ax_traced_column *column)
+{
+    for (size_t i = 0; i < l->service->call_count; i++) {
+        struct ax_column_trace found = { 0 };
+        if (l->readers[i] != NO_INPUT)
+            found = trace(l->rows, l->service->call[i].name);
+        for (size_t k = 0; k < found.count; k++)
+            if (is_same_column(&found.columns[k], column))
+                return l->readers[i];
+    }
+    return NO_INPUT;
+}
+
+/* The query computes the label of an input and of something else, or joins the file with itself:
+ * it may be right. */
 static void tell_shared(const struct leakage *l)
 {
     for (size_t i = 0; i < l->label_columns.count; i++) {
         const struct leakage_column *label = &l->label_columns.items[i];
-        long input = input_made_of(l, &label->from, true);
-        if (input >= 0)
+        size_t input = input_made_of(l, &label->from);
+        if (input != NO_INPUT)
             tell(l,
                  "input '%.*s' and '%.*s', which the label reads, are both made of '%.*s' of "
                  "'%.*s': if that tells the answer, take it out of service '%.*s'",
@@ -707,6 +764,7 @@ static void done(struct leakage *l)
     free(l->known);
     free(l->label_columns.items);
     free(l->known_columns.items);
+    free(l->readers);
     free(l->reached);
     free(l->sources);
 }
@@ -718,7 +776,7 @@ static enum ax_code check_traces(struct leakage *l)
         l->rows = ax_column_tracer_of_file(l->spec->rows_file);
     else if (l->spec->query.len &&
              ax_column_tracer_of_query(l->sql, l->spec->query, &l->rows, &ignored))
-        l->rows = NULL; /* what is wrong with it is told where it runs */
+        l->rows = NULL; /* such as PIVOT without IN, whose columns are found as it runs */
     trace_rows(l);
     if (check_inputs(l) || check_computed(l) || check_own_events(l))
         return l->err->code;

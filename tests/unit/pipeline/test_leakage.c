@@ -93,9 +93,10 @@ static const struct {
     { "number", "late", "", NULL, "source 'states' has no history" },
 };
 
-/* Rows of a query, which gives the columns id, a, b, c, y, k and nothing else of what is named; the
+/* Rows of a query, which gives the columns id, a, c, y, k and nothing else of what is named; the
  * moment is c. */
-#define FROM_LOG " FROM 'd/f.csv' f ORDER BY nr"
+#define UNKNOWN_A "'a' of the rows cannot be followed to the files that they come from"
+#define FROM_LOG  " FROM 'd/f.csv' f ORDER BY nr"
 static const struct {
     const char *service, *query, *label, *known;
     const char *refused;
@@ -113,7 +114,10 @@ static const struct {
       "y > 1", "", "leak: 'a' of the rows, made of 'late'", NULL },
     { "values", "SELECT other AS a, late AS y" FROM_LOG, "y > 1", "", NULL, NULL },
     { "values", "SELECT g.late AS a, f.late AS y FROM 'd/f.csv' f JOIN 'd/f.csv' g ON f.n = g.m",
-      "y > 1", "", NULL, NULL },
+      "y > 1", "", NULL,
+      "input 'a' and 'y', which the label reads, are both made of 'late' of 'd/f.csv': if" },
+    { "values", "SELECT g.late AS b, f.late AS y FROM 'd/f.csv' f JOIN 'd/f.csv' g USING (nr)",
+      "y > 1", "", NULL, "input 'up' and 'y', which the label reads, are both made of 'late'" },
     { "values", "SELECT lag(late) OVER (ORDER BY t) AS a, late AS y" FROM_LOG, "y > 1", "", NULL,
       "input 'a' and 'y', which the label reads, are both made of 'late' of 'd/f.csv'" },
     /* Labels that the query computes. */
@@ -128,7 +132,21 @@ static const struct {
     /* What cannot be followed. */
     { "values", "SELECT other AS a, (SELECT max(late) FROM 'd/f.csv') AS y" FROM_LOG, "y", "", NULL,
       "'y' of the rows cannot be followed to the files" },
-    { "values", "SELECT a, y FROM somewhere", "y", "", NULL, "'y' of the rows cannot be" },
+    { "values", "SELECT a, y FROM somewhere", "y", "", NULL,
+      "'y' of the rows, 'a' of the rows cannot be" },
+    { "values", "SELECT (SELECT late) AS a, late AS y" FROM_LOG, "y > 1", "", NULL, UNKNOWN_A },
+    { "values", "SELECT q.v AS a, late AS y FROM 'd/f.csv' f, LATERAL (SELECT f.late AS v) q",
+      "y > 1", "", NULL, UNKNOWN_A },
+    { "values", "SELECT list_sum(list_transform([1], x -> late * x)) AS a, late AS y" FROM_LOG,
+      "y > 1", "", NULL, UNKNOWN_A },
+    { "values", "SELECT a, late AS y FROM (PIVOT 'd/f.csv' ON who USING max(late) AS a)", "y > 1",
+      "", NULL, UNKNOWN_A },
+    { "values",
+      "SELECT a, y FROM (PIVOT (SELECT late AS y, late, who FROM 'd/f.csv') "
+      "ON who IN ('a') USING max(late))",
+      "y > 1", "", NULL, UNKNOWN_A },
+    { "values", "SELECT e AS a, late AS y FROM 'd/f.csv' JOIN kept.copy USING (nr)", "y > 1", "",
+      NULL, UNKNOWN_A },
     /* Fields over files. */
     { "logged", "SELECT who AS id, late AS y" FROM_LOG, "y > 1", "",
       "leak: 's' <- view 'logged' <- 'log.late', made of 'late' of 'd/f.csv', as 'y' is, which "
@@ -169,8 +187,9 @@ static const struct {
 
 static void check_followed(struct ax_sql *sql, const struct ax_definitions *definitions, size_t i)
 {
-    static const struct ax_str columns[] = { { "id", 2 }, { "a", 1 }, { "b", 1 },
-                                             { "c", 1 },  { "y", 1 }, { "k", 1 } };
+    static const struct ax_str columns[] = {
+        { "id", 2 }, { "a", 1 }, { "c", 1 }, { "y", 1 }, { "k", 1 }
+    };
     struct ax_err err = AX_ERR_INIT;
     struct ax_train_spec spec = {
         .service = ax_definitions_service(definitions, ax_str_from(followed[i].service)),
