@@ -178,6 +178,47 @@ static bool put_value(struct ax_window_output *output, size_t aggregate, size_t 
                                 : put_item(output, column, row, &value->item);
 }
 
+/* ---- order ---- */
+
+static bool sort_column(struct ax_values *column, const int64_t *places, size_t rows, size_t room)
+{
+    size_t size = ax_type_size(column->type);
+    unsigned char *data = ax_try_alloc(room, size);
+    uint64_t *validity = data ? ax_try_alloc(room / 64, sizeof(*validity)) : NULL;
+    if (!validity) {
+        free(data);
+        return false;
+    }
+    memset(validity, 0, room / 64 * sizeof(*validity));
+    for (size_t row = 0; row < rows; row++) {
+        size_t place = (size_t)places[row];
+        memcpy(data + place * size, (const unsigned char *)column->data + row * size, size);
+        validity[place / 64] |= (uint64_t)!ax_values_is_null(column, row) << place % 64;
+    }
+    free(column->data);
+    free(column->validity);
+    column->data = data;
+    column->validity = validity;
+    return true;
+}
+
+bool ax_window_output_sort(struct ax_window_output *output, int64_t first)
+{
+    assert(output);
+    for (size_t row = 0; row < output->rows; row++) {
+        output->numbers[row] -= first;
+        assert(output->numbers[row] >= 0 && (size_t)output->numbers[row] < output->rows);
+    }
+    for (size_t i = 0; i < ax_window_spec_aggregate_count(output->spec); i++)
+        if (!sort_column(&output->columns[i], output->numbers, output->rows, output->room))
+            return false;
+    for (size_t row = 0; row < output->rows; row++)
+        output->numbers[row] = first + (int64_t)row;
+    return true;
+}
+
+/* ---- the sink ---- */
+
 /* What the values of a row take. */
 static size_t row_bytes(const struct ax_window_output *output, const struct ax_window_value *values)
 {

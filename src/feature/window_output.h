@@ -32,6 +32,9 @@ struct ax_window_output {
 void ax_window_output_init(struct ax_window_output *output, const struct ax_window_spec *spec,
                            size_t bytes_max);
 void ax_window_output_done(struct ax_window_output *output);
+/* Put the rows in the order of their numbers, which are `first` and those behind it, each once.
+ * False: memory was refused, and a reset is due. */
+AX_MUST_USE bool ax_window_output_sort(struct ax_window_output *output, int64_t first);
 /* No rows; `too_many` goes on. */
 void ax_window_output_reset(struct ax_window_output *output);
 

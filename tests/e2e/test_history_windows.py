@@ -288,7 +288,7 @@ services: {s: {features: [{view: plain}, {view: windows}]}}
         ("20", "1", "20"), ("10", "1", "10"), ("4", "1", "4")]
 
 
-def list_definitions(length):
+def list_definitions(newest, often):
     return f"""
 entities: {{e: {{keys: {{k: int64}}}}}}
 sources:
@@ -301,18 +301,19 @@ views:
   v:
     entity: e
     source: events
-    fields: {{newest: "last_n(s, {length}) over 30d", often: "top_k(s, 2) over 30d"}}
+    fields: {{newest: "{newest} over 30d", often: "{often} over 30d"}}
 services: {{s: {{features: [{{view: v}}]}}}}
 """
 
 
 def test_lists_do_not_fill_memory(tmp_path):
-    """Rows of one key whose lists take 18 MB: what is held at a time is a quarter of --memory-max,
-    and the values are those of lists held at once. What no memory holds is told with the remedy."""
-    text = "x" * 40
-    events = "id,k,t,s\n" + "".join(f"{i},1,{time_text(i)},{text}{i % 200}\n" for i in range(1500))
-    rows = "k,at\n" + "".join(f"1,{time_text(i)}\n" for i in range(1500))
-    write(tmp_path, list_definitions(200), events=events, rows=rows)
+    """Rows of one key, in no order, whose lists take 20 MB: what is held of them at a time is a
+    part of --memory-max, however many rows there are, and the values are those of lists held at
+    once. What 2,048 rows have must fit; when it does not, that is told with the remedy."""
+    count = 5000
+    write(tmp_path, list_definitions("last_n(id, 500)", "last(s)"),
+          events="id,k,t,s\n" + "".join(f"{i},1,{time_text(i)},{i}\n" for i in range(count)),
+          rows="k,at\n" + "".join(f"1,{time_text(i * 7919 % count)}\n" for i in range(count)))
     command = [os.environ["AX_BINARY"], "features", "history", "--definitions", str(tmp_path),
                "--rows", str(tmp_path / "rows.csv"), "--service", "s", "--json",
                "--out", str(tmp_path / "out.parquet")]
@@ -323,17 +324,17 @@ def test_lists_do_not_fill_memory(tmp_path):
         assert done.returncode == 0, done.stderr
         digests.add(json.loads(done.stdout)["digest"])
     assert len(digests) == 1
-    write(tmp_path, list_definitions(1024))
+    write(tmp_path, list_definitions("last_n(id, 1024)", "last(s)"))
     done = subprocess.run([*command, "--memory-max", "64000000"], capture_output=True, text=True,
                           timeout=120, check=False)
     assert done.returncode != 0
-    assert ("view 'v': too many values for memory; shorter lists in field 'newest' or a higher "
+    assert ("too many values for memory; shorter lists and texts in input 'newest' or a higher "
             "--memory-max help") in done.stderr
 
 
 def test_top_k_of_too_many_values_is_told(tmp_path):
     events = "id,k,t,s\n" + "".join(f"{i},1,{time_text(i)},s{i}\n" for i in range(258))
-    write(tmp_path, list_definitions(1), events=events,
+    write(tmp_path, list_definitions("last_n(s, 1)", "top_k(s, 2)"), events=events,
           rows="k,at\n" + "".join(f"1,{time_text(i)}\n" for i in (0, 255, 256, 257)) +
                f"2,{time_text(9)}\n")
     table, done = history(tmp_path)

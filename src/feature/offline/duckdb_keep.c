@@ -60,7 +60,7 @@ enum ax_code ax_offline_keep(struct ax_offline *offline, const struct ax_kept_ro
         return err->code;
     ax_buf_printf(&offline->text, rows->is_first ? "CREATE TEMP TABLE %s AS " : "INSERT INTO %s ",
                   rows->table);
-    ax_buf_printf(&offline->text, "SELECT * FROM ax_kept_rows()");
+    (void)ax_buf_append_str(&offline->text, rows->query);
     enum ax_code code = ax_offline_run(offline, err);
     ax_sql_remove_table(offline->sql, &table.base);
     return code;

@@ -8,9 +8,12 @@
 #include "base/sql_table.h"
 #include "feature/offline/duckdb_store.h"
 
+#define AX_KEPT_ROWS "ax_kept_rows()"
+
 struct ax_kept_rows {
-    const char *table; /* its name */
-    bool is_first;     /* it is made; else they are appended */
+    const char *table;   /* its name */
+    bool is_first;       /* it is made; else they are appended */
+    struct ax_str query; /* what of them is kept: a SELECT from AX_KEPT_ROWS */
     const struct ax_sql_table_column *columns;
     size_t column_count;
     struct ax_sql_chunk chunk; /* as many rows as there are */

@@ -136,7 +136,8 @@ static enum ax_code hand_back(struct maker *m, bool is_first)
         noted[i] = (struct ax_sql_column){ .type = AX_SQL_I64,
                                            .i64s = (const int64_t *)(const void *)m->noted[i].ptr };
     (void)snprintf(name, sizeof(name), "ax_v%zu", m->number);
-    struct ax_kept_rows rows = { name, is_first, columns, NOTED_COUNT, { m->noted_rows, noted } };
+    struct ax_kept_rows rows = { name,    is_first,    AX_STR("SELECT * FROM " AX_KEPT_ROWS),
+                                 columns, NOTED_COUNT, { m->noted_rows, noted } };
     return ax_offline_keep(m->offline, &rows, m->err);
 }
 

@@ -21,6 +21,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define VECTOR_ROWS    2048
+#define GROUP_ROWS_MAX 122880 /* of Parquet; DuckDB's own default */
+
 struct output {
     struct ax_offline *offline;
     struct ax_buf *text;
@@ -30,6 +33,8 @@ struct output {
     size_t *scope;        /* inputs that are no call columns, in order */
     size_t *levels;       /* of an input: expressions below it, at most */
     size_t level_count;
+    size_t group_rows; /* of Parquet; 0: as DuckDB likes */
+    const struct ax_service_input *widest;
     struct ax_err *err;
 };
 
@@ -346,6 +351,50 @@ static enum ax_code digest(struct output *o, char ret_digest[65])
 
 /* ---- the file ---- */
 
+/* What 2,048 rows of an input take at most when its values are lists or texts, else 0. */
+static enum ax_code find_input_bytes(struct output *o, const struct ax_service_input *input,
+                                     int64_t *ret_bytes)
+{
+    bool is_text = input->storage.kind == AX_STORAGE_STRING;
+    if (input->kind != AX_INPUT_FIELD || (!is_text && !input->storage.is_list)) {
+        *ret_bytes = 0;
+        return AX_OK;
+    }
+    ax_buf_printf(o->text, "SELECT coalesce(max(b), 0) FROM (SELECT CAST(sum(");
+    if (!input->storage.is_list)
+        ax_buf_printf(o->text, "strlen(f%zu)", input->field);
+    else if (!is_text)
+        ax_buf_printf(o->text, "8 * len(f%zu)", input->field);
+    else
+        ax_buf_printf(o->text, "list_sum(list_transform(f%zu, lambda item: 16 + strlen(item)))",
+                      input->field);
+    ax_buf_printf(o->text, ") AS BIGINT) AS b FROM ax_s%zu GROUP BY rowid // %d)", input->role,
+                  VECTOR_ROWS);
+    return ax_offline_get_i64(o->offline, ret_bytes, o->err);
+}
+
+/* Of lists and texts DuckDB holds 2,048 rows several times while they are written, and of a group
+ * of Parquet's all rows: so of those that are long a group has fewer rows, in one thread. */
+static enum ax_code find_group(struct output *o)
+{
+    int64_t most = 0;
+    size_t bytes = 0;
+    for (size_t i = 0; i < o->service->input_count; i++) {
+        int64_t more = 0;
+        enum ax_code code = find_input_bytes(o, &o->service->inputs[i], &more);
+        if (code || more > most)
+            o->widest = &o->service->inputs[i];
+        if (code)
+            return code;
+        most = AX_MAX(most, more);
+        bytes += (size_t)more;
+    }
+    size_t vectors = ax_offline_part_bytes(o->offline) / 2 / AX_MAX(bytes, (size_t)1);
+    if (vectors < GROUP_ROWS_MAX / VECTOR_ROWS)
+        o->group_rows = AX_MAX(vectors, (size_t)1) * VECTOR_ROWS;
+    return AX_OK;
+}
+
 /* In the work folder, which is cleaned by who made it, whatever happens here. */
 static char *hidden_name(const struct ax_offline *offline)
 {
@@ -374,8 +423,12 @@ static enum ax_code copy_rows(struct output *o, const char *out, const char *hid
     put_query(o, is_csv ? PURPOSE_CSV : PURPOSE_PARQUET);
     ax_buf_printf(o->text, ") TO ");
     ax_sql_put_literal(o->text, ax_str_from(hidden));
-    ax_buf_printf(o->text, is_csv ? " (FORMAT csv, HEADER true)" : " (FORMAT parquet)");
-    if (!ax_offline_run(o->offline, o->err))
+    ax_buf_printf(o->text, is_csv ? " (FORMAT csv, HEADER true" : " (FORMAT parquet");
+    if (o->group_rows && !is_csv)
+        ax_buf_printf(o->text, ", ROW_GROUP_SIZE %zu", o->group_rows);
+    (void)ax_buf_append_char(o->text, ')');
+    if (!(o->group_rows ? ax_offline_run_in_order(o->offline, o->err)
+                        : ax_offline_run(o->offline, o->err)))
         begin_sync(hidden);
     return o->err->code;
 }
@@ -397,6 +450,15 @@ static enum ax_code publish(struct output *o, const char *hidden, const char *ou
     return code;
 }
 
+static void tell_remedy(const struct output *o)
+{
+    if (o->err->code == AX_E_TOO_LARGE && o->widest)
+        (void)ax_err_context(o->err,
+                             "too many values for memory; shorter lists and texts in input '%.*s' "
+                             "or a higher --memory-max help",
+                             AX_STR_ARG(o->widest->name));
+}
+
 enum ax_code ax_history_output_write(struct ax_offline *offline, const struct ax_service *service,
                                      const struct ax_history_rows *rows, struct ax_str moment,
                                      const char *out, char ret_digest[65], struct ax_err *err)
@@ -410,8 +472,11 @@ enum ax_code ax_history_output_write(struct ax_offline *offline, const struct ax
                         .err = err };
     char *hidden = hidden_name(offline);
     find_levels(&o);
-    if (copy_rows(&o, out, hidden) || digest(&o, ret_digest) || publish(&o, hidden, out))
+    if (find_group(&o) || copy_rows(&o, out, hidden) || digest(&o, ret_digest) ||
+        publish(&o, hidden, out)) {
+        tell_remedy(&o);
         (void)ax_err_context(err, "write '%s'", out);
+    }
     (void)unlink(hidden);
     free(hidden);
     free(o.scope);

@@ -5,9 +5,10 @@
  *
  * An event is told by its rowid, whose order is that of ids. Final: it comes in at its time. As
  * known: each version is an event of its own, which comes in when it is seen and is gone when the
- * next version is known. States are events whose id is their key and time. The stream is read in
- * parts by a hash of the key, so that the values of one part fit memory; DuckDB has one stream at a
- * time, so they are handed back after it.
+ * next version is known. States are events whose id is their key and time. DuckDB has one stream at
+ * a time, so values are handed back after it, and the stream is read for so many rows, or keys, as
+ * have values that fit memory. DuckDB holds the lists and texts that it sorts, so those are put in
+ * the order of rows here.
  */
 #include "feature/offline/duckdb_windows.h"
 
@@ -25,9 +26,9 @@
 #include <stdlib.h>
 
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
-#define LIST_GUESS      16 /* items of a list, before any is seen */
-#define SLICES_MAX      65 /* that wait; each is half of the one before it */
-#define KEYS_MAX        16 /* of an entity; where definitions are read it is checked */
+#define LIST_GUESS      16   /* items of a list, before any is seen */
+#define SHARE_WANTED    0.75 /* of memory for values, by those of the slice before */
+#define KEYS_MAX        16   /* of an entity; where definitions are read it is checked */
 #define KEY_BYTES_MAX   ((size_t)1 << 20)
 
 /* Columns of the stream behind the keys. */
@@ -46,19 +47,28 @@ struct windows {
     int64_t *sequences;
     uint64_t *key_validity;
     size_t room;
-    bool has_table; /* for values */
+    size_t rows;    /* to be given values */
+    size_t parts;   /* by keys; 1: slices are ranges of rows, one after the other */
+    bool has_table; /* for values, or for fields */
     struct ax_err *err;
 };
 
-/* Keys whose hash is `part` of `parts`, and rows whose number is `at` of `count`. */
+/* Rows [from, to), of those the keys whose hash is `part` of `parts`. */
 struct slice {
     size_t part, parts;
-    size_t at, count;
+    size_t from, to;
+    /* Times of events that matter: (after, until]. */
+    int64_t after, until;
 };
 
 static void put(const struct windows *w, const char *text)
 {
     (void)ax_buf_append_str(w->run.text, ax_str_from(text));
+}
+
+static bool is_whole(const struct windows *w, const struct slice *slice)
+{
+    return slice->from == 0 && slice->to == w->rows;
 }
 
 /* ---- the stream in SQL ---- */
@@ -75,20 +85,25 @@ static void put_keys(const struct windows *w, const char *separator)
         ax_buf_printf(w->run.text, "%sc%zu", i ? separator : "", w->run.view->key_columns[i]);
 }
 
-/* The rows that have a key, with their rowid as r; as known also seen and gone. */
-static void put_keyed_rows(const struct windows *w)
+/* The rows that have a key and matter to a slice, with their rowid as r; as known also seen and
+ * gone. */
+static void put_keyed_rows(const struct windows *w, const struct slice *slice)
 {
     ax_buf_printf(w->run.text, "SELECT *, rowid AS r FROM %s WHERE ", w->run.table->name);
     put_keys(w, " IS NOT NULL AND ");
     put(w, " IS NOT NULL");
+    if (!is_whole(w, slice))
+        ax_buf_printf(
+            w->run.text, " AND epoch_us(c%ld) > %" PRId64 " AND epoch_us(c%ld) <= %" PRId64,
+            w->run.table->source->time, slice->after, w->run.table->source->time, slice->until);
 }
 
 /* Of states a key has one a time, the last: of all rows, or as known of those that are seen, until
  * the next one is. */
-static void put_states(const struct windows *w)
+static void put_states(const struct windows *w, const struct slice *slice)
 {
     if (!w->run.table->as_known) {
-        put_keyed_rows(w);
+        put_keyed_rows(w, slice);
         ax_buf_printf(w->run.text, " AND rowid IN (SELECT max(rowid) FROM %s GROUP BY ",
                       w->run.table->name);
         put_keys(w, ", ");
@@ -98,7 +113,7 @@ static void put_states(const struct windows *w)
     put(w, "SELECT * FROM (SELECT *, lead(seen) OVER (PARTITION BY ");
     put_keys(w, ", ");
     ax_buf_printf(w->run.text, ", c%ld ORDER BY r) AS gone FROM (", w->run.table->source->time);
-    put_keyed_rows(w);
+    put_keyed_rows(w, slice);
     put(w, ")) WHERE gone IS NULL OR gone > seen");
 }
 
@@ -216,8 +231,8 @@ static void put_probes(struct windows *w, const struct slice *slice)
     put(w, ", CAST(NULL AS BIGINT), false, r.n");
     put_no_values(w);
     put(w, " FROM (SELECT rowid AS n, * FROM ax_rows");
-    if (slice->count > 1)
-        ax_buf_printf(w->run.text, " WHERE rowid %% %zu = %zu", slice->count, slice->at);
+    if (!is_whole(w, slice))
+        ax_buf_printf(w->run.text, " WHERE rowid >= %zu AND rowid < %zu", slice->from, slice->to);
     put(w, ") AS r");
     if (has_self)
         put_self(w);
@@ -228,9 +243,9 @@ static void put_stream(struct windows *w, const struct slice *slice)
     size_t key_count = w->run.view->entity->key_count;
     put(w, "WITH ax_events AS (");
     if (are_states(w))
-        put_states(w);
+        put_states(w, slice);
     else
-        put_keyed_rows(w);
+        put_keyed_rows(w, slice);
     put(w, ") SELECT * FROM (");
     put_events(w);
     if (w->run.table->has_versions || (w->run.table->as_known && are_states(w)))
@@ -416,17 +431,48 @@ static bool fill_column(const struct ax_values *values, struct ax_sql_column *co
     return true;
 }
 
-/* Append the values of a part to the table ax_w<role>. */
+/* ---- the fields ---- */
+
+static void put_aggregate(struct ax_buf *out, size_t input, void *arg AX_UNUSED)
+{
+    ax_buf_printf(out, "w%zu", input);
+}
+
+static void put_fields(struct windows *w, struct ax_str from)
+{
+    put(w, "SELECT ");
+    ax_role_run_put_fields(&w->run, NULL);
+    put(w, "n FROM ");
+    ax_role_run_put_values(&w->run, w->made.field_roots, AX_STR("n"), from, put_aggregate);
+}
+
+/* Append what comes of a slice: its fields to ax_s<role>, in the order of the rows, or its values
+ * to ax_w<role>, when there are parts by keys. */
 static enum ax_code keep_values(struct windows *w, const struct ax_sql_table_column *columns,
                                 const struct ax_sql_column *values)
 {
     char name[24];
-    (void)snprintf(name, sizeof(name), "ax_w%zu", w->run.number);
-    struct ax_kept_rows rows = {
-        name, !w->has_table, columns, w->made.aggregate_count + 1, { w->output.rows, values }
-    };
+    struct ax_buf query;
+    struct ax_buf *text = w->run.text;
+    (void)snprintf(name, sizeof(name), w->parts == 1 ? "ax_s%zu" : "ax_w%zu", w->run.number);
+    ax_buf_init(&query, AX_OFFLINE_TEXT_MAX);
+    w->run.text = &query;
+    if (w->parts == 1)
+        put_fields(w, AX_STR(AX_KEPT_ROWS));
+    else
+        put(w, "SELECT * FROM " AX_KEPT_ROWS);
+    w->run.text = text;
+    struct ax_kept_rows rows = { .table = name,
+                                 .is_first = !w->has_table,
+                                 .query = ax_buf_str(&query),
+                                 .columns = columns,
+                                 .column_count = w->made.aggregate_count + 1,
+                                 .chunk = { w->output.rows, values } };
     w->has_table = true;
-    return ax_offline_keep(w->run.offline, &rows, w->err);
+    if (!ax_buf_check(&query, "the query", w->err))
+        (void)(ax_offline_keep(w->run.offline, &rows, w->err) != AX_OK);
+    ax_buf_done(&query);
+    return w->err->code;
 }
 
 static enum ax_code hand_back(struct windows *w)
@@ -461,42 +507,21 @@ static enum ax_code hand_back(struct windows *w)
     return code;
 }
 
-/* ---- the fields ---- */
-
-static void put_aggregate(struct ax_buf *out, size_t input, void *arg AX_UNUSED)
-{
-    ax_buf_printf(out, "w%zu", input);
-}
-
+/* Of values by keys. */
 static enum ax_code make_fields(struct windows *w)
 {
     char from[32];
     (void)snprintf(from, sizeof(from), "ax_w%zu", w->run.number);
-    ax_buf_printf(w->run.text, "CREATE TEMP TABLE ax_s%zu AS SELECT ", w->run.number);
-    ax_role_run_put_fields(&w->run, NULL);
-    put(w, "n FROM ");
-    ax_role_run_put_values(&w->run, w->made.field_roots, AX_STR("n"), ax_str_from(from),
-                           put_aggregate);
+    ax_buf_printf(w->run.text, "CREATE TEMP TABLE ax_s%zu AS ", w->run.number);
+    put_fields(w, ax_str_from(from));
     put(w, " ORDER BY n");
     if (ax_offline_run(w->run.offline, w->err))
         return w->err->code;
     ax_buf_printf(w->run.text, "DROP TABLE ax_w%zu", w->run.number);
-    if (ax_offline_run(w->run.offline, w->err))
-        return w->err->code;
-    return ax_role_run_check(&w->run, w->err);
+    return ax_offline_run(w->run.offline, w->err);
 }
 
 /* ---- the role ---- */
-
-static enum ax_code count_rows(struct windows *w, size_t *ret)
-{
-    int64_t rows = 0;
-    put(w, "SELECT count(*) FROM ax_rows");
-    if (ax_offline_get_i64(w->run.offline, &rows, w->err))
-        return w->err->code;
-    *ret = (size_t)rows;
-    return AX_OK;
-}
 
 /* The field whose values take most: that with the longest list. */
 static struct ax_str longest_field(const struct windows *w)
@@ -540,31 +565,61 @@ static enum ax_code read_slice(struct windows *w, const struct slice *slice)
     return code;
 }
 
-/* A part whose values are too many for memory is read again, a half of its rows at a time. */
-static enum ax_code run_part(struct windows *w, size_t part, size_t parts)
+/* Times that can matter to the rows of a slice. */
+static enum ax_code find_times(const struct windows *w, struct slice *slice)
 {
-    struct slice waiting[SLICES_MAX] = { { part, parts, 0, 1 } };
-    size_t count = 1;
-    while (count && !w->err->code) {
-        struct slice slice = waiting[--count];
-        size_t too_many = w->output.too_many;
-        if (!read_slice(w, &slice)) {
-            if (hand_back(w))
-                tell_remedy(w);
-        } else if (w->output.is_full && w->output.rows) {
-            assert(count + 2 <= SLICES_MAX);
-            ax_err_clear(w->err);
-            w->output.is_full = false;
-            w->output.too_many = too_many;
-            slice.count *= 2;
-            waiting[count++] = slice;
-            slice.at += slice.count / 2;
-            waiting[count++] = slice;
-        }
-        if (w->output.is_full)
-            tell_remedy(w);
-        ax_window_output_reset(&w->output);
+    int64_t least = 0;
+    static const char *const ends[] = { "min", "max" };
+    int64_t *found[] = { &least, &slice->until };
+    for (size_t i = 0; i < AX_COUNT(ends) && !is_whole(w, slice); i++) {
+        ax_buf_printf(w->run.text,
+                      "SELECT coalesce(%s(a), 0) FROM ax_rows WHERE rowid >= %zu AND rowid < %zu",
+                      ends[i], slice->from, slice->to);
+        if (ax_offline_get_i64(w->run.offline, found[i], w->err))
+            return w->err->code;
     }
+    slice->after = least - ax_window_spec_reach_us(w->made.spec);
+    return AX_OK;
+}
+
+static enum ax_code run_slice(struct windows *w, struct slice *slice)
+{
+    if (find_times(w, slice) || read_slice(w, slice))
+        return w->err->code;
+    if (w->parts == 1 && !ax_window_output_sort(&w->output, (int64_t)slice->from))
+        return ax_fail(w->err, AX_E_LIMIT, "no memory for the values of windows");
+    return hand_back(w);
+}
+
+/* Rows whose values take what is wanted, by what so many took. */
+static size_t next_count(const struct windows *w, size_t count, size_t bytes)
+{
+    double wanted = SHARE_WANTED * (double)w->output.bytes_max * (double)count;
+    double rows = wanted / (double)AX_MAX(bytes, (size_t)1);
+    return rows < (double)w->rows ? AX_MAX((size_t)rows, (size_t)1) : w->rows;
+}
+
+/* As many rows at a time as memory has for their values: half as many when there were too many,
+ * and else as many as what the last ones took tells. */
+static enum ax_code run_part(struct windows *w, size_t part, size_t count)
+{
+    struct slice slice = { .part = part, .parts = w->parts };
+    do {
+        slice.to = AX_MIN(w->rows, slice.from + count);
+        size_t too_many = w->output.too_many;
+        (void)(run_slice(w, &slice) != AX_OK);
+        bool is_full = w->output.is_full;
+        size_t bytes = w->output.bytes;
+        ax_window_output_reset(&w->output);
+        if (is_full && count > 1) {
+            ax_err_clear(w->err);
+            w->output.too_many = too_many;
+            count = (AX_MIN(count, w->rows - slice.from) + 1) / 2;
+            continue;
+        }
+        count = next_count(w, slice.to - slice.from, bytes);
+        slice.from = slice.to;
+    } while (slice.from < w->rows && !w->err->code);
     return w->err->code;
 }
 
@@ -607,19 +662,32 @@ static void tell_too_many(const struct windows *w)
     offline->too_many += w->output.too_many;
 }
 
+/* Values of any length: who has to sort them cannot hold them. */
+static bool are_wide(const struct windows *w)
+{
+    for (size_t i = 0; i < w->made.aggregate_count; i++) {
+        struct ax_type type = ax_window_spec_type(w->made.spec, i);
+        if (type.is_list || type.kind == AX_TYPE_STRING)
+            return true;
+    }
+    return false;
+}
+
 static enum ax_code run_parts(struct windows *w)
 {
-    size_t rows = 0;
-    if (count_rows(w, &rows))
-        return w->err->code;
-    size_t parts = rows / (w->output.bytes_max / guess_row_bytes(w) + 1) + 1;
-    for (size_t part = 0; part < parts; part++)
-        if (run_part(w, part, parts))
-            return w->err->code;
-    tell_too_many(w);
-    if (make_fields(w))
+    size_t most = w->output.bytes_max / guess_row_bytes(w) + 1;
+    w->rows = w->run.offline->rows;
+    w->parts = are_wide(w) ? 1 : w->rows / most + 1;
+    for (size_t part = 0; part < w->parts; part++)
+        if (run_part(w, part, are_wide(w) ? most : w->rows))
+            break;
+    if (!w->err->code && w->parts > 1)
+        (void)(make_fields(w) != AX_OK);
+    if (w->err->code)
         tell_remedy(w);
-    return w->err->code;
+    else
+        tell_too_many(w);
+    return w->err->code ? w->err->code : ax_role_run_check(&w->run, w->err);
 }
 
 /* What is read of events, once the view's windows are made. */

@@ -407,6 +407,45 @@ static void output_is_bounded(void **state)
     ax_window_spec_free(spec);
 }
 
+/* Rows that came by keys are put in the order of their numbers, with their nulls and lists. */
+static void output_is_sorted(void **state)
+{
+    (void)state;
+    enum { ROWS = 5003, FIRST = 40 };
+    const struct ax_window_aggregate aggregates[] = {
+        { .kind = AX_AGGREGATE_LAST_N, .value = ORACLE_S, .filter = -1, .n = 3, .window_us = HOUR },
+        { .kind = AX_AGGREGATE_COUNT, .value = -1, .filter = -1, .window_us = HOUR },
+    };
+    struct ax_window_spec *spec = make_spec(aggregates, AX_COUNT(aggregates), 0);
+    struct ax_window_output output;
+    ax_window_output_init(&output, spec, 1 << 20);
+    for (int64_t i = 0; i < ROWS; i++) {
+        int64_t number = i * 2003 % ROWS;
+        struct ax_window_item items[] = { { .text = number % 2 ? AX_STR("odd") : AX_STR("even") },
+                                          { .text = AX_STR("second") } };
+        const struct ax_window_value values[] = {
+            { .items = items, .item_count = (size_t)(number % 3) },
+            { .item.i64 = number, .status = number % 5 ? AX_WINDOW_PRESENT : AX_WINDOW_NULL },
+        };
+        assert_int_equal(output.sink.emit(&output.sink, FIRST + number, values, &err), AX_OK);
+    }
+    assert_true(ax_window_output_sort(&output, FIRST));
+    const struct ax_values *lists = &output.columns[0];
+    for (size_t row = 0; row < ROWS; row++) {
+        assert_int_equal(output.numbers[row], FIRST + row);
+        assert_int_equal(ax_values_is_null(&output.columns[1], row), row % 5 == 0);
+        if (row % 5)
+            assert_int_equal(output.columns[1].i64s[row], row);
+        assert_int_equal(lists->spans[row].count, row % 3);
+        if (row % 3) {
+            struct ax_str first = lists->items->texts[lists->spans[row].from];
+            assert_true(ax_str_is(first, row % 2 ? "odd" : "even"));
+        }
+    }
+    ax_window_output_done(&output);
+    ax_window_spec_free(spec);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +455,7 @@ int main(void)
         cmocka_unit_test(rows_out_of_order_are_refused),
         cmocka_unit_test(ids_keep_the_order_of_their_parts),
         cmocka_unit_test(output_is_bounded),
+        cmocka_unit_test(output_is_sorted),
     };
     return cmocka_run_group_tests_name("feature/window_join", tests, NULL, NULL);
 }
