@@ -98,6 +98,14 @@ JSON_LINES = [
     (line(k=b"1,\"k\\u0000\":1").replace(b'"k":1,', b""), "column 'k' is not in"),
 ]
 
+# What SQL reads of JSON lines that are nested however deep: where no types are guessed, and no
+# member is left out.
+DEEP = line(more=b"[" * 100000 + b"]" * 100000)
+DEEP_SQL = ["SELECT * FROM read_json('deep.jsonl', columns={k: 'VARCHAR', t: 'VARCHAR', x: 'DOUBLE',"
+            " n: 'BIGINT', more: 'JSON'})",
+            "SELECT json->>'k' AS k, json->>'t' AS t, (json->>'x')::DOUBLE AS x, "
+            "(json->>'n')::BIGINT AS n FROM read_ndjson_objects('deep.jsonl')"]
+
 COMPRESSED = [
     (gzip.compress(HEAD + ROW), 1),
     (gzip.compress(HEAD + ROW * 1000)[:-20], FIELDS),
@@ -165,6 +173,9 @@ def test_what_stands_in_files(tmp_path):
     for i, (ending, content, _) in enumerate(cases):
         (tmp_path / f"s{i}.{ending}").write_bytes(content)
         text += SOURCE % (f"s{i}", f"s{i}.{ending}")
+    (tmp_path / "deep.jsonl").write_bytes(DEEP)
+    for i, query in enumerate(DEEP_SQL):
+        text += SOURCE.replace("files: %s", 'sql: "%s"') % (f"deep{i}", query)
     (tmp_path / "all.yaml").write_text(text, encoding="utf-8")
     done = auspex(tmp_path, "check", "--memory-max", "64000000", "--json", ".")
     assert done.returncode == 3, done.stderr  # the status of a source that cannot be read
@@ -178,7 +189,9 @@ def test_what_stands_in_files(tmp_path):
         elif expected:
             assert expected in told.get("error", ""), (ending, content[:100], told)
             assert f"s{i}.{ending}" in told["error"], told
-    assert len(found) == len(cases)
+    for i in range(len(DEEP_SQL)):
+        assert found[f"deep{i}"].get("element_count") == 1, found[f"deep{i}"]
+    assert len(found) == len(cases) + len(DEEP_SQL)
 
 
 def test_what_is_no_file(tmp_path):
