@@ -162,6 +162,13 @@ void ax_buf_consume(struct ax_buf *buf, size_t len)
         memmove(buf->ptr, buf->ptr + len, buf->len);
 }
 
+void ax_buf_fail_with(struct ax_buf *buf, const struct ax_buf *part)
+{
+    assert(buf && part);
+    if (!buf->failed)
+        buf->failed = part->failed;
+}
+
 enum ax_code ax_buf_check(const struct ax_buf *buf, const char *what, struct ax_err *err)
 {
     assert(buf && what && err);

@@ -277,8 +277,7 @@ static void print_expr(struct sql_printer *p, const struct ax_expr *expr, struct
 static void put_text(struct ax_buf *out, const struct sql_text *text)
 {
     (void)ax_buf_append_str(out, ax_buf_str(&text->buf));
-    if (text->buf.failed && !out->failed)
-        out->failed = text->buf.failed;
+    ax_buf_fail_with(out, &text->buf);
 }
 
 void ax_expr_put_sql(struct ax_buf *out, const struct ax_expr *expr, enum ax_sql_dialect dialect,

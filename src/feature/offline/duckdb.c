@@ -500,7 +500,7 @@ static enum ax_code absolute(const char *path, char **ret, struct ax_err *err)
 /* Whatever a call made, whole or not. */
 static void drop_tables(struct ax_offline *offline, const struct ax_service *service)
 {
-    static const char *const kinds[] = { "h", "b", "s", "w" };
+    static const char *const kinds[] = { "h", "b", "s", "v", "w" };
     struct ax_err ignored = AX_ERR_INIT;
     ax_buf_reset(&offline->text);
     ax_buf_printf(&offline->text, "DROP TABLE IF EXISTS ax_rows");

@@ -281,6 +281,7 @@ static void put_shown(struct ax_buf *out, const struct ax_source *source, size_t
     (void)ax_buf_append_char(&name, '=');
     put(out, ", ");
     ax_sql_put_literal(out, ax_buf_str(&name));
+    ax_buf_fail_with(out, &name);
     ax_buf_printf(out, " || coalesce(left(CAST(c%zu AS VARCHAR), " SHOWN_CHARS "), 'null')",
                   column);
     ax_buf_done(&name);

@@ -308,8 +308,7 @@ static void put_rows(const struct checker *c, const struct batch *batch)
     ax_expr_put_select(c->text, columns, count, AX_STR("*"), ax_buf_str(&plain), AX_SQL_DUCKDB,
                        put_input, NULL);
     put(c, ")");
-    if (plain.failed)
-        c->text->failed = plain.failed;
+    ax_buf_fail_with(c->text, &plain);
     ax_buf_done(&plain);
 }
 
@@ -427,6 +426,7 @@ static void put_reasons(const struct checker *c, const struct batch *batch)
         ax_buf_printf(c->text, "%sCASE WHEN NOT h%zu THEN ", i ? ", " : "",
                       batch->claims[i]->number);
         ax_sql_put_literal(c->text, ax_buf_str(&name));
+        ax_buf_fail_with(c->text, &name);
         put(c, " END");
         ax_buf_done(&name);
     }

@@ -93,8 +93,11 @@ enum ax_code ax_relation_check_out(struct ax_offline *offline, const struct ax_s
     struct ax_buf pattern;
     ax_buf_init(&pattern, PATH_MAX * 4);
     ax_relation_put_pattern(&pattern, offline, source->text);
-    bool found = source->kind == AX_SOURCE_FILES && is_matched(ax_buf_str(&pattern), out);
+    enum ax_code code = ax_buf_check(&pattern, "the path", err);
+    bool found = !code && source->kind == AX_SOURCE_FILES && is_matched(ax_buf_str(&pattern), out);
     ax_buf_done(&pattern);
+    if (code)
+        return code;
     if (!found && ax_offline_files(offline, source, check_file, (void *)(uintptr_t)out, err))
         found = err->code == AX_E_EXISTS;
     /* That there are no files is told when they are to be read. */

@@ -374,8 +374,7 @@ static enum ax_code run_join(struct join *j, struct ax_err *err)
     ax_role_run_put_values(&j->run, roots, j->takes_rows ? AX_STR("*") : AX_STR("n, age"),
                            ax_buf_str(&winners), put_input);
     put(j, " ORDER BY n");
-    if (winners.failed)
-        text->failed = winners.failed;
+    ax_buf_fail_with(text, &winners);
     ax_buf_done(&winners);
     free(roots);
     if (ax_offline_run(j->run.offline, err) || !comes_and_goes(j))

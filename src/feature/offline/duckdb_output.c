@@ -192,9 +192,11 @@ static void put_layer(struct output *o, size_t level, struct ax_str from)
         ax_buf_init(&stored, 256);
         ax_expr_put_stored(&stored, ax_str_from(names[i]), input->parsed.root->type,
                            input->storage);
-        (void)ax_buf_append_char(&stored, '\0');
-        ax_buf_printf(o->text, ", %s AS i%zu", stored.ptr, i);
-        put_view_of(o, stored.ptr, i, input->storage);
+        if (!ax_buf_append_char(&stored, '\0')) {
+            ax_buf_printf(o->text, ", %s AS i%zu", stored.ptr, i);
+            put_view_of(o, stored.ptr, i, input->storage);
+        }
+        ax_buf_fail_with(o->text, &stored);
         ax_buf_done(&stored);
     }
     ax_buf_printf(o->text, " FROM (");
@@ -218,13 +220,14 @@ static void put_layers(struct output *o)
         ax_buf_printf(&outer, "(");
         (void)ax_buf_append_str(&outer, ax_buf_str(&inner));
         ax_buf_printf(&outer, ")");
+        ax_buf_fail_with(&outer, &inner);
         ax_buf_reset(&inner);
         put_layer(o, level, ax_buf_str(&outer));
+        ax_buf_fail_with(&inner, &outer);
     }
     o->text = text;
     (void)ax_buf_append_str(text, ax_buf_str(&inner));
-    if (inner.failed)
-        text->failed = inner.failed;
+    ax_buf_fail_with(text, &inner);
     ax_buf_done(&inner);
     ax_buf_done(&outer);
 }

@@ -38,6 +38,7 @@ char *ax_role_part_rows_digest(struct ax_offline *offline, const struct ax_servi
     ax_buf_printf(text, ")), 0) || '.' || coalesce(sum(hash(0, ");
     (void)ax_buf_append_str(text, ax_buf_str(&columns));
     ax_buf_printf(text, ")::HUGEINT), 0) FROM ax_rows");
+    ax_buf_fail_with(text, &columns);
     if (!ax_buf_check(text, "the query", &ignored) &&
         ax_sql_get_text(offline->sql, ax_buf_str(text), &digest, &ignored))
         digest = NULL;

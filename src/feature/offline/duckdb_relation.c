@@ -92,8 +92,7 @@ void ax_relation_put_path(struct ax_buf *out, struct ax_str path)
     ax_buf_init(&pattern, PATH_MAX * 3 + 1);
     put_escaped(&pattern, path);
     ax_sql_put_literal(out, ax_buf_str(&pattern));
-    if (pattern.failed)
-        out->failed = pattern.failed;
+    ax_buf_fail_with(out, &pattern);
     ax_buf_done(&pattern);
 }
 
@@ -305,6 +304,7 @@ static enum ax_code describe_compressed_csv(struct ax_offline *offline,
     ax_buf_init(&literal, PATH_MAX * 4);
     ax_relation_put_path(&literal, path);
     ax_csv_put_first_line(&offline->text, ax_buf_str(&literal));
+    ax_buf_fail_with(&offline->text, &literal);
     ax_buf_done(&literal);
     if (!ax_offline_query(offline, &stream, err) && !ax_sql_stream_next(stream, &chunk, err)) {
         struct ax_str line = { "", 0 };
@@ -328,7 +328,7 @@ static enum ax_code check_lines(struct ax_offline *offline, const struct ax_rela
     size_t len_max = relation->csv_buffer_bytes / 2;
     ax_buf_init(&literal, PATH_MAX * 4);
     ax_relation_put_path(&literal, path);
-    if (ax_line_file_check_end(path.ptr, len_max, err) ||
+    if (ax_buf_check(&literal, "the path", err) || ax_line_file_check_end(path.ptr, len_max, err) ||
         (format == AX_RELATION_JSONL &&
          ax_line_file_check_depth(offline->sql, ax_buf_str(&literal), len_max, err)))
         ax_csv_explain(path, err);
@@ -743,6 +743,7 @@ static void put_conversion(struct ax_buf *out, const struct ax_relation_run *run
         ax_conversion_put_failed(out, &conversion);
     else
         ax_conversion_put_sql(out, &conversion, what == PRINTED_TRIAL);
+    ax_buf_fail_with(out, &from);
     ax_buf_done(&from);
 }
 

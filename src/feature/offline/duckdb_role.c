@@ -130,6 +130,7 @@ static void put_default(struct ax_buf *out, const struct ax_field *field)
         break;
     }
     ax_expr_put_stored(out, ax_buf_str(&text), type, field->storage);
+    ax_buf_fail_with(out, &text);
     ax_buf_done(&text);
 }
 

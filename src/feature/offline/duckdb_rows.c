@@ -279,8 +279,8 @@ static void put_computed(struct rows_loader *l, struct ax_buf *out)
     ax_expr_put_select(out, &moment, 1, ax_buf_str(&names), ax_buf_str(&from), AX_SQL_DUCKDB,
                        put_input, l);
     (void)ax_buf_append_char(out, ')');
-    if (names.failed || from.failed)
-        out->failed = names.failed ? names.failed : from.failed;
+    ax_buf_fail_with(out, &names);
+    ax_buf_fail_with(out, &from);
     ax_buf_done(&names);
     ax_buf_done(&from);
 }

@@ -188,8 +188,8 @@ static void put_events(struct windows *w)
     }
     ax_expr_put_select(text, columns, count, ax_buf_str(&keep), ax_buf_str(&from), AX_SQL_DUCKDB,
                        put_input, NULL);
-    if (from.failed)
-        text->failed = from.failed;
+    ax_buf_fail_with(text, &from);
+    ax_buf_fail_with(text, &keep);
     ax_buf_done(&from);
     ax_buf_done(&keep);
     free(columns);

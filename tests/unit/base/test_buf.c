@@ -114,6 +114,27 @@ static void maximum_is_exact_and_failure_sticks(void **state)
 }
 
 /* Lengths whose sum with what is there would wrap around. */
+static void a_failure_of_what_was_appended_is_ones_own(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_buf buf;
+    struct ax_buf part;
+    ax_buf_init(&buf, 100);
+    ax_buf_init(&part, 1);
+    ax_buf_fail_with(&buf, &part);
+    assert_int_equal(ax_buf_append_str(&part, AX_STR("ab")), AX_E_TOO_LARGE);
+    assert_int_equal(buf.failed, AX_OK);
+    ax_buf_fail_with(&buf, &part);
+    assert_int_equal(ax_buf_append_char(&buf, 'a'), AX_E_TOO_LARGE);
+    /* The first failure sticks. */
+    part.failed = AX_E_LIMIT;
+    ax_buf_fail_with(&buf, &part);
+    assert_int_equal(ax_buf_check(&buf, "text", &err), AX_E_TOO_LARGE);
+    ax_buf_done(&part);
+    ax_buf_done(&buf);
+}
+
 static void absurd_lengths_are_refused(void **state)
 {
     (void)state;
@@ -217,6 +238,7 @@ int main(void)
         cmocka_unit_test(prints_of_every_length),
         cmocka_unit_test(quotes_are_doubled),
         cmocka_unit_test(maximum_is_exact_and_failure_sticks),
+        cmocka_unit_test(a_failure_of_what_was_appended_is_ones_own),
         cmocka_unit_test(absurd_lengths_are_refused),
         cmocka_unit_test(reserve_and_added),
         cmocka_unit_test(take_gives_the_text_away),
