@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rate is that since the beginning, and the time left is what the rest takes at that rate.
+ * The rate is that since the beginning, and the time left is what the rest takes at that rate. What
+ * was shown as done stays done: of a step with several statements each has a share of its own.
  */
 #include "cmd/progress.h"
 
@@ -77,5 +78,7 @@ void ax_progress_step(struct ax_progress *progress, const char *what, size_t row
     if (strcmp(progress->step, what) != 0)
         ax_progress_note(progress, what);
     (void)snprintf(progress->step, sizeof(progress->step), "%s", what);
-    ax_progress_show(progress, rows_done, rows ? (double)rows_done / (double)rows : -1);
+    progress->rows_done = AX_MAX(progress->rows_done, rows_done);
+    ax_progress_show(progress, progress->rows_done,
+                     rows ? (double)progress->rows_done / (double)rows : -1);
 }

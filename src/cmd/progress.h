@@ -17,6 +17,7 @@ struct ax_progress {
     bool open_line;
     uint64_t began_ns;
     uint64_t shown_ns;
+    size_t rows_done; /* the most of all steps */
     char step[256];
 };
 
@@ -30,7 +31,7 @@ void ax_progress_note(struct ax_progress *progress, const char *text);
 void ax_progress_show(struct ax_progress *progress, size_t rows, double share);
 
 /* Work of several steps, of which `what` is one: a line when it begins, and then as above, with so
- * many of `rows` done (0: nobody knows). */
+ * many of `rows` done (0: nobody knows). It does not go back. */
 void ax_progress_step(struct ax_progress *progress, const char *what, size_t rows_done,
                       size_t rows);
 
