@@ -101,8 +101,8 @@ JSON_LINES = [
 # What SQL reads of JSON lines that are nested however deep: where no types are guessed, and no
 # member is left out.
 DEEP = line(more=b"[" * 100000 + b"]" * 100000)
-DEEP_SQL = ["SELECT * FROM read_json('deep.jsonl', columns={k: 'VARCHAR', t: 'VARCHAR', x: 'DOUBLE',"
-            " n: 'BIGINT', more: 'JSON'})",
+DEEP_SQL = ["SELECT * FROM read_json('deep.jsonl', columns={k: 'VARCHAR', t: 'VARCHAR', "
+            "x: 'DOUBLE', n: 'BIGINT', more: 'JSON'})",
             "SELECT json->>'k' AS k, json->>'t' AS t, (json->>'x')::DOUBLE AS x, "
             "(json->>'n')::BIGINT AS n FROM read_ndjson_objects('deep.jsonl')"]
 
