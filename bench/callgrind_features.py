@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Instructions of plans, expressions, rules and windows, for bench/callgrind.
+"""Instructions of plans, expressions, rules, windows and the online store, for bench/callgrind.
 
 A plan reads definitions, and compares them with others that were applied: all of `auspex plan` is
 counted. The others are counted inside of functions of small programs (bench/micro/counted.c,
@@ -18,6 +18,8 @@ COUNTED = {
     "counted_batch": ("20 expressions, 2,048 rows", 4),
     "counted_single": ("20 expressions, one row", 20),
     "counted_rules": ("rules, 256 rows", 4),
+    "counted_online_write": ("64 features of a key, written", 4096),
+    "counted_online_read": ("64 features of a key, read", 4096),
 }
 
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What expressions and rules cost in instructions: bench/callgrind runs this once and counts inside
- * of each function counted_*, in the order in which they stand here.
+ * What expressions, rules and the online store cost in instructions: bench/callgrind runs this once
+ * and counts inside of each function counted_*, in the order in which they stand here.
  *
  *     build/release/bench/counted
  *
@@ -14,6 +14,7 @@
 #include "data/expr/program.h"
 #include "data/rows.h"
 #include "engine/backends.h"
+#include "feature/online/online.h"
 
 #include "expression_cases.h"
 #include "program.h"
@@ -23,6 +24,7 @@
 
 enum { COLUMNS = AX_COUNT(columns), EXPRESSIONS = AX_COUNT(expressions) };
 enum { CALLS = 4, SINGLE_CALLS = 20, RULES_ROWS = 256 };
+enum { ONLINE_FIELDS = 64, ONLINE_KEYS = 4096, ONLINE_BATCH = 16 };
 
 #define ARENA_BYTES ((size_t)1 << 20)
 #define COUNTED     __attribute__((noinline))
@@ -204,10 +206,117 @@ static void count_rules(void)
     ax_arena_done(&arena);
 }
 
+/* ---- the online store ---- */
+
+struct online {
+    struct ax_online *store;
+    struct ax_online_entity *entity;
+    struct ax_online_layout layout;
+    struct ax_arena arena; /* of a batch */
+    struct ax_online_part *part;
+    size_t bytes;
+    char texts[ONLINE_KEYS][16];
+    struct ax_str keys[ONLINE_KEYS];
+};
+
+static void write_online(const struct online *online)
+{
+    struct ax_online_item items[ONLINE_BATCH];
+    online->part->stamp.time++;
+    for (size_t from = 0; from < ONLINE_KEYS; from += ONLINE_BATCH) {
+        for (size_t i = 0; i < ONLINE_BATCH; i++)
+            items[i] = (struct ax_online_item){ .key = online->keys[from + i],
+                                                .layout = &online->layout,
+                                                .part = online->part,
+                                                .bytes = online->bytes };
+        struct ax_online_write write = { .entity = online->entity,
+                                         .items = items,
+                                         .count = ONLINE_BATCH };
+        if (!ax_online_write(online->store, &write) || write.written != ONLINE_BATCH)
+            die("the online store refuses something");
+    }
+}
+
+static COUNTED void counted_online_write(const struct online *online)
+{
+    write_online(online);
+}
+
+static COUNTED double counted_online_read(struct online *online)
+{
+    double sum = 0;
+    size_t fields[ONLINE_FIELDS];
+    struct ax_values values[ONLINE_FIELDS];
+    for (size_t i = 0; i < ONLINE_FIELDS; i++)
+        fields[i] = i;
+    for (size_t from = 0; from < ONLINE_KEYS; from += ONLINE_BATCH) {
+        const struct ax_online_row *rows[ONLINE_BATCH];
+        const struct ax_online_part *parts[ONLINE_BATCH];
+        struct ax_online_fetch fetch = { .entity = online->entity,
+                                         .keys = online->keys + from,
+                                         .count = ONLINE_BATCH,
+                                         .rows = rows };
+        if (!ax_online_fetch(online->store, &fetch))
+            die("a fetch is not done");
+        for (size_t i = 0; i < ONLINE_BATCH; i++)
+            parts[i] = ax_online_row_part(rows[i], online->layout.id);
+        ax_arena_reset(&online->arena);
+        check(ax_online_read(&online->layout, fields, ONLINE_FIELDS, parts, ONLINE_BATCH,
+                             &online->arena, values, &err));
+        sum += values[from % ONLINE_FIELDS].f64s[ONLINE_BATCH - 1];
+    }
+    return sum;
+}
+
+static void make_online_part(struct online *online)
+{
+    double one = 1;
+    struct ax_values value = { .type = { AX_TYPE_FLOAT64, false }, .rows = 1, .f64s = &one };
+    const struct ax_values *fields[ONLINE_FIELDS];
+    for (size_t i = 0; i < ONLINE_FIELDS; i++)
+        fields[i] = &value;
+    struct ax_online_stamp stamp = { 0, 0, 0 };
+    online->bytes = ax_online_part_write(&online->layout, &stamp, fields, 0, NULL);
+    online->part = ax_xalloc(online->bytes);
+    (void)ax_online_part_write(&online->layout, &stamp, fields, 0, online->part);
+    for (size_t i = 0; i < ONLINE_KEYS; i++) {
+        (void)snprintf(online->texts[i], sizeof online->texts[i], "user%06u", (unsigned)i);
+        online->keys[i] = ax_str_from(online->texts[i]);
+    }
+}
+
+static void count_online(void)
+{
+    static struct ax_epoch epoch;
+    struct online *online = ax_xalloc(sizeof(*online));
+    struct ax_online_config config = { .epoch = &epoch, .memory_bytes_max = 64 * ARENA_BYTES };
+    struct ax_storage storages[ONLINE_FIELDS];
+    struct ax_arena arena;
+    for (size_t i = 0; i < ONLINE_FIELDS; i++)
+        storages[i] = (struct ax_storage){ AX_STORAGE_FLOAT32, false };
+    ax_epoch_init(&epoch);
+    ax_arena_init(&arena, ARENA_BYTES, 64 * ARENA_BYTES);
+    ax_arena_init(&online->arena, ARENA_BYTES, 64 * ARENA_BYTES);
+    check(ax_online_layout_init(&online->layout, 1, storages, ONLINE_FIELDS, &arena, &err));
+    check(ax_online_open(&ax_online_memory, &config, &online->store, &err));
+    check(ax_online_find_entity(online->store, AX_STR("user"), &online->entity, &err));
+    make_online_part(online);
+    write_online(online); /* They are new. */
+    counted_online_write(online);
+    if (!(counted_online_read(online) >= ONLINE_KEYS / ONLINE_BATCH))
+        die("the online store has something else");
+    ax_online_close(online->store);
+    free(online->part);
+    ax_arena_done(&online->arena);
+    ax_arena_done(&arena);
+    free(online);
+}
+
 int main(void)
 {
     ax_random_init(&numbers, 7, 0);
     count_expressions();
     count_rules();
+    count_online();
     return 0;
 }

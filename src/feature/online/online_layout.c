@@ -66,7 +66,9 @@ enum ax_code ax_online_layout_init(struct ax_online_layout *layout, uint32_t id,
         for (size_t i = 0; i < count; i++) {
             if (value_width(storages[i]) != widths[w])
                 continue;
-            fields[i] = (struct ax_online_field){ storages[i], (uint32_t)at };
+            fields[i] = (struct ax_online_field){ .storage = storages[i],
+                                                  .type = ax_storage_type(storages[i]),
+                                                  .offset = (uint32_t)at };
             has_tails = has_tails || has_tail(storages[i]);
             at += widths[w];
         }
@@ -364,16 +366,15 @@ enum ax_code ax_online_part_check(const struct ax_online_layout *layout,
 
 /* ---- reading ---- */
 
-/* One field of at most 64 parts: `widened(from)` of what lies there, and the bits of those. */
-#define READ_BLOCK(to, widened)                                 \
-    do {                                                        \
-        for (size_t r = 0; r < rows; r++) {                     \
-            if (!parts[r] || !ax_online_part_has(parts[r], at)) \
-                continue;                                       \
-            const char *from = (const char *)parts[r] + offset; \
-            (to)[r] = (widened);                                \
-            present |= (uint64_t)1 << r;                        \
-        }                                                       \
+/* One field of at most 64 parts: `widened(from)` of what lies there, else 0, and the bits. */
+#define READ_BLOCK(to, widened)                                              \
+    do {                                                                     \
+        for (size_t r = 0; r < rows; r++) {                                  \
+            bool has = parts[r] && ax_online_part_has(parts[r], at);         \
+            const char *from = has ? (const char *)parts[r] + offset : NULL; \
+            (to)[r] = has ? (widened) : 0;                                   \
+            present |= (uint64_t)has << r;                                   \
+        }                                                                    \
     } while (0)
 
 static int64_t load_i64(const char *from)
@@ -404,7 +405,6 @@ static double load_f64(const char *from)
     return value;
 }
 
-/* Rows that are null hold zeros already. */
 static uint64_t read_scalars(const struct ax_online_field *field, size_t at,
                              const struct ax_online_part *const *parts, size_t rows, size_t first,
                              struct ax_values *values)
@@ -502,7 +502,7 @@ static enum ax_code read_lists(const struct ax_online_field *field, size_t at,
     if (total > UINT32_MAX)
         return ax_fail(err, AX_E_TOO_LARGE, "lists of a batch have %zu elements", total);
     struct ax_values *items = ax_arena_alloc(arena, 1, sizeof(*items));
-    struct ax_type type = { ax_storage_type(field->storage).kind, false };
+    struct ax_type type = { field->type.kind, false };
     if (!items)
         return ax_arena_fail(arena, "the lists of a batch", err);
     if (ax_values_init(items, type, total, arena, err))
@@ -520,27 +520,32 @@ static enum ax_code read_lists(const struct ax_online_field *field, size_t at,
     return AX_OK;
 }
 
-/* Room for all columns at once: zeroed values, and validity bits that are all set. */
+static size_t column_bytes(struct ax_type type, size_t rows)
+{
+    bool is_text = type.kind == AX_TYPE_STRING && !type.is_list;
+    size_t size = is_text ? sizeof(struct ax_str) : sizeof(int64_t);
+    return aligned(type.kind == AX_TYPE_BOOL && !type.is_list ? rows : rows * size);
+}
+
+/* Room for all columns at once, and validity bits that are all set. */
 static enum ax_code make_columns(const struct ax_online_layout *layout, const size_t *fields,
                                  size_t field_count, size_t rows, struct ax_arena *arena,
                                  struct ax_values *ret_values, struct ax_err *err)
 {
     size_t words = words_of(rows);
     size_t bytes = 0;
-    for (size_t i = 0; i < field_count; i++) {
-        struct ax_type type = ax_storage_type(layout->fields[fields[i]].storage);
-        bytes += aligned(rows * ax_type_size(type));
-    }
+    for (size_t i = 0; i < field_count; i++)
+        bytes += column_bytes(layout->fields[fields[i]].type, rows);
     uint64_t *validity = ax_arena_alloc(arena, words * field_count, sizeof(*validity));
-    char *data = validity ? ax_arena_zalloc(arena, 1, bytes) : NULL;
+    char *data = validity ? ax_arena_alloc(arena, 1, bytes) : NULL;
     if (!data)
         return ax_arena_fail(arena, "the features of a batch", err);
     memset(validity, 0xFF, words * field_count * sizeof(*validity));
     for (size_t i = 0; i < field_count; i++) {
-        struct ax_type type = ax_storage_type(layout->fields[fields[i]].storage);
+        struct ax_type type = layout->fields[fields[i]].type;
         ret_values[i] =
             (struct ax_values){ .type = type, .rows = rows, .data = data, .validity = validity };
-        data += aligned(rows * ax_type_size(type));
+        data += column_bytes(type, rows);
         validity += words;
     }
     return AX_OK;

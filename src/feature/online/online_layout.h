@@ -16,7 +16,8 @@
 
 struct ax_online_field {
     struct ax_storage storage;
-    uint32_t offset; /* of the value, from the part's begin */
+    struct ax_type type; /* the computation type */
+    uint32_t offset;     /* of the value, from the part's begin */
 };
 
 /* Of a text: its bytes. Of a list: validity words, aligned to 8, then the elements, of which texts
