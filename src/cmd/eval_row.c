@@ -11,8 +11,7 @@
 #include <assert.h>
 #include <math.h>
 
-#define COLUMNS_MAX  1024
-#define ELEMENTS_MAX 65536
+#define COLUMNS_MAX 1024
 
 struct row_reader {
     struct ax_json_reader json;
@@ -188,8 +187,9 @@ static enum ax_code survey(struct row_reader *r, enum ax_type_kind *ret_kind, si
         enum ax_json_token token = ax_json_read(&r->json, r->err);
         if (token == AX_JSON_ARRAY_END)
             break;
-        if (++count > ELEMENTS_MAX)
-            return ax_fail(r->err, AX_E_TOO_LARGE, "over %d elements in a list", ELEMENTS_MAX);
+        if (++count > AX_VALUES_ELEMENTS_MAX)
+            return ax_fail(r->err, AX_E_TOO_LARGE, "a list of at most %d elements is expected",
+                           AX_VALUES_ELEMENTS_MAX);
         if (read_scalar(r, token, &scalar))
             return r->err->code;
         bool widens = kind == AX_TYPE_INT64 && scalar.kind == AX_TYPE_FLOAT64;

@@ -332,6 +332,28 @@ def test_lists_do_not_fill_memory(tmp_path):
             "--memory-max help") in done.stderr
 
 
+def test_lists_that_are_too_long_are_refused(tmp_path):
+    write(tmp_path, """
+entities: {e: {keys: {k: int64}}}
+sources:
+  lists: {files: lists.csv, time: t, columns: {k: int64, t: timestamp, l: list<int64>}}
+views: {v: {entity: e, source: lists, fields: {n: len(l)}}}
+services: {s: {features: [{view: v}]}}
+""", rows="k,at\n1,2024-01-03\n")
+    numbers = "1," * 65535 + "1"
+    lists = f'k,t,l\n1,2024-01-01,"[2]"\n1,2024-01-02,"[{numbers}]"\n'
+    (tmp_path / "lists.csv").write_text(lists, encoding="utf-8")
+    assert [line["n"] for line in history(tmp_path)[0]] == ["65536"]
+    (tmp_path / "lists.csv").write_text(lists.replace("[1", "[1,1"), encoding="utf-8")
+    done = subprocess.run([os.environ["AX_BINARY"], "features", "history", "--definitions",
+                           str(tmp_path), "--rows", str(tmp_path / "rows.csv"), "--service", "s",
+                           "--out", str(tmp_path / "none.csv")], capture_output=True, text=True,
+                          timeout=120, check=False)
+    assert done.returncode == 3
+    assert "lists.csv: row 2: column 'l' is '[1,1," in done.stderr
+    assert "; list<int64> of at most 65536 elements" in done.stderr
+
+
 def test_top_k_of_too_many_values_is_told(tmp_path):
     events = "id,k,t,s\n" + "".join(f"{i},1,{time_text(i)},s{i}\n" for i in range(258))
     write(tmp_path, list_definitions("last_n(s, 1)", "top_k(s, 2)"), events=events,

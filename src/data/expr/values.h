@@ -37,6 +37,9 @@ struct ax_values {
 /* Rows that a call evaluates at once, at most. */
 #define AX_VALUES_ROWS_MAX 2048
 
+/* Elements of a list, at most; checked where lists enter. */
+#define AX_VALUES_ELEMENTS_MAX 65536
+
 static inline bool ax_values_is_null(const struct ax_values *values, size_t row)
 {
     return values->validity && !(values->validity[row / 64] >> (row % 64) & 1);

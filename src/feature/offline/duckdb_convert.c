@@ -8,6 +8,7 @@
 #include "feature/offline/duckdb_convert.h"
 
 #include "base/sql.h"
+#include "data/expr/values.h"
 
 #include <assert.h>
 
@@ -413,14 +414,24 @@ static struct value item_of(const struct value *v, struct ax_str type)
     return item;
 }
 
+static void put_check_of_length(const struct value *v)
+{
+    put(v, "len(");
+    put_items(v);
+    ax_buf_printf(v->out, ") > %d", AX_VALUES_ELEMENTS_MAX);
+}
+
 static void put_list(const struct value *v, struct ax_str type)
 {
     struct value item = item_of(v, type);
+    put(v, "CASE WHEN ");
+    put_check_of_length(v);
+    put(v, v->trial ? " THEN NULL ELSE " : " THEN error('a list is too long') ELSE ");
     put(v, "list_transform(");
     put_items(v);
     put(v, ", lambda item: ");
     put_value(&item);
-    put(v, ")");
+    put(v, ") END");
 }
 
 static struct value value_of(struct ax_buf *out, const struct ax_conversion *conversion, bool trial)
@@ -478,7 +489,9 @@ static void put_failed_list(const struct value *v, struct ax_str type)
         put_text(v);
     else
         put_from(v);
-    put(v, " IS NOT NULL AND coalesce(len(list_filter(");
+    put(v, " IS NOT NULL AND coalesce(");
+    put_check_of_length(v);
+    put(v, " OR len(list_filter(");
     put_items(v);
     put(v, ", lambda item: ");
     put_failed_value(&item);

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "data/csv_header.h"
+#include "data/expr/values.h"
 #include "data/line_file.h"
 #include "feature/offline/duckdb_csv.h"
 
@@ -22,6 +23,8 @@
 #define ARENA_MAX     ((size_t)512 << 20)
 #define SHOWN_BYTES   64
 #define EXPECTED_TIME " (like 2013-12-01T10:00:00Z, years 1 to 9999)"
+#define EXPECTED_LIST " of at most 65536 elements"
+static_assert(AX_VALUES_ELEMENTS_MAX == 65536, "EXPECTED_LIST");
 
 static enum ax_code copy(struct ax_relation *relation, struct ax_str text, struct ax_str *ret,
                          struct ax_err *err)
@@ -852,12 +855,12 @@ static bool explain_column(struct ax_offline *offline, const struct ax_relation 
         long long row = (long long)chunk.columns[0].i64s[0];
         ax_err_clear(err);
         if (chunk.columns[2].bools[0])
-            (void)ax_fail(err, AX_E_INVALID,
-                          "%.*s: row %lld: column '%.*s' is '%.*s'; %s is expected%s",
-                          AX_STR_ARG(place), row, AX_STR_ARG(column->name),
-                          AX_STR_ARG(ax_str_cut(chunk.columns[1].texts[0], SHOWN_BYTES)),
-                          ax_storage_name(column->storage),
-                          column->storage.kind == AX_STORAGE_TIMESTAMP ? EXPECTED_TIME : "");
+            (void)ax_fail(
+                err, AX_E_INVALID, "%.*s: row %lld: column '%.*s' is '%.*s'; %s%s is expected%s",
+                AX_STR_ARG(place), row, AX_STR_ARG(column->name),
+                AX_STR_ARG(ax_str_cut(chunk.columns[1].texts[0], SHOWN_BYTES)),
+                ax_storage_name(column->storage), column->storage.is_list ? EXPECTED_LIST : "",
+                column->storage.kind == AX_STORAGE_TIMESTAMP ? EXPECTED_TIME : "");
         else
             (void)ax_fail(err, AX_E_INVALID, "%.*s: row %lld has no '%.*s', %s", AX_STR_ARG(place),
                           row, AX_STR_ARG(column->name), column->necessity);
