@@ -70,18 +70,59 @@ enum ax_code ax_string_upper(struct ax_call *call, struct ax_err *err)
 
 /* ---- ends ---- */
 
-/* Whether a code point is to be cut off: one of `set`, or a space when there is no set. */
-static bool is_cut(uint32_t code_point, const struct ax_str *set)
+#define CODE_POINTS      0x110000
+#define WALKED_BYTES_MAX 64
+
+/* The code points to be cut off: spaces, or those of a text. A short one is walked for each that is
+ * asked for; those of a long one are marked, or texts of 60 kB would take seconds. */
+struct cut_set {
+    bool is_spaces;
+    bool is_marked;
+    struct ax_str text;
+    uint64_t *marks; /* a bit a code point; NULL until one is needed */
+};
+
+static void mark(struct cut_set *set, bool on)
 {
-    if (!set)
+    for (struct ax_str rest = set->text; rest.len;) {
+        uint32_t code_point = ax_unicode_take(&rest);
+        uint64_t bit = UINT64_C(1) << code_point % 64;
+        set->marks[code_point / 64] &= ~bit;
+        set->marks[code_point / 64] |= on ? bit : 0;
+    }
+    set->is_marked = on;
+}
+
+/* False when the arena has no room for marks. */
+static bool cut_set_change(struct cut_set *set, struct ax_str text, struct ax_arena *arena)
+{
+    if (text.ptr == set->text.ptr && text.len == set->text.len)
+        return true;
+    if (set->is_marked)
+        mark(set, false);
+    set->text = text;
+    if (text.len <= WALKED_BYTES_MAX)
+        return true;
+    if (!set->marks)
+        set->marks = ax_arena_zalloc(arena, CODE_POINTS / 64, sizeof(*set->marks));
+    if (set->marks)
+        mark(set, true);
+    return set->marks;
+}
+
+static bool is_cut(uint32_t code_point, const struct cut_set *set)
+{
+    if (set->is_spaces)
         return ax_unicode_is_space(code_point);
-    for (struct ax_str rest = *set; rest.len;)
+    if (set->is_marked)
+        return set->marks[code_point / 64] >> code_point % 64 & 1;
+    for (struct ax_str rest = set->text; rest.len;)
         if (ax_unicode_take(&rest) == code_point)
             return true;
     return false;
 }
 
-static struct ax_str trim_left(struct ax_str text, const struct ax_str *set)
+static struct ax_str trim_left(struct ax_str text, const struct cut_set *set)
 {
     struct ax_str rest = text;
     while (rest.len && is_cut(ax_unicode_take(&rest), set))
@@ -89,7 +130,7 @@ static struct ax_str trim_left(struct ax_str text, const struct ax_str *set)
     return text;
 }
 
-static struct ax_str trim_right(struct ax_str text, const struct ax_str *set)
+static struct ax_str trim_right(struct ax_str text, const struct cut_set *set)
 {
     while (text.len) {
         size_t at = text.len - 1;
@@ -103,15 +144,17 @@ static struct ax_str trim_right(struct ax_str text, const struct ax_str *set)
     return text;
 }
 
-static enum ax_code trim(struct ax_call *call, bool left, bool right)
+static enum ax_code trim(struct ax_call *call, bool left, bool right, struct ax_err *err)
 {
+    struct cut_set set = { .is_spaces = call->arg_count == 1 };
     for (size_t row = 0; row < call->rows; row++) {
         struct ax_str text = text_at(call, 0, row);
-        const struct ax_str *set = call->arg_count > 1 ? &call->args[1]->texts[row] : NULL;
+        if (!set.is_spaces && !cut_set_change(&set, text_at(call, 1, row), call->arena))
+            return room_fail(call, err);
         if (left)
-            text = trim_left(text, set);
+            text = trim_left(text, &set);
         if (right)
-            text = trim_right(text, set);
+            text = trim_right(text, &set);
         call->out->texts[row] = text;
     }
     return AX_OK;
@@ -119,20 +162,17 @@ static enum ax_code trim(struct ax_call *call, bool left, bool right)
 
 enum ax_code ax_string_trim(struct ax_call *call, struct ax_err *err)
 {
-    (void)err;
-    return trim(call, true, true);
+    return trim(call, true, true, err);
 }
 
 enum ax_code ax_string_ltrim(struct ax_call *call, struct ax_err *err)
 {
-    (void)err;
-    return trim(call, true, false);
+    return trim(call, true, false, err);
 }
 
 enum ax_code ax_string_rtrim(struct ax_call *call, struct ax_err *err)
 {
-    (void)err;
-    return trim(call, false, true);
+    return trim(call, false, true, err);
 }
 
 /* ---- parts ---- */
@@ -370,141 +410,5 @@ enum ax_code ax_string_concat(struct ax_call *call, struct ax_err *err)
                 out = put(out, text_at(call, i, row).ptr, text_at(call, i, row).len);
         call->out->texts[row] = ax_text_room_keep(&room, len);
     }
-    return AX_OK;
-}
-
-/* ---- like ---- */
-
-static bool is_like(uint32_t pattern, uint32_t code_point, bool nocase)
-{
-    return pattern == '_' || pattern == code_point ||
-           (nocase && ax_unicode_lower(pattern) == ax_unicode_lower(code_point));
-}
-
-/* Each '%' takes as little as will do; when what stands behind it does not fit, the last one takes
- * one code point more. Earlier ones never need to, since what they took was the shortest. */
-static bool like(struct ax_str text, struct ax_str pattern, bool nocase)
-{
-    struct ax_str behind = { NULL, 0 }; /* the pattern behind the last '%' */
-    struct ax_str from = { NULL, 0 };   /* the text that it was tried on */
-    while (text.len) {
-        if (pattern.len && pattern.ptr[0] == '%') {
-            pattern.ptr++;
-            pattern.len--;
-            behind = pattern;
-            from = text;
-            continue;
-        }
-        struct ax_str next_pattern = pattern, next_text = text;
-        if (pattern.len &&
-            is_like(ax_unicode_take(&next_pattern), ax_unicode_take(&next_text), nocase)) {
-            pattern = next_pattern;
-            text = next_text;
-            continue;
-        }
-        if (!behind.ptr)
-            return false;
-        (void)ax_unicode_take(&from);
-        pattern = behind;
-        text = from;
-    }
-    while (pattern.len && pattern.ptr[0] == '%') {
-        pattern.ptr++;
-        pattern.len--;
-    }
-    return !pattern.len;
-}
-
-/* The same for a pattern without '_', whose pieces are bytes: each is looked for from the left, but
- * for the last one, which is at the end. */
-static bool like_pieces(struct ax_str text, struct ax_str pattern)
-{
-    const char *sign = pattern.len ? memchr(pattern.ptr, '%', pattern.len) : NULL;
-    struct ax_str piece = { pattern.ptr, sign ? (size_t)(sign - pattern.ptr) : pattern.len };
-    if (!sign)
-        return ax_str_equals(text, pattern);
-    if (!ax_str_starts_with(text, piece))
-        return false;
-    text = (struct ax_str){ text.ptr + piece.len, text.len - piece.len };
-    for (;;) {
-        size_t left = pattern.len - (size_t)(sign + 1 - pattern.ptr);
-        const char *next = left ? memchr(sign + 1, '%', left) : NULL;
-        piece = (struct ax_str){ sign + 1, next ? (size_t)(next - sign - 1) : left };
-        if (!next)
-            return text.len >= piece.len &&
-                   memcmp(text.ptr + text.len - piece.len, piece.ptr, piece.len) == 0;
-        const char *found = memmem(text.ptr, text.len, piece.ptr, piece.len);
-        if (!found)
-            return false;
-        text.len -= (size_t)(found - text.ptr) + piece.len;
-        text.ptr = found + piece.len;
-        sign = next;
-    }
-}
-
-/* What is known of a pattern: with one '%' alone it is a beginning and an end. */
-struct like_pattern {
-    struct ax_str text;
-    bool has_pieces; /* no '_' */
-    bool has_ends;
-    struct ax_str begin;
-    struct ax_str end;
-};
-
-static struct like_pattern look_at_pattern(struct ax_str text)
-{
-    struct like_pattern pattern = { .text = text };
-    pattern.has_pieces = !text.len || !memchr(text.ptr, '_', text.len);
-    const char *sign = text.len ? memchr(text.ptr, '%', text.len) : NULL;
-    if (!sign)
-        return pattern;
-    pattern.begin = (struct ax_str){ text.ptr, (size_t)(sign - text.ptr) };
-    pattern.end = (struct ax_str){ sign + 1, text.len - pattern.begin.len - 1 };
-    pattern.has_ends =
-        pattern.has_pieces && (!pattern.end.len || !memchr(pattern.end.ptr, '%', pattern.end.len));
-    return pattern;
-}
-
-/* The first and the last byte rule out most; only where they fit is it worth to call memcmp. */
-static bool has_ends(struct ax_str text, const struct like_pattern *pattern)
-{
-    struct ax_str begin = pattern->begin, end = pattern->end;
-    if (text.len < begin.len + end.len)
-        return false;
-    if (begin.len && (text.ptr[0] != begin.ptr[0] ||
-                      (begin.len > 1 && memcmp(text.ptr, begin.ptr, begin.len) != 0)))
-        return false;
-    const char *tail = text.ptr + text.len - end.len;
-    return !end.len || (text.ptr[text.len - 1] == end.ptr[end.len - 1] &&
-                        (end.len == 1 || memcmp(tail, end.ptr, end.len) == 0));
-}
-
-static bool like_pattern(struct ax_str text, const struct like_pattern *pattern)
-{
-    if (pattern->has_ends)
-        return has_ends(text, pattern);
-    return pattern->has_pieces ? like_pieces(text, pattern->text)
-                               : like(text, pattern->text, false);
-}
-
-enum ax_code ax_string_like(struct ax_call *call, struct ax_err *err)
-{
-    /* Mostly there is one pattern, the same bytes in each row. */
-    struct like_pattern pattern = look_at_pattern(AX_STR(""));
-    (void)err;
-    for (size_t row = 0; row < call->rows; row++) {
-        struct ax_str text = text_at(call, 1, row);
-        if (text.ptr != pattern.text.ptr || text.len != pattern.text.len)
-            pattern = look_at_pattern(text);
-        call->out->bools[row] = like_pattern(text_at(call, 0, row), &pattern);
-    }
-    return AX_OK;
-}
-
-enum ax_code ax_string_ilike(struct ax_call *call, struct ax_err *err)
-{
-    (void)err;
-    for (size_t row = 0; row < call->rows; row++)
-        call->out->bools[row] = like(text_at(call, 0, row), text_at(call, 1, row), true);
     return AX_OK;
 }

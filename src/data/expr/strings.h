@@ -12,6 +12,10 @@
  * gigabytes of a row. */
 #define AX_STRING_MADE_MAX ((size_t)65536)
 
+/* Bytes of a pattern of like and ilike; beyond, the result is null. A match takes at most so many
+ * steps for each code point of the text. */
+#define AX_STRING_PATTERN_MAX ((size_t)1000)
+
 enum ax_code ax_string_length(struct ax_call *call, struct ax_err *err);
 enum ax_code ax_string_lower(struct ax_call *call, struct ax_err *err);
 enum ax_code ax_string_upper(struct ax_call *call, struct ax_err *err);
