@@ -35,7 +35,7 @@ enum {
     TEXT = NUMBERS,
     FIELDS = NUMBERS + 1
 };
-enum { BATCHES = 700, ITEMS_MAX = 64, FETCHED = 24 };
+enum { BATCHES = 700, ITEMS_MAX = 64, FETCHED = 24, REPEATED = 20000 };
 
 static struct ax_epoch epoch;
 static struct ax_online *store;
@@ -255,6 +255,27 @@ static void check_end(struct writer *writer)
     }
 }
 
+/* More is replaced by one batch than may wait for the readers: the writer has to. */
+static void repeat_one(struct writer *writer)
+{
+    struct ax_online_item *items = calloc(REPEATED, sizeof(*items));
+    assert_non_null(items);
+    uint64_t number = ++writer->number;
+    size_t bytes = write_part(&layouts[0], number, NULL);
+    void *part = ax_arena_alloc(&writer->arena, 1, bytes);
+    assert_non_null(part);
+    (void)write_part(&layouts[0], number, part);
+    for (size_t i = 0; i < REPEATED; i++)
+        items[i] = (struct ax_online_item){
+            .key = ax_str_from(names[0]), .layout = &layouts[0], .part = part, .bytes = bytes
+        };
+    writer->written[0][0].number = number;
+    struct ax_online_write write = { .entity = entity, .items = items, .count = REPEATED };
+    assert_true(ax_online_write(store, &write));
+    assert_int_equal(write.written, REPEATED);
+    free(items);
+}
+
 static void write_all(struct writer *writer)
 {
     size_t cursor = 0;
@@ -270,6 +291,8 @@ static void write_all(struct writer *writer)
         if (batch % 50 == 49)
             drop_some(writer, &cursor);
     }
+    for (size_t i = 0; i < 3; i++)
+        repeat_one(writer);
     check_end(writer);
 }
 

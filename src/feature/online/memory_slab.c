@@ -18,6 +18,9 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 #define STEP          ((size_t)16)
 #define STEPS_MAX     ((size_t)1024)
@@ -43,6 +46,31 @@ struct ax_memory_chunk {
     struct ax_memory_chunk *next;
     char padding[ALIGN - sizeof(struct ax_memory_chunk *)];
 };
+
+/* Have AddressSanitizer report who touches an object that was freed, or is not one yet. */
+#ifdef __SANITIZE_ADDRESS__
+static void hide(const void *ptr, size_t bytes)
+{
+    __asan_poison_memory_region(ptr, bytes);
+}
+
+static void show(const void *ptr, size_t bytes)
+{
+    __asan_unpoison_memory_region(ptr, bytes);
+}
+#else
+static void hide(const void *ptr, size_t bytes)
+{
+    (void)ptr;
+    (void)bytes;
+}
+
+static void show(const void *ptr, size_t bytes)
+{
+    (void)ptr;
+    (void)bytes;
+}
+#endif
 
 static size_t log2_of(size_t value)
 {
@@ -81,6 +109,7 @@ void ax_memory_slab_done(struct ax_memory_slab *slab)
     while (slab->chunks) {
         struct ax_memory_chunk *chunk = slab->chunks;
         slab->chunks = chunk->next;
+        show(chunk, CHUNK_BYTES);
         int result = munmap(chunk, CHUNK_BYTES);
         assert(result == 0);
     }
@@ -149,6 +178,7 @@ void *ax_memory_slab_alloc(struct ax_memory_slab *slab, size_t bytes, size_t kep
         class->at += size;
     }
     slab->used += size;
+    show(made, size);
     return made;
 }
 
@@ -162,9 +192,11 @@ void ax_memory_slab_free(struct ax_memory_slab *slab, void *ptr, size_t bytes)
         struct ax_memory_spare *spare = ptr;
         *spare = (struct ax_memory_spare){ slab->spares, size };
         slab->spares = spare;
+        hide(spare + 1, size - sizeof(*spare));
         return;
     }
     struct ax_memory_free *freed = ptr;
     freed->next = slab->classes[index].free;
     slab->classes[index].free = freed;
+    hide(freed + 1, size - sizeof(*freed));
 }
