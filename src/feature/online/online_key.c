@@ -107,8 +107,9 @@ enum ax_code ax_online_keys_make(const struct ax_entity *entity,
     if (entity->key_count > 1)
         return make_joined(entity, columns, rows, arena, ret_keys, err);
     for (size_t row = 0; row < rows; row++) {
-        ret_keys[row] = ax_values_is_null(columns[0], row) ? (struct ax_str){ 0 }
-                                                           : value_bytes(columns[0], row);
+        ret_keys[row] = (struct ax_str){ 0 };
+        if (!ax_values_is_null(columns[0], row))
+            ret_keys[row] = value_bytes(columns[0], row);
         if (check_length(entity, ret_keys[row].len, row, err))
             return err->code;
     }
