@@ -217,6 +217,9 @@ static const struct ax_definition_key train_keys[] = {
       .example = "arr_delay > 15" },
     { "label_known_at", AX_VALUE_TEXT, .about = "When the label became known; lies behind `at`.",
       .example = "arrived_at" },
+    { "as_known", AX_VALUE_FLAG, .default_text = "false",
+      .about = "With a service: events count from when they were known (`created`) on, as with "
+               "`features history --as-known`." },
     { "split", AX_VALUE_OTHER, true,
       .about = "What is held back: by time, `{stop_from, test_from}`, or by hash, `{hash, stop, "
                "test}`.",

@@ -274,12 +274,25 @@ static enum ax_code read_params(const struct reader *r, const struct ax_yaml *tr
     return last->name && last->text ? AX_OK : ax_arena_fail(&r->file->arena, "seed", r->err);
 }
 
+static enum ax_code read_as_known(const struct reader *r, const struct ax_yaml *train,
+                                  struct ax_train_spec *spec)
+{
+    const struct ax_yaml *node = ax_yaml_get(train, "as_known");
+    if (!node || ax_yaml_bool(node, r->name, &spec->as_known, r->err))
+        return r->err->code;
+    if (!spec->service)
+        return ax_yaml_fail(node, r->name, r->err,
+                            "as_known needs a service, whose history it is of");
+    return AX_OK;
+}
+
 static enum ax_code read_train(const struct reader *r, const struct ax_yaml *model,
                                struct ax_train_spec *spec)
 {
-    static const char *const keys[] = { "rows",  "at",      "label",          "label_known_at",
-                                        "split", "weight",  "params",         "rounds",
-                                        "seed",  "threads", "early_stopping", NULL };
+    static const char *const keys[] = { "rows",     "at",    "label",   "label_known_at",
+                                        "as_known", "split", "weight",  "params",
+                                        "rounds",   "seed",  "threads", "early_stopping",
+                                        NULL };
     const struct ax_yaml *train = ax_yaml_get(model, "train");
     char real[PATH_MAX];
     if (!train || train->kind != AX_YAML_MAP)
@@ -296,8 +309,8 @@ static enum ax_code read_train(const struct reader *r, const struct ax_yaml *mod
     if (ax_yaml_only(train, r->name, keys, r->err) || read_rows(r, train, spec) ||
         maybe_text(r, train, "at", &spec->at) || need_text(r, train, "label", &spec->label) ||
         maybe_text(r, train, "label_known_at", &spec->label_known_at) ||
-        maybe_text(r, train, "weight", &spec->weight) || read_split(r, train, spec) ||
-        maybe_size(r, train, "rounds", ROUNDS_MAX, &spec->rounds) ||
+        read_as_known(r, train, spec) || maybe_text(r, train, "weight", &spec->weight) ||
+        read_split(r, train, spec) || maybe_size(r, train, "rounds", ROUNDS_MAX, &spec->rounds) ||
         maybe_size(r, train, "threads", THREADS_MAX, &spec->threads) ||
         maybe_size(r, train, "early_stopping", ROUNDS_MAX, &spec->early_stopping_rounds))
         return r->err->code;

@@ -39,6 +39,7 @@ struct ax_train_spec {
     struct ax_str at;
     struct ax_str label;          /* SQL expression over the query's columns */
     struct ax_str label_known_at; /* SQL expression, or empty */
+    bool as_known;                /* with a service: count only what was known at the moment */
     struct ax_str weight;         /* SQL expression, or empty */
     struct ax_str stop_from;      /* split by time: "2013-10-01"; empty: by hash */
     struct ax_str test_from;

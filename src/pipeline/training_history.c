@@ -190,6 +190,7 @@ enum ax_code ax_training_history_make(const struct ax_training_history_job *job,
         .sql = job->spec->query,
         .path = job->rows,
         .at = job->spec->at,
+        .as_known = job->spec->as_known,
         .ret_at_place = &at_place,
         .moment = AX_STR(AX_TRAINING_MOMENT),
     };

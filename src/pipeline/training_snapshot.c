@@ -66,6 +66,7 @@ static enum ax_code tell_origin(struct ax_training_snapshot *s, struct ax_err *e
     origin->by = AX_DATASET_BY_HISTORY;
     origin->service = spec->service->name;
     origin->at = spec->at;
+    origin->as_known = spec->as_known;
     if (copy_path(s, spec->path, &origin->from, err) ||
         copy_path(s, s->job->file->path, &origin->definitions, err))
         return err->code;

@@ -163,9 +163,12 @@ static void put_service(struct ax_buf *out, const struct ax_service *service,
     }
 }
 
-static void put_history(struct ax_buf *out, const struct ax_training_history *history)
+static void put_history(struct ax_buf *out, const struct ax_training_history *history,
+                        bool as_known)
 {
     ax_buf_printf(out, "  history: {rows: %zu, digest: \"%s\"", history->rows, history->digest);
+    if (as_known)
+        ax_buf_printf(out, ", as_known: true");
     if (history->snapshot[0])
         ax_buf_printf(out, ", snapshot: \"%s\"", history->snapshot);
     ax_buf_printf(out, "}\n");
@@ -187,7 +190,7 @@ static void put_data(struct ax_buf *out, const struct ax_version_facts *facts)
     if (spec->weight.len)
         put_text(out, "  weight: ", spec->weight);
     if (spec->service)
-        put_history(out, facts->history);
+        put_history(out, facts->history, spec->as_known);
     else
         put_text(out, "  content: ", ax_str_from(set->content));
     ax_buf_printf(out, "  rows: {read: %zu, unlabelled: %zu}\n", set->rows_read,

@@ -214,14 +214,24 @@ def test_the_same_as_a_history_that_is_trained_on(folder):
 
 def test_the_moment_is_an_expression(folder):
     """Features are asked for earlier, and so is the split: what is learned from is less. Times with
-    a zone are the same times."""
+    a zone are the same times. Of events that are told late only what was known then counts."""
     (folder / "definitions/rows.sql").write_text(ROWS.replace(
         "*", "* REPLACE (departed_at::TIMESTAMPTZ AS departed_at, arrived_at::TIMESTAMPTZ AS "
         "arrived_at)"), encoding="utf-8")
-    define(folder, ("at: departed_at", "at: departed_at - 2h"))
+    define(folder, ("at: departed_at", "as_known: true\n      at: departed_at - 2h"),
+           ("arrived_at: timestamp, arr", "arrived_at: timestamp, known_at: timestamp, arr"),
+           ("event_id: [flight_id]", "event_id: [flight_id]\n    created: known_at"))
+    arrivals = folder / "definitions/data/arrivals.csv"
+    lines = [line.split(",") for line in arrivals.read_text(encoding="utf-8").splitlines()]
+    arrivals.write_text("arrived_at,flight_id,carrier,known_at,arr_delay\n" + "".join(
+        f"{at},{flight},{carrier},{moment(int(flight) + 2 + int(flight) % 5)},{delay}\n"
+        for flight, carrier, at, delay in lines[1:]), encoding="utf-8")
     done, _ = train(folder)
-    made = make_history(folder, "--at", "departed_at - 2h")
+    made = make_history(folder, "--at", "departed_at - 2h", "--as-known")
     assert done["history"]["digest"] == made["digest"]
+    assert make_history(folder, "--at", "departed_at - 2h")["digest"] != made["digest"]
+    assert version_yaml(done)["training"]["history"] == {
+        "rows": FLIGHTS, "digest": made["digest"], "as_known": True}
     # 1 of 50 rows has no label; the parts begin two rows later than by departed_at.
     assert done["rows"]["train"] == 9 * 24 + 2 - 5 and done["rows"]["stop"] == 84 - 1
 

@@ -171,6 +171,8 @@ static void one_line_wrong(void **state)
         { 7, "      at: [t]", ":7:11: " },
         { 7, "      at: t\n      weigth: w", ":8:7: " },
         { 7, "      label_known_at: k", ": a split by time needs the key 'at'" },
+        { 8, "      label: y\n      as_known: true", ":9:17: as_known needs a service" },
+        { 8, "      label: y\n      as_known: 1", ":9:17: " },
         { 8, "", ": the key 'label' is missing" },
         { 8, "      label: b", ":8:14: the label 'b' is among the columns" },
         { 9, "", ": the key 'split' is missing" },
