@@ -84,11 +84,12 @@ static enum ax_code open_work(struct ax_history_work *work, const char *out, str
     return err->code;
 }
 
-/* Who interrupts may want to go on: parts that are done stay, and are told of. */
-static void close_work(struct ax_history_work *work, bool interrupted)
+/* Who interrupts may want to go on, and who makes room: parts that are done stay, and are told of.
+ */
+static void close_work(struct ax_history_work *work, enum ax_code ended)
 {
     char *path = work->path ? ax_xstrdup(work->path) : NULL;
-    if (ax_history_work_close(work, interrupted))
+    if (ax_history_work_close(work, ended))
         (void)fprintf(stderr, "history: '%s' keeps what is done; the same command goes on\n", path);
     free(path);
 }
@@ -200,7 +201,7 @@ int ax_features_history(const struct ax_command_line *line,
         print_report(&h, json);
     }
     ax_offline_close(h.offline);
-    close_work(&h.work, code == AX_E_CANCELLED);
+    close_work(&h.work, code);
     ax_definitions_done(&h.definitions);
     ax_buf_done(&h.sql);
     return (int)ax_exit_from_code(err.code);

@@ -48,7 +48,7 @@ enum ax_code ax_history_work_open(const char *path, struct ax_history_work *ret_
     return AX_OK;
 }
 
-bool ax_history_work_close(struct ax_history_work *work, bool keep)
+bool ax_history_work_close(struct ax_history_work *work, enum ax_code ended)
 {
     assert(work);
     struct ax_err ignored = AX_ERR_INIT;
@@ -56,7 +56,7 @@ bool ax_history_work_close(struct ax_history_work *work, bool keep)
     bool stays = false;
     if (!work->path)
         return false;
-    if (keep) {
+    if (ended == AX_E_CANCELLED || ended == AX_E_LIMIT || ended == AX_E_TOO_LARGE) {
         (void)snprintf(parts, sizeof(parts), "%s/parts", work->path);
         clear(work->path);
         (void)rmdir(parts);

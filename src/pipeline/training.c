@@ -225,7 +225,7 @@ static enum ax_code make_history(struct training *t, struct ax_training_history_
     job->work_folder = job->keep_parts ? path : t->work;
     (void)(ax_training_history_make(job, &t->report->history, t->err) != AX_OK);
     (void)snprintf(line, sizeof(line), "'%s' keeps what is done; the same command goes on", path);
-    if (ax_history_work_close(&work, t->err->code == AX_E_CANCELLED) && t->options->warn)
+    if (ax_history_work_close(&work, t->err->code) && t->options->warn)
         t->options->warn(t->options->arg, line);
     return t->err->code;
 }

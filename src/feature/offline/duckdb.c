@@ -37,8 +37,9 @@ struct history {
     const struct ax_offline_rows *request;
     struct ax_history_rows rows;
     char *out;         /* absolute */
-    char *rows_digest; /* NULL: there are no parts */
+    char *rows_digest; /* NULL: nobody asked yet */
     bool *is_done;     /* roles whose table is there */
+    bool takes_rows;   /* ax_s0 has the rows' columns, too */
     struct ax_offline_report report;
     struct ax_err *err;
 };
@@ -122,10 +123,13 @@ static void tick(void *arg, double share)
     const struct ax_offline *offline = arg;
     const struct ax_offline_config *config = &offline->config;
     double steps = (double)AX_MAX(offline->steps, (size_t)1);
-    double done = (double)offline->steps_done + (share >= 0 && share <= 1 ? share : 0);
+    double slices = (double)AX_MAX(offline->slices, (size_t)1);
+    double done = ((double)offline->slice + (share >= 0 && share <= 1 ? share : 0)) / slices;
     if (config->progress && offline->step[0])
-        config->progress(config->arg, offline->step, (size_t)((double)offline->rows * done / steps),
-                         offline->rows);
+        config->progress(
+            config->arg, offline->step,
+            (size_t)((double)offline->rows * ((double)offline->steps_done + done) / steps),
+            offline->rows);
 }
 
 /* A handle without tables. */
@@ -248,14 +252,14 @@ enum ax_code ax_offline_expect(struct ax_offline *offline, const struct ax_sourc
 static void tell(struct history *h, const char *what, struct ax_str name)
 {
     struct ax_offline *offline = h->offline;
-    struct ax_offline_config *config = &offline->config;
+    char part[64] = "";
+    if (offline->slices)
+        (void)snprintf(part, sizeof(part), ", part %zu of %zu", offline->slice + 1,
+                       offline->slices);
     offline->rows = h->rows.count;
-    (void)snprintf(offline->step, sizeof(offline->step), "%s%s%.*s", what, name.len ? " " : "",
-                   AX_STR_ARG(name));
-    if (config->progress)
-        config->progress(config->arg, offline->step,
-                         offline->rows * offline->steps_done / AX_MAX(offline->steps, (size_t)1),
-                         offline->rows);
+    (void)snprintf(offline->step, sizeof(offline->step), "%s%s%.*s%s", what, name.len ? " " : "",
+                   AX_STR_ARG(name), part);
+    tick(offline, 0);
 }
 
 /* Columns that a field reads: of a windowed one those inside of its aggregates. */
@@ -294,69 +298,219 @@ static bool reads(const struct history *h, size_t role, const struct ax_source *
     return h->service->roles[role].view->source == source;
 }
 
+/* ---- parts ---- */
+
+/* What names the parts of the roles that read a source. */
+struct part_source {
+    const struct ax_source *source;
+    struct ax_buf key;
+    bool is_known;
+    bool is_of_files; /* which may change while they are read */
+};
+
+static void find_files(struct history *h, struct part_source *from)
+{
+    ax_buf_init(&from->key, AX_OFFLINE_TEXT_MAX);
+    from->is_of_files = h->offline->config.keep_parts &&
+                        ax_role_part_put_files(h->offline, from->source, &from->key);
+    from->is_known = from->is_of_files;
+}
+
+/* Of the files what there was before they were read, if it still is; else what was read. */
+static bool is_unchanged(struct history *h, const struct part_source *from)
+{
+    struct ax_buf now;
+    if (!from->is_of_files)
+        return from->is_known;
+    ax_buf_init(&now, AX_OFFLINE_TEXT_MAX);
+    bool same = ax_role_part_put_files(h->offline, from->source, &now) &&
+                ax_str_equals(ax_buf_str(&now), ax_buf_str(&from->key));
+    ax_buf_done(&now);
+    return same;
+}
+
+static void find_content(struct history *h, struct part_source *from,
+                         const struct ax_source_table *table)
+{
+    if (from->is_known || !h->offline->config.keep_parts)
+        return;
+    ax_buf_reset(&from->key);
+    from->is_known = ax_role_part_put_content(h->offline, table, &from->key);
+}
+
+static struct ax_role_part_of part_of(struct history *h, size_t role,
+                                      const struct part_source *from)
+{
+    if (from->is_known && !h->rows_digest)
+        h->rows_digest = ax_role_part_rows_digest(h->offline, h->service);
+    return (struct ax_role_part_of){ .service = h->service,
+                                     .role = role,
+                                     .slice = { 0, 1 },
+                                     .as_known = h->request->as_known,
+                                     .rows = from->is_known ? h->rows_digest : NULL,
+                                     .source = ax_buf_str(&from->key) };
+}
+
+static bool take_part(struct history *h, const struct ax_role_part_of *of)
+{
+    if (!ax_role_part_load(h->offline, of))
+        return false;
+    tell(h, "found what was done of view", h->service->roles[of->role].view->name);
+    return true;
+}
+
+static void begin_slice(struct history *h, size_t at, size_t count)
+{
+    h->offline->slice = at;
+    h->offline->slices = count > 1 ? count : 0;
+}
+
+static void end_role(struct history *h, size_t role)
+{
+    begin_slice(h, 0, 1);
+    h->is_done[role] = true;
+    h->offline->steps_done++;
+}
+
+static bool take_slices(struct history *h, struct ax_role_part_of of)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    of.slice.count = AX_ROLE_SLICES;
+    for (of.slice.at = 0; of.slice.at < AX_ROLE_SLICES; of.slice.at++)
+        if (!ax_role_part_is_there(h->offline, &of))
+            return false;
+    bool done = true;
+    for (of.slice.at = 0; of.slice.at < AX_ROLE_SLICES && done; of.slice.at++) {
+        begin_slice(h, of.slice.at, AX_ROLE_SLICES);
+        done = take_part(h, &of) &&
+               !ax_role_slice_put_aside(h->offline, of.role, of.slice.at, &ignored);
+    }
+    begin_slice(h, 0, 1);
+    if (done && !ax_role_slices_unite(h->offline, of.role, &ignored))
+        return true;
+    ax_role_slices_drop(h->offline, of.role);
+    return false;
+}
+
 /* Whether all roles that read the source have parts, which are tables then. */
-static bool take_parts(struct history *h, const struct ax_source *source)
+static bool take_parts(struct history *h, const struct part_source *from)
 {
     bool all = true;
+    if (!from->is_known || !ax_role_parts_are_there(h->offline))
+        return false;
     for (size_t i = 0; i < h->service->role_count; i++) {
-        struct ax_role_part part;
-        if (!reads(h, i, source))
+        if (!reads(h, i, from->source))
             continue;
-        ax_role_part_name(h->offline, h->service, i, h->request->as_known, h->rows_digest, &part);
-        h->is_done[i] = ax_role_part_load(h->offline, &part, i, h->rows.count);
-        all = all && h->is_done[i];
-        if (!h->is_done[i])
-            continue;
-        h->offline->steps_done++;
-        tell(h, "found what was done of view", h->service->roles[i].view->name);
+        struct ax_role_part_of of = part_of(h, i, from);
+        if (take_part(h, &of) || take_slices(h, of))
+            end_role(h, i);
+        else
+            all = false;
     }
     return all;
 }
 
-static bool are_all_done(const struct history *h)
+/* ---- roles ---- */
+
+static bool is_last(const struct history *h, size_t role)
 {
-    size_t i = 0;
-    while (i < h->service->role_count && h->is_done[i])
-        i++;
-    return i == h->service->role_count;
+    for (size_t i = 0; i < h->service->role_count; i++)
+        if (i != role && !h->is_done[i])
+            return false;
+    return true;
 }
 
-/* What was made is kept under the name that it had before its source was read, if it still has it;
- * but for the last role's, which nothing but the writing follows. */
-static enum ax_code join_role(struct history *h, size_t role, const struct ax_source_table *table,
-                              const struct ax_role_part *before)
+/* What would be lost by a kill is made and kept in slices; but windows, whose rows are made in
+ * ranges as memory allows. */
+static size_t slice_count(const struct history *h, bool has_windows, size_t rows)
 {
-    const struct ax_view *view = h->service->roles[role].view;
-    struct ax_role_part now;
+    return h->offline->config.keep_parts && !has_windows && rows >= AX_ROLE_SLICED_ROWS_MIN
+               ? AX_ROLE_SLICES
+               : 1;
+}
+
+/* What is small is made anew in the time that keeping it takes; and nothing but the writing follows
+ * the last role, when that is made in one. */
+static bool is_worth_keeping(const struct history *h, size_t role, size_t slices, size_t rows)
+{
+    return h->offline->config.keep_parts &&
+           (slices > 1 || (!is_last(h, role) && rows >= AX_ROLE_PART_ROWS_MIN));
+}
+
+static enum ax_code join_slice(struct history *h, const struct ax_role_part_of *of,
+                               const struct ax_source_table *table, const struct part_source *from)
+{
+    const struct ax_view *view = h->service->roles[of->role].view;
+    struct ax_role_job job = { h->service, of->role, table, of->slice, h->takes_rows };
     size_t too_many = h->offline->too_many;
     tell(h, "joining view", view->name);
-    if (view->windowed ? ax_role_windows(h->offline, h->service, role, table, h->err)
-                       : ax_role_join(h->offline, h->service, role, table, h->err))
+    if (view->windowed ? ax_role_windows(h->offline, &job, h->err)
+                       : ax_role_join(h->offline, &job, h->err))
         return h->err->code;
-    h->is_done[role] = true;
-    h->offline->steps_done++;
     /* Values that are too many are told each time. */
-    if (!before->path[0] || are_all_done(h) || h->offline->too_many != too_many ||
-        table->rows + h->rows.count < AX_ROLE_PART_ROWS_MIN)
-        return AX_OK;
-    ax_role_part_name(h->offline, h->service, role, h->request->as_known, h->rows_digest, &now);
-    if (strcmp(now.path, before->path) == 0)
-        ax_role_part_keep(h->offline, before, role);
+    if (of->rows && h->offline->too_many == too_many && is_unchanged(h, from))
+        ax_role_part_keep(h->offline, of);
     return AX_OK;
 }
 
-static enum ax_code join_readers(struct history *h, const struct ax_source_reading *reading,
-                                 const struct ax_role_part *parts, bool *ret_is_scan)
+static enum ax_code join_slices(struct history *h, struct ax_role_part_of of,
+                                const struct ax_source_table *table, const struct part_source *from)
+{
+    for (of.slice.at = 0; of.slice.at < of.slice.count; of.slice.at++) {
+        begin_slice(h, of.slice.at, of.slice.count);
+        if ((!take_part(h, &of) && join_slice(h, &of, table, from)) ||
+            (of.slice.count > 1 &&
+             ax_role_slice_put_aside(h->offline, of.role, of.slice.at, h->err)))
+            return h->err->code;
+    }
+    return of.slice.count > 1 ? ax_role_slices_unite(h->offline, of.role, h->err) : AX_OK;
+}
+
+static enum ax_code join_role(struct history *h, size_t role, const struct ax_source_table *table,
+                              struct part_source *from)
+{
+    struct ax_role_part_of of = { .service = h->service, .role = role };
+    size_t rows = table->rows + h->rows.count;
+    size_t slices = slice_count(h, h->service->roles[role].view->windowed, rows);
+    if (is_worth_keeping(h, role, slices, rows)) {
+        find_content(h, from, table);
+        of = part_of(h, role, from);
+    }
+    of.slice.count = slices;
+    /* Parts do not have them. */
+    h->takes_rows = ax_role_can_take_rows(h->service, h->request->as_known) &&
+                    (slices == 1 || !ax_role_parts_are_there(h->offline));
+    if (join_slices(h, of, table, from) || ax_role_check(h->offline, role, h->err))
+        return h->err->code;
+    end_role(h, role);
+    return AX_OK;
+}
+
+static enum ax_code load_source(struct history *h, struct ax_source_reading *reading,
+                                struct ax_source_table *table)
+{
+    tell(h, "reading source", reading->source->name);
+    if (ax_source_table_load(h->offline, reading, table, h->err) || !table->scan ||
+        slice_count(h, false, table->rows + h->rows.count) == 1)
+        return h->err->code;
+    /* What is read once a slice is read into a table. */
+    if (ax_source_table_close(h->offline, table, h->err))
+        return h->err->code;
+    reading->once = false;
+    return ax_source_table_load(h->offline, reading, table, h->err);
+}
+
+static enum ax_code join_readers(struct history *h, struct ax_source_reading *reading,
+                                 struct part_source *from, bool *ret_is_scan)
 {
     struct ax_source_table table;
-    tell(h, "reading source", reading->source->name);
-    if (ax_source_table_load(h->offline, reading, &table, h->err))
+    if (load_source(h, reading, &table))
         return h->err->code;
     ax_source_tell_held(h->offline);
     *ret_is_scan = table.scan != NULL;
     for (size_t i = 0; i < h->service->role_count && !h->err->code; i++)
         if (reads(h, i, reading->source) && !h->is_done[i])
-            (void)(join_role(h, i, &table, &parts[i]) != AX_OK);
+            (void)(join_role(h, i, &table, from) != AX_OK);
     if (!h->err->code)
         return ax_source_table_close(h->offline, &table, h->err);
     free(table.scan);
@@ -377,36 +531,37 @@ static bool is_read_once(const struct history *h, const struct ax_source *source
     return readers == 1 && !has_windows;
 }
 
-static enum ax_code join_source(struct history *h, size_t first)
+static enum ax_code read_source(struct history *h, size_t first, struct part_source *from)
 {
-    const struct ax_source *source = h->service->roles[first].view->source;
-    bool is_scan = false;
-    if (take_parts(h, source)) {
-        ax_source_tell_held(h->offline);
-        return AX_OK;
-    }
-    ax_buf_reset(&h->offline->held);
-    struct ax_role_part *parts = ax_xalloc(h->service->role_count * sizeof(*parts));
-    for (size_t i = first; i < h->service->role_count; i++)
-        if (reads(h, i, source) && !h->is_done[i])
-            ax_role_part_name(h->offline, h->service, i, h->request->as_known, h->rows_digest,
-                              &parts[i]);
-    bool *used = used_columns(h->service, source);
-    struct ax_source_reading reading = { .source = source,
+    bool *used = used_columns(h->service, from->source);
+    struct ax_source_reading reading = { .source = from->source,
                                          .used = used,
                                          .as_known = h->request->as_known,
-                                         .once = is_read_once(h, source),
+                                         .once = is_read_once(h, from->source),
                                          .number = first };
-    enum ax_code code = join_readers(h, &reading, parts, &is_scan);
+    bool is_scan = false;
+    ax_buf_reset(&h->offline->held);
+    enum ax_code code = join_readers(h, &reading, from, &is_scan);
     if (code == AX_E_INVALID && is_scan) {
         /* Which value cannot be converted is told by who reads file by file. */
         reading.once = false;
         ax_err_clear(h->err);
-        code = join_readers(h, &reading, parts, &is_scan);
+        code = join_readers(h, &reading, from, &is_scan);
     }
     free(used);
-    free(parts);
     return code;
+}
+
+static enum ax_code join_source(struct history *h, size_t first)
+{
+    struct part_source from = { .source = h->service->roles[first].view->source };
+    find_files(h, &from);
+    if (take_parts(h, &from))
+        ax_source_tell_held(h->offline);
+    else
+        (void)(read_source(h, first, &from) != AX_OK);
+    ax_buf_done(&from.key);
+    return h->err->code;
 }
 
 static enum ax_code join_roles(struct history *h)
@@ -436,6 +591,7 @@ static enum ax_code run(struct history *h)
 {
     struct ax_str none = { "", 0 };
     h->offline->steps_done = 0;
+    begin_slice(h, 0, 1);
     h->offline->steps = h->service->role_count + 1;
     if (check_place(h))
         return h->err->code;
@@ -443,12 +599,10 @@ static enum ax_code run(struct history *h)
     if (ax_history_rows_load(h->offline, h->service, h->request, &h->rows, h->err))
         return h->err->code;
     h->is_done = ax_xalloc((h->service->role_count + 1) * sizeof(*h->is_done));
-    if (h->offline->config.keep_parts && h->service->role_count > 1)
-        h->rows_digest = ax_role_part_rows_digest(h->offline, h->service);
     if (!ax_history_output_check(h->service, &h->rows, h->request->moment, h->err) &&
         !join_roles(h)) {
         tell(h, "writing", none);
-        h->rows.are_taken = ax_role_takes_rows(h->service, h->request->as_known);
+        h->rows.are_taken = h->takes_rows;
         if (!ax_history_output_write(h->offline, h->service, &h->rows, h->request->moment, h->out,
                                      h->report.digest, h->err)) {
             h->offline->steps_done = h->offline->steps;
@@ -505,6 +659,8 @@ static void drop_tables(struct ax_offline *offline, const struct ax_service *ser
     ax_buf_reset(&offline->text);
     ax_buf_printf(&offline->text, "DROP TABLE IF EXISTS ax_rows");
     (void)(ax_offline_run(offline, &ignored) != AX_OK);
+    for (size_t i = 0; i < service->role_count; i++)
+        ax_role_slices_drop(offline, i);
     for (size_t i = 0; i < service->role_count * AX_COUNT(kinds); i++) {
         ax_err_clear(&ignored);
         ax_buf_printf(&offline->text, "DROP TABLE IF EXISTS ax_%s%zu", kinds[i % AX_COUNT(kinds)],

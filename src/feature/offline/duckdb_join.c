@@ -11,7 +11,6 @@
 
 #include "base/alloc.h"
 #include "feature/offline/duckdb_newest.h"
-#include "feature/offline/duckdb_role.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -77,6 +76,12 @@ static void put_keys(const struct join *j, const char *separator)
         ax_buf_printf(j->run.text, "%sc%zu", i ? separator : "", j->run.view->key_columns[i]);
 }
 
+/* That a row of the source is in the slice, which whoever looks for it leaves out otherwise. */
+static void put_source_slice(const struct join *j, const char *before)
+{
+    ax_view_put_slice(j->run.text, before, j->run.view, j->run.slice);
+}
+
 /* The rows that some key can match. An ASOF join by several keys takes a null for the equal of a
  * null when it compares structs (DuckDB 1.5.5), so those go before it. */
 static void put_keyed_rows(const struct join *j)
@@ -86,6 +91,7 @@ static void put_keyed_rows(const struct join *j)
     put(j, " WHERE ");
     put_keys(j, " IS NOT NULL AND ");
     put(j, " IS NOT NULL");
+    put_source_slice(j, " AND ");
 }
 
 static void put_key_match(const struct join *j)
@@ -128,7 +134,9 @@ static void put_probes(const struct join *j, bool order)
         ax_source_table_put_moment(j->run.text, j->run.table, "a");
         put(j, " AS o");
     }
-    put(j, " FROM ax_rows) AS p");
+    put(j, " FROM ax_rows");
+    ax_role_put_rows_slice(j->run.text, " WHERE ", service, j->run.number, j->run.slice);
+    put(j, ") AS p");
     free(wanted);
 }
 
@@ -166,8 +174,10 @@ static void put_timeless(const struct join *j)
     put_probes(j, false);
     put(j, " LEFT JOIN (SELECT 0 AS t");
     put_columns(j, KEYS | READ);
-    ax_buf_printf(j->run.text, " FROM %s WHERE rowid IN (SELECT max(rowid) FROM %s GROUP BY ",
+    ax_buf_printf(j->run.text, " FROM %s WHERE rowid IN (SELECT max(rowid) FROM %s",
                   j->run.table->name, j->run.table->name);
+    put_source_slice(j, " WHERE ");
+    put(j, " GROUP BY ");
     put_keys(j, ", ");
     put(j, ")) AS h ON ");
     put_key_match(j);
@@ -187,7 +197,9 @@ static void put_back_end(const struct join *j, const char *row)
     put(j, ") AS w LEFT JOIN (SELECT rowid AS r");
     ax_buf_printf(j->run.text, ", epoch_us(c%ld) AS t", j->run.table->source->time);
     put_columns(j, READ);
-    ax_buf_printf(j->run.text, " FROM %s) AS h ON h.r = %s", j->run.table->name, row);
+    ax_buf_printf(j->run.text, " FROM %s", j->run.table->name);
+    put_source_slice(j, " WHERE ");
+    ax_buf_printf(j->run.text, ") AS h ON h.r = %s", row);
 }
 
 /* The same of what orders a row, w.o. */
@@ -373,7 +385,8 @@ static enum ax_code run_join(struct join *j, struct ax_err *err)
     put(j, j->takes_rows ? "a, COLUMNS('^[ck][0-9]+$'), n FROM " : "n FROM ");
     ax_role_run_put_values(&j->run, roots, j->takes_rows ? AX_STR("*") : AX_STR("n, age"),
                            ax_buf_str(&winners), put_input);
-    put(j, " ORDER BY n");
+    if (j->run.slice.count == 1)
+        put(j, " ORDER BY n");
     ax_buf_fail_with(text, &winners);
     ax_buf_done(&winners);
     free(roots);
@@ -383,30 +396,32 @@ static enum ax_code run_join(struct join *j, struct ax_err *err)
     return ax_offline_run(j->run.offline, err);
 }
 
-bool ax_role_takes_rows(const struct ax_service *service, bool as_known)
+bool ax_role_can_take_rows(const struct ax_service *service, bool as_known)
 {
     assert(service);
     return service->role_count == 1 && !service->roles[0].view->windowed &&
            service->roles[0].view->source->time >= 0 && !as_known && !service->exclude_self;
 }
 
-enum ax_code ax_role_join(struct ax_offline *offline, const struct ax_service *service, size_t role,
-                          const struct ax_source_table *table, struct ax_err *err)
+enum ax_code ax_role_join(struct ax_offline *offline, const struct ax_role_job *job,
+                          struct ax_err *err)
 {
-    assert(offline && service && role < service->role_count && table && err);
+    assert(offline && job && err);
+    const struct ax_source_table *table = job->table;
     struct join j = { .used = ax_xalloc((table->source->column_count + 1) * sizeof(bool)),
-                      .narrow = ax_xalloc((service->roles[role].view->entity->key_count + 1) *
-                                          sizeof(bool)) };
-    ax_role_run_init(&j.run, offline, service, role, table);
-    assert(!j.run.view->windowed);
+                      .takes_rows = job->takes_rows };
+    ax_role_run_init(&j.run, offline, job);
+    const struct ax_view *view = j.run.view;
+    assert(!view->windowed);
+    j.narrow = ax_xalloc((view->entity->key_count + 1) * sizeof(bool));
     j.has_self = ax_role_run_has_self(&j.run);
-    j.takes_rows = ax_role_takes_rows(service, table->as_known);
-    for (size_t i = 0; i < j.run.view->field_count; i++)
+    for (size_t i = 0; i < view->field_count; i++)
         if (j.run.wanted[i])
-            ax_expr_inputs(j.run.view->fields[i].parsed.root, j.used);
-    if ((comes_and_goes(&j) && ax_newest_table_make(offline, j.run.view, table, role, err)) ||
-        find_narrow(&j, err) || run_join(&j, err) || ax_role_run_check(&j.run, err))
-        (void)ax_err_context(err, "view '%.*s'", AX_STR_ARG(j.run.view->name));
+            ax_expr_inputs(view->fields[i].parsed.root, j.used);
+    if ((comes_and_goes(&j) &&
+         ax_newest_table_make(offline, view, table, job->slice, job->role, err)) ||
+        find_narrow(&j, err) || run_join(&j, err))
+        (void)ax_err_context(err, "view '%.*s'", AX_STR_ARG(view->name));
     free(j.used);
     free(j.narrow);
     ax_role_run_done(&j.run);

@@ -5,16 +5,16 @@
 #ifndef AX_FEATURE_OFFLINE_DUCKDB_JOIN_H
 #define AX_FEATURE_OFFLINE_DUCKDB_JOIN_H
 
-#include "feature/offline/duckdb_table.h"
+#include "feature/offline/duckdb_role.h"
 
-/* Whether the table of the only role has the rows' columns, too, so that nothing is to be laid
+/* Whether the table of the only role may have the rows' columns, too, so that nothing is to be laid
  * beside it: where the join carries them through its sorts anyway. */
-bool ax_role_takes_rows(const struct ax_service *service, bool as_known);
+bool ax_role_can_take_rows(const struct ax_service *service, bool as_known);
 
-/* Make the table ax_s<role>: a row for each of ax_rows, in their order; field i of the view is
- * f<i>. The view is plain. Expected: INVALID, TOO_LARGE, CANCELLED. */
-AX_MUST_USE enum ax_code ax_role_join(struct ax_offline *offline, const struct ax_service *service,
-                                      size_t role, const struct ax_source_table *table,
+/* Make the table ax_s<role>: a row for each of ax_rows in the slice, with its number as n; field i
+ * of the view is f<i>. They are in the order of the rows when the slice has all. The view is plain.
+ * Expected: INVALID, TOO_LARGE, CANCELLED. */
+AX_MUST_USE enum ax_code ax_role_join(struct ax_offline *offline, const struct ax_role_job *job,
                                       struct ax_err *err);
 
 #endif

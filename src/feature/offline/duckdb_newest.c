@@ -22,6 +22,7 @@ struct maker {
     struct ax_offline *offline;
     const struct ax_view *view;
     const struct ax_source_table *table;
+    struct ax_key_slice slice;
     size_t number;
     struct ax_newest newest;
     struct ax_buf noted[NOTED_COUNT]; /* int64_t: k, m, r, behind */
@@ -47,7 +48,9 @@ static void put_stream(const struct maker *m, size_t part, size_t parts)
     ax_buf_printf(text, ") AS k, epoch_us(c%ld) AS t, seen, gone FROM %s WHERE ",
                   m->table->source->time, m->table->name);
     put_keys(m, " IS NOT NULL AND ");
-    ax_buf_printf(text, " IS NOT NULL) SELECT * FROM (SELECT k, seen AS m, t, r, gone FROM ax_r "
+    ax_buf_printf(text, " IS NOT NULL");
+    ax_view_put_slice(text, " AND ", m->view, m->slice);
+    ax_buf_printf(text, ") SELECT * FROM (SELECT k, seen AS m, t, r, gone FROM ax_r "
                         "UNION ALL SELECT k, gone, NULL, NULL, NULL FROM ax_r WHERE gone IS NOT "
                         "NULL)");
     if (parts > 1)
@@ -151,18 +154,22 @@ static enum ax_code make_part(struct maker *m, size_t part, size_t parts)
 }
 
 enum ax_code ax_newest_table_make(struct ax_offline *offline, const struct ax_view *view,
-                                  const struct ax_source_table *table, size_t number,
-                                  struct ax_err *err)
+                                  const struct ax_source_table *table, struct ax_key_slice slice,
+                                  size_t number, struct ax_err *err)
 {
     assert(offline && view && table && table->as_known && table->source->event_id_count && err);
-    struct maker m = {
-        .offline = offline, .view = view, .table = table, .number = number, .err = err
-    };
+    struct maker m = { .offline = offline,
+                       .view = view,
+                       .table = table,
+                       .slice = slice,
+                       .number = number,
+                       .err = err };
     ax_newest_init(&m.newest);
     for (size_t i = 0; i < NOTED_COUNT; i++)
         ax_buf_init(&m.noted[i], SIZE_MAX);
     /* A row comes, and may go. */
-    size_t parts = table->rows / (ax_offline_part_bytes(offline) / (2 * CHANGE_BYTES)) + 1;
+    size_t parts =
+        table->rows / slice.count / (ax_offline_part_bytes(offline) / (2 * CHANGE_BYTES)) + 1;
     for (size_t part = 0; part < parts && !err->code; part++)
         (void)make_part(&m, part, parts);
     for (size_t i = 0; i < NOTED_COUNT; i++)

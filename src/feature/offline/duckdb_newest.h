@@ -5,15 +5,17 @@
 #ifndef AX_FEATURE_OFFLINE_DUCKDB_NEWEST_H
 #define AX_FEATURE_OFFLINE_DUCKDB_NEWEST_H
 
-#include "feature/offline/duckdb_table.h"
+#include "feature/offline/duckdb_role.h"
 
-/* Make the table ax_v<number> of `table`, loaded as known from a source of events: of each key,
- * told by the rowid of one of its rows (k), the moments in microseconds (m) from which on the
- * newest visible row is another one (r), or the one behind it is (behind); -1: there is none. Both
- * are rowids. Linear in the rows, but for sorting. Expected: TOO_LARGE, LIMIT, CANCELLED. */
+/* Make the table ax_v<number> of `table`, loaded as known from a source of events: of each key in
+ * the slice, told by the rowid of one of its rows (k), the moments in microseconds (m) from which
+ * on the newest visible row is another one (r), or the one behind it is (behind); -1: there is
+ * none. Both are rowids. Linear in the rows, but for sorting. Expected: TOO_LARGE, LIMIT,
+ * CANCELLED. */
 AX_MUST_USE enum ax_code ax_newest_table_make(struct ax_offline *offline,
                                               const struct ax_view *view,
-                                              const struct ax_source_table *table, size_t number,
+                                              const struct ax_source_table *table,
+                                              struct ax_key_slice slice, size_t number,
                                               struct ax_err *err);
 
 #endif

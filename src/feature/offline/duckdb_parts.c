@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The digest of the rows is made by DuckDB's own hash of each row with its number: an exclusive or
- * and a sum over all, which any number of threads may take in any order. It tells runs of one
- * command apart and withstands no forger, as the parts themselves do not.
+ * The digest of rows is made by DuckDB's own hash of each row with its number: an exclusive or and
+ * a sum over all, which any number of threads may take in any order. It tells runs of one command
+ * apart and withstands no forger, as the parts themselves do not.
  */
 #include "feature/offline/duckdb_parts.h"
 
@@ -15,34 +15,49 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define KEY_BYTES_MAX ((size_t)64 << 20)
-
-char *ax_role_part_rows_digest(struct ax_offline *offline, const struct ax_service *service)
+bool ax_role_parts_are_there(const struct ax_offline *offline)
 {
-    assert(offline && service);
+    char folder[PATH_MAX];
+    assert(offline);
+    int len = snprintf(folder, sizeof(folder), "%s/parts", offline->work_folder);
+    return len > 0 && (size_t)len < sizeof(folder) && access(folder, F_OK) == 0;
+}
+
+/* ---- digests of tables ---- */
+
+/* Of the columns, with which each row is told from all others: its rowid is among them. */
+static char *table_digest(struct ax_offline *offline, struct ax_str columns, const char *table)
+{
     struct ax_buf *text = &offline->text;
     struct ax_err ignored = AX_ERR_INIT;
-    struct ax_buf columns;
     char *digest = NULL;
-    ax_buf_init(&columns, AX_OFFLINE_TEXT_MAX);
-    ax_buf_printf(&columns, "rowid, a");
-    for (size_t i = 0; i < service->call_count; i++)
-        ax_buf_printf(&columns, ", k%zu", i);
     ax_buf_printf(text, "SELECT count(*) || '.' || coalesce(bit_xor(hash(");
-    (void)ax_buf_append_str(text, ax_buf_str(&columns));
+    (void)ax_buf_append_str(text, columns);
     ax_buf_printf(text, ")), 0) || '.' || coalesce(sum(hash(0, ");
-    (void)ax_buf_append_str(text, ax_buf_str(&columns));
-    ax_buf_printf(text, ")::HUGEINT), 0) FROM ax_rows");
-    ax_buf_fail_with(text, &columns);
+    (void)ax_buf_append_str(text, columns);
+    ax_buf_printf(text, ")::HUGEINT), 0) FROM %s AS t", table);
     if (!ax_buf_check(text, "the query", &ignored) &&
         ax_sql_get_text(offline->sql, ax_buf_str(text), &digest, &ignored))
         digest = NULL;
     ax_buf_reset(text);
+    return digest;
+}
+
+char *ax_role_part_rows_digest(struct ax_offline *offline, const struct ax_service *service)
+{
+    assert(offline && service);
+    struct ax_buf columns;
+    ax_buf_init(&columns, AX_OFFLINE_TEXT_MAX);
+    ax_buf_printf(&columns, "rowid, a");
+    for (size_t i = 0; i < service->call_count; i++)
+        ax_buf_printf(&columns, ", k%zu", i);
+    char *digest = columns.failed ? NULL : table_digest(offline, ax_buf_str(&columns), "ax_rows");
     ax_buf_done(&columns);
     return digest;
 }
@@ -75,50 +90,67 @@ static bool put_source(struct ax_buf *out, struct ax_offline *offline,
     return !ax_offline_files(offline, source, put_file, out, &ignored) && out->len > begin;
 }
 
-/* The same with those that its expectations refer to. */
-static bool put_sources(struct ax_buf *out, struct ax_offline *offline,
-                        const struct ax_source *source)
+bool ax_role_part_put_files(struct ax_offline *offline, const struct ax_source *source,
+                            struct ax_buf *out)
 {
+    assert(offline && source && out);
     bool is_known = put_source(out, offline, source);
     for (size_t i = 0; i < source->expectation_count && is_known; i++)
         if (source->expectations[i].referred)
             is_known = put_source(out, offline, source->expectations[i].referred);
-    return is_known;
+    return is_known && !out->failed;
 }
 
-static bool put_key(struct ax_buf *out, struct ax_offline *offline,
-                    const struct ax_service *service, size_t role, bool as_known,
-                    const char *rows_digest)
+bool ax_role_part_put_content(struct ax_offline *offline, const struct ax_source_table *table,
+                              struct ax_buf *out)
 {
-    const struct ax_view *view = service->roles[role].view;
-    ax_buf_printf(out, "part 3 of auspex %s\n%zu %d %s\n", AX_VERSION, role, as_known, rows_digest);
-    ax_definition_put_json(out, AX_DEFINITION_SERVICE, service);
+    assert(offline && table && out);
+    char *digest = table->scan ? NULL : table_digest(offline, AX_STR("rowid, t"), table->name);
+    if (!digest)
+        return false;
+    ax_definition_put_json(out, AX_DEFINITION_SOURCE, table->source);
+    ax_buf_printf(out, "\n%s", digest);
+    free(digest);
+    return !out->failed;
+}
+
+static void put_key(struct ax_buf *out, const struct ax_role_part_of *of)
+{
+    const struct ax_view *view = of->service->roles[of->role].view;
+    ax_buf_printf(out, "part 4 of auspex %s\n%zu %zu/%zu %d %s\n", AX_VERSION, of->role,
+                  of->slice.at, of->slice.count, of->as_known, of->rows);
+    ax_definition_put_json(out, AX_DEFINITION_SERVICE, of->service);
     ax_definition_put_json(out, AX_DEFINITION_VIEW, view);
     ax_definition_put_json(out, AX_DEFINITION_ENTITY, view->entity);
-    return put_sources(out, offline, view->source) && !out->failed;
+    (void)ax_buf_append_str(out, of->source);
 }
 
-void ax_role_part_name(struct ax_offline *offline, const struct ax_service *service, size_t role,
-                       bool as_known, const char *rows_digest, struct ax_role_part *ret_part)
+/* Where a part is, whether it is there or not; false: there can be none. */
+static bool part_path(const struct ax_offline *offline, const struct ax_role_part_of *of,
+                      char path[PATH_MAX])
 {
-    assert(offline && service && role < service->role_count && ret_part);
+    assert(of->role < of->service->role_count && of->slice.at < of->slice.count);
     struct ax_sha256 sha;
     struct ax_buf key;
     char digest[AX_SHA256_TEXT_SIZE];
-    ret_part->path[0] = '\0';
-    if (!offline->config.keep_parts || !rows_digest)
-        return;
-    ax_buf_init(&key, KEY_BYTES_MAX);
-    if (put_key(&key, offline, service, role, as_known, rows_digest)) {
-        ax_sha256_init(&sha);
-        ax_sha256_add(&sha, key.ptr, key.len);
-        ax_sha256_text(&sha, digest);
-        int len = snprintf(ret_part->path, sizeof(ret_part->path), "%s/parts/%s.parquet",
-                           offline->work_folder, digest);
-        if (len < 0 || (size_t)len >= sizeof(ret_part->path) - 8)
-            ret_part->path[0] = '\0';
-    }
+    if (!of->rows)
+        return false;
+    ax_buf_init(&key, AX_OFFLINE_TEXT_MAX);
+    put_key(&key, of);
+    ax_sha256_init(&sha);
+    ax_sha256_add(&sha, key.ptr, key.len);
+    ax_sha256_text(&sha, digest);
+    int len = snprintf(path, PATH_MAX, "%s/parts/%s.parquet", offline->work_folder, digest);
+    bool is_whole = !key.failed && len > 0 && len < PATH_MAX;
     ax_buf_done(&key);
+    return is_whole;
+}
+
+bool ax_role_part_is_there(const struct ax_offline *offline, const struct ax_role_part_of *of)
+{
+    char path[PATH_MAX];
+    assert(offline && of);
+    return part_path(offline, of, path) && access(path, R_OK) == 0;
 }
 
 /* ---- files ---- */
@@ -131,44 +163,60 @@ static void drop_table(struct ax_offline *offline, size_t role)
 }
 
 /* What a part has in its metadata under `held`; false: it cannot be read. */
-static bool load_held(struct ax_offline *offline, const struct ax_role_part *part)
+static bool load_held(struct ax_offline *offline, const char *path)
 {
     struct ax_err ignored = AX_ERR_INIT;
     char *held = NULL;
     ax_buf_printf(&offline->text, "SELECT coalesce(max(decode(value)), '') FROM "
                                   "parquet_kv_metadata(");
-    ax_relation_put_path(&offline->text, ax_str_from(part->path));
+    ax_relation_put_path(&offline->text, ax_str_from(path));
     ax_buf_printf(&offline->text, ") WHERE decode(key) = 'held'");
     enum ax_code code = ax_buf_check(&offline->text, "the query", &ignored);
     if (!code)
         code = ax_sql_get_text(offline->sql, ax_buf_str(&offline->text), &held, &ignored);
     ax_buf_reset(&offline->text);
+    if (code)
+        return false;
     ax_buf_reset(&offline->held);
-    if (!code)
-        (void)ax_buf_append_str(&offline->held, ax_str_from(held));
+    (void)ax_buf_append_str(&offline->held, ax_str_from(held));
     free(held);
-    return !code && !offline->held.failed;
+    return !offline->held.failed;
 }
 
-bool ax_role_part_load(struct ax_offline *offline, const struct ax_role_part *part, size_t role,
-                       size_t rows)
+/* INVALID: it is torn, or of other rows. */
+static enum ax_code load_part(struct ax_offline *offline, const struct ax_role_part_of *of,
+                              const char *path, struct ax_err *err)
 {
-    assert(offline && part);
-    struct ax_err ignored = AX_ERR_INIT;
     int64_t count = -1;
-    if (!part->path[0] || access(part->path, R_OK))
-        return false;
-    ax_buf_printf(&offline->text, "CREATE TEMP TABLE ax_s%zu AS SELECT * FROM read_parquet(", role);
-    ax_relation_put_path(&offline->text, ax_str_from(part->path));
+    size_t rows = 0;
+    ax_buf_printf(&offline->text, "CREATE TEMP TABLE ax_s%zu AS SELECT * FROM read_parquet(",
+                  of->role);
+    ax_relation_put_path(&offline->text, ax_str_from(path));
     ax_buf_printf(&offline->text, ", hive_partitioning=false)");
-    if (!ax_offline_run(offline, &ignored)) {
-        ax_buf_printf(&offline->text, "SELECT count(*) FROM ax_s%zu", role);
-        if (!ax_offline_get_i64(offline, &count, &ignored) && (size_t)count == rows &&
-            load_held(offline, part))
-            return true;
-    }
-    drop_table(offline, role);
-    (void)unlink(part->path);
+    if (ax_offline_run(offline, err))
+        return err->code;
+    ax_buf_printf(&offline->text, "SELECT count(*) FROM ax_s%zu", of->role);
+    if (ax_offline_get_i64(offline, &count, err) ||
+        ax_role_count_rows(offline, of->service, of->role, of->slice, &rows, err))
+        return err->code;
+    return (size_t)count == rows && load_held(offline, path)
+               ? AX_OK
+               : ax_fail(err, AX_E_INVALID, "'%s' is no part", path);
+}
+
+bool ax_role_part_load(struct ax_offline *offline, const struct ax_role_part_of *of)
+{
+    assert(offline && of);
+    struct ax_err err = AX_ERR_INIT;
+    char path[PATH_MAX];
+    if (!part_path(offline, of, path) || access(path, R_OK))
+        return false;
+    if (!load_part(offline, of, path, &err))
+        return true;
+    drop_table(offline, of->role);
+    /* Who interrupts, or has too little room, may still want it. */
+    if (err.code == AX_E_INVALID)
+        (void)unlink(path);
     return false;
 }
 
@@ -181,25 +229,58 @@ static bool sync_file(const char *path)
     return done;
 }
 
-void ax_role_part_keep(struct ax_offline *offline, const struct ax_role_part *part, size_t role)
+void ax_role_part_keep(struct ax_offline *offline, const struct ax_role_part_of *of)
 {
-    assert(offline && part);
+    assert(offline && of);
     struct ax_err ignored = AX_ERR_INIT;
+    char path[PATH_MAX];
     char folder[PATH_MAX];
     char hidden[PATH_MAX + 8];
-    if (!part->path[0])
+    if (!part_path(offline, of, path))
         return;
-    (void)snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(part->path, '/') - part->path),
-                   part->path);
-    (void)snprintf(hidden, sizeof(hidden), "%s.tmp", part->path);
+    (void)snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') - path), path);
+    (void)snprintf(hidden, sizeof(hidden), "%s.tmp", path);
     if (ax_file_make_folder(folder, &ignored))
         return;
-    ax_buf_printf(&offline->text, "COPY (SELECT * EXCLUDE (n) FROM ax_s%zu) TO ", role);
+    ax_buf_printf(&offline->text, "COPY (SELECT COLUMNS('^(n|f[0-9]+)$') FROM ax_s%zu) TO ",
+                  of->role);
     ax_sql_put_literal(&offline->text, ax_str_from(hidden));
     ax_buf_printf(&offline->text,
                   " (FORMAT parquet, COMPRESSION uncompressed, KV_METADATA {held: ");
     ax_sql_put_literal(&offline->text, ax_buf_str(&offline->held));
     ax_buf_printf(&offline->text, "})");
-    if (ax_offline_run(offline, &ignored) || !sync_file(hidden) || rename(hidden, part->path))
+    if (ax_offline_run(offline, &ignored) || !sync_file(hidden) || rename(hidden, path))
         (void)unlink(hidden);
+}
+
+/* ---- slices ---- */
+
+enum ax_code ax_role_slice_put_aside(struct ax_offline *offline, size_t role, size_t at,
+                                     struct ax_err *err)
+{
+    assert(offline && at < AX_ROLE_SLICES && err);
+    ax_buf_printf(&offline->text, "ALTER TABLE ax_s%zu RENAME TO ax_p%zu_%zu", role, role, at);
+    return ax_offline_run(offline, err);
+}
+
+enum ax_code ax_role_slices_unite(struct ax_offline *offline, size_t role, struct ax_err *err)
+{
+    assert(offline && err);
+    ax_buf_printf(&offline->text, "CREATE TEMP TABLE ax_s%zu AS SELECT * FROM (", role);
+    for (size_t at = 0; at < AX_ROLE_SLICES; at++)
+        ax_buf_printf(&offline->text, "%sFROM ax_p%zu_%zu", at ? " UNION ALL " : "", role, at);
+    ax_buf_printf(&offline->text, ") ORDER BY n");
+    if (!ax_offline_run(offline, err))
+        ax_role_slices_drop(offline, role);
+    return err->code;
+}
+
+void ax_role_slices_drop(struct ax_offline *offline, size_t role)
+{
+    assert(offline);
+    for (size_t at = 0; at < AX_ROLE_SLICES; at++) {
+        struct ax_err ignored = AX_ERR_INIT;
+        ax_buf_printf(&offline->text, "DROP TABLE IF EXISTS ax_p%zu_%zu", role, at);
+        (void)(ax_offline_run(offline, &ignored) != AX_OK);
+    }
 }

@@ -15,22 +15,24 @@
 #include <stdlib.h>
 
 void ax_role_run_init(struct ax_role_run *run, struct ax_offline *offline,
-                      const struct ax_service *service, size_t role,
-                      const struct ax_source_table *table)
+                      const struct ax_role_job *job)
 {
-    assert(run && offline && service && role < service->role_count && table);
-    const struct ax_view *view = service->roles[role].view;
-    assert(view->source == table->source);
+    assert(run && offline && job && job->role < job->service->role_count &&
+           job->slice.at < job->slice.count);
+    const struct ax_service *service = job->service;
+    const struct ax_role *role = &service->roles[job->role];
+    assert(role->view->source == job->table->source);
     *run = (struct ax_role_run){ .offline = offline,
                                  .text = &offline->text,
                                  .service = service,
-                                 .role = &service->roles[role],
-                                 .view = view,
-                                 .table = table,
-                                 .wanted = ax_xalloc((view->field_count + 1) * sizeof(bool)),
-                                 .number = role };
+                                 .role = role,
+                                 .view = role->view,
+                                 .table = job->table,
+                                 .wanted = ax_xalloc((role->view->field_count + 1) * sizeof(bool)),
+                                 .number = job->role,
+                                 .slice = job->slice };
     for (size_t i = 0; i < service->input_count; i++)
-        if (service->inputs[i].kind == AX_INPUT_FIELD && service->inputs[i].role == role)
+        if (service->inputs[i].kind == AX_INPUT_FIELD && service->inputs[i].role == job->role)
             run->wanted[service->inputs[i].field] = true;
 }
 
@@ -184,14 +186,70 @@ void ax_role_run_put_fields(const struct ax_role_run *run, const char *condition
             put_field(run, i, condition);
 }
 
-enum ax_code ax_role_run_check(const struct ax_role_run *run, struct ax_err *err)
+/* ---- slices ---- */
+
+/* Hashes are of a value and its type: that which both sides are widened to. */
+static void put_key(struct ax_buf *out, size_t i, char kind, size_t column,
+                    struct ax_storage storage)
 {
-    assert(run && err);
+    char name[32];
+    (void)snprintf(name, sizeof(name), "%c%zu", kind, column);
+    ax_buf_printf(out, i ? ", " : "");
+    ax_storage_put_widened(out, name, storage);
+}
+
+void ax_role_put_rows_slice(struct ax_buf *out, const char *before,
+                            const struct ax_service *service, size_t role,
+                            struct ax_key_slice slice)
+{
+    assert(out && before && service && role < service->role_count);
+    const struct ax_role *asked = &service->roles[role];
+    if (slice.count == 1)
+        return;
+    ax_buf_printf(out, "%shash(", before);
+    for (size_t i = 0; i < asked->view->entity->key_count; i++) {
+        size_t call = asked->call_keys[i];
+        put_key(out, i, 'k', call, service->call[call].storage);
+    }
+    ax_buf_printf(out, ") %% %zu = %zu", slice.count, slice.at);
+}
+
+void ax_view_put_slice(struct ax_buf *out, const char *before, const struct ax_view *view,
+                       struct ax_key_slice slice)
+{
+    assert(out && before && view);
+    if (slice.count == 1)
+        return;
+    ax_buf_printf(out, "%shash(", before);
+    for (size_t i = 0; i < view->entity->key_count; i++) {
+        size_t column = view->key_columns[i];
+        put_key(out, i, 'c', column, view->source->columns[column].storage);
+    }
+    ax_buf_printf(out, ") %% %zu = %zu", slice.count, slice.at);
+}
+
+enum ax_code ax_role_count_rows(struct ax_offline *offline, const struct ax_service *service,
+                                size_t role, struct ax_key_slice slice, size_t *ret_rows,
+                                struct ax_err *err)
+{
+    assert(offline && ret_rows && err);
+    int64_t rows = 0;
+    ax_buf_printf(&offline->text, "SELECT count(*) FROM ax_rows");
+    ax_role_put_rows_slice(&offline->text, " WHERE ", service, role, slice);
+    if (!ax_offline_get_i64(offline, &rows, err))
+        *ret_rows = (size_t)rows;
+    return err->code;
+}
+
+/* ---- the promise ---- */
+
+enum ax_code ax_role_check(struct ax_offline *offline, size_t role, struct ax_err *err)
+{
+    assert(offline && err);
     int64_t missing = 0;
-    ax_buf_printf(&run->offline->text,
-                  "SELECT (SELECT count(*) FROM ax_rows) - (SELECT count(*) FROM ax_s%zu)",
-                  run->number);
-    if (ax_offline_get_i64(run->offline, &missing, err))
+    ax_buf_printf(&offline->text,
+                  "SELECT (SELECT count(*) FROM ax_rows) - (SELECT count(*) FROM ax_s%zu)", role);
+    if (ax_offline_get_i64(offline, &missing, err))
         return err->code;
     if (missing)
         return ax_fail(err, AX_E_INTERNAL, "the join lost or doubled %" PRId64 " rows", missing);

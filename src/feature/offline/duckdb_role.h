@@ -9,6 +9,21 @@
 #include "data/expr/expr_text.h"
 #include "feature/offline/duckdb_table.h"
 
+/* The keys whose hash leaves `at` when it is divided by `count`. Each row, of the history or of a
+ * source, is in one slice, one with a key that is null, too; equal keys are in the same one. */
+struct ax_key_slice {
+    size_t at, count;
+};
+
+/* What of a role is to be made, from what. */
+struct ax_role_job {
+    const struct ax_service *service;
+    size_t role;
+    const struct ax_source_table *table;
+    struct ax_key_slice slice; /* of the rows and of the source */
+    bool takes_rows;           /* the rows' columns, too; see ax_role_can_take_rows */
+};
+
 /* All but `wanted` is borrowed. */
 struct ax_role_run {
     struct ax_offline *offline;
@@ -19,11 +34,11 @@ struct ax_role_run {
     const struct ax_source_table *table;
     bool *wanted; /* of the view's fields: those that the service's inputs are */
     size_t number;
+    struct ax_key_slice slice;
 };
 
 void ax_role_run_init(struct ax_role_run *run, struct ax_offline *offline,
-                      const struct ax_service *service, size_t role,
-                      const struct ax_source_table *table);
+                      const struct ax_role_job *job);
 void ax_role_run_done(struct ax_role_run *run);
 
 /* Whether the service leaves out the event that a row is itself, and the view reads its source. */
@@ -44,9 +59,23 @@ void ax_role_run_put_values(const struct ax_role_run *run, const struct ax_expr 
  * where `condition` is true (NULL: everywhere). */
 void ax_role_run_put_fields(const struct ax_role_run *run, const char *condition);
 
+/* Append `before` and that a row of ax_rows, or one of the view's source, is in the slice; nothing
+ * when that has all. */
+void ax_role_put_rows_slice(struct ax_buf *out, const char *before,
+                            const struct ax_service *service, size_t role,
+                            struct ax_key_slice slice);
+void ax_view_put_slice(struct ax_buf *out, const char *before, const struct ax_view *view,
+                       struct ax_key_slice slice);
+
+/* How many of ax_rows are in the slice. */
+AX_MUST_USE enum ax_code ax_role_count_rows(struct ax_offline *offline,
+                                            const struct ax_service *service, size_t role,
+                                            struct ax_key_slice slice, size_t *ret_rows,
+                                            struct ax_err *err);
+
 /* Whether ax_s<role> has each row once: what positional joins rely on, and the first promise of all
  * this. Expected: INTERNAL. */
-AX_MUST_USE enum ax_code ax_role_run_check(const struct ax_role_run *run, struct ax_err *err);
+AX_MUST_USE enum ax_code ax_role_check(struct ax_offline *offline, size_t role, struct ax_err *err);
 
 /* Append a value of the expression's type as it is stored: narrowed, null where it does not fit. */
 void ax_expr_put_stored(struct ax_buf *out, struct ax_str value, struct ax_type type,

@@ -23,6 +23,7 @@ struct ax_offline {
     /* What is being done, for who watches: which step of how many, and of how many rows. */
     char step[256];
     size_t steps_done, steps, rows;
+    size_t slice, slices; /* of the step, when it is one of slices; else 0 */
     /* Of a history: values of top_k that are null, and whose the first was. */
     size_t too_many;
     struct ax_str too_many_view, too_many_field;

@@ -687,7 +687,7 @@ static enum ax_code run_parts(struct windows *w)
         tell_remedy(w);
     else
         tell_too_many(w);
-    return w->err->code ? w->err->code : ax_role_run_check(&w->run, w->err);
+    return w->err->code;
 }
 
 /* What is read of events, once the view's windows are made. */
@@ -697,23 +697,23 @@ static void mark_used(struct windows *w)
         ax_expr_inputs(w->made.columns[i], w->used);
 }
 
-enum ax_code ax_role_windows(struct ax_offline *offline, const struct ax_service *service,
-                             size_t role, const struct ax_source_table *table, struct ax_err *err)
+enum ax_code ax_role_windows(struct ax_offline *offline, const struct ax_role_job *job,
+                             struct ax_err *err)
 {
-    assert(offline && service && role < service->role_count && table && err);
+    assert(offline && job && job->slice.count == 1 && !job->takes_rows && err);
     struct windows w = { .err = err };
-    const struct ax_view *view = service->roles[role].view;
+    const struct ax_view *view = job->service->roles[job->role].view;
     assert(view->windowed);
-    if (table->source->time < 0)
+    if (job->table->source->time < 0)
         return ax_fail(err, AX_E_UNSUPPORTED, "view '%.*s' has windows over a source without times",
                        AX_STR_ARG(view->name));
-    ax_role_run_init(&w.run, offline, service, role, table);
+    ax_role_run_init(&w.run, offline, job);
     ax_arena_init(&w.arena, 4096, ARENA_BYTES_MAX);
     if (!ax_view_windows_make(view, w.run.wanted, &w.arena, &w.made, err)) {
         ax_buf_init(&w.key, KEY_BYTES_MAX);
         ax_buf_init(&w.last_key, KEY_BYTES_MAX);
         ax_window_output_init(&w.output, w.made.spec, ax_offline_part_bytes(offline));
-        w.used = ax_xalloc((table->source->column_count + 1) * sizeof(*w.used));
+        w.used = ax_xalloc((job->table->source->column_count + 1) * sizeof(*w.used));
         mark_used(&w);
         if (run_parts(&w))
             (void)ax_err_context(err, "view '%.*s'", AX_STR_ARG(view->name));
