@@ -8,6 +8,7 @@
 #include "base/calendar.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 
 #define QUOTED(text) AX_STR_ARG(ax_str_cut((text), 60))
@@ -69,7 +70,10 @@ static bool literal_from_node(const struct ax_yaml *node, struct ax_type type,
     case AX_TYPE_INT64:
         return !ax_yaml_i64(node, "", &ret->i64, &ignored);
     case AX_TYPE_FLOAT64:
-        return !ax_yaml_f64(node, "", &ret->f64, &ignored) && ret->f64 - ret->f64 == 0;
+        if (ax_yaml_f64(node, "", &ret->f64, &ignored))
+            return false;
+        ret->f64 += 0.0; /* turns -0 into 0 */
+        return isfinite(ret->f64);
     case AX_TYPE_STRING:
         ret->text = node->text;
         return !looks_like_no_text(node);

@@ -144,6 +144,38 @@ def test_columns_of_the_call_have_their_types_in_parquet(folder):
     assert (folder / "again.csv").read_text("utf-8") == "n,at,m,again\n7,2024-01-01,1,7\n"
 
 
+def test_there_is_no_minus_zero(folder):
+    """What float32 is too coarse for is 0, wherever it becomes one."""
+    write(folder, "d/all.yaml", """
+auspex: 1
+project: test
+entities: {e: {keys: {k: int64}}}
+sources:
+  s: {files: numbers.csv, time: t, columns: {k: int64, t: timestamp, x: float32, y: float64}}
+views:
+  v:
+    entity: e
+    source: s
+    fields: {x: x, y: y, z: {expr: y, type: float32}, d: {expr: 1 / (y - y), default: -0.0}}
+  w:
+    entity: e
+    source: s
+    fields: {least: min(x) over 1h, sum: {expr: sum(y) over 1h, type: float32},
+             last: "last_n(x, 2) over 1h"}
+services:
+  s:
+    request: {r: float32, q: float64}
+    features: [{name: r}, {name: q}, {view: v}, {view: w}, {name: p, expr: q, type: float32},
+               {name: angle, expr: "atan2(r + x + z + d + p + sum, -1)"}]
+""")
+    write(folder, "d/numbers.csv", "k,t,x,y\n1,2024-01-01,-1e-50,-1e-50\n")
+    table = history(folder, "rows.csv", "k,at,r,q\n1,2024-01-01T00:01:00Z,-1e-50,-1e-50\n")
+    assert dict(zip(*table)) == {
+        "k": "1", "at": "2024-01-01T00:01:00Z", "r": "0.0", "q": "-1e-50", "x": "0.0",
+        "y": "-1e-50", "z": "0.0", "d": "0.0", "least": "0.0", "sum": "0.0", "last": "[0.0]",
+        "p": "0.0", "angle": "3.141592653589793"}
+
+
 def test_parquet_rounds_nothing(folder):
     """What it cannot hold is a decimal or a text, and CSV has a float32 with all its digits."""
     write(folder, "rows.sql", "SELECT 7 AS n, TIMESTAMP '2024-01-01' AS \"at\", "

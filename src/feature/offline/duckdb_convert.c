@@ -234,9 +234,11 @@ static void put_check_of_number(const struct value *v)
     ax_buf_printf(v->out, ", '[0-9]')) THEN %s('no number' AS DOUBLE) ", v->cast);
 }
 
-/* NaN is null, and -0 is 0. */
+/* NaN is null, and -0 is 0, also where narrowing makes it. */
 static void put_float(const struct value *v)
 {
+    const char *type = scalar_sql(v->kind);
+    put(v, "(");
     if (v->kind == AX_STORAGE_FLOAT32)
         ax_buf_printf(v->out, "%s(", v->cast);
     put(v, "CASE WHEN isnan(");
@@ -246,9 +248,10 @@ static void put_float(const struct value *v)
         put_check_of_number(v);
     put(v, "ELSE ");
     put_number(v);
-    put(v, " + CAST(0 AS DOUBLE) END");
+    put(v, " END");
     if (v->kind == AX_STORAGE_FLOAT32)
-        put(v, " AS FLOAT)");
+        ax_buf_printf(v->out, " AS %s)", type);
+    ax_buf_printf(v->out, " + CAST(0 AS %s))", type);
 }
 
 /* DuckDB rounds 1.5, and reads 0x1F, 0b1 and 1_000. */

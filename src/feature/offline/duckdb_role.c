@@ -84,23 +84,29 @@ void ax_storage_put_widened(struct ax_buf *out, const char *value, struct ax_sto
         (void)ax_buf_append_str(out, ax_str_from(value));
 }
 
+/* Narrowing may make -0 of what is not 0. */
+static void put_narrowed(struct ax_buf *out, struct ax_str value, enum ax_storage_kind kind)
+{
+    bool is_float = kind == AX_STORAGE_FLOAT32;
+    ax_buf_printf(out, is_float ? "(TRY_CAST(" : "TRY_CAST(");
+    (void)ax_buf_append_str(out, value);
+    ax_buf_printf(out, is_float ? " AS FLOAT) + CAST(0 AS FLOAT))" : " AS INTEGER)");
+}
+
 void ax_expr_put_stored(struct ax_buf *out, struct ax_str value, struct ax_type type,
                         struct ax_storage storage)
 {
     assert(out && ax_type_equals(type, ax_storage_type(storage)));
-    const char *narrow = storage.kind == AX_STORAGE_FLOAT32 ? "FLOAT"
-                         : storage.kind == AX_STORAGE_INT32 ? "INTEGER"
-                                                            : NULL;
-    if (!narrow) {
+    if (storage.kind != AX_STORAGE_FLOAT32 && storage.kind != AX_STORAGE_INT32) {
         (void)ax_buf_append_str(out, value);
     } else if (storage.is_list) {
         ax_buf_printf(out, "list_transform(");
         (void)ax_buf_append_str(out, value);
-        ax_buf_printf(out, ", lambda item: TRY_CAST(item AS %s))", narrow);
+        ax_buf_printf(out, ", lambda item: ");
+        put_narrowed(out, AX_STR("item"), storage.kind);
+        ax_buf_printf(out, ")");
     } else {
-        ax_buf_printf(out, "TRY_CAST(");
-        (void)ax_buf_append_str(out, value);
-        ax_buf_printf(out, " AS %s)", narrow);
+        put_narrowed(out, value, storage.kind);
     }
 }
 

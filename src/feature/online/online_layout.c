@@ -148,7 +148,7 @@ static bool put_scalar(struct part_writer *writer, enum ax_storage_kind kind,
         return narrow == values->i64s[row];
     }
     case AX_STORAGE_FLOAT32: {
-        float narrow = (float)values->f64s[row];
+        float narrow = (float)values->f64s[row] + 0.0F; /* turns -0 into 0 */
         writer_put(writer, at, &narrow, sizeof(narrow));
         return isfinite(narrow) || !isfinite(values->f64s[row]);
     }

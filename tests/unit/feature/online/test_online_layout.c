@@ -62,7 +62,7 @@ static bool chance(uint64_t of)
 
 static void random_scalar(struct ax_values *values, enum ax_storage_kind kind, size_t row)
 {
-    static const double reals[] = { 0.1, -2.5, 1e300, -1e39, INFINITY, 0, 16777217 };
+    static const double reals[] = { 0.1, -2.5, 1e300, -1e39, INFINITY, 0, 16777217, -1e-50 };
     uint64_t bits = ax_random_next(&numbers);
     switch (values->type.kind) {
     case AX_TYPE_BOOL:
@@ -128,7 +128,8 @@ static void assert_scalar(enum ax_storage_kind kind, const struct ax_values *in,
     else if (out->type.kind == AX_TYPE_BOOL)
         assert_int_equal(out->bools[at], is_null ? 0 : in->bools[row]);
     else if (kind == AX_STORAGE_FLOAT32)
-        assert_true(out->f64s[at] == (is_null ? 0 : (double)(float)in->f64s[row]));
+        assert_true(out->f64s[at] == (is_null ? 0 : (double)(float)in->f64s[row]) &&
+                    (out->f64s[at] != 0 || !signbit(out->f64s[at])));
     else
         assert_int_equal(out->i64s[at], is_null ? 0 : in->i64s[row]);
 }
