@@ -286,6 +286,7 @@ def test_names_with_marks_of_patterns(folder):
 
 @pytest.mark.parametrize("out, words", [
     ("rows.csv", "holds the rows"),
+    ("d", "d' is a folder"),
     ("d/w.csv", "is among the files of source 'weather'"),
     ("d/w_new.csv", "is among the files of source 'weather'"),
     ("d/link.csv", "is among the files of source 'weather'"),

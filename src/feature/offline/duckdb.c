@@ -26,6 +26,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PART_BYTES     ((size_t)256 << 20)
@@ -623,6 +624,9 @@ static enum ax_code check_out(const char *out, struct ax_err *err)
 {
     struct ax_str path = ax_str_from(out);
     static const struct ax_str endings[] = { { ".parquet", 8 }, { ".csv", 4 } };
+    struct stat info;
+    if (!lstat(out, &info) && S_ISDIR(info.st_mode))
+        return ax_fail(err, AX_E_INVALID, "'%s' is a folder", out);
     for (size_t i = 0; i < AX_COUNT(endings); i++)
         if (path.len > endings[i].len &&
             memcmp(path.ptr + path.len - endings[i].len, endings[i].ptr, endings[i].len) == 0)
