@@ -26,10 +26,12 @@ static void put_shown(struct ax_buf *out, const struct ax_json *value)
 }
 
 /* A scalar, cut, and blanks up to `width`. */
-static void put_cell(struct ax_buf *out, const struct ax_json *value, size_t width)
+static void put_cell(struct ax_buf *out, const char *before, const struct ax_json *value,
+                     size_t width)
 {
     struct ax_buf text;
     ax_buf_init(&text, (size_t)1 << 20);
+    ax_buf_printf(&text, "%s", before);
     put_shown(&text, value);
     struct ax_str cut = ax_str_cut(ax_buf_str(&text), VALUE_BYTES_MAX);
     (void)ax_buf_append_str(out, cut);
@@ -161,8 +163,11 @@ static void put_columns(struct ax_buf *out, const struct ax_dataset_manifest *ma
         ax_buf_printf(out, "%-*s%s", (int)cells[i].width, cells[i].title,
                       i + 1 < AX_COUNT(cells) ? " " : "\n");
     for (const struct ax_json *column; (column = ax_json_next(&iter));) {
-        for (size_t i = 0; i < AX_COUNT(cells); i++)
-            put_cell(out, ax_json_get(column, cells[i].key), cells[i].width);
+        bool is_estimate = ax_json_is_true(ax_json_get(column, "distinct_is_estimate"));
+        for (size_t i = 0; i < AX_COUNT(cells); i++) {
+            const char *before = is_estimate && strcmp(cells[i].key, "distinct") == 0 ? "~" : "";
+            put_cell(out, before, ax_json_get(column, cells[i].key), cells[i].width);
+        }
         out->len -= out->len && out->ptr[out->len - 1] == ' ';
         (void)ax_buf_append_char(out, '\n');
     }

@@ -263,13 +263,30 @@ static bool is_to_be_checked(const struct rows *r, struct ax_str type)
     return pattern_of(type) != NULL;
 }
 
+/* Of a text of the pattern: whether it is within what a double holds, or says that it is not. */
+static void put_range_check(struct rows *r, struct ax_str name)
+{
+    ax_buf_printf(&r->text, " AND (regexp_matches(");
+    ax_sql_put_name(&r->text, name);
+    ax_buf_printf(&r->text, ", '(?i:n)') OR coalesce(isfinite(TRY_CAST(");
+    ax_sql_put_name(&r->text, name);
+    ax_buf_printf(&r->text, " AS DOUBLE)) AND (TRY_CAST(");
+    ax_sql_put_name(&r->text, name);
+    ax_buf_printf(&r->text, " AS DOUBLE) <> 0 OR NOT regexp_matches(");
+    ax_sql_put_name(&r->text, name);
+    ax_buf_printf(&r->text, ", '^[^eE]*[1-9]')), false))");
+}
+
 static void put_check(struct rows *r, const struct column *column)
 {
     ax_buf_printf(&r->text, "coalesce(bool_and(regexp_full_match(");
     ax_sql_put_name(&r->text, column->name);
     ax_buf_printf(&r->text, ", ");
     ax_sql_put_literal(&r->text, ax_str_from(pattern_of(column->type)));
-    ax_buf_printf(&r->text, ")), true)");
+    (void)ax_buf_append_char(&r->text, ')');
+    if (ax_str_is(column->type, "DOUBLE"))
+        put_range_check(r, column->name);
+    ax_buf_printf(&r->text, "), true)");
 }
 
 static void keep_texts(struct rows *r, const struct ax_sql_chunk *chunk)

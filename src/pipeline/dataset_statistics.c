@@ -165,10 +165,10 @@ void ax_dataset_statistics_put(const struct ax_dataset_statistics *statistics, s
     ax_json_put_member_u64(out, "nulls", s->nulls);
     if (s->type == AX_SQL_F64)
         ax_json_put_member_u64(out, "not_finite", s->not_finite);
-    ax_json_put_member_u64(out, "distinct", (uint64_t)ax_window_distinct_result(&s->distinct));
-    if (s->distinct.is_sketch) {
+    uint64_t distinct = (uint64_t)ax_window_distinct_result(&s->distinct);
+    ax_json_put_member_u64(out, "distinct", AX_MIN(distinct, (uint64_t)(s->count - s->not_finite)));
+    if (s->distinct.is_sketch)
         ax_json_put_member_bool(out, "distinct_is_estimate", true);
-    }
     if (s->count == s->not_finite || s->is_rendered)
         return;
     put_bound(s, false, out);

@@ -41,10 +41,10 @@ services:
 
 ROWS = "faa,at,extra\nJFK,2013-01-01T01:30:00Z,1\nLGA,2013-01-01T01:30:00Z,2\n"
 
-TABLE = """id,n,x,t,b,d,big,s
-007,1,1.5,2013-01-01 00:00:00,true,03/04/2013,12345678901234567890,b
-8,-2,nan,2013-01-02 05:00:00.25,false,03/05/2013,1,"a, ""b c"
-9,,,,,,,
+TABLE = """id,n,x,t,b,d,big,far,near,z,s
+007,1,1.5,2013-01-01 00:00:00,true,03/04/2013,12345678901234567890,1e400,1e-400,0.0e5,b
+8,-2,nan,2013-01-02 05:00:00.25,false,03/05/2013,1,1,1,-1e-300,"a, ""b c"
+9,,,,,,,,,,
 """
 
 
@@ -108,7 +108,7 @@ def sha256(path):
 
 def test_of_a_file(folder):
     kept = snapshot(folder, "a.csv")
-    assert (kept["rows"], kept["columns"], kept["was_there"]) == (3, 8, False)
+    assert (kept["rows"], kept["columns"], kept["was_there"]) == (3, 11, False)
     found = manifest(folder, kept["digest"])
     assert found["digest"] == kept["digest"] and found["content"] == kept["content"]
     data = folder / "auspex-data/snapshots" / kept["digest"] / "data.parquet"
@@ -117,7 +117,8 @@ def test_of_a_file(folder):
     assert found["made"]["by"] == "file" and found["made"]["from"] == str(folder / "a.csv")
     assert found["sources"] == [{"of": "rows", "path": str(folder / "a.csv"),
                                  "bytes": len(TABLE), "sha256": sha256(folder / "a.csv")}]
-    # A text that would lose something stays one: leading zeros, digits, an order of day and month.
+    # A text that would lose something stays one: leading zeros, digits, an order of day and month,
+    # and what a double has as infinity or as zero.
     assert found["columns"] == [
         {"name": "id", "type": "VARCHAR", "count": 3, "nulls": 0, "distinct": 3, "min": "007",
          "max": "9"},
@@ -133,6 +134,12 @@ def test_of_a_file(folder):
          "min": "03/04/2013", "max": "03/05/2013"},
         {"name": "big", "type": "VARCHAR", "count": 2, "nulls": 1, "distinct": 2, "min": "1",
          "max": "12345678901234567890"},
+        {"name": "far", "type": "VARCHAR", "count": 2, "nulls": 1, "distinct": 2, "min": "1",
+         "max": "1e400"},
+        {"name": "near", "type": "VARCHAR", "count": 2, "nulls": 1, "distinct": 2, "min": "1",
+         "max": "1e-400"},
+        {"name": "z", "type": "DOUBLE", "count": 2, "nulls": 1, "not_finite": 0, "distinct": 2,
+         "min": -1e-300, "max": 0.0, "mean": -5e-301},
         {"name": "s", "type": "VARCHAR", "count": 2, "nulls": 1, "distinct": 2, "min": 'a, "b c',
          "max": "b"},
     ]
@@ -203,6 +210,7 @@ def test_threads_change_no_digest(folder, kind):
     a, b = found["columns"][:2]
     assert (a["min"], a["max"], a["mean"]) == (0, count - 1, (count - 1) / 2)
     assert a["distinct_is_estimate"] and abs(a["distinct"] / count - 1) < 0.15
+    assert f" ~{a['distinct']} " in run(folder, "show", kept[0]["digest"]).stdout
     assert abs(b["distinct"] / 1000 - 1) < 0.15
 
 
@@ -396,7 +404,7 @@ def test_names_with_patterns(folder):
     write(folder, "data1x/a?.csv", "a\n9\n9\n9\n")
     shutil.copy(folder / "a.csv", place / "a?.csv")
     kept = snapshot(place, "a?.csv")
-    assert kept["rows"] == 3 and kept["columns"] == 8
+    assert kept["rows"] == 3 and kept["columns"] == 11
     assert run(place, "show", "--verify", kept["digest"]).returncode == 0
 
 

@@ -411,6 +411,9 @@ static void statistics_are_those_of_the_values(void **state AX_UNUSED)
           ",\"count\":4,\"nulls\":0,\"distinct\":2,\"min\":false,\"max\":true,\"mean\":0.75" },
         { "SELECT unnest(['b', 'a\n', NULL]) AS a",
           ",\"count\":2,\"nulls\":1,\"distinct\":2,\"min\":\"a\\n\",\"max\":\"b\"" },
+        { "SELECT unnest(range(600)) AS a", /* estimated as 603 */
+          ",\"count\":600,\"nulls\":0,\"distinct\":600,\"distinct_is_estimate\":true,\"min\":0,"
+          "\"max\":599,\"mean\":299.5" },
         { "SELECT unnest([[1], [1, 2]]) AS a", ",\"count\":2,\"nulls\":0,\"distinct\":2" },
         { "SELECT DATE '2013-01-02' AS a",
           ",\"count\":1,\"nulls\":0,\"distinct\":1,\"min\":\"2013-01-02T00:00:00.000000Z\",\"max\":"
