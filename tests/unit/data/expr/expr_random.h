@@ -187,6 +187,8 @@ static const char *const random_texts[] = {
     "a%",
     "%b%",
     "a_c",
+    "%a_%",
+    "%_%b%_%",
     "\\",
     "\\%",
     "it's",
@@ -326,6 +328,18 @@ static struct ax_str random_text(struct ax_random *random, struct ax_arena *aren
     return made;
 }
 
+/* The same with U+0000 in the place of a code point, now and then: no constant has it. */
+static struct ax_str random_stored_text(struct ax_random *random, struct ax_arena *arena)
+{
+    struct ax_str text = random_text(random, arena);
+    size_t at = (size_t)ax_random_below(random, text.len + 1);
+    if (ax_random_below(random, 8) || at == text.len || (unsigned char)text.ptr[at] >= 0x80)
+        return text;
+    char *bytes = ax_arena_strdup(arena, text);
+    bytes[at] = '\0';
+    return (struct ax_str){ bytes, text.len };
+}
+
 /* One value of a type, into row `row` of an array of it; floats as a source has them. */
 static void random_value(struct ax_random *random, enum ax_type_kind kind, struct ax_values *into,
                          size_t row, struct ax_arena *arena)
@@ -341,7 +355,7 @@ static void random_value(struct ax_random *random, enum ax_type_kind kind, struc
         into->f64s[row] = random_f64(random);
         break;
     case AX_TYPE_STRING:
-        into->texts[row] = random_text(random, arena);
+        into->texts[row] = random_stored_text(random, arena);
         break;
     case AX_TYPE_TIMESTAMP:
         into->i64s[row] = random_time(random);
@@ -407,7 +421,11 @@ static bool put_edge(enum ax_type_kind kind, size_t edge, struct ax_values *into
 {
     static const int64_t i64s[] = { INT64_MIN, INT64_MAX, 0 };
     static const double f64s[] = { NAN, -0.0, INFINITY, -INFINITY, DBL_MAX, 5e-324 };
-    static const char *const texts[] = { "", "日本語", "e\xCC\x81", "İstanbul" };
+    static const struct ax_str texts[] = { { "", 0 },
+                                           { "日本語", sizeof("日本語") - 1 },
+                                           { "e\xCC\x81", 3 },
+                                           { "İstanbul", sizeof("İstanbul") - 1 },
+                                           { "\0a", 2 } };
     static const int64_t times[] = {
         TIME_OF(15399, 86399999999), /* a leap day's end */
         TIME_OF(15774, 25200000000), /* New York goes forward, */
@@ -432,7 +450,7 @@ static bool put_edge(enum ax_type_kind kind, size_t edge, struct ax_values *into
         break;
     case AX_TYPE_STRING:
         count = AX_COUNT(texts);
-        into->texts[row] = ax_str_from(texts[edge % count]);
+        into->texts[row] = texts[edge % count];
         break;
     case AX_TYPE_TIMESTAMP:
         count = AX_COUNT(times);
@@ -716,6 +734,8 @@ static struct ax_str random_word(struct ax_random *random)
         "_",
         "%",
         "a_c",
+        "%a_%b%",
+        "_%_%c",
         "",
         ",",
         "abc",

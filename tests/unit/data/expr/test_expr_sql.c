@@ -11,8 +11,8 @@
  * them whole. What differs is made smaller as long as it differs, and shown as text, with the row.
  * Counted are the trees in which a function stands and the values other than null that it gave at a
  * root, and noted is where a column was its argument: every column has the edges of its type (NaN,
- * -0, infinities, extreme integers, texts beyond ASCII, leap days, changes of clocks), so that each
- * parameter of each function meets them. No function may be without.
+ * -0, infinities, extreme integers, texts beyond ASCII and with U+0000, leap days, changes of
+ * clocks), so that each parameter of each function meets them. No function may be without.
  *
  * AX_EXPR_TREES is how many trees, AX_EXPR_SEED which ones; AX_EXPR_FROM begins with the data of
  * that number, each being a thousand trees or so with a seed of its own, as `make soak` shows them.
@@ -96,6 +96,15 @@ static void put_input(struct ax_buf *out, size_t input, void *arg)
 
 /* ---- values ---- */
 
+static void print_text(struct ax_buf *out, struct ax_str text)
+{
+    ax_buf_printf(out, "'");
+    for (size_t i = 0; i < text.len; i++)
+        (void)ax_buf_append_str(out,
+                                text.ptr[i] ? (struct ax_str){ &text.ptr[i], 1 } : AX_STR("\\0"));
+    ax_buf_printf(out, "'");
+}
+
 static void print_value(struct ax_buf *out, const struct ax_values *values, size_t row)
 {
     if (ax_values_is_null(values, row)) {
@@ -119,7 +128,7 @@ static void print_value(struct ax_buf *out, const struct ax_values *values, size
         ax_buf_printf(out, "%.17g", values->f64s[row]);
         break;
     case AX_TYPE_STRING:
-        ax_buf_printf(out, "'%.*s'", AX_STR_ARG(values->texts[row]));
+        print_text(out, values->texts[row]);
         break;
     case AX_TYPE_INT64:
     case AX_TYPE_TIMESTAMP:
