@@ -72,3 +72,78 @@ void ax_values_take_nan(struct ax_values *values)
             values->f64s[row] += 0.0; /* turns -0 into 0 */
     }
 }
+
+struct ax_values ax_values_slice(const struct ax_values *values, size_t from, size_t count)
+{
+    assert(values && from % 64 == 0 && from <= values->rows && count <= values->rows - from);
+    struct ax_values slice = *values;
+    slice.rows = count;
+    if (count)
+        slice.data = (char *)slice.data + from * ax_type_size(values->type);
+    if (slice.validity)
+        slice.validity += from / 64;
+    return slice;
+}
+
+/* A column of its own with the same nulls, and values that are still to be written. */
+static enum ax_code copy_validity(const struct ax_values *values, struct ax_arena *arena,
+                                  struct ax_values *ret_copy, struct ax_err *err)
+{
+    if (ax_values_init(ret_copy, values->type, values->rows, arena, err))
+        return err->code;
+    if (values->validity)
+        memcpy(ret_copy->validity, values->validity,
+               (values->rows + 63) / 64 * sizeof(*values->validity));
+    return AX_OK;
+}
+
+static enum ax_code narrow_to_f32(struct ax_values *values, struct ax_arena *arena,
+                                  struct ax_err *err)
+{
+    struct ax_values narrow;
+    if (copy_validity(values, arena, &narrow, err))
+        return err->code;
+    for (size_t row = 0; row < values->rows; row++) {
+        narrow.f64s[row] = (double)(float)values->f64s[row];
+        if (isinf(narrow.f64s[row]) && !isinf(values->f64s[row]))
+            ax_values_set_null(&narrow, row);
+    }
+    *values = narrow;
+    return AX_OK;
+}
+
+static enum ax_code narrow_to_i32(struct ax_values *values, struct ax_arena *arena,
+                                  struct ax_err *err)
+{
+    struct ax_values narrow;
+    if (copy_validity(values, arena, &narrow, err))
+        return err->code;
+    for (size_t row = 0; row < values->rows; row++) {
+        narrow.i64s[row] = values->i64s[row];
+        if (narrow.i64s[row] < INT32_MIN || narrow.i64s[row] > INT32_MAX)
+            ax_values_set_null(&narrow, row);
+    }
+    *values = narrow;
+    return AX_OK;
+}
+
+enum ax_code ax_values_narrow(struct ax_values *values, struct ax_storage storage,
+                              struct ax_arena *arena, struct ax_err *err)
+{
+    assert(values && arena && err && ax_type_equals(values->type, ax_storage_type(storage)));
+    if (storage.kind != AX_STORAGE_FLOAT32 && storage.kind != AX_STORAGE_INT32)
+        return AX_OK;
+    struct ax_values *narrow = values;
+    if (storage.is_list) {
+        narrow = ax_arena_alloc(arena, 1, sizeof(*narrow));
+        if (!narrow)
+            return ax_arena_fail(arena, "the values of an expression", err);
+        *narrow = *values->items;
+    }
+    if (storage.kind == AX_STORAGE_FLOAT32 ? narrow_to_f32(narrow, arena, err)
+                                           : narrow_to_i32(narrow, arena, err))
+        return err->code;
+    if (storage.is_list)
+        values->items = narrow;
+    return AX_OK;
+}

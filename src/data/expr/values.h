@@ -57,6 +57,15 @@ AX_MUST_USE enum ax_code ax_values_init(struct ax_values *values, struct ax_type
  * 0, the empty text or the empty list, so that kernels may read it. */
 void ax_values_set_null(struct ax_values *values, size_t row);
 
+/* A view of rows [from, from + count); `from` is a multiple of 64. */
+struct ax_values ax_values_slice(const struct ax_values *values, size_t from, size_t count);
+
+/* Narrow values to what is stored, and widen them again: what does not fit becomes null. Only a
+ * narrower storage makes another column, in the arena. The type is the storage's. Expected:
+ * TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_values_narrow(struct ax_values *values, struct ax_storage storage,
+                                          struct ax_arena *arena, struct ax_err *err);
+
 /* Turn every NaN into null, and -0 into 0; for float64 columns that enter. */
 void ax_values_take_nan(struct ax_values *values);
 

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One pass from keys to columns: keys of all rows and names of an entity, each distinct one once;
+ * rows of the store to parts, with the status of each; parts to columns, all fields of a part
+ * together; what the call gives, then defaults; expressions level by level.
+ *
+ * A status is put together when it is asked for, of what there is anyway: the part's state, the
+ * bits of what the call gave, and validity as it was before defaults.
+ */
+#include "feature/service_vector.h"
+
+#include "base/hash.h"
+#include "data/rows_values.h"
+#include "feature/online/online_key.h"
+
+#include <assert.h>
+
+#define NO_KEY UINT32_MAX
+
+struct ax_service_lookup {
+    struct ax_online_fetch fetch;
+    struct ax_service_vector *vector;
+    uint32_t *places; /* of each row in each group: which of the fetch's rows, or NO_KEY */
+    bool is_pending;
+};
+
+static const struct ax_service *service_of(const struct ax_service_vector *vector)
+{
+    return vector->request->plan->service;
+}
+
+static void *vector_alloc(const struct ax_service_vector *vector, size_t count, size_t size,
+                          struct ax_err *err)
+{
+    void *made = ax_arena_alloc(vector->request->arena, count, size);
+    if (!made)
+        (void)ax_arena_fail(vector->request->arena, "the features of a request", err);
+    return made;
+}
+
+static void *vector_zalloc(const struct ax_service_vector *vector, size_t count, size_t size,
+                           struct ax_err *err)
+{
+    void *made = vector_alloc(vector, count, size, err);
+    if (made)
+        memset(made, 0, count * size);
+    return made;
+}
+
+static size_t words_of(size_t bits)
+{
+    return (bits + 63) / 64;
+}
+
+static bool has_bit(const uint64_t *words, size_t bit)
+{
+    return words[bit / 64] >> (bit % 64) & 1;
+}
+
+/* ---- what the call gives ---- */
+
+/* The first row that is null in `after` and was not before; SIZE_MAX: there is none. */
+static size_t find_lost(const struct ax_values *before, const struct ax_values *after)
+{
+    for (size_t row = 0; row < before->rows; row++) {
+        if (ax_values_is_null(after, row) && !ax_values_is_null(before, row))
+            return row;
+    }
+    return SIZE_MAX;
+}
+
+/* The slice of a column that a call gives, as it is stored. */
+static enum ax_code take(const struct ax_service_vector *vector, const struct ax_values *values,
+                         struct ax_str name, struct ax_storage storage, struct ax_values *ret,
+                         struct ax_err *err)
+{
+    assert(values->rows >= vector->request->rows);
+    struct ax_values given = ax_values_slice(values, vector->from, vector->rows);
+    *ret = given;
+    if (ax_values_narrow(ret, storage, vector->request->arena, err))
+        return err->code;
+    size_t lost = ret->data == given.data ? SIZE_MAX : find_lost(&given, ret);
+    if (lost != SIZE_MAX)
+        return ax_fail(err, AX_E_INVALID, "'%.*s', row %zu: the number does not fit %s",
+                       AX_STR_ARG(name), vector->from + lost, ax_storage_name(storage));
+    return AX_OK;
+}
+
+static enum ax_code check_required(const struct ax_service_vector *vector,
+                                   const struct ax_definition_column *column,
+                                   const struct ax_values *values, struct ax_err *err)
+{
+    for (size_t row = 0; column->required && row < vector->rows; row++) {
+        if (ax_values_is_null(values, row))
+            return ax_fail(err, AX_E_INVALID, "'%.*s', row %zu: a value is required",
+                           AX_STR_ARG(column->name), vector->from + row);
+    }
+    return AX_OK;
+}
+
+static enum ax_code take_call(struct ax_service_vector *vector, struct ax_err *err)
+{
+    const struct ax_service *service = service_of(vector);
+    for (size_t i = 0; i < service->call_count; i++) {
+        const struct ax_definition_column *column = &service->call[i];
+        struct ax_values *values = &vector->call[i];
+        if (take(vector, &vector->request->call[i], column->name, column->storage, values, err) ||
+            check_required(vector, column, values, err))
+            return err->code;
+        vector->scope[i] = values;
+    }
+    for (size_t i = 0; i < service->input_count; i++) {
+        const struct ax_service_input *input = &service->inputs[i];
+        if (input->kind == AX_INPUT_KEY || input->kind == AX_INPUT_REQUEST)
+            vector->inputs[i] = vector->call[input->call_column];
+    }
+    return AX_OK;
+}
+
+static enum ax_code take_given(struct ax_service_vector *vector, struct ax_err *err)
+{
+    const struct ax_service_request *request = vector->request;
+    struct ax_service_given *slices =
+        vector_alloc(vector, request->given_count, sizeof(*slices), err);
+    if (!slices)
+        return err->code;
+    for (size_t i = 0; i < request->given_count; i++) {
+        const struct ax_service_given *given = &request->given[i];
+        const struct ax_service_input *input = &service_of(vector)->inputs[given->input];
+        assert(input->kind == AX_INPUT_FIELD || input->kind == AX_INPUT_EXPR);
+        if (input->storage.is_list && given->rows)
+            return ax_fail(err, AX_E_UNSUPPORTED,
+                           "'%.*s' is a list, which is given in all rows or in none",
+                           AX_STR_ARG(input->name));
+        slices[i] = *given;
+        if (take(vector, &given->values, input->name, input->storage, &slices[i].values, err))
+            return err->code;
+        if (given->rows)
+            slices[i].rows = given->rows + vector->from / 64;
+        vector->given[given->input] = &slices[i];
+    }
+    return AX_OK;
+}
+
+static bool is_given(const struct ax_service_given *given, size_t row)
+{
+    return given && (!given->rows || has_bit(given->rows, row));
+}
+
+/* ---- keys ---- */
+
+/* The keys of all groups, one group behind the other. */
+static enum ax_code make_keys(const struct ax_service_vector *vector,
+                              const struct ax_service_visit *visit, struct ax_str *ret_keys,
+                              struct ax_err *err)
+{
+    const struct ax_values **columns =
+        vector_alloc(vector, visit->entity->key_count, sizeof(*columns), err);
+    if (!columns)
+        return err->code;
+    for (size_t g = 0; g < visit->group_count; g++) {
+        for (size_t i = 0; i < visit->entity->key_count; i++)
+            columns[i] = &vector->call[visit->groups[g][i]];
+        if (ax_online_keys_make(visit->entity, columns, vector->rows, vector->request->arena,
+                                ret_keys + g * vector->rows, err))
+            return vector->from ? ax_err_context(err, "rows from %zu on", vector->from) : err->code;
+    }
+    return AX_OK;
+}
+
+/* Move the distinct keys to the front, and note for each key which one it is. `slots` are zeroed,
+ * a power of two of them and at least twice the keys; one has the number of a distinct key plus 1.
+ * Returns how many there are. */
+static size_t merge_keys(struct ax_str *keys, size_t count, uint32_t *slots, size_t slot_count,
+                         uint64_t seed, uint32_t *ret_places)
+{
+    size_t distinct = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!keys[i].ptr) {
+            ret_places[i] = NO_KEY;
+            continue;
+        }
+        size_t at = ax_hash_seeded(keys[i], seed) & (slot_count - 1);
+        while (slots[at] && !ax_str_equals(keys[slots[at] - 1], keys[i]))
+            at = (at + 1) & (slot_count - 1);
+        if (!slots[at]) {
+            keys[distinct] = keys[i];
+            slots[at] = (uint32_t)++distinct;
+        }
+        ret_places[i] = slots[at] - 1;
+    }
+    return distinct;
+}
+
+static void fetched(struct ax_online_fetch *fetch)
+{
+    struct ax_service_lookup *lookup = container_of(fetch, struct ax_service_lookup, fetch);
+    struct ax_service_vector *vector = lookup->vector;
+    lookup->is_pending = false;
+    if (!--vector->pending)
+        vector->done(vector);
+}
+
+static enum ax_code make_lookup(struct ax_service_vector *vector,
+                                const struct ax_service_visit *visit,
+                                struct ax_service_lookup *lookup, struct ax_err *err)
+{
+    const struct ax_service_request *request = vector->request;
+    size_t count = visit->group_count * vector->rows;
+    size_t slot_count = 2;
+    while (slot_count < 2 * count)
+        slot_count *= 2;
+    struct ax_str *keys = vector_alloc(vector, count, sizeof(*keys), err);
+    uint32_t *slots = keys ? vector_zalloc(vector, slot_count, sizeof(*slots), err) : NULL;
+    lookup->places = slots ? vector_alloc(vector, count, sizeof(*lookup->places), err) : NULL;
+    if (!lookup->places || make_keys(vector, visit, keys, err))
+        return err->code;
+    size_t distinct =
+        merge_keys(keys, count, slots, slot_count, request->plan->seed, lookup->places);
+    lookup->vector = vector;
+    lookup->fetch.entity = visit->online;
+    lookup->fetch.keys = keys;
+    lookup->fetch.count = distinct;
+    lookup->fetch.rows = vector_alloc(vector, distinct, sizeof(*lookup->fetch.rows), err);
+    lookup->fetch.arena = request->arena;
+    lookup->fetch.deadline_ns = request->deadline_ns;
+    lookup->fetch.loop = request->loop;
+    lookup->fetch.done = fetched;
+    return err->code;
+}
+
+/* ---- beginning ---- */
+
+static enum ax_code make_room(struct ax_service_vector *vector, struct ax_err *err)
+{
+    const struct ax_service_plan *plan = vector->request->plan;
+    const struct ax_service *service = plan->service;
+    size_t cells = service->role_count * vector->rows;
+    vector->inputs = vector_zalloc(vector, service->input_count, sizeof(*vector->inputs), err);
+    vector->call = vector_alloc(vector, service->call_count, sizeof(*vector->call), err);
+    vector->scope = vector_zalloc(vector, plan->scope_count, sizeof(*vector->scope), err);
+    vector->found = vector_zalloc(vector, service->input_count, sizeof(*vector->found), err);
+    vector->given = vector_zalloc(vector, service->input_count, sizeof(*vector->given), err);
+    vector->states = vector_alloc(vector, cells, sizeof(*vector->states), err);
+    vector->times = vector_alloc(vector, cells, sizeof(*vector->times), err);
+    vector->lookups = vector_zalloc(vector, plan->visit_count, sizeof(*vector->lookups), err);
+    return err->code;
+}
+
+enum ax_code ax_service_vector_begin(struct ax_service_vector *vector,
+                                     const struct ax_service_request *request, size_t from,
+                                     size_t rows, void (*done)(struct ax_service_vector *vector),
+                                     bool *ret_done, struct ax_err *err)
+{
+    assert(vector && request && ret_done && err);
+    assert(from % 64 == 0 && from <= request->rows && rows <= request->rows - from);
+    assert(rows <= AX_VALUES_ROWS_MAX);
+    const struct ax_service_plan *plan = request->plan;
+    *vector =
+        (struct ax_service_vector){ .request = request, .from = from, .rows = rows, .done = done };
+    if (make_room(vector, err) || take_call(vector, err) || take_given(vector, err))
+        return err->code;
+    for (size_t i = 0; i < plan->visit_count; i++) {
+        if (make_lookup(vector, &plan->visits[i], &vector->lookups[i], err))
+            return err->code;
+    }
+    /* Nothing fails any more once the store was asked. */
+    for (size_t i = 0; i < plan->visit_count; i++) {
+        struct ax_service_lookup *lookup = &vector->lookups[i];
+        lookup->is_pending = !ax_online_fetch(request->store, &lookup->fetch);
+        vector->pending += lookup->is_pending;
+    }
+    *ret_done = !vector->pending;
+    return AX_OK;
+}
+
+void ax_service_vector_cancel(struct ax_service_vector *vector)
+{
+    assert(vector);
+    for (size_t i = 0; vector->pending && i < vector->request->plan->visit_count; i++) {
+        struct ax_service_lookup *lookup = &vector->lookups[i];
+        if (lookup->is_pending)
+            ax_online_cancel(vector->request->store, &lookup->fetch);
+        lookup->is_pending = false;
+    }
+    vector->pending = 0;
+}
+
+/* ---- fields ---- */
+
+/* The part of each row that counts, or NULL, with its state and time. */
+static void find_parts(const struct ax_service_vector *vector, const struct ax_service_part *part,
+                       const struct ax_online_part **ret_parts, uint8_t *states, int64_t *times)
+{
+    const struct ax_service_lookup *lookup = &vector->lookups[part->visit];
+    const uint32_t *places = lookup->places + part->group * vector->rows;
+    const int64_t *at = vector->request->at + vector->from;
+    bool is_down = lookup->fetch.err.code != AX_OK;
+    for (size_t row = 0; row < vector->rows; row++) {
+        const struct ax_online_row *found =
+            is_down || places[row] == NO_KEY ? NULL : lookup->fetch.rows[places[row]];
+        const struct ax_online_part *is =
+            found ? ax_online_row_part(found, part->layout->id) : NULL;
+        enum ax_online_status state =
+            is_down ? AX_ONLINE_STORE_DOWN : ax_online_part_status(is, part->ttl_us, at[row]);
+        bool is_seen = state == AX_ONLINE_PRESENT || state == AX_ONLINE_OUTSIDE_MAX_AGE;
+        states[row] = (uint8_t)state;
+        times[row] = is_seen ? is->stamp.time : AX_ONLINE_TIMELESS;
+        ret_parts[row] = state == AX_ONLINE_PRESENT ? is : NULL;
+    }
+}
+
+static void set_value(struct ax_values *values, size_t row, const union ax_literal *value)
+{
+    switch (values->type.kind) {
+    case AX_TYPE_BOOL:
+        values->bools[row] = value->truth;
+        return;
+    case AX_TYPE_INT64:
+    case AX_TYPE_TIMESTAMP:
+    case AX_TYPE_DURATION:
+        values->i64s[row] = value->i64;
+        return;
+    case AX_TYPE_FLOAT64:
+        values->f64s[row] = value->f64;
+        return;
+    case AX_TYPE_STRING:
+        values->texts[row] = value->text;
+        return;
+    case AX_TYPE_COUNT:
+        break;
+    }
+    assert(!"no type");
+}
+
+/* A field's default where there is nothing; what there was is noted. */
+static enum ax_code put_default(struct ax_service_vector *vector, size_t input,
+                                const struct ax_field *field, struct ax_err *err)
+{
+    struct ax_values *values = &vector->inputs[input];
+    size_t row = 0;
+    while (row < vector->rows && !ax_values_is_null(values, row))
+        row++;
+    if (!field->has_default || field->default_is_null || row == vector->rows)
+        return AX_OK;
+    size_t words = words_of(vector->rows);
+    uint64_t *found = vector_alloc(vector, words, sizeof(*found), err);
+    if (!found)
+        return err->code;
+    memcpy(found, values->validity, words * sizeof(*found));
+    vector->found[input] = found;
+    union ax_literal value = field->default_value;
+    if (field->storage.kind == AX_STORAGE_FLOAT32)
+        value.f64 = (double)(float)value.f64;
+    for (; row < vector->rows; row++) {
+        if (!has_bit(found, row))
+            set_value(values, row, &value);
+    }
+    memset(values->validity, 0xFF, words * sizeof(*found));
+    return AX_OK;
+}
+
+/* ---- what the call gives instead ---- */
+
+static void copy_value(struct ax_values *to, const struct ax_values *from, size_t row)
+{
+    size_t size = ax_type_size(to->type);
+    if (ax_values_is_null(from, row))
+        ax_values_set_null(to, row);
+    else
+        memcpy((char *)to->data + row * size, (const char *)from->data + row * size, size);
+}
+
+/* An input as it was made, or as the call gives it. Another column is made, since neither is ours
+ * to write to. */
+static enum ax_code put_given(struct ax_service_vector *vector, size_t input, struct ax_err *err)
+{
+    const struct ax_service_given *given = vector->given[input];
+    struct ax_values *values = &vector->inputs[input];
+    if (!given)
+        return AX_OK;
+    assert(ax_type_equals(values->type, given->values.type));
+    if (values->type.is_list) {
+        *values = given->values;
+        return AX_OK;
+    }
+    struct ax_values merged;
+    if (ax_values_init(&merged, values->type, vector->rows, vector->request->arena, err))
+        return err->code;
+    for (size_t row = 0; row < vector->rows; row++)
+        copy_value(&merged, is_given(given, row) ? &given->values : values, row);
+    *values = merged;
+    return AX_OK;
+}
+
+/* ---- finishing ---- */
+
+/* An input is known: it is what expressions see. */
+static void show(struct ax_service_vector *vector, size_t input)
+{
+    vector->scope[vector->request->plan->scope[input]] = &vector->inputs[input];
+}
+
+static enum ax_code read_parts(struct ax_service_vector *vector, struct ax_err *err)
+{
+    const struct ax_service *service = service_of(vector);
+    const struct ax_online_part **found = vector_alloc(vector, vector->rows, sizeof(*found), err);
+    if (!found)
+        return err->code;
+    for (size_t role = 0; role < service->role_count; role++) {
+        const struct ax_service_part *part = &vector->request->plan->parts[role];
+        size_t cell = role * vector->rows;
+        find_parts(vector, part, found, vector->states + cell, vector->times + cell);
+        if (ax_online_read(part->layout, part->fields, part->count, found, vector->rows,
+                           vector->request->arena, vector->inputs + part->first_input, err))
+            return err->code;
+        for (size_t i = 0; i < part->count; i++) {
+            const struct ax_field *field = &service->roles[role].view->fields[part->fields[i]];
+            if (put_given(vector, part->first_input + i, err) ||
+                put_default(vector, part->first_input + i, field, err))
+                return err->code;
+            show(vector, part->first_input + i);
+        }
+    }
+    return AX_OK;
+}
+
+static enum ax_code run_step(struct ax_service_vector *vector, const struct ax_service_step *step,
+                             struct ax_err *err)
+{
+    struct ax_arena *arena = vector->request->arena;
+    struct ax_values *outputs = vector_alloc(vector, step->count, sizeof(*outputs), err);
+    if (!outputs || ax_program_run(step->program, vector->scope, vector->rows, arena, outputs, err))
+        return err->code;
+    for (size_t i = 0; i < step->count; i++) {
+        size_t input = step->inputs[i];
+        vector->inputs[input] = outputs[i];
+        if (ax_values_narrow(&vector->inputs[input], service_of(vector)->inputs[input].storage,
+                             arena, err) ||
+            put_given(vector, input, err))
+            return err->code;
+        show(vector, input);
+    }
+    return AX_OK;
+}
+
+enum ax_code ax_service_vector_finish(struct ax_service_vector *vector, struct ax_err *err)
+{
+    assert(vector && !vector->pending && err);
+    const struct ax_service_plan *plan = vector->request->plan;
+    if (read_parts(vector, err))
+        return err->code;
+    for (size_t i = 0; i < plan->step_count; i++) {
+        if (run_step(vector, &plan->steps[i], err))
+            return err->code;
+    }
+    return AX_OK;
+}
+
+/* ---- what became of it ---- */
+
+struct ax_service_status ax_service_vector_status(const struct ax_service_vector *vector,
+                                                  size_t input, size_t row)
+{
+    const struct ax_service *service = service_of(vector);
+    assert(input < service->input_count && row < vector->rows);
+    const struct ax_service_input *in = &service->inputs[input];
+    const uint64_t *found = vector->found[input];
+    bool is_null = found ? !has_bit(found, row) : ax_values_is_null(&vector->inputs[input], row);
+    struct ax_service_status status = { .status = AX_ONLINE_PRESENT,
+                                        .defaulted = found && is_null,
+                                        .given = is_given(vector->given[input], row),
+                                        .time = AX_ONLINE_TIMELESS };
+    if (in->kind == AX_INPUT_FIELD && !status.given) {
+        status.status = vector->states[in->role * vector->rows + row];
+        status.time = vector->times[in->role * vector->rows + row];
+    }
+    if (status.status == AX_ONLINE_PRESENT && is_null)
+        status.status = AX_ONLINE_NULL_VALUE;
+    return status;
+}
+
+enum ax_code ax_service_vector_write(const struct ax_service_vector *vector, const size_t *inputs,
+                                     struct ax_rows *rows, size_t to, struct ax_err *err)
+{
+    assert(vector && rows && (inputs || !rows->signature->input_count) && err);
+    for (size_t i = 0; i < rows->signature->input_count; i++) {
+        if (ax_rows_set_values(rows, to, i, &vector->inputs[inputs[i]], vector->request->arena,
+                               err))
+            return err->code;
+    }
+    return AX_OK;
+}
