@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing a journal: one group in memory, one write and, if asked for, one sync a commit.
+ *
+ * The file is open for appending, so that after a failed write to cut it off is all that is to be
+ * done. What the writer knows of the file is `segment.at`, the end of the last committed group,
+ * and `segment.next`.
+ */
+#include "feature/online/journal.h"
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "feature/online/journal_segment.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Memory of a group that is kept for the next one. */
+#define GROUP_BYTES_KEPT ((size_t)4 << 20)
+
+struct ax_journal {
+    char *folder;
+    struct ax_journal_segment segment; /* the last one; its columns are the journal's */
+    bool is_synced;
+    bool is_broken; /* takes nothing more */
+    uint64_t segment_bytes_max;
+    uint64_t bytes_max;
+    uint64_t *firsts; /* of the segments */
+    size_t count;
+    struct ax_buf group;   /* its head, and the parts that were added */
+    struct ax_buf lengths; /* of the parts */
+    uint64_t first;        /* sequence of the first part that was added */
+    _Atomic uint64_t next; /* published */
+    _Atomic uint64_t rows, commits, bytes_written, failures, bytes_cut, segments, bytes;
+};
+
+static void count_up(_Atomic uint64_t *counter, uint64_t by)
+{
+    atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
+}
+
+/* ---- opening ---- */
+
+static bool columns_are(const struct ax_journal_segment *segment,
+                        const struct ax_definition_column *columns, size_t count)
+{
+    for (size_t i = 0; i < segment->column_count && segment->column_count == count; i++) {
+        struct ax_storage storage = segment->columns[i].storage;
+        if (!ax_str_equals(segment->columns[i].name, columns[i].name) ||
+            storage.kind != columns[i].storage.kind ||
+            storage.is_list != columns[i].storage.is_list)
+            return false;
+    }
+    return segment->column_count == count;
+}
+
+/* Make a segment that begins with `first`, and go on in it. */
+static enum ax_code begin_segment(struct ax_journal *journal, uint64_t first, struct ax_str source,
+                                  const struct ax_definition_column *columns, size_t column_count,
+                                  struct ax_err *err)
+{
+    char *path = ax_journal_path(journal->folder, first);
+    struct ax_journal_segment begun;
+    struct stat before, after;
+    uint64_t had = stat(path, &before) ? 0 : (uint64_t)before.st_size;
+    enum ax_code code =
+        ax_journal_segment_make(path, first, source, columns, column_count, err) ||
+                ax_journal_segment_open(&begun, journal->folder, first, O_RDWR | O_APPEND, err)
+            ? err->code
+            : AX_OK;
+    if (!code && fstat(begun.fd, &after)) {
+        code = ax_fail_errno(err, errno, "'%s'", path);
+        ax_journal_segment_done(&begun);
+    }
+    free(path);
+    if (code)
+        return code;
+    ax_journal_segment_done(&journal->segment);
+    journal->segment = begun;
+    if (!journal->count || journal->firsts[journal->count - 1] != first) {
+        journal->firsts =
+            ax_xrealloc(journal->firsts, journal->count + 1, sizeof(*journal->firsts));
+        journal->firsts[journal->count++] = first;
+        count_up(&journal->segments, 1);
+    }
+    count_up(&journal->bytes, (uint64_t)after.st_size - had);
+    return AX_OK;
+}
+
+/* Go to the end of the last segment, and cut off a group that was not completed. */
+static enum ax_code recover(struct ax_journal *journal, struct ax_err *err)
+{
+    struct ax_journal_segment *segment = &journal->segment;
+    const struct ax_journal_group *group;
+    enum ax_journal_step step = AX_JOURNAL_GROUP;
+    while (step == AX_JOURNAL_GROUP) {
+        if (ax_journal_segment_step(segment, 0, false, &step, &group, err))
+            return err->code;
+    }
+    struct stat info;
+    if (step == AX_JOURNAL_BROKEN) {
+        bool goes_on;
+        if (ax_journal_segment_goes_on(segment, &goes_on, err))
+            return err->code;
+        if (goes_on)
+            return ax_fail(err, AX_E_INVALID,
+                           "'%s' is damaged at byte %" PRIu64 " and has rows behind it: restore "
+                           "it, or give them up (truncate -s %" PRIu64 ")",
+                           segment->path, segment->at, segment->at);
+    }
+    if (fstat(segment->fd, &info) || ftruncate(segment->fd, (off_t)segment->at) ||
+        (journal->is_synced && fdatasync(segment->fd)))
+        return ax_fail_errno(err, errno, "cut '%s'", segment->path);
+    count_up(&journal->bytes_cut, (uint64_t)info.st_size - segment->at);
+    ax_buf_clear(&segment->bytes, 0);
+    return AX_OK;
+}
+
+/* Of all segments. */
+static enum ax_code count_bytes(struct ax_journal *journal, struct ax_err *err)
+{
+    for (size_t i = 0; i < journal->count; i++) {
+        struct stat info;
+        char *path = ax_journal_path(journal->folder, journal->firsts[i]);
+        if (stat(path, &info))
+            (void)ax_fail_errno(err, errno, "'%s'", path);
+        else
+            count_up(&journal->bytes, (uint64_t)info.st_size);
+        free(path);
+    }
+    count_up(&journal->segments, journal->count);
+    return err->code;
+}
+
+static enum ax_code open_last(struct ax_journal *journal, const struct ax_journal_config *config,
+                              struct ax_err *err)
+{
+    uint64_t first = 1;
+    if (journal->count) {
+        struct ax_journal_segment *segment = &journal->segment;
+        if (ax_journal_segment_open(segment, journal->folder, journal->firsts[journal->count - 1],
+                                    O_RDWR | O_APPEND, err))
+            return err->code;
+        if (!ax_str_equals(segment->source, config->source))
+            return ax_fail(err, AX_E_INVALID, "'%s' is the journal of '%.*s', not of '%.*s'",
+                           journal->folder, AX_STR_ARG(segment->source),
+                           AX_STR_ARG(config->source));
+        if (recover(journal, err) || count_bytes(journal, err))
+            return err->code;
+        if (columns_are(segment, config->columns, config->column_count))
+            return AX_OK;
+        first = segment->next;
+    }
+    return begin_segment(journal, first, config->source, config->columns, config->column_count,
+                         err);
+}
+
+/* Have the folder itself, and those that may have been made for it, survive a crash. */
+static enum ax_code sync_above(const char *folder, struct ax_err *err)
+{
+    char *path = ax_xstrdup(folder);
+    for (int i = 0; i < 2 && !err->code; i++) {
+        char *slash = strrchr(path, '/');
+        if (!slash || slash == path)
+            break;
+        *slash = '\0';
+        (void)(ax_file_sync_folder(path, err) != AX_OK);
+    }
+    free(path);
+    return err->code;
+}
+
+enum ax_code ax_journal_open(const struct ax_journal_config *config,
+                             struct ax_journal **ret_journal, struct ax_err *err)
+{
+    assert(config && config->folder && config->columns && config->column_count && ret_journal &&
+           err);
+    struct ax_journal *journal = ax_xalloc(sizeof(*journal));
+    journal->folder = ax_xstrdup(config->folder);
+    journal->is_synced = config->is_synced;
+    journal->segment_bytes_max =
+        config->segment_bytes_max ? config->segment_bytes_max : AX_JOURNAL_SEGMENT_BYTES_MAX;
+    journal->bytes_max = config->bytes_max ? config->bytes_max : UINT64_MAX;
+    ax_buf_init(&journal->group, AX_JOURNAL_GROUP_BYTES_MAX);
+    ax_buf_init(&journal->lengths, AX_JOURNAL_GROUP_BYTES_MAX);
+    if (ax_file_make_folder(config->folder, err) ||
+        (config->is_synced && sync_above(config->folder, err)) ||
+        ax_journal_list(config->folder, &journal->firsts, &journal->count, err) ||
+        open_last(journal, config, err)) {
+        ax_journal_close(journal);
+        return ax_err_context(err, "journal of '%.*s'", AX_STR_ARG(config->source));
+    }
+    journal->first = journal->segment.next;
+    atomic_store_explicit(&journal->next, journal->first, memory_order_release);
+    *ret_journal = journal;
+    return AX_OK;
+}
+
+void ax_journal_close(struct ax_journal *journal)
+{
+    if (!journal)
+        return;
+    ax_journal_segment_done(&journal->segment);
+    ax_buf_done(&journal->group);
+    ax_buf_done(&journal->lengths);
+    free(journal->firsts);
+    free(journal->folder);
+    free(journal);
+}
+
+/* ---- adding ---- */
+
+static uint64_t row_count(const struct ax_journal *journal)
+{
+    return journal->lengths.len / sizeof(uint32_t);
+}
+
+static enum ax_code fail_broken(const struct ax_journal *journal, struct ax_err *err)
+{
+    return ax_fail(err, AX_E_UNAVAILABLE,
+                   "the journal of '%.*s' failed and takes nothing more until a restart",
+                   AX_STR_ARG(journal->segment.source));
+}
+
+static enum ax_code add_row(struct ax_journal *journal, const struct ax_values *const *columns,
+                            size_t row, const struct ax_online_stamp *stamp, struct ax_err *err)
+{
+    const struct ax_online_layout *layout = &journal->segment.layout;
+    size_t bytes = ax_online_part_write(layout, stamp, columns, row, NULL);
+    if (bytes > AX_ONLINE_ROW_BYTES_MAX)
+        return ax_fail(err, AX_E_TOO_LARGE, "row %zu has %zu bytes, over %zu", row, bytes,
+                       AX_ONLINE_ROW_BYTES_MAX);
+    uint32_t length = (uint32_t)bytes;
+    size_t table = journal->lengths.len + 2 * sizeof(length);
+    char *part = journal->group.len + bytes + table <= journal->group.max
+                     ? ax_buf_reserve(&journal->group, bytes)
+                     : NULL;
+    if (!part || ax_buf_append(&journal->lengths, &length, sizeof(length)))
+        return ax_fail(err, AX_E_LIMIT, "rows to commit are over %zu bytes, or memory is short",
+                       journal->group.max);
+    (void)ax_online_part_write(layout, stamp, columns, row, part);
+    ax_buf_added(&journal->group, bytes);
+    return AX_OK;
+}
+
+enum ax_code ax_journal_add(struct ax_journal *journal, const struct ax_values *const *columns,
+                            size_t rows, int64_t taken_us, uint64_t *ret_first, struct ax_err *err)
+{
+    assert(journal && columns && ret_first && err);
+    if (journal->is_broken)
+        return fail_broken(journal, err);
+    struct ax_journal_group head = { 0 };
+    if (!journal->group.len)
+        (void)ax_buf_append(&journal->group, &head, sizeof(head));
+    size_t group_len = journal->group.len;
+    size_t lengths_len = journal->lengths.len;
+    uint64_t first = journal->first + row_count(journal);
+    if (first + rows > AX_JOURNAL_SEQUENCE_MAX)
+        return ax_fail(err, AX_E_LIMIT, "the journal has no sequences left");
+    for (size_t i = 0; i < rows && !err->code; i++) {
+        struct ax_online_stamp stamp = { taken_us, taken_us, first + i };
+        (void)(add_row(journal, columns, i, &stamp, err) != AX_OK);
+    }
+    if (err->code) {
+        journal->group.len = group_len;
+        journal->group.failed = AX_OK;
+        journal->lengths.len = lengths_len;
+        journal->lengths.failed = AX_OK;
+        return err->code;
+    }
+    *ret_first = first;
+    return AX_OK;
+}
+
+/* ---- committing ---- */
+
+/* End the segment if the group would make it too large. */
+static enum ax_code have_room(struct ax_journal *journal, size_t bytes, struct ax_err *err)
+{
+    const struct ax_journal_segment *segment = &journal->segment;
+    uint64_t all = atomic_load_explicit(&journal->bytes, memory_order_relaxed);
+    if (bytes > journal->bytes_max || all > journal->bytes_max - bytes)
+        return ax_fail(err, AX_E_LIMIT,
+                       "the journal has %" PRIu64 " bytes, and may have %" PRIu64 " at most", all,
+                       journal->bytes_max);
+    if (segment->next == segment->first || segment->at + bytes <= journal->segment_bytes_max)
+        return AX_OK;
+    return begin_segment(journal, segment->next, segment->source, segment->columns,
+                         segment->column_count, err);
+}
+
+static enum ax_code write_group(struct ax_journal *journal, struct ax_err *err)
+{
+    struct ax_journal_segment *segment = &journal->segment;
+    if (ax_file_write_all(segment->fd, ax_buf_str(&journal->group), err)) {
+        (void)ax_err_context(err, "'%s'", segment->path);
+    } else if (journal->is_synced && fdatasync(segment->fd)) {
+        (void)ax_fail_errno(err, errno, "sync '%s'", segment->path);
+        journal->is_broken = true; /* What the disk has is not known any more. */
+    }
+    if (err->code && ftruncate(segment->fd, (off_t)segment->at))
+        journal->is_broken = true;
+    return err->code;
+}
+
+static enum ax_code commit_group(struct ax_journal *journal, struct ax_err *err)
+{
+    uint32_t rows = (uint32_t)row_count(journal);
+    struct ax_buf *group = &journal->group;
+    uint32_t none = 0;
+    if (rows % 2)
+        (void)ax_buf_append(&journal->lengths, &none, sizeof(none));
+    (void)ax_buf_append_str(group, ax_buf_str(&journal->lengths));
+    ax_buf_fail_with(group, &journal->lengths);
+    if (ax_buf_check(group, "rows to commit", err) || have_room(journal, group->len, err))
+        return err->code;
+    struct ax_journal_group *head = (void *)group->ptr;
+    head->bytes = (uint32_t)group->len;
+    head->rows = rows;
+    head->first = journal->first;
+    ax_journal_group_seal(&journal->segment, head);
+    if (write_group(journal, err))
+        return err->code;
+    journal->segment.at += group->len;
+    journal->segment.next += rows;
+    count_up(&journal->rows, rows);
+    count_up(&journal->commits, 1);
+    count_up(&journal->bytes_written, group->len);
+    count_up(&journal->bytes, group->len);
+    return AX_OK;
+}
+
+enum ax_code ax_journal_commit(struct ax_journal *journal, struct ax_err *err)
+{
+    assert(journal && err);
+    if (journal->is_broken)
+        return fail_broken(journal, err);
+    if (row_count(journal) && commit_group(journal, err)) {
+        (void)ax_err_context(err, "journal of '%.*s'", AX_STR_ARG(journal->segment.source));
+        count_up(&journal->failures, 1);
+    }
+    ax_buf_clear(&journal->group, GROUP_BYTES_KEPT);
+    ax_buf_clear(&journal->lengths, GROUP_BYTES_KEPT);
+    journal->first = journal->segment.next;
+    atomic_store_explicit(&journal->next, journal->first, memory_order_release);
+    return err->code;
+}
+
+uint64_t ax_journal_next(const struct ax_journal *journal)
+{
+    assert(journal);
+    return atomic_load_explicit(&journal->next, memory_order_acquire);
+}
+
+/* ---- removing ---- */
+
+enum ax_code ax_journal_remove_below(struct ax_journal *journal, uint64_t sequence,
+                                     struct ax_err *err)
+{
+    assert(journal && err);
+    size_t removed = 0;
+    while (removed + 1 < journal->count && journal->firsts[removed + 1] <= sequence) {
+        struct stat info;
+        char *path = ax_journal_path(journal->folder, journal->firsts[removed]);
+        bool is_done = stat(path, &info) == 0 && unlink(path) == 0;
+        if (!is_done)
+            (void)ax_fail_errno(err, errno, "remove '%s'", path);
+        free(path);
+        if (!is_done)
+            break;
+        removed++;
+        atomic_fetch_sub_explicit(&journal->segments, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&journal->bytes, (uint64_t)info.st_size, memory_order_relaxed);
+    }
+    journal->count -= removed;
+    memmove(journal->firsts, journal->firsts + removed, journal->count * sizeof(*journal->firsts));
+    if (!err->code && removed)
+        return ax_file_sync_folder(journal->folder, err);
+    return err->code;
+}
+
+void ax_journal_stats(const struct ax_journal *journal, struct ax_journal_stats *ret_stats)
+{
+    assert(journal && ret_stats);
+    *ret_stats = (struct ax_journal_stats){
+        .rows = atomic_load_explicit(&journal->rows, memory_order_relaxed),
+        .commits = atomic_load_explicit(&journal->commits, memory_order_relaxed),
+        .bytes_written = atomic_load_explicit(&journal->bytes_written, memory_order_relaxed),
+        .failures = atomic_load_explicit(&journal->failures, memory_order_relaxed),
+        .bytes_cut = atomic_load_explicit(&journal->bytes_cut, memory_order_relaxed),
+        .segments = atomic_load_explicit(&journal->segments, memory_order_relaxed),
+        .bytes = atomic_load_explicit(&journal->bytes, memory_order_relaxed),
+    };
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading a journal: rows in the order of their sequences, as columns.
+ *
+ * A reader shares nothing with the writer but the files, so it may be in another process. It has
+ * one segment open and keeps a part of it in memory. One thread a reader; it blocks.
+ */
+#ifndef AX_FEATURE_ONLINE_JOURNAL_READER_H
+#define AX_FEATURE_ONLINE_JOURNAL_READER_H
+
+#include "data/expr/values.h"
+#include "feature/definitions.h"
+
+struct ax_journal_reader;
+
+struct ax_journal_rows {
+    size_t rows; /* at most AX_VALUES_ROWS_MAX; 0: there are no more */
+    uint64_t first_sequence;
+    const int64_t *taken_us;        /* when each was taken in */
+    const struct ax_values *values; /* one for each column that was asked for */
+};
+
+/* Read the columns `columns` (borrowed while the reader lives) of the rows with sequences from
+ * `from` on, or from the oldest one that is there, up to `until`; 0: up to the last whole group. A
+ * folder that is not there has no rows. Expected: INVALID, DENIED, LIMIT. */
+AX_MUST_USE enum ax_code ax_journal_reader_open(const char *folder,
+                                                const struct ax_definition_column *columns,
+                                                size_t column_count, uint64_t from, uint64_t until,
+                                                struct ax_journal_reader **ret_reader,
+                                                struct ax_err *err);
+/* NULL is fine. */
+void ax_journal_reader_close(struct ax_journal_reader *reader);
+
+/* The next rows, in the arena; texts are the reader's until the next call. Expected: INVALID
+ * (damaged, or a column has a type that cannot be read as that of today), CONFLICT (a segment was
+ * removed meanwhile), LIMIT, TOO_LARGE. */
+AX_MUST_USE enum ax_code ax_journal_reader_next(struct ax_journal_reader *reader,
+                                                struct ax_arena *arena,
+                                                struct ax_journal_rows *ret_rows,
+                                                struct ax_err *err);
+
+#endif
