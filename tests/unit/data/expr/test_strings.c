@@ -46,7 +46,7 @@ static struct ax_values evaluate(const char *text, struct texts *texts, size_t r
     struct ax_err err = AX_ERR_INIT;
     struct ax_program *program = NULL;
     struct ax_parsed parsed;
-    struct ax_values out;
+    struct ax_values out = { 0 };
     size_t at = 0;
     if (ax_expr_parse(ax_str_from(text), &scope, arena, &parsed, &at, &err) ||
         ax_program_new(&parsed.root, 1, &program, &err) ||
