@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "feature/offline/offline.h"
 #include "pipeline/opened_sources.h"
+#include "pipeline/train_file.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -34,7 +35,8 @@ enum ax_code ax_planning_read(struct ax_planning *planning, const char *folder, 
     if (ax_definitions_read(folder, &planning->definitions, err))
         return err->code;
     planning->has_definitions = true;
-    (void)(ax_definition_catalogue(&planning->definitions, &planning->arena, &planning->wanted,
+    (void)(ax_train_check_models(&planning->definitions, err) ||
+           ax_definition_catalogue(&planning->definitions, &planning->arena, &planning->wanted,
                                    err) ||
            ax_definition_bytes(&planning->definitions, &planning->arena, &planning->bytes,
                                &planning->byte_count, err));

@@ -30,8 +30,8 @@ enum ax_planning_outcome {
     AX_PLANNING_APPLIED,
 };
 
-/* Read the folder. Ended by ax_planning_done, also after a failure. Expected: those of
- * ax_definitions_read. */
+/* Read the folder, and check how its models are trained. Ended by ax_planning_done, also after a
+ * failure. Expected: those of ax_definitions_read and ax_train_check_models. */
 AX_MUST_USE enum ax_code ax_planning_read(struct ax_planning *planning, const char *folder,
                                           struct ax_err *err);
 

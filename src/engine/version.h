@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/hash.h"
+#include "base/yaml.h"
 #include "engine/engine.h"
 #include "engine/image.h"
 
@@ -85,6 +86,12 @@ size_t ax_version_memory_bytes(const struct ax_version *version);
 
 struct ax_version *ax_version_ref(struct ax_version *version);
 void ax_version_unref(struct ax_version *version);
+
+/* Whether `decision` is one as model.yaml has it, of a model of `many` (more than two) classes or
+ * not; what else it asks of the model is seen when that is loaded. `name` is of the file where it
+ * stands. Expected: INVALID (with the place), TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_version_check_decision(const struct ax_yaml *decision, const char *name,
+                                                   bool many, struct ax_err *err);
 
 /* The decision's action for one score; an empty text without a decision or for NaN. */
 struct ax_str ax_version_decide(const struct ax_version *version, double score);

@@ -14,9 +14,10 @@
 #include <math.h>
 #include <stdio.h>
 
-#define NAME           AX_VERSION_YAML_NAME
-#define KEYS_MAX       32
-#define THRESHOLDS_MAX 64
+#define NAME               AX_VERSION_YAML_NAME
+#define KEYS_MAX           32
+#define THRESHOLDS_MAX     64
+#define DECISION_BYTES_MAX ((size_t)16 << 20)
 
 /* `training` is what `auspex train` wrote down about itself; nothing is read from it. `warmup` is
  * the server's (server/warmup_rows.c). */
@@ -321,23 +322,31 @@ static void drop_label_output(struct ax_signature *signature)
 
 /* ---- decision ---- */
 
-static enum ax_code read_action(struct ax_version *version, const struct ax_yaml *node,
+/* Steps of a decision, in an arena. `name` is of the file where it stands. */
+struct steps {
+    const char *name;
+    struct ax_arena *arena;
+    struct ax_decision_step *items;
+    size_t count;
+};
+
+static enum ax_code read_action(const struct steps *steps, const struct ax_yaml *node,
                                 struct ax_str *ret, struct ax_err *err)
 {
     struct ax_str text;
-    if (ax_yaml_str(node, NAME, &text, err))
+    if (ax_yaml_str(node, steps->name, &text, err))
         return err->code;
     if (!text.len)
-        return ax_yaml_fail(node, NAME, err, "the name of an action is empty");
-    char *copy = ax_arena_strdup(&version->arena, text);
+        return ax_yaml_fail(node, steps->name, err, "the name of an action is empty");
+    char *copy = ax_arena_strdup(steps->arena, text);
     if (!copy)
-        return ax_arena_fail(&version->arena, "the decision", err);
+        return ax_arena_fail(steps->arena, "the decision", err);
     *ret = (struct ax_str){ copy, text.len };
     return AX_OK;
 }
 
 /* Put a threshold at its place, the highest first. */
-static enum ax_code add_threshold(struct ax_version *version, const struct ax_yaml *item,
+static enum ax_code add_threshold(struct steps *steps, const struct ax_yaml *item,
                                   struct ax_err *err)
 {
     static const char *const keys[] = { "at_least", "action", NULL };
@@ -345,22 +354,74 @@ static enum ax_code add_threshold(struct ax_version *version, const struct ax_ya
     const struct ax_yaml *at_least = ax_yaml_get(item, "at_least");
     const struct ax_yaml *action = ax_yaml_get(item, "action");
     if (!at_least || !action)
-        return ax_yaml_fail(item, NAME, err, "expected the keys 'at_least' and 'action'");
-    if (ax_yaml_only(item, NAME, keys, err) || ax_yaml_f64(at_least, NAME, &step.at_least, err) ||
-        read_action(version, action, &step.action, err))
+        return ax_yaml_fail(item, steps->name, err, "expected the keys 'at_least' and 'action'");
+    if (ax_yaml_only(item, steps->name, keys, err) ||
+        ax_yaml_f64(at_least, steps->name, &step.at_least, err) ||
+        read_action(steps, action, &step.action, err))
         return err->code;
     if (!isfinite(step.at_least))
-        return ax_yaml_fail(at_least, NAME, err, "expected a finite number");
-    struct ax_decision_step *steps = version->decision;
-    size_t place = version->decision_count;
-    for (; place > 0 && steps[place - 1].at_least <= step.at_least; place--) {
-        if (steps[place - 1].at_least == step.at_least)
-            return ax_yaml_fail(at_least, NAME, err, "this threshold is there already");
-        steps[place] = steps[place - 1];
+        return ax_yaml_fail(at_least, steps->name, err, "expected a finite number");
+    size_t place = steps->count;
+    for (; place > 0 && steps->items[place - 1].at_least <= step.at_least; place--) {
+        if (steps->items[place - 1].at_least == step.at_least)
+            return ax_yaml_fail(at_least, steps->name, err, "this threshold is there already");
+        steps->items[place] = steps->items[place - 1];
     }
-    steps[place] = step;
-    version->decision_count++;
+    steps->items[place] = step;
+    steps->count++;
     return AX_OK;
+}
+
+/* All that can be said without the model. */
+static enum ax_code read_steps(struct steps *steps, const struct ax_yaml *node, struct ax_err *err)
+{
+    static const char *const keys[] = { "thresholds", "otherwise", "class", NULL };
+    const struct ax_yaml *thresholds = ax_yaml_get(node, "thresholds");
+    const struct ax_yaml *otherwise = ax_yaml_get(node, "otherwise");
+    if (node->kind == AX_YAML_MAP && ax_yaml_only(node, steps->name, keys, err))
+        return err->code;
+    if (!thresholds || !otherwise || thresholds->kind != AX_YAML_LIST)
+        return ax_yaml_fail(node, steps->name, err,
+                            "expected a list 'thresholds' and the action 'otherwise'");
+    if (thresholds->count < 1 || thresholds->count > THRESHOLDS_MAX)
+        return ax_yaml_fail(thresholds, steps->name, err, "expected 1 to %d thresholds",
+                            THRESHOLDS_MAX);
+    steps->items = ax_arena_alloc(steps->arena, thresholds->count + 1, sizeof(*steps->items));
+    if (!steps->items)
+        return ax_arena_fail(steps->arena, "the decision", err);
+    for (const struct ax_yaml *item = thresholds->first; item; item = item->next)
+        if (add_threshold(steps, item, err))
+            return err->code;
+    struct ax_decision_step *last = &steps->items[steps->count];
+    last->at_least = -INFINITY;
+    if (read_action(steps, otherwise, &last->action, err))
+        return err->code;
+    steps->count++;
+    return AX_OK;
+}
+
+static enum ax_code check_has_class(const struct ax_yaml *decision, const char *name, bool many,
+                                    struct ax_err *err)
+{
+    const struct ax_yaml *node = ax_yaml_get(decision, "class");
+    if (!many && node)
+        return ax_yaml_fail(node, name, err, "'class' is for models of more than two classes");
+    if (many && !node)
+        return ax_yaml_fail(decision, name, err,
+                            "the key 'class' is missing: whose probability decides?");
+    return AX_OK;
+}
+
+enum ax_code ax_version_check_decision(const struct ax_yaml *decision, const char *name, bool many,
+                                       struct ax_err *err)
+{
+    assert(decision && name && err);
+    struct ax_arena arena;
+    struct steps steps = { .name = name, .arena = &arena };
+    ax_arena_init(&arena, 4096, DECISION_BYTES_MAX);
+    (void)(read_steps(&steps, decision, err) || check_has_class(decision, name, many, err));
+    ax_arena_done(&arena);
+    return err->code;
 }
 
 static enum ax_code apply_class(struct ax_version *version, const struct ax_yaml *decision,
@@ -371,13 +432,8 @@ static enum ax_code apply_class(struct ax_version *version, const struct ax_yaml
     bool many = signature->task == AX_TASK_MULTICLASS;
     struct ax_str text;
     uint64_t number;
-    if (!many && node)
-        return ax_yaml_fail(node, NAME, err, "'class' is for models of more than two classes");
-    if (many && !node)
-        return ax_yaml_fail(decision, NAME, err,
-                            "the key 'class' is missing: whose probability decides?");
-    if (!many)
-        return AX_OK;
+    if (check_has_class(decision, NAME, many, err) || !many)
+        return err->code;
     if (ax_yaml_str(node, NAME, &text, err))
         return err->code;
     for (size_t i = 0; i < signature->label_count; i++) {
@@ -417,29 +473,12 @@ static enum ax_code check_score(const struct ax_signature *signature, const stru
 static enum ax_code apply_decision(struct ax_version *version, const struct ax_yaml *node,
                                    struct ax_err *err)
 {
-    static const char *const keys[] = { "thresholds", "otherwise", "class", NULL };
-    const struct ax_yaml *thresholds = ax_yaml_get(node, "thresholds");
-    const struct ax_yaml *otherwise = ax_yaml_get(node, "otherwise");
-    if (!thresholds || !otherwise || thresholds->kind != AX_YAML_LIST)
-        return ax_yaml_fail(node, NAME, err,
-                            "expected a list 'thresholds' and the action 'otherwise'");
-    if (thresholds->count < 1 || thresholds->count > THRESHOLDS_MAX)
-        return ax_yaml_fail(thresholds, NAME, err, "expected 1 to %d thresholds", THRESHOLDS_MAX);
-    if (ax_yaml_only(node, NAME, keys, err) || check_score(version->signature, node, err) ||
+    struct steps steps = { .name = NAME, .arena = &version->arena };
+    if (read_steps(&steps, node, err) || check_score(version->signature, node, err) ||
         apply_class(version, node, err))
         return err->code;
-    version->decision =
-        ax_arena_alloc(&version->arena, thresholds->count + 1, sizeof(*version->decision));
-    if (!version->decision)
-        return ax_arena_fail(&version->arena, "the decision", err);
-    for (const struct ax_yaml *item = thresholds->first; item; item = item->next)
-        if (add_threshold(version, item, err))
-            return err->code;
-    struct ax_decision_step *last = &version->decision[version->decision_count];
-    last->at_least = -INFINITY;
-    if (read_action(version, otherwise, &last->action, err))
-        return err->code;
-    version->decision_count++;
+    version->decision = steps.items;
+    version->decision_count = steps.count;
     return AX_OK;
 }
 

@@ -15,7 +15,6 @@
 
 #include "base/alloc.h"
 #include "pipeline/column_trace.h"
-#include "pipeline/sql_tree.h"
 
 #include <assert.h>
 #include <fnmatch.h>
@@ -128,19 +127,9 @@ static enum ax_code walk(struct leakage_names *names, const struct ax_json *root
 static enum ax_code read_names(const struct leakage *l, const char *key, struct ax_str expression,
                                struct leakage_names *names)
 {
-    static const char before[] = "SELECT (";
-    struct ax_buf query;
-    size_t place = SIZE_MAX;
-    ax_buf_init(&query, TEXT_MAX);
-    ax_buf_printf(&query, "%s%.*s\n)", before, AX_STR_ARG(expression));
-    if (ax_buf_check(&query, "the expression", l->err) ||
-        ax_sql_tree_read(l->sql, ax_buf_str(&query), &names->doc, &place, l->err) ||
-        walk(names, ax_json_root(names->doc), l->err)) {
-        bool is_inside = place >= strlen(before) && place != SIZE_MAX;
-        (void)ax_train_spec_context(l->spec, key, is_inside ? place - strlen(before) : SIZE_MAX,
-                                    l->err);
-    }
-    ax_buf_done(&query);
+    if (!ax_train_spec_parse(l->spec, l->sql, key, expression, &names->doc, l->err) &&
+        walk(names, ax_json_root(names->doc), l->err))
+        (void)ax_train_spec_context(l->spec, key, SIZE_MAX, l->err);
     return l->err->code;
 }
 

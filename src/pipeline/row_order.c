@@ -54,12 +54,12 @@ static enum ax_code print_orders(const struct ax_json *node, struct ax_buf *out,
 }
 
 enum ax_code ax_row_order_print(struct ax_sql *sql, struct ax_str query, struct ax_buf *out,
-                                struct ax_err *err)
+                                size_t *ret_place, struct ax_err *err)
 {
     assert(sql && out && out->len == 0 && err);
     struct ax_json_doc *doc = NULL;
-    if (ax_sql_tree_read(sql, query, &doc, NULL, err))
-        return ax_err_context(err, "the query");
+    if (ax_sql_tree_read(sql, query, &doc, ret_place, err))
+        return err->code;
     (void)(print_orders(ax_sql_tree_node(doc), out, err) != AX_OK);
     ax_json_free(doc);
     return err->code;

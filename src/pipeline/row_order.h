@@ -13,10 +13,12 @@
 #include "base/err.h"
 #include "base/sql.h"
 
-/* Append `"a", "b"` or `ALL` to `out`. Expected: INVALID (no SELECT, a syntax error, no ORDER BY at
- * the top level, or one by something else than result columns by name). */
+/* Append `"a", "b"` or `ALL` to `out`; the query is not run. Expected: INVALID (no SELECT, a syntax
+ * error, no ORDER BY at the top level, or one by something else than result columns by name;
+ * *ret_place, unless NULL, as ax_sql_tree_read has it). */
 AX_MUST_USE enum ax_code ax_row_order_print(struct ax_sql *sql, struct ax_str query,
-                                            struct ax_buf *out, struct ax_err *err);
+                                            struct ax_buf *out, size_t *ret_place,
+                                            struct ax_err *err);
 
 /* Refuse when two rows of `table` agree in all columns of the order (the text made above). */
 AX_MUST_USE enum ax_code ax_row_order_check(struct ax_sql *sql, const char *table,

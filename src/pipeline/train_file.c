@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reading a train file, or the models of definitions. Every mapping says which keys it knows, so a
- * misspelt one is refused with its place; texts that hold SQL are not looked into here (DuckDB does
- * that, with the data). A file is one of definitions when it has something that only these have.
+ * misspelt one is refused with its place; texts that hold SQL are parsed only (what they mean is
+ * seen with the data). A file is one of definitions when it has something that only these have.
  */
 #include "pipeline/train_file.h"
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "engine/version.h"
+#include "pipeline/row_order.h"
+#include "pipeline/sql_tree.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -15,13 +18,14 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define FILE_BYTES_MAX ((size_t)8 << 20)
-#define ROUNDS_DEFAULT 100
-#define ROUNDS_MAX     100000
-#define THREADS_MAX    1024
-#define FORMAT_VERSION 1
-#define SEED_DEFAULT   "0"
-#define NAME_LEN_MAX   128
+#define FILE_BYTES_MAX   ((size_t)8 << 20)
+#define ARENA_BYTES_INIT ((size_t)65536)
+#define ROUNDS_DEFAULT   100
+#define ROUNDS_MAX       100000
+#define THREADS_MAX      1024
+#define FORMAT_VERSION   1
+#define SEED_DEFAULT     "0"
+#define NAME_LEN_MAX     128
 
 /* What every function here needs. */
 struct reader {
@@ -160,6 +164,7 @@ static enum ax_code check_moment(const struct reader *r, const struct ax_yaml *s
 static enum ax_code read_split(const struct reader *r, const struct ax_yaml *train,
                                struct ax_train_spec *spec)
 {
+    static const char *const keys[] = { "stop_from", "test_from", "hash", "stop", "test", NULL };
     static const char *const time_keys[] = { "stop_from", "test_from", NULL };
     static const char *const hash_keys[] = { "hash", "stop", "test", NULL };
     const struct ax_yaml *split = ax_yaml_get(train, "split");
@@ -169,6 +174,8 @@ static enum ax_code read_split(const struct reader *r, const struct ax_yaml *tra
         return ax_yaml_fail(split, r->name, r->err,
                             "expected {stop_from: TIME, test_from: TIME} or {hash: COLUMN, stop: "
                             "SHARE, test: SHARE}");
+    if (ax_yaml_only(split, r->name, keys, r->err))
+        return r->err->code;
     if (ax_yaml_get(split, "hash")) {
         if (ax_yaml_only(split, r->name, hash_keys, r->err) ||
             need_text(r, split, "hash", &spec->hash_column) ||
@@ -465,9 +472,15 @@ static enum ax_code read_model(const struct reader *r, const struct ax_yaml *mod
     if (ax_yaml_only(model, r->name, keys, r->err) ||
         maybe_text(r, model, "description", &spec->description) ||
         read_unknown_category(r, model, spec) ||
-        (service ? take_inputs(r, service, spec) : read_columns(r, model, spec)))
+        (service ? take_inputs(r, service, spec) : read_columns(r, model, spec)) ||
+        read_train(r, model, spec))
         return r->err->code;
-    return read_train(r, model, spec);
+    const struct ax_yaml *objective = ax_yaml_get(ax_yaml_get(spec->train, "params"), "objective");
+    return spec->decision
+               ? ax_version_check_decision(spec->decision, r->name,
+                                           ax_str_starts_with(objective->text, AX_STR("multi:")),
+                                           r->err)
+               : AX_OK;
 }
 
 static enum ax_code read_root(const struct reader *r, const struct ax_yaml *root)
@@ -499,6 +512,21 @@ static enum ax_code read_root(const struct reader *r, const struct ax_yaml *root
 
 /* ---- definitions ---- */
 
+static enum ax_code read_models(const struct reader *r, const struct ax_definitions *all)
+{
+    struct ax_train_file *file = r->file;
+    file->specs = ax_arena_zalloc(&file->arena, all->model_count + 1, sizeof(*file->specs));
+    if (!file->specs)
+        return ax_arena_fail(&file->arena, "models", r->err);
+    for (size_t i = 0; i < all->model_count; i++) {
+        const struct ax_model_definition *model = &all->models[i];
+        const struct reader reader = { file, model->file, r->err };
+        if (read_model(&reader, model->node, model->service, &file->specs[file->spec_count++]))
+            return r->err->code;
+    }
+    return AX_OK;
+}
+
 static enum ax_code read_definitions(const struct reader *r)
 {
     struct ax_train_file *file = r->file;
@@ -513,16 +541,7 @@ static enum ax_code read_definitions(const struct reader *r)
     if (!all->model_count)
         return ax_fail(r->err, AX_E_NOT_FOUND, "'%s' defines no model: the key 'models' is missing",
                        file->path);
-    file->specs = ax_arena_zalloc(&file->arena, all->model_count, sizeof(*file->specs));
-    if (!file->specs)
-        return ax_arena_fail(&file->arena, "models", r->err);
-    for (size_t i = 0; i < all->model_count; i++) {
-        const struct ax_model_definition *model = &all->models[i];
-        const struct reader reader = { file, model->file, r->err };
-        if (read_model(&reader, model->node, model->service, &file->specs[file->spec_count++]))
-            return r->err->code;
-    }
-    return AX_OK;
+    return read_models(r, all);
 }
 
 /* The first model that takes a service, or NULL. */
@@ -576,7 +595,7 @@ enum ax_code ax_train_file_read(const char *path, struct ax_train_file *ret_file
     struct ax_train_file file = { .path = ax_xstrdup(path), .folder = folder_of(path) };
     struct reader reader = { &file, file.path, err };
     struct stat info;
-    ax_arena_init(&file.arena, 65536, FILE_BYTES_MAX * 4);
+    ax_arena_init(&file.arena, ARENA_BYTES_INIT, FILE_BYTES_MAX * 4);
     bool is_folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
     if (is_folder ? read_definitions(&reader) : read_file(&reader)) {
         ax_train_file_done(&file);
@@ -655,15 +674,121 @@ enum ax_code ax_train_spec_context(const struct ax_train_spec *spec, const char 
     return add_place(spec, node, key, at, err);
 }
 
-enum ax_code ax_train_spec_explain_query(const struct ax_train_spec *spec, struct ax_sql *sql,
-                                         struct ax_err *err)
+/* `at` is a byte of the query, or SIZE_MAX. */
+static enum ax_code add_query_place(const struct ax_train_spec *spec, size_t at, struct ax_err *err)
 {
-    assert(spec && spec->query.len && sql && err && err->code);
     unsigned line, column;
-    size_t at = ax_sql_explain(sql, spec->query, err);
     if (at == SIZE_MAX || !spec->query_path)
         return add_place(spec, ax_yaml_get(ax_yaml_get(spec->train, "rows"), "sql"), "rows", at,
                          err);
     ax_str_place(spec->query, at, &line, &column);
     return ax_err_context(err, "%s:%u:%u: rows", spec->query_path, line, column);
+}
+
+enum ax_code ax_train_spec_explain_query(const struct ax_train_spec *spec, struct ax_sql *sql,
+                                         struct ax_err *err)
+{
+    assert(spec && spec->query.len && sql && err && err->code);
+    return add_query_place(spec, ax_sql_explain(sql, spec->query, err), err);
+}
+
+/* ---- what is written in SQL or as an expression ---- */
+
+enum ax_code ax_train_spec_parse(const struct ax_train_spec *spec, struct ax_sql *sql,
+                                 const char *key, struct ax_str expression,
+                                 struct ax_json_doc **ret_doc, struct ax_err *err)
+{
+    assert(spec && sql && key && expression.len && ret_doc && err);
+    static const char before[] = "SELECT (";
+    struct ax_buf query;
+    size_t place = SIZE_MAX;
+    ax_buf_init(&query, FILE_BYTES_MAX);
+    ax_buf_printf(&query, "%s%.*s\n)", before, AX_STR_ARG(expression));
+    if (ax_buf_check(&query, "the expression", err) ||
+        ax_sql_tree_read(sql, ax_buf_str(&query), ret_doc, &place, err)) {
+        bool is_inside = place >= strlen(before) && place != SIZE_MAX;
+        (void)ax_train_spec_context(spec, key, is_inside ? place - strlen(before) : SIZE_MAX, err);
+    }
+    ax_buf_done(&query);
+    return err->code;
+}
+
+static enum ax_code check_parses(const struct ax_train_spec *spec, struct ax_sql *sql,
+                                 const char *key, struct ax_str expression, struct ax_err *err)
+{
+    struct ax_json_doc *doc = NULL;
+    if (expression.len && !ax_train_spec_parse(spec, sql, key, expression, &doc, err))
+        ax_json_free(doc);
+    return err->code;
+}
+
+static enum ax_code check_query(const struct ax_train_spec *spec, struct ax_sql *sql,
+                                struct ax_err *err)
+{
+    struct ax_buf order;
+    size_t place = SIZE_MAX;
+    if (!spec->query.len)
+        return AX_OK;
+    ax_buf_init(&order, FILE_BYTES_MAX);
+    if (ax_row_order_print(sql, spec->query, &order, &place, err))
+        (void)add_query_place(spec, place, err);
+    ax_buf_done(&order);
+    return err->code;
+}
+
+/* Of the rows' columns only those are known that the call is made of. */
+static enum ax_code check_moment_expression(const struct ax_train_spec *spec, struct ax_err *err)
+{
+    const struct ax_service *service = spec->service;
+    struct ax_arena arena;
+    struct ax_parsed parsed;
+    size_t place = 0;
+    ax_arena_init(&arena, 4096, FILE_BYTES_MAX);
+    struct ax_scope_column *columns =
+        ax_arena_zalloc(&arena, service->call_count + 1, sizeof(*columns));
+    struct ax_scope scope = { .columns = columns, .is_open = true };
+    for (size_t i = 0; columns && i < service->call_count; i++)
+        columns[scope.column_count++] = (struct ax_scope_column){
+            .name = service->call[i].name,
+            .type = ax_storage_type(service->call[i].storage),
+            .is_bytes = service->call[i].storage.kind == AX_STORAGE_BYTES,
+        };
+    if (!columns)
+        (void)ax_arena_fail(&arena, "the names of the call", err);
+    else if (!ax_expr_parse(spec->at, &scope, &arena, &parsed, &place, err) &&
+             parsed.root->kind != AX_EXPR_INPUT && parsed.root->type.kind != AX_TYPE_COUNT &&
+             !ax_type_equals(parsed.root->type, (struct ax_type){ AX_TYPE_TIMESTAMP, false }))
+        (void)ax_fail(err, AX_E_INVALID, "it is %s; timestamp is expected",
+                      ax_type_name(parsed.root->type));
+    ax_arena_done(&arena);
+    return err->code ? ax_train_spec_context(spec, "at", place, err) : AX_OK;
+}
+
+enum ax_code ax_train_spec_check(const struct ax_train_spec *spec, struct ax_sql *sql,
+                                 struct ax_err *err)
+{
+    assert(spec && sql && err);
+    (void)(check_query(spec, sql, err) || check_parses(spec, sql, "label", spec->label, err) ||
+           check_parses(spec, sql, "label_known_at", spec->label_known_at, err) ||
+           check_parses(spec, sql, "weight", spec->weight, err) ||
+           (spec->service && check_moment_expression(spec, err)));
+    return err->code;
+}
+
+enum ax_code ax_train_check_models(const struct ax_definitions *definitions, struct ax_err *err)
+{
+    assert(definitions && err);
+    const struct ax_sql_config config = { .threads = 1 };
+    struct ax_train_file file = { .folder = ax_xstrdup(definitions->folder) };
+    const struct reader reader = { &file, definitions->folder, err };
+    struct ax_sql *sql = NULL;
+    ax_arena_init(&file.arena, ARENA_BYTES_INIT, FILE_BYTES_MAX * 4);
+    if (!read_models(&reader, definitions) && file.spec_count &&
+        ax_sql_open(&config, &sql, err) == AX_E_UNSUPPORTED)
+        ax_err_clear(err);
+    for (size_t i = 0; sql && i < file.spec_count && !err->code; i++)
+        (void)(ax_train_spec_check(&file.specs[i], sql, err) != AX_OK);
+    ax_sql_close(sql);
+    ax_train_file_done(&file);
+    return err->code;
 }

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "base/sql.h"
 #include "base/yaml.h"
 #include "feature/definitions.h"
@@ -75,6 +76,23 @@ void ax_train_file_done(struct ax_train_file *file);
 AX_MUST_USE enum ax_code ax_train_file_spec(const struct ax_train_file *file, struct ax_str name,
                                             const struct ax_train_spec **ret_spec,
                                             struct ax_err *err);
+
+/* Check what is written in SQL or as an expression, as far as that can be said without the rows:
+ * the query and its order, label, label_known_at, weight, and with a service `at`. Nothing is run.
+ * Expected: INVALID (with its place), TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_train_spec_check(const struct ax_train_spec *spec, struct ax_sql *sql,
+                                             struct ax_err *err);
+
+/* Check all models of definitions, as ax_train_file_read and ax_train_spec_check do; a build
+ * without DuckDB parses no SQL. Expected: theirs. */
+AX_MUST_USE enum ax_code ax_train_check_models(const struct ax_definitions *definitions,
+                                               struct ax_err *err);
+
+/* `expression`, which `key` of the train block says, as DuckDB's parser has it: the tree of
+ * "SELECT (…)". Expected: those of ax_sql_tree_read, with the place. */
+AX_MUST_USE enum ax_code ax_train_spec_parse(const struct ax_train_spec *spec, struct ax_sql *sql,
+                                             const char *key, struct ax_str expression,
+                                             struct ax_json_doc **ret_doc, struct ax_err *err);
 
 /* Put the place of a key of the train block, or of its split, in front of an error: "all.yaml:40:7:
  * label: …". `at` is the byte of the value's text that is meant; SIZE_MAX: the value. */

@@ -397,6 +397,8 @@ static enum ax_code run_trainer(struct training *t)
     enum ax_code code = add_params(t, params, &job.param_count, threads, classes);
     if (!code)
         code = ax_trainer_run(&job, &t->result, t->err);
+    if (code == AX_E_INVALID)
+        (void)ax_train_spec_context(t->spec, "params", SIZE_MAX, t->err);
     free(names);
     free(categories);
     free(params);

@@ -88,6 +88,7 @@ static bool is_unknown_name(const struct ax_train_spec *spec, const char *messag
     return strstr(message, "not found in FROM clause") && !is_added;
 }
 
+/* A name that no column has would be found only behind the history. */
 static enum ax_code check_names(const struct ax_training_history_job *job, struct ax_sql *sql,
                                 const char *key, struct ax_str expression, struct ax_err *err)
 {
@@ -102,18 +103,18 @@ static enum ax_code check_names(const struct ax_training_history_job *job, struc
     return err->code ? ax_train_spec_context(job->spec, key, SIZE_MAX, err) : AX_OK;
 }
 
-/* What would be found only behind the history: no order, or a name that no column has. */
-static enum ax_code check_training(const struct ax_training_history_job *job, struct ax_sql *sql,
-                                   struct ax_err *err)
+static enum ax_code look_at_table(const struct ax_training_history_job *job, struct ax_sql *sql,
+                                  struct ax_err *err)
 {
-    struct ax_buf order;
-    ax_buf_init(&order, TEXT_MAX);
-    if (job->spec->query.len && ax_row_order_print(sql, job->spec->query, &order, err))
-        (void)(ax_train_spec_explain_query(job->spec, sql, err) != AX_OK);
+    struct ax_sql_stream *stream = NULL;
+    if (make_table(job, sql, err) || query_table(sql, AX_STR("*"), &stream, err))
+        (void)(job->spec->query.len ? ax_train_spec_explain_query(job->spec, sql, err)
+                                    : ax_err_context(err, "rows"));
     else
-        (void)(check_names(job, sql, "label", job->spec->label, err) ||
+        (void)(check_leaks(job, sql, stream, err) ||
+               check_names(job, sql, "label", job->spec->label, err) ||
                check_names(job, sql, "label_known_at", job->spec->label_known_at, err));
-    ax_buf_done(&order);
+    ax_sql_stream_free(stream);
     return err->code;
 }
 
@@ -121,15 +122,9 @@ static enum ax_code look_at_rows(const struct ax_training_history_job *job, stru
 {
     struct ax_sql_config config = { .threads = 1, .cancelled = job->cancelled };
     struct ax_sql *sql = NULL;
-    struct ax_sql_stream *stream = NULL;
     if (ax_sql_open(&config, &sql, err))
         return err->code;
-    if (make_table(job, sql, err) || query_table(sql, AX_STR("*"), &stream, err))
-        (void)(job->spec->query.len ? ax_train_spec_explain_query(job->spec, sql, err)
-                                    : ax_err_context(err, "rows"));
-    else
-        (void)(check_leaks(job, sql, stream, err) || check_training(job, sql, err));
-    ax_sql_stream_free(stream);
+    (void)(ax_train_spec_check(job->spec, sql, err) || look_at_table(job, sql, err));
     ax_sql_close(sql);
     return err->code;
 }

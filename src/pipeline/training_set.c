@@ -94,7 +94,7 @@ static enum ax_code check_own_name(struct maker *m, const struct ax_sql_stream *
 
 static enum ax_code run_query(struct maker *m)
 {
-    if (!ax_row_order_print(m->sql, m->spec->query, &m->order, m->err)) {
+    if (!ax_row_order_print(m->sql, m->spec->query, &m->order, NULL, m->err)) {
         ax_buf_printf(&m->text, "CREATE TABLE ax_rows AS SELECT * FROM (\n%.*s\n)",
                       AX_STR_ARG(m->spec->query));
         (void)(run(m) != AX_OK);
@@ -136,7 +136,7 @@ static enum ax_code read_file(struct maker *m)
 {
     if (!m->spec->query.len)
         return read_in_order(m) ? ax_err_context(m->err, "the rows") : AX_OK;
-    if (ax_row_order_print(m->sql, m->spec->query, &m->order, m->err))
+    if (ax_row_order_print(m->sql, m->spec->query, &m->order, NULL, m->err))
         return m->err->code;
     ax_buf_printf(&m->text, "CREATE TABLE ax_rows AS SELECT * ");
     put_file(m, "");
@@ -159,7 +159,8 @@ static enum ax_code digest_rows(struct maker *m)
 static enum ax_code make_rows(struct maker *m)
 {
     int64_t rows = 0;
-    if (m->file ? read_file(m) : run_query(m))
+    if ((!m->spec->service && ax_train_spec_check(m->spec, m->sql, m->err)) ||
+        (m->file ? read_file(m) : run_query(m)))
         return m->err->code;
     ax_buf_printf(&m->text, "SELECT count(*) FROM ax_rows");
     if (get_count(m, &rows))

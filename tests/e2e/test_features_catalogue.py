@@ -74,7 +74,7 @@ class Folder:
         self.state = path / "state"
         self.definitions = path / "definitions"
         self.definitions.mkdir(parents=True)
-        (self.definitions / "rows.sql").write_text("select 1", encoding="utf-8")
+        (self.definitions / "rows.sql").write_text("select 1 as a order by a", encoding="utf-8")
         self.write(FLIGHTS)
 
     def write(self, text, name="flights.yaml"):

@@ -99,6 +99,9 @@ struct ax_scope {
     const struct ax_map
         *indexes;        /* name -> its struct ax_scope_column; NULL: searched one by one */
     bool has_aggregates; /* aggregates are allowed */
+    /* Other names are columns too, of any type. What is made of one is null without a type, in
+     * whose stead nothing is checked but how it is written. */
+    bool is_open;
 };
 
 /* A parsed expression. With aggregates, `root` reads their results as inputs 0, 1, …, and no column

@@ -585,7 +585,7 @@ static enum ax_code read_all(struct ax_parser *parser)
     if (parser->lexer.kind != AX_TOKEN_END)
         return ax_parser_fail_expected(parser, "an operator or the end");
     const struct ax_expr *root = parser->operands[0].expr;
-    if (root->type.kind == AX_TYPE_COUNT)
+    if (root->type.kind == AX_TYPE_COUNT && !parser->operands[0].is_unknown)
         return ax_parser_fail(parser, root->at, AX_E_INVALID, ALL_NULL);
     if (parser->aggregate_count && parser->outside)
         return ax_parser_fail(parser, parser->outside->at, AX_E_INVALID,

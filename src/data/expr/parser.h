@@ -22,7 +22,8 @@ struct ax_operand {
     const struct ax_expr *expr;
     size_t nodes; /* of its tree; what is used twice counts twice */
     size_t depth;
-    bool is_bytes; /* a column that may only be passed on */
+    bool is_bytes;   /* a column that may only be passed on */
+    bool is_unknown; /* made of a column that the scope does not have, of any type */
 };
 
 struct ax_parser {

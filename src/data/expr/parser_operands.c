@@ -95,6 +95,25 @@ enum ax_code ax_parser_push_number(struct ax_parser *parser, bool negative)
     return ax_parser_push(parser, number);
 }
 
+static enum ax_code push_unknown(struct ax_parser *parser, size_t at)
+{
+    if (ax_parser_push(parser, (struct ax_expr){ .kind = AX_EXPR_LITERAL,
+                                                 .type = AX_TYPE_OF_NULL,
+                                                 .at = at,
+                                                 .is_null = true }))
+        return parser->err->code;
+    parser->operands[parser->operand_count - 1].is_unknown = true;
+    return AX_OK;
+}
+
+static bool has_unknown(const struct ax_operand *operands, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (operands[i].is_unknown)
+            return true;
+    return false;
+}
+
 static const struct ax_scope_column *find_column(const struct ax_scope *scope, struct ax_str name)
 {
     if (scope->indexes)
@@ -129,6 +148,8 @@ enum ax_code ax_parser_push_column(struct ax_parser *parser)
     if (ax_lexer_take_text(&parser->lexer, parser->arena, &name, parser->err))
         return parser->err->code;
     const struct ax_scope_column *column = find_column(parser->scope, name);
+    if (!column && parser->scope->is_open)
+        return ax_parser_next(parser) ? parser->err->code : push_unknown(parser, at);
     if (!column)
         return fail_column(parser, name, at);
     struct ax_expr input = { .kind = AX_EXPR_INPUT,
@@ -218,6 +239,10 @@ enum ax_code ax_parser_call(struct ax_parser *parser, struct ax_str name, size_t
     if (count > AX_EXPR_ARGUMENTS_MAX)
         return ax_parser_fail(parser, at, AX_E_TOO_LARGE, "over %d arguments",
                               AX_EXPR_ARGUMENTS_MAX);
+    if (has_unknown(operands, count)) {
+        parser->operand_count -= count;
+        return push_unknown(parser, at);
+    }
     if (find_function(parser, name, count, &call))
         return parser->err->code;
     const struct ax_expr **args = ax_arena_alloc(parser->arena, count, sizeof(struct ax_expr *));
@@ -247,7 +272,7 @@ enum ax_code ax_parser_cast(struct ax_parser *parser, struct ax_type type, size_
 {
     struct ax_operand *operand = &parser->operands[parser->operand_count - 1];
     struct ax_type from = operand->expr->type;
-    if (ax_type_equals(from, type) && !operand->is_bytes)
+    if (operand->is_unknown || (ax_type_equals(from, type) && !operand->is_bytes))
         return AX_OK;
     if (from.kind == AX_TYPE_COUNT)
         return ax_expr_convert(operand->expr, type, parser->arena, &operand->expr, parser->err);

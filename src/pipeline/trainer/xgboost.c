@@ -274,7 +274,7 @@ static enum ax_code train_rounds(const struct xgb *xgb, const struct ax_trainer_
             return err->code;
         if (xgboost_unused[0])
             return ax_fail(err, AX_E_INVALID,
-                           "params: XGBoost has no use for %s; correct the name or take it out",
+                           "XGBoost has no use for %s; correct the name or take it out",
                            xgboost_unused);
         result->rounds_run = round + 1;
         if (!parse_evaluation(text, result->metric, &value))

@@ -52,7 +52,7 @@ static void every_key(void **state)
                   "    description: what it is\n"
                   "    columns: [a, {name: b, required: true}, {name: c, default: 2}]\n"
                   "    unknown_category: missing\n"
-                  "    decision: {thresholds: [{at_least: 0.5, action: go}]}\n"
+                  "    decision: {thresholds: [{at_least: 0.5, action: go}], otherwise: stay}\n"
                   "    train:\n"
                   "      rows: {sql: q.sql}\n"
                   "      at: t\n"
@@ -160,6 +160,16 @@ static void one_line_wrong(void **state)
         { 4, "    columns: [{name: a, required: maybe}]", ":4:35: " },
         { 4, "    columns: [a]\n    unknown_category: drop",
           ":5:23: found 'drop', expected missing" },
+        { 4, "    columns: [a]\n    decision: {banana: 1}", ":5:16: unknown key 'banana'" },
+        { 4, "    columns: [a]\n    decision: {otherwis: 1}", "did you mean 'otherwise'?" },
+        { 4, "    columns: [a]\n    decision: go", ":5:15: expected a list 'thresholds'" },
+        { 4,
+          "    columns: [a]\n    decision: {thresholds: [{at_least: x, action: go}], otherwise: b}",
+          ":5:40: 'at_least' must be a number" },
+        { 4,
+          "    columns: [a]\n    decision: {class: 1, otherwise: b, thresholds: [{at_least: 1, "
+          "action: go}]}",
+          ":5:23: 'class' is for models of more than two classes" },
         { 4, "    colums: [a]", ":4:5: unknown key 'colums'; did you mean 'columns'?" },
         { 5, "    trian:", ":5:5: unknown key 'trian'; did you mean 'train'?" },
         { 6, "", ": the key 'rows' is missing" },
@@ -187,6 +197,9 @@ static void one_line_wrong(void **state)
         { 9, "      split: {hash: id, stop: -0.1}", ":9:31: 'stop' is a share" },
         { 9, "      split: {hash: id, test: .nan}", ":9:31: 'test' is a share" },
         { 9, "      split: {hash: id, tset: 0.1}", ":9:25: " },
+        { 9, "      split: {hashh: id, test: 0.1}",
+          ":9:15: unknown key 'hashh'; did you mean 'hash'?" },
+        { 9, "      split: {hash: id, test_from: '2013-10-01'}", ":9:25: unknown key 'test_from'" },
         { 10, "", ": expected params with an objective" },
         { 10, "      params: {eta: 1}", ":10:15: expected params with an objective" },
         { 10, "      params: {objective: x, nthread: 4}",
@@ -217,6 +230,96 @@ static void one_line_wrong(void **state)
     }
 }
 
+/* Definitions whose model takes a service, a line an entry. */
+static const char *const served[] = {
+    "auspex: 1",
+    "entities: {thing: {keys: {k: string}}}",
+    "sources: {s: {files: s.csv, time: t, columns: {k: string, t: timestamp, x: int64}}}",
+    "views: {v: {entity: thing, source: s, fields: {x: x}}}",
+    "services: {a: {request: {n: int64, ts: timestamp}, features: [{view: v}]}}",
+    "models:",
+    "  m:",
+    "    service: a",
+    "    train:",
+    "      rows: {sql: SELECT 1 AS a ORDER BY a}",
+    "      at: ts",
+    "      label: y > 1",
+    "      split: {test_from: '2013-10-01'}",
+    "      params: {objective: binary:logistic}",
+};
+
+/* What is found with that line in place of its own, as `plan` and as `train` do it. */
+static void check_with(size_t line, const char *text, struct ax_err *err)
+{
+    struct ax_sql_config config = { .threads = 1 };
+    struct ax_err found = AX_ERR_INIT;
+    struct ax_train_file file;
+    struct ax_sql *sql = NULL;
+    struct ax_buf out;
+    ax_buf_init(&out, 65536);
+    for (size_t i = 0; i < AX_COUNT(served); i++)
+        ax_buf_printf(&out, "%s\n", i + 1 == line ? text : served[i]);
+    (void)ax_buf_append(&out, "", 1);
+    assert_int_equal(read_text(out.ptr, &file, err), AX_OK);
+    ax_buf_done(&out);
+    assert_int_equal(ax_sql_open(&config, &sql, err), AX_OK);
+    (void)(ax_train_check_models(file.definitions, &found) != AX_OK);
+    (void)(ax_train_spec_check(&file.specs[0], sql, err) != AX_OK);
+    assert_int_equal(found.code, err->code);
+    assert_string_equal(found.msg, err->msg);
+    ax_sql_close(sql);
+    ax_train_file_done(&file);
+}
+
+static void texts_inside(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t line;
+        const char *text;
+        const char *message; /* behind the file's path; NULL: it is right */
+    } cases[] = {
+        { 0, "", NULL },
+        { 10, "      rows: {sql: selec 1}", ":10:19: rows: " },
+        { 10, "      rows: {sql: SELECT 1 AS a FORM t x ORDER BY a}",
+          ":10:33: rows: syntax error" },
+        { 10, "      rows: {sql: SELECT 1 AS a}", ":10:19: rows: the query has no ORDER BY" },
+        { 10, "      rows: {sql: DROP TABLE a}", ":10:19: rows: " },
+        { 10, "      rows: {sql: FROM 'nothing.csv' ORDER BY ALL}", NULL },
+        { 11, "      at: moment", NULL },
+        { 11, "      at: \"moment - - 2 hours (\"", ":11:" },
+        { 11, "      at: moment - 2h", NULL },
+        { 11, "      at: date_trunc('hour', greatest(moment, ts) - 2h) + case when a then b end",
+          NULL },
+        { 11, "      at: cast(date as timestamp)", NULL },
+        { 11, "      at: ts - later between 1 and", ":11:35: at: the text ends" },
+        { 11, "      at: dat_trunc('hour', moment)",
+          ":11:11: at: no function 'dat_trunc'; nearest is" },
+        { 11, "      at: n + 1", ":11:11: at: it is int64; timestamp is expected" },
+        { 12, "      label: bought >", ":12:" },
+        { 12, "      label: bought > (1", ":12:" },
+        { 12, "      label: unknown_function(y)", NULL },
+        { 12, "      label: y\n      label_known_at: a b c", ":13:25: label_known_at: " },
+        { 12, "      label: y\n      weight: \"1 +\"", ":13:" },
+    };
+    struct ax_sql_config config = { .threads = 1 };
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_sql *sql = NULL;
+    if (ax_sql_open(&config, &sql, &err) == AX_E_UNSUPPORTED)
+        skip();
+    ax_sql_close(sql);
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        const char *message = cases[i].message;
+        ax_err_clear(&err);
+        check_with(cases[i].line, cases[i].text, &err);
+        if (!message && err.code)
+            fail_msg("'%s': %s", cases[i].text, err.msg);
+        if (message && (err.code != AX_E_INVALID || strncmp(err.msg, path, strlen(path)) != 0 ||
+                        !strstr(err.msg, message)))
+            fail_msg("'%s': got '%s', wanted '%s'", cases[i].text, err.msg, message);
+    }
+}
+
 static void no_file(void **state)
 {
     (void)state;
@@ -231,6 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key),
         cmocka_unit_test(one_line_wrong),
+        cmocka_unit_test(texts_inside),
         cmocka_unit_test(no_file),
     };
     return cmocka_run_group_tests_name("pipeline/train_file", tests, make_path, remove_folder);
