@@ -161,16 +161,29 @@ static enum ax_code read_columns(struct ax_definition_reader *r, const struct ax
 
 /* ---- bounds ---- */
 
+/* Of a column of whole numbers a bound may still be 0.5, or beyond them all. */
+static bool is_whole_number(const struct ax_yaml *node)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    int64_t whole;
+    return !ax_yaml_i64(node, "", &whole, &ignored);
+}
+
 static enum ax_code read_bound(const struct ax_definition_reader *r, const struct ax_yaml *node,
-                               struct ax_type type, bool *ret_has, double *ret)
+                               struct ax_type type, bool is_value, struct ax_bound *bound)
 {
     union ax_literal literal;
     if (!node)
         return AX_OK;
+    if (is_value && type.kind == AX_TYPE_INT64 && !is_whole_number(node))
+        type.kind = AX_TYPE_FLOAT64;
     if (ax_definition_literal(r, node, type, &literal))
         return r->err->code;
-    *ret = type.kind == AX_TYPE_FLOAT64 ? literal.f64 : (double)literal.i64;
-    *ret_has = true;
+    bool is_whole = type.kind != AX_TYPE_FLOAT64;
+    *bound = (struct ax_bound){ .is_there = true,
+                                .is_whole = is_whole,
+                                .whole = is_whole ? literal.i64 : 0,
+                                .number = is_whole ? (double)literal.i64 : literal.f64 };
     return AX_OK;
 }
 
@@ -178,20 +191,19 @@ static enum ax_code read_bounds(const struct ax_definition_reader *r, const stru
                                 const struct ax_source *source, struct ax_expectation *expectation)
 {
     const struct ax_yaml *min = ax_yaml_get(node, "min"), *max = ax_yaml_get(node, "max");
+    const struct ax_bound *low = &expectation->min, *high = &expectation->max;
     bool is_value = expectation->kind == AX_EXPECT_BETWEEN;
     struct ax_type type = { .kind = AX_TYPE_INT64 };
-    if (is_value) {
+    if (is_value)
         type = ax_storage_type(source->columns[expectation->columns[0]].storage);
-        if (type.kind == AX_TYPE_INT64)
-            type.kind = AX_TYPE_FLOAT64;
-    }
-    if (read_bound(r, min, type, &expectation->has_min, &expectation->min) ||
-        read_bound(r, max, type, &expectation->has_max, &expectation->max))
+    if (read_bound(r, min, type, is_value, &expectation->min) ||
+        read_bound(r, max, type, is_value, &expectation->max))
         return r->err->code;
-    if (!is_value && (expectation->min < 0 || expectation->max < 0))
-        return ax_definition_fail(r, expectation->min < 0 ? min : max,
+    if (!is_value && (low->whole < 0 || high->whole < 0))
+        return ax_definition_fail(r, low->whole < 0 ? min : max,
                                   "a number of things is not negative");
-    if (min && max && expectation->min > expectation->max)
+    bool are_whole = low->is_whole && high->is_whole;
+    if (min && max && (are_whole ? low->whole > high->whole : low->number > high->number))
         return ax_definition_fail(r, min, "'min' lies above 'max'");
     return AX_OK;
 }

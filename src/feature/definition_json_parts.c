@@ -13,6 +13,7 @@
 
 #define EXPRESSION_BYTES_MAX ((size_t)4 << 20) /* what is used twice is printed twice */
 #define NODE_DEPTH_MAX       33
+#define WHOLE_DOUBLE_MAX     (INT64_C(1) << 53)
 
 void ax_definition_put_expression(struct ax_buf *out, const struct ax_parsed *parsed,
                                   ax_expr_put_input_fn put_name, void *arg)
@@ -59,6 +60,18 @@ static void put_number(struct ax_buf *out, const char *key, bool is_there, doubl
     ax_json_put_f64(out, number);
 }
 
+/* Whole numbers that are doubles are written as such. */
+static void put_bound(struct ax_buf *out, const char *key, const struct ax_bound *bound)
+{
+    if (!bound->is_there || !bound->is_whole ||
+        (bound->whole >= -WHOLE_DOUBLE_MAX && bound->whole <= WHOLE_DOUBLE_MAX)) {
+        put_number(out, key, bound->is_there, bound->number);
+        return;
+    }
+    ax_json_put_key(out, key);
+    ax_json_put_i64(out, bound->whole);
+}
+
 static void put_referred(struct ax_buf *out, const struct ax_expectation *expectation)
 {
     const struct ax_source *referred = expectation->referred;
@@ -93,8 +106,8 @@ void ax_expectation_put_json(struct ax_buf *out, const struct ax_source *source,
         }
         (void)ax_buf_append_char(out, ']');
     }
-    put_number(out, "min", expectation->has_min, expectation->min);
-    put_number(out, "max", expectation->has_max, expectation->max);
+    put_bound(out, "min", &expectation->min);
+    put_bound(out, "max", &expectation->max);
     if (expectation->set_count) {
         ax_json_put_key(out, "values");
         for (size_t i = 0; i < expectation->set_count; i++) {

@@ -78,14 +78,21 @@ enum ax_expectation_kind {
 
 enum ax_expectation_action { AX_EXPECT_WARN, AX_EXPECT_DROP_ROW, AX_EXPECT_FAIL };
 
+/* A bound of an expectation, exactly: a whole number (a time or duration: microseconds), or any. */
+struct ax_bound {
+    bool is_there;
+    bool is_whole;
+    int64_t whole;
+    double number; /* the nearest one, of a whole bound */
+};
+
 struct ax_expectation {
     enum ax_expectation_kind kind;
     enum ax_expectation_action action;
     const size_t *columns; /* of the source; none for row_count and expression */
     size_t column_count;
     double mostly;            /* least share of rows that hold, (0, 1]; drop_row: 1 is no limit */
-    bool has_min, has_max;    /* of between (numbers or times), length, row_count */
-    double min, max;          /* times as microseconds */
+    struct ax_bound min, max; /* of between (numbers or times), length, row_count */
     const struct ax_str *set; /* of in_set: texts, or numbers as text */
     size_t set_count;
     struct ax_str pattern; /* of regex */

@@ -80,11 +80,11 @@ static bool is_met(const struct ax_expectation_result *result)
 {
     const struct ax_expectation *expectation = result->expectation;
     size_t looked_at = result->rows - result->missing;
-    double rows = (double)result->rows;
+    int64_t rows = (int64_t)result->rows;
     int64_t age_us;
     if (expectation->kind == AX_EXPECT_ROW_COUNT)
-        return (!expectation->has_min || rows >= expectation->min) &&
-               (!expectation->has_max || rows <= expectation->max);
+        return (!expectation->min.is_there || rows >= expectation->min.whole) &&
+               (!expectation->max.is_there || rows <= expectation->max.whole);
     if (expectation->kind == AX_EXPECT_FRESHNESS)
         return result->has_observed && get_age(result, &age_us) &&
                age_us <= expectation->freshness_us;
@@ -159,30 +159,34 @@ static void put_time(struct ax_buf *out, int64_t us)
 }
 
 /* A bound of `between`, of the column's type; of the others, a number. */
-static void put_bound(struct ax_buf *out, const struct ax_expectation_result *result, double bound)
+static void put_bound(struct ax_buf *out, const struct ax_expectation_result *result,
+                      const struct ax_bound *bound)
 {
-    enum ax_type_kind kind = AX_TYPE_FLOAT64;
+    enum ax_type_kind kind = AX_TYPE_INT64;
     if (result->expectation->kind == AX_EXPECT_BETWEEN)
         kind = ax_storage_type(result->source->columns[result->columns[0]].storage).kind;
     if (kind == AX_TYPE_TIMESTAMP)
-        put_time(out, (int64_t)bound);
-    else if (kind == AX_TYPE_DURATION && bound > -9e18 && bound < 9e18)
-        ax_duration_put_text(out, (int64_t)bound);
+        put_time(out, bound->whole);
+    else if (kind == AX_TYPE_DURATION)
+        ax_duration_put_text(out, bound->whole);
+    else if (bound->is_whole)
+        ax_json_put_i64(out, bound->whole);
     else
-        put_number(out, bound);
+        put_number(out, bound->number);
 }
 
 static void put_bounds(struct ax_buf *out, const struct ax_expectation_result *result)
 {
-    const struct ax_expectation *expectation = result->expectation;
-    bool is_range = expectation->has_min && expectation->has_max;
-    put(out, is_range ? " (" : expectation->has_min ? " (at least " : " (at most ");
-    if (expectation->has_min)
-        put_bound(out, result, expectation->min);
-    if (is_range && expectation->min < expectation->max)
+    const struct ax_bound *min = &result->expectation->min, *max = &result->expectation->max;
+    bool is_range = min->is_there && max->is_there;
+    bool is_one = is_range && min->number == max->number && min->whole == max->whole;
+    put(out, is_range ? " (" : min->is_there ? " (at least " : " (at most ");
+    if (min->is_there)
+        put_bound(out, result, min);
+    if (is_range && !is_one)
         put(out, " to ");
-    if (expectation->has_max && !(is_range && expectation->min == expectation->max))
-        put_bound(out, result, expectation->max);
+    if (max->is_there && !is_one)
+        put_bound(out, result, max);
     put(out, ")");
 }
 

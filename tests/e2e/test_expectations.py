@@ -123,7 +123,8 @@ def random_rows(seed, count):
     for i in range(count):
         row = {"n": str(rng.randrange(count)), "k": rng.choice(["a", "b", "c", "ÄÖ", ""]),
                "t": f"2024-01-{rng.randrange(1, 29):02}T00:00:{i % 60:02}Z",
-               "x": str(rng.randrange(-40, 41) / 4), "f": str(rng.randrange(8) / 8),
+               "x": str(rng.randrange(-40, 41) / 4),
+               "f": rng.choice(["0.1", str(rng.randrange(8) / 8)]),
                "d": str(rng.randrange(100)), "b": rng.choice(["true", "false"])}
         rows.append({key: value for key, value in row.items() if rng.random() > 0.1 and value})
     return rows
@@ -171,8 +172,9 @@ def wanted(rows):
         ("check: in_set, column: k, values: [a, ÄÖ]", of("k", lambda v: v in ("a", "ÄÖ"))),
         ("check: in_set, column: n, values: [1, 2, 3, 5, 8]",
          of("n", lambda v: int(v) in (1, 2, 3, 5, 8))),
-        ("check: in_set, column: f, values: [0, 0.5, 1e-1]",
-         of("f", lambda v: float(v) in (0, .5))),
+        ("check: between, column: f, min: 0.1, max: 0.1", of("f", lambda v: v == "0.1")),
+        ("check: in_set, column: f, values: [0, 0.5, 1e-1, 1e300]",
+         of("f", lambda v: float(v) in (0, .5, .1))),
         ("check: regex, column: k, pattern: '[abc]'",
          of("k", lambda v: bool(re.search("[abc]", v)))),
         ("check: length, column: k, max: 1", of("k", lambda v: len(v) <= 1)),
@@ -256,6 +258,8 @@ def test_whole_numbers_are_exact(folder):
     rows = [{"n": "9007199254740993"}, {"n": "-9007199254740993"}]
     assert one(folder, "check: between, column: n, max: 9007199254740992", rows)[1:3] == (1, 1)
     assert one(folder, "check: between, column: n, min: -9007199254740992", rows)[1:3] == (1, 2)
+    assert one(folder, "check: between, column: n, max: 9007199254740993", rows)[1] == 0
+    assert one(folder, "check: between, column: n, min: 9007199254740994", rows)[1] == 2
     assert one(folder, "check: between, column: n, max: 1e30", rows)[1] == 0
     assert one(folder, "check: between, column: n, min: 1e30", rows)[1] == 2
 

@@ -137,36 +137,51 @@ void ax_claim_put_join(struct ax_buf *out, const struct ax_claim *claim)
 
 /* ---- claims ---- */
 
-static void put_whole(struct ax_buf *out, double bound, bool is_min)
+/* Rounded inwards, when whole numbers are compared with it. */
+static void put_whole(struct ax_buf *out, const struct ax_bound *bound, bool is_min)
 {
-    double whole = is_min ? ceil(bound) : floor(bound);
-    if (fabs(whole) < WHOLE_MAX)
-        ax_buf_printf(out, "CAST(%" PRId64 " AS BIGINT)", (int64_t)whole);
+    double rounded = is_min ? ceil(bound->number) : floor(bound->number);
+    if (bound->is_whole)
+        ax_buf_printf(out, "CAST('%" PRId64 "' AS BIGINT)", bound->whole);
+    else if (fabs(rounded) < WHOLE_MAX)
+        ax_buf_printf(out, "CAST(%" PRId64 " AS BIGINT)", (int64_t)rounded);
     else
-        ax_buf_printf(out, "CAST('%.17g' AS DOUBLE)", whole);
+        ax_buf_printf(out, "CAST('%.17g' AS DOUBLE)", rounded);
 }
 
-static void put_bound(struct ax_buf *out, double bound, bool is_min, bool is_whole)
+/* What a float32 column has of the number: 0.1 is another one there. */
+static double narrowed(double number)
 {
-    if (is_whole)
+    double narrow = (double)(float)number;
+    return isfinite(narrow) ? narrow : number;
+}
+
+static void put_bound(struct ax_buf *out, const struct ax_bound *bound, bool is_min,
+                      enum ax_storage_kind kind)
+{
+    bool is_narrow = kind == AX_STORAGE_FLOAT32;
+    if (is_narrow || kind == AX_STORAGE_FLOAT64)
+        ax_buf_printf(out, "CAST('%.17g' AS DOUBLE)",
+                      is_narrow ? narrowed(bound->number) : bound->number);
+    else
         put_whole(out, bound, is_min);
-    else
-        ax_buf_printf(out, "CAST('%.17g' AS DOUBLE)", bound);
 }
 
+/* `kind` is of the value: floats, or all else that is compared as whole numbers. */
 static void put_bounds(struct ax_buf *out, const struct ax_expectation *expectation,
-                       const char *value, bool is_whole)
+                       const char *value, enum ax_storage_kind kind)
 {
+    const struct ax_bound *min = &expectation->min, *max = &expectation->max;
     put(out, "(");
-    if (expectation->has_min) {
+    if (min->is_there) {
         ax_buf_printf(out, "%s >= ", value);
-        put_bound(out, expectation->min, true, is_whole);
+        put_bound(out, min, true, kind);
     }
-    if (expectation->has_min && expectation->has_max)
+    if (min->is_there && max->is_there)
         put(out, " AND ");
-    if (expectation->has_max) {
+    if (max->is_there) {
         ax_buf_printf(out, "%s <= ", value);
-        put_bound(out, expectation->max, false, is_whole);
+        put_bound(out, max, false, kind);
     }
     put(out, ")");
 }
@@ -174,13 +189,14 @@ static void put_bounds(struct ax_buf *out, const struct ax_expectation *expectat
 static void put_between(struct ax_buf *out, const struct ax_claim *claim)
 {
     char value[64];
-    enum ax_type_kind kind = ax_storage_type(column_of(claim)->storage).kind;
+    struct ax_storage storage = column_of(claim)->storage;
+    enum ax_type_kind kind = ax_storage_type(storage).kind;
     const char *function = kind == AX_TYPE_TIMESTAMP ? "epoch_us"
                            : kind == AX_TYPE_FLOAT64 ? "CAST"
                                                      : "";
     (void)snprintf(value, sizeof(value), "%s(b.c%zu%s)", function, claim->result.columns[0],
                    kind == AX_TYPE_FLOAT64 ? " AS DOUBLE" : "");
-    put_bounds(out, claim->result.expectation, value, kind != AX_TYPE_FLOAT64);
+    put_bounds(out, claim->result.expectation, value, storage.kind);
 }
 
 static void put_length(struct ax_buf *out, const struct ax_claim *claim)
@@ -191,13 +207,27 @@ static void put_length(struct ax_buf *out, const struct ax_claim *claim)
                            : storage.kind == AX_STORAGE_BYTES ? "octet_length"
                                                               : "length";
     (void)snprintf(value, sizeof(value), "%s(b.c%zu)", function, claim->result.columns[0]);
-    put_bounds(out, claim->result.expectation, value, true);
+    put_bounds(out, claim->result.expectation, value, AX_STORAGE_INT64);
+}
+
+/* Of a float32 column the value that it has of the number, when there is one. */
+static void put_member(struct ax_buf *out, struct ax_str text, const char *type, bool is_narrow)
+{
+    if (is_narrow) {
+        put(out, "coalesce(CAST(TRY_CAST(");
+        ax_sql_put_literal(out, text);
+        put(out, " AS FLOAT) AS DOUBLE), ");
+    }
+    put(out, "CAST(");
+    ax_sql_put_literal(out, text);
+    ax_buf_printf(out, " AS %s)%s", type, is_narrow ? ")" : "");
 }
 
 static void put_in_set(struct ax_buf *out, const struct ax_claim *claim)
 {
     const struct ax_expectation *expectation = claim->result.expectation;
-    enum ax_type_kind kind = ax_storage_type(column_of(claim)->storage).kind;
+    struct ax_storage storage = column_of(claim)->storage;
+    enum ax_type_kind kind = ax_storage_type(storage).kind;
     const char *type = kind == AX_TYPE_INT64     ? "BIGINT"
                        : kind == AX_TYPE_FLOAT64 ? "DOUBLE"
                                                  : "VARCHAR";
@@ -205,9 +235,7 @@ static void put_in_set(struct ax_buf *out, const struct ax_claim *claim)
     for (size_t i = 0; i < expectation->set_count; i++) {
         if (i)
             put(out, ", ");
-        put(out, "CAST(");
-        ax_sql_put_literal(out, expectation->set[i]);
-        ax_buf_printf(out, " AS %s)", type);
+        put_member(out, expectation->set[i], type, storage.kind == AX_STORAGE_FLOAT32);
     }
     put(out, "))");
 }

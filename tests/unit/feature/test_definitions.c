@@ -104,8 +104,8 @@ static void sources(void **state)
     assert_int_equal(expectation->action, AX_EXPECT_DROP_ROW);
     assert_int_equal(expectation->column_count, 1);
     assert_int_equal(expectation->columns[0], 5);
-    assert_true(expectation->has_min && expectation->has_max);
-    assert_true(expectation->min == -120 && expectation->max == 2000);
+    assert_true(expectation->min.is_there && expectation->max.is_there);
+    assert_true(expectation->min.number == -120 && expectation->max.number == 2000);
     assert_true(expectation->mostly == 0.999);
 }
 
