@@ -21,7 +21,8 @@ struct tree {
 static bool is_named(const struct ax_lineage_node *node, const struct ax_features_name *name)
 {
     return (!name->kind.len || ax_str_equals(node->kind, name->kind)) &&
-           ax_str_equals(node->name, name->name) &&
+           (ax_str_equals(node->name, name->name) ||
+            (ax_str_is(node->kind, "file") && ax_lineage_means(node->name, name->name))) &&
            (!name->part.len || ax_str_equals(node->part, name->part));
 }
 

@@ -15,9 +15,9 @@
 
 #include "base/alloc.h"
 #include "pipeline/column_trace.h"
+#include "pipeline/lineage.h"
 
 #include <assert.h>
-#include <fnmatch.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -155,18 +155,13 @@ static char *whole_path(struct ax_str text)
     return whole;
 }
 
-static bool is_among(const char *pattern, const char *path)
-{
-    /* "**" crosses folders, which fnmatch lets every '*' do or none. */
-    return fnmatch(pattern, path, strstr(pattern, "**") ? 0 : FNM_PATHNAME) == 0;
-}
-
 static bool is_same_file(struct ax_str a, struct ax_str b)
 {
     if (ax_str_equals(a, b))
         return true;
     char *first = whole_path(a), *second = whole_path(b);
-    bool same = strcmp(first, second) == 0 || is_among(first, second) || is_among(second, first);
+    struct ax_str one = ax_str_from(first), other = ax_str_from(second);
+    bool same = ax_lineage_means(one, other) || ax_lineage_means(other, one);
     free(first);
     free(second);
     return same;

@@ -15,6 +15,7 @@
 #include "base/map.h"
 
 #include <assert.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 
 #define KEY_BYTES_MAX ((size_t)1 << 16)
@@ -380,6 +381,18 @@ static void put_title(struct ax_buf *out, const struct ax_lineage_node *node)
         (void)ax_buf_append_char(out, '.');
         (void)ax_buf_append_str(out, node->part);
     }
+}
+
+bool ax_lineage_means(struct ax_str pattern, struct ax_str path)
+{
+    char *pattern_text = ax_xmemdup0(pattern.ptr, pattern.len);
+    char *path_text = ax_xmemdup0(path.ptr, path.len);
+    /* "**" crosses folders, which fnmatch lets every '*' do or none. */
+    int flags = strstr(pattern_text, "**") ? 0 : FNM_PATHNAME;
+    bool means = ax_str_equals(pattern, path) || fnmatch(pattern_text, path_text, flags) == 0;
+    free(pattern_text);
+    free(path_text);
+    return means;
 }
 
 void ax_lineage_put_name(struct ax_buf *out, const struct ax_lineage_node *node)

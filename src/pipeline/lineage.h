@@ -57,6 +57,9 @@ AX_MUST_USE enum ax_code ax_lineage_digest(const struct ax_registry_catalogue *c
                                            char ret_digest[AX_SHA256_TEXT_SIZE],
                                            struct ax_err *err);
 
+/* Whether a file that a source names, which may be a pattern, means that path too. */
+bool ax_lineage_means(struct ax_str pattern, struct ax_str path);
+
 /* "view plane.seats", as texts call a node. */
 void ax_lineage_put_name(struct ax_buf *out, const struct ax_lineage_node *node);
 

@@ -372,6 +372,10 @@ def test_lineage_from_files_to_models(folder):
         ("service", "pushback"), ("model", "flight_delay")}
     dot = folder.features("lineage", "--dot")
     assert dot.startswith("digraph lineage {\n") and dot.endswith("}\n") and dot.count("->") == 10
+    folder.change("data/planes.csv", "data/*/p*.csv")
+    folder.apply()
+    (graph,) = folder.features_json("lineage", "file:data/2013/planes.csv")
+    assert ("file", "data/*/p*.csv") in {(n["kind"], n["name"]) for n in graph["nodes"]}
 
 
 def test_files_are_opened_when_asked_and_by_apply(folder):

@@ -420,6 +420,28 @@ static void finds_lineage(void **state)
     }
 }
 
+static void finds_files_of_patterns(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *path;
+        bool means;
+    } cases[] = {
+        { "day/2024/x.parquet", "day/2024/x.parquet", true },
+        { "day/*/*.parquet", "day/2024/x.parquet", true },
+        { "day/*.parquet", "day/2024/x.parquet", false },
+        { "day/**/*.parquet", "day/2024/01/x.parquet", true },
+        { "day/x?.csv", "day/x1.csv", true },
+        { "day/x?.csv", "day/x12.csv", false },
+        { "day/x[1].csv", "day/x[1].csv", true },
+        { "day/x.csv", "day/x*", false },
+    };
+    for (size_t i = 0; i < AX_COUNT(cases); i++)
+        if (ax_lineage_means(ax_str_from(cases[i].pattern), ax_str_from(cases[i].path)) !=
+            cases[i].means)
+            fail_msg("%s, %s", cases[i].pattern, cases[i].path);
+}
+
 static void tells_what_is_not_there(void **state)
 {
     (void)state;
@@ -512,11 +534,9 @@ static void runs_in_no_circle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lists_what_is_applied),
-        cmocka_unit_test(shows_one_thing),
-        cmocka_unit_test(finds_lineage),
-        cmocka_unit_test(tells_what_is_not_there),
-        cmocka_unit_test(digests_what_it_is_made_from),
+        cmocka_unit_test(lists_what_is_applied),   cmocka_unit_test(shows_one_thing),
+        cmocka_unit_test(finds_lineage),           cmocka_unit_test(finds_files_of_patterns),
+        cmocka_unit_test(tells_what_is_not_there), cmocka_unit_test(digests_what_it_is_made_from),
         cmocka_unit_test(runs_in_no_circle),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
