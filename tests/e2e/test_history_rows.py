@@ -221,6 +221,7 @@ def test_moment_is_an_expression(folder):
     ("shed - 2h", "at, column 1: 'shed' is not known here; nearest is 'sched'", 0),
     ("sched - faa", "at, column 7", 6),
     ("length(faa)", "at, column 1: it is int64; timestamp is expected", 0),
+    ("wait", "column 'wait' is duration, the moment asked about a timestamp", 0),
     ("", "no column 'at', the moment asked about", None),
 ])
 def test_bad_moments(folder, at, words, caret):

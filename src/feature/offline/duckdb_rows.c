@@ -149,6 +149,23 @@ static enum ax_code parse_moment(struct rows_loader *l, struct ax_str text)
     return ax_err_context(l->err, "at, column %zu", place + 1);
 }
 
+/* A value of the call is no moment when it is declared as something else. */
+static enum ax_code check_moment(struct rows_loader *l, struct ax_str at)
+{
+    for (size_t i = 0; i < l->service->call_count; i++) {
+        struct ax_storage storage = l->service->call[i].storage;
+        bool may_be = !storage.is_list &&
+                      (storage.kind == AX_STORAGE_TIMESTAMP || storage.kind == AX_STORAGE_INT32 ||
+                       storage.kind == AX_STORAGE_INT64 || storage.kind == AX_STORAGE_STRING);
+        if (!may_be && ax_str_equals(l->service->call[i].name, at))
+            return ax_fail(l->err, AX_E_INVALID,
+                           "column '%.*s' is %s, the moment asked about a timestamp (or int64: "
+                           "microseconds since 1970); write an expression that makes one of it",
+                           AX_STR_ARG(at), ax_storage_name(storage));
+    }
+    return AX_OK;
+}
+
 /* ---- columns ---- */
 
 static enum ax_code find_columns(struct rows_loader *l)
@@ -166,12 +183,14 @@ static enum ax_code find_columns(struct rows_loader *l)
         l->loaded.calls[i] = (size_t)found;
     }
     l->at = ax_relation_run_find(run, at);
-    if (l->at < 0 && is_name(at)) {
+    if (l->at < 0 && !is_name(at))
+        return parse_moment(l, at);
+    if (l->at < 0 ? missing(l, at, "the moment asked about") : check_moment(l, at)) {
         if (l->rows->ret_at_place)
             *l->rows->ret_at_place = 0;
-        return missing(l, at, "the moment asked about");
+        return l->err->code;
     }
-    return l->at < 0 ? parse_moment(l, at) : AX_OK;
+    return AX_OK;
 }
 
 static struct ax_relation_column *add_column(struct rows_loader *l, const char *kind, size_t number,
