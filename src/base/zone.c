@@ -28,10 +28,14 @@
 #include "base/zone_rule.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define ZONE_FOLDER      "/usr/share/zoneinfo/"
+#define ZONE_PATH_SIZE   (sizeof(ZONE_FOLDER) + AX_ZONE_NAME_BYTES_MAX)
 #define HEADER_BYTES     ((size_t)44)
 #define CHANGES_MAX      3000
 #define CYCLE_YEARS      400
@@ -328,9 +332,74 @@ static enum ax_code check_name(struct ax_str name, struct ax_err *err)
                    AX_STR_ARG(ax_str_cut(name, AX_ZONE_NAME_BYTES_MAX)));
 }
 
+/* A file or folder called so would be nearer to `part`; of two that are as near, the one in front.
+ */
+static void take_nearer(struct ax_str part, struct ax_str entry, char best[AX_ZONE_NAME_BYTES_MAX])
+{
+    struct ax_str names[2] = { entry, ax_str_from(best) };
+    if (*best && ax_str_compare(names[0], names[1]) > 0) {
+        names[0] = names[1];
+        names[1] = entry;
+    }
+    long nearest = ax_str_nearest(part, names, *best ? 2 : 1);
+    if (nearest >= 0 && names[nearest].ptr == entry.ptr) {
+        memcpy(best, entry.ptr, entry.len);
+        best[entry.len] = '\0';
+    }
+}
+
+/* The entry of a folder that is called so, or else is nearest to that. */
+static void find_entry(const char *folder, struct ax_str part, char best[AX_ZONE_NAME_BYTES_MAX])
+{
+    DIR *entries = opendir(folder);
+    const struct dirent *entry;
+    *best = '\0';
+    while (entries && (entry = readdir(entries)) && !ax_str_is(part, best)) {
+        struct ax_str name = ax_str_from(entry->d_name);
+        if (name.len < AX_ZONE_NAME_BYTES_MAX && !memchr(name.ptr, '.', name.len))
+            take_nearer(part, name, best);
+    }
+    if (entries)
+        (void)closedir(entries);
+}
+
+/* Fill in the path of the zone that could have been meant: the nearest area, and its nearest place.
+ * False when there is none. */
+static bool find_nearest(struct ax_str name, char path[ZONE_PATH_SIZE])
+{
+    char best[AX_ZONE_NAME_BYTES_MAX];
+    struct stat info;
+    size_t len = sizeof(ZONE_FOLDER) - 1;
+    memcpy(path, ZONE_FOLDER, sizeof(ZONE_FOLDER));
+    while (name.len) {
+        const char *slash = memchr(name.ptr, '/', name.len);
+        struct ax_str part = { name.ptr, slash ? (size_t)(slash - name.ptr) : name.len };
+        size_t skipped = part.len + (slash != NULL);
+        find_entry(path, part, best);
+        int added = snprintf(path + len, ZONE_PATH_SIZE - len, "%s%s", best, slash ? "/" : "");
+        if (!*best || added < 0 || (size_t)added >= ZONE_PATH_SIZE - len)
+            return false;
+        len += (size_t)added;
+        name = (struct ax_str){ name.ptr + skipped, name.len - skipped };
+    }
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+static enum ax_code fail_unknown(struct ax_str name, struct ax_err *err)
+{
+    char path[ZONE_PATH_SIZE];
+    if (find_nearest(name, path))
+        return ax_fail(err, AX_E_NOT_FOUND,
+                       "no time zone '%.*s' in " ZONE_FOLDER "; nearest is '%s'", AX_STR_ARG(name),
+                       path + sizeof(ZONE_FOLDER) - 1);
+    return ax_fail(err, AX_E_NOT_FOUND,
+                   "no time zone '%.*s' in " ZONE_FOLDER "; names are like 'Europe/Berlin'",
+                   AX_STR_ARG(name));
+}
+
 static enum ax_code read_named(struct ax_str name, struct ax_zone **ret_zone, struct ax_err *err)
 {
-    char path[sizeof(ZONE_FOLDER) + AX_ZONE_NAME_BYTES_MAX];
+    char path[ZONE_PATH_SIZE];
     memcpy(path, ZONE_FOLDER, sizeof(ZONE_FOLDER) - 1);
     memcpy(path + sizeof(ZONE_FOLDER) - 1, name.ptr, name.len);
     path[sizeof(ZONE_FOLDER) - 1 + name.len] = '\0';
@@ -340,9 +409,7 @@ static enum ax_code read_named(struct ax_str name, struct ax_zone **ret_zone, st
     if (code == AX_E_NOT_FOUND || code == AX_E_INVALID) {
         ax_err_clear(err);
         ax_buf_done(&bytes);
-        return ax_fail(err, AX_E_NOT_FOUND,
-                       "no time zone '%.*s' in " ZONE_FOLDER "; names are like 'Europe/Berlin'",
-                       AX_STR_ARG(name));
+        return fail_unknown(name, err);
     }
     if (!code)
         code = ax_zone_read(ax_buf_str(&bytes), ret_zone, err);

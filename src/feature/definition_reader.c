@@ -15,6 +15,7 @@
 
 #define QUOTED_MAX     ((size_t)60) /* bytes of a user's text in a message */
 #define KEYS_MAX       16           /* in a mapping of the table */
+#define WORDS_MAX      16           /* of a value */
 #define WARNINGS_MAX   1000
 #define LIST_BYTES_MAX 120 /* of known names in a message */
 
@@ -248,6 +249,23 @@ static int word_index(const char *words, struct ax_str text)
     return -1;
 }
 
+static enum ax_code fail_word(const struct ax_definition_reader *r, const struct ax_yaml *node,
+                              const char *words, struct ax_str text)
+{
+    struct ax_str names[WORDS_MAX];
+    size_t count = 0;
+    for (const char *at = words; *at && count < WORDS_MAX;) {
+        size_t len = strcspn(at, "|");
+        names[count++] = (struct ax_str){ at, len };
+        at += len + (at[len] == '|');
+    }
+    long nearest = ax_str_nearest(text, names, count);
+    return ax_definition_fail(
+        r, node, "'%s' must be one of %s, found '%.*s'%s%.*s%s", node->key.ptr, words, QUOTED(text),
+        nearest < 0 ? "" : "; did you mean '", nearest < 0 ? 0 : (int)names[nearest].len,
+        nearest < 0 ? "" : names[nearest].ptr, nearest < 0 ? "" : "'?");
+}
+
 enum ax_code ax_definition_word(const struct ax_definition_reader *r, const struct ax_yaml *map,
                                 enum ax_definition_mapping mapping, const char *key, int *ret)
 {
@@ -259,8 +277,7 @@ enum ax_code ax_definition_word(const struct ax_definition_reader *r, const stru
         return r->err->code;
     int index = word_index(entry->words, text);
     if (index < 0)
-        return ax_definition_fail(r, node, "'%s' must be one of %s, found '%.*s'", key,
-                                  entry->words, QUOTED(text));
+        return fail_word(r, node, entry->words, text);
     *ret = index;
     return AX_OK;
 }

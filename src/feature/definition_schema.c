@@ -20,7 +20,8 @@
 static const char *value_form(enum ax_definition_value value)
 {
     switch (value) {
-    case AX_VALUE_TEXT:
+    case AX_VALUE_TEXT: /* a number without quotes is taken as it is written */
+        return "\"type\":[\"string\",\"number\",\"boolean\"]";
     case AX_VALUE_NAME:
         return "\"type\":\"string\"";
     case AX_VALUE_NAMES:
@@ -29,7 +30,7 @@ static const char *value_form(enum ax_definition_value value)
     case AX_VALUE_FLAG:
         return "\"type\":\"boolean\"";
     case AX_VALUE_FLAG_TEXT:
-        return "\"type\":[\"boolean\",\"string\"]";
+        return "\"type\":[\"boolean\",\"string\",\"number\"]";
     case AX_VALUE_FORMAT:
         return "\"const\":1";
     case AX_VALUE_COUNT:

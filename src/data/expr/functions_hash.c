@@ -23,7 +23,7 @@ static enum ax_code run_murmur3(struct ax_call *call, struct ax_err *err)
     return AX_OK;
 }
 
-/* Of salt.key, whose length does not matter much: a part of a long one is hashed piece by piece. */
+/* Of salt.key, when that is short enough. */
 static bool bucket(struct ax_str salt, struct ax_str key, int64_t count, int64_t *ret)
 {
     char text[1024];
@@ -82,11 +82,11 @@ const struct ax_function ax_functions_hash[] = {
       .param_count = 3,
       .result = AX_PARAM_INT64,
       .run = run_bucket,
-      .about =
-          "A share from 0 to n - 1 that a key falls into: murmur3 of salt, '.' and key, without "
-          "its sign, modulo n; null when the two have over 1,023 bytes.",
+      .about = "A share from 0 to n - 1 that a key falls into: murmur3 of salt, '.' and key, as an "
+               "unsigned number of 32 bits, modulo n; null when the two have over 1,023 bytes.",
       .examples = { { "bucket('1', 'exp-01', 10000)", "1038" },
-                    { "bucket('42', 'exp-02', 10000)", "7393" } } },
+                    { "bucket('42', 'exp-02', 10000)", "7393" },
+                    { "bucket('b', 'e', 1000)", "709" } } },
     { .name = "bucket",
       .params = { AX_PARAM_INT64, AX_PARAM_STRING, AX_PARAM_INT64 },
       .param_count = 3,

@@ -117,14 +117,20 @@ static const struct row rows[] = {
     { "time: none ", "time: none\n    created: year ",
       "f.yaml:31:5: 'created' needs a time; 'time' is none" },
     { "time: time_hour", "time: time_hour\n    zone: Europe/Berlim",
-      "f.yaml:27:11: no time zone 'Europe/Berlim' in /usr/share/zoneinfo/; names are like "
+      "f.yaml:27:11: no time zone 'Europe/Berlim' in /usr/share/zoneinfo/; nearest is "
+      "'Europe/Berlin'" },
+    { "time: time_hour", "time: time_hour\n    zone: Amerika/NewYork",
+      "f.yaml:27:11: no time zone 'Amerika/NewYork' in /usr/share/zoneinfo/; nearest is "
+      "'America/New_York'" },
+    { "time: time_hour", "time: time_hour\n    zone: Europe",
+      "f.yaml:27:11: no time zone 'Europe' in /usr/share/zoneinfo/; names are like "
       "'Europe/Berlin'" },
     { "time: time_hour", "time: time_hour\n    created: temp",
       "f.yaml:27:14: column 'temp' is float64; timestamp is expected" },
     { "check: between,", "check: beetween,",
       "f.yaml:23:17: 'check' must be one of "
       "not_null|unique|between|in_set|regex|length|row_count|freshness|monotonic|referential|"
-      "expression, found 'beetween'" },
+      "expression, found 'beetween'; did you mean 'between'?" },
     { "check: between, column: arr_delay,", "check: between, column: arr_dela,",
       "f.yaml:23:34: source 'arrivals' has no column 'arr_dela'; did you mean 'arr_delay'?" },
     { "check: between, column: arr_delay,", "check: between, column: carrier,",
@@ -139,6 +145,9 @@ static const struct row rows[] = {
     { "mostly: 0.999", "pattern: x", "f.yaml:23:67: 'pattern' means nothing to between" },
     { "do: drop_row", "do: drop",
       "f.yaml:23:86: 'do' must be one of warn|drop_row|fail, found 'drop'" },
+    { "do: drop_row", "do: drop_rows",
+      "f.yaml:23:86: 'do' must be one of warn|drop_row|fail, found 'drop_rows'; did you mean "
+      "'drop_row'?" },
     { "{check: between, column: arr_delay, min: -120, max: 2000, mostly: 0.999, do: drop_row}",
       "{check: row_count, min: 1, do: drop_row}",
       "f.yaml:23:40: row_count is no matter of single rows: warn or fail is expected" },

@@ -277,7 +277,7 @@ static void times(void **state)
         { "timestamp '2013-01-01' at time zone '../UTC'",
           "! time zone '../UTC': write a name like 'Europe/Berlin' or 'UTC'" },
         { "timestamp '2013-01-01' at time zone 'Europe/Berln'",
-          "! no time zone 'Europe/Berln' in /usr/share/zoneinfo/; names are like 'Europe/Berlin'" },
+          "! no time zone 'Europe/Berln' in /usr/share/zoneinfo/; nearest is 'Europe/Berlin'" },
     };
     check_all(rows, AX_COUNT(rows));
 }
