@@ -3,7 +3,8 @@
  * Both texts are made into lists of nodes in the order of the text (a node's members follow it),
  * each with its path; a map finds a path on the other side. A node that the other side lacks is a
  * word, and its members are passed over. A scalar with another text is a word. Nodes that are there
- * on both sides but as scalar and list are told by the path alone.
+ * on both sides but as scalar and list are told whole, as JSON. What is said for people ("notes")
+ * has no members that are new as one: each note is a word.
  *
  * The walk keeps its own stack, as deep as the reader of JSON lets a text be.
  */
@@ -20,6 +21,7 @@ struct diff_node {
     struct ax_str path;
     struct ax_str text; /* of a scalar; of a list of named elements their names */
     bool is_scalar;
+    const struct ax_json *value;
     size_t end; /* of what is inside: the node behind it */
 };
 
@@ -98,6 +100,7 @@ static struct diff_node *add_node(struct diff *diff, struct diff_side *side,
     enum ax_json_kind kind = ax_json_kind(value);
     struct diff_node *node = &side->nodes[side->count++];
     *node = (struct diff_node){ .path = path,
+                                .value = value,
                                 .is_scalar =
                                     kind != AX_JSON_KIND_OBJECT && kind != AX_JSON_KIND_ARRAY };
     if (node->is_scalar)
@@ -156,49 +159,74 @@ static void index_nodes(struct diff_side *side)
             (void)ax_map_put(&side->by_path, side->nodes[i].path, &side->nodes[i]);
 }
 
+/* A side of a word: a list or mapping is told when the other side is a scalar. */
+static struct ax_str side_text(struct diff *diff, const struct diff_node *node,
+                               const struct diff_node *other, struct ax_err *err)
+{
+    if (node && node->is_scalar)
+        return node->text;
+    if (!node || !other || !other->is_scalar)
+        return AX_STR("");
+    ax_json_put_value(&diff->scratch, node->value);
+    return take_text(diff, err);
+}
+
 static void add_word(struct diff *diff, const struct diff_node *before,
-                     const struct diff_node *after)
+                     const struct diff_node *after, struct ax_err *err)
 {
     const struct diff_node *either = before ? before : after;
     assert(either);
     diff->words[diff->word_count++] = (struct ax_definition_word){
         .path = either->path,
-        .from = before && before->is_scalar ? before->text : AX_STR(""),
-        .to = after && after->is_scalar ? after->text : AX_STR(""),
+        .from = side_text(diff, before, after, err),
+        .to = side_text(diff, after, before, err),
         .was_there = before != NULL,
         .is_there = after != NULL,
     };
 }
 
+/* Whether what is there on one side only is told by its members. */
+static bool is_told_inside(const struct diff_side *side, size_t node)
+{
+    const struct diff_node *of = &side->nodes[node];
+    bool is_note =
+        ax_str_equals(of->path, AX_STR("notes")) || ax_str_starts_with(of->path, AX_STR("notes."));
+    return is_note && of->end > node + 1;
+}
+
 /* Changed and added words in the order of the text after, then what is gone. */
-static void compare(struct diff *diff)
+static void compare(struct diff *diff, struct ax_err *err)
 {
     for (size_t i = 0; i < diff->after.count;) {
         const struct diff_node *after = &diff->after.nodes[i];
         const struct diff_node *before = ax_map_get(&diff->before.by_path, after->path);
         bool differs = !before || before->is_scalar != after->is_scalar ||
                        (after->is_scalar && !ax_str_equals(before->text, after->text));
+        if (!before && is_told_inside(&diff->after, i))
+            differs = false;
         if (differs)
-            add_word(diff, before, after);
+            add_word(diff, before, after, err);
         i = differs ? after->end : i + 1;
     }
     for (size_t i = 0; i < diff->before.count;) {
         const struct diff_node *before = &diff->before.nodes[i];
         const struct diff_node *after = ax_map_get(&diff->after.by_path, before->path);
-        if (!after)
-            add_word(diff, before, NULL);
-        i = !after || after->is_scalar != before->is_scalar ? before->end : i + 1;
+        bool is_gone = !after && !is_told_inside(&diff->before, i);
+        if (is_gone)
+            add_word(diff, before, NULL, err);
+        bool is_other = after && after->is_scalar != before->is_scalar;
+        i = is_gone || is_other ? before->end : i + 1;
     }
 }
 
 /* No value differs, so an order does. */
-static void compare_orders(struct diff *diff)
+static void compare_orders(struct diff *diff, struct ax_err *err)
 {
     for (size_t i = 0; i < diff->after.count; i++) {
         const struct diff_node *after = &diff->after.nodes[i];
         const struct diff_node *before = ax_map_get(&diff->before.by_path, after->path);
         if (before && !after->is_scalar && !ax_str_equals(before->text, after->text)) {
-            add_word(diff, before, after);
+            add_word(diff, before, after, err);
             diff->words[diff->word_count - 1].from = before->text;
             diff->words[diff->word_count - 1].to = after->text;
         }
@@ -217,12 +245,12 @@ static enum ax_code compare_docs(struct diff *diff, struct ax_err *err)
         return ax_arena_fail(diff->arena, "the changes", err);
     index_nodes(&diff->before);
     index_nodes(&diff->after);
-    compare(diff);
+    compare(diff, err);
     if (!diff->word_count)
-        compare_orders(diff);
+        compare_orders(diff, err);
     ax_map_done(&diff->before.by_path);
     ax_map_done(&diff->after.by_path);
-    return AX_OK;
+    return err->code;
 }
 
 enum ax_code ax_definition_diff(struct ax_str before, struct ax_str after, struct ax_arena *arena,

@@ -15,7 +15,8 @@
 
 struct ax_definition_word {
     struct ax_str path;
-    struct ax_str from; /* as text; empty when it was not there, or is a list or mapping */
+    /* As text; empty when it was not there, or is a list or mapping on both sides. */
+    struct ax_str from;
     struct ax_str to;
     bool was_there, is_there;
 };

@@ -173,7 +173,7 @@ static void tells_what_is_done(void **state)
     assert_int_equal(change->word_count, 1);
     assert_true(ax_str_is(change->words[0].path, "ttl") && ax_str_is(change->words[0].from, "3h") &&
                 ax_str_is(change->words[0].to, "4h"));
-    assert_true(ax_str_is(world.plan.items[2].words[0].path, "notes"));
+    assert_true(ax_str_is(world.plan.items[2].words[0].path, "notes.description"));
     assert_int_equal(world.plan.break_count, 0); /* the model that would need it goes too */
     if (!apply(&world, &next) || !make_plan(&world, &next))
         goto done;
