@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Instructions of plans, expressions, rules, windows and the online store, for bench/callgrind.
+"""Instructions of plans, expressions, rules, windows and features online, for bench/callgrind.
 
 A plan reads definitions, and compares them with others that were applied: all of `auspex plan` is
 counted. The others are counted inside of functions of small programs (bench/micro/counted.c,
@@ -20,6 +20,8 @@ COUNTED = {
     "counted_rules": ("rules, 256 rows", 4),
     "counted_online_write": ("64 features of a key, written", 4096),
     "counted_online_read": ("64 features of a key, read", 4096),
+    "counted_vector_single": ("40 features of 5 views to a model's row", 64),
+    "counted_vector_batch": ("40 features of 5 views to 16 rows of a model, one row", 64 * 16),
 }
 
 

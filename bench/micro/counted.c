@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What expressions, rules and the online store cost in instructions: bench/callgrind runs this once
- * and counts inside of each function counted_*, in the order in which they stand here.
+ * What expressions, rules, the online store and a service's inputs cost in instructions:
+ * bench/callgrind runs this once and counts inside of each function counted_*, in the order in
+ * which they stand here.
  *
  *     build/release/bench/counted
  *
@@ -14,7 +15,8 @@
 #include "data/expr/program.h"
 #include "data/rows.h"
 #include "engine/backends.h"
-#include "feature/online/online.h"
+#include "feature/online/online_key.h"
+#include "feature/service_vector.h"
 
 #include "expression_cases.h"
 #include "program.h"
@@ -25,6 +27,7 @@
 enum { COLUMNS = AX_COUNT(columns), EXPRESSIONS = AX_COUNT(expressions) };
 enum { CALLS = 4, SINGLE_CALLS = 20, RULES_ROWS = 256 };
 enum { ONLINE_FIELDS = 64, ONLINE_KEYS = 4096, ONLINE_BATCH = 16 };
+enum { VECTOR_VIEWS = 5, VECTOR_FIELDS = 8, VECTOR_CALLS = 64 };
 
 #define ARENA_BYTES ((size_t)1 << 20)
 #define COUNTED     __attribute__((noinline))
@@ -312,11 +315,178 @@ static void count_online(void)
     free(online);
 }
 
+/* ---- a service's inputs: five views of eight float32, two entities ---- */
+
+struct service {
+    struct ax_definitions definitions;
+    struct ax_online *store;
+    struct ax_online_layout layouts[VECTOR_VIEWS];
+    struct ax_online_view views[VECTOR_VIEWS];
+    struct ax_service_plan *plan;
+    struct ax_signature signature;
+    size_t inputs[VECTOR_VIEWS * VECTOR_FIELDS];
+    struct ax_arena arena; /* of a request */
+    struct ax_str keys[2][ONLINE_BATCH];
+    struct ax_values call[2];
+    int64_t at[ONLINE_BATCH];
+};
+
+static void read_service(struct service *s)
+{
+    struct ax_buf text;
+    ax_buf_init(&text, ARENA_BYTES);
+    ax_buf_printf(&text,
+                  "auspex: 1\nentities: {user: {keys: {u: string}}, shop: {keys: {s: string}}}\n"
+                  "sources:\n  h: {files: h.csv, time: t, columns: {u: string, s: string, "
+                  "t: timestamp, x: float32}}\nviews:\n");
+    for (int v = 0; v < VECTOR_VIEWS; v++) {
+        ax_buf_printf(&text, "  v%d: {entity: %s, source: h, ttl: 1h, fields: {", v,
+                      v < 3 ? "user" : "shop");
+        for (int f = 0; f < VECTOR_FIELDS; f++)
+            ax_buf_printf(&text, "%sv%df%d: x", f ? ", " : "", v, f);
+        ax_buf_printf(&text, "}}\n");
+    }
+    ax_buf_printf(&text,
+                  "services: {s: {features: [{view: v0}, {view: v1}, {view: v2}, {view: v3}, "
+                  "{view: v4}]}}\n");
+    const struct ax_file_text file = { AX_STR("f.yaml"), ax_buf_str(&text) };
+    check(ax_definitions_read_texts("features", &file, 1, &s->definitions, &err));
+    ax_buf_done(&text);
+}
+
+static void put_view(struct service *s, size_t view, struct ax_arena *arena)
+{
+    const struct ax_entity *entity = s->definitions.views[view].entity;
+    struct ax_online_entity *online;
+    double one = 1;
+    struct ax_values value = { .type = { AX_TYPE_FLOAT64, false }, .rows = 1, .f64s = &one };
+    const struct ax_values *fields[VECTOR_FIELDS];
+    for (size_t i = 0; i < VECTOR_FIELDS; i++)
+        fields[i] = &value;
+    check(ax_online_layout_of_view(&s->layouts[view], (uint32_t)view, &s->definitions.views[view],
+                                   arena, &err));
+    check(ax_online_find_entity(s->store, entity->name, &online, &err));
+    s->views[view] = (struct ax_online_view){ online, &s->layouts[view] };
+    struct ax_online_stamp stamp = { 0, 0, 0 };
+    size_t bytes = ax_online_part_write(&s->layouts[view], &stamp, fields, 0, NULL);
+    struct ax_online_part *part = ax_arena_alloc(arena, 1, bytes);
+    if (!part)
+        die("no memory");
+    (void)ax_online_part_write(&s->layouts[view], &stamp, fields, 0, part);
+    for (size_t i = 0; i < ONLINE_BATCH; i++) {
+        struct ax_online_item item = { .key = s->keys[view < 3 ? 0 : 1][i],
+                                       .layout = &s->layouts[view],
+                                       .part = part,
+                                       .bytes = bytes };
+        struct ax_online_write write = { .entity = online, .items = &item, .count = 1 };
+        if (!ax_online_write(s->store, &write) || write.written != 1)
+            die("the online store refuses something");
+    }
+}
+
+static void make_signature(struct service *s)
+{
+    char name[16];
+    check(ax_signature_init(&s->signature, AX_COUNT(s->inputs), 0, &err));
+    for (size_t i = 0; i < AX_COUNT(s->inputs); i++) {
+        (void)snprintf(name, sizeof name, "v%zuf%zu", i / VECTOR_FIELDS, i % VECTOR_FIELDS);
+        check(ax_signature_name_input(&s->signature, i, ax_str_from(name), &err));
+    }
+    check(ax_service_plan_bind(s->plan, &s->signature, s->inputs, &err));
+}
+
+/* From keys to the rows of a model; the sum of the last one. */
+static double fill_vector(struct service *s, size_t count)
+{
+    struct ax_service_vector vector;
+    struct ax_rows rows;
+    bool done;
+    double sum = 0;
+    ax_arena_reset(&s->arena);
+    const struct ax_service_request request = { .plan = s->plan,
+                                                .store = s->store,
+                                                .rows = count,
+                                                .call = s->call,
+                                                .at = s->at,
+                                                .arena = &s->arena };
+    check(ax_service_vector_begin(&vector, &request, 0, count, NULL, &done, &err));
+    check(ax_service_vector_finish(&vector, &err));
+    check(ax_rows_init(&rows, &s->signature, count, &s->arena, &err));
+    check(ax_service_vector_write(&vector, s->inputs, &rows, 0, &err));
+    check(ax_rows_finish(&rows, 0, count, &err));
+    for (size_t i = 0; i < AX_COUNT(s->inputs); i++)
+        sum += (double)ax_rows_matrix(&rows, count - 1)[i];
+    return sum;
+}
+
+static COUNTED double counted_vector_single(struct service *s)
+{
+    double sum = 0;
+    for (size_t i = 0; i < VECTOR_CALLS; i++)
+        sum += fill_vector(s, 1);
+    return sum;
+}
+
+static COUNTED double counted_vector_batch(struct service *s)
+{
+    double sum = 0;
+    for (size_t i = 0; i < VECTOR_CALLS; i++)
+        sum += fill_vector(s, ONLINE_BATCH);
+    return sum;
+}
+
+static void make_calls(struct service *s, struct ax_arena *arena)
+{
+    for (size_t i = 0; i < (size_t)2 * ONLINE_BATCH; i++) {
+        char text[16];
+        (void)snprintf(text, sizeof text, "key%06zu", i);
+        struct ax_str *key = &s->keys[i / ONLINE_BATCH][i % ONLINE_BATCH];
+        *key = ax_str_from(text);
+        key->ptr = ax_arena_strdup(arena, *key);
+    }
+    for (size_t i = 0; i < 2; i++)
+        s->call[i] = (struct ax_values){ .type = { AX_TYPE_STRING, false },
+                                         .rows = ONLINE_BATCH,
+                                         .texts = s->keys[i] };
+}
+
+static void count_vectors(void)
+{
+    static struct ax_epoch epoch;
+    struct service *s = ax_xalloc(sizeof(*s));
+    struct ax_online_config config = { .epoch = &epoch, .memory_bytes_max = 64 * ARENA_BYTES };
+    struct ax_arena arena;
+    memset(s, 0, sizeof(*s));
+    ax_epoch_init(&epoch);
+    ax_arena_init(&arena, ARENA_BYTES, 64 * ARENA_BYTES);
+    ax_arena_init(&s->arena, ARENA_BYTES, 64 * ARENA_BYTES);
+    check(ax_online_open(&ax_online_memory, &config, &s->store, &err));
+    read_service(s);
+    make_calls(s, &arena);
+    for (size_t view = 0; view < VECTOR_VIEWS; view++)
+        put_view(s, view, &arena);
+    check(ax_service_plan_new(&s->definitions, s->definitions.services, s->views, &s->plan, &err));
+    make_signature(s);
+    double each = fill_vector(s, ONLINE_BATCH); /* Memory is there. */
+    double all = counted_vector_single(s);
+    all += counted_vector_batch(s);
+    if (each != (double)AX_COUNT(s->inputs) || all != 2 * VECTOR_CALLS * each)
+        die("the inputs are others");
+    ax_service_plan_free(s->plan);
+    ax_signature_done(&s->signature);
+    ax_definitions_done(&s->definitions);
+    ax_online_close(s->store);
+    ax_arena_done(&s->arena);
+    ax_arena_done(&arena);
+    free(s);
+}
+
 int main(void)
 {
     ax_random_init(&numbers, 7, 0);
     count_expressions();
     count_rules();
     count_online();
+    count_vectors();
     return 0;
 }

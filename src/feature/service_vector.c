@@ -339,9 +339,11 @@ static enum ax_code put_default(struct ax_service_vector *vector, size_t input,
 {
     struct ax_values *values = &vector->inputs[input];
     size_t row = 0;
+    if (!field->has_default || field->default_is_null)
+        return AX_OK;
     while (row < vector->rows && !ax_values_is_null(values, row))
         row++;
-    if (!field->has_default || field->default_is_null || row == vector->rows)
+    if (row == vector->rows)
         return AX_OK;
     size_t words = words_of(vector->rows);
     uint64_t *found = vector_alloc(vector, words, sizeof(*found), err);
@@ -377,8 +379,6 @@ static enum ax_code put_given(struct ax_service_vector *vector, size_t input, st
 {
     const struct ax_service_given *given = vector->given[input];
     struct ax_values *values = &vector->inputs[input];
-    if (!given)
-        return AX_OK;
     assert(ax_type_equals(values->type, given->values.type));
     if (values->type.is_list) {
         *values = given->values;
@@ -416,10 +416,11 @@ static enum ax_code read_parts(struct ax_service_vector *vector, struct ax_err *
             return err->code;
         for (size_t i = 0; i < part->count; i++) {
             const struct ax_field *field = &service->roles[role].view->fields[part->fields[i]];
-            if (put_given(vector, part->first_input + i, err) ||
-                put_default(vector, part->first_input + i, field, err))
+            size_t input = part->first_input + i;
+            if ((vector->given[input] && put_given(vector, input, err)) ||
+                put_default(vector, input, field, err))
                 return err->code;
-            show(vector, part->first_input + i);
+            show(vector, input);
         }
     }
     return AX_OK;
@@ -437,7 +438,7 @@ static enum ax_code run_step(struct ax_service_vector *vector, const struct ax_s
         vector->inputs[input] = outputs[i];
         if (ax_values_narrow(&vector->inputs[input], service_of(vector)->inputs[input].storage,
                              arena, err) ||
-            put_given(vector, input, err))
+            (vector->given[input] && put_given(vector, input, err)))
             return err->code;
         show(vector, input);
     }

@@ -300,6 +300,13 @@ static void put_states(const struct ax_view *view, size_t count, size_t turn)
 
 /* ---- comparing ---- */
 
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
 static bool is_equal(const struct ax_values *values, size_t row, const struct ax_sql_column *column,
                      size_t at)
 {
@@ -309,7 +316,7 @@ static bool is_equal(const struct ax_values *values, size_t row, const struct ax
     case AX_TYPE_BOOL:
         return values->bools[row] == column->bools[at];
     case AX_TYPE_FLOAT64:
-        return memcmp(&values->f64s[row], &column->f64s[at], sizeof(double)) == 0;
+        return bits_of(values->f64s[row]) == bits_of(column->f64s[at]);
     case AX_TYPE_STRING:
         return ax_str_equals(values->texts[row], column->texts[at]);
     case AX_TYPE_INT64:

@@ -172,6 +172,12 @@ static struct {
     struct ax_values columns[CALLS];
 } call;
 
+/* Which of the four a row is: the second slice begins with another one. */
+static size_t pattern(size_t row)
+{
+    return (row + row / 64) % PATTERN;
+}
+
 static struct ax_service_request make_request(size_t rows)
 {
     static const char *const origins[PATTERN] = { "EWR", "LGA", "EWR", "EWR" };
@@ -181,11 +187,11 @@ static struct ax_service_request make_request(size_t rows)
                                          4600 * SECOND + 1 };
     memset(&call, 0, sizeof(call));
     for (size_t row = 0; row < rows; row++) {
-        const char *dest = dests[row % PATTERN];
+        const char *dest = dests[pattern(row)];
         call.x[row] = 0.1;
-        call.need[row] = needs[row % PATTERN];
-        call.at[row] = at[row % PATTERN];
-        call.origin[row] = ax_str_from(origins[row % PATTERN]);
+        call.need[row] = needs[pattern(row)];
+        call.at[row] = at[pattern(row)];
+        call.origin[row] = ax_str_from(origins[pattern(row)]);
         call.dest[row] = ax_str_from(dest ? dest : "");
         call.has_dest[row / 64] |= (uint64_t)(dest != NULL) << (row % 64);
         call.has_need[row / 64] |= (uint64_t)1 << (row % 64);
@@ -268,7 +274,7 @@ static void assert_number(double found, double expected, size_t input, size_t ro
 static void assert_pattern(const struct ax_service_vector *vector)
 {
     for (size_t row = 0; row < vector->rows; row++) {
-        size_t as = (vector->from + row) % PATTERN;
+        size_t as = pattern(vector->from + row);
         for (size_t i = 0; i < INPUTS; i++) {
             if (i != ORIGIN && i != ORIGIN_S)
                 assert_number(number_of(&vector->inputs[i], row), expected_value(i, as), i, row);
@@ -344,6 +350,16 @@ static void test_slices(void **state)
         assert_pattern(&vector);
     if (good(run(&vector, &request, 64, 0)))
         assert_int_equal(vector.inputs[TWICE].rows, 0);
+    double temps[ROWS_MAX] = { [65] = 3 };
+    uint64_t rows[2] = { 0, 2 };
+    const struct ax_service_given given = { DEST_TEMP,
+                                            column(AX_TYPE_FLOAT64, temps, ROWS_MAX, NULL), rows };
+    request.given = &given;
+    request.given_count = 1;
+    if (!good(run(&vector, &request, 64, 2)))
+        return;
+    assert_number(vector.inputs[DEST_TEMP].f64s[0], TEMP_DEFAULT, DEST_TEMP, 0);
+    assert_number(vector.inputs[DEST_TEMP].f64s[1], 3, DEST_TEMP, 1);
 }
 
 static void test_no_malloc(void **state)
@@ -357,6 +373,7 @@ static void test_no_malloc(void **state)
         return;
     ax_arena_reset(&arena);
     unsigned long before = ax_torture_allocations();
+    assert_true(before > 0);
     if (good(run(&vector, &request, 0, ROWS_MAX)))
         assert_int_equal(ax_torture_allocations(), before);
 }
