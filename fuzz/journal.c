@@ -145,8 +145,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size >= HEAD_BYTES)
         memcpy(&head_bytes, data + HEAD_BYTES_AT, sizeof(head_bytes));
     if (head_bytes >= HEAD_BYTES && head_bytes <= size && head_bytes % 8 == 0) {
+        static const char head_begins[HASH_AT] = { 'A', 'X', 'J', 'R', 'N', 'L', '0', '1' };
         uint64_t first = 1;
-        memcpy(fitted, "AXJRNL01", HASH_AT);
+        memcpy(fitted, head_begins, HASH_AT);
         memcpy(fitted + FIRST_AT, &first, sizeof(first));
         fit_groups(fitted, size, head_bytes);
         uint64_t hash = ax_hash(

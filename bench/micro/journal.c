@@ -23,7 +23,7 @@
 
 enum { BLOCK = 2000, COLUMNS = 5, TO_READ = 10, SYNCED_GROUPS = 50 };
 
-#define LARGE       10000
+#define LARGE       ((size_t)10000)
 #define ARENA_BYTES ((size_t)4 << 20)
 
 static const struct ax_definition_column columns[COLUMNS] = {
@@ -87,7 +87,7 @@ static void append(const void *context, size_t number)
 {
     (void)number;
     const struct groups *groups = context;
-    uint64_t first;
+    uint64_t first = 0;
     for (size_t left = groups->rows; left;) {
         size_t rows = AX_MIN(left, (size_t)BLOCK);
         check(ax_journal_add(groups->journal, fields, rows, 1, &first, &err));
@@ -124,7 +124,7 @@ static void append_synced(struct ax_journal *journal)
         append(&groups, i);
     double seconds = (double)(ax_clock_ns() - start) / 1e9;
     printf("%-60s %8.0f rows/s\n", "synced groups of 10,000, wall-clock",
-           SYNCED_GROUPS * LARGE / seconds);
+           (double)(SYNCED_GROUPS * LARGE) / seconds);
 }
 
 int main(int argc, char **argv)

@@ -115,7 +115,7 @@ static enum ax_code recover(struct ax_journal *journal, struct ax_err *err)
                            segment->path, segment->at, segment->at);
     }
     if (fstat(segment->fd, &info) || ftruncate(segment->fd, (off_t)segment->at) ||
-        (journal->is_synced && fdatasync(segment->fd)))
+        fdatasync(segment->fd))
         return ax_fail_errno(err, errno, "cut '%s'", segment->path);
     count_up(&journal->bytes_cut, (uint64_t)info.st_size - segment->at);
     ax_buf_clear(&segment->bytes, 0);
@@ -280,7 +280,16 @@ enum ax_code ax_journal_add(struct ax_journal *journal, const struct ax_values *
 
 /* ---- committing ---- */
 
-/* End the segment if the group would make it too large. */
+static enum ax_code sync_segment(struct ax_journal *journal, struct ax_err *err)
+{
+    if (!fdatasync(journal->segment.fd))
+        return AX_OK;
+    journal->is_broken = true; /* What the disk has is not known any more. */
+    return ax_fail_errno(err, errno, "sync '%s'", journal->segment.path);
+}
+
+/* End the segment if the group would make it too large. It is on the disk then, so that only in the
+ * last one something may be missing, whatever happens to the machine. */
 static enum ax_code have_room(struct ax_journal *journal, size_t bytes, struct ax_err *err)
 {
     const struct ax_journal_segment *segment = &journal->segment;
@@ -291,6 +300,8 @@ static enum ax_code have_room(struct ax_journal *journal, size_t bytes, struct a
                        journal->bytes_max);
     if (segment->next == segment->first || segment->at + bytes <= journal->segment_bytes_max)
         return AX_OK;
+    if (sync_segment(journal, err))
+        return err->code;
     return begin_segment(journal, segment->next, segment->source, segment->columns,
                          segment->column_count, err);
 }
@@ -298,12 +309,10 @@ static enum ax_code have_room(struct ax_journal *journal, size_t bytes, struct a
 static enum ax_code write_group(struct ax_journal *journal, struct ax_err *err)
 {
     struct ax_journal_segment *segment = &journal->segment;
-    if (ax_file_write_all(segment->fd, ax_buf_str(&journal->group), err)) {
+    if (ax_file_write_all(segment->fd, ax_buf_str(&journal->group), err))
         (void)ax_err_context(err, "'%s'", segment->path);
-    } else if (journal->is_synced && fdatasync(segment->fd)) {
-        (void)ax_fail_errno(err, errno, "sync '%s'", segment->path);
-        journal->is_broken = true; /* What the disk has is not known any more. */
-    }
+    else if (journal->is_synced)
+        (void)(sync_segment(journal, err) != AX_OK);
     if (err->code && ftruncate(segment->fd, (off_t)segment->at))
         journal->is_broken = true;
     return err->code;
