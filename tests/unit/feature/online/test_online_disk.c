@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "feature/online/lmdb.c"
+#include "../../../../src/feature/online/lmdb.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include "base/random.h"
 
