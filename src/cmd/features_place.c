@@ -48,7 +48,9 @@ static const struct ax_place *find_part(const struct ax_definitions *all,
     const void *object = ax_map_get(&all->names[kinds[kind]], name);
     const struct ax_entity *entity = object;
     const struct ax_source *source = object;
-    switch (object ? kind : AX_REGISTRY_MODEL) {
+    if (!object)
+        return NULL;
+    switch (kind) {
     case AX_REGISTRY_ENTITY:
         return find_column(entity->keys, entity->key_count, part);
     case AX_REGISTRY_SOURCE:
