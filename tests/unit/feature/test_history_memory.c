@@ -12,8 +12,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "feature/offline/offline.h"
-#include "test_folder.h"
+#include "history_store.h"
 #include "torture.h"
 
 #include <stdio.h>
@@ -40,18 +39,6 @@ static const char definitions_text[] =
     "services:\n"
     "  s: {features: [{view: newest}, {view: state}, {view: windows},\n"
     "    {name: twice, expr: x * 2}, {name: more, expr: twice + n}]}\n";
-
-static struct ax_definitions definitions;
-static struct ax_offline *store;
-
-static void write_text(const char *name, struct ax_str text)
-{
-    struct ax_err err = AX_ERR_INIT;
-    char path[256];
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-    if (ax_file_replace(path, text, &err))
-        fail_msg("%s", err.msg);
-}
 
 /* Some of two keys, each corrected a day later. */
 static void write_events(void)
@@ -110,29 +97,14 @@ static void refused_memory_is_told_and_leaves_nothing(void **state)
 
 static int open_store(void **state)
 {
-    struct ax_err err = AX_ERR_INIT;
-    char work[256];
     if (make_folder(state))
         return -1;
-    (void)snprintf(work, sizeof(work), "%s/work", folder);
-    write_text("features.yaml", ax_str_from(definitions_text));
     write_text("states.sql", AX_STR("SELECT 'key ' || i % 2 AS k, to_timestamp(1704067200 + i * "
                                     "50000) AS t, 'name ' || i AS name, i AS n "
                                     "FROM range(9) r(i)"));
     write_events();
-    struct ax_offline_config config = {
-        .definitions = &definitions, .data_folder = folder, .work_folder = work, .threads = 1
-    };
-    if (ax_definitions_read(folder, &definitions, &err) || ax_offline_open(&config, &store, &err))
-        fail_msg("%s", err.msg);
+    open_history_store(definitions_text);
     return 0;
-}
-
-static int close_store(void **state)
-{
-    ax_offline_close(store);
-    ax_definitions_done(&definitions);
-    return remove_folder(state);
 }
 
 int main(void)
@@ -140,5 +112,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused_memory_is_told_and_leaves_nothing),
     };
-    return cmocka_run_group_tests_name("feature/history_memory", tests, open_store, close_store);
+    return cmocka_run_group_tests_name("feature/history_memory", tests, open_store,
+                                       close_history_store);
 }

@@ -14,8 +14,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "feature/offline/offline.h"
-#include "test_folder.h"
+#include "history_store.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -54,18 +53,6 @@ static const char definitions_text[] =
     "range(20000) r(i)"
 #define ONE  "0"
 #define MANY "i % 5000"
-
-static struct ax_definitions definitions;
-static struct ax_offline *store;
-
-static void write_text(const char *name, struct ax_str text)
-{
-    struct ax_err err = AX_ERR_INIT;
-    char path[256];
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-    if (ax_file_replace(path, text, &err))
-        fail_msg("%s", err.msg);
-}
 
 static double cpu_seconds(void)
 {
@@ -113,27 +100,12 @@ static void one_key_costs_what_many_do(void **state)
 
 static int open_store(void **state)
 {
-    struct ax_err err = AX_ERR_INIT;
-    char work[256];
     if (make_folder(state))
         return -1;
-    (void)snprintf(work, sizeof(work), "%s/work", folder);
-    write_text("features.yaml", ax_str_from(definitions_text));
     write_text("one.sql", AX_STR(EVENTS(ONE)));
     write_text("many.sql", AX_STR(EVENTS(MANY)));
-    struct ax_offline_config config = {
-        .definitions = &definitions, .data_folder = folder, .work_folder = work, .threads = 1
-    };
-    if (ax_definitions_read(folder, &definitions, &err) || ax_offline_open(&config, &store, &err))
-        fail_msg("%s", err.msg);
+    open_history_store(definitions_text);
     return 0;
-}
-
-static int close_store(void **state)
-{
-    ax_offline_close(store);
-    ax_definitions_done(&definitions);
-    return remove_folder(state);
 }
 
 int main(void)
@@ -141,5 +113,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_key_costs_what_many_do),
     };
-    return cmocka_run_group_tests_name("feature/history_skew", tests, open_store, close_store);
+    return cmocka_run_group_tests_name("feature/history_skew", tests, open_store,
+                                       close_history_store);
 }
