@@ -2,9 +2,10 @@
 /*
  * flock(2) on a file that stays where it is: removing it would let two processes lock two files of
  * one name. The owner writes its line after it has the lock and empties the file before it gives it
- * back, so a line may be missing for a moment, or be that of one that was killed; both are told as
- * "another process". fcntl's locks would name the owner by themselves, but are lost as soon as
- * anything in the process closes the file.
+ * back, so a line may be missing for a moment, or be that of one that was killed. So who finds no
+ * line looks again for a while; what stays without one is told as "another process". fcntl's locks
+ * would name the owner by themselves, but are lost as soon as anything in the process closes the
+ * file.
  */
 #include "base/state_lock.h"
 
@@ -20,9 +21,12 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LINE_BYTES_MAX 160
+#define TRIES_MAX      200 /* until the owner has written its line, or has ended */
+#define PAUSE_NS       1000000
 
 struct ax_state_lock {
     int fd;
@@ -48,15 +52,38 @@ static bool read_owner(int fd, char line[LINE_BYTES_MAX], uint64_t *ret_pid,
     return true;
 }
 
-static enum ax_code in_use_fail(const char *state, int fd, struct ax_err *err)
+/* *ret_is_named: the failure says who has the lock; else that may be known in a moment. */
+static enum ax_code try_lock(const char *state, int fd, bool *ret_is_named, struct ax_err *err)
 {
+    *ret_is_named = false;
+    int failed;
+    do
+        failed = flock(fd, LOCK_EX | LOCK_NB);
+    while (failed && errno == EINTR);
+    if (!failed)
+        return AX_OK;
+    if (errno != EWOULDBLOCK)
+        return ax_fail_errno(err, errno, "lock '%s/lock'", state);
     char line[LINE_BYTES_MAX];
     uint64_t pid;
     struct ax_str command;
-    if (!read_owner(fd, line, &pid, &command))
+    *ret_is_named = read_owner(fd, line, &pid, &command);
+    if (!*ret_is_named)
         return ax_fail(err, AX_E_UNAVAILABLE, "'%s' is in use by another process", state);
     return ax_fail(err, AX_E_UNAVAILABLE, "'%s' is in use by process %zu (%.*s)", state,
                    (size_t)pid, AX_STR_ARG(command));
+}
+
+static enum ax_code lock_or_name(const char *state, int fd, struct ax_err *err)
+{
+    bool is_named = false;
+    for (size_t tries = 1; try_lock(state, fd, &is_named, err) == AX_E_UNAVAILABLE; tries++) {
+        if (is_named || tries == TRIES_MAX)
+            return err->code;
+        ax_err_clear(err);
+        (void)nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
+    }
+    return err->code;
 }
 
 static enum ax_code lock_file(const char *state, int fd, const char *command, struct ax_err *err)
@@ -66,12 +93,8 @@ static enum ax_code lock_file(const char *state, int fd, const char *command, st
         return ax_fail_errno(err, errno, "stat '%s/lock'", state);
     if (!S_ISREG(info.st_mode))
         return ax_fail(err, AX_E_INVALID, "'%s/lock' is not a regular file", state);
-    while (flock(fd, LOCK_EX | LOCK_NB)) {
-        if (errno == EWOULDBLOCK)
-            return in_use_fail(state, fd, err);
-        if (errno != EINTR)
-            return ax_fail_errno(err, errno, "lock '%s/lock'", state);
-    }
+    if (lock_or_name(state, fd, err))
+        return err->code;
     char line[LINE_BYTES_MAX];
     int len = snprintf(line, sizeof(line), "%ld %.100s\n", (long)getpid(), command);
     assert(len > 0 && (size_t)len < sizeof(line));

@@ -15,8 +15,9 @@
 struct ax_state_lock;
 
 /* Become the owner of the folder `state`, which is made when it is not there. `command` is what
- * others are told: "auspex apply". Never waits. Expected: UNAVAILABLE ("'auspex-data' is in use by
- * process 1234 (auspex apply)"), DENIED, INVALID (something on the way is no folder). */
+ * others are told: "auspex apply". Waits no longer than it takes to learn who has it, some 0.2 s at
+ * most. Expected: UNAVAILABLE ("'auspex-data' is in use by process 1234 (auspex apply)"), DENIED,
+ * INVALID (something on the way is no folder). */
 AX_MUST_USE enum ax_code ax_state_lock_take(const char *state, const char *command,
                                             struct ax_state_lock **ret_lock, struct ax_err *err);
 
