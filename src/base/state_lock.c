@@ -10,7 +10,9 @@
 #include "base/state_lock.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/file.h"
+#include "base/thread.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,12 +23,10 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LINE_BYTES_MAX 160
-#define TRIES_MAX      200 /* until the owner has written its line, or has ended */
-#define PAUSE_NS       1000000
+#define NAME_WAIT_NS   (200 * (uint64_t)AX_NS_PER_MS) /* for the owner to write its line, or end */
 
 struct ax_state_lock {
     int fd;
@@ -76,12 +76,12 @@ static enum ax_code try_lock(const char *state, int fd, bool *ret_is_named, stru
 
 static enum ax_code lock_or_name(const char *state, int fd, struct ax_err *err)
 {
-    bool is_named = false;
-    for (size_t tries = 1; try_lock(state, fd, &is_named, err) == AX_E_UNAVAILABLE; tries++) {
-        if (is_named || tries == TRIES_MAX)
+    uint64_t until_ns = ax_clock_ns() + NAME_WAIT_NS;
+    bool is_named;
+    while (try_lock(state, fd, &is_named, err) == AX_E_UNAVAILABLE && !is_named) {
+        if (!ax_thread_wait_a_little(until_ns))
             return err->code;
         ax_err_clear(err);
-        (void)nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
     }
     return err->code;
 }

@@ -124,9 +124,9 @@ void ax_thread_join(struct ax_thread *thread)
     assert(!failed);
 }
 
-/* Between two tries: what waits until a time goes by the monotonic clock, and pthreads by the wall
- * clock, which may be put back. False: the time is over. */
-static bool wait_a_little(uint64_t until_ns)
+/* Why tries: what waits until a time goes by the monotonic clock, and pthreads by the wall clock,
+ * which may be put back. */
+bool ax_thread_wait_a_little(uint64_t until_ns)
 {
     const struct timespec pause = { .tv_nsec = 1000000 };
     if (ax_clock_ns() >= until_ns)
@@ -143,7 +143,7 @@ bool ax_thread_join_until(struct ax_thread *thread, uint64_t until_ns)
         return true;
     }
     int failed;
-    while ((failed = pthread_tryjoin_np(thread->handle, NULL)) && wait_a_little(until_ns))
+    while ((failed = pthread_tryjoin_np(thread->handle, NULL)) && ax_thread_wait_a_little(until_ns))
         continue;
     assert(!failed || failed == EBUSY);
     return !failed;

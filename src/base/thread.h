@@ -27,6 +27,10 @@ void ax_thread_join(struct ax_thread *thread);
 /* The same until `until_ns` (monotonic; UINT64_MAX: for ever) at most. False: it runs still. */
 AX_MUST_USE bool ax_thread_join_until(struct ax_thread *thread, uint64_t until_ns);
 
+/* Between two tries of what nobody tells the end of: a millisecond. False, without it: `until_ns`
+ * (monotonic) is over. Never on the data plane. */
+AX_MUST_USE bool ax_thread_wait_a_little(uint64_t until_ns);
+
 /* Have the calling thread run only when no other one wants the core (SCHED_IDLE): for work that
  * must cost those that answer nothing. For good: without privileges there is no way back. Whoever
  * holds a lock so may be kept from giving it back; so none that the data plane takes. */
