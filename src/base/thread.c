@@ -252,7 +252,7 @@ enum ax_code ax_pool_new(const char *name, size_t thread_count, size_t queue_max
 static bool pool_close(struct ax_pool *pool, uint64_t until_ns)
 {
     while (pthread_mutex_trylock(&pool->lock))
-        if (!wait_a_little(until_ns))
+        if (!ax_thread_wait_a_little(until_ns))
             return false;
     pool->closing = true;
     (void)pthread_cond_broadcast(&pool->changed);
