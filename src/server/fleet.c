@@ -201,7 +201,7 @@ static void fleet_reap(struct ax_fleet *fleet)
 
 static void fleet_round(struct ax_fleet *fleet)
 {
-    ax_fleet_inbox_receive(&fleet->inbox, fleet);
+    ax_inbox_receive(&fleet->inbox, fleet);
     ax_fleet_popularity_look(fleet);
     ax_fleet_look_at_loads(fleet);
     ax_fleet_trim(fleet);
@@ -222,7 +222,7 @@ static void fleet_run(void *arg)
         fleet->wake_ns = UINT64_MAX;
         fleet_round(fleet);
         if (!fleet->is_stopping)
-            ax_fleet_inbox_wait(&fleet->inbox, fleet->wake_ns);
+            ax_inbox_wait(&fleet->inbox, fleet->wake_ns);
     }
 }
 
@@ -260,7 +260,7 @@ enum ax_code ax_fleet_start(const struct ax_fleet_config *config, struct ax_snap
     ax_fleet_popularity_begin(fleet);
     if (ax_fleet_metrics_register(err) || fleet_check_policy(config, &fleet->settings, err) ||
         ax_fleet_list_all(fleet, err) || ax_fleet_open_overrides(fleet, err) ||
-        ax_fleet_inbox_init(&fleet->inbox, err)) {
+        ax_inbox_init(&fleet->inbox, err)) {
         fleet_release(fleet);
         return err->code;
     }
@@ -270,7 +270,7 @@ enum ax_code ax_fleet_start(const struct ax_fleet_config *config, struct ax_snap
     if (ax_fleet_loaders_init(&fleet->loaders, config->load_threads, err) ||
         ax_thread_start(&fleet->thread, "fleet", fleet_run, fleet, err)) {
         (void)ax_fleet_loaders_stop(&fleet->loaders, UINT64_MAX);
-        ax_fleet_inbox_done(&fleet->inbox);
+        ax_inbox_done(&fleet->inbox);
         fleet_release(fleet);
         return err->code;
     }
@@ -304,6 +304,6 @@ void ax_fleet_free(struct ax_fleet *fleet)
         fleet->draining[i].version->draining_count--;
         ax_served_unref(fleet->draining[i].served);
     }
-    ax_fleet_inbox_done(&fleet->inbox);
+    ax_inbox_done(&fleet->inbox);
     fleet_release(fleet);
 }

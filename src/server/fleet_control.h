@@ -33,7 +33,7 @@ struct ax_fleet_draining {
 
 struct ax_fleet {
     /* Any thread. */
-    struct ax_fleet_inbox inbox;
+    struct ax_inbox inbox;
     atomic_size_t order_count, want_count; /* those that were not told */
     atomic_bool is_stopped;
     _Atomic uint64_t wants_end_ns; /* the server drains: then wants are over; 0: it does not */

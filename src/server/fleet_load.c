@@ -48,7 +48,7 @@ static void load_note_warming(void *context)
 {
     struct ax_fleet_load *load = context;
     atomic_store_explicit(&load->is_warming, true, memory_order_relaxed);
-    ax_fleet_inbox_wake(load->inbox);
+    ax_inbox_wake(load->inbox);
 }
 
 static void load_run(void *arg)
@@ -61,7 +61,7 @@ static void load_run(void *arg)
     atomic_store_explicit(&load->has_begun, true, memory_order_release);
     /* The error's code tells. */
     (void)(ax_loader_load(&load->job, &load->loaded, &load->err) != AX_OK);
-    ax_fleet_inbox_send(load->inbox, &load->message);
+    ax_inbox_send(load->inbox, &load->message);
 }
 
 bool ax_fleet_loaders_have_room(const struct ax_fleet_loaders *loaders, bool is_urgent)

@@ -11,15 +11,15 @@
 #ifndef AX_SERVER_FLEET_LOAD_H
 #define AX_SERVER_FLEET_LOAD_H
 
-#include "server/fleet_inbox.h"
+#include "base/inbox.h"
 #include "server/loader.h"
 
 struct ax_fleet_version;
 
 /* A version that is being loaded. The loader writes `loaded`, `err` and the mark, then sends it. */
 struct ax_fleet_load {
-    struct ax_fleet_message message;
-    struct ax_fleet_inbox *inbox;
+    struct ax_message message;
+    struct ax_inbox *inbox;
     struct ax_fleet_version *version; /* the control thread's; NULL: nobody wants the result */
     bool is_urgent;
     uint64_t began_ns; /* when it was given to the pool */

@@ -19,7 +19,7 @@ enum order_kind { ORDER_WANT, ORDER_LOAD, ORDER_UNLOAD, ORDER_RESCAN, ORDER_CHAN
 
 /* An order, from its giver until it is told. */
 struct ax_fleet_order {
-    struct ax_fleet_message message;
+    struct ax_message message;
     enum order_kind kind;
     char *model_name, *version_text;  /* NULL: none */
     struct ax_override *override;     /* of a load, until the model has it */
@@ -33,7 +33,7 @@ struct ax_fleet_order {
     struct ax_err err;                /* it has failed so, and waits to be told */
 };
 
-static void order_receive(void *context, struct ax_fleet_message *message);
+static void order_receive(void *context, struct ax_message *message);
 
 static struct ax_fleet_order *order_new(enum order_kind kind, const struct ax_str *model,
                                         const struct ax_str *version,
@@ -193,7 +193,7 @@ static void order_changed(struct ax_fleet *fleet, const char *name)
                AX_LOG_ERR(&err));
 }
 
-static void order_receive(void *context, struct ax_fleet_message *message)
+static void order_receive(void *context, struct ax_message *message)
 {
     struct ax_fleet *fleet = context;
     struct ax_fleet_order *order = container_of(message, struct ax_fleet_order, message);
@@ -399,7 +399,7 @@ bool ax_fleet_is_awaited(const struct ax_fleet *fleet)
 /* On the thread that stops, which is the control thread from here: all that is left is told. */
 void ax_fleet_cancel_all(struct ax_fleet *fleet)
 {
-    ax_fleet_inbox_receive(&fleet->inbox, fleet);
+    ax_inbox_receive(&fleet->inbox, fleet);
     while (fleet->waiting) {
         struct ax_fleet_order *order = fleet->waiting;
         fleet->waiting = order->next;
@@ -428,14 +428,14 @@ static void order_give(struct ax_fleet *fleet, struct ax_fleet_order *order)
     if (err.code)
         order_tell(fleet, order, &err);
     else
-        ax_fleet_inbox_send(&fleet->inbox, &order->message);
+        ax_inbox_send(&fleet->inbox, &order->message);
 }
 
 void ax_fleet_drain(struct ax_fleet *fleet)
 {
     assert(fleet);
     atomic_store(&fleet->wants_end_ns, ax_clock_ns() + WANTS_DRAIN_NS);
-    ax_fleet_inbox_wake(&fleet->inbox);
+    ax_inbox_wake(&fleet->inbox);
 }
 
 void ax_fleet_order_stop(struct ax_fleet *fleet)
@@ -472,7 +472,7 @@ void ax_fleet_withdraw(struct ax_fleet *fleet, struct ax_fleet_waiter *waiter)
 {
     assert(fleet && waiter);
     atomic_store(&waiter->is_withdrawn, true);
-    ax_fleet_inbox_wake(&fleet->inbox);
+    ax_inbox_wake(&fleet->inbox);
 }
 
 void ax_fleet_rescan(struct ax_fleet *fleet)

@@ -51,7 +51,7 @@ void ax_fleet_reconsider(struct ax_fleet *fleet, struct ax_fleet_version *versio
     ax_fleet_touch(fleet, version->model);
 }
 
-static void fleet_receive_load(void *context, struct ax_fleet_message *message);
+static void fleet_receive_load(void *context, struct ax_message *message);
 
 /* Which of those that wait comes next: one that requests wait for, a pinned one, the one that is
  * worth most, what replaces another one of its model (its room is not held against that), the
@@ -300,7 +300,7 @@ static void fleet_note_warming(struct ax_fleet *fleet, struct ax_fleet_load *loa
     ax_fleet_touch(fleet, load->version->model);
 }
 
-static void fleet_receive_load(void *context, struct ax_fleet_message *message)
+static void fleet_receive_load(void *context, struct ax_message *message)
 {
     struct ax_fleet *fleet = context;
     struct ax_fleet_load *load = container_of(message, struct ax_fleet_load, message);

@@ -3,10 +3,10 @@
  * A stack that is turned round, and an eventfd.
  *
  * A sender that found the stack empty writes to the eventfd; the others need not, since whoever
- * came first did or is about to. The control thread empties the eventfd before it takes the stack,
- * so no message can be left behind with the eventfd silent.
+ * came first did or is about to. The owner empties the eventfd before it takes the stack, so no
+ * message can be left behind with the eventfd silent.
  */
-#include "server/fleet_inbox.h"
+#include "base/inbox.h"
 
 #include "base/clock.h"
 
@@ -17,7 +17,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum ax_code ax_fleet_inbox_init(struct ax_fleet_inbox *inbox, struct ax_err *err)
+enum ax_code ax_inbox_init(struct ax_inbox *inbox, struct ax_err *err)
 {
     assert(inbox && err);
     atomic_init(&inbox->top, NULL);
@@ -27,30 +27,30 @@ enum ax_code ax_fleet_inbox_init(struct ax_fleet_inbox *inbox, struct ax_err *er
     return AX_OK;
 }
 
-void ax_fleet_inbox_done(struct ax_fleet_inbox *inbox)
+void ax_inbox_done(struct ax_inbox *inbox)
 {
     assert(inbox && !atomic_load(&inbox->top));
     (void)close(inbox->event_fd);
 }
 
-void ax_fleet_inbox_send(struct ax_fleet_inbox *inbox, struct ax_fleet_message *message)
+void ax_inbox_send(struct ax_inbox *inbox, struct ax_message *message)
 {
     assert(inbox && message && message->receive);
-    struct ax_fleet_message *top = atomic_load(&inbox->top);
+    struct ax_message *top = atomic_load(&inbox->top);
     do
         message->next = top;
     while (!atomic_compare_exchange_weak(&inbox->top, &top, message));
     if (!top)
-        ax_fleet_inbox_wake(inbox);
+        ax_inbox_wake(inbox);
 }
 
-void ax_fleet_inbox_wake(struct ax_fleet_inbox *inbox)
+void ax_inbox_wake(struct ax_inbox *inbox)
 {
     assert(inbox);
     (void)eventfd_write(inbox->event_fd, 1);
 }
 
-void ax_fleet_inbox_wait(struct ax_fleet_inbox *inbox, uint64_t until_ns)
+void ax_inbox_wait(struct ax_inbox *inbox, uint64_t until_ns)
 {
     assert(inbox);
     struct pollfd poll_fd = { .fd = inbox->event_fd, .events = POLLIN };
@@ -65,20 +65,20 @@ void ax_fleet_inbox_wait(struct ax_fleet_inbox *inbox, uint64_t until_ns)
         (void)eventfd_read(inbox->event_fd, &count);
 }
 
-void ax_fleet_inbox_receive(struct ax_fleet_inbox *inbox, void *context)
+void ax_inbox_receive(struct ax_inbox *inbox, void *context)
 {
     assert(inbox);
-    struct ax_fleet_message *last_first = atomic_exchange(&inbox->top, NULL);
-    struct ax_fleet_message *first = NULL;
+    struct ax_message *last_first = atomic_exchange(&inbox->top, NULL);
+    struct ax_message *first = NULL;
     while (last_first) {
-        struct ax_fleet_message *next = last_first->next;
+        struct ax_message *next = last_first->next;
         last_first->next = first;
         first = last_first;
         last_first = next;
     }
     while (first) {
         /* The message is gone when it is received. */
-        struct ax_fleet_message *next = first->next;
+        struct ax_message *next = first->next;
         first->receive(context, first);
         first = next;
     }
