@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The writer of the online store: the one thread by which everything in it changes.
+ *
+ * It owns the table in memory, the journals of the sources and the rows on the disk. Others send it
+ * batches, from any thread and without waiting, and are told on the writer's thread what became of
+ * them. Rows of a source are journalled before they are seen, and seen before they are
+ * acknowledged; all batches that wait are journalled by one write a source. What was acknowledged
+ * outlives the process (kill -9), and with `disk` durability the machine.
+ *
+ * With a folder of state, whose lock the process has (base/state_lock.h), the journals are
+ * <state>/journal/<source>/ and the rows <state>/online/. Without one the store is in memory alone.
+ * See docs/internals/online-store.md.
+ */
+#ifndef AX_FEATURE_ONLINE_ONLINE_WRITER_H
+#define AX_FEATURE_ONLINE_ONLINE_WRITER_H
+
+#include "base/inbox.h"
+#include "feature/online/online_views.h"
+
+struct ax_online_writer;
+
+enum ax_online_durability {
+    AX_ONLINE_DURABLE_PROCESS, /* the kernel has what was acknowledged */
+    AX_ONLINE_DURABLE_DISK,    /* the disk has it */
+};
+
+struct ax_online_writer_config {
+    const char *state;          /* folder, copied; NULL or empty: none */
+    struct ax_epoch *epoch;     /* of the readers; borrowed */
+    size_t memory_bytes_max;    /* of the table */
+    uint64_t disk_bytes_max;    /* of the rows on the disk */
+    uint64_t journal_bytes_max; /* of each source's journal */
+    size_t queue_max;           /* batches that wait */
+    enum ax_online_durability durability;
+};
+
+enum ax_online_batch_kind {
+    AX_ONLINE_ROWS,   /* rows of a source that can be pushed */
+    AX_ONLINE_VALUES, /* final values of a view */
+    AX_ONLINE_END,    /* keys of an entity, which go with all their views */
+    AX_ONLINE_FLUSH,  /* nothing */
+};
+
+/* Rows of a source: a column of the computation type for each of its columns. */
+struct ax_online_rows {
+    const struct ax_values *const *columns;
+    size_t rows; /* at most AX_VALUES_ROWS_MAX */
+};
+
+/* What is sent. It, and what it points to, is the sender's, and stays until `done`. */
+struct ax_online_batch {
+    struct ax_message message; /* the writer's */
+    enum ax_online_batch_kind kind;
+    struct ax_online_views *views; /* by which it was made; not for FLUSH. The sender's reference */
+    size_t number;                 /* of the source, view or entity in the definitions */
+
+    const struct ax_online_rows *slices; /* ROWS: all of them are taken in, or none */
+    size_t slice_count;
+    int64_t taken_us; /* ROWS: when they came, microseconds UTC */
+
+    const struct ax_online_item *items; /* VALUES: of the view; END: keys alone */
+    size_t item_count;
+    bool is_kept; /* VALUES: `done` is called when they are on the disk, as with END and FLUSH */
+
+    /* On the writer's thread, which it must not hold up; the batch is the sender's again. */
+    void (*done)(struct ax_online_batch *batch);
+    void *context;     /* the sender's */
+    struct ax_err err; /* is AX_OK when it is sent. Of ROWS: nothing was taken in. Else: why items
+                          were refused, or are not on the disk */
+    uint64_t written, stale, refused; /* items; of ROWS: those that follow from them */
+};
+
+/* At the moment; counts are since it was opened. */
+struct ax_online_writer_stats {
+    struct ax_online_stats table;
+    uint64_t queue;   /* batches that wait */
+    uint64_t batches; /* that were done */
+    uint64_t rows_journalled;
+    uint64_t journal_bytes, journal_bytes_written, journal_failures;
+    uint64_t folded; /* rows that were written to the disk */
+    uint64_t fold_failures;
+    uint64_t unfolded;           /* keys that are newer than what the disk has of them */
+    uint64_t unfolded_since_us;  /* when the oldest of these was written; 0: none */
+    uint64_t filled, fill_total; /* rows that were read from the disk since the start, of about */
+};
+
+/* Open what is there, and start the thread. Expected: INVALID (damaged, or another program's),
+ * DENIED, LIMIT, UNAVAILABLE. */
+AX_MUST_USE enum ax_code ax_online_writer_open(const struct ax_online_writer_config *config,
+                                               struct ax_online_writer **ret_writer,
+                                               struct ax_err *err);
+/* Do what was sent, put all of it on the disk, and end. No reader and no sender is left; views may
+ * be. NULL is fine. */
+void ax_online_writer_close(struct ax_online_writer *writer);
+
+/* What readers fetch from; as long as the writer. */
+struct ax_online *ax_online_writer_store(struct ax_online_writer *writer);
+
+/* Have other definitions in force, and *ret_views is a reference of their views. Blocks, until they
+ * have all that the journals have for them, while batches by the views before go on. `given` is
+ * released by the views, and not when this fails. One control thread. Expected: INVALID, LIMIT,
+ * TOO_LARGE, UNAVAILABLE; then those before stay in force. */
+AX_MUST_USE enum ax_code ax_online_writer_define(struct ax_online_writer *writer,
+                                                 const struct ax_online_definitions *given,
+                                                 struct ax_online_views **ret_views,
+                                                 struct ax_err *err);
+
+/* Hand over a batch; batches are done in the order in which they were sent. Any thread, never
+ * blocks. Expected: LIMIT (queue_max wait), and then `done` is not called. A batch whose
+ * definitions are not in force any more fails with CONFLICT if it does not fit those that are. */
+AX_MUST_USE enum ax_code ax_online_writer_send(struct ax_online_writer *writer,
+                                               struct ax_online_batch *batch, struct ax_err *err);
+
+/* Any thread. */
+void ax_online_writer_stats(const struct ax_online_writer *writer,
+                            struct ax_online_writer_stats *ret_stats);
+
+#endif
