@@ -6,7 +6,6 @@
  */
 #include "pipeline/training_registry.h"
 
-#include "base/state_lock.h"
 #include "base/yaml.h"
 #include "pipeline/definition_catalogue.h"
 #include "pipeline/lineage.h"
@@ -76,7 +75,6 @@ enum ax_code ax_training_version_record(const char *state,
                                         struct ax_err *err)
 {
     assert(state && version && err);
-    struct ax_state_lock *lock = NULL;
     struct ax_registry *registry = NULL;
     struct ax_registry_model_version whole = *version;
     struct ax_buf path;
@@ -84,8 +82,7 @@ enum ax_code ax_training_version_record(const char *state,
     ax_buf_init(&path, PATH_MAX);
     (void)ax_buf_append_str(&path, version->path);
     (void)ax_buf_append_char(&path, '\0');
-    if (ax_buf_check(&path, "the path", err) ||
-        ax_state_lock_take(state, "auspex train", &lock, err))
+    if (ax_buf_check(&path, "the path", err))
         goto done;
     if (!realpath(path.ptr, real)) {
         (void)ax_fail_errno(err, errno, "find '%s'", path.ptr);
@@ -96,7 +93,6 @@ enum ax_code ax_training_version_record(const char *state,
         (void)(ax_registry_put_model_version(registry, &whole, err) != AX_OK);
 done:
     ax_registry_close(registry);
-    ax_state_lock_free(lock);
     ax_buf_done(&path);
     return err->code;
 }

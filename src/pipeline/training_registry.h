@@ -27,9 +27,9 @@ AX_MUST_USE enum ax_code ax_training_service_find(const struct ax_definitions *d
                                                   struct ax_training_service *ret_service,
                                                   struct ax_err *err);
 
-/* Write the record, as the owner of the state directory, with the real path of the version's
- * folder. Expected: UNAVAILABLE (somebody else is the owner at the moment; to be tried again), and
- * those of ax_registry_put_model_version. */
+/* Write the record, with the real path of the version's folder, whoever owns the state directory:
+ * it is one step of the registry's. Expected: UNAVAILABLE (somebody writes to the registry for too
+ * long; to be tried again), and those of ax_registry_put_model_version. */
 AX_MUST_USE enum ax_code ax_training_version_record(const char *state,
                                                     const struct ax_registry_model_version *version,
                                                     struct ax_err *err);

@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT / "tests/parity"))
 import openapi  # noqa: E402  (what these two lines name lies beside this and the parity tests)
 import xgboost_oracle as oracle  # noqa: E402
 
-# What servers keep: images of models are made by the first server and used by the others.
+# What commands keep, and below it what servers do, each in a folder of its own.
 os.environ["AUSPEX_STATE"] = tempfile.mkdtemp(prefix="auspex-test-state-")
 atexit.register(shutil.rmtree, os.environ["AUSPEX_STATE"], ignore_errors=True)
 
@@ -127,9 +127,16 @@ class Server:
     """One `auspex serve`."""
 
     running = []  # of all tests, until they are stopped
+    # State directories that servers have had: the next one finds the images of models there.
+    states = []
 
     def __init__(self, models, *options, wait=True):
         self.lines = []
+        self.state = None
+        if "--state" not in options:
+            self.state = (Server.states.pop() if Server.states
+                          else tempfile.mkdtemp(dir=os.environ["AUSPEX_STATE"]))
+            options = ("--state", self.state, *options)
         self.ready = threading.Event()
         self.process = subprocess.Popen(
             [os.environ["AX_BINARY"], "serve", "--models", str(models),
@@ -203,6 +210,7 @@ class Server:
         finally:
             if self in Server.running:
                 Server.running.remove(self)
+                Server.states += [self.state] if self.state else []
             self.reader.join(5)
             self.process.stderr.close()
         return status

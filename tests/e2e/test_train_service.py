@@ -7,10 +7,11 @@ compared, byte for byte, with a training on the file that `features history` wri
 rows.
 """
 
-import fcntl
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 
 import history
 import numpy as np
@@ -543,14 +544,16 @@ def recorded(folder):
 
 
 def test_recorded_later(folder):
-    """What could not be recorded, since another process owns the state, or nothing was in force."""
+    """What could not be recorded, since the database refuses it, or nothing is in force."""
     apply(folder)
     path = folder / "models/delay/1"
-    with open(folder / "state/lock", "r+b") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with contextlib.closing(sqlite3.connect(folder / "state/registry.db")) as database:
+        database.executescript("create trigger t before insert on model_versions begin "
+                               "select raise(abort, 'not now'); end")
         done = history.run(*command(folder))
-        assert done.returncode == 5 and "models/delay/1' is written and not recorded" in done.stderr
-        assert "'" + str(folder / "state") + "' is in use by" in done.stderr
+        database.executescript("drop trigger t")
+    assert done.returncode == 1 and "models/delay/1' is written and not recorded" in done.stderr
+    assert "registry.db': not now" in done.stderr
     assert (path / "model.ubj").exists() and not recorded(folder)
     assert record(folder, folder / "none")[0] == 4
     status, told = record(folder, folder / "models/delay/1")
