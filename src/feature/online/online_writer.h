@@ -19,6 +19,7 @@
 #include "feature/online/online_views.h"
 
 struct ax_online_writer;
+struct ax_source_rows; /* feature/source_plan.h */
 
 enum ax_online_durability {
     AX_ONLINE_DURABLE_PROCESS, /* the kernel has what was acknowledged */
@@ -42,12 +43,6 @@ enum ax_online_batch_kind {
     AX_ONLINE_FLUSH,  /* nothing */
 };
 
-/* Rows of a source: a column of the computation type for each of its columns. */
-struct ax_online_rows {
-    const struct ax_values *const *columns;
-    size_t rows; /* at most AX_VALUES_ROWS_MAX */
-};
-
 /* What is sent. It, and what it points to, is the sender's, and stays until `done`. */
 struct ax_online_batch {
     struct ax_message message; /* the writer's */
@@ -55,9 +50,9 @@ struct ax_online_batch {
     struct ax_online_views *views; /* by which it was made; not for FLUSH. The sender's reference */
     size_t number;                 /* of the source, view or entity in the definitions */
 
-    const struct ax_online_rows *slices; /* ROWS: all of them are taken in, or none */
-    size_t slice_count;
-    int64_t taken_us; /* ROWS: when they came, microseconds UTC */
+    const struct ax_source_rows *rows; /* ROWS: all of them are taken in, or none; taken_us and
+                                          first_sequence are the writer's to say */
+    int64_t taken_us;                  /* ROWS: when they came, microseconds UTC */
 
     const struct ax_online_item *items; /* VALUES: of the view; END: keys alone */
     size_t item_count;
