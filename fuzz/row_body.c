@@ -30,7 +30,7 @@ static enum ax_code read_body(struct ax_str text, size_t budget, struct ax_arena
     while (!done)
         if (ax_row_body_read(&body, budget, &cost, &done, err))
             return err->code;
-    *ret_cells = body.cells;
+    *ret_cells = body.cells[AX_ROW_SET_ROWS];
     return AX_OK;
 }
 

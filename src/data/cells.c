@@ -241,6 +241,17 @@ enum ax_code ax_cells_put_text(struct ax_cells *cells, size_t row, size_t column
     return ax_cells_put(cells, cell, err);
 }
 
+const struct ax_cell *ax_cells_next(const struct ax_cells *cells, struct ax_cells_cursor *cursor)
+{
+    assert(cells && cursor);
+    if (!cursor->block)
+        cursor->block = cells->first;
+    else if (cursor->at == cursor->block->count && cursor->block->next)
+        *cursor = (struct ax_cells_cursor){ .block = cursor->block->next };
+    return cursor->block && cursor->at < cursor->block->count ? &cursor->block->cells[cursor->at++]
+                                                              : NULL;
+}
+
 /* The words that stand for a missing value in tables written as text, as pandas reads them. */
 static bool field_is_missing(struct ax_str field)
 {
@@ -343,6 +354,8 @@ static enum ax_code fill_cell(struct ax_rows *rows, size_t input, const struct a
         return ax_rows_set_bool(rows, row, input, cell->boolean, err);
     case AX_CELL_TEXT:
         return ax_rows_set_str(rows, row, input, text, err);
+    case AX_CELL_NULL:
+        return AX_OK;
     case AX_CELL_FIELD:
         break;
     }

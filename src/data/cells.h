@@ -24,6 +24,7 @@ enum ax_cell_kind {
     AX_CELL_BOOL,
     AX_CELL_TEXT,
     AX_CELL_FIELD, /* text without a type: the input says what it is read as */
+    AX_CELL_NULL,  /* of cells that keep nulls */
 };
 
 struct ax_cell {
@@ -57,6 +58,7 @@ struct ax_cells {
     size_t slot_count;
     size_t next_column; /* the one that most probably comes next */
     bool is_positional; /* columns have no names: column i is input i; set before there are any */
+    bool keeps_nulls;   /* a null is a cell, too; set before there are any */
     size_t row_count;
     struct ax_cells_block *first, *last;
 };
@@ -92,6 +94,15 @@ AX_MUST_USE enum ax_code ax_cells_put(struct ax_cells *cells, struct ax_cell cel
 AX_MUST_USE enum ax_code ax_cells_put_text(struct ax_cells *cells, size_t row, size_t column,
                                            enum ax_cell_kind kind, struct ax_str text,
                                            struct ax_err *err);
+
+/* Going through the cells in the order in which they came; zeroed at first. */
+struct ax_cells_cursor {
+    const struct ax_cells_block *block;
+    size_t at;
+};
+
+/* The next cell, or NULL behind the last one. */
+const struct ax_cell *ax_cells_next(const struct ax_cells *cells, struct ax_cells_cursor *cursor);
 
 /* "input 'carrier', row 3" (or "value 2 of row 3") in front of the cause. */
 enum ax_code ax_cells_context(const struct ax_cells *cells, size_t row, size_t column,

@@ -52,7 +52,7 @@ static enum ax_code many_read_text(struct ax_row_body *body, bool is_name, struc
 {
     enum ax_json_token token = ax_json_read(&body->json, err);
     if (token == AX_JSON_STRING)
-        return ax_json_read_text(&body->json, body->cells.arena, ret_text, err);
+        return ax_json_read_text(&body->json, body->arena, ret_text, err);
     if (token == AX_JSON_FAILED)
         return err->code;
     if (is_name || token != AX_JSON_NUMBER)
@@ -73,7 +73,7 @@ static enum ax_code many_read_object(struct ax_row_body *body, struct many_part 
             return err->code;
         if (token == AX_JSON_OBJECT_END)
             break;
-        if (ax_json_read_text(&body->json, body->cells.arena, &key, err))
+        if (ax_json_read_text(&body->json, body->arena, &key, err))
             return err->code;
         bool is_name = ax_str_is(key, "name");
         if (!is_name && !ax_str_is(key, "version"))
@@ -103,7 +103,7 @@ static enum ax_code many_read_model(struct ax_row_body *body, struct many_part *
     if (token != AX_JSON_STRING)
         return ax_fail(err, AX_E_INVALID, "each of 'models' must be a name or an object, found %s",
                        ax_json_token_text(token));
-    if (ax_json_read_text(&body->json, body->cells.arena, &name, err))
+    if (ax_json_read_text(&body->json, body->arena, &name, err))
         return err->code;
     ax_catalog_split_name(name, &part->model, &part->version);
     return AX_OK;
@@ -115,7 +115,7 @@ static enum ax_code many_add_part(struct many_request *request, const struct man
 {
     size_t count = request->part_count;
     if (count == 0 || (count >= PARTS_FIRST && (count & (count - 1)) == 0)) {
-        struct ax_arena *arena = request->rows.body.cells.arena;
+        struct ax_arena *arena = request->rows.body.arena;
         struct many_part *parts =
             ax_arena_alloc(arena, AX_MAX(count * 2, PARTS_FIRST), sizeof(*parts));
         if (!parts)
@@ -278,8 +278,8 @@ static void many_fill(struct many_request *request, size_t byte_budget, size_t *
     struct ax_err err = AX_ERR_INIT;
     bool is_new = !request->rows.is_filling;
     if ((is_new && many_begin_part(request, &err)) ||
-        ax_row_request_fill(&request->rows, &request->rows.body.cells, byte_budget, cost, ret_done,
-                            &err))
+        ax_row_request_fill(&request->rows, &request->rows.body.cells[AX_ROW_SET_ROWS], byte_budget,
+                            cost, ret_done, &err))
         many_part_over(&request->rows.prediction, &err);
 }
 

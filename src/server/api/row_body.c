@@ -19,10 +19,14 @@ void ax_row_body_init(struct ax_row_body *body, const struct ax_row_protocol *pr
                       struct ax_str text, struct ax_arena *arena)
 {
     assert(body && protocol && arena);
-    *body = (struct ax_row_body){ .protocol = protocol };
+    *body = (struct ax_row_body){ .protocol = protocol, .arena = arena };
     ax_json_reader_init(&body->json, text);
     body->json.token_max = AX_JSON_TOKEN_BYTES_MAX;
-    ax_cells_init(&body->cells, arena);
+    for (size_t i = 0; i < AX_ROW_SETS; i++)
+        ax_cells_init(&body->cells[i], arena);
+    /* Given as null is given. */
+    body->cells[AX_ROW_SET_GIVEN].keeps_nulls = true;
+    body->cells[AX_ROW_SET_AT].keeps_nulls = true;
 }
 
 enum ax_code ax_row_body_read_version(struct ax_row_body *body, struct ax_err *err)
@@ -32,7 +36,7 @@ enum ax_code ax_row_body_read_version(struct ax_row_body *body, struct ax_err *e
     if (token == AX_JSON_FAILED)
         return err->code;
     if (token == AX_JSON_STRING)
-        return ax_json_read_text(&body->json, body->cells.arena, &body->version, err);
+        return ax_json_read_text(&body->json, body->arena, &body->version, err);
     if (token != AX_JSON_NUMBER)
         return ax_fail(err, AX_E_INVALID, "'version' must be a number or a string, found %s",
                        ax_json_token_text(token));
@@ -72,12 +76,13 @@ static enum ax_code body_unknown(struct ax_row_body *body, struct ax_str key, st
 static enum ax_code body_begin_rows(struct ax_row_body *body, const struct ax_row_member *member,
                                     struct ax_err *err)
 {
-    if (body->has_rows)
+    if (body->members[member->set])
         return ax_fail(err, AX_E_INVALID, "'%s' comes on top of other rows; send one of %s",
                        member->name, body->protocol->wanted);
-    body->has_rows = true;
+    body->members[member->set] = member;
+    body->set = member->set;
     body->state = BODY_ROWS;
-    ax_row_reader_init(&body->rows, &body->json, &body->cells, member->layout,
+    ax_row_reader_init(&body->rows, &body->json, &body->cells[member->set], member->layout,
                        member->accepts & ~body->withheld, ax_str_from(member->name));
     return AX_OK;
 }
@@ -92,7 +97,7 @@ static enum ax_code body_step_member(struct ax_row_body *body, struct ax_err *er
         body->state = BODY_TRAIL;
         return AX_OK;
     }
-    if (ax_json_read_text(&body->json, body->cells.arena, &key, err))
+    if (ax_json_read_text(&body->json, body->arena, &key, err))
         return err->code;
     const struct ax_row_member *member = body->protocol->members;
     while (member->name && !ax_str_is(key, member->name))
@@ -111,8 +116,10 @@ static enum ax_code body_step_rows(struct ax_row_body *body, size_t byte_budget,
     bool done;
     if (ax_row_reader_step(&body->rows, byte_budget, &done, err))
         return err->code;
-    if (done)
+    if (done) {
+        body->is_one[body->set] = body->rows.is_one;
         body->state = BODY_MEMBER;
+    }
     return AX_OK;
 }
 
@@ -130,7 +137,7 @@ static enum ax_code body_step_trail(struct ax_row_body *body, struct ax_err *err
 {
     if (ax_json_read(&body->json, err) == AX_JSON_FAILED)
         return err->code;
-    if (!body->has_rows)
+    if (!body->members[AX_ROW_SET_ROWS])
         return ax_fail(err, AX_E_INVALID, "the request has no %s", body->protocol->wanted);
     body->state = BODY_DONE;
     return AX_OK;

@@ -3,7 +3,8 @@
  * Reading a JSON body that holds rows of named values, and more beside them.
  *
  * A protocol is a table of the members that its bodies may have: rows in some layout, or something
- * that a function of the protocol's reads. Reading stops between two tokens when the budget is
+ * that a function of the protocol's reads. Rows may come in several sets, beside those that a
+ * request is about: what goes with them. Reading stops between two tokens when the budget is
  * spent. Texts of the result lie in the body or in the arena.
  */
 #ifndef AX_SERVER_API_ROW_BODY_H
@@ -13,12 +14,22 @@
 
 struct ax_row_body;
 
+/* Sets of cells. */
+enum ax_row_set {
+    AX_ROW_SET_ROWS,    /* what the request is about; each body has them */
+    AX_ROW_SET_REQUEST, /* of a call of a service: request values, */
+    AX_ROW_SET_GIVEN,   /* features that the call gives itself, */
+    AX_ROW_SET_AT,      /* and moments */
+    AX_ROW_SETS
+};
+
 struct ax_row_member {
     const char *name; /* NULL ends the table */
     /* (optional) Read the value that comes next. Once a body. Expected: INVALID. */
     enum ax_code (*read)(struct ax_row_body *body, struct ax_err *err);
-    enum ax_row_layout layout; /* without `read`: holds the rows */
+    enum ax_row_layout layout; /* without `read`: holds the rows of a set */
     unsigned accepts;          /* AX_ROW_* */
+    enum ax_row_set set;
 };
 
 #define AX_ROW_MEMBERS_MAX 32
@@ -32,17 +43,20 @@ struct ax_row_protocol {
 
 struct ax_row_body {
     const struct ax_row_protocol *protocol;
+    struct ax_arena *arena;
     struct ax_json_reader json;
     struct ax_row_reader rows;
-    unsigned withheld; /* AX_ROW_* that the model does not allow */
-    int state;         /* BODY_* of row_body.c */
+    enum ax_row_set set; /* that `rows` reads */
+    unsigned withheld;   /* AX_ROW_* that the model does not allow */
+    int state;           /* BODY_* of row_body.c */
     unsigned skip_depth;
     uint32_t seen; /* members met, a bit each */
-    bool has_rows;
 
     /* The result. */
-    struct ax_cells cells;
-    struct ax_str version; /* ptr NULL: none was asked for */
+    struct ax_cells cells[AX_ROW_SETS];
+    const struct ax_row_member *members[AX_ROW_SETS]; /* that held them; NULL: none did */
+    bool is_one[AX_ROW_SETS];                         /* AX_LAYOUT_ONE: it was a row alone */
+    struct ax_str version;                            /* ptr NULL: none was asked for */
 };
 
 /* Begin with a body; nothing is read yet. */

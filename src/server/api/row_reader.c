@@ -13,6 +13,7 @@ enum {
     READ_ROWS,           /* in front of the array of rows */
     READ_INPUTS,         /* in front of rows or of an object of columns */
     READ_SPLIT,          /* in front of a split table */
+    READ_ONE,            /* in front of a row or of rows */
     READ_ROW,            /* between rows */
     READ_OBJECT,         /* between members of a row */
     READ_TENSOR_ROW_END, /* behind the tensor of one row */
@@ -37,6 +38,7 @@ void ax_row_reader_init(struct ax_row_reader *reader, struct ax_json_reader *jso
         [AX_LAYOUT_ROWS] = READ_ROWS,
         [AX_LAYOUT_INPUTS] = READ_INPUTS,
         [AX_LAYOUT_SPLIT] = READ_SPLIT,
+        [AX_LAYOUT_ONE] = READ_ONE,
     };
     *reader = (struct ax_row_reader){ .json = json,
                                       .cells = cells,
@@ -44,6 +46,7 @@ void ax_row_reader_init(struct ax_row_reader *reader, struct ax_json_reader *jso
                                       .accepts = accepts,
                                       .state = states[layout],
                                       .rows_end_state = READ_DONE,
+                                      .object_end_state = READ_ROW,
                                       .row_end_state = READ_ROW };
 }
 
@@ -111,7 +114,8 @@ static enum ax_code reader_put_scalar(struct ax_row_reader *reader, size_t row, 
     case AX_JSON_FAILED:
         return err->code;
     case AX_JSON_NULL:
-        return AX_OK;
+        cell.kind = AX_CELL_NULL;
+        return reader->cells->keeps_nulls ? ax_cells_put(reader->cells, cell, err) : AX_OK;
     case AX_JSON_NUMBER:
         return reader_put_number(reader, row, column, err);
     case AX_JSON_TRUE:
@@ -220,22 +224,19 @@ static enum ax_code reader_step_array(struct ax_row_reader *reader, struct ax_er
 static enum ax_code reader_fail_row(const struct ax_row_reader *reader, enum ax_json_token token,
                                     struct ax_err *err)
 {
-    const char *wanted = !reader_accepts(reader, AX_ROW_ARRAY)    ? "an object"
+    const char *wanted = reader->accepts == AX_ROW_SCALAR         ? "a value"
+                         : !reader_accepts(reader, AX_ROW_ARRAY)  ? "an object"
                          : !reader_accepts(reader, AX_ROW_OBJECT) ? "an array"
                                                                   : "an object or an array";
     return ax_fail(err, AX_E_INVALID, "row %zu must be %s, found %s", reader->cells->row_count - 1,
                    wanted, ax_json_token_text(token));
 }
 
-static enum ax_code reader_step_row(struct ax_row_reader *reader, struct ax_err *err)
+/* The row whose first token was just read; behind one that is an array it goes on in `end_state`.
+ */
+static enum ax_code reader_begin_row(struct ax_row_reader *reader, enum ax_json_token token,
+                                     int end_state, struct ax_err *err)
 {
-    enum ax_json_token token = ax_json_read(reader->json, err);
-    if (token == AX_JSON_FAILED)
-        return err->code;
-    if (token == AX_JSON_ARRAY_END) {
-        reader->state = reader->rows_end_state;
-        return AX_OK;
-    }
     if (ax_cells_add_row(reader->cells, err))
         return err->code;
     if (token == AX_JSON_OBJECT_BEGIN && reader_accepts(reader, AX_ROW_OBJECT)) {
@@ -243,13 +244,38 @@ static enum ax_code reader_step_row(struct ax_row_reader *reader, struct ax_err 
         return AX_OK;
     }
     if (token == AX_JSON_ARRAY_BEGIN && reader_accepts(reader, AX_ROW_ARRAY))
-        return reader_begin_array(reader, READ_ROW, err);
+        return reader_begin_array(reader, end_state, err);
     bool is_nested = token == AX_JSON_OBJECT_BEGIN || token == AX_JSON_ARRAY_BEGIN;
     if (is_nested || !reader_accepts(reader, AX_ROW_SCALAR))
         return reader_fail_row(reader, token, err);
-    if (reader_begin_array(reader, READ_ROW, err) || reader_put_next(reader, token, err))
+    if (reader_begin_array(reader, end_state, err) || reader_put_next(reader, token, err))
         return err->code;
     return reader_end_array(reader, err);
+}
+
+static enum ax_code reader_step_row(struct ax_row_reader *reader, struct ax_err *err)
+{
+    enum ax_json_token token = ax_json_read(reader->json, err);
+    if (token == AX_JSON_FAILED)
+        return err->code;
+    if (token != AX_JSON_ARRAY_END)
+        return reader_begin_row(reader, token, READ_ROW, err);
+    reader->state = reader->rows_end_state;
+    return AX_OK;
+}
+
+static enum ax_code reader_step_one(struct ax_row_reader *reader, struct ax_err *err)
+{
+    enum ax_json_token token = ax_json_read(reader->json, err);
+    if (token == AX_JSON_FAILED)
+        return err->code;
+    reader->is_one = token != AX_JSON_ARRAY_BEGIN;
+    if (!reader->is_one) {
+        reader_begin_rows(reader, READ_DONE);
+        return AX_OK;
+    }
+    reader->object_end_state = READ_DONE;
+    return reader_begin_row(reader, token, READ_DONE, err);
 }
 
 /* Read a token and refuse another one than the beginning of an array. */
@@ -277,7 +303,7 @@ static enum ax_code reader_step_object(struct ax_row_reader *reader, struct ax_e
     if (token == AX_JSON_FAILED)
         return err->code;
     if (token == AX_JSON_OBJECT_END) {
-        reader->state = READ_ROW;
+        reader->state = reader->object_end_state;
         return reader_set_form(reader, false, err);
     }
     if (ax_json_read_text(reader->json, reader_arena(reader), &key, err))
@@ -491,12 +517,14 @@ static enum ax_code reader_step(struct ax_row_reader *reader, size_t byte_budget
         return reader_step_inputs(reader, err);
     case READ_SPLIT:
         return reader_step_open(reader, AX_JSON_OBJECT_BEGIN, READ_TABLE, err);
+    case READ_ONE:
+        return reader_step_one(reader, err);
     case READ_ROW:
         return reader_step_row(reader, err);
     case READ_OBJECT:
         return reader_step_object(reader, err);
     case READ_TENSOR_ROW_END:
-        return reader_step_tensor_end(reader, READ_ROW, err);
+        return reader_step_tensor_end(reader, reader->object_end_state, err);
     case READ_ARRAY:
         return reader_step_array(reader, err);
     case READ_COLUMNS:

@@ -8,9 +8,10 @@
  *   inputs    the same, or {"a":[1, …],"b":[2, …]}: an array a column
  *   split     {"columns":["a","b"],"data":[[1,2], …]}: as pandas writes a table; without "columns"
  *             values are taken by position; other members are passed over
+ *   one       what a row may be, alone, or an array of rows; a row is no array then
  *
  * One call reads a token or a few, so a long body is read in slices. Rows that are objects and rows
- * that are arrays are not mixed. null is a missing value.
+ * that are arrays are not mixed. null is a missing value, or a cell where cells keep nulls.
  */
 #ifndef AX_SERVER_API_ROW_READER_H
 #define AX_SERVER_API_ROW_READER_H
@@ -18,7 +19,7 @@
 #include "base/json_reader.h"
 #include "data/cells.h"
 
-enum ax_row_layout { AX_LAYOUT_ROWS, AX_LAYOUT_INPUTS, AX_LAYOUT_SPLIT };
+enum ax_row_layout { AX_LAYOUT_ROWS, AX_LAYOUT_INPUTS, AX_LAYOUT_SPLIT, AX_LAYOUT_ONE };
 
 /* What a row may be, and more that a protocol may allow. */
 enum {
@@ -33,11 +34,13 @@ enum {
 struct ax_row_reader {
     struct ax_json_reader *json; /* the protocol's, in front of the value */
     struct ax_cells *cells;
-    struct ax_str what; /* the member that holds the rows, for messages */
-    unsigned accepts;   /* AX_ROW_* */
-    int state;          /* READ_* of row_reader.c */
-    int rows_end_state; /* where to go behind the array of rows */
-    int row_end_state;  /* and behind a row that is an array */
+    struct ax_str what;   /* the member that holds the rows, for messages */
+    unsigned accepts;     /* AX_ROW_* */
+    int state;            /* READ_* of row_reader.c */
+    int rows_end_state;   /* where to go behind the array of rows, */
+    int object_end_state; /* behind a row that is an object, */
+    int row_end_state;    /* and behind one that is an array */
+    bool is_one;          /* it was a row alone */
     unsigned skip_depth;
     size_t column; /* of the value that comes next */
     size_t row;    /* and its row, in an array a column */

@@ -20,8 +20,8 @@ void ax_row_request_start(struct ax_call *call, const struct ax_prediction_form 
         if (protocol)
             ax_row_body_init(&request->body, protocol, http->body, &http->arena);
         else
-            ax_cells_init(&request->body.cells, &http->arena);
-        ax_csv_rows_init(&request->csv, http->body, &request->body.cells);
+            ax_cells_init(&request->body.cells[AX_ROW_SET_ROWS], &http->arena);
+        ax_csv_rows_init(&request->csv, http->body, &request->body.cells[AX_ROW_SET_ROWS]);
         if (form->part_over)
             ax_prediction_start_parts(call, form, &request->prediction);
         else
@@ -93,8 +93,8 @@ enum ax_code ax_row_request_read(struct ax_prediction *prediction, size_t byte_b
         return err->code;
     if (waits)
         return AX_OK;
-    if (ax_row_request_fill(request, &request->body.cells, byte_budget - cost, &cost, ret_done,
-                            err))
+    if (ax_row_request_fill(request, &request->body.cells[AX_ROW_SET_ROWS], byte_budget - cost,
+                            &cost, ret_done, err))
         return err->code;
     if (*ret_done)
         request_want(prediction);

@@ -51,8 +51,8 @@ static void read_body(struct reading *reading, const struct ax_row_protocol *pro
     while (!done && !ax_row_body_read(&reading->body, budget, &cost, &done, &reading->err))
         reading->slices++;
     if (!reading->err.code)
-        (void)rows_fill(&reading->body.cells, signature, &reading->arena, budget, &reading->rows,
-                        &reading->err);
+        (void)rows_fill(&reading->body.cells[AX_ROW_SET_ROWS], signature, &reading->arena, budget,
+                        &reading->rows, &reading->err);
 }
 
 static void reading_done(struct reading *reading)
