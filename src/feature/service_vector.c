@@ -161,8 +161,10 @@ static enum ax_code make_keys(const struct ax_service_vector *vector,
     for (size_t g = 0; g < visit->group_count; g++) {
         for (size_t i = 0; i < visit->entity->key_count; i++)
             columns[i] = &vector->call[visit->groups[g][i]];
-        if (ax_online_keys_make(visit->entity, columns, vector->rows, vector->request->arena,
-                                ret_keys + g * vector->rows, err))
+        struct ax_str *keys = ret_keys + g * vector->rows;
+        if (ax_online_keys_make(visit->entity, columns, vector->rows, vector->request->arena, keys,
+                                err) ||
+            ax_online_keys_check(visit->entity, keys, vector->rows, err))
             return vector->from ? ax_err_context(err, "rows from %zu on", vector->from) : err->code;
     }
     return AX_OK;

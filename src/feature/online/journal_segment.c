@@ -30,7 +30,7 @@
 #define READ_BYTES   ((size_t)1 << 20)
 #define NAME_DIGITS  16
 #define NAME_END     ".journal"
-#define COLUMNS_MAX  4096
+#define COLUMNS_MAX  4097 /* of a source, and one more */
 #define SEGMENTS_MAX 1000000
 #define ARENA_BYTES  ((size_t)4 << 10)
 #define ARENA_MAX    ((size_t)8 << 20)

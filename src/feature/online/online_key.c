@@ -33,16 +33,6 @@ static struct ax_str value_bytes(const struct ax_values *values, size_t row)
     return (struct ax_str){ 0 };
 }
 
-static enum ax_code check_length(const struct ax_entity *entity, size_t len, size_t row,
-                                 struct ax_err *err)
-{
-    if (len <= AX_ONLINE_KEY_BYTES_MAX)
-        return AX_OK;
-    return ax_fail(err, AX_E_TOO_LARGE,
-                   "the key of entity '%.*s' in row %zu has %zu bytes; at most %zu",
-                   AX_STR_ARG(entity->name), row, len, AX_ONLINE_KEY_BYTES_MAX);
-}
-
 static size_t length_bytes(const struct ax_values *values)
 {
     return values->type.kind == AX_TYPE_STRING ? sizeof(uint32_t) : 0;
@@ -80,12 +70,8 @@ static enum ax_code make_joined(const struct ax_entity *entity,
                                 struct ax_arena *arena, struct ax_str *ret_keys, struct ax_err *err)
 {
     size_t total = 0;
-    for (size_t row = 0; row < rows; row++) {
-        size_t len = joined_length(entity, columns, row);
-        if (check_length(entity, len, row, err))
-            return err->code;
-        total += len;
-    }
+    for (size_t row = 0; row < rows; row++)
+        total += joined_length(entity, columns, row);
     char *to = ax_arena_alloc(arena, total, 1);
     if (!to)
         return ax_arena_fail(arena, "the keys of a batch", err);
@@ -110,8 +96,19 @@ enum ax_code ax_online_keys_make(const struct ax_entity *entity,
         ret_keys[row] = (struct ax_str){ 0 };
         if (!ax_values_is_null(columns[0], row))
             ret_keys[row] = value_bytes(columns[0], row);
-        if (check_length(entity, ret_keys[row].len, row, err))
-            return err->code;
+    }
+    return AX_OK;
+}
+
+enum ax_code ax_online_keys_check(const struct ax_entity *entity, const struct ax_str *keys,
+                                  size_t rows, struct ax_err *err)
+{
+    assert(entity && (keys || !rows) && err);
+    for (size_t row = 0; row < rows; row++) {
+        if (keys[row].len > AX_ONLINE_KEY_BYTES_MAX)
+            return ax_fail(err, AX_E_TOO_LARGE,
+                           "the key of entity '%.*s' in row %zu has %zu bytes; at most %zu",
+                           AX_STR_ARG(entity->name), row, keys[row].len, AX_ONLINE_KEY_BYTES_MAX);
     }
     return AX_OK;
 }

@@ -13,11 +13,16 @@
 #include "feature/definitions.h"
 
 /* The keys of `rows` rows from a column for each of the entity's key columns, in its order. Of a
- * key with a null, ptr is NULL: it matches nothing. What is not borrowed from the columns lives in
- * the arena. Expected: TOO_LARGE (over AX_ONLINE_KEY_BYTES_MAX; or the arena), LIMIT. */
+ * key with a null, ptr is NULL: it matches nothing. They may be longer than a store takes. What is
+ * not borrowed from the columns lives in the arena. Expected: TOO_LARGE, LIMIT (the arena). */
 AX_MUST_USE enum ax_code ax_online_keys_make(const struct ax_entity *entity,
                                              const struct ax_values *const *columns, size_t rows,
                                              struct ax_arena *arena, struct ax_str *ret_keys,
                                              struct ax_err *err);
+
+/* Whether none is longer than AX_ONLINE_KEY_BYTES_MAX. Expected: TOO_LARGE (names the row). */
+AX_MUST_USE enum ax_code ax_online_keys_check(const struct ax_entity *entity,
+                                              const struct ax_str *keys, size_t rows,
+                                              struct ax_err *err);
 
 #endif

@@ -54,10 +54,24 @@ static void close_online(void)
     online.definitions = NULL;
 }
 
+/* Write one item of a view. */
+static enum ax_code write_online(const struct ax_view *view, const struct ax_online_item *item,
+                                 struct ax_err *err)
+{
+    struct ax_online_entity *entity;
+    if (ax_online_find_entity(online.store, view->entity->name, &entity, err))
+        return err->code;
+    struct ax_online_write write = { .entity = entity, .items = item, .count = 1 };
+    assert_true(ax_online_write(online.store, &write));
+    if (write.err.code)
+        *err = write.err;
+    return err->code;
+}
+
 /* Write row `row` of columns of a view's keys and fields. */
-static enum ax_code put_online(const char *name, const struct ax_values *const *keys,
-                               const struct ax_values *const *fields, size_t row,
-                               struct ax_online_stamp stamp, struct ax_err *err)
+AX_UNUSED static enum ax_code put_online(const char *name, const struct ax_values *const *keys,
+                                         const struct ax_values *const *fields, size_t row,
+                                         struct ax_online_stamp stamp, struct ax_err *err)
 {
     const struct ax_view *view = ax_definitions_view(online.definitions, ax_str_from(name));
     size_t index = (size_t)(view - online.definitions->views);
@@ -71,17 +85,10 @@ static enum ax_code put_online(const char *name, const struct ax_values *const *
     if (ax_online_keys_make(view->entity, keys, row + 1, &online.arena, made, err))
         return err->code;
     (void)ax_online_part_write(layout, &stamp, fields, row, part);
-    struct ax_online_item item = {
+    const struct ax_online_item item = {
         .key = made[row], .layout = layout, .part = part, .bytes = bytes
     };
-    struct ax_online_entity *entity;
-    if (ax_online_find_entity(online.store, view->entity->name, &entity, err))
-        return err->code;
-    struct ax_online_write write = { .entity = entity, .items = &item, .count = 1 };
-    assert_true(ax_online_write(online.store, &write));
-    if (write.err.code)
-        *err = write.err;
-    return err->code;
+    return write_online(view, &item, err);
 }
 
 #endif

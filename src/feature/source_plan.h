@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What rows of a source change in the online store.
+ *
+ * Made once from the definitions and from where the online store has their views; immutable then,
+ * and shared by threads. Rows that are pushed, replayed from a journal or read from files become
+ * items of the source's plain views here, and nowhere else. Pure: no store, no clock, no threads.
+ * Definitions and layouts are borrowed and outlive the plan. See docs/internals/online-store.md,
+ * "Rows of a source".
+ */
+#ifndef AX_FEATURE_SOURCE_PLAN_H
+#define AX_FEATURE_SOURCE_PLAN_H
+
+#include "data/expr/program.h"
+#include "feature/online/journal_reader.h"
+#include "feature/service_plan.h"
+
+/* Rows of a source. What they point to is borrowed. */
+struct ax_source_rows {
+    size_t rows;
+    /* One a column of the source, as it is stored: narrowed, and without NaN and -0. */
+    const struct ax_values *columns;
+    /* Of states, one a column: bits of the rows that give it; in the others it is null. NULL: all
+     * give it; or all rows are whole. */
+    const uint64_t *const *given;
+    const int64_t *taken_us; /* when each was taken in; NULL: they were not pushed */
+    uint64_t first_sequence;
+};
+
+/* What rows change in one view. */
+struct ax_source_items {
+    size_t view; /* its number in the definitions */
+    struct ax_online_item *items;
+    uint32_t *rows; /* that each comes from */
+    size_t count;
+    size_t refused; /* rows without a time, or whose key or part is larger than the store takes */
+};
+
+/* A plain view of the source. */
+struct ax_source_target {
+    size_t view; /* its number in the definitions */
+    const struct ax_view *definition;
+    const struct ax_online_layout *layout;
+    struct ax_program *program;   /* of its fields */
+    const uint64_t *const *reads; /* one a field: bits of the columns that it reads */
+};
+
+struct ax_source_plan {
+    struct ax_arena arena;
+    const struct ax_source *source;
+    struct ax_source_target *targets;
+    size_t target_count;
+    const bool *is_needed; /* of each column: a row must give it */
+    /* Of the source's journal: its columns, and of states one more, for those that are not given.
+     */
+    const struct ax_definition_column *journal_columns;
+    size_t journal_column_count;
+};
+
+/* views[i] is where the view number i of the definitions is; those of plain views that are online
+ * are looked at. Expected: INVALID, TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_source_plan_new(const struct ax_definitions *definitions,
+                                            const struct ax_source *source,
+                                            const struct ax_online_view *views,
+                                            struct ax_source_plan **ret_plan, struct ax_err *err);
+/* NULL is fine. */
+void ax_source_plan_free(struct ax_source_plan *plan);
+
+/* Whether rows can be taken in: each has its time, which is at most `latest_us`, and its event id;
+ * all columns that are needed are given, and those that a field reads together. Expected: INVALID
+ * (names the row and the column). */
+AX_MUST_USE enum ax_code ax_source_plan_check(const struct ax_source_plan *plan,
+                                              const struct ax_source_rows *rows, int64_t latest_us,
+                                              struct ax_arena *arena, struct ax_err *err);
+
+/* What rows [from, from + count) change, `from` a multiple of 64 and `count` at most
+ * AX_VALUES_ROWS_MAX: ret_items[i] of targets[i], in the arena. Nothing that the rows hold makes it
+ * fail. Expected: TOO_LARGE, LIMIT (the arena). */
+AX_MUST_USE enum ax_code ax_source_plan_apply(const struct ax_source_plan *plan,
+                                              const struct ax_source_rows *rows, size_t from,
+                                              size_t count, struct ax_arena *arena,
+                                              struct ax_source_items *ret_items,
+                                              struct ax_err *err);
+
+/* The columns of the journal for rows of the source: journal_column_count of them, in the arena.
+ * Expected: TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_source_rows_to_journal(const struct ax_source_plan *plan,
+                                                   const struct ax_source_rows *rows,
+                                                   struct ax_arena *arena,
+                                                   const struct ax_values *const **ret_columns,
+                                                   struct ax_err *err);
+
+/* Rows of the source that were read from its journal by those columns; what is not borrowed from
+ * them is in the arena. Expected: TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_source_rows_from_journal(const struct ax_source_plan *plan,
+                                                     const struct ax_journal_rows *read,
+                                                     struct ax_arena *arena,
+                                                     struct ax_source_rows *ret_rows,
+                                                     struct ax_err *err);
+
+#endif
