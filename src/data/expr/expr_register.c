@@ -13,6 +13,7 @@
 #include "base/sql_function.h"
 #include "data/expr/function.h"
 #include "data/expr/program.h"
+#include "data/expr/values_sql.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -135,55 +136,6 @@ static enum ax_code make_program(const struct registered *registered, struct reg
 
 /* ---- columns ---- */
 
-/* Scalars as they lie there; a program does not look at what is under a null. */
-static struct ax_values borrow_scalars(const struct ax_sql_column *column, struct ax_type type,
-                                       size_t rows)
-{
-    return (struct ax_values){ .type = type,
-                               .rows = rows,
-                               .data = (void *)(uintptr_t)column->i64s,
-                               .validity = (uint64_t *)(uintptr_t)column->validity };
-}
-
-/* Elements of lists are read as they are, so there has to be a harmless value under each null. */
-static enum ax_code copy_items(const struct ax_sql_column *items, struct ax_type type, size_t rows,
-                               struct ax_arena *arena, struct ax_values *ret, struct ax_err *err)
-{
-    if (ax_values_init(ret, type, rows, arena, err))
-        return err->code;
-    memcpy(ret->data, items->i64s, rows * ax_type_size(type));
-    for (size_t row = 0; items->validity && row < rows; row++)
-        if (ax_sql_is_null(items, row))
-            ax_values_set_null(ret, row);
-    return AX_OK;
-}
-
-static enum ax_code read_column(const struct ax_sql_column *column, struct ax_type type,
-                                size_t rows, struct ax_arena *arena, struct ax_values *ret,
-                                struct ax_err *err)
-{
-    *ret = borrow_scalars(column, type, rows);
-    if (!type.is_list)
-        return AX_OK;
-    struct ax_span *spans = ax_arena_alloc(arena, rows, sizeof(*spans));
-    struct ax_values *items = ax_arena_alloc(arena, 1, sizeof(*items));
-    if (!spans || !items)
-        return ax_arena_fail(arena, "the lists of a query", err);
-    uint64_t end = 0;
-    for (size_t row = 0; row < rows; row++) {
-        struct ax_sql_list list = column->lists[row];
-        end = AX_MAX(end, list.offset + list.len);
-        if (end > UINT32_MAX)
-            return ax_fail(err, AX_E_TOO_LARGE, "lists with over %u elements in %zu rows",
-                           UINT32_MAX, rows);
-        spans[row] = (struct ax_span){ (uint32_t)list.offset, (uint32_t)list.len };
-    }
-    ret->spans = spans;
-    ret->items = items;
-    return copy_items(column->items, (struct ax_type){ type.kind, false }, (size_t)end, arena,
-                      items, err);
-}
-
 static struct ax_sql_column borrow_values(const struct ax_values *values)
 {
     return (struct ax_sql_column){ .type = kind_of(values->type).type,
@@ -243,8 +195,8 @@ static enum ax_code registered_call_run(struct ax_sql_call *base, const struct a
     ax_arena_reset(&call->arena);
     for (size_t i = 0; i < registered->function->param_count; i++) {
         inputs[i] = &values[i];
-        if (read_column(&in->columns[i], registered->types[i], in->rows, &call->arena, &values[i],
-                        err))
+        if (ax_values_read_sql(&in->columns[i], registered->types[i], in->rows, &call->arena,
+                               &values[i], err))
             return err->code;
     }
     if (ax_program_run(call->program, inputs, in->rows, &call->arena, &result, err))

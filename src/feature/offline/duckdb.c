@@ -13,6 +13,7 @@
 #include "data/expr/expr_sql.h"
 #include "feature/offline/duckdb_expectations.h"
 #include "feature/offline/duckdb_join.h"
+#include "feature/offline/duckdb_latest.h"
 #include "feature/offline/duckdb_moment.h"
 #include "feature/offline/duckdb_output.h"
 #include "feature/offline/duckdb_parts.h"
@@ -244,6 +245,18 @@ enum ax_code ax_offline_expect(struct ax_offline *offline, const struct ax_sourc
     if (enter(offline, &back, err))
         return err->code;
     (void)(ax_source_expect(offline, source, request, ret_report, err) != AX_OK);
+    leave(back, err);
+    return err->code;
+}
+
+enum ax_code ax_offline_latest(struct ax_offline *offline, const struct ax_offline_latest *request,
+                               struct ax_offline_latest_report *ret_report, struct ax_err *err)
+{
+    int back;
+    assert(offline && request && ret_report && err);
+    if (enter(offline, &back, err))
+        return err->code;
+    (void)(ax_source_latest(offline, request, ret_report, err) != AX_OK);
     leave(back, err);
     return err->code;
 }

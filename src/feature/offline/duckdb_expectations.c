@@ -194,8 +194,10 @@ static enum ax_code read_source(struct checker *c, const struct ax_source *sourc
                                          .alias = ax_str_from(alias ? alias : aliases[count]) };
         count++;
     }
-    struct ax_relation_load load = { table, columns, count,
-                                     alias ? AX_STR("r IS NOT NULL") : AX_STR("") };
+    struct ax_relation_load load = { .table = table,
+                                     .columns = columns,
+                                     .count = count,
+                                     .where = alias ? AX_STR("r IS NOT NULL") : AX_STR("") };
     if (!ax_relation_open(c->offline, source, &relation, c->err)) {
         if (ax_relation_check(&relation, columns, count, c->err) ||
             ax_relation_load(c->offline, &relation, &load, c->err))

@@ -765,7 +765,13 @@ void ax_relation_put_value(struct ax_buf *out, const struct ax_relation_run *run
     ax_buf_printf(out, " END");
 }
 
-/* The rows of `count` files from `first` on, converted, and the columns that `also` names. */
+static bool is_seen(const struct ax_relation_load *load, size_t file)
+{
+    return load->is_seen && load->is_seen[file];
+}
+
+/* The rows of `count` files from `first` on, which were all read before or none of them, converted,
+ * and the columns that `also` names. */
 static void put_query(struct ax_buf *out, const struct ax_relation *relation,
                       const struct ax_relation_run *run, size_t first, size_t count,
                       const struct ax_relation_load *load, const char *also)
@@ -783,6 +789,9 @@ static void put_query(struct ax_buf *out, const struct ax_relation *relation,
     (void)ax_buf_append_char(out, ')');
     if (load->where.len)
         ax_buf_printf(out, " WHERE %.*s", AX_STR_ARG(load->where));
+    if (is_seen(load, first))
+        ax_buf_printf(out, " %s (%.*s)", load->where.len ? "AND" : "WHERE",
+                      AX_STR_ARG(load->seen_where));
 }
 
 bool ax_relation_has_places(const struct ax_relation *relation)
@@ -801,7 +810,7 @@ bool ax_relation_has_places(const struct ax_relation *relation)
 void ax_relation_put_scan(struct ax_buf *out, const struct ax_relation *relation,
                           const struct ax_relation_load *load)
 {
-    assert(out && load && load->count && ax_relation_has_places(relation));
+    assert(out && load && load->count && !load->is_seen && ax_relation_has_places(relation));
     const struct ax_relation_run *run = relation->runs;
     put_query(out, relation, run, run->first, run->count, load,
               ", CAST(file_index AS BIGINT) AS file_index, file_row_number");
@@ -907,6 +916,8 @@ enum ax_code ax_relation_load(struct ax_offline *offline, const struct ax_relati
     for (size_t r = 0; r < relation->run_count; r++) {
         const struct ax_relation_run *run = &relation->runs[r];
         for (size_t file = run->first; file < run->first + run->count; file++) {
+            if (is_seen(load, file) && !load->seen_where.len)
+                continue;
             ax_buf_printf(&offline->text, "INSERT INTO %s ", load->table);
             put_query(&offline->text, relation, run, file, 1, load, "");
             if (ax_relation_run_in_order(offline, run, err))

@@ -112,6 +112,10 @@ struct ax_relation_load {
     const struct ax_relation_column *columns;
     size_t count;
     struct ax_str where; /* empty: all */
+    /* Or NULL: whether each file, or the query, was read before; of such only rows are read that
+     * `seen_where` holds of, too. That may be empty: none. */
+    const bool *is_seen;
+    struct ax_str seen_where;
 };
 
 /* Make the table, its rows in the order of the relation's. The columns were checked. Expected:

@@ -35,6 +35,7 @@ struct ax_role_run {
     bool *wanted; /* of the view's fields: those that the service's inputs are */
     size_t number;
     struct ax_key_slice slice;
+    bool has_no_defaults; /* what is absent stays so */
 };
 
 void ax_role_run_init(struct ax_role_run *run, struct ax_offline *offline,

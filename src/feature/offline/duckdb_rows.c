@@ -315,7 +315,9 @@ static enum ax_code load_table(struct rows_loader *l)
         put_computed(l, text);
     else
         put_read(l, text);
-    struct ax_relation_load load = { "ax_rows", l->columns, l->column_count, { "", 0 } };
+    struct ax_relation_load load = { .table = "ax_rows",
+                                     .columns = l->columns,
+                                     .count = l->column_count };
     if (ax_relation_run_in_order(l->offline, run, l->err))
         return ax_relation_explain(l->offline, &l->loaded.relation, run, run->first, &load, l->err);
     return AX_OK;

@@ -80,3 +80,14 @@ enum ax_code ax_source_stamp(struct ax_offline *offline, const struct ax_source 
     ax_sha256_text(&sha, ret_stamp);
     return AX_OK;
 }
+
+enum ax_code ax_file_stamp(const char *path, char ret_stamp[AX_SHA256_TEXT_SIZE],
+                           struct ax_err *err)
+{
+    assert(path && path[0] == '/' && ret_stamp && err);
+    struct ax_sha256 sha;
+    ax_sha256_init(&sha);
+    if (!add_file(&sha, path, err))
+        ax_sha256_text(&sha, ret_stamp);
+    return err->code;
+}

@@ -11,4 +11,8 @@
 AX_MUST_USE enum ax_code ax_source_stamp(struct ax_offline *offline, const struct ax_source *source,
                                          char ret_stamp[AX_SHA256_TEXT_SIZE], struct ax_err *err);
 
+/* The same of one file, by its absolute path. Expected: NOT_FOUND, DENIED. */
+AX_MUST_USE enum ax_code ax_file_stamp(const char *path, char ret_stamp[AX_SHA256_TEXT_SIZE],
+                                       struct ax_err *err);
+
 #endif

@@ -29,6 +29,7 @@ struct loader {
     char (*aliases)[24];
     size_t column_count;
     bool once;
+    const struct ax_source_seen *seen; /* or NULL */
     struct ax_source_table table;
     struct ax_err *err;
 };
@@ -118,6 +119,41 @@ static enum ax_code take_scan(struct loader *l, const struct ax_relation *relati
     return l->err->code;
 }
 
+/* Of each file of the relation, or its query, whether it was read before. */
+static enum ax_code find_seen(struct loader *l, const struct ax_relation *relation, bool *is_seen)
+{
+    char stamp[AX_SHA256_TEXT_SIZE];
+    is_seen[0] = !l->seen->files;
+    for (size_t i = 0; i < relation->file_count && l->seen->files; i++) {
+        if (ax_file_stamp(relation->files[i].ptr, stamp, l->err))
+            return l->err->code;
+        is_seen[i] = ax_map_get(l->seen->files, ax_str_from(stamp)) != NULL;
+    }
+    return AX_OK;
+}
+
+static enum ax_code load_seen(struct loader *l, const struct ax_relation *relation,
+                              struct ax_relation_load *load)
+{
+    bool *is_seen = ax_xalloc((relation->file_count + 1) * sizeof(*is_seen));
+    if (!find_seen(l, relation, is_seen)) {
+        load->is_seen = is_seen;
+        load->seen_where = l->seen->where;
+        (void)(ax_relation_load(l->offline, relation, load, l->err) != AX_OK);
+    }
+    free(is_seen);
+    return l->err->code;
+}
+
+static enum ax_code load_rows(struct loader *l, const struct ax_relation *relation,
+                              struct ax_relation_load *load)
+{
+    if (can_scan(l) && ax_relation_has_places(relation))
+        return take_scan(l, relation, load);
+    return l->seen ? load_seen(l, relation, load)
+                   : ax_relation_load(l->offline, relation, load, l->err);
+}
+
 static enum ax_code load_base(struct loader *l, const char *name)
 {
     struct ax_relation relation;
@@ -127,13 +163,13 @@ static enum ax_code load_base(struct loader *l, const char *name)
     bool needs_time = l->source->time >= 0 && !is_events(l->source);
     if (needs_time && !l->source->expectation_count)
         (void)snprintf(where, sizeof(where), "c%ld IS NOT NULL", l->source->time);
-    struct ax_relation_load load = { name, l->columns, l->column_count, ax_str_from(where) };
+    struct ax_relation_load load = {
+        .table = name, .columns = l->columns, .count = l->column_count, .where = ax_str_from(where)
+    };
     if (ax_relation_open(l->offline, l->source, &relation, l->err))
         return l->err->code;
     if (ax_relation_check(&relation, l->columns, l->column_count, l->err) ||
-        (can_scan(l) && ax_relation_has_places(&relation)
-             ? take_scan(l, &relation, &load)
-             : ax_relation_load(l->offline, &relation, &load, l->err)))
+        load_rows(l, &relation, &load))
         (void)ax_source_context(l->source, SIZE_MAX, l->err);
     ax_relation_done(&relation);
     if (!l->err->code && l->source->expectation_count)
@@ -147,18 +183,9 @@ static void put_ids(struct loader *l)
         ax_buf_printf(&l->offline->text, "%sc%zu", i ? ", " : "", l->source->event_id[i]);
 }
 
-/* When a row became known, in microseconds: `created`, or its time. A row that has neither always
- * was. */
 static void put_known(struct loader *l)
 {
-    struct ax_buf *text = &l->offline->text;
-    const struct ax_source *source = l->source;
-    if (source->created >= 0 && source->time >= 0)
-        ax_buf_printf(text, "coalesce(epoch_us(c%ld), epoch_us(c%ld))", source->created,
-                      source->time);
-    else
-        ax_buf_printf(text, "epoch_us(c%ld)",
-                      source->created >= 0 ? source->created : source->time);
+    ax_source_put_known(&l->offline->text, l->source);
 }
 
 static enum ax_code drop(struct loader *l, const char *name)
@@ -336,7 +363,12 @@ enum ax_code ax_source_table_load(struct ax_offline *offline,
 {
     assert(offline && reading && reading->source && reading->used && ret_table && err);
     const struct ax_source *source = reading->source;
-    struct loader l = { .offline = offline, .source = source, .once = reading->once, .err = err };
+    struct loader l = { .offline = offline,
+                        .source = source,
+                        .once = reading->once,
+                        .seen = reading->seen,
+                        .err = err };
+    assert(!l.once || !l.seen);
     l.table.source = source;
     /* What has no history was always known. */
     l.table.as_known = reading->as_known && source->time >= 0;
@@ -383,6 +415,18 @@ enum ax_code ax_source_table_check(struct ax_offline *offline, const struct ax_s
     }
     loader_done(&l);
     return err->code;
+}
+
+void ax_source_put_known(struct ax_buf *out, const struct ax_source *source)
+{
+    assert(out && source);
+    if (source->created >= 0 && source->time >= 0)
+        ax_buf_printf(out, "coalesce(epoch_us(c%ld), epoch_us(c%ld))", source->created,
+                      source->time);
+    else if (source->created >= 0 || source->time >= 0)
+        ax_buf_printf(out, "epoch_us(c%ld)", AX_MAX(source->created, source->time));
+    else
+        ax_buf_printf(out, "CAST(NULL AS BIGINT)");
 }
 
 void ax_source_table_put_from(struct ax_buf *out, const struct ax_source_table *table)

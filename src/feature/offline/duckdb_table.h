@@ -31,12 +31,21 @@ struct ax_source_table {
     int64_t capacity;
 };
 
+/* What was read of a source before, and need not be read again. */
+struct ax_source_seen {
+    const struct ax_map *files; /* whose stamps (ax_file_stamp) are keys: all that has no other one;
+                                   NULL: all of a source that has no files */
+    struct ax_str where; /* of what was read before, rows are read that this holds of, by c<i>;
+                            empty: none */
+};
+
 struct ax_source_reading {
     const struct ax_source *source;
     const bool *used; /* column i is read; time, created and ids are read anyway */
     bool as_known;
-    bool once;     /* by one ASOF join: it may read a scan */
-    size_t number; /* of the table, which is ax_h<number> */
+    bool once;                         /* by one ASOF join: it may read a scan */
+    size_t number;                     /* of the table, which is ax_h<number> */
+    const struct ax_source_seen *seen; /* or NULL: everything is read. Not with `once` */
 };
 
 /* Expected: NOT_FOUND, INVALID, TOO_LARGE, CANCELLED. */
@@ -47,6 +56,10 @@ AX_MUST_USE enum ax_code ax_source_table_load(struct ax_offline *offline,
 /* Drop the table. CONFLICT: the files of a scan changed while they were read. */
 AX_MUST_USE enum ax_code ax_source_table_close(struct ax_offline *offline,
                                                struct ax_source_table *table, struct ax_err *err);
+
+/* Append when a row of a source became known, in microseconds: `created`, or its time. A row that
+ * has neither always was: null. */
+void ax_source_put_known(struct ax_buf *out, const struct ax_source *source);
 
 /* Compare the columns of a source with what it holds. */
 AX_MUST_USE enum ax_code ax_source_table_check(struct ax_offline *offline,

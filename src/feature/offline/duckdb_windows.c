@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "data/expr/expr_sql.h"
+#include "data/expr/values_sql.h"
 #include "feature/offline/duckdb_keep.h"
 #include "feature/offline/duckdb_role.h"
 #include "feature/view_windows.h"
@@ -264,17 +265,6 @@ static void put_stream(struct windows *w, const struct slice *slice)
 
 /* ---- the stream in C ---- */
 
-/* A column as values of `type`. */
-static struct ax_values as_values(const struct ax_sql_column *column, struct ax_type type,
-                                  size_t rows)
-{
-    const void *data = column->i64s; /* One pointer, whatever the type. */
-    return (struct ax_values){ .type = type,
-                               .rows = rows,
-                               .data = (void *)(uintptr_t)data,
-                               .validity = (uint64_t *)(uintptr_t)column->validity };
-}
-
 static struct ax_type type_of(enum ax_sql_type type)
 {
     static const enum ax_type_kind kinds[] = {
@@ -311,7 +301,8 @@ static enum ax_code number_keys(struct windows *w, const struct ax_sql_chunk *ch
     struct ax_values parts[KEYS_MAX];
     const struct ax_values *list[KEYS_MAX];
     for (size_t i = 0; i < key_count; i++) {
-        parts[i] = as_values(&chunk->columns[i], type_of(chunk->columns[i].type), chunk->rows);
+        parts[i] =
+            ax_values_borrow_sql(&chunk->columns[i], type_of(chunk->columns[i].type), chunk->rows);
         list[i] = &parts[i];
     }
     memset(w->key_validity, 0, (chunk->rows / 64 + 1) * sizeof(*w->key_validity));
@@ -344,13 +335,14 @@ static enum ax_code push_chunk(struct windows *w, struct ax_window_join *join,
         return w->err->code;
     for (size_t row = 0; row < chunk->rows; row++)
         w->sequences[row] = columns[IS_GONE].bools[row];
-    struct ax_values event =
-        as_values(&columns[EVENT], (struct ax_type){ AX_TYPE_INT64, false }, chunk->rows);
+    struct ax_values event = ax_values_borrow_sql(
+        &columns[EVENT], (struct ax_type){ AX_TYPE_INT64, false }, chunk->rows);
     const struct ax_values *ids[] = { &event };
     struct ax_values values[AX_WINDOW_COLUMNS_MAX];
     const struct ax_values *list[AX_WINDOW_COLUMNS_MAX];
     for (size_t i = 0; i < w->made.column_count; i++) {
-        values[i] = as_values(&columns[VALUES + i], w->made.columns[i]->type, chunk->rows);
+        values[i] =
+            ax_values_borrow_sql(&columns[VALUES + i], w->made.columns[i]->type, chunk->rows);
         list[i] = &values[i];
     }
     struct ax_window_join_rows rows = {

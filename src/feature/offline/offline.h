@@ -10,6 +10,7 @@
 #define AX_FEATURE_OFFLINE_OFFLINE_H
 
 #include "base/err.h"
+#include "data/expr/values.h"
 #include "feature/definitions.h"
 #include "feature/expectation_result.h"
 
@@ -116,6 +117,49 @@ AX_MUST_USE enum ax_code ax_offline_history(struct ax_offline *offline,
                                             const struct ax_offline_rows *rows, const char *out,
                                             struct ax_offline_report *ret_report,
                                             struct ax_err *err);
+
+/* Some keys of a view, each with its latest row. */
+struct ax_offline_latest_rows {
+    const struct ax_view *view;
+    size_t rows;                    /* at most AX_VALUES_ROWS_MAX */
+    const struct ax_values *keys;   /* a column for each of the entity's keys; none is null */
+    const struct ax_values *fields; /* for each field of the view, narrowed to what is stored; where
+                                       there is no value there is none, also with a default */
+    const struct ax_values *times;  /* from when it is true, microseconds; of `time: none` null */
+    const struct ax_values *known;  /* when it became known; null: always */
+};
+
+struct ax_offline_latest {
+    const struct ax_view *const *views; /* plain ones of one source */
+    size_t view_count;
+    int64_t from_us; /* rows whose time lies in [from, to] count, whatever the time when there is */
+    int64_t to_us;   /* none; INT64_MIN: there is no `from` */
+    /* What an earlier call has marked as read, of the same definitions: keys may be left out that
+     * nothing new was learnt of since. Empty: all keys are wanted. */
+    struct ax_str since;
+    /* On the calling thread. Each key of a view comes once, in any order; a failure ends it. */
+    enum ax_code (*rows)(void *arg, const struct ax_offline_latest_rows *rows, struct ax_err *err);
+    /* All keys of the view have come; with this mark a later call goes on. */
+    enum ax_code (*done)(void *arg, const struct ax_view *view, struct ax_str mark,
+                         struct ax_err *err);
+    void *arg;
+};
+
+struct ax_offline_latest_report {
+    size_t rows;         /* of the source that were read */
+    size_t dropped_rows; /* by its expectations */
+};
+
+/* Give the latest row of each key of the views: that which a history finds at `to`, whatever its
+ * age. Expectations are as in a history, and relative paths, too. Files that are as the mark knows
+ * them are not read again, but for rows that were later than its `to`; of a query or table with
+ * `created` only what was learnt since is. A source of events or with expectations is read whole
+ * when anything of it may be new. Expected: NOT_FOUND, INVALID, TOO_LARGE, LIMIT, CANCELLED, the
+ * system's codes, and what the callbacks fail with. */
+AX_MUST_USE enum ax_code ax_offline_latest(struct ax_offline *offline,
+                                           const struct ax_offline_latest *request,
+                                           struct ax_offline_latest_report *ret_report,
+                                           struct ax_err *err);
 
 /* Tell each file that a source reads at the moment, by its absolute path: those of its glob in
  * their order, or its table's database; of SQL none, since nobody looks into it. A failure of

@@ -8,7 +8,7 @@
  * in one to three CSV, JSON lines or Parquet files whose columns mostly stand in different orders)
  * with few keys and few moments, so that ties, corrections, nulls and edges of ttl are frequent;
  * rows ask for it in one role or two. The store's answer is read back and compared with loops over
- * all rows that know nothing of SQL.
+ * all rows that know nothing of SQL; so are the latest rows of all keys.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -579,6 +579,97 @@ static struct ax_offline *open_store(const struct fixture *f)
     return store;
 }
 
+/* ---- the latest rows ---- */
+
+struct latest {
+    struct fixture f; /* without what only a history has: ages, defaults, own events */
+    struct history h;
+    int64_t to;
+    bool is_winner[EVENTS_MAX]; /* and its key was not given yet */
+    size_t given;
+};
+
+static long find_latest(const struct latest *l, int64_t a, const char *b)
+{
+    const struct probe p = { .keys = { a }, .texts = { b }, .at = l->to };
+    return find(&l->f, &l->h, &p, 0);
+}
+
+static int64_t moment_at(const struct ax_values *values, size_t row)
+{
+    return ax_values_is_null(values, row) ? NONE : values->i64s[row];
+}
+
+static void check_given(struct latest *l, const struct ax_offline_latest_rows *rows, size_t row)
+{
+    char b[16] = "";
+    if (l->f.entity.key_count == 2)
+        (void)snprintf(b, sizeof(b), "%.*s", AX_STR_ARG(rows->keys[1].texts[row]));
+    long found = find_latest(l, rows->keys[0].i64s[row], b);
+    if (found < 0 || !l->is_winner[found])
+        fail_msg("seed %" PRIu64 ": a key was given twice, or has no row", l->h.seed);
+    const struct event *e = &l->h.events[found];
+    l->is_winner[found] = false;
+    assert_true(moment_at(rows->times, row) == (l->f.source.time < 0 ? NONE : e->time));
+    assert_true(moment_at(rows->known, row) == known_of(&l->f, e));
+    assert_int_equal(ax_values_is_null(&rows->fields[0], row), isnan(e->x));
+    assert_true(isnan(e->x) || rows->fields[0].f64s[row] == (double)(float)e->x);
+    assert_int_equal(ax_values_is_null(&rows->fields[1], row), !e->s);
+    assert_true(!e->s || ax_str_is(rows->fields[1].texts[row], e->s));
+}
+
+static enum ax_code take_latest(void *arg, const struct ax_offline_latest_rows *rows,
+                                struct ax_err *err AX_UNUSED)
+{
+    struct latest *l = arg;
+    for (size_t row = 0; row < rows->rows; row++)
+        check_given(l, rows, row);
+    l->given += rows->rows;
+    return AX_OK;
+}
+
+static enum ax_code end_latest(void *arg, const struct ax_view *view, struct ax_str mark,
+                               struct ax_err *err AX_UNUSED)
+{
+    struct latest *l = arg;
+    assert_true(view->fields == l->f.view.fields && mark.len > 0);
+    for (size_t i = 0; i < l->h.event_count; i++)
+        if (l->is_winner[i])
+            fail_msg("seed %" PRIu64 ": event %zu is not given", l->h.seed, i);
+    return AX_OK;
+}
+
+static void check_latest(struct ax_offline *store, const struct fixture *f, const struct history *h,
+                         uint64_t *state)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_offline_latest_report report;
+    struct latest l = { .f = *f, .h = *h, .to = INT64_MAX };
+    const struct ax_view *views[] = { &f->view };
+    l.f.view.ttl_us = 0;
+    l.f.service.exclude_self = false;
+    l.h.as_known = false;
+    if (h->event_count && h->events[0].time != NONE && below(state, 3))
+        l.to = h->events[0].time;
+    for (size_t i = 0; i < h->event_count; i++) {
+        const struct event *e = &h->events[i];
+        long found =
+            e->a == NONE || (f->entity.key_count == 2 && !e->b) ? -1 : find_latest(&l, e->a, e->b);
+        if (found >= 0)
+            l.is_winner[found] = true;
+    }
+    const struct ax_offline_latest request = { .views = views,
+                                               .view_count = 1,
+                                               .from_us = INT64_MIN,
+                                               .to_us = l.to,
+                                               .rows = take_latest,
+                                               .done = end_latest,
+                                               .arg = &l };
+    if (ax_offline_latest(store, &request, &report, &err))
+        fail_msg("seed %" PRIu64 ": %s", h->seed, err.msg);
+    assert_true(report.rows >= l.given && report.rows <= h->event_count);
+}
+
 static void run_case(struct ax_offline *store, struct ax_sql *sql, uint64_t seed)
 {
     struct ax_err err = AX_ERR_INIT;
@@ -600,6 +691,7 @@ static void run_case(struct ax_offline *store, struct ax_sql *sql, uint64_t seed
         fail_msg("seed %" PRIu64 ": %s", seed, err.msg);
     assert_int_equal(report.rows, h.probe_count);
     compare(sql, out, &f, &h);
+    check_latest(store, &f, &h, &state);
 }
 
 static void test_brute_force(void **state)
