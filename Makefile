@@ -36,10 +36,12 @@ demo: build ## train, serve and predict on real flights
 
 test: build ## unit, contract, regression, e2e, clients' and docs tests
 	@tools/fetch-deps --group test --group clients
+	@tools/fetch-deps --group feast || true
 	@tools/run-tests unit contract regress e2e clients docs tools
 
 asan: deps ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tools/fetch-deps --group test --group clients
+	@tools/fetch-deps --group feast || true
 	@tools/build asan
 	@tools/run-tests --build build/asan "--pytest=-m not plain" unit contract regress e2e clients
 

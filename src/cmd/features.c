@@ -11,6 +11,7 @@
 #include "cmd/exit_code.h"
 #include "cmd/features_catalogue.h"
 #include "cmd/features_check.h"
+#include "cmd/features_export.h"
 #include "cmd/features_history.h"
 #include "feature/definition_keys.h"
 
@@ -25,6 +26,7 @@ struct features_config {
     struct ax_registry_config registry;
     struct ax_features_history_config history;
     struct ax_features_check_config check;
+    struct ax_features_export_config export;
     bool json;
     bool dot;
     bool markdown;
@@ -47,11 +49,8 @@ static const struct ax_option features_options[] = {
 };
 
 const struct ax_option *const ax_cmd_features_options[] = {
-    ax_registry_options,
-    features_options,
-    ax_features_history_options,
-    ax_features_check_options,
-    NULL,
+    ax_registry_options,       features_options,           ax_features_history_options,
+    ax_features_check_options, ax_features_export_options, NULL,
 };
 
 static enum ax_code load(const struct features_config *config,
@@ -138,6 +137,7 @@ static bool check_command(const struct ax_command_line *line)
         { "lineage", 1, 2, "lineage [OPTION]... [[KIND:]NAME[.FEATURE]]" },
         { "schema", 1, 1, "schema [OPTION]..." },
         { "check", 1, 2, "check [OPTION]... [FOLDER]" },
+        { "export", 1, 1, "export [OPTION]... --feast FOLDER" },
         { "history", 1, 1, "history --service NAME --out FILE --rows FILE|--sql FILE" },
     };
     const char *command = line->args.texts[0];
@@ -151,7 +151,8 @@ static bool check_command(const struct ax_command_line *line)
         return false;
     }
     ax_command_line_complain(
-        line, "no command '%s'; there are list, show, lineage, check, history and schema", command);
+        line, "no command '%s'; there are list, show, lineage, check, history, export and schema",
+        command);
     return false;
 }
 
@@ -175,10 +176,11 @@ int ax_cmd_features(int argc, char **argv)
                                               { features_options, &config },
                                               { ax_features_history_options, &config.history },
                                               { ax_features_check_options, &config.check },
+                                              { ax_features_export_options, &config.export },
                                               { 0 } };
     struct ax_command_line line = {
         .name = "features",
-        .usage = "list | show NAME | lineage [NAME] | check [FOLDER] | history | schema",
+        .usage = "list | show NAME | lineage [NAME] | check [FOLDER] | history | export | schema",
         .about = "list: tell which features are applied, or with --kind which other definitions\n"
                  "are, or which applies were done.\n"
                  "show: tell everything about a definition or one feature of it, as it is in\n"
@@ -189,6 +191,8 @@ int ax_cmd_features(int argc, char **argv)
                  "check: look at what is expected of sources, by the definitions in FOLDER.\n"
                  "history: add the inputs of a service to rows, as they were at each row's\n"
                  "moment.\n"
+                 "export: write a repository of Feast from what is applied, for clients of Feast\n"
+                 "that ask a server of ours.\n"
                  "schema: print the JSON Schema of files of definitions, for editors. See\n"
                  "docs/features.md.",
         .groups = groups,
@@ -202,6 +206,8 @@ int ax_cmd_features(int argc, char **argv)
                  : strcmp(line.args.texts[0], "check") == 0  ? check(&line, &config)
                  : strcmp(line.args.texts[0], "history") == 0
                      ? ax_features_history(&line, &config.history, config.json)
+                 : strcmp(line.args.texts[0], "export") == 0
+                     ? ax_features_export(&line, &config.export, config.registry.state)
                      : run(&line, &config);
     ax_command_line_done(&line);
     return status;

@@ -162,15 +162,10 @@ static void put_source_column(struct ax_buf *out, size_t input, void *arg)
     ax_expr_put_name(out, source->columns[input].name);
 }
 
-static void put_default(struct ax_buf *out, const struct ax_field *field)
+void ax_definition_put_value(struct ax_buf *out, struct ax_storage storage,
+                             const union ax_literal *value)
 {
-    const union ax_literal *value = &field->default_value;
-    if (!field->has_default || field->default_is_null) {
-        put_null(out, "default");
-        return;
-    }
-    ax_json_put_key(out, "default");
-    switch (ax_storage_type(field->storage).kind) {
+    switch (ax_storage_type(storage).kind) {
     case AX_TYPE_BOOL:
         ax_json_put_bool(out, value->truth);
         break;
@@ -189,6 +184,16 @@ static void put_default(struct ax_buf *out, const struct ax_field *field)
         ax_json_put_i64(out, value->i64);
         break;
     }
+}
+
+static void put_default(struct ax_buf *out, const struct ax_field *field)
+{
+    if (!field->has_default || field->default_is_null) {
+        put_null(out, "default");
+        return;
+    }
+    ax_json_put_key(out, "default");
+    ax_definition_put_value(out, field->storage, &field->default_value);
 }
 
 static void put_field(struct ax_buf *out, const struct ax_view *view, const struct ax_field *field)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pieces of definitions as canonical JSON, for feature/definition_json.c.
+ * Pieces of definitions as canonical JSON, for feature/definition_json.c and for who prints such.
  */
 #ifndef AX_FEATURE_DEFINITION_JSON_H
 #define AX_FEATURE_DEFINITION_JSON_H
@@ -14,6 +14,10 @@ void ax_definition_put_expression(struct ax_buf *out, const struct ax_parsed *pa
 
 /* A duration as a JSON string. */
 void ax_definition_put_duration(struct ax_buf *out, int64_t us);
+
+/* A default. */
+void ax_definition_put_value(struct ax_buf *out, struct ax_storage storage,
+                             const union ax_literal *value);
 
 void ax_expectation_put_json(struct ax_buf *out, const struct ax_source *source,
                              const struct ax_expectation *expectation);

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: Feast's own client works with a server of ours: `auspex features export` writes a
+repository that `feast apply` takes, with everything in it.
+
+Method: the real Feast, the newest of deps.lock, imported once for all tests, since that takes
+seconds; what its registry holds afterwards is compared with the definitions. Without the package
+(tools/fetch-deps --group feast) the tests are skipped.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+FEAST = pathlib.Path(os.environ.get("AX_DEPS", "build/deps")) / "python-feast"
+if not FEAST.is_dir():
+    pytest.skip("Feast was not fetched: tools/fetch-deps --group feast", allow_module_level=True)
+# Before the packages of the other clients, which want other versions of the same.
+sys.path.insert(0, str(FEAST))
+os.environ["FEAST_USAGE"] = "False"
+
+from feast import FeatureStore, PushSource, ValueType  # noqa: E402
+from feast.cli.cli import cli  # noqa: E402
+from feast.types import (  # noqa: E402
+    Array, Bool, Bytes, Float32, Float64, Int32, Int64, String, UnixTimestamp)
+
+DEFINITIONS = """\
+auspex: 1
+project: trips
+entities:
+  driver: {keys: {driver_id: int64}, description: who drives}
+  route: {keys: {origin: string, dest: int32, open: bool, since: timestamp}}
+sources:
+  drivers:
+    files: data/drivers.parquet
+    time: at
+    columns: {driver_id: int64, at: timestamp, b: bool, i: int32, l: int64, f: float32, d: float64,
+              s: string, y: bytes, t: timestamp, floats: list<float64>, texts: list<string>}
+    push: true
+  events:
+    files: data/events.parquet
+    time: at
+    event_id: [trip]
+    columns: {trip: string, driver_id: int64, at: timestamp, fare: float64}
+    push: true
+  routes:
+    files: data/routes.parquet
+    time: at
+    columns: {origin: string, dest: int32, open: bool, since: timestamp, at: timestamp, km: float64}
+views:
+  driver:
+    entity: driver
+    source: drivers
+    ttl: 2h
+    fields: {b: b, i: {expr: i, type: int32}, l: l, f: {expr: f, type: float32}, d: d, s: s, y: y,
+             t: t, floats: floats, texts: texts}
+  trips:
+    entity: driver
+    source: events
+    fields:
+      trips_1h: count(*) over 1h
+      fare_1h: {expr: sum(fare) over 1h, deprecated: use trips_1h}
+  route: {entity: route, source: routes, fields: {km: {expr: km, default: 1}}}
+services:
+  plain: {features: [{view: driver, fields: [d, s]}]}
+  asked:
+    request: {hour: int64}
+    features:
+      - {name: hour}
+      - {view: driver, keys: {driver_id: taxi}, as: taxi, fields: [f]}
+      - {view: route}
+      - {name: far, expr: km * 2}
+  nothing: {request: {x: float64}, features: [{name: x}]}
+"""
+
+
+def run(*args, check=True):
+    return subprocess.run([os.environ["AX_BINARY"], *map(str, args)], check=check, timeout=60,
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="session")
+def state(tmp_path_factory):
+    """A state directory in which the definitions are applied."""
+    folder = tmp_path_factory.mktemp("feast")
+    (folder / "definitions").mkdir()
+    (folder / "definitions/trips.yaml").write_text(DEFINITIONS, encoding="utf-8")
+    run("apply", "--check=false", "--state", folder / "state", folder / "definitions")
+    return folder / "state"
+
+
+def apply(folder):
+    """What `feast apply` does there."""
+    at = os.getcwd()
+    try:
+        cli.main(["-c", str(folder), "apply"], standalone_mode=False)
+    finally:
+        os.chdir(at)
+
+
+@pytest.fixture(scope="session")
+def store(state):
+    """The client, by a repository that was exported and applied."""
+    folder = state.parent / "repository"
+    run("features", "export", "--state", state, "--feast", folder)
+    apply(folder)
+    return FeatureStore(str(folder))
+
+
+# ---- the export ----
+
+def test_entities(store):
+    entities = {e.name: (e.join_key, e.value_type) for e in store.list_entities()}
+    assert entities == {
+        "driver": ("driver_id", ValueType.INT64),
+        "route__origin": ("origin", ValueType.STRING), "route__dest": ("dest", ValueType.INT32),
+        "route__open": ("open", ValueType.BOOL),
+        "route__since": ("since", ValueType.UNIX_TIMESTAMP)}
+    assert store.get_entity("driver").description == "who drives"
+
+
+def test_sources(store):
+    sources = {s.name: s for s in store.list_data_sources()}
+    assert set(sources) == {"drivers", "drivers__history", "events", "events__history", "routes"}
+    assert {n for n, s in sources.items() if isinstance(s, PushSource)} == {"drivers", "events"}
+    assert sources["drivers"].batch_source.timestamp_field == "event_timestamp"
+
+
+def test_views(store):
+    views = {v.name: v for v in store.list_feature_views()}
+    assert set(views) == {"driver", "trips", "route"}
+    assert {f.name: f.dtype for f in views["driver"].features} == {
+        "b": Bool, "i": Int32, "l": Int64, "f": Float32, "d": Float64, "s": String, "y": Bytes,
+        "t": UnixTimestamp, "floats": Array(Float64), "texts": Array(String)}
+    assert views["driver"].ttl.total_seconds() == 7200
+    assert views["driver"].stream_source.name == "drivers"
+    assert views["trips"].stream_source is None  # its values are the server's
+    assert {f.name: f.tags for f in views["trips"].features} == {
+        "trips_1h": {}, "fare_1h": {"deprecated": "use trips_1h"}}
+    assert {c.name: c.dtype for c in views["route"].entity_columns} == {
+        "origin": String, "dest": Int32, "open": Bool, "since": UnixTimestamp}
+
+
+def test_services(store):
+    services = {s.name: [(p.name, p.name_alias, p.join_key_map, [f.name for f in p.features])
+                         for p in s.feature_view_projections]
+                for s in store.list_feature_services()}
+    assert services == {
+        "plain": [("driver", None, {}, ["d", "s"])],
+        "asked": [("driver", "taxi", {"driver_id": "taxi"}, ["f"]), ("route", None, {}, ["km"])],
+        "nothing": []}
+
+
+def test_export_again(state, store):
+    folder = state.parent / "repository"
+    before = (folder / "definitions.py").read_bytes()
+    (folder / "feature_store.yaml").write_text("mine", encoding="utf-8")
+    again = run("features", "export", "--state", state, "--feast", folder)
+    assert f"kept {folder}/feature_store.yaml" in again.stdout
+    assert "service asked computes, and answers besides: far\n" in again.stdout
+    assert (folder / "definitions.py").read_bytes() == before
+    (folder / "definitions.py").write_text("mine = 1\n", encoding="utf-8")
+    refused = run("features", "export", "--state", state, "--feast", folder, check=False)
+    assert refused.returncode == 1 and "was not written by this command" in refused.stderr
+    assert (folder / "definitions.py").read_text(encoding="utf-8") == "mine = 1\n"
+
+
+def test_nothing_applied(tmp_path):
+    refused = run("features", "export", "--state", tmp_path, "--feast", tmp_path / "r", check=False)
+    assert refused.returncode == 4 and "nothing was applied yet" in refused.stderr
+    assert run("features", "export", check=False).returncode == 2
