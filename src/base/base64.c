@@ -67,3 +67,28 @@ bool ax_base64_decode(struct ax_str text, bool is_last, char *to, size_t *ret_le
     *ret_len = groups * 3 + more;
     return true;
 }
+
+void ax_base64_put(struct ax_buf *out, struct ax_str bytes)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *from = (const unsigned char *)bytes.ptr;
+    size_t len = (bytes.len + 2) / 3 * 4;
+    char *to = ax_buf_reserve(out, len);
+    if (!to)
+        return;
+    for (size_t left = bytes.len; left; from += 3, to += 4) {
+        unsigned group = (unsigned)from[0] << 16 | (left > 1 ? (unsigned)from[1] << 8 : 0) |
+                         (left > 2 ? from[2] : 0u);
+        to[0] = alphabet[group >> 18];
+        to[1] = alphabet[group >> 12 & 63];
+        to[2] = '=';
+        to[3] = '=';
+        if (left > 1)
+            to[2] = alphabet[group >> 6 & 63];
+        if (left > 2)
+            to[3] = alphabet[group & 63];
+        left -= AX_MIN(left, (size_t)3);
+    }
+    ax_buf_added(out, len);
+}

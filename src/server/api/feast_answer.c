@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Texts of a slice, in this order: of each column its values, then its statuses; then the times of
+ * each role, which are the same for all of its fields, and last those of what has no time. Each is
+ * what stands between '[' and ']', so that texts of two slices are joined by a comma.
+ *
+ * Feast's client makes types of JSON again: a number with a point is a float, so a whole float64
+ * keeps its ".0". A float32 is printed as the double that it is.
+ */
+#include "server/api/feast_answer.h"
+
+#include "base/base64.h"
+#include "base/calendar.h"
+#include "base/hash.h"
+#include "base/json.h"
+
+#include <assert.h>
+#include <math.h>
+
+#define SLICE_BYTES_MAX ((size_t)1 << 30)
+
+enum { LIST_VALUES, LIST_STATUSES, LIST_TIMES, LISTS };
+
+static const char *const list_names[LISTS] = { "values", "statuses", "event_timestamps" };
+
+/* ---- columns ---- */
+
+static struct ax_str full_name(const struct ax_service *service,
+                               const struct ax_service_input *input, struct ax_arena *arena)
+{
+    const struct ax_role *role = &service->roles[input->role];
+    struct ax_str front = role->as.len ? role->as : role->view->name;
+    struct ax_str field = role->view->fields[input->field].name;
+    struct ax_str name = { NULL, front.len + 2 + field.len };
+    char *text = ax_arena_alloc(arena, name.len, 1);
+    if (text) {
+        memcpy(text, front.ptr, front.len);
+        memcpy(text + front.len, "__", 2);
+        memcpy(text + front.len + 2, field.ptr, field.len);
+    }
+    name.ptr = text;
+    return name;
+}
+
+/* Its ptr is NULL when there is no memory. */
+static struct ax_str name_of(const struct ax_service *service, size_t index, bool has_full_names,
+                             struct ax_arena *arena)
+{
+    const struct ax_service_input *input = &service->inputs[index];
+    if (input->kind == AX_INPUT_EXPR)
+        return input->name;
+    if (has_full_names)
+        return full_name(service, input, arena);
+    return service->roles[input->role].view->fields[input->field].name;
+}
+
+static enum ax_code fail_twice(struct ax_str name, bool has_full_names, struct ax_err *err)
+{
+    return ax_fail(err, AX_E_INVALID, "two columns of the answer would be called '%.*s'; %s",
+                   AX_STR_ARG(name),
+                   has_full_names ? "give one of the views another name in the service"
+                                  : "ask with \"full_feature_names\": true");
+}
+
+static enum ax_code check_names(const struct ax_feast_answer *answer, bool has_full_names,
+                                struct ax_arena *arena, struct ax_err *err)
+{
+    size_t slot_count = 2;
+    while (slot_count < 2 * answer->column_count)
+        slot_count *= 2;
+    uint32_t *slots = ax_arena_zalloc(arena, slot_count, sizeof(*slots));
+    if (!slots)
+        return ax_arena_fail(arena, "the names of an answer", err);
+    for (size_t i = 0; i < answer->column_count; i++) {
+        struct ax_str name = answer->columns[i].name;
+        size_t at = ax_hash(name) & (slot_count - 1);
+        for (; slots[at]; at = (at + 1) & (slot_count - 1))
+            if (ax_str_equals(answer->columns[slots[at] - 1].name, name))
+                return fail_twice(name, has_full_names, err);
+        slots[at] = (uint32_t)i + 1;
+    }
+    return AX_OK;
+}
+
+static enum ax_code make_columns(struct ax_feast_answer *answer, const struct ax_cells *cells,
+                                 const size_t *places, bool has_full_names, struct ax_arena *arena,
+                                 struct ax_err *err)
+{
+    const struct ax_service *service = answer->service;
+    size_t count = 0, most = cells->column_count + service->input_count;
+    struct ax_feast_column *columns = ax_arena_alloc(arena, most, sizeof(*columns));
+    if (!columns)
+        return ax_arena_fail(arena, "the columns of an answer", err);
+    for (size_t i = 0; i < cells->column_count; i++)
+        if (places[i] != SIZE_MAX)
+            columns[count++] = (struct ax_feast_column){ .name = cells->columns[i].name,
+                                                         .is_call = true,
+                                                         .index = places[i] };
+    for (size_t i = 0; i < service->input_count; i++) {
+        enum ax_input_kind kind = service->inputs[i].kind;
+        if (kind != AX_INPUT_FIELD && kind != AX_INPUT_EXPR)
+            continue;
+        struct ax_str name = name_of(service, i, has_full_names, arena);
+        if (!name.ptr)
+            return ax_arena_fail(arena, "the names of an answer", err);
+        columns[count++] = (struct ax_feast_column){ .name = name, .index = i };
+    }
+    answer->columns = columns;
+    answer->column_count = count;
+    return check_names(answer, has_full_names, arena, err);
+}
+
+enum ax_code ax_feast_answer_init(struct ax_feast_answer *answer, const struct ax_service *service,
+                                  const struct ax_cells *cells, const size_t *places,
+                                  bool has_full_names, size_t slice_max, struct ax_arena *arena,
+                                  struct ax_err *err)
+{
+    assert(answer && service && cells && (places || !cells->column_count) && arena && err);
+    *answer = (struct ax_feast_answer){ .service = service };
+    if (make_columns(answer, cells, places, has_full_names, arena, err))
+        return err->code;
+    answer->part_count = 2 * answer->column_count + service->role_count + 1;
+    answer->slices = ax_arena_zalloc(arena, slice_max, sizeof(*answer->slices));
+    for (size_t i = 0; answer->slices && i < slice_max; i++) {
+        struct ax_feast_slice *slice = &answer->slices[i];
+        ax_buf_init(&slice->text, SLICE_BYTES_MAX);
+        slice->ends = ax_arena_alloc(arena, answer->part_count, sizeof(*slice->ends));
+        if (!slice->ends)
+            answer->slices = NULL;
+    }
+    if (!answer->slices)
+        return ax_arena_fail(arena, "the slices of an answer", err);
+    answer->slice_max = slice_max;
+    return AX_OK;
+}
+
+void ax_feast_answer_done(struct ax_feast_answer *answer)
+{
+    for (size_t i = 0; answer && i < answer->slice_count; i++)
+        ax_buf_done(&answer->slices[i].text);
+}
+
+/* ---- values ---- */
+
+static int64_t whole_seconds(int64_t us)
+{
+    return us / AX_US_PER_S - (us % AX_US_PER_S < 0);
+}
+
+static void put_scalar(struct ax_buf *out, const struct ax_values *values,
+                       enum ax_storage_kind storage, size_t row)
+{
+    if (ax_values_is_null(values, row) ||
+        (values->type.kind == AX_TYPE_FLOAT64 && !isfinite(values->f64s[row]))) {
+        (void)ax_buf_append_str(out, AX_STR("null"));
+        return;
+    }
+    switch (storage) {
+    case AX_STORAGE_BOOL:
+        ax_json_put_bool(out, values->bools[row]);
+        return;
+    case AX_STORAGE_INT32:
+    case AX_STORAGE_INT64:
+    case AX_STORAGE_DURATION:
+        ax_json_put_i64(out, values->i64s[row]);
+        return;
+    case AX_STORAGE_TIMESTAMP:
+        ax_json_put_i64(out, whole_seconds(values->i64s[row]));
+        return;
+    case AX_STORAGE_FLOAT32:
+    case AX_STORAGE_FLOAT64:
+        ax_json_put_f64(out, values->f64s[row]);
+        return;
+    case AX_STORAGE_STRING:
+        ax_json_put_str(out, values->texts[row]);
+        return;
+    case AX_STORAGE_BYTES:
+        (void)ax_buf_append_char(out, '"');
+        ax_base64_put(out, values->texts[row]);
+        (void)ax_buf_append_char(out, '"');
+        return;
+    case AX_STORAGE_COUNT:
+        break;
+    }
+    assert(!"no storage");
+}
+
+static void put_list(struct ax_buf *out, const struct ax_values *values,
+                     enum ax_storage_kind storage, size_t row)
+{
+    if (ax_values_is_null(values, row)) {
+        (void)ax_buf_append_str(out, AX_STR("null"));
+        return;
+    }
+    struct ax_span span = values->spans[row];
+    (void)ax_buf_append_char(out, '[');
+    for (uint32_t i = 0; i < span.count; i++) {
+        if (i)
+            (void)ax_buf_append_char(out, ',');
+        put_scalar(out, values->items, storage, span.from + i);
+    }
+    (void)ax_buf_append_char(out, ']');
+}
+
+static void put_values(struct ax_buf *out, const struct ax_values *values,
+                       struct ax_storage storage, size_t rows)
+{
+    for (size_t row = 0; row < rows; row++) {
+        if (row)
+            (void)ax_buf_append_char(out, ',');
+        if (storage.is_list)
+            put_list(out, values, storage.kind, row);
+        else
+            put_scalar(out, values, storage.kind, row);
+    }
+}
+
+/* ---- statuses and times ---- */
+
+static void put_status(struct ax_buf *out, size_t row, struct ax_str status)
+{
+    (void)ax_buf_append_str(out, row ? AX_STR(",\"") : AX_STR("\""));
+    (void)ax_buf_append_str(out, status);
+    (void)ax_buf_append_char(out, '"');
+}
+
+/* Feast's words; it has none for a store that cannot be asked. */
+static const char *const status_texts[] = {
+    [AX_ONLINE_PRESENT] = "PRESENT",      [AX_ONLINE_NULL_VALUE] = "NULL_VALUE",
+    [AX_ONLINE_NOT_FOUND] = "NOT_FOUND",  [AX_ONLINE_OUTSIDE_MAX_AGE] = "OUTSIDE_MAX_AGE",
+    [AX_ONLINE_STORE_DOWN] = "NOT_FOUND",
+};
+
+static void put_statuses(struct ax_buf *out, const struct ax_service_vector *vector, size_t input)
+{
+    for (size_t row = 0; row < vector->rows; row++) {
+        const struct ax_service_status status = ax_service_vector_status(vector, input, row);
+        put_status(out, row,
+                   ax_str_from(status_texts[status.defaulted ? AX_ONLINE_PRESENT : status.status]));
+    }
+}
+
+static void put_call_statuses(struct ax_buf *out, const struct ax_values *values, size_t rows)
+{
+    for (size_t row = 0; row < rows; row++)
+        put_status(out, row,
+                   ax_values_is_null(values, row) ? AX_STR("NULL_VALUE") : AX_STR("PRESENT"));
+}
+
+/* RFC 3339 with no digits behind the second, three or six, as protobuf has it. */
+static void put_time(struct ax_buf *out, int64_t us)
+{
+    char text[AX_CALENDAR_TEXT_SIZE];
+    int64_t seconds = us == AX_ONLINE_TIMELESS ? 0 : whole_seconds(us);
+    int64_t rest = us == AX_ONLINE_TIMELESS ? 0 : us - seconds * AX_US_PER_S;
+    size_t len = ax_calendar_text(seconds * AX_US_PER_S, text);
+    (void)ax_buf_append_char(out, '"');
+    (void)ax_buf_append(out, text, len - 1);
+    if (rest % 1000)
+        ax_buf_printf(out, ".%06u", (unsigned)rest);
+    else if (rest)
+        ax_buf_printf(out, ".%03u", (unsigned)(rest / 1000));
+    (void)ax_buf_append_str(out, AX_STR("Z\""));
+}
+
+/* Of rows that often have the same one. */
+static void put_times(struct ax_buf *out, const int64_t *times, size_t rows)
+{
+    size_t from = 0, to = 0;
+    for (size_t row = 0; row < rows; row++) {
+        if (row)
+            (void)ax_buf_append_char(out, ',');
+        if (row && times[row] == times[row - 1] && !out->failed) {
+            char *room = ax_buf_reserve(out, to - from);
+            if (room) {
+                memcpy(room, out->ptr + from, to - from);
+                ax_buf_added(out, to - from);
+            }
+            continue;
+        }
+        from = out->len;
+        put_time(out, times[row]);
+        to = out->len;
+    }
+}
+
+static void put_no_times(struct ax_buf *out, size_t rows)
+{
+    for (size_t row = 0; row < rows; row++)
+        (void)ax_buf_append_str(out, row ? AX_STR(",\"1970-01-01T00:00:00Z\"")
+                                         : AX_STR("\"1970-01-01T00:00:00Z\""));
+}
+
+/* ---- slices ---- */
+
+static bool is_down(const struct ax_service_vector *vector, size_t role_count)
+{
+    size_t count = role_count * vector->rows;
+    for (size_t i = 0; i < count; i++)
+        if (vector->states[i] != AX_ONLINE_STORE_DOWN)
+            return false;
+    return count > 0;
+}
+
+static void put_column(struct ax_feast_slice *slice, const struct ax_service_vector *vector,
+                       const struct ax_service *service, const struct ax_feast_column *column,
+                       size_t *ends)
+{
+    struct ax_buf *out = &slice->text;
+    const struct ax_values *values =
+        column->is_call ? &vector->call[column->index] : &vector->inputs[column->index];
+    put_values(out, values,
+               column->is_call ? service->call[column->index].storage
+                               : service->inputs[column->index].storage,
+               vector->rows);
+    ends[LIST_VALUES] = out->len;
+    if (column->is_call)
+        put_call_statuses(out, values, vector->rows);
+    else
+        put_statuses(out, vector, column->index);
+    ends[LIST_STATUSES] = out->len;
+}
+
+enum ax_code ax_feast_answer_add(struct ax_feast_answer *answer,
+                                 const struct ax_service_vector *vector, struct ax_err *err)
+{
+    assert(answer && vector && answer->slice_count < answer->slice_max && err);
+    const struct ax_service *service = answer->service;
+    if (is_down(vector, service->role_count))
+        return ax_fail(err, AX_E_UNAVAILABLE, "the online store cannot be asked");
+    struct ax_feast_slice *slice = &answer->slices[answer->slice_count++];
+    for (size_t i = 0; i < answer->column_count; i++)
+        put_column(slice, vector, service, &answer->columns[i], slice->ends + 2 * i);
+    size_t *ends = slice->ends + 2 * answer->column_count;
+    for (size_t role = 0; role < service->role_count; role++) {
+        put_times(&slice->text, vector->times + role * vector->rows, vector->rows);
+        ends[role] = slice->text.len;
+    }
+    put_no_times(&slice->text, vector->rows);
+    ends[service->role_count] = slice->text.len;
+    return ax_buf_check(&slice->text, "the answer", err);
+}
+
+/* ---- printing ---- */
+
+static size_t part_of(const struct ax_feast_answer *answer, size_t list)
+{
+    const struct ax_service *service = answer->service;
+    const struct ax_feast_column *column = &answer->columns[answer->column];
+    size_t roles = 2 * answer->column_count;
+    if (list != LIST_TIMES)
+        return 2 * answer->column + list;
+    if (column->is_call || service->inputs[column->index].kind != AX_INPUT_FIELD)
+        return roles + service->role_count;
+    return roles + service->inputs[column->index].role;
+}
+
+/* The next text; false: there was none any more. */
+static bool print_part(struct ax_feast_answer *answer, struct ax_buf *out)
+{
+    if (answer->column == answer->column_count)
+        return false;
+    if (!answer->slice)
+        ax_buf_printf(out, "%s\"%s\":[",
+                      answer->list     ? ","
+                      : answer->column ? ",{"
+                                       : "{",
+                      list_names[answer->list]);
+    if (answer->slice < answer->slice_count) {
+        const struct ax_feast_slice *slice = &answer->slices[answer->slice];
+        size_t part = part_of(answer, answer->list);
+        size_t from = part ? slice->ends[part - 1] : 0;
+        if (answer->slice)
+            (void)ax_buf_append_char(out, ',');
+        (void)ax_buf_append(out, slice->text.ptr + from, slice->ends[part] - from);
+        answer->slice++;
+    }
+    if (answer->slice < answer->slice_count)
+        return true;
+    answer->slice = 0;
+    (void)ax_buf_append_char(out, ']');
+    if (++answer->list == LISTS) {
+        answer->list = 0;
+        answer->column++;
+        (void)ax_buf_append_char(out, '}');
+    }
+    return true;
+}
+
+bool ax_feast_answer_print(struct ax_feast_answer *answer, struct ax_buf *out, size_t bytes)
+{
+    assert(answer && out && bytes);
+    size_t begin = out->len;
+    if (!answer->has_begun)
+        (void)ax_buf_append_str(out, AX_STR("{\"results\":["));
+    answer->has_begun = true;
+    while (out->len - begin < bytes && !out->failed) {
+        if (print_part(answer, out))
+            continue;
+        (void)ax_buf_append_str(out, AX_STR("],\"metadata\":{\"feature_names\":["));
+        for (size_t i = 0; i < answer->column_count; i++) {
+            if (i)
+                (void)ax_buf_append_char(out, ',');
+            ax_json_put_str(out, answer->columns[i].name);
+        }
+        (void)ax_buf_append_str(out, AX_STR("]}}"));
+        return true;
+    }
+    return false;
+}
+
+void ax_feast_put_error(struct ax_buf *out, const char *class, const struct ax_err *err)
+{
+    struct ax_buf inside;
+    ax_buf_init(&inside, (size_t)4 << 10);
+    (void)ax_buf_append_char(&inside, '{');
+    ax_json_put_member(&inside, "module", AX_STR("feast.errors"));
+    ax_json_put_member(&inside, "class", ax_str_from(class));
+    ax_json_put_member(&inside, "message", ax_str_from(err->msg));
+    (void)ax_buf_append_char(&inside, '}');
+    ax_buf_fail_with(out, &inside);
+    ax_json_put_str(out, ax_buf_str(&inside));
+    ax_buf_done(&inside);
+}
