@@ -461,6 +461,33 @@ static void rows_are_walked_and_parts_dropped(void **state)
     teardown(&store);
 }
 
+/* A row as another store has it. */
+static void a_row_is_loaded_where_there_is_none(void **state)
+{
+    struct store store;
+    struct ax_online_item item;
+    struct ax_err err = AX_ERR_INIT;
+    const struct value kept = { { 5, 0, 0 }, 11, 9 };
+    const struct value older = { { 4, 0, 0 }, 12, 30 };
+    if (setup(&store, backend_of(state), STORE_BYTES) && make_item(&store, "a", 0, kept, &item)) {
+        size_t bytes =
+            ax_online_row_with(NULL, item.key, item.layout->id, item.part, item.bytes, NULL);
+        void *row = ax_arena_alloc(&store.arena, 1, bytes);
+        if (row) {
+            (void)ax_online_row_with(NULL, item.key, item.layout->id, item.part, item.bytes, row);
+            if (!ax_online_load(store.online, store.entity, row, &err))
+                assert_value(&store, find(&store, "a", 0), kept);
+            if (end(&store, "a") == AX_ONLINE_WRITTEN &&
+                put(&store, "a", 0, older) == AX_ONLINE_WRITTEN) {
+                assert_int_equal(ax_online_load(store.online, store.entity, row, &err), AX_OK);
+                assert_value(&store, find(&store, "a", 0), older);
+                assert_int_equal(ax_online_rows(store.online, store.entity), 1);
+            }
+        }
+    }
+    teardown(&store);
+}
+
 static void a_visit_may_fail(void **state)
 {
     struct store store;
@@ -616,6 +643,7 @@ int main(void)
         cmocka_unit_test(a_key_ends),
         cmocka_unit_test(what_cannot_be_kept_is_refused),
         cmocka_unit_test(rows_are_walked_and_parts_dropped),
+        cmocka_unit_test(a_row_is_loaded_where_there_is_none),
         cmocka_unit_test(a_visit_may_fail),
         cmocka_unit_test(a_full_store_loses_nothing),
         cmocka_unit_test(random_writes_are_as_in_an_array),

@@ -214,6 +214,13 @@ void ax_journal_close(struct ax_journal *journal)
     free(journal);
 }
 
+bool ax_journal_has(const struct ax_journal *journal, const struct ax_definition_column *columns,
+                    size_t column_count)
+{
+    assert(journal && columns);
+    return columns_are(&journal->segment, columns, column_count);
+}
+
 /* ---- adding ---- */
 
 static uint64_t row_count(const struct ax_journal *journal)

@@ -45,6 +45,10 @@ AX_MUST_USE enum ax_code ax_journal_open(const struct ax_journal_config *config,
 /* What was not committed is gone. NULL is fine. */
 void ax_journal_close(struct ax_journal *journal);
 
+/* Whether its rows have these columns, in this order. */
+bool ax_journal_has(const struct ax_journal *journal, const struct ax_definition_column *columns,
+                    size_t column_count);
+
 /* Add `rows` rows, a column of the computation type for each of the journal's, to the group that is
  * committed next; their sequences run from *ret_first. Values are narrowed to what is stored, what
  * does not fit is null. `taken_us`: when they were taken in, microseconds UTC. A failure adds

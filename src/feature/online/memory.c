@@ -355,6 +355,27 @@ static bool memory_write(struct ax_online *base, struct ax_online_write *write)
     return true;
 }
 
+static enum ax_code memory_load(struct ax_online *base, struct ax_online_entity *entity,
+                                const struct ax_online_row *row, struct ax_err *err)
+{
+    struct memory_store *store = store_of(base);
+    struct memory_table *table = container_of(entity, struct memory_table, base);
+    struct ax_str key = ax_online_row_key(row);
+    struct ax_memory_probe probe;
+    ax_memory_index_begin(&table->index, key, &probe);
+    if (ax_memory_index_find(&probe, key))
+        return AX_OK;
+    struct ax_online_row *copy = NULL;
+    if (store_reserve(store, table, &probe, err) ||
+        !(copy = store_alloc(store, row->bytes, store->slab.budget.max / KEPT, err)))
+        return err->code;
+    memcpy(copy, row, row->bytes);
+    store_publish(store, table, &probe, NULL, copy);
+    ax_memory_retired_settle(&store->retired);
+    store_show(store);
+    return AX_OK;
+}
+
 /* ---- parts that go ---- */
 
 static bool is_dropped(const struct ax_online_row *row, const struct ax_online_drop *drop)
@@ -438,6 +459,7 @@ const struct ax_online_backend ax_online_memory = {
     .entity = memory_entity,
     .fetch = memory_fetch,
     .write = memory_write,
+    .load = memory_load,
     .drop = memory_drop,
     .walk = memory_walk,
     .stats = memory_stats,

@@ -12,10 +12,11 @@
 #ifndef AX_FEATURE_ONLINE_ONLINE_VIEWS_H
 #define AX_FEATURE_ONLINE_ONLINE_VIEWS_H
 
-#include "feature/definitions.h"
-#include "feature/service_plan.h"
+#include "feature/source_plan.h"
 
 #include <stdatomic.h>
+
+struct ax_online_disk;
 
 /* Definitions, and what is called when nobody uses them any more; NULL: nothing. */
 struct ax_online_definitions {
@@ -28,11 +29,26 @@ struct ax_online_views {
     _Atomic unsigned refs;
     struct ax_online_definitions given;
     struct ax_arena arena;
-    const struct ax_online_view *views; /* one a view of the definitions; layout NULL: it is not
-                                           online, or has windows */
-    struct ax_online_entity *const *entities; /* one an entity of the definitions */
+    struct ax_online_view *views;         /* one a view of the definitions; layout NULL: it is not
+                                             online, or has windows */
+    struct ax_online_entity **entities;   /* one an entity of the definitions */
+    uint32_t *entity_numbers;             /* on the disk */
+    struct ax_source_plan **source_plans; /* one a source; NULL: it cannot be pushed */
 };
 
+/* The numbers of layouts and entities where nothing is on a disk: given in turn. */
+struct ax_online_numbers {
+    struct ax_map given;
+};
+void ax_online_numbers_done(struct ax_online_numbers *numbers);
+
+/* Where numbers come from: the disk, or if that is NULL the others. The writer's thread. `given` is
+ * released by the last reference. Expected: INVALID, LIMIT, TOO_LARGE. */
+AX_MUST_USE enum ax_code ax_online_views_new(const struct ax_online_definitions *given,
+                                             struct ax_online *store, struct ax_online_disk *disk,
+                                             struct ax_online_numbers *numbers,
+                                             struct ax_online_views **ret_views,
+                                             struct ax_err *err);
 struct ax_online_views *ax_online_views_ref(struct ax_online_views *views);
 /* NULL is fine. The last one frees, and releases the definitions. Any thread. */
 void ax_online_views_unref(struct ax_online_views *views);

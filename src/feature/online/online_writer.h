@@ -18,6 +18,7 @@
 #include "base/inbox.h"
 #include "feature/online/online_views.h"
 
+struct ax_online_journal;
 struct ax_online_writer;
 struct ax_source_rows; /* feature/source_plan.h */
 
@@ -34,6 +35,10 @@ struct ax_online_writer_config {
     uint64_t journal_bytes_max; /* of each source's journal */
     size_t queue_max;           /* batches that wait */
     enum ax_online_durability durability;
+    /* Folding to the disk fails from now on, or (NULL) works again; on the writer's thread. May be
+     * NULL. */
+    void (*fold_failed)(void *context, const struct ax_err *err);
+    void *context;
 };
 
 enum ax_online_batch_kind {
@@ -64,6 +69,13 @@ struct ax_online_batch {
     struct ax_err err; /* is AX_OK when it is sent. Of ROWS: nothing was taken in. Else: why items
                           were refused, or are not on the disk */
     uint64_t written, stale, refused; /* items; of ROWS: those that follow from them */
+
+    struct {
+        size_t number; /* in the definitions that are in force */
+        struct ax_online_journal *journal;
+        uint64_t first_sequence;
+        int64_t taken_us;
+    } own; /* the writer's */
 };
 
 /* At the moment; counts are since it was opened. */

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A failure does not end it: what comes behind is applied all the same, since it was acknowledged
+ * or will be applied again.
+ */
+#include "feature/online/online_apply.h"
+
+#include <assert.h>
+
+#define ARENA_BYTES_FIRST ((size_t)1 << 20)
+#define ARENA_BYTES_MAX   ((size_t)4 << 30)
+
+void ax_online_apply_init(struct ax_online_apply *apply, struct ax_online *store,
+                          struct ax_online_unfolded *unfolded)
+{
+    *apply = (struct ax_online_apply){ .store = store, .unfolded = unfolded };
+    ax_arena_init(&apply->arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
+}
+
+void ax_online_apply_done(struct ax_online_apply *apply)
+{
+    if (apply)
+        ax_arena_done(&apply->arena);
+}
+
+static void apply_some(struct ax_online_apply *apply, const struct ax_online_views *views,
+                       size_t entity, const struct ax_online_item *items, size_t count,
+                       struct ax_online_counts *counts, struct ax_err *err)
+{
+    uint8_t results[AX_VALUES_ROWS_MAX];
+    struct ax_online_write write = {
+        .entity = views->entities[entity], .items = items, .count = count, .ret_results = results
+    };
+    bool is_done = ax_online_write(apply->store, &write);
+    assert(is_done);
+    for (size_t i = 0; apply->unfolded && write.written && i < count; i++) {
+        if (results[i] == AX_ONLINE_WRITTEN)
+            ax_online_unfolded_add(apply->unfolded, write.entity, views->entity_numbers[entity],
+                                   items[i].key);
+    }
+    counts->written += write.written;
+    counts->stale += write.stale;
+    counts->refused += write.refused;
+    if (write.err.code && !err->code)
+        *err = write.err;
+}
+
+enum ax_code ax_online_apply_items(struct ax_online_apply *apply,
+                                   const struct ax_online_views *views, size_t entity,
+                                   const struct ax_online_item *items, size_t count,
+                                   struct ax_online_counts *counts, struct ax_err *err)
+{
+    assert(apply && views && entity < views->given.definitions->entity_count && counts && err);
+    for (size_t at = 0; at < count; at += AX_VALUES_ROWS_MAX)
+        apply_some(apply, views, entity, items + at, AX_MIN(count - at, (size_t)AX_VALUES_ROWS_MAX),
+                   counts, err);
+    return err->code;
+}
+
+static void apply_slice(struct ax_online_apply *apply, const struct ax_online_views *views,
+                        const struct ax_source_plan *plan, const struct ax_source_rows *rows,
+                        const bool *has_it, size_t from, struct ax_online_counts *counts,
+                        struct ax_err *err)
+{
+    size_t count = AX_MIN(rows->rows - from, (size_t)AX_VALUES_ROWS_MAX);
+    struct ax_err reason = AX_ERR_INIT;
+    struct ax_source_items *items =
+        ax_arena_alloc(&apply->arena, AX_MAX(plan->target_count, 1), sizeof(*items));
+    if (!items)
+        (void)ax_arena_fail(&apply->arena, "rows", &reason);
+    if (reason.code ||
+        ax_source_plan_apply(plan, rows, from, count, &apply->arena, items, &reason)) {
+        counts->refused += count * plan->target_count;
+        if (!err->code)
+            *err = reason;
+        return;
+    }
+    for (size_t i = 0; i < plan->target_count; i++) {
+        const struct ax_entity *entity = plan->targets[i].definition->entity;
+        if (has_it && has_it[i])
+            continue;
+        counts->refused += items[i].refused;
+        apply_some(apply, views, (size_t)(entity - views->given.definitions->entities),
+                   items[i].items, items[i].count, counts, err);
+    }
+}
+
+enum ax_code ax_online_apply_rows(struct ax_online_apply *apply,
+                                  const struct ax_online_views *views, size_t source,
+                                  const struct ax_source_rows *rows, const bool *has_it,
+                                  struct ax_online_counts *counts, struct ax_err *err)
+{
+    assert(apply && views && views->source_plans[source] && rows && counts && err);
+    for (size_t from = 0; from < rows->rows; from += AX_VALUES_ROWS_MAX) {
+        ax_arena_reset(&apply->arena);
+        apply_slice(apply, views, views->source_plans[source], rows, has_it, from, counts, err);
+    }
+    ax_arena_reset(&apply->arena);
+    return err->code;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Applying what changes to the table, and noting the keys for the disk.
+ *
+ * Rows of a source become items of its views (feature/source_plan.h), a slice at a time, so that
+ * memory does not grow with the rows. The store's writer's thread.
+ */
+#ifndef AX_FEATURE_ONLINE_ONLINE_APPLY_H
+#define AX_FEATURE_ONLINE_ONLINE_APPLY_H
+
+#include "feature/online/online_unfolded.h"
+#include "feature/online/online_views.h"
+
+struct ax_online_apply {
+    struct ax_online *store;             /* borrowed */
+    struct ax_online_unfolded *unfolded; /* borrowed; NULL: nothing is folded */
+    struct ax_arena arena;               /* of a slice's items */
+};
+
+/* What became of items, added up. */
+struct ax_online_counts {
+    uint64_t written, stale, refused;
+};
+
+void ax_online_apply_init(struct ax_online_apply *apply, struct ax_online *store,
+                          struct ax_online_unfolded *unfolded);
+void ax_online_apply_done(struct ax_online_apply *apply);
+
+/* Items of one entity of the views, its number in the definitions. A failure is why items were
+ * refused; the others were applied. Expected: LIMIT, TOO_LARGE, INVALID. */
+AX_MUST_USE enum ax_code ax_online_apply_items(struct ax_online_apply *apply,
+                                               const struct ax_online_views *views, size_t entity,
+                                               const struct ax_online_item *items, size_t count,
+                                               struct ax_online_counts *counts, struct ax_err *err);
+
+/* Rows of a source, its number in the definitions, to its views; likewise. `has_it` (NULL: none
+ * has): a view of the source's plan, by its target's number, that is left out. */
+AX_MUST_USE enum ax_code ax_online_apply_rows(struct ax_online_apply *apply,
+                                              const struct ax_online_views *views, size_t source,
+                                              const struct ax_source_rows *rows, const bool *has_it,
+                                              struct ax_online_counts *counts, struct ax_err *err);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Journals stay open when their source is not in force any more: it may come back, and an open
+ * journal costs a descriptor.
+ */
+#include "feature/online/online_journals.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void ax_online_journals_init(struct ax_online_journals *journals, const char *folder,
+                             bool is_synced, uint64_t bytes_max)
+{
+    *journals = (struct ax_online_journals){ .is_synced = is_synced, .bytes_max = bytes_max };
+    journals->folder = folder ? ax_xstrdup(folder) : NULL;
+    ax_map_init(&journals->by_source);
+}
+
+void ax_online_journals_done(struct ax_online_journals *journals)
+{
+    struct ax_str name;
+    void *value;
+    for (size_t at = 0; ax_map_next(&journals->by_source, &at, &name, &value);) {
+        struct ax_online_journal *journal = value;
+        ax_journal_close(journal->journal);
+        free(journal->folder);
+        free(journal);
+    }
+    ax_map_done(&journals->by_source);
+    free(journals->folder);
+}
+
+struct ax_online_journal *ax_online_journals_get(const struct ax_online_journals *journals,
+                                                 struct ax_str source)
+{
+    return ax_map_get(&journals->by_source, source);
+}
+
+static struct ax_online_journal *journal_new(struct ax_online_journals *journals,
+                                             struct ax_str source)
+{
+    struct ax_online_journal *journal = ax_xalloc(sizeof(*journal));
+    journal->next = 1;
+    if (journals->folder) {
+        size_t size = strlen(journals->folder) + 1 + source.len + 1;
+        journal->folder = ax_xalloc(size);
+        (void)snprintf(journal->folder, size, "%s/%.*s", journals->folder, AX_STR_ARG(source));
+    }
+    (void)ax_map_put(&journals->by_source, source, journal);
+    return journal;
+}
+
+static uint64_t journal_bytes(const struct ax_journal *journal)
+{
+    struct ax_journal_stats stats = { 0 };
+    if (journal)
+        ax_journal_stats(journal, &stats);
+    return stats.bytes;
+}
+
+enum ax_code ax_online_journals_open(struct ax_online_journals *journals,
+                                     const struct ax_source_plan *plan, struct ax_err *err)
+{
+    assert(journals && plan && err);
+    struct ax_str source = plan->source->name;
+    struct ax_online_journal *journal = ax_online_journals_get(journals, source);
+    if (!journal)
+        journal = journal_new(journals, source);
+    if (!journal->folder ||
+        (journal->journal &&
+         ax_journal_has(journal->journal, plan->journal_columns, plan->journal_column_count)))
+        return AX_OK;
+    struct ax_journal_config config = { .folder = journal->folder,
+                                        .source = source,
+                                        .columns = plan->journal_columns,
+                                        .column_count = plan->journal_column_count,
+                                        .is_synced = journals->is_synced,
+                                        .bytes_max = journals->bytes_max };
+    journals->bytes -= journal_bytes(journal->journal);
+    ax_journal_close(journal->journal);
+    journal->journal = NULL;
+    if (ax_journal_open(&config, &journal->journal, err))
+        return err->code;
+    journals->bytes += journal_bytes(journal->journal);
+    return AX_OK;
+}
+
+uint64_t ax_online_journal_next(const struct ax_online_journal *journal)
+{
+    return journal->journal ? ax_journal_next(journal->journal) : journal->next;
+}
+
+enum ax_code ax_online_journal_add(struct ax_online_journal *journal,
+                                   const struct ax_source_plan *plan,
+                                   const struct ax_source_rows *rows, int64_t taken_us,
+                                   struct ax_arena *arena, uint64_t *ret_first, struct ax_err *err)
+{
+    const struct ax_values *const *columns;
+    if (!journal->folder) {
+        *ret_first = journal->next;
+        journal->next += rows->rows;
+        return AX_OK;
+    }
+    if (!journal->journal)
+        return ax_fail(err, AX_E_UNAVAILABLE, "the journal of '%.*s' could not be opened",
+                       AX_STR_ARG(plan->source->name));
+    if (!ax_journal_has(journal->journal, plan->journal_columns, plan->journal_column_count))
+        return ax_fail(err, AX_E_CONFLICT, "the columns of '%.*s' are changed at the moment",
+                       AX_STR_ARG(plan->source->name));
+    if (ax_source_rows_to_journal(plan, rows, arena, &columns, err) ||
+        ax_journal_add(journal->journal, columns, rows->rows, taken_us, ret_first, err))
+        return err->code;
+    journal->is_touched = true;
+    return AX_OK;
+}
+
+static void commit(struct ax_online_journals *journals, struct ax_online_journal *journal)
+{
+    struct ax_journal_stats before, after;
+    ax_journal_stats(journal->journal, &before);
+    (void)(ax_journal_commit(journal->journal, &journal->err) != AX_OK);
+    ax_journal_stats(journal->journal, &after);
+    journal->is_touched = false;
+    journals->bytes += after.bytes - before.bytes;
+    journals->rows += after.rows - before.rows;
+    journals->bytes_written += after.bytes_written - before.bytes_written;
+    journals->failures += after.failures - before.failures;
+}
+
+void ax_online_journals_commit(struct ax_online_journals *journals)
+{
+    struct ax_str name;
+    void *value;
+    for (size_t at = 0; ax_map_next(&journals->by_source, &at, &name, &value);) {
+        struct ax_online_journal *journal = value;
+        journal->err = (struct ax_err)AX_ERR_INIT;
+        if (journal->is_touched)
+            commit(journals, journal);
+    }
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The journals of all sources that can be pushed, by name.
+ *
+ * Without a folder nothing is journalled, and sequences are given all the same. The store's
+ * writer's thread.
+ */
+#ifndef AX_FEATURE_ONLINE_ONLINE_JOURNALS_H
+#define AX_FEATURE_ONLINE_ONLINE_JOURNALS_H
+
+#include "base/map.h"
+#include "feature/online/journal.h"
+#include "feature/source_plan.h"
+
+struct ax_online_journal {
+    struct ax_journal *journal; /* NULL: it is not open, or there is none */
+    char *folder;               /* NULL: there is none */
+    uint64_t next;              /* sequence, of a source without a journal */
+    uint64_t folding, folded;   /* position on the disk, of the fold that is going on and before */
+    int64_t taken_us;           /* when the last rows were taken in: never goes back */
+    bool is_touched;            /* rows were added that are not committed */
+    struct ax_err err;          /* of the last commit */
+};
+
+struct ax_online_journals {
+    char *folder; /* of all; NULL: none */
+    bool is_synced;
+    uint64_t bytes_max; /* of each */
+    struct ax_map by_source;
+    uint64_t bytes, rows, bytes_written, failures; /* of those that were committed */
+};
+
+void ax_online_journals_init(struct ax_online_journals *journals, const char *folder,
+                             bool is_synced, uint64_t bytes_max);
+void ax_online_journals_done(struct ax_online_journals *journals);
+
+/* Have the journal of the plan's source open with its columns. Expected: those of
+ * ax_journal_open; then it takes nothing until this succeeds. */
+AX_MUST_USE enum ax_code ax_online_journals_open(struct ax_online_journals *journals,
+                                                 const struct ax_source_plan *plan,
+                                                 struct ax_err *err);
+
+/* Of a source that was opened. */
+struct ax_online_journal *ax_online_journals_get(const struct ax_online_journals *journals,
+                                                 struct ax_str source);
+
+/* Add rows to what is committed next; their sequences run from *ret_first. Expected: those of
+ * ax_journal_add, and CONFLICT (it has other columns). */
+AX_MUST_USE enum ax_code ax_online_journal_add(struct ax_online_journal *journal,
+                                               const struct ax_source_plan *plan,
+                                               const struct ax_source_rows *rows, int64_t taken_us,
+                                               struct ax_arena *arena, uint64_t *ret_first,
+                                               struct ax_err *err);
+
+/* Commit all that was added; each journal's `err` says what became of its rows. */
+void ax_online_journals_commit(struct ax_online_journals *journals);
+
+/* The sequence behind the last one that was committed. */
+uint64_t ax_online_journal_next(const struct ax_online_journal *journal);
+
+#endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Numbers follow from a text of what the stored form of a view depends on, by its SHA-256. Names of
+ * fields are not in it: a field that is only renamed keeps its values.
+ */
+#include "feature/online/online_views.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "data/expr/expr_text.h"
+#include "feature/online/online_disk.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define ARENA_BYTES_FIRST ((size_t)16 << 10)
+#define ARENA_BYTES_MAX   ((size_t)256 << 20)
+#define TEXT_BYTES_MAX    ((size_t)16 << 20)
+
+void ax_online_numbers_done(struct ax_online_numbers *numbers)
+{
+    ax_map_done(&numbers->given);
+}
+
+/* ---- numbers ---- */
+
+static void put_name(struct ax_buf *out, struct ax_str name)
+{
+    ax_buf_printf(out, "%zu:%.*s ", name.len, AX_STR_ARG(name));
+}
+
+static void put_column(struct ax_buf *out, size_t column, void *arg)
+{
+    const struct ax_source *source = arg;
+    put_name(out, source->columns[column].name);
+    ax_buf_printf(out, "%s ", ax_storage_name(source->columns[column].storage));
+}
+
+static void put_named_column(struct ax_buf *out, const struct ax_source *source, long column)
+{
+    if (column < 0)
+        ax_buf_printf(out, "none ");
+    else
+        put_column(out, (size_t)column, (void *)source);
+}
+
+/* All that the stored form of a view depends on. */
+static void put_stored_form(struct ax_buf *out, const struct ax_view *view)
+{
+    const struct ax_source *source = view->source;
+    put_name(out, source->name);
+    ax_buf_printf(out, "%d ", (int)source->kind);
+    put_name(out, source->text);
+    put_name(out, source->zone);
+    put_named_column(out, source, source->time);
+    put_named_column(out, source, source->created);
+    ax_buf_printf(out, "%zu ", source->event_id_count);
+    for (size_t i = 0; i < source->event_id_count; i++)
+        put_named_column(out, source, (long)source->event_id[i]);
+    for (size_t i = 0; i < view->entity->key_count; i++) {
+        ax_buf_printf(out, "%s ", ax_storage_name(view->entity->keys[i].storage));
+        put_named_column(out, source, (long)view->key_columns[i]);
+    }
+    for (size_t i = 0; i < view->field_count; i++) {
+        ax_buf_printf(out, "; %s ", ax_storage_name(view->fields[i].storage));
+        ax_parsed_put_text(out, &view->fields[i].parsed, put_column, (void *)source);
+    }
+}
+
+static enum ax_code digest_view(const struct ax_view *view, char ret_digest[AX_SHA256_TEXT_SIZE],
+                                struct ax_err *err)
+{
+    struct ax_buf text;
+    ax_buf_init(&text, TEXT_BYTES_MAX);
+    put_stored_form(&text, view);
+    if (!ax_buf_check(&text, "a view", err)) {
+        struct ax_sha256 sha;
+        ax_sha256_init(&sha);
+        ax_sha256_add(&sha, text.ptr, text.len);
+        ax_sha256_text(&sha, ret_digest);
+    }
+    ax_buf_done(&text);
+    return err->code;
+}
+
+/* The number of a name, or the next one. */
+static uint32_t number_of(struct ax_online_numbers *numbers, struct ax_str name)
+{
+    uintptr_t number = (uintptr_t)ax_map_get(&numbers->given, name);
+    if (!number) {
+        number = numbers->given.count + 1;
+        (void)ax_map_put(&numbers->given, name, (void *)number);
+    }
+    return (uint32_t)number;
+}
+
+static enum ax_code number_view(const struct ax_view *view, struct ax_online_disk *disk,
+                                struct ax_online_numbers *numbers, uint32_t *ret_number,
+                                struct ax_err *err)
+{
+    char digest[AX_SHA256_TEXT_SIZE];
+    if (digest_view(view, digest, err))
+        return err->code;
+    if (disk)
+        return ax_online_disk_layout(disk, view->entity->name, view->name, ax_str_from(digest),
+                                     ret_number, err);
+    struct ax_buf name;
+    ax_buf_init(&name, TEXT_BYTES_MAX);
+    put_name(&name, view->entity->name);
+    put_name(&name, view->name);
+    (void)ax_buf_append_str(&name, ax_str_from(digest));
+    if (!ax_buf_check(&name, "a view", err))
+        *ret_number = number_of(numbers, ax_buf_str(&name));
+    ax_buf_done(&name);
+    return err->code;
+}
+
+/* ---- making ---- */
+
+static enum ax_code make_entities(struct ax_online_views *views, struct ax_online *store,
+                                  struct ax_online_disk *disk, struct ax_err *err)
+{
+    const struct ax_definitions *definitions = views->given.definitions;
+    for (size_t i = 0; i < definitions->entity_count; i++) {
+        struct ax_str name = definitions->entities[i].name;
+        if (ax_online_find_entity(store, name, &views->entities[i], err) ||
+            (disk && ax_online_disk_entity(disk, name, &views->entity_numbers[i], err)))
+            return err->code;
+    }
+    return AX_OK;
+}
+
+static enum ax_code make_view(struct ax_online_views *views, size_t i, struct ax_online_disk *disk,
+                              struct ax_online_numbers *numbers, struct ax_err *err)
+{
+    const struct ax_definitions *definitions = views->given.definitions;
+    const struct ax_view *view = &definitions->views[i];
+    if (!view->online || view->windowed)
+        return AX_OK;
+    uint32_t number;
+    struct ax_online_layout *layout = ax_arena_alloc(&views->arena, 1, sizeof(*layout));
+    if (!layout)
+        return ax_arena_fail(&views->arena, "views", err);
+    if (number_view(view, disk, numbers, &number, err) ||
+        ax_online_layout_of_view(layout, number, view, &views->arena, err))
+        return ax_err_context(err, "view '%.*s'", AX_STR_ARG(view->name));
+    views->views[i] =
+        (struct ax_online_view){ views->entities[view->entity - definitions->entities], layout };
+    return AX_OK;
+}
+
+static enum ax_code make_plan(struct ax_online_views *views, size_t i, struct ax_err *err)
+{
+    const struct ax_definitions *definitions = views->given.definitions;
+    const struct ax_source *source = &definitions->sources[i];
+    return source->push
+               ? ax_source_plan_new(definitions, source, views->views, &views->source_plans[i], err)
+               : AX_OK;
+}
+
+static enum ax_code make_room(struct ax_online_views *views, struct ax_err *err)
+{
+    const struct ax_definitions *definitions = views->given.definitions;
+    struct ax_arena *arena = &views->arena;
+    size_t entities = definitions->entity_count;
+    views->views =
+        ax_arena_zalloc(arena, AX_MAX(definitions->view_count, 1), sizeof(*views->views));
+    views->entities =
+        ax_arena_zalloc(arena, AX_MAX(entities, 1), sizeof(struct ax_online_entity *));
+    views->entity_numbers =
+        ax_arena_zalloc(arena, AX_MAX(entities, 1), sizeof(*views->entity_numbers));
+    struct ax_source_plan **plans = ax_arena_zalloc(arena, AX_MAX(definitions->source_count, 1),
+                                                    sizeof(struct ax_source_plan *));
+    views->source_plans = plans;
+    return views->views && views->entities && views->entity_numbers && plans
+               ? AX_OK
+               : ax_arena_fail(arena, "views", err);
+}
+
+static void views_free(struct ax_online_views *views)
+{
+    for (size_t i = 0; views->source_plans && i < views->given.definitions->source_count; i++)
+        ax_source_plan_free(views->source_plans[i]);
+    ax_arena_done(&views->arena);
+    free(views);
+}
+
+enum ax_code ax_online_views_new(const struct ax_online_definitions *given, struct ax_online *store,
+                                 struct ax_online_disk *disk, struct ax_online_numbers *numbers,
+                                 struct ax_online_views **ret_views, struct ax_err *err)
+{
+    assert(given && given->definitions && store && ret_views && err);
+    const struct ax_definitions *definitions = given->definitions;
+    struct ax_online_views *views = ax_xalloc(sizeof(*views));
+    atomic_init(&views->refs, 1);
+    views->given = *given;
+    ax_arena_init(&views->arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
+    (void)(make_room(views, err) || make_entities(views, store, disk, err));
+    for (size_t i = 0; i < definitions->view_count && !err->code; i++)
+        (void)(make_view(views, i, disk, numbers, err) != AX_OK);
+    for (size_t i = 0; i < definitions->source_count && !err->code; i++)
+        (void)(make_plan(views, i, err) != AX_OK);
+    if (err->code) {
+        views_free(views);
+        return err->code;
+    }
+    *ret_views = views;
+    return AX_OK;
+}
+
+struct ax_online_views *ax_online_views_ref(struct ax_online_views *views)
+{
+    assert(views);
+    (void)atomic_fetch_add_explicit(&views->refs, 1, memory_order_relaxed);
+    return views;
+}
+
+void ax_online_views_unref(struct ax_online_views *views)
+{
+    if (!views || atomic_fetch_sub_explicit(&views->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    struct ax_online_definitions given = views->given;
+    views_free(views);
+    if (given.release)
+        given.release(given.owner);
+}

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The writer's thread, and how it does batches.
+ *
+ * All batches that wait are a group: their rows are added to the journals, each journal is
+ * committed once, and then they are applied and answered in the order in which they came. While a
+ * commit waits for the disk the next group gathers, so that syncs are shared by as many as there
+ * are. A group ends early when a journal takes no more before a commit.
+ */
+#include "feature/online/online_writer.h"
+
+#include "feature/online/online_writer_state.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ARENA_BYTES_FIRST ((size_t)1 << 20)
+#define ARENA_BYTES_MAX   ((size_t)1 << 30)
+
+/* ---- batches ---- */
+
+void ax_online_batches_add(struct ax_online_batches *batches, struct ax_online_batch *batch)
+{
+    batch->message.next = NULL;
+    if (batches->last)
+        batches->last->message.next = &batch->message;
+    else
+        batches->first = batch;
+    batches->last = batch;
+}
+
+struct ax_online_batch *ax_online_batches_take(struct ax_online_batches *batches)
+{
+    struct ax_online_batch *batch = batches->first;
+    if (!batch)
+        return NULL;
+    struct ax_message *next = batch->message.next;
+    batches->first = next ? container_of(next, struct ax_online_batch, message) : NULL;
+    if (!next)
+        batches->last = NULL;
+    return batch;
+}
+
+static void receive_batch(void *context, struct ax_message *message)
+{
+    struct ax_online_writer *writer = context;
+    ax_online_batches_add(&writer->waiting, container_of(message, struct ax_online_batch, message));
+}
+
+void ax_online_writer_answer(struct ax_online_writer *writer, struct ax_online_batch *batch)
+{
+    (void)atomic_fetch_sub_explicit(&writer->queued, 1, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&writer->shown.batches, 1, memory_order_relaxed);
+    batch->done(batch);
+}
+
+/* ---- whether a batch fits what is in force ---- */
+
+static bool columns_match(const struct ax_source_plan *a, const struct ax_source_plan *b)
+{
+    const struct ax_definition_column *x = a->journal_columns;
+    const struct ax_definition_column *y = b->journal_columns;
+    size_t at = 0;
+    while (at < a->journal_column_count && at < b->journal_column_count &&
+           ax_str_equals(x[at].name, y[at].name) && x[at].storage.kind == y[at].storage.kind &&
+           x[at].storage.is_list == y[at].storage.is_list)
+        at++;
+    return at == a->journal_column_count && at == b->journal_column_count;
+}
+
+static bool keys_match(const struct ax_entity *a, const struct ax_entity *b)
+{
+    size_t at = 0;
+    while (at < a->key_count && at < b->key_count &&
+           a->keys[at].storage.kind == b->keys[at].storage.kind)
+        at++;
+    return at == a->key_count && at == b->key_count;
+}
+
+static size_t find_source(const struct ax_online_views *now, const struct ax_online_batch *batch)
+{
+    const struct ax_online_views *then = batch->views;
+    const struct ax_definitions *definitions = now->given.definitions;
+    const struct ax_source *found =
+        ax_map_get(&definitions->names[AX_DEFINITION_SOURCE],
+                   then->given.definitions->sources[batch->number].name);
+    size_t number = found ? (size_t)(found - definitions->sources) : SIZE_MAX;
+    return found && now->source_plans[number] &&
+                   columns_match(now->source_plans[number], then->source_plans[batch->number])
+               ? number
+               : SIZE_MAX;
+}
+
+static size_t find_view(const struct ax_online_views *now, const struct ax_online_batch *batch)
+{
+    const struct ax_online_views *then = batch->views;
+    const struct ax_definitions *definitions = now->given.definitions;
+    const struct ax_view *found =
+        ax_definitions_view(definitions, then->given.definitions->views[batch->number].name);
+    size_t number = found ? (size_t)(found - definitions->views) : SIZE_MAX;
+    return found && now->views[number].layout &&
+                   now->views[number].layout->id == then->views[batch->number].layout->id
+               ? number
+               : SIZE_MAX;
+}
+
+static size_t find_entity(const struct ax_online_views *now, const struct ax_online_batch *batch)
+{
+    const struct ax_definitions *definitions = now->given.definitions;
+    const struct ax_entity *then = &batch->views->given.definitions->entities[batch->number];
+    const struct ax_entity *found =
+        ax_map_get(&definitions->names[AX_DEFINITION_ENTITY], then->name);
+    return found && keys_match(found, then) ? (size_t)(found - definitions->entities) : SIZE_MAX;
+}
+
+/* The number of what the batch is about, in the definitions that are in force. */
+static enum ax_code resolve(const struct ax_online_writer *writer,
+                            const struct ax_online_batch *batch, size_t *ret_number,
+                            struct ax_err *err)
+{
+    size_t number = batch->number;
+    if (batch->kind == AX_ONLINE_FLUSH)
+        return AX_OK;
+    if (batch->views != writer->views) {
+        switch (batch->kind) {
+        case AX_ONLINE_ROWS:
+            number = find_source(writer->views, batch);
+            break;
+        case AX_ONLINE_VALUES:
+            number = find_view(writer->views, batch);
+            break;
+        case AX_ONLINE_END:
+        case AX_ONLINE_FLUSH:
+            number = find_entity(writer->views, batch);
+            break;
+        }
+    }
+    if (number == SIZE_MAX)
+        return ax_fail(err, AX_E_CONFLICT, "other definitions are in force meanwhile");
+    *ret_number = number;
+    return AX_OK;
+}
+
+/* ---- a group ---- */
+
+/* Add the batch's rows to their journal. False: it takes no more before a commit. */
+static bool journal_batch(struct ax_online_writer *writer, struct ax_online_batch *batch)
+{
+    const struct ax_online_views *views = writer->views;
+    struct ax_err reason = AX_ERR_INIT;
+    if (resolve(writer, batch, &batch->own.number, &batch->err) || batch->kind != AX_ONLINE_ROWS)
+        return true;
+    const struct ax_source_plan *plan = views->source_plans[batch->own.number];
+    struct ax_online_journal *journal =
+        ax_online_journals_get(&writer->journals, plan->source->name);
+    bool is_first = !journal->is_touched;
+    batch->own.journal = journal;
+    batch->own.taken_us = AX_MAX(batch->taken_us, journal->taken_us);
+    ax_arena_reset(&writer->arena);
+    if (!ax_online_journal_add(journal, plan, batch->rows, batch->own.taken_us, &writer->arena,
+                               &batch->own.first_sequence, &reason))
+        journal->taken_us = batch->own.taken_us;
+    else if (reason.code == AX_E_LIMIT && !is_first)
+        return false;
+    else
+        batch->err = reason;
+    return true;
+}
+
+static void apply_rows(struct ax_online_writer *writer, struct ax_online_batch *batch,
+                       struct ax_online_counts *counts)
+{
+    struct ax_source_rows rows = *batch->rows;
+    ax_arena_reset(&writer->arena);
+    int64_t *taken_us = ax_arena_alloc(&writer->arena, AX_MAX(rows.rows, 1), sizeof(*taken_us));
+    if (!taken_us) {
+        (void)ax_arena_fail(&writer->arena, "rows", &batch->err);
+        counts->refused += rows.rows;
+        return;
+    }
+    for (size_t i = 0; i < rows.rows; i++)
+        taken_us[i] = batch->own.taken_us;
+    rows.taken_us = taken_us;
+    rows.first_sequence = batch->own.first_sequence;
+    (void)(ax_online_apply_rows(&writer->apply, writer->views, batch->own.number, &rows, NULL,
+                                counts, &batch->err) != AX_OK);
+}
+
+static void apply_batch(struct ax_online_writer *writer, struct ax_online_batch *batch)
+{
+    const struct ax_online_views *views = writer->views;
+    const struct ax_definitions *definitions = views ? views->given.definitions : NULL;
+    struct ax_online_counts counts = { 0 };
+    size_t number = batch->own.number;
+    if (batch->kind == AX_ONLINE_ROWS)
+        apply_rows(writer, batch, &counts);
+    if (batch->kind == AX_ONLINE_VALUES)
+        number = (size_t)(definitions->views[number].entity - definitions->entities);
+    if (batch->kind == AX_ONLINE_VALUES || batch->kind == AX_ONLINE_END)
+        (void)(ax_online_apply_items(&writer->apply, views, number, batch->items, batch->item_count,
+                                     &counts, &batch->err) != AX_OK);
+    batch->written = counts.written;
+    batch->stale = counts.stale;
+    batch->refused = counts.refused;
+}
+
+static void finish_batch(struct ax_online_writer *writer, struct ax_online_batch *batch)
+{
+    if (!batch->err.code && batch->kind == AX_ONLINE_ROWS && batch->own.journal->err.code)
+        batch->err = batch->own.journal->err;
+    if (!batch->err.code)
+        apply_batch(writer, batch);
+    if (batch->kind == AX_ONLINE_ROWS || (batch->kind == AX_ONLINE_VALUES && !batch->is_kept))
+        ax_online_writer_answer(writer, batch);
+    else
+        ax_online_writer_keep(writer, batch);
+}
+
+static void show_journals(struct ax_online_writer *writer)
+{
+    const struct ax_online_journals *journals = &writer->journals;
+    ax_online_writer_show(&writer->shown.rows_journalled, journals->rows);
+    ax_online_writer_show(&writer->shown.journal_bytes, journals->bytes);
+    ax_online_writer_show(&writer->shown.journal_bytes_written, journals->bytes_written);
+    ax_online_writer_show(&writer->shown.journal_failures, journals->failures);
+}
+
+static void do_group(struct ax_online_writer *writer)
+{
+    struct ax_online_batches group = { 0 };
+    while (writer->waiting.first && journal_batch(writer, writer->waiting.first))
+        ax_online_batches_add(&group, ax_online_batches_take(&writer->waiting));
+    ax_online_journals_commit(&writer->journals);
+    show_journals(writer);
+    struct ax_online_batch *batch;
+    while ((batch = ax_online_batches_take(&group)))
+        finish_batch(writer, batch);
+}
+
+/* ---- the thread ---- */
+
+void ax_online_writer_turn(struct ax_online_writer *writer)
+{
+    ax_inbox_receive(&writer->inbox, writer);
+    while (writer->waiting.first && !ax_online_writer_is_full(writer))
+        do_group(writer);
+    ax_online_writer_fold(writer);
+}
+
+static void receive_define(void *context, struct ax_message *message)
+{
+    struct ax_online_writer *writer = context;
+    assert(!writer->defining);
+    writer->defining = container_of(message, struct ax_online_define, message);
+}
+
+static bool is_at_end(const struct ax_online_writer *writer)
+{
+    return writer->is_stopping && !writer->waiting.first && !writer->is_folding &&
+           !writer->unkept.first;
+}
+
+static void writer_run(void *arg)
+{
+    struct ax_online_writer *writer = arg;
+    while (!is_at_end(writer)) {
+        ax_inbox_wait(&writer->inbox, ax_online_writer_fold_ns(writer));
+        ax_online_writer_turn(writer);
+        struct ax_online_define *define = writer->defining;
+        writer->defining = NULL;
+        if (define)
+            ax_online_writer_do_define(writer, define);
+    }
+}
+
+/* ---- life ---- */
+
+static void writer_free(struct ax_online_writer *writer)
+{
+    ax_online_folder_free(writer->folder);
+    ax_online_journals_done(&writer->journals);
+    ax_online_disk_close(writer->disk);
+    ax_online_views_unref(writer->views);
+    ax_online_numbers_done(&writer->numbers);
+    ax_online_unfolded_done(&writer->unfolded);
+    ax_online_unfolded_done(&writer->fold.keys);
+    ax_buf_done(&writer->fold.positions);
+    ax_buf_done(&writer->position_names);
+    ax_online_apply_done(&writer->apply);
+    ax_arena_done(&writer->arena);
+    ax_map_done(&writer->filled);
+    ax_online_close(writer->store);
+    free((void *)writer->config.state);
+    free(writer);
+}
+
+/* "<state>/<name>", or NULL. */
+static char *state_path(const struct ax_online_writer *writer, const char *name)
+{
+    const char *state = writer->config.state;
+    if (!state)
+        return NULL;
+    size_t size = strlen(state) + 1 + strlen(name) + 1;
+    char *path = ax_xalloc(size);
+    (void)snprintf(path, size, "%s/%s", state, name);
+    return path;
+}
+
+static struct ax_online_writer *writer_new(const struct ax_online_writer_config *config)
+{
+    struct ax_online_writer *writer = ax_xalloc(sizeof(*writer));
+    writer->config = *config;
+    writer->config.state = config->state && config->state[0] ? ax_xstrdup(config->state) : NULL;
+    ax_map_init(&writer->filled);
+    ax_map_init(&writer->numbers.given);
+    ax_online_unfolded_init(&writer->unfolded);
+    ax_online_unfolded_init(&writer->fold.keys);
+    ax_buf_init(&writer->fold.positions, SIZE_MAX / 4);
+    ax_buf_init(&writer->position_names, SIZE_MAX / 4);
+    ax_arena_init(&writer->arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
+    char *folder = state_path(writer, "journal");
+    ax_online_journals_init(&writer->journals, folder, config->durability == AX_ONLINE_DURABLE_DISK,
+                            config->journal_bytes_max);
+    free(folder);
+    return writer;
+}
+
+enum ax_code ax_online_writer_open(const struct ax_online_writer_config *config,
+                                   struct ax_online_writer **ret_writer, struct ax_err *err)
+{
+    assert(config && config->epoch && config->queue_max && ret_writer && err);
+    struct ax_online_writer *writer = writer_new(config);
+    struct ax_online_config table = { .epoch = config->epoch,
+                                      .memory_bytes_max = config->memory_bytes_max };
+    char *folder = state_path(writer, "online");
+    if (ax_inbox_init(&writer->inbox, err)) {
+        free(folder);
+        writer_free(writer);
+        return err->code;
+    }
+    (void)(ax_online_open(&ax_online_memory, &table, &writer->store, err) ||
+           (folder && (ax_online_disk_open(folder, config->disk_bytes_max, &writer->disk, err) ||
+                       ax_online_folder_new(writer->store, writer->disk, config->epoch,
+                                            &writer->inbox, &writer->folder, err))));
+    free(folder);
+    if (!err->code)
+        ax_online_apply_init(&writer->apply, writer->store,
+                             writer->disk ? &writer->unfolded : NULL);
+    if (err->code || ax_thread_start(&writer->thread, "writer", writer_run, writer, err)) {
+        ax_inbox_done(&writer->inbox);
+        writer_free(writer);
+        return err->code;
+    }
+    *ret_writer = writer;
+    return AX_OK;
+}
+
+/* What is sent last, so that all of it is folded. */
+struct last_flush {
+    struct ax_online_batch batch;
+    struct ax_online_writer *writer;
+};
+
+static void flushed(struct ax_online_batch *batch)
+{
+    struct last_flush *last = container_of(batch, struct last_flush, batch);
+    last->writer->is_stopping = true;
+}
+
+void ax_online_writer_close(struct ax_online_writer *writer)
+{
+    if (!writer)
+        return;
+    struct last_flush last = {
+        .batch = { .message.receive = receive_batch, .kind = AX_ONLINE_FLUSH, .done = flushed },
+        .writer = writer
+    };
+    (void)atomic_fetch_add_explicit(&writer->queued, 1, memory_order_relaxed);
+    ax_inbox_send(&writer->inbox, &last.batch.message);
+    ax_thread_join(&writer->thread);
+    assert(!atomic_load(&writer->queued));
+    ax_inbox_done(&writer->inbox);
+    writer_free(writer);
+}
+
+struct ax_online *ax_online_writer_store(struct ax_online_writer *writer)
+{
+    assert(writer);
+    return writer->store;
+}
+
+/* ---- for others ---- */
+
+enum ax_code ax_online_writer_define(struct ax_online_writer *writer,
+                                     const struct ax_online_definitions *given,
+                                     struct ax_online_views **ret_views, struct ax_err *err)
+{
+    assert(writer && given && given->definitions && ret_views && err);
+    struct ax_online_define define = { .message.receive = receive_define,
+                                       .given = given,
+                                       .err = err };
+    (void)pthread_mutex_init(&define.lock, NULL);
+    (void)pthread_cond_init(&define.changed, NULL);
+    ax_inbox_send(&writer->inbox, &define.message);
+    (void)pthread_mutex_lock(&define.lock);
+    while (!define.is_done)
+        (void)pthread_cond_wait(&define.changed, &define.lock);
+    (void)pthread_mutex_unlock(&define.lock);
+    (void)pthread_cond_destroy(&define.changed);
+    (void)pthread_mutex_destroy(&define.lock);
+    if (!err->code)
+        *ret_views = define.views;
+    return err->code;
+}
+
+enum ax_code ax_online_writer_send(struct ax_online_writer *writer, struct ax_online_batch *batch,
+                                   struct ax_err *err)
+{
+    assert(writer && batch && batch->done && !batch->err.code && err);
+    assert(batch->views || batch->kind == AX_ONLINE_FLUSH);
+    if (atomic_fetch_add_explicit(&writer->queued, 1, memory_order_relaxed) >=
+        writer->config.queue_max) {
+        (void)atomic_fetch_sub_explicit(&writer->queued, 1, memory_order_relaxed);
+        return ax_fail(err, AX_E_LIMIT, "%zu batches wait for the online store: come again",
+                       writer->config.queue_max);
+    }
+    batch->message.receive = receive_batch;
+    ax_inbox_send(&writer->inbox, &batch->message);
+    return AX_OK;
+}
+
+static uint64_t shown(const _Atomic uint64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+void ax_online_writer_stats(const struct ax_online_writer *writer,
+                            struct ax_online_writer_stats *ret_stats)
+{
+    assert(writer && ret_stats);
+    *ret_stats = (struct ax_online_writer_stats){
+        .queue = atomic_load_explicit(&writer->queued, memory_order_relaxed),
+        .batches = shown(&writer->shown.batches),
+        .rows_journalled = shown(&writer->shown.rows_journalled),
+        .journal_bytes = shown(&writer->shown.journal_bytes),
+        .journal_bytes_written = shown(&writer->shown.journal_bytes_written),
+        .journal_failures = shown(&writer->shown.journal_failures),
+        .folded = shown(&writer->shown.folded),
+        .fold_failures = shown(&writer->shown.fold_failures),
+        .unfolded = shown(&writer->shown.unfolded),
+        .unfolded_since_us = shown(&writer->shown.unfolded_since_us),
+        .filled = shown(&writer->shown.filled),
+    };
+    ax_online_stats(writer->store, &ret_stats->table);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Definitions that come into force.
+ *
+ * Their views are numbered, the journals of their sources opened, and the entities that are new are
+ * read from the disk. Then each source's journal is applied from where the view that has least of
+ * it stands: at a start what was acknowledged since the last fold, for a new view all that the
+ * journal has. Applying something again changes nothing. Batches go on in between, by the
+ * definitions before; what they journal is read behind the rest. When nothing is left, the new ones
+ * are in force from one batch to the next.
+ */
+#include "feature/online/online_writer_state.h"
+
+#include "feature/online/journal_reader.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define TURN_ROWS          1024
+#define REPLAY_BYTES_FIRST ((size_t)1 << 20)
+#define REPLAY_BYTES_MAX   ((size_t)4 << 30)
+
+/* ---- from the disk ---- */
+
+struct fill {
+    struct ax_online_writer *writer;
+    struct ax_online_entity *entity;
+    size_t rows;
+};
+
+static enum ax_code fill_row(void *arg, const struct ax_online_row *row, struct ax_err *err)
+{
+    struct fill *fill = arg;
+    if (ax_online_load(fill->writer->store, fill->entity, row, err))
+        return err->code;
+    (void)atomic_fetch_add_explicit(&fill->writer->shown.filled, 1, memory_order_relaxed);
+    if (++fill->rows % TURN_ROWS == 0)
+        ax_online_writer_turn(fill->writer);
+    return AX_OK;
+}
+
+static enum ax_code fill_entities(struct ax_online_writer *writer, struct ax_online_views *views,
+                                  struct ax_err *err)
+{
+    for (size_t i = 0; writer->disk && i < views->given.definitions->entity_count; i++) {
+        struct ax_online_entity *entity = views->entities[i];
+        struct fill fill = { .writer = writer, .entity = entity };
+        if (ax_map_get(&writer->filled, entity->name))
+            continue;
+        if (ax_online_disk_walk(writer->disk, views->entity_numbers[i], fill_row, &fill, err))
+            return ax_err_context(err, "entity '%.*s'", AX_STR_ARG(entity->name));
+        (void)ax_map_put(&writer->filled, entity->name, entity);
+    }
+    return AX_OK;
+}
+
+/* ---- from the journals ---- */
+
+/* A source whose journal is applied to its views. */
+struct replay {
+    struct ax_online_writer *writer;
+    const struct ax_online_views *views;
+    size_t source;
+    struct ax_online_journal *journal;
+    uint64_t *positions; /* one a target of the plan: what it has of the journal */
+    bool *has_it;        /* likewise, of the rows that are applied */
+    uint64_t next;       /* row that is looked at next */
+};
+
+static const struct ax_source_plan *replay_plan(const struct replay *replay)
+{
+    return replay->views->source_plans[replay->source];
+}
+
+/* From the first row that one of the views may not have, and at least the last one, which tells
+ * when it was taken in. */
+static enum ax_code replay_begin(struct replay *replay, struct ax_online_writer *writer,
+                                 struct ax_online_views *views, size_t source, struct ax_err *err)
+{
+    const struct ax_source_plan *plan = views->source_plans[source];
+    struct ax_arena *arena = &views->arena;
+    *replay = (struct replay){ .writer = writer, .views = views, .source = source };
+    replay->journal = ax_online_journals_get(&writer->journals, plan->source->name);
+    replay->next = AX_MAX(ax_online_journal_next(replay->journal) - 1, 1);
+    replay->positions =
+        ax_arena_zalloc(arena, AX_MAX(plan->target_count, 1), sizeof(*replay->positions));
+    replay->has_it = ax_arena_zalloc(arena, AX_MAX(plan->target_count, 1), sizeof(bool));
+    if (!replay->positions || !replay->has_it)
+        return ax_arena_fail(arena, "views", err);
+    for (size_t i = 0; replay->journal->folder && i < plan->target_count; i++) {
+        char name[12];
+        (void)snprintf(name, sizeof(name), "%u", plan->targets[i].layout->id);
+        if (ax_online_disk_position(writer->disk, ax_str_from(name), &replay->positions[i], err))
+            return err->code;
+        replay->next = AX_MIN(replay->next, AX_MAX(replay->positions[i], 1));
+    }
+    return AX_OK;
+}
+
+static void apply_read(struct replay *replay, struct ax_online_apply *apply,
+                       const struct ax_journal_rows *read, const struct ax_source_rows *rows)
+{
+    struct ax_online_counts counts = { 0 };
+    struct ax_err refused = AX_ERR_INIT; /* as they were when they came */
+    for (size_t i = 0; i < replay_plan(replay)->target_count; i++)
+        replay->has_it[i] = replay->positions[i] >= read->first_sequence + read->rows;
+    (void)(ax_online_apply_rows(apply, replay->views, replay->source, rows, replay->has_it, &counts,
+                                &refused) != AX_OK);
+    replay->journal->taken_us = AX_MAX(replay->journal->taken_us, read->taken_us[read->rows - 1]);
+}
+
+/* Up to what is there now; other work in between. */
+static enum ax_code replay_more(struct replay *replay, struct ax_online_apply *apply,
+                                struct ax_err *err)
+{
+    const struct ax_source_plan *plan = replay_plan(replay);
+    uint64_t until = ax_online_journal_next(replay->journal);
+    struct ax_journal_reader *reader;
+    struct ax_journal_rows read = { 0 };
+    struct ax_source_rows rows;
+    struct ax_arena arena;
+    if (ax_journal_reader_open(replay->journal->folder, plan->journal_columns,
+                               plan->journal_column_count, replay->next, until, &reader, err))
+        return err->code;
+    ax_arena_init(&arena, REPLAY_BYTES_FIRST, REPLAY_BYTES_MAX);
+    while (!ax_journal_reader_next(reader, &arena, &read, err) && read.rows &&
+           !ax_source_rows_from_journal(plan, &read, &arena, &rows, err)) {
+        apply_read(replay, apply, &read, &rows);
+        ax_arena_reset(&arena);
+        ax_online_writer_turn(replay->writer);
+    }
+    ax_arena_done(&arena);
+    ax_journal_reader_close(reader);
+    replay->next = until;
+    return err->code;
+}
+
+/* Whatever comes while one source is done is done in the next round. The last one finds nothing,
+ * and nothing comes in it. */
+static enum ax_code replay_rounds(struct replay *replays, size_t count,
+                                  struct ax_online_apply *apply, struct ax_err *err)
+{
+    bool is_behind = true;
+    while (is_behind && !err->code) {
+        is_behind = false;
+        for (size_t i = 0; i < count && !err->code; i++) {
+            struct replay *replay = &replays[i];
+            if (!replay->journal->folder || replay->next >= ax_online_journal_next(replay->journal))
+                continue;
+            is_behind = true;
+            (void)(replay_more(replay, apply, err) != AX_OK);
+        }
+    }
+    return err->code;
+}
+
+static enum ax_code replay_all(struct ax_online_writer *writer, struct ax_online_views *views,
+                               struct ax_err *err)
+{
+    size_t count = 0;
+    size_t sources = views->given.definitions->source_count;
+    struct replay *replays = ax_arena_zalloc(&views->arena, AX_MAX(sources, 1), sizeof(*replays));
+    if (!replays)
+        return ax_arena_fail(&views->arena, "views", err);
+    for (size_t i = 0; i < sources; i++) {
+        if (views->source_plans[i] && replay_begin(&replays[count++], writer, views, i, err))
+            return err->code;
+    }
+    struct ax_online_apply apply;
+    ax_online_apply_init(&apply, writer->store, writer->apply.unfolded);
+    (void)(replay_rounds(replays, count, &apply, err) != AX_OK);
+    ax_online_apply_done(&apply);
+    return err->code;
+}
+
+/* ---- into force ---- */
+
+static enum ax_code open_journals(struct ax_online_writer *writer,
+                                  const struct ax_online_views *views, struct ax_err *err)
+{
+    for (size_t i = 0; i < views->given.definitions->source_count; i++) {
+        if (views->source_plans[i] &&
+            ax_online_journals_open(&writer->journals, views->source_plans[i], err))
+            return err->code;
+    }
+    return AX_OK;
+}
+
+/* From the next batch on. All positions are to be written: its views may be others. */
+static void put_in_force(struct ax_online_writer *writer, struct ax_online_views *views)
+{
+    struct ax_str name;
+    void *value;
+    for (size_t at = 0; ax_map_next(&writer->journals.by_source, &at, &name, &value);) {
+        struct ax_online_journal *journal = value;
+        journal->folding = journal->folded = 0;
+    }
+    ax_online_views_unref(writer->views);
+    writer->views = ax_online_views_ref(views);
+}
+
+static void define(struct ax_online_writer *writer, struct ax_online_define *define)
+{
+    struct ax_online_views *views;
+    struct ax_err *err = define->err;
+    if (ax_online_views_new(define->given, writer->store, writer->disk, &writer->numbers, &views,
+                            err))
+        return;
+    if (open_journals(writer, views, err) || fill_entities(writer, views, err) ||
+        replay_all(writer, views, err)) {
+        views->given.release = NULL;
+        ax_online_views_unref(views);
+        return;
+    }
+    put_in_force(writer, views);
+    define->views = views;
+}
+
+void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_online_define *told)
+{
+    define(writer, told);
+    (void)pthread_mutex_lock(&told->lock);
+    told->is_done = true;
+    (void)pthread_cond_signal(&told->changed);
+    (void)pthread_mutex_unlock(&told->lock);
+}

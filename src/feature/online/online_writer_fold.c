@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When what was written goes to the disk.
+ *
+ * One fold at a time, of all keys that were written since the one before began: when there are
+ * many, when the oldest has waited, or when a batch waits for it. Under load a fold has what came
+ * during the one before. One that fails is tried again with what came since; if too much has come
+ * meanwhile, what is on the disk stays as it is, and the journals behind its positions have the
+ * rest until the store is opened anew.
+ */
+#include "feature/online/online_writer_state.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define FOLD_KEYS          65536
+#define FOLD_NS            (2 * AX_NS_PER_S)
+#define RETRY_NS           (10 * AX_NS_PER_S)
+#define UNFOLDED_BYTES_MAX ((size_t)256 << 20)
+#define NAME_BYTES         12 /* of a layout's number */
+
+/* ---- positions ---- */
+
+static void put_position(struct ax_online_writer *writer, uint32_t layout, uint64_t next)
+{
+    char name[NAME_BYTES] = { 0 };
+    struct ax_online_disk_position position = { .next = next };
+    (void)snprintf(name, sizeof(name), "%u", layout);
+    position.journal.len = strlen(name);
+    (void)ax_buf_append(&writer->position_names, name, sizeof(name));
+    (void)ax_buf_append(&writer->fold.positions, &position, sizeof(position));
+}
+
+/* Up to where each view has its source's journal. */
+static enum ax_code put_positions(struct ax_online_writer *writer, struct ax_err *err)
+{
+    const struct ax_online_views *views = writer->views;
+    struct ax_buf *positions = &writer->fold.positions;
+    ax_buf_reset(positions);
+    ax_buf_reset(&writer->position_names);
+    for (size_t i = 0; views && i < views->given.definitions->source_count; i++) {
+        const struct ax_source_plan *plan = views->source_plans[i];
+        struct ax_online_journal *journal =
+            plan ? ax_online_journals_get(&writer->journals, plan->source->name) : NULL;
+        uint64_t next = journal ? ax_online_journal_next(journal) : 0;
+        for (size_t k = 0; journal && journal->folded != next && k < plan->target_count; k++)
+            put_position(writer, plan->targets[k].layout->id, next);
+        if (journal)
+            journal->folding = next;
+    }
+    ax_buf_fail_with(positions, &writer->position_names);
+    if (ax_buf_check(positions, "positions", err))
+        return err->code;
+    struct ax_online_disk_position *all = (void *)positions->ptr;
+    for (size_t i = 0; i < positions->len / sizeof(*all); i++)
+        all[i].journal.ptr = writer->position_names.ptr + i * NAME_BYTES;
+    return AX_OK;
+}
+
+static void settle_positions(struct ax_online_writer *writer)
+{
+    struct ax_str name;
+    void *value;
+    for (size_t at = 0; ax_map_next(&writer->journals.by_source, &at, &name, &value);) {
+        struct ax_online_journal *journal = value;
+        journal->folded = journal->folding;
+    }
+}
+
+/* ---- batches that wait for it ---- */
+
+void ax_online_writer_keep(struct ax_online_writer *writer, struct ax_online_batch *batch)
+{
+    if (!batch->err.code && writer->folder)
+        ax_online_batches_add(&writer->unkept, batch);
+    else
+        ax_online_writer_answer(writer, batch);
+}
+
+static void answer_all(struct ax_online_writer *writer, struct ax_online_batches *batches,
+                       const struct ax_err *err)
+{
+    struct ax_online_batch *batch;
+    while ((batch = ax_online_batches_take(batches))) {
+        if (err->code && !batch->err.code)
+            batch->err = *err;
+        ax_online_writer_answer(writer, batch);
+    }
+}
+
+/* ---- when, and what becomes of it ---- */
+
+static void show(struct ax_online_writer *writer)
+{
+    uint64_t keys =
+        ax_online_unfolded_count(&writer->unfolded) + ax_online_unfolded_count(&writer->fold.keys);
+    ax_online_writer_show(&writer->shown.unfolded, keys);
+}
+
+bool ax_online_writer_is_full(const struct ax_online_writer *writer)
+{
+    return writer->is_folding && ax_online_unfolded_bytes(&writer->unfolded) > UNFOLDED_BYTES_MAX;
+}
+
+uint64_t ax_online_writer_fold_ns(const struct ax_online_writer *writer)
+{
+    if (!writer->folder || writer->is_folding || writer->is_off || !writer->unfolded_ns)
+        return UINT64_MAX;
+    return AX_MAX(writer->unfolded_ns + FOLD_NS, writer->retry_ns);
+}
+
+/* Folding is over: what is on the disk stays, with its positions. */
+static void turn_off(struct ax_online_writer *writer, const struct ax_err *reason)
+{
+    writer->is_off = true;
+    ax_online_unfolded_clear(&writer->unfolded);
+    writer->unfolded.has_lost = true;
+    if (writer->config.fold_failed)
+        writer->config.fold_failed(writer->config.context, reason);
+}
+
+/* It failed: its keys are to be folded with those that came since. */
+static void take_back(struct ax_online_writer *writer)
+{
+    const struct ax_online_unfolded *keys = &writer->fold.keys;
+    const struct ax_online_key *key = ax_online_unfolded_keys(keys);
+    for (size_t i = 0; i < ax_online_unfolded_count(keys); i++)
+        ax_online_unfolded_add(&writer->unfolded, key[i].entity, key[i].number,
+                               ax_online_unfolded_text(keys, &key[i]));
+    writer->unfolded_ns = ax_clock_ns();
+    writer->retry_ns = writer->unfolded_ns + RETRY_NS;
+}
+
+static void fold_failed(struct ax_online_writer *writer)
+{
+    const struct ax_err *err = &writer->fold.err;
+    (void)atomic_fetch_add_explicit(&writer->shown.fold_failures, 1, memory_order_relaxed);
+    take_back(writer);
+    if (err->code == AX_E_UNAVAILABLE ||
+        ax_online_unfolded_bytes(&writer->unfolded) > UNFOLDED_BYTES_MAX) {
+        turn_off(writer, err);
+        return;
+    }
+    if (!writer->has_failed && writer->config.fold_failed)
+        writer->config.fold_failed(writer->config.context, err);
+    writer->has_failed = true;
+}
+
+void ax_online_writer_folded(void *context, struct ax_message *message)
+{
+    struct ax_online_writer *writer = context;
+    struct ax_online_fold *fold = container_of(message, struct ax_online_fold, message);
+    assert(fold == &writer->fold && writer->is_folding);
+    writer->is_folding = false;
+    (void)atomic_fetch_add_explicit(&writer->shown.folded, fold->folded, memory_order_relaxed);
+    if (fold->err.code) {
+        fold_failed(writer);
+    } else {
+        settle_positions(writer);
+        if (writer->has_failed && writer->config.fold_failed)
+            writer->config.fold_failed(writer->config.context, NULL);
+        writer->has_failed = false;
+    }
+    answer_all(writer, &writer->kept, &fold->err);
+    ax_online_unfolded_clear(&fold->keys);
+    show(writer);
+}
+
+/* Whether the disk lacks something: rows, or only that they were looked at. */
+static bool has_unfolded(const struct ax_online_writer *writer)
+{
+    return ax_online_unfolded_count(&writer->unfolded) > 0 ||
+           writer->journals.rows != writer->rows_begun;
+}
+
+static void begin(struct ax_online_writer *writer)
+{
+    struct ax_online_fold *fold = &writer->fold;
+    struct ax_online_unfolded none = fold->keys;
+    fold->err = (struct ax_err)AX_ERR_INIT;
+    fold->folded = 0;
+    fold->message.receive = ax_online_writer_folded;
+    if (put_positions(writer, &fold->err)) {
+        fold_failed(writer);
+        answer_all(writer, &writer->unkept, &fold->err);
+        return;
+    }
+    fold->keys = writer->unfolded;
+    writer->unfolded = none;
+    writer->unfolded_ns = 0;
+    writer->rows_begun = writer->journals.rows;
+    writer->kept = writer->unkept;
+    writer->unkept = (struct ax_online_batches){ 0 };
+    writer->is_folding = true;
+    ax_online_folder_begin(writer->folder, fold);
+}
+
+void ax_online_writer_fold(struct ax_online_writer *writer)
+{
+    struct ax_err lost = AX_ERR_INIT;
+    if (!writer->folder || writer->is_folding)
+        return;
+    uint64_t now_ns = ax_clock_ns();
+    if (!writer->unfolded_ns && has_unfolded(writer))
+        writer->unfolded_ns = now_ns;
+    if (writer->unfolded.has_lost && !writer->is_off) {
+        (void)ax_fail(&lost, AX_E_LIMIT, "no memory for the keys that are to be folded");
+        turn_off(writer, &lost);
+    }
+    if (writer->is_off) {
+        (void)ax_fail(&lost, AX_E_UNAVAILABLE, "nothing is folded to the disk until a restart");
+        answer_all(writer, &writer->unkept, &lost);
+    }
+    bool is_due =
+        writer->unkept.first || now_ns >= ax_online_writer_fold_ns(writer) ||
+        (ax_online_unfolded_count(&writer->unfolded) >= FOLD_KEYS && now_ns >= writer->retry_ns);
+    if (is_due && !writer->is_off)
+        begin(writer);
+    show(writer);
+}

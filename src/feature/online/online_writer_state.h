@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the store's writer has, for the files that make it up: online_writer.c (its thread, and
+ * groups of batches), online_writer_define.c (definitions that come into force, and the start),
+ * online_writer_fold.c (what goes to the disk, and when).
+ */
+#ifndef AX_FEATURE_ONLINE_ONLINE_WRITER_STATE_H
+#define AX_FEATURE_ONLINE_ONLINE_WRITER_STATE_H
+
+#include "base/thread.h"
+#include "feature/online/online_apply.h"
+#include "feature/online/online_fold.h"
+#include "feature/online/online_journals.h"
+#include "feature/online/online_writer.h"
+
+/* Batches in the order in which they came, by message.next. */
+struct ax_online_batches {
+    struct ax_online_batch *first, *last;
+};
+
+/* One call of ax_online_writer_define, on the caller's stack. */
+struct ax_online_define {
+    struct ax_message message;
+    const struct ax_online_definitions *given;
+    struct ax_online_views *views;
+    struct ax_err *err;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool is_done; /* lock */
+};
+
+struct ax_online_writer {
+    struct ax_online_writer_config config; /* state: own copy, or NULL */
+    struct ax_online *store;
+    struct ax_inbox inbox;
+    struct ax_thread thread;
+    _Atomic size_t queued;
+    struct {
+        _Atomic uint64_t batches, rows_journalled, journal_bytes, journal_bytes_written,
+            journal_failures, folded, fold_failures, unfolded, unfolded_since_us, filled;
+    } shown;
+
+    /* The thread's from here on. */
+    bool is_stopping;
+    struct ax_online_batches waiting;
+    struct ax_online_define *defining;
+    struct ax_online_views *views; /* in force; NULL: none yet */
+    struct ax_online_numbers numbers;
+    struct ax_online_disk *disk; /* NULL: not opened yet, or there is none */
+    struct ax_online_journals journals;
+    struct ax_online_apply apply;
+    struct ax_arena arena; /* of a batch */
+    struct ax_map filled;  /* names of entities that are read from the disk */
+
+    struct ax_online_folder *folder;       /* NULL as the disk is */
+    struct ax_online_unfolded unfolded;    /* since the last fold began */
+    struct ax_online_fold fold;            /* the one that is going on */
+    struct ax_buf position_names;          /* of it */
+    struct ax_online_batches unkept, kept; /* that wait for the next fold, and for this one */
+    uint64_t unfolded_ns; /* when the oldest of the unfolded came; 0: there is none */
+    uint64_t retry_ns;    /* after a failure, not before */
+    uint64_t rows_begun;  /* journalled before the last fold began */
+    bool is_folding;
+    bool has_failed; /* the last one, and that was told */
+    bool is_off;     /* folding is over until it is opened anew */
+};
+
+void ax_online_batches_add(struct ax_online_batches *batches, struct ax_online_batch *batch);
+struct ax_online_batch *ax_online_batches_take(struct ax_online_batches *batches);
+
+static inline void ax_online_writer_show(_Atomic uint64_t *shown, uint64_t value)
+{
+    atomic_store_explicit(shown, value, memory_order_relaxed);
+}
+
+/* The batch is done, whatever became of it. */
+void ax_online_writer_answer(struct ax_online_writer *writer, struct ax_online_batch *batch);
+/* Take in what was sent, do the batches that wait, fold if it is time: what long work does in
+ * between. */
+void ax_online_writer_turn(struct ax_online_writer *writer);
+
+void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_online_define *define);
+
+/* Of `receive` of the fold. */
+void ax_online_writer_folded(void *context, struct ax_message *message);
+/* Begin to fold if it is time. */
+void ax_online_writer_fold(struct ax_online_writer *writer);
+/* When it is time next, monotonic; UINT64_MAX: never, as it looks. */
+uint64_t ax_online_writer_fold_ns(const struct ax_online_writer *writer);
+/* Whether no more can be written before a fold is done. */
+bool ax_online_writer_is_full(const struct ax_online_writer *writer);
+/* Answer the batch when what was done is on the disk. */
+void ax_online_writer_keep(struct ax_online_writer *writer, struct ax_online_batch *batch);
+
+#endif

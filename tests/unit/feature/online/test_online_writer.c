@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: what the writer has acknowledged is seen at once, outlives the process, and never goes
+ * backwards; a view that is defined otherwise has what the journal has; and what cannot be taken in
+ * or kept is told.
+ * Method: pushes, final values and ends beside arrays of the newest values, with the writer closed
+ * and opened again, or defined anew, in between. A child that pushes is killed (SIGKILL) at random
+ * moments, and what it was told goes through a pipe to the one who looks.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "feature/online/online_disk.h"
+
+#include "writer_fixture.h"
+
+#include "random.h"
+#include "torture.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { STEPS = 150, KILLS = 20 };
+
+static struct ax_err err = AX_ERR_INIT;
+
+static void good(enum ax_code code)
+{
+    if (code)
+        fail_msg("%s", err.msg);
+}
+
+static void remove_state(void)
+{
+    good(ax_file_remove_tree(folder, &err));
+    assert_true(ax_file_make_folder(folder, &err) == AX_OK);
+}
+
+static void open_state(const char *field)
+{
+    const struct ax_online_writer_config config = writer_config(folder);
+    good(open_writer(&config, field, &err));
+}
+
+static void has(size_t view, int64_t key, int64_t time, int64_t x)
+{
+    struct given_row row = { 0 };
+    assert_true(get_value(view, key, &row));
+    assert_int_equal(row.time, time);
+    assert_int_equal(row.x, x);
+}
+
+static void has_not(size_t view, int64_t key)
+{
+    struct given_row row;
+    assert_false(get_value(view, key, &row));
+}
+
+/* ---- what it does ---- */
+
+static void rows_are_seen_when_they_are_acknowledged(void **state)
+{
+    (void)state;
+    struct ax_online_batch batch;
+    const struct given_row rows[] = { { 1, 10, 100 }, { 2, 10, 200 }, { 1, 9, 90 } };
+    open_state("x");
+    good(push(SOURCE_A, rows, 3, &batch, &err));
+    assert_int_equal(batch.written, 4); /* of two views */
+    assert_int_equal(batch.stale, 2);
+    assert_int_equal(batch.refused, 0);
+    for (size_t view = VIEW_A; view <= VIEW_S; view++) {
+        has(view, 1, 10, 100);
+        has(view, 2, 10, 200);
+        has_not(view, 3);
+    }
+    has_not(VIEW_B, 1);
+    good(push(SOURCE_B, rows, 1, &batch, &err));
+    has(VIEW_B, 1, 10, 100);
+    struct ax_online_writer_stats stats;
+    ax_online_writer_stats(fixture.writer, &stats);
+    assert_int_equal(stats.rows_journalled, 4);
+    assert_int_equal(stats.batches, 2);
+    assert_int_equal(stats.queue, 0);
+    assert_int_equal(stats.table.rows, 4);
+    close_writer();
+    open_state("x");
+    has(VIEW_A, 1, 10, 100);
+    has(VIEW_S, 2, 10, 200);
+    has(VIEW_B, 1, 10, 100);
+    close_writer();
+    remove_state();
+}
+
+static void without_a_folder_it_is_in_memory(void **state)
+{
+    (void)state;
+    const struct ax_online_writer_config config = writer_config(NULL);
+    struct ax_online_batch batch;
+    const struct given_row rows[] = { { 1, 10, 100 }, { 1, 10, 101 } };
+    good(open_writer(&config, "x", &err));
+    good(push(SOURCE_A, rows, 2, &batch, &err));
+    has(VIEW_A, 1, 10, 101);
+    good(flush(&err));
+    good(define("x", &err));
+    has(VIEW_A, 1, 10, 101);
+    good(define("x + 1", &err));
+    has_not(VIEW_A, 1);
+    has(VIEW_S, 1, 10, 101);
+    good(push(SOURCE_A, rows, 1, &batch, &err));
+    has(VIEW_A, 1, 10, 101);
+    close_writer();
+}
+
+static void a_changed_view_has_what_the_journal_has(void **state)
+{
+    (void)state;
+    struct ax_online_batch batch;
+    const struct given_row rows[] = { { 1, 10, 100 }, { 2, 20, 200 } };
+    const struct given_row value = { 1, 5, 7 };
+    open_state("x");
+    good(push(SOURCE_A, rows, 2, &batch, &err));
+    good(put_values(VIEW_C, &value, 1, false, &batch, &err));
+    struct ax_online_views *before = ax_online_views_ref(fixture.views);
+    good(define("x * 10", &err));
+    has(VIEW_A, 1, 10, 1000);
+    has(VIEW_A, 2, 20, 2000);
+    has(VIEW_S, 1, 10, 100);
+    has(VIEW_C, 1, 5, 7);
+    assert_int_equal(fixture.views->views[VIEW_S].layout->id, before->views[VIEW_S].layout->id);
+    assert_int_not_equal(fixture.views->views[VIEW_A].layout->id, before->views[VIEW_A].layout->id);
+    close_writer();
+    assert_true(ax_str_is(before->given.definitions->views[0].name, "va"));
+    ax_online_views_unref(before);
+    open_state("x * 10");
+    has(VIEW_A, 2, 20, 2000);
+    close_writer();
+    open_state("x");
+    has(VIEW_A, 2, 20, 200);
+    close_writer();
+    remove_state();
+}
+
+static void batches_of_before_are_done_if_they_fit(void **state)
+{
+    (void)state;
+    struct ax_online_batch batch;
+    const struct given_row row = { 1, 10, 100 };
+    open_state("x");
+    struct ax_online_views *before = ax_online_views_ref(fixture.views);
+    good(define("x * 10", &err));
+    struct ax_online_views *now = fixture.views;
+    fixture.views = before;
+    good(push(SOURCE_A, &row, 1, &batch, &err));
+    good(put_values(VIEW_C, &row, 1, true, &batch, &err));
+    good(end_key(1, 9, &err));
+    assert_int_equal(put_values(VIEW_A, &row, 1, false, &batch, &err), AX_E_CONFLICT);
+    err = (struct ax_err)AX_ERR_INIT;
+    fixture.views = now;
+    has(VIEW_A, 1, 10, 1000);
+    has(VIEW_C, 1, 10, 100);
+    ax_online_views_unref(before);
+    close_writer();
+    remove_state();
+}
+
+static void what_ended_stays_away(void **state)
+{
+    (void)state;
+    struct ax_online_batch batch;
+    const struct given_row rows[] = { { 1, 10, 100 }, { 2, 20, 200 } };
+    open_state("x");
+    good(push(SOURCE_A, rows, 2, &batch, &err));
+    good(put_values(VIEW_C, rows, 2, true, &batch, &err));
+    assert_int_equal(batch.written, 2);
+    good(end_key(0, 1, &err));
+    for (int round = 0; round < 2; round++) {
+        has_not(VIEW_A, 1);
+        has_not(VIEW_C, 1);
+        has(VIEW_S, 1, 10, 100);
+        has(VIEW_A, 2, 20, 200);
+        has(VIEW_C, 2, 20, 200);
+        close_writer();
+        open_state("x");
+    }
+    close_writer();
+    remove_state();
+}
+
+static void a_queue_that_is_full_refuses(void **state)
+{
+    (void)state;
+    struct ax_online_batch batches[9];
+    sem_t done;
+    size_t sent = 0;
+    open_state("x");
+    assert_int_equal(sem_init(&done, 0, 0), 0);
+    /* Whether it comes to that depends on the threads: all that were taken are done. */
+    for (size_t i = 0; i < AX_COUNT(batches); i++) {
+        batches[i] =
+            (struct ax_online_batch){ .kind = AX_ONLINE_FLUSH, .done = post, .context = &done };
+        if (ax_online_writer_send(fixture.writer, &batches[i], &err))
+            break;
+        sent++;
+    }
+    assert_true(sent >= 8);
+    assert_int_equal(err.code, sent == 9 ? AX_OK : AX_E_LIMIT);
+    err = (struct ax_err)AX_ERR_INIT;
+    for (size_t i = 0; i < sent; i++)
+        wait_for(&done);
+    (void)sem_destroy(&done);
+    close_writer();
+    remove_state();
+}
+
+/* ---- beside arrays ---- */
+
+struct reference {
+    struct given_row rows[VIEWS][WRITER_KEYS];
+    bool is_there[VIEWS][WRITER_KEYS];
+};
+
+static void reference_put(struct reference *reference, size_t view, struct given_row row)
+{
+    struct given_row *stored = &reference->rows[view][row.key];
+    if (reference->is_there[view][row.key] && row.time < stored->time)
+        return;
+    *stored = row;
+    reference->is_there[view][row.key] = true;
+}
+
+static void reference_check(const struct reference *reference, int64_t factor)
+{
+    for (size_t view = 0; view < VIEWS; view++) {
+        for (int64_t key = 0; key < WRITER_KEYS; key++) {
+            struct given_row row;
+            assert_int_equal(get_value(view, key, &row), reference->is_there[view][key]);
+            if (!reference->is_there[view][key])
+                continue;
+            assert_int_equal(row.time, reference->rows[view][key].time);
+            assert_int_equal(row.x, reference->rows[view][key].x * (view == VIEW_A ? factor : 1));
+        }
+    }
+}
+
+static void random_rows(uint64_t *random, struct given_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        rows[i] = (struct given_row){ (int64_t)(test_random(random) % WRITER_KEYS),
+                                      (int64_t)(test_random(random) % 40),
+                                      (int64_t)(test_random(random) % 1000) };
+}
+
+static void push_both(struct reference *reference, size_t source, const struct given_row *rows,
+                      size_t count)
+{
+    struct ax_online_batch batch;
+    good(push(source, rows, count, &batch, &err));
+    assert_int_equal(batch.written + batch.stale, source == SOURCE_A ? 2 * count : count);
+    for (size_t i = 0; i < count; i++) {
+        reference_put(reference, source == SOURCE_A ? VIEW_A : VIEW_B, rows[i]);
+        if (source == SOURCE_A)
+            reference_put(reference, VIEW_S, rows[i]);
+    }
+}
+
+static void random_work_is_what_arrays_have(void **state)
+{
+    (void)state;
+    static const char *const fields[] = { "x", "x * 2", "x * 3" };
+    struct reference *reference = calloc(1, sizeof(*reference));
+    struct given_row rows[ROWS_MAX];
+    uint64_t random = 7;
+    size_t field = 0;
+    assert_non_null(reference);
+    open_state(fields[0]);
+    for (size_t step = 0; step < STEPS; step++) {
+        struct ax_online_batch batch;
+        size_t count = 1 + test_random(&random) % ROWS_MAX;
+        random_rows(&random, rows, count);
+        switch (test_random(&random) % 12) {
+        case 0:
+            close_writer();
+            open_state(fields[field]);
+            break;
+        case 1:
+            field = test_random(&random) % AX_COUNT(fields);
+            good(define(fields[field], &err));
+            break;
+        case 2:
+            good(flush(&err));
+            break;
+        case 3:
+            good(put_values(VIEW_C, rows, count, test_random(&random) % 2, &batch, &err));
+            for (size_t i = 0; i < count; i++)
+                reference_put(reference, VIEW_C, rows[i]);
+            break;
+        default:
+            push_both(reference, test_random(&random) % 2, rows, count);
+        }
+        if (step % 10 == 0)
+            reference_check(reference, (int64_t)field + 1);
+    }
+    reference_check(reference, (int64_t)field + 1);
+    close_writer();
+    remove_state();
+    free(reference);
+}
+
+/* ---- kill -9 ---- */
+
+/* What the child was told: rows of source A with this x, in order. */
+static AX_NORETURN void push_until_killed(int told, int64_t first)
+{
+    uint64_t random = (uint64_t)first;
+    open_state("x");
+    for (int64_t x = first;; x++) {
+        struct ax_online_batch batch;
+        struct given_row row = { (int64_t)(test_random(&random) % WRITER_KEYS), x, x };
+        if (push(SOURCE_A, &row, 1, &batch, &err) || write(told, &row, sizeof(row)) < 0)
+            _exit(1);
+        if (x % 16 == 0 && flush(&err))
+            _exit(1);
+    }
+}
+
+static void what_was_acknowledged_survives_kill(void **state)
+{
+    (void)state;
+    struct given_row newest[WRITER_KEYS] = { 0 };
+    int64_t next = 1;
+    for (unsigned kill_count = 0; kill_count < KILLS; kill_count++) {
+        int told[2];
+        struct given_row row;
+        unsigned left = kill_count * 7 % 40 + 1; /* rows that it lives for, at least */
+        assert_int_equal(pipe(told), 0);
+        pid_t child = fork();
+        if (child == 0)
+            push_until_killed(told[1], next);
+        (void)close(told[1]);
+        while (read(told[0], &row, sizeof(row)) == (ssize_t)sizeof(row)) {
+            newest[row.key] = row;
+            next = row.x + 2; /* one may have been taken in that was not told of */
+            if (left && --left == 0)
+                (void)kill(child, SIGKILL);
+        }
+        (void)close(told[0]);
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        open_state("x");
+        for (int64_t key = 0; key < WRITER_KEYS; key++) {
+            bool is_there = get_value(VIEW_A, key, &row);
+            assert_true(is_there || !newest[key].x);
+            if (newest[key].x)
+                assert_true(row.x >= newest[key].x && row.x < next && row.time == row.x);
+        }
+        close_writer();
+    }
+    remove_state();
+}
+
+/* ---- what does not go ---- */
+
+static unsigned fold_failures, fold_successes;
+
+static void fold_failed(void *context, const struct ax_err *reason)
+{
+    (void)context;
+    fold_failures += reason != NULL;
+    fold_successes += reason == NULL;
+    if (reason)
+        assert_int_equal(reason->code, AX_E_LIMIT);
+}
+
+static void a_full_disk_loses_nothing_that_is_journalled(void **state)
+{
+    (void)state;
+    struct ax_online_writer_config config = writer_config(folder);
+    struct ax_online_batch batch;
+    struct given_row rows[ROWS_MAX];
+    config.disk_bytes_max = AX_ONLINE_DISK_BYTES_MIN;
+    config.fold_failed = fold_failed;
+    fold_failures = fold_successes = 0;
+    good(open_writer(&config, "x", &err));
+    for (int64_t key = 0; key < 1024; key++) {
+        rows[key % ROWS_MAX] = (struct given_row){ key, 1, key };
+        if (key % ROWS_MAX == ROWS_MAX - 1)
+            good(push(SOURCE_A, rows, ROWS_MAX, &batch, &err));
+    }
+    assert_int_equal(flush(&err), AX_E_LIMIT);
+    err = (struct ax_err)AX_ERR_INIT;
+    assert_int_equal(flush(&err), AX_E_LIMIT);
+    err = (struct ax_err)AX_ERR_INIT;
+    assert_int_equal(fold_failures, 1); /* is told once */
+    assert_int_equal(put_values(VIEW_C, rows, 1, true, &batch, &err), AX_E_LIMIT);
+    err = (struct ax_err)AX_ERR_INIT;
+    rows[0] = (struct given_row){ 5, 2, 55 };
+    good(push(SOURCE_A, rows, 1, &batch, &err));
+    has(VIEW_A, 5, 2, 55);
+    struct ax_online_writer_stats stats;
+    ax_online_writer_stats(fixture.writer, &stats);
+    assert_true(stats.fold_failures >= 3 && stats.unfolded >= 1024);
+    close_writer();
+    open_state("x");
+    has(VIEW_A, 5, 2, 55);
+    for (int64_t key = 6; key < 1024; key++)
+        has(VIEW_S, key, 1, key);
+    close_writer();
+    remove_state();
+}
+
+static void a_full_journal_refuses_rows(void **state)
+{
+    (void)state;
+    struct ax_online_writer_config config = writer_config(folder);
+    struct ax_online_batch batch;
+    struct given_row row = { 1, 0, 0 };
+    config.journal_bytes_max = 4096;
+    good(open_writer(&config, "x", &err));
+    while (!push(SOURCE_A, &row, 1, &batch, &err))
+        row.time = ++row.x;
+    assert_int_equal(err.code, AX_E_LIMIT);
+    assert_true(row.x > 10);
+    assert_int_equal(batch.written + batch.stale + batch.refused, 0);
+    err = (struct ax_err)AX_ERR_INIT;
+    has(VIEW_A, 1, row.x - 1, row.x - 1);
+    good(push(SOURCE_B, &row, 1, &batch, &err));
+    close_writer();
+    remove_state();
+}
+
+static void full_memory_refuses_rows(void **state)
+{
+    (void)state;
+    struct ax_online_writer_config config = writer_config(NULL);
+    struct ax_online_batch batch = { 0 };
+    struct given_row rows[ROWS_MAX];
+    config.memory_bytes_max = (size_t)1 << 20;
+    good(open_writer(&config, "x", &err));
+    for (int64_t key = 0; !err.code; key++) {
+        rows[key % ROWS_MAX] = (struct given_row){ key, 1, key };
+        if (key % ROWS_MAX == ROWS_MAX - 1)
+            (void)(push(SOURCE_B, rows, ROWS_MAX, &batch, &err) != AX_OK);
+    }
+    assert_int_equal(err.code, AX_E_LIMIT);
+    assert_true(batch.refused > 0);
+    err = (struct ax_err)AX_ERR_INIT;
+    has(VIEW_B, 1, 1, 1);
+    close_writer();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_are_seen_when_they_are_acknowledged),
+        cmocka_unit_test(without_a_folder_it_is_in_memory),
+        cmocka_unit_test(a_changed_view_has_what_the_journal_has),
+        cmocka_unit_test(batches_of_before_are_done_if_they_fit),
+        cmocka_unit_test(what_ended_stays_away),
+        cmocka_unit_test(a_queue_that_is_full_refuses),
+        cmocka_unit_test(random_work_is_what_arrays_have),
+        cmocka_unit_test(what_was_acknowledged_survives_kill),
+        cmocka_unit_test(a_full_disk_loses_nothing_that_is_journalled),
+        cmocka_unit_test(a_full_journal_refuses_rows),
+        cmocka_unit_test(full_memory_refuses_rows),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_writer_folder);
+}
