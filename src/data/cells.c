@@ -12,6 +12,7 @@
 #include "data/cells.h"
 
 #include "base/hash.h"
+#include "data/expr/values.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -214,6 +215,16 @@ static struct ax_cells_block *cells_add_block(struct ax_cells *cells)
     return block;
 }
 
+static enum ax_code cells_add_element(struct ax_cells *cells, struct ax_err *err)
+{
+    struct ax_cell *list = cells->list;
+    cells->columns[list->column].element_count++;
+    if (list->u64++ < AX_VALUES_ELEMENTS_MAX)
+        return AX_OK;
+    (void)ax_fail(err, AX_E_INVALID, "the list has more than %d elements", AX_VALUES_ELEMENTS_MAX);
+    return ax_cells_context(cells, list->row, list->column, err);
+}
+
 enum ax_code ax_cells_put(struct ax_cells *cells, struct ax_cell cell, struct ax_err *err)
 {
     assert(cells && cell.column < cells->column_count && err);
@@ -224,7 +235,24 @@ enum ax_code ax_cells_put(struct ax_cells *cells, struct ax_cell cell, struct ax
             return cells_fail(cells, err);
     }
     block->cells[block->count++] = cell;
+    return cells->list ? cells_add_element(cells, err) : AX_OK;
+}
+
+enum ax_code ax_cells_begin_list(struct ax_cells *cells, size_t row, size_t column,
+                                 struct ax_err *err)
+{
+    assert(cells && !cells->list);
+    struct ax_cell cell = { .row = row, .column = column, .kind = AX_CELL_LIST };
+    if (ax_cells_put(cells, cell, err))
+        return err->code;
+    cells->list = &cells->last->cells[cells->last->count - 1];
     return AX_OK;
+}
+
+void ax_cells_end_list(struct ax_cells *cells)
+{
+    assert(cells && cells->list);
+    cells->list = NULL;
 }
 
 enum ax_code ax_cells_put_text(struct ax_cells *cells, size_t row, size_t column,
@@ -356,6 +384,8 @@ static enum ax_code fill_cell(struct ax_rows *rows, size_t input, const struct a
         return ax_rows_set_str(rows, row, input, text, err);
     case AX_CELL_NULL:
         return AX_OK;
+    case AX_CELL_LIST:
+        return ax_fail(err, AX_E_INVALID, "is a list");
     case AX_CELL_FIELD:
         break;
     }

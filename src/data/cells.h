@@ -25,6 +25,7 @@ enum ax_cell_kind {
     AX_CELL_TEXT,
     AX_CELL_FIELD, /* text without a type: the input says what it is read as */
     AX_CELL_NULL,  /* of cells that keep nulls */
+    AX_CELL_LIST,  /* u64 elements, which are the cells behind it */
 };
 
 struct ax_cell {
@@ -42,10 +43,11 @@ struct ax_cell {
 };
 
 struct ax_cells_column {
-    struct ax_str name;  /* empty in a positional set */
-    uint64_t hash;       /* of the name */
-    size_t first_row;    /* where it was met first */
-    size_t given_before; /* 1 + the row that gave it last; 0: none did */
+    struct ax_str name;   /* empty in a positional set */
+    uint64_t hash;        /* of the name */
+    size_t first_row;     /* where it was met first */
+    size_t given_before;  /* 1 + the row that gave it last; 0: none did */
+    size_t element_count; /* of all lists */
 };
 
 struct ax_cells_block;
@@ -61,6 +63,7 @@ struct ax_cells {
     bool keeps_nulls;   /* a null is a cell, too; set before there are any */
     size_t row_count;
     struct ax_cells_block *first, *last;
+    struct ax_cell *list; /* that cells are elements of; NULL: of none */
 };
 
 /* Empty; memory is the arena's. */
@@ -86,9 +89,16 @@ AX_MUST_USE enum ax_code ax_cells_add_row(struct ax_cells *cells, struct ax_err 
 AX_MUST_USE enum ax_code ax_cells_give(struct ax_cells *cells, size_t row, size_t column,
                                        struct ax_err *err);
 
-/* Put a value in; its row, column and len are within the limits. Expected: TOO_LARGE, LIMIT. */
+/* Put a value in; its row, column and len are within the limits. Expected: INVALID (a list of more
+ * than AX_VALUES_ELEMENTS_MAX), TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_cells_put(struct ax_cells *cells, struct ax_cell cell,
                                       struct ax_err *err);
+
+/* Begin a list, whose elements are the cells that are put in until it is ended; no lists. Expected:
+ * TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_cells_begin_list(struct ax_cells *cells, size_t row, size_t column,
+                                             struct ax_err *err);
+void ax_cells_end_list(struct ax_cells *cells);
 
 /* Put a text in. Expected: INVALID (over AX_CELLS_TEXT_MAX), TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_cells_put_text(struct ax_cells *cells, size_t row, size_t column,

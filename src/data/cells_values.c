@@ -8,6 +8,7 @@
 
 #include "base/calendar.h"
 #include "base/json_number.h"
+#include "data/expr/expr.h"
 
 #include <assert.h>
 #include <math.h>
@@ -71,6 +72,8 @@ enum ax_code ax_cells_values_find(const struct ax_cells *cells,
 
 static const char *wanted_text(struct ax_type type)
 {
+    if (type.is_list)
+        return "a list";
     switch (type.kind) {
     case AX_TYPE_BOOL:
         return "true or false";
@@ -83,7 +86,7 @@ static const char *wanted_text(struct ax_type type)
     case AX_TYPE_TIMESTAMP:
         return "a time (RFC 3339, or whole microseconds since 1970)";
     case AX_TYPE_DURATION:
-        return "a duration (whole microseconds)";
+        return "a duration (90s, 15m, 24h, 7d, or whole microseconds)";
     case AX_TYPE_COUNT:
         break;
     }
@@ -91,21 +94,37 @@ static const char *wanted_text(struct ax_type type)
     return "";
 }
 
-static enum ax_code fail_value(const struct ax_cells_target *target, const struct ax_cell *cell,
-                               struct ax_err *err)
+static const char *found_text(const struct ax_cell *cell)
 {
-    const char *wanted = wanted_text(target->values.type);
+    switch ((enum ax_cell_kind)cell->kind) {
+    case AX_CELL_BOOL:
+        return "true or false";
+    case AX_CELL_U64:
+        return "a number over 2^63";
+    case AX_CELL_LIST:
+        return "a list";
+    case AX_CELL_F64:
+    case AX_CELL_I64:
+    case AX_CELL_TEXT:
+    case AX_CELL_FIELD:
+    case AX_CELL_NULL:
+        break;
+    }
+    return "another number";
+}
+
+static enum ax_code fail_value(const struct ax_cells_target *target, struct ax_type type,
+                               const struct ax_cell *cell, struct ax_err *err)
+{
     struct ax_str text = { cell->text, cell->len };
     bool is_text = cell->kind == AX_CELL_TEXT || cell->kind == AX_CELL_FIELD;
     if (is_text)
         return ax_fail(err, AX_E_INVALID, "'%.*s', row %u: %s is wanted, found '%.*s'",
-                       AX_STR_ARG(target->name), (unsigned)cell->row, wanted,
+                       AX_STR_ARG(target->name), (unsigned)cell->row, wanted_text(type),
                        AX_STR_ARG(ax_str_cut(text, AX_SIGNATURE_SHOWN_BYTES_MAX)));
     return ax_fail(err, AX_E_INVALID, "'%.*s', row %u: %s is wanted, found %s",
-                   AX_STR_ARG(target->name), (unsigned)cell->row, wanted,
-                   cell->kind == AX_CELL_BOOL  ? "true or false"
-                   : cell->kind == AX_CELL_U64 ? "a number over 2^63"
-                                               : "another number");
+                   AX_STR_ARG(target->name), (unsigned)cell->row, wanted_text(type),
+                   found_text(cell));
 }
 
 static bool to_bool(const struct ax_cell *cell, uint8_t *ret)
@@ -138,6 +157,7 @@ static bool to_i64(const struct ax_cell *cell, int64_t *ret)
     case AX_CELL_BOOL:
     case AX_CELL_TEXT:
     case AX_CELL_NULL:
+    case AX_CELL_LIST:
         break;
     }
     return false;
@@ -161,6 +181,7 @@ static bool to_f64(const struct ax_cell *cell, double *ret)
     case AX_CELL_BOOL:
     case AX_CELL_TEXT:
     case AX_CELL_NULL:
+    case AX_CELL_LIST:
         break;
     }
     return false;
@@ -178,23 +199,32 @@ static bool to_timestamp(const struct ax_cell *cell, const struct ax_zone *zone,
     return true;
 }
 
-/* Set a row that is null so far; false: the cell is none of the type. */
-static bool set_value(struct ax_cells_target *target, size_t row, const struct ax_cell *cell)
+static bool to_duration(const struct ax_cell *cell, int64_t *ret)
 {
-    struct ax_values *values = &target->values;
+    struct ax_str text = { cell->text, cell->len };
+    struct ax_err ignored = AX_ERR_INIT;
+    bool is_text = cell->kind == AX_CELL_TEXT || cell->kind == AX_CELL_FIELD;
+    return to_i64(cell, ret) || (is_text && !ax_duration_parse(text, ret, &ignored));
+}
+
+/* Set a value that is null so far; false: the cell is none of the type. */
+static bool set_value(struct ax_values *values, size_t at, const struct ax_zone *zone,
+                      const struct ax_cell *cell)
+{
     switch (values->type.kind) {
     case AX_TYPE_BOOL:
-        return to_bool(cell, &values->bools[row]);
+        return to_bool(cell, &values->bools[at]);
     case AX_TYPE_INT64:
+        return to_i64(cell, &values->i64s[at]);
     case AX_TYPE_DURATION:
-        return to_i64(cell, &values->i64s[row]);
+        return to_duration(cell, &values->i64s[at]);
     case AX_TYPE_TIMESTAMP:
-        return to_timestamp(cell, target->zone, &values->i64s[row]);
+        return to_timestamp(cell, zone, &values->i64s[at]);
     case AX_TYPE_FLOAT64:
-        return to_f64(cell, &values->f64s[row]);
+        return to_f64(cell, &values->f64s[at]);
     case AX_TYPE_STRING:
         if (cell->kind == AX_CELL_TEXT || cell->kind == AX_CELL_FIELD)
-            values->texts[row] = (struct ax_str){ cell->text, cell->len };
+            values->texts[at] = (struct ax_str){ cell->text, cell->len };
         return cell->kind == AX_CELL_TEXT || cell->kind == AX_CELL_FIELD;
     case AX_TYPE_COUNT:
         break;
@@ -208,25 +238,54 @@ static void set_bit(uint64_t *words, size_t bit)
     words[bit / 64] |= (uint64_t)1 << (bit % 64);
 }
 
-static enum ax_code set_cell(struct ax_cells_target *target, const struct ax_cell *cell,
-                             struct ax_err *err)
+/* A value, or an element of a list. */
+static enum ax_code set_scalar(const struct ax_cells_target *target, struct ax_values *values,
+                               size_t at, const struct ax_cell *cell, struct ax_err *err)
 {
-    struct ax_values *values = &target->values;
-    size_t row = cell->row;
-    set_bit(target->given, row);
     if (cell->kind == AX_CELL_NULL)
         return AX_OK;
-    if (!set_value(target, row, cell))
-        return fail_value(target, cell, err);
+    if (!set_value(values, at, target->zone, cell))
+        return fail_value(target, values->type, cell, err);
     if (values->type.kind == AX_TYPE_FLOAT64) {
-        if (isnan(values->f64s[row])) {
-            values->f64s[row] = 0;
+        if (isnan(values->f64s[at])) {
+            values->f64s[at] = 0;
             return AX_OK;
         }
-        values->f64s[row] += 0.0; /* -0 is 0 */
+        values->f64s[at] += 0.0; /* -0 is 0 */
     }
-    set_bit(values->validity, row);
+    set_bit(values->validity, at);
     return AX_OK;
+}
+
+/* Its elements follow. */
+static enum ax_code begin_list(struct ax_cells_values *fill, struct ax_cells_target *target,
+                               const struct ax_cell *cell, struct ax_err *err)
+{
+    struct ax_values *values = &target->values;
+    if (cell->kind == AX_CELL_NULL)
+        return AX_OK;
+    if (cell->kind != AX_CELL_LIST)
+        return fail_value(target, values->type, cell, err);
+    values->spans[cell->row] =
+        (struct ax_span){ (uint32_t)target->element_count, (uint32_t)cell->u64 };
+    set_bit(values->validity, cell->row);
+    fill->list = target;
+    fill->list_left = cell->u64;
+    return AX_OK;
+}
+
+static enum ax_code set_cell(struct ax_cells_values *fill, const struct ax_cell *cell,
+                             struct ax_err *err)
+{
+    if (fill->list_left) {
+        fill->list_left--;
+        return set_scalar(fill->list, fill->list->values.items, fill->list->element_count++, cell,
+                          err);
+    }
+    struct ax_cells_target *target = &fill->targets[fill->places[cell->column]];
+    set_bit(target->given, cell->row);
+    return target->storage.is_list ? begin_list(fill, target, cell, err)
+                                   : set_scalar(target, &target->values, cell->row, cell, err);
 }
 
 /* ---- steps ---- */
@@ -236,23 +295,48 @@ static size_t words_of(size_t bits)
     return (bits + 63) / 64;
 }
 
+/* All null. */
+static enum ax_code make_nulls(struct ax_values *values, struct ax_type type, size_t rows,
+                               struct ax_arena *arena, struct ax_err *err)
+{
+    if (ax_values_init(values, type, rows, arena, err))
+        return err->code;
+    memset(values->validity, 0, words_of(rows) * sizeof(uint64_t));
+    memset(values->data, 0, rows * ax_type_size(type));
+    for (size_t row = 0; type.kind == AX_TYPE_STRING && !type.is_list && row < rows; row++)
+        values->texts[row] = AX_STR("");
+    return AX_OK;
+}
+
+/* Room for the elements of all lists of a target. */
+static enum ax_code make_items(const struct ax_cells_values *fill, struct ax_cells_target *target,
+                               size_t *cost, struct ax_err *err)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < fill->cells->column_count; i++) {
+        if (&fill->targets[fill->places[i]] == target)
+            count += fill->cells->columns[i].element_count;
+    }
+    struct ax_values *items = ax_arena_alloc(fill->arena, 1, sizeof(*items));
+    if (!items)
+        return ax_arena_fail(fill->arena, "the columns", err);
+    target->values.items = items;
+    *cost += fill->cells->column_count + count;
+    return make_nulls(items, (struct ax_type){ target->values.type.kind, false }, count,
+                      fill->arena, err);
+}
+
 static enum ax_code make_column(struct ax_cells_values *fill, struct ax_cells_target *target,
                                 size_t *cost, struct ax_err *err)
 {
-    size_t words = words_of(fill->rows);
     struct ax_type type = ax_storage_type(target->storage);
-    assert(!type.is_list);
-    if (ax_values_init(&target->values, type, fill->rows, fill->arena, err))
+    *cost += fill->rows * ax_type_size(type) / COLUMN_COST_DIVISOR + 1;
+    if (make_nulls(&target->values, type, fill->rows, fill->arena, err))
         return err->code;
-    target->given = ax_arena_zalloc(fill->arena, words, sizeof(uint64_t));
+    target->given = ax_arena_zalloc(fill->arena, words_of(fill->rows), sizeof(uint64_t));
     if (!target->given)
         return ax_arena_fail(fill->arena, "the columns", err);
-    memset(target->values.validity, 0, words * sizeof(uint64_t));
-    memset(target->values.data, 0, fill->rows * ax_type_size(type));
-    for (size_t row = 0; type.kind == AX_TYPE_STRING && row < fill->rows; row++)
-        target->values.texts[row] = AX_STR("");
-    *cost += fill->rows * ax_type_size(type) / COLUMN_COST_DIVISOR + 1;
-    return AX_OK;
+    return type.is_list ? make_items(fill, target, cost, err) : AX_OK;
 }
 
 /* Of row 0 over all. */
@@ -282,7 +366,7 @@ static enum ax_code set_cells(struct ax_cells_values *fill, size_t byte_budget, 
             fill->state = FILL_SPREAD;
             return AX_OK;
         }
-        if (set_cell(&fill->targets[fill->places[cell->column]], cell, err))
+        if (set_cell(fill, cell, err))
             return err->code;
     }
     return AX_OK;

@@ -5,9 +5,9 @@
  *
  * A column's declared type says what its cells may be: of an int64 whole numbers, of a float64 all
  * numbers (NaN is null, -0 is 0), of a timestamp RFC 3339 texts, or whole microseconds since 1970,
- * of a duration whole microseconds. Where there is no cell there is null. Values are of the
- * computation type; whether they fit a narrower storage is not looked at. Texts are borrowed from
- * the cells.
+ * of a duration texts as 90s, or whole microseconds. Where there is no cell there is null. Values
+ * are of the computation type; whether they fit a narrower storage is not looked at. Texts are
+ * borrowed from the cells.
  */
 #ifndef AX_DATA_CELLS_VALUES_H
 #define AX_DATA_CELLS_VALUES_H
@@ -18,11 +18,12 @@
 
 struct ax_cells_target {
     struct ax_str name;         /* for messages */
-    struct ax_storage storage;  /* as declared; no list */
+    struct ax_storage storage;  /* as declared */
     const struct ax_zone *zone; /* of timestamps without an offset; NULL: UTC */
     /* The result. */
     struct ax_values values;
-    uint64_t *given; /* bits of the rows that have a cell, which may be a null that was kept */
+    uint64_t *given;      /* bits of the rows that have a cell, which may be a null that was kept */
+    size_t element_count; /* of its lists, so far */
 };
 
 struct ax_cells_values {
@@ -33,6 +34,8 @@ struct ax_cells_values {
     size_t rows;
     struct ax_arena *arena;
     struct ax_cells_cursor cursor;
+    struct ax_cells_target *list; /* whose elements are the next `list_left` cells */
+    uint64_t list_left;
     int state; /* of cells_values.c */
     size_t at; /* in what the state goes through */
 };

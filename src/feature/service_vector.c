@@ -59,16 +59,6 @@ static bool has_bit(const uint64_t *words, size_t bit)
 
 /* ---- what the call gives ---- */
 
-/* The first row that is null in `after` and was not before; SIZE_MAX: there is none. */
-static size_t find_lost(const struct ax_values *before, const struct ax_values *after)
-{
-    for (size_t row = 0; row < before->rows; row++) {
-        if (ax_values_is_null(after, row) && !ax_values_is_null(before, row))
-            return row;
-    }
-    return SIZE_MAX;
-}
-
 /* The slice of a column that a call gives, as it is stored. */
 static enum ax_code take(const struct ax_service_vector *vector, const struct ax_values *values,
                          struct ax_str name, struct ax_storage storage, struct ax_values *ret,
@@ -79,7 +69,7 @@ static enum ax_code take(const struct ax_service_vector *vector, const struct ax
     *ret = given;
     if (ax_values_narrow(ret, storage, vector->request->arena, err))
         return err->code;
-    size_t lost = ret->data == given.data ? SIZE_MAX : find_lost(&given, ret);
+    size_t lost = ax_values_first_lost(&given, ret);
     if (lost != SIZE_MAX)
         return ax_fail(err, AX_E_INVALID, "'%.*s', row %zu: the number does not fit %s",
                        AX_STR_ARG(name), vector->from + lost, ax_storage_name(storage));

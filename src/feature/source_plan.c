@@ -41,6 +41,12 @@ static void *plan_alloc(struct ax_source_plan *plan, size_t count, size_t size, 
     return made;
 }
 
+static enum ax_code plan_zone(struct ax_source_plan *plan, struct ax_err *err)
+{
+    struct ax_str name = plan->source->zone;
+    return ax_str_is(name, "UTC") ? AX_OK : ax_zone_get(name, &plan->zone, err);
+}
+
 static bool is_target(const struct ax_view *view, const struct ax_source *source)
 {
     return view->source == source && view->online && !view->windowed;
@@ -156,8 +162,8 @@ enum ax_code ax_source_plan_new(const struct ax_definitions *definitions,
                        AX_STR_ARG(source->name));
     *plan = (struct ax_source_plan){ .source = source };
     ax_arena_init(&plan->arena, ARENA_FIRST_BYTES, ARENA_BYTES_MAX);
-    if (plan_targets(plan, definitions, views, err) || plan_needs(plan, err) ||
-        plan_journal(plan, err)) {
+    if (plan_zone(plan, err) || plan_targets(plan, definitions, views, err) ||
+        plan_needs(plan, err) || plan_journal(plan, err)) {
         ax_source_plan_free(plan);
         return err->code;
     }
@@ -301,15 +307,15 @@ static enum ax_code check_partial(const struct ax_source_plan *plan, const uint6
 
 /* Rows mostly leave out what the one before them does. */
 static enum ax_code check_left_out(const struct ax_source_plan *plan,
-                                   const struct ax_source_rows *rows, struct ax_arena *arena,
-                                   struct ax_err *err)
+                                   const struct ax_source_rows *rows, size_t from, size_t count,
+                                   struct ax_arena *arena, struct ax_err *err)
 {
     size_t words = words_of(plan->source->column_count);
     uint64_t *left_out = ax_arena_zalloc(arena, words, sizeof(*left_out));
     uint64_t *before = ax_arena_zalloc(arena, words, sizeof(*before));
     if (!left_out || !before)
         return ax_arena_fail(arena, "rows of a source", err);
-    for (size_t row = 0; rows->given && row < rows->rows; row++) {
+    for (size_t row = from; rows->given && row < from + count; row++) {
         find_left_out(plan, rows, row, left_out);
         if (memcmp(left_out, before, words * sizeof(*before)) == 0)
             continue;
@@ -321,13 +327,13 @@ static enum ax_code check_left_out(const struct ax_source_plan *plan,
 }
 
 enum ax_code ax_source_plan_check(const struct ax_source_plan *plan,
-                                  const struct ax_source_rows *rows, int64_t latest_us,
-                                  struct ax_arena *arena, struct ax_err *err)
+                                  const struct ax_source_rows *rows, size_t from, size_t count,
+                                  int64_t latest_us, struct ax_arena *arena, struct ax_err *err)
 {
-    assert(plan && rows && arena && err);
-    if (check_left_out(plan, rows, arena, err))
+    assert(plan && rows && from <= rows->rows && count <= rows->rows - from && arena && err);
+    if (check_left_out(plan, rows, from, count, arena, err))
         return err->code;
-    for (size_t row = 0; row < rows->rows; row++) {
+    for (size_t row = from; row < from + count; row++) {
         if (check_id(plan, rows, row, err) || check_time(plan, rows, row, latest_us, err))
             return err->code;
     }

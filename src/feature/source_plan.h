@@ -11,6 +11,7 @@
 #ifndef AX_FEATURE_SOURCE_PLAN_H
 #define AX_FEATURE_SOURCE_PLAN_H
 
+#include "base/zone.h"
 #include "data/expr/program.h"
 #include "feature/online/journal_reader.h"
 #include "feature/service_plan.h"
@@ -48,6 +49,7 @@ struct ax_source_target {
 struct ax_source_plan {
     struct ax_arena arena;
     const struct ax_source *source;
+    const struct ax_zone *zone; /* of its naive times; NULL: UTC */
     struct ax_source_target *targets;
     size_t target_count;
     const bool *is_needed; /* of each column: a row must give it */
@@ -66,11 +68,12 @@ AX_MUST_USE enum ax_code ax_source_plan_new(const struct ax_definitions *definit
 /* NULL is fine. */
 void ax_source_plan_free(struct ax_source_plan *plan);
 
-/* Whether rows can be taken in: each has its time, which is at most `latest_us`, and its event id;
- * all columns that are needed are given, and those that a field reads together. Expected: INVALID
- * (names the row and the column). */
+/* Whether rows [from, from + count) can be taken in: each has its time, which is at most
+ * `latest_us`, and its event id; all columns that are needed are given, and those that a field
+ * reads together. Expected: INVALID (names the row and the column). */
 AX_MUST_USE enum ax_code ax_source_plan_check(const struct ax_source_plan *plan,
-                                              const struct ax_source_rows *rows, int64_t latest_us,
+                                              const struct ax_source_rows *rows, size_t from,
+                                              size_t count, int64_t latest_us,
                                               struct ax_arena *arena, struct ax_err *err);
 
 /* What rows [from, from + count) change, `from` a multiple of 64 and `count` at most

@@ -61,6 +61,16 @@ void ax_values_set_null(struct ax_values *values, size_t row)
     }
 }
 
+size_t ax_values_first_lost(const struct ax_values *before, const struct ax_values *after)
+{
+    assert(before && after && before->rows == after->rows);
+    for (size_t row = 0; after->validity != before->validity && row < before->rows; row++) {
+        if (ax_values_is_null(after, row) && !ax_values_is_null(before, row))
+            return row;
+    }
+    return SIZE_MAX;
+}
+
 void ax_values_take_nan(struct ax_values *values)
 {
     assert(values && values->type.kind == AX_TYPE_FLOAT64 && !values->type.is_list);

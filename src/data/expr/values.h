@@ -66,6 +66,9 @@ struct ax_values ax_values_slice(const struct ax_values *values, size_t from, si
 AX_MUST_USE enum ax_code ax_values_narrow(struct ax_values *values, struct ax_storage storage,
                                           struct ax_arena *arena, struct ax_err *err);
 
+/* The first row that is null in `after` and was not in `before`; SIZE_MAX: there is none. */
+size_t ax_values_first_lost(const struct ax_values *before, const struct ax_values *after);
+
 /* Turn every NaN into null, and -0 into 0; for float64 columns that enter. */
 void ax_values_take_nan(struct ax_values *values);
 

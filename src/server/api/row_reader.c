@@ -18,6 +18,7 @@ enum {
     READ_OBJECT,         /* between members of a row */
     READ_TENSOR_ROW_END, /* behind the tensor of one row */
     READ_ARRAY,          /* between values of a row */
+    READ_LIST,           /* between elements of a value */
     READ_COLUMNS,        /* between columns */
     READ_COLUMN,         /* between values of a column */
     READ_TENSOR_END,     /* behind the tensor of all rows */
@@ -142,6 +143,11 @@ static enum ax_code reader_put(struct ax_row_reader *reader, size_t row, size_t 
 {
     if (token == AX_JSON_FAILED || ax_cells_give(reader->cells, row, column, err))
         return err->code;
+    if (token == AX_JSON_ARRAY_BEGIN && reader_accepts(reader, AX_ROW_LIST)) {
+        reader->list_end_state = reader->state;
+        reader->state = READ_LIST;
+        return ax_cells_begin_list(reader->cells, row, column, err);
+    }
     if (token != AX_JSON_ARRAY_BEGIN || !reader_accepts(reader, AX_ROW_BOXED))
         return reader_put_scalar(reader, row, column, token, err);
     if (reader_put_scalar(reader, row, column, ax_json_read(reader->json, err), err))
@@ -153,6 +159,17 @@ static enum ax_code reader_put(struct ax_row_reader *reader, size_t row, size_t 
         return err->code;
     (void)ax_fail(err, AX_E_INVALID, "holds more than one value");
     return ax_cells_context(reader->cells, row, column, err);
+}
+
+static enum ax_code reader_step_list(struct ax_row_reader *reader, struct ax_err *err)
+{
+    struct ax_cells *cells = reader->cells;
+    enum ax_json_token token = ax_json_read(reader->json, err);
+    if (token != AX_JSON_ARRAY_END)
+        return reader_put_scalar(reader, cells->list->row, cells->list->column, token, err);
+    ax_cells_end_list(cells);
+    reader->state = reader->list_end_state;
+    return AX_OK;
 }
 
 /* Begin an array of rows whose bracket was read. */
@@ -527,6 +544,8 @@ static enum ax_code reader_step(struct ax_row_reader *reader, size_t byte_budget
         return reader_step_tensor_end(reader, reader->object_end_state, err);
     case READ_ARRAY:
         return reader_step_array(reader, err);
+    case READ_LIST:
+        return reader_step_list(reader, err);
     case READ_COLUMNS:
         return reader_step_columns(reader, err);
     case READ_COLUMN:

@@ -29,6 +29,7 @@ enum {
     AX_ROW_BOXED = 1u << 3,  /* a value may stand in an array of its own: the shape [-1, 1] */
     AX_ROW_TENSOR = 1u << 4, /* "input" names all values of a row, by position */
     AX_ROW_ANY = (1u << 5) - 1,
+    AX_ROW_LIST = 1u << 5, /* a value may be a list of values */
 };
 
 struct ax_row_reader {
@@ -40,6 +41,7 @@ struct ax_row_reader {
     int rows_end_state;   /* where to go behind the array of rows, */
     int object_end_state; /* behind a row that is an object, */
     int row_end_state;    /* and behind one that is an array */
+    int list_end_state;   /* and behind a value that is a list */
     bool is_one;          /* it was a row alone */
     unsigned skip_depth;
     size_t column; /* of the value that comes next */

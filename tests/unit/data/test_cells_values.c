@@ -121,8 +121,9 @@ static const struct {
     { "timestamp", TEXT("soon"), NULL,
       "'x', row 0: a time (RFC 3339, or whole microseconds since 1970) is wanted, found 'soon'" },
     { "duration", WHOLE(60), "60", NULL },
-    { "duration", TEXT("1m"), NULL,
-      "'x', row 0: a duration (whole microseconds) is wanted, found '1m'" },
+    { "duration", TEXT("1m"), "60000000", NULL },
+    { "duration", TEXT("soon"), NULL,
+      "'x', row 0: a duration (90s, 15m, 24h, 7d, or whole microseconds) is wanted, found 'soon'" },
 };
 
 static void test_values(void **state)

@@ -298,7 +298,7 @@ static bool make_partial(struct ax_source_rows *rows)
     leave_out(rows, TEMP, 2);
     leave_out(rows, WIND, 2);
     leave_out(rows, CREATED, 2);
-    return good(ax_source_plan_check(plan, rows, LATER, &arena, &err));
+    return good(ax_source_plan_check(plan, rows, 0, rows->rows, LATER, &arena, &err));
 }
 
 static void check_partial(const struct ax_source_items *items)
@@ -381,7 +381,7 @@ static void test_journal_columns(void **state)
 
 static void assert_refused(const struct ax_source_rows *rows, const char *message)
 {
-    enum ax_code code = ax_source_plan_check(plan, rows, LATER, &arena, &err);
+    enum ax_code code = ax_source_plan_check(plan, rows, 0, rows->rows, LATER, &arena, &err);
     if (ax_torture_struck())
         return;
     assert_int_equal(code, AX_E_INVALID);
@@ -431,7 +431,7 @@ static void test_refused_events(void **state)
     struct ax_source_rows rows = make_rows(events, AX_COUNT(events));
     assert_refused(&rows, "row 1 has no 'id', which is the id of its event");
     rows = make_rows(events, 1);
-    if (!good(ax_source_plan_check(plan, &rows, LATER, &arena, &err)))
+    if (!good(ax_source_plan_check(plan, &rows, 0, 1, LATER, &arena, &err)))
         return;
     leave_out(&rows, TEMP, 0);
     assert_refused(&rows, "row 0 leaves out 'temp', and events are given whole");

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading the body of a push: rows of a source, from text to columns that may be taken in.
+ *
+ *   {"source": s, "rows": [{…}, …]}, or "row": {…}         our own
+ *   {"push_source_name": s, "df": {"column": […], …}, "to": "online", …}     Feast's
+ *   {…} NEWLINE {…} NEWLINE …                               lines; the source stands in the query
+ *
+ * First the text becomes cells and the name of the source; then, by that source's plan, columns of
+ * its types, and these are checked. Both stop when their budget is spent. All memory is the arena's
+ * or the text's. See docs/internals/named-rows.md.
+ */
+#ifndef AX_SERVER_API_PUSH_BODY_H
+#define AX_SERVER_API_PUSH_BODY_H
+
+#include "data/cells_values.h"
+#include "feature/source_plan.h"
+#include "server/api/row_body.h"
+
+#define AX_PUSH_ROWS_MAX ((size_t)100000)
+
+/* How far a row's time may lie ahead of the clock. */
+#define AX_PUSH_AHEAD_US INT64_C(5000000)
+
+struct ax_push_body {
+    struct ax_row_body json; /* of lines: its reader, rows and cells alone */
+    int state;               /* PUSH_* of push_body.c */
+    struct ax_str lines;     /* what is left of them */
+    size_t line;             /* that is read, from 0 */
+
+    const struct ax_source_plan *plan;
+    struct ax_cells_target *targets; /* one a column of the source */
+    struct ax_cells_values fill;
+    size_t at; /* in what the state goes through */
+    int64_t latest_us;
+
+    /* The result of reading. */
+    struct ax_str source;
+    bool is_feast; /* it is named as Feast does */
+    size_t row_count;
+
+    /* The result of filling. */
+    struct ax_values *columns;
+    struct ax_source_rows rows;
+};
+
+/* Begin with a body; `source` is the one that the query names, or empty. */
+void ax_push_body_init(struct ax_push_body *body, struct ax_str text, bool is_lines,
+                       struct ax_str source, struct ax_arena *arena);
+
+/* Read on for about `byte_budget` bytes, and add to *cost what was read. Expected: INVALID,
+ * TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_push_body_read(struct ax_push_body *body, size_t byte_budget,
+                                           size_t *cost, bool *ret_done, struct ax_err *err);
+
+/* Behind that: begin with columns of the source that was named; `now_us` is what its times may lie
+ * AX_PUSH_AHEAD_US behind. Expected: INVALID (a column that the source has not), TOO_LARGE, LIMIT.
+ */
+AX_MUST_USE enum ax_code ax_push_body_fill_begin(struct ax_push_body *body,
+                                                 const struct ax_source_plan *plan, int64_t now_us,
+                                                 struct ax_err *err);
+
+/* Go on likewise; when *ret_done is set, body->rows are good to be taken in. Expected: INVALID (a
+ * value, or what ax_source_plan_check says), TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_push_body_fill(struct ax_push_body *body, size_t byte_budget,
+                                           size_t *cost, bool *ret_done, struct ax_err *err);
+
+#endif
