@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What windows cost offline: events and probes through feature/window_join.h, one thread.
+ * What windows cost: offline, events and probes through feature/window_join.h; online, events put
+ * in and values read through feature/online/online_window.h. One thread.
  *
  *     build/release/bench/windows            # all below
  *     build/release/bench/windows flights    # 336,776 flights, five views
  *     build/release/bench/windows large      # 10 million events, 1 million probes
  *     build/release/bench/windows hot        # the same with a single key
  *     build/release/bench/windows self       # the same, rows kept for exclude_self
+ *     build/release/bench/windows online     # updates and reads, of some keys and of many
  *     build/release/bench/windows counted    # three days of flights, for bench/callgrind
  *
  * Of each view of the flights two more are told: the floor, which counts rows in the same windows;
@@ -25,6 +27,7 @@
 
 #include "base/alloc.h"
 #include "base/random.h"
+#include "feature/online/online_window.h"
 #include "feature/window_join.h"
 #include "program.h"
 
@@ -336,6 +339,115 @@ static void time_large(const char *name, size_t keys, enum ax_window_mode mode, 
     ax_window_spec_free(spec);
 }
 
+/* ---- Online. ---- */
+
+static const int64_t online_windows[] = { MINUTE, 5 * MINUTE, HOUR, DAY, 7 * DAY };
+static const enum ax_aggregate_kind online_kinds[] = {
+    AX_AGGREGATE_SUM, AX_AGGREGATE_COUNT, AX_AGGREGATE_AVG,
+    AX_AGGREGATE_MIN, AX_AGGREGATE_MAX,   AX_AGGREGATE_LAST,
+};
+
+enum { ONLINE_AGGREGATES = AX_COUNT(online_windows) * AX_COUNT(online_kinds) };
+
+struct online {
+    struct ax_epoch epoch;
+    struct ax_window_heap heap;
+    struct ax_window_spec *spec;
+    struct ax_window_scratch scratch;
+    struct ax_online_window **windows;
+    size_t keys;
+    int64_t now;
+    size_t events;
+};
+
+static void online_put(struct online *online, struct ax_online_window *window, int64_t late)
+{
+    double value = (double)ax_random_below(&numbers, 100000) / 100;
+    uint8_t flag = value > 500;
+    struct ax_values values[] = { { .type = types[0], .rows = 1, .f64s = &value },
+                                  { .type = types[1], .rows = 1, .bools = &flag } };
+    const struct ax_values *columns[] = { &values[0], &values[1] };
+    size_t number = online->events++;
+    struct ax_window_event event = { .id = { (const char *)&number, sizeof number },
+                                     .time = online->now - late };
+    if (ax_online_window_put(window, &event, columns, 0, &err))
+        die(err.msg);
+    (void)ax_online_window_forget(window, online->now - MINUTE);
+}
+
+/* An event of some key each time; all keys together have `rate` a second. */
+static double time_updates(struct online *online, size_t updates, size_t rate, int64_t late)
+{
+    double start = cpu_seconds();
+    for (size_t i = 0; i < updates; i++) {
+        online->now += SECOND / (int64_t)rate;
+        online_put(online, online->windows[ax_random_below(&numbers, online->keys)], late);
+        if (i % 1000 == 0)
+            ax_window_heap_settle(&online->heap);
+    }
+    return (cpu_seconds() - start) / (double)updates * 1e9;
+}
+
+static double time_reads(struct online *online, size_t reads)
+{
+    double start = cpu_seconds(), total = 0;
+    for (size_t i = 0; i < reads; i++) {
+        const struct ax_online_window *window =
+            online->windows[ax_random_below(&numbers, online->keys)];
+        const struct ax_window_value *values;
+        if (ax_online_window_get(window, online->now, NULL, &online->scratch, &values, &err))
+            die(err.msg);
+        total += values[ONLINE_AGGREGATES - 1].item.f64;
+    }
+    if (total == 0)
+        die("no values");
+    return (cpu_seconds() - start) / (double)reads * 1e9;
+}
+
+/* Keys with so many events of the last week each. */
+static void time_online(size_t keys, size_t each)
+{
+    struct ax_window_aggregate aggregates[ONLINE_AGGREGATES];
+    for (size_t i = 0; i < ONLINE_AGGREGATES; i++) {
+        enum ax_aggregate_kind kind = online_kinds[i % AX_COUNT(online_kinds)];
+        aggregates[i] = (struct ax_window_aggregate){
+            .kind = kind,
+            .value = kind == AX_AGGREGATE_COUNT ? -1 : 0,
+            .filter = -1,
+            .window_us = online_windows[i / AX_COUNT(online_kinds)],
+        };
+    }
+    static struct online online;
+    online = (struct online){ .keys = keys, .spec = make_spec(aggregates, ONLINE_AGGREGATES) };
+    ax_epoch_init(&online.epoch);
+    ax_window_heap_init(&online.heap, &online.epoch, SIZE_MAX);
+    if (!ax_window_scratch_init(&online.scratch, online.spec))
+        die("no memory");
+    ax_random_init(&numbers, 7, 0);
+    online.windows = ax_xrealloc(NULL, keys, sizeof *online.windows);
+    for (size_t i = 0; i < keys; i++) {
+        if (ax_online_window_new(online.spec, &online.heap, &online.windows[i], &err))
+            die(err.msg);
+    }
+    size_t rate = AX_MAX(keys * each / (7 * 86400), (size_t)1);
+    double fill = time_updates(&online, keys * each, rate, 0);
+    double update = time_updates(&online, keys * each, rate, 0);
+    size_t bytes = online.heap.bytes;
+    double late = time_updates(&online, keys * each / 20, rate, 10 * SECOND);
+    double read = time_reads(&online, 20000);
+    printf("online   %zu keys, %zu events of a week each, %d values of 5 windows: first events "
+           "%.0f ns, update %.0f ns, late ones %.0f ns, read %.0f ns; %zu bytes a key\n",
+           keys, each, ONLINE_AGGREGATES, fill, update, late, read, bytes / keys);
+    for (size_t i = 0; i < keys; i++)
+        ax_online_window_drop(online.windows[i]);
+    (void)ax_window_heap_flush(&online.heap);
+    ax_window_heap_done(&online.heap);
+    ax_epoch_done(&online.epoch);
+    ax_window_scratch_done(&online.scratch, online.spec);
+    ax_window_spec_free(online.spec);
+    free(online.windows);
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -352,5 +464,10 @@ int main(int argc, char **argv)
         time_large("hot", 1, AX_WINDOW_SORTED, 10000000);
     if (!*what || strcmp(what, "self") == 0)
         time_large("self", 1000, AX_WINDOW_ANY, 10000000);
+    if (!*what || strcmp(what, "online") == 0) {
+        time_online(10, 100000);
+        time_online(1000, 3000);
+        time_online(100000, 20);
+    }
     return EXIT_SUCCESS;
 }

@@ -1,34 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state of an entity's windows: rows in a log whose older chunks are the archive, tiles over
- * the archive, and the index of ids (docs/internals/windows.md).
- *
- * Putting in an event: its id is looked up; the row is put in, then the row of the older version is
- * taken out, so that a refusal in between changes nothing. Then chunks go to the archive while N
- * rows stay, or come back from it when fewer than N are left. A refusal there is no failure: more
- * rows than N may stay, and a tile that could not be filled is stale.
- *
- * Reading: the N-th newest time tells for each window whether its edge moves; then its tiles, whole
- * chunks and rows at the edge are merged into the scratch partial.
+ * The windows of one entity, written and read by one thread: a state (window_state.h), what is read
+ * of it (window_read.h), and what makes reading cheaper while moments go on: partials of the tiles
+ * that a window has had before, and of a sorted stream accumulators that move along.
  */
 #include "feature/window.h"
 
 #include "base/alloc.h"
-#include "base/hash.h"
-#include "feature/window_index.h"
+#include "feature/window_read.h"
 #include "feature/window_slide.h"
-#include "feature/window_tiles.h"
+#include "feature/window_state.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define ID_BYTES_MAX   ((size_t)64 << 10)
-#define TEXT_BYTES_MAX ((size_t)64 << 10)
-#define FLOOR_NONE     (-2 * AX_WINDOW_TIME_MAX)
-
-/* Fewer rows than this are added rather than kept as a partial. */
-enum { FOLDED_MIN = 4 };
 
 /* What the tiles of one range come to, but for the last tile: while moments go on, a range begins
  * at the same tile for a hop, and tiles come in at the end. So most reads merge one partial instead
@@ -50,49 +35,17 @@ struct range_slides {
 };
 
 struct ax_window {
+    struct ax_window_state state;
     const struct ax_window_spec *spec;
     enum ax_window_mode mode;
-    int64_t floor;
     int64_t newest; /* AX_WINDOW_SORTED: the time of the last event */
     bool is_broken; /* AX_WINDOW_SORTED: a tile lacks rows that are no longer there */
-    struct ax_window_log log;
-    struct ax_window_log graves;
-    struct ax_window_index index;
-    struct ax_window_tiles tiles;
-    void *scratch;               /* a partial, whose texts are borrowed */
+    struct ax_window_scratch scratch;
     void **parts;                /* of the accumulators of the range that is read */
+    bool *are_slid;              /* of these, those whose rows are in a slide */
     struct tile_cache *caches;   /* one a range; the first has the memory of all */
     struct range_slides *moving; /* AX_WINDOW_SORTED: one a range */
-    struct ax_window_value *values;
-    struct ax_window_room *rooms; /* one a value; the first has the memory of all */
 };
-
-static void window_start(struct ax_window *window)
-{
-    window->floor = FLOOR_NONE;
-    window->newest = FLOOR_NONE;
-    window->is_broken = false;
-}
-
-/* Places for results that are texts or lists. */
-static bool window_make_rooms(struct ax_window *window)
-{
-    const struct ax_window_spec *spec = window->spec;
-    size_t cells = 0;
-    for (size_t i = 0; i < spec->reader_count; i++)
-        cells += spec->readers[i].n;
-    union ax_window_cell *cell = ax_try_alloc(AX_MAX(cells, (size_t)1), sizeof *cell);
-    struct ax_window_item *item = ax_try_alloc(AX_MAX(cells, (size_t)1), sizeof *item);
-    window->rooms[0] = (struct ax_window_room){ cell, item };
-    if (!cell || !item)
-        return false;
-    for (size_t i = 0; i < spec->reader_count; i++) {
-        window->rooms[i] = (struct ax_window_room){ cell, item };
-        cell += spec->readers[i].n;
-        item += spec->readers[i].n;
-    }
-    return true;
-}
 
 static bool window_make_caches(struct ax_window *window)
 {
@@ -160,29 +113,24 @@ static void window_free_slides(struct ax_window *window)
     free(window->moving);
 }
 
+static void slides_leave(struct ax_window_state *state);
+
 enum ax_code ax_window_new(const struct ax_window_spec *spec, enum ax_window_mode mode,
                            struct ax_window **ret_window, struct ax_err *err)
 {
     assert(spec && ret_window && err);
-    size_t values = AX_MAX(spec->reader_count, (size_t)1);
+    size_t parts = AX_MAX(spec->accumulator_count, (size_t)1);
     struct ax_window *window = ax_try_alloc(1, sizeof *window);
     if (!window)
         return ax_fail(err, AX_E_LIMIT, "no memory for windows");
-    *window = (struct ax_window){ .spec = spec, .mode = mode };
-    window_start(window);
-    ax_window_log_init(&window->log, spec);
-    ax_window_log_init(&window->graves, NULL);
-    ax_window_tiles_init(&window->tiles, spec);
-    window->scratch = ax_try_alloc(AX_MAX(spec->partial_bytes, (size_t)1), 1);
-    window->parts = ax_try_alloc(AX_MAX(spec->accumulator_count, (size_t)1), sizeof *window->parts);
-    window->values = ax_try_alloc(values, sizeof *window->values);
-    window->rooms = ax_try_alloc(values, sizeof *window->rooms);
-    if (window->rooms)
-        memset(window->rooms, 0, values * sizeof *window->rooms);
-    if (window->scratch)
-        memset(window->scratch, 0, spec->partial_bytes);
-    if (!window->scratch || !window->parts || !window->values || !window->rooms ||
-        !window_make_rooms(window) || !window_make_caches(window) || !window_make_slides(window)) {
+    *window = (struct ax_window){ .spec = spec, .mode = mode, .newest = AX_WINDOW_FLOOR_NONE };
+    ax_window_state_init(&window->state, spec, mode, NULL);
+    if (mode == AX_WINDOW_SORTED)
+        window->state.leaving = slides_leave;
+    window->parts = ax_try_alloc(parts, sizeof *window->parts);
+    window->are_slid = ax_try_alloc(parts, sizeof *window->are_slid);
+    if (!ax_window_scratch_init(&window->scratch, spec) || !window->parts || !window->are_slid ||
+        !window_make_caches(window) || !window_make_slides(window)) {
         ax_window_free(window);
         return ax_fail(err, AX_E_LIMIT, "no memory for windows");
     }
@@ -194,35 +142,23 @@ void ax_window_free(struct ax_window *window)
 {
     if (!window)
         return;
-    ax_window_log_done(&window->log);
-    ax_window_log_done(&window->graves);
-    ax_window_index_done(&window->index);
-    ax_window_tiles_done(&window->tiles);
-    if (window->scratch)
-        ax_window_partial_done(window->spec, window->scratch, false);
-    free(window->scratch);
+    ax_window_state_done(&window->state);
+    ax_window_scratch_done(&window->scratch, window->spec);
     free(window->parts);
+    free(window->are_slid);
     window_free_caches(window);
     window_free_slides(window);
-    free(window->values);
-    if (window->rooms) {
-        free(window->rooms[0].cells);
-        free(window->rooms[0].items);
-    }
-    free(window->rooms);
     free(window);
 }
 
 void ax_window_clear(struct ax_window *window)
 {
     assert(window);
-    ax_window_log_clear(&window->log);
-    ax_window_log_clear(&window->graves);
-    ax_window_index_clear(&window->index);
-    ax_window_tiles_clear(&window->tiles);
+    ax_window_state_clear(&window->state);
     for (size_t i = 0; window->moving && i < window->spec->window_count; i++)
         window->moving[i].is_valid = false;
-    window_start(window);
+    window->newest = AX_WINDOW_FLOOR_NONE;
+    window->is_broken = false;
 }
 
 static enum ax_code window_fail_memory(struct ax_err *err)
@@ -234,7 +170,9 @@ static enum ax_code window_fail_memory(struct ax_err *err)
 
 static uint64_t chunk_rows(const struct ax_window_chunk *chunk, int64_t from, int64_t to)
 {
-    return ax_window_mask(ax_window_chunk_upto(chunk, from), ax_window_chunk_upto(chunk, to));
+    uint32_t count = chunk->count;
+    return ax_window_mask(ax_window_chunk_upto(chunk, count, from),
+                          ax_window_chunk_upto(chunk, count, to));
 }
 
 static void slides_remove(struct ax_window *window, size_t range,
@@ -260,16 +198,18 @@ static bool slides_add(struct ax_window *window, size_t range, const struct ax_w
 }
 
 /* The first chunk of the log is about to leave it. */
-static void slides_leave(struct ax_window *window)
+static void slides_leave(struct ax_window_state *state)
 {
-    const struct ax_window_chunk *chunk = ax_window_log_chunk(&window->log, 0);
+    struct ax_window *window = container_of(state, struct ax_window, state);
+    const struct ax_window_log *log = &state->log;
+    const struct ax_window_chunk *chunk = ax_window_log_chunk(log, 0);
     for (size_t i = 0; window->moving && i < window->spec->window_count; i++) {
         struct range_slides *slides = &window->moving[i];
         if (!slides->is_valid)
             continue;
         slides_remove(window, i, chunk, chunk_rows(chunk, slides->from, slides->to));
-        ax_window_cursor_leave(&window->log, &slides->first);
-        ax_window_cursor_leave(&window->log, &slides->next);
+        ax_window_cursor_leave(log, &slides->first);
+        ax_window_cursor_leave(log, &slides->next);
     }
 }
 
@@ -286,7 +226,7 @@ static void slides_restart(struct ax_window *window, size_t range, int64_t from)
     for (size_t i = 0; i < window->spec->windows[range].accumulator_count; i++)
         ax_window_slide_clear(range_accumulator(window, range, i), &slides->slides[i]);
     slides->from = slides->to = from;
-    slides->first = slides->next = ax_window_cursor_at(&window->log, from);
+    slides->first = slides->next = ax_window_cursor_at(&window->state.log, from);
     slides->is_valid = true;
 }
 
@@ -294,15 +234,16 @@ static void slides_restart(struct ax_window *window, size_t range, int64_t from)
 static bool slides_turn(struct ax_window *window, size_t range)
 {
     struct range_slides *slides = &window->moving[range];
-    const struct ax_window_log *log = &window->log;
+    const struct ax_window_log *log = &window->state.log;
     for (size_t i = 0; i < window->spec->windows[range].accumulator_count; i++) {
         const struct ax_window_accumulator *accumulator = range_accumulator(window, range, i);
         struct ax_window_slide *slide = &slides->slides[i];
         if (!slide->is_spent)
             continue;
         ax_window_slide_clear(accumulator, slide);
-        size_t first = ax_window_log_chunk_after(log, slides->from);
-        size_t c = AX_MIN(ax_window_log_chunk_after(log, slides->to) + 1, log->count);
+        struct ax_window_chunks chunks = ax_window_log_chunks(log);
+        size_t first = ax_window_chunks_after(&chunks, slides->from);
+        size_t c = AX_MIN(ax_window_chunks_after(&chunks, slides->to) + 1, log->count);
         while (c-- > first) {
             const struct ax_window_chunk *chunk = ax_window_log_chunk(log, c);
             if (!ax_window_slide_turn(accumulator, slide, chunk,
@@ -317,7 +258,7 @@ static bool slides_turn(struct ax_window *window, size_t range)
 static bool slides_move(struct ax_window *window, size_t range, int64_t from, int64_t to)
 {
     struct range_slides *slides = &window->moving[range];
-    const struct ax_window_log *log = &window->log;
+    const struct ax_window_log *log = &window->state.log;
     const struct ax_window_chunk *chunk;
     uint64_t rows;
     if (!slides->is_valid || from < slides->from || to < slides->to || from >= slides->to)
@@ -332,102 +273,12 @@ static bool slides_move(struct ax_window *window, size_t range, int64_t from, in
     return slides->is_valid;
 }
 
-/* ---- What is no longer reached. ---- */
-
-static void window_drop_first(struct ax_window *window, struct ax_window_log *log, bool is_grave)
-{
-    const struct ax_window_chunk *chunk = ax_window_log_chunk(log, 0);
-    for (uint32_t row = 0; window->mode == AX_WINDOW_ANY && row < chunk->count; row++)
-        ax_window_index_remove(&window->index, ax_hash(ax_window_text_str(&chunk->ids[row])),
-                               is_grave, chunk->times[row]);
-    if (!is_grave)
-        slides_leave(window);
-    ax_window_log_drop_first(log);
-}
-
-static bool log_is_past(const struct ax_window_log *log, int64_t time)
-{
-    if (!log->count)
-        return false;
-    const struct ax_window_chunk *chunk = ax_window_log_chunk(log, 0);
-    return chunk->times[chunk->count - 1] <= time;
-}
+/* ---- Putting events in. ---- */
 
 void ax_window_forget(struct ax_window *window, int64_t floor)
 {
     assert(window);
-    floor = AX_MIN(floor, AX_WINDOW_TIME_MAX);
-    if (floor <= window->floor)
-        return;
-    window->floor = floor;
-    int64_t past = floor - window->spec->reach_us;
-    ax_window_tiles_drop(&window->tiles, past);
-    while (log_is_past(&window->log, past))
-        window_drop_first(window, &window->log, false);
-    while (log_is_past(&window->graves, past))
-        window_drop_first(window, &window->graves, true);
-}
-
-/* ---- The newest N stay rows, the older ones are tiles. ---- */
-
-/* False: memory was refused and a tile that cannot be computed anew lacks rows. */
-static bool window_archive(struct ax_window *window)
-{
-    struct ax_window_log *log = &window->log;
-    while (log->archived + 1 < log->count) {
-        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, log->archived);
-        if (log->rows - log->archived_rows - chunk->count < window->spec->exact_events)
-            break;
-        if (!ax_window_tiles_reserve(&window->tiles, chunk->count))
-            break; /* It can stay a while longer. */
-        bool added = ax_window_tiles_add(&window->tiles, window->floor, chunk, 0, chunk->count);
-        if (window->mode == AX_WINDOW_ANY) {
-            ax_window_log_archive(log);
-        } else {
-            slides_leave(window);
-            ax_window_log_drop_first(log);
-        }
-        if (!added && window->mode == AX_WINDOW_SORTED)
-            return false;
-    }
-    return true;
-}
-
-static void window_unarchive(struct ax_window *window)
-{
-    struct ax_window_log *log = &window->log;
-    while (log->archived && log->rows - log->archived_rows < window->spec->exact_events) {
-        ax_window_log_unarchive(log);
-        int64_t last = FLOOR_NONE;
-        if (log->archived) {
-            const struct ax_window_chunk *before = ax_window_log_chunk(log, log->archived - 1);
-            last = before->times[before->count - 1];
-        }
-        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, log->archived);
-        ax_window_tiles_cut(&window->tiles, chunk->times[0], last);
-    }
-}
-
-/* ---- Putting events in. ---- */
-
-static enum ax_code check_event(const struct ax_window *window, const struct ax_window_event *event,
-                                const struct ax_values *const *columns, size_t row,
-                                struct ax_err *err)
-{
-    if (event->time < -AX_WINDOW_TIME_MAX || event->time > AX_WINDOW_TIME_MAX)
-        return ax_fail(err, AX_E_INVALID, "an event's time is too far from 1970");
-    if (event->id.len > ID_BYTES_MAX)
-        return ax_fail(err, AX_E_TOO_LARGE, "an event's id has %zu bytes; %zu are the most",
-                       event->id.len, ID_BYTES_MAX);
-    for (size_t i = 0; i < window->spec->source_count && !event->is_gone; i++) {
-        assert(row < columns[i]->rows &&
-               ax_type_equals(columns[i]->type, window->spec->columns[i].type));
-        if (window->spec->columns[i].kind == AX_WINDOW_CELL_TEXT &&
-            !ax_values_is_null(columns[i], row) && columns[i]->texts[row].len > TEXT_BYTES_MAX)
-            return ax_fail(err, AX_E_TOO_LARGE, "an event's text has %zu bytes; %zu are the most",
-                           columns[i]->texts[row].len, TEXT_BYTES_MAX);
-    }
-    return AX_OK;
+    ax_window_state_forget(&window->state, floor);
 }
 
 static enum ax_code put_sorted(struct ax_window *window, const struct ax_window_event *event,
@@ -441,95 +292,9 @@ static enum ax_code put_sorted(struct ax_window *window, const struct ax_window_
     ax_window_forget(window, event->time);
     struct ax_window_key key = { event->time, event->id, event->created, event->sequence };
     struct ax_window_place place;
-    window->is_broken |= !ax_window_log_put(&window->log, &key, columns, row, &place);
-    window->is_broken |= !window_archive(window);
+    window->is_broken |= !ax_window_log_put(&window->state.log, &key, columns, row, true, &place);
+    window->is_broken |= !ax_window_state_archive(&window->state);
     return window->is_broken ? window_fail_memory(err) : AX_OK;
-}
-
-/* Where an id is. */
-struct found {
-    bool is_there, is_grave;
-    int64_t time;
-    struct ax_window_place place;
-};
-
-static struct found window_find(const struct ax_window *window, struct ax_str id, uint64_t hash)
-{
-    struct ax_window_text text;
-    ax_window_text_borrow(&text, id);
-    struct ax_window_index_entry entry;
-    for (size_t at = SIZE_MAX; ax_window_index_next(&window->index, hash, &at, &entry);) {
-        bool is_grave = entry.hash & 1;
-        const struct ax_window_log *log = is_grave ? &window->graves : &window->log;
-        struct ax_window_place place = ax_window_log_seek(log, entry.time, &text);
-        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, place.chunk);
-        if (place.row < chunk->count && chunk->times[place.row] == entry.time &&
-            ax_window_text_compare(&chunk->ids[place.row], &text) == 0)
-            return (struct found){ true, is_grave, entry.time, place };
-    }
-    return (struct found){ .is_there = false };
-}
-
-static bool found_is_newer(const struct ax_window *window, const struct found *found,
-                           const struct ax_window_event *event)
-{
-    const struct ax_window_log *log = found->is_grave ? &window->graves : &window->log;
-    const struct ax_window_chunk *chunk = ax_window_log_chunk(log, found->place.chunk);
-    int64_t created = chunk->created[found->place.row];
-    int64_t sequence = chunk->sequences[found->place.row];
-    return created != event->created ? created > event->created : sequence >= event->sequence;
-}
-
-/* Take out the row of an older version. `twin`: where the new one is, when it has the same time in
- * the same log: then the old one stands right behind it. */
-static void window_remove(struct ax_window *window, const struct found *old, struct ax_str id,
-                          const struct ax_window_place *twin)
-{
-    struct ax_window_log *log = old->is_grave ? &window->graves : &window->log;
-    struct ax_window_text text;
-    ax_window_text_borrow(&text, id);
-    struct ax_window_place place = ax_window_log_seek(log, old->time, &text);
-    if (twin) {
-        place = (struct ax_window_place){ twin->chunk, twin->row + 1 };
-        if (place.row == ax_window_log_chunk(log, place.chunk)->count)
-            place = (struct ax_window_place){ place.chunk + 1, 0 };
-    }
-    if (!old->is_grave && place.chunk < log->archived)
-        ax_window_tiles_spoil(&window->tiles, old->time);
-    ax_window_log_remove(log, place);
-}
-
-static enum ax_code put_any(struct ax_window *window, const struct ax_window_event *event,
-                            const struct ax_values *const *columns, size_t row, struct ax_err *err)
-{
-    uint64_t hash = ax_hash(event->id);
-    struct found old = window_find(window, event->id, hash);
-    if (old.is_there && found_is_newer(window, &old, event))
-        return AX_OK;
-    bool is_grave = event->is_gone || event->time <= window->floor - window->spec->reach_us;
-    struct ax_window_key key = { event->time, event->id, event->created, event->sequence };
-    if (is_grave) { /* Kept as long as an older version of it could come. */
-        key.time = AX_MAX(key.time, window->floor);
-        key.time = old.is_there ? AX_MAX(key.time, old.time) : key.time;
-        key.time = AX_MAX(key.time, -AX_WINDOW_TIME_MAX);
-    }
-    struct ax_window_place place;
-    if (!ax_window_index_reserve(&window->index) || !ax_window_tiles_reserve(&window->tiles, 1) ||
-        !ax_window_log_put(is_grave ? &window->graves : &window->log, &key, columns, row, &place))
-        return window_fail_memory(err);
-    ax_window_index_put(&window->index, hash, is_grave, key.time);
-    if (!is_grave && place.chunk < window->log.archived)
-        (void)ax_window_tiles_add(&window->tiles, window->floor,
-                                  ax_window_log_chunk(&window->log, place.chunk), place.row,
-                                  place.row + 1); /* Refused: the tile is stale. */
-    if (old.is_there) {
-        bool twins = old.is_grave == is_grave && old.time == key.time;
-        window_remove(window, &old, event->id, twins ? &place : NULL);
-        ax_window_index_remove(&window->index, hash, old.is_grave, old.time);
-    }
-    window_unarchive(window);
-    (void)window_archive(window);
-    return AX_OK;
 }
 
 enum ax_code ax_window_put(struct ax_window *window, const struct ax_window_event *event,
@@ -539,248 +304,113 @@ enum ax_code ax_window_put(struct ax_window *window, const struct ax_window_even
     assert(columns || event->is_gone || window->spec->source_count == 0);
     if (window->is_broken)
         return window_fail_memory(err);
-    if (check_event(window, event, columns, row, err))
+    if (ax_window_check_event(window->spec, event, columns, row, err))
         return err->code;
-    return window->mode == AX_WINDOW_SORTED ? put_sorted(window, event, columns, row, err)
-                                            : put_any(window, event, columns, row, err);
+    if (window->mode == AX_WINDOW_SORTED)
+        return put_sorted(window, event, columns, row, err);
+    return ax_window_state_put(&window->state, event, columns, row) ? AX_OK
+                                                                    : window_fail_memory(err);
 }
 
 /* ---- Reading. ---- */
 
-/* What is read: a window's edges, and the row that does not count. */
-struct reading {
-    size_t number; /* of the range */
-    const struct ax_window_range *range;
-    int64_t from; /* times over it */
-    int64_t to;   /* and up to it */
-    struct found self;
-};
-
-static void *window_part(const struct ax_window *window, size_t accumulator)
+static struct ax_window_picture window_picture(const struct ax_window *window)
 {
-    return (char *)window->scratch + window->spec->accumulators[accumulator].offset;
+    const struct ax_window_state *state = &window->state;
+    const struct ax_window_tiles *tiles = &state->tiles;
+    return (struct ax_window_picture){
+        .spec = window->spec,
+        .chunks = ax_window_log_chunks(&state->log),
+        .archived = state->log.archived,
+        .live_rows = state->log.rows - state->log.archived_rows,
+        .tiles = tiles->count ? tiles->list + tiles->head : NULL,
+        .tile_count = tiles->count,
+        .is_ours = true,
+    };
 }
 
 /* The slide that has the rows of the range's accumulator number `slot`, or NULL: they are added. */
-static struct ax_window_slide *window_slide(const struct ax_window *window,
-                                            const struct reading *reading, size_t slot)
+static struct ax_window_slide *window_slide(const struct ax_window *window, size_t range,
+                                            size_t slot)
 {
-    if (!window->moving || !range_accumulator(window, reading->number, slot)->slides)
+    if (!window->moving || !range_accumulator(window, range, slot)->slides)
         return NULL;
-    struct ax_window_slide *slide = &window->moving[reading->number].slides[slot];
+    struct ax_window_slide *slide = &window->moving[range].slides[slot];
     return slide->is_off ? NULL : slide;
 }
 
-static bool chunk_fold(const struct ax_window_spec *spec, struct ax_window_chunk *chunk)
-{
-    uint64_t rows = ax_window_mask(chunk->folded, chunk->count);
-    for (size_t i = 0; rows && i < spec->accumulator_count; i++) {
-        const struct ax_window_accumulator *accumulator = &spec->accumulators[i];
-        if (accumulator->in_chunks &&
-            !ax_window_part_add(accumulator, chunk->partial + accumulator->offset, false, chunk,
-                                rows)) {
-            ax_window_partial_clear(spec, chunk->partial, false);
-            chunk->folded = 0;
-            return false;
-        }
-    }
-    chunk->folded = chunk->count;
-    return true;
-}
-
-/* Read the chunk's rows that lie between two times. */
-static bool read_chunk(struct ax_window *window, const struct reading *reading, size_t at,
-                       int64_t from, int64_t to)
-{
-    struct ax_window_chunk *chunk = ax_window_log_chunk(&window->log, at);
-    uint64_t all = ax_window_mask(0, chunk->count);
-    uint64_t rows = chunk_rows(chunk, from, to);
-    if (reading->self.is_there && reading->self.place.chunk == at)
-        rows &= ~(UINT64_C(1) << reading->self.place.row);
-    bool whole = rows == all && chunk->count >= FOLDED_MIN;
-    if (whole && !chunk_fold(window->spec, chunk))
-        return false;
-    for (size_t i = 0; rows && i < reading->range->accumulator_count; i++) {
-        if (window_slide(window, reading, i))
-            continue;
-        size_t number = reading->range->accumulators[i];
-        const struct ax_window_accumulator *accumulator = &window->spec->accumulators[number];
-        void *part = window_part(window, number);
-        if (whole && accumulator->in_chunks
-                ? !ax_window_part_merge(accumulator, part, false,
-                                        chunk->partial + accumulator->offset)
-                : !ax_window_part_add(accumulator, part, false, chunk, rows))
-            return false;
-    }
-    return true;
-}
-
-/* Read rows of the archive, where a tile cannot be read as a whole. */
-static bool read_archive(struct ax_window *window, const struct reading *reading, int64_t from,
-                         int64_t to)
-{
-    assert(window->mode == AX_WINDOW_ANY);
-    const struct ax_window_log *log = &window->log;
-    for (size_t c = ax_window_log_chunk_after(log, from); c < log->archived; c++) {
-        if (ax_window_log_chunk(log, c)->times[0] > to)
-            break;
-        if (!read_chunk(window, reading, c, from, to))
-            return false;
-    }
-    return true;
-}
-
-/* Merge what a range reads of one partial into another. */
-static bool range_merge(const struct ax_window_spec *spec, const struct ax_window_range *range,
-                        void *into, const void *partial)
-{
-    for (size_t i = 0; i < range->accumulator_count; i++) {
-        const struct ax_window_accumulator *accumulator =
-            &spec->accumulators[range->accumulators[i]];
-        if (!ax_window_part_merge(accumulator, (char *)into + accumulator->offset, false,
-                                  (const char *)partial + accumulator->offset))
-            return false;
-    }
-    return true;
-}
-
-static void range_clear(const struct ax_window_spec *spec, const struct ax_window_range *range,
-                        void *partial)
-{
-    for (size_t i = 0; i < range->accumulator_count; i++) {
-        const struct ax_window_accumulator *accumulator =
-            &spec->accumulators[range->accumulators[i]];
-        ax_window_part_clear(accumulator, (char *)partial + accumulator->offset, false);
-    }
-}
-
-static bool read_tile(struct ax_window *window, const struct reading *reading,
-                      const struct ax_window_tile *tile)
-{
-    const struct found *self = &reading->self;
-    bool has_self = self->is_there && self->place.chunk < window->log.archived &&
-                    self->time >= tile->first && self->time <= tile->last;
-    if (tile->first <= reading->from || tile->last > reading->to || has_self)
-        return read_archive(window, reading, AX_MAX(reading->from, tile->first - 1),
-                            AX_MIN(reading->to, tile->last));
-    return range_merge(window->spec, reading->range, window->scratch, tile->partial);
-}
-
 /* Read the tiles from `at` to the last by what is cached of all but the last. */
-static bool read_tiles_cached(struct ax_window *window, const struct reading *reading, size_t at)
+static bool read_tiles_cached(struct ax_window *window, size_t range,
+                              const struct ax_window_reading *reading, size_t at)
 {
-    const struct ax_window_tiles *tiles = &window->tiles;
-    struct tile_cache *cache = &window->caches[reading->number];
+    const struct ax_window_tiles *tiles = &window->state.tiles;
+    struct tile_cache *cache = &window->caches[range];
     size_t from = tiles->dropped + at, to = tiles->dropped + tiles->count - 1;
     if (cache->changes != tiles->changes || cache->from != from || cache->to > to) {
-        range_clear(window->spec, reading->range, cache->partial);
+        ax_window_range_clear(window->spec, reading->range, cache->partial);
         cache->changes = tiles->changes;
         cache->from = cache->to = from;
     }
     for (; cache->to < to; cache->to++) {
         const struct ax_window_tile *tile = ax_window_tiles_at(tiles, cache->to - tiles->dropped);
-        if (!range_merge(window->spec, reading->range, cache->partial, tile->partial)) {
+        if (!ax_window_range_merge(window->spec, reading->range, cache->partial, tile->partial)) {
             cache->from = SIZE_MAX;
             return false;
         }
     }
-    return range_merge(window->spec, reading->range, window->scratch, cache->partial) &&
-           read_tile(window, reading, ax_window_tiles_at(tiles, tiles->count - 1));
+    return ax_window_range_merge(window->spec, reading->range, reading->partial, cache->partial) &&
+           ax_window_read_tile(reading, ax_window_tiles_at(tiles, tiles->count - 1));
 }
 
-/* Read the tiles from `at` on. */
-static bool read_tiles(struct ax_window *window, const struct reading *reading, size_t at)
+static bool read_tiles(struct ax_window *window, size_t range,
+                       const struct ax_window_reading *reading, size_t at)
 {
-    const struct ax_window_tiles *tiles = &window->tiles;
-    bool has_self = reading->self.is_there && reading->self.place.chunk < window->log.archived;
+    const struct ax_window_tiles *tiles = &window->state.tiles;
+    bool has_self =
+        reading->self.is_there && reading->self.place.chunk < reading->picture->archived;
     if (!has_self && ax_window_tiles_at(tiles, at)->first > reading->from &&
         ax_window_tiles_at(tiles, tiles->count - 1)->last <= reading->to)
-        return read_tiles_cached(window, reading, at);
-    for (; at < tiles->count && ax_window_tiles_at(tiles, at)->first <= reading->to; at++) {
-        if (!read_tile(window, reading, ax_window_tiles_at(tiles, at)))
-            return false;
-    }
-    return true;
-}
-
-static bool read_chunks(struct ax_window *window, const struct reading *reading)
-{
-    const struct ax_window_log *log = &window->log;
-    size_t c = ax_window_log_chunk_after(log, reading->from);
-    for (c = AX_MAX(c, log->archived); c < log->count; c++) {
-        if (ax_window_log_chunk(log, c)->times[0] > reading->to)
-            break;
-        if (!read_chunk(window, reading, c, reading->from, reading->to))
-            return false;
-    }
-    return true;
+        return read_tiles_cached(window, range, reading, at);
+    return ax_window_read_tiles(reading, at);
 }
 
 /* All that lies between the edges, into the window's parts: what slides is read where it is unless
  * there are tiles besides, all else is brought together in the scratch partial. */
-static bool window_read(struct ax_window *window, const struct reading *reading)
+static bool window_read(struct ax_window *window, size_t range,
+                        const struct ax_window_reading *reading)
 {
-    size_t tile = ax_window_tiles_after(&window->tiles, reading->from);
-    bool has_tiles = tile < window->tiles.count, all_slide = true;
-    if (window->moving && window->moving[reading->number].count &&
-        !slides_move(window, reading->number, reading->from, reading->to))
+    const struct ax_window_picture *picture = reading->picture;
+    size_t tile = picture->tile_count;
+    if (tile)
+        tile = ax_window_tile_after(picture->tiles, tile, reading->from);
+    bool has_tiles = tile < picture->tile_count, all_slide = true;
+    if (window->moving && window->moving[range].count &&
+        !slides_move(window, range, reading->from, reading->to))
         return false;
     for (size_t i = 0; i < reading->range->accumulator_count; i++) {
-        const struct ax_window_accumulator *accumulator =
-            range_accumulator(window, reading->number, i);
-        struct ax_window_slide *slide = window_slide(window, reading, i);
+        const struct ax_window_accumulator *accumulator = range_accumulator(window, range, i);
+        struct ax_window_slide *slide = window_slide(window, range, i);
         void *part = slide && !has_tiles ? ax_window_slide_part(accumulator, slide) : NULL;
+        window->are_slid[i] = slide != NULL;
         all_slide &= slide != NULL;
         window->parts[i] = part;
         if (part)
             continue;
-        window->parts[i] = window_part(window, reading->range->accumulators[i]);
+        window->parts[i] = (char *)reading->partial + accumulator->offset;
         ax_window_part_clear(accumulator, window->parts[i], false);
         if (slide && !ax_window_slide_merge(accumulator, slide, window->parts[i]))
             return false;
     }
-    return (!has_tiles || read_tiles(window, reading, tile)) &&
-           (all_slide || read_chunks(window, reading));
-}
-
-/* The time of the N-th newest event at or before `at`; below all times when there is none. */
-static int64_t window_exact_from(const struct ax_window *window, int64_t at)
-{
-    const struct ax_window_log *log = &window->log;
-    size_t left = window->spec->exact_events;
-    if (log->rows < left)
-        return FLOOR_NONE;
-    size_t c = ax_window_log_chunk_after(log, at);
-    size_t before = log->rows - log->archived_rows; /* At the newest moment, of chunks up to c. */
-    if (c == log->count && before >= left) {
-        size_t over = before - left; /* Less than a chunk and a half: it is found from the front. */
-        for (c = log->archived; over >= ax_window_log_chunk(log, c)->count; c++)
-            over -= ax_window_log_chunk(log, c)->count;
-        return ax_window_log_chunk(log, c)->times[over];
-    }
-    if (c < log->count) {
-        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, c);
-        uint32_t rows = ax_window_chunk_upto(chunk, at);
-        if (left <= rows)
-            return chunk->times[rows - left];
-        left -= rows;
-    }
-    while (c-- > 0) {
-        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, c);
-        if (left <= chunk->count)
-            return chunk->times[chunk->count - left];
-        left -= chunk->count;
-    }
-    return FLOOR_NONE;
+    if (has_tiles && !read_tiles(window, range, reading, tile))
+        return false;
+    return all_slide || ax_window_read_chunks(reading);
 }
 
 static enum ax_code check_moment(const struct ax_window *window, int64_t at,
                                  const struct ax_str *self, struct ax_err *err)
 {
-    if (at < -AX_WINDOW_TIME_MAX || at > AX_WINDOW_TIME_MAX)
-        return ax_fail(err, AX_E_INVALID, "a moment is too far from 1970");
-    if (at < window->floor)
-        return ax_fail(err, AX_E_INVALID, "the moment lies before what windows still know");
+    if (ax_window_check_moment(at, window->state.floor, err))
+        return err->code;
     if (self && window->mode == AX_WINDOW_SORTED)
         return ax_fail(err, AX_E_INVALID, "a sorted stream has no ids to leave out");
     return AX_OK;
@@ -792,39 +422,41 @@ enum ax_code ax_window_get(struct ax_window *window, int64_t at, const struct ax
     assert(window && ret_values && err);
     if (check_moment(window, at, self, err))
         return err->code;
-    if (window->is_broken || !ax_window_tiles_renew(&window->tiles, &window->log))
+    if (window->is_broken || !ax_window_tiles_renew(&window->state.tiles, &window->state.log))
         return window_fail_memory(err);
     const struct ax_window_spec *spec = window->spec;
-    struct reading reading = { .to = at };
+    struct ax_window_picture picture = window_picture(window);
+    struct ax_window_reading reading = { .picture = &picture,
+                                         .to = at,
+                                         .partial = window->scratch.partial,
+                                         .are_left_out = window->are_slid };
     if (self) {
-        reading.self = window_find(window, *self, ax_hash(*self));
+        reading.self = ax_window_state_find(&window->state, *self);
         reading.self.is_there &= !reading.self.is_grave;
     }
-    int64_t exact_from = window_exact_from(window, at);
+    int64_t exact_from = ax_window_exact_from(&picture, at);
     for (size_t i = 0; i < spec->window_count; i++) {
         const struct ax_window_range *range = &spec->windows[i];
-        reading.number = i;
         reading.range = range;
-        reading.from = at - range->window_us;
-        if (range->always_hops || reading.from < exact_from)
-            reading.from = ax_window_floor(reading.from, range->hop_us);
-        if (!window_read(window, &reading))
+        reading.from = ax_window_range_from(range, at, exact_from);
+        if (!window_read(window, i, &reading))
             return window_fail_memory(err);
         for (size_t k = 0; k < range->reader_count; k++) {
-            const struct ax_window_reader *reader = &spec->readers[range->readers[k]];
+            size_t number = range->readers[k];
+            const struct ax_window_reader *reader = &spec->readers[number];
             ax_window_part_result(reader, &spec->accumulators[reader->accumulator],
-                                  window->parts[reader->slot], &window->rooms[range->readers[k]],
-                                  &window->values[range->readers[k]]);
+                                  window->parts[reader->slot], &window->scratch.rooms[number],
+                                  &window->scratch.values[number]);
         }
     }
-    *ret_values = window->values;
+    *ret_values = window->scratch.values;
     return AX_OK;
 }
 
 /* What reading takes: the scratch partial and the caches. */
 static size_t window_scratch_bytes(const struct ax_window *window)
 {
-    size_t bytes = ax_window_partial_heap(window->spec, window->scratch) +
+    size_t bytes = ax_window_partial_heap(window->spec, window->scratch.partial) +
                    window->spec->partial_bytes * (1 + window->spec->window_count);
     for (size_t i = 0; i < window->spec->window_count; i++)
         bytes += ax_window_partial_heap(window->spec, window->caches[i].partial);
@@ -841,14 +473,14 @@ static size_t window_scratch_bytes(const struct ax_window *window)
 size_t ax_window_bytes(const struct ax_window *window)
 {
     assert(window);
-    return sizeof *window + ax_window_log_bytes(&window->log) +
-           ax_window_log_bytes(&window->graves) +
-           window->index.room * sizeof *window->index.entries +
-           ax_window_tiles_bytes(&window->tiles) + window_scratch_bytes(window);
+    const struct ax_window_state *state = &window->state;
+    return sizeof *window + ax_window_log_bytes(&state->log) + ax_window_log_bytes(&state->graves) +
+           state->index.room * sizeof *state->index.entries + ax_window_tiles_bytes(&state->tiles) +
+           window_scratch_bytes(window);
 }
 
 size_t ax_window_rows(const struct ax_window *window)
 {
     assert(window);
-    return window->log.rows;
+    return window->state.log.rows;
 }

@@ -39,23 +39,37 @@ static void index_place(struct ax_window_index *index, struct ax_window_index_en
     index->entries[at] = entry;
 }
 
-bool ax_window_index_reserve(struct ax_window_index *index)
+static bool index_resize(struct ax_window_index *index, size_t room)
 {
-    if ((index->count + 1) * 2 <= index->room)
-        return true;
-    struct ax_window_index grown = { .count = index->count,
-                                     .room = index->room ? index->room * 2 : ROOM_FIRST };
-    grown.entries = ax_try_alloc(grown.room, sizeof *grown.entries);
-    if (!grown.entries)
+    struct ax_window_index other = { .count = index->count, .room = room };
+    other.entries = ax_try_alloc(room, sizeof *other.entries);
+    if (!other.entries)
         return false;
-    memset(grown.entries, 0, grown.room * sizeof *grown.entries);
+    memset(other.entries, 0, room * sizeof *other.entries);
     for (size_t i = 0; i < index->room; i++) {
         if (index->entries[i].hash)
-            index_place(&grown, index->entries[i]);
+            index_place(&other, index->entries[i]);
     }
     free(index->entries);
-    *index = grown;
+    *index = other;
     return true;
+}
+
+bool ax_window_index_reserve(struct ax_window_index *index)
+{
+    return (index->count + 1) * 2 <= index->room ||
+           index_resize(index, index->room ? index->room * 2 : ROOM_FIRST);
+}
+
+void ax_window_index_trim(struct ax_window_index *index)
+{
+    if (!index->count)
+        ax_window_index_done(index);
+    size_t room = index->room;
+    while (room > ROOM_FIRST && index->count * 8 <= room)
+        room /= 2;
+    if (room < index->room)
+        (void)index_resize(index, room);
 }
 
 void ax_window_index_put(struct ax_window_index *index, uint64_t hash, bool is_grave, int64_t time)

@@ -36,6 +36,8 @@ void ax_window_index_clear(struct ax_window_index *index);
 
 /* Room for one more; false: memory was refused. */
 AX_MUST_USE bool ax_window_index_reserve(struct ax_window_index *index);
+/* Give back room, if it is far too much. */
+void ax_window_index_trim(struct ax_window_index *index);
 /* After ax_window_index_reserve. */
 void ax_window_index_put(struct ax_window_index *index, uint64_t hash, bool is_grave, int64_t time);
 

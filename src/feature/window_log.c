@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chunks of rows. A chunk is one allocation: head, masks, partial, ids, times, versions, columns.
+ * Chunks of rows. A chunk is one piece: head, masks, partial, ids, times, versions, columns.
  * The first chunk of a log has 8 rows, since most entities have few events; from then on they have
  * 64, one bit of a mask each. Rows are appended at the end almost always; a chunk that is full and
  * must take a row in its middle gives its upper half to a new one.
+ *
+ * Rows of a shared log are never moved where readers may see it: a copy of the chunk is made first,
+ * with texts of its own, so that each chunk frees what it has. Only rows behind the last one are
+ * put in place: the count is stored when all else of them is there.
  *
  * A tree would find a place in fewer steps, but binary search over the chunks' last times is not
  * what costs; what is read is whole chunks in order.
@@ -35,21 +39,25 @@ size_t ax_window_log_chunk_bytes(const struct ax_window_spec *spec, uint32_t roo
     return size;
 }
 
+static void chunk_destroy(struct ax_window_piece *piece);
+
 /* Lay out the memory of a chunk, whose partial and masks are zeroed. */
-static struct ax_window_chunk *chunk_new(const struct ax_window_spec *spec, uint32_t room)
+static struct ax_window_chunk *chunk_new(const struct ax_window_log *log, uint32_t room)
 {
-    size_t size = ax_window_log_chunk_bytes(spec, room);
-    struct ax_window_chunk *chunk = ax_try_alloc(size, 1);
+    const struct ax_window_spec *spec = log->spec;
+    struct ax_window_chunk *chunk =
+        ax_window_piece_new(log->shared, ax_window_log_chunk_bytes(spec, room), chunk_destroy);
     if (!chunk)
         return NULL;
     size_t head = align_up(sizeof *chunk);
     if (spec)
         head += align_up(spec->mask_bytes) + spec->partial_bytes;
-    memset(chunk, 0, head);
+    memset((char *)chunk + sizeof chunk->piece, 0, head - sizeof chunk->piece);
+    chunk->spec = spec;
     chunk->room = room;
     char *at = (char *)chunk + align_up(sizeof *chunk);
     if (spec) {
-        chunk->valid = (uint64_t *)(void *)at;
+        chunk->valid = (_Atomic uint64_t *)(void *)at;
         chunk->passing = chunk->valid + spec->column_count;
         at += align_up(spec->mask_bytes);
         chunk->partial = (unsigned char *)at;
@@ -63,67 +71,165 @@ static struct ax_window_chunk *chunk_new(const struct ax_window_spec *spec, uint
     return chunk;
 }
 
-/* Free the texts of the rows from .. to - 1. */
-static void chunk_free_texts(const struct ax_window_spec *spec, struct ax_window_chunk *chunk,
-                             uint32_t from, uint32_t to)
+static void set_count(struct ax_window_chunk *chunk, uint32_t count)
 {
-    for (uint32_t row = from; row < to; row++)
-        ax_window_text_done(&chunk->ids[row]);
-    for (size_t i = 0; spec && spec->has_texts && i < spec->source_count; i++) {
-        if (spec->columns[i].kind != AX_WINDOW_CELL_TEXT)
-            continue;
-        struct ax_window_text *texts =
-            (struct ax_window_text *)(void *)ax_window_chunk_column(chunk, &spec->columns[i]);
+    atomic_store_explicit(&chunk->count, count, memory_order_release);
+}
+
+static uint64_t mask_get(const _Atomic uint64_t *mask)
+{
+    return atomic_load_explicit(mask, memory_order_relaxed);
+}
+
+static void mask_set(_Atomic uint64_t *mask, uint64_t value)
+{
+    atomic_store_explicit(mask, value, memory_order_relaxed);
+}
+
+static struct ax_window_text *chunk_texts(const struct ax_window_chunk *chunk, size_t column)
+{
+    return (struct ax_window_text *)(void *)ax_window_chunk_column(chunk,
+                                                                   &chunk->spec->columns[column]);
+}
+
+/* The list of texts number `list` of a chunk: ids, then columns of texts; NULL: no more. */
+static struct ax_window_text *chunk_next_texts(const struct ax_window_chunk *chunk, size_t *list)
+{
+    const struct ax_window_spec *spec = chunk->spec;
+    if ((*list)++ == 0)
+        return chunk->ids;
+    for (; spec && spec->has_texts && *list - 2 < spec->source_count; (*list)++) {
+        if (spec->columns[*list - 2].kind == AX_WINDOW_CELL_TEXT)
+            return chunk_texts(chunk, *list - 2);
+    }
+    return NULL;
+}
+
+/* Free the texts of the rows from .. to - 1. */
+static void chunk_free_texts(struct ax_window_chunk *chunk, uint32_t from, uint32_t to)
+{
+    struct ax_window_text *texts;
+    for (size_t list = 0; (texts = chunk_next_texts(chunk, &list));) {
         for (uint32_t row = from; row < to; row++)
             ax_window_text_done(&texts[row]);
     }
 }
 
-static void chunk_forget_partial(const struct ax_window_spec *spec, struct ax_window_chunk *chunk)
+/* What the texts of the rows from .. to - 1 take besides. */
+static size_t chunk_text_bytes(const struct ax_window_chunk *chunk, uint32_t from, uint32_t to)
 {
-    if (chunk->folded)
-        ax_window_partial_clear(spec, chunk->partial, false);
-    chunk->folded = 0;
+    size_t bytes = 0;
+    struct ax_window_text *texts;
+    for (size_t list = 0; (texts = chunk_next_texts(chunk, &list));) {
+        for (uint32_t row = from; row < to; row++)
+            bytes += ax_window_text_bytes(texts[row].len);
+    }
+    return bytes;
 }
 
-static void chunk_free(const struct ax_window_spec *spec, struct ax_window_chunk *chunk)
+/* The rows' texts become copies. False: memory was refused; there are no texts but copies. */
+static bool chunk_copy_texts(struct ax_window_chunk *chunk)
 {
-    if (!chunk)
+    bool copied = true;
+    struct ax_window_text *texts;
+    for (size_t list = 0; (texts = chunk_next_texts(chunk, &list));) {
+        for (uint32_t row = 0; row < chunk->count; row++) {
+            struct ax_str text = ax_window_text_str(&texts[row]);
+            if (!ax_window_text_is_long(&texts[row]))
+                continue;
+            if (copied)
+                copied = ax_window_text_init(&texts[row], text);
+            if (!copied)
+                texts[row] = (struct ax_window_text){ 0 };
+        }
+    }
+    return copied;
+}
+
+static void set_folded(struct ax_window_chunk *chunk, uint32_t folded)
+{
+    atomic_store_explicit(&chunk->folded, folded, memory_order_release);
+}
+
+static void chunk_forget_partial(struct ax_window_chunk *chunk)
+{
+    if (!chunk->folded)
         return;
-    chunk_free_texts(spec, chunk, 0, chunk->count);
-    if (spec)
-        ax_window_partial_done(spec, chunk->partial, false);
+    ax_window_partial_clear(chunk->spec, chunk->partial, false);
+    set_folded(chunk, 0);
+}
+
+bool ax_window_chunk_fold(struct ax_window_chunk *chunk)
+{
+    const struct ax_window_spec *spec = chunk->spec;
+    uint32_t count = chunk->count, folded = chunk->folded;
+    if (folded == count)
+        return true;
+    uint64_t rows = ax_window_mask(folded, count);
+    for (size_t i = 0; i < spec->accumulator_count; i++) {
+        const struct ax_window_accumulator *accumulator = &spec->accumulators[i];
+        if (accumulator->in_chunks &&
+            !ax_window_part_add(accumulator, chunk->partial + accumulator->offset, false, chunk,
+                                rows)) {
+            ax_window_partial_clear(spec, chunk->partial, false);
+            set_folded(chunk, 0);
+            return false;
+        }
+    }
+    set_folded(chunk, count);
+    return true;
+}
+
+static void chunk_destroy(struct ax_window_piece *piece)
+{
+    struct ax_window_chunk *chunk = container_of(piece, struct ax_window_chunk, piece);
+    chunk_free_texts(chunk, 0, chunk->count);
+    if (chunk->spec)
+        ax_window_partial_done(chunk->spec, chunk->partial, false);
     free(chunk);
 }
 
-void ax_window_log_init(struct ax_window_log *log, const struct ax_window_spec *spec)
+/* Its texts were put in, taken out, or moved. */
+static void log_count_texts(struct ax_window_log *log, struct ax_window_chunk *chunk)
 {
-    *log = (struct ax_window_log){ .spec = spec };
+    if (log->shared)
+        ax_window_piece_count(log->shared, &chunk->piece,
+                              chunk->piece.bytes -
+                                  ax_window_log_chunk_bytes(log->spec, chunk->room),
+                              chunk_text_bytes(chunk, 0, chunk->count));
+}
+
+void ax_window_log_init(struct ax_window_log *log, const struct ax_window_spec *spec,
+                        struct ax_window_shared *shared)
+{
+    *log = (struct ax_window_log){ .spec = spec, .shared = shared };
 }
 
 void ax_window_log_done(struct ax_window_log *log)
 {
     for (size_t i = 0; i < log->count; i++)
-        chunk_free(log->spec, ax_window_log_chunk(log, i));
-    chunk_free(log->spec, log->spare);
+        ax_window_piece_drop(log->shared, &ax_window_log_chunk(log, i)->piece);
+    if (log->spare)
+        ax_window_piece_drop(log->shared, &log->spare->piece);
     free(log->chunks);
-    *log = (struct ax_window_log){ .spec = log->spec };
+    *log = (struct ax_window_log){ .spec = log->spec, .shared = log->shared };
 }
 
 /* Empty a chunk and keep it as the spare one, unless there is a better one. */
 static void log_recycle(struct ax_window_log *log, struct ax_window_chunk *chunk)
 {
-    if (log->spare && log->spare->room >= chunk->room) {
-        chunk_free(log->spec, chunk);
+    if (log->shared || (log->spare && log->spare->room >= chunk->room)) {
+        ax_window_piece_drop(log->shared, &chunk->piece);
         return;
     }
-    chunk_free(log->spec, log->spare);
-    chunk_free_texts(log->spec, chunk, 0, chunk->count);
+    if (log->spare)
+        ax_window_piece_drop(NULL, &log->spare->piece);
+    chunk_free_texts(chunk, 0, chunk->count);
     if (log->spec) {
-        chunk_forget_partial(log->spec, chunk);
-        memset(chunk->valid, 0, log->spec->mask_bytes);
+        chunk_forget_partial(chunk);
+        memset((void *)chunk->valid, 0, log->spec->mask_bytes);
     }
-    chunk->count = 0;
+    set_count(chunk, 0);
     log->spare = chunk;
 }
 
@@ -139,7 +245,7 @@ static struct ax_window_chunk *log_new_chunk(struct ax_window_log *log, uint32_t
 {
     struct ax_window_chunk *chunk = log->spare;
     if (!chunk || chunk->room < room)
-        return chunk_new(log->spec, room);
+        return chunk_new(log, room);
     log->spare = NULL;
     return chunk;
 }
@@ -230,9 +336,9 @@ struct ax_window_place ax_window_log_seek(const struct ax_window_log *log, int64
     return (struct ax_window_place){ low, from };
 }
 
-uint32_t ax_window_chunk_upto(const struct ax_window_chunk *chunk, int64_t time)
+uint32_t ax_window_chunk_upto(const struct ax_window_chunk *chunk, uint32_t count, int64_t time)
 {
-    uint32_t from = 0, to = chunk->count;
+    uint32_t from = 0, to = count;
     if (!to || chunk->times[0] > time)
         return 0;
     if (chunk->times[to - 1] <= time)
@@ -247,13 +353,14 @@ uint32_t ax_window_chunk_upto(const struct ax_window_chunk *chunk, int64_t time)
     return from;
 }
 
-size_t ax_window_log_chunk_after(const struct ax_window_log *log, int64_t time)
+size_t ax_window_chunks_after(const struct ax_window_chunks *chunks, int64_t time)
 {
-    size_t low = 0, high = log->count;
+    size_t low = 0, high = chunks->count;
+    if (high && chunks->list[high - 1]->times[chunks->last_rows - 1] <= time)
+        return high; /* Most moments are those of now. */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, middle);
-        if (chunk->times[chunk->count - 1] <= time)
+        if (chunks->list[middle]->times[ax_window_chunks_rows(chunks, middle) - 1] <= time)
             low = middle + 1;
         else
             high = middle;
@@ -265,19 +372,22 @@ struct ax_window_cursor ax_window_cursor_at(const struct ax_window_log *log, int
 {
     if (!log->count)
         return (struct ax_window_cursor){ log->dropped, 0 };
-    size_t c = AX_MIN(ax_window_log_chunk_after(log, time), log->count - 1);
+    struct ax_window_chunks chunks = ax_window_log_chunks(log);
+    size_t c = AX_MIN(ax_window_chunks_after(&chunks, time), log->count - 1);
+    uint32_t rows = ax_window_chunks_rows(&chunks, c);
     return (struct ax_window_cursor){ log->dropped + c,
-                                      ax_window_chunk_upto(ax_window_log_chunk(log, c), time) };
+                                      ax_window_chunk_upto(chunks.list[c], rows, time) };
 }
 
 /* The first row from `row` on with a time over `time`: most often that is close. */
-static uint32_t chunk_advance(const struct ax_window_chunk *chunk, uint32_t row, int64_t time)
+static uint32_t chunk_advance(const struct ax_window_chunk *chunk, uint32_t count, uint32_t row,
+                              int64_t time)
 {
     enum { CLOSE = 4 };
     for (uint32_t i = 0; i < CLOSE; i++, row++)
-        if (row >= chunk->count || chunk->times[row] > time)
+        if (row >= count || chunk->times[row] > time)
             return row;
-    return ax_window_chunk_upto(chunk, time);
+    return ax_window_chunk_upto(chunk, count, time);
 }
 
 /* A chunk that was split has its upper rows in the one behind it. */
@@ -289,17 +399,18 @@ bool ax_window_cursor_next(const struct ax_window_log *log, struct ax_window_cur
     while (cursor->chunk - log->dropped < log->count) {
         const struct ax_window_chunk *chunk =
             ax_window_log_chunk(log, cursor->chunk - log->dropped);
-        if (cursor->row <= chunk->count) {
+        uint32_t count = chunk->count;
+        if (cursor->row <= count) {
             uint32_t from = cursor->row;
-            cursor->row = chunk_advance(chunk, from, time);
+            cursor->row = chunk_advance(chunk, count, from, time);
             *ret_chunk = chunk;
             *ret_rows = ax_window_mask(from, cursor->row);
             if (*ret_rows)
                 return true;
-            if (from < chunk->count || cursor->chunk - log->dropped + 1 == log->count)
+            if (from < count || cursor->chunk - log->dropped + 1 == log->count)
                 return false;
         }
-        cursor->row -= chunk->count;
+        cursor->row -= count;
         cursor->chunk++;
     }
     return false;
@@ -351,61 +462,78 @@ static void rows_move(const struct ax_window_spec *spec, struct ax_window_chunk 
 }
 
 /* The same for the masks of an empty chunk: the rows from `from` on become its first. */
-static void masks_move(const struct ax_window_spec *spec, struct ax_window_chunk *target,
-                       struct ax_window_chunk *chunk, uint32_t from)
+static void masks_copy(const struct ax_window_spec *spec, struct ax_window_chunk *target,
+                       const struct ax_window_chunk *chunk, uint32_t from)
 {
     size_t count = spec ? spec->column_count + spec->filter_count : 0;
-    for (size_t i = 0; i < count; i++) {
-        target->valid[i] = from == 64 ? 0 : chunk->valid[i] >> from;
-        chunk->valid[i] &= ax_window_mask(0, from);
-    }
+    for (size_t i = 0; i < count; i++)
+        mask_set(&target->valid[i], from == 64 ? 0 : mask_get(&chunk->valid[i]) >> from);
 }
 
-/* Replace the small first chunk by one of full size. */
-static bool log_enlarge(struct ax_window_log *log, size_t at)
+/* Replace a chunk by one of so much room, whose texts are its own. */
+static bool log_copy(struct ax_window_log *log, size_t at, uint32_t room)
 {
     struct ax_window_chunk *chunk = ax_window_log_chunk(log, at);
-    struct ax_window_chunk *larger = log_new_chunk(log, AX_WINDOW_CHUNK_ROWS);
-    if (!larger)
+    struct ax_window_chunk *copy = log_new_chunk(log, room);
+    if (!copy)
         return false;
-    rows_move(log->spec, larger, 0, chunk, 0, chunk->count);
-    masks_move(log->spec, larger, chunk, 0);
-    larger->count = chunk->count;
-    chunk->count = 0; /* Its texts have moved. */
-    log->chunks[log->head + at] = larger;
+    rows_move(log->spec, copy, 0, chunk, 0, chunk->count);
+    masks_copy(log->spec, copy, chunk, 0);
+    set_count(copy, chunk->count);
+    if (!ax_window_piece_is_seen(log->shared, &chunk->piece)) {
+        set_count(chunk, 0); /* Its texts have moved. */
+    } else if (!chunk_copy_texts(copy)) {
+        ax_window_piece_drop(log->shared, &copy->piece);
+        return false;
+    }
+    log_count_texts(log, copy);
+    log->chunks[log->head + at] = copy;
     log_recycle(log, chunk);
     return true;
+}
+
+bool ax_window_log_own(struct ax_window_log *log, size_t chunk)
+{
+    const struct ax_window_chunk *owned = ax_window_log_chunk(log, chunk);
+    return !ax_window_piece_is_seen(log->shared, &owned->piece) ||
+           log_copy(log, chunk, owned->room);
 }
 
 /* The upper half of a full chunk becomes a chunk of its own. */
 static bool log_split(struct ax_window_log *log, size_t at)
 {
+    if (!log_reserve(log) || !ax_window_log_own(log, at))
+        return false;
     struct ax_window_chunk *chunk = ax_window_log_chunk(log, at);
-    struct ax_window_chunk *upper =
-        log_reserve(log) ? log_new_chunk(log, AX_WINDOW_CHUNK_ROWS) : NULL;
+    struct ax_window_chunk *upper = log_new_chunk(log, AX_WINDOW_CHUNK_ROWS);
     if (!upper)
         return false;
-    if (log->spec)
-        chunk_forget_partial(log->spec, chunk);
+    chunk_forget_partial(chunk);
     uint32_t half = chunk->count / 2;
     rows_move(log->spec, upper, 0, chunk, half, chunk->count);
-    masks_move(log->spec, upper, chunk, half);
-    upper->count = chunk->count - half;
-    chunk->count = half;
+    masks_copy(log->spec, upper, chunk, half);
+    size_t masks = log->spec ? log->spec->column_count + log->spec->filter_count : 0;
+    for (size_t i = 0; i < masks; i++)
+        mask_set(&chunk->valid[i], mask_get(&chunk->valid[i]) & ax_window_mask(0, half));
+    set_count(upper, chunk->count - half);
+    set_count(chunk, half);
+    log_count_texts(log, upper);
+    log_count_texts(log, chunk);
     log_insert_chunk(log, at + 1, upper);
     return true;
 }
 
 /* A place in a chunk that has room, for the row that belongs to `place`. */
-static bool log_make_room(struct ax_window_log *log, struct ax_window_place *place)
+static bool log_make_room(struct ax_window_log *log, bool at_once, struct ax_window_place *place)
 {
     if (log->count) {
         struct ax_window_chunk *chunk = ax_window_log_chunk(log, place->chunk);
+        bool is_last = place->row == chunk->count && place->chunk + 1 == log->count;
         if (chunk->count < chunk->room)
-            return true;
+            return (is_last && at_once) || ax_window_log_own(log, place->chunk);
         if (chunk->room < AX_WINDOW_CHUNK_ROWS)
-            return log_enlarge(log, place->chunk);
-        if (place->row < chunk->count || place->chunk + 1 < log->count) {
+            return log_copy(log, place->chunk, AX_WINDOW_CHUNK_ROWS);
+        if (!is_last) {
             if (!log_split(log, place->chunk))
                 return false;
             uint32_t half = ax_window_log_chunk(log, place->chunk)->count;
@@ -496,58 +624,58 @@ static bool row_fill(const struct ax_window_spec *spec, struct ax_window_chunk *
         if (!put_source(column, cells, row, columns[i], from)) {
             for (size_t k = 0; k < i; k++) {
                 if (spec->columns[k].kind == AX_WINDOW_CELL_TEXT)
-                    ax_window_text_done(&((struct ax_window_text *)(void *)ax_window_chunk_column(
-                        chunk, &spec->columns[k]))[row]);
+                    ax_window_text_done(&chunk_texts(chunk, k)[row]);
             }
             return false;
         }
-        chunk->valid[i] |= bit;
+        mask_set(&chunk->valid[i], mask_get(&chunk->valid[i]) | bit);
     }
     for (size_t i = spec->source_count; i < spec->column_count; i++) {
         const struct ax_window_column *column = &spec->columns[i];
         const struct ax_window_column *source = &spec->columns[column->source];
-        bool is_valid = chunk->valid[column->source] & bit;
+        bool is_valid = mask_get(&chunk->valid[column->source]) & bit;
         put_number(ax_window_chunk_column(chunk, column), row,
                    is_valid
                        ? derive(source, column->derived, ax_window_chunk_column(chunk, source), row)
                        : 0);
-        chunk->valid[i] |= is_valid ? bit : 0;
+        if (is_valid)
+            mask_set(&chunk->valid[i], mask_get(&chunk->valid[i]) | bit);
     }
     for (size_t i = 0; i < spec->filter_count; i++) {
         size_t column = spec->filters[i];
         const int64_t *truths =
             (const int64_t *)(const void *)ax_window_chunk_column(chunk, &spec->columns[column]);
-        if (chunk->valid[column] & bit && truths[row])
-            chunk->passing[i] |= bit;
+        if (mask_get(&chunk->valid[column]) & bit && truths[row])
+            mask_set(&chunk->passing[i], mask_get(&chunk->passing[i]) | bit);
     }
     return true;
 }
 
+/* Of `count` rows those behind `row` come one down. */
 static void row_close(const struct ax_window_spec *spec, struct ax_window_chunk *chunk,
-                      uint32_t row)
+                      uint32_t row, uint32_t count)
 {
-    rows_move(spec, chunk, row, chunk, row + 1, chunk->count);
+    rows_move(spec, chunk, row, chunk, row + 1, count);
     size_t masks = spec ? spec->column_count + spec->filter_count : 0;
     for (size_t i = 0; i < masks; i++)
-        chunk->valid[i] = mask_close(chunk->valid[i], row);
-    chunk->count--;
+        mask_set(&chunk->valid[i], mask_close(mask_get(&chunk->valid[i]), row));
 }
 
+/* The rows from `row` on go one up. */
 static void row_open(const struct ax_window_spec *spec, struct ax_window_chunk *chunk, uint32_t row)
 {
-    if (spec && row < chunk->folded)
-        chunk_forget_partial(spec, chunk);
-    if (row < chunk->count) {
-        rows_move(spec, chunk, row + 1, chunk, row, chunk->count);
-        size_t masks = spec ? spec->column_count + spec->filter_count : 0;
-        for (size_t i = 0; i < masks; i++)
-            chunk->valid[i] = mask_open(chunk->valid[i], row);
-    }
-    chunk->count++;
+    if (row == chunk->count)
+        return;
+    if (row < chunk->folded)
+        chunk_forget_partial(chunk);
+    rows_move(spec, chunk, row + 1, chunk, row, chunk->count);
+    size_t masks = spec ? spec->column_count + spec->filter_count : 0;
+    for (size_t i = 0; i < masks; i++)
+        mask_set(&chunk->valid[i], mask_open(mask_get(&chunk->valid[i]), row));
 }
 
 bool ax_window_log_put(struct ax_window_log *log, const struct ax_window_key *key,
-                       const struct ax_values *const *columns, size_t row,
+                       const struct ax_values *const *columns, size_t row, bool at_once,
                        struct ax_window_place *ret_place)
 {
     assert(log && key && (!log->spec || columns));
@@ -555,7 +683,7 @@ bool ax_window_log_put(struct ax_window_log *log, const struct ax_window_key *ke
     if (!ax_window_text_init(&id, key->id))
         return false;
     struct ax_window_place place = ax_window_log_seek(log, key->time, &id);
-    if (!log_make_room(log, &place)) {
+    if (!log_make_room(log, at_once, &place)) {
         ax_window_text_done(&id);
         return false;
     }
@@ -565,15 +693,19 @@ bool ax_window_log_put(struct ax_window_log *log, const struct ax_window_key *ke
     chunk->times[place.row] = key->time;
     chunk->created[place.row] = key->created;
     chunk->sequences[place.row] = key->sequence;
-    bool filled = !log->spec || row_fill(log->spec, chunk, place.row, columns, row);
-    if (filled) {
+    uint32_t count = chunk->count + 1;
+    if (!log->spec || row_fill(log->spec, chunk, place.row, columns, row)) {
+        set_count(chunk, count); /* Only now may readers see the row. */
+        if (log->shared)
+            ax_window_piece_count(log->shared, &chunk->piece, 0,
+                                  chunk_text_bytes(chunk, place.row, place.row + 1));
         log->rows++;
         log->archived_rows += place.chunk < log->archived;
         *ret_place = place;
         return true;
     }
     ax_window_text_done(&chunk->ids[place.row]);
-    row_close(log->spec, chunk, place.row);
+    row_close(log->spec, chunk, place.row, count);
     if (chunk->count == 0) {
         log_take_chunk(log, place.chunk);
         log_recycle(log, chunk);
@@ -584,11 +716,14 @@ bool ax_window_log_put(struct ax_window_log *log, const struct ax_window_key *ke
 void ax_window_log_remove(struct ax_window_log *log, struct ax_window_place place)
 {
     struct ax_window_chunk *chunk = ax_window_log_chunk(log, place.chunk);
-    assert(place.row < chunk->count);
-    if (log->spec)
-        chunk_forget_partial(log->spec, chunk);
-    chunk_free_texts(log->spec, chunk, place.row, place.row + 1);
-    row_close(log->spec, chunk, place.row);
+    assert(place.row < chunk->count && !ax_window_piece_is_seen(log->shared, &chunk->piece));
+    chunk_forget_partial(chunk);
+    if (log->shared)
+        ax_window_piece_count(log->shared, &chunk->piece,
+                              chunk_text_bytes(chunk, place.row, place.row + 1), 0);
+    chunk_free_texts(chunk, place.row, place.row + 1);
+    row_close(log->spec, chunk, place.row, chunk->count);
+    set_count(chunk, chunk->count - 1);
     log->rows--;
     log->archived_rows -= place.chunk < log->archived;
     if (chunk->count == 0) {

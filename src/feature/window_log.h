@@ -4,30 +4,43 @@
  *
  * Validity and filters are a 64-bit mask a column and chunk. A row goes in anywhere by a move
  * inside its chunk; a full chunk is split. Texts and ids are owned. No two rows have the same
- * (time, id). One thread.
+ * (time, id). One thread; of a log that is shared (window_piece.h) others may read the chunks that
+ * they saw published, up to the count that they found.
  */
 #ifndef AX_FEATURE_WINDOW_LOG_H
 #define AX_FEATURE_WINDOW_LOG_H
 
 #include "data/expr/values.h"
+#include "feature/window_piece.h"
 #include "feature/window_plan.h"
 
 struct ax_window_chunk {
-    uint32_t count;
-    uint32_t room;   /* of rows: 8 or 64 */
-    uint32_t folded; /* the first so many rows are in the partial */
+    struct ax_window_piece piece;
+    const struct ax_window_spec *spec; /* the log's */
+    _Atomic uint32_t count;
+    _Atomic uint32_t folded; /* the first so many rows are in the partial */
+    uint32_t room;           /* of rows: 8 or 64 */
     int64_t *times;
     int64_t *created; /* with `sequences` the version */
     int64_t *sequences;
     struct ax_window_text *ids;
-    char *rows;             /* of columns; a column starts at bytes_before * room */
-    uint64_t *valid;        /* a mask a column */
-    uint64_t *passing;      /* a mask a filter: rows whose filter is true */
+    char *rows;                /* of columns; a column starts at bytes_before * room */
+    _Atomic uint64_t *valid;   /* a mask a column */
+    _Atomic uint64_t *passing; /* a mask a filter: rows whose filter is true */
     unsigned char *partial; /* of accumulators that chunks keep; texts are borrowed from the rows */
+};
+
+/* Chunks as they are at a moment: those that readers find stay as they are, but for the last, of
+ * which they look at so many rows. */
+struct ax_window_chunks {
+    struct ax_window_chunk *const *list;
+    size_t count;
+    uint32_t last_rows;
 };
 
 struct ax_window_log {
     const struct ax_window_spec *spec; /* NULL: rows without columns and partials */
+    struct ax_window_shared *shared;   /* or NULL; borrowed */
     struct ax_window_chunk **chunks;   /* the first is at `head` */
     size_t head, count, room;
     size_t dropped; /* chunks that were the first, since it was empty */
@@ -42,6 +55,13 @@ struct ax_window_place {
     uint32_t row;
 };
 
+/* Where the row of an id is. */
+struct ax_window_found {
+    bool is_there, is_grave;
+    int64_t time;
+    struct ax_window_place place;
+};
+
 /* What a row is besides its columns. */
 struct ax_window_key {
     int64_t time;
@@ -49,7 +69,8 @@ struct ax_window_key {
     int64_t created, sequence;
 };
 
-void ax_window_log_init(struct ax_window_log *log, const struct ax_window_spec *spec);
+void ax_window_log_init(struct ax_window_log *log, const struct ax_window_spec *spec,
+                        struct ax_window_shared *shared);
 void ax_window_log_done(struct ax_window_log *log);
 /* Without rows again; a chunk is kept. */
 void ax_window_log_clear(struct ax_window_log *log);
@@ -64,10 +85,25 @@ static inline struct ax_window_chunk *ax_window_log_chunk(const struct ax_window
 struct ax_window_place ax_window_log_seek(const struct ax_window_log *log, int64_t time,
                                           const struct ax_window_text *id);
 
-/* Of `chunk`, the number of rows with a time up to `time`. */
-uint32_t ax_window_chunk_upto(const struct ax_window_chunk *chunk, int64_t time);
-/* The first chunk whose last time is over `time`; log->count when there is none. */
-size_t ax_window_log_chunk_after(const struct ax_window_log *log, int64_t time);
+static inline struct ax_window_chunks ax_window_log_chunks(const struct ax_window_log *log)
+{
+    return (struct ax_window_chunks){
+        .list = log->count ? log->chunks + log->head : NULL,
+        .count = log->count,
+        .last_rows = log->count ? ax_window_log_chunk(log, log->count - 1)->count : 0,
+    };
+}
+
+/* Rows of a chunk. */
+static inline uint32_t ax_window_chunks_rows(const struct ax_window_chunks *chunks, size_t chunk)
+{
+    return chunk + 1 == chunks->count ? chunks->last_rows : chunks->list[chunk]->count;
+}
+
+/* Of the first `count` rows of `chunk`, the number of those with a time up to `time`. */
+uint32_t ax_window_chunk_upto(const struct ax_window_chunk *chunk, uint32_t count, int64_t time);
+/* The first chunk whose last time is over `time`; their count when there is none. */
+size_t ax_window_chunks_after(const struct ax_window_chunks *chunks, int64_t time);
 
 /* A place between rows of a log to which rows are put behind it alone, and whose first chunks go.
  */
@@ -89,13 +125,22 @@ bool ax_window_cursor_next(const struct ax_window_log *log, struct ax_window_cur
 void ax_window_cursor_leave(const struct ax_window_log *log, struct ax_window_cursor *cursor);
 
 /* Put in a row, its columns being row `row` of `columns` (NULL for a log without). It is in the
- * archive if its neighbours are. False: memory was refused, and no row has changed. */
+ * archive if its neighbours are. `at_once`: where it needs no other piece than the last chunk,
+ * readers may find it before the next publication. False: memory was refused, and no row has
+ * changed. */
 AX_MUST_USE bool ax_window_log_put(struct ax_window_log *log, const struct ax_window_key *key,
-                                   const struct ax_values *const *columns, size_t row,
+                                   const struct ax_values *const *columns, size_t row, bool at_once,
                                    struct ax_window_place *ret_place);
 
-/* Take out a row, and its chunk when that is empty. */
+/* Make a chunk the writer's own, so that rows can be taken out. False: memory was refused. */
+AX_MUST_USE bool ax_window_log_own(struct ax_window_log *log, size_t chunk);
+
+/* Take out a row, and its chunk when that is empty. Of a chunk that is the writer's own. */
 void ax_window_log_remove(struct ax_window_log *log, struct ax_window_place place);
+
+/* Bring the chunk's partial up to date. False: memory was refused; rows can still be added one by
+ * one. */
+bool ax_window_chunk_fold(struct ax_window_chunk *chunk);
 
 /* The first chunk that is not in the archive goes there; and the last of the archive comes back. */
 void ax_window_log_archive(struct ax_window_log *log);

@@ -502,8 +502,10 @@ uint64_t ax_window_rows_counted(const struct ax_window_accumulator *accumulator,
                                 const struct ax_window_chunk *chunk, uint64_t rows)
 {
     if (accumulator->column >= 0)
-        rows &= chunk->valid[accumulator->column];
-    return accumulator->filter < 0 ? rows : rows & chunk->passing[accumulator->filter];
+        rows &= atomic_load_explicit(&chunk->valid[accumulator->column], memory_order_relaxed);
+    if (accumulator->filter >= 0)
+        rows &= atomic_load_explicit(&chunk->passing[accumulator->filter], memory_order_relaxed);
+    return rows;
 }
 
 static const char *cells_of(const struct ax_window_accumulator *accumulator,

@@ -99,7 +99,7 @@ struct ax_window_spec {
 
 /* A tile's extent, before its partial; and tiles that may be there before those that no boundary
  * separates any longer are merged, when `least` would do. */
-#define AX_WINDOW_TILE_HEAD         32
+#define AX_WINDOW_TILE_HEAD         64
 #define AX_WINDOW_TILES_ROOM(least) ((least) + (least) / 4 + 16)
 
 /* The greatest multiple of `hop` up to `time`. */

@@ -7,6 +7,10 @@
  * moves, boundaries of short windows are no longer needed, and when there are many tiles those that
  * none separates any longer are merged: hours become days. Each merge of all costs as many steps as
  * there are tiles, and happens after a quarter as many new ones.
+ *
+ * A tile that readers may see is copied before it changes. So each tile that rows are added to
+ * takes at most one new one, and a reserve of so many lets adding succeed: what cannot be copied
+ * or added is a stale tile, whose rows are in the archive.
  */
 #include "feature/window_tiles.h"
 
@@ -20,15 +24,77 @@ _Static_assert(sizeof(struct ax_window_tile) == AX_WINDOW_TILE_HEAD, "plan.h cou
 
 enum { ROOM_FIRST = 16, MERGE_FIRST = 16 };
 
-void ax_window_tiles_init(struct ax_window_tiles *tiles, const struct ax_window_spec *spec)
+void ax_window_tiles_init(struct ax_window_tiles *tiles, const struct ax_window_spec *spec,
+                          struct ax_window_shared *shared)
 {
-    *tiles = (struct ax_window_tiles){ .spec = spec, .merge_at = MERGE_FIRST };
+    *tiles = (struct ax_window_tiles){ .spec = spec, .shared = shared, .merge_at = MERGE_FIRST };
 }
 
+static struct ax_window_tile *tile_of(struct ax_window_piece *piece)
+{
+    return container_of(piece, struct ax_window_tile, piece);
+}
+
+static void tile_destroy(struct ax_window_piece *piece)
+{
+    struct ax_window_tile *tile = tile_of(piece);
+    ax_window_partial_done(tile->spec, tile->partial, true);
+    free(tile);
+}
+
+/* A zeroed tile. NULL: memory was refused. */
+static struct ax_window_tile *tile_new(struct ax_window_tiles *tiles)
+{
+    size_t size = ax_window_tile_bytes(tiles->spec);
+    struct ax_window_tile *tile = ax_window_piece_new(tiles->shared, size, tile_destroy);
+    if (!tile)
+        return NULL;
+    memset((char *)tile + sizeof tile->piece, 0, size - sizeof tile->piece);
+    tile->spec = tiles->spec;
+    return tile;
+}
+
+static void tiles_spare(struct ax_window_tiles *tiles, struct ax_window_tile *tile)
+{
+    tile->piece.next = tiles->spares;
+    tiles->spares = &tile->piece;
+    tiles->spare_count++;
+}
+
+/* One of those that were reserved. */
+static struct ax_window_tile *tiles_take_spare(struct ax_window_tiles *tiles)
+{
+    assert(tiles->spares);
+    struct ax_window_tile *tile = tile_of(tiles->spares);
+    tiles->spares = tile->piece.next;
+    tiles->spare_count--;
+    return tile;
+}
+
+static void tiles_drop_spares(struct ax_window_tiles *tiles)
+{
+    while (tiles->spares)
+        ax_window_piece_drop(tiles->shared, &tiles_take_spare(tiles)->piece);
+}
+
+void ax_window_tiles_trim(struct ax_window_tiles *tiles)
+{
+    if (tiles->shared)
+        tiles_drop_spares(tiles);
+}
+
+/* A tile that has left the list. */
 static void tile_done(struct ax_window_tiles *tiles, struct ax_window_tile *tile)
 {
     tiles->stale_count -= tile->is_stale;
+    if (tiles->shared) {
+        ax_window_piece_drop(tiles->shared, &tile->piece);
+        return;
+    }
     ax_window_partial_done(tiles->spec, tile->partial, true);
+    memset(tile->partial, 0, tiles->spec->partial_bytes);
+    tile->is_stale = false;
+    tiles_spare(tiles, tile);
 }
 
 void ax_window_tiles_clear(struct ax_window_tiles *tiles)
@@ -44,16 +110,17 @@ void ax_window_tiles_clear(struct ax_window_tiles *tiles)
 void ax_window_tiles_done(struct ax_window_tiles *tiles)
 {
     ax_window_tiles_clear(tiles);
-    free(tiles->bytes);
-    *tiles = (struct ax_window_tiles){ .spec = tiles->spec };
+    tiles_drop_spares(tiles);
+    free(tiles->list);
+    *tiles = (struct ax_window_tiles){ .spec = tiles->spec, .shared = tiles->shared };
 }
 
-size_t ax_window_tiles_after(const struct ax_window_tiles *tiles, int64_t time)
+size_t ax_window_tile_after(struct ax_window_tile *const *list, size_t count, int64_t time)
 {
-    size_t low = 0, high = tiles->count;
+    size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (ax_window_tiles_at(tiles, middle)->last <= time)
+        if (list[middle]->last <= time)
             low = middle + 1;
         else
             high = middle;
@@ -61,28 +128,46 @@ size_t ax_window_tiles_after(const struct ax_window_tiles *tiles, int64_t time)
     return low;
 }
 
-bool ax_window_tiles_reserve(struct ax_window_tiles *tiles, size_t count)
+/* The first that ends at `time` or later. */
+static size_t tiles_from(const struct ax_window_tiles *tiles, int64_t time)
+{
+    return tiles->count ? ax_window_tile_after(tiles->list + tiles->head, tiles->count, time - 1)
+                        : 0;
+}
+
+/* Room for `count` more in the list. */
+static bool list_reserve(struct ax_window_tiles *tiles, size_t count)
 {
     if (tiles->head + tiles->count + count <= tiles->room)
         return true;
-    size_t size = ax_window_tile_bytes(tiles->spec);
     if (tiles->head >= tiles->count + count) { /* At least half of it is free in front. */
-        memmove(tiles->bytes, ax_window_tiles_at(tiles, 0), tiles->count * size);
+        memmove(tiles->list, tiles->list + tiles->head, tiles->count * sizeof *tiles->list);
         tiles->head = 0;
         return true;
     }
     size_t room = AX_MAX(tiles->room * 2, (size_t)ROOM_FIRST);
     room = AX_MAX(room, tiles->count + count);
-    unsigned char *bytes = ax_try_alloc(room, size);
-    if (!bytes)
+    struct ax_window_tile **list = ax_try_alloc(room, sizeof *list);
+    if (!list)
         return false;
     if (tiles->count)
-        memcpy(bytes, ax_window_tiles_at(tiles, 0), tiles->count * size);
-    free(tiles->bytes);
-    tiles->bytes = bytes;
+        memcpy(list, tiles->list + tiles->head, tiles->count * sizeof *list);
+    free(tiles->list);
+    tiles->list = list;
     tiles->room = room;
     tiles->head = 0;
     return true;
+}
+
+bool ax_window_tiles_reserve(struct ax_window_tiles *tiles, size_t count)
+{
+    while (tiles->spare_count < count) {
+        struct ax_window_tile *tile = tile_new(tiles);
+        if (!tile)
+            return false;
+        tiles_spare(tiles, tile);
+    }
+    return list_reserve(tiles, count);
 }
 
 /* Whether a window can begin between two times, t1 <= t2. */
@@ -97,6 +182,25 @@ static bool is_separated(const struct ax_window_spec *spec, int64_t floor, int64
     return false;
 }
 
+/* Rows of the chunk from `from` on that nothing separates: the first that is not one of them. */
+static uint32_t part_end(const struct ax_window_tiles *tiles, int64_t floor,
+                         const struct ax_window_chunk *chunk, uint32_t from, uint32_t to)
+{
+    while (++from < to &&
+           !is_separated(tiles->spec, floor, chunk->times[from - 1], chunk->times[from]))
+        continue;
+    return from;
+}
+
+size_t ax_window_tiles_parts(const struct ax_window_tiles *tiles, int64_t floor,
+                             const struct ax_window_chunk *chunk, uint32_t from, uint32_t to)
+{
+    size_t parts = 0;
+    for (; from < to; parts++)
+        from = part_end(tiles, floor, chunk, from, to);
+    return parts;
+}
+
 static void tile_spoil(struct ax_window_tiles *tiles, struct ax_window_tile *tile)
 {
     tiles->stale_count += !tile->is_stale;
@@ -104,16 +208,47 @@ static void tile_spoil(struct ax_window_tiles *tiles, struct ax_window_tile *til
     tiles->changes++;
 }
 
+/* The partial has changed. */
+static void tile_count_bytes(struct ax_window_tiles *tiles, struct ax_window_tile *tile)
+{
+    if (tiles->shared)
+        ax_window_piece_count(tiles->shared, &tile->piece,
+                              tile->piece.bytes - ax_window_tile_bytes(tiles->spec),
+                              ax_window_partial_heap(tiles->spec, tile->partial));
+}
+
+/* The tile, the writer's own; after a reserve. A copy for which there is no memory is stale. */
+static struct ax_window_tile *tiles_own_at(struct ax_window_tiles *tiles, size_t at)
+{
+    struct ax_window_tile *tile = ax_window_tiles_at(tiles, at);
+    if (!ax_window_piece_is_seen(tiles->shared, &tile->piece))
+        return tile;
+    struct ax_window_tile *copy = tiles_take_spare(tiles);
+    copy->first = tile->first;
+    copy->last = tile->last;
+    copy->is_stale = tile->is_stale;
+    tiles->stale_count += copy->is_stale;
+    tiles->list[tiles->head + at] = copy;
+    if (!copy->is_stale &&
+        !ax_window_partial_merge(tiles->spec, copy->partial, true, tile->partial)) {
+        ax_window_partial_clear(tiles->spec, copy->partial, true);
+        tile_spoil(tiles, copy);
+    }
+    tile_count_bytes(tiles, copy);
+    tile_done(tiles, tile);
+    return copy;
+}
+
 static void tiles_take(struct ax_window_tiles *tiles, size_t at)
 {
-    tile_done(tiles, ax_window_tiles_at(tiles, at));
+    struct ax_window_tile **place = tiles->list + tiles->head + at;
+    tile_done(tiles, *place);
     if (at == 0) {
         tiles->head++;
         tiles->dropped++;
     } else {
         tiles->changes++;
-        memmove(ax_window_tiles_at(tiles, at), ax_window_tiles_at(tiles, at + 1),
-                (tiles->count - at - 1) * ax_window_tile_bytes(tiles->spec));
+        memmove(place, place + 1, (tiles->count - at - 1) * sizeof *place);
     }
     tiles->count--;
 }
@@ -121,18 +256,18 @@ static void tiles_take(struct ax_window_tiles *tiles, size_t at)
 /* Merge neighbours that nothing separates. False: memory was refused; a tile is stale. */
 static bool tiles_merge(struct ax_window_tiles *tiles, int64_t floor)
 {
-    size_t size = ax_window_tile_bytes(tiles->spec);
     size_t kept = 0;
     bool merged = true;
     for (size_t i = 1; i < tiles->count; i++) {
         struct ax_window_tile *into = ax_window_tiles_at(tiles, kept);
         struct ax_window_tile *tile = ax_window_tiles_at(tiles, i);
-        if (is_separated(tiles->spec, floor, into->last, tile->first)) {
-            kept++;
-            if (kept < i)
-                memcpy(ax_window_tiles_at(tiles, kept), tile, size);
+        if (is_separated(tiles->spec, floor, into->last, tile->first) ||
+            (ax_window_piece_is_seen(tiles->shared, &into->piece) &&
+             !ax_window_tiles_reserve(tiles, 1))) {
+            tiles->list[tiles->head + ++kept] = tile;
             continue;
         }
+        into = tiles_own_at(tiles, kept);
         into->last = tile->last;
         tiles->changes++;
         if (tile->is_stale) {
@@ -142,6 +277,7 @@ static bool tiles_merge(struct ax_window_tiles *tiles, int64_t floor)
             tile_spoil(tiles, into);
             merged = false;
         }
+        tile_count_bytes(tiles, into);
         tile_done(tiles, tile);
     }
     tiles->count = AX_MIN(tiles->count, kept + 1);
@@ -149,38 +285,31 @@ static bool tiles_merge(struct ax_window_tiles *tiles, int64_t floor)
     return merged;
 }
 
-/* The tile for rows at `time`, extended to it or made. After a reserve. */
+/* The tile for rows at `time`, extended to it or made; the writer's own. After a reserve. */
 static struct ax_window_tile *tiles_for(struct ax_window_tiles *tiles, int64_t floor, int64_t time)
 {
-    size_t at =
-        ax_window_tiles_after(tiles, time - 1); /* The first that ends at `time` or later. */
-    if (at < tiles->count) {
-        struct ax_window_tile *tile = ax_window_tiles_at(tiles, at);
-        if (tile->first <= time)
-            return tile;
+    size_t at = tiles_from(tiles, time);
+    if (at < tiles->count && ax_window_tiles_at(tiles, at)->first <= time)
+        return tiles_own_at(tiles, at);
+    if (at > 0 &&
+        !is_separated(tiles->spec, floor, ax_window_tiles_at(tiles, at - 1)->last, time)) {
+        struct ax_window_tile *tile = tiles_own_at(tiles, at - 1);
+        tile->last = time;
+        return tile;
     }
-    if (at > 0) {
-        struct ax_window_tile *tile = ax_window_tiles_at(tiles, at - 1);
-        if (!is_separated(tiles->spec, floor, tile->last, time)) {
-            tile->last = time;
-            return tile;
-        }
-    }
-    if (at < tiles->count) {
-        struct ax_window_tile *tile = ax_window_tiles_at(tiles, at);
-        if (!is_separated(tiles->spec, floor, time, tile->first)) {
-            tile->first = time;
-            return tile;
-        }
+    if (at < tiles->count &&
+        !is_separated(tiles->spec, floor, time, ax_window_tiles_at(tiles, at)->first)) {
+        struct ax_window_tile *tile = tiles_own_at(tiles, at);
+        tile->first = time;
+        return tile;
     }
     assert(tiles->head + tiles->count < tiles->room);
-    size_t size = ax_window_tile_bytes(tiles->spec);
-    struct ax_window_tile *tile = ax_window_tiles_at(tiles, at);
-    memmove((char *)tile + size, tile, (tiles->count - at) * size);
-    memset(tile, 0, size);
-    tile->first = tile->last = time;
+    struct ax_window_tile **place = tiles->list + tiles->head + at;
+    memmove(place + 1, place, (tiles->count - at) * sizeof *place);
+    *place = tiles_take_spare(tiles);
+    (*place)->first = (*place)->last = time;
     tiles->count++;
-    return tile;
+    return *place;
 }
 
 bool ax_window_tiles_add(struct ax_window_tiles *tiles, int64_t floor,
@@ -190,16 +319,14 @@ bool ax_window_tiles_add(struct ax_window_tiles *tiles, int64_t floor,
     while (from < to) {
         struct ax_window_tile *tile = tiles_for(tiles, floor, chunk->times[from]);
         tiles->changes += tile != ax_window_tiles_at(tiles, tiles->count - 1);
-        uint32_t end = from + 1;
-        while (end < to &&
-               !is_separated(tiles->spec, floor, chunk->times[end - 1], chunk->times[end]))
-            end++;
+        uint32_t end = part_end(tiles, floor, chunk, from, to);
         tile->last = AX_MAX(tile->last, chunk->times[end - 1]);
         if (!tile->is_stale && !ax_window_partial_add(tiles->spec, tile->partial, true, chunk,
                                                       ax_window_mask(from, end))) {
             tile_spoil(tiles, tile);
             added = false;
         }
+        tile_count_bytes(tiles, tile);
         from = end;
     }
     if (tiles->count >= tiles->merge_at)
@@ -207,11 +334,30 @@ bool ax_window_tiles_add(struct ax_window_tiles *tiles, int64_t floor,
     return added;
 }
 
+/* The tile that has `time` between its ends; the count: it was dropped already. */
+static size_t tiles_with(const struct ax_window_tiles *tiles, int64_t time)
+{
+    size_t at = tiles_from(tiles, time);
+    return at < tiles->count && ax_window_tiles_at(tiles, at)->first > time ? tiles->count : at;
+}
+
+bool ax_window_tiles_own(struct ax_window_tiles *tiles, int64_t time)
+{
+    size_t at = tiles_with(tiles, time);
+    if (at == tiles->count ||
+        !ax_window_piece_is_seen(tiles->shared, &ax_window_tiles_at(tiles, at)->piece))
+        return true;
+    if (!ax_window_tiles_reserve(tiles, 1))
+        return false;
+    (void)tiles_own_at(tiles, at);
+    return true;
+}
+
 void ax_window_tiles_spoil(struct ax_window_tiles *tiles, int64_t time)
 {
-    size_t at = ax_window_tiles_after(tiles, time - 1);
-    if (at < tiles->count && ax_window_tiles_at(tiles, at)->first <= time)
-        tile_spoil(tiles, ax_window_tiles_at(tiles, at)); /* Else it was dropped already. */
+    size_t at = tiles_with(tiles, time);
+    if (at < tiles->count)
+        tile_spoil(tiles, ax_window_tiles_at(tiles, at));
 }
 
 void ax_window_tiles_cut(struct ax_window_tiles *tiles, int64_t first, int64_t last)
@@ -221,8 +367,10 @@ void ax_window_tiles_cut(struct ax_window_tiles *tiles, int64_t first, int64_t l
     if (!tiles->count)
         return;
     struct ax_window_tile *tile = ax_window_tiles_at(tiles, tiles->count - 1);
-    if (tile->last >= first)
-        tile_spoil(tiles, tile);
+    if (tile->last < first)
+        return;
+    assert(!ax_window_piece_is_seen(tiles->shared, &tile->piece));
+    tile_spoil(tiles, tile);
     tile->last = AX_MIN(tile->last, last);
 }
 
@@ -236,12 +384,13 @@ void ax_window_tiles_drop(struct ax_window_tiles *tiles, int64_t time)
 static bool tile_renew(struct ax_window_tiles *tiles, struct ax_window_tile *tile,
                        const struct ax_window_log *log, size_t *ret_rows)
 {
+    struct ax_window_chunks chunks = ax_window_log_chunks(log);
     ax_window_partial_clear(tiles->spec, tile->partial, true);
     *ret_rows = 0;
-    for (size_t c = ax_window_log_chunk_after(log, tile->first - 1); c < log->archived; c++) {
-        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, c);
-        uint32_t from = ax_window_chunk_upto(chunk, tile->first - 1);
-        uint32_t to = ax_window_chunk_upto(chunk, tile->last);
+    for (size_t c = ax_window_chunks_after(&chunks, tile->first - 1); c < log->archived; c++) {
+        const struct ax_window_chunk *chunk = chunks.list[c];
+        uint32_t from = ax_window_chunk_upto(chunk, chunk->count, tile->first - 1);
+        uint32_t to = ax_window_chunk_upto(chunk, chunk->count, tile->last);
         if (from == to)
             break;
         if (!ax_window_partial_add(tiles->spec, tile->partial, true, chunk,
@@ -258,9 +407,13 @@ bool ax_window_tiles_renew(struct ax_window_tiles *tiles, const struct ax_window
         struct ax_window_tile *tile = ax_window_tiles_at(tiles, i);
         if (!tile->is_stale)
             continue;
+        if (!ax_window_tiles_own(tiles, tile->first))
+            return false;
+        tile = ax_window_tiles_at(tiles, i);
         size_t rows;
         if (!tile_renew(tiles, tile, log, &rows))
             return false;
+        tile_count_bytes(tiles, tile);
         if (rows == 0) {
             tiles_take(tiles, i);
             continue;
@@ -274,7 +427,8 @@ bool ax_window_tiles_renew(struct ax_window_tiles *tiles, const struct ax_window
 
 size_t ax_window_tiles_bytes(const struct ax_window_tiles *tiles)
 {
-    size_t bytes = tiles->room * ax_window_tile_bytes(tiles->spec);
+    size_t bytes = tiles->room * sizeof *tiles->list +
+                   (tiles->count + tiles->spare_count) * ax_window_tile_bytes(tiles->spec);
     for (size_t i = 0; i < tiles->count; i++)
         bytes += ax_window_partial_heap(tiles->spec, ax_window_tiles_at(tiles, i)->partial);
     return bytes;

@@ -4,7 +4,8 @@
  *
  * Ordered by time; two tiles never hold rows of equal times. No tile straddles a boundary that a
  * window of a moment from the floor on can have. A tile that is stale is to be computed anew before
- * it is read. One thread.
+ * it is read, or its rows are read instead. One thread; of tiles that are shared (window_piece.h)
+ * others may read those that they saw published.
  */
 #ifndef AX_FEATURE_WINDOW_TILES_H
 #define AX_FEATURE_WINDOW_TILES_H
@@ -13,6 +14,8 @@
 #include "feature/window_partial.h"
 
 struct ax_window_tile {
+    struct ax_window_piece piece;
+    const struct ax_window_spec *spec;
     int64_t first, last; /* no row is outside of them */
     bool is_stale;
     AX_ALIGNED(AX_WINDOW_PARTIAL_ALIGN) unsigned char partial[]; /* owns its texts */
@@ -20,15 +23,19 @@ struct ax_window_tile {
 
 struct ax_window_tiles {
     const struct ax_window_spec *spec;
-    unsigned char *bytes; /* of tiles, one after the other; the first at `head` */
+    struct ax_window_shared *shared; /* or NULL; borrowed */
+    struct ax_window_tile **list;    /* the first is at `head` */
     size_t head, count, room;
+    struct ax_window_piece *spares; /* zeroed tiles */
+    size_t spare_count;
     size_t stale_count;
     size_t merge_at;  /* when there are so many, those that no boundary separates become one */
     size_t dropped;   /* so many stood in front of the first */
     uint64_t changes; /* of what is in tiles, but for rows in the last, new last ones, and drops */
 };
 
-void ax_window_tiles_init(struct ax_window_tiles *tiles, const struct ax_window_spec *spec);
+void ax_window_tiles_init(struct ax_window_tiles *tiles, const struct ax_window_spec *spec,
+                          struct ax_window_shared *shared);
 void ax_window_tiles_done(struct ax_window_tiles *tiles);
 void ax_window_tiles_clear(struct ax_window_tiles *tiles);
 
@@ -40,25 +47,35 @@ static inline size_t ax_window_tile_bytes(const struct ax_window_spec *spec)
 static inline struct ax_window_tile *ax_window_tiles_at(const struct ax_window_tiles *tiles,
                                                         size_t tile)
 {
-    return (struct ax_window_tile *)(void *)(tiles->bytes + (tiles->head + tile) *
-                                                                ax_window_tile_bytes(tiles->spec));
+    return tiles->list[tiles->head + tile];
 }
 
-/* The first tile whose last time is over `time`; the count when there is none. */
-size_t ax_window_tiles_after(const struct ax_window_tiles *tiles, int64_t time);
+/* Of a list of tiles, the first whose last time is over `time`; the count when there is none. */
+size_t ax_window_tile_after(struct ax_window_tile *const *list, size_t count, int64_t time);
 
-/* Room for `count` more; false: memory was refused. */
+/* Tiles that rows of one chunk, from .. to - 1, are spread over. */
+size_t ax_window_tiles_parts(const struct ax_window_tiles *tiles, int64_t floor,
+                             const struct ax_window_chunk *chunk, uint32_t from, uint32_t to);
+
+/* Make `count` tiles ready to be filled. False: memory was refused. */
 AX_MUST_USE bool ax_window_tiles_reserve(struct ax_window_tiles *tiles, size_t count);
+/* In a state that is shared: those that were not needed go. */
+void ax_window_tiles_trim(struct ax_window_tiles *tiles);
 
-/* Add the rows from .. to - 1 of a chunk, after a reserve of as many. False: memory was refused,
- * and the tile that lacks rows is stale. */
+/* Add the rows from .. to - 1 of a chunk, after a reserve for their parts. False: memory was
+ * refused, and the tile that lacks rows is stale. */
 bool ax_window_tiles_add(struct ax_window_tiles *tiles, int64_t floor,
                          const struct ax_window_chunk *chunk, uint32_t from, uint32_t to);
 
-/* A row with that time is gone. */
+/* Make the tile that has rows at `time`, if there is one, the writer's own, so that it can be
+ * spoilt or cut there. False: memory was refused. */
+AX_MUST_USE bool ax_window_tiles_own(struct ax_window_tiles *tiles, int64_t time);
+
+/* A row with that time is gone. Of a tile that is the writer's own. */
 void ax_window_tiles_spoil(struct ax_window_tiles *tiles, int64_t time);
 
-/* Rows from `first` on are gone, and `last` is the last time that is left of the others. */
+/* Rows from `first` on are gone, and `last` is the last time that is left of the others. The tile
+ * that has both is the writer's own. */
 void ax_window_tiles_cut(struct ax_window_tiles *tiles, int64_t first, int64_t last);
 
 /* Tiles without a time over `time` are gone. */

@@ -14,6 +14,8 @@
 #include "torture.h"
 #include "unit/feature/window_history.h"
 
+#include "feature/online/online_window.h"
+
 /* A refused allocation changes nothing: after it, the same calls give the same values. */
 static void a_refusal_changes_nothing(void **state)
 {
@@ -93,11 +95,75 @@ static void a_refused_read_is_read_again(void **state)
     ax_window_spec_free(spec);
 }
 
+static enum ax_code put_online(struct ax_online_window *window, const struct oracle_event *event)
+{
+    struct oracle_row row;
+    oracle_row_set(&row, event);
+    struct ax_window_event put = oracle_window_event(event);
+    return ax_online_window_put(window, &put, row.list, 0, &err);
+}
+
+/* Online: an event that was refused is put in again, and readers have all there is, or what there
+ * was before. */
+static void a_refused_event_is_put_again(void **state)
+{
+    (void)state;
+    random_history(4, 100, false);
+    history.exact_events = 5;
+    struct ax_window_spec *spec = make_spec(history.aggregates, AGGREGATES, history.exact_events);
+    struct ax_epoch epoch;
+    struct ax_window_heap heap;
+    struct ax_window_scratch scratch = { 0 };
+    struct ax_online_window *window = NULL;
+    ax_epoch_init(&epoch);
+    ax_window_heap_init(&heap, &epoch, SIZE_MAX);
+    while (!scratch.rooms || !window) {
+        ax_err_clear(&err);
+        if (!scratch.rooms && !ax_window_scratch_init(&scratch, spec))
+            ax_window_scratch_done(&scratch, spec);
+        if (!window && ax_online_window_new(spec, &heap, &window, &err))
+            assert_int_equal(err.code, AX_E_LIMIT);
+        assert_true((scratch.rooms && window) || ax_torture_struck());
+    }
+    for (size_t i = 0; i < history.count; i++) {
+        ax_err_clear(&err);
+        if (put_online(window, &history.events[i])) {
+            assert_true(ax_torture_struck());
+            assert_int_equal(err.code, AX_E_LIMIT);
+            ax_err_clear(&err);
+            assert_int_equal(put_online(window, &history.events[i]), AX_OK);
+        }
+    }
+    const struct oracle_event **winners;
+    size_t count = oracle_winners(history.events, history.count, &winners);
+    for (size_t i = 0; i < 30; i++) {
+        int64_t at = history.events[below(history.count)].time;
+        const struct ax_window_value *values;
+        ax_err_clear(&err);
+        if (ax_online_window_get(window, at, NULL, &scratch, &values, &err)) {
+            assert_true(ax_torture_struck());
+            ax_err_clear(&err);
+            assert_int_equal(ax_online_window_get(window, at, NULL, &scratch, &values, &err),
+                             AX_OK);
+        }
+        check_values(4, values, winners, count, at, NULL);
+    }
+    free(winners);
+    ax_online_window_drop(window);
+    (void)ax_window_heap_flush(&heap);
+    assert_int_equal(atomic_load(&heap.bytes), 0);
+    ax_window_heap_done(&heap);
+    ax_epoch_done(&epoch);
+    ax_window_scratch_done(&scratch, spec);
+    ax_window_spec_free(spec);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refusal_changes_nothing),
         cmocka_unit_test(a_refused_read_is_read_again),
+        cmocka_unit_test(a_refused_event_is_put_again),
     };
     return cmocka_run_group_tests_name("feature/window_memory", tests, NULL, NULL);
 }

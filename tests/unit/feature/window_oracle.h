@@ -501,18 +501,23 @@ static inline void oracle_row_set(struct oracle_row *row, const struct oracle_ev
     }
 }
 
-static inline enum ax_code oracle_put(struct ax_window *window, const struct oracle_event *event,
-                                      struct ax_err *err)
+static inline struct ax_window_event oracle_window_event(const struct oracle_event *event)
 {
-    struct oracle_row row;
-    oracle_row_set(&row, event);
-    struct ax_window_event put = {
+    return (struct ax_window_event){
         .id = { event->id, strlen(event->id) },
         .time = event->time,
         .created = event->created,
         .sequence = event->sequence,
         .is_gone = event->is_gone,
     };
+}
+
+static inline enum ax_code oracle_put(struct ax_window *window, const struct oracle_event *event,
+                                      struct ax_err *err)
+{
+    struct oracle_row row;
+    oracle_row_set(&row, event);
+    struct ax_window_event put = oracle_window_event(event);
     return ax_window_put(window, &put, row.list, 0, err);
 }
 

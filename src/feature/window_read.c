@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The N-th newest time tells for each window whether its edge moves; then its tiles, whole chunks
+ * and rows at the edge are merged into a partial.
+ */
+#include "feature/window_read.h"
+
+#include "base/alloc.h"
+#include "feature/window_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Fewer rows than this are added rather than kept as a partial. */
+enum { FOLDED_MIN = 4 };
+
+/* ---- Scratch. ---- */
+
+/* Places for results that are texts or lists. */
+static bool scratch_make_rooms(struct ax_window_scratch *scratch, const struct ax_window_spec *spec)
+{
+    size_t cells = 0;
+    for (size_t i = 0; i < spec->reader_count; i++)
+        cells += spec->readers[i].n;
+    union ax_window_cell *cell = ax_try_alloc(AX_MAX(cells, (size_t)1), sizeof *cell);
+    struct ax_window_item *item = ax_try_alloc(AX_MAX(cells, (size_t)1), sizeof *item);
+    scratch->rooms[0] = (struct ax_window_room){ cell, item };
+    if (!cell || !item)
+        return false;
+    for (size_t i = 0; i < spec->reader_count; i++) {
+        scratch->rooms[i] = (struct ax_window_room){ cell, item };
+        cell += spec->readers[i].n;
+        item += spec->readers[i].n;
+    }
+    return true;
+}
+
+bool ax_window_scratch_init(struct ax_window_scratch *scratch, const struct ax_window_spec *spec)
+{
+    assert(scratch && spec);
+    size_t values = AX_MAX(spec->reader_count, (size_t)1);
+    *scratch = (struct ax_window_scratch){
+        .partial = ax_try_alloc(AX_MAX(spec->partial_bytes, (size_t)1), 1),
+        .values = ax_try_alloc(values, sizeof *scratch->values),
+        .rooms = ax_try_alloc(values, sizeof *scratch->rooms),
+    };
+    if (scratch->rooms)
+        memset(scratch->rooms, 0, values * sizeof *scratch->rooms);
+    if (scratch->partial)
+        memset(scratch->partial, 0, spec->partial_bytes);
+    return scratch->partial && scratch->values && scratch->rooms &&
+           scratch_make_rooms(scratch, spec);
+}
+
+void ax_window_scratch_done(struct ax_window_scratch *scratch, const struct ax_window_spec *spec)
+{
+    if (scratch->partial)
+        ax_window_partial_done(spec, scratch->partial, false);
+    free(scratch->partial);
+    free(scratch->values);
+    if (scratch->rooms) {
+        free(scratch->rooms[0].cells);
+        free(scratch->rooms[0].items);
+    }
+    free(scratch->rooms);
+    *scratch = (struct ax_window_scratch){ 0 };
+}
+
+/* ---- Edges. ---- */
+
+enum ax_code ax_window_check_moment(int64_t at, int64_t floor, struct ax_err *err)
+{
+    if (at < -AX_WINDOW_TIME_MAX || at > AX_WINDOW_TIME_MAX)
+        return ax_fail(err, AX_E_INVALID, "a moment is too far from 1970");
+    if (at < floor)
+        return ax_fail(err, AX_E_INVALID, "the moment lies before what windows still know");
+    return AX_OK;
+}
+
+int64_t ax_window_exact_from(const struct ax_window_picture *picture, int64_t at)
+{
+    const struct ax_window_chunks *chunks = &picture->chunks;
+    size_t left = picture->spec->exact_events;
+    size_t c = ax_window_chunks_after(chunks, at);
+    if (c == chunks->count && picture->live_rows >= left) {
+        size_t over = picture->live_rows - left; /* Mostly less than a chunk and a half. */
+        for (c = picture->archived; over >= ax_window_chunks_rows(chunks, c); c++)
+            over -= ax_window_chunks_rows(chunks, c);
+        return chunks->list[c]->times[over];
+    }
+    if (c < chunks->count) {
+        const struct ax_window_chunk *chunk = chunks->list[c];
+        uint32_t rows = ax_window_chunk_upto(chunk, ax_window_chunks_rows(chunks, c), at);
+        if (left <= rows)
+            return chunk->times[rows - left];
+        left -= rows;
+    }
+    while (c-- > 0) {
+        const struct ax_window_chunk *chunk = chunks->list[c];
+        uint32_t rows = ax_window_chunks_rows(chunks, c);
+        if (left <= rows)
+            return chunk->times[rows - left];
+        left -= rows;
+    }
+    return AX_WINDOW_FLOOR_NONE;
+}
+
+int64_t ax_window_range_from(const struct ax_window_range *range, int64_t at, int64_t exact_from)
+{
+    int64_t from = at - range->window_us;
+    return range->always_hops || from < exact_from ? ax_window_floor(from, range->hop_us) : from;
+}
+
+struct ax_window_found ax_window_picture_find(const struct ax_window_picture *picture,
+                                              struct ax_str id, int64_t from, int64_t to)
+{
+    const struct ax_window_chunks *chunks = &picture->chunks;
+    struct ax_window_text text;
+    ax_window_text_borrow(&text, id);
+    size_t first = ax_window_chunks_after(chunks, from);
+    for (size_t c = AX_MIN(ax_window_chunks_after(chunks, to) + 1, chunks->count); c-- > first;) {
+        const struct ax_window_chunk *chunk = chunks->list[c];
+        for (uint32_t row = ax_window_chunks_rows(chunks, c); row-- > 0;) {
+            if (chunk->ids[row].len == text.len &&
+                ax_window_text_compare(&chunk->ids[row], &text) == 0)
+                return (struct ax_window_found){ .is_there = true,
+                                                 .time = chunk->times[row],
+                                                 .place = { c, row } };
+        }
+    }
+    return (struct ax_window_found){ .is_there = false };
+}
+
+/* ---- Rows. ---- */
+
+/* Read the chunk's rows that lie between two times. */
+static bool read_chunk(const struct ax_window_reading *reading, size_t at, int64_t from, int64_t to)
+{
+    const struct ax_window_picture *picture = reading->picture;
+    struct ax_window_chunk *chunk = picture->chunks.list[at];
+    uint32_t count = ax_window_chunks_rows(&picture->chunks, at);
+    uint64_t rows = ax_window_mask(ax_window_chunk_upto(chunk, count, from),
+                                   ax_window_chunk_upto(chunk, count, to));
+    if (reading->self.is_there && reading->self.place.chunk == at)
+        rows &= ~(UINT64_C(1) << reading->self.place.row);
+    bool whole = rows == ax_window_mask(0, count) && count >= FOLDED_MIN;
+    if (whole && picture->is_ours && !ax_window_chunk_fold(chunk))
+        return false;
+    whole = whole && atomic_load_explicit(&chunk->folded, memory_order_acquire) == count;
+    for (size_t i = 0; rows && i < reading->range->accumulator_count; i++) {
+        if (reading->are_left_out && reading->are_left_out[i])
+            continue;
+        const struct ax_window_accumulator *accumulator =
+            &picture->spec->accumulators[reading->range->accumulators[i]];
+        void *part = (char *)reading->partial + accumulator->offset;
+        if (whole && accumulator->in_chunks
+                ? !ax_window_part_merge(accumulator, part, false,
+                                        chunk->partial + accumulator->offset)
+                : !ax_window_part_add(accumulator, part, false, chunk, rows))
+            return false;
+    }
+    return true;
+}
+
+bool ax_window_read_chunks(const struct ax_window_reading *reading)
+{
+    const struct ax_window_picture *picture = reading->picture;
+    size_t c = ax_window_chunks_after(&picture->chunks, reading->from);
+    for (c = AX_MAX(c, picture->archived); c < picture->chunks.count; c++) {
+        if (picture->chunks.list[c]->times[0] > reading->to)
+            break;
+        if (!read_chunk(reading, c, reading->from, reading->to))
+            return false;
+    }
+    return true;
+}
+
+/* Read rows of the archive, where a tile cannot be read as a whole. */
+static bool read_archive(const struct ax_window_reading *reading, int64_t from, int64_t to)
+{
+    const struct ax_window_picture *picture = reading->picture;
+    for (size_t c = ax_window_chunks_after(&picture->chunks, from); c < picture->archived; c++) {
+        if (picture->chunks.list[c]->times[0] > to)
+            break;
+        if (!read_chunk(reading, c, from, to))
+            return false;
+    }
+    return true;
+}
+
+/* ---- Tiles. ---- */
+
+bool ax_window_range_merge(const struct ax_window_spec *spec, const struct ax_window_range *range,
+                           void *into, const void *partial)
+{
+    for (size_t i = 0; i < range->accumulator_count; i++) {
+        const struct ax_window_accumulator *accumulator =
+            &spec->accumulators[range->accumulators[i]];
+        if (!ax_window_part_merge(accumulator, (char *)into + accumulator->offset, false,
+                                  (const char *)partial + accumulator->offset))
+            return false;
+    }
+    return true;
+}
+
+void ax_window_range_clear(const struct ax_window_spec *spec, const struct ax_window_range *range,
+                           void *partial)
+{
+    for (size_t i = 0; i < range->accumulator_count; i++) {
+        const struct ax_window_accumulator *accumulator =
+            &spec->accumulators[range->accumulators[i]];
+        ax_window_part_clear(accumulator, (char *)partial + accumulator->offset, false);
+    }
+}
+
+bool ax_window_read_tile(const struct ax_window_reading *reading, const struct ax_window_tile *tile)
+{
+    const struct ax_window_found *self = &reading->self;
+    bool has_self = self->is_there && self->place.chunk < reading->picture->archived &&
+                    self->time >= tile->first && self->time <= tile->last;
+    if (tile->first <= reading->from || tile->last > reading->to || has_self || tile->is_stale)
+        return read_archive(reading, AX_MAX(reading->from, tile->first - 1),
+                            AX_MIN(reading->to, tile->last));
+    return ax_window_range_merge(reading->picture->spec, reading->range, reading->partial,
+                                 tile->partial);
+}
+
+bool ax_window_read_tiles(const struct ax_window_reading *reading, size_t tile)
+{
+    const struct ax_window_picture *picture = reading->picture;
+    for (; tile < picture->tile_count && picture->tiles[tile]->first <= reading->to; tile++) {
+        if (!ax_window_read_tile(reading, picture->tiles[tile]))
+            return false;
+    }
+    return true;
+}
+
+/* ---- All of it. ---- */
+
+bool ax_window_read(const struct ax_window_picture *picture, int64_t at, const struct ax_str *self,
+                    struct ax_window_scratch *scratch)
+{
+    const struct ax_window_spec *spec = picture->spec;
+    struct ax_window_reading reading = { .picture = picture,
+                                         .to = at,
+                                         .partial = scratch->partial };
+    if (self)
+        reading.self = ax_window_picture_find(picture, *self, at - spec->reach_us, at);
+    int64_t exact_from = ax_window_exact_from(picture, at);
+    for (size_t i = 0; i < spec->window_count; i++) {
+        const struct ax_window_range *range = &spec->windows[i];
+        reading.range = range;
+        reading.from = ax_window_range_from(range, at, exact_from);
+        ax_window_range_clear(spec, range, scratch->partial);
+        size_t tile = ax_window_tile_after(picture->tiles, picture->tile_count, reading.from);
+        if (!ax_window_read_tiles(&reading, tile) || !ax_window_read_chunks(&reading))
+            return false;
+        for (size_t k = 0; k < range->reader_count; k++) {
+            size_t number = range->readers[k];
+            const struct ax_window_accumulator *accumulator =
+                &spec->accumulators[spec->readers[number].accumulator];
+            ax_window_part_result(&spec->readers[number], accumulator,
+                                  (char *)scratch->partial + accumulator->offset,
+                                  &scratch->rooms[number], &scratch->values[number]);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Putting in an event: its id is looked up; the row is put in, then the row of the older version is
+ * taken out, so that a refusal in between changes nothing. Then chunks go to the archive while N
+ * rows stay, or come back from it when fewer than N are left. A refusal there is no failure: more
+ * rows than N may stay, and a tile that could not be filled is stale.
+ *
+ * Of a state that is shared, an event with a new id that comes behind all others needs only the
+ * count of the last chunk: readers see it at once. All else makes pieces anew, and leaves the state
+ * dirty until it is published: an event that moves would else be seen twice, or not at all.
+ */
+#include "feature/window_state.h"
+
+#include "base/hash.h"
+
+#include <assert.h>
+
+#define ID_BYTES_MAX   ((size_t)64 << 10)
+#define TEXT_BYTES_MAX ((size_t)64 << 10)
+
+void ax_window_state_init(struct ax_window_state *state, const struct ax_window_spec *spec,
+                          enum ax_window_mode mode, struct ax_window_shared *shared)
+{
+    *state = (struct ax_window_state){ .spec = spec,
+                                       .shared = shared,
+                                       .keeps_ids = mode == AX_WINDOW_ANY,
+                                       .floor = AX_WINDOW_FLOOR_NONE };
+    ax_window_log_init(&state->log, spec, shared);
+    ax_window_log_init(&state->graves, NULL, shared);
+    ax_window_tiles_init(&state->tiles, spec, shared);
+}
+
+/* Have what is no piece be counted. */
+static void state_count(struct ax_window_state *state)
+{
+    if (!state->shared)
+        return;
+    size_t bytes = (state->log.room + state->graves.room) * sizeof *state->log.chunks +
+                   state->tiles.room * sizeof *state->tiles.list +
+                   state->index.room * sizeof *state->index.entries;
+    if (bytes == state->counted)
+        return;
+    ax_window_heap_count(state->shared->heap, state->counted, bytes);
+    state->counted = bytes;
+}
+
+void ax_window_state_done(struct ax_window_state *state)
+{
+    ax_window_log_done(&state->log);
+    ax_window_log_done(&state->graves);
+    ax_window_index_done(&state->index);
+    ax_window_tiles_done(&state->tiles);
+    state_count(state);
+}
+
+void ax_window_state_clear(struct ax_window_state *state)
+{
+    ax_window_log_clear(&state->log);
+    ax_window_log_clear(&state->graves);
+    ax_window_index_clear(&state->index);
+    ax_window_tiles_clear(&state->tiles);
+    state->floor = AX_WINDOW_FLOOR_NONE;
+}
+
+/* ---- What is no longer reached. ---- */
+
+static void state_drop_first(struct ax_window_state *state, struct ax_window_log *log,
+                             bool is_grave)
+{
+    const struct ax_window_chunk *chunk = ax_window_log_chunk(log, 0);
+    for (uint32_t row = 0; state->keeps_ids && row < chunk->count; row++)
+        ax_window_index_remove(&state->index, ax_hash(ax_window_text_str(&chunk->ids[row])),
+                               is_grave, chunk->times[row]);
+    if (!is_grave && state->leaving)
+        state->leaving(state);
+    ax_window_log_drop_first(log);
+    state->is_dirty |= !is_grave;
+}
+
+static bool log_is_past(const struct ax_window_log *log, int64_t time)
+{
+    if (!log->count)
+        return false;
+    const struct ax_window_chunk *chunk = ax_window_log_chunk(log, 0);
+    return chunk->times[chunk->count - 1] <= time;
+}
+
+void ax_window_state_forget(struct ax_window_state *state, int64_t floor)
+{
+    floor = AX_MIN(floor, AX_WINDOW_TIME_MAX);
+    if (floor <= state->floor)
+        return;
+    state->floor = floor;
+    int64_t past = floor - state->spec->reach_us;
+    size_t tiles = state->tiles.count;
+    ax_window_tiles_drop(&state->tiles, past);
+    state->is_dirty |= tiles != state->tiles.count;
+    while (log_is_past(&state->log, past))
+        state_drop_first(state, &state->log, false);
+    while (log_is_past(&state->graves, past))
+        state_drop_first(state, &state->graves, true);
+    if (state->shared) {
+        ax_window_index_trim(&state->index);
+        state_count(state);
+    }
+}
+
+/* ---- The newest N stay rows, the older ones are tiles. ---- */
+
+bool ax_window_state_archive(struct ax_window_state *state)
+{
+    struct ax_window_log *log = &state->log;
+    struct ax_window_tiles *tiles = &state->tiles;
+    while (log->archived + 1 < log->count) {
+        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, log->archived);
+        if (log->rows - log->archived_rows - chunk->count < state->spec->exact_events)
+            break;
+        size_t parts = ax_window_tiles_parts(tiles, state->floor, chunk, 0, chunk->count);
+        if (!ax_window_tiles_reserve(tiles, parts))
+            break; /* It can stay a while longer. */
+        bool added = ax_window_tiles_add(tiles, state->floor, chunk, 0, chunk->count);
+        state->is_dirty = true;
+        if (state->keeps_ids) {
+            ax_window_log_archive(log);
+        } else {
+            state->leaving(state);
+            ax_window_log_drop_first(log);
+        }
+        if (!added && !state->keeps_ids)
+            return false;
+    }
+    return true;
+}
+
+static void state_unarchive(struct ax_window_state *state)
+{
+    struct ax_window_log *log = &state->log;
+    while (log->archived && log->rows - log->archived_rows < state->spec->exact_events) {
+        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, log->archived - 1);
+        if (!ax_window_tiles_own(&state->tiles, chunk->times[0]))
+            return; /* It can stay there. */
+        ax_window_log_unarchive(log);
+        int64_t last = AX_WINDOW_FLOOR_NONE;
+        if (log->archived) {
+            const struct ax_window_chunk *before = ax_window_log_chunk(log, log->archived - 1);
+            last = before->times[before->count - 1];
+        }
+        ax_window_tiles_cut(&state->tiles, chunk->times[0], last);
+        state->is_dirty = true;
+    }
+}
+
+/* ---- Putting events in. ---- */
+
+enum ax_code ax_window_check_event(const struct ax_window_spec *spec,
+                                   const struct ax_window_event *event,
+                                   const struct ax_values *const *columns, size_t row,
+                                   struct ax_err *err)
+{
+    if (event->time < -AX_WINDOW_TIME_MAX || event->time > AX_WINDOW_TIME_MAX)
+        return ax_fail(err, AX_E_INVALID, "an event's time is too far from 1970");
+    if (event->id.len > ID_BYTES_MAX)
+        return ax_fail(err, AX_E_TOO_LARGE, "an event's id has %zu bytes; %zu are the most",
+                       event->id.len, ID_BYTES_MAX);
+    for (size_t i = 0; i < spec->source_count && !event->is_gone; i++) {
+        assert(row < columns[i]->rows && ax_type_equals(columns[i]->type, spec->columns[i].type));
+        if (spec->columns[i].kind == AX_WINDOW_CELL_TEXT && !ax_values_is_null(columns[i], row) &&
+            columns[i]->texts[row].len > TEXT_BYTES_MAX)
+            return ax_fail(err, AX_E_TOO_LARGE, "an event's text has %zu bytes; %zu are the most",
+                           columns[i]->texts[row].len, TEXT_BYTES_MAX);
+    }
+    return AX_OK;
+}
+
+static struct ax_window_found state_find(const struct ax_window_state *state, struct ax_str id,
+                                         uint64_t hash)
+{
+    struct ax_window_text text;
+    ax_window_text_borrow(&text, id);
+    struct ax_window_index_entry entry;
+    for (size_t at = SIZE_MAX; ax_window_index_next(&state->index, hash, &at, &entry);) {
+        bool is_grave = entry.hash & 1;
+        const struct ax_window_log *log = is_grave ? &state->graves : &state->log;
+        struct ax_window_place place = ax_window_log_seek(log, entry.time, &text);
+        const struct ax_window_chunk *chunk = ax_window_log_chunk(log, place.chunk);
+        if (place.row < chunk->count && chunk->times[place.row] == entry.time &&
+            ax_window_text_compare(&chunk->ids[place.row], &text) == 0)
+            return (struct ax_window_found){ true, is_grave, entry.time, place };
+    }
+    return (struct ax_window_found){ .is_there = false };
+}
+
+struct ax_window_found ax_window_state_find(const struct ax_window_state *state, struct ax_str id)
+{
+    return state_find(state, id, ax_hash(id));
+}
+
+static bool found_is_newer(const struct ax_window_state *state, const struct ax_window_found *found,
+                           const struct ax_window_event *event)
+{
+    const struct ax_window_log *log = found->is_grave ? &state->graves : &state->log;
+    const struct ax_window_chunk *chunk = ax_window_log_chunk(log, found->place.chunk);
+    int64_t created = chunk->created[found->place.row];
+    int64_t sequence = chunk->sequences[found->place.row];
+    return created != event->created ? created > event->created : sequence >= event->sequence;
+}
+
+/* Make what has the row of an older version the writer's own, so that it can be taken out. */
+static bool state_own(struct ax_window_state *state, const struct ax_window_found *old)
+{
+    struct ax_window_log *log = old->is_grave ? &state->graves : &state->log;
+    if (!ax_window_log_own(log, old->place.chunk))
+        return false;
+    return old->is_grave || old->place.chunk >= log->archived ||
+           ax_window_tiles_own(&state->tiles, old->time);
+}
+
+/* Take out the row of an older version. `twin`: where the new one is, when it has the same time in
+ * the same log: then the old one stands right behind it. */
+static void state_remove(struct ax_window_state *state, const struct ax_window_found *old,
+                         struct ax_str id, const struct ax_window_place *twin)
+{
+    struct ax_window_log *log = old->is_grave ? &state->graves : &state->log;
+    struct ax_window_text text;
+    ax_window_text_borrow(&text, id);
+    struct ax_window_place place = ax_window_log_seek(log, old->time, &text);
+    if (twin) {
+        place = (struct ax_window_place){ twin->chunk, twin->row + 1 };
+        if (place.row == ax_window_log_chunk(log, place.chunk)->count)
+            place = (struct ax_window_place){ place.chunk + 1, 0 };
+    }
+    if (!old->is_grave && place.chunk < log->archived)
+        ax_window_tiles_spoil(&state->tiles, old->time);
+    ax_window_log_remove(log, place);
+}
+
+/* Keep partials of the chunks around (time, id) for readers, who cannot make them. One that readers
+ * may use already stays as it is. */
+static void state_fold(struct ax_window_state *state, int64_t time, struct ax_str id)
+{
+    struct ax_window_log *log = &state->log;
+    struct ax_window_text text;
+    ax_window_text_borrow(&text, id);
+    size_t middle = ax_window_log_seek(log, time, &text).chunk;
+    for (size_t c = middle ? middle - 1 : 0; c <= middle + 1 && c < log->count; c++) {
+        struct ax_window_chunk *chunk = ax_window_log_chunk(log, c);
+        bool is_closed = c + 1 < log->count || chunk->count == AX_WINDOW_CHUNK_ROWS;
+        bool is_used = chunk->folded && ax_window_piece_is_seen(state->shared, &chunk->piece);
+        if (is_closed && !is_used)
+            (void)ax_window_chunk_fold(chunk); /* Refused: rows are added one by one. */
+    }
+}
+
+/* Whether a row at that time may be one under a tile. */
+static bool is_archived(const struct ax_window_log *log, int64_t time)
+{
+    if (!log->archived || log->archived == log->count)
+        return log->archived;
+    const struct ax_window_chunk *chunk = ax_window_log_chunk(log, log->archived - 1);
+    return time <= chunk->times[chunk->count - 1];
+}
+
+bool ax_window_state_put(struct ax_window_state *state, const struct ax_window_event *event,
+                         const struct ax_values *const *columns, size_t row)
+{
+    assert(state->keeps_ids);
+    uint64_t hash = ax_hash(event->id);
+    struct ax_window_found old = state_find(state, event->id, hash);
+    if (old.is_there && found_is_newer(state, &old, event))
+        return true;
+    bool is_grave = event->is_gone || event->time <= state->floor - state->spec->reach_us;
+    struct ax_window_key key = { event->time, event->id, event->created, event->sequence };
+    if (is_grave) { /* Kept as long as an older version of it could come. */
+        key.time = AX_MAX(key.time, state->floor);
+        key.time = old.is_there ? AX_MAX(key.time, old.time) : key.time;
+        key.time = AX_MAX(key.time, -AX_WINDOW_TIME_MAX);
+    }
+    struct ax_window_log *log = is_grave ? &state->graves : &state->log;
+    struct ax_window_place place;
+    bool is_late = is_archived(&state->log, key.time);
+    bool at_once = !old.is_there && !is_late && !state->is_dirty;
+    if (!ax_window_index_reserve(&state->index) || (old.is_there && !state_own(state, &old)) ||
+        (is_late && !ax_window_tiles_reserve(&state->tiles, 1)) ||
+        !ax_window_log_put(log, &key, columns, row, at_once, &place))
+        return false;
+    struct ax_window_chunk *chunk = ax_window_log_chunk(log, place.chunk);
+    state->is_dirty |= !is_grave && !ax_window_piece_is_seen(state->shared, &chunk->piece);
+    ax_window_index_put(&state->index, hash, is_grave, key.time);
+    if (!is_grave && place.chunk < state->log.archived)
+        (void)ax_window_tiles_add(&state->tiles, state->floor, chunk, place.row,
+                                  place.row + 1); /* Refused: the tile is stale. */
+    if (old.is_there) {
+        bool twins = old.is_grave == is_grave && old.time == key.time;
+        state_remove(state, &old, event->id, twins ? &place : NULL);
+        state->is_dirty |= !old.is_grave;
+        ax_window_index_remove(&state->index, hash, old.is_grave, old.time);
+    }
+    state_unarchive(state);
+    (void)ax_window_state_archive(state);
+    if (!state->shared)
+        return true;
+    ax_window_tiles_trim(&state->tiles);
+    state_count(state);
+    if (!is_grave && (state->is_dirty || chunk->count == AX_WINDOW_CHUNK_ROWS))
+        state_fold(state, key.time, event->id);
+    if (old.is_there && !old.is_grave)
+        state_fold(state, old.time, event->id);
+    return true;
+}
