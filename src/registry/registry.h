@@ -9,7 +9,7 @@
  * apply changes is one transaction: whoever reads, also after kill -9 or a loss of power, finds
  * what was before or what is after. With each apply it keeps the files that were applied, so that
  * who reads the definitions needs no folder. Besides, it keeps which versions of services the
- * trained versions of models were made with.
+ * trained versions of models were made with, and up to where views are in the online store.
  *
  * SQLite in the state directory is the one implementation; with a second one these functions become
  * the wrappers of a table. A registry belongs to one thread at a time; several processes may have
@@ -216,5 +216,41 @@ AX_MUST_USE enum ax_code ax_registry_put_model_version(
 AX_MUST_USE enum ax_code ax_registry_model_versions(
     struct ax_registry *registry, struct ax_arena *arena,
     const struct ax_registry_model_version **ret_versions, size_t *ret_count, struct ax_err *err);
+
+/* Up to where a view is in the online store. */
+struct ax_registry_materialised {
+    struct ax_str view;
+    char digest[AX_SHA256_TEXT_SIZE]; /* of the view with all that it is made from */
+    uint64_t run;                     /* that was the last to do it */
+    int64_t to_us;                    /* rows up to this time were read, UTC */
+    int64_t done_at_us;
+    struct ax_str mark; /* what was read of its source: struct ax_offline_latest */
+};
+
+/* What is recorded of a view; NULL: nothing. Expected: as for reading. */
+AX_MUST_USE enum ax_code ax_registry_materialised(
+    struct ax_registry *registry, struct ax_str view, struct ax_arena *arena,
+    const struct ax_registry_materialised **ret_materialised, struct ax_err *err);
+/* Record it in the place of what was. Expected: UNAVAILABLE, LIMIT. */
+AX_MUST_USE enum ax_code ax_registry_put_materialised(
+    struct ax_registry *registry, const struct ax_registry_materialised *materialised,
+    struct ax_err *err);
+
+/* One run of materialise over some views. */
+struct ax_registry_run {
+    struct ax_str arguments; /* what it was asked for, in one form */
+    int64_t to_us;
+    int64_t began_at_us;
+};
+
+/* Begin one, or go on with the last one, if that had the same arguments, was not ended and began
+ * at `since_us` or later; then *ret_number and *ret_to_us are that one's. Expected: UNAVAILABLE,
+ * LIMIT. */
+AX_MUST_USE enum ax_code ax_registry_begin_run(struct ax_registry *registry,
+                                               const struct ax_registry_run *run, int64_t since_us,
+                                               uint64_t *ret_number, int64_t *ret_to_us,
+                                               struct ax_err *err);
+/* All that the last run was asked for is done. Expected: UNAVAILABLE, LIMIT. */
+AX_MUST_USE enum ax_code ax_registry_end_run(struct ax_registry *registry, struct ax_err *err);
 
 #endif

@@ -92,6 +92,22 @@ static const char *const steps[] = {
     "  text integer not null references texts,"
     "  primary key (apply, position)"
     ") strict, without rowid;",
+    /* 3: up to where views are in the online store. */
+    "create table materialised ("
+    "  view text primary key,"
+    "  digest text not null,"     /* of the view with all that it is made from */
+    "  run integer not null,"     /* that was the last to do it */
+    "  to_time integer not null," /* microseconds UTC */
+    "  done_at integer not null," /* likewise */
+    "  mark text not null"        /* what was read of its source */
+    ") strict;"
+    "create table materialise_runs (" /* the last one */
+    "  number integer primary key,"
+    "  arguments text not null,"
+    "  to_time integer not null,"
+    "  began_at integer not null,"
+    "  ended integer not null"
+    ") strict;",
 };
 
 struct schema_state {

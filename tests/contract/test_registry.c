@@ -442,6 +442,63 @@ static void keeps_versions_of_models(void **state)
     ax_registry_close(registry);
 }
 
+static void knows_what_is_materialised(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_registry *registry = open_registry("materialised");
+    const struct ax_registry_materialised *found;
+    struct ax_arena arena;
+    struct ax_registry_materialised view = {
+        .view = AX_STR("weather"), .run = 7, .to_us = -5, .done_at_us = 6, .mark = AX_STR("1 2 3\n")
+    };
+    memset(view.digest, 'a', sizeof(view.digest) - 1);
+    ax_arena_init(&arena, 4096, ARENA_BYTES_MAX);
+    if (!ax_registry_materialised(registry, view.view, &arena, &found, &err))
+        assert_null(found);
+    for (size_t i = 0; i < 2; i++, view.run++) {
+        ax_err_clear(&err);
+        assert_int_equal(ax_registry_put_materialised(registry, &view, &err), AX_OK);
+        if (ax_registry_materialised(registry, view.view, &arena, &found, &err)) {
+            assert_true(ax_torture_struck());
+            continue;
+        }
+        assert_true(found->run == view.run && found->to_us == -5 && found->done_at_us == 6);
+        assert_true(ax_str_equals(found->mark, view.mark));
+        assert_string_equal(found->digest, view.digest);
+    }
+    ax_arena_done(&arena);
+    ax_registry_close(registry);
+}
+
+static void begin_run(struct ax_registry *registry, const char *arguments, int64_t to,
+                      int64_t since, uint64_t number, int64_t its_to)
+{
+    struct ax_err err = AX_ERR_INIT;
+    const struct ax_registry_run run = { ax_str_from(arguments), to, 100 };
+    uint64_t found;
+    int64_t found_to;
+    assert_int_equal(ax_registry_begin_run(registry, &run, since, &found, &found_to, &err), AX_OK);
+    assert_int_equal(found, number);
+    assert_int_equal(found_to, its_to);
+}
+
+/* A run that was not ended goes on, by the same arguments and not too late. */
+static void goes_on_with_a_run(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_registry *registry = open_registry("runs");
+    begin_run(registry, "all", 50, 0, 1, 50);
+    begin_run(registry, "all", 60, 100, 1, 50);
+    begin_run(registry, "all", 60, 101, 2, 60);
+    begin_run(registry, "one", 70, 0, 3, 70);
+    begin_run(registry, "all", 80, 0, 4, 80);
+    assert_int_equal(ax_registry_end_run(registry, &err), AX_OK);
+    begin_run(registry, "all", 90, 0, 5, 90);
+    ax_registry_close(registry);
+}
+
 /* Who reads sees a whole catalogue, while another has the registry open to write. */
 static void reads_beside_a_writer(void **state)
 {
@@ -488,7 +545,8 @@ int main(void)
         cmocka_unit_test(rewrites_in_place),        cmocka_unit_test(applies_whole_or_not),
         cmocka_unit_test(keeps_the_history),        cmocka_unit_test(keeps_the_files),
         cmocka_unit_test(keeps_versions_of_models), cmocka_unit_test(reads_beside_a_writer),
-        cmocka_unit_test(knows_its_kinds),
+        cmocka_unit_test(knows_its_kinds),          cmocka_unit_test(knows_what_is_materialised),
+        cmocka_unit_test(goes_on_with_a_run),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -339,7 +339,7 @@ static void damage_inside_of_texts_is_told(void **state)
           "apply 1 was done by an older auspex, which did not keep what it read: apply again" },
         { "pragma user_version = 0", "is damaged: its schema is numbered 0" },
         { "pragma user_version = -5", "is damaged: its schema is numbered -5" },
-        { "pragma user_version = 9", "has schema 9 and this auspex knows schemas up to 2: use" },
+        { "pragma user_version = 9", "has schema 9 and this auspex knows schemas up to 3: use" },
         { "pragma application_id = 7", "is a database of another program" },
     };
     for (size_t i = 0; i < AX_COUNT(cases); i++) {
