@@ -27,6 +27,8 @@ static const struct ax_cmd commands[] = {
     { "features", ax_cmd_features, ax_cmd_features_options,
       "tell which features are applied, where they come from and who uses them" },
     { "init", ax_cmd_init, ax_cmd_init_options, "write an example of feature definitions" },
+    { "materialize", ax_cmd_materialize, ax_cmd_materialize_options,
+      "bring the latest values of views to the online store" },
     { "models", ax_cmd_models, ax_cmd_models_options,
       "tell which model versions there are, and what is in them" },
     { "plan", ax_cmd_plan, ax_cmd_plan_options,
@@ -41,7 +43,7 @@ static void print_usage(FILE *out)
 {
     fprintf(out, "usage: auspex COMMAND [ARGUMENT]...\n\n");
     for (size_t i = 0; i < AX_COUNT(commands); i++)
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].summary);
     fprintf(out, "\n`auspex COMMAND --help` tells more about one of them.\n");
 }
 

@@ -52,6 +52,10 @@ extern const struct ax_option *const ax_cmd_features_options[];
 int ax_cmd_init(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_init_options[];
 
+/* Bring the latest values of views to the online store. */
+int ax_cmd_materialize(int argc, char **argv);
+extern const struct ax_option *const ax_cmd_materialize_options[];
+
 /* Inspect model versions. */
 int ax_cmd_models(int argc, char **argv);
 extern const struct ax_option *const ax_cmd_models_options[];

@@ -546,6 +546,17 @@ enum ax_code ax_definitions_find_service(const struct ax_definitions *definition
     return AX_OK;
 }
 
+enum ax_code ax_definitions_find_view(const struct ax_definitions *definitions, struct ax_str name,
+                                      const struct ax_view **ret_view, struct ax_err *err)
+{
+    assert(definitions && ret_view && err);
+    const void *object;
+    if (find(definitions, AX_DEFINITION_VIEW, name, &object, err))
+        return err->code;
+    *ret_view = object;
+    return AX_OK;
+}
+
 enum ax_code ax_definitions_find_source(const struct ax_definitions *definitions,
                                         struct ax_str name, const struct ax_source **ret_source,
                                         struct ax_err *err)

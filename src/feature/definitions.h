@@ -273,6 +273,10 @@ AX_MUST_USE enum ax_code ax_definitions_find_service(const struct ax_definitions
                                                      struct ax_str name,
                                                      const struct ax_service **ret_service,
                                                      struct ax_err *err);
+AX_MUST_USE enum ax_code ax_definitions_find_view(const struct ax_definitions *definitions,
+                                                  struct ax_str name,
+                                                  const struct ax_view **ret_view,
+                                                  struct ax_err *err);
 AX_MUST_USE enum ax_code ax_definitions_find_source(const struct ax_definitions *definitions,
                                                     struct ax_str name,
                                                     const struct ax_source **ret_source,

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Views of one source that begin at the same mark are read together. A view begins anew when it, or
+ * what it is made from, is another version than when it was materialised: the store has then
+ * nothing of it, also when what was changed was changed back.
+ *
+ * Which views are done of a run is known by the run's number in their records. A run with a
+ * beginning (`from`) leaves no record, since it says nothing about what is earlier.
+ */
+#include "pipeline/materialize_views.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "pipeline/lineage.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ARENA_BYTES_INIT    ((size_t)64 << 10)
+#define ARENA_BYTES_MAX     ((size_t)4 << 30)
+#define ARGUMENTS_BYTES_MAX ((size_t)4 << 20)
+#define RUN_US_MAX          (24 * INT64_C(3600000000)) /* that goes on; its `to` is as old */
+
+/* A view that is to be done. */
+struct item {
+    const struct ax_view *view;
+    char digest[AX_SHA256_TEXT_SIZE];
+    struct ax_str since; /* its mark */
+    bool is_left;        /* nothing was done of it yet */
+    struct ax_materialize_result result;
+};
+
+struct run {
+    const struct ax_materialize_config *config;
+    struct ax_arena arena;
+    struct ax_offline *offline;
+    struct ax_materialize_stream *stream; /* NULL: a dry run */
+    struct item *items;
+    size_t item_count;
+    uint64_t number;
+    int64_t to_us;
+    uint64_t began_ns;   /* of the view under way */
+    struct ax_err first; /* what failed first */
+    struct ax_err *err;
+};
+
+const char *ax_materialize_outcome_name(enum ax_materialize_outcome outcome)
+{
+    static const char *const names[] = {
+        [AX_MATERIALIZE_DONE] = "done",
+        [AX_MATERIALIZE_DONE_BEFORE] = "done before",
+        [AX_MATERIALIZE_WINDOWED] = "windows: not materialised yet",
+        [AX_MATERIALIZE_OFFLINE] = "not online",
+        [AX_MATERIALIZE_FAILED] = "failed",
+    };
+    return names[outcome];
+}
+
+/* ---- which views ---- */
+
+static bool is_asked(const struct run *run, const struct ax_view *view)
+{
+    const struct ax_materialize_config *config = run->config;
+    for (size_t i = 0; i < config->name_count; i++)
+        if (ax_str_equals(config->names[i], view->name))
+            return true;
+    return !config->name_count && view->online;
+}
+
+static enum ax_code check_names(const struct run *run)
+{
+    const struct ax_definitions *definitions = &run->config->applied->definitions;
+    const struct ax_view *view;
+    for (size_t i = 0; i < run->config->name_count; i++)
+        if (ax_definitions_find_view(definitions, run->config->names[i], &view, run->err))
+            return run->err->code;
+    return AX_OK;
+}
+
+static void add_version(const struct run *run, struct ax_sha256 *sha, enum ax_registry_kind kind,
+                        struct ax_str name)
+{
+    uint64_t version = ax_applied_version(run->config->applied, kind, name);
+    ax_sha256_add(sha, &version, sizeof(version));
+}
+
+/* Of what the view means, and of the versions of what it is made from. */
+static enum ax_code digest_view(struct run *run, const struct ax_view *view,
+                                char ret_digest[AX_SHA256_TEXT_SIZE])
+{
+    const struct ax_registry_catalogue *catalogue = &run->config->applied->catalogue;
+    char meaning[AX_SHA256_TEXT_SIZE];
+    struct ax_sha256 sha;
+    if (ax_lineage_digest(catalogue, ax_registry_find(catalogue, AX_REGISTRY_VIEW, view->name),
+                          &run->arena, meaning, run->err))
+        return run->err->code;
+    ax_sha256_init(&sha);
+    ax_sha256_add(&sha, meaning, sizeof(meaning));
+    add_version(run, &sha, AX_REGISTRY_VIEW, view->name);
+    add_version(run, &sha, AX_REGISTRY_SOURCE, view->source->name);
+    add_version(run, &sha, AX_REGISTRY_ENTITY, view->entity->name);
+    ax_sha256_text(&sha, ret_digest);
+    return AX_OK;
+}
+
+static void set_outcome(struct item *item, enum ax_materialize_outcome outcome)
+{
+    item->is_left = false;
+    item->result.outcome = outcome;
+}
+
+/* What is known of a view from before. */
+static enum ax_code look_up(struct run *run, struct item *item)
+{
+    const struct ax_registry_materialised *before = NULL;
+    if (digest_view(run, item->view, item->digest) ||
+        ax_registry_materialised(run->config->registry, item->view->name, &run->arena, &before,
+                                 run->err))
+        return run->err->code;
+    if (!before || strcmp(before->digest, item->digest) != 0)
+        return AX_OK;
+    if (run->number && before->run == run->number)
+        set_outcome(item, AX_MATERIALIZE_DONE_BEFORE);
+    else if (run->config->incremental)
+        item->since = before->mark;
+    return AX_OK;
+}
+
+static enum ax_code add_view(struct run *run, const struct ax_view *view)
+{
+    struct item *item = &run->items[run->item_count++];
+    *item = (struct item){ .view = view,
+                           .is_left = true,
+                           .result = { .view = view->name, .to_us = run->to_us } };
+    if (!view->online)
+        set_outcome(item, AX_MATERIALIZE_OFFLINE);
+    else if (view->windowed)
+        set_outcome(item, AX_MATERIALIZE_WINDOWED);
+    else
+        return look_up(run, item);
+    return AX_OK;
+}
+
+/* By sources. */
+static enum ax_code add_views(struct run *run)
+{
+    const struct ax_definitions *definitions = &run->config->applied->definitions;
+    run->items = ax_xalloc((definitions->view_count + 1) * sizeof(*run->items));
+    for (size_t s = 0; s < definitions->source_count; s++)
+        for (size_t i = 0; i < definitions->view_count; i++) {
+            const struct ax_view *view = &definitions->views[i];
+            if (view->source == &definitions->sources[s] && is_asked(run, view) &&
+                add_view(run, view))
+                return run->err->code;
+        }
+    return AX_OK;
+}
+
+/* ---- the run ---- */
+
+static void put_arguments(const struct ax_materialize_config *config, struct ax_buf *out)
+{
+    ax_buf_printf(out, "apply %llu%s", (unsigned long long)config->applied->apply,
+                  config->incremental ? " incremental" : "");
+    if (config->has_to)
+        ax_buf_printf(out, " to %lld", (long long)config->to_us);
+    for (size_t i = 0; i < config->name_count; i++)
+        ax_buf_printf(out, " %.*s", AX_STR_ARG(config->names[i]));
+}
+
+static bool is_recorded(const struct run *run)
+{
+    return run->stream && !run->config->has_from;
+}
+
+static enum ax_code begin_run(struct run *run)
+{
+    struct ax_buf arguments;
+    int64_t now_us = ax_clock_wall_us();
+    run->to_us = run->config->has_to ? run->config->to_us : now_us;
+    if (!is_recorded(run))
+        return AX_OK;
+    ax_buf_init(&arguments, ARGUMENTS_BYTES_MAX);
+    put_arguments(run->config, &arguments);
+    const struct ax_registry_run asked = { .arguments = ax_buf_str(&arguments),
+                                           .to_us = run->to_us,
+                                           .began_at_us = now_us };
+    if (!ax_buf_check(&arguments, "the list of views", run->err))
+        (void)(ax_registry_begin_run(run->config->registry, &asked, now_us - RUN_US_MAX,
+                                     &run->number, &run->to_us, run->err) != AX_OK);
+    ax_buf_done(&arguments);
+    return run->err->code;
+}
+
+/* ---- rows ---- */
+
+static struct item *find_item(struct run *run, const struct ax_view *view)
+{
+    size_t i = 0;
+    while (run->items[i].view != view)
+        assert(++i < run->item_count);
+    return &run->items[i];
+}
+
+static enum ax_code take_rows(void *arg, const struct ax_offline_latest_rows *rows,
+                              struct ax_err *err)
+{
+    struct run *run = arg;
+    find_item(run, rows->view)->result.latest += rows->rows;
+    if (!run->stream)
+        return AX_OK;
+    size_t number = (size_t)(rows->view - run->config->applied->definitions.views);
+    return ax_materialize_stream_write(run->stream, number, rows, err);
+}
+
+static enum ax_code record(struct run *run, const struct item *item, struct ax_str mark,
+                           struct ax_err *err)
+{
+    struct ax_registry_materialised done = { .view = item->view->name,
+                                             .run = run->number,
+                                             .to_us = run->to_us,
+                                             .done_at_us = ax_clock_wall_us(),
+                                             .mark = mark };
+    memcpy(done.digest, item->digest, sizeof(done.digest));
+    return ax_registry_put_materialised(run->config->registry, &done, err);
+}
+
+static enum ax_code end_view(void *arg, const struct ax_view *view, struct ax_str mark,
+                             struct ax_err *err)
+{
+    struct run *run = arg;
+    struct item *item = find_item(run, view);
+    uint64_t now_ns = ax_clock_ns();
+    if (run->stream && ax_materialize_stream_end(run->stream, &item->result.counts, err))
+        return err->code;
+    if (is_recorded(run) && record(run, item, mark, err))
+        return err->code;
+    set_outcome(item, AX_MATERIALIZE_DONE);
+    item->result.seconds = (double)(now_ns - run->began_ns) / 1e9;
+    run->began_ns = now_ns;
+    return AX_OK;
+}
+
+/* ---- sources ---- */
+
+/* A failure is told by the views of the group that were not done before it. */
+static void end_group(struct run *run, struct item **group, size_t count,
+                      const struct ax_offline_latest_report *report, const struct ax_err *failed)
+{
+    const char *why = NULL;
+    if (failed->code && !run->first.code)
+        run->first = *failed;
+    if (failed->code)
+        why = ax_arena_strdup(&run->arena, ax_str_from(failed->msg));
+    for (size_t i = 0; i < count; i++) {
+        if (group[i]->is_left) {
+            set_outcome(group[i], AX_MATERIALIZE_FAILED);
+            group[i]->result.why = why ? ax_str_from(why) : AX_STR("");
+        } else if (!failed->code) {
+            group[i]->result.read = report->rows;
+            group[i]->result.rejected = report->dropped_rows;
+        }
+    }
+}
+
+/* The item and those behind it of its source that begin at the same mark. */
+static void do_group(struct run *run, size_t first)
+{
+    struct ax_err failed = AX_ERR_INIT;
+    struct ax_offline_latest_report report = { 0 };
+    const struct item *leader = &run->items[first];
+    struct item **group = ax_xalloc(run->item_count * sizeof(*group));
+    const struct ax_view **views = ax_xalloc(run->item_count * sizeof(const struct ax_view *));
+    size_t count = 0;
+    for (size_t i = first; i < run->item_count; i++) {
+        struct item *item = &run->items[i];
+        if (!item->is_left || item->view->source != leader->view->source ||
+            !ax_str_equals(item->since, leader->since))
+            continue;
+        views[count] = item->view;
+        group[count++] = item;
+    }
+    const struct ax_offline_latest request = {
+        .views = views,
+        .view_count = count,
+        .from_us = run->config->has_from ? run->config->from_us : INT64_MIN,
+        .to_us = run->to_us,
+        .since = leader->since,
+        .rows = take_rows,
+        .done = end_view,
+        .arg = run,
+    };
+    run->began_ns = ax_clock_ns();
+    (void)(ax_offline_latest(run->offline, &request, &report, &failed) != AX_OK);
+    end_group(run, group, count, &report, &failed);
+    free(group);
+    free(views);
+}
+
+static enum ax_code do_all(struct run *run)
+{
+    for (size_t i = 0; i < run->item_count; i++) {
+        if (run->items[i].is_left)
+            do_group(run, i);
+        if (run->config->result)
+            run->config->result(run->config->arg, &run->items[i].result);
+        if (run->first.code == AX_E_CANCELLED)
+            break;
+    }
+    if (run->first.code)
+        *run->err = run->first;
+    else if (is_recorded(run))
+        return ax_registry_end_run(run->config->registry, run->err);
+    return run->err->code;
+}
+
+/* ---- opening ---- */
+
+static enum ax_code open_offline(struct run *run, const char *work)
+{
+    const struct ax_materialize_config *config = run->config;
+    const struct ax_offline_config offline = {
+        .definitions = &config->applied->definitions,
+        .data_folder = config->applied->definitions.folder,
+        .work_folder = work,
+        .threads = config->threads,
+        .memory_bytes_max = config->memory_bytes_max,
+        .cancelled = config->cancelled,
+        .progress = config->progress,
+        .notice = config->notice,
+        .arg = config->arg,
+    };
+    return ax_file_remove_tree(work, run->err) || ax_offline_open(&offline, &run->offline, run->err)
+               ? run->err->code
+               : AX_OK;
+}
+
+static void open_stream(struct run *run)
+{
+    const struct ax_materialize_config *config = run->config;
+    if (!config->writer)
+        return;
+    const struct ax_materialize_stream_config stream = {
+        .writer = config->writer,
+        .views = config->views,
+        .rows_per_s_max = config->rows_per_s_max,
+        .cancelled = config->cancelled,
+    };
+    run->stream = ax_materialize_stream_new(&stream);
+}
+
+enum ax_code ax_materialize_views(const struct ax_materialize_config *config, struct ax_err *err)
+{
+    assert(config && config->state && config->registry && config->applied && config->threads &&
+           !config->writer == !config->views && err);
+    assert(!config->has_from || !config->incremental);
+    struct ax_err ignored = AX_ERR_INIT;
+    struct run run = { .config = config, .err = err };
+    char work[PATH_MAX];
+    int len = snprintf(work, sizeof(work), "%s/materialize.work", config->state);
+    if (len < 0 || (size_t)len >= sizeof(work))
+        return ax_fail(err, AX_E_INVALID, "the path of the state directory is too long");
+    ax_arena_init(&run.arena, ARENA_BYTES_INIT, ARENA_BYTES_MAX);
+    open_stream(&run);
+    (void)(check_names(&run) || begin_run(&run) || add_views(&run) || open_offline(&run, work) ||
+           do_all(&run));
+    ax_offline_close(run.offline);
+    ax_materialize_stream_free(run.stream);
+    (void)(ax_file_remove_tree(work, &ignored) != AX_OK);
+    free(run.items);
+    ax_arena_done(&run.arena);
+    return err->code;
+}

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: `auspex materialize` brings what is applied to the online store, tells what it did, and goes
+on after kill -9; it says what is wrong with what it is asked for.
+
+Method: the command on two small sources. A limit of rows a second holds it behind the first view,
+where it is killed. What comes to the store is compared in
+tests/unit/pipeline/test_materialize_views.c.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+DEFINITIONS = """\
+auspex: 1
+entities: {thing: {keys: {k: string}}}
+sources:
+  a: {files: a.csv, time: t, columns: {k: string, t: timestamp, x: int64}}
+  b: {files: b.csv, time: none, columns: {k: string, s: string}}
+views:
+  numbers: {entity: thing, source: a, fields: {x: x}}
+  sums: {entity: thing, source: a, fields: {sum: sum(x) over 1h}}
+  texts: {entity: thing, source: b, fields: {s: s}}
+"""
+
+
+def command(folder, *options):
+    return [os.environ["AX_BINARY"], "materialize", "--state", str(folder / "state"), "--quiet",
+            *options]
+
+
+def run(folder, *options):
+    return subprocess.run(command(folder, *options), capture_output=True, text=True, timeout=120,
+                          check=False)
+
+
+def results(done):
+    assert done.returncode == 0, done.stderr
+    return {line["view"]: line for line in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.fixture(name="folder")
+def make_folder(tmp_path):
+    for name, text in [("f.yaml", DEFINITIONS), ("b.csv", "k,s\nA,one\nB,two\n"),
+                       ("a.csv", "k,t,x\n" + "".join(f"K{i},2024-01-01,1\n" for i in range(500)))]:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    subprocess.run([os.environ["AX_BINARY"], "apply", "--state", str(tmp_path / "state"),
+                    str(tmp_path)], check=True, capture_output=True)
+    return tmp_path
+
+
+def test_kill(folder):
+    with subprocess.Popen(command(folder, "--rate=1"), stdout=subprocess.PIPE, text=True) as slow:
+        assert slow.stdout.readline().startswith("numbers: 500 rows read; 500 keys: 500 written, ")
+        slow.send_signal(signal.SIGKILL)
+    done = results(run(folder, "--json"))
+    assert list(done) == ["numbers", "sums", "texts"]
+    assert done["numbers"] == {"view": "numbers", "outcome": "done before"}
+    assert done["sums"]["outcome"] == "windows: not materialised yet"
+    assert done["texts"]["written"] == done["texts"]["keys"] == done["texts"]["read"] == 2
+    again = results(run(folder, "--json", "--incremental"))
+    assert again["numbers"]["keys"] == again["texts"]["keys"] == 0
+
+
+def test_refused(folder):
+    done = run(folder, "--view=number")
+    assert done.returncode == 4 and "nearest is 'numbers'" in done.stderr
+    assert run(folder, "--from=soon").returncode == 3
+    assert run(folder, "--from=2024-01-01", "--incremental").returncode == 3
+    (folder / "b.csv").unlink()
+    done = run(folder, "--view=texts", "--view=numbers")
+    assert done.returncode == 4 and "numbers: 500 rows read" in done.stdout
+    assert "texts: failed: " in done.stdout and "b.csv" in done.stdout
+    with open(folder / "state/lock", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert run(folder).returncode == 5
