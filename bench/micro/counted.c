@@ -412,7 +412,7 @@ static double fill_vector(struct service *s, size_t count)
     check(ax_service_vector_begin(&vector, &request, 0, count, NULL, &done, &err));
     check(ax_service_vector_finish(&vector, &err));
     check(ax_rows_init(&rows, &s->signature, count, &s->arena, &err));
-    check(ax_service_vector_write(&vector, s->inputs, &rows, 0, &err));
+    check(ax_service_vector_write(&vector, s->inputs, &rows, 0, &s->arena, &err));
     check(ax_rows_finish(&rows, 0, count, &err));
     for (size_t i = 0; i < AX_COUNT(s->inputs); i++)
         sum += (double)ax_rows_matrix(&rows, count - 1)[i];

@@ -205,6 +205,11 @@ void ax_metric_observe_ns(ax_metric metric, uint64_t ns)
     cell_add((size_t)metric + CELL_SUM, ns);
 }
 
+void ax_metric_observe_age_us(ax_metric metric, uint64_t us)
+{
+    ax_metric_observe_ns(metric, us / 1000);
+}
+
 /* ---- series ---- */
 
 static void put_escaped(struct ax_buf *out, struct ax_str text)
@@ -260,7 +265,9 @@ static struct family *family_find(const struct ax_metric_family *described)
 
 static bool is_histogram(const struct ax_metric_family *described)
 {
-    return described->type == AX_METRIC_HISTOGRAM || described->type == AX_METRIC_HISTOGRAM_COARSE;
+    return described->type == AX_METRIC_HISTOGRAM ||
+           described->type == AX_METRIC_HISTOGRAM_COARSE ||
+           described->type == AX_METRIC_HISTOGRAM_AGE;
 }
 
 static size_t family_cells(const struct ax_metric_family *described)
@@ -556,13 +563,27 @@ static const struct ax_str octave_labels[OCTAVES + 1] = {
     LE("33.554432"), LE("67.108864"),
 };
 
+/* The end of an octave. */
+static void print_edge(struct ax_buf *out, const struct ax_metric_family *family,
+                       struct ax_str labels, unsigned octave)
+{
+    char text[32];
+    struct ax_str edge = octave_labels[octave];
+    if (family->type == AX_METRIC_HISTOGRAM_AGE) {
+        (void)snprintf(text, sizeof(text), "le=\"%llu\"", 1ULL << octave);
+        edge = ax_str_from(text);
+    }
+    print_name(out, family->name, AX_STR("_bucket"), labels, edge);
+}
+
 static void print_histogram(struct ax_buf *out, const struct ax_metric_family *family,
                             const struct series *series)
 {
     struct ax_str labels = { series->labels, series->labels_len };
     uint64_t cells[HISTOGRAM_CELLS];
     cells_sum(series->first, HISTOGRAM_CELLS, cells);
-    bool is_coarse = family->type == AX_METRIC_HISTOGRAM_COARSE;
+    bool is_age = family->type == AX_METRIC_HISTOGRAM_AGE;
+    bool is_coarse = is_age || family->type == AX_METRIC_HISTOGRAM_COARSE;
     unsigned octave = is_coarse ? 2 : 0;
     unsigned step = is_coarse ? 2 : 1;
     unsigned octave_last = is_coarse ? 24 : OCTAVES;
@@ -571,7 +592,7 @@ static void print_histogram(struct ax_buf *out, const struct ax_metric_family *f
         total += cells[bucket];
         if (bucket != 4 * octave || octave > octave_last)
             continue;
-        print_name(out, family->name, AX_STR("_bucket"), labels, octave_labels[octave]);
+        print_edge(out, family, labels, octave);
         print_count(out, total);
         octave += step;
     }
@@ -579,7 +600,7 @@ static void print_histogram(struct ax_buf *out, const struct ax_metric_family *f
     print_name(out, family->name, AX_STR("_bucket"), labels, AX_STR("le=\"+Inf\""));
     print_count(out, total);
     print_name(out, family->name, AX_STR("_sum"), labels, AX_STR(""));
-    ax_json_put_f64(out, (double)cells[CELL_SUM] / 1e9);
+    ax_json_put_f64(out, (double)cells[CELL_SUM] / (is_age ? 1e3 : 1e9));
     (void)ax_buf_append_char(out, '\n');
     print_name(out, family->name, AX_STR("_count"), labels, AX_STR(""));
     print_count(out, total);
@@ -608,6 +629,7 @@ void ax_metric_print_head(struct ax_buf *out, const struct ax_metric_family *fam
         [AX_METRIC_GAUGE_NS] = "gauge",
         [AX_METRIC_HISTOGRAM] = "histogram",
         [AX_METRIC_HISTOGRAM_COARSE] = "histogram",
+        [AX_METRIC_HISTOGRAM_AGE] = "histogram",
     };
     assert(out && family);
     (void)ax_buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", family->name, family->help,

@@ -29,6 +29,7 @@ enum ax_metric_type {
     AX_METRIC_GAUGE_NS, /* a gauge that is counted in nanoseconds and shown in seconds */
     AX_METRIC_HISTOGRAM,
     AX_METRIC_HISTOGRAM_COARSE, /* shows fewer edges, for a family with thousands of series */
+    AX_METRIC_HISTOGRAM_AGE,    /* of ages: a million times as long, and as coarse */
 };
 
 /* Described once, `static const`; tests/docs compare all families with the docs. */
@@ -79,6 +80,9 @@ void ax_metric_gauge_add(ax_metric metric, int64_t n);
  * one `le` a power of two of 1 us; of a coarse one a dozen: one a power of four from 4 us to 17 s.
  */
 void ax_metric_observe_ns(ax_metric metric, uint64_t ns);
+
+/* The same of an age, which is counted in milliseconds: from 1 s to 776 days. */
+void ax_metric_observe_age_us(ax_metric metric, uint64_t us);
 
 /* Sum over all shards of a counter or gauge; for tests and statistics. No lock, nor in the next
  * ones. */

@@ -100,11 +100,12 @@ static const char *found_text(const struct ax_cell *cell)
     case AX_CELL_BOOL:
         return "true or false";
     case AX_CELL_U64:
-        return "a number over 2^63";
+        return "a whole number over 2^63";
     case AX_CELL_LIST:
         return "a list";
-    case AX_CELL_F64:
     case AX_CELL_I64:
+        return "a whole number";
+    case AX_CELL_F64:
     case AX_CELL_TEXT:
     case AX_CELL_FIELD:
     case AX_CELL_NULL:

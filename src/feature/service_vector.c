@@ -474,12 +474,12 @@ struct ax_service_status ax_service_vector_status(const struct ax_service_vector
 }
 
 enum ax_code ax_service_vector_write(const struct ax_service_vector *vector, const size_t *inputs,
-                                     struct ax_rows *rows, size_t to, struct ax_err *err)
+                                     struct ax_rows *rows, size_t to, struct ax_arena *arena,
+                                     struct ax_err *err)
 {
-    assert(vector && rows && (inputs || !rows->signature->input_count) && err);
+    assert(vector && rows && (inputs || !rows->signature->input_count) && arena && err);
     for (size_t i = 0; i < rows->signature->input_count; i++) {
-        if (ax_rows_set_values(rows, to, i, &vector->inputs[inputs[i]], vector->request->arena,
-                               err))
+        if (ax_rows_set_values(rows, to, i, &vector->inputs[inputs[i]], arena, err))
             return err->code;
     }
     return AX_OK;

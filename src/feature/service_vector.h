@@ -83,10 +83,11 @@ struct ax_service_status ax_service_vector_status(const struct ax_service_vector
                                                   size_t input, size_t row);
 
 /* Fill in rows of a model from row `to` on, which were cleared; `inputs` is what
- * ax_service_plan_bind made for its signature. Expected: those of the setters of data/rows.h,
- * TOO_LARGE, LIMIT. */
+ * ax_service_plan_bind made for its signature. Texts are copied to the arena, which is that of the
+ * rows. Expected: those of the setters of data/rows.h, TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_service_vector_write(const struct ax_service_vector *vector,
                                                  const size_t *inputs, struct ax_rows *rows,
-                                                 size_t to, struct ax_err *err);
+                                                 size_t to, struct ax_arena *arena,
+                                                 struct ax_err *err);
 
 #endif

@@ -25,6 +25,7 @@
 #include "base/str.h"
 
 struct ax_http_server;
+struct ax_loop;
 struct ax_http_worker; /* one I/O thread: its loop, its connections, its requests */
 
 enum ax_http_method {
@@ -181,6 +182,9 @@ void ax_request_post(struct ax_http_worker *worker, uint64_t request_id,
                      void (*deliver)(void *context, void *state, struct ax_request *request,
                                      void *message),
                      void *message);
+
+/* The loop of a worker, for what answers on it. */
+struct ax_loop *ax_http_worker_loop(struct ax_http_worker *worker) AX_RETURNS_NONNULL;
 
 /* True when the request came by a unix socket or to a loopback address, so that it was sent on this
  * host. False when its client is gone. Asks the kernel: not for every request. */

@@ -414,6 +414,12 @@ void ax_worker_round(struct ax_http_worker *worker)
     ax_block_waste_enter(NULL);
 }
 
+struct ax_loop *ax_http_worker_loop(struct ax_http_worker *worker)
+{
+    assert(worker);
+    return &worker->loop;
+}
+
 void ax_worker_run(struct ax_http_worker *worker)
 {
     assert(worker && worker->acceptor_count);

@@ -17,6 +17,7 @@ enum ax_code ax_served_new(struct ax_version *version, const struct ax_model_set
     atomic_init(&served->cost.packed, 0);
     atomic_init(&served->last_ms, 0);
     atomic_init(&served->used_ms, 0);
+    atomic_init(&served->service_inputs, NULL);
     served->account = ax_account_open(version->model_name, version->text);
     served->version = ax_version_ref(version);
     served->settings = *settings;
@@ -37,6 +38,7 @@ void ax_served_unref(struct ax_served *served)
         return;
     ax_version_unref(served->version);
     ax_account_unref(served->account);
+    free(atomic_load_explicit(&served->service_inputs, memory_order_relaxed));
     free(served);
 }
 

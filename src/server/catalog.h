@@ -28,6 +28,7 @@ struct ax_served {
     _Atomic uint64_t used_ms; /* and of the last request that found it ready */
     _Atomic size_t in_flight; /* requests that are there, when they are limited: ax_admission_enter
                                */
+    _Atomic(size_t *) service_inputs; /* owned; NULL until ax_serving_bind found them */
 };
 
 /* Makes the entry for a version, which is referenced, and opens its account. Control threads and

@@ -20,7 +20,7 @@ struct ax_definitions_watch_listener {
      * were none. */
     void (*changed)(struct ax_definitions_watch_listener *listener,
                     const struct ax_applied_definitions *before,
-                    const struct ax_applied_definitions *now);
+                    struct ax_applied_definitions *now);
 };
 
 /* Read what is in force in the state directory `state`, which is borrowed, and may be empty: there

@@ -374,7 +374,8 @@ static void prediction_read_on(struct ax_prediction *prediction)
         prediction_score(prediction, &err);
     } else if (!prediction->awaited) {
         prediction_hold(prediction);
-        ax_request_resume(request, prediction_read_again);
+        if (!prediction->is_waiting)
+            ax_request_resume(request, prediction_read_again);
     }
 }
 
@@ -407,6 +408,26 @@ void ax_prediction_await(struct ax_prediction *prediction, struct ax_cold_wait *
 {
     assert(prediction && wait);
     prediction_await(prediction, wait, prediction_read_on);
+}
+
+void ax_prediction_wait(struct ax_prediction *prediction)
+{
+    assert(prediction && !prediction->awaited);
+    prediction->is_waiting = true;
+}
+
+void ax_prediction_wake(struct ax_prediction *prediction)
+{
+    assert(prediction && prediction->is_waiting);
+    prediction->is_waiting = false;
+    ax_request_resume(prediction->job.request, prediction_read_again);
+}
+
+uint64_t ax_prediction_deadline_ns(const struct ax_prediction *prediction)
+{
+    assert(prediction);
+    return prediction->has_parts ? prediction->deadline_ns
+                                 : prediction_deadline(prediction, /* is_read= */ true);
 }
 
 void ax_prediction_begin_parts(struct ax_prediction *prediction)
@@ -773,6 +794,8 @@ static void prediction_release(void *user)
     struct ax_prediction *prediction = user;
     ax_scoring_forget(&prediction->thread->scoring, &prediction->job);
     ax_cold_withdraw(prediction->thread, prediction->wait);
+    if (prediction->form->release)
+        prediction->form->release(prediction);
     if (prediction->has_parts) {
         prediction->form->release_parts(prediction);
     } else {

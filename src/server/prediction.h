@@ -43,6 +43,9 @@ struct ax_prediction_form {
      * (ax_prediction_count) and give back what they hold. */
     void (*release_parts)(struct ax_prediction *prediction);
 
+    /* (optional) The request ended: give back what the form's own holds. */
+    void (*release)(struct ax_prediction *prediction);
+
     /* (optional) The version is cold, so that the body cannot be read: look into it for a timeout,
      * as far as a slice goes (ax_prediction_limit_us). What is wrong with it is found later. */
     void (*peek)(struct ax_prediction *prediction);
@@ -80,6 +83,7 @@ struct ax_prediction {
     struct ax_cold_wait *wait;    /* for the version that it names; NULL: it never did */
     struct ax_cold_wait *awaited; /* it goes on when this one is told; NULL: it does not wait */
     void (*go_on)(struct ax_prediction *prediction);
+    bool is_waiting; /* for ax_prediction_wake */
 };
 
 /* The HTTP status of a failure, as the code's table has it; but a deadline that is missed is
@@ -126,6 +130,14 @@ AX_MUST_USE enum ax_code ax_prediction_find(struct ax_prediction *prediction, st
 
 /* While reading: read is not called before what *wait asks for is told of. It holds no version. */
 void ax_prediction_await(struct ax_prediction *prediction, struct ax_cold_wait *wait);
+
+/* While reading: read is not called before ax_prediction_wake is. It holds its version. */
+void ax_prediction_wait(struct ax_prediction *prediction);
+/* On its thread, at any time but while reading: what it waited for has come. */
+void ax_prediction_wake(struct ax_prediction *prediction);
+
+/* When its time is over, as far as it is known while its body is read, monotonic; 0: never. */
+uint64_t ax_prediction_deadline_ns(const struct ax_prediction *prediction);
 
 /* While reading: from here on the request is its parts: each has an account, which was entered, and
  * the whole has none. */

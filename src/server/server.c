@@ -21,6 +21,7 @@
 #include "server/model_orders.h"
 #include "server/repository.h"
 #include "server/server_thread.h"
+#include "server/serving_features.h"
 #include "server/watch.h"
 
 #include <assert.h>
@@ -28,6 +29,7 @@
 /* For loads that run at the end: at most; and at least, which threads without one need to go. */
 #define LOADS_WAIT_NS       ((uint64_t)2 * AX_NS_PER_S)
 #define LOADS_WAIT_LEAST_NS ((uint64_t)500 * AX_NS_PER_MS)
+#define ONLINE_BYTES_MAX    ((size_t)1 << 30)
 
 const struct ax_option ax_server_options[] = {
     { .type = AX_OPTION_TEXT,
@@ -99,6 +101,8 @@ struct ax_server {
     struct ax_watch_listener listener;
     struct ax_definitions_watch *definitions;
     struct ax_definitions_watch_listener definitions_listener;
+    struct ax_online *store;
+    struct ax_snapshot features;           /* struct ax_serving_features, or NULL */
     const struct ax_server_config *config; /* borrowed */
     struct ax_http_handler handler;
     struct ax_http_server *http;
@@ -126,6 +130,17 @@ struct ax_snapshot *ax_server_snapshot(struct ax_server *server)
 struct ax_definitions_watch *ax_server_definitions(struct ax_server *server)
 {
     return server->definitions;
+}
+
+int64_t ax_server_now_us(const struct ax_server *server)
+{
+    (void)server;
+    return ax_clock_wall_us();
+}
+
+struct ax_serving_features *ax_server_features(struct ax_server *server)
+{
+    return ax_snapshot_get(&server->features);
 }
 
 size_t ax_server_thread_count(const struct ax_server *server)
@@ -223,13 +238,34 @@ static void server_loaded(void *context, const struct ax_version *version)
     ax_applied_definitions_unref(applied);
 }
 
+/* Serve by these definitions. What cannot be made leaves in force what was: its services are those
+ * that versions need, or they are not, which each request finds out. */
+static void serve_features(struct ax_server *server, struct ax_applied_definitions *applied)
+{
+    struct ax_serving_features *features;
+    struct ax_err err = AX_ERR_INIT;
+    if (ax_serving_features_new(applied, server->store, &features, &err)) {
+        ax_log(AX_LOG_WARN, "services of features cannot be made", AX_LOG_ERR(&err));
+        return;
+    }
+    for (size_t i = 0; i < applied->definitions.service_count; i++) {
+        const struct ax_serving_service *service = &features->services[i];
+        if (!service->plan)
+            ax_log(AX_LOG_WARN, "a service is not served by entity",
+                   AX_LOG_STR("service", service->applied->service->name),
+                   AX_LOG_ERR(&service->err));
+    }
+    ax_serving_features_unref(ax_snapshot_publish(&server->features, features));
+}
+
 /* Tell which versions that are ready fitted before and do not any more. On the thread that reads
  * the definitions, which is a reader of the catalog for that time. */
 static void server_definitions_changed(struct ax_definitions_watch_listener *listener,
                                        const struct ax_applied_definitions *before,
-                                       const struct ax_applied_definitions *now)
+                                       struct ax_applied_definitions *now)
 {
     struct ax_server *server = container_of(listener, struct ax_server, definitions_listener);
+    serve_features(server, now);
     struct ax_epoch_reader *reader = ax_epoch_register(&server->epoch);
     const struct ax_catalog_model *model;
     const struct ax_catalog_version *version;
@@ -261,6 +297,9 @@ static void server_look_again(struct ax_watch_listener *listener)
 static void server_free(struct ax_server *server)
 {
     ax_definitions_watch_free(server->definitions);
+    ax_serving_features_unref(ax_snapshot_get(&server->features));
+    ax_snapshot_done(&server->features);
+    ax_online_close(server->store);
     ax_catalog_free(ax_snapshot_get(&server->snapshot));
     ax_snapshot_done(&server->snapshot);
     ax_epoch_done(&server->epoch);
@@ -273,6 +312,21 @@ static const char *server_state(const struct ax_server_config *config)
 {
     const struct ax_image_config *images = config->repository->images;
     return images ? images->state : "";
+}
+
+/* The online store, and what is served by it from the start. False: no memory. */
+static bool server_open_store(struct ax_server *server)
+{
+    const struct ax_online_config config = { .epoch = &server->epoch,
+                                             .memory_bytes_max = ONLINE_BYTES_MAX };
+    struct ax_err err = AX_ERR_INIT;
+    if (ax_online_open(&ax_online_memory, &config, &server->store, &err))
+        return false;
+    struct ax_applied_definitions *applied = ax_definitions_watch_ref(server->definitions);
+    if (applied)
+        serve_features(server, applied);
+    ax_applied_definitions_unref(applied);
+    return true;
 }
 
 /* The snapshot's counters stand on cache lines of their own; NULL without memory. */
@@ -308,10 +362,11 @@ static struct ax_server *server_new(const struct ax_server_config *config,
     };
     ax_epoch_init(&server->epoch);
     ax_snapshot_init(&server->snapshot, &server->epoch, ax_catalog_new());
+    ax_snapshot_init(&server->features, &server->epoch, NULL);
     (void)pthread_mutex_init(&server->beginning, NULL);
     server->definitions_listener.changed = server_definitions_changed;
     server->definitions = ax_definitions_watch_new(server_state(config), &server->epoch);
-    if (server->definitions)
+    if (server->definitions && server_open_store(server))
         return server;
     server_free(server);
     return NULL;

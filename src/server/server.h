@@ -65,6 +65,10 @@ const struct ax_server_config *ax_server_config(const struct ax_server *server);
 struct ax_epoch *ax_server_epoch(struct ax_server *server);
 struct ax_snapshot *ax_server_snapshot(struct ax_server *server);
 struct ax_definitions_watch *ax_server_definitions(struct ax_server *server) AX_RETURNS_NONNULL;
+/* The moment that features are asked for when none is named: microseconds since 1970. */
+int64_t ax_server_now_us(const struct ax_server *server);
+/* What services are served by; NULL: nothing. Inside the epoch. */
+struct ax_serving_features *ax_server_features(struct ax_server *server);
 /* NULL until it was started: before that the catalog is empty. */
 struct ax_fleet *ax_server_fleet(const struct ax_server *server);
 /* NULL likewise. */

@@ -17,6 +17,17 @@ static size_t aligned(size_t bytes)
     return (bytes + ALIGN - 1) / ALIGN * ALIGN;
 }
 
+const char *ax_online_status_name(enum ax_online_status status)
+{
+    static const char *const names[] = {
+        [AX_ONLINE_PRESENT] = "PRESENT",       [AX_ONLINE_NULL_VALUE] = "NULL_VALUE",
+        [AX_ONLINE_NOT_FOUND] = "NOT_FOUND",   [AX_ONLINE_OUTSIDE_MAX_AGE] = "OUTSIDE_MAX_AGE",
+        [AX_ONLINE_STORE_DOWN] = "STORE_DOWN",
+    };
+    assert((size_t)status < AX_COUNT(names));
+    return names[status];
+}
+
 int ax_online_stamp_compare(const struct ax_online_stamp *a, const struct ax_online_stamp *b)
 {
     assert(a && b);

@@ -51,7 +51,10 @@ enum ax_online_status {
     AX_ONLINE_NOT_FOUND,       /* nothing is known, or only what is later than the moment */
     AX_ONLINE_OUTSIDE_MAX_AGE, /* the newest value is older than the view's ttl allows */
     AX_ONLINE_STORE_DOWN,      /* the store could not be asked */
+    AX_ONLINE_STATUS_COUNT
 };
+/* "PRESENT", … */
+const char *ax_online_status_name(enum ax_online_status status) AX_RETURNS_NONNULL;
 
 /* Negative, 0 or positive: a is older than b, the same, newer. */
 int ax_online_stamp_compare(const struct ax_online_stamp *a, const struct ax_online_stamp *b);

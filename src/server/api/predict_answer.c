@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "server/api/service_call.h"
 
 #include <assert.h>
 #include <math.h>
@@ -49,10 +50,10 @@ void ax_predict_answer_put_end(uint64_t began_ns, struct ax_buf *out)
 }
 
 void ax_predict_answer_init(struct ax_predict_answer *answer, const struct ax_version *version,
-                            const struct ax_batch *batch)
+                            const struct ax_batch *batch, const struct ax_service_call *call)
 {
     assert(answer && version && batch);
-    *answer = (struct ax_predict_answer){ .version = version, .batch = batch };
+    *answer = (struct ax_predict_answer){ .version = version, .batch = batch, .call = call };
     answer->prediction = answer_column(answer, "prediction");
     answer->probability = answer_column(answer, "probability");
     answer->label = answer_column(answer, "label");
@@ -161,6 +162,16 @@ static void put_decision(struct ax_buf *out, struct ax_str action)
         (void)ax_buf_append_str(out, AX_STR("null"));
 }
 
+/* Of the features that the row was made of. */
+static void put_told(struct ax_buf *out, const struct ax_service_call *call, size_t row)
+{
+    struct ax_str told = call ? ax_service_call_told(call, row) : AX_STR("");
+    if (!told.len)
+        return;
+    (void)ax_buf_append_char(out, ',');
+    (void)ax_buf_append_str(out, told);
+}
+
 void ax_predict_answer_put_row(const struct ax_predict_answer *answer, size_t row,
                                struct ax_buf *out)
 {
@@ -182,6 +193,7 @@ void ax_predict_answer_put_row(const struct ax_predict_answer *answer, size_t ro
         put_elements(out, "label", answer->label, row);
     if (version->decision_count > 0)
         put_decision(out, ax_version_decide_row(version, answer->batch, row));
+    put_told(out, answer->call, row);
     (void)ax_buf_append_char(out, '}');
 }
 

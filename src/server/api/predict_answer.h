@@ -13,6 +13,8 @@
 #define AX_PREDICT_VALUE_BYTES 80
 #define AX_PREDICT_BARE_BYTES  16
 
+struct ax_service_call;
+
 /* What is printed, of one version's answers. */
 struct ax_predict_answer {
     const struct ax_version *version;
@@ -20,6 +22,7 @@ struct ax_predict_answer {
     const struct ax_column *prediction;
     const struct ax_column *probability; /* NULL: not there */
     const struct ax_column *label;       /* the same */
+    const struct ax_service_call *call;  /* that made the rows, to be told of; NULL: none did */
 };
 
 /* Want the outputs that rows for people are made of; `wanted` has one entry an output. */
@@ -30,9 +33,9 @@ void ax_predict_answer_want(const struct ax_signature *signature, bool *wanted);
 void ax_predict_answer_put_id(struct ax_buf *out);
 void ax_predict_answer_put_end(uint64_t began_ns, struct ax_buf *out);
 
-/* `version` and `batch` are borrowed. */
+/* All is borrowed; `call` may be NULL. */
 void ax_predict_answer_init(struct ax_predict_answer *answer, const struct ax_version *version,
-                            const struct ax_batch *batch);
+                            const struct ax_batch *batch, const struct ax_service_call *call);
 
 /* Print on with rows from *row, divided by commas, until `out` holds `end` bytes; true when all are
  * printed. `put` prints one. */

@@ -30,6 +30,7 @@ struct many_part {
     struct ax_prediction prediction; /* a copy, for its answer and its account */
     struct ax_err err;               /* why it has no answer */
     struct ax_cold_wait *wait;       /* for its version; NULL: it never was cold */
+    struct ax_service_call *call;    /* by which its rows were filled; NULL: from cells */
 };
 
 struct many_request {
@@ -331,8 +332,8 @@ static bool many_put_part(struct many_request *request, struct ax_buf *out, size
         (void)ax_buf_append_str(out, AX_STR(",\"predictions\":["));
     request->is_in_answer = true;
     struct ax_predict_answer answer;
-    ax_predict_answer_init(&answer, part->prediction.job.served->version,
-                           &part->prediction.job.out);
+    ax_predict_answer_init(&answer, part->prediction.job.served->version, &part->prediction.job.out,
+                           part->call);
     if (!ax_predict_answer_put_rows(&answer, &request->rows.printed, end, ax_predict_answer_put_row,
                                     out))
         return false;

@@ -1,28 +1,99 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST /v1/models/{m}/predict: rows as objects of named values, answers as objects of named
- * results; docs/protocols/predict.md.
+ * POST /v1/models/{m}/predict: rows as objects of named values, or entities whose features are
+ * known here; answers as objects of named results. docs/protocols/predict.md.
  */
 #include "base/json.h"
 #include "server/api/endpoints.h"
 #include "server/api/row_request.h"
+#include "server/api/service_call.h"
+#include "server/server.h"
+
+struct predict_request {
+    struct ax_row_request rows; /* first */
+    struct ax_service_call call;
+    struct ax_service_target target;
+};
 
 static const struct ax_row_member predict_members[] = {
     { .name = "rows", .layout = AX_LAYOUT_ROWS, .accepts = AX_ROW_OBJECT },
+    AX_ROW_ENTITY_MEMBERS,
     { .name = "version", .read = ax_row_body_read_version },
     { 0 },
 };
 
 static const struct ax_row_protocol predict_protocol = {
     .members = predict_members,
-    .wanted = "'rows'",
-    .unknown_hint = "a request has 'rows' and may have 'version'",
+    .wanted = "'rows' or 'entities'",
+    .unknown_hint = "a request has 'rows', or 'entities' with 'request', 'given', 'at' and "
+                    "'features', and may have 'version'",
 };
+
+static struct predict_request *predict_from(struct ax_prediction *prediction)
+{
+    return container_of(prediction, struct predict_request, rows.prediction);
+}
+
+static void predict_woken(struct ax_service_call *call)
+{
+    struct predict_request *request = container_of(call, struct predict_request, call);
+    ax_prediction_wake(&request->rows.prediction);
+}
+
+static enum ax_code predict_begin_call(struct predict_request *request, struct ax_err *err)
+{
+    struct ax_prediction *prediction = &request->rows.prediction;
+    struct ax_served *served = prediction->job.served;
+    struct ax_request *http = prediction->job.request;
+    const struct ax_row_body *body = &request->rows.body;
+    size_t rows = body->cells[AX_ROW_SET_ROWS].row_count;
+    struct ax_serving_features *features = ax_server_features(prediction->thread->server);
+    const struct ax_serving_service *service;
+    request->target.rows = &prediction->rows;
+    request->call.woken = predict_woken;
+    if (ax_serving_bind(features, served, &service, &request->target.inputs, err) ||
+        ax_rows_reserve(&prediction->rows, served->version->signature, rows, &http->arena, err) ||
+        ax_service_call_begin(&request->call, features, service, rows, body->tell, &http->arena,
+                              ax_http_worker_loop(http->worker),
+                              ax_prediction_deadline_ns(prediction), err) ||
+        ax_service_call_take(&request->call, body->cells, body->is_one,
+                             ax_server_now_us(prediction->thread->server), err))
+        return err->code;
+    ax_service_call_add(&request->call, &request->target);
+    request->rows.call = &request->call;
+    request->rows.is_filling = true;
+    return AX_OK;
+}
+
+static enum ax_code predict_fill(struct predict_request *request, size_t byte_budget, size_t *cost,
+                                 bool *ret_done, struct ax_err *err)
+{
+    bool waits;
+    if (!ax_row_body_is_by_entity(&request->rows.body))
+        return ax_row_request_fill(&request->rows, &request->rows.body.cells[AX_ROW_SET_ROWS],
+                                   byte_budget, cost, ret_done, err);
+    if ((!request->rows.is_filling && predict_begin_call(request, err)) ||
+        ax_service_call_step(&request->call, byte_budget, cost, ret_done, &waits, err))
+        return err->code;
+    if (waits)
+        ax_prediction_wait(&request->rows.prediction);
+    if (*ret_done && request->target.err.code)
+        return ax_fail(err, request->target.err.code, "%s", request->target.err.msg);
+    return AX_OK;
+}
 
 static enum ax_code predict_read(struct ax_prediction *prediction, size_t byte_budget,
                                  bool *ret_done, struct ax_err *err)
 {
-    if (ax_row_request_read(prediction, byte_budget, ret_done, err))
+    struct predict_request *request = predict_from(prediction);
+    size_t cost = 0;
+    bool is_ready;
+    *ret_done = false;
+    if (ax_row_request_parse(&request->rows, byte_budget, &cost, &is_ready, err))
+        return err->code;
+    if (!is_ready)
+        return AX_OK;
+    if (predict_fill(request, byte_budget - cost, &cost, ret_done, err))
         return err->code;
     if (*ret_done)
         ax_predict_answer_want(prediction->rows.signature, prediction->wanted);
@@ -53,14 +124,20 @@ static bool predict_print(struct ax_prediction *prediction, struct ax_buf *out, 
     return true;
 }
 
+static void predict_release(struct ax_prediction *prediction)
+{
+    ax_service_call_done(&predict_from(prediction)->call);
+}
+
 static const struct ax_prediction_form predict_form = {
     .read = predict_read,
     .print = predict_print,
+    .release = predict_release,
     .status = ax_prediction_status,
     .value_bytes = AX_PREDICT_VALUE_BYTES,
 };
 
 void ax_predict(struct ax_call *call)
 {
-    ax_row_request_start(call, &predict_form, &predict_protocol, sizeof(struct ax_row_request));
+    ax_row_request_start(call, &predict_form, &predict_protocol, sizeof(struct predict_request));
 }

@@ -44,6 +44,24 @@ enum ax_code ax_row_body_read_version(struct ax_row_body *body, struct ax_err *e
     return AX_OK;
 }
 
+enum ax_code ax_row_body_read_features(struct ax_row_body *body, struct ax_err *err)
+{
+    static const char *const names[] = { [AX_SERVICE_TELL_NOTHING] = "none",
+                                         [AX_SERVICE_TELL_STATUS] = "status",
+                                         [AX_SERVICE_TELL_FULL] = "full" };
+    assert(body && err);
+    enum ax_json_token token = ax_json_read(&body->json, err);
+    if (token == AX_JSON_FAILED)
+        return err->code;
+    for (size_t i = 0; token == AX_JSON_STRING && i < AX_COUNT(names); i++) {
+        if (!ax_str_is(body->json.raw, names[i]))
+            continue;
+        body->tell = (enum ax_service_tell)i;
+        return AX_OK;
+    }
+    return ax_fail(err, AX_E_INVALID, "'features' must be \"none\", \"status\" or \"full\"");
+}
+
 static enum ax_code body_step_begin(struct ax_row_body *body, struct ax_err *err)
 {
     enum ax_json_token token = ax_json_read(&body->json, err);
@@ -139,6 +157,13 @@ static enum ax_code body_step_trail(struct ax_row_body *body, struct ax_err *err
         return err->code;
     if (!body->members[AX_ROW_SET_ROWS])
         return ax_fail(err, AX_E_INVALID, "the request has no %s", body->protocol->wanted);
+    for (size_t i = 0; i < AX_ROW_SETS; i++) {
+        if (i != AX_ROW_SET_ROWS && body->members[i] && !ax_row_body_is_by_entity(body))
+            return ax_fail(err, AX_E_INVALID, "'%s' goes with 'entities', not with 'rows'",
+                           body->members[i]->name);
+    }
+    if (body->tell && !ax_row_body_is_by_entity(body))
+        return ax_fail(err, AX_E_INVALID, "'features' goes with 'entities', not with 'rows'");
     body->state = BODY_DONE;
     return AX_OK;
 }

@@ -23,6 +23,14 @@ enum ax_row_set {
     AX_ROW_SETS
 };
 
+/* What an answer tells of the features of a row. */
+enum ax_service_tell {
+    AX_SERVICE_TELL_NOTHING,
+    AX_SERVICE_TELL_STATUS,  /* where each comes from */
+    AX_SERVICE_TELL_FULL,    /* and its value */
+    AX_SERVICE_TELL_SOURCES, /* and its view, field and age */
+};
+
 struct ax_row_member {
     const char *name; /* NULL ends the table */
     /* (optional) Read the value that comes next. Once a body. Expected: INVALID. */
@@ -30,7 +38,24 @@ struct ax_row_member {
     enum ax_row_layout layout; /* without `read`: holds the rows of a set */
     unsigned accepts;          /* AX_ROW_* */
     enum ax_row_set set;
+    bool by_entity; /* the rows are keys of entities */
 };
+
+/* The members of a request by entity. */
+#define AX_ROW_ENTITY_MEMBERS                                                                      \
+    { .name = "entities", .layout = AX_LAYOUT_ROWS, .accepts = AX_ROW_OBJECT, .by_entity = true }, \
+        { .name = "request",                                                                       \
+          .layout = AX_LAYOUT_ONE,                                                                 \
+          .accepts = AX_ROW_OBJECT | AX_ROW_LIST,                                                  \
+          .set = AX_ROW_SET_REQUEST },                                                             \
+        { .name = "given",                                                                         \
+          .layout = AX_LAYOUT_ONE,                                                                 \
+          .accepts = AX_ROW_OBJECT | AX_ROW_LIST,                                                  \
+          .set = AX_ROW_SET_GIVEN },                                                               \
+        { .name = "at", .layout = AX_LAYOUT_ONE, .accepts = AX_ROW_SCALAR, .set = AX_ROW_SET_AT }, \
+    {                                                                                              \
+        .name = "features", .read = ax_row_body_read_features                                      \
+    }
 
 #define AX_ROW_MEMBERS_MAX 32
 
@@ -57,6 +82,7 @@ struct ax_row_body {
     const struct ax_row_member *members[AX_ROW_SETS]; /* that held them; NULL: none did */
     bool is_one[AX_ROW_SETS];                         /* AX_LAYOUT_ONE: it was a row alone */
     struct ax_str version;                            /* ptr NULL: none was asked for */
+    enum ax_service_tell tell;
 };
 
 /* Begin with a body; nothing is read yet. */
@@ -68,7 +94,15 @@ void ax_row_body_init(struct ax_row_body *body, const struct ax_row_protocol *pr
 AX_MUST_USE enum ax_code ax_row_body_read(struct ax_row_body *body, size_t byte_budget,
                                           size_t *cost, bool *ret_done, struct ax_err *err);
 
+/* Whether the rows are keys of entities; they were read. */
+static inline bool ax_row_body_is_by_entity(const struct ax_row_body *body)
+{
+    return body->members[AX_ROW_SET_ROWS]->by_entity;
+}
+
 /* A member's read: the version, a number or a text. */
 enum ax_code ax_row_body_read_version(struct ax_row_body *body, struct ax_err *err);
+/* Likewise: what is to be told of features. */
+enum ax_code ax_row_body_read_features(struct ax_row_body *body, struct ax_err *err);
 
 #endif

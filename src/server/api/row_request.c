@@ -77,21 +77,35 @@ static void request_want(struct ax_prediction *prediction)
     prediction->wanted[output - signature->outputs] = true;
 }
 
+enum ax_code ax_row_request_parse(struct ax_row_request *request, size_t byte_budget, size_t *cost,
+                                  bool *ret_ready, struct ax_err *err)
+{
+    assert(request && byte_budget && cost && ret_ready && err);
+    size_t spent = 0;
+    bool waits;
+    *ret_ready = false;
+    if (!request->is_read && request_parse(request, byte_budget, &spent, &request->is_read, err))
+        return err->code;
+    *cost += spent;
+    if (!request->is_read || spent >= byte_budget)
+        return AX_OK;
+    if (request_choose(request, &waits, err))
+        return err->code;
+    *ret_ready = !waits;
+    return AX_OK;
+}
+
 enum ax_code ax_row_request_read(struct ax_prediction *prediction, size_t byte_budget,
                                  bool *ret_done, struct ax_err *err)
 {
     assert(prediction && ret_done && err);
     struct ax_row_request *request = container_of(prediction, struct ax_row_request, prediction);
     size_t cost = 0;
-    bool waits;
+    bool is_ready;
     *ret_done = false;
-    if (!request->is_read && request_parse(request, byte_budget, &cost, &request->is_read, err))
+    if (ax_row_request_parse(request, byte_budget, &cost, &is_ready, err))
         return err->code;
-    if (!request->is_read || cost >= byte_budget)
-        return AX_OK;
-    if (request_choose(request, &waits, err))
-        return err->code;
-    if (waits)
+    if (!is_ready)
         return AX_OK;
     if (ax_row_request_fill(request, &request->body.cells[AX_ROW_SET_ROWS], byte_budget - cost,
                             &cost, ret_done, err))
@@ -110,7 +124,7 @@ bool ax_row_request_print_rows(struct ax_row_request *request, struct ax_buf *ou
     const struct ax_scoring_job *job = &request->prediction.job;
     size_t end = byte_budget > SIZE_MAX - out->len ? SIZE_MAX : out->len + byte_budget;
     struct ax_predict_answer answer;
-    ax_predict_answer_init(&answer, job->served->version, &job->out);
+    ax_predict_answer_init(&answer, job->served->version, &job->out, request->call);
     return ax_predict_answer_put_rows(&answer, &request->printed, end, put, out);
 }
 

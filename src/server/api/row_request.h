@@ -19,16 +19,22 @@ struct ax_row_request {
     struct ax_csv_rows csv;
     bool is_csv;
     struct ax_cells_fill fill;
-    bool is_read;    /* the body, by ax_row_request_read */
-    bool is_filling; /* its cells into rows */
-    size_t printed;  /* rows of the answer */
-    bool began;      /* the head of the answer is printed */
+    bool is_read;                 /* the body, by ax_row_request_read */
+    bool is_filling;              /* its cells into rows */
+    size_t printed;               /* rows of the answer */
+    bool began;                   /* the head of the answer is printed */
+    struct ax_service_call *call; /* by which the rows were filled; NULL: from cells */
 };
 
 /* Make a request for the endpoint and start it; without `protocol` its body is CSV. Its struct is
  * of `size` bytes and begins with a struct ax_row_request. */
 void ax_row_request_start(struct ax_call *call, const struct ax_prediction_form *form,
                           const struct ax_row_protocol *protocol, size_t size);
+
+/* The first half of a form's read: the body, and the version that it asks for. *ret_ready: the rows
+ * can be filled; *cost is what was read. */
+AX_MUST_USE enum ax_code ax_row_request_parse(struct ax_row_request *request, size_t byte_budget,
+                                              size_t *cost, bool *ret_ready, struct ax_err *err);
 
 /* A form's read: the body, then the rows. What the library's own predict returns is wanted. */
 enum ax_code ax_row_request_read(struct ax_prediction *prediction, size_t byte_budget,

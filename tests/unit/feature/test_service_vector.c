@@ -653,7 +653,7 @@ static void fill_model(const struct ax_signature *signature)
     assert_int_equal(ax_service_plan_bind(plan, signature, inputs, &err), AX_OK);
     if (good(run(&vector, &request, 0, PATTERN)) &&
         good(ax_rows_init(&rows, signature, PATTERN + 1, &arena, &err)) &&
-        good(ax_service_vector_write(&vector, inputs, &rows, 1, &err)))
+        good(ax_service_vector_write(&vector, inputs, &rows, 1, &arena, &err)))
         check_rows(&rows);
 }
 

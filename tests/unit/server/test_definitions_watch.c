@@ -37,8 +37,7 @@ struct changes {
 };
 
 static void changed(struct ax_definitions_watch_listener *listener,
-                    const struct ax_applied_definitions *before,
-                    const struct ax_applied_definitions *now)
+                    const struct ax_applied_definitions *before, struct ax_applied_definitions *now)
 {
     struct changes *changes = container_of(listener, struct changes, listener);
     unsigned at = atomic_load(&changes->count);

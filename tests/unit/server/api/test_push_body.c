@@ -123,7 +123,7 @@ static const struct {
     { 0, T("[{\"z\":0,\"f\":1e39}]"), "'f', row 0: the number does not fit float32" },
     { 0, T("[{\"l\":[1]},{\"l\":[1,4294967296]}]"),
       "'l', row 1: the number does not fit list<int32>" },
-    { 0, T("[{\"l\":1}]"), "'l', row 0: a list is wanted, found another number" },
+    { 0, T("[{\"l\":1}]"), "'l', row 0: a list is wanted, found a whole number" },
     { 0, T("[{\"l\":[[1]]}]"), "found an array where a value is wanted" },
     { 0, T("[{\"m\":[1]}]"), "'m', row 0: a text is wanted" },
     { 0, T("[{\"d\":\"long\"}]"), "'d', row 0: a duration" },

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: a model that was trained with a service answers for entities: by keys, request values,
+features that are given, defaults and expressions; what is wrong is refused by name; a version whose
+service is not in force as it was answers rows alone.
+
+Method: rules over the inputs of a small service, whose digest a running server tells; one server,
+and bodies with the answers that follow by hand. tests/unit/server/api/test_service_call.c has
+values of a store, and stores that answer late; tests/unit/feature/test_service_vector.c each status.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+import history
+from conftest import Server
+
+DEFINITIONS = """\
+auspex: 1
+entities:
+  aircraft: {keys: {tailnum: string}}
+  airport: {keys: {faa: string}}
+sources:
+  planes: {files: p.csv, time: none, columns: {tailnum: string, year: int64, seats: int64}}
+  weather: {files: w.csv, time: t, columns: {faa: string, t: timestamp, temp: float64}}
+views:
+  plane:
+    entity: aircraft
+    source: planes
+    fields:
+      built: year
+      seats: {expr: seats, type: float32, default: 150}
+  weather: {entity: airport, source: weather, ttl: 3h, fields: {temp: temp}}
+  recent: {entity: airport, source: weather, fields: {warmest: max(temp) over 1h}}
+services:
+  pushback:
+    request: {sched_dep: timestamp, dep_delay: {type: int32, required: true}}
+    features:
+      - {name: tailnum}
+      - {name: dep_delay}
+      - {name: hour, expr: extract(hour from sched_dep)}
+      - {view: plane}
+      - {view: weather, keys: {faa: origin}, as: origin}
+      - {name: age, expr: 2013 - built}
+  windowed:
+    features: [{view: recent}]
+"""
+
+RULES = """\
+rules: 1
+inputs: {tailnum: BYTES, dep_delay: FP64, hour: INT64, seats: FP64, origin__temp: FP64, age: INT64}
+outputs: {prediction: FP64}
+cases:
+  - {when: "age > 10 and origin__temp > 5", then: 0.9}
+  - {when: "tailnum = 'N1' and hour = 7", then: 0.8}
+  - {when: "seats = 150 and dep_delay > 30", then: 0.7}
+  - {when: "seats = 150", then: 0.6}
+  - {when: "seats is null", then: 0.5}
+  - otherwise: 0.2
+"""
+
+
+def put_version(models, name, number, service=None, digest=None, rules=RULES):
+    place = models / name / str(number)
+    place.mkdir(parents=True)
+    (place / "rules.yaml").write_text(rules, encoding="utf-8")
+    if service:
+        (place / "model.yaml").write_text(f"service: {{name: {service}, digest: {digest}}}\n",
+                                          encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    path = tmp_path_factory.mktemp("by_entity")
+    (path / "definitions").mkdir()
+    (path / "definitions/f.yaml").write_text(DEFINITIONS, encoding="utf-8")
+    subprocess.run([os.environ["AX_BINARY"], "apply", "--check=false", "--state", path / "state",
+                    path / "definitions"], check=True, capture_output=True)
+    models = path / "models"
+    put_version(models, "plain", 1)
+    server = Server(models, "--state", str(path / "state"), "--images=false")
+    digests = {s["name"]: s["digest"] for s in server.get("/v1/features").json["services"]}
+    put_version(models, "delay", 1, "pushback", digests["pushback"])
+    put_version(models, "old", 1, "pushback", "0" * 64)
+    put_version(models, "window", 1, "windowed", digests["windowed"],
+                "rules: 1\ninputs: {warmest: FP64}\noutputs: {prediction: FP64}\n"
+                "cases: [{otherwise: 1}]\n")
+    server.process.send_signal(signal.SIGHUP)
+    history.wait_for(lambda: all(server.get(f"/v2/models/{m}/ready").status == 200
+                                 for m in ("delay", "old", "window")))
+    yield server
+    assert server.stop() == 0
+    shutil.rmtree(path)
+
+
+def ask(served, entities, model="delay", **members):
+    return served.post(f"/v1/models/{model}/predict", {"entities": entities, **members})
+
+
+def predicted(answer):
+    assert answer.status == 200, answer.body
+    assert [p["row"] for p in answer.json["predictions"]] == list(
+        range(len(answer.json["predictions"])))
+    return [p["prediction"] for p in answer.json["predictions"]]
+
+
+KEY = {"tailnum": "N1"}
+SEVEN = {"sched_dep": "2013-12-01T07:10:00Z", "dep_delay": 31}
+
+
+def test_values_of_the_call(served):
+    """One request for all or one an entity; defaults; expressions; what is left out is null."""
+    before = served.metrics().get("ax_feature_rows_total", view="plane", status="NOT_FOUND")
+    entities = [{"tailnum": "N1", "origin": "EWR"}, {"tailnum": "N2"}]
+    answer = ask(served, entities, request=SEVEN)
+    assert predicted(answer) == [0.8, 0.7]
+    assert "features" not in answer.json["predictions"][0]
+    assert answer.json["model"] == "delay" and answer.json["version"] == "1"
+    assert predicted(ask(served, entities, request=[SEVEN | {"sched_dep": 0}, {"dep_delay": 1}],
+                         version=1)) == [0.7, 0.6]
+    assert predicted(ask(served, [], request=SEVEN)) == []
+    after = served.metrics().get("ax_feature_rows_total", view="plane", status="NOT_FOUND")
+    assert after - before == 4
+
+
+def test_given_features(served):
+    """What is given takes the place of what would be found, and expressions see it; so does null,
+    in whose place stands the field's default."""
+    answer = ask(served, [{"tailnum": "N1", "origin": "EWR"}] * 3, request=SEVEN, features="status",
+                 given=[{"built": 1990, "origin__temp": 5.5}, {"seats": 20.25, "hour": 3},
+                        {"seats": None}])
+    assert predicted(answer) == [0.9, 0.2, 0.8]
+    first, second, third = (p["features"] for p in answer.json["predictions"])
+    assert first["built"] == {"status": "PRESENT", "given": True}
+    assert first["age"] == first["tailnum"] == {"status": "PRESENT"}
+    assert second["seats"] == second["hour"] == {"status": "PRESENT", "given": True}
+    assert third["seats"] == {"status": "NULL_VALUE", "defaulted": True, "given": True}
+    assert third["origin__temp"] == {"status": "NOT_FOUND"}
+
+
+def test_what_is_told(served):
+    answer = ask(served, [{"tailnum": "N1"}], request=SEVEN, features="full", given={"built": 1990},
+                 at="2013-12-01T08:00:00+01:00")
+    told = answer.json["predictions"][0]
+    assert told["at"] == "2013-12-01T07:00:00Z"
+    assert told["features"] == {
+        "tailnum": {"value": "N1", "status": "PRESENT"},
+        "dep_delay": {"value": 31, "status": "PRESENT"},
+        "hour": {"value": 7, "status": "PRESENT"},
+        "built": {"value": 1990, "status": "PRESENT", "given": True},
+        "seats": {"value": 150.0, "status": "NOT_FOUND", "defaulted": True},
+        "origin__temp": {"value": None, "status": "NOT_FOUND"},
+        "age": {"value": 23, "status": "PRESENT"}}
+    moments = ask(served, [KEY] * 2, request=SEVEN, features="status", at=[0, 1000000])
+    assert [p["at"] for p in moments.json["predictions"]] == ["1970-01-01T00:00:00Z",
+                                                             "1970-01-01T00:00:01Z"]
+
+
+def test_many_entities(served):
+    """Several slices, of which each row has its own."""
+    count = 5000
+    entities = [{"tailnum": "N1" if i % 3 else "N2"} for i in range(count)]
+    request = [{"dep_delay": i % 50, "sched_dep": i % 24 * 3600000000} for i in range(count)]
+    answers = predicted(ask(served, entities, request=request))
+    for i, answer in enumerate(answers):
+        expected = 0.8 if i % 3 and i % 24 == 7 else 0.7 if i % 50 > 30 else 0.6
+        assert answer == expected, i
+
+
+REFUSED = {
+    "unknown key": ({"entities": [KEY, {"tailnu": "a"}]}, 400,
+                    "row 1: 'tailnu' is no key of service 'pushback'; nearest is 'tailnum'"),
+    "type of a key": ({"entities": [{"tailnum": 7}]}, 400,
+                      "'tailnum', row 0: a text is wanted, found a whole number"),
+    "unknown request value": ({"entities": [KEY], "request": {"dep_dely": 1}}, 400,
+                              "row 0: 'dep_dely' is no request value of service 'pushback'; "
+                              "nearest is 'dep_delay'"),
+    "required": ({"entities": [KEY], "request": {}}, 400,
+                 "'dep_delay', row 0: a value is required"),
+    "too large": ({"entities": [KEY], "request": {"dep_delay": 1 << 40}}, 400,
+                  "'dep_delay', row 0: the number does not fit int32"),
+    "unequal": ({"entities": [KEY, KEY], "request": [{}, {}, {}]}, 400,
+                "'request' holds 3 values, 'entities' 2: send one for all, or one an entity"),
+    "given key": ({"entities": [KEY], "given": {"tailnum": "a"}}, 400,
+                  "row 0: 'tailnum' is no feature of service 'pushback' that can be given"),
+    "no moment": ({"entities": [KEY], "request": SEVEN, "at": "soon"}, 400,
+                  "'at', row 0: a time (RFC 3339, or whole microseconds since 1970) is wanted, "
+                  "found 'soon'"),
+    "null moment": ({"entities": [KEY], "request": SEVEN, "at": [None]}, 400,
+                    "'at', row 0: a time is wanted, found null"),
+    "moments": ({"entities": [KEY], "at": [[1]]}, 400, "row 0 must be a value, found an array"),
+    "no such word": ({"entities": [KEY], "features": "all"}, 400,
+                     "'features' must be \"none\", \"status\" or \"full\""),
+    "told of too many": ({"entities": [KEY] * 2049, "request": SEVEN, "features": "full"}, 400,
+                         "'features' are told of at most 2048 entities a request, this one has "
+                         "2049"),
+    "both": ({"entities": [KEY], "rows": [KEY]}, 400,
+             "'rows' comes on top of other rows; send one of 'rows' or 'entities'"),
+    "rows": ({"rows": [KEY], "given": {}}, 400, "'given' goes with 'entities', not with 'rows'"),
+    "a scalar": ({"entities": [3]}, 400, "row 0 must be an object, found a number"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(served, name):
+    body, status, text = REFUSED[name]
+    answer = served.post("/v1/models/delay/predict", body)
+    assert (answer.status, answer.error) == (status, text)
+
+
+def test_versions_without_their_service(served):
+    answer = ask(served, [KEY], "plain", request=SEVEN)
+    assert (answer.status, answer.error) == (
+        400, "model 'plain' version 1 was trained without a service of features, so that it takes "
+        "'rows'")
+    answer = ask(served, [KEY], "old", request=SEVEN)
+    assert (answer.status, answer.error) == (
+        409, "service 'pushback' is not in force as it was when model 'old' version 1 was trained: "
+        "apply its definitions, or send 'rows'")
+    assert predicted(served.predict("old", {"tailnum": "N1", "hour": 7})) == [0.8]
+    answer = ask(served, [{"faa": "EWR"}], "window")
+    assert (answer.status, answer.error) == (
+        501, "service 'windowed': view 'recent' has windows, which are not served yet")
+    assert any('event="a service is not served by entity"' in line for line in served.lines)

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: a call of a service fills the rows of models with what the store has, whether the store
+ * answers at once, later, not at all or not any more; slice by slice as in one; and tells of the
+ * features what became of them. A model that cannot take its rows hinders no others.
+ * Method: bodies are read as a request's are, over a small store in memory, or over one that keeps
+ * each fetch until the test answers it. What is filled is worked out by hand. Also run with refused
+ * allocations.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "feature/online/online_key.h"
+#include "server/api/service_call.h"
+#include "torture.h"
+
+#include <math.h>
+
+#define SECOND INT64_C(1000000)
+
+enum { FETCHES_MAX = 8, MANY = 3000, MODEL_INPUTS = 4 };
+
+static const char text[] =
+    "auspex: 1\n"
+    "entities:\n"
+    "  airport: {keys: {faa: string}}\n"
+    "  aircraft: {keys: {tail: int64}}\n"
+    "sources:\n"
+    "  w: {files: w.csv, time: t, columns: {faa: string, t: timestamp, temp: float64}}\n"
+    "  p: {files: p.csv, time: none, columns: {tail: int64, seats: int64}}\n"
+    "views:\n"
+    "  weather: {entity: airport, source: w, ttl: 1h, fields: {temp: temp}}\n"
+    "  plane: {entity: aircraft, source: p, fields: {seats: {expr: seats, default: 150}}}\n"
+    "services:\n"
+    "  s:\n"
+    "    request: {x: float64}\n"
+    "    features:\n"
+    "      - {name: x}\n"
+    "      - {name: origin}\n"
+    "      - {view: weather, keys: {faa: origin}, as: origin}\n"
+    "      - {view: plane}\n"
+    "      - {name: sum, expr: origin__temp + x}\n";
+
+static struct ax_err err;
+static struct ax_arena arena;
+static struct ax_epoch epoch;
+static struct ax_online *memory;
+static struct ax_applied_definitions applied;
+static struct ax_applied_service applied_service;
+static struct ax_serving_features *features;
+static struct ax_signature signature;
+static size_t inputs[MODEL_INPUTS];
+static struct ax_service_call call;
+static size_t woken_count;
+
+/* Whether it went well; else an allocation was refused. */
+static bool good(enum ax_code code)
+{
+    if (code && !ax_torture_struck())
+        fail_msg("%s", err.msg);
+    return !code;
+}
+
+/* ---- a store that answers when it is told to ---- */
+
+static struct {
+    struct ax_online base;
+    struct ax_online_fetch *fetches[FETCHES_MAX];
+    size_t count, cancelled;
+    bool is_down;
+} slow;
+
+static bool slow_fetch(struct ax_online *store, struct ax_online_fetch *fetch)
+{
+    assert_ptr_equal(store, &slow.base);
+    assert_true(slow.count < FETCHES_MAX);
+    slow.fetches[slow.count++] = fetch;
+    return false;
+}
+
+static void slow_cancel(struct ax_online *store, struct ax_online_fetch *fetch)
+{
+    (void)store;
+    (void)fetch;
+    slow.cancelled++;
+}
+
+static const struct ax_online_backend slow_backend = {
+    .name = "slow",
+    .fetch = slow_fetch,
+    .cancel = slow_cancel,
+};
+
+/* Answer the fetches that wait; rows lie in the call's arena, as those of a store elsewhere do. */
+static void slow_answer(void)
+{
+    struct ax_online_fetch *fetches[FETCHES_MAX];
+    size_t count = slow.count;
+    memcpy(fetches, slow.fetches, sizeof(fetches));
+    slow.count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct ax_online_fetch *fetch = fetches[i];
+        if (slow.is_down)
+            (void)ax_fail(&fetch->err, AX_E_UNAVAILABLE, "the store is down");
+        else
+            assert_true(ax_online_fetch(memory, fetch));
+        for (size_t row = 0; !slow.is_down && row < fetch->count; row++) {
+            const struct ax_online_row *found = fetch->rows[row];
+            char *copy = found ? ax_arena_alloc(fetch->arena, found->bytes, 1) : NULL;
+            if (copy)
+                memcpy(copy, found, found->bytes);
+            fetch->rows[row] = (const struct ax_online_row *)(const void *)copy;
+        }
+        fetch->done(fetch);
+    }
+}
+
+/* ---- set-up ---- */
+
+static bool put_row(size_t role, struct ax_values *key, struct ax_values *field, int64_t time)
+{
+    const struct ax_service_plan *plan = features->services[0].plan;
+    const struct ax_online_layout *layout = plan->parts[role].layout;
+    const struct ax_entity *of = plan->visits[plan->parts[role].visit].entity;
+    const struct ax_values *keys[] = { key };
+    const struct ax_values *fields[] = { field };
+    struct ax_online_stamp stamp = { time, 0, 0 };
+    struct ax_online_entity *entity;
+    struct ax_str made;
+    size_t bytes = ax_online_part_write(layout, &stamp, fields, 0, NULL);
+    void *part = ax_arena_alloc(&arena, bytes, 1);
+    if (!part || !good(ax_online_keys_make(of, keys, 1, &arena, &made, &err)) ||
+        !good(ax_online_find_entity(memory, of->name, &entity, &err)))
+        return false;
+    (void)ax_online_part_write(layout, &stamp, fields, 0, part);
+    struct ax_online_item item = { .key = made, .layout = layout, .part = part, .bytes = bytes };
+    struct ax_online_write write = { .entity = entity, .items = &item, .count = 1 };
+    assert_true(ax_online_write(memory, &write));
+    err = write.err;
+    return good(err.code);
+}
+
+static bool put_rows(void)
+{
+    struct ax_str faa = AX_STR("EWR");
+    double temp = 2.5;
+    int64_t tail = 7;
+    int64_t seats = 20;
+    struct ax_values texts = { .type = { AX_TYPE_STRING, false }, .rows = 1, .texts = &faa };
+    struct ax_values temps = { .type = { AX_TYPE_FLOAT64, false }, .rows = 1, .f64s = &temp };
+    struct ax_values tails = { .type = { AX_TYPE_INT64, false }, .rows = 1, .i64s = &tail };
+    struct ax_values counts = { .type = { AX_TYPE_INT64, false }, .rows = 1, .i64s = &seats };
+    return put_row(0, &texts, &temps, 1000 * SECOND) &&
+           put_row(1, &tails, &counts, AX_ONLINE_TIMELESS);
+}
+
+static bool make_signature(void)
+{
+    static const char *const names[MODEL_INPUTS] = { "sum", "seats", "origin__temp", "origin" };
+    if (!good(ax_signature_init(&signature, MODEL_INPUTS, 0, &err)))
+        return false;
+    signature.inputs[3].datatype = AX_BYTES;
+    for (size_t i = 0; i < MODEL_INPUTS; i++) {
+        if (!good(ax_signature_name_input(&signature, i, ax_str_from(names[i]), &err)))
+            return false;
+    }
+    return good(ax_service_plan_bind(features->services[0].plan, &signature, inputs, &err));
+}
+
+/* Over the store in memory, or over the slow one; false: refused. */
+static bool set_up(bool is_slow)
+{
+    const struct ax_file_text file = { .path = AX_STR("f.yaml"), .text = ax_str_from(text) };
+    const struct ax_online_config config = { .epoch = &epoch,
+                                             .memory_bytes_max = (size_t)64 << 20 };
+    ax_err_clear(&err);
+    memset(&slow, 0, sizeof(slow));
+    memset(&call, 0, sizeof(call));
+    woken_count = 0;
+    slow.base.backend = &slow_backend;
+    ax_arena_init(&arena, (size_t)1 << 16, (size_t)64 << 20);
+    ax_epoch_init(&epoch);
+    if (!good(ax_online_open(&ax_online_memory, &config, &memory, &err)) ||
+        !good(ax_definitions_read_texts("features", &file, 1, &applied.definitions, &err)))
+        return false;
+    atomic_init(&applied.refs, 2); /* The test's stays. */
+    applied_service.service = applied.definitions.services;
+    applied.services = &applied_service;
+    if (!good(ax_serving_features_new(&applied, memory, &features, &err)) || !put_rows())
+        return false;
+    if (is_slow)
+        features->store = &slow.base;
+    return make_signature();
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    ax_service_call_done(&call);
+    ax_serving_features_unref(features);
+    features = NULL;
+    ax_signature_done(&signature);
+    ax_definitions_done(&applied.definitions);
+    memset(&applied, 0, sizeof(applied));
+    ax_online_close(memory);
+    memory = NULL;
+    ax_epoch_done(&epoch);
+    ax_arena_done(&arena);
+    return 0;
+}
+
+/* ---- a call ---- */
+
+static const struct ax_row_member members[] = { AX_ROW_ENTITY_MEMBERS, { 0 } };
+static const struct ax_row_protocol protocol = { .members = members, .wanted = "'entities'" };
+
+static void woken(struct ax_service_call *which)
+{
+    assert_ptr_equal(which, &call);
+    woken_count++;
+}
+
+static bool begin(const char *body_text)
+{
+    struct ax_row_body *body = ax_arena_alloc(&arena, 1, sizeof(*body));
+    bool done = false;
+    size_t cost = 0;
+    if (!body)
+        return false;
+    ax_row_body_init(body, &protocol, ax_str_from(body_text), &arena);
+    while (!done && good(ax_row_body_read(body, 100, &cost, &done, &err)))
+        continue;
+    call.woken = woken;
+    return done &&
+           good(ax_service_call_begin(&call, features, features->services,
+                                      body->cells[AX_ROW_SET_ROWS].row_count, body->tell, &arena,
+                                      NULL, 0, &err)) &&
+           good(ax_service_call_take(&call, body->cells, body->is_one, 0, &err));
+}
+
+static bool add(struct ax_service_target *target, struct ax_rows *rows)
+{
+    *target = (struct ax_service_target){ .inputs = inputs, .rows = rows };
+    if (!good(ax_rows_reserve(rows, &signature, call.request.rows, &arena, &err)))
+        return false;
+    ax_service_call_add(&call, target);
+    return true;
+}
+
+/* False: it waits, or memory was refused. */
+static bool step_on(size_t budget)
+{
+    bool done = false;
+    bool waits = false;
+    size_t cost = 0;
+    while (!done && !waits && good(ax_service_call_step(&call, budget, &cost, &done, &waits, &err)))
+        continue;
+    return done;
+}
+
+static float number_at(const struct ax_rows *rows, size_t input, size_t row)
+{
+    return *(const float *)ax_column_at(&rows->columns[input], row);
+}
+
+static void assert_row(const struct ax_rows *rows, size_t row, float sum, float seats, float temp,
+                       const char *origin)
+{
+    const float expected[] = { sum, seats, temp };
+    for (size_t i = 0; i < AX_COUNT(expected); i++) {
+        float found = number_at(rows, i, row);
+        if (found != expected[i] && !(isnan(found) && isnan(expected[i])))
+            fail_msg("row %zu, input %zu: %g is no %g", row, i, (double)found, (double)expected[i]);
+    }
+    const struct ax_str *name = ax_column_at(&rows->columns[3], row);
+    assert_true(ax_str_is(*name, origin));
+}
+
+static void assert_told(size_t row, const char *expected)
+{
+    struct ax_str told = ax_service_call_told(&call, row);
+    if (!ax_str_is(told, expected))
+        fail_msg("told: %.*s", (int)told.len, told.ptr);
+}
+
+#define SMALL                                                                                  \
+    "{\"entities\":[{\"origin\":\"EWR\",\"tail\":7},{\"origin\":\"JFK\",\"tail\":7},"          \
+    "{\"origin\":\"EWR\"}],\"request\":{\"x\":0.5},\"at\":[1001000000,1001000000,4601000000]," \
+    "\"features\":\"full\"}"
+
+static void assert_small(const struct ax_rows *rows)
+{
+    assert_row(rows, 0, 3, 20, 2.5F, "EWR");
+    assert_row(rows, 1, NAN, 20, NAN, "JFK");
+    assert_row(rows, 2, NAN, 150, NAN, "EWR");
+    assert_told(0, "\"at\":\"1970-01-01T00:16:41Z\",\"features\":{"
+                   "\"x\":{\"value\":0.5,\"status\":\"PRESENT\"},"
+                   "\"origin\":{\"value\":\"EWR\",\"status\":\"PRESENT\"},"
+                   "\"origin__temp\":{\"value\":2.5,\"status\":\"PRESENT\","
+                   "\"time\":\"1970-01-01T00:16:40Z\"},"
+                   "\"seats\":{\"value\":20,\"status\":\"PRESENT\"},"
+                   "\"sum\":{\"value\":3.0,\"status\":\"PRESENT\"}}");
+    assert_told(2, "\"at\":\"1970-01-01T01:16:41Z\",\"features\":{"
+                   "\"x\":{\"value\":0.5,\"status\":\"PRESENT\"},"
+                   "\"origin\":{\"value\":\"EWR\",\"status\":\"PRESENT\"},"
+                   "\"origin__temp\":{\"value\":null,\"status\":\"OUTSIDE_MAX_AGE\","
+                   "\"time\":\"1970-01-01T00:16:40Z\"},"
+                   "\"seats\":{\"value\":150,\"status\":\"NOT_FOUND\",\"defaulted\":true},"
+                   "\"sum\":{\"value\":null,\"status\":\"NULL_VALUE\"}}");
+}
+
+static void test_at_once(void **state)
+{
+    for (size_t budget = 1; budget < 10000; budget *= 9) {
+        struct ax_service_target target;
+        struct ax_rows rows;
+        if (set_up(false) && begin(SMALL) && add(&target, &rows) && step_on(budget)) {
+            assert_int_equal(target.err.code, AX_OK);
+            assert_small(&rows);
+            assert_int_equal(woken_count, 0);
+        }
+        tear_down(state);
+    }
+}
+
+static void test_later(void **state)
+{
+    (void)state;
+    struct ax_service_target target;
+    struct ax_rows rows;
+    if (!set_up(true) || !begin(SMALL) || !add(&target, &rows))
+        return;
+    assert_false(step_on(1000));
+    if (err.code)
+        return;
+    assert_int_equal(slow.count, 2);
+    assert_int_equal(slow.fetches[0]->count, 2); /* EWR is asked for once */
+    assert_int_equal(woken_count, 0);
+    slow_answer();
+    assert_int_equal(woken_count, 1);
+    if (step_on(1000) && !ax_torture_struck())
+        assert_small(&rows);
+}
+
+/* Slices wait one after the other, and each has the memory of the one before it. */
+static void test_slices(void **state)
+{
+    (void)state;
+    static const char entity[] = "{\"origin\":\"EWR\",\"tail\":7},";
+    struct ax_service_target target;
+    struct ax_rows rows;
+    struct ax_buf body;
+    size_t waits = 0;
+    ax_buf_init(&body, (size_t)1 << 20);
+    (void)ax_buf_append_str(&body,
+                            AX_STR("{\"at\":1001000000,\"request\":{\"x\":1},\"entities\":["));
+    for (size_t i = 0; i < MANY; i++)
+        (void)ax_buf_append(&body, entity, sizeof(entity) - 1);
+    (void)ax_buf_append_str(&body, AX_STR("{\"tail\":8}]}"));
+    (void)ax_buf_append_char(&body, '\0');
+    if (!body.failed && set_up(true) && begin(body.ptr) && add(&target, &rows)) {
+        assert_true(call.slice_rows < MANY && call.slice_rows % 64 == 0);
+        while (!step_on(1000) && !err.code) {
+            waits++;
+            slow_answer();
+        }
+        if (!ax_torture_struck()) {
+            assert_int_equal(waits, (MANY + call.slice_rows) / call.slice_rows);
+            for (size_t row = 0; row < MANY; row++)
+                assert_row(&rows, row, 3.5F, 20, 2.5F, "EWR");
+            assert_int_equal(number_at(&rows, 1, MANY), 150);
+            assert_int_equal(ax_service_call_told(&call, 0).len, 0);
+        }
+    }
+    ax_buf_done(&body);
+}
+
+static void test_cancelled(void **state)
+{
+    (void)state;
+    struct ax_service_target target;
+    struct ax_rows rows;
+    if (!set_up(true) || !begin(SMALL) || !add(&target, &rows) || step_on(1000) || err.code)
+        return;
+    ax_service_call_done(&call);
+    assert_int_equal(slow.cancelled, 2);
+    assert_int_equal(woken_count, 0);
+    assert_int_equal(atomic_load(&features->refs), 1);
+}
+
+static void test_store_down(void **state)
+{
+    (void)state;
+    struct ax_service_target target;
+    struct ax_rows rows;
+    if (!set_up(true) || !begin(SMALL) || !add(&target, &rows) || step_on(1000) || err.code)
+        return;
+    slow.is_down = true;
+    slow_answer();
+    if (!step_on(1000))
+        return;
+    assert_row(&rows, 0, NAN, 150, NAN, "EWR");
+    assert_told(1, "\"at\":\"1970-01-01T00:16:41Z\",\"features\":{"
+                   "\"x\":{\"value\":0.5,\"status\":\"PRESENT\"},"
+                   "\"origin\":{\"value\":\"JFK\",\"status\":\"PRESENT\"},"
+                   "\"origin__temp\":{\"value\":null,\"status\":\"STORE_DOWN\"},"
+                   "\"seats\":{\"value\":150,\"status\":\"STORE_DOWN\",\"defaulted\":true},"
+                   "\"sum\":{\"value\":null,\"status\":\"NULL_VALUE\"}}");
+}
+
+/* One fetch for two models, of which one takes no such seats. */
+static void test_two_models(void **state)
+{
+    (void)state;
+    struct ax_service_target targets[2];
+    struct ax_rows rows[2];
+    if (!set_up(true) || !begin(SMALL) || !add(&targets[0], &rows[0]))
+        return;
+    struct ax_signature other = { 0 };
+    size_t seats[1];
+    if (good(ax_signature_init(&other, 1, 0, &err)) &&
+        good(ax_signature_name_input(&other, 0, AX_STR("origin__temp"), &err)) &&
+        good(ax_service_plan_bind(features->services[0].plan, &other, seats, &err)) &&
+        good(ax_rows_reserve(&rows[1], &other, call.request.rows, &arena, &err))) {
+        other.inputs[0].required = true;
+        rows[1].has_rules = true;
+        targets[1] = (struct ax_service_target){ .inputs = seats, .rows = &rows[1] };
+        ax_service_call_add(&call, &targets[1]);
+        if (!step_on(1000) && !err.code) {
+            assert_int_equal(slow.count, 2);
+            slow_answer();
+            if (step_on(1000) && !ax_torture_struck()) {
+                assert_small(&rows[0]);
+                assert_int_equal(targets[0].err.code, AX_OK);
+                assert_int_equal(targets[1].err.code, AX_E_INVALID);
+                assert_non_null(strstr(targets[1].err.msg, "row 1"));
+            }
+        }
+    }
+    ax_signature_done(&other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_at_once),
+        cmocka_unit_test_teardown(test_later, tear_down),
+        cmocka_unit_test_teardown(test_slices, tear_down),
+        cmocka_unit_test_teardown(test_cancelled, tear_down),
+        cmocka_unit_test_teardown(test_store_down, tear_down),
+        cmocka_unit_test_teardown(test_two_models, tear_down),
+    };
+    ax_metric_thread_attach();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    ax_metric_thread_detach();
+    return failed;
+}
