@@ -5,7 +5,8 @@ service is not in force as it was answers rows alone.
 
 Method: rules over the inputs of a small service, whose digest a running server tells; one server,
 and bodies with the answers that follow by hand. tests/unit/server/api/test_service_call.c has
-values of a store, and stores that answer late; tests/unit/feature/test_service_vector.c each status.
+values of a store, and stores that answer late; tests/unit/feature/test_service_vector.c each
+status.
 """
 
 import os
