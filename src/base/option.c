@@ -188,16 +188,18 @@ static enum ax_code parse_bool(const char *label, struct ax_str text, bool *ret,
     return AX_OK;
 }
 
-static void list_clear(struct ax_option_list *list)
+void ax_option_list_done(struct ax_option_list *list)
 {
+    assert(list);
     for (size_t i = 0; i < list->count; i++)
         free(list->texts[i]);
     free(list->texts);
     *list = (struct ax_option_list){ 0 };
 }
 
-static void list_add(struct ax_option_list *list, struct ax_str text)
+void ax_option_list_add(struct ax_option_list *list, struct ax_str text)
 {
+    assert(list);
     list->texts = ax_xrealloc(list->texts, list->count + 1, sizeof(list->texts[0]));
     list->texts[list->count++] = ax_xmemdup0(text.ptr, text.len);
 }
@@ -208,7 +210,7 @@ static void list_add_divided(struct ax_option_list *list, struct ax_str text)
     for (size_t i = 0; i <= text.len && text.len; i++) {
         if (i < text.len && text.ptr[i] != ',')
             continue;
-        list_add(list, (struct ax_str){ text.ptr + start, i - start });
+        ax_option_list_add(list, (struct ax_str){ text.ptr + start, i - start });
         start = i + 1;
     }
 }
@@ -248,7 +250,7 @@ static enum ax_code option_assign(struct option_at at, const char *label, struct
     case AX_OPTION_LIST:
         if (check_text(label, text, err))
             return err->code;
-        list_clear(field);
+        ax_option_list_done(field);
         list_add_divided(field, text);
         return AX_OK;
     case AX_OPTION_CHOICE:
@@ -282,7 +284,7 @@ void ax_option_done(const struct ax_option_group *groups)
         for (const struct ax_option *option = groups->options; option->name; option++) {
             char *field = (char *)groups->config + option->offset;
             if (option->type == AX_OPTION_LIST) {
-                list_clear((struct ax_option_list *)(void *)field);
+                ax_option_list_done((struct ax_option_list *)(void *)field);
             } else if (option->type == AX_OPTION_TEXT) {
                 free(*(char **)(void *)field);
                 *(char **)(void *)field = NULL;
@@ -313,14 +315,14 @@ static enum ax_code yaml_assign_list(struct option_at at, const struct ax_yaml *
     for (const struct ax_yaml *item = node->first; item && !err->code; item = item->next) {
         struct ax_str text;
         if (!ax_yaml_str(item, name, &text, err))
-            list_add(&list, text);
+            ax_option_list_add(&list, text);
     }
     struct ax_option_list *field = (struct ax_option_list *)(void *)(at.config + at.option->offset);
     if (!err->code) {
-        list_clear(field);
+        ax_option_list_done(field);
         *field = list;
     } else {
-        list_clear(&list);
+        ax_option_list_done(&list);
     }
     return err->code;
 }
@@ -449,9 +451,9 @@ static enum ax_code flag_assign(struct flag_walk *walk, struct option_at at, str
     struct ax_option_list *list = (struct ax_option_list *)(void *)(at.config + at.option->offset);
     uint64_t bit = UINT64_C(1) << (at.index % 64);
     if (!(walk->seen[at.index / 64] & bit))
-        list_clear(list);
+        ax_option_list_done(list);
     walk->seen[at.index / 64] |= bit;
-    list_add(list, text);
+    ax_option_list_add(list, text);
     return AX_OK;
 }
 
@@ -504,6 +506,73 @@ enum ax_code ax_option_flags(const struct ax_option_group *groups, int argc, cha
         }
     }
     return AX_OK;
+}
+
+/* `--name=` and the text, or the number with its unit. */
+static void list_flag(struct ax_option_list *list, const char *name, struct ax_str text)
+{
+    char flag[NAME_MAX_BYTES + 2];
+    struct ax_str prefix = flag_name(name, flag);
+    size_t size = prefix.len + 1 + text.len;
+    char *whole = ax_xalloc(size);
+    memcpy(whole, prefix.ptr, prefix.len);
+    whole[prefix.len] = '=';
+    memcpy(whole + prefix.len + 1, text.ptr, text.len);
+    ax_option_list_add(list, (struct ax_str){ whole, size });
+    free(whole);
+}
+
+static void list_number(struct ax_option_list *list, const char *name, uint64_t number,
+                        const char *suffix)
+{
+    char text[32];
+    int len = snprintf(text, sizeof(text), "%llu%s", (unsigned long long)number, suffix);
+    list_flag(list, name, (struct ax_str){ text, (size_t)len });
+}
+
+static void list_choice(struct ax_option_list *list, const struct ax_option *option, int index)
+{
+    const char *word = option->unit;
+    for (; index > 0; index--)
+        word = strchr(word, '|') + 1;
+    list_flag(list, option->name, (struct ax_str){ word, strcspn(word, "|") });
+}
+
+static void list_option(struct ax_option_list *list, const struct ax_option *option,
+                        const void *field)
+{
+    const struct ax_option_list *items = field;
+    const char *text = option->type == AX_OPTION_TEXT ? *(char *const *)field : NULL;
+    switch (option->type) {
+    case AX_OPTION_BOOL:
+        text = *(const bool *)field ? "true" : "false";
+        break;
+    case AX_OPTION_SIZE:
+        list_number(list, option->name, *(const size_t *)field, "");
+        break;
+    case AX_OPTION_TIME:
+        list_number(list, option->name, *(const uint64_t *)field, "ns");
+        break;
+    case AX_OPTION_TEXT:
+        break;
+    case AX_OPTION_LIST:
+        for (size_t i = 0; i < items->count; i++)
+            list_flag(list, option->name, ax_str_from(items->texts[i]));
+        break;
+    case AX_OPTION_CHOICE:
+        list_choice(list, option, *(const int *)field);
+        break;
+    }
+    if (text)
+        list_flag(list, option->name, ax_str_from(text));
+}
+
+void ax_option_list_flags(const struct ax_option_group *groups, struct ax_option_list *list)
+{
+    assert(groups && list);
+    for (; groups->options; groups++)
+        for (const struct ax_option *option = groups->options; option->name; option++)
+            list_option(list, option, (const char *)groups->config + option->offset);
 }
 
 /* ---- all of it ---- */

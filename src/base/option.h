@@ -90,6 +90,13 @@ AX_MUST_USE enum ax_code ax_option_flags(const struct ax_option_group *groups, i
                                          char **argv, struct ax_option_args *args,
                                          struct ax_err *err);
 
+/* Add the flags by which ax_option_flags would give the fields what they hold, for another process;
+ * `list` is freed by ax_option_list_done. A text that is NULL and a list that is empty have none.
+ */
+void ax_option_list_flags(const struct ax_option_group *groups, struct ax_option_list *list);
+void ax_option_list_add(struct ax_option_list *list, struct ax_str text);
+void ax_option_list_done(struct ax_option_list *list);
+
 /* All of it in order: defaults, the file that --config or AUSPEX_CONFIG names (when `with_file`),
  * environment, flags. After a failure too the groups need ax_option_done. Expected: INVALID,
  * NOT_FOUND, DENIED, TOO_LARGE. */

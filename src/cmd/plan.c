@@ -38,8 +38,9 @@ static int plan(const struct ax_command_line *line, const struct plan_config *co
     if (ax_planning_read(&planning, folder, &err) ||
         ax_planning_compare(&planning, config->registry.state, AX_REGISTRY_READ, &err) ||
         (config->check && ax_planning_check(&planning, config->registry.state, false, &err)) ||
-        (config->json ? ax_planning_print_json(&planning, AX_PLANNING_PLANNED, 0, &err)
-                      : ax_planning_print_text(&planning, &err)))
+        (config->json ? ax_planning_print_json(&planning, AX_PLANNING_PLANNED, 0,
+                                               &ax_text_output_standard, &err)
+                      : ax_planning_print_text(&planning, &ax_text_output_standard, &err)))
         ax_command_line_complain(line, "%s", err.msg);
     else
         status = ax_plan_is_empty(&planning.plan) ? PLAN_NOTHING : PLAN_CHANGES;

@@ -89,7 +89,8 @@ static enum ax_code check_sources(struct ax_planning *planning, struct ax_opened
     const struct ax_offline_config config = { .definitions = definitions,
                                               .data_folder = definitions->folder,
                                               .work_folder = work_folder,
-                                              .threads = 1 };
+                                              .threads = 1,
+                                              .cancelled = planning->cancelled };
     struct ax_offline *offline;
     if (ax_offline_open(&config, &offline, err))
         return err->code;
@@ -382,33 +383,33 @@ static void put_json(const struct ax_planning *planning, enum ax_planning_outcom
     (void)ax_buf_append_str(out, AX_STR("}\n"));
 }
 
-/* ---- to standard output ---- */
+/* ---- printed ---- */
 
-static enum ax_code print(struct ax_buf *out, struct ax_err *err)
+static enum ax_code print(struct ax_buf *text, struct ax_text_output *output, struct ax_err *err)
 {
-    if (!ax_buf_check(out, "the plan", err) &&
-        (fwrite(ax_buf_str(out).ptr, 1, out->len, stdout) != out->len || fflush(stdout)))
-        (void)ax_fail_errno(err, errno, "write to standard output");
-    ax_buf_done(out);
+    if (!ax_buf_check(text, "the plan", err))
+        (void)(output->print(output, ax_buf_str(text), err) != AX_OK);
+    ax_buf_done(text);
     return err->code;
 }
 
-enum ax_code ax_planning_print_text(const struct ax_planning *planning, struct ax_err *err)
+enum ax_code ax_planning_print_text(const struct ax_planning *planning,
+                                    struct ax_text_output *output, struct ax_err *err)
 {
-    assert(planning && err);
-    struct ax_buf out;
-    ax_buf_init(&out, OUT_BYTES_MAX);
-    put_text(planning, &out);
-    return print(&out, err);
+    assert(planning && output && err);
+    struct ax_buf text;
+    ax_buf_init(&text, OUT_BYTES_MAX);
+    put_text(planning, &text);
+    return print(&text, output, err);
 }
 
 enum ax_code ax_planning_print_json(const struct ax_planning *planning,
                                     enum ax_planning_outcome outcome, uint64_t apply,
-                                    struct ax_err *err)
+                                    struct ax_text_output *output, struct ax_err *err)
 {
-    assert(planning && err);
-    struct ax_buf out;
-    ax_buf_init(&out, OUT_BYTES_MAX);
-    put_json(planning, outcome, apply, &out);
-    return print(&out, err);
+    assert(planning && output && err);
+    struct ax_buf text;
+    ax_buf_init(&text, OUT_BYTES_MAX);
+    put_json(planning, outcome, apply, &text);
+    return print(&text, output, err);
 }

@@ -6,8 +6,11 @@
 #ifndef AX_CMD_PLANNING_H
 #define AX_CMD_PLANNING_H
 
+#include "cmd/text_output.h"
 #include "pipeline/definition_catalogue.h"
 #include "pipeline/definition_plan.h"
+
+#include <stdatomic.h>
 
 struct ax_planning {
     const char *folder; /* of the definitions */
@@ -19,6 +22,7 @@ struct ax_planning {
     struct ax_plan plan;
     const struct ax_entity_bytes *bytes;
     size_t byte_count;
+    atomic_bool *cancelled; /* or NULL: whoever checks looks at it */
     bool is_checked;
     size_t opened_count, known_count; /* sources that the check has opened, and that it knew */
 };
@@ -49,14 +53,14 @@ AX_MUST_USE enum ax_code ax_planning_check(struct ax_planning *planning, const c
 
 void ax_planning_done(struct ax_planning *planning);
 
-/* Print to standard output what would change, what breaks, what is warned about, how large it is:
- * as text, or as one JSON object that ends in a line's end. With an outcome of apply the object has
- * a member "applied": the number of the last apply, or null. Expected: TOO_LARGE, INTERNAL (nobody
- * reads it). */
+/* Print what would change, what breaks, what is warned about, how large it is: as text, or as one
+ * JSON object that ends in a line's end. With an outcome of apply the object has a member
+ * "applied": the number of the last apply, or null. Expected: TOO_LARGE, and those of the output.
+ */
 AX_MUST_USE enum ax_code ax_planning_print_text(const struct ax_planning *planning,
-                                                struct ax_err *err);
+                                                struct ax_text_output *output, struct ax_err *err);
 AX_MUST_USE enum ax_code ax_planning_print_json(const struct ax_planning *planning,
                                                 enum ax_planning_outcome outcome, uint64_t apply,
-                                                struct ax_err *err);
+                                                struct ax_text_output *output, struct ax_err *err);
 
 #endif

@@ -14,6 +14,7 @@
 #include "cmd/cmd.h"
 #include "cmd/command_line.h"
 #include "cmd/exit_code.h"
+#include "cmd/jobs.h"
 #include "engine/forest/kernel.h"
 #include "engine/image.h"
 #include "server/admission.h"
@@ -126,16 +127,17 @@ static enum ax_exit serve(const struct serve_config *config)
                AX_LOG_U64("connections_cut", end.connections_cut));
     else
         ax_log(AX_LOG_INFO, "stopped", AX_LOG_TEXT("reason", "all requests were answered"),
-               AX_LOG_TEXT("loads", end.has_loads_left ? "given up" : "none"));
+               AX_LOG_TEXT("work", end.has_work_left ? "given up" : "none"));
     /* Threads go on that use what lies on this stack. */
-    if (end.has_loads_left)
+    if (end.has_work_left)
         _exit(AX_EXIT_OK);
     return AX_EXIT_OK;
 }
 
 int ax_cmd_serve(int argc, char **argv)
 {
-    struct serve_config config = { .server.repository = &config.repository,
+    struct serve_config config = { .server.commands = ax_jobs,
+                                   .server.repository = &config.repository,
                                    .server.admission = &config.admission,
                                    .server.fleet = &config.fleet,
                                    .server.watch = &config.watch,

@@ -66,13 +66,16 @@ struct registry_stamp {
 struct ax_definitions_watch {
     const char *state; /* borrowed */
     struct ax_snapshot snapshot;
-    pthread_mutex_t lock;                   /* of `applied` */
+    pthread_mutex_t lock;                   /* of the next five */
     struct ax_applied_definitions *applied; /* what is published, one reference more */
+    pthread_cond_t answered;
+    uint64_t asks, answers; /* to read: how many there were, and how many of them were done */
+    struct ax_err failure;  /* of the last reading; NOT_FOUND: nothing was ever applied */
     struct ax_definitions_watch_listener *listener;
     struct ax_thread thread;
     int inotify; /* -1: nothing is told */
     int wake;    /* eventfd; -1: it has not started */
-    atomic_bool is_stopped, is_asked;
+    atomic_bool is_stopped;
     ax_metric apply, loads, failures;
     /* The thread's, once it has started. */
     struct registry_stamp stamp; /* from before the last reading */
@@ -134,24 +137,24 @@ static void publish(struct ax_definitions_watch *watch, struct ax_applied_defini
     ax_applied_definitions_unref(before);
 }
 
-static void read_registry(struct ax_definitions_watch *watch)
+static enum ax_code read_registry(struct ax_definitions_watch *watch, struct ax_err *err)
 {
     struct ax_applied_definitions *before = ax_snapshot_get(&watch->snapshot);
     struct ax_applied_definitions *applied;
-    struct ax_err err = AX_ERR_INIT;
     watch->stamp = stamp_registry(watch->state);
-    if (!ax_applied_definitions_read(watch->state, before, &applied, &err)) {
+    if (!ax_applied_definitions_read(watch->state, before, &applied, err)) {
         if (applied != before)
             publish(watch, applied);
         else
             ax_applied_definitions_unref(applied);
-        return;
+        return AX_OK;
     }
     /* Somebody writes, or memory is short: to be tried again. */
-    if (err.code == AX_E_UNAVAILABLE || err.code == AX_E_LIMIT)
+    if (err->code == AX_E_UNAVAILABLE || err->code == AX_E_LIMIT)
         watch->stamp = (struct registry_stamp){ 0 };
-    if (err.code != AX_E_NOT_FOUND || before)
-        fail(watch, &err);
+    if (err->code != AX_E_NOT_FOUND || before)
+        fail(watch, err);
+    return err->code;
 }
 
 /* ---- watching ---- */
@@ -199,6 +202,25 @@ static void clear_wake(struct ax_definitions_watch *watch)
     (void)!read(watch->wake, &count, sizeof(count));
 }
 
+/* Read if somebody asks or something has changed, and tell those who asked. */
+static void look(struct ax_definitions_watch *watch)
+{
+    struct registry_stamp stamp = stamp_registry(watch->state);
+    struct ax_err err = AX_ERR_INIT;
+    (void)pthread_mutex_lock(&watch->lock);
+    uint64_t asks = watch->asks;
+    bool is_asked = asks != watch->answers;
+    (void)pthread_mutex_unlock(&watch->lock);
+    if (!is_asked && memcmp(&stamp, &watch->stamp, sizeof(stamp)) == 0)
+        return;
+    (void)(read_registry(watch, &err) != AX_OK);
+    (void)pthread_mutex_lock(&watch->lock);
+    watch->failure = err;
+    watch->answers = asks;
+    (void)pthread_cond_broadcast(&watch->answered);
+    (void)pthread_mutex_unlock(&watch->lock);
+}
+
 static void watch_run(void *arg)
 {
     struct ax_definitions_watch *watch = arg;
@@ -206,10 +228,7 @@ static void watch_run(void *arg)
         /* The folder may have come, or may be another one. */
         if (watch->inotify >= 0)
             (void)inotify_add_watch(watch->inotify, watch->state, WATCHED);
-        struct registry_stamp stamp = stamp_registry(watch->state);
-        if (atomic_exchange(&watch->is_asked, false) ||
-            memcmp(&stamp, &watch->stamp, sizeof(stamp)) != 0)
-            read_registry(watch);
+        look(watch);
         wait_for_word(watch);
         clear_wake(watch);
     }
@@ -241,9 +260,10 @@ struct ax_definitions_watch *ax_definitions_watch_new(const char *state, struct 
     *watch = (struct ax_definitions_watch){ .state = state, .inotify = -1, .wake = -1 };
     ax_snapshot_init(&watch->snapshot, epoch, NULL);
     (void)pthread_mutex_init(&watch->lock, NULL);
+    (void)pthread_cond_init(&watch->answered, NULL);
     register_metrics(watch);
     if (state[0])
-        read_registry(watch);
+        (void)(read_registry(watch, &watch->failure) != AX_OK);
     return watch;
 }
 
@@ -287,16 +307,39 @@ void ax_definitions_watch_free(struct ax_definitions_watch *watch)
     ax_applied_definitions_unref(watch->applied);
     ax_applied_definitions_unref(ax_snapshot_get(&watch->snapshot));
     ax_snapshot_done(&watch->snapshot);
+    (void)pthread_cond_destroy(&watch->answered);
     (void)pthread_mutex_destroy(&watch->lock);
     free(watch);
+}
+
+static uint64_t ask(struct ax_definitions_watch *watch)
+{
+    (void)pthread_mutex_lock(&watch->lock);
+    uint64_t asks = ++watch->asks;
+    (void)pthread_mutex_unlock(&watch->lock);
+    if (watch->wake >= 0)
+        wake(watch);
+    return asks;
 }
 
 void ax_definitions_watch_look_again(struct ax_definitions_watch *watch)
 {
     assert(watch);
-    atomic_store(&watch->is_asked, true);
-    if (watch->wake >= 0)
-        wake(watch);
+    (void)ask(watch);
+}
+
+enum ax_code ax_definitions_watch_read(struct ax_definitions_watch *watch, struct ax_err *err)
+{
+    assert(watch && err);
+    if (watch->wake < 0)
+        return ax_fail(err, AX_E_UNAVAILABLE, "nobody reads what is applied");
+    uint64_t asks = ask(watch);
+    (void)pthread_mutex_lock(&watch->lock);
+    while (watch->answers < asks)
+        (void)pthread_cond_wait(&watch->answered, &watch->lock);
+    struct ax_err found = watch->failure;
+    (void)pthread_mutex_unlock(&watch->lock);
+    return found.code ? ax_fail(err, found.code, "%s", found.msg) : AX_OK;
 }
 
 struct ax_applied_definitions *ax_definitions_watch_get(struct ax_definitions_watch *watch)

@@ -38,6 +38,12 @@ void ax_definitions_watch_free(struct ax_definitions_watch *watch);
 /* Read again now, changed or not. Any thread, never blocks. */
 void ax_definitions_watch_look_again(struct ax_definitions_watch *watch);
 
+/* The same, and wait until it was read and, if it is in order, published, and the listener called.
+ * Control threads. Expected: those of ax_applied_definitions_read; UNAVAILABLE also when the watch
+ * is not running. */
+AX_MUST_USE enum ax_code ax_definitions_watch_read(struct ax_definitions_watch *watch,
+                                                   struct ax_err *err);
+
 /* What is in force; NULL: nothing. Inside the epoch. */
 struct ax_applied_definitions *ax_definitions_watch_get(struct ax_definitions_watch *watch);
 /* The same as a reference, which the caller gives back; NULL likewise. Control threads. */

@@ -122,7 +122,7 @@ enum ax_code ax_fleet_open_overrides(struct ax_fleet *fleet, struct ax_err *err)
         return AX_OK;
     }
     if (ax_overrides_open(images->state, &fleet->overrides, &failure)) {
-        if (count || failure.code == AX_E_UNAVAILABLE)
+        if (count)
             return ax_fail(err, failure.code, "%s", failure.msg);
         if (!fleet->is_state_told)
             ax_log(AX_LOG_WARN, "loads with parameters are refused", AX_LOG_ERR(&failure));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files by plain system calls below a folder that is this user's alone and locked by this process.
+ * Files by plain system calls below a folder that is this user's alone, in the state directory that
+ * this process owns.
  *
  * What is staged goes to a folder with a new name, made with O_EXCL at each step, so that no link
  * and no file of before can be in the way. The entry of a model is one file that is replaced as a
@@ -25,7 +26,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,7 +34,6 @@
 
 struct ax_overrides {
     char *path; /* STATE/overrides */
-    int lock;   /* descriptor of that folder */
     struct ax_override **at_open;
     size_t at_open_count;
     size_t taken;
@@ -459,19 +458,18 @@ static enum ax_code make_store(const char *state, const char *path, struct ax_er
     return err->code;
 }
 
-static enum ax_code lock_store(struct ax_overrides *store, struct ax_err *err)
+static enum ax_code check_store(const char *path, struct ax_err *err)
 {
     struct stat info;
-    store->lock = open(store->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (store->lock < 0 || fstat(store->lock, &info))
-        return ax_fail_errno(err, errno, "open folder '%s'", store->path);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &info))
+        (void)ax_fail_errno(err, errno, "open folder '%s'", path);
+    if (fd >= 0)
+        (void)close(fd);
+    if (err->code)
+        return err->code;
     if (info.st_uid != geteuid() || info.st_mode & (S_IWGRP | S_IWOTH))
-        return ax_fail(err, AX_E_DENIED, "others may write '%s': chown it, chmod go-w",
-                       store->path);
-    if (flock(store->lock, LOCK_EX | LOCK_NB))
-        return ax_fail(err, AX_E_UNAVAILABLE,
-                       "another server keeps its overrides in '%s': give each its own --state",
-                       store->path);
+        return ax_fail(err, AX_E_DENIED, "others may write '%s': chown it, chmod go-w", path);
     return AX_OK;
 }
 
@@ -484,8 +482,7 @@ enum ax_code ax_overrides_open(const char *state, struct ax_overrides **ret_over
         return ax_fail(err, AX_E_INVALID, "state: no folder is named");
     struct ax_overrides *store = ax_xalloc(sizeof(*store));
     store->path = print_path("%s/overrides", state);
-    store->lock = -1;
-    if (make_store(state, store->path, err) || lock_store(store, err) ||
+    if (make_store(state, store->path, err) || check_store(store->path, err) ||
         load_entries(store, &is_whole, err)) {
         ax_overrides_free(store);
         return err->code;
@@ -503,8 +500,6 @@ void ax_overrides_free(struct ax_overrides *overrides)
         return;
     while (overrides->taken < overrides->at_open_count)
         ax_override_free(overrides->at_open[overrides->taken++]);
-    if (overrides->lock >= 0)
-        (void)close(overrides->lock);
     free(overrides->at_open);
     free(overrides->path);
     free(overrides);

@@ -39,9 +39,9 @@ struct ax_override_draft {
 /* Whether a file may have this path. Expected: INVALID. */
 AX_MUST_USE enum ax_code ax_override_check_path(struct ax_str path, struct ax_err *err);
 
-/* Open `state`/overrides, making and locking it, read what is in force, and remove what no entry
- * names. An entry that cannot be read is logged and passed over. Expected: NOT_FOUND, DENIED
- * (cannot be made or read), UNAVAILABLE (another server uses it), INVALID, LIMIT. */
+/* Open `state`/overrides, making it, read what is in force, and remove what no entry names; for the
+ * owner of the state directory. An entry that cannot be read is logged and passed over. Expected:
+ * NOT_FOUND, DENIED (cannot be made or read), INVALID, LIMIT. */
 AX_MUST_USE enum ax_code ax_overrides_open(const char *state, struct ax_overrides **ret_overrides,
                                            struct ax_err *err);
 /* NULL is fine. Overrides that were handed out must be gone. */

@@ -10,12 +10,15 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
+#include "base/state_lock.h"
 #include "base/thread.h"
 #include "server/account_log.h"
 #include "server/admission.h"
 #include "server/catalog.h"
 #include "server/catalog_walk.h"
+#include "server/control.h"
 #include "server/definitions_watch.h"
 #include "server/fleet.h"
 #include "server/model_orders.h"
@@ -26,10 +29,11 @@
 
 #include <assert.h>
 
-/* For loads that run at the end: at most; and at least, which threads without one need to go. */
-#define LOADS_WAIT_NS       ((uint64_t)2 * AX_NS_PER_S)
-#define LOADS_WAIT_LEAST_NS ((uint64_t)500 * AX_NS_PER_MS)
-#define ONLINE_BYTES_MAX    ((size_t)1 << 30)
+/* For loads and jobs that run at the end: at most; and at least, which threads without one need to
+ * go. */
+#define WORK_WAIT_NS       ((uint64_t)2 * AX_NS_PER_S)
+#define WORK_WAIT_LEAST_NS ((uint64_t)500 * AX_NS_PER_MS)
+#define ONLINE_BYTES_MAX   ((size_t)1 << 30)
 
 const struct ax_option ax_server_options[] = {
     { .type = AX_OPTION_TEXT,
@@ -91,7 +95,9 @@ const struct ax_option ax_server_options[] = {
 };
 
 struct ax_server {
-    struct ax_epoch epoch; /* of the I/O threads' wake-ups */
+    struct ax_state_lock *state_lock; /* NULL: no state directory is its own */
+    struct ax_control *control;       /* likewise, or it cannot listen there */
+    struct ax_epoch epoch;            /* of the I/O threads' wake-ups */
     struct ax_snapshot snapshot;
     struct ax_fleet_config fleet_config;
     _Atomic(struct ax_fleet *) fleet;         /* NULL until it was started */
@@ -115,6 +121,12 @@ struct ax_server {
 const struct ax_server_config *ax_server_config(const struct ax_server *server)
 {
     return server->config;
+}
+
+const char *ax_server_state(const struct ax_server *server)
+{
+    const struct ax_image_config *images = server->config->repository->images;
+    return images ? images->state : "";
 }
 
 struct ax_epoch *ax_server_epoch(struct ax_server *server)
@@ -304,14 +316,28 @@ static void server_free(struct ax_server *server)
     ax_snapshot_done(&server->snapshot);
     ax_epoch_done(&server->epoch);
     (void)pthread_mutex_destroy(&server->beginning);
+    ax_state_lock_free(server->state_lock);
     free(server);
 }
 
-/* The folder of state; empty: none. */
-static const char *server_state(const struct ax_server_config *config)
+/* Own the state directory, and listen there for commands, which are taken when all else runs. Where
+ * there is none to be had, models are served all the same; where another process owns it, they are
+ * not: of two who write there, both would be wrong. */
+static enum ax_code own_state(struct ax_server *server, struct ax_err *err)
 {
-    const struct ax_image_config *images = config->repository->images;
-    return images ? images->state : "";
+    const char *state = ax_server_state(server);
+    struct ax_err failure = AX_ERR_INIT;
+    /* Where no folder can be, the fleet tells. */
+    if (!state[0] || ax_file_make_private_folder(state, &failure))
+        return AX_OK;
+    if (ax_state_lock_take(state, "auspex serve", &server->state_lock, &failure) ==
+        AX_E_UNAVAILABLE)
+        return ax_fail(err, failure.code, "%s: give each its own --state", failure.msg);
+    if (failure.code ||
+        ax_control_new(state, server->config->commands, server, &server->control, &failure))
+        ax_log(AX_LOG_WARN, "commands are not taken from the state directory",
+               AX_LOG_ERR(&failure));
+    return AX_OK;
 }
 
 /* The online store, and what is served by it from the start. False: no memory. */
@@ -365,11 +391,18 @@ static struct ax_server *server_new(const struct ax_server_config *config,
     ax_snapshot_init(&server->features, &server->epoch, NULL);
     (void)pthread_mutex_init(&server->beginning, NULL);
     server->definitions_listener.changed = server_definitions_changed;
-    server->definitions = ax_definitions_watch_new(server_state(config), &server->epoch);
+    return server;
+}
+
+/* What it keeps, and what of it is in force. */
+static enum ax_code open_state(struct ax_server *server, struct ax_err *err)
+{
+    if (own_state(server, err))
+        return err->code;
+    server->definitions = ax_definitions_watch_new(ax_server_state(server), &server->epoch);
     if (server->definitions && server_open_store(server))
-        return server;
-    server_free(server);
-    return NULL;
+        return AX_OK;
+    return ax_fail(err, AX_E_LIMIT, "no memory for the server");
 }
 
 /* The fleet, and who gives it orders. The folder is watched before it is listed, so that a change
@@ -390,6 +423,8 @@ static enum ax_code server_begin_control(struct ax_server *server, struct ax_err
         ax_model_orders_new(fleet, config->fleet, &orders, err))
         return err->code;
     atomic_store_explicit(&server->orders, orders, memory_order_release);
+    if (server->control && ax_control_start(server->control, err))
+        return err->code;
     if (!server->watch)
         return AX_OK;
     server->listener =
@@ -406,8 +441,9 @@ enum ax_code ax_server_start(const struct ax_server_config *config,
     if (!server)
         return ax_fail(err, AX_E_LIMIT, "no memory for the server");
     ax_account_set_up(config->metric_versions_max);
-    if (ax_admission_register(config->admission, err) ||
+    if (open_state(server, err) || ax_admission_register(config->admission, err) ||
         ax_http_server_start(http, &server->handler, &server->http, err)) {
+        (void)!ax_control_free_until(server->control, UINT64_MAX);
         server_free(server);
         return err->code;
     }
@@ -436,18 +472,20 @@ void ax_server_drain(struct ax_server *server)
 {
     assert(server);
     server->drained_ns = ax_clock_ns();
+    ax_control_stop(server->control);
     ax_http_server_drain(server->http);
     if (ax_server_fleet(server))
         ax_fleet_drain(ax_server_fleet(server));
 }
 
-/* How long loads that run are waited for: what they make is nobody's. */
-static uint64_t loads_until_ns(const struct ax_server *server)
+/* How long loads and jobs that run are waited for: what they make is nobody's, or they were
+ * cancelled. */
+static uint64_t work_until_ns(const struct ax_server *server)
 {
     uint64_t now_ns = ax_clock_ns();
     uint64_t until_ns =
-        AX_MIN(server->drained_ns + server->drain_timeout_ns, now_ns + LOADS_WAIT_NS);
-    return AX_MAX(until_ns, now_ns + LOADS_WAIT_LEAST_NS);
+        AX_MIN(server->drained_ns + server->drain_timeout_ns, now_ns + WORK_WAIT_NS);
+    return AX_MAX(until_ns, now_ns + WORK_WAIT_LEAST_NS);
 }
 
 struct ax_server_end ax_server_join_free(struct ax_server *server)
@@ -456,13 +494,16 @@ struct ax_server_end ax_server_join_free(struct ax_server *server)
     ax_http_server_join(server->http);
     struct ax_server_end end = { .connections_cut = ax_http_server_cut_count(server->http) };
     ax_watch_stop_free(server->watch);
+    /* A job may wait for definitions to be read. */
+    bool has_jobs_left = !ax_control_free_until(server->control, work_until_ns(server));
     ax_definitions_watch_stop(server->definitions);
     ax_model_orders_free(ax_server_orders(server));
     /* Those who wait for a model are told by messages, which the threads' loops still take. */
-    end.has_loads_left = !ax_fleet_stop(ax_server_fleet(server), loads_until_ns(server));
+    end.has_work_left =
+        !ax_fleet_stop(ax_server_fleet(server), work_until_ns(server)) || has_jobs_left;
     ax_http_server_join_free(server->http);
     ax_account_log_all();
-    if (end.has_loads_left)
+    if (end.has_work_left)
         return end;
     ax_fleet_free(ax_server_fleet(server));
     server_free(server);

@@ -13,6 +13,7 @@
 #include "net/http.h"
 
 struct ax_admission_config;
+struct ax_control_command;
 struct ax_definitions_watch;
 struct ax_fleet;
 struct ax_fleet_config;
@@ -27,6 +28,7 @@ struct ax_server_config {
     const struct ax_admission_config *admission;   /* likewise */
     const struct ax_fleet_config *fleet;           /* likewise */
     const struct ax_watch_config *watch;           /* likewise */
+    const struct ax_control_command *commands;     /* likewise: what it does for others */
     char *default_model;                           /* "model" or "model/version"; empty: none */
     size_t models_per_request_max;
     size_t metric_versions_max;
@@ -37,10 +39,11 @@ struct ax_server_config {
 };
 extern const struct ax_option ax_server_options[];
 
-/* Bind the listeners, start the threads, and the fleet, which loads the models. Logs what happened,
- * and one line when ready, which may be after this has returned. The configurations are borrowed
- * until free. Expected: NOT_FOUND (no such folder), DENIED, INVALID, UNAVAILABLE (port in use),
- * LIMIT. */
+/* Become the owner of the state directory, if there can be one, bind the listeners, start the
+ * threads, and the fleet, which loads the models. Logs what happened, and one line when ready,
+ * which may be after this has returned. The configurations are borrowed until free. Expected:
+ * NOT_FOUND (no such folder), DENIED, INVALID, UNAVAILABLE (port or state directory in use), LIMIT.
+ */
 AX_MUST_USE enum ax_code ax_server_start(const struct ax_server_config *config,
                                          const struct ax_http_config *http,
                                          struct ax_server **ret_server, struct ax_err *err);
@@ -48,8 +51,9 @@ AX_MUST_USE enum ax_code ax_server_start(const struct ax_server_config *config,
 /* How a server ended. */
 struct ax_server_end {
     size_t connections_cut; /* that had not got all their answers when the drain timeout was over */
-    bool has_loads_left;    /* models are being loaded still, for want of processor time, and use
-                               what was not freed: nothing may follow but the process's end */
+    bool has_work_left;     /* models are being loaded still, for want of processor time, or a job
+                               runs, and use what was not freed: nothing may follow but the
+                               process's end */
 };
 
 /* Begin the graceful end, and wait for it, not much longer than the drain timeout. */
@@ -61,6 +65,7 @@ void ax_server_rescan(struct ax_server *server);
 
 /* For the threads. */
 const struct ax_server_config *ax_server_config(const struct ax_server *server);
+const char *ax_server_state(const struct ax_server *server); /* its directory; empty: none */
 /* What they enter once a wake-up: for the catalog, and all else that is published to them. */
 struct ax_epoch *ax_server_epoch(struct ax_server *server);
 struct ax_snapshot *ax_server_snapshot(struct ax_server *server);

@@ -221,5 +221,5 @@ def test_the_end_does_not_wait_for_a_load_without_time(tmp_path, large_forest):
         server.process.send_signal(signal.SIGCONT)
         until(lambda: any(ENDED in s for s in server.lines))
     assert server.stop(None) == 0
-    assert any(ENDED in s and 'loads="given up"' in s for s in server.lines), server.lines
+    assert any(ENDED in s and 'work="given up"' in s for s in server.lines), server.lines
     assert not any('event="model version loaded" model=large' in s for s in server.lines)

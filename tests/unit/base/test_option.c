@@ -398,6 +398,38 @@ static void order_of_sources(void **state)
     defaults(NULL);
 }
 
+/* What another process makes of the flags is what this one has. */
+static void flags_of_what_is_held(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct batch_config batch_sent = { .rows_max = 7, .body_bytes_max = 65537, .strict = true };
+    struct serve_config serve_sent = { .models = "a b=c,d", .log_format = 1 };
+    const struct ax_option_group sent[] = { { batch_options, &batch_sent },
+                                            { serve_options, &serve_sent },
+                                            { 0 } };
+    struct ax_option_list list = { 0 };
+    batch_sent.wait_ns_max = 1234567;
+    ax_option_list_add(&serve_sent.listen, AX_STR("x,y"));
+    ax_option_list_add(&serve_sent.listen, AX_STR(""));
+    ax_option_list_add(&list, AX_STR("skipped"));
+    ax_option_list_flags(sent, &list);
+    const char *texts[16];
+    struct ax_option_args args = { .texts = texts };
+    assert_int_equal(list.count, 1 + 4 + 2 + 2);
+    assert_int_equal(ax_option_flags(groups, (int)list.count, list.texts, &args, &err), AX_OK);
+    assert_int_equal(args.count, 0);
+    assert_true(batch.rows_max == 7 && batch.body_bytes_max == 65537 && batch.strict);
+    assert_int_equal(batch.wait_ns_max, 1234567);
+    assert_string_equal(serve.models, "a b=c,d");
+    assert_int_equal(serve.log_format, 1);
+    assert_int_equal(serve.listen.count, 2);
+    assert_string_equal(serve.listen.texts[0], "x,y");
+    assert_string_equal(serve.listen.texts[1], "");
+    ax_option_list_done(&serve_sent.listen);
+    ax_option_list_done(&list);
+}
+
 static void printing(void **state)
 {
     (void)state;
@@ -440,6 +472,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(bad_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(environment, set_up, tear_down),
         cmocka_unit_test_setup_teardown(order_of_sources, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(flags_of_what_is_held, set_up, tear_down),
         cmocka_unit_test_setup_teardown(printing, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("base/option", tests, NULL, NULL);

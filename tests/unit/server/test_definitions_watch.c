@@ -110,11 +110,18 @@ static void follows_what_is_applied(void **state)
     wait_for_apply(1);
     for (unsigned i = 2; i <= APPLIES; i++) {
         apply_next(path, i);
+        /* Once it was read because somebody asks, it is in force when that is answered. */
+        if (i == APPLIES) {
+            assert_int_equal(ax_definitions_watch_read(watch, &err), AX_OK);
+            assert_int_equal(atomic_load(&changes.count), APPLIES - 1);
+        }
         wait_for_apply(i);
     }
     /* A registry that cannot be read, and none at all. */
     assert_int_equal(ax_file_replace(in_folder("state/registry.db"), AX_STR("none"), &err), AX_OK);
-    ax_definitions_watch_look_again(watch);
+    assert_int_equal(ax_definitions_watch_read(watch, &err), AX_E_INVALID);
+    assert_non_null(strstr(err.msg, "registry.db"));
+    ax_err_clear(&err);
     struct ax_applied_definitions *applied = ax_definitions_watch_ref(watch);
     assert_int_equal(ax_file_remove_tree(path, &err), AX_OK);
     ax_definitions_watch_look_again(watch);
@@ -143,8 +150,13 @@ static void nothing_is_applied(void **state)
     for (size_t i = 0; i < AX_COUNT(paths); i++) {
         struct ax_definitions_watch *none = ax_definitions_watch_new(paths[i], &epoch);
         ax_definitions_watch_look_again(none);
+        assert_int_equal(ax_definitions_watch_read(none, &err), AX_E_UNAVAILABLE);
+        ax_err_clear(&err);
         assert_int_equal(ax_definitions_watch_start(none, &changes.listener, &err), AX_OK);
         ax_definitions_watch_look_again(none);
+        assert_int_equal(ax_definitions_watch_read(none, &err),
+                         paths[i][0] ? AX_E_NOT_FOUND : AX_E_UNAVAILABLE);
+        ax_err_clear(&err);
         ax_definitions_watch_stop(none);
         assert_null(ax_definitions_watch_get(none));
         assert_null(ax_definitions_watch_ref(none));

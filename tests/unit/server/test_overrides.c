@@ -193,19 +193,6 @@ static void test_replaced_and_cleared(void **state)
     assert_int_equal(ax_overrides_count(folder), 0);
 }
 
-static void test_one_server(void **state)
-{
-    (void)state;
-    struct ax_err err = AX_ERR_INIT;
-    struct ax_overrides *store = open_store();
-    struct ax_overrides *other = NULL;
-    assert_int_equal(ax_overrides_open(folder, &other, &err), AX_E_UNAVAILABLE);
-    assert_non_null(strstr(err.msg, "another server"));
-    assert_null(other);
-    ax_overrides_free(store);
-    ax_overrides_free(open_store());
-}
-
 static void test_private(void **state)
 {
     (void)state;
@@ -412,7 +399,6 @@ int main(void)
         cmocka_unit_test_teardown(test_without_files, clean),
         cmocka_unit_test_teardown(test_staged_does_not_survive, clean),
         cmocka_unit_test_teardown(test_replaced_and_cleared, clean),
-        cmocka_unit_test_teardown(test_one_server, clean),
         cmocka_unit_test_teardown(test_private, clean),
         cmocka_unit_test_teardown(test_damaged, clean),
         cmocka_unit_test(test_paths),
