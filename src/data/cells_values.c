@@ -188,11 +188,12 @@ static bool to_f64(const struct ax_cell *cell, double *ret)
     return false;
 }
 
-static bool to_timestamp(const struct ax_cell *cell, const struct ax_zone *zone, int64_t *ret)
+static bool to_timestamp(const struct ax_cell *cell, const struct ax_zone *zone, bool in_seconds,
+                         int64_t *ret)
 {
     bool is_naive;
     if (cell->kind != AX_CELL_TEXT && cell->kind != AX_CELL_FIELD)
-        return to_i64(cell, ret);
+        return to_i64(cell, ret) && (!in_seconds || !AX_MUL_OVERFLOWS(*ret, AX_US_PER_S, ret));
     if (!ax_calendar_parse((struct ax_str){ cell->text, cell->len }, ret, &is_naive))
         return to_i64(cell, ret);
     if (is_naive && zone)
@@ -209,7 +210,7 @@ static bool to_duration(const struct ax_cell *cell, int64_t *ret)
 }
 
 /* Set a value that is null so far; false: the cell is none of the type. */
-static bool set_value(struct ax_values *values, size_t at, const struct ax_zone *zone,
+static bool set_value(const struct ax_cells_target *target, struct ax_values *values, size_t at,
                       const struct ax_cell *cell)
 {
     switch (values->type.kind) {
@@ -220,7 +221,7 @@ static bool set_value(struct ax_values *values, size_t at, const struct ax_zone 
     case AX_TYPE_DURATION:
         return to_duration(cell, &values->i64s[at]);
     case AX_TYPE_TIMESTAMP:
-        return to_timestamp(cell, zone, &values->i64s[at]);
+        return to_timestamp(cell, target->zone, target->in_seconds, &values->i64s[at]);
     case AX_TYPE_FLOAT64:
         return to_f64(cell, &values->f64s[at]);
     case AX_TYPE_STRING:
@@ -245,7 +246,7 @@ static enum ax_code set_scalar(const struct ax_cells_target *target, struct ax_v
 {
     if (cell->kind == AX_CELL_NULL)
         return AX_OK;
-    if (!set_value(values, at, target->zone, cell))
+    if (!set_value(target, values, at, cell))
         return fail_value(target, values->type, cell, err);
     if (values->type.kind == AX_TYPE_FLOAT64) {
         if (isnan(values->f64s[at])) {
@@ -278,12 +279,15 @@ static enum ax_code begin_list(struct ax_cells_values *fill, struct ax_cells_tar
 static enum ax_code set_cell(struct ax_cells_values *fill, const struct ax_cell *cell,
                              struct ax_err *err)
 {
+    uint32_t place = fill->places[cell->column];
+    if (place == AX_CELLS_PASSED_OVER)
+        return AX_OK;
     if (fill->list_left) {
         fill->list_left--;
         return set_scalar(fill->list, fill->list->values.items, fill->list->element_count++, cell,
                           err);
     }
-    struct ax_cells_target *target = &fill->targets[fill->places[cell->column]];
+    struct ax_cells_target *target = &fill->targets[place];
     set_bit(target->given, cell->row);
     return target->storage.is_list ? begin_list(fill, target, cell, err)
                                    : set_scalar(target, &target->values, cell->row, cell, err);
@@ -315,7 +319,7 @@ static enum ax_code make_items(const struct ax_cells_values *fill, struct ax_cel
 {
     size_t count = 0;
     for (size_t i = 0; i < fill->cells->column_count; i++) {
-        if (&fill->targets[fill->places[i]] == target)
+        if (fill->places[i] == (size_t)(target - fill->targets))
             count += fill->cells->columns[i].element_count;
     }
     struct ax_values *items = ax_arena_alloc(fill->arena, 1, sizeof(*items));

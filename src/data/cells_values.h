@@ -20,17 +20,21 @@ struct ax_cells_target {
     struct ax_str name;         /* for messages */
     struct ax_storage storage;  /* as declared */
     const struct ax_zone *zone; /* of timestamps without an offset; NULL: UTC */
+    bool in_seconds;            /* whole numbers that are timestamps are seconds */
     /* The result. */
     struct ax_values values;
     uint64_t *given;      /* bits of the rows that have a cell, which may be a null that was kept */
     size_t element_count; /* of its lists, so far */
 };
 
+/* In place of a target: the column is passed over. */
+#define AX_CELLS_PASSED_OVER UINT32_MAX
+
 struct ax_cells_values {
     const struct ax_cells *cells;
     struct ax_cells_target *targets;
     size_t target_count;
-    const uint32_t *places; /* of each column of the cells: which target */
+    const uint32_t *places; /* of each column of the cells: which target, or PASSED_OVER */
     size_t rows;
     struct ax_arena *arena;
     struct ax_cells_cursor cursor;

@@ -49,8 +49,7 @@ static void register_metrics(struct ax_serving_view *view, struct ax_str name)
 }
 
 /* Where the store has the views; views that are not plain ones have no place. */
-static enum ax_code make_views(struct ax_serving_features *features,
-                               struct ax_online_view **ret_views, struct ax_err *err)
+static enum ax_code make_views(struct ax_serving_features *features, struct ax_err *err)
 {
     const struct ax_definitions *definitions = &features->applied->definitions;
     struct ax_arena *arena = &features->arena;
@@ -70,7 +69,7 @@ static enum ax_code make_views(struct ax_serving_features *features,
             return err->code;
         views[i] = (struct ax_online_view){ entity, &made[i] };
     }
-    *ret_views = views;
+    features->online = views;
     return AX_OK;
 }
 
@@ -79,22 +78,21 @@ static enum ax_code make_all(struct ax_serving_features *features, struct ax_err
     const struct ax_applied_definitions *applied = features->applied;
     const struct ax_definitions *definitions = &applied->definitions;
     struct ax_arena *arena = &features->arena;
-    struct ax_online_view *views = NULL;
     features->services =
         ax_arena_zalloc(arena, definitions->service_count, sizeof(*features->services));
     features->views = ax_arena_zalloc(arena, definitions->view_count, sizeof(*features->views));
     if (!features->services || !features->views)
         return ax_arena_fail(arena, "the services", err);
-    if (make_views(features, &views, err))
+    if (make_views(features, err))
         return err->code;
     for (size_t i = 0; i < definitions->view_count; i++)
-        if (views[i].layout)
+        if (features->online[i].layout)
             register_metrics(&features->views[i], definitions->views[i].name);
     for (size_t i = 0; i < definitions->service_count; i++) {
         struct ax_serving_service *service = &features->services[i];
         service->applied = &applied->services[i];
-        if (!ax_service_plan_new(definitions, service->applied->service, views, &service->plan,
-                                 &service->err))
+        if (!ax_service_plan_new(definitions, service->applied->service, features->online,
+                                 &service->plan, &service->err))
             continue;
         service->plan = NULL;
         if (service->err.code == AX_E_LIMIT)

@@ -34,6 +34,7 @@ struct ax_serving_features {
     struct ax_arena arena;
     struct ax_serving_service *services; /* one a service of the definitions */
     struct ax_serving_view *views;       /* one a view */
+    const struct ax_online_view *online; /* where the store has it; no layout: nowhere */
 };
 
 /* `applied` is referenced. A service that cannot be served by entity is no failure. Expected:

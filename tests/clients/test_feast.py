@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goal: Feast's own client works with a server of ours: `auspex features export` writes a
-repository that `feast apply` takes, with everything in it.
+repository that `feast apply` takes, with everything in it, and the client reads by it.
 
 Method: the real Feast, the newest of deps.lock, imported once for all tests, since that takes
-seconds; what its registry holds afterwards is compared with the definitions. Without the package
-(tools/fetch-deps --group feast) the tests are skipped.
+seconds; what its registry holds afterwards is compared with the definitions, and what it makes of
+answers with what the server was given. Without the package (tools/fetch-deps --group feast) the
+tests are skipped.
 """
 
 import os
@@ -23,8 +24,12 @@ os.environ["FEAST_USAGE"] = "False"
 
 from feast import FeatureStore, PushSource, ValueType  # noqa: E402
 from feast.cli.cli import cli  # noqa: E402
+from feast.errors import (  # noqa: E402
+    FeastError, FeatureServiceNotFoundException, FeatureViewNotFoundException)
 from feast.types import (  # noqa: E402
     Array, Bool, Bytes, Float32, Float64, Int32, Int64, String, UnixTimestamp)
+
+from conftest import serving  # noqa: E402
 
 DEFINITIONS = """\
 auspex: 1
@@ -101,10 +106,19 @@ def apply(folder):
 
 
 @pytest.fixture(scope="session")
-def store(state):
+def feature_server(state):
+    (state.parent / "models").mkdir()
+    one = serving.Server(state.parent / "models", "--threads", "1", "--state", str(state))
+    yield one
+    assert one.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def store(state, feature_server):
     """The client, by a repository that was exported and applied."""
     folder = state.parent / "repository"
-    run("features", "export", "--state", state, "--feast", folder)
+    run("features", "export", "--state", state, "--feast", folder,
+        "--server", f"http://{feature_server.url}")
     apply(folder)
     return FeatureStore(str(folder))
 
@@ -151,6 +165,44 @@ def test_services(store):
         "plain": [("driver", None, {}, ["d", "s"])],
         "asked": [("driver", "taxi", {"driver_id": "taxi"}, ["f"]), ("route", None, {}, ["km"])],
         "nothing": []}
+
+
+# ---- reading ----
+
+def test_read_a_list(store):
+    rows = [{"driver_id": 1001, "origin": "EWR", "dest": 7, "open": True, "since": 1},
+            {"driver_id": 1002, "origin": "JFK", "dest": 8, "open": False, "since": 2}]
+    found = store.get_online_features(["driver:s", "route:km", "driver:f"], rows)
+    assert found.to_dict() == {
+        "driver_id": [1001, 1002], "origin": ["EWR", "JFK"], "dest": [7, 8], "open": [True, False],
+        "since": [1, 2], "s": [None, None], "f": [None, None], "km": [1.0, 1.0]}
+    table = found.to_df()
+    assert table["km"].dtype == "float64" and table["driver_id"].dtype == "int64"
+    found = store.get_online_features(["route:km"], {
+        "origin": ["EWR"], "dest": [7], "open": [True], "since": [1]}, full_feature_names=True)
+    assert found.to_dict()["route__km"] == [1.0]
+
+
+def test_read_a_service(store):
+    rows = [{"hour": 5, "taxi": 1, "origin": "EWR", "dest": 7, "open": True, "since": 1}]
+    service = store.get_feature_service("asked")
+    assert store.get_online_features(service, rows).to_dict() == {
+        **{name: [value] for name, value in rows[0].items()}, "f": [None], "km": [1.0],
+        "far": [2.0]}
+    assert store.get_online_features(service, rows, full_feature_names=True).to_dict() == {
+        **{name: [value] for name, value in rows[0].items()}, "taxi__f": [None],
+        "route__km": [1.0], "far": [2.0]}
+
+
+def test_errors_are_exceptions_again(store):
+    with pytest.raises(FeatureViewNotFoundException, match="nearest is 'driver'"):
+        store.get_online_features(["drivers:s"], [{"driver_id": 1}])
+    with pytest.raises(FeastError, match="has no 'driver_id', which is a join key"):
+        store.get_online_features(["driver:s"], [{"id": 1}])
+    service = store.get_feature_service("plain")
+    service.name = "plane"
+    with pytest.raises(FeatureServiceNotFoundException, match="nearest is 'plain'"):
+        store.get_online_features(service, [{"driver_id": 1}])
 
 
 def test_export_again(state, store):

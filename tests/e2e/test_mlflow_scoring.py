@@ -203,9 +203,9 @@ def test_default_model_that_is_not_there(models):
 
 
 def test_health(server):
-    for path in ("/ping", "/health"):
+    for path, body in (("/ping", b"\n"), ("/health", b"OK")):
         answer = server.get(path)
-        assert (answer.status, answer.body) == (200, b"\n")
+        assert (answer.status, answer.body) == (200, body)
     version = server.get("/version")
     assert version.status == 200 and version.headers["content-type"].startswith("text/plain")
     assert version.body.decode() == server.get("/v2").json["version"]

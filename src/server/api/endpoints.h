@@ -46,6 +46,10 @@ void ax_mlflow_invocations(struct ax_call *call);
 void ax_mlflow_ping(struct ax_call *call);
 void ax_mlflow_version(struct ax_call *call);
 
+/* Feast's: feast_online.c. */
+void ax_feast_online_features(struct ax_call *call);
+void ax_health(struct ax_call *call);
+
 /* Our own: predict_rows.c, predict_many.c, feature_metadata.c, metrics.c, openapi.c. */
 void ax_predict(struct ax_call *call);
 void ax_predict_many(struct ax_call *call);

@@ -83,8 +83,8 @@ static enum ax_code check_names(const struct ax_feast_answer *answer, bool has_f
 }
 
 static enum ax_code make_columns(struct ax_feast_answer *answer, const struct ax_cells *cells,
-                                 const size_t *places, bool has_full_names, struct ax_arena *arena,
-                                 struct ax_err *err)
+                                 const uint32_t *places, bool has_full_names,
+                                 struct ax_arena *arena, struct ax_err *err)
 {
     const struct ax_service *service = answer->service;
     size_t count = 0, most = cells->column_count + service->input_count;
@@ -92,8 +92,8 @@ static enum ax_code make_columns(struct ax_feast_answer *answer, const struct ax
     if (!columns)
         return ax_arena_fail(arena, "the columns of an answer", err);
     for (size_t i = 0; i < cells->column_count; i++)
-        if (places[i] != SIZE_MAX)
-            columns[count++] = (struct ax_feast_column){ .name = cells->columns[i].name,
+        if (places[i] != AX_CELLS_PASSED_OVER)
+            columns[count++] = (struct ax_feast_column){ .name = service->call[places[i]].name,
                                                          .is_call = true,
                                                          .index = places[i] };
     for (size_t i = 0; i < service->input_count; i++) {
@@ -111,7 +111,7 @@ static enum ax_code make_columns(struct ax_feast_answer *answer, const struct ax
 }
 
 enum ax_code ax_feast_answer_init(struct ax_feast_answer *answer, const struct ax_service *service,
-                                  const struct ax_cells *cells, const size_t *places,
+                                  const struct ax_cells *cells, const uint32_t *places,
                                   bool has_full_names, size_t slice_max, struct ax_arena *arena,
                                   struct ax_err *err)
 {

@@ -11,7 +11,7 @@
 #ifndef AX_SERVER_API_FEAST_ANSWER_H
 #define AX_SERVER_API_FEAST_ANSWER_H
 
-#include "data/cells.h"
+#include "data/cells_values.h"
 #include "feature/service_vector.h"
 
 struct ax_feast_column {
@@ -40,11 +40,11 @@ struct ax_feast_answer {
 };
 
 /* For `rows` rows in slices of AX_VALUES_ROWS_MAX, or fewer if `slice_max` says more. `places` is
- * which column of the call each column of `cells` is, SIZE_MAX: none. Lives in the arena. Expected:
- * INVALID (two columns of one name: names it and what to do), LIMIT, TOO_LARGE. */
+ * which column of the call each column of `cells` is, or AX_CELLS_PASSED_OVER. Lives in the arena.
+ * Expected: INVALID (two columns of one name: names it and what to do), LIMIT, TOO_LARGE. */
 AX_MUST_USE enum ax_code ax_feast_answer_init(struct ax_feast_answer *answer,
                                               const struct ax_service *service,
-                                              const struct ax_cells *cells, const size_t *places,
+                                              const struct ax_cells *cells, const uint32_t *places,
                                               bool has_full_names, size_t slice_max,
                                               struct ax_arena *arena, struct ax_err *err);
 /* One that was zeroed is fine. */

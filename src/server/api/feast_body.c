@@ -96,7 +96,7 @@ static enum ax_code read_features(struct ax_row_body *rows, struct ax_err *err)
 }
 
 static const struct ax_row_member get_members[] = {
-    { .name = "entities", .layout = AX_LAYOUT_INPUTS, .accepts = AX_ROW_OBJECT },
+    { .name = "entities", .layout = AX_LAYOUT_INPUTS, .accepts = AX_ROW_OBJECT | AX_ROW_LIST },
     { .name = "features", .read = read_features },
     { .name = "feature_service", .read = read_service },
     { .name = "full_feature_names", .read = read_full_names },
@@ -106,7 +106,7 @@ static const struct ax_row_member get_members[] = {
 const struct ax_row_protocol ax_feast_get = { .members = get_members, .wanted = "'entities'" };
 
 static const struct ax_row_member write_members[] = {
-    { .name = "df", .layout = AX_LAYOUT_INPUTS, .accepts = AX_ROW_OBJECT },
+    { .name = "df", .layout = AX_LAYOUT_INPUTS, .accepts = AX_ROW_OBJECT | AX_ROW_LIST },
     { .name = "feature_view_name", .read = read_view },
     { 0 },
 };

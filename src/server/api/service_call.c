@@ -406,7 +406,7 @@ static enum ax_code step_finish(struct ax_service_call *call, size_t *cost, stru
     if (ax_service_vector_finish(vector, err))
         return err->code;
     count_rows(call);
-    if (tell_rows(call, err))
+    if (tell_rows(call, err) || (call->visit && call->visit(call, err)))
         return err->code;
     for (struct ax_service_target *target = call->targets; target; target = target->next)
         fill_target(call, target);

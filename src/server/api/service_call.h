@@ -49,6 +49,8 @@ struct ax_service_call {
     struct ax_service_vector vector;
     size_t from, slice_rows;
     void (*woken)(struct ax_service_call *call);
+    /* (optional) A slice's vector is finished; it is gone afterwards. */
+    enum ax_code (*visit)(struct ax_service_call *call, struct ax_err *err);
 
     enum ax_service_tell tell;
     struct ax_buf told; /* by row: "at":…,"features":{…} */

@@ -261,6 +261,35 @@ static void test_names(void **state)
     }
 }
 
+/* Whatever is in a column that is passed over; and times of another unit. */
+static void test_passed_over(void **state)
+{
+    (void)state;
+    static const uint32_t places[] = { 0, AX_CELLS_PASSED_OVER };
+    struct ax_cells_target target = { .name = AX_STR("t"),
+                                      .storage = { .kind = AX_STORAGE_TIMESTAMP },
+                                      .in_seconds = true };
+    const struct ax_cell times[] = { WHOLE(-2), TEXT("1970-01-01T00:00:03Z"), WHOLE(INT64_MAX) };
+    struct ax_cells_values filled;
+    bool done = false;
+    size_t cost = 0;
+    for (size_t i = 0; i < AX_COUNT(times); i++) {
+        if (!good(ax_cells_add_row(&cells, &err)) || !put("t", times[i]) ||
+            !put("x", (struct ax_cell)TEXT("anything")))
+            return;
+    }
+    ax_cells_values_begin(&filled, &cells, &target, 1, places, 3, &arena);
+    while (!done && !ax_cells_values_step(&filled, 10, &cost, &done, &err))
+        continue;
+    if (err.code == AX_E_LIMIT)
+        return;
+    assert_int_equal(err.code, AX_E_INVALID);
+    assert_string_equal(err.msg, "'t', row 2: a time (RFC 3339, or whole microseconds since 1970) "
+                                 "is wanted, found a whole number");
+    assert_int_equal(target.values.i64s[0], -2000000);
+    assert_int_equal(target.values.i64s[1], 3000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +298,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_steps, begin, end),
         cmocka_unit_test_setup_teardown(test_one_for_all, begin, end),
         cmocka_unit_test_setup_teardown(test_names, begin, end),
+        cmocka_unit_test_setup_teardown(test_passed_over, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

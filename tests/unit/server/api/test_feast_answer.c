@@ -123,7 +123,8 @@ static enum ax_code answer(const struct ax_service *service, const struct ax_cel
     int64_t at[256];
     struct ax_service_plan *plan = NULL;
     struct ax_feast_answer answer = { 0 };
-    size_t rows = call[0].rows, places[] = { 0, 1, 2, 3 };
+    size_t rows = call[0].rows;
+    const uint32_t places[] = { 0, 1, 2, 3 };
     for (size_t i = 0; i < rows; i++)
         at[i] = NOW;
     if (ax_service_plan_new(&definitions, service, online.views, &plan, err))

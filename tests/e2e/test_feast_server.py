@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: POST /get-online-features answers as Feast's feature server does, and refuses what is wrong
+in Feast's form, with a status that keeps the client from trying again.
+
+Method: definitions that are applied, an empty store, so that statuses, defaults, names and
+expressions are what shows (tests/unit/server/api/test_feast_answer.c has values); each answer is
+held against the OpenAPI document. Feast's own client is for tests/clients/test_feast.py.
+"""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from conftest import Server
+
+DEFINITIONS = """\
+auspex: 1
+project: trips
+entities:
+  driver: {keys: {driver_id: int64}}
+  route: {keys: {origin: string, dest: int32}}
+sources:
+  drivers:
+    files: data/drivers.parquet
+    time: at
+    columns: {driver_id: int64, at: timestamp, rate: float32, city: string}
+  routes:
+    files: data/routes.parquet
+    time: none
+    columns: {origin: string, dest: int32, km: float64}
+  trips:
+    files: data/trips.parquet
+    time: at
+    event_id: [trip]
+    columns: {trip: string, driver_id: int64, at: timestamp}
+views:
+  driver: {entity: driver, source: drivers, ttl: 1h, fields: {rate: rate, city: city}}
+  route: {entity: route, source: routes, fields: {km: {expr: km, default: 2}, rate: km}}
+  trips: {entity: driver, source: trips, fields: {trips_1h: count(*) over 1h}}
+services:
+  fare:
+    request: {hour: {type: int64, required: true}, note: string}
+    features:
+      - {view: driver, keys: {driver_id: taxi}, as: taxi, fields: [rate]}
+      - {view: route, fields: [km]}
+      - {name: far, expr: km * 2}
+  windowed: {features: [{view: trips}]}
+"""
+EPOCH = "1970-01-01T00:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def feast(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("feast")
+    for name in ("definitions", "models"):
+        (folder / name).mkdir()
+    (folder / "definitions/trips.yaml").write_text(DEFINITIONS, encoding="utf-8")
+    subprocess.run([os.environ["AX_BINARY"], "apply", "--check=false", "--state", folder / "state",
+                    folder / "definitions"], check=True, capture_output=True, timeout=60)
+    one = Server(folder / "models", "--threads", "1", "--state", str(folder / "state"))
+    yield one
+    assert one.stop() == 0
+
+
+def ask(server, entities, **members):
+    return server.post("/get-online-features", {"entities": entities, **members})
+
+
+def columns(answer):
+    assert answer.status == 200, answer.body
+    names = answer.json["metadata"]["feature_names"]
+    assert len(names) == len(answer.json["results"])
+    return {name: (one["values"], one["statuses"], one["event_timestamps"])
+            for name, one in zip(names, answer.json["results"])}
+
+
+def test_a_list_of_features(feast):
+    found = columns(ask(feast, {"driver_id": [1, 2], "origin": ["a", "b"], "dest": [3, None],
+                                "other": ["x", 5]},
+                        features=["route:km", "driver:city", "driver:rate"]))
+    assert list(found) == ["driver_id", "origin", "dest", "km", "city", "rate"]
+    assert found["driver_id"] == ([1, 2], ["PRESENT"] * 2, [EPOCH] * 2)
+    assert found["dest"] == ([3, None], ["PRESENT", "NULL_VALUE"], [EPOCH] * 2)
+    assert found["km"] == ([2.0, 2.0], ["PRESENT"] * 2, [EPOCH] * 2)
+    assert found["city"] == ([None] * 2, ["NOT_FOUND"] * 2, [EPOCH] * 2)
+
+
+def test_a_service(feast):
+    found = columns(ask(feast, {"hour": [3], "taxi": [1], "origin": ["a"], "dest": [1]},
+                        feature_service="fare", features=["passed:over"],
+                        full_feature_names=True))
+    assert list(found) == ["hour", "taxi", "origin", "dest", "taxi__rate", "route__km", "far"]
+    assert found["far"] == ([4.0], ["PRESENT"], [EPOCH])
+    assert list(columns(ask(feast, {"hour": [3], "taxi": [1], "origin": ["a"], "dest": [1]},
+                            feature_service="fare")))[4:] == ["rate", "km", "far"]
+
+
+def test_many_rows(feast):
+    count = 20_000
+    found = columns(ask(feast, {"driver_id": list(range(count))}, features=["driver:rate"]))
+    assert found["driver_id"][0] == list(range(count))
+    assert found["rate"][1] == ["NOT_FOUND"] * count
+
+
+@pytest.mark.parametrize("entities, members, status, kind, message", [
+    ({"driver_id": [1]}, {"feature_service": "far"}, 404, "FeatureServiceNotFoundException",
+     "no service 'far'; nearest is 'fare'"),
+    ({"driver_id": [1]}, {"features": ["drivr:rate"]}, 404, "FeatureViewNotFoundException",
+     "view 'drivr' is not there; nearest is 'driver'"),
+    ({"driver_id": [1]}, {"features": ["driver:rat"]}, 404, "FeatureViewNotFoundException",
+     "field 'rat' is not there in view driver; nearest is 'rate'"),
+    ({"driver_id": [1]}, {}, 400, "FeastError", "name 'features' or a 'feature_service'"),
+    ({"driver": [1], "origin": ["a"]}, {"features": ["route:km"]}, 400, "FeastError",
+     "'entities' has no 'dest', which is a join key"),
+    ({"taxi": [1], "origin": ["a"], "dest": [1]}, {"feature_service": "fare"}, 400, "FeastError",
+     "'entities' has no 'hour', which is required"),
+    ({"driver_id": ["1"]}, {"features": ["driver:rate"]}, 400, "FeastError",
+     "'driver_id', row 0: a whole number is wanted, found '1'"),
+    ({"origin": ["a"], "dest": [2**31]}, {"features": ["route:km"]}, 400, "FeastError",
+     "'dest', row 0: the number does not fit int32"),
+    ({"driver_id": [1], "origin": [], "dest": []}, {"features": ["route:km"]}, 400, "FeastError",
+     "input 'origin' does not hold 1 values"),
+    ({"driver_id": [1], "origin": ["a"], "dest": [1]}, {"features": ["route:rate", "driver:rate"]},
+     400, "FeastError", "two columns of the answer would be called 'rate'; ask with"),
+    ({"driver_id": [1]}, {"features": ["driver@v2:rate"]}, 501, "FeastError", "names a version"),
+    ({"driver_id": [1]}, {"feature_service": "windowed"}, 501, "FeastError", "has windows"),
+    ("x", {}, 400, "FeastError", "'entities' must be an array or an object"),
+])
+def test_what_is_refused(feast, entities, members, status, kind, message):
+    answer = ask(feast, entities, **members)
+    assert answer.status == status
+    error = json.loads(answer.json)  # as the client reads it
+    assert (error["module"], error["class"]) == ("feast.errors", kind)
+    assert message in error["message"]
+
+
+def test_a_body_that_is_none(feast):
+    answer = feast.post("/get-online-features", b"{")
+    assert answer.status == 400 and "malformed JSON" in json.loads(answer.json)["message"]
+
+
+def test_an_entity_by_its_name(feast):
+    found = columns(ask(feast, {"driver": [7]}, features=["driver:rate"]))
+    assert found["driver_id"] == ([7], ["PRESENT"], [EPOCH])
