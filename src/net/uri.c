@@ -17,28 +17,31 @@ static int hex_value(char c)
     return -1;
 }
 
-static enum ax_code uri_decode(struct ax_str text, struct ax_arena *arena, struct ax_str *ret_path,
-                               struct ax_err *err)
+/* `what` it is a part of: a path, or a query, in which '+' is a space. */
+static enum ax_code uri_decode(struct ax_str text, const char *what, bool is_query,
+                               struct ax_arena *arena, struct ax_str *ret_text, struct ax_err *err)
 {
-    char *path = ax_arena_alloc(arena, text.len, 1);
-    if (!path)
-        return ax_arena_fail(arena, "the path", err);
+    char *decoded = ax_arena_alloc(arena, text.len, 1);
+    if (!decoded)
+        return ax_arena_fail(arena, what, err);
     size_t len = 0;
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
+        if (c == '+' && is_query)
+            c = ' ';
         if (c == '%') {
             int high = i + 1 < text.len ? hex_value(text.ptr[i + 1]) : -1;
             int low = i + 2 < text.len ? hex_value(text.ptr[i + 2]) : -1;
             if (high < 0 || low < 0)
-                return ax_fail(err, AX_E_INVALID, "the path has a '%%' without two hex digits");
+                return ax_fail(err, AX_E_INVALID, "%s has a '%%' without two hex digits", what);
             if (!high && !low)
-                return ax_fail(err, AX_E_INVALID, "the path has a NUL (%%00)");
+                return ax_fail(err, AX_E_INVALID, "%s has a NUL (%%00)", what);
             c = (char)(high * 16 + low);
             i += 2;
         }
-        path[len++] = c;
+        decoded[len++] = c;
     }
-    *ret_path = (struct ax_str){ path, len };
+    *ret_text = (struct ax_str){ decoded, len };
     return AX_OK;
 }
 
@@ -75,10 +78,41 @@ enum ax_code ax_uri_parse(struct ax_str text, struct ax_arena *arena, struct ax_
     }
     uri.path = path;
     if (memchr(path.ptr, '%', path.len)) {
-        enum ax_code code = uri_decode(path, arena, &uri.path, err);
+        enum ax_code code = uri_decode(path, "the path", false, arena, &uri.path, err);
         if (code)
             return code;
     }
     *ret_uri = uri;
+    return AX_OK;
+}
+
+/* What stands before `mark`, which is taken off with it. */
+static struct ax_str take_before(struct ax_str *text, char mark)
+{
+    const char *end = text->len ? memchr(text->ptr, mark, text->len) : NULL;
+    size_t len = end ? (size_t)(end - text->ptr) : text->len;
+    struct ax_str part = { text->ptr, len };
+    size_t gone = len + (end != NULL);
+    *text = (struct ax_str){ text->ptr + gone, text->len - gone };
+    return part;
+}
+
+enum ax_code ax_uri_take_parameter(struct ax_str *query, struct ax_arena *arena,
+                                   struct ax_str *ret_name, struct ax_str *ret_value,
+                                   bool *ret_taken, struct ax_err *err)
+{
+    assert(query && arena && ret_name && ret_value && ret_taken && err);
+    struct ax_str value = { "", 0 };
+    while (!value.len && query->len)
+        value = take_before(query, '&');
+    *ret_taken = value.len > 0;
+    if (!value.len)
+        return AX_OK;
+    struct ax_str name = take_before(&value, '=');
+    if (uri_decode(name, "the query", true, arena, &name, err) ||
+        uri_decode(value, "the query", true, arena, &value, err))
+        return err->code;
+    *ret_name = name;
+    *ret_value = value;
     return AX_OK;
 }

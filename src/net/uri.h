@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The target of a request: split into path and query, and the path percent-decoded.
+ * The target of a request: split into path and query, the path percent-decoded, and the query taken
+ * apart.
  */
 #ifndef AX_NET_URI_H
 #define AX_NET_URI_H
@@ -19,5 +20,12 @@ struct ax_uri {
  */
 AX_MUST_USE enum ax_code ax_uri_parse(struct ax_str text, struct ax_arena *arena,
                                       struct ax_uri *ret_uri, struct ax_err *err);
+
+/* Take the first "name=value" off a query, decoded ('+' is a space); *ret_taken: there was one.
+ * Without '=' the value is empty. Expected: INVALID (an escape that is none, %00), TOO_LARGE,
+ * LIMIT. */
+AX_MUST_USE enum ax_code ax_uri_take_parameter(struct ax_str *query, struct ax_arena *arena,
+                                               struct ax_str *ret_name, struct ax_str *ret_value,
+                                               bool *ret_taken, struct ax_err *err);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "net/uri.h"
 
 static void targets_are_split_and_decoded(void **state)
@@ -69,6 +70,45 @@ static void targets_are_split_and_decoded(void **state)
     ax_arena_done(&arena);
 }
 
+static void parameters_are_taken_and_decoded(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query, *all; /* "name=value|", NULL: refused */
+    } cases[] = {
+        { "", "" },
+        { "a=1", "a=1|" },
+        { "a=1&b=2&a=3", "a=1|b=2|a=3|" },
+        { "&&a=1&", "a=1|" },
+        { "a", "a=|" },
+        { "=x", "=x|" },
+        { "a=b=c", "a=b=c|" },
+        { "a+b=%2b%26+%3D", "a b=+& =|" },
+        { "%61=", "a=|" },
+        { "a=%", NULL },
+        { "%4=1", NULL },
+        { "a=%00", NULL },
+    };
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_arena arena;
+        struct ax_buf all;
+        struct ax_str query = ax_str_from(cases[i].query);
+        struct ax_str name, value;
+        bool taken = true;
+        ax_arena_init(&arena, 256, 4096);
+        ax_buf_init(&all, 256);
+        while (taken && !ax_uri_take_parameter(&query, &arena, &name, &value, &taken, &err))
+            if (taken)
+                ax_buf_printf(&all, "%.*s=%.*s|", AX_STR_ARG(name), AX_STR_ARG(value));
+        assert_int_equal(err.code, cases[i].all ? AX_OK : AX_E_INVALID);
+        if (cases[i].all && !all.failed)
+            assert_true(ax_str_is(ax_buf_str(&all), cases[i].all));
+        ax_buf_done(&all);
+        ax_arena_done(&arena);
+    }
+}
+
 static void a_path_may_be_too_large_for_its_arena(void **state)
 {
     (void)state;
@@ -88,6 +128,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(targets_are_split_and_decoded),
+        cmocka_unit_test(parameters_are_taken_and_decoded),
         cmocka_unit_test(a_path_may_be_too_large_for_its_arena),
     };
     return cmocka_run_group_tests_name("net/uri", tests, NULL, NULL);
