@@ -30,9 +30,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PART_BYTES     ((size_t)256 << 20)
-#define PART_BYTES_MIN ((size_t)1 << 20)
-
 struct history {
     struct ax_offline *offline;
     const struct ax_service *service;
@@ -42,6 +39,7 @@ struct history {
     char *rows_digest; /* NULL: nobody asked yet */
     bool *is_done;     /* roles whose table is there */
     bool takes_rows;   /* ax_s0 has the rows' columns, too */
+    struct ax_too_many too_many;
     struct ax_offline_report report;
     struct ax_err *err;
 };
@@ -70,7 +68,7 @@ size_t ax_offline_part_bytes(const struct ax_offline *offline)
 {
     assert(offline);
     size_t most = offline->config.memory_bytes_max;
-    return most ? AX_MAX(AX_MIN(most / 4, PART_BYTES), PART_BYTES_MIN) : PART_BYTES;
+    return most ? AX_MIN(most / 4, AX_OFFLINE_PART_BYTES_MAX) : AX_OFFLINE_PART_BYTES_MAX;
 }
 
 enum ax_code ax_offline_run_in_order(struct ax_offline *offline, struct ax_err *err)
@@ -270,7 +268,6 @@ static void tell(struct history *h, const char *what, struct ax_str name)
     if (offline->slices)
         (void)snprintf(part, sizeof(part), ", part %zu of %zu", offline->slice + 1,
                        offline->slices);
-    offline->rows = h->rows.count;
     (void)snprintf(offline->step, sizeof(offline->step), "%s%s%.*s%s", what, name.len ? " " : "",
                    AX_STR_ARG(name), part);
     tick(offline, 0);
@@ -365,10 +362,19 @@ static struct ax_role_part_of part_of(struct history *h, size_t role,
                                      .source = ax_buf_str(&from->key) };
 }
 
+static void add_too_many(struct history *h)
+{
+    if (!h->too_many.count)
+        h->too_many = h->offline->too_many;
+    else
+        h->too_many.count += h->offline->too_many.count;
+}
+
 static bool take_part(struct history *h, const struct ax_role_part_of *of)
 {
     if (!ax_role_part_load(h->offline, of))
         return false;
+    add_too_many(h);
     tell(h, "found what was done of view", h->service->roles[of->role].view->name);
     return true;
 }
@@ -394,15 +400,17 @@ static bool take_slices(struct history *h, struct ax_role_part_of of)
         if (!ax_role_part_is_there(h->offline, &of))
             return false;
     bool done = true;
+    struct ax_too_many too_many = h->too_many;
     for (of.slice.at = 0; of.slice.at < AX_ROLE_SLICES && done; of.slice.at++) {
         begin_slice(h, of.slice.at, AX_ROLE_SLICES);
         done = take_part(h, &of) &&
                !ax_role_slice_put_aside(h->offline, of.role, of.slice.at, &ignored);
     }
     begin_slice(h, 0, 1);
-    if (done && !ax_role_slices_unite(h->offline, of.role, &ignored))
+    if (done && !ax_role_slices_unite(h->offline, h->service, of.role, &ignored))
         return true;
     ax_role_slices_drop(h->offline, of.role);
+    h->too_many = too_many;
     return false;
 }
 
@@ -434,13 +442,11 @@ static bool is_last(const struct history *h, size_t role)
     return true;
 }
 
-/* What would be lost by a kill is made and kept in slices; but windows, whose rows are made in
- * ranges as memory allows. */
-static size_t slice_count(const struct history *h, bool has_windows, size_t rows)
+/* Whose making would be lost by a kill for long is made and kept in slices. */
+static size_t slice_count(const struct history *h, size_t values, size_t rows)
 {
-    return h->offline->config.keep_parts && !has_windows && rows >= AX_ROLE_SLICED_ROWS_MIN
-               ? AX_ROLE_SLICES
-               : 1;
+    size_t work = rows + h->rows.count / 2 * values;
+    return h->offline->config.keep_parts && work >= AX_ROLE_SLICED_ROWS_MIN ? AX_ROLE_SLICES : 1;
 }
 
 /* What is small is made anew in the time that keeping it takes; and nothing but the writing follows
@@ -456,13 +462,13 @@ static enum ax_code join_slice(struct history *h, const struct ax_role_part_of *
 {
     const struct ax_view *view = h->service->roles[of->role].view;
     struct ax_role_job job = { h->service, of->role, table, of->slice, h->takes_rows };
-    size_t too_many = h->offline->too_many;
+    h->offline->too_many = (struct ax_too_many){ .count = 0 };
     tell(h, "joining view", view->name);
     if (view->windowed ? ax_role_windows(h->offline, &job, h->err)
                        : ax_role_join(h->offline, &job, h->err))
         return h->err->code;
-    /* Values that are too many are told each time. */
-    if (of->rows && h->offline->too_many == too_many && is_unchanged(h, from))
+    add_too_many(h);
+    if (of->rows && is_unchanged(h, from))
         ax_role_part_keep(h->offline, of);
     return AX_OK;
 }
@@ -477,7 +483,8 @@ static enum ax_code join_slices(struct history *h, struct ax_role_part_of of,
              ax_role_slice_put_aside(h->offline, of.role, of.slice.at, h->err)))
             return h->err->code;
     }
-    return of.slice.count > 1 ? ax_role_slices_unite(h->offline, of.role, h->err) : AX_OK;
+    return of.slice.count > 1 ? ax_role_slices_unite(h->offline, h->service, of.role, h->err)
+                              : AX_OK;
 }
 
 static enum ax_code join_role(struct history *h, size_t role, const struct ax_source_table *table,
@@ -485,7 +492,7 @@ static enum ax_code join_role(struct history *h, size_t role, const struct ax_so
 {
     struct ax_role_part_of of = { .service = h->service, .role = role };
     size_t rows = table->rows + h->rows.count;
-    size_t slices = slice_count(h, h->service->roles[role].view->windowed, rows);
+    size_t slices = slice_count(h, ax_role_values(h->service, role).count, rows);
     if (is_worth_keeping(h, role, slices, rows)) {
         find_content(h, from, table);
         of = part_of(h, role, from);
@@ -505,7 +512,7 @@ static enum ax_code load_source(struct history *h, struct ax_source_reading *rea
 {
     tell(h, "reading source", reading->source->name);
     if (ax_source_table_load(h->offline, reading, table, h->err) || !table->scan ||
-        slice_count(h, false, table->rows + h->rows.count) == 1)
+        slice_count(h, 0, table->rows + h->rows.count) == 1)
         return h->err->code;
     /* What is read once a slice is read into a table. */
     if (ax_source_table_close(h->offline, table, h->err))
@@ -605,6 +612,7 @@ static enum ax_code run(struct history *h)
 {
     struct ax_str none = { "", 0 };
     h->offline->steps_done = 0;
+    h->offline->rows = 0;
     begin_slice(h, 0, 1);
     h->offline->steps = h->service->role_count + 1;
     if (check_place(h))
@@ -612,6 +620,7 @@ static enum ax_code run(struct history *h)
     tell(h, "reading the rows", none);
     if (ax_history_rows_load(h->offline, h->service, h->request, &h->rows, h->err))
         return h->err->code;
+    h->offline->rows = h->rows.count;
     h->is_done = ax_xalloc((h->service->role_count + 1) * sizeof(*h->is_done));
     if (!ax_history_output_check(h->service, &h->rows, h->request->moment, h->err) &&
         !join_roles(h)) {
@@ -687,18 +696,19 @@ static void drop_tables(struct ax_offline *offline, const struct ax_service *ser
 }
 
 /* Nulls that are no absence. */
-static void tell_too_many(const struct ax_offline *offline)
+static void tell_too_many(const struct history *h)
 {
-    const struct ax_offline_config *config = &offline->config;
+    const struct ax_offline_config *config = &h->offline->config;
+    const struct ax_view *view = h->too_many.view;
     struct ax_buf text;
-    if (!offline->too_many || !config->notice)
+    if (!h->too_many.count || !config->notice)
         return;
     ax_buf_init(&text, 4096);
     ax_buf_printf(&text,
                   "%zu values of top_k are null since their windows have more than 256 different "
                   "values; the first is of view '%.*s', field '%.*s'",
-                  offline->too_many, AX_STR_ARG(offline->too_many_view),
-                  AX_STR_ARG(offline->too_many_field));
+                  h->too_many.count, AX_STR_ARG(view->name),
+                  AX_STR_ARG(view->fields[h->too_many.field].name));
     config->notice(config->arg, ax_buf_str(&text));
     ax_buf_done(&text);
 }
@@ -721,10 +731,9 @@ enum ax_code ax_offline_history(struct ax_offline *offline, const struct ax_serv
     }
     request.path = path;
     offline->dropped_rows = 0;
-    offline->too_many = 0;
     if (!run(&h))
-        tell_too_many(offline);
-    h.report.too_many = offline->too_many;
+        tell_too_many(&h);
+    h.report.too_many = h.too_many.count;
     drop_tables(offline, service);
     leave(back, err);
     free(h.out);

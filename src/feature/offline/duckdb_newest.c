@@ -22,7 +22,7 @@ struct maker {
     struct ax_offline *offline;
     const struct ax_view *view;
     const struct ax_source_table *table;
-    struct ax_key_slice slice;
+    struct ax_role_slice slice;
     size_t number;
     struct ax_newest newest;
     struct ax_buf noted[NOTED_COUNT]; /* int64_t: k, m, r, behind */
@@ -154,7 +154,7 @@ static enum ax_code make_part(struct maker *m, size_t part, size_t parts)
 }
 
 enum ax_code ax_newest_table_make(struct ax_offline *offline, const struct ax_view *view,
-                                  const struct ax_source_table *table, struct ax_key_slice slice,
+                                  const struct ax_source_table *table, struct ax_role_slice slice,
                                   size_t number, struct ax_err *err)
 {
     assert(offline && view && table && table->as_known && table->source->event_id_count && err);

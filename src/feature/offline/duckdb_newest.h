@@ -15,7 +15,7 @@
 AX_MUST_USE enum ax_code ax_newest_table_make(struct ax_offline *offline,
                                               const struct ax_view *view,
                                               const struct ax_source_table *table,
-                                              struct ax_key_slice slice, size_t number,
+                                              struct ax_role_slice slice, size_t number,
                                               struct ax_err *err);
 
 #endif

@@ -117,7 +117,7 @@ bool ax_role_part_put_content(struct ax_offline *offline, const struct ax_source
 static void put_key(struct ax_buf *out, const struct ax_role_part_of *of)
 {
     const struct ax_view *view = of->service->roles[of->role].view;
-    ax_buf_printf(out, "part 4 of auspex %s\n%zu %zu/%zu %d %s\n", AX_VERSION, of->role,
+    ax_buf_printf(out, "part 5 of auspex %s\n%zu %zu/%zu %d %s\n", AX_VERSION, of->role,
                   of->slice.at, of->slice.count, of->as_known, of->rows);
     ax_definition_put_json(out, AX_DEFINITION_SERVICE, of->service);
     ax_definition_put_json(out, AX_DEFINITION_VIEW, view);
@@ -162,25 +162,46 @@ static void drop_table(struct ax_offline *offline, size_t role)
     (void)(ax_offline_run(offline, &ignored) != AX_OK);
 }
 
-/* What a part has in its metadata under `held`; false: it cannot be read. */
-static bool load_held(struct ax_offline *offline, const char *path)
+/* What a part has in its metadata, a text that the caller frees; NULL: it cannot be read. */
+static char *load_metadata(struct ax_offline *offline, const char *path, const char *key)
 {
     struct ax_err ignored = AX_ERR_INIT;
-    char *held = NULL;
+    char *value = NULL;
     ax_buf_printf(&offline->text, "SELECT coalesce(max(decode(value)), '') FROM "
                                   "parquet_kv_metadata(");
     ax_relation_put_path(&offline->text, ax_str_from(path));
-    ax_buf_printf(&offline->text, ") WHERE decode(key) = 'held'");
-    enum ax_code code = ax_buf_check(&offline->text, "the query", &ignored);
-    if (!code)
-        code = ax_sql_get_text(offline->sql, ax_buf_str(&offline->text), &held, &ignored);
+    ax_buf_printf(&offline->text, ") WHERE decode(key) = '%s'", key);
+    if (!ax_buf_check(&offline->text, "the query", &ignored) &&
+        ax_sql_get_text(offline->sql, ax_buf_str(&offline->text), &value, &ignored))
+        value = NULL;
     ax_buf_reset(&offline->text);
-    if (code)
-        return false;
+    return value;
+}
+
+static bool load_held(struct ax_offline *offline, const char *path)
+{
+    char *held = load_metadata(offline, path, "held");
     ax_buf_reset(&offline->held);
-    (void)ax_buf_append_str(&offline->held, ax_str_from(held));
+    if (held)
+        (void)ax_buf_append_str(&offline->held, ax_str_from(held));
+    bool done = held && !offline->held.failed;
     free(held);
-    return !offline->held.failed;
+    return done;
+}
+
+static bool load_too_many(struct ax_offline *offline, const struct ax_role_part_of *of,
+                          const char *path)
+{
+    const struct ax_view *view = of->service->roles[of->role].view;
+    char *text = load_metadata(offline, path, "too_many");
+    char *end = text;
+    size_t count = text ? strtoull(text, &end, 10) : 0;
+    size_t field = text ? strtoull(end, NULL, 10) : view->field_count;
+    free(text);
+    if (field >= view->field_count)
+        return false;
+    offline->too_many = (struct ax_too_many){ count, view, field };
+    return true;
 }
 
 /* INVALID: it is torn, or of other rows. */
@@ -199,7 +220,7 @@ static enum ax_code load_part(struct ax_offline *offline, const struct ax_role_p
     if (ax_offline_get_i64(offline, &count, err) ||
         ax_role_count_rows(offline, of->service, of->role, of->slice, &rows, err))
         return err->code;
-    return (size_t)count == rows && load_held(offline, path)
+    return (size_t)count == rows && load_held(offline, path) && load_too_many(offline, of, path)
                ? AX_OK
                : ax_fail(err, AX_E_INVALID, "'%s' is no part", path);
 }
@@ -248,8 +269,14 @@ void ax_role_part_keep(struct ax_offline *offline, const struct ax_role_part_of 
     ax_buf_printf(&offline->text,
                   " (FORMAT parquet, COMPRESSION uncompressed, KV_METADATA {held: ");
     ax_sql_put_literal(&offline->text, ax_buf_str(&offline->held));
-    ax_buf_printf(&offline->text, "})");
-    if (ax_offline_run(offline, &ignored) || !sync_file(hidden) || rename(hidden, path))
+    ax_buf_printf(&offline->text, ", too_many: '%zu %zu'}", offline->too_many.count,
+                  offline->too_many.field);
+    /* DuckDB holds a group of rows in each thread. */
+    bool is_wide = ax_role_values(of->service, of->role).are_wide;
+    ax_buf_printf(&offline->text, is_wide ? ", ROW_GROUP_SIZE 2048)" : ")");
+    if ((is_wide ? ax_offline_run_in_order(offline, &ignored)
+                 : ax_offline_run(offline, &ignored)) ||
+        !sync_file(hidden) || rename(hidden, path))
         (void)unlink(hidden);
 }
 
@@ -263,14 +290,17 @@ enum ax_code ax_role_slice_put_aside(struct ax_offline *offline, size_t role, si
     return ax_offline_run(offline, err);
 }
 
-enum ax_code ax_role_slices_unite(struct ax_offline *offline, size_t role, struct ax_err *err)
+enum ax_code ax_role_slices_unite(struct ax_offline *offline, const struct ax_service *service,
+                                  size_t role, struct ax_err *err)
 {
-    assert(offline && err);
+    assert(offline && service && err);
+    bool is_wide = ax_role_values(service, role).are_wide;
     ax_buf_printf(&offline->text, "CREATE TEMP TABLE ax_s%zu AS SELECT * FROM (", role);
     for (size_t at = 0; at < AX_ROLE_SLICES; at++)
         ax_buf_printf(&offline->text, "%sFROM ax_p%zu_%zu", at ? " UNION ALL " : "", role, at);
-    ax_buf_printf(&offline->text, ") ORDER BY n");
-    if (!ax_offline_run(offline, err))
+    /* Ranges of rows are in order. */
+    ax_buf_printf(&offline->text, is_wide ? ")" : ") ORDER BY n");
+    if (!(is_wide ? ax_offline_run_in_order(offline, err) : ax_offline_run(offline, err)))
         ax_role_slices_drop(offline, role);
     return err->code;
 }

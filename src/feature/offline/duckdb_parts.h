@@ -6,8 +6,8 @@
  * `parts/`, named by a digest of all that it was made of: definitions, the rows' keys and moments,
  * and path, size, inode and time of change of each file of the source and of those that its
  * expectations refer to; or what was read, where the files are not known, as of SQL. It appears
- * whole or not at all, and has in it what became of the expectations (offline->held), which is told
- * each time. What has no part: rows of whose top_k some are null, which is told each time, too. See
+ * whole or not at all, and has in it what is told each time: what became of the expectations
+ * (offline->held), and of whose top_k some are null (offline->too_many). See
  * docs/internals/point-in-time.md. Nothing here but slices is an error: a part that cannot be kept
  * or read is one that is not there.
  */
@@ -19,15 +19,16 @@
 /* Roles over fewer rows of the source and of the history together are made again. */
 #define AX_ROLE_PART_ROWS_MIN ((size_t)1 << 16)
 
-/* With more than the second, a role is made and kept in so many slices. */
+/* From so many on, a role is made and kept in slices. What windows give costs as rows do: two
+ * values, or items of lists, as much as one row. */
 #define AX_ROLE_SLICES          ((size_t)4)
-#define AX_ROLE_SLICED_ROWS_MIN ((size_t)1 << 27)
+#define AX_ROLE_SLICED_ROWS_MIN ((size_t)1 << 26)
 
 /* Of what a part is. All is borrowed. */
 struct ax_role_part_of {
     const struct ax_service *service;
     size_t role;
-    struct ax_key_slice slice;
+    struct ax_role_slice slice;
     bool as_known;
     const char *rows;     /* ax_role_part_rows_digest; NULL: there is no part */
     struct ax_str source; /* what ax_role_part_put_files or _put_content appended */
@@ -49,17 +50,18 @@ bool ax_role_part_put_content(struct ax_offline *offline, const struct ax_source
 
 bool ax_role_part_is_there(const struct ax_offline *offline, const struct ax_role_part_of *of);
 
-/* Make ax_s<role> and offline->held from the part; false: it is not there. */
+/* Make ax_s<role>, offline->held and offline->too_many from the part; false: it is not there. */
 bool ax_role_part_load(struct ax_offline *offline, const struct ax_role_part_of *of);
 
-/* With offline->held, which is that of the role's source. */
+/* With offline->held, which is that of the role's source, and offline->too_many. */
 void ax_role_part_keep(struct ax_offline *offline, const struct ax_role_part_of *of);
 
 /* ax_s<role> has the slice `at`: put it aside. Of all of them make ax_s<role> again, in the order
  * of the rows. Expected: TOO_LARGE, LIMIT, CANCELLED. */
 AX_MUST_USE enum ax_code ax_role_slice_put_aside(struct ax_offline *offline, size_t role, size_t at,
                                                  struct ax_err *err);
-AX_MUST_USE enum ax_code ax_role_slices_unite(struct ax_offline *offline, size_t role,
+AX_MUST_USE enum ax_code ax_role_slices_unite(struct ax_offline *offline,
+                                              const struct ax_service *service, size_t role,
                                               struct ax_err *err);
 /* Drop those that were put aside. */
 void ax_role_slices_drop(struct ax_offline *offline, size_t role);

@@ -194,6 +194,32 @@ void ax_role_run_put_fields(const struct ax_role_run *run, const char *condition
 
 /* ---- slices ---- */
 
+struct ax_role_values ax_role_values(const struct ax_service *service, size_t role)
+{
+    assert(service && role < service->role_count);
+    const struct ax_view *view = service->roles[role].view;
+    struct ax_role_values values = { .count = 0 };
+    for (size_t i = 0; i < service->input_count; i++) {
+        const struct ax_service_input *input = &service->inputs[i];
+        if (input->kind != AX_INPUT_FIELD || input->role != role)
+            continue;
+        const struct ax_parsed *parsed = &view->fields[input->field].parsed;
+        for (size_t k = 0; k < parsed->aggregate_count; k++) {
+            const struct ax_aggregate *aggregate = &parsed->aggregates[k];
+            bool is_list = aggregate->type.is_list;
+            values.count += is_list ? (size_t)aggregate->n : 1;
+            values.are_wide |= is_list || aggregate->type.kind == AX_TYPE_STRING;
+        }
+    }
+    return values;
+}
+
+size_t ax_role_slice_begin(size_t rows, size_t at, size_t count)
+{
+    assert(at <= count && count);
+    return rows / count * at + rows % count * at / count;
+}
+
 /* Hashes are of a value and its type: that which both sides are widened to. */
 static void put_key(struct ax_buf *out, size_t i, char kind, size_t column,
                     struct ax_storage storage)
@@ -206,7 +232,7 @@ static void put_key(struct ax_buf *out, size_t i, char kind, size_t column,
 
 void ax_role_put_rows_slice(struct ax_buf *out, const char *before,
                             const struct ax_service *service, size_t role,
-                            struct ax_key_slice slice)
+                            struct ax_role_slice slice)
 {
     assert(out && before && service && role < service->role_count);
     const struct ax_role *asked = &service->roles[role];
@@ -221,7 +247,7 @@ void ax_role_put_rows_slice(struct ax_buf *out, const char *before,
 }
 
 void ax_view_put_slice(struct ax_buf *out, const char *before, const struct ax_view *view,
-                       struct ax_key_slice slice)
+                       struct ax_role_slice slice)
 {
     assert(out && before && view);
     if (slice.count == 1)
@@ -235,11 +261,16 @@ void ax_view_put_slice(struct ax_buf *out, const char *before, const struct ax_v
 }
 
 enum ax_code ax_role_count_rows(struct ax_offline *offline, const struct ax_service *service,
-                                size_t role, struct ax_key_slice slice, size_t *ret_rows,
+                                size_t role, struct ax_role_slice slice, size_t *ret_rows,
                                 struct ax_err *err)
 {
     assert(offline && ret_rows && err);
     int64_t rows = 0;
+    if (ax_role_values(service, role).are_wide) {
+        *ret_rows = ax_role_slice_begin(offline->rows, slice.at + 1, slice.count) -
+                    ax_role_slice_begin(offline->rows, slice.at, slice.count);
+        return AX_OK;
+    }
     ax_buf_printf(&offline->text, "SELECT count(*) FROM ax_rows");
     ax_role_put_rows_slice(&offline->text, " WHERE ", service, role, slice);
     if (!ax_offline_get_i64(offline, &rows, err))

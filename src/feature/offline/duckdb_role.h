@@ -9,9 +9,10 @@
 #include "data/expr/expr_text.h"
 #include "feature/offline/duckdb_table.h"
 
-/* The keys whose hash leaves `at` when it is divided by `count`. Each row, of the history or of a
- * source, is in one slice, one with a key that is null, too; equal keys are in the same one. */
-struct ax_key_slice {
+/* The rows, of the history and of the source, whose keys' hash leaves `at` when it is divided by
+ * `count`: each row is in one slice, one with a key that is null, too; equal keys are in the same
+ * one. Of a wide role the `at`th of `count` ranges of the history's rows, and all of the source. */
+struct ax_role_slice {
     size_t at, count;
 };
 
@@ -20,8 +21,8 @@ struct ax_role_job {
     const struct ax_service *service;
     size_t role;
     const struct ax_source_table *table;
-    struct ax_key_slice slice; /* of the rows and of the source */
-    bool takes_rows;           /* the rows' columns, too; see ax_role_can_take_rows */
+    struct ax_role_slice slice;
+    bool takes_rows; /* the rows' columns, too; see ax_role_can_take_rows */
 };
 
 /* All but `wanted` is borrowed. */
@@ -34,7 +35,7 @@ struct ax_role_run {
     const struct ax_source_table *table;
     bool *wanted; /* of the view's fields: those that the service's inputs are */
     size_t number;
-    struct ax_key_slice slice;
+    struct ax_role_slice slice;
     bool has_no_defaults; /* what is absent stays so */
 };
 
@@ -60,18 +61,30 @@ void ax_role_run_put_values(const struct ax_role_run *run, const struct ax_expr 
  * where `condition` is true (NULL: everywhere). */
 void ax_role_run_put_fields(const struct ax_role_run *run, const char *condition);
 
-/* Append `before` and that a row of ax_rows, or one of the view's source, is in the slice; nothing
- * when that has all. */
+/* What windows give a row; of a plain role nothing. */
+struct ax_role_values {
+    size_t count; /* with the items of lists, as many as these may have */
+    /* Some are lists or texts: what came by keys could not be put in the order of rows, since
+     * DuckDB would hold it all. */
+    bool are_wide;
+};
+struct ax_role_values ax_role_values(const struct ax_service *service, size_t role);
+
+/* Of a wide role the rows from this one on to that of the next slice. */
+size_t ax_role_slice_begin(size_t rows, size_t at, size_t count);
+
+/* Append `before` and that a row of ax_rows, or one of the view's source, is in the slice by keys;
+ * nothing when that has all. */
 void ax_role_put_rows_slice(struct ax_buf *out, const char *before,
                             const struct ax_service *service, size_t role,
-                            struct ax_key_slice slice);
+                            struct ax_role_slice slice);
 void ax_view_put_slice(struct ax_buf *out, const char *before, const struct ax_view *view,
-                       struct ax_key_slice slice);
+                       struct ax_role_slice slice);
 
 /* How many of ax_rows are in the slice. */
 AX_MUST_USE enum ax_code ax_role_count_rows(struct ax_offline *offline,
                                             const struct ax_service *service, size_t role,
-                                            struct ax_key_slice slice, size_t *ret_rows,
+                                            struct ax_role_slice slice, size_t *ret_rows,
                                             struct ax_err *err);
 
 /* Whether ax_s<role> has each row once: what positional joins rely on, and the first promise of all

@@ -10,6 +10,13 @@
 #include "base/sql.h"
 #include "feature/offline/offline.h"
 
+/* Values of top_k that are null since they met too many different ones, and whose the first was. */
+struct ax_too_many {
+    size_t count;
+    const struct ax_view *view;
+    size_t field;
+};
+
 struct ax_offline {
     struct ax_offline_config config;
     struct ax_sql *sql;
@@ -23,10 +30,8 @@ struct ax_offline {
     /* What is being done, for who watches: which step of how many, and of how many rows. */
     char step[256];
     size_t steps_done, steps, rows;
-    size_t slice, slices; /* of the step, when it is one of slices; else 0 */
-    /* Of a history: values of top_k that are null, and whose the first was. */
-    size_t too_many;
-    struct ax_str too_many_view, too_many_field;
+    size_t slice, slices;        /* of the step, when it is one of slices; else 0 */
+    struct ax_too_many too_many; /* of the windows that were made last, or whose part was read */
 };
 
 #define AX_OFFLINE_TEXT_MAX ((size_t)64 << 20)
@@ -46,6 +51,7 @@ AX_MUST_USE enum ax_code ax_offline_get_i64(struct ax_offline *offline, int64_t 
 
 /* What values may take that are made here of a stream and handed back: they are in memory twice
  * then, and DuckDB has its own. */
+#define AX_OFFLINE_PART_BYTES_MAX ((size_t)256 << 20)
 size_t ax_offline_part_bytes(const struct ax_offline *offline);
 
 #endif

@@ -8,7 +8,7 @@
  * next version is known. States are events whose id is their key and time. DuckDB has one stream at
  * a time, so values are handed back after it, and the stream is read for so many rows, or keys, as
  * have values that fit memory. DuckDB holds the lists and texts that it sorts, so those are put in
- * the order of rows here.
+ * the order of rows here, one range of rows after the other.
  */
 #include "feature/offline/duckdb_windows.h"
 
@@ -28,7 +28,7 @@
 
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
 #define LIST_GUESS      16   /* items of a list, before any is seen */
-#define SHARE_WANTED    0.75 /* of memory for values, by those of the slice before */
+#define SHARE_WANTED    0.75 /* of memory for values, by those of the piece before */
 #define KEYS_MAX        16   /* of an entity; where definitions are read it is checked */
 #define KEY_BYTES_MAX   ((size_t)1 << 20)
 
@@ -48,14 +48,15 @@ struct windows {
     int64_t *sequences;
     uint64_t *key_validity;
     size_t room;
-    size_t rows;    /* to be given values */
-    size_t parts;   /* by keys; 1: slices are ranges of rows, one after the other */
-    bool has_table; /* for values, or for fields */
+    size_t from, to; /* rows to be given values; of a slice by keys those of them that it has */
+    size_t parts;    /* by keys */
+    bool is_ordered; /* pieces are ranges of rows without gaps, put in order here */
+    bool has_table;  /* for values, or for fields */
     struct ax_err *err;
 };
 
-/* Rows [from, to), of those the keys whose hash is `part` of `parts`. */
-struct slice {
+/* What is made at once: rows [from, to), of those the keys whose hash is `part` of `parts`. */
+struct piece {
     size_t part, parts;
     size_t from, to;
     /* Times of events that matter: (after, until]. */
@@ -67,9 +68,21 @@ static void put(const struct windows *w, const char *text)
     (void)ax_buf_append_str(w->run.text, ax_str_from(text));
 }
 
-static bool is_whole(const struct windows *w, const struct slice *slice)
+static bool is_whole(const struct windows *w, const struct piece *piece)
 {
-    return slice->from == 0 && slice->to == w->rows;
+    return piece->from == 0 && piece->to == w->run.offline->rows;
+}
+
+/* All, of slices that are ranges of rows. */
+static struct ax_role_slice keys_of(const struct windows *w)
+{
+    return w->is_ordered ? (struct ax_role_slice){ 0, 1 } : w->run.slice;
+}
+
+/* Values by keys are put in order when all are there: those of slices when these are united. */
+static bool is_ordered_at_last(const struct windows *w)
+{
+    return !w->is_ordered && w->run.slice.count == 1;
 }
 
 /* ---- the stream in SQL ---- */
@@ -86,27 +99,29 @@ static void put_keys(const struct windows *w, const char *separator)
         ax_buf_printf(w->run.text, "%sc%zu", i ? separator : "", w->run.view->key_columns[i]);
 }
 
-/* The rows that have a key and matter to a slice, with their rowid as r; as known also seen and
+/* The rows that have a key and matter to a piece, with their rowid as r; as known also seen and
  * gone. */
-static void put_keyed_rows(const struct windows *w, const struct slice *slice)
+static void put_keyed_rows(const struct windows *w, const struct piece *piece)
 {
     ax_buf_printf(w->run.text, "SELECT *, rowid AS r FROM %s WHERE ", w->run.table->name);
     put_keys(w, " IS NOT NULL AND ");
     put(w, " IS NOT NULL");
-    if (!is_whole(w, slice))
+    ax_view_put_slice(w->run.text, " AND ", w->run.view, keys_of(w));
+    if (!is_whole(w, piece))
         ax_buf_printf(
             w->run.text, " AND epoch_us(c%ld) > %" PRId64 " AND epoch_us(c%ld) <= %" PRId64,
-            w->run.table->source->time, slice->after, w->run.table->source->time, slice->until);
+            w->run.table->source->time, piece->after, w->run.table->source->time, piece->until);
 }
 
 /* Of states a key has one a time, the last: of all rows, or as known of those that are seen, until
  * the next one is. */
-static void put_states(const struct windows *w, const struct slice *slice)
+static void put_states(const struct windows *w, const struct piece *piece)
 {
     if (!w->run.table->as_known) {
-        put_keyed_rows(w, slice);
-        ax_buf_printf(w->run.text, " AND rowid IN (SELECT max(rowid) FROM %s GROUP BY ",
-                      w->run.table->name);
+        put_keyed_rows(w, piece);
+        ax_buf_printf(w->run.text, " AND rowid IN (SELECT max(rowid) FROM %s", w->run.table->name);
+        ax_view_put_slice(w->run.text, " WHERE ", w->run.view, keys_of(w));
+        put(w, " GROUP BY ");
         put_keys(w, ", ");
         ax_buf_printf(w->run.text, ", c%ld)", w->run.table->source->time);
         return;
@@ -114,7 +129,7 @@ static void put_states(const struct windows *w, const struct slice *slice)
     put(w, "SELECT * FROM (SELECT *, lead(seen) OVER (PARTITION BY ");
     put_keys(w, ", ");
     ax_buf_printf(w->run.text, ", c%ld ORDER BY r) AS gone FROM (", w->run.table->source->time);
-    put_keyed_rows(w, slice);
+    put_keyed_rows(w, piece);
     put(w, ")) WHERE gone IS NULL OR gone > seen");
 }
 
@@ -220,7 +235,7 @@ static void put_self(const struct windows *w)
 }
 
 /* A row without a moment is one without a key: it meets no event. */
-static void put_probes(struct windows *w, const struct slice *slice)
+static void put_probes(struct windows *w, const struct piece *piece)
 {
     put(w, " UNION ALL SELECT ");
     for (size_t i = 0; i < w->run.view->entity->key_count; i++)
@@ -232,31 +247,35 @@ static void put_probes(struct windows *w, const struct slice *slice)
     put(w, ", CAST(NULL AS BIGINT), false, r.n");
     put_no_values(w);
     put(w, " FROM (SELECT rowid AS n, * FROM ax_rows");
-    if (!is_whole(w, slice))
-        ax_buf_printf(w->run.text, " WHERE rowid >= %zu AND rowid < %zu", slice->from, slice->to);
+    if (!is_whole(w, piece))
+        ax_buf_printf(w->run.text, " WHERE rowid >= %zu AND rowid < %zu", piece->from, piece->to);
+    ax_role_put_rows_slice(w->run.text, is_whole(w, piece) ? " WHERE " : " AND ", w->run.service,
+                           w->run.number, keys_of(w));
     put(w, ") AS r");
     if (has_self)
         put_self(w);
 }
 
-static void put_stream(struct windows *w, const struct slice *slice)
+static void put_stream(struct windows *w, const struct piece *piece)
 {
     size_t key_count = w->run.view->entity->key_count;
     put(w, "WITH ax_events AS (");
     if (are_states(w))
-        put_states(w, slice);
+        put_states(w, piece);
     else
-        put_keyed_rows(w, slice);
+        put_keyed_rows(w, piece);
     put(w, ") SELECT * FROM (");
     put_events(w);
     if (w->run.table->has_versions || (w->run.table->as_known && are_states(w)))
         put_gone(w);
-    put_probes(w, slice);
+    put_probes(w, piece);
     put(w, ")");
-    for (size_t i = 0; slice->parts > 1 && i < key_count; i++)
+    for (size_t i = 0; piece->parts > 1 && i < key_count; i++)
         ax_buf_printf(w->run.text, "%sg%zu", i ? ", " : " WHERE hash(", i);
-    if (slice->parts > 1)
-        ax_buf_printf(w->run.text, ") %% %zu = %zu", slice->parts, slice->part);
+    /* The hash divided by the number of slices has left the same in all of one. */
+    if (piece->parts > 1)
+        ax_buf_printf(w->run.text, ") // %zu %% %zu = %zu", w->run.slice.count, piece->parts,
+                      piece->part);
     put(w, " ORDER BY ");
     for (size_t i = 0; i < key_count; i++)
         ax_buf_printf(w->run.text, "g%zu, ", i);
@@ -438,21 +457,22 @@ static void put_fields(struct windows *w, struct ax_str from)
     ax_role_run_put_values(&w->run, w->made.field_roots, AX_STR("n"), from, put_aggregate);
 }
 
-/* Append what comes of a slice: its fields to ax_s<role>, in the order of the rows, or its values
- * to ax_w<role>, when there are parts by keys. */
+/* Append what comes of a piece: its fields to ax_s<role>, or its values to ax_w<role>, when they
+ * are to be put in order. */
 static enum ax_code keep_values(struct windows *w, const struct ax_sql_table_column *columns,
                                 const struct ax_sql_column *values)
 {
     char name[24];
     struct ax_buf query;
     struct ax_buf *text = w->run.text;
-    (void)snprintf(name, sizeof(name), w->parts == 1 ? "ax_s%zu" : "ax_w%zu", w->run.number);
+    (void)snprintf(name, sizeof(name), is_ordered_at_last(w) ? "ax_w%zu" : "ax_s%zu",
+                   w->run.number);
     ax_buf_init(&query, AX_OFFLINE_TEXT_MAX);
     w->run.text = &query;
-    if (w->parts == 1)
-        put_fields(w, AX_STR(AX_KEPT_ROWS));
-    else
+    if (is_ordered_at_last(w))
         put(w, "SELECT * FROM " AX_KEPT_ROWS);
+    else
+        put_fields(w, AX_STR(AX_KEPT_ROWS));
     w->run.text = text;
     struct ax_kept_rows rows = { .table = name,
                                  .is_first = !w->has_table,
@@ -546,10 +566,10 @@ static void tell_remedy(const struct windows *w)
             AX_STR_ARG(longest_field(w)));
 }
 
-static enum ax_code read_slice(struct windows *w, const struct slice *slice)
+static enum ax_code read_piece(struct windows *w, const struct piece *piece)
 {
     struct ax_sql_stream *stream;
-    put_stream(w, slice);
+    put_stream(w, piece);
     if (ax_offline_query(w->run.offline, &stream, w->err))
         return w->err->code;
     enum ax_code code = read_stream(w, stream);
@@ -557,28 +577,28 @@ static enum ax_code read_slice(struct windows *w, const struct slice *slice)
     return code;
 }
 
-/* Times that can matter to the rows of a slice. */
-static enum ax_code find_times(const struct windows *w, struct slice *slice)
+/* Times that can matter to the rows of a piece. */
+static enum ax_code find_times(const struct windows *w, struct piece *piece)
 {
     int64_t least = 0;
     static const char *const ends[] = { "min", "max" };
-    int64_t *found[] = { &least, &slice->until };
-    for (size_t i = 0; i < AX_COUNT(ends) && !is_whole(w, slice); i++) {
+    int64_t *found[] = { &least, &piece->until };
+    for (size_t i = 0; i < AX_COUNT(ends) && !is_whole(w, piece); i++) {
         ax_buf_printf(w->run.text,
                       "SELECT coalesce(%s(a), 0) FROM ax_rows WHERE rowid >= %zu AND rowid < %zu",
-                      ends[i], slice->from, slice->to);
+                      ends[i], piece->from, piece->to);
         if (ax_offline_get_i64(w->run.offline, found[i], w->err))
             return w->err->code;
     }
-    slice->after = least - ax_window_spec_reach_us(w->made.spec);
+    piece->after = least - ax_window_spec_reach_us(w->made.spec);
     return AX_OK;
 }
 
-static enum ax_code run_slice(struct windows *w, struct slice *slice)
+static enum ax_code run_piece(struct windows *w, struct piece *piece)
 {
-    if (find_times(w, slice) || read_slice(w, slice))
+    if (find_times(w, piece) || read_piece(w, piece))
         return w->err->code;
-    if (w->parts == 1 && !ax_window_output_sort(&w->output, (int64_t)slice->from))
+    if (w->is_ordered && !ax_window_output_sort(&w->output, (int64_t)piece->from))
         return ax_fail(w->err, AX_E_LIMIT, "no memory for the values of windows");
     return hand_back(w);
 }
@@ -588,30 +608,30 @@ static size_t next_count(const struct windows *w, size_t count, size_t bytes)
 {
     double wanted = SHARE_WANTED * (double)w->output.bytes_max * (double)count;
     double rows = wanted / (double)AX_MAX(bytes, (size_t)1);
-    return rows < (double)w->rows ? AX_MAX((size_t)rows, (size_t)1) : w->rows;
+    return rows < (double)w->to ? AX_MAX((size_t)rows, (size_t)1) : w->to;
 }
 
 /* As many rows at a time as memory has for their values: half as many when there were too many,
  * and else as many as what the last ones took tells. */
 static enum ax_code run_part(struct windows *w, size_t part, size_t count)
 {
-    struct slice slice = { .part = part, .parts = w->parts };
+    struct piece piece = { .part = part, .parts = w->parts, .from = w->from };
     do {
-        slice.to = AX_MIN(w->rows, slice.from + count);
+        piece.to = AX_MIN(w->to, piece.from + count);
         size_t too_many = w->output.too_many;
-        (void)(run_slice(w, &slice) != AX_OK);
+        (void)(run_piece(w, &piece) != AX_OK);
         bool is_full = w->output.is_full;
         size_t bytes = w->output.bytes;
         ax_window_output_reset(&w->output);
         if (is_full && count > 1) {
             ax_err_clear(w->err);
             w->output.too_many = too_many;
-            count = (AX_MIN(count, w->rows - slice.from) + 1) / 2;
+            count = (AX_MIN(count, w->to - piece.from) + 1) / 2;
             continue;
         }
-        count = next_count(w, slice.to - slice.from, bytes);
-        slice.from = slice.to;
-    } while (slice.from < w->rows && !w->err->code);
+        count = next_count(w, piece.to - piece.from, bytes);
+        piece.from = piece.to;
+    } while (piece.from < w->to && !w->err->code);
     return w->err->code;
 }
 
@@ -639,46 +659,36 @@ static bool reads_aggregate(const struct ax_expr *root, size_t aggregate)
     return false;
 }
 
-/* Which values of top_k are null since there were too many: told of the first field. */
-static void tell_too_many(const struct windows *w)
+/* Which values of top_k are null since there were too many. */
+static struct ax_too_many find_too_many(const struct windows *w)
 {
-    struct ax_offline *offline = w->run.offline;
-    const struct ax_field *fields = w->run.view->fields;
-    if (w->output.too_many && !offline->too_many) {
-        size_t field = 0;
-        while (!reads_aggregate(w->made.field_roots[field], w->output.first_too_many))
-            field++;
-        offline->too_many_view = w->run.view->name;
-        offline->too_many_field = fields[field].name;
-    }
-    offline->too_many += w->output.too_many;
-}
-
-/* Values of any length: who has to sort them cannot hold them. */
-static bool are_wide(const struct windows *w)
-{
-    for (size_t i = 0; i < w->made.aggregate_count; i++) {
-        struct ax_type type = ax_window_spec_type(w->made.spec, i);
-        if (type.is_list || type.kind == AX_TYPE_STRING)
-            return true;
-    }
-    return false;
+    size_t field = 0;
+    if (!w->output.too_many)
+        return (struct ax_too_many){ .count = 0 };
+    while (!reads_aggregate(w->made.field_roots[field], w->output.first_too_many))
+        field++;
+    return (struct ax_too_many){ w->output.too_many, w->run.view, field };
 }
 
 static enum ax_code run_parts(struct windows *w)
 {
     size_t most = w->output.bytes_max / guess_row_bytes(w) + 1;
-    w->rows = w->run.offline->rows;
-    w->parts = are_wide(w) ? 1 : w->rows / most + 1;
+    size_t rows = w->run.offline->rows;
+    struct ax_role_slice slice = w->run.slice;
+    bool is_wide = ax_role_values(w->run.service, w->run.number).are_wide;
+    w->parts = is_wide ? 1 : rows / slice.count / most + 1;
+    w->is_ordered = is_wide || (slice.count == 1 && w->parts == 1);
+    w->from = is_wide ? ax_role_slice_begin(rows, slice.at, slice.count) : 0;
+    w->to = is_wide ? ax_role_slice_begin(rows, slice.at + 1, slice.count) : rows;
     for (size_t part = 0; part < w->parts; part++)
-        if (run_part(w, part, are_wide(w) ? most : w->rows))
+        if (run_part(w, part, is_wide ? most : rows))
             break;
-    if (!w->err->code && w->parts > 1)
+    if (!w->err->code && is_ordered_at_last(w))
         (void)(make_fields(w) != AX_OK);
     if (w->err->code)
         tell_remedy(w);
     else
-        tell_too_many(w);
+        w->run.offline->too_many = find_too_many(w);
     return w->err->code;
 }
 
@@ -692,7 +702,7 @@ static void mark_used(struct windows *w)
 enum ax_code ax_role_windows(struct ax_offline *offline, const struct ax_role_job *job,
                              struct ax_err *err)
 {
-    assert(offline && job && job->slice.count == 1 && !job->takes_rows && err);
+    assert(offline && job && !job->takes_rows && err);
     struct windows w = { .err = err };
     const struct ax_view *view = job->service->roles[job->role].view;
     assert(view->windowed);

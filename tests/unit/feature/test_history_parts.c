@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Goal: a history of one view that is killed in the middle of its join goes on where it was, a
- * source of SQL or none; and what is made in slices is what is made in one.
+ * Goal: a history that is killed in the middle of a view, plain or with windows, a source of SQL or
+ * none, goes on where it was; and what is made in slices is what is made in one.
  *
  * Method: the rows from which on there are slices are lowered. Each way to find what a row sees
- * must come to the same digest in slices as in one. Of some a child makes the history and kills
- * itself when it begins the third slice; the next run must use the two that are done, whose files
- * stay the same ones.
+ * must come to the same digest in slices as in one, with room for the values of all rows or of some
+ * dozens. Of some a child makes the history and kills itself when it begins the third slice of the
+ * last view; the next run must use those that are done, whose files stay the same ones. Another
+ * finds no room from that slice on.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,9 +19,12 @@
 #include "feature/offline/duckdb_parts.h"
 
 static size_t sliced_rows_min = 1;
+static size_t part_bytes = 1 << 20;
 
 #undef AX_ROLE_SLICED_ROWS_MIN
 #define AX_ROLE_SLICED_ROWS_MIN sliced_rows_min
+#undef AX_OFFLINE_PART_BYTES_MAX
+#define AX_OFFLINE_PART_BYTES_MAX part_bytes
 #include "../../../src/feature/offline/duckdb.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include "test_folder.h"
@@ -28,11 +32,14 @@ static size_t sliced_rows_min = 1;
 #include <dirent.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define DONE_BEFORE_KILL 2
-#define ROWS             200
+#define DONE_BEFORE_END 2 /* of the slices of the last view */
+#define ROWS            200
+#define TOO_MANY        300 /* values for top_k */
+#define PARTS_MAX       (4 * AX_ROLE_SLICES)
 
 static const char definitions_text[] =
     "auspex: 1\n"
@@ -53,18 +60,48 @@ static const char definitions_text[] =
     "    sql: \"SELECT * FROM read_csv('states.csv') ORDER BY t, k, s, x\"\n"
     "    time: t\n"
     "    columns: {k: int64, s: string, t: timestamp, x: int64}\n"
+    "  many:\n"
+    "    files: many.csv\n"
+    "    time: t\n"
+    "    event_id: [x]\n"
+    "    columns: {k: int64, s: string, t: timestamp, x: int64}\n"
     "  lasting: {files: states.csv, time: none, columns: {k: int64, s: string, x: float64}}\n"
     "views:\n"
     "  states: {entity: thing, source: states, fields: {x: x}}\n"
     "  events: {entity: thing, source: events, fields: {x: x}}\n"
     "  query: {entity: thing, source: query, fields: {x: x}}\n"
     "  lasting: {entity: thing, source: lasting, fields: {x: x}}\n"
+    "  numbers:\n"
+    "    entity: thing\n"
+    "    source: events\n"
+    "    exact_events: 4\n"
+    "    fields: {n: count(*) over 10m, mean: avg(x) over 20m / sum(x) over 1h}\n"
+    "  lists: {entity: thing, source: events, fields: {xs: \"last_n(x, 3) over 20m\"}}\n"
+    "  often: {entity: thing, source: many, fields: {xs: \"top_k(x, 2) over 1h\"}}\n"
+    "  texts: {entity: thing, source: states, fields: {newest: last(s) over 20m}}\n"
+    "  sums: {entity: thing, source: states, fields: {x: sum(x) over 20m}}\n"
     "services:\n"
     "  states: {features: [{view: states}]}\n"
-    "  events: {features: [{view: events}]}\n"
     "  query: {features: [{view: query}]}\n"
-    "  lasting: {features: [{view: lasting}]}\n"
-    "  self: {request: {id: int64}, exclude_self: true, features: [{view: events}]}\n";
+    "  lists: {features: [{view: lists}]}\n"
+    "  sums: {features: [{view: sums}]}\n"
+    "  often: {features: [{view: often}]}\n"
+    "  roles:\n"
+    "    request: {id: int64}\n"
+    "    features: [{view: states}, {view: lists, as: a}, {view: numbers, as: b, keys: {k: id}}]\n"
+    "  all:\n"
+    "    features:\n"
+    "      - {view: states, as: a}\n"
+    "      - {view: events, as: b}\n"
+    "      - {view: lasting, as: c}\n"
+    "      - {view: numbers, as: d}\n"
+    "      - {view: lists, as: e}\n"
+    "      - {view: texts, as: f}\n"
+    "      - {view: sums, as: g}\n"
+    "  self:\n"
+    "    request: {id: int64}\n"
+    "    exclude_self: true\n"
+    "    features: [{view: events, as: b}, {view: numbers, as: d}, {view: lists, as: e}]\n";
 
 static struct ax_definitions definitions;
 
@@ -80,16 +117,21 @@ static void write_file(const char *name, struct ax_buf *text)
     ax_buf_done(text);
 }
 
-/* Few keys, some null, ties of times, and each third event in two versions. */
+/* Few keys, some null, ties of times, and each third event in two versions. Of one key many values.
+ */
 static void write_data(void)
 {
-    struct ax_buf states, events, rows, text;
+    struct ax_buf states, events, many, rows, text;
     ax_buf_init(&states, 1 << 20);
     ax_buf_init(&events, 1 << 20);
+    ax_buf_init(&many, 1 << 20);
     ax_buf_init(&rows, 1 << 20);
     ax_buf_init(&text, 1 << 20);
     ax_buf_printf(&states, "k,s,t,x\n");
     ax_buf_printf(&events, "id,k,s,t,c,x\n");
+    ax_buf_printf(&many, "k,s,t,x\n");
+    for (size_t i = 0; i < TOO_MANY; i++)
+        ax_buf_printf(&many, "1,a1,2024-01-01T00:00:00Z,%zu\n", i);
     ax_buf_printf(&rows, "k,s,at,id\n");
     for (size_t i = 0; i < ROWS; i++) {
         size_t key = i * i % 13;
@@ -109,6 +151,7 @@ static void write_data(void)
     (void)ax_buf_append_str(&text, ax_str_from(definitions_text));
     write_file("states.csv", &states);
     write_file("events.csv", &events);
+    write_file("many.csv", &many);
     write_file("rows.csv", &rows);
     write_file("all.yaml", &text);
 }
@@ -140,10 +183,12 @@ static void remove_work(void)
 
 /* ---- histories ---- */
 
-/* What the progress told. */
+/* What the progress told, and what is done when a view is joined that often. */
 struct told {
     size_t joined, found;
-    bool is_to_be_killed;
+    size_t too_many; /* of the report */
+    size_t end_at;
+    void (*end)(void);
     char last[256];
 };
 
@@ -154,14 +199,21 @@ static void watch(void *arg, const char *what, size_t rows_done, size_t rows)
     if (strcmp(told->last, what) == 0)
         return;
     (void)snprintf(told->last, sizeof(told->last), "%s", what);
-    told->joined += strncmp(what, "joining view ", strlen("joining view ")) == 0;
     told->found += strncmp(what, "found what was done of view ", 28) == 0;
-    if (told->is_to_be_killed && told->joined > DONE_BEFORE_KILL)
-        (void)kill(getpid(), SIGKILL);
+    if (strncmp(what, "joining view ", strlen("joining view ")) != 0)
+        return;
+    if (++told->joined == told->end_at)
+        told->end();
 }
 
-static enum ax_code make(const char *name, bool as_known, bool keep, struct told *told,
-                         char ret_digest[65], struct ax_err *err)
+struct asked {
+    const char *name; /* of the service */
+    bool as_known;
+    bool keep;
+};
+
+static enum ax_code make(struct asked asked, struct told *told, char ret_digest[65],
+                         struct ax_err *err)
 {
     const struct ax_service *service = NULL;
     struct ax_offline *store = NULL;
@@ -176,40 +228,53 @@ static enum ax_code make(const char *name, bool as_known, bool keep, struct told
                                         .threads = 2,
                                         .progress = watch,
                                         .arg = told,
-                                        .keep_parts = keep };
-    struct ax_offline_rows request = { .path = rows, .as_known = as_known };
-    if (!ax_definitions_find_service(&definitions, ax_str_from(name), &service, err) &&
+                                        .keep_parts = asked.keep };
+    struct ax_offline_rows request = { .path = rows, .as_known = asked.as_known };
+    if (!ax_definitions_find_service(&definitions, ax_str_from(asked.name), &service, err) &&
         !ax_offline_open(&config, &store, err))
         (void)(ax_offline_history(store, service, &request, out, &report, err) != AX_OK);
     ax_offline_close(store);
+    told->too_many = report.too_many;
     memcpy(ret_digest, report.digest, sizeof(report.digest));
     return err->code;
 }
 
-static struct told made(const char *name, bool as_known, bool keep, char ret_digest[65])
+static struct told made(struct asked asked, char ret_digest[65])
 {
     struct ax_err err = AX_ERR_INIT;
     struct told told = { 0 };
-    if (make(name, as_known, keep, &told, ret_digest, &err))
-        fail_msg("%s: %s", name, err.msg);
+    if (make(asked, &told, ret_digest, &err))
+        fail_msg("%s: %s", asked.name, err.msg);
     assert_string_equal(told.last, "done");
     return told;
 }
 
-static void kill_in_the_middle(const char *name)
+static void kill_itself(void)
+{
+    (void)kill(getpid(), SIGKILL);
+}
+
+static void fill_disk(void)
+{
+    struct rlimit none = { 16, 16 };
+    (void)signal(SIGXFSZ, SIG_IGN);
+    (void)setrlimit(RLIMIT_FSIZE, &none);
+}
+
+/* In a child; returns its status. */
+static int end_at(struct asked asked, size_t joined, void (*end)(void))
 {
     pid_t child = fork();
     assert_true(child >= 0);
     if (!child) {
         struct ax_err err = AX_ERR_INIT;
-        struct told told = { .is_to_be_killed = true };
+        struct told told = { .end_at = joined, .end = end };
         char digest[65];
-        (void)(make(name, false, true, &told, digest, &err) != AX_OK);
-        _exit(1);
+        _exit(make(asked, &told, digest, &err));
     }
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    return status;
 }
 
 struct part {
@@ -218,7 +283,7 @@ struct part {
 };
 
 /* In any order; returns how many there are. */
-static size_t list_parts(struct part parts[AX_ROLE_SLICES])
+static size_t list_parts(struct part parts[PARTS_MAX])
 {
     char path[512];
     size_t count = 0;
@@ -231,7 +296,7 @@ static size_t list_parts(struct part parts[AX_ROLE_SLICES])
             continue;
         (void)snprintf(path, sizeof(path), "%s/work/parts/%s", folder, entry->d_name);
         assert_int_equal(stat(path, &info), 0);
-        assert_true(count < AX_ROLE_SLICES);
+        assert_true(count < PARTS_MAX);
         parts[count++] = (struct part){ info.st_ino, info.st_ctim };
     }
     (void)closedir(listing);
@@ -252,59 +317,100 @@ static bool has_part(const struct part *parts, size_t count, struct part part)
 static void test_slices_are_the_whole(void **state AX_UNUSED)
 {
     static const struct {
-        const char *name;
-        bool as_known;
-    } cases[] = { { "events", false },  { "events", true }, { "states", true },
-                  { "lasting", false }, { "self", false },  { "self", true } };
+        struct asked asked;
+        size_t views;
+    } cases[] = {
+        { { .name = "all" }, 7 },
+        { { .name = "all", .as_known = true }, 7 },
+        { { .name = "self" }, 3 },
+        { { .name = "self", .as_known = true }, 3 },
+    };
+    static const size_t rooms[] = { 1 << 10, 1 << 20 };
     for (size_t i = 0; i < AX_COUNT(cases); i++) {
         char expected[65], digest[65];
-        (void)made(cases[i].name, cases[i].as_known, false, expected);
-        assert_int_equal(made(cases[i].name, cases[i].as_known, true, digest).joined,
-                         AX_ROLE_SLICES);
-        assert_string_equal(digest, expected);
-        remove_work();
+        struct asked asked = cases[i].asked;
+        (void)made(asked, expected);
+        asked.keep = true;
+        for (size_t room = 0; room < AX_COUNT(rooms); room++) {
+            part_bytes = rooms[room];
+            assert_int_equal(made(asked, digest).joined, AX_ROLE_SLICES * cases[i].views);
+            assert_string_equal(digest, expected);
+            remove_work();
+        }
     }
 }
 
-static void goes_on(const char *name)
+/* A history whose last of so many views was not done goes on, and is made of what is there again
+ * when the writing was killed. Returns its values of top_k that are too many. */
+static size_t goes_on(struct asked asked, size_t views)
 {
-    struct part before[AX_ROLE_SLICES], after[AX_ROLE_SLICES];
+    struct part before[PARTS_MAX], after[PARTS_MAX];
     char expected[65], digest[65];
-    (void)made(name, false, false, expected);
-    kill_in_the_middle(name);
-    assert_int_equal(list_parts(before), DONE_BEFORE_KILL);
-    struct told resumed = made(name, false, true, digest);
+    size_t done = AX_ROLE_SLICES * (views - 1) + DONE_BEFORE_END;
+    size_t too_many = made(asked, expected).too_many;
+    asked.keep = true;
+    int status = end_at(asked, done + 1, kill_itself);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    assert_int_equal(list_parts(before), done);
+    struct told resumed = made(asked, digest);
     assert_string_equal(digest, expected);
-    assert_int_equal(resumed.found, DONE_BEFORE_KILL);
-    assert_int_equal(resumed.joined, AX_ROLE_SLICES - DONE_BEFORE_KILL);
-    assert_int_equal(list_parts(after), AX_ROLE_SLICES);
-    for (size_t i = 0; i < DONE_BEFORE_KILL; i++)
-        assert_true(has_part(after, AX_ROLE_SLICES, before[i]));
+    assert_int_equal(resumed.found, done);
+    assert_int_equal(resumed.joined, AX_ROLE_SLICES - DONE_BEFORE_END);
+    assert_int_equal(resumed.too_many, too_many);
+    assert_int_equal(list_parts(after), AX_ROLE_SLICES * views);
+    for (size_t i = 0; i < done; i++)
+        assert_true(has_part(after, AX_ROLE_SLICES * views, before[i]));
 
     /* As after a kill in the writing: nothing is joined. */
-    resumed = made(name, false, true, digest);
+    resumed = made(asked, digest);
     assert_string_equal(digest, expected);
-    assert_int_equal(resumed.found, AX_ROLE_SLICES);
+    assert_int_equal(resumed.found, AX_ROLE_SLICES * views);
     assert_int_equal(resumed.joined, 0);
+    assert_int_equal(resumed.too_many, too_many);
     remove_work();
+    return too_many;
 }
 
 static void test_goes_on(void **state AX_UNUSED)
 {
-    goes_on("states");
-    goes_on("query");
+    static const struct {
+        struct asked asked;
+        size_t views;
+    } cases[] = {
+        { { .name = "query" }, 1 },
+        { { .name = "states" }, 1 },
+        { { .name = "roles", .as_known = true }, 3 },
+    };
+    for (size_t i = 0; i < AX_COUNT(cases); i++)
+        assert_int_equal(goes_on(cases[i].asked, cases[i].views), 0);
+    assert_true(goes_on((struct asked){ .name = "often" }, 1) > 0);
+}
+
+static void test_goes_on_after_a_full_disk(void **state AX_UNUSED)
+{
+    struct asked asked = { .name = "lists" };
+    char expected[65], digest[65];
+    (void)made(asked, expected);
+    asked.keep = true;
+    int status = end_at(asked, DONE_BEFORE_END + 1, fill_disk);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == AX_E_LIMIT);
+    struct told resumed = made(asked, digest);
+    assert_string_equal(digest, expected);
+    assert_int_equal(resumed.found, DONE_BEFORE_END);
+    remove_work();
 }
 
 static void test_another_answer_of_a_query(void **state AX_UNUSED)
 {
+    struct asked asked = { .name = "query", .keep = true };
     char expected[65], digest[65];
     struct ax_buf more;
-    kill_in_the_middle("query");
+    (void)end_at(asked, DONE_BEFORE_END + 1, kill_itself);
     ax_buf_init(&more, 1024);
     ax_buf_printf(&more, "k,s,t,x\n1,a1,2024-01-01T00:00:00Z,7\n");
     write_file("states.csv", &more);
-    (void)made("query", false, false, expected);
-    assert_int_equal(made("query", false, true, digest).found, 0);
+    (void)made((struct asked){ .name = "query" }, expected);
+    assert_int_equal(made(asked, digest).found, 0);
     assert_string_equal(digest, expected);
     remove_work();
     write_data();
@@ -312,13 +418,21 @@ static void test_another_answer_of_a_query(void **state AX_UNUSED)
 
 static void test_little_is_made_in_one(void **state AX_UNUSED)
 {
+    static const struct {
+        const char *name;
+        size_t values;
+    } cases[] = { { "states", 0 }, { "sums", 1 }, { "lists", 3 } };
     char digest[65];
-    sliced_rows_min = 2 * ROWS + 1;
-    assert_int_equal(made("states", false, true, digest).joined, 1);
-    sliced_rows_min = 2 * ROWS;
-    assert_int_equal(made("states", false, true, digest).joined, AX_ROLE_SLICES);
-    sliced_rows_min = 1;
-    remove_work();
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        struct asked asked = { .name = cases[i].name, .keep = true };
+        size_t rows = 2 * ROWS + ROWS / 2 * cases[i].values;
+        sliced_rows_min = rows + 1;
+        assert_int_equal(made(asked, digest).joined, 1);
+        sliced_rows_min = rows;
+        assert_int_equal(made(asked, digest).joined, AX_ROLE_SLICES);
+        sliced_rows_min = 1;
+        remove_work();
+    }
 }
 
 int main(void)
@@ -326,6 +440,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slices_are_the_whole),
         cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_goes_on_after_a_full_disk),
         cmocka_unit_test(test_another_answer_of_a_query),
         cmocka_unit_test(test_little_is_made_in_one),
     };
