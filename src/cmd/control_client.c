@@ -142,8 +142,10 @@ static bool take_line(const struct ax_control_work *work, const struct ax_json *
     struct ax_str note = ax_json_str(ax_json_get(line, "note"));
     struct ax_str output = ax_json_str(ax_json_get(line, "output"));
     const struct ax_json *end = ax_json_get(line, "end");
+    if (work->progress && (note.len || output.len))
+        ax_progress_end(work->progress);
     if (note.len)
-        fprintf(stderr, "auspex %s: %.*s\n", work->command, AX_STR_ARG(note));
+        fprintf(stderr, "%s: %.*s\n", work->command, AX_STR_ARG(note));
     if (output.len && ax_text_output_standard.print(&ax_text_output_standard, output, err))
         return true;
     show_progress(work, ax_json_get(line, "progress"));
