@@ -18,6 +18,7 @@
 #include "engine/forest/kernel.h"
 #include "engine/image.h"
 #include "server/admission.h"
+#include "server/feature_store.h"
 #include "server/fleet.h"
 #include "server/repository.h"
 #include "server/server.h"
@@ -36,13 +37,15 @@ struct serve_config {
     struct ax_repository_config repository;
     struct ax_fleet_config fleet;
     struct ax_watch_config watch;
+    struct ax_feature_store_config feature_store;
     struct ax_image_config images;
     struct ax_http_config http;
 };
 
 const struct ax_option *const ax_cmd_serve_options[] = {
-    ax_server_options,     ax_admission_options, ax_fleet_options, ax_watch_options,
-    ax_repository_options, ax_image_options,     ax_http_options,  NULL
+    ax_server_options,        ax_admission_options,  ax_fleet_options,
+    ax_watch_options,         ax_repository_options, ax_image_options,
+    ax_feature_store_options, ax_http_options,       NULL
 };
 
 /* Signals are blocked before any thread is made, so that all of them inherit it. */
@@ -141,6 +144,7 @@ int ax_cmd_serve(int argc, char **argv)
                                    .server.admission = &config.admission,
                                    .server.fleet = &config.fleet,
                                    .server.watch = &config.watch,
+                                   .server.feature_store = &config.feature_store,
                                    .repository.images = &config.images };
     const struct ax_option_group groups[] = {
         { ax_server_options, &config.server },
@@ -149,6 +153,7 @@ int ax_cmd_serve(int argc, char **argv)
         { ax_watch_options, &config.watch },
         { ax_repository_options, &config.repository },
         { ax_image_options, &config.images },
+        { ax_feature_store_options, &config.feature_store },
         { ax_http_options, &config.http },
         { 0 },
     };

@@ -20,6 +20,7 @@
 #include "server/catalog_walk.h"
 #include "server/control.h"
 #include "server/definitions_watch.h"
+#include "server/feature_store.h"
 #include "server/fleet.h"
 #include "server/model_orders.h"
 #include "server/repository.h"
@@ -33,7 +34,6 @@
  * go. */
 #define WORK_WAIT_NS       ((uint64_t)2 * AX_NS_PER_S)
 #define WORK_WAIT_LEAST_NS ((uint64_t)500 * AX_NS_PER_MS)
-#define ONLINE_BYTES_MAX   ((size_t)1 << 30)
 
 const struct ax_option ax_server_options[] = {
     { .type = AX_OPTION_TEXT,
@@ -107,7 +107,7 @@ struct ax_server {
     struct ax_watch_listener listener;
     struct ax_definitions_watch *definitions;
     struct ax_definitions_watch_listener definitions_listener;
-    struct ax_online *store;
+    struct ax_feature_store *feature_store;
     struct ax_snapshot features;           /* struct ax_serving_features, or NULL */
     const struct ax_server_config *config; /* borrowed */
     struct ax_http_handler handler;
@@ -153,6 +153,11 @@ int64_t ax_server_now_us(const struct ax_server *server)
 struct ax_serving_features *ax_server_features(struct ax_server *server)
 {
     return ax_snapshot_get(&server->features);
+}
+
+struct ax_feature_store *ax_server_feature_store(struct ax_server *server)
+{
+    return server->feature_store;
 }
 
 size_t ax_server_thread_count(const struct ax_server *server)
@@ -255,9 +260,17 @@ static void server_loaded(void *context, const struct ax_version *version)
 static void serve_features(struct ax_server *server, struct ax_applied_definitions *applied)
 {
     struct ax_serving_features *features;
+    struct ax_online_views *views = NULL;
     struct ax_err err = AX_ERR_INIT;
-    if (ax_serving_features_new(applied, server->store, &features, &err)) {
-        ax_log(AX_LOG_WARN, "services of features cannot be made", AX_LOG_ERR(&err));
+    bool failed =
+        ax_feature_store_define(server->feature_store, applied, &views, &err) ||
+        ax_serving_features_new(
+            applied, ax_online_writer_store(ax_feature_store_writer(server->feature_store)), views,
+            &features, &err);
+    ax_online_views_unref(views);
+    if (failed) {
+        ax_log(AX_LOG_ERROR, "features cannot be served by what was applied",
+               AX_LOG_U64("apply", applied->apply), AX_LOG_ERR(&err));
         return;
     }
     for (size_t i = 0; i < applied->definitions.service_count; i++) {
@@ -308,10 +321,10 @@ static void server_look_again(struct ax_watch_listener *listener)
 
 static void server_free(struct ax_server *server)
 {
+    ax_feature_store_free(server->feature_store);
     ax_definitions_watch_free(server->definitions);
     ax_serving_features_unref(ax_snapshot_get(&server->features));
     ax_snapshot_done(&server->features);
-    ax_online_close(server->store);
     ax_catalog_free(ax_snapshot_get(&server->snapshot));
     ax_snapshot_done(&server->snapshot);
     ax_epoch_done(&server->epoch);
@@ -340,19 +353,13 @@ static enum ax_code own_state(struct ax_server *server, struct ax_err *err)
     return AX_OK;
 }
 
-/* The online store, and what is served by it from the start. False: no memory. */
-static bool server_open_store(struct ax_server *server)
+/* What was in force before the server began. */
+static void serve_first_features(struct ax_server *server)
 {
-    const struct ax_online_config config = { .epoch = &server->epoch,
-                                             .memory_bytes_max = ONLINE_BYTES_MAX };
-    struct ax_err err = AX_ERR_INIT;
-    if (ax_online_open(&ax_online_memory, &config, &server->store, &err))
-        return false;
     struct ax_applied_definitions *applied = ax_definitions_watch_ref(server->definitions);
     if (applied)
         serve_features(server, applied);
     ax_applied_definitions_unref(applied);
-    return true;
 }
 
 /* The snapshot's counters stand on cache lines of their own; NULL without memory. */
@@ -399,10 +406,11 @@ static enum ax_code open_state(struct ax_server *server, struct ax_err *err)
 {
     if (own_state(server, err))
         return err->code;
+    server->feature_store =
+        ax_feature_store_new(server->config->feature_store,
+                             server->state_lock ? ax_server_state(server) : "", &server->epoch);
     server->definitions = ax_definitions_watch_new(ax_server_state(server), &server->epoch);
-    if (server->definitions && server_open_store(server))
-        return AX_OK;
-    return ax_fail(err, AX_E_LIMIT, "no memory for the server");
+    return server->definitions ? AX_OK : ax_fail(err, AX_E_LIMIT, "no memory for the server");
 }
 
 /* The fleet, and who gives it orders. The folder is watched before it is listed, so that a change
@@ -415,6 +423,7 @@ static enum ax_code server_begin_control(struct ax_server *server, struct ax_err
     if (config->fleet->model_control == AX_MODEL_CONTROL_WATCH &&
         ax_watch_new(config->models, config->watch, &server->watch, err))
         return err->code;
+    serve_first_features(server);
     if (ax_fleet_start(&server->fleet_config, &server->snapshot, &fleet, err)) {
         atomic_store_explicit(&server->fleet, NULL, memory_order_release);
         return err->code;
@@ -502,6 +511,10 @@ struct ax_server_end ax_server_join_free(struct ax_server *server)
     end.has_work_left =
         !ax_fleet_stop(ax_server_fleet(server), work_until_ns(server)) || has_jobs_left;
     ax_http_server_join_free(server->http);
+    if (!has_jobs_left) {
+        ax_feature_store_free(server->feature_store);
+        server->feature_store = NULL;
+    }
     ax_account_log_all();
     if (end.has_work_left)
         return end;

@@ -15,6 +15,8 @@
 struct ax_admission_config;
 struct ax_control_command;
 struct ax_definitions_watch;
+struct ax_feature_store;
+struct ax_feature_store_config;
 struct ax_fleet;
 struct ax_fleet_config;
 struct ax_model_orders;
@@ -23,13 +25,14 @@ struct ax_server;
 struct ax_watch_config;
 
 struct ax_server_config {
-    char *models;                                  /* the repository's folder */
-    const struct ax_repository_config *repository; /* not an option: set by the caller */
-    const struct ax_admission_config *admission;   /* likewise */
-    const struct ax_fleet_config *fleet;           /* likewise */
-    const struct ax_watch_config *watch;           /* likewise */
-    const struct ax_control_command *commands;     /* likewise: what it does for others */
-    char *default_model;                           /* "model" or "model/version"; empty: none */
+    char *models;                                        /* the repository's folder */
+    const struct ax_repository_config *repository;       /* not an option: set by the caller */
+    const struct ax_admission_config *admission;         /* likewise */
+    const struct ax_fleet_config *fleet;                 /* likewise */
+    const struct ax_watch_config *watch;                 /* likewise */
+    const struct ax_feature_store_config *feature_store; /* likewise */
+    const struct ax_control_command *commands;           /* likewise: what it does for others */
+    char *default_model; /* "model" or "model/version"; empty: none */
     size_t models_per_request_max;
     size_t metric_versions_max;
     int log_level;
@@ -74,6 +77,7 @@ struct ax_definitions_watch *ax_server_definitions(struct ax_server *server) AX_
 int64_t ax_server_now_us(const struct ax_server *server);
 /* What services are served by; NULL: nothing. Inside the epoch. */
 struct ax_serving_features *ax_server_features(struct ax_server *server);
+struct ax_feature_store *ax_server_feature_store(struct ax_server *server) AX_RETURNS_NONNULL;
 /* NULL until it was started: before that the catalog is empty. */
 struct ax_fleet *ax_server_fleet(const struct ax_server *server);
 /* NULL likewise. */

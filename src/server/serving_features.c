@@ -30,9 +30,6 @@ static const struct ax_metric_family age_family = {
     .labels = "view",
 };
 
-/* Numbers of layouts, so that no two views share one. */
-static _Atomic uint32_t layouts;
-
 /* ---- making ---- */
 
 static void register_metrics(struct ax_serving_view *view, struct ax_str name)
@@ -48,51 +45,25 @@ static void register_metrics(struct ax_serving_view *view, struct ax_str name)
     }
 }
 
-/* Where the store has the views; views that are not plain ones have no place. */
-static enum ax_code make_views(struct ax_serving_features *features, struct ax_err *err)
-{
-    const struct ax_definitions *definitions = &features->applied->definitions;
-    struct ax_arena *arena = &features->arena;
-    size_t count = definitions->view_count;
-    struct ax_online_view *views = ax_arena_zalloc(arena, count, sizeof(*views));
-    struct ax_online_layout *made = ax_arena_zalloc(arena, count, sizeof(*made));
-    if (!views || !made)
-        return ax_arena_fail(arena, "the views of the online store", err);
-    for (size_t i = 0; i < count; i++) {
-        const struct ax_view *view = &definitions->views[i];
-        struct ax_online_entity *entity;
-        uint32_t id = atomic_fetch_add(&layouts, 1) + 1;
-        if (view->windowed || !view->online)
-            continue;
-        if (ax_online_layout_of_view(&made[i], id, view, arena, err) ||
-            ax_online_find_entity(features->store, view->entity->name, &entity, err))
-            return err->code;
-        views[i] = (struct ax_online_view){ entity, &made[i] };
-    }
-    features->online = views;
-    return AX_OK;
-}
-
 static enum ax_code make_all(struct ax_serving_features *features, struct ax_err *err)
 {
     const struct ax_applied_definitions *applied = features->applied;
     const struct ax_definitions *definitions = &applied->definitions;
     struct ax_arena *arena = &features->arena;
+    const struct ax_online_view *views = features->online->views;
     features->services =
         ax_arena_zalloc(arena, definitions->service_count, sizeof(*features->services));
     features->views = ax_arena_zalloc(arena, definitions->view_count, sizeof(*features->views));
     if (!features->services || !features->views)
         return ax_arena_fail(arena, "the services", err);
-    if (make_views(features, err))
-        return err->code;
     for (size_t i = 0; i < definitions->view_count; i++)
-        if (features->online[i].layout)
+        if (views[i].layout)
             register_metrics(&features->views[i], definitions->views[i].name);
     for (size_t i = 0; i < definitions->service_count; i++) {
         struct ax_serving_service *service = &features->services[i];
         service->applied = &applied->services[i];
-        if (!ax_service_plan_new(definitions, service->applied->service, features->online,
-                                 &service->plan, &service->err))
+        if (!ax_service_plan_new(definitions, service->applied->service, views, &service->plan,
+                                 &service->err))
             continue;
         service->plan = NULL;
         if (service->err.code == AX_E_LIMIT)
@@ -102,14 +73,15 @@ static enum ax_code make_all(struct ax_serving_features *features, struct ax_err
 }
 
 enum ax_code ax_serving_features_new(struct ax_applied_definitions *applied,
-                                     struct ax_online *store,
+                                     struct ax_online *store, struct ax_online_views *online,
                                      struct ax_serving_features **ret_features, struct ax_err *err)
 {
-    assert(applied && store && ret_features && err);
+    assert(applied && store && online && ret_features && err);
     struct ax_serving_features *features = ax_xalloc(sizeof(*features));
     *features = (struct ax_serving_features){ .store = store };
     atomic_init(&features->refs, 1);
     features->applied = ax_applied_definitions_ref(applied);
+    features->online = ax_online_views_ref(online);
     ax_arena_init(&features->arena, ARENA_FIRST_BYTES, ARENA_BYTES_MAX);
     if (make_all(features, err)) {
         ax_serving_features_unref(features);
@@ -134,6 +106,7 @@ void ax_serving_features_unref(struct ax_serving_features *features)
     for (size_t i = 0; i < count; i++)
         ax_service_plan_free(features->services[i].plan);
     ax_arena_done(&features->arena);
+    ax_online_views_unref(features->online);
     ax_applied_definitions_unref(features->applied);
     free(features);
 }

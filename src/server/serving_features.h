@@ -11,7 +11,7 @@
 #define AX_SERVER_SERVING_FEATURES_H
 
 #include "base/metric.h"
-#include "feature/service_plan.h"
+#include "feature/online/online_views.h"
 #include "pipeline/applied_definitions.h"
 #include "server/catalog.h"
 
@@ -31,16 +31,17 @@ struct ax_serving_features {
     _Atomic unsigned refs;
     struct ax_applied_definitions *applied; /* one reference */
     struct ax_online *store;                /* borrowed */
+    struct ax_online_views *online;         /* where it has the views; one reference */
     struct ax_arena arena;
     struct ax_serving_service *services; /* one a service of the definitions */
     struct ax_serving_view *views;       /* one a view */
-    const struct ax_online_view *online; /* where the store has it; no layout: nowhere */
 };
 
-/* `applied` is referenced. A service that cannot be served by entity is no failure. Expected:
- * LIMIT, TOO_LARGE. */
+/* `applied` and `online`, the views of its definitions, are referenced. A service that cannot be
+ * served by entity is no failure. Expected: LIMIT, TOO_LARGE. */
 AX_MUST_USE enum ax_code ax_serving_features_new(struct ax_applied_definitions *applied,
                                                  struct ax_online *store,
+                                                 struct ax_online_views *online,
                                                  struct ax_serving_features **ret_features,
                                                  struct ax_err *err);
 struct ax_serving_features *ax_serving_features_ref(struct ax_serving_features *features);

@@ -452,7 +452,6 @@ void ax_online_writer_stats(const struct ax_online_writer *writer,
         .folded = shown(&writer->shown.folded),
         .fold_failures = shown(&writer->shown.fold_failures),
         .unfolded = shown(&writer->shown.unfolded),
-        .unfolded_since_us = shown(&writer->shown.unfolded_since_us),
         .filled = shown(&writer->shown.filled),
     };
     ax_online_stats(writer->store, &ret_stats->table);

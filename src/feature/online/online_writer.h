@@ -87,9 +87,8 @@ struct ax_online_writer_stats {
     uint64_t journal_bytes, journal_bytes_written, journal_failures;
     uint64_t folded; /* rows that were written to the disk */
     uint64_t fold_failures;
-    uint64_t unfolded;           /* keys that are newer than what the disk has of them */
-    uint64_t unfolded_since_us;  /* when the oldest of these was written; 0: none */
-    uint64_t filled, fill_total; /* rows that were read from the disk since the start, of about */
+    uint64_t unfolded; /* keys that are newer than what the disk has of them */
+    uint64_t filled;   /* rows that were read from the disk since the start */
 };
 
 /* Open what is there, and start the thread. Expected: INVALID (damaged, or another program's),

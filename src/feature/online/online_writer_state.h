@@ -37,7 +37,7 @@ struct ax_online_writer {
     _Atomic size_t queued;
     struct {
         _Atomic uint64_t batches, rows_journalled, journal_bytes, journal_bytes_written,
-            journal_failures, folded, fold_failures, unfolded, unfolded_since_us, filled;
+            journal_failures, folded, fold_failures, unfolded, filled;
     } shown;
 
     /* The thread's from here on. */

@@ -59,7 +59,7 @@ static enum ax_code plan_list(struct feast_request *request, struct ax_serving_f
         return ax_fail(err, AX_E_INVALID, "name 'features' or a 'feature_service'");
     if (ax_listed_service_new(definitions, body->features, body->feature_count, arena_of(request),
                               &request->listed.service, err) ||
-        ax_service_plan_new(definitions, request->listed.service, features->online,
+        ax_service_plan_new(definitions, request->listed.service, features->online->views,
                             &request->own.plan, err))
         return err->code;
     request->own.applied = &request->listed;

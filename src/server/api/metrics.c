@@ -6,6 +6,7 @@
 #include "base/metric.h"
 #include "server/api/endpoints.h"
 #include "server/api/model_metrics.h"
+#include "server/api/online_metrics.h"
 #include "server/api/process_metrics.h"
 #include "server/api/triton_metrics.h"
 #include "server/server.h"
@@ -71,10 +72,17 @@ static bool print_process(struct metrics_answer *answer, struct ax_buf *out, siz
     return true;
 }
 
+static bool print_online(struct metrics_answer *answer, struct ax_buf *out, size_t bytes)
+{
+    (void)bytes;
+    ax_online_metrics_print(out, ax_server_feature_store(answer->base.thread->server));
+    return true;
+}
+
 /* One after the other; each does a step's work at most, and is true when it is done. */
 static bool (*const stages[])(struct metrics_answer *answer, struct ax_buf *out, size_t bytes) = {
-    read_versions, print_series,  print_states, print_models,
-    print_triton,  drop_versions, count_files,  print_process,
+    read_versions, print_series, print_states, print_models,  print_triton,
+    drop_versions, print_online, count_files,  print_process,
 };
 
 static bool metrics_print(struct ax_sliced_answer *base, struct ax_buf *out, size_t bytes)

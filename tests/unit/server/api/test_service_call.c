@@ -190,7 +190,15 @@ static bool set_up(bool is_slow)
     atomic_init(&applied.refs, 2); /* The test's stays. */
     applied_service.service = applied.definitions.services;
     applied.services = &applied_service;
-    if (!good(ax_serving_features_new(&applied, memory, &features, &err)) || !put_rows())
+    const struct ax_online_definitions given = { .definitions = &applied.definitions };
+    struct ax_online_numbers numbers;
+    struct ax_online_views *views = NULL;
+    ax_map_init(&numbers.given);
+    bool made = good(ax_online_views_new(&given, memory, NULL, &numbers, &views, &err)) &&
+                good(ax_serving_features_new(&applied, memory, views, &features, &err));
+    ax_online_numbers_done(&numbers);
+    ax_online_views_unref(views);
+    if (!made || !put_rows())
         return false;
     if (is_slow)
         features->store = &slow.base;

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The writer is opened late, and stays.
+ */
+#include "server/feature_store.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "feature/online/online_disk.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define FIELD(name) offsetof(struct ax_feature_store_config, name)
+
+const struct ax_option ax_feature_store_options[] = {
+    { AX_OPTION_SIZE, "online_memory_bytes_max", "1g", FIELD(memory_bytes_max), 1 << 20,
+      INT64_C(1) << 46, "bytes",
+      "Memory of the online store; over it keys that are new are refused." },
+    { AX_OPTION_SIZE, "online_disk_bytes_max", "16g", FIELD(disk_bytes_max),
+      (int64_t)AX_ONLINE_DISK_BYTES_MIN, INT64_C(1) << 46, "bytes",
+      "File of the online store in the folder of state; over it nothing is folded into it until a "
+      "restart with more." },
+    { AX_OPTION_SIZE, "journal_bytes_max", "16g", FIELD(journal_bytes_max), 4096, INT64_C(1) << 46,
+      "bytes",
+      "Files of the journal of a source that is pushed; over it its rows are refused with 503." },
+    { AX_OPTION_CHOICE, "journal_durability", "process", FIELD(durability), 0, 0, "process|disk",
+      "What pushed rows outlive once they are acknowledged: the process (kill -9), or the "
+      "machine." },
+    { AX_OPTION_SIZE, "online_queue_max", "1024", FIELD(queue_max), 1, 1 << 20, NULL,
+      "Most pushes that wait for the online store; further ones are refused with 503." },
+    { 0 },
+};
+
+struct ax_feature_store {
+    const struct ax_feature_store_config *config;
+    const char *state;
+    struct ax_epoch *epoch;
+    _Atomic(struct ax_online_writer *) writer;
+};
+
+struct ax_feature_store *ax_feature_store_new(const struct ax_feature_store_config *config,
+                                              const char *state, struct ax_epoch *epoch)
+{
+    assert(config && state && epoch);
+    struct ax_feature_store *store = ax_xalloc(sizeof(*store));
+    *store = (struct ax_feature_store){ .config = config, .state = state, .epoch = epoch };
+    return store;
+}
+
+void ax_feature_store_free(struct ax_feature_store *store)
+{
+    if (!store)
+        return;
+    ax_online_writer_close(ax_feature_store_writer(store));
+    free(store);
+}
+
+/* On the writer's thread. */
+static void log_fold(void *context, const struct ax_err *err)
+{
+    const struct ax_feature_store *store = context;
+    if (err)
+        ax_log(AX_LOG_ERROR, "the online store cannot be kept on the disk",
+               AX_LOG_TEXT("state", store->state), AX_LOG_ERR(err));
+    else
+        ax_log(AX_LOG_INFO, "the online store is kept on the disk again",
+               AX_LOG_TEXT("state", store->state));
+}
+
+static enum ax_code open_writer(struct ax_feature_store *store, struct ax_err *err)
+{
+    const struct ax_feature_store_config *config = store->config;
+    const struct ax_online_writer_config opened = {
+        .state = store->state,
+        .epoch = store->epoch,
+        .memory_bytes_max = config->memory_bytes_max,
+        .disk_bytes_max = config->disk_bytes_max,
+        .journal_bytes_max = config->journal_bytes_max,
+        .queue_max = config->queue_max,
+        .durability = (enum ax_online_durability)config->durability,
+        .fold_failed = log_fold,
+        .context = store,
+    };
+    struct ax_online_writer *writer;
+    if (ax_online_writer_open(&opened, &writer, err))
+        return err->code;
+    atomic_store_explicit(&store->writer, writer, memory_order_release);
+    return AX_OK;
+}
+
+static void release(void *owner)
+{
+    ax_applied_definitions_unref(owner);
+}
+
+enum ax_code ax_feature_store_define(struct ax_feature_store *store,
+                                     struct ax_applied_definitions *applied,
+                                     struct ax_online_views **ret_views, struct ax_err *err)
+{
+    assert(store && applied && ret_views && err);
+    if (!ax_feature_store_writer(store) && open_writer(store, err))
+        return err->code;
+    const struct ax_online_definitions given = { &applied->definitions,
+                                                 ax_applied_definitions_ref(applied), release };
+    if (ax_online_writer_define(ax_feature_store_writer(store), &given, ret_views, err))
+        ax_applied_definitions_unref(applied);
+    return err->code;
+}
+
+struct ax_online_writer *ax_feature_store_writer(const struct ax_feature_store *store)
+{
+    assert(store);
+    return atomic_load_explicit(&store->writer, memory_order_acquire);
+}
