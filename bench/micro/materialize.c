@@ -11,7 +11,7 @@
  */
 #include "base/file.h"
 #include "base/sql.h"
-#include "feature/offline/offline.h"
+#include "pipeline/materialize_stream.h"
 
 #include "program.h"
 
@@ -62,33 +62,82 @@ static void write_rows(void)
     ax_sql_close(sql);
 }
 
+/* ---- reading ---- */
+
 static size_t given;
 
 static enum ax_code take(void *arg, const struct ax_offline_latest_rows *rows,
                          struct ax_err *failed)
 {
-    (void)arg;
-    (void)failed;
+    struct ax_materialize_stream *stream = arg;
     given += rows->rows;
-    return AX_OK;
+    return stream ? ax_materialize_stream_write(stream, 0, rows, failed) : AX_OK;
 }
 
 static enum ax_code end(void *arg, const struct ax_view *view, struct ax_str mark,
                         struct ax_err *failed)
 {
-    (void)arg;
+    struct ax_materialize_counts counts;
     (void)view;
     (void)mark;
-    (void)failed;
-    return AX_OK;
+    return arg ? ax_materialize_stream_end(arg, &counts, failed) : AX_OK;
+}
+
+static void measure(const char *what, struct ax_offline *store, const struct ax_view *view,
+                    struct ax_materialize_stream *stream)
+{
+    struct ax_offline_latest_report report;
+    const struct ax_offline_latest request = { .views = &view,
+                                               .view_count = 1,
+                                               .from_us = INT64_MIN,
+                                               .to_us = INT64_MAX,
+                                               .rows = take,
+                                               .done = end,
+                                               .arg = stream };
+    double began = cpu_ns();
+    given = 0;
+    check(ax_offline_latest(store, &request, &report, &err));
+    double ns = (cpu_ns() - began) / (double)given;
+    printf("%-44s %8.0f ns  %9.0f rows/s\n", what, ns, 1e9 / ns);
+}
+
+/* ---- writing ---- */
+
+static void measure_writing(struct ax_offline *store, const struct ax_definitions *definitions,
+                            const char *state)
+{
+    static struct ax_epoch epoch;
+    struct ax_online_writer *writer;
+    struct ax_online_views *views;
+    const struct ax_online_writer_config config = { .state = state,
+                                                    .epoch = &epoch,
+                                                    .memory_bytes_max = (size_t)16 << 30,
+                                                    .disk_bytes_max = (uint64_t)64 << 30,
+                                                    .journal_bytes_max = (uint64_t)1 << 30,
+                                                    .queue_max = 64 };
+    const struct ax_online_definitions given_ones = { .definitions = definitions };
+    ax_epoch_init(&epoch);
+    check(ax_online_writer_open(&config, &writer, &err));
+    check(ax_online_writer_define(writer, &given_ones, &views, &err));
+    const struct ax_materialize_stream_config to = { .writer = writer, .views = views };
+    struct ax_materialize_stream *stream = ax_materialize_stream_new(&to);
+    measure(state ? "into an empty store, on the disk" : "into an empty store, in memory", store,
+            definitions->views, stream);
+    measure(state ? "the same again, on the disk" : "the same again, in memory", store,
+            definitions->views, stream);
+    ax_materialize_stream_free(stream);
+    ax_online_views_unref(views);
+    ax_online_writer_close(writer);
+    ax_epoch_done(&epoch);
 }
 
 int main(int argc, char **argv)
 {
     struct ax_definitions definitions;
     struct ax_offline *store;
-    struct ax_offline_latest_report report;
-    char work[4096];
+    char work[4096], state[4096];
+    if (argc > 3)
+        die("usage: materialize [KEYS [FOLDER]]");
     if (argc > 1)
         keys = strtoull(argv[1], NULL, 10);
     if (argc > 2)
@@ -98,24 +147,16 @@ int main(int argc, char **argv)
     write_rows();
     check(ax_definitions_read_texts(folder, &text, 1, &definitions, &err));
     (void)snprintf(work, sizeof(work), "%s/work", folder);
+    (void)snprintf(state, sizeof(state), "%s/state", folder);
+    check(ax_file_make_folder(state, &err));
     const struct ax_offline_config config = {
         .definitions = &definitions, .data_folder = folder, .work_folder = work, .threads = 1
     };
     check(ax_offline_open(&config, &store, &err));
-    const struct ax_view *view = definitions.views;
-    const struct ax_offline_latest request = { .views = &view,
-                                               .view_count = 1,
-                                               .from_us = INT64_MIN,
-                                               .to_us = INT64_MAX,
-                                               .rows = take,
-                                               .done = end };
-    for (int i = 0; i < 3; i++) {
-        double began = cpu_ns();
-        given = 0;
-        check(ax_offline_latest(store, &request, &report, &err));
-        printf("reading: %zu of %zu rows, %.0f ns a row given\n", given, report.rows,
-               (cpu_ns() - began) / (double)given);
-    }
+    for (int i = 0; i < 2; i++)
+        measure("reading alone", store, definitions.views, NULL);
+    measure_writing(store, &definitions, NULL);
+    measure_writing(store, &definitions, state);
     ax_offline_close(store);
     ax_definitions_done(&definitions);
     check(ax_file_remove_tree(folder, &err));

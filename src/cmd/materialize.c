@@ -236,7 +236,7 @@ static enum ax_code print(void *arg, struct ax_str text, struct ax_err *err)
 static void show(void *arg, const char *what, size_t rows_done, size_t rows)
 {
     struct own *own = arg;
-    ax_progress_step(&own->progress, what, rows_done, rows);
+    ax_progress_part(&own->progress, what, rows_done, rows);
 }
 
 static void notice(void *arg, struct ax_str text)

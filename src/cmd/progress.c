@@ -82,3 +82,13 @@ void ax_progress_step(struct ax_progress *progress, const char *what, size_t row
     ax_progress_show(progress, progress->rows_done,
                      rows ? (double)progress->rows_done / (double)rows : -1);
 }
+
+void ax_progress_part(struct ax_progress *progress, const char *what, size_t rows_done, size_t rows)
+{
+    assert(progress && what);
+    if (strcmp(progress->step, what) != 0) {
+        progress->rows_done = 0;
+        progress->began_ns = ax_clock_ns();
+    }
+    ax_progress_step(progress, what, rows_done, rows);
+}

@@ -35,6 +35,10 @@ void ax_progress_show(struct ax_progress *progress, size_t rows, double share);
 void ax_progress_step(struct ax_progress *progress, const char *what, size_t rows_done,
                       size_t rows);
 
+/* Likewise of several parts, each with rows of its own, which are counted anew. */
+void ax_progress_part(struct ax_progress *progress, const char *what, size_t rows_done,
+                      size_t rows);
+
 /* Nothing more comes. */
 void ax_progress_end(struct ax_progress *progress);
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: `auspex materialize` brings what is applied to the online store, tells what it did, and goes
-on after kill -9; it says what is wrong with what it is asked for.
+"""Goal: `auspex materialize` brings what is applied to the online store, tells what it did, and
+goes on after kill -9; it says what is wrong with what it is asked for.
 
 Method: the command on two small sources. A limit of rows a second holds it behind the first view,
 where it is killed. What comes to the store is compared in

@@ -3,6 +3,9 @@
  * The source is loaded as for a history, so ties are broken and expectations held alike; then of
  * each view the greatest order a key is found, and by the rowid in it the row, of which the fields
  * are computed. What is narrowed to what is stored comes back widened, as everything that is read.
+ * Rows come about in the order of the bytes that keys have in the online store, where whole numbers
+ * begin with the least significant byte: a store that keeps them by those bytes then writes each
+ * page once. The sort costs less than a third of what that saves.
  *
  * With a mark, what was read before is left out where the rest tells the same: of states of which
  * nothing is expected. Of events a new row may be an older version of one that was read, which the
@@ -30,16 +33,24 @@ struct latest {
     const struct ax_source *source;
     struct ax_mark before, now;
     struct ax_source_table table;
-    struct ax_arena arena; /* of the rows that are given */
+    size_t given;          /* rows of the view under way */
+    struct ax_arena arena; /* of those that are given at once */
     struct ax_err *err;
 };
+
+static void show(const struct latest *l)
+{
+    const struct ax_offline *offline = l->offline;
+    if (offline->config.progress)
+        offline->config.progress(offline->config.arg, offline->step, l->given, offline->rows);
+}
 
 static void tell(struct latest *l, const char *what, struct ax_str name)
 {
     struct ax_offline *offline = l->offline;
     (void)snprintf(offline->step, sizeof(offline->step), "%s %.*s", what, AX_STR_ARG(name));
-    if (offline->config.progress)
-        offline->config.progress(offline->config.arg, offline->step, 0, offline->rows);
+    l->given = 0;
+    show(l);
 }
 
 /* ---- the source ---- */
@@ -128,12 +139,13 @@ static void put_keys(struct ax_buf *out, const struct ax_view *view, const char 
         ax_buf_printf(out, "%sc%zu", i ? separator : "", view->key_columns[i]);
 }
 
-/* The rowid of the latest row of each key. */
-static void put_winners(struct ax_buf *out, const struct latest *l, const struct ax_view *view)
+/* The table ax_w0: the rowid of the latest row of each key. */
+static enum ax_code find_winners(struct latest *l, const struct ax_view *view)
 {
     const struct ax_source_table *table = &l->table;
+    struct ax_buf *out = &l->offline->text;
     long time = l->source->time;
-    ax_buf_printf(out, "SELECT max(");
+    ax_buf_printf(out, "CREATE TEMP TABLE ax_w0 AS SELECT max(");
     if (time >= 0)
         ax_source_table_put_order(out, table);
     else
@@ -143,7 +155,7 @@ static void put_winners(struct ax_buf *out, const struct latest *l, const struct
         ax_buf_printf(out, " %% %" PRId64, table->capacity);
     else if (time >= 0)
         ax_buf_printf(out, ".r");
-    ax_buf_printf(out, " FROM %s WHERE ", table->name);
+    ax_buf_printf(out, " AS r FROM %s WHERE ", table->name);
     put_keys(out, view, " IS NOT NULL AND ");
     ax_buf_printf(out, " IS NOT NULL");
     if (time >= 0 && table->last > l->request->to_us)
@@ -152,6 +164,7 @@ static void put_winners(struct ax_buf *out, const struct latest *l, const struct
         ax_buf_printf(out, " AND epoch_us(c%ld) >= %" PRId64, time, l->request->from_us);
     ax_buf_printf(out, " GROUP BY ");
     put_keys(out, view, ", ");
+    return ax_offline_run(l->offline, l->err);
 }
 
 /* ", c1 AS k0": widened. */
@@ -184,9 +197,7 @@ static void put_rows(struct ax_buf *out, const struct latest *l, const struct ax
     for (size_t i = 0; i < source->column_count; i++)
         if (used[i])
             put_column(out, source, i, 'x', i);
-    ax_buf_printf(out, " FROM %s WHERE rowid IN (", l->table.name);
-    put_winners(out, l, view);
-    ax_buf_printf(out, "))");
+    ax_buf_printf(out, " FROM %s WHERE rowid IN (SELECT r FROM ax_w0))", l->table.name);
     free(used);
 }
 
@@ -194,6 +205,26 @@ static void put_rows(struct ax_buf *out, const struct latest *l, const struct ax
 static void put_input(struct ax_buf *out, size_t input, void *arg AX_UNUSED)
 {
     ax_buf_printf(out, "x%zu", input);
+}
+
+/* " ORDER BY …": of whole numbers by their three lowest bytes, of texts in a key of several parts
+ * first by their length, which is stored before them. */
+static void put_order(struct ax_buf *out, const struct ax_view *view)
+{
+    for (size_t i = 0; i < view->entity->key_count; i++) {
+        struct ax_type type = ax_storage_type(view->entity->keys[i].storage);
+        char key[48];
+        (void)snprintf(key, sizeof(key), type.kind == AX_TYPE_TIMESTAMP ? "epoch_us(k%zu)" : "k%zu",
+                       i);
+        ax_buf_printf(out, i ? ", " : " ORDER BY ");
+        if (type.kind == AX_TYPE_INT64 || type.kind == AX_TYPE_TIMESTAMP)
+            ax_buf_printf(out, "(%s & 255) * 65536 + ((%s >> 8) & 255) * 256 + ((%s >> 16) & 255)",
+                          key, key, key);
+        else if (type.kind == AX_TYPE_STRING && view->entity->key_count > 1)
+            ax_buf_printf(out, "strlen(%s), %s", key, key);
+        else
+            ax_buf_printf(out, "%s", key);
+    }
 }
 
 static void put_query(struct latest *l, const struct ax_view *view)
@@ -221,6 +252,7 @@ static void put_query(struct latest *l, const struct ax_view *view)
     ax_role_run_put_fields(&run, NULL);
     ax_buf_printf(run.text, "%.*s FROM ", AX_STR_ARG(ax_buf_str(&keep)));
     ax_role_run_put_values(&run, roots, ax_buf_str(&keep), ax_buf_str(&rows), put_input);
+    put_order(run.text, view);
     ax_buf_fail_with(run.text, &rows);
     ax_buf_fail_with(run.text, &keep);
     ax_buf_done(&rows);
@@ -257,25 +289,42 @@ static enum ax_code give_chunk(struct latest *l, const struct ax_view *view,
                                                  .times = &columns[count - 2],
                                                  .known = &columns[count - 1] };
     assert(rows.rows <= AX_VALUES_ROWS_MAX);
+    l->given += rows.rows;
+    show(l);
     return l->request->rows(l->request->arg, &rows, l->err);
 }
 
-static enum ax_code give_view(struct latest *l, const struct ax_view *view)
+static enum ax_code give_rows(struct latest *l, const struct ax_view *view)
 {
     struct ax_sql_stream *stream;
     struct ax_sql_chunk chunk = { 0 };
-    tell(l, "latest rows of view", view->name);
     put_query(l, view);
     if (ax_offline_query(l->offline, &stream, l->err))
-        return ax_err_context(l->err, "view '%.*s'", AX_STR_ARG(view->name));
+        return l->err->code;
     do {
-        if (ax_sql_stream_next(stream, &chunk, l->err))
-            (void)ax_err_context(l->err, "view '%.*s'", AX_STR_ARG(view->name));
-        else if (chunk.rows)
+        if (!ax_sql_stream_next(stream, &chunk, l->err) && chunk.rows)
             (void)give_chunk(l, view, &chunk);
     } while (chunk.rows && !l->err->code);
     ax_sql_stream_free(stream);
     return l->err->code;
+}
+
+static enum ax_code count_winners(struct latest *l)
+{
+    int64_t rows = 0;
+    ax_buf_printf(&l->offline->text, "SELECT count(*) FROM ax_w0");
+    if (!ax_offline_get_i64(l->offline, &rows, l->err))
+        l->offline->rows = (size_t)rows;
+    return l->err->code;
+}
+
+static enum ax_code give_view(struct latest *l, const struct ax_view *view)
+{
+    tell(l, "latest rows of view", view->name);
+    if (find_winners(l, view) || count_winners(l) || give_rows(l, view))
+        return ax_err_context(l->err, "view '%.*s'", AX_STR_ARG(view->name));
+    ax_buf_printf(&l->offline->text, "DROP TABLE ax_w0");
+    return ax_offline_run(l->offline, l->err);
 }
 
 /* ---- all of it ---- */
@@ -308,7 +357,6 @@ static enum ax_code read_source(struct latest *l, struct ax_offline_latest_repor
         return end_views(l, false);
     if (load(l))
         return l->err->code;
-    l->offline->rows = l->table.rows;
     if (mark_rows(l) || end_views(l, true))
         return l->err->code;
     ret_report->rows = l->table.rows + l->offline->dropped_rows;
@@ -317,7 +365,7 @@ static enum ax_code read_source(struct latest *l, struct ax_offline_latest_repor
 
 static void drop_tables(struct ax_offline *offline)
 {
-    static const char *const names[] = { "ax_h0", "ax_b0" };
+    static const char *const names[] = { "ax_h0", "ax_b0", "ax_w0" };
     ax_buf_reset(&offline->text);
     for (size_t i = 0; i < AX_COUNT(names); i++) {
         struct ax_err ignored = AX_ERR_INIT;

@@ -137,7 +137,7 @@ struct ax_offline_latest {
     /* What an earlier call has marked as read, of the same definitions: keys may be left out that
      * nothing new was learnt of since. Empty: all keys are wanted. */
     struct ax_str since;
-    /* On the calling thread. Each key of a view comes once, in any order; a failure ends it. */
+    /* On the calling thread. Each key of a view comes once; a failure ends it. */
     enum ax_code (*rows)(void *arg, const struct ax_offline_latest_rows *rows, struct ax_err *err);
     /* All keys of the view have come; with this mark a later call goes on. */
     enum ax_code (*done)(void *arg, const struct ax_view *view, struct ax_str mark,

@@ -131,6 +131,26 @@ static void one_line_on_a_terminal(void **state)
                               "0 s left  \n");
 }
 
+static void parts_count_anew(void **state)
+{
+    (void)state;
+    struct ax_progress progress;
+    begin_capture();
+    begin(&progress, false, false);
+    ax_progress_part(&progress, "view v", 0, 1000);
+    clock_ns += 20 * (uint64_t)AX_NS_PER_S;
+    ax_progress_part(&progress, "view v", 1000, 1000);
+    ax_progress_part(&progress, "view w", 0, 400);
+    clock_ns += 10 * (uint64_t)AX_NS_PER_S;
+    ax_progress_part(&progress, "view w", 100, 400);
+    ax_progress_end(&progress);
+    end_capture();
+    assert_string_equal(said, "history: view v\n"
+                              "history: 1000 rows, 50 a second, 0 s left\n"
+                              "history: view w\n"
+                              "history: 100 rows, 10 a second, 30 s left\n");
+}
+
 static void quiet_is_quiet(void **state)
 {
     (void)state;
@@ -224,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_where_nobody_looks),
         cmocka_unit_test(one_line_on_a_terminal),
+        cmocka_unit_test(parts_count_anew),
         cmocka_unit_test(quiet_is_quiet),
         cmocka_unit_test(a_history_tells_how_far_it_is),
     };
