@@ -347,7 +347,7 @@ static const enum ax_aggregate_kind online_kinds[] = {
     AX_AGGREGATE_MIN, AX_AGGREGATE_MAX,   AX_AGGREGATE_LAST,
 };
 
-enum { ONLINE_AGGREGATES = AX_COUNT(online_windows) * AX_COUNT(online_kinds) };
+enum { ONLINE_AGGREGATES = AX_COUNT(online_windows) * AX_COUNT(online_kinds), BATCH = 64 };
 
 struct online {
     struct ax_epoch epoch;
@@ -360,30 +360,41 @@ struct online {
     size_t events;
 };
 
-static void online_put(struct online *online, struct ax_online_window *window, int64_t late)
-{
-    double value = (double)ax_random_below(&numbers, 100000) / 100;
-    uint8_t flag = value > 500;
-    struct ax_values values[] = { { .type = types[0], .rows = 1, .f64s = &value },
-                                  { .type = types[1], .rows = 1, .bools = &flag } };
-    const struct ax_values *columns[] = { &values[0], &values[1] };
-    size_t number = online->events++;
-    struct ax_window_event event = { .id = { (const char *)&number, sizeof number },
-                                     .time = online->now - late };
-    if (ax_online_window_put(window, &event, columns, 0, &err))
-        die(err.msg);
-    (void)ax_online_window_forget(window, online->now - MINUTE);
-}
-
-/* An event of some key each time; all keys together have `rate` a second. */
+/* Events of some keys, each time so many at once; all keys together have `rate` a second. They are
+ * up to `late` behind. */
 static double time_updates(struct online *online, size_t updates, size_t rate, int64_t late)
 {
+    static double values[BATCH];
+    static uint8_t flags[BATCH];
+    static size_t ids[BATCH];
+    static struct ax_window_event events[BATCH];
+    static struct ax_online_window_put puts[BATCH];
+    struct ax_values columns[] = { { .type = types[0], .rows = BATCH, .f64s = values },
+                                   { .type = types[1], .rows = BATCH, .bools = flags } };
+    const struct ax_values *list[] = { &columns[0], &columns[1] };
     double start = cpu_seconds();
-    for (size_t i = 0; i < updates; i++) {
-        online->now += SECOND / (int64_t)rate;
-        online_put(online, online->windows[ax_random_below(&numbers, online->keys)], late);
-        if (i % 1000 == 0)
-            ax_window_heap_settle(&online->heap);
+    for (size_t done = 0; done < updates; done += BATCH) {
+        for (size_t i = 0; i < BATCH; i++) {
+            online->now += SECOND / (int64_t)rate;
+            values[i] = (double)ax_random_below(&numbers, 100000) / 100;
+            flags[i] = values[i] > 500;
+            ids[i] = online->events++;
+            events[i] = (struct ax_window_event){ .id = { (const char *)&ids[i], sizeof ids[i] },
+                                                  .time = online->now };
+            if (late)
+                events[i].time -= (int64_t)ax_random_below(&numbers, (uint64_t)late);
+            puts[i] = (struct ax_online_window_put){
+                .window = online->windows[ax_random_below(&numbers, online->keys)],
+                .event = &events[i],
+                .columns = list,
+                .row = i,
+            };
+        }
+        if (ax_online_window_put_all(puts, BATCH, &err))
+            die(err.msg);
+        for (size_t i = 0; i < BATCH; i++)
+            (void)ax_online_window_forget(puts[i].window, online->now - MINUTE);
+        ax_window_heap_settle(&online->heap);
     }
     return (cpu_seconds() - start) / (double)updates * 1e9;
 }
@@ -433,7 +444,7 @@ static void time_online(size_t keys, size_t each)
     double fill = time_updates(&online, keys * each, rate, 0);
     double update = time_updates(&online, keys * each, rate, 0);
     size_t bytes = online.heap.bytes;
-    double late = time_updates(&online, keys * each / 20, rate, 10 * SECOND);
+    double late = time_updates(&online, keys * each / 20, rate, HOUR);
     double read = time_reads(&online, 20000);
     printf("online   %zu keys, %zu events of a week each, %d values of 5 windows: first events "
            "%.0f ns, update %.0f ns, late ones %.0f ns, read %.0f ns; %zu bytes a key\n",

@@ -292,6 +292,7 @@ static enum ax_code put_sorted(struct ax_window *window, const struct ax_window_
     ax_window_forget(window, event->time);
     struct ax_window_key key = { event->time, event->id, event->created, event->sequence };
     struct ax_window_place place;
+    window->state.oldest = AX_MIN(window->state.oldest, event->time);
     window->is_broken |= !ax_window_log_put(&window->state.log, &key, columns, row, true, &place);
     window->is_broken |= !ax_window_state_archive(&window->state);
     return window->is_broken ? window_fail_memory(err) : AX_OK;

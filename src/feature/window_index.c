@@ -26,14 +26,9 @@ void ax_window_index_clear(struct ax_window_index *index)
     index->count = 0;
 }
 
-static size_t index_home(const struct ax_window_index *index, uint64_t hash)
-{
-    return (hash >> 1) & (index->room - 1);
-}
-
 static void index_place(struct ax_window_index *index, struct ax_window_index_entry entry)
 {
-    size_t at = index_home(index, entry.hash);
+    size_t at = ax_window_index_home(index, entry.hash);
     while (index->entries[at].hash)
         at = (at + 1) & (index->room - 1);
     index->entries[at] = entry;
@@ -86,7 +81,8 @@ bool ax_window_index_next(const struct ax_window_index *index, uint64_t hash, si
     if (!index->count)
         return false;
     uint64_t either = ax_window_index_hash(hash, true);
-    size_t slot = *at == SIZE_MAX ? index_home(index, either) : (*at + 1) & (index->room - 1);
+    size_t slot =
+        *at == SIZE_MAX ? ax_window_index_home(index, either) : (*at + 1) & (index->room - 1);
     while (index->entries[slot].hash && (index->entries[slot].hash | 1) != either)
         slot = (slot + 1) & (index->room - 1);
     *at = slot;
@@ -100,14 +96,14 @@ void ax_window_index_remove(struct ax_window_index *index, uint64_t hash, bool i
     assert(index->count);
     uint64_t wanted = ax_window_index_hash(hash, is_grave);
     size_t mask = index->room - 1;
-    size_t at = index_home(index, wanted);
+    size_t at = ax_window_index_home(index, wanted);
     while (index->entries[at].hash != wanted || index->entries[at].time != time) {
         assert(index->entries[at].hash);
         at = (at + 1) & mask;
     }
     for (size_t next = (at + 1) & mask; index->entries[next].hash; next = (next + 1) & mask) {
         /* What may not stand before its home stays. */
-        size_t home = index_home(index, index->entries[next].hash);
+        size_t home = ax_window_index_home(index, index->entries[next].hash);
         if (((next - home) & mask) >= ((next - at) & mask)) {
             index->entries[at] = index->entries[next];
             at = next;

@@ -30,6 +30,12 @@ static inline uint64_t ax_window_index_hash(uint64_t hash, bool is_grave)
     return (hash | UINT64_C(1) << 63) - (hash & 1) + is_grave;
 }
 
+/* Where a search for it begins. */
+static inline size_t ax_window_index_home(const struct ax_window_index *index, uint64_t hash)
+{
+    return (hash >> 1) & (index->room - 1);
+}
+
 void ax_window_index_done(struct ax_window_index *index);
 /* No entries, the same room. */
 void ax_window_index_clear(struct ax_window_index *index);
@@ -38,6 +44,13 @@ void ax_window_index_clear(struct ax_window_index *index);
 AX_MUST_USE bool ax_window_index_reserve(struct ax_window_index *index);
 /* Give back room, if it is far too much. */
 void ax_window_index_trim(struct ax_window_index *index);
+/* Have the entries of a hash come near. */
+static inline void ax_window_index_prefetch(const struct ax_window_index *index, uint64_t hash)
+{
+    if (index->room)
+        __builtin_prefetch(&index->entries[ax_window_index_home(index, hash)]);
+}
+
 /* After ax_window_index_reserve. */
 void ax_window_index_put(struct ax_window_index *index, uint64_t hash, bool is_grave, int64_t time);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Chunks of rows. A chunk is one piece: head, masks, partial, ids, times, versions, columns.
- * The first chunk of a log has 8 rows, since most entities have few events; from then on they have
- * 64, one bit of a mask each. Rows are appended at the end almost always; a chunk that is full and
- * must take a row in its middle gives its upper half to a new one.
+ * The first chunk of a log has 8 rows, since most entities have few events, and is doubled; from
+ * then on they have 64, one bit of a mask each. Rows are appended at the end almost always; a chunk
+ * that is full and must take a row in its middle gives its upper half to a new one.
  *
  * Rows of a shared log are never moved where readers may see it: a copy of the chunk is made first,
  * with texts of its own, so that each chunk frees what it has. Only rows behind the last one are
@@ -532,7 +532,7 @@ static bool log_make_room(struct ax_window_log *log, bool at_once, struct ax_win
         if (chunk->count < chunk->room)
             return (is_last && at_once) || ax_window_log_own(log, place->chunk);
         if (chunk->room < AX_WINDOW_CHUNK_ROWS)
-            return log_copy(log, place->chunk, AX_WINDOW_CHUNK_ROWS);
+            return log_copy(log, place->chunk, 2 * chunk->room);
         if (!is_last) {
             if (!log_split(log, place->chunk))
                 return false;
@@ -696,7 +696,7 @@ bool ax_window_log_put(struct ax_window_log *log, const struct ax_window_key *ke
     uint32_t count = chunk->count + 1;
     if (!log->spec || row_fill(log->spec, chunk, place.row, columns, row)) {
         set_count(chunk, count); /* Only now may readers see the row. */
-        if (log->shared)
+        if (log->shared && (ax_window_text_is_long(&id) || (log->spec && log->spec->has_texts)))
             ax_window_piece_count(log->shared, &chunk->piece, 0,
                                   chunk_text_bytes(chunk, place.row, place.row + 1));
         log->rows++;

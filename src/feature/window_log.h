@@ -19,7 +19,7 @@ struct ax_window_chunk {
     const struct ax_window_spec *spec; /* the log's */
     _Atomic uint32_t count;
     _Atomic uint32_t folded; /* the first so many rows are in the partial */
-    uint32_t room;           /* of rows: 8 or 64 */
+    uint32_t room;           /* of rows: 8 to 64 */
     int64_t *times;
     int64_t *created; /* with `sequences` the version */
     int64_t *sequences;

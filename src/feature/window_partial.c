@@ -285,20 +285,35 @@ static bool extreme_take(const struct ax_window_accumulator *accumulator, struct
     return true;
 }
 
+/* The extreme of some rows, of which there are any. */
+static union ax_window_cell extreme_of(const struct ax_window_accumulator *accumulator,
+                                       const char *cells, uint64_t rows)
+{
+    bool is_least = accumulator->kind == AX_WINDOW_MIN;
+    union ax_window_cell best = cell_at(accumulator, cells, (uint32_t)__builtin_ctzll(rows));
+    if (accumulator->cell == AX_WINDOW_CELL_F64) {
+        const double *values = (const double *)(const void *)cells;
+        for (rows &= rows - 1; rows; rows &= rows - 1) {
+            double value = values[__builtin_ctzll(rows)];
+            if (is_least ? value < best.f64 : value > best.f64)
+                best.f64 = value;
+        }
+        return best;
+    }
+    for (rows &= rows - 1; rows; rows &= rows - 1) {
+        union ax_window_cell other = cell_at(accumulator, cells, (uint32_t)__builtin_ctzll(rows));
+        int order = ax_window_cell_compare(accumulator->cell, &other, &best);
+        if (is_least ? order < 0 : order > 0)
+            best = other;
+    }
+    return best;
+}
+
 static bool extreme_add(const struct ax_window_accumulator *accumulator, struct extreme_part *part,
                         bool owns, const char *cells, uint64_t rows)
 {
-    if (!rows)
-        return true;
-    uint32_t best = (uint32_t)__builtin_ctzll(rows);
-    union ax_window_cell value = cell_at(accumulator, cells, best);
-    for (rows &= rows - 1; rows; rows &= rows - 1) {
-        union ax_window_cell other = cell_at(accumulator, cells, (uint32_t)__builtin_ctzll(rows));
-        int order = ax_window_cell_compare(accumulator->cell, &other, &value);
-        if (accumulator->kind == AX_WINDOW_MIN ? order < 0 : order > 0)
-            value = other;
-    }
-    return extreme_take(accumulator, part, owns, &value);
+    union ax_window_cell best = extreme_of(accumulator, cells, rows);
+    return extreme_take(accumulator, part, owns, &best);
 }
 
 /* ---- First, last, and the last n. ---- */
@@ -690,17 +705,6 @@ void ax_window_partial_done(const struct ax_window_spec *spec, void *partial, bo
     for (size_t i = 0; i < spec->accumulator_count; i++)
         ax_window_part_done(&spec->accumulators[i], (char *)partial + spec->accumulators[i].offset,
                             owns);
-}
-
-bool ax_window_partial_add(const struct ax_window_spec *spec, void *partial, bool owns,
-                           const struct ax_window_chunk *chunk, uint64_t rows)
-{
-    for (size_t i = 0; i < spec->accumulator_count; i++) {
-        if (!ax_window_part_add(&spec->accumulators[i],
-                                (char *)partial + spec->accumulators[i].offset, owns, chunk, rows))
-            return false;
-    }
-    return true;
 }
 
 bool ax_window_partial_merge(const struct ax_window_spec *spec, void *partial, bool owns,

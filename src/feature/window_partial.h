@@ -45,8 +45,6 @@ AX_MUST_USE bool ax_window_part_add_value(const struct ax_window_accumulator *ac
 /* All of a partial. */
 void ax_window_partial_clear(const struct ax_window_spec *spec, void *partial, bool owns);
 void ax_window_partial_done(const struct ax_window_spec *spec, void *partial, bool owns);
-AX_MUST_USE bool ax_window_partial_add(const struct ax_window_spec *spec, void *partial, bool owns,
-                                       const struct ax_window_chunk *chunk, uint64_t rows);
 AX_MUST_USE bool ax_window_partial_merge(const struct ax_window_spec *spec, void *partial,
                                          bool owns, const void *other);
 

@@ -40,16 +40,24 @@ bool ax_window_scratch_init(struct ax_window_scratch *scratch, const struct ax_w
 {
     assert(scratch && spec);
     size_t values = AX_MAX(spec->reader_count, (size_t)1);
+    size_t bytes = AX_MAX(spec->partial_bytes, (size_t)1);
     *scratch = (struct ax_window_scratch){
-        .partial = ax_try_alloc(AX_MAX(spec->partial_bytes, (size_t)1), 1),
+        .partial = ax_try_alloc(bytes, 1),
+        .copy = ax_try_alloc(bytes, 1),
+        .segments = ax_try_alloc(values, sizeof *scratch->segments),
+        .accumulators = ax_try_alloc(values, sizeof *scratch->accumulators),
+        .last_segments = ax_try_alloc(values, sizeof *scratch->last_segments),
         .values = ax_try_alloc(values, sizeof *scratch->values),
         .rooms = ax_try_alloc(values, sizeof *scratch->rooms),
     };
     if (scratch->rooms)
         memset(scratch->rooms, 0, values * sizeof *scratch->rooms);
     if (scratch->partial)
-        memset(scratch->partial, 0, spec->partial_bytes);
-    return scratch->partial && scratch->values && scratch->rooms &&
+        memset(scratch->partial, 0, bytes);
+    if (scratch->copy)
+        memset(scratch->copy, 0, bytes);
+    return scratch->partial && scratch->copy && scratch->segments && scratch->accumulators &&
+           scratch->last_segments && scratch->values && scratch->rooms &&
            scratch_make_rooms(scratch, spec);
 }
 
@@ -57,7 +65,13 @@ void ax_window_scratch_done(struct ax_window_scratch *scratch, const struct ax_w
 {
     if (scratch->partial)
         ax_window_partial_done(spec, scratch->partial, false);
+    if (scratch->copy)
+        ax_window_partial_done(spec, scratch->copy, false);
     free(scratch->partial);
+    free(scratch->copy);
+    free(scratch->segments);
+    free(scratch->accumulators);
+    free(scratch->last_segments);
     free(scratch->values);
     if (scratch->rooms) {
         free(scratch->rooms[0].cells);
@@ -214,12 +228,18 @@ void ax_window_range_clear(const struct ax_window_spec *spec, const struct ax_wi
     }
 }
 
-bool ax_window_read_tile(const struct ax_window_reading *reading, const struct ax_window_tile *tile)
+/* Whether the window has all of a tile. */
+static bool has_whole(const struct ax_window_reading *reading, const struct ax_window_tile *tile)
 {
     const struct ax_window_found *self = &reading->self;
     bool has_self = self->is_there && self->place.chunk < reading->picture->archived &&
                     self->time >= tile->first && self->time <= tile->last;
-    if (tile->first <= reading->from || tile->last > reading->to || has_self || tile->is_stale)
+    return tile->first > reading->from && tile->last <= reading->to && !has_self && !tile->is_stale;
+}
+
+bool ax_window_read_tile(const struct ax_window_reading *reading, const struct ax_window_tile *tile)
+{
+    if (!has_whole(reading, tile))
         return read_archive(reading, AX_MAX(reading->from, tile->first - 1),
                             AX_MIN(reading->to, tile->last));
     return ax_window_range_merge(reading->picture->spec, reading->range, reading->partial,
@@ -229,41 +249,124 @@ bool ax_window_read_tile(const struct ax_window_reading *reading, const struct a
 bool ax_window_read_tiles(const struct ax_window_reading *reading, size_t tile)
 {
     const struct ax_window_picture *picture = reading->picture;
-    for (; tile < picture->tile_count && picture->tiles[tile]->first <= reading->to; tile++) {
-        if (!ax_window_read_tile(reading, picture->tiles[tile]))
+    while (tile < picture->tile_count && picture->tiles[tile]->first <= reading->to) {
+        size_t number = picture->tiles_before + tile;
+        const struct ax_window_tile *branch = NULL;
+        if (picture->branches && number % AX_WINDOW_BRANCH_TILES == 0)
+            branch = picture->branches[number / AX_WINDOW_BRANCH_TILES];
+        bool is_whole = branch && has_whole(reading, branch);
+        if (!ax_window_read_tile(reading, is_whole ? branch : picture->tiles[tile]))
             return false;
+        tile += is_whole ? AX_WINDOW_BRANCH_TILES : 1;
     }
     return true;
 }
 
 /* ---- All of it. ---- */
 
+static void sort_segments(struct ax_window_segment *segments, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct ax_window_segment segment = segments[i];
+        size_t at = i;
+        for (; at && segments[at - 1].from < segment.from; at--)
+            segments[at] = segments[at - 1];
+        segments[at] = segment;
+    }
+}
+
+/* Where each window begins, the last first; and which accumulators are read how far. */
+static void make_segments(const struct ax_window_picture *picture, int64_t at,
+                          struct ax_window_scratch *scratch)
+{
+    const struct ax_window_spec *spec = picture->spec;
+    int64_t exact_from = ax_window_exact_from(picture, at);
+    for (size_t i = 0; i < spec->window_count; i++)
+        scratch->segments[i] =
+            (struct ax_window_segment){ i,
+                                        ax_window_range_from(&spec->windows[i], at, exact_from) };
+    sort_segments(scratch->segments, spec->window_count);
+    for (size_t s = 0; s < spec->window_count; s++) {
+        const struct ax_window_range *range = &spec->windows[scratch->segments[s].window];
+        for (size_t i = 0; i < range->accumulator_count; i++)
+            scratch->last_segments[range->accumulators[i]] = s;
+    }
+}
+
+/* The values of a segment's window. */
+static bool read_results(const struct ax_window_spec *spec, size_t segment,
+                         struct ax_window_scratch *scratch)
+{
+    const struct ax_window_range *range = &spec->windows[scratch->segments[segment].window];
+    for (size_t k = 0; k < range->reader_count; k++) {
+        size_t number = range->readers[k];
+        size_t read = spec->readers[number].accumulator;
+        const struct ax_window_accumulator *accumulator = &spec->accumulators[read];
+        void *part = (char *)scratch->partial + accumulator->offset;
+        if (accumulator->kind == AX_WINDOW_TOP) {
+            void *copy = (char *)scratch->copy + accumulator->offset;
+            ax_window_part_clear(accumulator, copy, false);
+            if (!ax_window_part_merge(accumulator, copy, false, part))
+                return false;
+            part = copy;
+        }
+        ax_window_part_result(&spec->readers[number], accumulator, part, &scratch->rooms[number],
+                              &scratch->values[number]);
+    }
+    return true;
+}
+
+/* Have the beginning of a piece come near. */
+static void prefetch_piece(const void *piece, size_t bytes)
+{
+    for (size_t at = 0; piece && at < bytes; at += AX_CACHE_LINE)
+        __builtin_prefetch((const char *)piece + at);
+}
+
+/* The same for what most reads need: chunks of the newest rows up to their partials, the newest
+ * tiles, and branches. */
+static void picture_prefetch(const struct ax_window_picture *picture)
+{
+    const struct ax_window_spec *spec = picture->spec;
+    size_t chunk_bytes = sizeof(struct ax_window_chunk) + spec->mask_bytes + spec->partial_bytes;
+    for (size_t i = picture->archived; i < picture->chunks.count; i++)
+        prefetch_piece(picture->chunks.list[i], chunk_bytes);
+    size_t tile_bytes = ax_window_tile_bytes(spec), tiles = picture->tiles_before;
+    tiles += picture->tile_count;
+    for (size_t i = 0; picture->branches && i < tiles / AX_WINDOW_BRANCH_TILES; i++)
+        prefetch_piece(picture->branches[i], tile_bytes);
+    for (size_t i = 0; i < AX_MIN(tiles % AX_WINDOW_BRANCH_TILES, picture->tile_count); i++)
+        prefetch_piece(picture->tiles[picture->tile_count - 1 - i], tile_bytes);
+}
+
+/* All windows end at the moment, so the longer ones have what the shorter ones have, and more. */
 bool ax_window_read(const struct ax_window_picture *picture, int64_t at, const struct ax_str *self,
                     struct ax_window_scratch *scratch)
 {
     const struct ax_window_spec *spec = picture->spec;
-    struct ax_window_reading reading = { .picture = picture,
-                                         .to = at,
-                                         .partial = scratch->partial };
+    struct ax_window_range range = { .accumulators = scratch->accumulators };
+    struct ax_window_reading reading = {
+        .picture = picture, .range = &range, .to = at, .partial = scratch->partial
+    };
     if (self)
         reading.self = ax_window_picture_find(picture, *self, at - spec->reach_us, at);
-    int64_t exact_from = ax_window_exact_from(picture, at);
-    for (size_t i = 0; i < spec->window_count; i++) {
-        const struct ax_window_range *range = &spec->windows[i];
-        reading.range = range;
-        reading.from = ax_window_range_from(range, at, exact_from);
-        ax_window_range_clear(spec, range, scratch->partial);
-        size_t tile = ax_window_tile_after(picture->tiles, picture->tile_count, reading.from);
-        if (!ax_window_read_tiles(&reading, tile) || !ax_window_read_chunks(&reading))
-            return false;
-        for (size_t k = 0; k < range->reader_count; k++) {
-            size_t number = range->readers[k];
-            const struct ax_window_accumulator *accumulator =
-                &spec->accumulators[spec->readers[number].accumulator];
-            ax_window_part_result(&spec->readers[number], accumulator,
-                                  (char *)scratch->partial + accumulator->offset,
-                                  &scratch->rooms[number], &scratch->values[number]);
+    picture_prefetch(picture);
+    make_segments(picture, at, scratch);
+    ax_window_partial_clear(spec, scratch->partial, false);
+    for (size_t s = 0; s < spec->window_count; s++) {
+        range.accumulator_count = 0;
+        for (size_t i = 0; i < spec->accumulator_count; i++) {
+            if (scratch->last_segments[i] >= s)
+                range.accumulators[range.accumulator_count++] = i;
         }
+        reading.from = scratch->segments[s].from;
+        size_t tile = ax_window_tile_after(picture->tiles, picture->tile_count, reading.from);
+        if (reading.from < reading.to &&
+            (!ax_window_read_tiles(&reading, tile) || !ax_window_read_chunks(&reading)))
+            return false;
+        if (!read_results(spec, s, scratch))
+            return false;
+        reading.to = AX_MIN(reading.to, reading.from);
     }
     return true;
 }

@@ -19,6 +19,8 @@ struct ax_window_picture {
     size_t live_rows; /* in the others */
     struct ax_window_tile *const *tiles;
     size_t tile_count;
+    struct ax_window_tile *const *branches; /* NULL: none; of some tiles there may be none, too */
+    size_t tiles_before;                    /* the first, of those that belong to its branch */
     bool is_ours; /* nobody else reads: chunks' partials may be brought up to date */
 };
 
@@ -33,9 +35,20 @@ struct ax_window_reading {
     const bool *are_left_out;    /* parts of the range that are not read; NULL: all are */
 };
 
+/* A window among those of one moment, which have a common end: it is the one before it, and what
+ * lies between their beginnings. */
+struct ax_window_segment {
+    size_t window;
+    int64_t from;
+};
+
 /* What a reader works in, made once a spec, for one reading after the other. */
 struct ax_window_scratch {
-    void *partial; /* whose texts are borrowed from what was read */
+    void *partial;                      /* whose texts are borrowed from what was read */
+    void *copy;                         /* another one, for parts whose result spoils them */
+    struct ax_window_segment *segments; /* one a window */
+    size_t *accumulators;               /* that a segment reads */
+    size_t *last_segments;              /* of an accumulator, where it is read last */
     struct ax_window_value *values;
     struct ax_window_room *rooms; /* one a value; the first has the memory of all */
 };

@@ -24,7 +24,9 @@ void ax_window_state_init(struct ax_window_state *state, const struct ax_window_
     *state = (struct ax_window_state){ .spec = spec,
                                        .shared = shared,
                                        .keeps_ids = mode == AX_WINDOW_ANY,
-                                       .floor = AX_WINDOW_FLOOR_NONE };
+                                       .floor = AX_WINDOW_FLOOR_NONE,
+                                       .oldest = INT64_MAX,
+                                       .archived = INT64_MIN };
     ax_window_log_init(&state->log, spec, shared);
     ax_window_log_init(&state->graves, NULL, shared);
     ax_window_tiles_init(&state->tiles, spec, shared);
@@ -60,6 +62,8 @@ void ax_window_state_clear(struct ax_window_state *state)
     ax_window_index_clear(&state->index);
     ax_window_tiles_clear(&state->tiles);
     state->floor = AX_WINDOW_FLOOR_NONE;
+    state->oldest = INT64_MAX;
+    state->archived = INT64_MIN;
 }
 
 /* ---- What is no longer reached. ---- */
@@ -68,21 +72,27 @@ static void state_drop_first(struct ax_window_state *state, struct ax_window_log
                              bool is_grave)
 {
     const struct ax_window_chunk *chunk = ax_window_log_chunk(log, 0);
-    for (uint32_t row = 0; state->keeps_ids && row < chunk->count; row++)
-        ax_window_index_remove(&state->index, ax_hash(ax_window_text_str(&chunk->ids[row])),
-                               is_grave, chunk->times[row]);
+    uint64_t hashes[AX_WINDOW_CHUNK_ROWS];
+    uint32_t count = state->keeps_ids ? chunk->count : 0;
+    for (uint32_t row = 0; row < count; row++) {
+        hashes[row] = ax_hash(ax_window_text_str(&chunk->ids[row]));
+        ax_window_index_prefetch(&state->index, hashes[row]);
+    }
+    for (uint32_t row = 0; row < count; row++)
+        ax_window_index_remove(&state->index, hashes[row], is_grave, chunk->times[row]);
     if (!is_grave && state->leaving)
         state->leaving(state);
     ax_window_log_drop_first(log);
     state->is_dirty |= !is_grave;
 }
 
-static bool log_is_past(const struct ax_window_log *log, int64_t time)
+/* The last time of what would go next. */
+static int64_t log_oldest(const struct ax_window_log *log)
 {
     if (!log->count)
-        return false;
+        return INT64_MAX;
     const struct ax_window_chunk *chunk = ax_window_log_chunk(log, 0);
-    return chunk->times[chunk->count - 1] <= time;
+    return chunk->times[chunk->count - 1];
 }
 
 void ax_window_state_forget(struct ax_window_state *state, int64_t floor)
@@ -92,13 +102,19 @@ void ax_window_state_forget(struct ax_window_state *state, int64_t floor)
         return;
     state->floor = floor;
     int64_t past = floor - state->spec->reach_us;
-    size_t tiles = state->tiles.count;
-    ax_window_tiles_drop(&state->tiles, past);
-    state->is_dirty |= tiles != state->tiles.count;
-    while (log_is_past(&state->log, past))
+    if (state->oldest > past)
+        return;
+    struct ax_window_tiles *tiles = &state->tiles;
+    size_t tile_count = tiles->count;
+    ax_window_tiles_drop(tiles, past);
+    state->is_dirty |= tile_count != tiles->count;
+    while (log_oldest(&state->log) <= past)
         state_drop_first(state, &state->log, false);
-    while (log_is_past(&state->graves, past))
+    while (log_oldest(&state->graves) <= past)
         state_drop_first(state, &state->graves, true);
+    state->oldest = AX_MIN(log_oldest(&state->log), log_oldest(&state->graves));
+    if (tiles->count)
+        state->oldest = AX_MIN(state->oldest, ax_window_tiles_at(tiles, 0)->last);
     if (state->shared) {
         ax_window_index_trim(&state->index);
         state_count(state);
@@ -118,6 +134,7 @@ bool ax_window_state_archive(struct ax_window_state *state)
         size_t parts = ax_window_tiles_parts(tiles, state->floor, chunk, 0, chunk->count);
         if (!ax_window_tiles_reserve(tiles, parts))
             break; /* It can stay a while longer. */
+        state->archived = AX_MAX(state->archived, chunk->times[chunk->count - 1]);
         bool added = ax_window_tiles_add(tiles, state->floor, chunk, 0, chunk->count);
         state->is_dirty = true;
         if (state->keeps_ids) {
@@ -146,6 +163,7 @@ static void state_unarchive(struct ax_window_state *state)
             last = before->times[before->count - 1];
         }
         ax_window_tiles_cut(&state->tiles, chunk->times[0], last);
+        state->archived = last;
         state->is_dirty = true;
     }
 }
@@ -205,6 +223,38 @@ static bool found_is_newer(const struct ax_window_state *state, const struct ax_
     return created != event->created ? created > event->created : sequence >= event->sequence;
 }
 
+void ax_window_state_prefetch(const struct ax_window_state *state, struct ax_str id, int step)
+{
+    const struct ax_window_log *log = &state->log;
+    if (step == 0)
+        ax_window_index_prefetch(&state->index, ax_hash(id));
+    if (!log->count)
+        return;
+    struct ax_window_chunk *const *last = &log->chunks[log->head + log->count - 1];
+    if (step == 0) {
+        __builtin_prefetch(last);
+        return;
+    }
+    const char *chunk = (const char *)*last;
+    if (step == 1) {
+        for (size_t at = 0; at < sizeof **last + state->spec->mask_bytes; at += AX_CACHE_LINE)
+            __builtin_prefetch(chunk + at);
+        return;
+    }
+    uint32_t row = (*last)->count;
+    __builtin_prefetch(&(*last)->ids[row]);
+    __builtin_prefetch(&(*last)->times[row]);
+    __builtin_prefetch(&(*last)->created[row]);
+    __builtin_prefetch(&(*last)->sequences[row]);
+    for (size_t i = 0; i < state->spec->column_count; i++) {
+        const struct ax_window_column *column = &state->spec->columns[i];
+        __builtin_prefetch(ax_window_chunk_column(*last, column) +
+                           row * (column->kind == AX_WINDOW_CELL_TEXT
+                                      ? sizeof(struct ax_window_text)
+                                      : sizeof(int64_t)));
+    }
+}
+
 /* Make what has the row of an older version the writer's own, so that it can be taken out. */
 static bool state_own(struct ax_window_state *state, const struct ax_window_found *old)
 {
@@ -251,13 +301,11 @@ static void state_fold(struct ax_window_state *state, int64_t time, struct ax_st
     }
 }
 
-/* Whether a row at that time may be one under a tile. */
-static bool is_archived(const struct ax_window_log *log, int64_t time)
+/* Whether a row at that time may be one under a tile. Looks at no chunk, which may be far. */
+static bool is_archived(const struct ax_window_state *state, int64_t time)
 {
-    if (!log->archived || log->archived == log->count)
-        return log->archived;
-    const struct ax_window_chunk *chunk = ax_window_log_chunk(log, log->archived - 1);
-    return time <= chunk->times[chunk->count - 1];
+    return state->log.archived &&
+           (time <= state->archived || state->log.archived == state->log.count);
 }
 
 bool ax_window_state_put(struct ax_window_state *state, const struct ax_window_event *event,
@@ -277,7 +325,7 @@ bool ax_window_state_put(struct ax_window_state *state, const struct ax_window_e
     }
     struct ax_window_log *log = is_grave ? &state->graves : &state->log;
     struct ax_window_place place;
-    bool is_late = is_archived(&state->log, key.time);
+    bool is_late = is_archived(state, key.time);
     bool at_once = !old.is_there && !is_late && !state->is_dirty;
     if (!ax_window_index_reserve(&state->index) || (old.is_there && !state_own(state, &old)) ||
         (is_late && !ax_window_tiles_reserve(&state->tiles, 1)) ||
@@ -285,6 +333,7 @@ bool ax_window_state_put(struct ax_window_state *state, const struct ax_window_e
         return false;
     struct ax_window_chunk *chunk = ax_window_log_chunk(log, place.chunk);
     state->is_dirty |= !is_grave && !ax_window_piece_is_seen(state->shared, &chunk->piece);
+    state->oldest = AX_MIN(state->oldest, key.time);
     ax_window_index_put(&state->index, hash, is_grave, key.time);
     if (!is_grave && place.chunk < state->log.archived)
         (void)ax_window_tiles_add(&state->tiles, state->floor, chunk, place.row,
@@ -296,7 +345,8 @@ bool ax_window_state_put(struct ax_window_state *state, const struct ax_window_e
         ax_window_index_remove(&state->index, hash, old.is_grave, old.time);
     }
     state_unarchive(state);
-    (void)ax_window_state_archive(state);
+    if (!state->shared || state->is_dirty) /* Else a few rows may stay a while longer. */
+        (void)ax_window_state_archive(state);
     if (!state->shared)
         return true;
     ax_window_tiles_trim(&state->tiles);

@@ -26,11 +26,13 @@ struct ax_window_state {
      * they would see it before the rest. */
     bool is_dirty;
     int64_t floor;
-    size_t counted; /* of the heap's bytes, what is no piece */
+    int64_t oldest;   /* nothing that could go as a whole ends before it */
+    int64_t archived; /* no row in the archive is behind it */
+    size_t counted;   /* of the heap's bytes, what is no piece */
     struct ax_window_log log;
-    struct ax_window_log graves;
     struct ax_window_index index;
     struct ax_window_tiles tiles;
+    struct ax_window_log graves;
 };
 
 void ax_window_state_init(struct ax_window_state *state, const struct ax_window_spec *spec,
@@ -51,6 +53,10 @@ AX_MUST_USE enum ax_code ax_window_check_event(const struct ax_window_spec *spec
 AX_MUST_USE bool ax_window_state_put(struct ax_window_state *state,
                                      const struct ax_window_event *event,
                                      const struct ax_values *const *columns, size_t row);
+
+/* Have what putting in an event with this id will touch come near, in steps from 0 to 2, between
+ * which there is time. */
+void ax_window_state_prefetch(const struct ax_window_state *state, struct ax_str id, int step);
 
 /* As ax_window_forget. */
 void ax_window_state_forget(struct ax_window_state *state, int64_t floor);

@@ -10,14 +10,25 @@
 void ax_window_text_borrow(struct ax_window_text *ret, struct ax_str text)
 {
     assert(ret && text.len <= UINT32_MAX);
-    *ret = (struct ax_window_text){ .len = (uint32_t)text.len };
-    size_t head = AX_MIN(text.len, sizeof ret->head);
-    if (head)
-        memcpy(ret->head, text.ptr, head);
-    if (text.len > AX_WINDOW_TEXT_INLINE)
+    enum { HEAD = sizeof ret->head, REST = sizeof ret->rest };
+    size_t len = text.len;
+    *ret = (struct ax_window_text){ .len = (uint32_t)len };
+    if (len < HEAD) {
+        for (size_t i = 0; i < len; i++)
+            ret->head[i] = text.ptr[i];
+        return;
+    }
+    /* Copies of constant sizes, which may overlap. */
+    memcpy(ret->head, text.ptr, HEAD);
+    if (len > AX_WINDOW_TEXT_INLINE) {
         ret->ptr = (char *)(uintptr_t)text.ptr;
-    else if (text.len > head)
-        memcpy(ret->rest, text.ptr + head, text.len - head);
+    } else if (len >= REST) {
+        memcpy(ret->rest, text.ptr + HEAD, REST / 2);
+        memcpy(ret->rest + len - REST, text.ptr + len - REST / 2, REST / 2);
+    } else {
+        for (size_t i = HEAD; i < len; i++)
+            ret->rest[i - HEAD] = text.ptr[i];
+    }
 }
 
 bool ax_window_text_init(struct ax_window_text *ret, struct ax_str text)

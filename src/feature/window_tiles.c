@@ -131,8 +131,9 @@ size_t ax_window_tile_after(struct ax_window_tile *const *list, size_t count, in
 /* The first that ends at `time` or later. */
 static size_t tiles_from(const struct ax_window_tiles *tiles, int64_t time)
 {
-    return tiles->count ? ax_window_tile_after(tiles->list + tiles->head, tiles->count, time - 1)
-                        : 0;
+    if (!tiles->count || ax_window_tiles_at(tiles, tiles->count - 1)->last < time)
+        return tiles->count; /* As for most rows that come. */
+    return ax_window_tile_after(tiles->list + tiles->head, tiles->count, time - 1);
 }
 
 /* Room for `count` more in the list. */
@@ -186,10 +187,14 @@ static bool is_separated(const struct ax_window_spec *spec, int64_t floor, int64
 static uint32_t part_end(const struct ax_window_tiles *tiles, int64_t floor,
                          const struct ax_window_chunk *chunk, uint32_t from, uint32_t to)
 {
-    while (++from < to &&
-           !is_separated(tiles->spec, floor, chunk->times[from - 1], chunk->times[from]))
-        continue;
-    return from;
+    int64_t boundary = INT64_MAX; /* The first at or after the row. */
+    for (size_t i = 0; i < tiles->spec->step_count; i++) {
+        const struct ax_window_step *step = &tiles->spec->steps[i];
+        int64_t after = floor - step->window_us - step->hop_us;
+        after = ax_window_floor(AX_MAX(after, chunk->times[from] - 1), step->hop_us);
+        boundary = AX_MIN(boundary, after + step->hop_us);
+    }
+    return ax_window_chunk_upto(chunk, to, boundary);
 }
 
 size_t ax_window_tiles_parts(const struct ax_window_tiles *tiles, int64_t floor,
@@ -312,6 +317,24 @@ static struct ax_window_tile *tiles_for(struct ax_window_tiles *tiles, int64_t f
     return *place;
 }
 
+/* Add rows to a tile: all of a chunk by what the chunk knows of them. */
+static bool tile_add(struct ax_window_tile *tile, const struct ax_window_chunk *chunk,
+                     uint64_t rows)
+{
+    const struct ax_window_spec *spec = tile->spec;
+    bool whole = chunk->folded == chunk->count && rows == ax_window_mask(0, chunk->count);
+    for (size_t i = 0; i < spec->accumulator_count; i++) {
+        const struct ax_window_accumulator *accumulator = &spec->accumulators[i];
+        void *part = tile->partial + accumulator->offset;
+        if (whole && accumulator->in_chunks
+                ? !ax_window_part_merge(accumulator, part, true,
+                                        chunk->partial + accumulator->offset)
+                : !ax_window_part_add(accumulator, part, true, chunk, rows))
+            return false;
+    }
+    return true;
+}
+
 bool ax_window_tiles_add(struct ax_window_tiles *tiles, int64_t floor,
                          const struct ax_window_chunk *chunk, uint32_t from, uint32_t to)
 {
@@ -321,8 +344,7 @@ bool ax_window_tiles_add(struct ax_window_tiles *tiles, int64_t floor,
         tiles->changes += tile != ax_window_tiles_at(tiles, tiles->count - 1);
         uint32_t end = part_end(tiles, floor, chunk, from, to);
         tile->last = AX_MAX(tile->last, chunk->times[end - 1]);
-        if (!tile->is_stale && !ax_window_partial_add(tiles->spec, tile->partial, true, chunk,
-                                                      ax_window_mask(from, end))) {
+        if (!tile->is_stale && !tile_add(tile, chunk, ax_window_mask(from, end))) {
             tile_spoil(tiles, tile);
             added = false;
         }
@@ -393,8 +415,7 @@ static bool tile_renew(struct ax_window_tiles *tiles, struct ax_window_tile *til
         uint32_t to = ax_window_chunk_upto(chunk, chunk->count, tile->last);
         if (from == to)
             break;
-        if (!ax_window_partial_add(tiles->spec, tile->partial, true, chunk,
-                                   ax_window_mask(from, to)))
+        if (!tile_add(tile, chunk, ax_window_mask(from, to)))
             return false;
         *ret_rows += to - from;
     }
@@ -423,6 +444,25 @@ bool ax_window_tiles_renew(struct ax_window_tiles *tiles, const struct ax_window
         tiles->changes++;
     }
     return true;
+}
+
+struct ax_window_tile *ax_window_tiles_branch(struct ax_window_tiles *tiles,
+                                              struct ax_window_tile *const *list)
+{
+    struct ax_window_tile *branch = tile_new(tiles);
+    for (size_t i = 0; branch && i < AX_WINDOW_BRANCH_TILES; i++) {
+        if (list[i]->is_stale ||
+            !ax_window_partial_merge(tiles->spec, branch->partial, true, list[i]->partial)) {
+            ax_window_piece_drop(tiles->shared, &branch->piece);
+            return NULL;
+        }
+    }
+    if (branch) {
+        branch->first = list[0]->first;
+        branch->last = list[AX_WINDOW_BRANCH_TILES - 1]->last;
+        tile_count_bytes(tiles, branch);
+    }
+    return branch;
 }
 
 size_t ax_window_tiles_bytes(const struct ax_window_tiles *tiles)

@@ -34,6 +34,10 @@ struct ax_window_tiles {
     uint64_t changes; /* of what is in tiles, but for rows in the last, new last ones, and drops */
 };
 
+/* So many tiles may be read as one, a branch, where a window has all of them. They are those whose
+ * numbers, counted from the first tile that ever was, have the same quotient by it. */
+#define AX_WINDOW_BRANCH_TILES 16
+
 void ax_window_tiles_init(struct ax_window_tiles *tiles, const struct ax_window_spec *spec,
                           struct ax_window_shared *shared);
 void ax_window_tiles_done(struct ax_window_tiles *tiles);
@@ -85,6 +89,10 @@ void ax_window_tiles_drop(struct ax_window_tiles *tiles, int64_t time);
  * stale stays so. */
 AX_MUST_USE bool ax_window_tiles_renew(struct ax_window_tiles *tiles,
                                        const struct ax_window_log *log);
+
+/* A tile that has what a branch's tiles have. NULL: memory was refused, or one of them is stale. */
+struct ax_window_tile *ax_window_tiles_branch(struct ax_window_tiles *tiles,
+                                              struct ax_window_tile *const *list);
 
 size_t ax_window_tiles_bytes(const struct ax_window_tiles *tiles);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A state (window_state.h) whose pieces are shared, and a root: the list of its chunks and tiles.
+ * A state (window_state.h) whose pieces are shared, and a root: the list of its chunks and tiles,
+ * and of branches, which stand for 16 tiles each where a window has all of them.
  * Readers load the root, then the count of the last chunk, and have all of a picture. An event that
  * comes behind all others is there with that count; anything else is there with a new root, which
  * costs a pointer a chunk and tile. So do every 64th event in order, since chunks go under tiles
@@ -15,14 +16,19 @@
 #include "feature/window_state.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
+
+enum { GROUP = 16 };
 
 struct window_root {
     struct ax_window_piece piece;
     int64_t floor;
-    size_t archived, chunk_count, tile_count;
-    size_t live_rows;                 /* in chunks that are not archived, but for the last */
-    struct ax_window_chunk *chunks[]; /* and behind them the tiles */
+    size_t archived, chunk_count, tile_count, branch_count;
+    size_t live_rows;     /* in chunks that are not archived, but for the last */
+    size_t tiles_dropped; /* so many were in front of the first */
+    struct ax_window_tile **tiles, **branches; /* behind the chunks */
+    struct ax_window_chunk *chunks[];
 };
 
 struct ax_online_window {
@@ -60,6 +66,115 @@ static struct window_root *writers_root(const struct ax_online_window *window)
     return atomic_load_explicit(&window->root, memory_order_relaxed);
 }
 
+/* Number of the branch that tile number `tile` belongs to, among those of the root. */
+static size_t root_branch(const struct window_root *root, size_t tile)
+{
+    return tile / AX_WINDOW_BRANCH_TILES - root->tiles_dropped / AX_WINDOW_BRANCH_TILES;
+}
+
+/* Tiles are as they were when they were published, so a branch of the same ones is the same. */
+static struct ax_window_tile *find_branch(struct window_root *old, size_t tile,
+                                          struct ax_window_tile *const *list)
+{
+    if (!old || tile < old->tiles_dropped ||
+        tile + AX_WINDOW_BRANCH_TILES > old->tiles_dropped + old->tile_count)
+        return NULL;
+    struct ax_window_tile *const *tiles = old->tiles + (tile - old->tiles_dropped);
+    struct ax_window_tile **branch = &old->branches[root_branch(old, tile)];
+    if (!*branch || memcmp(tiles, list, AX_WINDOW_BRANCH_TILES * sizeof *list) != 0)
+        return NULL;
+    return *branch;
+}
+
+/* Branches of tiles that are all there, with others behind them, since the last tile often
+ * changes. */
+static void root_make_branches(struct window_root *root, struct window_root *old,
+                               struct ax_window_tiles *tiles)
+{
+    size_t end = root->tiles_dropped + root->tile_count;
+    for (size_t i = 0; i < root->branch_count; i++) {
+        size_t tile = (root->tiles_dropped / AX_WINDOW_BRANCH_TILES + i) * AX_WINDOW_BRANCH_TILES;
+        root->branches[i] = NULL;
+        if (tile < root->tiles_dropped || tile + AX_WINDOW_BRANCH_TILES >= end)
+            continue;
+        struct ax_window_tile *const *list = root->tiles + (tile - root->tiles_dropped);
+        root->branches[i] = find_branch(old, tile, list);
+        if (!root->branches[i])
+            root->branches[i] = ax_window_tiles_branch(tiles, list);
+    }
+}
+
+static bool root_has_branch(const struct window_root *root, const struct ax_window_tile *branch)
+{
+    for (size_t i = 0; root && i < root->branch_count; i++) {
+        if (root->branches[i] == branch)
+            return true;
+    }
+    return false;
+}
+
+/* A root was replaced by another one, or by none. */
+static void root_drop(struct ax_window_shared *shared, struct window_root *old,
+                      const struct window_root *root)
+{
+    for (size_t i = 0; i < old->branch_count; i++) {
+        if (old->branches[i] && !root_has_branch(root, old->branches[i]))
+            ax_window_piece_drop(shared, &old->branches[i]->piece);
+    }
+    ax_window_piece_drop(shared, &old->piece);
+}
+
+/* A root of what the state has. NULL: memory was refused. */
+static struct window_root *root_new(struct ax_online_window *window, struct window_root *old)
+{
+    const struct ax_window_log *log = &window->state.log;
+    struct ax_window_tiles *tiles = &window->state.tiles;
+    size_t branch_count = tiles->count
+                              ? (tiles->dropped + tiles->count - 1) / AX_WINDOW_BRANCH_TILES -
+                                    tiles->dropped / AX_WINDOW_BRANCH_TILES + 1
+                              : 0;
+    size_t pointers = log->count + tiles->count + branch_count;
+    struct window_root *root = ax_window_piece_new(
+        &window->shared, sizeof *root + pointers * sizeof *root->chunks, free_piece);
+    if (!root)
+        return NULL;
+    root->floor = window->state.floor;
+    root->archived = log->archived;
+    root->chunk_count = log->count;
+    root->tile_count = tiles->count;
+    root->branch_count = branch_count;
+    root->tiles_dropped = tiles->dropped;
+    root->tiles = (struct ax_window_tile **)(void *)(root->chunks + log->count);
+    root->branches = root->tiles + tiles->count;
+    root->live_rows = log->rows - log->archived_rows;
+    if (log->archived < log->count)
+        root->live_rows -= ax_window_log_chunk(log, log->count - 1)->count;
+    if (log->count)
+        memcpy(root->chunks, log->chunks + log->head, log->count * sizeof *root->chunks);
+    if (tiles->count)
+        memcpy(root->tiles, tiles->list + tiles->head, tiles->count * sizeof *root->tiles);
+    root_make_branches(root, old, tiles);
+    return root;
+}
+
+/* Show readers what the state has. False: memory was refused. */
+static bool window_publish(struct ax_online_window *window)
+{
+    struct ax_window_state *state = &window->state;
+    (void)!ax_window_tiles_renew(&state->tiles, &state->log); /* Else rows are read instead. */
+    ax_window_tiles_trim(&state->tiles);
+    struct window_root *old = writers_root(window);
+    struct window_root *root = root_new(window, old);
+    if (!root)
+        return false;
+    atomic_store_explicit(&window->root, root, memory_order_release);
+    if (old)
+        root_drop(&window->shared, old, root);
+    ax_window_shared_publish(&window->shared);
+    state->is_dirty = false;
+    return true;
+}
+
 void ax_online_window_drop(struct ax_online_window *window)
 {
     if (!window)
@@ -67,44 +182,10 @@ void ax_online_window_drop(struct ax_online_window *window)
     struct ax_window_shared *shared = &window->shared;
     ax_window_state_done(&window->state);
     if (writers_root(window))
-        ax_window_piece_drop(shared, &writers_root(window)->piece);
+        root_drop(shared, writers_root(window), NULL);
     ax_window_piece_drop(shared, &window->piece);
     struct ax_window_shared last = *shared;
     ax_window_shared_publish(&last); /* Which may free the window. */
-}
-
-/* Show readers what the state has. False: memory was refused. */
-static bool window_publish(struct ax_online_window *window)
-{
-    struct ax_window_state *state = &window->state;
-    const struct ax_window_log *log = &state->log;
-    struct ax_window_tiles *tiles = &state->tiles;
-    (void)!ax_window_tiles_renew(tiles, log); /* Rows are read instead of what stays stale. */
-    ax_window_tiles_trim(tiles);
-    size_t pointers = log->count + tiles->count;
-    struct window_root *root = ax_window_piece_new(
-        &window->shared, sizeof *root + pointers * sizeof *root->chunks, free_piece);
-    if (!root)
-        return false;
-    root->floor = state->floor;
-    root->archived = log->archived;
-    root->chunk_count = log->count;
-    root->tile_count = tiles->count;
-    root->live_rows = log->rows - log->archived_rows;
-    if (log->archived < log->count)
-        root->live_rows -= ax_window_log_chunk(log, log->count - 1)->count;
-    if (log->count)
-        memcpy(root->chunks, log->chunks + log->head, log->count * sizeof *root->chunks);
-    if (tiles->count)
-        memcpy(root->chunks + log->count, tiles->list + tiles->head,
-               tiles->count * sizeof *tiles->list);
-    struct window_root *old = writers_root(window);
-    atomic_store_explicit(&window->root, root, memory_order_release);
-    if (old)
-        ax_window_piece_drop(&window->shared, &old->piece);
-    ax_window_shared_publish(&window->shared);
-    state->is_dirty = false;
-    return true;
 }
 
 /* Once more when readers have left what was replaced. */
@@ -131,6 +212,36 @@ enum ax_code ax_online_window_put(struct ax_online_window *window,
     return AX_OK;
 }
 
+/* Windows, then what finds the row's place, then the chunk's head, then the row: of all events of a
+ * group at each step, so that their misses overlap. */
+static void put_group(struct ax_online_window_put *puts, size_t count, struct ax_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t at = 0; at < offsetof(struct ax_online_window, state.graves);
+             at += AX_CACHE_LINE)
+            __builtin_prefetch((const char *)puts[i].window + at);
+    }
+    for (int step = 0; step < 3; step++) {
+        for (size_t i = 0; i < count; i++)
+            ax_window_state_prefetch(&puts[i].window->state, puts[i].event->id, step);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct ax_online_window_put *put = &puts[i];
+        struct ax_err later = AX_ERR_INIT;
+        put->ret_code = ax_online_window_put(put->window, put->event, put->columns, put->row,
+                                             err->code ? &later : err);
+    }
+}
+
+enum ax_code ax_online_window_put_all(struct ax_online_window_put *puts, size_t count,
+                                      struct ax_err *err)
+{
+    assert(puts || !count);
+    for (size_t at = 0; at < count; at += GROUP)
+        put_group(puts + at, AX_MIN(count - at, (size_t)GROUP), err);
+    return err->code;
+}
+
 bool ax_online_window_forget(struct ax_online_window *window, int64_t floor)
 {
     assert(window);
@@ -152,9 +263,10 @@ static struct ax_window_picture root_picture(const struct ax_window_spec *spec,
     picture.chunks.count = root->chunk_count;
     picture.archived = root->archived;
     picture.live_rows = root->live_rows;
-    picture.tiles =
-        (struct ax_window_tile *const *)(const void *)(root->chunks + root->chunk_count);
+    picture.tiles = root->tiles;
     picture.tile_count = root->tile_count;
+    picture.branches = root->branches;
+    picture.tiles_before = root->tiles_dropped % AX_WINDOW_BRANCH_TILES;
     if (root->chunk_count) {
         const struct ax_window_chunk *last = root->chunks[root->chunk_count - 1];
         picture.chunks.last_rows = atomic_load_explicit(&last->count, memory_order_acquire);

@@ -33,6 +33,18 @@ AX_MUST_USE enum ax_code ax_online_window_put(struct ax_online_window *window,
                                               const struct ax_values *const *columns, size_t row,
                                               struct ax_err *err);
 
+/* The same for many events, in their order; of many keys it is cheaper, since what each touches is
+ * asked for ahead. `err` is that of the first failure. */
+struct ax_online_window_put {
+    struct ax_online_window *window;
+    const struct ax_window_event *event;
+    const struct ax_values *const *columns;
+    size_t row;
+    enum ax_code ret_code;
+};
+AX_MUST_USE enum ax_code ax_online_window_put_all(struct ax_online_window_put *puts, size_t count,
+                                                  struct ax_err *err);
+
 /* As ax_window_forget; what no moment from the floor on can reach goes. Costs what goes. Whether
  * nothing is left, not even ids, so that the window may be dropped. */
 bool ax_online_window_forget(struct ax_online_window *window, int64_t floor);

@@ -220,6 +220,43 @@ static void what_is_past_goes(void **state)
     run_end(&run);
 }
 
+/* Many events at once, of several keys: in their order, and what is refused is told of each. */
+static void many_are_put_at_once(void **state)
+{
+    (void)state;
+    enum { KEYS = 3, EVENTS = 100 };
+    struct run run;
+    struct ax_online_window *windows[KEYS];
+    struct oracle_event events[EVENTS];
+    struct oracle_row rows[EVENTS];
+    struct ax_window_event window_events[EVENTS];
+    struct ax_online_window_put puts[EVENTS];
+    hand_start(&run, 0, HEAP_BYTES);
+    windows[0] = run.online;
+    for (size_t i = 1; i < KEYS; i++)
+        assert_int_equal(ax_online_window_new(run.spec, &heap, &windows[i], &err), AX_OK);
+    for (size_t i = 0; i < EVENTS; i++) {
+        events[i] = hand_event(i / KEYS / 2, (int64_t)i); /* Each id twice: the latter is later. */
+        events[i].sequence = (int64_t)i;
+        oracle_row_set(&rows[i], &events[i]);
+        window_events[i] = oracle_window_event(&events[i]);
+        puts[i] = (struct ax_online_window_put){ .window = windows[i % KEYS],
+                                                 .event = &window_events[i],
+                                                 .columns = rows[i].list };
+    }
+    window_events[70].time = INT64_MAX;
+    window_events[80].time = INT64_MIN;
+    assert_int_equal(ax_online_window_put_all(puts, EVENTS, &err), AX_E_INVALID);
+    ax_err_clear(&err);
+    for (size_t i = 0; i < EVENTS; i++)
+        assert_int_equal(puts[i].ret_code, i == 70 || i == 80 ? AX_E_INVALID : AX_OK);
+    assert_int_equal(count_at(&run, EVENTS), (EVENTS + 2 * KEYS - 1) / (2 * KEYS));
+    assert_int_equal(count_at(&run, EVENTS / 2), 8); /* 3, 9, … 45. */
+    for (size_t i = 1; i < KEYS; i++)
+        ax_online_window_drop(windows[i]);
+    run_end(&run);
+}
+
 /* At the limit of memory events are refused, those that are there stay, and go on being read. */
 static void a_full_heap_refuses(void **state)
 {
@@ -253,6 +290,7 @@ int main(void)
         cmocka_unit_test(online_is_offline_and_brute_force),
         cmocka_unit_test(nothing_is_read_of_a_new_one),
         cmocka_unit_test(what_is_past_goes),
+        cmocka_unit_test(many_are_put_at_once),
         cmocka_unit_test(a_full_heap_refuses),
     };
     return cmocka_run_group_tests_name("feature/online/online_window", tests, NULL, NULL);
