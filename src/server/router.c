@@ -78,6 +78,7 @@ const struct ax_endpoint ax_endpoints[] = {
     { AX_HTTP_POST, "/v2/cudasharedmemory/unregister", ax_shared_memory_unregister, 0 },
     { AX_HTTP_GET, "/", ax_kserve_live, 0 },
     { AX_HTTP_GET, "/v1/features", ax_feature_metadata, 0 },
+    { AX_HTTP_GET, "/v1/features/{s}", ax_feature_values, 0 },
     { AX_HTTP_GET, "/v1/models", ax_oip_models, 0 },
     { AX_HTTP_GET, "/v1/models/{m}", ax_kserve_model, 0 },
     { AX_HTTP_GET, "/v1/models/{m}/versions/{v}", ax_kserve_model, 0 },
@@ -117,7 +118,10 @@ bool ax_endpoint_matches(const struct ax_endpoint *endpoint, struct ax_str path,
             continue;
         }
         struct ax_str ignored = { NULL, 0 };
-        struct ax_str *to = p[1] == 'm' ? &call->model : p[1] == 'v' ? &call->version : &ignored;
+        struct ax_str *to = p[1] == 'm'   ? &call->model
+                            : p[1] == 'v' ? &call->version
+                            : p[1] == 's' ? &call->service
+                                          : &ignored;
         bool may_be_empty = p[1] == 'm' && endpoint->flags & AX_ENDPOINT_NAMES;
         if (!take_segment(path, p + 3, &at, to) || (!to->len && !may_be_empty))
             return false;

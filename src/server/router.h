@@ -2,9 +2,10 @@
 /*
  * The endpoints of the server: one table of method, pattern and function.
  *
- * A pattern is literal text with {m} for a model's name, {v} for a version, and {r} for a region or
- * a repository that nobody asks for; each stands for one non-empty segment of the percent-decoded
- * path, or for its beginning where text follows, as in {m}:predict. Query strings do not take part.
+ * A pattern is literal text with {m} for a model's name, {v} for a version, {s} for a service of
+ * features, and {r} for a region or a repository that nobody asks for; each stands for one
+ * non-empty segment of the percent-decoded path, or for its beginning where text follows, as in
+ * {m}:predict. Query strings do not take part.
  */
 #ifndef AX_SERVER_ROUTER_H
 #define AX_SERVER_ROUTER_H
@@ -19,6 +20,7 @@ struct ax_call {
     struct ax_request *request;
     struct ax_str model;   /* {m}, or empty */
     struct ax_str version; /* {v}, or empty */
+    struct ax_str service; /* {s}, or empty */
     bool is_head;          /* its body is not here yet: it is refused now, or nothing is done */
     bool is_refused;       /* it was */
 };

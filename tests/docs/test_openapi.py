@@ -34,7 +34,7 @@ def endpoints():
     table = re.search(r"ax_endpoints\[\] = \{(.*?)\n\};", text_of("src/server/router.c"), re.S)[1]
     found = re.findall(r'AX_HTTP_([A-Z]+), "([^"]+)",\s*\w+,\s*([\w |]+?) \}', table)
     assert len(found) == table.count("AX_HTTP_") > 40
-    names = {"{m}": "{model}", "{v}": "{version}", "{r}": "{region}"}
+    names = {"{m}": "{model}", "{v}": "{version}", "{r}": "{region}", "{s}": "{service}"}
     return [(method.lower(), re.sub(r"\{\w\}", lambda m: names[m[0]], path), flags)
             for method, path, flags in found]
 

@@ -90,7 +90,7 @@ def served(tmp_path_factory):
                 "rules: 1\ninputs: {warmest: FP64}\noutputs: {prediction: FP64}\n"
                 "cases: [{otherwise: 1}]\n")
     server.process.send_signal(signal.SIGHUP)
-    history.wait_for(lambda: all(server.get(f"/v2/models/{m}/ready").status == 200
+    history.wait_for(lambda: all(server.predict(m, {}).status == 200
                                  for m in ("delay", "old", "window")))
     yield server
     assert server.stop() == 0
@@ -210,6 +210,45 @@ def test_refused(served, name):
     body, status, text = REFUSED[name]
     answer = served.post("/v1/models/delay/predict", body)
     assert (answer.status, answer.error) == (status, text)
+
+
+def test_several_models(served):
+    """Each by its own service; parts with the same one look into the store once."""
+    before = served.metrics().get("ax_feature_rows_total", view="plane", status="NOT_FOUND")
+    body = {"models": ["delay", "plain", "delay/1", "old"], "entities": [KEY] * 3, "request": SEVEN,
+            "features": "status"}
+    parts = served.post("/v1/predict", body).json["parts"]
+    assert [part.get("status") for part in parts] == [None, 400, None, 409]
+    for part in (parts[0], parts[2]):
+        assert [p["prediction"] for p in part["predictions"]] == [0.8] * 3
+        assert part["predictions"][2]["features"]["seats"] == {"status": "NOT_FOUND",
+                                                               "defaulted": True}
+    after = served.metrics().get("ax_feature_rows_total", view="plane", status="NOT_FOUND")
+    assert after - before == 3
+    parts = served.post("/v1/predict", body | {"request": {}}).json["parts"]
+    assert [part["error"] for part in (parts[0], parts[2])] == [
+        "'dep_delay', row 0: a value is required"] * 2
+
+
+def test_features_of_one_entity(served):
+    path = "/v1/features/pushback?tailnum=N%31&dep_delay=31&at=1000000&origin="
+    told = served.get(path + "EWR&sched_dep=2013-12-01T07:10:00Z").json
+    assert (told["service"], told["version"], told["at"]) == ("pushback", 1, "1970-01-01T00:00:01Z")
+    assert told["features"]["hour"] == {"value": 7, "status": "PRESENT"}
+    assert told["features"]["tailnum"] == {"value": "N1", "status": "PRESENT"}
+    assert told["features"]["seats"] == {"value": 150.0, "status": "NOT_FOUND", "defaulted": True,
+                                         "view": "plane", "field": "seats", "source": "planes"}
+    for query, status, text in [
+            ("pushbak?a=1", 404, "nearest is 'pushback'"),
+            ("windowed", 501, "has windows, which are not served yet"),
+            ("pushback?tailnum=a", 400, "'dep_delay', row 0: a value is required"),
+            ("pushback?dep_delay=x", 400, "row 0: a whole number is wanted, found 'x'"),
+            ("pushback?tailnum=a&tailnum=b", 400, "input 'tailnum', row 0: is given twice"),
+            ("pushback?at=1&at=2", 400, "'at' is given twice"),
+            ("pushback?tailnam=a", 400, "nearest is 'tailnum'"),
+            ("pushback?tailnum=%zz", 400, "")]:
+        answer = served.get("/v1/features/" + query)
+        assert answer.status == status and text in answer.error, answer.body
 
 
 def test_versions_without_their_service(served):

@@ -50,10 +50,12 @@ void ax_mlflow_version(struct ax_call *call);
 void ax_feast_online_features(struct ax_call *call);
 void ax_health(struct ax_call *call);
 
-/* Our own: predict_rows.c, predict_many.c, feature_metadata.c, metrics.c, openapi.c. */
+/* Our own: predict_rows.c, predict_many.c, feature_metadata.c, feature_values.c, metrics.c,
+ * openapi.c. */
 void ax_predict(struct ax_call *call);
 void ax_predict_many(struct ax_call *call);
 void ax_feature_metadata(struct ax_call *call);
+void ax_feature_values(struct ax_call *call);
 void ax_metrics(struct ax_call *call);
 void ax_openapi(struct ax_call *call);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST /v1/predict: the same rows to several models; docs/protocols/predict-many.md.
+ * POST /v1/predict: the same rows, or entities, to several models; docs/protocols/predict-many.md.
  *
  * The body is read once, into cells. Then one part after another is filled into the rows of its
  * version, scored, and put aside; a turn of the loop lies between two parts, so a request for many
@@ -8,13 +8,16 @@
  * until the end. If some are cold, all of these are asked for at once, and none is held: each part
  * takes its version when its turn comes, and before one is waited for, those that were scored are
  * printed and let go. So a request never waits for memory that it holds itself. What is wrong with
- * a part stays in the part. Each part is counted as a request of its version; a body that is
- * refused is counted as one request of no model.
+ * a part stays in the part. Of entities the features are found once for all parts with the same
+ * service: the first of them fills the rows of those behind it whose versions are there. Each part
+ * is counted as a request of its version; a body that is refused is counted as one request of no
+ * model.
  */
 #include "base/clock.h"
 #include "base/json.h"
 #include "server/api/endpoints.h"
 #include "server/api/row_request.h"
+#include "server/api/service_call.h"
 #include "server/server.h"
 #include "server/server_thread.h"
 
@@ -30,7 +33,18 @@ struct many_part {
     struct ax_prediction prediction; /* a copy, for its answer and its account */
     struct ax_err err;               /* why it has no answer */
     struct ax_cold_wait *wait;       /* for its version; NULL: it never was cold */
-    struct ax_service_call *call;    /* by which its rows were filled; NULL: from cells */
+    struct many_call *call; /* by which its rows are filled; NULL: from cells, or not yet */
+    struct ax_service_target target;
+    struct ax_rows rows; /* of the target */
+};
+
+/* Of parts with the same service. */
+struct many_call {
+    struct ax_service_call call;
+    struct many_request *request;
+    struct many_call *next;
+    bool is_done;
+    struct ax_err err;
 };
 
 struct many_request {
@@ -40,6 +54,7 @@ struct many_request {
     size_t part;       /* in hand */
     size_t put_count;  /* parts that are printed */
     bool is_in_answer; /* the head of the next part's answer is printed */
+    struct many_call *calls;
 };
 
 static struct many_request *many_from(struct ax_prediction *prediction)
@@ -171,6 +186,7 @@ static enum ax_code many_read_timeout(struct ax_row_body *body, struct ax_err *e
 
 static const struct ax_row_member many_members[] = {
     { .name = "rows", .layout = AX_LAYOUT_ROWS, .accepts = AX_ROW_OBJECT },
+    AX_ROW_ENTITY_MEMBERS,
     { .name = "models", .read = many_read_models },
     { .name = "timeout_us", .read = many_read_timeout },
     { 0 },
@@ -178,8 +194,9 @@ static const struct ax_row_member many_members[] = {
 
 static const struct ax_row_protocol many_protocol = {
     .members = many_members,
-    .wanted = "'rows'",
-    .unknown_hint = "a request has 'models' and 'rows', and may have 'timeout_us'",
+    .wanted = "'rows' or 'entities'",
+    .unknown_hint = "a request has 'models', and 'rows', or 'entities' with 'request', 'given', "
+                    "'at' and 'features', and may have 'timeout_us'",
 };
 
 /* Count the part here, wherever it was to be counted before. */
@@ -272,15 +289,100 @@ static void many_part_over(struct ax_prediction *prediction, const struct ax_err
     request->rows.is_filling = false;
 }
 
+/* ---- by entity ---- */
+
+static void many_woken(struct ax_service_call *call)
+{
+    struct many_call *many = container_of(call, struct many_call, call);
+    ax_prediction_wake(&many->request->rows.prediction);
+}
+
+/* The part takes its rows from the call, if its service is that one. */
+static void many_join(struct many_request *request, struct many_part *part, struct many_call *many)
+{
+    struct ax_arena *arena = &request->rows.prediction.job.request->arena;
+    struct ax_served *served = part->prediction.job.served;
+    const struct ax_serving_service *service;
+    struct ax_err ignored = AX_ERR_INIT; /* it is told when the part has its turn */
+    if (part->call || part->err.code || !served ||
+        ax_serving_bind(many->call.features, served, &service, &part->target.inputs, &ignored) ||
+        service != many->call.service)
+        return;
+    part->call = many;
+    part->target.rows = &part->rows;
+    if (!ax_rows_reserve(&part->rows, served->version->signature, many->call.request.rows, arena,
+                         &part->target.err))
+        ax_service_call_add(&many->call, &part->target);
+}
+
+/* Begin the call of the part in hand, for it and for those behind it. */
+static enum ax_code many_begin_call(struct many_request *request, struct many_part *part,
+                                    struct ax_err *err)
+{
+    struct ax_prediction *whole = &request->rows.prediction;
+    struct ax_server *server = whole->thread->server;
+    struct ax_request *http = whole->job.request;
+    const struct ax_row_body *body = &request->rows.body;
+    struct ax_serving_features *features = ax_server_features(server);
+    const struct ax_serving_service *service;
+    struct many_call *many = ax_arena_zalloc(&http->arena, 1, sizeof(*many));
+    if (!many)
+        return ax_arena_fail(&http->arena, "the request", err);
+    many->call.woken = many_woken;
+    many->request = request;
+    many->next = request->calls;
+    request->calls = many;
+    if (ax_serving_bind(features, part->prediction.job.served, &service, &part->target.inputs,
+                        err) ||
+        ax_service_call_begin(&many->call, features, service,
+                              body->cells[AX_ROW_SET_ROWS].row_count, body->tell, &http->arena,
+                              ax_http_worker_loop(http->worker), ax_prediction_deadline_ns(whole),
+                              err) ||
+        ax_service_call_take(&many->call, body->cells, body->is_one, ax_server_now_us(server), err))
+        return err->code;
+    for (size_t i = request->part; i < request->part_count; i++)
+        many_join(request, &request->parts[i], many);
+    return AX_OK;
+}
+
+/* Fill the rows of the part in hand by its service, with those of others. */
+static enum ax_code many_fill_entities(struct many_request *request, size_t byte_budget,
+                                       size_t *cost, bool *ret_done, struct ax_err *err)
+{
+    struct many_part *part = &request->parts[request->part];
+    bool waits = false;
+    request->rows.is_filling = true;
+    if (!part->call && many_begin_call(request, part, err))
+        return err->code;
+    struct many_call *many = part->call;
+    if (!many->is_done && !many->err.code)
+        (void)!ax_service_call_step(&many->call, byte_budget, cost, &many->is_done, &waits,
+                                    &many->err);
+    const struct ax_err *failure = many->err.code ? &many->err : &part->target.err;
+    if (failure->code)
+        return ax_fail(err, failure->code, "%s", failure->msg);
+    if (waits)
+        ax_prediction_wait(&request->rows.prediction);
+    request->rows.prediction.rows = part->rows;
+    *ret_done = many->is_done;
+    return AX_OK;
+}
+
 /* Fill the rows of the part in hand, or find that they cannot be. */
 static void many_fill(struct many_request *request, size_t byte_budget, size_t *cost,
                       bool *ret_done)
 {
     struct ax_err err = AX_ERR_INIT;
-    bool is_new = !request->rows.is_filling;
-    if ((is_new && many_begin_part(request, &err)) ||
-        ax_row_request_fill(&request->rows, &request->rows.body.cells[AX_ROW_SET_ROWS], byte_budget,
-                            cost, ret_done, &err))
+    const struct ax_row_body *body = &request->rows.body;
+    enum ax_code code = AX_OK;
+    if (!request->rows.is_filling)
+        code = many_begin_part(request, &err);
+    if (!code && ax_row_body_is_by_entity(body))
+        code = many_fill_entities(request, byte_budget, cost, ret_done, &err);
+    else if (!code)
+        code = ax_row_request_fill(&request->rows, &body->cells[AX_ROW_SET_ROWS], byte_budget, cost,
+                                   ret_done, &err);
+    if (code)
         many_part_over(&request->rows.prediction, &err);
 }
 
@@ -333,7 +435,7 @@ static bool many_put_part(struct many_request *request, struct ax_buf *out, size
     request->is_in_answer = true;
     struct ax_predict_answer answer;
     ax_predict_answer_init(&answer, part->prediction.job.served->version, &part->prediction.job.out,
-                           part->call);
+                           part->call ? &part->call->call : NULL);
     if (!ax_predict_answer_put_rows(&answer, &request->rows.printed, end, ax_predict_answer_put_row,
                                     out))
         return false;
@@ -401,7 +503,7 @@ static enum ax_code many_read(struct ax_prediction *prediction, size_t byte_budg
     *ret_done = false;
     if (!prediction->has_parts && many_parse(request, byte_budget, &cost, err))
         return err->code;
-    while (prediction->has_parts && !*ret_done && cost < byte_budget) {
+    while (prediction->has_parts && !prediction->is_waiting && !*ret_done && cost < byte_budget) {
         if (request->part == request->part_count)
             *ret_done = true; /* All are over. */
         else if (!many_take(request, byte_budget - cost, &cost))
@@ -439,8 +541,15 @@ static void many_release_parts(struct ax_prediction *prediction)
     }
 }
 
+static void many_release(struct ax_prediction *prediction)
+{
+    for (struct many_call *many = many_from(prediction)->calls; many; many = many->next)
+        ax_service_call_done(&many->call);
+}
+
 static const struct ax_prediction_form many_form = {
     .read = many_read,
+    .release = many_release,
     .part_over = many_part_over,
     .release_parts = many_release_parts,
     .print = many_print,
