@@ -5,6 +5,7 @@
 #include "server/feature_store.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "feature/online/online_disk.h"
 
@@ -68,6 +69,12 @@ static void log_fold(void *context, const struct ax_err *err)
                AX_LOG_TEXT("state", store->state));
 }
 
+static int64_t now_us(void *context)
+{
+    (void)context;
+    return ax_clock_wall_us();
+}
+
 static enum ax_code open_writer(struct ax_feature_store *store, struct ax_err *err)
 {
     const struct ax_feature_store_config *config = store->config;
@@ -79,6 +86,7 @@ static enum ax_code open_writer(struct ax_feature_store *store, struct ax_err *e
         .journal_bytes_max = config->journal_bytes_max,
         .queue_max = config->queue_max,
         .durability = (enum ax_online_durability)config->durability,
+        .now_us = now_us,
         .fold_failed = log_fold,
         .context = store,
     };

@@ -409,10 +409,20 @@ static struct visits walk(struct store *store, size_t view)
     return visits;
 }
 
+static void count_key(void *arg, const struct ax_online_entity *entity, struct ax_str key)
+{
+    size_t *told = arg;
+    assert_true(ax_str_is(entity->name, "thing") && key.ptr);
+    ++*told;
+}
+
 /* How many parts went; SIZE_MAX: refused. */
 static size_t drop(struct store *store, size_t view, int64_t before)
 {
-    struct ax_online_drop which = { store->layouts[view].id, before };
+    size_t told = 0;
+    struct ax_online_drop which = {
+        .layout = store->layouts[view].id, .before = before, .dropped = count_key, .arg = &told
+    };
     struct ax_err err = AX_ERR_INIT;
     size_t cursor = 0;
     size_t total = 0;
@@ -424,6 +434,7 @@ static size_t drop(struct store *store, size_t view, int64_t before)
         }
         total += dropped;
     }
+    assert_int_equal(told, total);
     return total;
 }
 

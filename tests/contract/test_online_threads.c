@@ -222,7 +222,8 @@ static void add_item(struct writer *writer)
 /* Some parts of one view go in the middle of it; late ones may come back then. */
 static void drop_some(struct writer *writer, size_t *cursor)
 {
-    struct ax_online_drop drop = { layouts[DROPPED].id, (int64_t)(writer->number / 8) };
+    struct ax_online_drop drop = { .layout = layouts[DROPPED].id,
+                                   .before = (int64_t)(writer->number / 8) };
     struct ax_err err = AX_ERR_INIT;
     size_t dropped;
     bool more;

@@ -418,6 +418,8 @@ static enum ax_code memory_drop(struct ax_online *base, struct ax_online_entity 
         } row = { .found = ax_memory_segment_row(slots, i) };
         if (!row.found || !is_dropped(row.found, drop))
             continue;
+        if (drop->dropped)
+            drop->dropped(drop->arg, entity, ax_online_row_key(row.found));
         if (drop_part(store, table, row.own, drop->layout, err))
             return err->code;
         dropped++;

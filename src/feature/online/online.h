@@ -88,6 +88,9 @@ struct ax_online_write {
 struct ax_online_drop {
     uint32_t layout;
     int64_t before; /* those whose time is below; INT64_MAX: all */
+    /* Told the key of each that went; or NULL. */
+    void (*dropped)(void *arg, const struct ax_online_entity *entity, struct ax_str key);
+    void *arg;
 };
 
 typedef enum ax_code (*ax_online_row_fn)(void *arg, const struct ax_online_row *row,

@@ -208,6 +208,15 @@ enum ax_code ax_online_views_new(const struct ax_online_definitions *given, stru
     return AX_OK;
 }
 
+bool ax_online_views_have(const struct ax_online_views *views, uint32_t layout)
+{
+    for (size_t i = 0; views && i < views->given.definitions->view_count; i++) {
+        if (views->views[i].layout && views->views[i].layout->id == layout)
+            return true;
+    }
+    return false;
+}
+
 struct ax_online_views *ax_online_views_ref(struct ax_online_views *views)
 {
     assert(views);

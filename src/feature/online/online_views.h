@@ -49,6 +49,9 @@ AX_MUST_USE enum ax_code ax_online_views_new(const struct ax_online_definitions 
                                              struct ax_online_numbers *numbers,
                                              struct ax_online_views **ret_views,
                                              struct ax_err *err);
+/* Whether one of them has the layout of that number; not when there are none (NULL). */
+bool ax_online_views_have(const struct ax_online_views *views, uint32_t layout);
+
 struct ax_online_views *ax_online_views_ref(struct ax_online_views *views);
 /* NULL is fine. The last one frees, and releases the definitions. Any thread. */
 void ax_online_views_unref(struct ax_online_views *views);

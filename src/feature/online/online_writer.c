@@ -249,6 +249,7 @@ void ax_online_writer_turn(struct ax_online_writer *writer)
     while (writer->waiting.first && !ax_online_writer_is_full(writer))
         do_group(writer);
     ax_online_writer_fold(writer);
+    ax_online_writer_sweep(writer);
 }
 
 static void receive_define(void *context, struct ax_message *message)
@@ -268,7 +269,8 @@ static void writer_run(void *arg)
 {
     struct ax_online_writer *writer = arg;
     while (!is_at_end(writer)) {
-        ax_inbox_wait(&writer->inbox, ax_online_writer_fold_ns(writer));
+        ax_inbox_wait(&writer->inbox,
+                      AX_MIN(ax_online_writer_fold_ns(writer), ax_online_writer_sweep_ns(writer)));
         ax_online_writer_turn(writer);
         struct ax_online_define *define = writer->defining;
         writer->defining = NULL;
@@ -285,6 +287,7 @@ static void writer_free(struct ax_online_writer *writer)
     ax_online_journals_done(&writer->journals);
     ax_online_disk_close(writer->disk);
     ax_online_views_unref(writer->views);
+    ax_online_writer_sweep_done(writer);
     ax_online_numbers_done(&writer->numbers);
     ax_online_unfolded_done(&writer->unfolded);
     ax_online_unfolded_done(&writer->fold.keys);
@@ -453,6 +456,7 @@ void ax_online_writer_stats(const struct ax_online_writer *writer,
         .fold_failures = shown(&writer->shown.fold_failures),
         .unfolded = shown(&writer->shown.unfolded),
         .filled = shown(&writer->shown.filled),
+        .swept = shown(&writer->shown.swept),
     };
     ax_online_stats(writer->store, &ret_stats->table);
 }

@@ -35,6 +35,9 @@ struct ax_online_writer_config {
     uint64_t journal_bytes_max; /* of each source's journal */
     size_t queue_max;           /* batches that wait */
     enum ax_online_durability durability;
+    /* What parts are swept by that are older than their view's ttl, microseconds UTC, on the
+     * writer's thread. NULL: none are. */
+    int64_t (*now_us)(void *context);
     /* Folding to the disk fails from now on, or (NULL) works again; on the writer's thread. May be
      * NULL. */
     void (*fold_failed)(void *context, const struct ax_err *err);
@@ -89,6 +92,7 @@ struct ax_online_writer_stats {
     uint64_t fold_failures;
     uint64_t unfolded; /* keys that are newer than what the disk has of them */
     uint64_t filled;   /* rows that were read from the disk since the start */
+    uint64_t swept;    /* parts that went with their view, or were too old */
 };
 
 /* Open what is there, and start the thread. Expected: INVALID (damaged, or another program's),

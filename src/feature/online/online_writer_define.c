@@ -22,17 +22,39 @@
 
 /* ---- from the disk ---- */
 
+enum { STRANGERS_MAX = 64 };
+
 struct fill {
     struct ax_online_writer *writer;
-    struct ax_online_entity *entity;
+    const struct ax_online_views *views;
+    size_t entity; /* number in the definitions */
     size_t rows;
+    uint32_t strangers[STRANGERS_MAX]; /* layouts that the views do not have */
+    size_t stranger_count;
 };
+
+/* Views may have gone while nobody was looking. Those that are too many are found at the next
+ * start. */
+static void note_strangers(struct fill *fill, const struct ax_online_row *row)
+{
+    for (size_t i = 0; i < row->part_count; i++) {
+        uint32_t layout = row->places[i].layout;
+        size_t at = 0;
+        if (ax_online_views_have(fill->views, layout))
+            continue;
+        while (at < fill->stranger_count && fill->strangers[at] != layout)
+            at++;
+        if (at == fill->stranger_count && at < STRANGERS_MAX)
+            fill->strangers[fill->stranger_count++] = layout;
+    }
+}
 
 static enum ax_code fill_row(void *arg, const struct ax_online_row *row, struct ax_err *err)
 {
     struct fill *fill = arg;
-    if (ax_online_load(fill->writer->store, fill->entity, row, err))
+    if (ax_online_load(fill->writer->store, fill->views->entities[fill->entity], row, err))
         return err->code;
+    note_strangers(fill, row);
     (void)atomic_fetch_add_explicit(&fill->writer->shown.filled, 1, memory_order_relaxed);
     if (++fill->rows % TURN_ROWS == 0)
         ax_online_writer_turn(fill->writer);
@@ -44,12 +66,15 @@ static enum ax_code fill_entities(struct ax_online_writer *writer, struct ax_onl
 {
     for (size_t i = 0; writer->disk && i < views->given.definitions->entity_count; i++) {
         struct ax_online_entity *entity = views->entities[i];
-        struct fill fill = { .writer = writer, .entity = entity };
+        struct fill fill = { .writer = writer, .views = views, .entity = i };
         if (ax_map_get(&writer->filled, entity->name))
             continue;
         if (ax_online_disk_walk(writer->disk, views->entity_numbers[i], fill_row, &fill, err))
             return ax_err_context(err, "entity '%.*s'", AX_STR_ARG(entity->name));
         (void)ax_map_put(&writer->filled, entity->name, entity);
+        for (size_t k = 0; k < fill.stranger_count; k++)
+            ax_online_writer_sweep_layout(writer, entity, views->entity_numbers[i],
+                                          fill.strangers[k]);
     }
     return AX_OK;
 }
@@ -195,8 +220,9 @@ static void put_in_force(struct ax_online_writer *writer, struct ax_online_views
         struct ax_online_journal *journal = value;
         journal->folding = journal->folded = 0;
     }
-    ax_online_views_unref(writer->views);
+    struct ax_online_views *former = writer->views;
     writer->views = ax_online_views_ref(views);
+    ax_online_writer_sweep_former(writer, former);
 }
 
 static void define(struct ax_online_writer *writer, struct ax_online_define *define)
@@ -206,8 +232,12 @@ static void define(struct ax_online_writer *writer, struct ax_online_define *def
     if (ax_online_views_new(define->given, writer->store, writer->disk, &writer->numbers, &views,
                             err))
         return;
-    if (open_journals(writer, views, err) || fill_entities(writer, views, err) ||
-        replay_all(writer, views, err)) {
+    writer->coming = views;
+    ax_online_writer_sweep_stop(writer);
+    (void)(open_journals(writer, views, err) || fill_entities(writer, views, err) ||
+           replay_all(writer, views, err));
+    writer->coming = NULL;
+    if (err->code) {
         views->given.release = NULL;
         ax_online_views_unref(views);
         return;

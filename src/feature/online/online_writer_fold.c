@@ -50,6 +50,13 @@ static enum ax_code put_positions(struct ax_online_writer *writer, struct ax_err
         if (journal)
             journal->folding = next;
     }
+    for (size_t i = 0; i < writer->sweep_count; i++) {
+        struct ax_online_sweep *sweep = &writer->sweeps[i];
+        if (sweep->state != AX_ONLINE_SWEEP_NEW)
+            continue;
+        put_position(writer, sweep->drop.layout, 0);
+        sweep->state = AX_ONLINE_SWEEP_FOLDING;
+    }
     ax_buf_fail_with(positions, &writer->position_names);
     if (ax_buf_check(positions, "positions", err))
         return err->code;
@@ -57,6 +64,15 @@ static enum ax_code put_positions(struct ax_online_writer *writer, struct ax_err
     for (size_t i = 0; i < positions->len / sizeof(*all); i++)
         all[i].journal.ptr = writer->position_names.ptr + i * NAME_BYTES;
     return AX_OK;
+}
+
+/* Those that waited for the fold go on, or wait for the next. */
+static void settle_sweeps(struct ax_online_writer *writer, enum ax_online_sweep_state state)
+{
+    for (size_t i = 0; i < writer->sweep_count; i++) {
+        if (writer->sweeps[i].state == AX_ONLINE_SWEEP_FOLDING)
+            writer->sweeps[i].state = state;
+    }
 }
 
 static void settle_positions(struct ax_online_writer *writer)
@@ -155,6 +171,7 @@ void ax_online_writer_folded(void *context, struct ax_message *message)
     assert(fold == &writer->fold && writer->is_folding);
     writer->is_folding = false;
     (void)atomic_fetch_add_explicit(&writer->shown.folded, fold->folded, memory_order_relaxed);
+    settle_sweeps(writer, fold->err.code ? AX_ONLINE_SWEEP_NEW : AX_ONLINE_SWEEP_READY);
     if (fold->err.code) {
         fold_failed(writer);
     } else {
@@ -171,6 +188,10 @@ void ax_online_writer_folded(void *context, struct ax_message *message)
 /* Whether the disk lacks something: rows, or only that they were looked at. */
 static bool has_unfolded(const struct ax_online_writer *writer)
 {
+    for (size_t i = 0; i < writer->sweep_count; i++) {
+        if (writer->sweeps[i].state == AX_ONLINE_SWEEP_NEW)
+            return true;
+    }
     return ax_online_unfolded_count(&writer->unfolded) > 0 ||
            writer->journals.rows != writer->rows_begun;
 }
@@ -183,6 +204,7 @@ static void begin(struct ax_online_writer *writer)
     fold->folded = 0;
     fold->message.receive = ax_online_writer_folded;
     if (put_positions(writer, &fold->err)) {
+        settle_sweeps(writer, AX_ONLINE_SWEEP_NEW);
         fold_failed(writer);
         answer_all(writer, &writer->unkept, &fold->err);
         return;

@@ -2,7 +2,7 @@
 /*
  * What the store's writer has, for the files that make it up: online_writer.c (its thread, and
  * groups of batches), online_writer_define.c (definitions that come into force, and the start),
- * online_writer_fold.c (what goes to the disk, and when).
+ * online_writer_fold.c (what goes to the disk, and when), online_writer_sweep.c (parts that go).
  */
 #ifndef AX_FEATURE_ONLINE_ONLINE_WRITER_STATE_H
 #define AX_FEATURE_ONLINE_ONLINE_WRITER_STATE_H
@@ -29,6 +29,21 @@ struct ax_online_define {
     bool is_done; /* lock */
 };
 
+enum ax_online_sweep_state {
+    AX_ONLINE_SWEEP_NEW, /* the disk is to know first that the view lacks what its journal has */
+    AX_ONLINE_SWEEP_FOLDING, /* by the fold that is going on */
+    AX_ONLINE_SWEEP_READY,
+};
+
+/* Parts of one view that go. */
+struct ax_online_sweep {
+    struct ax_online_entity *entity;
+    uint32_t number; /* of the entity on the disk */
+    struct ax_online_drop drop;
+    size_t cursor;
+    enum ax_online_sweep_state state;
+};
+
 struct ax_online_writer {
     struct ax_online_writer_config config; /* state: own copy, or NULL */
     struct ax_online *store;
@@ -37,7 +52,7 @@ struct ax_online_writer {
     _Atomic size_t queued;
     struct {
         _Atomic uint64_t batches, rows_journalled, journal_bytes, journal_bytes_written,
-            journal_failures, folded, fold_failures, unfolded, filled;
+            journal_failures, folded, fold_failures, unfolded, filled, swept;
     } shown;
 
     /* The thread's from here on. */
@@ -51,6 +66,14 @@ struct ax_online_writer {
     struct ax_online_apply apply;
     struct ax_arena arena; /* of a batch */
     struct ax_map filled;  /* names of entities that are read from the disk */
+
+    struct ax_online_views *coming;  /* that are being put in force; NULL: none */
+    struct ax_online_views **former; /* not in force any more, and perhaps read by somebody */
+    size_t former_count;
+    struct ax_online_sweep *sweeps;
+    size_t sweep_count;
+    uint64_t sweep_ns; /* when the next step is, */
+    uint64_t aged_ns;  /* and when old parts are looked for again */
 
     struct ax_online_folder *folder;       /* NULL as the disk is */
     struct ax_online_unfolded unfolded;    /* since the last fold began */
@@ -89,6 +112,18 @@ void ax_online_writer_fold(struct ax_online_writer *writer);
 uint64_t ax_online_writer_fold_ns(const struct ax_online_writer *writer);
 /* Whether no more can be written before a fold is done. */
 bool ax_online_writer_is_full(const struct ax_online_writer *writer);
+/* A step of what is to be swept, if it is time, and when it is next. */
+void ax_online_writer_sweep(struct ax_online_writer *writer);
+uint64_t ax_online_writer_sweep_ns(const struct ax_online_writer *writer);
+/* Have the parts of a view that is not in force go. */
+void ax_online_writer_sweep_layout(struct ax_online_writer *writer, struct ax_online_entity *entity,
+                                   uint32_t number, uint32_t layout);
+/* What comes into force (`coming`) stays. */
+void ax_online_writer_sweep_stop(struct ax_online_writer *writer);
+/* Others are in force; the ones before, with their reference, or NULL. */
+void ax_online_writer_sweep_former(struct ax_online_writer *writer, struct ax_online_views *former);
+void ax_online_writer_sweep_done(struct ax_online_writer *writer);
+
 /* Answer the batch when what was done is on the disk. */
 void ax_online_writer_keep(struct ax_online_writer *writer, struct ax_online_batch *batch);
 

@@ -191,6 +191,88 @@ static void what_ended_stays_away(void **state)
     remove_state();
 }
 
+/* Until so many parts went. */
+static void wait_for_sweep(uint64_t count)
+{
+    struct ax_online_writer_stats stats = { 0 };
+    while (stats.swept < count) {
+        good(flush(&err));
+        ax_online_writer_stats(fixture.writer, &stats);
+    }
+    assert_int_equal(stats.swept, count);
+}
+
+static void parts_of_former_views_go(void **state)
+{
+    (void)state;
+    struct ax_online_batch batch;
+    const struct given_row rows[] = { { 1, 10, 100 }, { 2, 20, 200 }, { 3, 20, 300 } };
+    open_state("x");
+    good(push(SOURCE_A, rows, 3, &batch, &err));
+    good(push(SOURCE_B, rows, 1, &batch, &err));
+    struct ax_online_views *before = ax_online_views_ref(fixture.views);
+    good(define("x * 10", &err));
+    struct ax_online_writer_stats stats;
+    good(flush(&err));
+    ax_online_writer_stats(fixture.writer, &stats);
+    assert_int_equal(stats.swept, 0); /* somebody reads them */
+    ax_online_views_unref(before);
+    wait_for_sweep(3);
+    has(VIEW_A, 1, 10, 1000);
+    has(VIEW_B, 1, 10, 100);
+    good(define("x", &err)); /* comes back whole */
+    has(VIEW_A, 1, 10, 100);
+    has(VIEW_A, 3, 20, 300);
+    close_writer();
+    open_state("x + 1"); /* "x" went while nobody was looking, and perhaps the one before */
+    has(VIEW_A, 3, 20, 301);
+    do {
+        good(flush(&err));
+        ax_online_writer_stats(fixture.writer, &stats);
+    } while (stats.swept < 3);
+    close_writer();
+    open_state("x");
+    has(VIEW_A, 1, 10, 100);
+    has(VIEW_B, 1, 10, 100);
+    close_writer();
+    remove_state();
+}
+
+static int64_t clock_us;
+
+static int64_t now_us(void *context)
+{
+    (void)context;
+    return clock_us;
+}
+
+static void old_parts_go(void **state)
+{
+    (void)state;
+    const int64_t second = 1000000;
+    struct ax_online_writer_config config = writer_config(folder);
+    struct ax_online_batch batch;
+    const struct given_row rows[] = { { 1, 4 * second, 100 }, { 2, 6 * second, 200 } };
+    config.now_us = now_us;
+    clock_us = 0;
+    good(open_writer(&config, "x", &err));
+    good(push(SOURCE_A, rows, 2, &batch, &err));
+    good(push(SOURCE_B, rows, 2, &batch, &err));
+    close_writer();
+    clock_us = 25 * second; /* the ttl is 10 s */
+    good(open_writer(&config, "x", &err));
+    wait_for_sweep(1);
+    for (int round = 0; round < 2; round++) {
+        has_not(VIEW_B, 1);
+        has(VIEW_B, 2, 6 * second, 200);
+        has(VIEW_A, 1, 4 * second, 100);
+        close_writer();
+        open_state("x");
+    }
+    close_writer();
+    remove_state();
+}
+
 static void a_queue_that_is_full_refuses(void **state)
 {
     (void)state;
@@ -462,6 +544,8 @@ int main(void)
         cmocka_unit_test(a_changed_view_has_what_the_journal_has),
         cmocka_unit_test(batches_of_before_are_done_if_they_fit),
         cmocka_unit_test(what_ended_stays_away),
+        cmocka_unit_test(parts_of_former_views_go),
+        cmocka_unit_test(old_parts_go),
         cmocka_unit_test(a_queue_that_is_full_refuses),
         cmocka_unit_test(random_work_is_what_arrays_have),
         cmocka_unit_test(what_was_acknowledged_survives_kill),

@@ -28,7 +28,7 @@ enum { ROWS_MAX = 64, WRITER_KEYS = 50 };
     "views:\n"                                                                                \
     "  va: {entity: thing, source: a, fields: {f: %s}}\n"                                     \
     "  vs: {entity: other, source: a, fields: {f: x}}\n"                                      \
-    "  vb: {entity: thing, source: b, fields: {f: x}}\n"                                      \
+    "  vb: {entity: thing, source: b, ttl: 10s, fields: {f: x}}\n"                            \
     "  vc: {entity: thing, source: c, fields: {f: x}}\n"
 enum { SOURCE_A, SOURCE_B };
 enum { VIEW_A, VIEW_S, VIEW_B, VIEW_C, VIEWS };
