@@ -181,7 +181,7 @@ static enum ax_code run_job(struct ax_control_job *job, const struct ax_control_
     }
     ax_planning_done(&work->planning);
     if (!err->code && ax_definitions_watch_read(ax_server_definitions(server), err))
-        (void)ax_err_context(err, "it is applied, and the server cannot read it");
+        (void)ax_err_context(err, "it is applied, but not in force in the server");
     return err->code;
 }
 

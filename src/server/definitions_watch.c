@@ -79,6 +79,7 @@ struct ax_definitions_watch {
     ax_metric apply, loads, failures;
     /* The thread's, once it has started. */
     struct registry_stamp stamp; /* from before the last reading */
+    struct ax_err unheard;       /* what the listener has failed with */
 };
 
 /* ---- reading ---- */
@@ -119,6 +120,16 @@ static void fail(struct ax_definitions_watch *watch, const struct ax_err *err)
            AX_LOG_U64("apply_in_force", applied ? applied->apply : 0), AX_LOG_ERR(err));
 }
 
+static void tell_listener(struct ax_definitions_watch *watch,
+                          const struct ax_applied_definitions *before,
+                          struct ax_applied_definitions *now)
+{
+    struct ax_definitions_watch_listener *listener = watch->listener;
+    ax_err_clear(&watch->unheard);
+    if (listener)
+        (void)(listener->changed(listener, before, now, &watch->unheard) != AX_OK);
+}
+
 /* Publish; the reference is the snapshot's from here. */
 static void publish(struct ax_definitions_watch *watch, struct ax_applied_definitions *applied)
 {
@@ -132,8 +143,7 @@ static void publish(struct ax_definitions_watch *watch, struct ax_applied_defini
                         (int64_t)applied->apply - (before ? (int64_t)before->apply : 0));
     ax_metric_add(watch->loads, 1);
     log_in_force(applied);
-    if (watch->listener)
-        watch->listener->changed(watch->listener, before, applied);
+    tell_listener(watch, before, applied);
     ax_applied_definitions_unref(before);
 }
 
@@ -143,11 +153,15 @@ static enum ax_code read_registry(struct ax_definitions_watch *watch, struct ax_
     struct ax_applied_definitions *applied;
     watch->stamp = stamp_registry(watch->state);
     if (!ax_applied_definitions_read(watch->state, before, &applied, err)) {
-        if (applied != before)
+        if (applied != before) {
             publish(watch, applied);
-        else
+        } else {
+            if (watch->unheard.code)
+                tell_listener(watch, applied, applied);
             ax_applied_definitions_unref(applied);
-        return AX_OK;
+        }
+        return watch->unheard.code ? ax_fail(err, watch->unheard.code, "%s", watch->unheard.msg)
+                                   : AX_OK;
     }
     /* Somebody writes, or memory is short: to be tried again. */
     if (err->code == AX_E_UNAVAILABLE || err->code == AX_E_LIMIT)
@@ -275,6 +289,9 @@ enum ax_code ax_definitions_watch_start(struct ax_definitions_watch *watch,
     if (!watch->state[0])
         return AX_OK;
     watch->listener = listener;
+    struct ax_applied_definitions *applied = ax_snapshot_get(&watch->snapshot);
+    if (applied)
+        tell_listener(watch, NULL, applied);
     watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     watch->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (watch->wake < 0)

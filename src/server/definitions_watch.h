@@ -16,17 +16,19 @@
 struct ax_definitions_watch;
 
 struct ax_definitions_watch_listener {
-    /* Other definitions are in force. On the thread that reads them; `before` is NULL when there
-     * were none. */
-    void (*changed)(struct ax_definitions_watch_listener *listener,
-                    const struct ax_applied_definitions *before,
-                    struct ax_applied_definitions *now);
+    /* Other definitions are in force; work by them. On the thread that reads them, and at the start
+     * on the caller's; `before` is NULL when there were none. What fails is tried again when
+     * somebody has them read again, and `before` is then `now`. */
+    enum ax_code (*changed)(struct ax_definitions_watch_listener *listener,
+                            const struct ax_applied_definitions *before,
+                            struct ax_applied_definitions *now, struct ax_err *err);
 };
 
 /* Read what is in force in the state directory `state`, which is borrowed, and may be empty: there
  * is none. `epoch` is that of the readers. Logs what was found. */
 struct ax_definitions_watch *ax_definitions_watch_new(const char *state, struct ax_epoch *epoch);
-/* Begin to watch. The listener is the caller's until stop. Expected: LIMIT. */
+/* Begin to watch; the listener learns of what is in force before this returns. It is the caller's
+ * until stop. Expected: LIMIT. */
 AX_MUST_USE enum ax_code ax_definitions_watch_start(struct ax_definitions_watch *watch,
                                                     struct ax_definitions_watch_listener *listener,
                                                     struct ax_err *err);
@@ -38,9 +40,9 @@ void ax_definitions_watch_free(struct ax_definitions_watch *watch);
 /* Read again now, changed or not. Any thread, never blocks. */
 void ax_definitions_watch_look_again(struct ax_definitions_watch *watch);
 
-/* The same, and wait until it was read and, if it is in order, published, and the listener called.
- * Control threads. Expected: those of ax_applied_definitions_read; UNAVAILABLE also when the watch
- * is not running. */
+/* The same, and wait until it was read and, if it is in order, published, and the listener works by
+ * it. Control threads. Expected: those of ax_applied_definitions_read and of the listener;
+ * UNAVAILABLE also when the watch is not running. */
 AX_MUST_USE enum ax_code ax_definitions_watch_read(struct ax_definitions_watch *watch,
                                                    struct ax_err *err);
 

@@ -257,21 +257,21 @@ static void server_loaded(void *context, const struct ax_version *version)
 
 /* Serve by these definitions. What cannot be made leaves in force what was: its services are those
  * that versions need, or they are not, which each request finds out. */
-static void serve_features(struct ax_server *server, struct ax_applied_definitions *applied)
+static enum ax_code serve_features(struct ax_server *server, struct ax_applied_definitions *applied,
+                                   struct ax_err *err)
 {
     struct ax_serving_features *features;
     struct ax_online_views *views = NULL;
-    struct ax_err err = AX_ERR_INIT;
     bool failed =
-        ax_feature_store_define(server->feature_store, applied, &views, &err) ||
+        ax_feature_store_define(server->feature_store, applied, &views, err) ||
         ax_serving_features_new(
             applied, ax_online_writer_store(ax_feature_store_writer(server->feature_store)), views,
-            &features, &err);
+            &features, err);
     ax_online_views_unref(views);
     if (failed) {
         ax_log(AX_LOG_ERROR, "features cannot be served by what was applied",
-               AX_LOG_U64("apply", applied->apply), AX_LOG_ERR(&err));
-        return;
+               AX_LOG_U64("apply", applied->apply), AX_LOG_ERR(err));
+        return err->code;
     }
     for (size_t i = 0; i < applied->definitions.service_count; i++) {
         const struct ax_serving_service *service = &features->services[i];
@@ -281,16 +281,14 @@ static void serve_features(struct ax_server *server, struct ax_applied_definitio
                    AX_LOG_ERR(&service->err));
     }
     ax_serving_features_unref(ax_snapshot_publish(&server->features, features));
+    return AX_OK;
 }
 
-/* Tell which versions that are ready fitted before and do not any more. On the thread that reads
- * the definitions, which is a reader of the catalog for that time. */
-static void server_definitions_changed(struct ax_definitions_watch_listener *listener,
-                                       const struct ax_applied_definitions *before,
-                                       struct ax_applied_definitions *now)
+/* Tell which versions that are ready fitted before and do not any more. The thread is a reader of
+ * the catalog for that time. */
+static void tell_misfits(struct ax_server *server, const struct ax_applied_definitions *before,
+                         const struct ax_applied_definitions *now)
 {
-    struct ax_server *server = container_of(listener, struct ax_server, definitions_listener);
-    serve_features(server, now);
     struct ax_epoch_reader *reader = ax_epoch_register(&server->epoch);
     const struct ax_catalog_model *model;
     const struct ax_catalog_version *version;
@@ -305,6 +303,17 @@ static void server_definitions_changed(struct ax_definitions_watch_listener *lis
             log_misfit(now, version->served->version);
     ax_epoch_leave(reader);
     ax_epoch_unregister(reader);
+}
+
+static enum ax_code server_definitions_changed(struct ax_definitions_watch_listener *listener,
+                                               const struct ax_applied_definitions *before,
+                                               struct ax_applied_definitions *now,
+                                               struct ax_err *err)
+{
+    struct ax_server *server = container_of(listener, struct ax_server, definitions_listener);
+    (void)(serve_features(server, now, err) != AX_OK);
+    tell_misfits(server, before, now);
+    return err->code;
 }
 
 static void server_changed(struct ax_watch_listener *listener, struct ax_str model)
@@ -351,15 +360,6 @@ static enum ax_code own_state(struct ax_server *server, struct ax_err *err)
         ax_log(AX_LOG_WARN, "commands are not taken from the state directory",
                AX_LOG_ERR(&failure));
     return AX_OK;
-}
-
-/* What was in force before the server began. */
-static void serve_first_features(struct ax_server *server)
-{
-    struct ax_applied_definitions *applied = ax_definitions_watch_ref(server->definitions);
-    if (applied)
-        serve_features(server, applied);
-    ax_applied_definitions_unref(applied);
 }
 
 /* The snapshot's counters stand on cache lines of their own; NULL without memory. */
@@ -423,13 +423,13 @@ static enum ax_code server_begin_control(struct ax_server *server, struct ax_err
     if (config->fleet->model_control == AX_MODEL_CONTROL_WATCH &&
         ax_watch_new(config->models, config->watch, &server->watch, err))
         return err->code;
-    serve_first_features(server);
+    if (ax_definitions_watch_start(server->definitions, &server->definitions_listener, err))
+        return err->code;
     if (ax_fleet_start(&server->fleet_config, &server->snapshot, &fleet, err)) {
         atomic_store_explicit(&server->fleet, NULL, memory_order_release);
         return err->code;
     }
-    if (ax_definitions_watch_start(server->definitions, &server->definitions_listener, err) ||
-        ax_model_orders_new(fleet, config->fleet, &orders, err))
+    if (ax_model_orders_new(fleet, config->fleet, &orders, err))
         return err->code;
     atomic_store_explicit(&server->orders, orders, memory_order_release);
     if (server->control && ax_control_start(server->control, err))
