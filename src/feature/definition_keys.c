@@ -58,8 +58,7 @@ static const struct ax_definition_key source_keys[] = {
       .about = "The columns that identify an event: a row with the same id replaces. Without them "
                "rows are states, one value a key and time.",
       .example = "[flight_id]" },
-    { "push", AX_VALUE_FLAG, .default_text = "false",
-      .about = "Rows also come by POST /push (not built yet)." },
+    { "push", AX_VALUE_FLAG, .default_text = "false", .about = "Rows also come by POST /push." },
     { "expect", AX_VALUE_LIST, .of = AX_MAPPING_EXPECTATION,
       .about = "What is expected of its rows." },
     { "description", AX_VALUE_TEXT, .about = "For people.",
@@ -127,7 +126,7 @@ static const struct ax_definition_key view_keys[] = {
       .about = "The features, at most 1,024: all of them windowed, or none.",
       .example = "{temp: temp, wet: precip > 0}" },
     { "online", AX_VALUE_FLAG, .default_text = "true",
-      .about = "Whether the online store will hold it (not built yet)." },
+      .about = "Whether the online store holds its newest values." },
     { "exact_events", AX_VALUE_COUNT, .default_text = "1024",
       .about = "Of a windowed view: the newest so many events of a key count exactly, those before "
                "them by whole hops; 1 to 65,536.",

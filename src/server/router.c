@@ -32,6 +32,7 @@ const struct ax_endpoint ax_endpoints[] = {
     { AX_HTTP_POST, "/v1/predict", ax_predict_many, AX_ENDPOINT_SCORES },
     { AX_HTTP_POST, "/v1/models/{m}:predict", ax_kserve_predict, AX_ENDPOINT_SCORES },
     { AX_HTTP_POST, "/v1/models/{m}/versions/{v}:predict", ax_kserve_predict, AX_ENDPOINT_SCORES },
+    { AX_HTTP_POST, "/push", ax_push, 0 },
     { AX_HTTP_POST, "/invocations", ax_mlflow_invocations, AX_ENDPOINT_SCORES },
     { AX_HTTP_POST, "/v1/models/{m}/invocations", ax_mlflow_invocations, AX_ENDPOINT_SCORES },
     { AX_HTTP_POST, "/get-online-features", ax_feast_online_features, 0 },

@@ -510,10 +510,11 @@ struct ax_server_end ax_server_join_free(struct ax_server *server)
     /* Those who wait for a model are told by messages, which the threads' loops still take. */
     end.has_work_left =
         !ax_fleet_stop(ax_server_fleet(server), work_until_ns(server)) || has_jobs_left;
-    ax_http_server_join_free(server->http);
+    /* So are those who pushed, by the store's writer, which a job may use. */
     if (!has_jobs_left) {
         ax_feature_store_free(server->feature_store);
         server->feature_store = NULL;
+        ax_http_server_join_free(server->http);
     }
     ax_account_log_all();
     if (end.has_work_left)

@@ -50,6 +50,9 @@ void ax_mlflow_version(struct ax_call *call);
 void ax_feast_online_features(struct ax_call *call);
 void ax_health(struct ax_call *call);
 
+/* Rows of sources, in our own form and in Feast's: push.c. */
+void ax_push(struct ax_call *call);
+
 /* Our own: predict_rows.c, predict_many.c, feature_metadata.c, feature_values.c, metrics.c,
  * openapi.c. */
 void ax_predict(struct ax_call *call);

@@ -24,6 +24,8 @@ enum {
 /* What narrowing and checking cost, in bytes of reading: a row of a column, and a row. */
 #define NARROW_COST 1
 #define CHECK_COST  4
+/* Copying a byte costs a sixteenth of reading it. */
+#define COPY_COST_DIVISOR 16
 
 static struct ax_cells *cells_of(struct ax_push_body *body)
 {
@@ -200,14 +202,38 @@ enum ax_code ax_push_body_read(struct ax_push_body *body, size_t byte_budget, si
 
 /* ---- columns ---- */
 
-enum ax_code ax_push_body_fill_begin(struct ax_push_body *body, const struct ax_source_plan *plan,
-                                     int64_t now_us, struct ax_err *err)
+static bool has_column(const struct ax_cells *cells, struct ax_str name)
 {
-    assert(body && body->state == PUSH_READ && plan && err);
+    for (size_t i = 0; i < cells->column_count; i++) {
+        if (ax_str_equals(cells->columns[i].name, name))
+            return true;
+    }
+    return false;
+}
+
+/* In Feast the time of a row has this name, whatever the source calls it, unless a column has it.
+ */
+static void name_time(struct ax_push_body *body)
+{
+    const struct ax_source *source = body->plan->source;
+    const struct ax_str name = AX_STR("event_timestamp");
+    struct ax_cells_target *time = &body->targets[source->time];
+    if (body->is_feast && !has_column(cells_of(body), time->name))
+        time->name = name;
+    for (size_t i = 0; i < source->column_count; i++) {
+        if (ax_str_equals(source->columns[i].name, name))
+            time->name = source->columns[source->time].name;
+    }
+}
+
+enum ax_code ax_push_body_fill_begin(struct ax_push_body *body, const struct ax_source_plan *plan,
+                                     int64_t now_us, struct ax_arena *arena, struct ax_err *err)
+{
+    assert(body && body->state == PUSH_READ && plan && plan->source->time >= 0 && arena && err);
     const struct ax_source *source = plan->source;
-    struct ax_arena *arena = body->json.arena;
     const uint32_t *places;
     size_t count = source->column_count;
+    body->arena = arena;
     body->plan = plan;
     body->latest_us = now_us + AX_PUSH_AHEAD_US;
     body->targets = ax_arena_zalloc(arena, count, sizeof(*body->targets));
@@ -218,6 +244,7 @@ enum ax_code ax_push_body_fill_begin(struct ax_push_body *body, const struct ax_
         body->targets[i] = (struct ax_cells_target){ .name = source->columns[i].name,
                                                      .storage = source->columns[i].storage,
                                                      .zone = plan->zone };
+    name_time(body);
     if (ax_cells_values_find(cells_of(body), body->targets, count, "column of the source", arena,
                              &places, err))
         return err->code;
@@ -256,13 +283,33 @@ static size_t row_of_element(const struct ax_values *lists, size_t element)
     return row;
 }
 
+/* Have the texts outlive the body. */
+static enum ax_code copy_texts(const struct ax_values *texts, struct ax_arena *arena, size_t *cost,
+                               struct ax_err *err)
+{
+    size_t total = 0;
+    for (size_t row = 0; row < texts->rows; row++)
+        total += texts->texts[row].len;
+    char *to = ax_arena_alloc(arena, total, 1);
+    if (!to)
+        return ax_arena_fail(arena, "the columns", err);
+    for (size_t row = 0; row < texts->rows; row++) {
+        struct ax_str *text = &texts->texts[row];
+        memcpy(to, text->ptr, text->len);
+        text->ptr = to;
+        to += text->len;
+    }
+    *cost += total / COPY_COST_DIVISOR;
+    return AX_OK;
+}
+
 /* The next column, as it is stored. */
-static enum ax_code narrow(struct ax_push_body *body, struct ax_err *err)
+static enum ax_code narrow(struct ax_push_body *body, size_t *cost, struct ax_err *err)
 {
     const struct ax_cells_target *target = &body->targets[body->at];
     struct ax_values *column = &body->columns[body->at++];
     *column = target->values;
-    if (ax_values_narrow(column, target->storage, body->json.arena, err))
+    if (ax_values_narrow(column, target->storage, body->arena, err))
         return err->code;
     bool is_list = target->storage.is_list;
     struct ax_values *scalars = is_list ? column->items : column;
@@ -272,6 +319,8 @@ static enum ax_code narrow(struct ax_push_body *body, struct ax_err *err)
         return fail_lost(target, is_list ? row_of_element(column, lost) : lost, err);
     if (target->storage.kind == AX_STORAGE_FLOAT32)
         ax_values_take_nan(scalars); /* where narrowing made -0 */
+    if (scalars->type.kind == AX_TYPE_STRING)
+        return copy_texts(scalars, body->arena, cost, err);
     return target->storage.kind == AX_STORAGE_TIMESTAMP ? check_years(target, scalars, err) : AX_OK;
 }
 
@@ -288,9 +337,9 @@ static bool are_all(const uint64_t *bits, size_t rows)
 static enum ax_code begin_check(struct ax_push_body *body, struct ax_err *err)
 {
     size_t count = body->plan->source->column_count;
-    const uint64_t **given = ax_arena_zalloc(body->json.arena, count, sizeof(*given));
+    const uint64_t **given = ax_arena_zalloc(body->arena, count, sizeof(*given));
     if (!given)
-        return ax_arena_fail(body->json.arena, "the columns", err);
+        return ax_arena_fail(body->arena, "the columns", err);
     body->rows = (struct ax_source_rows){ .rows = body->row_count, .columns = body->columns };
     for (size_t i = 0; i < count; i++) {
         if (are_all(body->targets[i].given, body->row_count))
@@ -306,8 +355,8 @@ static enum ax_code begin_check(struct ax_push_body *body, struct ax_err *err)
 static enum ax_code check(struct ax_push_body *body, struct ax_err *err)
 {
     size_t count = AX_MIN(body->row_count - body->at, (size_t)AX_VALUES_ROWS_MAX);
-    if (ax_source_plan_check(body->plan, &body->rows, body->at, count, body->latest_us,
-                             body->json.arena, err))
+    if (ax_source_plan_check(body->plan, &body->rows, body->at, count, body->latest_us, body->arena,
+                             err))
         return err->code;
     body->at += count;
     if (body->at == body->row_count)
@@ -329,7 +378,7 @@ static enum ax_code fill_step(struct ax_push_body *body, size_t byte_budget, siz
         if (body->at == body->plan->source->column_count)
             return begin_check(body, err);
         *cost += body->row_count * NARROW_COST;
-        return narrow(body, err);
+        return narrow(body, cost, err);
     case PUSH_CHECK:
         *cost += AX_VALUES_ROWS_MAX * CHECK_COST;
         return check(body, err);

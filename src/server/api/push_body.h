@@ -6,9 +6,10 @@
  *   {"push_source_name": s, "df": {"column": […], …}, "to": "online", …}     Feast's
  *   {…} NEWLINE {…} NEWLINE …                               lines; the source stands in the query
  *
- * First the text becomes cells and the name of the source; then, by that source's plan, columns of
- * its types, and these are checked. Both stop when their budget is spent. All memory is the arena's
- * or the text's. See docs/internals/named-rows.md.
+ * First the text becomes cells and the name of the source, in an arena or borrowed from the text;
+ * then, by that source's plan, columns of its types, which are checked. Those have an arena of
+ * their own, and may outlive the text. Both stop when their budget is spent. See
+ * docs/internals/named-rows.md.
  */
 #ifndef AX_SERVER_API_PUSH_BODY_H
 #define AX_SERVER_API_PUSH_BODY_H
@@ -28,6 +29,7 @@ struct ax_push_body {
     struct ax_str lines;     /* what is left of them */
     size_t line;             /* that is read, from 0 */
 
+    struct ax_arena *arena; /* of the columns */
     const struct ax_source_plan *plan;
     struct ax_cells_target *targets; /* one a column of the source */
     struct ax_cells_values fill;
@@ -53,12 +55,12 @@ void ax_push_body_init(struct ax_push_body *body, struct ax_str text, bool is_li
 AX_MUST_USE enum ax_code ax_push_body_read(struct ax_push_body *body, size_t byte_budget,
                                            size_t *cost, bool *ret_done, struct ax_err *err);
 
-/* Behind that: begin with columns of the source that was named; `now_us` is what its times may lie
- * AX_PUSH_AHEAD_US behind. Expected: INVALID (a column that the source has not), TOO_LARGE, LIMIT.
- */
+/* Behind that: begin with columns of the source that was named, in `arena`; `now_us` is the moment
+ * that its times may lie AX_PUSH_AHEAD_US ahead of. Expected: INVALID (a column that the source has
+ * not), TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_push_body_fill_begin(struct ax_push_body *body,
                                                  const struct ax_source_plan *plan, int64_t now_us,
-                                                 struct ax_err *err);
+                                                 struct ax_arena *arena, struct ax_err *err);
 
 /* Go on likewise; when *ret_done is set, body->rows are good to be taken in. Expected: INVALID (a
  * value, or what ax_source_plan_check says), TOO_LARGE, LIMIT. */

@@ -3,7 +3,8 @@
  * Goal: rows of a source change what its views mean by them, and nothing else; what cannot be meant
  * is refused before it is taken in.
  * Method: a few rows whose items are worked out by hand; partial rows, also through a journal and
- * back; a table of what is refused. That values are those of a history is shown by
+ * back, and random ones beside an oracle that merges columns instead of fields; a table of what is
+ * refused. That values are those of a history is shown by
  * test_online_parity. Also run with refused allocations.
  */
 #include <setjmp.h>
@@ -16,6 +17,7 @@
 #include "feature/online/journal.h"
 #include "feature/source_plan.h"
 #include "online_fixture.h"
+#include "random.h"
 #include "test_folder.h"
 #include "torture.h"
 
@@ -367,6 +369,130 @@ static void test_partial_rows_of_a_journal(void **state)
         read_journal(path);
 }
 
+/* What is known of each key of a view: the columns of its newest row, with those that it left out
+ * from the one before. */
+enum { AIRPORTS = 3, NUMBERS = 2, ROUND_ROWS = 64, ROUNDS = 30 };
+
+static const char *const airports[AIRPORTS] = { "EWR", "JFK", "LGA" };
+
+struct known {
+    bool is_there;
+    struct ax_online_stamp stamp;
+    struct weather row;
+};
+
+static struct weather random_row(uint64_t *state)
+{
+    static const char *const skies[] = { NULL, "fog", "sunshine" };
+    static const double numbers[] = { -1, 0.1, 0, 25 };
+    bool has_temp = test_random(state) % 4;
+    bool has_wind = test_random(state) % 4;
+    return (struct weather){ .faa = airports[test_random(state) % AIRPORTS],
+                             .gate = (int64_t)(test_random(state) % NUMBERS),
+                             .time = (int64_t)(test_random(state) % 6),
+                             .temp = has_temp ? numbers[test_random(state) % 4] : NAN,
+                             .wind = has_wind ? numbers[test_random(state) % 4] : NAN,
+                             .sky = skies[test_random(state) % 3],
+                             .created = NULL_I64 };
+}
+
+static void learn(struct known *known, const struct weather *row, struct ax_online_stamp stamp,
+                  bool leaves_numbers, bool leaves_sky)
+{
+    struct weather newer = *row;
+    if (known->is_there && ax_online_stamp_compare(&stamp, &known->stamp) < 0)
+        return;
+    if (leaves_numbers) {
+        newer.temp = known->is_there ? known->row.temp : NAN;
+        newer.wind = known->is_there ? known->row.wind : NAN;
+    }
+    if (leaves_sky)
+        newer.sky = known->is_there ? known->row.sky : NULL;
+    *known = (struct known){ .is_there = true, .stamp = stamp, .row = newer };
+}
+
+static bool write_all(const struct ax_source_items *items)
+{
+    const struct ax_view *view = &definitions.views[items->view];
+    for (size_t i = 0; i < items->count; i++) {
+        if (!good(write_online(view, &items->items[i], &err)))
+            return false;
+    }
+    return true;
+}
+
+/* The values that the store has of a key are those of the whole row. */
+static void compare_known(size_t target, const struct known *known)
+{
+    struct ax_source_items items[2];
+    const struct ax_source_rows rows = make_rows(&known->row, 1);
+    if (!apply(&rows, 0, items))
+        return;
+    const struct ax_online_item *item = &items[target].items[0];
+    const struct ax_online_row *row;
+    struct ax_online_fetch fetch = { .entity = online.views[items[target].view].entity,
+                                     .keys = &item->key,
+                                     .count = 1,
+                                     .rows = &row };
+    assert_true(ax_online_fetch(online.store, &fetch));
+    const struct ax_online_part *part = row ? ax_online_row_part(row, item->layout->id) : NULL;
+    assert_non_null(part);
+    assert_int_equal(ax_online_stamp_compare(&part->stamp, &known->stamp), 0);
+    assert_memory_equal(part->validity, item->part->validity, item->bytes - sizeof(part->stamp));
+}
+
+static bool push_round(size_t round, struct known *weather, struct known *gates, uint64_t *state)
+{
+    struct weather made_rows[ROUND_ROWS];
+    struct ax_source_items items[2];
+    bool leaves_numbers[ROUND_ROWS], leaves_sky[ROUND_ROWS];
+    for (size_t i = 0; i < ROUND_ROWS; i++)
+        made_rows[i] = random_row(state);
+    struct ax_source_rows rows = make_rows(made_rows, ROUND_ROWS);
+    rows.first_sequence = FIRST + round * ROUND_ROWS;
+    for (size_t i = 0; i < ROUND_ROWS; i++) {
+        const struct weather *row = &made_rows[i];
+        const struct ax_online_stamp stamp = { row->time, made.taken[i], rows.first_sequence + i };
+        leaves_numbers[i] = test_random(state) % 2;
+        leaves_sky[i] = test_random(state) % 2;
+        if (leaves_numbers[i]) {
+            leave_out(&rows, TEMP, i);
+            leave_out(&rows, WIND, i);
+        }
+        if (leaves_sky[i])
+            leave_out(&rows, SKY, i);
+        size_t airport = 0;
+        while (airports[airport] != row->faa)
+            airport++;
+        learn(&weather[airport], row, stamp, leaves_numbers[i], leaves_sky[i]);
+        learn(&gates[airport * NUMBERS + (size_t)row->gate], row, stamp, leaves_numbers[i],
+              leaves_sky[i]);
+    }
+    return good(ax_source_plan_check(plan, &rows, 0, ROUND_ROWS, LATER, &arena, &err)) &&
+           apply(&rows, 0, items) && write_all(&items[WEATHER]) && write_all(&items[GATES]);
+}
+
+static void test_random_partial_rows(void **state)
+{
+    (void)state;
+    struct known weather[AIRPORTS] = { 0 };
+    struct known gates[AIRPORTS * NUMBERS] = { 0 };
+    uint64_t random = 7;
+    if (!set_up("w"))
+        return;
+    for (size_t round = 0; round < ROUNDS; round++) {
+        if (!push_round(round, weather, gates, &random))
+            return;
+        for (size_t i = 0; i < AX_COUNT(weather); i++)
+            if (weather[i].is_there)
+                compare_known(WEATHER, &weather[i]);
+        for (size_t i = 0; i < AX_COUNT(gates); i++)
+            if (gates[i].is_there)
+                compare_known(GATES, &gates[i]);
+        ax_arena_reset(&arena);
+    }
+}
+
 /* Only states have a column for what is left out. */
 static void test_journal_columns(void **state)
 {
@@ -445,6 +571,7 @@ int main(void)
         cmocka_unit_test_teardown(test_too_large, tear_down),
         cmocka_unit_test_teardown(test_partial_rows, tear_down),
         cmocka_unit_test_teardown(test_partial_rows_of_a_journal, tear_down),
+        cmocka_unit_test_teardown(test_random_partial_rows, tear_down),
         cmocka_unit_test_teardown(test_journal_columns, tear_down),
         cmocka_unit_test_teardown(test_refused_states, tear_down),
         cmocka_unit_test_teardown(test_refused_events, tear_down),

@@ -76,7 +76,7 @@ static enum ax_code read_push(struct ax_push_body *body, struct ax_str text, boo
     }
     if (ax_definitions_find_source(&push.definitions, body->source, &source, err) ||
         ax_push_body_fill_begin(body, push.plans[source - push.definitions.sources], PUSH_NOW_US,
-                                err))
+                                arena, err))
         return err->code;
     done = false;
     while (!done) {

@@ -71,6 +71,8 @@ static const struct {
       "\"x\":[1,2]},\"to\":\"online\",\"allow_registry_cache\":true,\"transform_on_write\":false}",
       "\"a\" \"1970-01-01T00:00:00Z\" 1.0 1|\"b\" \"1970-01-01T00:00:01Z\" 2.0 null" },
     { 0, "{\"push_source_name\":\"s\",\"df\":{},\"to\":\"online_and_offline\"}", "" },
+    { 0, "{\"push_source_name\":\"s\",\"df\":{\"k\":[\"a\"],\"event_timestamp\":[0]}}",
+      "\"a\" \"1970-01-01T00:00:00Z\" - -" },
     { 0,
       T("[{\"f\":1.1,\"b\":true,\"d\":\"90s\",\"y\":\"\\u0000\",\"l\":[1,null,2],\"m\":[\"a\"],"
         "\"z\":0},"
@@ -104,6 +106,9 @@ static const struct {
     { 0, "{\"push_source_name\":\"s\",\"df\":{},\"to\":\"on\"}", "found 'on'" },
     { 0, "{\"push_source_name\":\"s\",\"df\":{\"k\":[\"a\"],\"t\":[0,1]}}",
       "input 't' does not hold 1 values" },
+    { 0, "{\"push_source_name\":\"s\",\"df\":{\"k\":[\"a\"],\"t\":[0],\"event_timestamp\":[0]}}",
+      "row 0: 'event_timestamp' is no column" },
+    { 0, S("[{\"k\":\"a\",\"event_timestamp\":0}]"), "'event_timestamp' is no column" },
     { 0, S("[[1]]"), "row 0 must be an object" },
     { 0, S("[{" KEY "0,\"x\":\"1.5\"}]"), "'x', row 0: a number is wanted, found '1.5'" },
     { 0, S("[{" KEY "0},{" KEY "0,\"n\":1.5}]"), "'n', row 1: a whole number is wanted" },

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: rows of a source are taken in by POST /push in each of its forms, or refused with the row
+and the column; what was acknowledged is read from then on, also after kill -9.
+
+Method: one server over a small folder of definitions, and bodies with the counts that follow by
+hand: a row that is older than what the store has is stale, so counts tell what the store has.
+tests/unit/server/api/test_push_body.c has more bodies; what rows mean to views is
+tests/unit/feature/test_source_plan.c.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import Server
+
+DEFINITIONS = """\
+auspex: 1
+entities:
+  airport: {keys: {faa: string}}
+sources:
+  weather:
+    files: w.csv
+    time: t
+    push: true
+    columns: {faa: string, t: timestamp, temp: float64, wind: float32}
+  flights:
+    files: f.csv
+    time: t
+    event_id: [id]
+    push: true
+    columns: {id: string, faa: string, t: timestamp, delay: float64}
+  kept: {files: k.csv, time: t, columns: {faa: string, t: timestamp, x: float64}}
+views:
+  weather: {entity: airport, source: weather, fields: {temp: temp, wind: wind}}
+  warm: {entity: airport, source: weather, fields: {warm: temp > 20}}
+  flights: {entity: airport, source: flights, fields: {delay: delay}}
+"""
+
+
+def start(path):
+    return Server(path / "models", "--state", str(path / "state"), "--images=false")
+
+
+def make_folder(path):
+    (path / "models").mkdir()
+    (path / "definitions").mkdir()
+    (path / "definitions/f.yaml").write_text(DEFINITIONS, encoding="utf-8")
+    subprocess.run([os.environ["AX_BINARY"], "apply", "--check=false", "--state", path / "state",
+                    path / "definitions"], check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    server = start(make_folder(tmp_path_factory.mktemp("push")))
+    yield server
+    assert server.stop() == 0
+
+
+def push(served, rows, source="weather"):
+    answer = served.post("/push", {"source": source, "rows": rows})
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+def counts(rows, written=0, stale=0, refused=0):
+    return {"rows": rows, "written": written, "stale": stale, "refused": refused}
+
+
+def read(served, faa):
+    """What the store has: temp, wind, warm."""
+    answer = served.post("/get-online-features", {
+        "entities": {"faa": [faa]}, "features": ["weather:temp", "weather:wind", "warm:warm"]})
+    assert answer.status == 200, answer.body
+    return [r["values"][0] for r in answer.json["results"][1:]]
+
+
+def row(faa, seconds, **values):
+    return {"faa": faa, "t": f"2024-01-01T00:00:{seconds:02}Z", **values}
+
+
+def test_rows_in_each_form(served):
+    """A state has two views here, an event one; what is older is stale, what comes again is not."""
+    before = served.metrics()
+    assert push(served, [row("EWR", 10, temp=12.5, wind=3), row("JFK", 10, temp=1, wind=2)]) == \
+        counts(2, written=4)
+    assert push(served, [row("EWR", 9, temp=1, wind=1), row("EWR", 10, temp=2, wind=2)]) == \
+        counts(2, written=2, stale=2)
+    assert push(served, []) == counts(0)
+    assert push(served, [row(None, 1, temp=1, wind=1)]) == counts(1)
+    # Only the wind changes: the other view has nothing new but the time.
+    assert push(served, [row("EWR", 11, wind=4)]) == counts(1, written=2)
+    assert read(served, "EWR") == [2, 4, False]
+    assert push(served, [row("EWR", 12, temp=None)]) == counts(1, written=2)
+    assert read(served, "EWR") == [None, 4, None]
+    one = served.post("/push", {"row": row("LGA", 1, temp=1, wind=1), "source": "weather"})
+    assert one.json == counts(1, written=2)
+    lines = "".join(json.dumps(row("LGA", s, temp=s, wind=s)) + "\n" for s in (2, 3, 1))
+    answer = served.request("POST", "/push?source=weather", lines.encode(),
+                            ["content-type: application/x-ndjson; charset=utf-8"])
+    assert answer.json == counts(3, written=4, stale=2)
+    assert read(served, "LGA") == [3, 3, False]
+    event = {"id": "1", "faa": "EWR", "t": 1000000, "delay": 5}
+    assert push(served, [event, event], "flights") == counts(2, written=2)
+    after = served.metrics()
+    assert after["ax_journal_rows_total"] - before["ax_journal_rows_total"] == 13
+    assert after["ax_online_stale_total"] - before["ax_online_stale_total"] == 4
+
+
+def test_as_feast_pushes(served):
+    body = {"push_source_name": "weather", "to": "online_and_offline", "allow_registry_cache": True,
+            "df": {"faa": ["BOS", "BOS"], "t": ["2024-01-01 00:00:01", "2024-01-01 00:00:02"],
+                   "temp": [1.5, None], "wind": [1, 2]}}
+    answer = served.post("/push", body)
+    assert (answer.status, answer.body) == (200, b"")
+    assert push(served, [row("BOS", 1, temp=1, wind=1)]) == counts(1, stale=2)
+    unknown = served.post("/push", {**body, "push_source_name": "wether"})
+    assert unknown.status == 422
+    error = json.loads(unknown.json)
+    assert error["class"] == "PushSourceNotFoundException" and "'weather'" in error["message"]
+
+
+REFUSED = [
+    (404, {"source": "wether", "rows": []}, "nearest is 'weather'"),
+    (422, {"source": "kept", "rows": []}, "source 'kept' is not pushed"),
+    (422, {"rows": []}, "names no source"),
+    (422, {"source": "weather", "rows": [row("X", 1, temp="1")]}, "'temp', row 0: a number"),
+    (422, {"source": "weather", "rows": [row("X", 1, temp=1), row("X", 1, tmp=1)]},
+     "row 1: 'tmp' is no column of the source; nearest is 'temp'"),
+    (422, {"source": "weather", "rows": [{"t": 0, "temp": 1, "wind": 1}]}, "leaves out 'faa'"),
+    (422, {"source": "flights", "rows": [{"id": "1", "faa": "X", "t": 0}]}, "leaves out 'delay'"),
+    (413, {"source": "weather", "rows": [{}] * 100001}, "at most 100000 rows"),
+    (422, {"push_source_name": "weather", "df": {"faa": ["X"], "t": []}}, "does not hold 1 values"),
+]
+
+
+@pytest.mark.parametrize("status, body, message", REFUSED, ids=range(len(REFUSED)))
+def test_refused(served, status, body, message):
+    """As a whole: the good row that stands before a bad one is not taken in either."""
+    before = served.metrics()["ax_journal_rows_total"]
+    answer = served.post("/push", body)
+    assert answer.status == status
+    assert message in answer.body.decode()
+    assert served.metrics()["ax_journal_rows_total"] == before
+
+
+def test_future_rows(served):
+    now = int(time.time() * 1000000)
+    assert push(served, [{"faa": "F", "t": now + 1000000, "temp": 1, "wind": 1}])["written"] == 2
+    answer = served.post("/push", {"source": "weather", "row": {
+        "faa": "F", "t": now + 3600 * 1000000, "temp": 1, "wind": 1}})
+    assert answer.status == 422 and "lies in the future" in answer.error
+
+
+def test_kill(tmp_path):
+    """What was acknowledged is there."""
+    killed = start(make_folder(tmp_path))
+    rows = [row("EWR", s, temp=s, wind=s) for s in range(19)]
+    assert push(killed, rows + [row("EWR", 19, temp=19)]) == counts(20, written=40)
+    killed.stop(signal.SIGKILL)
+    again = start(tmp_path)
+    try:
+        assert read(again, "EWR") == [19, 18, False]
+        assert push(again, [row("EWR", 18, temp=0, wind=0)]) == counts(1, stale=2)
+        assert push(again, [row("EWR", 19, temp=21)]) == counts(1, written=2)
+        assert read(again, "EWR") == [21, 18, True]
+    finally:
+        assert again.stop() == 0
