@@ -612,8 +612,9 @@ static enum ax_code take_left_out(const struct ax_source_plan *plan,
 {
     uint64_t **given = NULL;
     for (size_t row = 0; row < rows->rows; row++) {
-        struct ax_span span =
-            ax_values_is_null(left_out, row) ? (struct ax_span){ 0 } : left_out->spans[row];
+        struct ax_span span = { 0 };
+        if (!ax_values_is_null(left_out, row))
+            span = left_out->spans[row];
         if (span.count && !given)
             given = ax_arena_zalloc(arena, plan->source->column_count, sizeof(*given));
         if (span.count && !given)

@@ -18,6 +18,8 @@ import pytest
 
 from conftest import Server
 
+pytestmark = pytest.mark.threads
+
 DEFINITIONS = """\
 auspex: 1
 entities:
@@ -42,8 +44,8 @@ views:
 """
 
 
-def start(path):
-    return Server(path / "models", "--state", str(path / "state"), "--images=false")
+def start(path, *options):
+    return Server(path / "models", "--state", str(path / "state"), "--images=false", *options)
 
 
 def make_folder(path):
@@ -158,16 +160,18 @@ def test_future_rows(served):
 
 
 def test_kill(tmp_path):
-    """What was acknowledged is there."""
+    """What was acknowledged is there. A journal that is full takes nothing in, and reads go on."""
     killed = start(make_folder(tmp_path))
     rows = [row("EWR", s, temp=s, wind=s) for s in range(19)]
     assert push(killed, rows + [row("EWR", 19, temp=19)]) == counts(20, written=40)
     killed.stop(signal.SIGKILL)
-    again = start(tmp_path)
+    again = start(tmp_path, "--journal-bytes-max", "6k")
     try:
         assert read(again, "EWR") == [19, 18, False]
         assert push(again, [row("EWR", 18, temp=0, wind=0)]) == counts(1, stale=2)
         assert push(again, [row("EWR", 19, temp=21)]) == counts(1, written=2)
+        full = again.post("/push", {"source": "weather", "rows": 100 * [row("EWR", 30, temp=0)]})
+        assert full.status == 503 and int(full.headers["retry-after"]) > 0
         assert read(again, "EWR") == [21, 18, True]
     finally:
         assert again.stop() == 0

@@ -22,8 +22,8 @@ enum {
 };
 
 /* What narrowing and checking cost, in bytes of reading: a row of a column, and a row. */
-#define NARROW_COST 1
-#define CHECK_COST  4
+#define NARROW_COST ((size_t)1)
+#define CHECK_COST  ((size_t)4)
 /* Copying a byte costs a sixteenth of reading it. */
 #define COPY_COST_DIVISOR 16
 
