@@ -37,8 +37,8 @@ static size_t part_bytes = 1 << 20;
 #include <sys/wait.h>
 
 #define DONE_BEFORE_END 2 /* of the slices of the last view */
-#define ROWS            200
-#define TOO_MANY        300 /* values for top_k */
+#define ROWS            ((size_t)200)
+#define TOO_MANY        ((size_t)300) /* values for top_k */
 #define PARTS_MAX       (4 * AX_ROLE_SLICES)
 
 static const char definitions_text[] =
