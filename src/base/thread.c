@@ -67,6 +67,11 @@ bool ax_thread_restore_fp(void)
 
 #endif
 
+bool ax_thread_own_folder(void)
+{
+    return unshare(CLONE_FS) == 0;
+}
+
 unsigned ax_thread_core_count(void)
 {
     cpu_set_t cores;

@@ -49,6 +49,11 @@ void ax_thread_make_prompt(void);
  * flush-to-zero, denormals as zero, traps. True when it had been changed. A few nanoseconds. */
 bool ax_thread_restore_fp(void);
 
+/* Give the calling thread, and those that it makes from then on, a working folder of their own,
+ * which begins as that of the process. False: the system does not let it (some containers), and
+ * chdir() moves all threads. */
+bool ax_thread_own_folder(void);
+
 /* The number of cores this process may run on (sched_getaffinity), at least 1. */
 unsigned ax_thread_core_count(void);
 

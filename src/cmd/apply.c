@@ -47,16 +47,6 @@ static const struct ax_option apply_options[] = {
 
 const struct ax_option *const ax_cmd_apply_options[] = { ax_registry_options, apply_options, NULL };
 
-/* The command as it was typed, as much of it as a line of the history should have. */
-static void put_command(struct ax_buf *out, int argc, char **argv)
-{
-    (void)ax_buf_append_str(out, AX_STR("auspex"));
-    for (int i = 0; i < argc; i++) {
-        (void)ax_buf_append_char(out, ' ');
-        (void)ax_buf_append_str(out, ax_str_from(argv[i]));
-    }
-}
-
 /* ---- the work, whoever does it ---- */
 
 struct apply_work {
@@ -243,7 +233,7 @@ static int run(const struct ax_command_line *line, const struct apply_config *co
     ax_buf_init(&who, NAME_BYTES_MAX);
     ax_buf_init(&typed, COMMAND_BYTES_MAX);
     ax_control_put_who(&who);
-    put_command(&typed, argc, argv);
+    ax_control_put_typed(&typed, argc, argv);
     set_change(&work, &line->args, ax_buf_str(&who), ax_buf_str(&typed));
     enum ax_code code = apply(&work, line, &err);
     if (code)

@@ -59,6 +59,16 @@ void ax_control_owner_done(struct ax_control_owner *owner)
 
 /* ---- the request ---- */
 
+void ax_control_put_typed(struct ax_buf *out, int argc, char **argv)
+{
+    assert(out && argv);
+    (void)ax_buf_append_str(out, AX_STR("auspex"));
+    for (int i = 0; i < argc; i++) {
+        (void)ax_buf_append_char(out, ' ');
+        (void)ax_buf_append_str(out, ax_str_from(argv[i]));
+    }
+}
+
 void ax_control_put_who(struct ax_buf *out)
 {
     assert(out);
@@ -132,7 +142,7 @@ static void show_progress(const struct ax_control_work *work, const struct ax_js
         !ax_json_to_u64(ax_json_get(progress, "of"), &of))
         return;
     (void)snprintf(what, sizeof(what), "%.*s", AX_STR_ARG(text));
-    ax_progress_step(work->progress, what, done, of);
+    ax_progress_part(work->progress, what, done, of);
 }
 
 /* True: it was the last line. */

@@ -43,6 +43,9 @@ AX_MUST_USE enum ax_code ax_control_owner_run(struct ax_control_owner *owner,
                                               const struct ax_control_work *work,
                                               struct ax_err *err);
 
+/* The command line of a command, from its name on: "auspex apply flights". */
+void ax_control_put_typed(struct ax_buf *out, int argc, char **argv);
+
 /* "ana@host"; a user without a name by number. */
 void ax_control_put_who(struct ax_buf *out);
 

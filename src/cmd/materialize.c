@@ -2,36 +2,34 @@
 /*
  * `auspex materialize`: bring the latest values of views from their sources to the online store.
  *
- * The work is that of the state directory's owner, and what it says goes through `print`, `notice`
- * and `progress`, whoever that is.
+ * The work is that of the state directory's owner: a server, whose store is written to while it is
+ * read, or this process, which opens it for as long.
  */
 #include "cmd/cmd.h"
 
 #include "base/alloc.h"
 #include "base/calendar.h"
 #include "base/json.h"
-#include "base/state_lock.h"
 #include "base/thread.h"
 #include "cmd/command_line.h"
+#include "cmd/control_client.h"
 #include "cmd/exit_code.h"
 #include "cmd/interrupt.h"
-#include "cmd/progress.h"
+#include "cmd/jobs.h"
 #include "pipeline/materialize_views.h"
+#include "server/feature_store.h"
+#include "server/server.h"
+#include "server/serving_features.h"
 
-#include <errno.h>
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#define LINE_BYTES_MAX ((size_t)1 << 20)
-#define QUEUE_MAX      ((size_t)64)
-#define RATE_MAX       INT64_C(1000000000)
-/* Of the store, when no server has it. */
-#define DISK_BYTES_MAX    ((uint64_t)1 << 36)
-#define JOURNAL_BYTES_MAX ((uint64_t)1 << 36)
+#define LINE_BYTES_MAX  ((size_t)1 << 20)
+#define TYPED_BYTES_MAX ((size_t)4096)
+#define RATE_MAX        INT64_C(1000000000)
 
 struct materialize_config {
-    struct ax_registry_config registry;
     struct ax_option_list view;
     char *from;
     char *to;
@@ -70,23 +68,23 @@ static const struct ax_option materialize_options[] = {
 };
 
 const struct ax_option *const ax_cmd_materialize_options[] = { ax_registry_options,
-                                                               materialize_options, NULL };
+                                                               materialize_options,
+                                                               ax_feature_store_options, NULL };
 
 /* ---- the work, whoever does it ---- */
 
 struct materialize_work {
     const struct materialize_config *config;
     const char *state;
-    struct ax_registry *registry;
     struct ax_applied_definitions *applied;
     struct ax_online_writer *writer; /* NULL: a dry run */
     struct ax_online_views *views;
     atomic_bool *cancelled;
-    enum ax_code (*print)(void *arg, struct ax_str text, struct ax_err *err);
+    struct ax_text_output *output;
     void (*progress)(void *arg, const char *what, size_t rows_done, size_t rows);
     void (*notice)(void *arg, struct ax_str text);
-    void *arg;
-    struct ax_err unprinted;
+    void *arg;               /* of these two */
+    struct ax_err unprinted; /* why a result could not be told */
 };
 
 static void put_text(struct ax_buf *out, const struct ax_materialize_result *result, bool is_dry)
@@ -143,7 +141,7 @@ static void tell_result(void *arg, const struct ax_materialize_result *result)
     else
         put_text(&line, result, !work->writer);
     if (!work->unprinted.code && !ax_buf_check(&line, "what is told of a view", &work->unprinted))
-        (void)(work->print(work->arg, ax_buf_str(&line), &work->unprinted) != AX_OK);
+        (void)(work->output->print(work->output, ax_buf_str(&line), &work->unprinted) != AX_OK);
     ax_buf_done(&line);
 }
 
@@ -190,7 +188,6 @@ static enum ax_code materialize_owned(struct materialize_work *work, struct ax_e
     struct ax_str *names = ax_xalloc((config->view.count + 1) * sizeof(*names));
     struct ax_materialize_config asked = {
         .state = work->state,
-        .registry = work->registry,
         .applied = work->applied,
         .writer = work->writer,
         .views = work->views,
@@ -208,131 +205,182 @@ static enum ax_code materialize_owned(struct materialize_work *work, struct ax_e
     };
     for (size_t i = 0; i < config->view.count; i++)
         names[i] = ax_str_from(config->view.texts[i]);
-    if (!read_times(config, &asked, err) && !ax_materialize_views(&asked, err) &&
-        work->unprinted.code)
+    if (!read_times(config, &asked, err) &&
+        !ax_registry_open(work->state, AX_REGISTRY_WRITE, &asked.registry, err) &&
+        !ax_materialize_views(&asked, err) && work->unprinted.code)
         *err = work->unprinted;
+    ax_registry_close(asked.registry);
     free(names);
+    return err->code;
+}
+
+/* ---- as a job of a server ---- */
+
+static void show_job(void *arg, const char *what, size_t rows_done, size_t rows)
+{
+    ax_control_job_progress(arg, what, rows_done, rows);
+}
+
+static void note_job(void *arg, struct ax_str text)
+{
+    ax_control_job_note(arg, text);
+}
+
+static enum ax_code run_job(struct materialize_work *work, struct ax_server *server,
+                            struct ax_err *err)
+{
+    struct ax_serving_features *features = ax_server_features_ref(server);
+    if (!features)
+        return ax_fail(err, AX_E_UNAVAILABLE,
+                       "the server has no features in force: nothing was applied, or it could not "
+                       "be served, as its log tells");
+    work->state = ax_server_state(server);
+    work->applied = features->applied;
+    if (!work->config->dry_run) {
+        work->writer = ax_feature_store_writer(ax_server_feature_store(server));
+        work->views = features->online;
+    }
+    (void)(materialize_owned(work, err) != AX_OK);
+    ax_serving_features_unref(features);
+    return err->code;
+}
+
+enum ax_code ax_job_materialize(struct ax_control_job *job,
+                                const struct ax_control_request *request, struct ax_err *err)
+{
+    assert(job && request && err);
+    struct materialize_config config = { 0 };
+    const struct ax_option_group groups[] = { { materialize_options, &config }, { 0 } };
+    struct ax_option_args args;
+    struct ax_job_output output;
+    ax_job_output_init(&output, job);
+    if (!ax_job_options(job, request, groups, &args, err)) {
+        struct materialize_work work = { .config = &config,
+                                         .cancelled = ax_control_job_cancelled(job),
+                                         .output = &output.base,
+                                         .progress = show_job,
+                                         .notice = note_job,
+                                         .arg = job };
+        (void)(run_job(&work, ax_control_job_server(job), err) != AX_OK);
+    }
+    ax_option_done(groups);
     return err->code;
 }
 
 /* ---- by this process ---- */
 
-struct own {
-    struct materialize_work work;
-    struct ax_state_lock *lock;
-    struct ax_epoch epoch;
-    struct ax_progress progress;
-};
-
-static enum ax_code print(void *arg, struct ax_str text, struct ax_err *err)
-{
-    struct own *own = arg;
-    ax_progress_end(&own->progress);
-    if (fwrite(text.ptr, 1, text.len, stdout) != text.len || fflush(stdout))
-        return ax_fail_errno(err, errno, "write to standard output");
-    return AX_OK;
-}
-
 static void show(void *arg, const char *what, size_t rows_done, size_t rows)
 {
-    struct own *own = arg;
-    ax_progress_part(&own->progress, what, rows_done, rows);
+    ax_progress_part(arg, what, rows_done, rows);
 }
 
-static void notice(void *arg, struct ax_str text)
+static void note(void *arg, struct ax_str text)
 {
-    struct own *own = arg;
-    ax_progress_end(&own->progress);
+    ax_progress_end(arg);
     (void)fprintf(stderr, "materialize: %.*s\n", AX_STR_ARG(text));
 }
 
-static size_t machine_bytes(void)
+/* Standard output, below a line of progress that is open. */
+struct own_output {
+    struct ax_text_output base;
+    struct ax_progress *progress;
+};
+
+static enum ax_code print(struct ax_text_output *output, struct ax_str text, struct ax_err *err)
 {
-    return (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+    ax_progress_end(container_of(output, struct own_output, base)->progress);
+    return ax_text_output_standard.print(&ax_text_output_standard, text, err);
 }
 
-static void release(void *owner)
+static enum ax_code materialize_here(struct materialize_work *work,
+                                     const struct ax_feature_store_config *limits,
+                                     struct ax_err *err)
 {
-    ax_applied_definitions_unref(owner);
-}
-
-/* What was applied, and the store that has it. */
-static enum ax_code open_store(struct own *own, struct ax_err *err)
-{
-    struct materialize_work *work = &own->work;
-    const struct ax_online_writer_config config = { .state = work->state,
-                                                    .epoch = &own->epoch,
-                                                    .memory_bytes_max = machine_bytes(),
-                                                    .disk_bytes_max = DISK_BYTES_MAX,
-                                                    .journal_bytes_max = JOURNAL_BYTES_MAX,
-                                                    .queue_max = QUEUE_MAX };
-    if (work->config->dry_run)
-        return AX_OK;
-    const struct ax_online_definitions given = {
-        .definitions = &work->applied->definitions,
-        .owner = ax_applied_definitions_ref(work->applied),
-        .release = release,
-    };
-    if (!ax_online_writer_open(&config, &work->writer, err) &&
-        !ax_online_writer_define(work->writer, &given, &work->views, err))
-        return AX_OK;
-    release(given.owner);
+    struct ax_epoch epoch;
+    ax_epoch_init(&epoch);
+    struct ax_feature_store *store = ax_feature_store_new(limits, work->state, &epoch);
+    if (!ax_applied_definitions_read(work->state, NULL, &work->applied, err) &&
+        (work->config->dry_run ||
+         !ax_feature_store_define(store, work->applied, &work->views, err))) {
+        work->writer = ax_feature_store_writer(store);
+        (void)(materialize_owned(work, err) != AX_OK);
+    }
+    ax_online_views_unref(work->views);
+    ax_feature_store_free(store);
+    ax_applied_definitions_unref(work->applied);
+    ax_epoch_done(&epoch);
     return err->code;
 }
 
-static enum ax_code materialize(struct own *own, struct ax_err *err)
-{
-    struct materialize_work *work = &own->work;
-    struct ax_materialize_config ignored;
-    if (read_times(work->config, &ignored, err) ||
-        ax_state_lock_take(work->state, "auspex materialize", &own->lock, err) ||
-        ax_registry_open(work->state, AX_REGISTRY_WRITE, &work->registry, err) ||
-        ax_applied_definitions_read(work->state, NULL, &work->applied, err) || open_store(own, err))
-        return err->code;
-    return materialize_owned(work, err);
-}
+/* ---- the command ---- */
 
-static int run(const struct ax_command_line *line, const struct materialize_config *config)
+struct options {
+    struct ax_registry_config registry;
+    struct materialize_config materialize;
+    struct ax_feature_store_config store;
+};
+
+static enum ax_code materialize(const struct options *options, const struct ax_command_line *line,
+                                struct ax_str typed, struct ax_err *err)
 {
-    struct ax_err err = AX_ERR_INIT;
-    struct own own = { .work = { .config = config,
-                                 .state = config->registry.state,
-                                 .cancelled = ax_interrupt_catch(),
-                                 .print = print,
-                                 .progress = show,
-                                 .notice = notice } };
-    own.work.arg = &own;
-    ax_epoch_init(&own.epoch);
-    ax_progress_init(&own.progress, "materialize", config->quiet);
-    (void)(materialize(&own, &err) != AX_OK);
-    ax_progress_end(&own.progress);
-    if (err.code)
-        ax_command_line_complain(line, "%s", err.msg);
-    ax_online_views_unref(own.work.views);
-    ax_online_writer_close(own.work.writer);
-    ax_applied_definitions_unref(own.work.applied);
-    ax_registry_close(own.work.registry);
-    ax_state_lock_free(own.lock);
-    ax_epoch_done(&own.epoch);
-    return (int)ax_exit_from_code(err.code);
+    struct materialize_config config = options->materialize;
+    const struct ax_option_group groups[] = { { materialize_options, &config }, { 0 } };
+    struct ax_materialize_config unused;
+    struct ax_control_owner owner;
+    struct ax_progress progress;
+    struct own_output output = { { print }, &progress };
+    struct materialize_work work = { .config = &options->materialize,
+                                     .state = options->registry.state,
+                                     .cancelled = ax_interrupt_catch(),
+                                     .output = &output.base,
+                                     .progress = show,
+                                     .notice = note,
+                                     .arg = &progress };
+    const struct ax_control_work sent = { .command = line->name,
+                                          .typed = typed,
+                                          .groups = groups,
+                                          .args = &line->args,
+                                          .progress = &progress,
+                                          .cancelled = work.cancelled };
+    if (read_times(&options->materialize, &unused, err) ||
+        ax_control_owner_find(work.state, "auspex materialize", &owner, err))
+        return err->code;
+    ax_progress_init(&progress, "materialize", config.quiet);
+    if (owner.lock)
+        (void)(materialize_here(&work, &options->store, err) != AX_OK);
+    else
+        (void)(ax_control_owner_run(&owner, &sent, err) != AX_OK);
+    ax_progress_end(&progress);
+    ax_control_owner_done(&owner);
+    return err->code;
 }
 
 int ax_cmd_materialize(int argc, char **argv)
 {
-    struct materialize_config config = { 0 };
-    const struct ax_option_group groups[] = { { ax_registry_options, &config.registry },
-                                              { materialize_options, &config },
+    struct ax_err err = AX_ERR_INIT;
+    struct options options = { 0 };
+    const struct ax_option_group groups[] = { { ax_registry_options, &options.registry },
+                                              { materialize_options, &options.materialize },
+                                              { ax_feature_store_options, &options.store },
                                               { 0 } };
     struct ax_command_line line = {
         .name = "materialize",
         .usage = "[OPTION]...",
         .about = "Bring the latest values of the applied views from their sources to the online\n"
-                 "store, from which a server answers by entity. See docs/features.md.",
+                 "store, from which a server answers by entity. A server that runs does it, with\n"
+                 "its own limits of the store. See docs/features.md.",
         .groups = groups,
     };
+    struct ax_buf typed;
     int status = AX_EXIT_OK;
-    if (ax_command_line_load(&line, argc, argv, &status))
-        status = run(&line, &config);
+    ax_buf_init(&typed, TYPED_BYTES_MAX);
+    if (ax_command_line_load(&line, argc, argv, &status)) {
+        ax_control_put_typed(&typed, argc, argv);
+        status = (int)ax_exit_from_code(materialize(&options, &line, ax_buf_str(&typed), &err));
+        if (err.code)
+            ax_command_line_complain(&line, "%s", err.msg);
+    }
+    ax_buf_done(&typed);
     ax_command_line_done(&line);
     return status;
 }

@@ -213,6 +213,8 @@ static void run_job(void *arg)
     struct ax_control_job *job = arg;
     struct ax_control *control = job->control;
     struct ax_err err = AX_ERR_INIT, stopped = AX_ERR_INIT;
+    /* Whoever reads sources goes to their folder. */
+    (void)ax_thread_own_folder();
     if (ax_control_job_is_cancelled(job) || has_gone(job))
         (void)ax_fail(&err, AX_E_CANCELLED, "cancelled before it began");
     else

@@ -155,6 +155,21 @@ struct ax_serving_features *ax_server_features(struct ax_server *server)
     return ax_snapshot_get(&server->features);
 }
 
+struct ax_serving_features *ax_server_features_ref(struct ax_server *server)
+{
+    assert(server);
+    struct ax_epoch_reader *reader = ax_epoch_register(&server->epoch);
+    if (!reader)
+        return NULL;
+    ax_epoch_enter(&server->epoch, reader);
+    struct ax_serving_features *features = ax_snapshot_get(&server->features);
+    if (features)
+        (void)ax_serving_features_ref(features);
+    ax_epoch_leave(reader);
+    ax_epoch_unregister(reader);
+    return features;
+}
+
 struct ax_feature_store *ax_server_feature_store(struct ax_server *server)
 {
     return server->feature_store;

@@ -77,6 +77,8 @@ struct ax_definitions_watch *ax_server_definitions(struct ax_server *server) AX_
 int64_t ax_server_now_us(const struct ax_server *server);
 /* What services are served by; NULL: nothing. Inside the epoch. */
 struct ax_serving_features *ax_server_features(struct ax_server *server);
+/* The same as a reference, which the caller gives back. Control threads. */
+struct ax_serving_features *ax_server_features_ref(struct ax_server *server);
 struct ax_feature_store *ax_server_feature_store(struct ax_server *server) AX_RETURNS_NONNULL;
 /* NULL until it was started: before that the catalog is empty. */
 struct ax_fleet *ax_server_fleet(const struct ax_server *server);

@@ -2,9 +2,9 @@
 """Goal: `auspex materialize` brings what is applied to the online store, tells what it did, and
 goes on after kill -9; it says what is wrong with what it is asked for.
 
-Method: the command on two small sources. A limit of rows a second holds it behind the first view,
-where it is killed. What comes to the store is compared in
-tests/unit/pipeline/test_materialize_views.c.
+Method: the command on two small sources, alone and beside a server, whose metrics tell what it
+has. A limit of rows a second holds it behind the first view, where it is killed. What comes to the
+store is compared in tests/unit/pipeline/test_materialize_views.c.
 """
 
 import fcntl
@@ -14,6 +14,8 @@ import signal
 import subprocess
 
 import pytest
+
+from conftest import Server
 
 DEFINITIONS = """\
 auspex: 1
@@ -64,6 +66,25 @@ def test_kill(folder):
     assert done["texts"]["written"] == done["texts"]["keys"] == done["texts"]["read"] == 2
     again = results(run(folder, "--json", "--incremental"))
     assert again["numbers"]["keys"] == again["texts"]["keys"] == 0
+
+
+def test_server(folder):
+    (folder / "models").mkdir()
+    server = Server(folder / "models", "--state", str(folder / "state"), "--threads", "1")
+    done = run(folder)
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout.startswith("numbers: 500 rows read; 500 keys: 500 written, ")
+    assert results(run(folder, "--json", "--dry-run"))["texts"]["keys"] == 2
+    assert server.metrics()["ax_online_rows"] == 502
+    assert server.metrics()["ax_online_written_total"] == 502
+    with subprocess.Popen(command(folder, "--rate=1"), stdout=subprocess.PIPE, text=True) as slow:
+        assert slow.stdout.readline().startswith("numbers: ")
+        slow.send_signal(signal.SIGINT)
+        assert slow.wait(60) == 130
+    done = results(run(folder, "--json"))
+    assert done["numbers"]["outcome"] == "done before" and done["texts"]["stale"] == 0
+    assert run(folder, "--view=number").returncode == 4
+    server.stop()
 
 
 def test_refused(folder):

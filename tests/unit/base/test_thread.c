@@ -245,6 +245,29 @@ static void a_pool_that_does_not_end_is_left_alone(void **state)
     (void)pthread_mutex_unlock(&gate);
 }
 
+static void go_to_the_root(void *arg)
+{
+    bool *is_own = arg;
+    *is_own = ax_thread_own_folder();
+    assert_true(!*is_own || !chdir("/"));
+}
+
+static void a_thread_has_its_own_folder(void **state)
+{
+    (void)state;
+    struct ax_thread thread;
+    struct ax_err err = AX_ERR_INIT;
+    char before[4096], after[4096];
+    bool is_own = false;
+    assert_non_null(getcwd(before, sizeof(before)));
+    assert_int_equal(ax_thread_start(&thread, "folder", go_to_the_root, &is_own, &err), AX_OK);
+    ax_thread_join(&thread);
+    assert_non_null(getcwd(after, sizeof(after)));
+    assert_string_equal(before, after);
+    if (!is_own)
+        print_message("this system lets threads have no folder of their own\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +275,7 @@ int main(void)
         cmocka_unit_test(a_prompt_thread_has_short_turns),
         cmocka_unit_test(floating_point_is_restored),
         cmocka_unit_test(flush_to_zero_is_taken_back),
+        cmocka_unit_test(a_thread_has_its_own_folder),
         cmocka_unit_test(cores),
         cmocka_unit_test(every_accepted_job_runs_once),
         cmocka_unit_test(a_full_queue_refuses),
