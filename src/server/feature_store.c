@@ -5,9 +5,9 @@
 #include "server/feature_store.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "feature/online/online_disk.h"
+#include "server/server.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -36,16 +36,16 @@ const struct ax_option ax_feature_store_options[] = {
 struct ax_feature_store {
     const struct ax_feature_store_config *config;
     const char *state;
-    struct ax_epoch *epoch;
+    struct ax_server *server;
     _Atomic(struct ax_online_writer *) writer;
 };
 
 struct ax_feature_store *ax_feature_store_new(const struct ax_feature_store_config *config,
-                                              const char *state, struct ax_epoch *epoch)
+                                              const char *state, struct ax_server *server)
 {
-    assert(config && state && epoch);
+    assert(config && state && server);
     struct ax_feature_store *store = ax_xalloc(sizeof(*store));
-    *store = (struct ax_feature_store){ .config = config, .state = state, .epoch = epoch };
+    *store = (struct ax_feature_store){ .config = config, .state = state, .server = server };
     return store;
 }
 
@@ -71,8 +71,8 @@ static void log_fold(void *context, const struct ax_err *err)
 
 static int64_t now_us(void *context)
 {
-    (void)context;
-    return ax_clock_wall_us();
+    const struct ax_feature_store *store = context;
+    return ax_server_now_us(store->server);
 }
 
 static enum ax_code open_writer(struct ax_feature_store *store, struct ax_err *err)
@@ -80,7 +80,7 @@ static enum ax_code open_writer(struct ax_feature_store *store, struct ax_err *e
     const struct ax_feature_store_config *config = store->config;
     const struct ax_online_writer_config opened = {
         .state = store->state,
-        .epoch = store->epoch,
+        .epoch = ax_server_epoch(store->server),
         .memory_bytes_max = config->memory_bytes_max,
         .disk_bytes_max = config->disk_bytes_max,
         .journal_bytes_max = config->journal_bytes_max,

@@ -15,7 +15,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define FOLD_KEYS          65536
+#define FOLD_KEYS          524288
 #define FOLD_NS            (2 * AX_NS_PER_S)
 #define RETRY_NS           (10 * AX_NS_PER_S)
 #define UNFOLDED_BYTES_MAX ((size_t)256 << 20)

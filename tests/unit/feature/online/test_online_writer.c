@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "base/thread.h"
 #include "feature/online/online_disk.h"
 
 #include "writer_fixture.h"
@@ -393,6 +394,69 @@ static void random_work_is_what_arrays_have(void **state)
     free(reference);
 }
 
+/* ---- beside readers ---- */
+
+struct reading {
+    struct ax_thread thread;
+    struct ax_str *keys; /* WRITER_KEYS */
+    atomic_bool *stop;
+    bool is_wrong;
+};
+
+static void read_on(void *arg)
+{
+    struct reading *reading = arg;
+    struct ax_epoch_reader *reader = ax_epoch_register(&fixture.epoch);
+    int64_t seen[WRITER_KEYS] = { 0 };
+    while (!atomic_load(reading->stop)) {
+        for (size_t i = 0; i < WRITER_KEYS; i++) {
+            struct given_row row = { 0 };
+            if (!read_value(reader, VIEW_A, reading->keys[i], &row))
+                reading->is_wrong |= seen[i] > 0;
+            reading->is_wrong |= row.x != row.time || row.time < seen[i];
+            seen[i] = row.time;
+        }
+    }
+    ax_epoch_unregister(reader);
+}
+
+static void readers_never_go_back(void **state)
+{
+    enum { READERS = 2, PUSHES = 200 };
+    (void)state;
+    struct reading readings[READERS];
+    struct given_row rows[ROWS_MAX];
+    struct ax_online_batch batch;
+    int64_t numbers[WRITER_KEYS];
+    struct ax_str keys[WRITER_KEYS];
+    atomic_bool stop = false;
+    uint64_t random = 3;
+    open_state("x");
+    for (size_t i = 0; i < WRITER_KEYS; i++) {
+        numbers[i] = (int64_t)i;
+        keys[i] = (struct ax_str){ (const char *)&numbers[i], sizeof(numbers[i]) };
+    }
+    for (size_t i = 0; i < READERS; i++) {
+        readings[i] = (struct reading){ .keys = keys, .stop = &stop };
+        good(ax_thread_start(&readings[i].thread, "reader", read_on, &readings[i], &err));
+    }
+    for (int64_t push_count = 1; push_count <= PUSHES; push_count++) {
+        random_rows(&random, rows, ROWS_MAX);
+        for (size_t i = 0; i < ROWS_MAX; i++)
+            rows[i].x = rows[i].time = push_count + (int64_t)(test_random(&random) % 3);
+        good(push(SOURCE_A, rows, ROWS_MAX, &batch, &err));
+        if (push_count % 10 == 0)
+            good(flush(&err));
+    }
+    atomic_store(&stop, true);
+    for (size_t i = 0; i < READERS; i++) {
+        ax_thread_join(&readings[i].thread);
+        assert_false(readings[i].is_wrong);
+    }
+    close_writer();
+    remove_state();
+}
+
 /* ---- kill -9 ---- */
 
 /* What the child was told: rows of source A with this x, in order. */
@@ -548,6 +612,7 @@ int main(void)
         cmocka_unit_test(old_parts_go),
         cmocka_unit_test(a_queue_that_is_full_refuses),
         cmocka_unit_test(random_work_is_what_arrays_have),
+        cmocka_unit_test(readers_never_go_back),
         cmocka_unit_test(what_was_acknowledged_survives_kill),
         cmocka_unit_test(a_full_disk_loses_nothing_that_is_journalled),
         cmocka_unit_test(a_full_journal_refuses_rows),
