@@ -298,7 +298,7 @@ static enum ax_code materialize_here(struct materialize_work *work,
 {
     struct ax_epoch epoch;
     ax_epoch_init(&epoch);
-    struct ax_feature_store *store = ax_feature_store_new(limits, work->state, &epoch);
+    struct ax_feature_store *store = ax_feature_store_new(limits, work->state, &epoch, NULL);
     if (!ax_applied_definitions_read(work->state, NULL, &work->applied, err) &&
         (work->config->dry_run ||
          !ax_feature_store_define(store, work->applied, &work->views, err))) {

@@ -36,16 +36,20 @@ const struct ax_option ax_feature_store_options[] = {
 struct ax_feature_store {
     const struct ax_feature_store_config *config;
     const char *state;
-    struct ax_server *server;
+    struct ax_epoch *epoch;
+    const struct ax_server *server;
     _Atomic(struct ax_online_writer *) writer;
 };
 
 struct ax_feature_store *ax_feature_store_new(const struct ax_feature_store_config *config,
-                                              const char *state, struct ax_server *server)
+                                              const char *state, struct ax_epoch *epoch,
+                                              const struct ax_server *server)
 {
-    assert(config && state && server);
+    assert(config && state && epoch);
     struct ax_feature_store *store = ax_xalloc(sizeof(*store));
-    *store = (struct ax_feature_store){ .config = config, .state = state, .server = server };
+    *store = (struct ax_feature_store){
+        .config = config, .state = state, .epoch = epoch, .server = server
+    };
     return store;
 }
 
@@ -80,13 +84,13 @@ static enum ax_code open_writer(struct ax_feature_store *store, struct ax_err *e
     const struct ax_feature_store_config *config = store->config;
     const struct ax_online_writer_config opened = {
         .state = store->state,
-        .epoch = ax_server_epoch(store->server),
+        .epoch = store->epoch,
         .memory_bytes_max = config->memory_bytes_max,
         .disk_bytes_max = config->disk_bytes_max,
         .journal_bytes_max = config->journal_bytes_max,
         .queue_max = config->queue_max,
         .durability = (enum ax_online_durability)config->durability,
-        .now_us = now_us,
+        .now_us = store->server ? now_us : NULL,
         .fold_failed = log_fold,
         .context = store,
     };

@@ -8,6 +8,7 @@
 #ifndef AX_SERVER_FEATURE_STORE_H
 #define AX_SERVER_FEATURE_STORE_H
 
+#include "base/epoch.h"
 #include "base/option.h"
 #include "feature/online/online_writer.h"
 #include "pipeline/applied_definitions.h"
@@ -24,10 +25,12 @@ struct ax_feature_store_config {
 };
 extern const struct ax_option ax_feature_store_options[];
 
-/* `config` and `server` are borrowed; `state`, too: the folder whose lock the server has; empty:
+/* `config` and `epoch` are borrowed; so is `server`, by whose clock values become too old (NULL:
+ * they do not); `state`, too: the folder whose lock the server has; empty:
  * there is none, and what is pushed ends with the server. */
 struct ax_feature_store *ax_feature_store_new(const struct ax_feature_store_config *config,
-                                              const char *state, struct ax_server *server);
+                                              const char *state, struct ax_epoch *epoch,
+                                              const struct ax_server *server);
 /* When no reader and no sender is left; what was sent is done, and on the disk. NULL is fine. */
 void ax_feature_store_free(struct ax_feature_store *store);
 

@@ -421,8 +421,9 @@ static enum ax_code open_state(struct ax_server *server, struct ax_err *err)
 {
     if (own_state(server, err))
         return err->code;
-    server->feature_store = ax_feature_store_new(
-        server->config->feature_store, server->state_lock ? ax_server_state(server) : "", server);
+    server->feature_store = ax_feature_store_new(server->config->feature_store,
+                                                 server->state_lock ? ax_server_state(server) : "",
+                                                 &server->epoch, server);
     server->definitions = ax_definitions_watch_new(ax_server_state(server), &server->epoch);
     return server->definitions ? AX_OK : ax_fail(err, AX_E_LIMIT, "no memory for the server");
 }
