@@ -23,7 +23,7 @@ static void read_body(struct reading *reading, const struct ax_signature *signat
     bool done = false;
     *reading = (struct reading){ .err = AX_ERR_INIT };
     ax_arena_init(&reading->arena, 1024, (size_t)1 << 20);
-    if (ax_infer_begin(&reading->infer, signature, &reading->arena, body, &reading->err))
+    if (ax_infer_begin(&reading->infer, signature, signature, &reading->arena, body, &reading->err))
         return;
     while (!done && !ax_infer_read(&reading->infer, budget, &done, &reading->err))
         continue;

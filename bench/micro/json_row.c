@@ -101,7 +101,7 @@ static const struct ax_rows *read_body(const struct bodies *bodies, size_t body)
                                          .model = AX_STR("m") };
     bool done = false;
     ax_arena_reset(&arena);
-    if (ax_infer_begin(&infer, &signature, &arena, &parts, &err))
+    if (ax_infer_begin(&infer, &signature, &signature, &arena, &parts, &err))
         die(err.msg);
     while (!done) {
         if (ax_infer_read(&infer, SIZE_MAX, &done, &err))

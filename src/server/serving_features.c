@@ -45,6 +45,28 @@ static void register_metrics(struct ax_serving_view *view, struct ax_str name)
     }
 }
 
+/* The columns of a call as those send them who name a datatype: moments and durations are whole
+ * microseconds. */
+static enum ax_code make_call(struct ax_signature *call, const struct ax_service *service,
+                              struct ax_err *err)
+{
+    static const enum ax_datatype datatypes[] = {
+        [AX_TYPE_BOOL] = AX_BOOL,    [AX_TYPE_INT64] = AX_INT64,     [AX_TYPE_FLOAT64] = AX_FP64,
+        [AX_TYPE_STRING] = AX_BYTES, [AX_TYPE_TIMESTAMP] = AX_INT64, [AX_TYPE_DURATION] = AX_INT64,
+    };
+    for (size_t i = 0; i < service->call_count; i++)
+        if (service->call[i].storage.is_list)
+            return AX_OK;
+    if (ax_signature_init(call, service->call_count, 0, err))
+        return err->code;
+    for (size_t i = 0; i < service->call_count; i++) {
+        call->inputs[i].datatype = datatypes[ax_storage_type(service->call[i].storage).kind];
+        if (ax_signature_name_input(call, i, service->call[i].name, err))
+            return err->code;
+    }
+    return AX_OK;
+}
+
 static enum ax_code make_all(struct ax_serving_features *features, struct ax_err *err)
 {
     const struct ax_applied_definitions *applied = features->applied;
@@ -63,8 +85,10 @@ static enum ax_code make_all(struct ax_serving_features *features, struct ax_err
         struct ax_serving_service *service = &features->services[i];
         service->applied = &applied->services[i];
         if (!ax_service_plan_new(definitions, service->applied->service, views, &service->plan,
-                                 &service->err))
+                                 &service->err) &&
+            !make_call(&service->call, service->applied->service, &service->err))
             continue;
+        ax_service_plan_free(service->plan);
         service->plan = NULL;
         if (service->err.code == AX_E_LIMIT)
             return ax_fail(err, AX_E_LIMIT, "%s", service->err.msg);
@@ -103,8 +127,10 @@ void ax_serving_features_unref(struct ax_serving_features *features)
     if (!features || atomic_fetch_sub_explicit(&features->refs, 1, memory_order_acq_rel) > 1)
         return;
     size_t count = features->services ? features->applied->definitions.service_count : 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         ax_service_plan_free(features->services[i].plan);
+        ax_signature_done(&features->services[i].call);
+    }
     ax_arena_done(&features->arena);
     ax_online_views_unref(features->online);
     ax_applied_definitions_unref(features->applied);

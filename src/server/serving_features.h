@@ -19,6 +19,8 @@ struct ax_serving_service {
     const struct ax_applied_service *applied;
     struct ax_service_plan *plan; /* NULL: it is not served by entity, */
     struct ax_err err;            /* and why */
+    struct ax_signature call;     /* the columns of its call as inputs; without any when it takes
+                                     lists */
 };
 
 /* What is counted of a view. */

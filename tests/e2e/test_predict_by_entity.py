@@ -16,6 +16,7 @@ import subprocess
 
 import pytest
 
+import conftest
 import history
 from conftest import Server
 
@@ -34,7 +35,7 @@ views:
     fields:
       built: year
       seats: {expr: seats, type: float32, default: 150}
-  weather: {entity: airport, source: weather, ttl: 3h, fields: {temp: temp}}
+  weather: {entity: airport, source: weather, ttl: 36500d, fields: {temp: temp}}
   recent: {entity: airport, source: weather, fields: {warmest: max(temp) over 1h}}
 services:
   pushback:
@@ -78,8 +79,14 @@ def served(tmp_path_factory):
     path = tmp_path_factory.mktemp("by_entity")
     (path / "definitions").mkdir()
     (path / "definitions/f.yaml").write_text(DEFINITIONS, encoding="utf-8")
-    subprocess.run([os.environ["AX_BINARY"], "apply", "--check=false", "--state", path / "state",
-                    path / "definitions"], check=True, capture_output=True)
+    (path / "definitions/p.csv").write_text("tailnum,year,seats\nN7,1990,20\nN8,,\n",
+                                            encoding="utf-8")
+    (path / "definitions/w.csv").write_text("faa,t,temp\nLGA,2013-12-01T06:00:00Z,6.5\n",
+                                            encoding="utf-8")
+    for command in ("apply", "materialize"):
+        subprocess.run([os.environ["AX_BINARY"], command, "--state", path / "state",
+                        *([path / "definitions"] if command == "apply" else [])],
+                       check=True, capture_output=True, cwd=path / "definitions")
     models = path / "models"
     put_version(models, "plain", 1)
     server = Server(models, "--state", str(path / "state"), "--images=false")
@@ -158,6 +165,49 @@ def test_what_is_told(served):
     moments = ask(served, [KEY] * 2, request=SEVEN, features="status", at=[0, 1000000])
     assert [p["at"] for p in moments.json["predictions"]] == ["1970-01-01T00:00:00Z",
                                                              "1970-01-01T00:00:01Z"]
+
+
+def test_values_of_the_store(served):
+    """What was materialised is found, at the moment that is asked: not what is later, and what is
+    older than the ttl has its status. (That is long, since by the clock such rows are swept.)"""
+    before = served.metrics()
+    moments = ["2113-11-07T06:00:00Z", "2013-12-01T05:59:59.999999Z", "2113-11-07T06:00:00.000001Z",
+               "2013-12-01T07:00:00Z"]
+    entities = [{"tailnum": "N7", "origin": "LGA"}] * 3 + [{"tailnum": "N8", "origin": "EWR"}]
+    answer = ask(served, entities, request=SEVEN, at=moments, features="full")
+    assert predicted(answer) == [0.9, 0.2, 0.2, 0.7]
+    told = [p["features"] for p in answer.json["predictions"]]
+    assert [t["origin__temp"] for t in told] == [
+        {"value": 6.5, "status": "PRESENT", "time": "2013-12-01T06:00:00Z"},
+        {"value": None, "status": "NOT_FOUND"},
+        {"value": None, "status": "OUTSIDE_MAX_AGE", "time": "2013-12-01T06:00:00Z"},
+        {"value": None, "status": "NOT_FOUND"}]
+    assert told[0]["seats"] == {"value": 20.0, "status": "PRESENT"}
+    assert told[3]["seats"] == {"value": 150.0, "status": "NULL_VALUE", "defaulted": True}
+    assert told[3]["built"] == {"value": None, "status": "NULL_VALUE"}
+    count = ("ax_feature_age_seconds_count", "weather")
+    assert served.metrics().get(count[0], view=count[1]) - before.get(count[0], view=count[1]) == 2
+
+
+def test_open_inference(served):
+    """Inputs of the call in place of the model's: the answers of the friendly form."""
+    keys = [conftest.column("tailnum", "BYTES", ["N1", "N7", "N7"]),
+            conftest.column("origin", "BYTES", ["EWR", "LGA", None])]
+    request = [conftest.column("sched_dep", "INT64", [7 * 3600000000, 0, None]),
+               conftest.column("dep_delay", "FP64", [31, 0, 3], [3, 1])]
+    answer = served.infer("delay", *request, *keys)
+    assert answer.status == 200, answer.body
+    assert answer.json["outputs"][0]["data"] == [0.8, 0.9, 0.2]
+    assert served.infer("delay", *keys).error == "'dep_delay', row 0: a value is required"
+    assert served.infer("delay", *request, *keys, conftest.column("hour", "INT64", [1, 2, 3])
+                        ).error.startswith("no input 'hour'")
+    assert served.infer("delay", conftest.column("orign", "BYTES", ["EWR"])
+                        ).error.startswith("no input 'orign'")
+    answer = served.infer("old", *keys)
+    assert answer.status == 409 and "not in force" in answer.error
+    # The model's own inputs alone are a row.
+    assert served.infer("delay", keys[0], conftest.column("hour", "INT64", [7, 7, 7])
+                        ).json["outputs"][0]["data"] == [0.8, 0.5, 0.5]
 
 
 def test_many_entities(served):

@@ -22,11 +22,14 @@ struct ax_oip_printer {
     size_t blob_bytes; /* of the output's texts, as far as they were measured */
 };
 
+struct ax_oip_entities;
+
 struct ax_oip_request {
     struct ax_prediction prediction; /* first */
     struct ax_infer infer;
     struct ax_oip_classes *classes; /* one an output that was asked for; NULL: none is ranked */
     struct ax_oip_printer printer;
+    struct ax_oip_entities *entities; /* NULL: the inputs are the model's */
 };
 
 /* A value as an engine writes it: as a number to compare, and as JSON. */

@@ -99,9 +99,9 @@ static enum ax_code infer_step_trail(struct ax_infer *infer, struct ax_err *err)
 /* Everything is known: what is answered, and how. */
 static enum ax_code infer_step_whole(struct ax_infer *infer)
 {
-    const struct ax_signature *signature = infer->signature;
-    for (size_t i = 0; infer->output_count == 0 && i < signature->output_count; i++)
-        if (signature->outputs[i].by_default)
+    const struct ax_signature *model = infer->model;
+    for (size_t i = 0; infer->output_count == 0 && i < model->output_count; i++)
+        if (model->outputs[i].by_default)
             infer->outputs[infer->output_count++] = (struct ax_infer_output){ .index = i };
     for (size_t i = 0; i < infer->output_count; i++)
         if (infer->outputs[i].form == AX_INFER_UNSAID)
@@ -196,16 +196,17 @@ enum ax_code ax_infer_split(struct ax_str bytes, struct ax_str header,
 }
 
 enum ax_code ax_infer_begin(struct ax_infer *infer, const struct ax_signature *signature,
-                            struct ax_arena *arena, const struct ax_infer_body *body,
-                            struct ax_err *err)
+                            const struct ax_signature *model, struct ax_arena *arena,
+                            const struct ax_infer_body *body, struct ax_err *err)
 {
-    assert(infer && signature && arena && body && err);
-    *infer = (struct ax_infer){ .signature = signature, .arena = arena, .body = *body };
+    assert(infer && signature && model && arena && body && err);
+    *infer =
+        (struct ax_infer){ .signature = signature, .model = model, .arena = arena, .body = *body };
     ax_json_reader_init(&infer->reader, body->json);
     infer->reader.token_max = AX_JSON_TOKEN_BYTES_MAX;
     infer->inputs_seen = ax_arena_zalloc(arena, signature->input_count, 1);
-    infer->outputs_seen = ax_arena_zalloc(arena, signature->output_count, 1);
-    infer->outputs = ax_arena_alloc(arena, signature->output_count, sizeof(*infer->outputs));
+    infer->outputs_seen = ax_arena_zalloc(arena, model->output_count, 1);
+    infer->outputs = ax_arena_alloc(arena, model->output_count, sizeof(*infer->outputs));
     if (!infer->inputs_seen || !infer->outputs_seen || !infer->outputs)
         return ax_arena_fail(arena, "the request", err);
     return AX_OK;

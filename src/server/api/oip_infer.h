@@ -65,7 +65,8 @@ struct ax_infer_body {
 };
 
 struct ax_infer {
-    const struct ax_signature *signature;
+    const struct ax_signature *signature; /* what inputs there are, */
+    const struct ax_signature *model;     /* and outputs; mostly the same */
     struct ax_arena *arena;
     struct ax_infer_body body;
     size_t blobs_taken; /* bytes of body.blobs */
@@ -85,6 +86,7 @@ struct ax_infer {
     unsigned char *inputs_seen;      /* one a column */
     unsigned char *outputs_seen;     /* one an output */
     bool has_tensor, has_columns, has_rows;
+    bool is_unknown; /* it failed since there is no input of the last one's name */
     size_t cleared;  /* rows that were cleared so far */
     size_t finished; /* rows whose defaults were set so far */
 
@@ -101,11 +103,12 @@ struct ax_infer {
 AX_MUST_USE enum ax_code ax_infer_split(struct ax_str bytes, struct ax_str header,
                                         struct ax_infer_body *ret_body, struct ax_err *err);
 
-/* Begin with a body; nothing is read yet. Expected: TOO_LARGE, LIMIT. */
+/* Begin with a body; nothing is read yet. The inputs are those of `signature`, the outputs those of
+ * `model`. Expected: TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_infer_begin(struct ax_infer *infer,
                                         const struct ax_signature *signature,
-                                        struct ax_arena *arena, const struct ax_infer_body *body,
-                                        struct ax_err *err);
+                                        const struct ax_signature *model, struct ax_arena *arena,
+                                        const struct ax_infer_body *body, struct ax_err *err);
 
 /* Read on, for about `byte_budget` bytes of the body. When *ret_done is set the rows are complete.
  * Expected: INVALID (naming what is wrong), UNSUPPORTED (shared-memory tensors),

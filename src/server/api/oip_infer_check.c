@@ -35,6 +35,7 @@ static enum ax_code infer_find_column(struct ax_infer *infer, struct ax_err *err
 {
     struct ax_infer_input *input = &infer->input;
     const struct ax_input *found = ax_signature_input(infer->signature, input->name);
+    infer->is_unknown = !found;
     if (!found)
         return ax_signature_unknown_input(infer->signature, input->name, err);
     input->column = ax_signature_index(infer->signature, found);

@@ -22,12 +22,12 @@ static enum ax_code infer_add_output(struct ax_infer *infer, struct ax_err *err)
     struct ax_str name = ax_str_cut(infer->output_name, AX_SIGNATURE_SHOWN_BYTES_MAX);
     if (!(infer->output_seen & AX_INFER_SEEN_NAME))
         return ax_fail(err, AX_E_INVALID, "an output has no 'name'");
-    const struct ax_output *output = ax_signature_output(infer->signature, infer->output_name);
+    const struct ax_output *output = ax_signature_output(infer->model, infer->output_name);
     if (!output)
         return ax_fail(err, AX_E_INVALID,
                        "unexpected inference output '%.*s'; the model's metadata lists its outputs",
                        AX_STR_ARG(name));
-    size_t index = (size_t)(output - infer->signature->outputs);
+    size_t index = (size_t)(output - infer->model->outputs);
     if (infer->outputs_seen[index]++)
         return ax_fail(err, AX_E_INVALID, "output '%.*s' already exists in request",
                        AX_STR_ARG(name));

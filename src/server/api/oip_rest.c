@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "server/api/endpoints.h"
+#include "server/api/oip_entities.h"
 #include "server/server_thread.h"
 
 #include <assert.h>
@@ -60,7 +61,8 @@ static enum ax_code infer_begin(struct ax_prediction *prediction, struct ax_infe
     if (infer_split(request, &body, err))
         return err->code;
     body.model = ax_str_from(version->model_name);
-    return ax_infer_begin(infer, version->signature, &request->arena, &body, err);
+    return ax_infer_begin(infer, version->signature, version->signature, &request->arena, &body,
+                          err);
 }
 
 /* The outputs that are answered by their best classes. */
@@ -75,8 +77,8 @@ static enum ax_code infer_make_classes(struct ax_oip_request *request, struct ax
                 ax_arena_zalloc(infer->arena, infer->output_count, sizeof(*request->classes));
         if (!request->classes)
             return ax_arena_fail(infer->arena, "the classes", err);
-        const struct ax_output *output = &infer->signature->outputs[infer->outputs[i].index];
-        if (ax_oip_classes_init(&request->classes[i], infer->signature, output,
+        const struct ax_output *output = &infer->model->outputs[infer->outputs[i].index];
+        if (ax_oip_classes_init(&request->classes[i], infer->model, output,
                                 infer->outputs[i].classes, infer->arena, err))
             return err->code;
     }
@@ -91,13 +93,17 @@ static enum ax_code infer_read(struct ax_prediction *prediction, size_t byte_bud
     if (!infer->signature && infer_begin(prediction, infer, err))
         return err->code;
     if (ax_infer_read(infer, byte_budget, ret_done, err))
-        return err->code;
+        return infer->is_unknown && !request->entities ? ax_oip_entities_begin(request, err)
+                                                       : err->code;
     if (!*ret_done)
         return AX_OK;
+    ax_prediction_limit_us(prediction, infer->parameters.timeout_us);
+    if (!request->entities)
+        prediction->rows = infer->rows;
+    else if (ax_oip_entities_fill(request->entities, byte_budget, ret_done, err) || !*ret_done)
+        return err->code;
     if (infer_make_classes(request, err))
         return err->code;
-    prediction->rows = infer->rows;
-    ax_prediction_limit_us(prediction, infer->parameters.timeout_us);
     prediction->priority = infer->parameters.priority;
     for (size_t i = 0; i < infer->output_count; i++)
         prediction->wanted[infer->outputs[i].index] = true;
@@ -113,8 +119,15 @@ static void infer_peek(struct ax_prediction *prediction)
                                ax_oip_parameters_peek_timeout(body.json, AX_PREDICTION_READ_BYTES));
 }
 
+static void infer_release(struct ax_prediction *prediction)
+{
+    struct ax_oip_request *request = container_of(prediction, struct ax_oip_request, prediction);
+    ax_oip_entities_done(request->entities);
+}
+
 static const struct ax_prediction_form infer_form = {
     .read = infer_read,
+    .release = infer_release,
     .peek = infer_peek,
     .print = ax_oip_print,
     .status = ax_oip_status,

@@ -87,7 +87,8 @@ static void read_parts(struct reading *reading, const struct ax_signature *signa
     bool done = false;
     *reading = (struct reading){ .err = AX_ERR_INIT };
     ax_arena_init(&reading->arena, 1024, 1 << 20);
-    if (ax_infer_begin(&reading->infer, signature, &reading->arena, parts, &reading->err))
+    if (ax_infer_begin(&reading->infer, signature, signature, &reading->arena, parts,
+                       &reading->err))
         return;
     while (!done && !ax_infer_read(&reading->infer, budget, &done, &reading->err))
         reading->slices++;
