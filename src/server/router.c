@@ -36,6 +36,7 @@ const struct ax_endpoint ax_endpoints[] = {
     { AX_HTTP_POST, "/invocations", ax_mlflow_invocations, AX_ENDPOINT_SCORES },
     { AX_HTTP_POST, "/v1/models/{m}/invocations", ax_mlflow_invocations, AX_ENDPOINT_SCORES },
     { AX_HTTP_POST, "/get-online-features", ax_feast_online_features, 0 },
+    { AX_HTTP_POST, "/write-to-online-store", ax_feast_online_write, 0 },
     { AX_HTTP_GET, "/v2/health/live", ax_oip_live, 0 },
     { AX_HTTP_GET, "/v2/health/ready", ax_oip_ready, 0 },
     { AX_HTTP_GET, "/v2", ax_oip_server, 0 },

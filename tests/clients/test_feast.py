@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goal: Feast's own client works with a server of ours: `auspex features export` writes a
-repository that `feast apply` takes, with everything in it, and the client reads by it.
+repository that `feast apply` takes, with everything in it, and the client reads, writes and pushes
+by it.
 
 Method: the real Feast, the newest of deps.lock, imported once for all tests, since that takes
 seconds; what its registry holds afterwards is compared with the definitions, and what it makes of
@@ -8,6 +9,7 @@ answers with what the server was given. Without the package (tools/fetch-deps --
 tests are skipped.
 """
 
+import datetime
 import os
 import pathlib
 import subprocess
@@ -22,6 +24,8 @@ if not FEAST.is_dir():
 sys.path.insert(0, str(FEAST))
 os.environ["FEAST_USAGE"] = "False"
 
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
 from feast import FeatureStore, PushSource, ValueType  # noqa: E402
 from feast.cli.cli import cli  # noqa: E402
 from feast.errors import (  # noqa: E402
@@ -36,13 +40,14 @@ auspex: 1
 project: trips
 entities:
   driver: {keys: {driver_id: int64}, description: who drives}
-  route: {keys: {origin: string, dest: int32, open: bool, since: timestamp}}
+  route: {keys: {origin: string, dest: int32, open: bool}}
+  visit: {keys: {since: timestamp}}
 sources:
   drivers:
     files: data/drivers.parquet
     time: at
     columns: {driver_id: int64, at: timestamp, b: bool, i: int32, l: int64, f: float32, d: float64,
-              s: string, y: bytes, t: timestamp, floats: list<float64>, texts: list<string>}
+              s: string, t: timestamp, floats: list<float64>, texts: list<string>}
     push: true
   events:
     files: data/events.parquet
@@ -53,21 +58,21 @@ sources:
   routes:
     files: data/routes.parquet
     time: at
-    columns: {origin: string, dest: int32, open: bool, since: timestamp, at: timestamp, km: float64}
+    columns: {origin: string, dest: int32, open: bool, at: timestamp, km: float64, y: bytes}
 views:
   driver:
     entity: driver
     source: drivers
     ttl: 2h
-    fields: {b: b, i: {expr: i, type: int32}, l: l, f: {expr: f, type: float32}, d: d, s: s, y: y,
-             t: t, floats: floats, texts: texts}
+    fields: {b: b, i: {expr: i, type: int32}, l: l, f: {expr: f, type: float32}, d: d, s: s, t: t,
+             floats: floats, texts: texts}
   trips:
     entity: driver
     source: events
     fields:
       trips_1h: count(*) over 1h
       fare_1h: {expr: sum(fare) over 1h, deprecated: use trips_1h}
-  route: {entity: route, source: routes, fields: {km: {expr: km, default: 1}}}
+  route: {entity: route, source: routes, fields: {km: {expr: km, default: 1}, y: y}}
 services:
   plain: {features: [{view: driver, fields: [d, s]}]}
   asked:
@@ -75,7 +80,7 @@ services:
     features:
       - {name: hour}
       - {view: driver, keys: {driver_id: taxi}, as: taxi, fields: [f]}
-      - {view: route}
+      - {view: route, fields: [km]}
       - {name: far, expr: km * 2}
   nothing: {request: {x: float64}, features: [{name: x}]}
 """
@@ -130,8 +135,7 @@ def test_entities(store):
     assert entities == {
         "driver": ("driver_id", ValueType.INT64),
         "route__origin": ("origin", ValueType.STRING), "route__dest": ("dest", ValueType.INT32),
-        "route__open": ("open", ValueType.BOOL),
-        "route__since": ("since", ValueType.UNIX_TIMESTAMP)}
+        "route__open": ("open", ValueType.BOOL), "visit": ("since", ValueType.UNIX_TIMESTAMP)}
     assert store.get_entity("driver").description == "who drives"
 
 
@@ -146,15 +150,16 @@ def test_views(store):
     views = {v.name: v for v in store.list_feature_views()}
     assert set(views) == {"driver", "trips", "route"}
     assert {f.name: f.dtype for f in views["driver"].features} == {
-        "b": Bool, "i": Int32, "l": Int64, "f": Float32, "d": Float64, "s": String, "y": Bytes,
+        "b": Bool, "i": Int32, "l": Int64, "f": Float32, "d": Float64, "s": String,
         "t": UnixTimestamp, "floats": Array(Float64), "texts": Array(String)}
+    assert {f.name: f.dtype for f in views["route"].features} == {"km": Float64, "y": Bytes}
     assert views["driver"].ttl.total_seconds() == 7200
     assert views["driver"].stream_source.name == "drivers"
     assert views["trips"].stream_source is None  # its values are the server's
     assert {f.name: f.tags for f in views["trips"].features} == {
         "trips_1h": {}, "fare_1h": {"deprecated": "use trips_1h"}}
     assert {c.name: c.dtype for c in views["route"].entity_columns} == {
-        "origin": String, "dest": Int32, "open": Bool, "since": UnixTimestamp}
+        "origin": String, "dest": Int32, "open": Bool}
 
 
 def test_services(store):
@@ -170,21 +175,21 @@ def test_services(store):
 # ---- reading ----
 
 def test_read_a_list(store):
-    rows = [{"driver_id": 1001, "origin": "EWR", "dest": 7, "open": True, "since": 1},
-            {"driver_id": 1002, "origin": "JFK", "dest": 8, "open": False, "since": 2}]
+    rows = [{"driver_id": 1001, "origin": "EWR", "dest": 7, "open": True},
+            {"driver_id": 1002, "origin": "JFK", "dest": 8, "open": False}]
     found = store.get_online_features(["driver:s", "route:km", "driver:f"], rows)
     assert found.to_dict() == {
         "driver_id": [1001, 1002], "origin": ["EWR", "JFK"], "dest": [7, 8], "open": [True, False],
-        "since": [1, 2], "s": [None, None], "f": [None, None], "km": [1.0, 1.0]}
+        "s": [None, None], "f": [None, None], "km": [1.0, 1.0]}
     table = found.to_df()
     assert table["km"].dtype == "float64" and table["driver_id"].dtype == "int64"
     found = store.get_online_features(["route:km"], {
-        "origin": ["EWR"], "dest": [7], "open": [True], "since": [1]}, full_feature_names=True)
+        "origin": ["EWR"], "dest": [7], "open": [True]}, full_feature_names=True)
     assert found.to_dict()["route__km"] == [1.0]
 
 
 def test_read_a_service(store):
-    rows = [{"hour": 5, "taxi": 1, "origin": "EWR", "dest": 7, "open": True, "since": 1}]
+    rows = [{"hour": 5, "taxi": 1, "origin": "EWR", "dest": 7, "open": True}]
     service = store.get_feature_service("asked")
     assert store.get_online_features(service, rows).to_dict() == {
         **{name: [value] for name, value in rows[0].items()}, "f": [None], "km": [1.0],
@@ -203,6 +208,73 @@ def test_errors_are_exceptions_again(store):
     service.name = "plane"
     with pytest.raises(FeatureServiceNotFoundException, match="nearest is 'plain'"):
         store.get_online_features(service, [{"driver_id": 1}])
+
+
+# ---- writing ----
+
+def frame(ids, at, **changed):
+    """Rows of the view 'driver', with every type that the client can send."""
+    count = len(ids)
+    return pd.DataFrame({
+        "driver_id": ids, "event_timestamp": pd.to_datetime(at, utc=True),
+        "b": [True] * count, "i": [-7] * count, "l": [2**53 + 1] * count, "f": [0.7] * count,
+        "d": [5.0] * count, "s": ["\u00e9\n"] * count,
+        "t": pd.to_datetime(["2024-05-06T07:08:09Z"] * count), "floats": [[1.0, 0.1]] * count,
+        "texts": [["a", ""]] * count, **changed})
+
+
+FIELDS = ["b", "i", "l", "f", "d", "s", "t", "floats", "texts"]
+
+
+def read(store, ids, fields=tuple(FIELDS)):
+    found = store.get_online_features([f"driver:{f}" for f in fields],
+                                      [{"driver_id": i} for i in ids]).to_dict()
+    return {name: found[name] for name in fields}
+
+
+def now(seconds=0):
+    return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+
+
+def test_write_and_read(store):
+    store.write_to_online_store("driver", frame([1, 2], [now(-60)] * 2))
+    assert read(store, [1, 9]) == {
+        "b": [True, None], "i": [-7, None], "l": [2**53 + 1, None],
+        "f": [float(np.float32(0.7)), None], "d": [5.0, None], "s": ["\u00e9\n", None],
+        "t": [1714979289, None], "floats": [[1.0, 0.1], None], "texts": [["a", ""], None]}
+    # What is older changes nothing, the same time again does, and null is a value.
+    store.write_to_online_store("driver", frame([2], [now(-120)], s=["older"]))
+    store.write_to_online_store("driver", frame([1], [now(-30)], s=["newer"], d=[None]))
+    assert read(store, [1, 2], ("s", "d")) == {"s": ["newer", "\u00e9\n"], "d": [None, 5.0]}
+    # Older than the ttl.
+    store.write_to_online_store("driver", frame([3], [now(-7300)]))
+    assert read(store, [3], ("s",)) == {"s": [None]}
+
+
+def test_write_with_several_join_keys(store):
+    row = {"origin": "EWR", "dest": 3, "open": True, "event_timestamp": now(), "km": 2.5, "y": None}
+    key = {name: row[name] for name in ("origin", "dest", "open")}
+    store.write_to_online_store("route", pd.DataFrame([row]))
+    found = store.get_online_features(["route:km"], [key, {**key, "dest": 4}])
+    assert found.to_dict()["km"] == [2.5, 1.0]
+    # The client's own: it cannot send bytes.
+    with pytest.raises(TypeError, match="bytes is not JSON serializable"):
+        store.write_to_online_store("route", pd.DataFrame([{**row, "y": b"x"}]))
+
+
+def test_push(store):
+    store.push("drivers", frame([50], [now(-5)], s=["pushed"]))
+    assert read(store, [50], ("s",)) == {"s": ["pushed"]}
+
+
+def test_what_is_refused(store):
+    with pytest.raises(FeastError, match="row 0: the time lies ahead of the clock"):
+        store.write_to_online_store("driver", frame([60], [now(3600)]))
+    trips = pd.DataFrame({"driver_id": [1], "event_timestamp": [now()], "trips_1h": [1],
+                          "fare_1h": [1.0]})
+    with pytest.raises(FeastError, match="view 'trips' has windows"):
+        store.write_to_online_store("trips", trips)
+    assert read(store, [60], ("s",)) == {"s": [None]}
 
 
 def test_export_again(state, store):

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: POST /get-online-features answers as Feast's feature server does, and refuses what is wrong
-in Feast's form, with a status that keeps the client from trying again.
+"""Goal: features are read and written as with Feast's feature server; what is wrong is refused in
+Feast's form, with a status that keeps the client from trying again; what was written outlives the
+process.
 
-Method: definitions that are applied, an empty store, so that statuses, defaults, names and
-expressions are what shows (tests/unit/server/api/test_feast_answer.c has values); each answer is
-held against the OpenAPI document. Feast's own client is for tests/clients/test_feast.py.
+Method: definitions that are applied, and at first an empty store, so that statuses, defaults, names
+and expressions are what shows (tests/unit/server/api/test_feast_answer.c has values); then values
+are written, the server is killed and started again. Each answer is held against the OpenAPI
+document. Feast's own client is for tests/clients/test_feast.py.
 """
 
 import json
 import os
+import signal
 import subprocess
 
 import pytest
@@ -60,6 +63,7 @@ def feast(tmp_path_factory):
     subprocess.run([os.environ["AX_BINARY"], "apply", "--check=false", "--state", folder / "state",
                     folder / "definitions"], check=True, capture_output=True, timeout=60)
     one = Server(folder / "models", "--threads", "1", "--state", str(folder / "state"))
+    one.folder = folder
     yield one
     assert one.stop() == 0
 
@@ -144,3 +148,52 @@ def test_a_body_that_is_none(feast):
 def test_an_entity_by_its_name(feast):
     found = columns(ask(feast, {"driver": [7]}, features=["driver:rate"]))
     assert found["driver_id"] == ([7], ["PRESENT"], [EPOCH])
+
+
+# ---- writing ----
+
+def write(server, view, **df):
+    return server.post("/write-to-online-store", {
+        "feature_view_name": view, "df": df, "allow_registry_cache": False})
+
+
+def test_written_values_outlive_the_process(feast):
+    models, state = feast.folder / "models", feast.folder / "killed"
+    subprocess.run([os.environ["AX_BINARY"], "apply", "--check=false", "--state", state,
+                    feast.folder / "definitions"], check=True, capture_output=True, timeout=60)
+    options = ("--threads", "1", "--state", str(state))
+    first = Server(models, *options)
+    # No history: the newest write is true at every moment. Fields that are not there stay.
+    assert write(first, "route", origin=["a", "b"], dest=[1, 1], km=[0.5, None],
+                 rate=[1, 2]).body == b"null"
+    assert write(first, "route", origin=["a"], dest=[1], km=[7]).status == 200
+    assert write(first, "driver", driver_id=[5], rate=[0.1], city=["x"],
+                 event_timestamp=["2024-01-01T00:00:00.5"], created=[None]).status == 200
+    first.process.send_signal(signal.SIGKILL)
+    first.stop()
+    again = Server(models, *options)
+    found = columns(ask(again, {"origin": ["a", "b"], "dest": [1, 1], "driver_id": [5, 6]},
+                        features=["route:km", "route:rate", "driver:city"]))
+    assert found["km"][:2] == ([7.0, 2.0], ["PRESENT", "PRESENT"])
+    assert found["rate"][0] == [1.0, 2.0]
+    assert found["city"] == ([None, None], ["OUTSIDE_MAX_AGE", "NOT_FOUND"],
+                             ["2024-01-01T00:00:00.500Z", EPOCH])
+    assert again.stop() == 0
+
+
+@pytest.mark.parametrize("view, df, status, message", [
+    ("drivr", {"driver_id": [1]}, 404, "view 'drivr' is not there"),
+    ("trips", {"driver_id": [1], "trips_1h": [2]}, 422, "has windows"),
+    ("driver", {"driver_id": [1], "rte": [2]}, 422, "nearest is 'rate'"),
+    ("driver", {"driver_id": [1], "rate": ["x"]}, 422, "'df' has no 'event_timestamp'"),
+    ("driver", {"driver_id": [1], "rate": ["x"], "at": [0]}, 422, "a number is wanted"),
+    ("driver", {"driver_id": [1], "rate": [1], "at": [2**40]}, 422, "ahead of the clock"),
+    ("driver", {"driver_id": [1], "rate": []}, 422, "does not hold 1 values"),
+    ("driver", [], 422, "'df' has no 'driver_id'"),
+])
+def test_writes_that_are_refused(feast, view, df, status, message):
+    answer = feast.post("/write-to-online-store", {"feature_view_name": view, "df": df})
+    assert answer.status == status
+    error = json.loads(answer.json)
+    assert error["class"] == ("FeatureViewNotFoundException" if status == 404 else "FeastError")
+    assert message in error["message"]
