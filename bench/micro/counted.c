@@ -366,7 +366,7 @@ static void put_view(struct service *s, size_t view, struct ax_arena *arena)
     check(ax_online_layout_of_view(&s->layouts[view], (uint32_t)view, &s->definitions.views[view],
                                    arena, &err));
     check(ax_online_find_entity(s->store, entity->name, &online, &err));
-    s->views[view] = (struct ax_online_view){ online, &s->layouts[view] };
+    s->views[view] = (struct ax_online_view){ .entity = online, .layout = &s->layouts[view] };
     struct ax_online_stamp stamp = { 0, 0, 0 };
     size_t bytes = ax_online_part_write(&s->layouts[view], &stamp, fields, 0, NULL);
     struct ax_online_part *part = ax_arena_alloc(arena, 1, bytes);

@@ -45,15 +45,22 @@ static bool is_made(const struct ax_service_input *input)
 
 /* ---- roles ---- */
 
-static enum ax_code check_view(const struct planner *p, const struct ax_view *view)
+/* Whether one event of the view's source does not count. */
+static bool has_self(const struct ax_service *service, const struct ax_view *view)
+{
+    return service->exclude_self && service->self == view->source;
+}
+
+static enum ax_code check_view(const struct planner *p, const struct ax_view *view,
+                               const struct ax_online_view *online)
 {
     const struct ax_service *service = p->plan->service;
     const char *why = NULL;
-    if (view->windowed)
-        why = "has windows, which are not served yet";
-    else if (!view->online)
+    if (!view->online)
         why = "is not online; take 'online: false' away";
-    else if (service->exclude_self && service->self == view->source)
+    else if (view->windowed && !online->windows)
+        why = "has windows, which are not served yet";
+    else if (!view->windowed && has_self(service, view))
         why = "has the newest event of each key alone, which may be the row's own that "
               "exclude_self leaves out";
     if (!why)
@@ -120,6 +127,25 @@ static enum ax_code plan_fields(struct planner *p, size_t role, struct ax_servic
     return AX_OK;
 }
 
+/* The columns of the call that have the id of the event that does not count. */
+static enum ax_code plan_self(struct planner *p, const struct ax_source *source,
+                              struct ax_service_part *part)
+{
+    const struct ax_service *service = p->plan->service;
+    size_t *columns = planner_alloc(p, source->event_id_count, sizeof(*columns));
+    if (!columns)
+        return p->err->code;
+    for (size_t i = 0; i < source->event_id_count; i++) {
+        struct ax_str name = source->columns[source->event_id[i]].name;
+        while (columns[i] < service->call_count &&
+               !ax_str_equals(service->call[columns[i]].name, name))
+            columns[i]++;
+        assert(columns[i] < service->call_count); /* The definitions were checked. */
+    }
+    part->self = columns;
+    return AX_OK;
+}
+
 static enum ax_code plan_roles(struct planner *p)
 {
     const struct ax_service *service = p->plan->service;
@@ -131,12 +157,15 @@ static enum ax_code plan_roles(struct planner *p)
         const struct ax_role *role = &service->roles[i];
         const struct ax_online_view *view = &p->views[role->view - p->definitions->views];
         struct ax_service_part *part = &p->parts[i];
-        if (check_view(p, role->view))
+        if (check_view(p, role->view, view))
             return p->err->code;
         *part = (struct ax_service_part){ .visit = find_visit(p, role, view),
                                           .layout = view->layout,
+                                          .windows = view->windows,
                                           .ttl_us = role->view->ttl_us };
-        if (find_group(p, part->visit, role, &part->group) || plan_fields(p, i, part))
+        if (find_group(p, part->visit, role, &part->group) || plan_fields(p, i, part) ||
+            (part->windows && has_self(service, role->view) &&
+             plan_self(p, role->view->source, part)))
             return p->err->code;
     }
     return AX_OK;

@@ -15,10 +15,14 @@
 #include "feature/definitions.h"
 #include "feature/online/online.h"
 
+struct ax_online_windows;
+
 /* Where the store has a view. */
 struct ax_online_view {
     const struct ax_online_entity *entity; /* the view's entity */
     const struct ax_online_layout *layout;
+    const struct ax_online_windows *windows; /* of a view with windows, instead of a layout; NULL:
+                                                it is not served */
 };
 
 /* All that is asked of one entity: its keys under each of the names that the call gives them. */
@@ -34,6 +38,9 @@ struct ax_service_part {
     size_t visit;
     size_t group; /* of the visit's keys */
     const struct ax_online_layout *layout;
+    const struct ax_online_windows *windows; /* or this one */
+    const size_t *self; /* of windows: columns of the call that are the id of the event that does
+                           not count, one a part of it; NULL: all count */
     int64_t ttl_us;
     size_t first_input; /* of the service; those of a role follow each other */
     const size_t *fields;
@@ -61,9 +68,9 @@ struct ax_service_plan {
     uint64_t seed;       /* of the hash by which a batch's keys are told apart */
 };
 
-/* views[i] is where the view number i of the definitions is. Expected: UNSUPPORTED (a view with
- * windows; one that is not online; a plain view of the events of which the service excludes the
- * row's own), INVALID, TOO_LARGE, LIMIT. */
+/* views[i] is where the view number i of the definitions is. Expected: UNSUPPORTED (windows that
+ * are not there; a view that is not online; a plain view of the events of which the service
+ * excludes the row's own), INVALID, TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_service_plan_new(const struct ax_definitions *definitions,
                                              const struct ax_service *service,
                                              const struct ax_online_view *views,

@@ -12,6 +12,8 @@
 #include "base/hash.h"
 #include "data/rows_values.h"
 #include "feature/online/online_key.h"
+#include "feature/online/online_windows.h"
+#include "feature/window_id.h"
 
 #include <assert.h>
 
@@ -393,6 +395,106 @@ static void show(struct ax_service_vector *vector, size_t input)
     vector->scope[vector->request->plan->scope[input]] = &vector->inputs[input];
 }
 
+/* ---- windows ---- */
+
+#define ID_BYTES_MAX ((size_t)64 << 10)
+
+/* The ids of the events that do not count; ptr NULL: all do. */
+static enum ax_code make_selfs(const struct ax_service_vector *vector,
+                               const struct ax_service_part *part, struct ax_str *ret_selfs,
+                               struct ax_err *err)
+{
+    size_t count = service_of(vector)->self->event_id_count;
+    const struct ax_values **ids = vector_alloc(vector, count, sizeof(*ids), err);
+    struct ax_buf id;
+    if (!ids)
+        return err->code;
+    for (size_t i = 0; i < count; i++)
+        ids[i] = &vector->call[part->self[i]];
+    ax_buf_init(&id, ID_BYTES_MAX);
+    for (size_t row = 0; row < vector->rows && !err->code; row++) {
+        bool is_null = false;
+        for (size_t i = 0; i < count; i++)
+            is_null |= ax_values_is_null(ids[i], row);
+        ret_selfs[row] = (struct ax_str){ NULL, 0 };
+        if (is_null || ax_window_id_put(&id, ids, count, row, err))
+            continue;
+        char *text = ax_arena_strdup(vector->request->arena, ax_buf_str(&id));
+        ret_selfs[row] = (struct ax_str){ text, ax_buf_str(&id).len };
+        if (!text)
+            (void)ax_arena_fail(vector->request->arena, "the features of a request", err);
+    }
+    ax_buf_done(&id);
+    return err->code;
+}
+
+/* A field's column that is ours to write to, null where nothing is known. */
+static enum ax_code copy_known(const struct ax_service_vector *vector, const bool *known,
+                               struct ax_values *values, struct ax_err *err)
+{
+    struct ax_values copy;
+    size_t size = ax_type_size(values->type);
+    if (ax_values_init(&copy, values->type, vector->rows, vector->request->arena, err))
+        return err->code;
+    memcpy(copy.data, values->data, vector->rows * size);
+    copy.items = values->items;
+    for (size_t row = 0; row < vector->rows; row++) {
+        if (!known[row] || ax_values_is_null(values, row))
+            ax_values_set_null(&copy, row);
+    }
+    *values = copy;
+    return AX_OK;
+}
+
+static enum ax_code get_windows(struct ax_service_vector *vector,
+                                const struct ax_service_part *part, struct ax_values *ret_fields,
+                                bool *ret_known, struct ax_err *err)
+{
+    const struct ax_service_lookup *lookup = &vector->lookups[part->visit];
+    const uint32_t *places = lookup->places + part->group * vector->rows;
+    struct ax_str *keys = vector_alloc(vector, vector->rows, sizeof(*keys), err);
+    struct ax_str *selfs = vector_alloc(vector, vector->rows, sizeof(*selfs), err);
+    if (!keys || !selfs || (part->self && make_selfs(vector, part, selfs, err)))
+        return err->code;
+    for (size_t row = 0; row < vector->rows; row++)
+        keys[row] =
+            places[row] == NO_KEY ? (struct ax_str){ NULL, 0 } : lookup->fetch.keys[places[row]];
+    const struct ax_online_windows_read read = { keys, vector->request->at + vector->from,
+                                                 part->self ? selfs : NULL, vector->rows };
+    struct ax_window_scratch scratch;
+    if (ax_window_scratch_init(&scratch, part->windows->made.spec))
+        (void)(ax_online_windows_get(part->windows, &read, &scratch, vector->request->arena,
+                                     ret_fields, ret_known, err) != AX_OK);
+    else
+        (void)ax_fail(err, AX_E_LIMIT, "no memory for the values of windows");
+    ax_window_scratch_done(&scratch, part->windows->made.spec);
+    return err->code;
+}
+
+/* The fields of a role whose view has windows. */
+static enum ax_code read_windows(struct ax_service_vector *vector,
+                                 const struct ax_service_part *part, size_t role,
+                                 struct ax_err *err)
+{
+    const struct ax_view *view = service_of(vector)->roles[role].view;
+    struct ax_values *fields = vector_alloc(vector, view->field_count, sizeof(*fields), err);
+    bool *known = vector_alloc(vector, vector->rows, sizeof(*known), err);
+    if (!fields || !known || get_windows(vector, part, fields, known, err))
+        return err->code;
+    for (size_t row = 0; row < vector->rows; row++) {
+        size_t cell = role * vector->rows + row;
+        vector->states[cell] = known[row] ? AX_ONLINE_PRESENT : AX_ONLINE_NOT_FOUND;
+        vector->times[cell] = AX_ONLINE_TIMELESS;
+    }
+    for (size_t i = 0; i < part->count; i++) {
+        struct ax_values *input = &vector->inputs[part->first_input + i];
+        *input = fields[part->fields[i]];
+        if (copy_known(vector, known, input, err))
+            return err->code;
+    }
+    return AX_OK;
+}
+
 static enum ax_code read_parts(struct ax_service_vector *vector, struct ax_err *err)
 {
     const struct ax_service *service = service_of(vector);
@@ -402,10 +504,15 @@ static enum ax_code read_parts(struct ax_service_vector *vector, struct ax_err *
     for (size_t role = 0; role < service->role_count; role++) {
         const struct ax_service_part *part = &vector->request->plan->parts[role];
         size_t cell = role * vector->rows;
-        find_parts(vector, part, found, vector->states + cell, vector->times + cell);
-        if (ax_online_read(part->layout, part->fields, part->count, found, vector->rows,
-                           vector->request->arena, vector->inputs + part->first_input, err))
-            return err->code;
+        if (part->windows) {
+            if (read_windows(vector, part, role, err))
+                return err->code;
+        } else {
+            find_parts(vector, part, found, vector->states + cell, vector->times + cell);
+            if (ax_online_read(part->layout, part->fields, part->count, found, vector->rows,
+                               vector->request->arena, vector->inputs + part->first_input, err))
+                return err->code;
+        }
         for (size_t i = 0; i < part->count; i++) {
             const struct ax_field *field = &service->roles[role].view->fields[part->fields[i]];
             size_t input = part->first_input + i;

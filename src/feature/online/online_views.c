@@ -145,7 +145,8 @@ static enum ax_code make_view(struct ax_online_views *views, size_t i, struct ax
         ax_online_layout_of_view(layout, number, view, &views->arena, err))
         return ax_err_context(err, "view '%.*s'", AX_STR_ARG(view->name));
     views->views[i] =
-        (struct ax_online_view){ views->entities[view->entity - definitions->entities], layout };
+        (struct ax_online_view){ .entity = views->entities[view->entity - definitions->entities],
+                                 .layout = layout };
     return AX_OK;
 }
 

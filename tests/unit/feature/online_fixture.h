@@ -39,7 +39,7 @@ static enum ax_code open_online(const struct ax_definitions *definitions, struct
                                      err) ||
             ax_online_find_entity(online.store, view->entity->name, &entity, err))
             return err->code;
-        online.views[i] = (struct ax_online_view){ entity, &online.layouts[i] };
+        online.views[i] = (struct ax_online_view){ .entity = entity, .layout = &online.layouts[i] };
     }
     return AX_OK;
 }

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "feature/online/online_windows.h"
 #include "feature/service_vector.h"
 #include "online_fixture.h"
 #include "torture.h"
@@ -601,6 +602,136 @@ static void test_not_served(void **state)
     }
 }
 
+/* ---- windows ---- */
+
+#define WINDOWS_TEXT                                                             \
+    "auspex: 1\n"                                                                \
+    "entities: {airport: {keys: {faa: string}}}\n"                               \
+    "sources:\n"                                                                 \
+    "  w: {files: w.csv, time: t, event_id: id,\n"                               \
+    "      columns: {id: string, faa: string, t: timestamp, temp: float64}}\n"   \
+    "views:\n"                                                                   \
+    "  weather:\n"                                                               \
+    "    entity: airport\n"                                                      \
+    "    source: w\n"                                                            \
+    "    fields:\n"                                                              \
+    "      n: count(*) over 1h\n"                                                \
+    "      temp: {expr: avg(temp) over 1h, type: float32, default: 20.1}\n"      \
+    "      warm: count(*) filter (where temp > 10) over 1h / count(*) over 1h\n" \
+    "services:\n"                                                                \
+    "  s:\n"                                                                     \
+    "    request: {id: string}\n"                                                \
+    "    exclude_self: true\n"                                                   \
+    "    features:\n"                                                            \
+    "      - {view: weather, keys: {faa: origin}, as: origin}\n"                 \
+    "      - {view: weather, keys: {faa: dest}, as: dest, fields: [temp]}\n"     \
+    "      - {name: more, expr: origin__n + 1}\n"
+
+enum { W_N, W_TEMP, W_WARM, W_DEST_TEMP, W_MORE, W_INPUTS };
+
+/* What stands in the call's column of that name. */
+static struct ax_values *call_column(struct ax_values *columns, const struct ax_service *service,
+                                     const char *name)
+{
+    for (size_t i = 0; i < service->call_count; i++) {
+        if (ax_str_is(service->call[i].name, name))
+            return &columns[i];
+    }
+    fail();
+    return columns;
+}
+
+static bool put_temps(struct ax_online_windows *windows)
+{
+    static const double temps[] = { 1, 2, 30 };
+    static const char *const ids[] = { "a", "b", "c" };
+    uint8_t are_warm[] = { 0, 0, 1 };
+    double values[] = { temps[0], temps[1], temps[2] };
+    const struct ax_values temp = column(AX_TYPE_FLOAT64, values, 3, NULL);
+    const struct ax_values warm = column(AX_TYPE_BOOL, are_warm, 3, NULL);
+    const struct ax_values *columns[] = { NULL, NULL };
+    assert_int_equal(windows->made.column_count, 2);
+    for (size_t i = 0; i < 2; i++)
+        columns[i] = windows->made.columns[i]->type.kind == AX_TYPE_BOOL ? &warm : &temp;
+    struct ax_online_windows_item items[3];
+    for (size_t i = 0; i < 3; i++)
+        items[i] = (struct ax_online_windows_item){
+            .key = AX_STR("EWR"),
+            .event = { .id = ax_str_from(ids[i]), .time = (int64_t)(1000 + i) * SECOND },
+            .row = i,
+        };
+    return good(ax_online_windows_put(windows, items, 3, columns, &err));
+}
+
+static void check_windows(const struct ax_service *service)
+{
+    enum { ROWS = 5 };
+    struct ax_str origins[ROWS] = { AX_STR("EWR"), AX_STR("EWR"), AX_STR("EWR"), AX_STR("LGA"),
+                                    AX_STR("") };
+    struct ax_str dests[ROWS] = { AX_STR("EWR"), AX_STR("LGA"), AX_STR("EWR"), AX_STR("EWR"),
+                                  AX_STR("EWR") };
+    struct ax_str ids[ROWS] = { AX_STR("x"), AX_STR("c"), AX_STR(""), AX_STR("a"), AX_STR("b") };
+    uint64_t has_origin = 0xF, has_id = 0x1B;
+    int64_t at[ROWS] = { 1001 * SECOND, 1002 * SECOND, 5000 * SECOND, 1002 * SECOND,
+                         1002 * SECOND };
+    const double expected[ROWS][W_INPUTS] = {
+        { 2, 1.5, 0, 1.5, 3 },
+        { 2, 1.5, 0, TEMP_DEFAULT, 3 }, /* Without its own. */
+        { 0, TEMP_DEFAULT, NAN, TEMP_DEFAULT, 1 },
+        { 0, TEMP_DEFAULT, NAN, 16, 1 },
+        { NAN, TEMP_DEFAULT, NAN, 15.5, NAN }, /* A key that is null. */
+    };
+    struct ax_values columns[3];
+    assert_int_equal(service->call_count, 3);
+    *call_column(columns, service, "origin") = column(AX_TYPE_STRING, origins, ROWS, &has_origin);
+    *call_column(columns, service, "dest") = column(AX_TYPE_STRING, dests, ROWS, NULL);
+    *call_column(columns, service, "id") = column(AX_TYPE_STRING, ids, ROWS, &has_id);
+    struct ax_service_request request = { .plan = plan,
+                                          .store = online.store,
+                                          .rows = ROWS,
+                                          .call = columns,
+                                          .at = at,
+                                          .arena = &arena };
+    struct ax_service_vector vector;
+    if (!good(run(&vector, &request, 0, ROWS)))
+        return;
+    size_t first = service->input_count - W_INPUTS;
+    for (size_t row = 0; row < ROWS; row++) {
+        for (size_t i = 0; i < W_INPUTS; i++)
+            assert_number(number_of(&vector.inputs[first + i], row), expected[row][i], i, row);
+    }
+    const int64_t never = AX_ONLINE_TIMELESS;
+    assert_status(&vector, first + W_TEMP, 0,
+                  (struct ax_service_status){ AX_ONLINE_PRESENT, false, false, never });
+    assert_status(&vector, first + W_TEMP, 2,
+                  (struct ax_service_status){ AX_ONLINE_NULL_VALUE, true, false, never });
+    assert_status(&vector, first + W_WARM, 3,
+                  (struct ax_service_status){ AX_ONLINE_NULL_VALUE, false, false, never });
+    assert_status(&vector, first + W_TEMP, 4,
+                  (struct ax_service_status){ AX_ONLINE_NOT_FOUND, true, false, never });
+}
+
+/* Windows of the row's keys, one of which is null, at its moment and without its own event. */
+static void test_windows(void **state)
+{
+    (void)state;
+    struct ax_online_windows *windows = NULL;
+    ax_err_clear(&err);
+    ax_arena_init(&arena, (size_t)1 << 20, (size_t)16 << 20);
+    is_read = !read_text(WINDOWS_TEXT, &definitions, &err);
+    if (!good(err.code) || !good(open_online(&definitions, &err)))
+        return;
+    if (!good(ax_online_windows_open(definitions.views, &online.epoch, (size_t)16 << 20, &windows,
+                                     &err)))
+        return;
+    online.views[0].layout = NULL;
+    online.views[0].windows = windows;
+    if (put_temps(windows) &&
+        good(ax_service_plan_new(&definitions, definitions.services, online.views, &plan, &err)))
+        check_windows(definitions.services);
+    ax_online_windows_close(windows);
+}
+
 /* ---- rows of a model ---- */
 
 enum { MODEL_SKY, MODEL_TWICE, MODEL_LATE, MODEL_TEXT, MODEL_N, MODEL_INPUTS };
@@ -687,6 +818,7 @@ int main(void)
         cmocka_unit_test_teardown(test_cancel, tear_down),
         cmocka_unit_test_teardown(test_store_down, tear_down),
         cmocka_unit_test_teardown(test_not_served, tear_down),
+        cmocka_unit_test_teardown(test_windows, tear_down),
         cmocka_unit_test_teardown(test_rows_of_a_model, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
