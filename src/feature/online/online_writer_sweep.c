@@ -186,7 +186,7 @@ void ax_online_writer_sweep(struct ax_online_writer *writer)
 uint64_t ax_online_writer_sweep_ns(const struct ax_online_writer *writer)
 {
     uint64_t when_ns = UINT64_MAX;
-    if (writer->views && writer->config.now_us)
+    if (writer->views && writer->config.now_us && !writer->sweep_count)
         when_ns = AX_MAX(writer->aged_ns, writer->sweep_ns);
     if (writer->former_count)
         when_ns = AX_MIN(when_ns, writer->sweep_ns + LOOK_NS);
