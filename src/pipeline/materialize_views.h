@@ -25,7 +25,7 @@ enum ax_materialize_outcome {
 /* "done", "done before", … */
 const char *ax_materialize_outcome_name(enum ax_materialize_outcome outcome) AX_RETURNS_NONNULL;
 
-/* What became of a view. */
+/* What became of a view, while it is told. */
 struct ax_materialize_result {
     struct ax_str view;
     enum ax_materialize_outcome outcome;
