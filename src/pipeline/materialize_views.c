@@ -199,8 +199,9 @@ static enum ax_code begin_run(struct run *run)
 static struct item *find_item(struct run *run, const struct ax_view *view)
 {
     size_t i = 0;
-    while (run->items[i].view != view)
-        assert(++i < run->item_count);
+    while (i < run->item_count && run->items[i].view != view)
+        i++;
+    assert(i < run->item_count);
     return &run->items[i];
 }
 

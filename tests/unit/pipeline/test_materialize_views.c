@@ -223,7 +223,7 @@ static int64_t value_of(const char *view, int64_t key)
     const struct ax_online_view *online = &views->views[number];
     struct ax_err err = AX_ERR_INIT;
     const size_t field = 0;
-    const struct ax_online_row *row;
+    const struct ax_online_row *row = NULL;
     struct ax_values value;
     struct ax_arena arena;
     struct ax_epoch_reader *reader = ax_epoch_register(&epoch);
