@@ -67,9 +67,11 @@ static void has_not(size_t view, int64_t key)
 static void rows_are_seen_when_they_are_acknowledged(void **state)
 {
     (void)state;
+    struct ax_online_writer_config config = writer_config(folder);
     struct ax_online_batch batch;
     const struct given_row rows[] = { { 1, 10, 100 }, { 2, 10, 200 }, { 1, 9, 90 } };
-    open_state("x");
+    config.durability = AX_ONLINE_DURABLE_DISK;
+    good(open_writer(&config, "x", &err));
     good(push(SOURCE_A, rows, 3, &batch, &err));
     assert_int_equal(batch.written, 4); /* of two views */
     assert_int_equal(batch.stale, 2);
