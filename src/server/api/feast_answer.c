@@ -217,26 +217,28 @@ static void put_values(struct ax_buf *out, const struct ax_values *values,
 
 /* ---- statuses and times ---- */
 
-static void put_status(struct ax_buf *out, size_t row, struct ax_str status)
-{
-    (void)ax_buf_append_str(out, row ? AX_STR(",\"") : AX_STR("\""));
-    (void)ax_buf_append_str(out, status);
-    (void)ax_buf_append_char(out, '"');
-}
-
-/* Feast's words; it has none for a store that cannot be asked. */
-static const char *const status_texts[] = {
-    [AX_ONLINE_PRESENT] = "PRESENT",      [AX_ONLINE_NULL_VALUE] = "NULL_VALUE",
-    [AX_ONLINE_NOT_FOUND] = "NOT_FOUND",  [AX_ONLINE_OUTSIDE_MAX_AGE] = "OUTSIDE_MAX_AGE",
-    [AX_ONLINE_STORE_DOWN] = "NOT_FOUND",
+/* Feast's words; it has none for a store that cannot be asked. With the comma in front of them,
+ * since there are as many as values. */
+#define STATUS(text) { ",\"" text "\"", sizeof(text) + 2 }
+static const struct ax_str status_texts[] = {
+    [AX_ONLINE_PRESENT] = STATUS("PRESENT"),
+    [AX_ONLINE_NULL_VALUE] = STATUS("NULL_VALUE"),
+    [AX_ONLINE_NOT_FOUND] = STATUS("NOT_FOUND"),
+    [AX_ONLINE_OUTSIDE_MAX_AGE] = STATUS("OUTSIDE_MAX_AGE"),
+    [AX_ONLINE_STORE_DOWN] = STATUS("NOT_FOUND"),
 };
+
+static void put_status(struct ax_buf *out, size_t row, enum ax_online_status status)
+{
+    size_t from = row == 0;
+    (void)ax_buf_append(out, status_texts[status].ptr + from, status_texts[status].len - from);
+}
 
 static void put_statuses(struct ax_buf *out, const struct ax_service_vector *vector, size_t input)
 {
     for (size_t row = 0; row < vector->rows; row++) {
         const struct ax_service_status status = ax_service_vector_status(vector, input, row);
-        put_status(out, row,
-                   ax_str_from(status_texts[status.defaulted ? AX_ONLINE_PRESENT : status.status]));
+        put_status(out, row, status.defaulted ? AX_ONLINE_PRESENT : status.status);
     }
 }
 
@@ -244,7 +246,7 @@ static void put_call_statuses(struct ax_buf *out, const struct ax_values *values
 {
     for (size_t row = 0; row < rows; row++)
         put_status(out, row,
-                   ax_values_is_null(values, row) ? AX_STR("NULL_VALUE") : AX_STR("PRESENT"));
+                   ax_values_is_null(values, row) ? AX_ONLINE_NULL_VALUE : AX_ONLINE_PRESENT);
 }
 
 /* RFC 3339 with no digits behind the second, three or six, as protobuf has it. */
