@@ -60,13 +60,14 @@ static const struct ax_request_user push_user = { .release = push_release };
 
 /* ---- answering ---- */
 
-/* What is wrong with the rows is 422, as Feast's servers and their kind have it. */
+/* What is wrong with the rows is 422, as Feast's servers and their kind have it. Definitions that
+ * changed meanwhile are in force soon: coming again helps. */
 static int status_of(const struct push *push, enum ax_code code)
 {
     if (code == AX_E_INVALID || code == AX_E_UNSUPPORTED ||
         (code == AX_E_NOT_FOUND && push->body.is_feast))
         return 422;
-    return ax_code_http(code);
+    return code == AX_E_CONFLICT ? 503 : ax_code_http(code);
 }
 
 static void answer_failure(struct ax_server_thread *thread, struct ax_request *request,
