@@ -9,10 +9,16 @@
 #include "server/api/service_call.h"
 #include "server/server.h"
 
-struct predict_request {
-    struct ax_row_request rows; /* first */
+/* Of a request by entity, for which alone there is memory. */
+struct predict_call {
     struct ax_service_call call;
     struct ax_service_target target;
+    struct ax_prediction *prediction;
+};
+
+struct predict_request {
+    struct ax_row_request rows;     /* first */
+    struct predict_call *by_entity; /* NULL: not begun, or rows */
 };
 
 static const struct ax_row_member predict_members[] = {
@@ -36,8 +42,7 @@ static struct predict_request *predict_from(struct ax_prediction *prediction)
 
 static void predict_woken(struct ax_service_call *call)
 {
-    struct predict_request *request = container_of(call, struct predict_request, call);
-    ax_prediction_wake(&request->rows.prediction);
+    ax_prediction_wake(container_of(call, struct predict_call, call)->prediction);
 }
 
 static enum ax_code predict_begin_call(struct predict_request *request, struct ax_err *err)
@@ -49,18 +54,23 @@ static enum ax_code predict_begin_call(struct predict_request *request, struct a
     size_t rows = body->cells[AX_ROW_SET_ROWS].row_count;
     struct ax_serving_features *features = ax_server_features(prediction->thread->server);
     const struct ax_serving_service *service;
-    request->target.rows = &prediction->rows;
-    request->call.woken = predict_woken;
-    if (ax_serving_bind(features, served, &service, &request->target.inputs, err) ||
+    struct predict_call *made = ax_arena_zalloc(&http->arena, 1, sizeof(*made));
+    if (!made)
+        return ax_arena_fail(&http->arena, "the request", err);
+    made->prediction = prediction;
+    made->target.rows = &prediction->rows;
+    made->call.woken = predict_woken;
+    request->by_entity = made;
+    if (ax_serving_bind(features, served, &service, &made->target.inputs, err) ||
         ax_rows_reserve(&prediction->rows, served->version->signature, rows, &http->arena, err) ||
-        ax_service_call_begin(&request->call, features, service, rows, body->tell, &http->arena,
+        ax_service_call_begin(&made->call, features, service, rows, body->tell, &http->arena,
                               ax_http_worker_loop(http->worker),
                               ax_prediction_deadline_ns(prediction), err) ||
-        ax_service_call_take(&request->call, body->cells, body->is_one,
+        ax_service_call_take(&made->call, body->cells, body->is_one,
                              ax_server_now_us(prediction->thread->server), err))
         return err->code;
-    ax_service_call_add(&request->call, &request->target);
-    request->rows.call = &request->call;
+    ax_service_call_add(&made->call, &made->target);
+    request->rows.call = &made->call;
     request->rows.is_filling = true;
     return AX_OK;
 }
@@ -73,12 +83,13 @@ static enum ax_code predict_fill(struct predict_request *request, size_t byte_bu
         return ax_row_request_fill(&request->rows, &request->rows.body.cells[AX_ROW_SET_ROWS],
                                    byte_budget, cost, ret_done, err);
     if ((!request->rows.is_filling && predict_begin_call(request, err)) ||
-        ax_service_call_step(&request->call, byte_budget, cost, ret_done, &waits, err))
+        ax_service_call_step(&request->by_entity->call, byte_budget, cost, ret_done, &waits, err))
         return err->code;
     if (waits)
         ax_prediction_wait(&request->rows.prediction);
-    if (*ret_done && request->target.err.code)
-        return ax_fail(err, request->target.err.code, "%s", request->target.err.msg);
+    const struct ax_err *failure = &request->by_entity->target.err;
+    if (*ret_done && failure->code)
+        return ax_fail(err, failure->code, "%s", failure->msg);
     return AX_OK;
 }
 
@@ -126,7 +137,9 @@ static bool predict_print(struct ax_prediction *prediction, struct ax_buf *out, 
 
 static void predict_release(struct ax_prediction *prediction)
 {
-    ax_service_call_done(&predict_from(prediction)->call);
+    const struct predict_request *request = predict_from(prediction);
+    if (request->by_entity)
+        ax_service_call_done(&request->by_entity->call);
 }
 
 static const struct ax_prediction_form predict_form = {
