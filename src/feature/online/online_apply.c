@@ -27,14 +27,14 @@ static void apply_some(struct ax_online_apply *apply, const struct ax_online_vie
                        size_t entity, const struct ax_online_item *items, size_t count,
                        struct ax_online_counts *counts, struct ax_err *err)
 {
-    uint8_t results[AX_VALUES_ROWS_MAX];
-    struct ax_online_write write = {
-        .entity = views->entities[entity], .items = items, .count = count, .ret_results = results
-    };
+    struct ax_online_write write = { .entity = views->entities[entity],
+                                     .items = items,
+                                     .count = count,
+                                     .ret_results = apply->results };
     bool is_done = ax_online_write(apply->store, &write);
     assert(is_done);
     for (size_t i = 0; apply->unfolded && write.written && i < count; i++) {
-        if (results[i] == AX_ONLINE_WRITTEN)
+        if (apply->results[i] == AX_ONLINE_WRITTEN)
             ax_online_unfolded_add(apply->unfolded, write.entity, views->entity_numbers[entity],
                                    items[i].key);
     }

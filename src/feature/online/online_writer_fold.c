@@ -16,8 +16,8 @@
 #include <stdio.h>
 
 #define FOLD_KEYS          524288
-#define FOLD_NS            (2 * AX_NS_PER_S)
-#define RETRY_NS           (10 * AX_NS_PER_S)
+#define FOLD_NS            ((uint64_t)2 * AX_NS_PER_S)
+#define RETRY_NS           ((uint64_t)10 * AX_NS_PER_S)
 #define UNFOLDED_BYTES_MAX ((size_t)256 << 20)
 #define NAME_BYTES         12 /* of a layout's number */
 

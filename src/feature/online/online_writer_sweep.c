@@ -15,10 +15,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define PAUSE_NS (10 * AX_NS_PER_MS)
+#define PAUSE_NS ((uint64_t)10 * AX_NS_PER_MS)
 #define STEP_NS  (AX_NS_PER_MS / 2)
-#define LOOK_NS  AX_NS_PER_S        /* whether former views are read */
-#define AGE_NS   (60 * AX_NS_PER_S) /* between two looks for old parts */
+#define LOOK_NS  AX_NS_PER_S                  /* whether former views are read */
+#define AGE_NS   ((uint64_t)60 * AX_NS_PER_S) /* between two looks for old parts */
 
 /* ---- what is to go ---- */
 

@@ -134,7 +134,7 @@ static void wait_for(sem_t *done)
 /* Send it, and wait until it is done. */
 static enum ax_code send_and_wait(struct ax_online_batch *batch, struct ax_err *err)
 {
-    sem_t done;
+    static sem_t done; /* one waits at a time */
     assert_int_equal(sem_init(&done, 0, 0), 0);
     batch->context = &done;
     batch->done = post;
@@ -275,7 +275,7 @@ static bool read_value(struct ax_epoch_reader *reader, size_t view, struct ax_st
                        struct given_row *ret)
 {
     const struct ax_online_view *place = &fixture.views->views[view];
-    const struct ax_online_row *row;
+    const struct ax_online_row *row = NULL;
     struct ax_online_fetch fetch = {
         .entity = place->entity, .keys = &key, .count = 1, .rows = &row
     };
