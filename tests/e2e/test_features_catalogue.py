@@ -540,7 +540,7 @@ def test_one_owner(folder):
     (lambda db: db.write_bytes(db.read_bytes()[:8192]), 3, "is damaged: "),
     (lambda db: (db.unlink(), db.mkdir()), 3, "is not a regular file"),
     (lambda db: sqlite3.connect(db).executescript("pragma user_version = 12").close(),
-     3, "has schema 12 and this auspex knows schemas up to 2"),
+     3, "has schema 12 and this auspex knows schemas up to 3"),
     (lambda db: sqlite3.connect(db).executescript("pragma application_id = 5").close(),
      3, "is a database of another program"),
     (lambda db: sqlite3.connect(db).executescript(
