@@ -142,7 +142,8 @@ static enum ax_code begin_call(struct ax_oip_entities *entities, struct ax_err *
     struct ax_request *http = prediction->job.request;
     size_t rows = entities->request->infer.rows.count;
     entities->target.rows = &prediction->rows;
-    if (ax_rows_reserve(&prediction->rows, prediction->job.served->version->signature, rows,
+    if (ax_admission_check_rows(prediction->thread->scoring.admission, rows, err) ||
+        ax_rows_reserve(&prediction->rows, prediction->job.served->version->signature, rows,
                         &http->arena, err) ||
         ax_service_call_begin(&entities->call, entities->features, entities->service, rows,
                               AX_SERVICE_TELL_NOTHING, &http->arena,
