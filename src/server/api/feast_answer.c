@@ -35,7 +35,7 @@ static struct ax_str full_name(const struct ax_service *service,
     char *text = ax_arena_alloc(arena, name.len, 1);
     if (text) {
         memcpy(text, front.ptr, front.len);
-        memcpy(text + front.len, "__", 2);
+        memset(text + front.len, '_', 2);
         memcpy(text + front.len + 2, field.ptr, field.len);
     }
     name.ptr = text;

@@ -198,10 +198,12 @@ static void check_many(const struct ax_cells_target *targets)
 
 static void make_targets(struct ax_cells_target *targets)
 {
-    targets[0] = (struct ax_cells_target){ .name = AX_STR("a"), .storage = { AX_STORAGE_STRING } };
-    targets[1] = (struct ax_cells_target){ .name = AX_STR("b"), .storage = { AX_STORAGE_INT64 } };
-    targets[2] =
-        (struct ax_cells_target){ .name = AX_STR("carrier"), .storage = { AX_STORAGE_BOOL } };
+    targets[0] =
+        (struct ax_cells_target){ .name = AX_STR("a"), .storage = { .kind = AX_STORAGE_STRING } };
+    targets[1] =
+        (struct ax_cells_target){ .name = AX_STR("b"), .storage = { .kind = AX_STORAGE_INT64 } };
+    targets[2] = (struct ax_cells_target){ .name = AX_STR("carrier"),
+                                           .storage = { .kind = AX_STORAGE_BOOL } };
 }
 
 static void test_steps(void **state)
