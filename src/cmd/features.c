@@ -164,6 +164,7 @@ static int check(const struct ax_command_line *line, const struct features_confi
         .data = config->history.data,
         .threads = config->history.threads,
         .memory_bytes_max = config->history.memory_bytes_max,
+        .state = config->registry.state,
         .json = config->json,
     };
     return ax_features_check(line, &config->check, &common);
@@ -201,14 +202,15 @@ int ax_cmd_features(int argc, char **argv)
     };
     int status = AX_EXIT_OK;
     if (ax_command_line_load(&line, argc, argv, &status))
-        status = !check_command(&line)                       ? AX_EXIT_USAGE
-                 : strcmp(line.args.texts[0], "schema") == 0 ? print_schema(&config)
-                 : strcmp(line.args.texts[0], "check") == 0  ? check(&line, &config)
-                 : strcmp(line.args.texts[0], "history") == 0
-                     ? ax_features_history(&line, &config.history, config.json)
-                 : strcmp(line.args.texts[0], "export") == 0
-                     ? ax_features_export(&line, &config.export, config.registry.state)
-                     : run(&line, &config);
+        status =
+            !check_command(&line)                       ? AX_EXIT_USAGE
+            : strcmp(line.args.texts[0], "schema") == 0 ? print_schema(&config)
+            : strcmp(line.args.texts[0], "check") == 0  ? check(&line, &config)
+            : strcmp(line.args.texts[0], "history") == 0
+                ? ax_features_history(&line, &config.history, config.registry.state, config.json)
+            : strcmp(line.args.texts[0], "export") == 0
+                ? ax_features_export(&line, &config.export, config.registry.state)
+                : run(&line, &config);
     ax_command_line_done(&line);
     return status;
 }

@@ -50,6 +50,7 @@ struct check {
     const struct ax_features_check_config *config;
     const struct ax_features_check_common *common;
     struct ax_definitions definitions;
+    struct ax_source_journals *journals;
     const struct ax_source *source; /* the only one; NULL: all that something is expected of */
     struct ax_offline *offline;
     int64_t now_us;
@@ -265,6 +266,7 @@ static enum ax_code open_store(struct check *check, struct ax_err *err)
         .work_folder = check->work,
         .threads = common->threads ? common->threads : ax_thread_core_count(),
         .memory_bytes_max = common->memory_bytes_max,
+        .journals = check->journals,
         .cancelled = ax_interrupt_catch(),
     };
     return ax_offline_open(&store, &check->offline, err);
@@ -325,9 +327,12 @@ int ax_features_check(const struct ax_command_line *line,
         (config->source &&
          ax_definitions_find_source(&check.definitions, ax_str_from(config->source), &check.source,
                                     &err)) ||
-        open_work(&check, &err) || open_store(&check, &err) || check_sources(&check, &err))
+        open_work(&check, &err) ||
+        ax_source_journals_open(common->state, &check.definitions, &check.journals, &err) ||
+        open_store(&check, &err) || check_sources(&check, &err))
         ax_command_line_complain(line, "%s", err.msg);
     ax_offline_close(check.offline);
+    ax_source_journals_close(check.journals);
     close_work(&check);
     ax_definitions_done(&check.definitions);
     if (err.code)

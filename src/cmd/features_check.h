@@ -21,6 +21,7 @@ struct ax_features_check_common {
     const char *data; /* NULL: the definitions' folder */
     size_t threads;
     size_t memory_bytes_max;
+    const char *state;
     bool json;
 };
 

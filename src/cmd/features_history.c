@@ -98,7 +98,9 @@ static void close_work(struct ax_history_work *work, enum ax_code ended)
 
 struct history {
     const struct ax_features_history_config *config;
+    const char *state;
     struct ax_definitions definitions;
+    struct ax_source_journals *journals;
     struct ax_offline *offline;
     struct ax_offline_report report;
     struct ax_progress progress;
@@ -116,6 +118,7 @@ static enum ax_code open_store(struct history *h, struct ax_err *err)
         .work_folder = h->work.path,
         .threads = config->threads ? config->threads : ax_thread_core_count(),
         .memory_bytes_max = config->memory_bytes_max,
+        .journals = h->journals,
         .cancelled = ax_interrupt_catch(),
         .progress = show,
         .notice = tell,
@@ -141,7 +144,7 @@ static enum ax_code history(struct history *h, struct ax_err *err)
     if (ax_definitions_read(config->definitions, &h->definitions, err) ||
         ax_definitions_find_service(&h->definitions, ax_str_from(config->service), &service, err) ||
         (config->sql && read_query(h, err)) || open_work(&h->work, config->out, err) ||
-        open_store(h, err))
+        ax_source_journals_open(h->state, &h->definitions, &h->journals, err) || open_store(h, err))
         return err->code;
     ax_deprecations_warn("history", service);
     struct ax_offline_rows rows = {
@@ -180,10 +183,13 @@ static void print_report(const struct history *h, bool json)
 }
 
 int ax_features_history(const struct ax_command_line *line,
-                        const struct ax_features_history_config *config, bool json)
+                        const struct ax_features_history_config *config, const char *state,
+                        bool json)
 {
     struct ax_err err = AX_ERR_INIT;
-    struct history h = { .config = config, .work = { .lock = -1 }, .at_place = SIZE_MAX };
+    struct history h = {
+        .config = config, .state = state, .work = { .lock = -1 }, .at_place = SIZE_MAX
+    };
     if (!config->rows == !config->sql || !config->service || !config->out) {
         ax_command_line_complain(line, "usage: auspex features history --service NAME --out FILE "
                                        "and one of --rows FILE, --sql FILE");
@@ -201,6 +207,7 @@ int ax_features_history(const struct ax_command_line *line,
         print_report(&h, json);
     }
     ax_offline_close(h.offline);
+    ax_source_journals_close(h.journals);
     close_work(&h.work, code);
     ax_definitions_done(&h.definitions);
     ax_buf_done(&h.sql);

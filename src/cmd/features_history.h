@@ -25,6 +25,7 @@ extern const struct ax_option ax_features_history_options[];
 
 /* Do it and return the exit status; failures are told. */
 int ax_features_history(const struct ax_command_line *line,
-                        const struct ax_features_history_config *config, bool json);
+                        const struct ax_features_history_config *config, const char *state,
+                        bool json);
 
 #endif

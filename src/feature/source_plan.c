@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "feature/online/online_key.h"
+#include "feature/source_journal.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -135,20 +136,9 @@ static enum ax_code plan_needs(struct ax_source_plan *plan, struct ax_err *err)
 static enum ax_code plan_journal(struct ax_source_plan *plan, struct ax_err *err)
 {
     const struct ax_source *source = plan->source;
-    bool is_state = source->event_id_count == 0;
-    plan->journal_columns = source->columns;
-    plan->journal_column_count = source->column_count + is_state;
-    if (!is_state)
-        return AX_OK;
-    struct ax_definition_column *columns =
-        plan_alloc(plan, plan->journal_column_count, sizeof(*columns), err);
-    if (!columns)
-        return err->code;
-    memcpy(columns, source->columns, source->column_count * sizeof(*columns));
-    columns[source->column_count] =
-        (struct ax_definition_column){ .name = AX_STR(""), .storage = { AX_STORAGE_STRING, true } };
-    plan->journal_columns = columns;
-    return AX_OK;
+    plan->journal_columns =
+        ax_source_journal_columns(source, &plan->arena, &plan->journal_column_count);
+    return plan->journal_columns ? AX_OK : ax_arena_fail(&plan->arena, "the plan of a source", err);
 }
 
 enum ax_code ax_source_plan_new(const struct ax_definitions *definitions,

@@ -13,6 +13,7 @@
 struct ax_dataset_file {
     uint64_t bytes;
     char digest[AX_SHA256_TEXT_SIZE];
+    bool is_text; /* no file: bytes and digest are those of a text */
     /* What tells that it was written or replaced since. */
     uint64_t device, inode;
     int64_t changed_ns;

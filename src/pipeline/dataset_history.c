@@ -27,6 +27,7 @@ struct writer {
     struct ax_definitions definitions;
     const struct ax_service *service;
     struct ax_offline *offline;
+    struct ax_source_journals *journals;
     struct ax_dataset_origins *origins;
     struct ax_buf sql;
     struct ax_err *err;
@@ -56,6 +57,7 @@ static enum ax_code open_store(struct writer *w, const char *work)
         .work_folder = work,
         .threads = w->job->threads,
         .memory_bytes_max = w->job->memory_bytes_max,
+        .journals = w->journals,
         .cancelled = w->job->cancelled,
         .progress = w->job->progress,
         .notice = w->job->notice,
@@ -109,15 +111,39 @@ static enum ax_code add_file(void *arg, struct ax_str path, struct ax_err *err)
     return ax_dataset_origins_add_file(s->origins, s->whose, path, s->cancelled, err);
 }
 
+/* The rows of its journal that the store reads: others may be appended while it does. */
+static enum ax_code add_pushed(struct sources *s, const struct ax_source *source,
+                               struct ax_err *err)
+{
+    const struct ax_source_journal *pushed = ax_offline_pushed(s->offline, source);
+    struct ax_buf extent, whose;
+    if (!pushed)
+        return AX_OK;
+    ax_buf_init(&extent, 256);
+    ax_buf_init(&whose, 1024);
+    ax_source_journal_put_extent(&extent, pushed);
+    ax_buf_printf(&whose, "%.*s, pushed ", AX_STR_ARG(s->whose));
+    (void)ax_buf_append_str(&whose, ax_buf_str(&extent));
+    if (!ax_buf_check(&whose, "the name of a source", err))
+        (void)(ax_dataset_origins_add_text(s->origins, ax_buf_str(&whose),
+                                           ax_str_from(pushed->folder), ax_buf_str(&extent),
+                                           err) != AX_OK);
+    ax_buf_done(&extent);
+    ax_buf_done(&whose);
+    return err->code;
+}
+
 static enum ax_code add_source(struct sources *s, const struct ax_source *source,
                                struct ax_err *err)
 {
     char whose[512];
     (void)snprintf(whose, sizeof(whose), "source %.*s", AX_STR_ARG(source->name));
     s->whose = ax_str_from(whose);
-    if (source->kind == AX_SOURCE_SQL)
-        return ax_dataset_origins_add_sql(s->origins, s->whose, source->text, err);
-    return ax_offline_files(s->offline, source, add_file, s, err);
+    if (source->kind == AX_SOURCE_SQL
+            ? ax_dataset_origins_add_text(s->origins, s->whose, AX_STR(""), source->text, err)
+            : ax_offline_files(s->offline, source, add_file, s, err))
+        return err->code;
+    return add_pushed(s, source, err);
 }
 
 enum ax_code ax_dataset_sources_add(struct ax_dataset_origins *origins,
@@ -150,9 +176,11 @@ static enum ax_code check_file(void *arg, struct ax_str path, struct ax_err *err
 static enum ax_code check_source(struct sources *s, const struct ax_source *source,
                                  struct ax_err *err)
 {
-    if (source->kind != AX_SOURCE_SQL)
-        return ax_offline_files(s->offline, source, check_file, s, err);
-    s->looked_at++;
+    if (source->kind == AX_SOURCE_SQL)
+        s->looked_at++;
+    else if (ax_offline_files(s->offline, source, check_file, s, err))
+        return err->code;
+    s->looked_at += ax_offline_pushed(s->offline, source) != NULL;
     return AX_OK;
 }
 
@@ -254,10 +282,12 @@ enum ax_code ax_dataset_history_write(const struct ax_dataset_job *job, const ch
     if (!ax_definitions_read(w.history->definitions, &w.definitions, err)) {
         (void)(ax_definitions_find_service(&w.definitions, ax_str_from(w.history->service),
                                            &w.service, err) ||
+               ax_source_journals_open(job->state, &w.definitions, &w.journals, err) ||
                open_store(&w, work) || tell_origin(&w) || (w.history->sql && read_query(&w)) ||
                write_rows(&w, out) ||
                ax_dataset_sources_check(origins, &w.definitions, w.service, w.offline, err));
         ax_offline_close(w.offline);
+        ax_source_journals_close(w.journals);
         ax_definitions_done(&w.definitions);
     }
     ax_buf_done(&w.sql);

@@ -77,23 +77,23 @@ enum ax_code ax_dataset_origins_add_file(struct ax_dataset_origins *origins, str
     return add(origins, whose, copied, &file, err);
 }
 
-enum ax_code ax_dataset_origins_add_sql(struct ax_dataset_origins *origins, struct ax_str whose,
-                                        struct ax_str text, struct ax_err *err)
+enum ax_code ax_dataset_origins_add_text(struct ax_dataset_origins *origins, struct ax_str whose,
+                                         struct ax_str path, struct ax_str text, struct ax_err *err)
 {
     assert(origins && (text.ptr || !text.len) && err);
-    struct ax_dataset_file file = { .bytes = text.len };
+    struct ax_dataset_file file = { .bytes = text.len, .is_text = true };
     struct ax_sha256 sha;
     ax_sha256_init(&sha);
     ax_sha256_add(&sha, text.ptr, text.len);
     ax_sha256_text(&sha, file.digest);
-    return add(origins, whose, AX_STR(""), &file, err);
+    return add(origins, whose, path, &file, err);
 }
 
 enum ax_code ax_dataset_origins_check(const struct ax_dataset_origins *origins, struct ax_err *err)
 {
     assert(origins && err);
     for (size_t i = 0; i < origins->count; i++)
-        if (origins->sources[i].path.len &&
+        if (!origins->files[i].is_text &&
             ax_dataset_file_check(origins->sources[i].path.ptr, &origins->files[i], err))
             return err->code;
     return AX_OK;

@@ -29,10 +29,10 @@ AX_MUST_USE enum ax_code ax_dataset_origins_copy(struct ax_dataset_origins *orig
 AX_MUST_USE enum ax_code ax_dataset_origins_add_file(struct ax_dataset_origins *origins,
                                                      struct ax_str whose, struct ax_str path,
                                                      atomic_bool *cancelled, struct ax_err *err);
-/* Digest a text of SQL. */
-AX_MUST_USE enum ax_code ax_dataset_origins_add_sql(struct ax_dataset_origins *origins,
-                                                    struct ax_str whose, struct ax_str text,
-                                                    struct ax_err *err);
+/* Digest a text of SQL; or one that says which rows of a folder's are meant, `path`. */
+AX_MUST_USE enum ax_code ax_dataset_origins_add_text(struct ax_dataset_origins *origins,
+                                                     struct ax_str whose, struct ax_str path,
+                                                     struct ax_str text, struct ax_err *err);
 
 /* The rows are made: CONFLICT when a file is no longer what was digested. */
 AX_MUST_USE enum ax_code ax_dataset_origins_check(const struct ax_dataset_origins *origins,

@@ -35,6 +35,7 @@ struct item {
 struct run {
     const struct ax_materialize_config *config;
     struct ax_arena arena;
+    struct ax_source_journals *journals;
     struct ax_offline *offline;
     struct ax_materialize_stream *stream; /* NULL: a dry run */
     struct item *items;
@@ -328,6 +329,7 @@ static enum ax_code open_offline(struct run *run, const char *work)
         .work_folder = work,
         .threads = config->threads,
         .memory_bytes_max = config->memory_bytes_max,
+        .journals = run->journals,
         .cancelled = config->cancelled,
         .progress = config->progress,
         .notice = config->notice,
@@ -365,9 +367,12 @@ enum ax_code ax_materialize_views(const struct ax_materialize_config *config, st
         return ax_fail(err, AX_E_INVALID, "the path of the state directory is too long");
     ax_arena_init(&run.arena, ARENA_BYTES_INIT, ARENA_BYTES_MAX);
     open_stream(&run);
-    (void)(check_names(&run) || begin_run(&run) || add_views(&run) || open_offline(&run, work) ||
-           do_all(&run));
+    (void)(check_names(&run) || begin_run(&run) || add_views(&run) ||
+           ax_source_journals_open(config->state, &config->applied->definitions, &run.journals,
+                                   err) ||
+           open_offline(&run, work) || do_all(&run));
     ax_offline_close(run.offline);
+    ax_source_journals_close(run.journals);
     ax_materialize_stream_free(run.stream);
     (void)(ax_file_remove_tree(work, &ignored) != AX_OK);
     free(run.items);

@@ -266,9 +266,15 @@ static enum ax_code run_history(struct training *t)
         .arg = options->arg,
     };
     stage(t, "making the history");
-    if (ax_training_service_find(t->file->definitions, t->spec->service, options->state_folder,
-                                 &t->report->service, t->err) ||
-        (options->snapshot ? keep_history(t, &job) : make_history(t, &job)))
+    struct ax_source_journals *journals = NULL;
+    if (!ax_training_service_find(t->file->definitions, t->spec->service, options->state_folder,
+                                  &t->report->service, t->err) &&
+        !ax_source_journals_open(options->state_folder, t->file->definitions, &journals, t->err)) {
+        job.journals = journals;
+        (void)(options->snapshot ? keep_history(t, &job) : make_history(t, &job));
+        ax_source_journals_close(journals);
+    }
+    if (t->err->code)
         return t->err->code;
     memcpy(t->parquet, out, sizeof(out));
     t->report->has_service = true;

@@ -171,6 +171,7 @@ enum ax_code ax_training_history_make(const struct ax_training_history_job *job,
     struct ax_offline_config config = {
         .definitions = job->file->definitions,
         .data_folder = job->data_folder,
+        .journals = job->journals,
         .work_folder = job->work_folder,
         .keep_parts = job->keep_parts,
         .threads = job->threads,

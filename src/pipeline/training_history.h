@@ -10,6 +10,7 @@
 #define AX_PIPELINE_TRAINING_HISTORY_H
 
 #include "base/hash.h"
+#include "feature/source_journal.h"
 #include "pipeline/leakage.h"
 
 struct ax_training_history_job {
@@ -17,9 +18,10 @@ struct ax_training_history_job {
     const struct ax_train_spec *spec; /* of that file, with a service */
     const char *rows;                 /* a Parquet file with the rows; NULL: the spec's query */
     const char *data_folder;          /* relative paths start here */
-    const char *work_folder;          /* for spilling, */
-    bool keep_parts;                  /* and what is done of it; see offline.h */
-    const char *out;                  /* what is written: a path that ends in .parquet */
+    const struct ax_source_journals *journals; /* or NULL: see offline.h */
+    const char *work_folder;                   /* for spilling, */
+    bool keep_parts;                           /* and what is done of it; see offline.h */
+    const char *out;                           /* what is written: a path that ends in .parquet */
     size_t threads;
     size_t memory_bytes_max; /* 0: DuckDB's default */
     atomic_bool *cancelled;

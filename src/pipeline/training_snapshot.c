@@ -33,6 +33,7 @@ static enum ax_code look_at_sources(struct ax_training_snapshot *s, bool again, 
     struct ax_offline_config config = {
         .definitions = definitions,
         .data_folder = job->data_folder,
+        .journals = job->journals,
         .work_folder = ax_dataset_store_work(s->store),
         .threads = 1,
         .cancelled = job->cancelled,
@@ -71,7 +72,7 @@ static enum ax_code tell_origin(struct ax_training_snapshot *s, struct ax_err *e
         copy_path(s, s->job->file->path, &origin->definitions, err))
         return err->code;
     if (spec->query.len
-            ? ax_dataset_origins_add_sql(&s->origins, AX_STR("rows"), spec->query, err)
+            ? ax_dataset_origins_add_text(&s->origins, AX_STR("rows"), AX_STR(""), spec->query, err)
             : ax_dataset_origins_add_file(&s->origins, AX_STR("rows"), ax_str_from(s->job->rows),
                                           s->job->cancelled, err))
         return err->code;

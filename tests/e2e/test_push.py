@@ -41,6 +41,8 @@ views:
   weather: {entity: airport, source: weather, fields: {temp: temp, wind: wind}}
   warm: {entity: airport, source: weather, fields: {warm: temp > 20}}
   flights: {entity: airport, source: flights, fields: {delay: delay}}
+services:
+  s: {features: [{view: weather}, {view: flights}]}
 """
 
 
@@ -159,12 +161,30 @@ def test_future_rows(served):
     assert answer.status == 422 and "lies in the future" in answer.error
 
 
+def history(path):
+    """The inputs of EWR a second before the last row, and behind it; rows of files are older."""
+    data = path / "data"
+    data.mkdir(exist_ok=True)
+    (data / "w.csv").write_text("faa,t,temp,wind\nEWR,1969-01-01,-1,-1\n", encoding="utf-8")
+    (data / "f.csv").write_text("id,faa,t,delay\n", encoding="utf-8")
+    (data / "rows.csv").write_text("faa,at\nEWR,2024-01-01T00:00:18Z\nEWR,2024-01-02\n",
+                                   encoding="utf-8")
+    subprocess.run([os.environ["AX_BINARY"], "features", "history", "--quiet", "--service", "s",
+                    "--definitions", path / "definitions", "--data", data, "--rows",
+                    data / "rows.csv", "--out", data / "out.csv", "--state", path / "state"],
+                   check=True, capture_output=True)
+    lines = (data / "out.csv").read_text(encoding="utf-8").splitlines()
+    return [line.split(",")[2:] for line in lines[1:]]
+
+
 def test_kill(tmp_path):
-    """What was acknowledged is there. A journal that is full takes nothing in, and reads go on."""
+    """What was acknowledged is there, and in histories, too. A journal that is full takes nothing
+    in, and reads go on."""
     killed = start(make_folder(tmp_path))
     rows = [row("EWR", s, temp=s, wind=s) for s in range(19)]
     assert push(killed, rows + [row("EWR", 19, temp=19)]) == counts(20, written=40)
     killed.stop(signal.SIGKILL)
+    assert history(tmp_path) == [["18.0", "18.0", ""], ["19.0", "18.0", ""]]
     again = start(tmp_path, "--journal-bytes-max", "6k")
     try:
         assert read(again, "EWR") == [19, 18, False]
@@ -173,5 +193,7 @@ def test_kill(tmp_path):
         full = again.post("/push", {"source": "weather", "rows": 100 * [row("EWR", 30, temp=0)]})
         assert full.status == 503 and int(full.headers["retry-after"]) > 0
         assert read(again, "EWR") == [21, 18, True]
+        # What was stale online is the last that was learnt of its time.
+        assert history(tmp_path) == [["0.0", "0.0", ""], ["21.0", "18.0", ""]]
     finally:
         assert again.stop() == 0

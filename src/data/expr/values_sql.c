@@ -62,3 +62,41 @@ enum ax_code ax_values_read_sql(const struct ax_sql_column *column, struct ax_ty
         *ret_values = values;
     return err->code;
 }
+
+static enum ax_sql_type sql_type_of(enum ax_type_kind kind)
+{
+    static const enum ax_sql_type types[] = {
+        [AX_TYPE_BOOL] = AX_SQL_BOOL,    [AX_TYPE_INT64] = AX_SQL_I64,
+        [AX_TYPE_FLOAT64] = AX_SQL_F64,  [AX_TYPE_STRING] = AX_SQL_TEXT,
+        [AX_TYPE_DURATION] = AX_SQL_I64, [AX_TYPE_TIMESTAMP] = AX_SQL_TIMESTAMP,
+    };
+    return types[kind];
+}
+
+struct ax_sql_kind ax_values_sql_kind(struct ax_type type)
+{
+    enum ax_sql_type scalar = sql_type_of(type.kind);
+    return (struct ax_sql_kind){ .type = type.is_list ? AX_SQL_LIST : scalar, .item = scalar };
+}
+
+static struct ax_sql_column as_column(const struct ax_values *values)
+{
+    return (struct ax_sql_column){ .type = sql_type_of(values->type.kind),
+                                   .i64s = values->data, /* One pointer, whatever the type. */
+                                   .validity = values->validity };
+}
+
+struct ax_sql_column ax_values_lend_sql(const struct ax_values *values, struct ax_sql_list *lists,
+                                        struct ax_sql_column *items)
+{
+    assert(values);
+    if (!values->type.is_list)
+        return as_column(values);
+    assert((lists || !values->rows) && items);
+    for (size_t row = 0; row < values->rows; row++)
+        lists[row] = (struct ax_sql_list){ values->spans[row].from, values->spans[row].count };
+    *items = as_column(values->items);
+    return (struct ax_sql_column){
+        .type = AX_SQL_LIST, .lists = lists, .validity = values->validity, .items = items
+    };
+}

@@ -186,6 +186,13 @@ void ax_offline_close(struct ax_offline *offline)
     free(offline);
 }
 
+const struct ax_source_journal *ax_offline_pushed(const struct ax_offline *offline,
+                                                  const struct ax_source *source)
+{
+    assert(offline && source);
+    return ax_source_journals_get(offline->config.journals, source);
+}
+
 /* ---- the data folder ---- */
 
 static enum ax_code enter(const struct ax_offline *offline, int *ret_back, struct ax_err *err)

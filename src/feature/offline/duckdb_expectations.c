@@ -14,6 +14,7 @@
 #include "data/expr/expr_sql.h"
 #include "feature/offline/duckdb_expectation_sql.h"
 #include "feature/offline/duckdb_role.h"
+#include "feature/offline/duckdb_pushed.h"
 #include "feature/offline/duckdb_relation.h"
 
 #include <assert.h>
@@ -175,48 +176,59 @@ bool ax_expectations_drop_null(const struct ax_source *source, size_t column)
     return false;
 }
 
-/* Columns of a source into a table, column i as c<i>, or all of them as `alias`. */
+/* What was pushed has more in it than what is wanted: what is missing in a partial row. */
+static enum ax_code load_source(struct checker *c, const struct ax_source *source, const bool *used,
+                                const struct ax_relation_load *load)
+{
+    struct ax_relation relation;
+    if (ax_relation_open(c->offline, source, &relation, c->err))
+        return c->err->code;
+    if (ax_relation_check(&relation, load->columns, load->count, c->err) ||
+        ax_relation_add_pushed(c->offline, source, &relation, c->err) ||
+        ax_relation_load(c->offline, &relation, load, c->err) ||
+        (used && relation.pushed && ax_pushed_merge(c->offline, source, used, load->table, c->err)))
+        (void)ax_source_context(source, SIZE_MAX, c->err);
+    ax_relation_done(&relation);
+    return c->err->code;
+}
+
+/* Columns of a source into a table, column i as c<i>. */
 static enum ax_code read_source(struct checker *c, const struct ax_source *source, const bool *used,
-                                const char *alias, const char *table)
+                                const char *table)
 {
     size_t count = 0;
-    struct ax_relation relation;
     struct ax_relation_column *columns = ax_xalloc((source->column_count + 1) * sizeof(*columns));
     char(*aliases)[24] = ax_xalloc((source->column_count + 1) * sizeof(*aliases));
     for (size_t i = 0; i < source->column_count; i++) {
         if (!used[i])
             continue;
         (void)snprintf(aliases[count], sizeof(aliases[0]), "c%zu", i);
-        columns[count] =
-            (struct ax_relation_column){ .name = source->columns[i].name,
-                                         .storage = source->columns[i].storage,
-                                         .zone = source->zone,
-                                         .alias = ax_str_from(alias ? alias : aliases[count]) };
+        columns[count] = (struct ax_relation_column){ .name = source->columns[i].name,
+                                                      .storage = source->columns[i].storage,
+                                                      .zone = source->zone,
+                                                      .alias = ax_str_from(aliases[count]) };
         count++;
     }
-    struct ax_relation_load load = { .table = table,
-                                     .columns = columns,
-                                     .count = count,
-                                     .where = alias ? AX_STR("r IS NOT NULL") : AX_STR("") };
-    if (!ax_relation_open(c->offline, source, &relation, c->err)) {
-        if (ax_relation_check(&relation, columns, count, c->err) ||
-            ax_relation_load(c->offline, &relation, &load, c->err))
-            (void)ax_source_context(source, SIZE_MAX, c->err);
-        ax_relation_done(&relation);
-    }
+    const struct ax_relation_load load = { .table = table, .columns = columns, .count = count };
+    (void)(load_source(c, source, used, &load) != AX_OK);
     free(columns);
     free(aliases);
     return c->err->code;
 }
 
+/* A partial row repeats what others of its key have, or has none. */
 static enum ax_code read_referred(struct checker *c, const struct ax_expectation *expectation)
 {
     const struct ax_source *source = expectation->referred;
-    bool *used = ax_xalloc((source->column_count + 1) * sizeof(*used));
-    used[expectation->referred_column] = true;
-    enum ax_code code = read_source(c, source, used, "r", "ax_r");
-    free(used);
-    return code;
+    const struct ax_definition_column *referred = &source->columns[expectation->referred_column];
+    const struct ax_relation_column column = { .name = referred->name,
+                                               .storage = referred->storage,
+                                               .zone = source->zone,
+                                               .alias = AX_STR("r") };
+    const struct ax_relation_load load = {
+        .table = "ax_r", .columns = &column, .count = 1, .where = AX_STR("r IS NOT NULL")
+    };
+    return load_source(c, source, NULL, &load);
 }
 
 static enum ax_code make_side(struct checker *c, const struct ax_claim *claim)
@@ -545,9 +557,11 @@ static enum ax_code expect(struct checker *c, const struct ax_offline_expect *re
         has_column |= used[i];
     }
     used[0] |= !has_column;
+    if (ax_offline_pushed(c->offline, source))
+        ax_pushed_mark_columns(c->offline, source, used);
     enum ax_code code = request->failed_folder ? check_names(c) : AX_OK;
     if (!code)
-        code = read_source(c, source, used, NULL, c->table);
+        code = read_source(c, source, used, c->table);
     free(used);
     if (code || judge(c))
         return c->err->code;

@@ -190,7 +190,7 @@ static void put_rows(struct ax_buf *out, const struct latest *l, const struct ax
         ax_buf_printf(out, "epoch_us(c%ld) AS t, ", source->time);
     else
         ax_buf_printf(out, "CAST(NULL AS BIGINT) AS t, ");
-    ax_source_put_known(out, source);
+    ax_source_put_known(out, source, l->table.has_pushed);
     ax_buf_printf(out, " AS w");
     for (size_t i = 0; i < view->entity->key_count; i++)
         put_column(out, source, view->key_columns[i], 'k', i);

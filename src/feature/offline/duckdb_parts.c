@@ -86,6 +86,9 @@ static bool put_source(struct ax_buf *out, struct ax_offline *offline,
     if (source->kind == AX_SOURCE_SQL)
         return false;
     ax_definition_put_json(out, AX_DEFINITION_SOURCE, source);
+    const struct ax_source_journal *pushed = ax_offline_pushed(offline, source);
+    if (pushed)
+        ax_source_journal_put_extent(out, pushed);
     size_t begin = out->len;
     return !ax_offline_files(offline, source, put_file, out, &ignored) && out->len > begin;
 }

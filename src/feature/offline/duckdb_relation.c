@@ -11,6 +11,7 @@
 #include "data/expr/values.h"
 #include "data/line_file.h"
 #include "feature/offline/duckdb_csv.h"
+#include "feature/offline/duckdb_pushed.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -590,10 +591,36 @@ enum ax_code ax_relation_open_sql(struct ax_offline *offline, struct ax_str quer
     return finish_open(&relation, ret_relation, err);
 }
 
+/* Its columns are those of the source, by their numbers. */
+enum ax_code ax_relation_add_pushed(struct ax_offline *offline, const struct ax_source *source,
+                                    struct ax_relation *relation, struct ax_err *err)
+{
+    assert(offline && source && relation && !relation->pushed && err);
+    const struct ax_source_journal *journal = ax_offline_pushed(offline, source);
+    struct ax_relation_run run = { .format = AX_RELATION_PUSHED,
+                                   .first = AX_MAX(relation->file_count, (size_t)1),
+                                   .count = 1,
+                                   .from = AX_STR(AX_PUSHED_FROM) };
+    size_t cap = 0;
+    if (!journal)
+        return AX_OK;
+    if (grow_columns(relation, &run, source->column_count, &cap, err))
+        return err->code;
+    for (size_t i = 0; i < source->column_count; i++)
+        run.names[run.column_count++] = source->columns[i].name;
+    cap = relation->run_count; /* The list is full, or may be. */
+    return add_run(relation, &run, &cap, err) ||
+                   ax_pushed_open(offline, journal, &relation->pushed, err)
+               ? err->code
+               : AX_OK;
+}
+
 void ax_relation_done(struct ax_relation *relation)
 {
-    if (relation)
-        ax_arena_done(&relation->arena);
+    if (!relation)
+        return;
+    ax_pushed_close(relation->pushed);
+    ax_arena_done(&relation->arena);
 }
 
 long ax_relation_run_find(const struct ax_relation_run *run, struct ax_str name)
@@ -629,7 +656,7 @@ void ax_relation_put_from(struct ax_buf *out, const struct ax_relation *relation
         [AX_RELATION_JSONL] = "read_json",
         [AX_RELATION_PARQUET] = "read_parquet",
     };
-    if (run->format == AX_RELATION_SQL) {
+    if (run->format == AX_RELATION_SQL || run->format == AX_RELATION_PUSHED) {
         (void)ax_buf_append_str(out, run->from);
         return;
     }
@@ -652,7 +679,7 @@ void ax_relation_put_from(struct ax_buf *out, const struct ax_relation *relation
 void ax_relation_put_column(struct ax_buf *out, const struct ax_relation_run *run, size_t column)
 {
     assert(out && run && column < run->column_count);
-    if (run->format == AX_RELATION_CSV)
+    if (run->format == AX_RELATION_CSV || run->format == AX_RELATION_PUSHED)
         ax_buf_printf(out, "c%zu", column);
     else
         ax_sql_put_name(out, run->names[column]);
@@ -714,7 +741,7 @@ enum ax_code ax_relation_check(const struct ax_relation *relation,
     assert(relation && (columns || !count) && err);
     for (size_t r = 0; r < relation->run_count; r++) {
         const struct ax_relation_run *run = &relation->runs[r];
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < count && run->format != AX_RELATION_PUSHED; i++) {
             long found = ax_relation_run_find(run, columns[i].name);
             if (found < 0)
                 return fail_missing(relation, run, columns[i].name, err);
@@ -741,6 +768,12 @@ static void put_conversion(struct ax_buf *out, const struct ax_relation_run *run
     assert(found >= 0);
     ax_buf_init(&from, AX_OFFLINE_TEXT_MAX);
     ax_relation_put_column(&from, run, (size_t)found);
+    if (run->format == AX_RELATION_PUSHED) {
+        ax_pushed_put_value(out, ax_buf_str(&from), column->storage);
+        ax_buf_fail_with(out, &from);
+        ax_buf_done(&from);
+        return;
+    }
     struct ax_conversion conversion = conversion_of(run, (size_t)found, column, ax_buf_str(&from));
     if (what == PRINTED_FAILED)
         ax_conversion_put_failed(out, &conversion);
@@ -763,6 +796,17 @@ void ax_relation_put_value(struct ax_buf *out, const struct ax_relation_run *run
     ax_buf_printf(out, " IS NULL THEN error('a value is missing') ELSE ");
     put_conversion(out, run, column, PRINTED_VALUE);
     ax_buf_printf(out, " END");
+}
+
+/* What every table has besides, when something was pushed. */
+static const char *pushed_columns(const struct ax_relation *relation,
+                                  const struct ax_relation_run *run)
+{
+    if (!relation->pushed)
+        return "";
+    return run->format == AX_RELATION_PUSHED
+               ? ", ax_taken, ax_left"
+               : ", CAST(NULL AS BIGINT) AS ax_taken, CAST(NULL AS VARCHAR[]) AS ax_left";
 }
 
 static bool is_seen(const struct ax_relation_load *load, size_t file)
@@ -816,7 +860,8 @@ void ax_relation_put_scan(struct ax_buf *out, const struct ax_relation *relation
               ", CAST(file_index AS BIGINT) AS file_index, file_row_number");
 }
 
-static void put_table(struct ax_buf *out, const struct ax_relation_load *load)
+static void put_table(struct ax_buf *out, const struct ax_relation *relation,
+                      const struct ax_relation_load *load)
 {
     ax_buf_printf(out, "CREATE TEMP TABLE %s (", load->table);
     for (size_t i = 0; i < load->count; i++) {
@@ -826,7 +871,7 @@ static void put_table(struct ax_buf *out, const struct ax_relation_load *load)
         (void)ax_buf_append_char(out, ' ');
         ax_storage_put_type(out, load->columns[i].storage);
     }
-    (void)ax_buf_append_char(out, ')');
+    ax_buf_printf(out, relation->pushed ? ", ax_taken BIGINT, ax_left VARCHAR[])" : ")");
 }
 
 /* ---- what was wrong ---- */
@@ -910,7 +955,8 @@ enum ax_code ax_relation_load(struct ax_offline *offline, const struct ax_relati
                               const struct ax_relation_load *load, struct ax_err *err)
 {
     assert(offline && relation && load && load->count && err);
-    put_table(&offline->text, load);
+    assert(!relation->pushed || !load->is_seen);
+    put_table(&offline->text, relation, load);
     if (ax_offline_run(offline, err))
         return err->code;
     for (size_t r = 0; r < relation->run_count; r++) {
@@ -919,9 +965,12 @@ enum ax_code ax_relation_load(struct ax_offline *offline, const struct ax_relati
             if (is_seen(load, file) && !load->seen_where.len)
                 continue;
             ax_buf_printf(&offline->text, "INSERT INTO %s ", load->table);
-            put_query(&offline->text, relation, run, file, 1, load, "");
-            if (ax_relation_run_in_order(offline, run, err))
-                return ax_relation_explain(offline, relation, run, file, load, err);
+            put_query(&offline->text, relation, run, file, 1, load, pushed_columns(relation, run));
+            if (!ax_relation_run_in_order(offline, run, err))
+                continue;
+            if (run->format == AX_RELATION_PUSHED)
+                return ax_err_context(err, "the rows that were pushed");
+            return ax_relation_explain(offline, relation, run, file, load, err);
         }
     }
     return AX_OK;

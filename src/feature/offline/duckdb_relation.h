@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows as they come: files, a query or a table, and which columns they have.
+ * Rows as they come: files, a query or a table, what was pushed, and which columns they have.
  *
  * Files are found, in byte order of their paths, and looked at one by one; neighbours that have the
  * same columns are a run, which is read at once. Everything lives in the relation's arena.
@@ -18,6 +18,7 @@ enum ax_relation_format {
     AX_RELATION_CSV,
     AX_RELATION_JSONL,
     AX_RELATION_PARQUET,
+    AX_RELATION_PUSHED, /* the rows of a journal, as they are stored: no files */
 };
 
 struct ax_relation_run {
@@ -30,6 +31,8 @@ struct ax_relation_run {
     size_t column_count;
 };
 
+struct ax_pushed;
+
 struct ax_relation {
     struct ax_arena arena;
     size_t csv_buffer_bytes;
@@ -37,6 +40,7 @@ struct ax_relation {
     size_t file_count;
     struct ax_relation_run *runs;
     size_t run_count;
+    struct ax_pushed *pushed; /* what the last run reads; NULL: nothing was pushed */
 };
 
 /* One column that is wanted of a relation. */
@@ -53,6 +57,12 @@ struct ax_relation_column {
 AX_MUST_USE enum ax_code ax_relation_open(struct ax_offline *offline,
                                           const struct ax_source *source,
                                           struct ax_relation *ret_relation, struct ax_err *err);
+/* Behind all that is there, add the rows that were pushed, if there are any: all tables then have
+ * two more columns, ax_taken (when a row was taken in, microseconds; null: it was not pushed) and
+ * ax_left (names of columns that it does not give). Expected: TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_relation_add_pushed(struct ax_offline *offline,
+                                                const struct ax_source *source,
+                                                struct ax_relation *relation, struct ax_err *err);
 /* Whether a file (absolute; it need not be there) is one that the source reads, or would read. Of
  * SQL nobody knows. Expected: INVALID (it is), TOO_LARGE, CANCELLED. */
 AX_MUST_USE enum ax_code ax_relation_check_out(struct ax_offline *offline,

@@ -4,7 +4,8 @@
  * each row stands, and that breaks ties. Else the first statement reads it in its own order; where
  * ties are broken by more than that order a second one sorts, since DuckDB's sort is not stable by
  * promise and needs the rowid of a table. Events lose their replaced versions there; as known they
- * keep them, with the moments from and to which each is visible.
+ * keep them, with the moments from and to which each is visible. Rows that were pushed are behind
+ * all others, and have been known since they were.
  *
  * A scan is read twice, for the bounds of its times and by the join. A value in it that cannot be
  * converted is told by the table that is made then, one file after another.
@@ -13,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "feature/offline/duckdb_expectations.h"
+#include "feature/offline/duckdb_pushed.h"
 #include "feature/offline/duckdb_relation.h"
 #include "feature/offline/duckdb_stamp.h"
 
@@ -82,6 +84,8 @@ static void loader_init(struct loader *l, const bool *used)
     for (size_t i = 0; i < source->event_id_count; i++)
         l->used[source->event_id[i]] = true;
     ax_expectations_mark_columns(source, l->used);
+    if (l->table.has_pushed)
+        ax_pushed_mark_columns(l->offline, source, l->used);
     make_columns(l);
 }
 
@@ -96,7 +100,8 @@ static void loader_done(struct loader *l)
 
 static bool is_in_order(const struct loader *l)
 {
-    return !is_events(l->source) && l->source->created < 0 && !l->table.as_known;
+    return !is_events(l->source) && l->source->created < 0 && !l->table.as_known &&
+           !l->table.has_pushed;
 }
 
 static bool can_scan(const struct loader *l)
@@ -145,13 +150,19 @@ static enum ax_code load_seen(struct loader *l, const struct ax_relation *relati
     return l->err->code;
 }
 
-static enum ax_code load_rows(struct loader *l, const struct ax_relation *relation,
+static enum ax_code load_rows(struct loader *l, struct ax_relation *relation,
                               struct ax_relation_load *load)
 {
     if (can_scan(l) && ax_relation_has_places(relation))
         return take_scan(l, relation, load);
-    return l->seen ? load_seen(l, relation, load)
-                   : ax_relation_load(l->offline, relation, load, l->err);
+    if (l->seen)
+        return load_seen(l, relation, load);
+    if (ax_relation_add_pushed(l->offline, l->source, relation, l->err) ||
+        ax_relation_load(l->offline, relation, load, l->err))
+        return l->err->code;
+    return l->table.has_pushed
+               ? ax_pushed_merge(l->offline, l->source, l->used, load->table, l->err)
+               : AX_OK;
 }
 
 static enum ax_code load_base(struct loader *l, const char *name)
@@ -185,7 +196,7 @@ static void put_ids(struct loader *l)
 
 static void put_known(struct loader *l)
 {
-    ax_source_put_known(&l->offline->text, l->source);
+    ax_source_put_known(&l->offline->text, l->source, l->table.has_pushed);
 }
 
 static enum ax_code drop(struct loader *l, const char *name)
@@ -250,7 +261,7 @@ static enum ax_code keep_states(struct loader *l, const char *base)
         ax_buf_printf(text, ") AS seen");
     }
     ax_buf_printf(text, " FROM %s ORDER BY ", base);
-    if (l->source->created >= 0) {
+    if (l->source->created >= 0 || l->table.has_pushed) {
         put_known(l);
         ax_buf_printf(text, " NULLS FIRST, ");
     }
@@ -370,6 +381,7 @@ enum ax_code ax_source_table_load(struct ax_offline *offline,
                         .err = err };
     assert(!l.once || !l.seen);
     l.table.source = source;
+    l.table.has_pushed = !l.seen && ax_offline_pushed(offline, source);
     /* What has no history was always known. */
     l.table.as_known = reading->as_known && source->time >= 0;
     loader_init(&l, reading->used);
@@ -417,16 +429,24 @@ enum ax_code ax_source_table_check(struct ax_offline *offline, const struct ax_s
     return err->code;
 }
 
-void ax_source_put_known(struct ax_buf *out, const struct ax_source *source)
+void ax_source_put_known(struct ax_buf *out, const struct ax_source *source, bool has_pushed)
 {
     assert(out && source);
-    if (source->created >= 0 && source->time >= 0)
-        ax_buf_printf(out, "coalesce(epoch_us(c%ld), epoch_us(c%ld))", source->created,
-                      source->time);
-    else if (source->created >= 0 || source->time >= 0)
-        ax_buf_printf(out, "epoch_us(c%ld)", AX_MAX(source->created, source->time));
+    const char *separator = "";
+    ax_buf_printf(out, "coalesce(");
+    if (source->created >= 0) {
+        ax_buf_printf(out, "epoch_us(c%ld)", source->created);
+        separator = ", ";
+    }
+    if (has_pushed) {
+        ax_buf_printf(out, "%sax_taken", separator);
+        separator = ", ";
+    }
+    if (source->time >= 0)
+        ax_buf_printf(out, "%sepoch_us(c%ld)", separator, source->time);
     else
-        ax_buf_printf(out, "CAST(NULL AS BIGINT)");
+        ax_buf_printf(out, "%sCAST(NULL AS BIGINT)", separator);
+    (void)ax_buf_append_char(out, ')');
 }
 
 void ax_source_table_put_from(struct ax_buf *out, const struct ax_source_table *table)

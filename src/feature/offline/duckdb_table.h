@@ -6,7 +6,9 @@
  * any order, each with its place.
  *
  * Column i of the source is called c<i>. As known there are also `seen`, the moment from which a
- * row is visible, and of events `gone`, the one from which it no longer is (null: it stays).
+ * row is visible, and of events `gone`, the one from which it no longer is (null: it stays). Where
+ * rows were pushed there are `ax_taken` and `ax_left` (duckdb_relation.h); what partial rows leave
+ * out is there, and those that were stale are not.
  */
 #ifndef AX_FEATURE_OFFLINE_DUCKDB_TABLE_H
 #define AX_FEATURE_OFFLINE_DUCKDB_TABLE_H
@@ -19,6 +21,7 @@ struct ax_source_table {
     char name[24];
     char *scan; /* NULL: there is a table of that name; else the query, in parentheses. Owned */
     char stamp[AX_SHA256_TEXT_SIZE]; /* of a scan: of its files, which are read again */
+    bool has_pushed;
     bool as_known;
     bool has_versions; /* as known: some rows are gone at some moment */
     size_t rows;
@@ -31,7 +34,7 @@ struct ax_source_table {
     int64_t capacity;
 };
 
-/* What was read of a source before, and need not be read again. */
+/* What was read of a source before, and need not be read again; what was pushed is not read. */
 struct ax_source_seen {
     const struct ax_map *files; /* whose stamps (ax_file_stamp) are keys: all that has no other one;
                                    NULL: all of a source that has no files */
@@ -57,9 +60,9 @@ AX_MUST_USE enum ax_code ax_source_table_load(struct ax_offline *offline,
 AX_MUST_USE enum ax_code ax_source_table_close(struct ax_offline *offline,
                                                struct ax_source_table *table, struct ax_err *err);
 
-/* Append when a row of a source became known, in microseconds: `created`, or its time. A row that
- * has neither always was: null. */
-void ax_source_put_known(struct ax_buf *out, const struct ax_source *source);
+/* Append when a row of a source became known, in microseconds: `created`, or when it was pushed, or
+ * its time. A row that has neither always was: null. */
+void ax_source_put_known(struct ax_buf *out, const struct ax_source *source, bool has_pushed);
 
 /* Compare the columns of a source with what it holds. */
 AX_MUST_USE enum ax_code ax_source_table_check(struct ax_offline *offline,

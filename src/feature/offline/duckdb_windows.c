@@ -405,40 +405,17 @@ static enum ax_code read_stream(struct windows *w, struct ax_sql_stream *stream)
 
 /* ---- the values as a table ---- */
 
-static enum ax_sql_type sql_type_of(enum ax_type_kind kind)
-{
-    static const enum ax_sql_type types[] = {
-        [AX_TYPE_BOOL] = AX_SQL_BOOL,    [AX_TYPE_INT64] = AX_SQL_I64,
-        [AX_TYPE_FLOAT64] = AX_SQL_F64,  [AX_TYPE_STRING] = AX_SQL_TEXT,
-        [AX_TYPE_DURATION] = AX_SQL_I64, [AX_TYPE_TIMESTAMP] = AX_SQL_TIMESTAMP,
-    };
-    return types[kind];
-}
-
-static struct ax_sql_column as_column(const struct ax_values *values)
-{
-    return (struct ax_sql_column){ .type = sql_type_of(values->type.kind),
-                                   .i64s = values->data, /* One pointer, whatever the type. */
-                                   .validity = values->validity };
-}
-
 /* A list's spans are of another form. False: memory was refused. */
 static bool fill_column(const struct ax_values *values, struct ax_sql_column *column,
                         struct ax_sql_column *items)
 {
-    if (!values->type.is_list) {
-        *column = as_column(values);
-        return true;
+    struct ax_sql_list *lists = NULL;
+    if (values->type.is_list) {
+        lists = ax_try_alloc(AX_MAX(values->rows, (size_t)1), sizeof(*lists));
+        if (!lists)
+            return false;
     }
-    struct ax_sql_list *lists = ax_try_alloc(AX_MAX(values->rows, (size_t)1), sizeof(*lists));
-    if (!lists)
-        return false;
-    for (size_t row = 0; row < values->rows; row++)
-        lists[row] = (struct ax_sql_list){ values->spans[row].from, values->spans[row].count };
-    *items = as_column(values->items);
-    *column = (struct ax_sql_column){
-        .type = AX_SQL_LIST, .lists = lists, .validity = values->validity, .items = items
-    };
+    *column = ax_values_lend_sql(values, lists, items);
     return true;
 }
 
@@ -499,11 +476,10 @@ static enum ax_code hand_back(struct windows *w)
     values[0] = (struct ax_sql_column){ .type = AX_SQL_I64, .i64s = w->output.numbers };
     for (size_t i = 0; i < count; i++) {
         const struct ax_values *from = &w->output.columns[i];
-        enum ax_sql_type type = sql_type_of(from->type.kind);
         (void)snprintf(names[i], sizeof(names[i]), "w%zu", i);
         columns[i + 1] = (struct ax_sql_table_column){
             .name = names[i],
-            .kind = { .type = from->type.is_list ? AX_SQL_LIST : type, .item = type },
+            .kind = ax_values_sql_kind(from->type),
         };
         filled = fill_column(from, &values[i + 1], &items[i]) && filled;
     }

@@ -13,6 +13,7 @@
 #include "data/expr/values.h"
 #include "feature/definitions.h"
 #include "feature/expectation_result.h"
+#include "feature/source_journal.h"
 
 #include <stdatomic.h>
 
@@ -23,6 +24,9 @@ struct ax_offline;
 struct ax_offline_config {
     const struct ax_definitions *definitions; /* borrowed */
     const char *data_folder;                  /* relative paths of sources start here */
+    /* Or NULL: rows that were pushed, which then are part of the history of their sources;
+     * borrowed. */
+    const struct ax_source_journals *journals;
     const char *work_folder; /* for spilling and half-written files; on the file system of `out` */
     size_t threads;
     size_t memory_bytes_max; /* at least AX_OFFLINE_MEMORY_BYTES_MIN; 0: 80 % of the machine's */
@@ -69,6 +73,10 @@ struct ax_offline_report {
 AX_MUST_USE enum ax_code ax_offline_open(const struct ax_offline_config *config,
                                          struct ax_offline **ret_offline, struct ax_err *err);
 void ax_offline_close(struct ax_offline *offline);
+
+/* The rows of a source that were pushed and that the store reads; NULL: none. */
+const struct ax_source_journal *ax_offline_pushed(const struct ax_offline *offline,
+                                                  const struct ax_source *source);
 
 /* Open a source's files and compare what they hold with its columns. Expected: NOT_FOUND, INVALID
  * ("source 'weather': column 'temp' is VARCHAR in data/w2.csv; float64 is expected"). */
@@ -154,7 +162,8 @@ struct ax_offline_latest_report {
  * age. Expectations are as in a history, and relative paths, too. Files that are as the mark knows
  * them are not read again, but for rows that were later than its `to`; of a query or table with
  * `created` only what was learnt since is. A source of events or with expectations is read whole
- * when anything of it may be new. Expected: NOT_FOUND, INVALID, TOO_LARGE, LIMIT, CANCELLED, the
+ * when anything of it may be new. A mark knows nothing of rows that were pushed: alone they are no
+ * reason to read a source. Expected: NOT_FOUND, INVALID, TOO_LARGE, LIMIT, CANCELLED, the
  * system's codes, and what the callbacks fail with. */
 AX_MUST_USE enum ax_code ax_offline_latest(struct ax_offline *offline,
                                            const struct ax_offline_latest *request,

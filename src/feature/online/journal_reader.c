@@ -61,6 +61,45 @@ enum ax_code ax_journal_reader_open(const char *folder, const struct ax_definiti
     return AX_OK;
 }
 
+/* A last segment without a group says by its seed which one it is. */
+static enum ax_code read_extent(struct ax_journal_segment *segment,
+                                struct ax_journal_extent *extent, struct ax_err *err)
+{
+    enum ax_journal_step step;
+    const struct ax_journal_group *group;
+    extent->hash = segment->seed;
+    do {
+        if (ax_journal_segment_step(segment, 0, false, &step, &group, err))
+            return err->code;
+        if (step == AX_JOURNAL_GROUP)
+            extent->hash = group->head_hash;
+    } while (step == AX_JOURNAL_GROUP);
+    extent->next = segment->next;
+    return AX_OK;
+}
+
+enum ax_code ax_journal_extent_read(const char *folder, struct ax_journal_extent *ret_extent,
+                                    struct ax_err *err)
+{
+    assert(folder && ret_extent && err);
+    struct ax_journal_segment segment = { 0 };
+    struct ax_journal_extent extent = { 0 };
+    uint64_t *firsts;
+    size_t count;
+    if (ax_journal_list(folder, &firsts, &count, err))
+        return err->code;
+    if (count) {
+        extent.first = firsts[0];
+        (void)(ax_journal_segment_open(&segment, folder, firsts[count - 1], O_RDONLY, err) ||
+               read_extent(&segment, &extent, err));
+        ax_journal_segment_done(&segment);
+    }
+    free(firsts);
+    if (!err->code)
+        *ret_extent = extent;
+    return err->code;
+}
+
 void ax_journal_reader_close(struct ax_journal_reader *reader)
 {
     if (!reader)

@@ -7,8 +7,9 @@
  * one or two keys, with and without exclude_self, times in seconds, milliseconds or microseconds,
  * in one to three CSV, JSON lines or Parquet files whose columns mostly stand in different orders)
  * with few keys and few moments, so that ties, corrections, nulls and edges of ttl are frequent;
- * rows ask for it in one role or two. The store's answer is read back and compared with loops over
- * all rows that know nothing of SQL; so are the latest rows of all keys.
+ * rows ask for it in one role or two. Of some the last rows were pushed: they stand in a journal,
+ * and of states some are partial. The store's answer is read back and compared with loops over all
+ * rows that know nothing of SQL; so are the latest rows of all keys.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +21,7 @@
 #include "base/sql.h"
 #include "feature/offline/duckdb_table.h"
 #include "feature/offline/offline.h"
+#include "feature/online/journal.h"
 #include "random.h"
 #include "test_folder.h"
 
@@ -28,12 +30,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CASES_DEFAULT 30
-#define EVENTS_MAX    60
-#define PROBES_MAX    80
-#define FILES_MAX     3
-#define NONE          INT64_MIN
-#define EPOCH         INT64_C(1357000000000000)
+#define CASES_DEFAULT        30
+#define PUSHED_CASES_DEFAULT 10
+#define EVENTS_MAX           60
+#define PROBES_MAX           80
+#define FILES_MAX            3
+#define NONE                 INT64_MIN
+#define EPOCH                INT64_C(1357000000000000)
 
 enum { COLUMN_A, COLUMN_B, COLUMN_TIME, COLUMN_CREATED, COLUMN_ID, COLUMN_X, COLUMN_S, COLUMNS };
 enum { CALL_A, CALL_B, CALL_A2, CALL_B2, CALL_ID, CALLS };
@@ -154,6 +157,8 @@ struct event {
     const char *b;                /* NULL: null */
     double x;                     /* NaN: null */
     const char *s;
+    int64_t taken;           /* NONE: it was not pushed */
+    bool has_no_x, has_no_s; /* a partial row */
 };
 
 struct probe {
@@ -166,6 +171,7 @@ struct probe {
 struct history {
     struct event events[EVENTS_MAX];
     size_t event_count;
+    size_t file_count; /* events behind these were pushed */
     struct probe probes[PROBES_MAX];
     size_t probe_count;
     bool is_events, as_known;
@@ -211,6 +217,7 @@ static void make_history(struct history *h, struct fixture *f, uint64_t *state)
             .id = (int64_t)below(state, h->event_count),
             .x = below(state, 6) ? (double)i + 0.25 : (double)NAN,
             .s = texts[below(state, AX_COUNT(texts))],
+            .taken = NONE,
         };
     for (size_t i = 0; has_far && i < h->event_count; i++)
         if (h->events[i].a != NONE)
@@ -224,6 +231,7 @@ static void make_history(struct history *h, struct fixture *f, uint64_t *state)
             if (h->probes[i].at != NONE && below(state, 4) == 0)
                 h->probes[i].at += (int64_t)below(state, 3) - 1;
         }
+    h->file_count = h->event_count;
     f->entity.key_count = 1 + below(state, 2);
     f->service.role_count = 1 + below(state, 2);
     f->service.input_count = 1 + 2 * f->service.role_count;
@@ -249,7 +257,9 @@ static int64_t created_of(const struct fixture *f, const struct event *e)
 static int64_t known_of(const struct fixture *f, const struct event *e)
 {
     int64_t created = created_of(f, e);
-    return created != NONE || f->source.time < 0 ? created : e->time;
+    if (created != NONE || e->taken != NONE)
+        return created != NONE ? created : e->taken;
+    return f->source.time < 0 ? NONE : e->time;
 }
 
 static bool is_seen(const struct fixture *f, const struct history *h, const struct event *e,
@@ -310,6 +320,138 @@ static long find(const struct fixture *f, const struct history *h, const struct 
     if (best >= 0 && !timeless && f->view.ttl_us && p->at - h->events[best].time > f->view.ttl_us)
         return -1;
     return best;
+}
+
+/* ---- what was pushed ---- */
+
+static bool has_key(const struct fixture *f, const struct event *e)
+{
+    return e->a != NONE && (f->entity.key_count == 1 || e->b) &&
+           (f->source.time < 0 || e->time != NONE);
+}
+
+/* The last rows of a history, taken in one after another; what is partial has its key and time. */
+static void push_last(struct history *h, struct fixture *f, uint64_t *state)
+{
+    int64_t taken = EPOCH;
+    h->file_count = below(state, h->event_count + 1);
+    for (size_t i = h->file_count; i < h->event_count; i++) {
+        struct event *e = &h->events[i];
+        int64_t then = h->events[below(state, h->event_count)].time;
+        taken = AX_MAX(taken, then);
+        e->taken = taken;
+        bool is_partial = !h->is_events && has_key(f, e) && below(state, 2);
+        e->has_no_x = is_partial && below(state, 2);
+        e->has_no_s = is_partial && below(state, 2);
+    }
+}
+
+static void set_null(struct ax_values *values, size_t column, bool is_null)
+{
+    if (is_null)
+        ax_values_set_null(&values[column], 0);
+}
+
+static void add_row(struct ax_journal *journal, const struct event *e,
+                    const struct ax_definition_column *columns, size_t count)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_values values[COLUMNS + 1], left;
+    const struct ax_values *pointers[COLUMNS + 1];
+    struct ax_arena arena;
+    uint64_t sequence;
+    ax_arena_init(&arena, 4096, (size_t)1 << 20);
+    assert_int_equal(
+        ax_values_init(&left, (struct ax_type){ AX_TYPE_STRING, false }, 2, &arena, &err), AX_OK);
+    for (size_t i = 0; i < count; i++) {
+        struct ax_type type = ax_storage_type(columns[i].storage);
+        assert_int_equal(ax_values_init(&values[i], type, 1, &arena, &err), AX_OK);
+        pointers[i] = &values[i];
+    }
+    values[COLUMN_A].i64s[0] = e->a;
+    values[COLUMN_B].texts[0] = ax_str_from(e->b ? e->b : "");
+    values[COLUMN_TIME].i64s[0] = e->time;
+    values[COLUMN_CREATED].i64s[0] = e->created;
+    values[COLUMN_ID].i64s[0] = e->id;
+    values[COLUMN_X].f64s[0] = e->x;
+    values[COLUMN_S].texts[0] = ax_str_from(e->s ? e->s : "");
+    set_null(values, COLUMN_A, e->a == NONE);
+    set_null(values, COLUMN_B, !e->b);
+    set_null(values, COLUMN_TIME, e->time == NONE);
+    set_null(values, COLUMN_CREATED, e->created == NONE);
+    set_null(values, COLUMN_X, isnan(e->x) || e->has_no_x);
+    set_null(values, COLUMN_S, !e->s || e->has_no_s);
+    if (count > COLUMNS) {
+        size_t missing = 0;
+        if (e->has_no_x)
+            left.texts[missing++] = AX_STR("x");
+        if (e->has_no_s)
+            left.texts[missing++] = AX_STR("salary_y");
+        left.rows = missing;
+        values[COLUMNS].items = &left;
+        values[COLUMNS].spans[0] = (struct ax_span){ 0, (uint32_t)missing };
+        set_null(values, COLUMNS, !missing);
+    }
+    assert_int_equal(ax_journal_add(journal, pointers, 1, e->taken, &sequence, &err), AX_OK);
+    ax_arena_done(&arena);
+}
+
+static void write_journal(const struct history *h, const struct fixture *f, uint64_t *state)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_arena arena;
+    struct ax_journal *journal;
+    char path[256];
+    struct ax_journal_config config = { .folder = path, .source = f->source.name };
+    (void)snprintf(path, sizeof(path), "%s/state", folder);
+    if (ax_file_remove_tree(path, &err) || ax_file_make_folder(path, &err))
+        fail_msg("%s", err.msg);
+    (void)snprintf(path, sizeof(path), "%s/state/journal", folder);
+    if (ax_file_make_folder(path, &err))
+        fail_msg("%s", err.msg);
+    (void)snprintf(path, sizeof(path), "%s/state/journal/h", folder);
+    ax_arena_init(&arena, 4096, (size_t)1 << 20);
+    config.columns = ax_source_journal_columns(&f->source, &arena, &config.column_count);
+    if (ax_journal_open(&config, &journal, &err))
+        fail_msg("%s", err.msg);
+    for (size_t i = h->file_count; i < h->event_count; i++) {
+        add_row(journal, &h->events[i], config.columns, config.column_count);
+        if ((i + 1 == h->event_count || !below(state, 4)) && ax_journal_commit(journal, &err))
+            fail_msg("%s", err.msg);
+    }
+    ax_journal_close(journal);
+    ax_arena_done(&arena);
+}
+
+static bool is_same_key(const struct fixture *f, const struct event *a, const struct event *b)
+{
+    return has_key(f, b) && a->a == b->a && (f->entity.key_count == 1 || same_text(a->b, b->b));
+}
+
+/* What a partial row leaves out is that of the newest row that was known when it came; without such
+ * it is null. One that is older than that is stale, and nobody's from here on. */
+static void merge_partial(struct history *h, const struct fixture *f)
+{
+    for (size_t i = h->file_count; i < h->event_count; i++) {
+        struct event *e = &h->events[i];
+        long best = -1;
+        if (!e->has_no_x && !e->has_no_s)
+            continue;
+        for (size_t k = 0; k < i; k++) {
+            bool is_known = k >= h->file_count || known_of(f, &h->events[k]) <= e->taken;
+            if (is_known && is_same_key(f, e, &h->events[k]) &&
+                (best < 0 || is_newer(f, h, k, (size_t)best)))
+                best = (long)k;
+        }
+        if (best >= 0 && is_newer(f, h, (size_t)best, i)) {
+            e->a = NONE;
+            continue;
+        }
+        if (e->has_no_x)
+            e->x = best < 0 ? (double)NAN : h->events[best].x;
+        if (e->has_no_s)
+            e->s = best < 0 ? NULL : h->events[best].s;
+    }
 }
 
 /* ---- files ---- */
@@ -450,7 +592,7 @@ static void write_history(const struct history *h, const struct fixture *f, stru
     bool is_parquet = below(state, 3) == 0;
     remove_history();
     for (size_t i = 0; i < files; i++) {
-        write_events(h, f, i, h->event_count * i / files, h->event_count * (i + 1) / files,
+        write_events(h, f, i, h->file_count * i / files, h->file_count * (i + 1) / files,
                      below(state, 3), is_parquet || below(state, 3) == 0);
         if (is_parquet)
             make_parquet(sql, i);
@@ -561,7 +703,8 @@ static struct ax_sql *open_sql(void)
     return sql;
 }
 
-static struct ax_offline *open_store(const struct fixture *f)
+static struct ax_offline *open_store(const struct fixture *f,
+                                     const struct ax_source_journals *journals)
 {
     struct ax_err err = AX_ERR_INIT;
     struct ax_offline *store;
@@ -572,7 +715,11 @@ static struct ax_offline *open_store(const struct fixture *f)
         fail_msg("%s", err.msg);
     (void)snprintf(work, sizeof(work), "%s/work", folder);
     struct ax_offline_config config = {
-        .definitions = &f->definitions, .data_folder = data, .work_folder = work, .threads = 2
+        .definitions = &f->definitions,
+        .data_folder = data,
+        .work_folder = work,
+        .threads = 2,
+        .journals = journals,
     };
     if (ax_offline_open(&config, &store, &err))
         fail_msg("%s", err.msg);
@@ -670,40 +817,92 @@ static void check_latest(struct ax_offline *store, const struct fixture *f, cons
     assert_true(report.rows >= l.given && report.rows <= h->event_count);
 }
 
-static void run_case(struct ax_offline *store, struct ax_sql *sql, uint64_t seed)
+static void ask_and_compare(struct ax_offline *store, struct ax_sql *sql, struct fixture *f,
+                            struct history *h, uint64_t *state)
 {
     struct ax_err err = AX_ERR_INIT;
     struct ax_offline_report report;
-    struct fixture f;
-    struct history h;
     char rows[256];
     char out[256];
+    (void)snprintf(rows, sizeof(rows), "%s/data/rows.csv", folder);
+    (void)snprintf(out, sizeof(out), "%s/out.parquet", folder);
+    struct ax_offline_rows request = { .path = rows, .as_known = h->as_known };
+    if (ax_offline_history(store, &f->service, &request, out, &report, &err))
+        fail_msg("seed %" PRIu64 ": %s", h->seed, err.msg);
+    assert_int_equal(report.rows, h->probe_count);
+    compare(sql, out, f, h);
+    check_latest(store, f, h, state);
+}
+
+static void run_case(struct ax_offline *store, struct ax_sql *sql, uint64_t seed)
+{
+    struct fixture f;
+    struct history h;
     uint64_t state = seed * 2654435761u + 1;
     make_fixture(&f);
     h.seed = seed;
     make_history(&h, &f, &state);
     write_history(&h, &f, sql, &state);
     write_rows(&h);
-    (void)snprintf(rows, sizeof(rows), "%s/data/rows.csv", folder);
-    (void)snprintf(out, sizeof(out), "%s/out.parquet", folder);
-    struct ax_offline_rows request = { .path = rows, .as_known = h.as_known };
-    if (ax_offline_history(store, &f.service, &request, out, &report, &err))
-        fail_msg("seed %" PRIu64 ": %s", seed, err.msg);
-    assert_int_equal(report.rows, h.probe_count);
-    compare(sql, out, &f, &h);
-    check_latest(store, &f, &h, &state);
+    ask_and_compare(store, sql, &f, &h, &state);
+}
+
+static void run_pushed_case(struct ax_sql *sql, uint64_t seed)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_source_journals *journals;
+    struct fixture f;
+    struct history h;
+    char path[256];
+    uint64_t state = seed * 2654435761u + 2;
+    make_fixture(&f);
+    f.source.push = true;
+    f.view.online = true;
+    f.definitions = (struct ax_definitions){
+        .sources = &f.source, .source_count = 1, .views = &f.view, .view_count = 1
+    };
+    h.seed = seed;
+    make_history(&h, &f, &state);
+    push_last(&h, &f, &state);
+    write_history(&h, &f, sql, &state);
+    write_rows(&h);
+    write_journal(&h, &f, &state);
+    merge_partial(&h, &f);
+    (void)snprintf(path, sizeof(path), "%s/state", folder);
+    if (ax_source_journals_open(path, &f.definitions, &journals, &err))
+        fail_msg("%s", err.msg);
+    struct ax_offline *store = open_store(&f, journals);
+    ask_and_compare(store, sql, &f, &h, &state);
+    ax_offline_close(store);
+    ax_source_journals_close(journals);
+}
+
+static uint64_t case_count(uint64_t by_default)
+{
+    const char *text = getenv("AX_CASES");
+    uint64_t cases = by_default;
+    if (text)
+        assert_true(ax_str_to_u64(ax_str_from(text), &cases));
+    return cases;
+}
+
+static void test_pushed(void **state)
+{
+    (void)state;
+    uint64_t cases = case_count(PUSHED_CASES_DEFAULT);
+    struct ax_sql *sql = open_sql();
+    for (uint64_t seed = 1; seed <= cases; seed++)
+        run_pushed_case(sql, seed);
+    ax_sql_close(sql);
 }
 
 static void test_brute_force(void **state)
 {
     (void)state;
-    const char *text = getenv("AX_CASES");
-    uint64_t cases = CASES_DEFAULT;
-    if (text)
-        assert_true(ax_str_to_u64(ax_str_from(text), &cases));
+    uint64_t cases = case_count(CASES_DEFAULT);
     struct fixture f = { 0 };
     struct ax_sql *sql = open_sql();
-    struct ax_offline *store = open_store(&f);
+    struct ax_offline *store = open_store(&f, NULL);
     for (uint64_t seed = 1; seed <= cases; seed++)
         run_case(store, sql, seed);
     ax_offline_close(store);
@@ -746,7 +945,7 @@ static void test_scan_tells_where(void **state)
     f.service.role_count = 1;
     f.service.input_count = 3;
     struct ax_sql *sql = open_sql();
-    struct ax_offline *store = open_store(&f);
+    struct ax_offline *store = open_store(&f, NULL);
     write_parquet(sql, "2024-01-02");
     assert_int_equal(ask(store, &f, &err), AX_OK);
     write_parquet(sql, "soon");
@@ -763,7 +962,7 @@ static void test_scan_of_changing_files(void **state)
     struct fixture f;
     make_fixture(&f);
     struct ax_sql *sql = open_sql();
-    struct ax_offline *store = open_store(&f);
+    struct ax_offline *store = open_store(&f, NULL);
     bool used[COLUMNS] = { [COLUMN_A] = true };
     struct ax_source_reading reading = { .source = &f.source, .used = used, .once = true };
     struct ax_source_table table;
@@ -784,6 +983,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_brute_force),
+        cmocka_unit_test(test_pushed),
         cmocka_unit_test(test_scan_tells_where),
         cmocka_unit_test(test_scan_of_changing_files),
     };

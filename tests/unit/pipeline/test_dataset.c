@@ -475,8 +475,9 @@ static void changes_are_noticed(void **state AX_UNUSED)
     assert_int_equal(
         ax_dataset_origins_add_file(&origins, AX_STR("rows"), ax_str_from(path), NULL, &err),
         AX_OK);
-    assert_int_equal(ax_dataset_origins_add_sql(&origins, AX_STR("source x"), AX_STR("abc"), &err),
-                     AX_OK);
+    assert_int_equal(
+        ax_dataset_origins_add_text(&origins, AX_STR("source x"), AX_STR(""), AX_STR("abc"), &err),
+        AX_OK);
     assert_int_equal(origins.origin.source_count, 2);
     assert_string_equal(origins.sources[0].digest,
                         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

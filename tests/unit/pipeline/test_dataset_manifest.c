@@ -171,8 +171,8 @@ static bool make(struct made *made)
     origin->definitions = AX_STR("/d");
     origin->definition_digest = AX_STR(OTHER);
     for (size_t i = 0; i < 40; i++)
-        if (is_refused(ax_dataset_origins_add_sql(&made->origins, AX_STR("source \xFF"),
-                                                  AX_STR("SELECT 1"), &err),
+        if (is_refused(ax_dataset_origins_add_text(&made->origins, AX_STR("source \xFF"),
+                                                   AX_STR(""), AX_STR("SELECT 1"), &err),
                        &err))
             return false;
     ax_dataset_manifest_put(&made->content, &file, origin, 0, &made->text);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A list: few sources can be pushed.
+ */
+#include "feature/source_journal.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ARENA_BYTES_FIRST ((size_t)4 << 10)
+#define ARENA_BYTES_MAX   ((size_t)64 << 20)
+
+struct ax_source_journals {
+    struct ax_arena arena; /* of columns */
+    struct ax_source_journal *items;
+    size_t count;
+};
+
+const struct ax_definition_column *ax_source_journal_columns(const struct ax_source *source,
+                                                             struct ax_arena *arena,
+                                                             size_t *ret_count)
+{
+    assert(source && arena && ret_count);
+    if (source->event_id_count) {
+        *ret_count = source->column_count;
+        return source->columns;
+    }
+    struct ax_definition_column *columns =
+        ax_arena_alloc(arena, source->column_count + 1, sizeof(*columns));
+    if (!columns)
+        return NULL;
+    memcpy(columns, source->columns, source->column_count * sizeof(*columns));
+    columns[source->column_count] =
+        (struct ax_definition_column){ .name = AX_STR(""), .storage = { AX_STORAGE_STRING, true } };
+    *ret_count = source->column_count + 1;
+    return columns;
+}
+
+static enum ax_code open_one(struct ax_source_journals *journals, const char *state,
+                             const struct ax_source *source, struct ax_err *err)
+{
+    char folder[PATH_MAX];
+    struct ax_source_journal journal = { .source = source };
+    int len = snprintf(folder, sizeof(folder), "%s/journal/%.*s", state, AX_STR_ARG(source->name));
+    if (len < 0 || (size_t)len >= sizeof(folder))
+        return ax_fail(err, AX_E_INVALID, "the path of the state directory is too long");
+    if (ax_journal_extent_read(folder, &journal.extent, err))
+        return ax_err_context(err, "source '%.*s'", AX_STR_ARG(source->name));
+    if (journal.extent.next == journal.extent.first)
+        return AX_OK;
+    journal.columns = ax_source_journal_columns(source, &journals->arena, &journal.column_count);
+    if (!journal.columns)
+        return ax_arena_fail(&journals->arena, "columns of a journal", err);
+    journal.folder = realpath(folder, NULL); /* Who reads it may be in another folder then. */
+    if (!journal.folder)
+        return ax_fail(err, AX_E_NOT_FOUND, "'%s' is gone", folder);
+    journals->items[journals->count++] = journal;
+    return AX_OK;
+}
+
+enum ax_code ax_source_journals_open(const char *state, const struct ax_definitions *definitions,
+                                     struct ax_source_journals **ret_journals, struct ax_err *err)
+{
+    assert(state && definitions && ret_journals && err);
+    struct ax_source_journals *journals = ax_xalloc(sizeof(*journals));
+    ax_arena_init(&journals->arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
+    journals->items = ax_xalloc((definitions->source_count + 1) * sizeof(*journals->items));
+    for (size_t i = 0; i < definitions->source_count && !err->code; i++)
+        if (definitions->sources[i].push)
+            (void)(open_one(journals, state, &definitions->sources[i], err) != AX_OK);
+    if (err->code)
+        ax_source_journals_close(journals);
+    else
+        *ret_journals = journals;
+    return err->code;
+}
+
+void ax_source_journals_close(struct ax_source_journals *journals)
+{
+    if (!journals)
+        return;
+    for (size_t i = 0; i < journals->count; i++)
+        free(journals->items[i].folder);
+    free(journals->items);
+    ax_arena_done(&journals->arena);
+    free(journals);
+}
+
+const struct ax_source_journal *ax_source_journals_get(const struct ax_source_journals *journals,
+                                                       const struct ax_source *source)
+{
+    assert(source);
+    for (size_t i = 0; journals && i < journals->count; i++)
+        if (journals->items[i].source == source)
+            return &journals->items[i];
+    return NULL;
+}
+
+void ax_source_journal_put_extent(struct ax_buf *out, const struct ax_source_journal *journal)
+{
+    assert(out && journal);
+    const struct ax_journal_extent *extent = &journal->extent;
+    ax_buf_printf(out, "rows %" PRIu64 " to %" PRIu64 " (%016" PRIx64 ")", extent->first,
+                  extent->next - 1, extent->hash);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rows that were pushed, as a part of the history of their sources.
+ *
+ * Which rows there are is found out once, for all sources that can be pushed; whoever reads them by
+ * this reads the same ones, while others are appended. Immutable once opened, and shared by
+ * threads. Definitions are borrowed. Everything blocks.
+ */
+#ifndef AX_FEATURE_SOURCE_JOURNAL_H
+#define AX_FEATURE_SOURCE_JOURNAL_H
+
+#include "feature/online/journal_reader.h"
+
+/* The rows of a source that stand in its journal. */
+struct ax_source_journal {
+    const struct ax_source *source;
+    char *folder;
+    /* Those of the source, and of states one more: the names of those that a row does not give. */
+    const struct ax_definition_column *columns;
+    size_t column_count;
+    struct ax_journal_extent extent; /* at least one row */
+};
+
+struct ax_source_journals;
+
+/* The journals below a state directory, which need not be there. Expected: INVALID (damaged),
+ * DENIED, LIMIT. */
+AX_MUST_USE enum ax_code ax_source_journals_open(const char *state,
+                                                 const struct ax_definitions *definitions,
+                                                 struct ax_source_journals **ret_journals,
+                                                 struct ax_err *err);
+/* NULL is fine. */
+void ax_source_journals_close(struct ax_source_journals *journals);
+
+/* NULL: the source has no such rows. `journals` may be NULL. */
+const struct ax_source_journal *ax_source_journals_get(const struct ax_source_journals *journals,
+                                                       const struct ax_source *source);
+
+/* The columns that the journal of a source has, in the arena or the source's; NULL: no memory. */
+const struct ax_definition_column *ax_source_journal_columns(const struct ax_source *source,
+                                                             struct ax_arena *arena,
+                                                             size_t *ret_count);
+
+/* Append "rows 17 to 4711 (0123456789abcdef)": no other rows are told so. */
+void ax_source_journal_put_extent(struct ax_buf *out, const struct ax_source_journal *journal);
+
+#endif
