@@ -267,6 +267,17 @@ def test_push(store):
     assert read(store, [50], ("s",)) == {"s": ["pushed"]}
 
 
+def test_push_to_the_source(store, feature_server):
+    """The client writes what it pushes; the server's own request brings a source's rows."""
+    rows = frame([51], [now()], s=["source"]).to_dict(orient="list")
+    times = {"event_timestamp": [int(now(-5).timestamp())], "t": [1714979289]}
+    answer = feature_server.post("/push", {
+        "push_source_name": "drivers", "df": {**rows, **times}, "to": "online"})
+    assert (answer.status, answer.body) == (200, b"")
+    assert read(store, [51], ("s", "t", "floats")) == {
+        "s": ["source"], "t": [1714979289], "floats": [[1.0, 0.1]]}
+
+
 def test_what_is_refused(store):
     with pytest.raises(FeastError, match="row 0: the time lies ahead of the clock"):
         store.write_to_online_store("driver", frame([60], [now(3600)]))

@@ -118,7 +118,7 @@ def test_rows_in_each_form(served):
 
 def test_as_feast_pushes(served):
     body = {"push_source_name": "weather", "to": "online_and_offline", "allow_registry_cache": True,
-            "df": {"faa": ["BOS", "BOS"], "t": ["2024-01-01 00:00:01", "2024-01-01 00:00:02"],
+            "df": {"faa": ["BOS", "BOS"], "t": ["2024-01-01 00:00:01", 1704067202],
                    "temp": [1.5, None], "wind": [1, 2]}}
     answer = served.post("/push", body)
     assert (answer.status, answer.body) == (200, b"")

@@ -243,6 +243,7 @@ enum ax_code ax_push_body_fill_begin(struct ax_push_body *body, const struct ax_
     for (size_t i = 0; i < count; i++)
         body->targets[i] = (struct ax_cells_target){ .name = source->columns[i].name,
                                                      .storage = source->columns[i].storage,
+                                                     .in_seconds = body->is_feast,
                                                      .zone = plan->zone };
     name_time(body);
     if (ax_cells_values_find(cells_of(body), body->targets, count, "column of the source", arena,

@@ -67,12 +67,12 @@ static const struct {
     { 0, "{\"row\":{" KEY "0},\"source\":\"s\"}", "\"a\" \"1970-01-01T00:00:00Z\" - -" },
     { 0, S("[{" KEY "1005000000}]"), "\"a\" \"1970-01-01T00:16:45Z\" - -" },
     { 0,
-      "{\"push_source_name\":\"s\",\"df\":{\"k\":[\"a\",\"b\"],\"t\":[0,1000000],\"n\":[1,null],"
+      "{\"push_source_name\":\"s\",\"df\":{\"k\":[\"a\",\"b\"],\"t\":[0,1],\"n\":[1,null],"
       "\"x\":[1,2]},\"to\":\"online\",\"allow_registry_cache\":true,\"transform_on_write\":false}",
       "\"a\" \"1970-01-01T00:00:00Z\" 1.0 1|\"b\" \"1970-01-01T00:00:01Z\" 2.0 null" },
     { 0, "{\"push_source_name\":\"s\",\"df\":{},\"to\":\"online_and_offline\"}", "" },
-    { 0, "{\"push_source_name\":\"s\",\"df\":{\"k\":[\"a\"],\"event_timestamp\":[0]}}",
-      "\"a\" \"1970-01-01T00:00:00Z\" - -" },
+    { 0, "{\"push_source_name\":\"s\",\"df\":{\"k\":[\"a\"],\"event_timestamp\":[1005]}}",
+      "\"a\" \"1970-01-01T00:16:45Z\" - -" },
     { 0,
       T("[{\"f\":1.1,\"b\":true,\"d\":\"90s\",\"y\":\"\\u0000\",\"l\":[1,null,2],\"m\":[\"a\"],"
         "\"z\":0},"
@@ -104,6 +104,10 @@ static const struct {
     { 0, "{\"source\":\"s\",\"rows\":[],\"df\":{}}", "'df' comes on top of other rows" },
     { 0, "{\"push_source_name\":\"s\",\"df\":{},\"to\":\"offline\"}", "'to' is 'offline'" },
     { 0, "{\"push_source_name\":\"s\",\"df\":{},\"to\":\"on\"}", "found 'on'" },
+    { 0, "{\"push_source_name\":\"s\",\"df\":{\"k\":[\"a\"],\"t\":[1006]}}",
+      "which lies in the future" },
+    { 0, "{\"push_source_name\":\"s\",\"df\":{\"k\":[\"a\"],\"t\":[9223372036855]}}",
+      "'t', row 0: a time" },
     { 0, "{\"push_source_name\":\"s\",\"df\":{\"k\":[\"a\"],\"t\":[0,1]}}",
       "input 't' does not hold 1 values" },
     { 0, "{\"push_source_name\":\"s\",\"df\":{\"k\":[\"a\"],\"t\":[0],\"event_timestamp\":[0]}}",
