@@ -10,12 +10,14 @@
 #include "base/clock.h"
 #include "feature/online/online_key.h"
 #include "feature/source_journal.h"
+#include "feature/window_id.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #define ARENA_FIRST_BYTES ((size_t)16 << 10)
 #define ARENA_BYTES_MAX   ((size_t)64 << 20)
+#define ID_BYTES_MAX      ((size_t)64 << 10)
 
 static size_t words_of(size_t bits)
 {
@@ -110,6 +112,33 @@ static enum ax_code plan_targets(struct ax_source_plan *plan,
     return err->code;
 }
 
+static bool has_windows(const struct ax_source_plan *plan, const struct ax_view *view,
+                        const struct ax_online_view *online)
+{
+    return view->source == plan->source && view->windowed && online->windows;
+}
+
+static enum ax_code plan_windows(struct ax_source_plan *plan,
+                                 const struct ax_definitions *definitions,
+                                 const struct ax_online_view *views, struct ax_err *err)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < definitions->view_count; i++)
+        count += has_windows(plan, &definitions->views[i], &views[i]);
+    plan->windows = plan_alloc(plan, count, sizeof(*plan->windows), err);
+    for (size_t i = 0; i < definitions->view_count && !err->code; i++) {
+        const struct ax_view *view = &definitions->views[i];
+        if (!has_windows(plan, view, &views[i]))
+            continue;
+        struct ax_source_windows *one = &plan->windows[plan->windows_count++];
+        const struct ax_view_windows *made = &views[i].windows->made;
+        *one = (struct ax_source_windows){ .definition = view, .windows = views[i].windows };
+        if (ax_program_new(made->columns, made->column_count, &one->program, err))
+            return ax_err_context(err, "view '%.*s'", AX_STR_ARG(view->name));
+    }
+    return err->code;
+}
+
 /* An event is given whole, but for when it was learnt; of a state, what says whose it is and when.
  */
 static enum ax_code plan_needs(struct ax_source_plan *plan, struct ax_err *err)
@@ -153,7 +182,8 @@ enum ax_code ax_source_plan_new(const struct ax_definitions *definitions,
     *plan = (struct ax_source_plan){ .source = source };
     ax_arena_init(&plan->arena, ARENA_FIRST_BYTES, ARENA_BYTES_MAX);
     if (plan_zone(plan, err) || plan_targets(plan, definitions, views, err) ||
-        plan_needs(plan, err) || plan_journal(plan, err)) {
+        plan_windows(plan, definitions, views, err) || plan_needs(plan, err) ||
+        plan_journal(plan, err)) {
         ax_source_plan_free(plan);
         return err->code;
     }
@@ -167,6 +197,8 @@ void ax_source_plan_free(struct ax_source_plan *plan)
         return;
     for (size_t i = 0; i < plan->target_count; i++)
         ax_program_free(plan->targets[i].program);
+    for (size_t i = 0; i < plan->windows_count; i++)
+        ax_program_free(plan->windows[i].program);
     ax_arena_done(&plan->arena);
     free(plan);
 }
@@ -362,6 +394,8 @@ static void *apply_alloc(const struct applier *a, size_t count, size_t size)
 
 static enum ax_code take_columns(struct applier *a)
 {
+    assert(a->from % 64 == 0 && a->from <= a->rows->rows && a->count <= a->rows->rows - a->from);
+    assert(a->count <= AX_VALUES_ROWS_MAX && a->rows->rows <= UINT32_MAX);
     size_t count = a->plan->source->column_count;
     struct ax_values *slices = apply_alloc(a, count, sizeof(*slices));
     a->columns = apply_alloc(a, count, sizeof(*a->columns));
@@ -375,29 +409,30 @@ static enum ax_code take_columns(struct applier *a)
     return AX_OK;
 }
 
-static enum ax_code make_fields(const struct applier *a, struct target_rows *made)
+/* What a program makes of the rows: `count` columns. */
+static enum ax_code make_values(const struct applier *a, const struct ax_program *program,
+                                size_t count, const struct ax_values ***ret_values)
 {
-    const struct ax_view *view = made->target->definition;
-    struct ax_values *fields = apply_alloc(a, view->field_count, sizeof(*fields));
-    made->fields = apply_alloc(a, view->field_count, sizeof(*made->fields));
-    if (a->err->code ||
-        ax_program_run(made->target->program, a->columns, a->count, a->arena, fields, a->err))
+    struct ax_values *values = apply_alloc(a, count, sizeof(*values));
+    const struct ax_values **list = apply_alloc(a, count, sizeof(*list));
+    if (a->err->code || ax_program_run(program, a->columns, a->count, a->arena, values, a->err))
         return a->err->code;
-    for (size_t i = 0; i < view->field_count; i++)
-        made->fields[i] = &fields[i];
+    for (size_t i = 0; i < count; i++)
+        list[i] = &values[i];
+    *ret_values = list;
     return AX_OK;
 }
 
-static enum ax_code make_keys(const struct applier *a, struct target_rows *made)
+static enum ax_code make_keys(const struct applier *a, const struct ax_view *view,
+                              struct ax_str **ret_keys)
 {
-    const struct ax_view *view = made->target->definition;
     const struct ax_values **columns = apply_alloc(a, view->entity->key_count, sizeof(*columns));
-    made->keys = apply_alloc(a, a->count, sizeof(*made->keys));
+    *ret_keys = apply_alloc(a, a->count, sizeof(**ret_keys));
     if (a->err->code)
         return a->err->code;
     for (size_t i = 0; i < view->entity->key_count; i++)
         columns[i] = a->columns[view->key_columns[i]];
-    return ax_online_keys_make(view->entity, columns, a->count, a->arena, made->keys, a->err);
+    return ax_online_keys_make(view->entity, columns, a->count, a->arena, *ret_keys, a->err);
 }
 
 static bool has_time(const struct applier *a, size_t row)
@@ -492,7 +527,8 @@ static enum ax_code apply_target(const struct applier *a, const struct ax_source
 {
     struct target_rows made = { .target = target };
     *ret_items = (struct ax_source_items){ .view = target->view };
-    return make_fields(a, &made) || make_keys(a, &made) || measure(a, &made, ret_items) ||
+    return make_values(a, target->program, target->definition->field_count, &made.fields) ||
+                   make_keys(a, target->definition, &made.keys) || measure(a, &made, ret_items) ||
                    write_items(a, &made, ret_items)
                ? a->err->code
                : AX_OK;
@@ -504,8 +540,6 @@ enum ax_code ax_source_plan_apply(const struct ax_source_plan *plan,
                                   struct ax_err *err)
 {
     assert(plan && rows && arena && (ret_items || !plan->target_count) && err);
-    assert(from % 64 == 0 && from <= rows->rows && count <= rows->rows - from);
-    assert(count <= AX_VALUES_ROWS_MAX && rows->rows <= UINT32_MAX);
     struct applier a = {
         .plan = plan, .rows = rows, .from = from, .count = count, .arena = arena, .err = err
     };
@@ -513,6 +547,86 @@ enum ax_code ax_source_plan_apply(const struct ax_source_plan *plan,
         return err->code;
     for (size_t i = 0; i < plan->target_count; i++) {
         if (apply_target(&a, &plan->targets[i], &ret_items[i]))
+            return err->code;
+    }
+    return AX_OK;
+}
+
+/* ---- events ---- */
+
+/* Ids of all rows, in the arena; ptr NULL: there is none, or it is too large. */
+static enum ax_code make_ids(const struct applier *a, struct ax_str *ret_ids)
+{
+    const struct ax_source *source = a->plan->source;
+    const struct ax_values **parts = apply_alloc(a, source->event_id_count, sizeof(*parts));
+    struct ax_buf id;
+    if (!parts)
+        return a->err->code;
+    for (size_t i = 0; i < source->event_id_count; i++)
+        parts[i] = a->columns[source->event_id[i]];
+    ax_buf_init(&id, ID_BYTES_MAX);
+    for (size_t row = 0; row < a->count && !a->err->code; row++) {
+        struct ax_err failed = AX_ERR_INIT;
+        enum ax_code code = ax_window_id_put(&id, parts, source->event_id_count, row, &failed);
+        struct ax_str text = ax_buf_str(&id);
+        ret_ids[row] = (struct ax_str){ NULL, 0 };
+        if (code == AX_E_LIMIT)
+            *a->err = failed;
+        if (code)
+            continue;
+        ret_ids[row] = (struct ax_str){ ax_arena_strdup(a->arena, text), text.len };
+        if (!ret_ids[row].ptr)
+            (void)ax_arena_fail(a->arena, "rows of a source", a->err);
+    }
+    ax_buf_done(&id);
+    return a->err->code;
+}
+
+static enum ax_code make_events(const struct applier *a, const struct ax_source_windows *windows,
+                                const struct ax_str *ids, struct ax_source_events *ret_events)
+{
+    const struct ax_values **columns;
+    struct ax_str *keys;
+    struct ax_online_windows_item *items = apply_alloc(a, a->count, sizeof(*items));
+    if (!items || make_values(a, windows->program, windows->windows->made.column_count, &columns) ||
+        make_keys(a, windows->definition, &keys))
+        return a->err->code;
+    *ret_events = (struct ax_source_events){ .items = items, .columns = columns };
+    for (size_t row = 0; row < a->count; row++) {
+        if (!has_time(a, row) || !ids[row].ptr) {
+            ret_events->refused++;
+            continue;
+        }
+        if (!keys[row].ptr)
+            continue;
+        struct ax_online_stamp stamp = stamp_of(a, row);
+        items[ret_events->count++] =
+            (struct ax_online_windows_item){ .key = keys[row],
+                                             .event = { .id = ids[row],
+                                                        .time = stamp.time,
+                                                        .created = stamp.created,
+                                                        .sequence = (int64_t)stamp.sequence },
+                                             .row = row };
+    }
+    return AX_OK;
+}
+
+enum ax_code ax_source_plan_events(const struct ax_source_plan *plan,
+                                   const struct ax_source_rows *rows, size_t from, size_t count,
+                                   struct ax_arena *arena, struct ax_source_events *ret_events,
+                                   struct ax_err *err)
+{
+    assert(plan && rows && arena && (ret_events || !plan->windows_count) && err);
+    struct applier a = {
+        .plan = plan, .rows = rows, .from = from, .count = count, .arena = arena, .err = err
+    };
+    if (!plan->windows_count)
+        return AX_OK;
+    struct ax_str *ids = apply_alloc(&a, count, sizeof(*ids));
+    if (!ids || take_columns(&a) || make_ids(&a, ids))
+        return err->code;
+    for (size_t i = 0; i < plan->windows_count; i++) {
+        if (make_events(&a, &plan->windows[i], ids, &ret_events[i]))
             return err->code;
     }
     return AX_OK;

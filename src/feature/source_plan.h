@@ -4,9 +4,9 @@
  *
  * Made once from the definitions and from where the online store has their views; immutable then,
  * and shared by threads. Rows that are pushed, replayed from a journal or read from files become
- * items of the source's plain views here, and nowhere else. Pure: no store, no clock, no threads.
- * Definitions and layouts are borrowed and outlive the plan. See docs/internals/online-store.md,
- * "Rows of a source".
+ * items of the source's plain views here, and events of those with windows, and nowhere else. Pure:
+ * no store, no clock, no threads. Definitions, layouts and windows are borrowed and outlive the
+ * plan. See docs/internals/online-store.md, "Rows of a source".
  */
 #ifndef AX_FEATURE_SOURCE_PLAN_H
 #define AX_FEATURE_SOURCE_PLAN_H
@@ -14,6 +14,7 @@
 #include "base/zone.h"
 #include "data/expr/program.h"
 #include "feature/online/journal_reader.h"
+#include "feature/online/online_windows.h"
 #include "feature/service_plan.h"
 
 /* Rows of a source. What they point to is borrowed. */
@@ -37,6 +38,21 @@ struct ax_source_items {
     size_t refused; /* rows without a time, or whose key or part is larger than the store takes */
 };
 
+/* What rows put into the windows of one view; an event of each row that is not refused. */
+struct ax_source_events {
+    struct ax_online_windows_item *items;
+    size_t count;
+    const struct ax_values *const *columns; /* of the items' rows */
+    size_t refused; /* rows without a time or an id, or whose id is larger than windows take */
+};
+
+/* A view of the source with windows that are online. */
+struct ax_source_windows {
+    const struct ax_view *definition;
+    const struct ax_online_windows *windows;
+    struct ax_program *program; /* of the columns of its events */
+};
+
 /* A plain view of the source. */
 struct ax_source_target {
     size_t view; /* its number in the definitions */
@@ -52,6 +68,8 @@ struct ax_source_plan {
     const struct ax_zone *zone; /* of its naive times; NULL: UTC */
     struct ax_source_target *targets;
     size_t target_count;
+    struct ax_source_windows *windows;
+    size_t windows_count;
     const bool *is_needed; /* of each column: a row must give it */
     /* Of the source's journal: its columns, and of states one more, for those that are not given.
      */
@@ -59,8 +77,8 @@ struct ax_source_plan {
     size_t journal_column_count;
 };
 
-/* views[i] is where the view number i of the definitions is; those of plain views that are online
- * are looked at. Expected: INVALID, TOO_LARGE, LIMIT. */
+/* views[i] is where the view number i of the definitions is: of a plain view that is online its
+ * layout, of one with windows those, or NULL. Expected: INVALID, TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_source_plan_new(const struct ax_definitions *definitions,
                                             const struct ax_source *source,
                                             const struct ax_online_view *views,
@@ -84,6 +102,13 @@ AX_MUST_USE enum ax_code ax_source_plan_apply(const struct ax_source_plan *plan,
                                               size_t count, struct ax_arena *arena,
                                               struct ax_source_items *ret_items,
                                               struct ax_err *err);
+
+/* What rows [from, from + count) put into windows, likewise: ret_events[i] into windows[i]. */
+AX_MUST_USE enum ax_code ax_source_plan_events(const struct ax_source_plan *plan,
+                                               const struct ax_source_rows *rows, size_t from,
+                                               size_t count, struct ax_arena *arena,
+                                               struct ax_source_events *ret_events,
+                                               struct ax_err *err);
 
 /* The columns of the journal for rows of the source: journal_column_count of them, in the arena.
  * Expected: TOO_LARGE, LIMIT. */

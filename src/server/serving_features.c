@@ -79,7 +79,7 @@ static enum ax_code make_all(struct ax_serving_features *features, struct ax_err
     if (!features->services || !features->views)
         return ax_arena_fail(arena, "the services", err);
     for (size_t i = 0; i < definitions->view_count; i++)
-        if (views[i].layout)
+        if (views[i].layout || views[i].windows)
             register_metrics(&features->views[i], definitions->views[i].name);
     for (size_t i = 0; i < definitions->service_count; i++) {
         struct ax_serving_service *service = &features->services[i];

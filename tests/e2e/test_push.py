@@ -8,6 +8,8 @@ tests/unit/server/api/test_push_body.c has more bodies; what rows mean to views 
 tests/unit/feature/test_source_plan.c.
 """
 
+import csv
+import datetime
 import json
 import os
 import signal
@@ -36,13 +38,24 @@ sources:
     event_id: [id]
     push: true
     columns: {id: string, faa: string, t: timestamp, delay: float64}
+  landings:
+    files: l.csv
+    time: t
+    event_id: [id]
+    push: true
+    columns: {id: int64, faa: string, t: timestamp, delay: float64}
   kept: {files: k.csv, time: t, columns: {faa: string, t: timestamp, x: float64}}
 views:
   weather: {entity: airport, source: weather, fields: {temp: temp, wind: wind}}
   warm: {entity: airport, source: weather, fields: {warm: temp > 20}}
   flights: {entity: airport, source: flights, fields: {delay: delay}}
+  landings:
+    entity: airport
+    source: landings
+    fields: {n: count(*) over 10m, mean: avg(delay) over 1h, last: last(delay) over 1h}
 services:
   s: {features: [{view: weather}, {view: flights}]}
+  landings: {features: [{view: landings}]}
 """
 
 
@@ -177,16 +190,60 @@ def history(path):
     return [line.split(",")[2:] for line in lines[1:]]
 
 
+def landings(at):
+    """Late ones, one repeated and one corrected: what is pushed, and what counts."""
+    rows = [{"id": i, "faa": "EWR" if i % 3 else "JFK", "t": at - (i * 7 % 25) * 150 * 1000000,
+             "delay": i * 1.5 - 9} for i in range(25)]
+    corrected = {**rows[4], "t": rows[4]["t"] - 60 * 1000000, "delay": 77.5}
+    return [*rows, rows[2], corrected], [*rows[:4], corrected, *rows[5:]]
+
+
+def history_of(path, rows, at):
+    """What a history of the rows says of each airport at the moment."""
+    header = "id,faa,t,delay\n"
+    (path / "definitions/l.csv").write_text(header + "".join(
+        f"{r['id']},{r['faa']},{stamp(r['t'])},{r['delay']}\n" for r in rows), encoding="utf-8")
+    (path / "rows.sql").write_text("select * from (values ('EWR'), ('JFK'), ('LGA')) as r(faa), "
+                                   f"(select timestamp '{stamp(at)[:-1]}' as at)", encoding="utf-8")
+    done = subprocess.run([os.environ["AX_BINARY"], "features", "history", "--definitions",
+                           path / "definitions", "--service", "landings", "--sql",
+                           path / "rows.sql", "--out", path / "out.csv", "--quiet"],
+                          check=False, capture_output=True, text=True, cwd=path)
+    assert done.returncode == 0, done.stderr
+    with open(path / "out.csv", encoding="utf-8") as file:
+        return {r["faa"]: [float(r[name]) if r[name] else None for name in ("n", "mean", "last")]
+                for r in csv.DictReader(file)}
+
+
+def stamp(us):
+    whole = datetime.datetime.fromtimestamp(us // 1000000, datetime.UTC)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{us % 1000000:06}Z"
+
+
+def online(served, at):
+    def read_airport(faa):
+        answer = served.get(f"/v1/features/landings?faa={faa}&at={at}")
+        assert answer.status == 200, answer.body
+        return [answer.json["features"][name]["value"] for name in ("n", "mean", "last")]
+    return {faa: read_airport(faa) for faa in ("EWR", "JFK", "LGA")}
+
+
 def test_kill(tmp_path):
-    """What was acknowledged is there, and in histories, too. A journal that is full takes nothing
-    in, and reads go on."""
+    """What was acknowledged is there, and in histories, too; windows have of it what a
+    history of the same rows has. A journal that is full takes nothing in, and reads go on."""
     killed = start(make_folder(tmp_path))
     rows = [row("EWR", s, temp=s, wind=s) for s in range(19)]
     assert push(killed, rows + [row("EWR", 19, temp=19)]) == counts(20, written=40)
+    at = int(time.time() * 1000000) - 1000000
+    pushed, final = landings(at)
+    assert push(killed, pushed, "landings") == counts(27, written=27)
+    expected = history_of(tmp_path, final, at)
+    assert online(killed, at) == expected
     killed.stop(signal.SIGKILL)
     assert history(tmp_path) == [["18.0", "18.0", ""], ["19.0", "18.0", ""]]
     again = start(tmp_path, "--journal-bytes-max", "6k")
     try:
+        assert online(again, at) == expected
         assert read(again, "EWR") == [19, 18, False]
         assert push(again, [row("EWR", 18, temp=0, wind=0)]) == counts(1, stale=2)
         assert push(again, [row("EWR", 19, temp=21)]) == counts(1, written=2)

@@ -57,12 +57,66 @@ enum ax_code ax_online_apply_items(struct ax_online_apply *apply,
     return err->code;
 }
 
-static void apply_slice(struct ax_online_apply *apply, const struct ax_online_views *views,
-                        const struct ax_source_plan *plan, const struct ax_source_rows *rows,
-                        const bool *has_it, size_t from, struct ax_online_counts *counts,
-                        struct ax_err *err)
+enum ax_code ax_online_apply_end(struct ax_online_apply *apply, const struct ax_online_views *views,
+                                 size_t entity, const struct ax_online_item *items, size_t count,
+                                 struct ax_online_counts *counts, struct ax_err *err)
 {
-    size_t count = AX_MIN(rows->rows - from, (size_t)AX_VALUES_ROWS_MAX);
+    const struct ax_definitions *definitions = views->given.definitions;
+    for (size_t v = 0; v < definitions->view_count; v++) {
+        if (!views->windows[v] || definitions->views[v].entity != &definitions->entities[entity])
+            continue;
+        for (size_t i = 0; i < count; i++) {
+            if (items[i].key.ptr)
+                (void)ax_online_windows_end(views->windows[v], items[i].key);
+        }
+        ax_online_windows_settle(views->windows[v]);
+    }
+    return ax_online_apply_items(apply, views, entity, items, count, counts, err);
+}
+
+static void put_events(struct ax_online_windows *windows, const struct ax_source_events *events,
+                       struct ax_online_counts *counts, struct ax_err *err)
+{
+    struct ax_err reason = AX_ERR_INIT;
+    counts->refused += events->refused;
+    if (ax_online_windows_put(windows, events->items, events->count, events->columns, &reason) &&
+        !err->code)
+        *err = reason;
+    for (size_t i = 0; i < events->count; i++) {
+        counts->written += events->items[i].ret_code == AX_OK;
+        counts->refused += events->items[i].ret_code != AX_OK;
+    }
+    ax_online_windows_settle(windows);
+}
+
+static void apply_events(struct ax_online_apply *apply, const struct ax_online_views *views,
+                         const struct ax_source_plan *plan, const struct ax_source_rows *rows,
+                         size_t from, size_t count, struct ax_online_counts *counts,
+                         struct ax_err *err)
+{
+    struct ax_err reason = AX_ERR_INIT;
+    struct ax_source_events *events =
+        ax_arena_alloc(&apply->arena, AX_MAX(plan->windows_count, 1), sizeof(*events));
+    if (!events)
+        (void)ax_arena_fail(&apply->arena, "rows", &reason);
+    if (reason.code ||
+        ax_source_plan_events(plan, rows, from, count, &apply->arena, events, &reason)) {
+        counts->refused += count * plan->windows_count;
+        if (!err->code)
+            *err = reason;
+        return;
+    }
+    for (size_t i = 0; i < plan->windows_count; i++) {
+        size_t view = (size_t)(plan->windows[i].definition - views->given.definitions->views);
+        put_events(views->windows[view], &events[i], counts, err);
+    }
+}
+
+static void apply_items(struct ax_online_apply *apply, const struct ax_online_views *views,
+                        const struct ax_source_plan *plan, const struct ax_source_rows *rows,
+                        const bool *has_it, size_t from, size_t count,
+                        struct ax_online_counts *counts, struct ax_err *err)
+{
     struct ax_err reason = AX_ERR_INIT;
     struct ax_source_items *items =
         ax_arena_alloc(&apply->arena, AX_MAX(plan->target_count, 1), sizeof(*items));
@@ -91,9 +145,12 @@ enum ax_code ax_online_apply_rows(struct ax_online_apply *apply,
                                   struct ax_online_counts *counts, struct ax_err *err)
 {
     assert(apply && views && views->source_plans[source] && rows && counts && err);
+    const struct ax_source_plan *plan = views->source_plans[source];
     for (size_t from = 0; from < rows->rows; from += AX_VALUES_ROWS_MAX) {
+        size_t count = AX_MIN(rows->rows - from, (size_t)AX_VALUES_ROWS_MAX);
         ax_arena_reset(&apply->arena);
-        apply_slice(apply, views, views->source_plans[source], rows, has_it, from, counts, err);
+        apply_items(apply, views, plan, rows, has_it, from, count, counts, err);
+        apply_events(apply, views, plan, rows, from, count, counts, err);
     }
     ax_arena_reset(&apply->arena);
     return err->code;

@@ -27,6 +27,12 @@ void ax_online_apply_init(struct ax_online_apply *apply, struct ax_online *store
                           struct ax_online_unfolded *unfolded);
 void ax_online_apply_done(struct ax_online_apply *apply);
 
+/* Keys of one entity end, in the windows of its views, too: items of keys alone. */
+AX_MUST_USE enum ax_code ax_online_apply_end(struct ax_online_apply *apply,
+                                             const struct ax_online_views *views, size_t entity,
+                                             const struct ax_online_item *items, size_t count,
+                                             struct ax_online_counts *counts, struct ax_err *err);
+
 /* Items of one entity of the views, its number in the definitions. A failure is why items were
  * refused; the others were applied. Expected: LIMIT, TOO_LARGE, INVALID. */
 AX_MUST_USE enum ax_code ax_online_apply_items(struct ax_online_apply *apply,
@@ -34,8 +40,9 @@ AX_MUST_USE enum ax_code ax_online_apply_items(struct ax_online_apply *apply,
                                                const struct ax_online_item *items, size_t count,
                                                struct ax_online_counts *counts, struct ax_err *err);
 
-/* Rows of a source, its number in the definitions, to its views; likewise. `has_it` (NULL: none
- * has): a view of the source's plan, by its target's number, that is left out. */
+/* Rows of a source, its number in the definitions, to its views; likewise. An event that is put
+ * into windows is written. `has_it` (NULL: none has): a plain view of the source's plan, by its
+ * target's number, that is left out. */
 AX_MUST_USE enum ax_code ax_online_apply_rows(struct ax_online_apply *apply,
                                               const struct ax_online_views *views, size_t source,
                                               const struct ax_source_rows *rows, const bool *has_it,

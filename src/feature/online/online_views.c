@@ -130,18 +130,35 @@ static enum ax_code make_entities(struct ax_online_views *views, struct ax_onlin
     return AX_OK;
 }
 
-static enum ax_code make_view(struct ax_online_views *views, size_t i, struct ax_online_disk *disk,
-                              struct ax_online_numbers *numbers, struct ax_err *err)
+static enum ax_code make_windows(struct ax_online_views *views, size_t i,
+                                 const struct ax_online_views_place *place, struct ax_err *err)
 {
     const struct ax_definitions *definitions = views->given.definitions;
     const struct ax_view *view = &definitions->views[i];
-    if (!view->online || view->windowed)
+    if (!view->source->push)
         return AX_OK;
+    views->views[i].entity = views->entities[view->entity - definitions->entities];
+    if (ax_online_windows_open(view, place->epoch, place->windows_bytes_max, &views->windows[i],
+                               err))
+        return err->code;
+    views->views[i].windows = views->windows[i];
+    return AX_OK;
+}
+
+static enum ax_code make_view(struct ax_online_views *views, size_t i,
+                              const struct ax_online_views_place *place, struct ax_err *err)
+{
+    const struct ax_definitions *definitions = views->given.definitions;
+    const struct ax_view *view = &definitions->views[i];
+    if (!view->online)
+        return AX_OK;
+    if (view->windowed)
+        return make_windows(views, i, place, err);
     uint32_t number;
     struct ax_online_layout *layout = ax_arena_alloc(&views->arena, 1, sizeof(*layout));
     if (!layout)
         return ax_arena_fail(&views->arena, "views", err);
-    if (number_view(view, disk, numbers, &number, err) ||
+    if (number_view(view, place->disk, place->numbers, &number, err) ||
         ax_online_layout_of_view(layout, number, view, &views->arena, err))
         return ax_err_context(err, "view '%.*s'", AX_STR_ARG(view->name));
     views->views[i] =
@@ -166,6 +183,8 @@ static enum ax_code make_room(struct ax_online_views *views, struct ax_err *err)
     size_t entities = definitions->entity_count;
     views->views =
         ax_arena_zalloc(arena, AX_MAX(definitions->view_count, 1), sizeof(*views->views));
+    views->windows = ax_arena_zalloc(arena, AX_MAX(definitions->view_count, 1),
+                                     sizeof(struct ax_online_windows *));
     views->entities =
         ax_arena_zalloc(arena, AX_MAX(entities, 1), sizeof(struct ax_online_entity *));
     views->entity_numbers =
@@ -173,7 +192,7 @@ static enum ax_code make_room(struct ax_online_views *views, struct ax_err *err)
     struct ax_source_plan **plans = ax_arena_zalloc(arena, AX_MAX(definitions->source_count, 1),
                                                     sizeof(struct ax_source_plan *));
     views->source_plans = plans;
-    return views->views && views->entities && views->entity_numbers && plans
+    return views->views && views->windows && views->entities && views->entity_numbers && plans
                ? AX_OK
                : ax_arena_fail(arena, "views", err);
 }
@@ -182,23 +201,26 @@ static void views_free(struct ax_online_views *views)
 {
     for (size_t i = 0; views->source_plans && i < views->given.definitions->source_count; i++)
         ax_source_plan_free(views->source_plans[i]);
+    for (size_t i = 0; views->windows && i < views->given.definitions->view_count; i++)
+        ax_online_windows_close(views->windows[i]);
     ax_arena_done(&views->arena);
     free(views);
 }
 
-enum ax_code ax_online_views_new(const struct ax_online_definitions *given, struct ax_online *store,
-                                 struct ax_online_disk *disk, struct ax_online_numbers *numbers,
+enum ax_code ax_online_views_new(const struct ax_online_definitions *given,
+                                 const struct ax_online_views_place *place,
                                  struct ax_online_views **ret_views, struct ax_err *err)
 {
-    assert(given && given->definitions && store && ret_views && err);
+    assert(given && given->definitions && place && place->store && place->epoch && ret_views &&
+           err);
     const struct ax_definitions *definitions = given->definitions;
     struct ax_online_views *views = ax_xalloc(sizeof(*views));
     atomic_init(&views->refs, 1);
     views->given = *given;
     ax_arena_init(&views->arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
-    (void)(make_room(views, err) || make_entities(views, store, disk, err));
+    (void)(make_room(views, err) || make_entities(views, place->store, place->disk, err));
     for (size_t i = 0; i < definitions->view_count && !err->code; i++)
-        (void)(make_view(views, i, disk, numbers, err) != AX_OK);
+        (void)(make_view(views, i, place, err) != AX_OK);
     for (size_t i = 0; i < definitions->source_count && !err->code; i++)
         (void)(make_plan(views, i, err) != AX_OK);
     if (err->code) {

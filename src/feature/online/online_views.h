@@ -7,7 +7,8 @@
  * immutable then; threads share it by counting references. A view has the number of a layout that
  * follows from its stored form alone (the types of its keys, its source, the expressions of its
  * fields and their storage), so that a view which only gets another ttl keeps its values, and one
- * that is computed otherwise begins anew beside the old one.
+ * that is computed otherwise begins anew beside the old one. Windows are made anew with the views,
+ * empty, and filled from the journals.
  */
 #ifndef AX_FEATURE_ONLINE_ONLINE_VIEWS_H
 #define AX_FEATURE_ONLINE_ONLINE_VIEWS_H
@@ -29,8 +30,9 @@ struct ax_online_views {
     _Atomic unsigned refs;
     struct ax_online_definitions given;
     struct ax_arena arena;
-    struct ax_online_view *views;         /* one a view of the definitions; layout NULL: it is not
-                                             online, or has windows */
+    struct ax_online_view *views; /* one a view of the definitions: layout NULL: it is not online,
+                                     or has windows; these too NULL: its source cannot be pushed */
+    struct ax_online_windows **windows;   /* those of the views, which are the writer's to change */
     struct ax_online_entity **entities;   /* one an entity of the definitions */
     uint32_t *entity_numbers;             /* on the disk */
     struct ax_source_plan **source_plans; /* one a source; NULL: it cannot be pushed */
@@ -42,11 +44,20 @@ struct ax_online_numbers {
 };
 void ax_online_numbers_done(struct ax_online_numbers *numbers);
 
-/* Where numbers come from: the disk, or if that is NULL the others. The writer's thread. `given` is
- * released by the last reference. Expected: INVALID, LIMIT, TOO_LARGE. */
+/* What views are made in. */
+struct ax_online_views_place {
+    struct ax_online *store;
+    struct ax_epoch *epoch; /* of the readers */
+    /* Where numbers come from: the disk, or if that is NULL the others. */
+    struct ax_online_disk *disk;
+    struct ax_online_numbers *numbers;
+    size_t windows_bytes_max; /* of each view with windows, as ax_online_windows_open has it */
+};
+
+/* The writer's thread. `given` is released by the last reference. Expected: INVALID, LIMIT,
+ * TOO_LARGE. */
 AX_MUST_USE enum ax_code ax_online_views_new(const struct ax_online_definitions *given,
-                                             struct ax_online *store, struct ax_online_disk *disk,
-                                             struct ax_online_numbers *numbers,
+                                             const struct ax_online_views_place *place,
                                              struct ax_online_views **ret_views,
                                              struct ax_err *err);
 /* Whether one of them has the layout of that number; not when there are none (NULL). */

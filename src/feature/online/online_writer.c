@@ -200,7 +200,10 @@ static void apply_batch(struct ax_online_writer *writer, struct ax_online_batch 
         apply_rows(writer, batch, &counts);
     if (batch->kind == AX_ONLINE_VALUES)
         number = (size_t)(definitions->views[number].entity - definitions->entities);
-    if (batch->kind == AX_ONLINE_VALUES || batch->kind == AX_ONLINE_END)
+    if (batch->kind == AX_ONLINE_END)
+        (void)(ax_online_apply_end(&writer->apply, views, number, batch->items, batch->item_count,
+                                   &counts, &batch->err) != AX_OK);
+    if (batch->kind == AX_ONLINE_VALUES)
         (void)(ax_online_apply_items(&writer->apply, views, number, batch->items, batch->item_count,
                                      &counts, &batch->err) != AX_OK);
     batch->written = counts.written;

@@ -30,7 +30,7 @@ enum ax_online_durability {
 struct ax_online_writer_config {
     const char *state;          /* folder, copied; NULL or empty: none */
     struct ax_epoch *epoch;     /* of the readers; borrowed */
-    size_t memory_bytes_max;    /* of the table */
+    size_t memory_bytes_max;    /* of the table, and of the windows of each view */
     uint64_t disk_bytes_max;    /* of the rows on the disk */
     uint64_t journal_bytes_max; /* of each source's journal */
     size_t queue_max;           /* batches that wait */

@@ -4,10 +4,10 @@
  *
  * Their views are numbered, the journals of their sources opened, and the entities that are new are
  * read from the disk. Then each source's journal is applied from where the view that has least of
- * it stands: at a start what was acknowledged since the last fold, for a new view all that the
- * journal has. Applying something again changes nothing. Batches go on in between, by the
- * definitions before; what they journal is read behind the rest. When nothing is left, the new ones
- * are in force from one batch to the next.
+ * it stands: at a start what was acknowledged since the last fold, for a new view, and always for
+ * windows, all that the journal has. Applying something again changes nothing. Batches go on in
+ * between, by the definitions before; what they journal is read behind the rest. When nothing is
+ * left, the new ones are in force from one batch to the next.
  */
 #include "feature/online/online_writer_state.h"
 
@@ -97,8 +97,8 @@ static const struct ax_source_plan *replay_plan(const struct replay *replay)
     return replay->views->source_plans[replay->source];
 }
 
-/* From the first row that one of the views may not have, and at least the last one, which tells
- * when it was taken in. */
+/* From the first row that one of the views may not have (windows have none), and at least the last
+ * one, which tells when it was taken in. */
 static enum ax_code replay_begin(struct replay *replay, struct ax_online_writer *writer,
                                  struct ax_online_views *views, size_t source, struct ax_err *err)
 {
@@ -106,7 +106,7 @@ static enum ax_code replay_begin(struct replay *replay, struct ax_online_writer 
     struct ax_arena *arena = &views->arena;
     *replay = (struct replay){ .writer = writer, .views = views, .source = source };
     replay->journal = ax_online_journals_get(&writer->journals, plan->source->name);
-    replay->next = AX_MAX(ax_online_journal_next(replay->journal) - 1, 1);
+    replay->next = plan->windows_count ? 1 : AX_MAX(ax_online_journal_next(replay->journal) - 1, 1);
     replay->positions =
         ax_arena_zalloc(arena, AX_MAX(plan->target_count, 1), sizeof(*replay->positions));
     replay->has_it = ax_arena_zalloc(arena, AX_MAX(plan->target_count, 1), sizeof(bool));
@@ -229,8 +229,13 @@ static void define(struct ax_online_writer *writer, struct ax_online_define *def
 {
     struct ax_online_views *views;
     struct ax_err *err = define->err;
-    if (ax_online_views_new(define->given, writer->store, writer->disk, &writer->numbers, &views,
-                            err))
+    const struct ax_online_views_place place = { .store = writer->store,
+                                                 .epoch = writer->config.epoch,
+                                                 .disk = writer->disk,
+                                                 .numbers = &writer->numbers,
+                                                 .windows_bytes_max =
+                                                     writer->config.memory_bytes_max };
+    if (ax_online_views_new(define->given, &place, &views, err))
         return;
     writer->coming = views;
     ax_online_writer_sweep_stop(writer);

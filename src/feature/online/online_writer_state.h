@@ -72,8 +72,10 @@ struct ax_online_writer {
     size_t former_count;
     struct ax_online_sweep *sweeps;
     size_t sweep_count;
-    uint64_t sweep_ns; /* when the next step is, */
-    uint64_t aged_ns;  /* and when old parts are looked for again */
+    uint64_t sweep_ns;   /* when the next step is, */
+    uint64_t aged_ns;    /* and when old parts are looked for again */
+    uint64_t windows_ns; /* and old events of windows, which go on with this view and its keys */
+    size_t windows_view, windows_cursor;
 
     struct ax_online_folder *folder;       /* NULL as the disk is */
     struct ax_online_unfolded unfolded;    /* since the last fold began */

@@ -5,7 +5,8 @@
  * A view's parts go when nobody reads by definitions that have it. Should it come back in between,
  * it must not seem to be whole: so the disk is told first that the view has nothing of its journal.
  * What is older than twice the ttl goes; until then it can be told that there is a value, and that
- * it is too old. A step of half a millisecond every 10 ms, when no batch waits.
+ * it is too old. Windows forget what no moment of the last hour reaches. A step of half a
+ * millisecond every 10 ms, when no batch waits.
  */
 #include "feature/online/online_writer_state.h"
 
@@ -18,7 +19,8 @@
 #define PAUSE_NS ((uint64_t)10 * AX_NS_PER_MS)
 #define STEP_NS  (AX_NS_PER_MS / 2)
 #define LOOK_NS  AX_NS_PER_S                  /* whether former views are read */
-#define AGE_NS   ((uint64_t)60 * AX_NS_PER_S) /* between two looks for old parts */
+#define AGE_NS   ((uint64_t)60 * AX_NS_PER_S) /* between two looks for what is old */
+#define PAST_US  INT64_C(3600000000)          /* windows are read at moments that are so old */
 
 /* ---- what is to go ---- */
 
@@ -69,7 +71,8 @@ void ax_online_writer_sweep_stop(struct ax_online_writer *writer)
 
 void ax_online_writer_sweep_former(struct ax_online_writer *writer, struct ax_online_views *former)
 {
-    writer->aged_ns = 0;
+    writer->aged_ns = writer->windows_ns = 0;
+    writer->windows_view = writer->windows_cursor = 0;
     if (!former)
         return;
     writer->former =
@@ -152,6 +155,29 @@ static bool step(struct ax_online_writer *writer)
     return !has_more;
 }
 
+/* Some keys of windows, view by view. */
+static void sweep_windows(struct ax_online_writer *writer, uint64_t now_ns)
+{
+    const struct ax_online_views *views = writer->views;
+    int64_t floor;
+    if (!views || !writer->config.now_us || now_ns < writer->windows_ns ||
+        __builtin_sub_overflow(writer->config.now_us(writer->config.context), PAST_US, &floor))
+        return;
+    for (; writer->windows_view < views->given.definitions->view_count; writer->windows_view++) {
+        struct ax_online_windows *windows = views->windows[writer->windows_view];
+        bool has_more = windows != NULL;
+        while (has_more && ax_clock_ns() < now_ns + STEP_NS) {
+            has_more = ax_online_windows_sweep(windows, floor, &writer->windows_cursor);
+            ax_online_windows_settle(windows);
+        }
+        if (has_more)
+            return;
+        writer->windows_cursor = 0;
+    }
+    writer->windows_view = 0;
+    writer->windows_ns = now_ns + AGE_NS;
+}
+
 /* The first that may go; sweep_count: none. */
 static size_t find_ready(const struct ax_online_writer *writer)
 {
@@ -168,6 +194,7 @@ void ax_online_writer_sweep(struct ax_online_writer *writer)
         return;
     writer->sweep_ns = now_ns + PAUSE_NS;
     sweep_unread(writer);
+    sweep_windows(writer, now_ns);
     if (!writer->sweep_count && writer->views && writer->config.now_us &&
         now_ns >= writer->aged_ns) {
         sweep_aged(writer);
@@ -188,6 +215,8 @@ uint64_t ax_online_writer_sweep_ns(const struct ax_online_writer *writer)
     uint64_t when_ns = UINT64_MAX;
     if (writer->views && writer->config.now_us && !writer->sweep_count)
         when_ns = AX_MAX(writer->aged_ns, writer->sweep_ns);
+    if (writer->views && writer->config.now_us)
+        when_ns = AX_MIN(when_ns, AX_MAX(writer->windows_ns, writer->sweep_ns));
     if (writer->former_count)
         when_ns = AX_MIN(when_ns, writer->sweep_ns + LOOK_NS);
     return find_ready(writer) < writer->sweep_count ? writer->sweep_ns : when_ns;

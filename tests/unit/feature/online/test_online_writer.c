@@ -396,6 +396,89 @@ static void random_work_is_what_arrays_have(void **state)
     free(reference);
 }
 
+/* ---- windows ---- */
+
+enum { EVENTS = 200, EVENT_KEYS = 5, EVENT_STEPS = 60 };
+#define SECOND INT64_C(1000000)
+
+/* Of all events the last version; id < 0: it was not pushed yet. */
+static void check_windows(const struct given_event *events, int64_t at)
+{
+    for (int64_t key = 0; key <= EVENT_KEYS; key++) {
+        int64_t n = 0, sum = 0, found_n, found_sum;
+        for (size_t i = 0; i < EVENTS; i++) {
+            const struct given_event *event = &events[i];
+            if (event->id < 0 || event->key != key || event->time > at)
+                continue;
+            n += event->time > at - 10 * SECOND;
+            sum += event->time > at - 60 * SECOND ? event->x : 0;
+        }
+        assert_true(get_windows(key, at, &found_n, &found_sum));
+        assert_int_equal(found_n, n);
+        assert_int_equal(found_sum, sum);
+    }
+}
+
+/* Late, repeated and corrected ones, at a start and by other definitions, too. */
+static void windows_have_what_was_pushed(void **state)
+{
+    (void)state;
+    struct given_event events[EVENTS], rows[ROWS_MAX];
+    struct ax_online_batch batch;
+    uint64_t random = 11;
+    for (size_t i = 0; i < EVENTS; i++)
+        events[i] = (struct given_event){ .id = -1 };
+    open_state("x");
+    for (size_t step = 0; step < EVENT_STEPS; step++) {
+        size_t count = 1 + test_random(&random) % ROWS_MAX;
+        for (size_t i = 0; i < count; i++) {
+            int64_t id = (int64_t)(test_random(&random) % EVENTS);
+            rows[i] = (struct given_event){ id, id % EVENT_KEYS,
+                                            (int64_t)(test_random(&random) % 200) * SECOND,
+                                            (int64_t)(test_random(&random) % 1000) };
+            events[id] = rows[i];
+        }
+        good(push_events(rows, count, &batch, &err));
+        assert_int_equal(batch.written, count);
+        if (step % 12 == 5) {
+            close_writer();
+            open_state("x");
+        }
+        if (step % 12 == 11)
+            good(define(step % 24 == 11 ? "x * 2" : "x", &err));
+        check_windows(events, (int64_t)(test_random(&random) % 220) * SECOND);
+    }
+    good(end_key(0, 1, &err));
+    for (size_t i = 1; i < EVENTS; i += EVENT_KEYS)
+        events[i].id = -1;
+    check_windows(events, 150 * SECOND);
+    close_writer();
+    remove_state();
+}
+
+static void old_events_are_forgotten(void **state)
+{
+    (void)state;
+    struct ax_online_writer_config config = writer_config(folder);
+    struct ax_online_batch batch;
+    const struct given_event rows[] = { { 1, 1, 10 * SECOND, 100 }, { 2, 2, 1500 * SECOND, 200 } };
+    int64_t n, sum;
+    config.now_us = now_us;
+    clock_us = 0;
+    good(open_writer(&config, "x", &err));
+    good(push_events(rows, 2, &batch, &err));
+    close_writer();
+    clock_us = 5000 * SECOND;
+    good(open_writer(&config, "x", &err));
+    while (atomic_load(&fixture.views->views[VIEW_D].windows->keys) > 1)
+        good(flush(&err));
+    assert_true(get_windows(2, 1500 * SECOND, &n, &sum));
+    assert_int_equal(n, 1);
+    assert_int_equal(sum, 200);
+    close_writer();
+    remove_state();
+}
+
 /* ---- beside readers ---- */
 
 struct reading {
@@ -614,6 +697,8 @@ int main(void)
         cmocka_unit_test(old_parts_go),
         cmocka_unit_test(a_queue_that_is_full_refuses),
         cmocka_unit_test(random_work_is_what_arrays_have),
+        cmocka_unit_test(windows_have_what_was_pushed),
+        cmocka_unit_test(old_events_are_forgotten),
         cmocka_unit_test(readers_never_go_back),
         cmocka_unit_test(what_was_acknowledged_survives_kill),
         cmocka_unit_test(a_full_disk_loses_nothing_that_is_journalled),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A writer of the online store over a folder, two sources that are pushed and a view that is not,
- * and calls that wait until a batch is done.
+ * A writer of the online store over a folder, three sources that are pushed, of which one has
+ * windows, and a view of one that is not, and calls that wait until a batch is done.
  */
 #ifndef AX_TESTS_UNIT_FEATURE_ONLINE_WRITER_FIXTURE_H
 #define AX_TESTS_UNIT_FEATURE_ONLINE_WRITER_FIXTURE_H
@@ -25,13 +25,16 @@ enum { ROWS_MAX = 64, WRITER_KEYS = 50 };
     "columns: {k: int64, s: string, t: timestamp, x: int64}}\n"                               \
     "  b: {files: b.csv, time: t, push: true, columns: {k: int64, t: timestamp, x: int64}}\n" \
     "  c: {files: c.csv, time: t, columns: {k: int64, t: timestamp, x: int64}}\n"             \
+    "  d: {files: d.csv, time: t, event_id: [id], push: true, "                               \
+    "columns: {id: int64, k: int64, t: timestamp, x: int64}}\n"                               \
     "views:\n"                                                                                \
     "  va: {entity: thing, source: a, fields: {f: %s}}\n"                                     \
     "  vs: {entity: other, source: a, fields: {f: x}}\n"                                      \
     "  vb: {entity: thing, source: b, ttl: 10s, fields: {f: x}}\n"                            \
-    "  vc: {entity: thing, source: c, fields: {f: x}}\n"
-enum { SOURCE_A, SOURCE_B };
-enum { VIEW_A, VIEW_S, VIEW_B, VIEW_C, VIEWS };
+    "  vc: {entity: thing, source: c, fields: {f: x}}\n"                                      \
+    "  vd: {entity: thing, source: d, fields: {n: count(*) over 10s, sum: sum(x) over 60s}}\n"
+enum { SOURCE_A, SOURCE_B, SOURCE_D = 3 };
+enum { VIEW_A, VIEW_S, VIEW_B, VIEW_C, VIEWS, VIEW_D = VIEWS /* with windows */ };
 
 struct given_row {
     int64_t key, time, x;
@@ -203,6 +206,36 @@ static enum ax_code push(size_t source, const struct given_row *rows, size_t cou
     return err->code;
 }
 
+/* An event of source d. */
+struct given_event {
+    int64_t id, key, time, x;
+};
+
+AX_UNUSED static enum ax_code push_events(const struct given_event *events, size_t count,
+                                          struct ax_online_batch *batch, struct ax_err *err)
+{
+    int64_t cells[4][ROWS_MAX];
+    static const enum ax_type_kind kinds[] = { AX_TYPE_INT64, AX_TYPE_INT64, AX_TYPE_TIMESTAMP,
+                                               AX_TYPE_INT64 };
+    struct ax_values values[4];
+    assert_true(count <= ROWS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        cells[0][i] = events[i].id;
+        cells[1][i] = events[i].key;
+        cells[2][i] = events[i].time;
+        cells[3][i] = events[i].x;
+    }
+    for (size_t i = 0; i < 4; i++)
+        values[i] = column_of(kinds[i], cells[i], count);
+    const struct ax_source_rows rows = { .rows = count, .columns = values };
+    *batch = (struct ax_online_batch){ .kind = AX_ONLINE_ROWS,
+                                       .views = fixture.views,
+                                       .number = SOURCE_D,
+                                       .rows = &rows,
+                                       .taken_us = 1 };
+    return send_and_wait(batch, err);
+}
+
 /* ---- keys and values ---- */
 
 static struct ax_str key_of(const struct ax_entity *entity, int64_t number)
@@ -291,7 +324,29 @@ static bool read_value(struct ax_epoch_reader *reader, size_t view, struct ax_st
     return part != NULL;
 }
 
-/* The same of a key's number, for the test's own thread. */
+/* What the windows have of a key at a moment. False: it lies before what is kept. */
+AX_UNUSED static bool get_windows(int64_t number, int64_t at, int64_t *ret_n, int64_t *ret_sum)
+{
+    const struct ax_online_windows *windows = fixture.views->views[VIEW_D].windows;
+    struct ax_window_scratch scratch;
+    struct ax_values fields[2];
+    struct ax_err err = AX_ERR_INIT;
+    bool is_known;
+    ax_arena_reset(&arena);
+    struct ax_str key = key_of(fixture.views->given.definitions->views[VIEW_D].entity, number);
+    const struct ax_online_windows_read read = { .keys = &key, .at = &at, .count = 1 };
+    assert_true(ax_window_scratch_init(&scratch, windows->made.spec));
+    ax_epoch_enter(&fixture.epoch, fixture.reader);
+    assert_int_equal(
+        ax_online_windows_get(windows, &read, &scratch, &arena, fields, &is_known, &err), AX_OK);
+    ax_epoch_leave(fixture.reader);
+    ax_window_scratch_done(&scratch, windows->made.spec);
+    *ret_n = fields[0].i64s[0];
+    *ret_sum = ax_values_is_null(&fields[1], 0) ? 0 : fields[1].i64s[0];
+    return is_known;
+}
+
+/* What view `view` has of a key's number, for the test's own thread. */
 static bool get_value(size_t view, int64_t number, struct given_row *ret)
 {
     ax_arena_reset(&arena);

@@ -193,8 +193,11 @@ static bool set_up(bool is_slow)
     const struct ax_online_definitions given = { .definitions = &applied.definitions };
     struct ax_online_numbers numbers;
     struct ax_online_views *views = NULL;
+    const struct ax_online_views_place place = { .store = memory,
+                                                 .epoch = &epoch,
+                                                 .numbers = &numbers };
     ax_map_init(&numbers.given);
-    bool made = good(ax_online_views_new(&given, memory, NULL, &numbers, &views, &err)) &&
+    bool made = good(ax_online_views_new(&given, &place, &views, &err)) &&
                 good(ax_serving_features_new(&applied, memory, views, &features, &err));
     ax_online_numbers_done(&numbers);
     ax_online_views_unref(views);
