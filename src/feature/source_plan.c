@@ -362,6 +362,16 @@ enum ax_code ax_source_plan_check(const struct ax_source_plan *plan,
     return AX_OK;
 }
 
+int64_t ax_source_rows_latest_us(const struct ax_source_plan *plan,
+                                 const struct ax_source_rows *rows)
+{
+    assert(plan && rows);
+    int64_t latest_us = INT64_MIN;
+    for (size_t row = 0; plan->source->time >= 0 && row < rows->rows; row++)
+        latest_us = AX_MAX(latest_us, rows->columns[plan->source->time].i64s[row]);
+    return latest_us;
+}
+
 /* ---- applying ---- */
 
 /* Some rows, at most AX_VALUES_ROWS_MAX, as they are applied. */

@@ -94,6 +94,10 @@ AX_MUST_USE enum ax_code ax_source_plan_check(const struct ax_source_plan *plan,
                                               size_t count, int64_t latest_us,
                                               struct ax_arena *arena, struct ax_err *err);
 
+/* The latest time of rows that are in order; INT64_MIN: they have none. */
+int64_t ax_source_rows_latest_us(const struct ax_source_plan *plan,
+                                 const struct ax_source_rows *rows);
+
 /* What rows [from, from + count) change, `from` a multiple of 64 and `count` at most
  * AX_VALUES_ROWS_MAX: ret_items[i] of targets[i], in the arena. Nothing that the rows hold makes it
  * fail. Expected: TOO_LARGE, LIMIT (the arena). */

@@ -63,6 +63,13 @@ const struct ax_option ax_server_options[] = {
       .description = "Most model versions with series of their own in /metrics; the others share "
                      "those of the model '_other'." },
     { .type = AX_OPTION_CHOICE,
+      .name = "clock",
+      .default_text = "wall",
+      .offset = offsetof(struct ax_server_config, clock),
+      .unit = "wall|replay",
+      .description = "What 'now' is to features: the wall clock, or (to replay a past) the latest "
+                     "time of the rows that were pushed." },
+    { .type = AX_OPTION_CHOICE,
       .name = "log_level",
       .default_text = "info",
       .offset = offsetof(struct ax_server_config, log_level),
@@ -146,8 +153,20 @@ struct ax_definitions_watch *ax_server_definitions(struct ax_server *server)
 
 int64_t ax_server_now_us(const struct ax_server *server)
 {
-    (void)server;
+    if (server->config->clock == AX_SERVER_CLOCK_WALL)
+        return ax_clock_wall_us();
+    const struct ax_online_writer *writer = ax_feature_store_writer(server->feature_store);
+    return writer ? ax_online_writer_taken_us(writer) : 0;
+}
+
+int64_t ax_server_wall_us(void)
+{
     return ax_clock_wall_us();
+}
+
+int64_t ax_server_taken_us(const struct ax_server *server, int64_t latest_us)
+{
+    return server->config->clock == AX_SERVER_CLOCK_WALL ? ax_clock_wall_us() : latest_us;
 }
 
 struct ax_serving_features *ax_server_features(struct ax_server *server)

@@ -24,6 +24,12 @@ struct ax_repository_config;
 struct ax_server;
 struct ax_watch_config;
 
+/* What "now" is to features. */
+enum ax_server_clock {
+    AX_SERVER_CLOCK_WALL,
+    AX_SERVER_CLOCK_REPLAY, /* the latest time of the rows that were pushed; 0 before the first */
+};
+
 struct ax_server_config {
     char *models;                                        /* the repository's folder */
     const struct ax_repository_config *repository;       /* not an option: set by the caller */
@@ -35,6 +41,7 @@ struct ax_server_config {
     char *default_model; /* "model" or "model/version"; empty: none */
     size_t models_per_request_max;
     size_t metric_versions_max;
+    int clock; /* enum ax_server_clock */
     int log_level;
     int log_format;
     char *server_name, *server_version; /* as GET /v2 says; an empty version is the program's */
@@ -73,8 +80,14 @@ const char *ax_server_state(const struct ax_server *server); /* its directory; e
 struct ax_epoch *ax_server_epoch(struct ax_server *server);
 struct ax_snapshot *ax_server_snapshot(struct ax_server *server);
 struct ax_definitions_watch *ax_server_definitions(struct ax_server *server) AX_RETURNS_NONNULL;
-/* The moment that features are asked for when none is named: microseconds since 1970. */
+/* The moment that features are asked for when none is named, by the clock that the server goes by:
+ * microseconds since 1970. */
 int64_t ax_server_now_us(const struct ax_server *server);
+/* The moment that rows which come may lie little ahead of: the wall clock's, since a clock that
+ * they drive refuses none. */
+int64_t ax_server_wall_us(void);
+/* When rows are taken in whose latest time this is. */
+int64_t ax_server_taken_us(const struct ax_server *server, int64_t latest_us);
 /* What services are served by; NULL: nothing. Inside the epoch. */
 struct ax_serving_features *ax_server_features(struct ax_server *server);
 /* The same as a reference, which the caller gives back. Control threads. */

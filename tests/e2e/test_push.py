@@ -44,6 +44,7 @@ sources:
     event_id: [id]
     push: true
     columns: {id: int64, faa: string, t: timestamp, delay: float64}
+  gusts: {files: g.csv, time: t, push: true, columns: {faa: string, t: timestamp, gust: float64}}
   kept: {files: k.csv, time: t, columns: {faa: string, t: timestamp, x: float64}}
 views:
   weather: {entity: airport, source: weather, fields: {temp: temp, wind: wind}}
@@ -53,9 +54,11 @@ views:
     entity: airport
     source: landings
     fields: {n: count(*) over 10m, mean: avg(delay) over 1h, last: last(delay) over 1h}
+  gusts: {entity: airport, source: gusts, ttl: 1h, fields: {gust: gust}}
 services:
   s: {features: [{view: weather}, {view: flights}]}
   landings: {features: [{view: landings}]}
+  gusts: {features: [{view: gusts}]}
 """
 
 
@@ -252,5 +255,55 @@ def test_kill(tmp_path):
         assert read(again, "EWR") == [21, 18, True]
         # What was stale online is the last that was learnt of its time.
         assert history(tmp_path) == [["0.0", "0.0", ""], ["21.0", "18.0", ""]]
+    finally:
+        assert again.stop() == 0
+
+
+GUSTY = """\
+rules: 1
+inputs: {gust: FP64}
+outputs: {prediction: FP64}
+cases: [{when: "gust > 20", then: 1}, {when: "gust is null", then: -1}, {otherwise: 0}]
+"""
+
+
+def gust(server, faa):
+    """The moment that is now, and what is known of the airport."""
+    told = server.get(f"/v1/features/gusts?faa={faa}").json
+    return told["at"], told["features"]["gust"]["value"], told["features"]["gust"]["status"]
+
+
+def test_replay(tmp_path):
+    """Now is the latest time of what was pushed, of any source, also after kill -9: predictions see
+    what was pushed, and the ttl counts from there. What lies ahead of the wall clock is refused."""
+    killed = start(make_folder(tmp_path), "--clock", "replay")
+    assert gust(killed, "EWR") == ("1970-01-01T00:00:00Z", None, "NOT_FOUND")
+    push(killed, [{"faa": "EWR", "t": "2013-12-01T06:00:00Z", "gust": 25}], "gusts")
+    assert gust(killed, "EWR") == ("2013-12-01T06:00:00Z", 25, "PRESENT")
+    push(killed, [{"faa": "JFK", "t": "2013-12-01T07:00:00.000001Z", "gust": 30},
+                  {"faa": "LGA", "t": "2013-12-01T06:30:00Z", "gust": 5}], "gusts")
+    assert gust(killed, "EWR") == ("2013-12-01T07:00:00.000001Z", None, "OUTSIDE_MAX_AGE")
+    push(killed, [{"faa": "BOS", "t": "2013-12-01T06:50:00Z", "gust": 1}], "gusts")
+    assert gust(killed, "BOS") == ("2013-12-01T07:00:00.000001Z", 1, "PRESENT")
+    event = {"id": "1", "faa": "EWR", "t": "2013-12-01T07:30:00Z", "delay": 5}
+    push(killed, [event], "flights")
+    ahead = int(time.time() * 1000000) + 3600 * 1000000
+    assert killed.post("/push", {"source": "flights", "row": {**event, "t": ahead}}).status == 422
+    services = killed.get("/v1/features").json["services"]
+    digest, = [s["digest"] for s in services if s["name"] == "gusts"]
+    killed.stop(signal.SIGKILL)
+    version = tmp_path / "models/gusty/1"
+    version.mkdir(parents=True)
+    (version / "rules.yaml").write_text(GUSTY, encoding="utf-8")
+    (version / "model.yaml").write_text(f"service: {{name: gusts, digest: {digest}}}\n",
+                                        encoding="utf-8")
+    again = start(tmp_path, "--clock", "replay")
+    try:
+        answer = again.post("/v1/models/gusty/predict", {
+            "entities": [{"faa": f} for f in ("EWR", "JFK", "LGA")], "features": "status"})
+        assert answer.status == 200, answer.body
+        rows = answer.json["predictions"]
+        assert [r["prediction"] for r in rows] == [-1, 1, 0]
+        assert {r["at"] for r in rows} == {event["t"]}
     finally:
         assert again.stop() == 0

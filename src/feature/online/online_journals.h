@@ -17,7 +17,6 @@ struct ax_online_journal {
     char *folder;               /* NULL: there is none */
     uint64_t next;              /* sequence, of a source without a journal */
     uint64_t folding, folded;   /* position on the disk, of the fold that is going on and before */
-    int64_t taken_us;           /* when the last rows were taken in: never goes back */
     bool is_touched;            /* rows were added that are not committed */
     struct ax_err err;          /* of the last commit */
 };
@@ -27,6 +26,7 @@ struct ax_online_journals {
     bool is_synced;
     uint64_t bytes_max; /* of each */
     struct ax_map by_source;
+    int64_t taken_us; /* when the last rows were taken in, of any source: never goes back */
     uint64_t bytes, rows, bytes_written, failures; /* of those that were committed */
 };
 

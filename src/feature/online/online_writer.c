@@ -159,11 +159,11 @@ static bool journal_batch(struct ax_online_writer *writer, struct ax_online_batc
         ax_online_journals_get(&writer->journals, plan->source->name);
     bool is_first = !journal->is_touched;
     batch->own.journal = journal;
-    batch->own.taken_us = AX_MAX(batch->taken_us, journal->taken_us);
+    batch->own.taken_us = AX_MAX(batch->taken_us, writer->journals.taken_us);
     ax_arena_reset(&writer->arena);
     if (!ax_online_journal_add(journal, plan, batch->rows, batch->own.taken_us, &writer->arena,
                                &batch->own.first_sequence, &reason))
-        journal->taken_us = batch->own.taken_us;
+        writer->journals.taken_us = batch->own.taken_us;
     else if (reason.code == AX_E_LIMIT && !is_first)
         return false;
     else
@@ -188,6 +188,7 @@ static void apply_rows(struct ax_online_writer *writer, struct ax_online_batch *
     rows.first_sequence = batch->own.first_sequence;
     (void)(ax_online_apply_rows(&writer->apply, writer->views, batch->own.number, &rows, NULL,
                                 counts, &batch->err) != AX_OK);
+    ax_online_writer_show_moment(writer, batch->own.taken_us);
 }
 
 static void apply_batch(struct ax_online_writer *writer, struct ax_online_batch *batch)
@@ -442,6 +443,12 @@ enum ax_code ax_online_writer_send(struct ax_online_writer *writer, struct ax_on
 static uint64_t shown(const _Atomic uint64_t *value)
 {
     return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+int64_t ax_online_writer_taken_us(const struct ax_online_writer *writer)
+{
+    assert(writer);
+    return atomic_load_explicit(&writer->shown.taken_us, memory_order_acquire);
 }
 
 void ax_online_writer_stats(const struct ax_online_writer *writer,

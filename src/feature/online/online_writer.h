@@ -122,6 +122,10 @@ AX_MUST_USE enum ax_code ax_online_writer_define(struct ax_online_writer *writer
 AX_MUST_USE enum ax_code ax_online_writer_send(struct ax_online_writer *writer,
                                                struct ax_online_batch *batch, struct ax_err *err);
 
+/* When the last of the rows that are seen were taken in, also before a restart; 0: none were. It
+ * never goes back. Any thread, never blocks. */
+int64_t ax_online_writer_taken_us(const struct ax_online_writer *writer);
+
 /* Any thread. */
 void ax_online_writer_stats(const struct ax_online_writer *writer,
                             struct ax_online_writer_stats *ret_stats);

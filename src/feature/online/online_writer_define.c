@@ -131,7 +131,8 @@ static void apply_read(struct replay *replay, struct ax_online_apply *apply,
         replay->has_it[i] = replay->positions[i] >= read->first_sequence + read->rows;
     (void)(ax_online_apply_rows(apply, replay->views, replay->source, rows, replay->has_it, &counts,
                                 &refused) != AX_OK);
-    replay->journal->taken_us = AX_MAX(replay->journal->taken_us, read->taken_us[read->rows - 1]);
+    struct ax_online_journals *journals = &replay->writer->journals;
+    journals->taken_us = AX_MAX(journals->taken_us, read->taken_us[read->rows - 1]);
 }
 
 /* Up to what is there now; other work in between. */
@@ -248,6 +249,7 @@ static void define(struct ax_online_writer *writer, struct ax_online_define *def
         return;
     }
     put_in_force(writer, views);
+    ax_online_writer_show_moment(writer, writer->journals.taken_us);
     define->views = views;
 }
 

@@ -53,6 +53,7 @@ struct ax_online_writer {
     struct {
         _Atomic uint64_t batches, rows_journalled, journal_bytes, journal_bytes_written,
             journal_failures, folded, fold_failures, unfolded, filled, swept;
+        _Atomic int64_t taken_us;
     } shown;
 
     /* The thread's from here on. */
@@ -96,6 +97,13 @@ struct ax_online_batch *ax_online_batches_take(struct ax_online_batches *batches
 static inline void ax_online_writer_show(_Atomic uint64_t *shown, uint64_t value)
 {
     atomic_store_explicit(shown, value, memory_order_relaxed);
+}
+
+/* Rows that were taken in up to then are seen. */
+static inline void ax_online_writer_show_moment(struct ax_online_writer *writer, int64_t taken_us)
+{
+    if (taken_us > atomic_load_explicit(&writer->shown.taken_us, memory_order_relaxed))
+        atomic_store_explicit(&writer->shown.taken_us, taken_us, memory_order_release);
 }
 
 /* The batch is done, whatever became of it. */

@@ -160,8 +160,7 @@ static enum ax_code read_some(struct ax_server_thread *thread, struct write *wri
     if (ax_row_body_read(&values->body.rows, SLICE_BYTES, &cost, &is_read, err) || !is_read)
         return err->code;
     if (find_view(thread, write, &view, &layout, err) ||
-        ax_feast_values_begin(values, view, layout, ax_server_now_us(thread->server), &write->arena,
-                              err))
+        ax_feast_values_begin(values, view, layout, ax_server_wall_us(), &write->arena, err))
         return err->code;
     write->state = WRITE_FILLS;
     return cost < SLICE_BYTES

@@ -134,12 +134,15 @@ static void send(struct ax_server_thread *thread, struct push *push)
         answer_done(thread, push->request, push);
         return;
     }
-    push->batch = (struct ax_online_batch){ .kind = AX_ONLINE_ROWS,
-                                            .views = push->views,
-                                            .number = push->source,
-                                            .rows = &push->body.rows,
-                                            .taken_us = ax_server_now_us(thread->server),
-                                            .done = batch_done };
+    int64_t latest_us =
+        ax_source_rows_latest_us(push->views->source_plans[push->source], &push->body.rows);
+    push->batch =
+        (struct ax_online_batch){ .kind = AX_ONLINE_ROWS,
+                                  .views = push->views,
+                                  .number = push->source,
+                                  .rows = &push->body.rows,
+                                  .taken_us = ax_server_taken_us(thread->server, latest_us),
+                                  .done = batch_done };
     push->worker = push->request->worker;
     push->id = push->request->id;
     push->state = PUSH_WAITS;
@@ -183,8 +186,7 @@ static enum ax_code read_some(struct ax_server_thread *thread, struct push *push
     if (ax_push_body_read(&push->body, SLICE_BYTES, &cost, &is_read, err) || !is_read)
         return err->code;
     if (find_source(thread, push, &plan, err) ||
-        ax_push_body_fill_begin(&push->body, plan, ax_server_now_us(thread->server), &push->arena,
-                                err))
+        ax_push_body_fill_begin(&push->body, plan, ax_server_wall_us(), &push->arena, err))
         return err->code;
     push->state = PUSH_FILLS;
     return cost < SLICE_BYTES

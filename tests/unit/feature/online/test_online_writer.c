@@ -302,6 +302,38 @@ static void a_queue_that_is_full_refuses(void **state)
     remove_state();
 }
 
+/* ---- when rows were taken in ---- */
+
+static void the_moment_never_goes_back(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t source;
+        int64_t taken_us, told;
+    } cases[] = { { SOURCE_A, -5, 0 },
+                  { SOURCE_A, 700, 700 },
+                  { SOURCE_B, 600, 700 },
+                  { SOURCE_B, 900, 900 },
+                  { SOURCE_A, 800, 900 } };
+    const struct given_row row = { 1, 10, 1 };
+    struct ax_online_batch batch;
+    open_state("x");
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        taken_us = cases[i].taken_us;
+        good(push(cases[i].source, &row, 1, &batch, &err));
+        assert_int_equal(ax_online_writer_taken_us(fixture.writer), cases[i].told);
+        good(put_values(VIEW_C, &row, 1, false, &batch, &err));
+        if (i % 2)
+            good(flush(&err));
+        close_writer();
+        open_state("x");
+        assert_int_equal(ax_online_writer_taken_us(fixture.writer), cases[i].told);
+    }
+    taken_us = 1;
+    close_writer();
+    remove_state();
+}
+
 /* ---- beside arrays ---- */
 
 struct reference {
@@ -696,6 +728,7 @@ int main(void)
         cmocka_unit_test(parts_of_former_views_go),
         cmocka_unit_test(old_parts_go),
         cmocka_unit_test(a_queue_that_is_full_refuses),
+        cmocka_unit_test(the_moment_never_goes_back),
         cmocka_unit_test(random_work_is_what_arrays_have),
         cmocka_unit_test(windows_have_what_was_pushed),
         cmocka_unit_test(old_events_are_forgotten),

@@ -48,6 +48,7 @@ struct fixture {
 };
 
 static struct fixture fixture;
+static int64_t taken_us = 1;  /* of what is pushed */
 static struct ax_arena arena; /* of keys and parts; lives longer, so that it need not grow again */
 
 /* ---- definitions ---- */
@@ -200,7 +201,7 @@ static enum ax_code push(size_t source, const struct given_row *rows, size_t cou
                                        .views = fixture.views,
                                        .number = source,
                                        .rows = &columns->rows,
-                                       .taken_us = 1 };
+                                       .taken_us = taken_us };
     (void)(send_and_wait(batch, err) != AX_OK);
     free(columns);
     return err->code;
