@@ -488,6 +488,28 @@ static void windows_have_what_was_pushed(void **state)
     remove_state();
 }
 
+/* Nobody has a key with a null; without an id or a time there is no event. */
+static void incomplete_events_do_not_count(void **state)
+{
+    (void)state;
+    const struct ax_online_writer_config config = writer_config(NULL);
+    struct ax_online_batch batch;
+    const struct given_event rows[] = { { 1, 1, SECOND, 100 },
+                                        { NO_CELL, 1, SECOND, 100 },
+                                        { 2, NO_CELL, SECOND, 100 },
+                                        { 3, 1, NO_CELL, 100 },
+                                        { 4, 1, 2 * SECOND, NO_CELL } };
+    int64_t n, sum;
+    good(open_writer(&config, "x", &err));
+    good(push_events(rows, AX_COUNT(rows), &batch, &err));
+    assert_int_equal(batch.written, 2);
+    assert_int_equal(batch.refused, 2);
+    assert_true(get_windows(1, 3 * SECOND, &n, &sum));
+    assert_int_equal(n, 2);
+    assert_int_equal(sum, 100);
+    close_writer();
+}
+
 static void old_events_are_forgotten(void **state)
 {
     (void)state;
@@ -731,6 +753,7 @@ int main(void)
         cmocka_unit_test(the_moment_never_goes_back),
         cmocka_unit_test(random_work_is_what_arrays_have),
         cmocka_unit_test(windows_have_what_was_pushed),
+        cmocka_unit_test(incomplete_events_do_not_count),
         cmocka_unit_test(old_events_are_forgotten),
         cmocka_unit_test(readers_never_go_back),
         cmocka_unit_test(what_was_acknowledged_survives_kill),

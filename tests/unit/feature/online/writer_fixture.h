@@ -207,7 +207,9 @@ static enum ax_code push(size_t source, const struct given_row *rows, size_t cou
     return err->code;
 }
 
-/* An event of source d. */
+#define NO_CELL INT64_MIN
+
+/* An event of source d; NO_CELL: it is null. */
 struct given_event {
     int64_t id, key, time, x;
 };
@@ -216,6 +218,7 @@ AX_UNUSED static enum ax_code push_events(const struct given_event *events, size
                                           struct ax_online_batch *batch, struct ax_err *err)
 {
     int64_t cells[4][ROWS_MAX];
+    uint64_t validity[4] = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
     static const enum ax_type_kind kinds[] = { AX_TYPE_INT64, AX_TYPE_INT64, AX_TYPE_TIMESTAMP,
                                                AX_TYPE_INT64 };
     struct ax_values values[4];
@@ -226,8 +229,12 @@ AX_UNUSED static enum ax_code push_events(const struct given_event *events, size
         cells[2][i] = events[i].time;
         cells[3][i] = events[i].x;
     }
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++) {
         values[i] = column_of(kinds[i], cells[i], count);
+        values[i].validity = &validity[i];
+        for (size_t row = 0; row < count; row++)
+            validity[i] &= ~((uint64_t)(cells[i][row] == NO_CELL) << row);
+    }
     const struct ax_source_rows rows = { .rows = count, .columns = values };
     *batch = (struct ax_online_batch){ .kind = AX_ONLINE_ROWS,
                                        .views = fixture.views,
