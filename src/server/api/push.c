@@ -3,9 +3,7 @@
  * POST /push: rows of a source, which are history and online values from then on.
  *
  * The body becomes columns in steps of the request's thread. Then they are a batch for the writer
- * of the online store, which journals and applies it and tells the thread by a message; no thread
- * waits. What is sent has memory of its own and is freed when its message comes, so that a request
- * may end before. See docs/protocols/push.md.
+ * of the online store (store_write.h), which journals and applies it. See docs/protocols/push.md.
  */
 #include "base/alloc.h"
 #include "base/json.h"
@@ -13,50 +11,21 @@
 #include "server/api/endpoints.h"
 #include "server/api/feast_answer.h"
 #include "server/api/push_body.h"
-#include "server/feature_store.h"
-#include "server/request_user.h"
+#include "server/api/store_write.h"
 #include "server/router.h"
 #include "server/server.h"
 #include "server/server_thread.h"
 #include "server/serving_features.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
-#define SLICE_BYTES       ((size_t)16 << 10)
-#define ARENA_FIRST_BYTES ((size_t)4 << 10)
-
-enum { PUSH_READS, PUSH_FILLS, PUSH_WAITS };
+#define SLICE_BYTES ((size_t)16 << 10)
 
 struct push {
-    const struct ax_request_user *user; /* first */
-    struct ax_request *request;         /* while it is read */
+    struct ax_store_write base; /* first; has views when the columns are being filled */
     struct ax_push_body body;
-    int state;
-    struct ax_arena arena;         /* of the columns; draws on the request's budget */
-    struct ax_online_views *views; /* a reference, from PUSH_FILLS on */
-    size_t source;                 /* its number in the definitions */
-    struct ax_online_batch batch;
-    struct ax_http_worker *worker;
-    uint64_t id;
+    size_t source; /* its number in the definitions */
 };
-
-static void push_free(struct push *push)
-{
-    ax_online_views_unref(push->views);
-    ax_arena_done(&push->arena);
-    free(push);
-}
-
-/* One that waits is the writer's until its message comes. */
-static void push_release(void *user)
-{
-    struct push *push = user;
-    if (push->state != PUSH_WAITS)
-        push_free(push);
-}
-
-static const struct ax_request_user push_user = { .release = push_release };
 
 /* ---- answering ---- */
 
@@ -88,7 +57,7 @@ static void answer_failure(struct ax_server_thread *thread, struct ax_request *r
 static void answer_done(struct ax_server_thread *thread, struct ax_request *request,
                         const struct push *push)
 {
-    const struct ax_online_batch *batch = &push->batch;
+    const struct ax_online_batch *batch = &push->base.batch;
     struct ax_buf *out = ax_server_thread_answer_begin(thread);
     if (!push->body.is_feast) {
         (void)ax_buf_append_char(out, '{');
@@ -106,50 +75,34 @@ static void answer_done(struct ax_server_thread *thread, struct ax_request *requ
 
 /* ---- the batch ---- */
 
-static void deliver_done(void *context, void *state, struct ax_request *request, void *message)
+static void answer(struct ax_server_thread *thread, struct ax_request *request,
+                   struct ax_store_write *base)
 {
-    (void)context;
-    struct push *push = message;
+    const struct push *push = container_of(base, struct push, base);
     /* Rows that were journalled are taken in, even if the table has no room for what follows. */
-    if (request && push->batch.err.code && !push->batch.refused)
-        answer_failure(state, request, push, &push->batch.err);
-    else if (request)
-        answer_done(state, request, push);
-    push_free(push);
+    if (base->batch.err.code && !base->batch.refused)
+        answer_failure(thread, request, push, &base->batch.err);
+    else
+        answer_done(thread, request, push);
 }
 
-/* On the writer's thread. */
-static void batch_done(struct ax_online_batch *batch)
+static void send(struct ax_server_thread *thread, struct ax_request *request, struct push *push)
 {
-    struct push *push = container_of(batch, struct push, batch);
-    ax_request_post(push->worker, push->id, deliver_done, push);
-}
-
-static void send(struct ax_server_thread *thread, struct push *push)
-{
-    struct ax_online_writer *writer =
-        ax_feature_store_writer(ax_server_feature_store(thread->server));
     struct ax_err err = AX_ERR_INIT;
     if (push->body.row_count == 0) {
-        answer_done(thread, push->request, push);
+        answer_done(thread, request, push);
         return;
     }
     int64_t latest_us =
-        ax_source_rows_latest_us(push->views->source_plans[push->source], &push->body.rows);
-    push->batch =
-        (struct ax_online_batch){ .kind = AX_ONLINE_ROWS,
-                                  .views = push->views,
-                                  .number = push->source,
-                                  .rows = &push->body.rows,
-                                  .taken_us = ax_server_taken_us(thread->server, latest_us),
-                                  .done = batch_done };
-    push->worker = push->request->worker;
-    push->id = push->request->id;
-    push->state = PUSH_WAITS;
-    if (!ax_online_writer_send(writer, &push->batch, &err))
-        return;
-    push->state = PUSH_FILLS;
-    answer_failure(thread, push->request, push, &err);
+        ax_source_rows_latest_us(push->base.views->source_plans[push->source], &push->body.rows);
+    const struct ax_online_batch batch = {
+        .kind = AX_ONLINE_ROWS,
+        .number = push->source,
+        .rows = &push->body.rows,
+        .taken_us = ax_server_taken_us(thread->server, latest_us),
+    };
+    if (ax_store_write_send(&push->base, thread, request, &batch, &err))
+        answer_failure(thread, request, push, &err);
 }
 
 /* ---- reading ---- */
@@ -170,7 +123,7 @@ static enum ax_code find_source(struct ax_server_thread *thread, struct push *pu
     if (!views->source_plans[push->source])
         return ax_fail(err, AX_E_INVALID, "source '%.*s' is not pushed; its 'push' is not true",
                        AX_STR_ARG(source->name));
-    push->views = ax_online_views_ref(views);
+    push->base.views = ax_online_views_ref(views);
     *ret_plan = views->source_plans[push->source];
     return AX_OK;
 }
@@ -181,14 +134,13 @@ static enum ax_code read_some(struct ax_server_thread *thread, struct push *push
     const struct ax_source_plan *plan = NULL;
     size_t cost = 0;
     bool is_read = false;
-    if (push->state == PUSH_FILLS)
+    if (push->base.views)
         return ax_push_body_fill(&push->body, SLICE_BYTES, &cost, ret_done, err);
     if (ax_push_body_read(&push->body, SLICE_BYTES, &cost, &is_read, err) || !is_read)
         return err->code;
     if (find_source(thread, push, &plan, err) ||
-        ax_push_body_fill_begin(&push->body, plan, ax_server_wall_us(), &push->arena, err))
+        ax_push_body_fill_begin(&push->body, plan, ax_server_wall_us(), &push->base.arena, err))
         return err->code;
-    push->state = PUSH_FILLS;
     return cost < SLICE_BYTES
                ? ax_push_body_fill(&push->body, SLICE_BYTES - cost, &cost, ret_done, err)
                : AX_OK;
@@ -207,7 +159,7 @@ static void step(void *context, void *state, struct ax_request *request)
     if (err.code)
         answer_failure(state, request, push, &err);
     else if (is_done)
-        send(state, push);
+        send(state, request, push);
     else
         ax_request_resume(request, step);
 }
@@ -260,10 +212,8 @@ void ax_push(struct ax_call *call)
                                       NULL);
         return;
     }
-    *push = (struct push){ .user = &push_user, .request = request };
-    ax_arena_init(&push->arena, ARENA_FIRST_BYTES, request->arena.max);
-    push->arena.budget = request->arena.budget;
-    request->user = push;
+    *push = (struct push){ 0 };
+    ax_store_write_init(&push->base, request, answer);
     if (read_query(request, &source, &err)) {
         answer_failure(call->thread, request, push, &err);
         return;
