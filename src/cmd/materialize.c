@@ -34,6 +34,7 @@ struct materialize_config {
     char *from;
     char *to;
     bool incremental;
+    bool rebuild;
     bool dry_run;
     size_t rate;
     size_t threads;
@@ -51,6 +52,8 @@ static const struct ax_option materialize_options[] = {
       "Leave out rows whose time is later; without it, those later than now." },
     { AX_OPTION_BOOL, "incremental", "false", offsetof(struct materialize_config, incremental), 0,
       0, NULL, "Read only what is new since a view was materialised last." },
+    { AX_OPTION_BOOL, "rebuild", "false", offsetof(struct materialize_config, rebuild), 0, 0, NULL,
+      "Take out what a view has, and write it anew." },
     { AX_OPTION_BOOL, "dry_run", "false", offsetof(struct materialize_config, dry_run), 0, 0, NULL,
       "Read, and tell what there is, but write nothing." },
     { AX_OPTION_SIZE, "rate", "0", offsetof(struct materialize_config, rate), 0, RATE_MAX, "rows",
@@ -175,10 +178,10 @@ static enum ax_code read_times(const struct materialize_config *config,
     if (read_time(config->from, "from", &asked->has_from, &asked->from_us, err) ||
         read_time(config->to, "to", &asked->has_to, &asked->to_us, err))
         return err->code;
-    if (asked->has_from && config->incremental)
+    if (asked->has_from + config->incremental + config->rebuild > 1)
         return ax_fail(err, AX_E_INVALID,
-                       "--from and --incremental contradict each other: where "
-                       "to begin is told by one of them");
+                       "--from, --incremental and --rebuild contradict each other: where to begin "
+                       "is told by one of them");
     return AX_OK;
 }
 
@@ -194,6 +197,7 @@ static enum ax_code materialize_owned(struct materialize_work *work, struct ax_e
         .names = names,
         .name_count = config->view.count,
         .incremental = config->incremental,
+        .rebuild = config->rebuild,
         .rows_per_s_max = config->rate,
         .threads = config->threads ? config->threads : ax_thread_core_count(),
         .memory_bytes_max = config->memory_bytes_max,

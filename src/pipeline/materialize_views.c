@@ -28,7 +28,8 @@ struct item {
     const struct ax_view *view;
     char digest[AX_SHA256_TEXT_SIZE];
     struct ax_str since; /* its mark */
-    bool is_left;        /* nothing was done of it yet */
+    bool is_left;        /* it is not done yet */
+    bool is_cleared;
     struct ax_materialize_result result;
 };
 
@@ -164,7 +165,9 @@ static enum ax_code add_views(struct run *run)
 static void put_arguments(const struct ax_materialize_config *config, struct ax_buf *out)
 {
     ax_buf_printf(out, "apply %llu%s", (unsigned long long)config->applied->apply,
-                  config->incremental ? " incremental" : "");
+                  config->incremental ? " incremental"
+                  : config->rebuild   ? " rebuild"
+                                      : "");
     if (config->has_to)
         ax_buf_printf(out, " to %lld", (long long)config->to_us);
     for (size_t i = 0; i < config->name_count; i++)
@@ -206,15 +209,36 @@ static struct item *find_item(struct run *run, const struct ax_view *view)
     return &run->items[i];
 }
 
+static size_t number_of(const struct run *run, const struct ax_view *view)
+{
+    return (size_t)(view - run->config->applied->definitions.views);
+}
+
+/* What it has goes, if it is to be rebuilt and that was not done yet. */
+static enum ax_code clear_view(const struct run *run, struct item *item, struct ax_err *err)
+{
+    const struct ax_materialize_config *config = run->config;
+    if (!config->rebuild || !run->stream || item->is_cleared)
+        return AX_OK;
+    item->is_cleared = true;
+    return ax_registry_forget_materialised(config->registry, item->view->name, err) ||
+                   ax_online_writer_clear(config->writer, config->views, number_of(run, item->view),
+                                          err)
+               ? err->code
+               : AX_OK;
+}
+
 static enum ax_code take_rows(void *arg, const struct ax_offline_latest_rows *rows,
                               struct ax_err *err)
 {
     struct run *run = arg;
-    find_item(run, rows->view)->result.latest += rows->rows;
+    struct item *item = find_item(run, rows->view);
+    item->result.latest += rows->rows;
     if (!run->stream)
         return AX_OK;
-    size_t number = (size_t)(rows->view - run->config->applied->definitions.views);
-    return ax_materialize_stream_write(run->stream, number, rows, err);
+    if (clear_view(run, item, err))
+        return err->code;
+    return ax_materialize_stream_write(run->stream, number_of(run, rows->view), rows, err);
 }
 
 static enum ax_code record(struct run *run, const struct item *item, struct ax_str mark,
@@ -235,6 +259,8 @@ static enum ax_code end_view(void *arg, const struct ax_view *view, struct ax_st
     struct run *run = arg;
     struct item *item = find_item(run, view);
     uint64_t now_ns = ax_clock_ns();
+    if (clear_view(run, item, err))
+        return err->code;
     if (run->stream && ax_materialize_stream_end(run->stream, &item->result.counts, err))
         return err->code;
     if (is_recorded(run) && record(run, item, mark, err))
@@ -358,7 +384,7 @@ enum ax_code ax_materialize_views(const struct ax_materialize_config *config, st
 {
     assert(config && config->state && config->registry && config->applied && config->threads &&
            !config->writer == !config->views && err);
-    assert(!config->has_from || !config->incremental);
+    assert(config->has_from + config->incremental + config->rebuild <= 1);
     struct ax_err ignored = AX_ERR_INIT;
     struct run run = { .config = config, .err = err };
     char work[PATH_MAX];

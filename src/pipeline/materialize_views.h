@@ -8,6 +8,9 @@
  * views that were under way, and what of them was written already is written again, which changes
  * nothing: the order of stamps decides, not that of writing. Who runs it has the lock of the state
  * directory.
+ *
+ * A view that is rebuilt is cleared (ax_online_writer_clear) when its first rows are read; before,
+ * the registry forgets it. So whoever is killed in between has a view that is begun anew.
  */
 #ifndef AX_PIPELINE_MATERIALIZE_VIEWS_H
 #define AX_PIPELINE_MATERIALIZE_VIEWS_H
@@ -51,6 +54,7 @@ struct ax_materialize_config {
     bool has_to;     /* else it is now */
     int64_t to_us;
     bool incremental;        /* only what is new since the view was materialised last */
+    bool rebuild;            /* what the view has is taken out before it is written */
     uint64_t rows_per_s_max; /* 0: no limit */
     size_t threads;
     size_t memory_bytes_max; /* of reading: struct ax_offline_config */

@@ -236,6 +236,10 @@ AX_MUST_USE enum ax_code ax_registry_put_materialised(
     struct ax_registry *registry, const struct ax_registry_materialised *materialised,
     struct ax_err *err);
 
+/* Nothing is recorded of the view any more. Expected: as above. */
+AX_MUST_USE enum ax_code ax_registry_forget_materialised(struct ax_registry *registry,
+                                                         struct ax_str view, struct ax_err *err);
+
 /* One run of materialise over some views. */
 struct ax_registry_run {
     struct ax_str arguments; /* what it was asked for, in one form */

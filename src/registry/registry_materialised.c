@@ -70,6 +70,19 @@ enum ax_code ax_registry_put_materialised(struct ax_registry *registry,
     return err->code;
 }
 
+enum ax_code ax_registry_forget_materialised(struct ax_registry *registry, struct ax_str view,
+                                             struct ax_err *err)
+{
+    assert(registry && err);
+    struct ax_query query = { 0 };
+    if (!ax_query_begin(&query, registry, "delete from materialised where view = ?", err)) {
+        ax_query_set_text(&query, 0, view);
+        (void)(ax_query_run(&query, err) != AX_OK);
+    }
+    ax_query_end(&query);
+    return err->code;
+}
+
 /* ---- runs ---- */
 
 struct last_run {

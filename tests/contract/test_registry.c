@@ -467,6 +467,10 @@ static void knows_what_is_materialised(void **state)
         assert_true(ax_str_equals(found->mark, view.mark));
         assert_string_equal(found->digest, view.digest);
     }
+    ax_err_clear(&err);
+    assert_int_equal(ax_registry_forget_materialised(registry, view.view, &err), AX_OK);
+    if (!ax_registry_materialised(registry, view.view, &arena, &found, &err))
+        assert_null(found);
     ax_arena_done(&arena);
     ax_registry_close(registry);
 }

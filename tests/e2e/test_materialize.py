@@ -84,6 +84,10 @@ def test_server(folder):
     done = results(run(folder, "--json"))
     assert done["numbers"]["outcome"] == "done before" and done["texts"]["stale"] == 0
     assert run(folder, "--view=number").returncode == 4
+    (folder / "b.csv").write_text("k,s\nB,zwei\n", encoding="utf-8")
+    done = results(run(folder, "--json", "--rebuild", "--view=texts"))
+    assert done["texts"]["written"] == done["texts"]["keys"] == 1
+    assert server.metrics()["ax_online_rows"] == 501
     server.stop()
 
 
@@ -92,6 +96,7 @@ def test_refused(folder):
     assert done.returncode == 4 and "nearest is 'numbers'" in done.stderr
     assert run(folder, "--from=soon").returncode == 3
     assert run(folder, "--from=2024-01-01", "--incremental").returncode == 3
+    assert run(folder, "--rebuild", "--incremental").returncode == 3
     (folder / "b.csv").unlink()
     done = run(folder, "--view=texts", "--view=numbers")
     assert done.returncode == 4 and "numbers: 500 rows read" in done.stdout

@@ -150,7 +150,8 @@ enum ax_code ax_online_apply_rows(struct ax_online_apply *apply,
         size_t count = AX_MIN(rows->rows - from, (size_t)AX_VALUES_ROWS_MAX);
         ax_arena_reset(&apply->arena);
         apply_items(apply, views, plan, rows, has_it, from, count, counts, err);
-        apply_events(apply, views, plan, rows, from, count, counts, err);
+        if (!apply->has_windows)
+            apply_events(apply, views, plan, rows, from, count, counts, err);
     }
     ax_arena_reset(&apply->arena);
     return err->code;

@@ -117,10 +117,9 @@ static size_t find_entity(const struct ax_online_views *now, const struct ax_onl
     return found && keys_match(found, then) ? (size_t)(found - definitions->entities) : SIZE_MAX;
 }
 
-/* The number of what the batch is about, in the definitions that are in force. */
-static enum ax_code resolve(const struct ax_online_writer *writer,
-                            const struct ax_online_batch *batch, size_t *ret_number,
-                            struct ax_err *err)
+enum ax_code ax_online_writer_resolve(const struct ax_online_writer *writer,
+                                      const struct ax_online_batch *batch, size_t *ret_number,
+                                      struct ax_err *err)
 {
     size_t number = batch->number;
     if (batch->kind == AX_ONLINE_FLUSH)
@@ -152,7 +151,8 @@ static bool journal_batch(struct ax_online_writer *writer, struct ax_online_batc
 {
     const struct ax_online_views *views = writer->views;
     struct ax_err reason = AX_ERR_INIT;
-    if (resolve(writer, batch, &batch->own.number, &batch->err) || batch->kind != AX_ONLINE_ROWS)
+    if (ax_online_writer_resolve(writer, batch, &batch->own.number, &batch->err) ||
+        batch->kind != AX_ONLINE_ROWS)
         return true;
     const struct ax_source_plan *plan = views->source_plans[batch->own.number];
     struct ax_online_journal *journal =
@@ -256,11 +256,29 @@ void ax_online_writer_turn(struct ax_online_writer *writer)
     ax_online_writer_sweep(writer);
 }
 
-static void receive_define(void *context, struct ax_message *message)
+static void receive_call(void *context, struct ax_message *message)
 {
     struct ax_online_writer *writer = context;
-    assert(!writer->defining);
-    writer->defining = container_of(message, struct ax_online_define, message);
+    message->next = writer->calls;
+    writer->calls = message;
+}
+
+static void do_call(struct ax_online_writer *writer)
+{
+    struct ax_online_call *call = container_of(writer->calls, struct ax_online_call, message);
+    writer->calls = call->message.next;
+    call->run(writer, call);
+    (void)pthread_mutex_lock(&call->lock);
+    call->is_done = true;
+    (void)pthread_cond_signal(&call->changed);
+    (void)pthread_mutex_unlock(&call->lock);
+}
+
+void ax_online_writer_wait(struct ax_online_writer *writer)
+{
+    ax_inbox_wait(&writer->inbox,
+                  AX_MIN(ax_online_writer_fold_ns(writer), ax_online_writer_sweep_ns(writer)));
+    ax_online_writer_turn(writer);
 }
 
 static bool is_at_end(const struct ax_online_writer *writer)
@@ -273,13 +291,9 @@ static void writer_run(void *arg)
 {
     struct ax_online_writer *writer = arg;
     while (!is_at_end(writer)) {
-        ax_inbox_wait(&writer->inbox,
-                      AX_MIN(ax_online_writer_fold_ns(writer), ax_online_writer_sweep_ns(writer)));
-        ax_online_writer_turn(writer);
-        struct ax_online_define *define = writer->defining;
-        writer->defining = NULL;
-        if (define)
-            ax_online_writer_do_define(writer, define);
+        ax_online_writer_wait(writer);
+        while (writer->calls)
+            do_call(writer);
     }
 }
 
@@ -402,25 +416,41 @@ struct ax_online *ax_online_writer_store(struct ax_online_writer *writer)
 
 /* ---- for others ---- */
 
+/* Have it done by the writer's thread. */
+static void call_writer(struct ax_online_writer *writer, struct ax_online_call *call)
+{
+    call->message.receive = receive_call;
+    (void)pthread_mutex_init(&call->lock, NULL);
+    (void)pthread_cond_init(&call->changed, NULL);
+    ax_inbox_send(&writer->inbox, &call->message);
+    (void)pthread_mutex_lock(&call->lock);
+    while (!call->is_done)
+        (void)pthread_cond_wait(&call->changed, &call->lock);
+    (void)pthread_mutex_unlock(&call->lock);
+    (void)pthread_cond_destroy(&call->changed);
+    (void)pthread_mutex_destroy(&call->lock);
+}
+
 enum ax_code ax_online_writer_define(struct ax_online_writer *writer,
                                      const struct ax_online_definitions *given,
                                      struct ax_online_views **ret_views, struct ax_err *err)
 {
     assert(writer && given && given->definitions && ret_views && err);
-    struct ax_online_define define = { .message.receive = receive_define,
-                                       .given = given,
-                                       .err = err };
-    (void)pthread_mutex_init(&define.lock, NULL);
-    (void)pthread_cond_init(&define.changed, NULL);
-    ax_inbox_send(&writer->inbox, &define.message);
-    (void)pthread_mutex_lock(&define.lock);
-    while (!define.is_done)
-        (void)pthread_cond_wait(&define.changed, &define.lock);
-    (void)pthread_mutex_unlock(&define.lock);
-    (void)pthread_cond_destroy(&define.changed);
-    (void)pthread_mutex_destroy(&define.lock);
+    struct ax_online_call call = { .run = ax_online_writer_do_define, .given = given, .err = err };
+    call_writer(writer, &call);
     if (!err->code)
-        *ret_views = define.views;
+        *ret_views = call.views;
+    return err->code;
+}
+
+enum ax_code ax_online_writer_clear(struct ax_online_writer *writer, struct ax_online_views *views,
+                                    size_t number, struct ax_err *err)
+{
+    assert(writer && views && views->views[number].layout && err);
+    struct ax_online_call call = {
+        .run = ax_online_writer_do_clear, .views = views, .number = number, .err = err
+    };
+    call_writer(writer, &call);
     return err->code;
 }
 

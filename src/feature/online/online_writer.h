@@ -116,6 +116,16 @@ AX_MUST_USE enum ax_code ax_online_writer_define(struct ax_online_writer *writer
                                                  struct ax_online_views **ret_views,
                                                  struct ax_err *err);
 
+/* Take out what a view has, its number in the definitions of `views`, and put in again what its
+ * source's journal has: values that came otherwise are gone. Blocks, while batches go on; readers
+ * find nothing in between. Killed in the midst, the next start puts in what the journal has. One
+ * control thread, which may be another one than that of define. Expected: CONFLICT (other
+ * definitions are in force), UNAVAILABLE (nothing can be folded: the view is as it was), and those
+ * of reading a journal. */
+AX_MUST_USE enum ax_code ax_online_writer_clear(struct ax_online_writer *writer,
+                                                struct ax_online_views *views, size_t number,
+                                                struct ax_err *err);
+
 /* Hand over a batch; batches are done in the order in which they were sent. Any thread, never
  * blocks. Expected: LIMIT (queue_max wait), and then `done` is not called. A batch whose
  * definitions are not in force any more fails with CONFLICT if it does not fit those that are. */

@@ -11,10 +11,12 @@
  */
 #include "feature/online/online_writer_state.h"
 
+#include "base/alloc.h"
 #include "feature/online/journal_reader.h"
 
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define TURN_ROWS          1024
 #define REPLAY_BYTES_FIRST ((size_t)1 << 20)
@@ -199,6 +201,32 @@ static enum ax_code replay_all(struct ax_online_writer *writer, struct ax_online
     return err->code;
 }
 
+enum ax_code ax_online_writer_replay(struct ax_online_writer *writer, size_t source,
+                                     const struct ax_online_layout *layout, struct ax_err *err)
+{
+    const struct ax_source_plan *plan = writer->views->source_plans[source];
+    struct replay replay = { .writer = writer,
+                             .views = writer->views,
+                             .source = source,
+                             .journal =
+                                 ax_online_journals_get(&writer->journals, plan->source->name),
+                             .next = 1 };
+    struct ax_online_apply apply;
+    if (!replay.journal->folder)
+        return AX_OK;
+    replay.positions = ax_xalloc((plan->target_count + 1) * sizeof(*replay.positions));
+    replay.has_it = ax_xalloc((plan->target_count + 1) * sizeof(*replay.has_it));
+    for (size_t i = 0; i < plan->target_count; i++)
+        replay.positions[i] = plan->targets[i].layout->id == layout->id ? 0 : UINT64_MAX;
+    ax_online_apply_init(&apply, writer->store, writer->apply.unfolded);
+    apply.has_windows = true;
+    (void)(replay_more(&replay, &apply, err) != AX_OK);
+    ax_online_apply_done(&apply);
+    free(replay.positions);
+    free(replay.has_it);
+    return err->code;
+}
+
 /* ---- into force ---- */
 
 static enum ax_code open_journals(struct ax_online_writer *writer,
@@ -226,17 +254,17 @@ static void put_in_force(struct ax_online_writer *writer, struct ax_online_views
     ax_online_writer_sweep_former(writer, former);
 }
 
-static void define(struct ax_online_writer *writer, struct ax_online_define *define)
+void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_online_call *call)
 {
     struct ax_online_views *views;
-    struct ax_err *err = define->err;
+    struct ax_err *err = call->err;
     const struct ax_online_views_place place = { .store = writer->store,
                                                  .epoch = writer->config.epoch,
                                                  .disk = writer->disk,
                                                  .numbers = &writer->numbers,
                                                  .windows_bytes_max =
                                                      writer->config.memory_bytes_max };
-    if (ax_online_views_new(define->given, &place, &views, err))
+    if (ax_online_views_new(call->given, &place, &views, err))
         return;
     writer->coming = views;
     ax_online_writer_sweep_stop(writer);
@@ -250,14 +278,5 @@ static void define(struct ax_online_writer *writer, struct ax_online_define *def
     }
     put_in_force(writer, views);
     ax_online_writer_show_moment(writer, writer->journals.taken_us);
-    define->views = views;
-}
-
-void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_online_define *told)
-{
-    define(writer, told);
-    (void)pthread_mutex_lock(&told->lock);
-    told->is_done = true;
-    (void)pthread_cond_signal(&told->changed);
-    (void)pthread_mutex_unlock(&told->lock);
+    call->views = views;
 }

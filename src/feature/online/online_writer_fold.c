@@ -46,7 +46,8 @@ static enum ax_code put_positions(struct ax_online_writer *writer, struct ax_err
             plan ? ax_online_journals_get(&writer->journals, plan->source->name) : NULL;
         uint64_t next = journal ? ax_online_journal_next(journal) : 0;
         for (size_t k = 0; journal && journal->folded != next && k < plan->target_count; k++)
-            put_position(writer, plan->targets[k].layout->id, next);
+            if (!writer->clearing || plan->targets[k].layout->id != writer->clearing->id)
+                put_position(writer, plan->targets[k].layout->id, next);
         if (journal)
             journal->folding = next;
     }
@@ -185,14 +186,19 @@ void ax_online_writer_folded(void *context, struct ax_message *message)
     show(writer);
 }
 
-/* Whether the disk lacks something: rows, or only that they were looked at. */
-static bool has_unfolded(const struct ax_online_writer *writer)
+static bool has_new_sweep(const struct ax_online_writer *writer)
 {
     for (size_t i = 0; i < writer->sweep_count; i++) {
         if (writer->sweeps[i].state == AX_ONLINE_SWEEP_NEW)
             return true;
     }
-    return ax_online_unfolded_count(&writer->unfolded) > 0 ||
+    return false;
+}
+
+/* Whether the disk lacks something: rows, or only that they were looked at. */
+static bool has_unfolded(const struct ax_online_writer *writer)
+{
+    return has_new_sweep(writer) || ax_online_unfolded_count(&writer->unfolded) > 0 ||
            writer->journals.rows != writer->rows_begun;
 }
 
@@ -236,7 +242,8 @@ void ax_online_writer_fold(struct ax_online_writer *writer)
         answer_all(writer, &writer->unkept, &lost);
     }
     bool is_due =
-        writer->unkept.first || now_ns >= ax_online_writer_fold_ns(writer) ||
+        writer->unkept.first || (writer->clearing && has_new_sweep(writer)) ||
+        now_ns >= ax_online_writer_fold_ns(writer) ||
         (ax_online_unfolded_count(&writer->unfolded) >= FOLD_KEYS && now_ns >= writer->retry_ns);
     if (is_due && !writer->is_off)
         begin(writer);

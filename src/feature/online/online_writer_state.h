@@ -2,7 +2,8 @@
 /*
  * What the store's writer has, for the files that make it up: online_writer.c (its thread, and
  * groups of batches), online_writer_define.c (definitions that come into force, and the start),
- * online_writer_fold.c (what goes to the disk, and when), online_writer_sweep.c (parts that go).
+ * online_writer_clear.c (a view that begins anew), online_writer_fold.c (what goes to the disk, and
+ * when), online_writer_sweep.c (parts that go).
  */
 #ifndef AX_FEATURE_ONLINE_ONLINE_WRITER_STATE_H
 #define AX_FEATURE_ONLINE_ONLINE_WRITER_STATE_H
@@ -18,11 +19,13 @@ struct ax_online_batches {
     struct ax_online_batch *first, *last;
 };
 
-/* One call of ax_online_writer_define, on the caller's stack. */
-struct ax_online_define {
+/* One call of ax_online_writer_define or ax_online_writer_clear, on the caller's stack. */
+struct ax_online_call {
     struct ax_message message;
-    const struct ax_online_definitions *given;
-    struct ax_online_views *views;
+    void (*run)(struct ax_online_writer *writer, struct ax_online_call *call);
+    const struct ax_online_definitions *given; /* define */
+    struct ax_online_views *views;             /* define: those that are made; clear: of the view */
+    size_t number;                             /* clear */
     struct ax_err *err;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -59,7 +62,7 @@ struct ax_online_writer {
     /* The thread's from here on. */
     bool is_stopping;
     struct ax_online_batches waiting;
-    struct ax_online_define *defining;
+    struct ax_message *calls;      /* that wait */
     struct ax_online_views *views; /* in force; NULL: none yet */
     struct ax_online_numbers numbers;
     struct ax_online_disk *disk; /* NULL: not opened yet, or there is none */
@@ -73,8 +76,9 @@ struct ax_online_writer {
     size_t former_count;
     struct ax_online_sweep *sweeps;
     size_t sweep_count;
-    uint64_t sweep_ns;   /* when the next step is, */
-    uint64_t aged_ns;    /* and when old parts are looked for again */
+    const struct ax_online_layout *clearing; /* of the view that is cleared; NULL: none */
+    uint64_t sweep_ns;                       /* when the next step is, */
+    uint64_t aged_ns;                        /* and when old parts are looked for again */
     uint64_t windows_ns; /* and old events of windows, which go on with this view and its keys */
     size_t windows_view, windows_cursor;
 
@@ -112,7 +116,21 @@ void ax_online_writer_answer(struct ax_online_writer *writer, struct ax_online_b
  * between. */
 void ax_online_writer_turn(struct ax_online_writer *writer);
 
-void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_online_define *define);
+void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_online_call *call);
+void ax_online_writer_do_clear(struct ax_online_writer *writer, struct ax_online_call *call);
+/* Wait for the first of what comes, and is due, and do it. */
+void ax_online_writer_wait(struct ax_online_writer *writer);
+
+/* The number of what the batch is about, in the definitions that are in force. Expected: CONFLICT.
+ */
+AX_MUST_USE enum ax_code ax_online_writer_resolve(const struct ax_online_writer *writer,
+                                                  const struct ax_online_batch *batch,
+                                                  size_t *ret_number, struct ax_err *err);
+/* Apply all that the journal of a source in force has to one of its views, which has that layout.
+ */
+AX_MUST_USE enum ax_code ax_online_writer_replay(struct ax_online_writer *writer, size_t source,
+                                                 const struct ax_online_layout *layout,
+                                                 struct ax_err *err);
 
 /* Of `receive` of the fold. */
 void ax_online_writer_folded(void *context, struct ax_message *message);
@@ -128,6 +146,11 @@ uint64_t ax_online_writer_sweep_ns(const struct ax_online_writer *writer);
 /* Have the parts of a view that is not in force go. */
 void ax_online_writer_sweep_layout(struct ax_online_writer *writer, struct ax_online_entity *entity,
                                    uint32_t number, uint32_t layout);
+/* What is to go of all the parts of a view; NULL: nothing, or nothing any more. */
+struct ax_online_sweep *ax_online_writer_sweep_find(const struct ax_online_writer *writer,
+                                                    uint32_t layout);
+/* Leave them. */
+void ax_online_writer_sweep_leave(struct ax_online_writer *writer, struct ax_online_sweep *sweep);
 /* What comes into force (`coming`) stays. */
 void ax_online_writer_sweep_stop(struct ax_online_writer *writer);
 /* Others are in force; the ones before, with their reference, or NULL. */

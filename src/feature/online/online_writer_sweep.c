@@ -6,7 +6,8 @@
  * it must not seem to be whole: so the disk is told first that the view has nothing of its journal.
  * What is older than twice the ttl goes; until then it can be told that there is a value, and that
  * it is too old. Windows forget what no moment of the last hour reaches. A step of half a
- * millisecond every 10 ms, when no batch waits.
+ * millisecond every 10 ms, when no batch waits; without a pause while a view is cleared, for which
+ * somebody waits.
  */
 #include "feature/online/online_writer_state.h"
 
@@ -51,14 +52,27 @@ static void remove_sweep(struct ax_online_writer *writer, size_t at)
             (writer->sweep_count - at) * sizeof(*writer->sweeps));
 }
 
+struct ax_online_sweep *ax_online_writer_sweep_find(const struct ax_online_writer *writer,
+                                                    uint32_t layout)
+{
+    for (size_t i = 0; i < writer->sweep_count; i++) {
+        struct ax_online_sweep *sweep = &writer->sweeps[i];
+        if (sweep->drop.layout == layout && sweep->drop.before == INT64_MAX)
+            return sweep;
+    }
+    return NULL;
+}
+
+void ax_online_writer_sweep_leave(struct ax_online_writer *writer, struct ax_online_sweep *sweep)
+{
+    remove_sweep(writer, (size_t)(sweep - writer->sweeps));
+}
+
 void ax_online_writer_sweep_layout(struct ax_online_writer *writer, struct ax_online_entity *entity,
                                    uint32_t number, uint32_t layout)
 {
-    for (size_t i = 0; i < writer->sweep_count; i++) {
-        if (writer->sweeps[i].drop.layout == layout)
-            return;
-    }
-    add_sweep(writer, entity, number, layout, INT64_MAX);
+    if (!ax_online_writer_sweep_find(writer, layout))
+        add_sweep(writer, entity, number, layout, INT64_MAX);
 }
 
 void ax_online_writer_sweep_stop(struct ax_online_writer *writer)
@@ -192,7 +206,7 @@ void ax_online_writer_sweep(struct ax_online_writer *writer)
     uint64_t now_ns = ax_clock_ns();
     if (writer->waiting.first || now_ns < writer->sweep_ns)
         return;
-    writer->sweep_ns = now_ns + PAUSE_NS;
+    writer->sweep_ns = now_ns + (writer->clearing ? 0 : PAUSE_NS);
     sweep_unread(writer);
     sweep_windows(writer, now_ns);
     if (!writer->sweep_count && writer->views && writer->config.now_us &&

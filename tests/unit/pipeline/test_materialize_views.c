@@ -396,6 +396,30 @@ static void test_dry(void **ignored)
     assert_int_equal(value_of("numbers", 8), NONE);
 }
 
+/* What no row gives any more is gone, and so is what is newer than the rows. */
+static void test_rebuild(void **ignored)
+{
+    (void)ignored;
+    must_materialize();
+    assert_int_equal(value_of("numbers", 8), 1);
+    write_data("a9.csv", "k,t,x\n9,2024-01-01,1\n");
+    must_materialize();
+    assert_int_equal(value_of("numbers", 8), 1);
+    assert_int_equal(value_of("numbers", 9), 1);
+    config.rebuild = true;
+    config.to_us = 0;
+    config.has_to = true;
+    must_materialize();
+    config.has_to = config.rebuild = false;
+    assert_int_equal(value_of("numbers", 8), NONE);
+    assert_int_equal(value_of("numbers", 9), NONE);
+    must_materialize();
+    assert_int_equal(value_of("numbers", 8), NONE);
+    assert_int_equal(value_of("numbers", 9), 1);
+    write_data("a9.csv", "k,t,x\n8,2024-01-01,1\n");
+    must_materialize();
+}
+
 /* The rows of the second source wait for those of the first to have had their time. */
 static void test_rate(void **ignored)
 {
@@ -428,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_source_that_fails),
         cmocka_unit_test(test_dry),
+        cmocka_unit_test(test_rebuild),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_kept),
     };

@@ -194,6 +194,44 @@ static void what_ended_stays_away(void **state)
     remove_state();
 }
 
+/* What the journal has comes back, what it does not have goes; also when nothing was folded since,
+ * and what was pushed beside it stays. */
+static void a_cleared_view_has_what_the_journal_has(void **state)
+{
+    (void)state;
+    struct ax_online_batch batch;
+    const struct given_row rows[] = { { 1, 10, 100 }, { 2, 20, 200 } };
+    const struct given_row values[] = { { 2, 90, 900 }, { 3, 10, 300 } };
+    const struct given_row later = { 4, 40, 400 };
+    open_state("x");
+    good(push(SOURCE_A, rows, 2, &batch, &err));
+    good(put_values(VIEW_A, values, 2, true, &batch, &err));
+    good(put_values(VIEW_C, values, 2, true, &batch, &err));
+    has(VIEW_A, 2, 90, 900);
+    good(ax_online_writer_clear(fixture.writer, fixture.views, VIEW_A, &err));
+    good(push(SOURCE_A, &later, 1, &batch, &err));
+    for (int round = 0; round < 2; round++) {
+        has(VIEW_A, 1, 10, 100);
+        has(VIEW_A, 2, 20, 200);
+        has_not(VIEW_A, 3);
+        has(VIEW_A, 4, 40, 400);
+        has(VIEW_S, 2, 20, 200);
+        has(VIEW_C, 2, 90, 900);
+        close_writer();
+        open_state("x");
+    }
+    good(ax_online_writer_clear(fixture.writer, fixture.views, VIEW_C, &err));
+    has_not(VIEW_C, 2);
+    has(VIEW_A, 2, 20, 200);
+    struct ax_online_views *before = ax_online_views_ref(fixture.views);
+    good(define("x * 10", &err));
+    assert_int_equal(ax_online_writer_clear(fixture.writer, before, VIEW_A, &err), AX_E_CONFLICT);
+    err = (struct ax_err)AX_ERR_INIT;
+    ax_online_views_unref(before);
+    close_writer();
+    remove_state();
+}
+
 /* Until so many parts went. */
 static void wait_for_sweep(uint64_t count)
 {
@@ -747,6 +785,7 @@ int main(void)
         cmocka_unit_test(a_changed_view_has_what_the_journal_has),
         cmocka_unit_test(batches_of_before_are_done_if_they_fit),
         cmocka_unit_test(what_ended_stays_away),
+        cmocka_unit_test(a_cleared_view_has_what_the_journal_has),
         cmocka_unit_test(parts_of_former_views_go),
         cmocka_unit_test(old_parts_go),
         cmocka_unit_test(a_queue_that_is_full_refuses),

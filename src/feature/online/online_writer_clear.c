@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A view that begins anew.
+ *
+ * The disk is told first that the view has nothing of its journal, and nothing else until all of
+ * the journal was applied again: whoever is killed in between applies it at the next start. Then
+ * all parts go, as those of a view that is not in force any more, and what was taken in up to then
+ * is applied. What comes meanwhile is applied as ever.
+ */
+#include "feature/online/online_writer_state.h"
+
+/* All parts. */
+static enum ax_code drop_parts(struct ax_online_writer *writer, size_t entity, struct ax_err *err)
+{
+    const struct ax_online_views *views = writer->views;
+    uint32_t layout = writer->clearing->id;
+    uint64_t failures = atomic_load(&writer->shown.fold_failures);
+    struct ax_online_sweep *sweep;
+    ax_online_writer_sweep_layout(writer, views->entities[entity], views->entity_numbers[entity],
+                                  layout);
+    writer->sweep_ns = 0;
+    ax_online_writer_turn(writer);
+    while ((sweep = ax_online_writer_sweep_find(writer, layout))) {
+        bool has_failed = writer->is_off || atomic_load(&writer->shown.fold_failures) != failures;
+        if (sweep->state == AX_ONLINE_SWEEP_NEW && has_failed) {
+            ax_online_writer_sweep_leave(writer, sweep);
+            return ax_fail(err, AX_E_UNAVAILABLE, "the online store cannot write to the disk");
+        }
+        ax_online_writer_wait(writer);
+    }
+    return AX_OK;
+}
+
+static enum ax_code clear(struct ax_online_writer *writer, size_t number, struct ax_err *err)
+{
+    const struct ax_online_views *views = writer->views;
+    const struct ax_definitions *definitions = views->given.definitions;
+    const struct ax_view *view = &definitions->views[number];
+    size_t source = (size_t)(view->source - definitions->sources);
+    writer->clearing = views->views[number].layout;
+    if (!drop_parts(writer, (size_t)(view->entity - definitions->entities), err) &&
+        views->source_plans[source])
+        (void)(ax_online_writer_replay(writer, source, writer->clearing, err) != AX_OK);
+    writer->clearing = NULL;
+    if (views->source_plans[source])
+        ax_online_journals_get(&writer->journals, view->source->name)->folded = 0;
+    return err->code;
+}
+
+void ax_online_writer_do_clear(struct ax_online_writer *writer, struct ax_online_call *call)
+{
+    const struct ax_online_batch about = { .kind = AX_ONLINE_VALUES,
+                                           .views = call->views,
+                                           .number = call->number };
+    size_t number;
+    if (!ax_online_writer_resolve(writer, &about, &number, call->err))
+        (void)(clear(writer, number, call->err) != AX_OK);
+}
