@@ -646,6 +646,8 @@ static AX_NORETURN void push_until_killed(int told, int64_t first)
         struct given_row row = { (int64_t)(test_random(&random) % WRITER_KEYS), x, x };
         if (push(SOURCE_A, &row, 1, &batch, &err) || write(told, &row, sizeof(row)) < 0)
             _exit(1);
+        if (x % 4 == 1 && ax_online_writer_clear(fixture.writer, fixture.views, VIEW_A, &err))
+            _exit(1);
         if (x % 16 == 0 && flush(&err))
             _exit(1);
     }
