@@ -11,14 +11,13 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "feature/offline/duckdb_relation.h"
+#include "feature/offline/duckdb_stamp.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 bool ax_role_parts_are_there(const struct ax_offline *offline)
@@ -64,33 +63,20 @@ char *ax_role_part_rows_digest(struct ax_offline *offline, const struct ax_servi
 
 /* ---- names ---- */
 
-static enum ax_code put_file(void *arg, struct ax_str path, struct ax_err *err)
-{
-    struct stat info;
-    char *text = ax_xmemdup0(path.ptr, path.len);
-    if (stat(text, &info))
-        (void)ax_fail_errno(err, errno, "open '%s'", text);
-    else
-        ax_buf_printf(arg, "%s %lld %llu %lld.%09ld\n", text, (long long)info.st_size,
-                      (unsigned long long)info.st_ino, (long long)info.st_mtim.tv_sec,
-                      info.st_mtim.tv_nsec);
-    free(text);
-    return err->code;
-}
-
-/* A source and all files of it; false: nobody knows which. */
+/* A source and its files; false: nobody knows which. */
 static bool put_source(struct ax_buf *out, struct ax_offline *offline,
                        const struct ax_source *source)
 {
     struct ax_err ignored = AX_ERR_INIT;
-    if (source->kind == AX_SOURCE_SQL)
+    char stamp[AX_SHA256_TEXT_SIZE];
+    if (ax_source_stamp(offline, source, stamp, &ignored) || !stamp[0])
         return false;
     ax_definition_put_json(out, AX_DEFINITION_SOURCE, source);
     const struct ax_source_journal *pushed = ax_offline_pushed(offline, source);
     if (pushed)
         ax_source_journal_put_extent(out, pushed);
-    size_t begin = out->len;
-    return !ax_offline_files(offline, source, put_file, out, &ignored) && out->len > begin;
+    ax_buf_printf(out, "\n%s\n", stamp);
+    return true;
 }
 
 bool ax_role_part_put_files(struct ax_offline *offline, const struct ax_source *source,

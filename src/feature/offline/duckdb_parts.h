@@ -4,12 +4,11 @@
  *
  * A part is the table ax_s<role>, of all rows or of a slice of them, as one Parquet file in
  * `parts/`, named by a digest of all that it was made of: definitions, the rows' keys and moments,
- * and path, size, inode and time of change of each file of the source and of those that its
- * expectations refer to; or what was read, where the files are not known, as of SQL. It appears
- * whole or not at all, and has in it what is told each time: what became of the expectations
- * (offline->held), and of whose top_k some are null (offline->too_many). See
- * docs/internals/point-in-time.md. Nothing here but slices is an error: a part that cannot be kept
- * or read is one that is not there.
+ * and the stamps of the source and of those that its expectations refer to (duckdb_stamp.h), or
+ * what was read, where the files are not known, as of SQL. It appears whole or not at all, and has
+ * in it what is told each time: what became of the expectations (offline->held), and of whose top_k
+ * some are null (offline->too_many). See docs/internals/point-in-time.md. Nothing here but slices
+ * is an error: a part that cannot be kept or read is one that is not there.
  */
 #ifndef AX_FEATURE_OFFLINE_DUCKDB_PARTS_H
 #define AX_FEATURE_OFFLINE_DUCKDB_PARTS_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stamp is of paths, sizes and times. The time of the inode's last change is among them, which
- * cannot be set by whoever copies files with their times; so a file that was written anew is told,
- * but for one that was written twice within a tick of the kernel's clock.
+ * A stamp is of paths, sizes, inodes and times. The time of the inode's last change is among them,
+ * which cannot be set by whoever copies files with their times; so a file that was written anew is
+ * told, but for one that was written twice within a tick of the kernel's clock.
  */
 #include "feature/offline/duckdb_stamp.h"
 
@@ -27,6 +27,7 @@ static enum ax_code add_file(struct ax_sha256 *sha, const char *path, struct ax_
         return ax_fail_errno(err, errno, "open '%s'", path);
     ax_sha256_add(sha, path, strlen(path) + 1);
     add_number(sha, info.st_size);
+    add_number(sha, (int64_t)info.st_ino);
     add_number(sha, info.st_mtim.tv_sec);
     add_number(sha, info.st_mtim.tv_nsec);
     add_number(sha, info.st_ctim.tv_sec);

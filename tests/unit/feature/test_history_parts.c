@@ -6,8 +6,9 @@
  * Method: the rows from which on there are slices are lowered. Each way to find what a row sees
  * must come to the same digest in slices as in one, with room for the values of all rows or of some
  * dozens. Of some a child makes the history and kills itself when it begins the third slice of the
- * last view; the next run must use those that are done, whose files stay the same ones. Another
- * finds no room from that slice on.
+ * last view; the next run must use those that are done, whose files stay the same ones, unless the
+ * source was changed, however little of that its files show. Another finds no room from that slice
+ * on.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,6 +31,7 @@ static size_t part_bytes = 1 << 20;
 #include "test_folder.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -65,11 +67,16 @@ static const char definitions_text[] =
     "    time: t\n"
     "    event_id: [x]\n"
     "    columns: {k: int64, s: string, t: timestamp, x: int64}\n"
+    "  table:\n"
+    "    table: table.duckdb/main.t\n"
+    "    time: t\n"
+    "    columns: {k: int64, s: string, t: timestamp, x: int64}\n"
     "  lasting: {files: states.csv, time: none, columns: {k: int64, s: string, x: float64}}\n"
     "views:\n"
     "  states: {entity: thing, source: states, fields: {x: x}}\n"
     "  events: {entity: thing, source: events, fields: {x: x}}\n"
     "  query: {entity: thing, source: query, fields: {x: x}}\n"
+    "  table: {entity: thing, source: table, fields: {x: x}}\n"
     "  lasting: {entity: thing, source: lasting, fields: {x: x}}\n"
     "  numbers:\n"
     "    entity: thing\n"
@@ -83,6 +90,7 @@ static const char definitions_text[] =
     "services:\n"
     "  states: {features: [{view: states}]}\n"
     "  query: {features: [{view: query}]}\n"
+    "  table: {features: [{view: table}]}\n"
     "  lists: {features: [{view: lists}]}\n"
     "  sums: {features: [{view: sums}]}\n"
     "  often: {features: [{view: often}]}\n"
@@ -400,20 +408,84 @@ static void test_goes_on_after_a_full_disk(void **state AX_UNUSED)
     remove_work();
 }
 
-static void test_another_answer_of_a_query(void **state AX_UNUSED)
+/* What a query answers. */
+static void change_answer(void)
 {
-    struct asked asked = { .name = "query", .keep = true };
-    char expected[65], digest[65];
     struct ax_buf more;
-    (void)end_at(asked, DONE_BEFORE_END + 1, kill_itself);
     ax_buf_init(&more, 1024);
     ax_buf_printf(&more, "k,s,t,x\n1,a1,2024-01-01T00:00:00Z,7\n");
     write_file("states.csv", &more);
-    (void)made((struct asked){ .name = "query" }, expected);
-    assert_int_equal(made(asked, digest).found, 0);
-    assert_string_equal(digest, expected);
-    remove_work();
-    write_data();
+}
+
+/* In its place: size, inode and time of change stay. */
+static void change_file(void)
+{
+    char path[256];
+    struct stat before;
+    (void)snprintf(path, sizeof(path), "%s/states.csv", folder);
+    assert_int_equal(stat(path, &before), 0);
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, -2, SEEK_END), 0);
+    assert_int_equal(fputc('0', file), '0');
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(
+        utimensat(AT_FDCWD, path, (struct timespec[]){ before.st_atim, before.st_mtim }, 0), 0);
+}
+
+/* The database of a table; what is written goes to its log, and with the end of the connection to
+ * the file or not. */
+static void write_table(const char *statement, const char *to_file)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_sql *sql;
+    const struct ax_sql_config config = { .threads = 1 };
+    char attach[300];
+    (void)snprintf(attach, sizeof(attach), "ATTACH '%s/table.duckdb' AS t", folder);
+    const char *statements[] = { to_file, attach, statement };
+    if (ax_sql_open(&config, &sql, &err))
+        fail_msg("%s", err.msg);
+    for (size_t i = 0; i < AX_COUNT(statements); i++)
+        if (ax_sql_run(sql, ax_str_from(statements[i]), &err))
+            fail_msg("%s", err.msg);
+    ax_sql_close(sql);
+}
+
+static void make_table(void)
+{
+    write_table("CREATE TABLE t.t AS SELECT i AS k, 'a' || i % 2 AS s, TIMESTAMP '2024-01-01' AS "
+                "t, i AS x FROM range(13) AS r(i)",
+                "PRAGMA enable_checkpoint_on_shutdown");
+}
+
+static void change_log(void)
+{
+    char log[300];
+    write_table("UPDATE t.t SET x = x + 1", "PRAGMA disable_checkpoint_on_shutdown");
+    (void)snprintf(log, sizeof(log), "%s/table.duckdb.wal", folder);
+    assert_int_equal(access(log, F_OK), 0);
+}
+
+static void test_another_source(void **state AX_UNUSED)
+{
+    static const struct {
+        const char *name;
+        void (*change)(void);
+    } cases[] = { { "query", change_answer }, { "states", change_file }, { "table", change_log } };
+    make_table();
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        struct asked asked = { .name = cases[i].name, .keep = true };
+        char before[65], expected[65], digest[65];
+        (void)made((struct asked){ .name = cases[i].name }, before);
+        (void)end_at(asked, DONE_BEFORE_END + 1, kill_itself);
+        cases[i].change();
+        (void)made((struct asked){ .name = cases[i].name }, expected);
+        assert_string_not_equal(expected, before);
+        assert_int_equal(made(asked, digest).found, 0);
+        assert_string_equal(digest, expected);
+        remove_work();
+        write_data();
+    }
 }
 
 static void test_little_is_made_in_one(void **state AX_UNUSED)
@@ -438,10 +510,8 @@ static void test_little_is_made_in_one(void **state AX_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slices_are_the_whole),
-        cmocka_unit_test(test_goes_on),
-        cmocka_unit_test(test_goes_on_after_a_full_disk),
-        cmocka_unit_test(test_another_answer_of_a_query),
+        cmocka_unit_test(test_slices_are_the_whole),      cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_goes_on_after_a_full_disk), cmocka_unit_test(test_another_source),
         cmocka_unit_test(test_little_is_made_in_one),
     };
     return cmocka_run_group_tests(tests, make_data, remove_data);
