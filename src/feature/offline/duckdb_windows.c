@@ -230,8 +230,10 @@ static void put_self(const struct windows *w)
     ax_buf_printf(w->run.text, "%s FROM %s) AS h ON ", w->run.table->as_known ? ", seen, gone" : "",
                   w->run.table->name);
     ax_role_run_put_self(&w->run, "r", "h");
+    /* Were it told by OR, DuckDB would not hash but compare all rows to all events. */
     if (w->run.table->as_known)
-        put(w, " AND r.a >= h.seen AND (h.gone IS NULL OR r.a < h.gone)");
+        ax_buf_printf(w->run.text, " AND r.a >= h.seen AND r.a < coalesce(h.gone, %" PRId64 ")",
+                      INT64_MAX);
 }
 
 /* A row without a moment is one without a key: it meets no event. */
