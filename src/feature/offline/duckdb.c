@@ -499,7 +499,7 @@ static enum ax_code join_role(struct history *h, size_t role, const struct ax_so
 {
     struct ax_role_part_of of = { .service = h->service, .role = role };
     size_t rows = table->rows + h->rows.count;
-    size_t slices = slice_count(h, ax_role_values(h->service, role).count, rows);
+    size_t slices = slice_count(h, ax_role_values(h->service, role).cost, rows);
     if (is_worth_keeping(h, role, slices, rows)) {
         find_content(h, from, table);
         of = part_of(h, role, from);

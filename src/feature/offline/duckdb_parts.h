@@ -18,8 +18,8 @@
 /* Roles over fewer rows of the source and of the history together are made again. */
 #define AX_ROLE_PART_ROWS_MIN ((size_t)1 << 16)
 
-/* From so many on, a role is made and kept in slices. What windows give costs as rows do: two
- * values, or items of lists, as much as one row. */
+/* From so many on, a role is made and kept in slices. What windows give costs as rows do: two of
+ * ax_role_values' cost as much as one row. */
 #define AX_ROLE_SLICES          ((size_t)4)
 #define AX_ROLE_SLICED_ROWS_MIN ((size_t)1 << 26)
 

@@ -194,11 +194,20 @@ void ax_role_run_put_fields(const struct ax_role_run *run, const char *condition
 
 /* ---- slices ---- */
 
+/* As measured, see "What goes on after a kill" in docs/internals/point-in-time.md. */
+static size_t aggregate_cost(const struct ax_aggregate *aggregate)
+{
+    size_t items = aggregate->type.is_list ? (size_t)aggregate->n : 0;
+    if (aggregate->kind == AX_AGGREGATE_TOP_K)
+        return 32 + items;
+    return aggregate->kind == AX_AGGREGATE_COUNT_DISTINCT ? 8 : AX_MAX(items, (size_t)1);
+}
+
 struct ax_role_values ax_role_values(const struct ax_service *service, size_t role)
 {
     assert(service && role < service->role_count);
     const struct ax_view *view = service->roles[role].view;
-    struct ax_role_values values = { .count = 0 };
+    struct ax_role_values values = { .cost = 0 };
     for (size_t i = 0; i < service->input_count; i++) {
         const struct ax_service_input *input = &service->inputs[i];
         if (input->kind != AX_INPUT_FIELD || input->role != role)
@@ -206,9 +215,8 @@ struct ax_role_values ax_role_values(const struct ax_service *service, size_t ro
         const struct ax_parsed *parsed = &view->fields[input->field].parsed;
         for (size_t k = 0; k < parsed->aggregate_count; k++) {
             const struct ax_aggregate *aggregate = &parsed->aggregates[k];
-            bool is_list = aggregate->type.is_list;
-            values.count += is_list ? (size_t)aggregate->n : 1;
-            values.are_wide |= is_list || aggregate->type.kind == AX_TYPE_STRING;
+            values.cost += aggregate_cost(aggregate);
+            values.are_wide |= aggregate->type.is_list || aggregate->type.kind == AX_TYPE_STRING;
         }
     }
     return values;

@@ -63,7 +63,7 @@ void ax_role_run_put_fields(const struct ax_role_run *run, const char *condition
 
 /* What windows give a row; of a plain role nothing. */
 struct ax_role_values {
-    size_t count; /* with the items of lists, as many as these may have */
+    size_t cost; /* in values that cost as a sum does; items of lists do, as many as may be */
     /* Some are lists or texts: what came by keys could not be put in the order of rows, since
      * DuckDB would hold it all. */
     bool are_wide;

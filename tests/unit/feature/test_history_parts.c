@@ -87,12 +87,16 @@ static const char definitions_text[] =
     "  often: {entity: thing, source: many, fields: {xs: \"top_k(x, 2) over 1h\"}}\n"
     "  texts: {entity: thing, source: states, fields: {newest: last(s) over 20m}}\n"
     "  sums: {entity: thing, source: states, fields: {x: sum(x) over 20m}}\n"
+    "  distinct: {entity: thing, source: states, fields: {x: count_distinct(x) over 20m}}\n"
+    "  top: {entity: thing, source: states, fields: {most: \"top_k(s, 2) over 20m\"}}\n"
     "services:\n"
     "  states: {features: [{view: states}]}\n"
     "  query: {features: [{view: query}]}\n"
     "  table: {features: [{view: table}]}\n"
     "  lists: {features: [{view: lists}]}\n"
     "  sums: {features: [{view: sums}]}\n"
+    "  distinct: {features: [{view: distinct}]}\n"
+    "  top: {features: [{view: top}]}\n"
     "  often: {features: [{view: often}]}\n"
     "  roles:\n"
     "    request: {id: int64}\n"
@@ -492,12 +496,14 @@ static void test_little_is_made_in_one(void **state AX_UNUSED)
 {
     static const struct {
         const char *name;
-        size_t values;
-    } cases[] = { { "states", 0 }, { "sums", 1 }, { "lists", 3 } };
+        size_t cost; /* in values */
+    } cases[] = {
+        { "states", 0 }, { "sums", 1 }, { "lists", 3 }, { "distinct", 8 }, { "top", 34 }
+    };
     char digest[65];
     for (size_t i = 0; i < AX_COUNT(cases); i++) {
         struct asked asked = { .name = cases[i].name, .keep = true };
-        size_t rows = 2 * ROWS + ROWS / 2 * cases[i].values;
+        size_t rows = 2 * ROWS + ROWS / 2 * cases[i].cost;
         sliced_rows_min = rows + 1;
         assert_int_equal(made(asked, digest).joined, 1);
         sliced_rows_min = rows;
