@@ -24,7 +24,7 @@ void ax_window_text_borrow(struct ax_window_text *ret, struct ax_str text)
         ret->ptr = (char *)(uintptr_t)text.ptr;
     } else if (len >= REST) {
         memcpy(ret->rest, text.ptr + HEAD, REST / 2);
-        memcpy(ret->rest + len - REST, text.ptr + len - REST / 2, REST / 2);
+        memcpy(ret->rest + (len - REST), text.ptr + (len - REST / 2), REST / 2);
     } else {
         for (size_t i = HEAD; i < len; i++)
             ret->rest[i - HEAD] = text.ptr[i];
