@@ -300,7 +300,7 @@ static enum ax_code materialize_here(struct materialize_work *work,
                                      const struct ax_feature_store_config *limits,
                                      struct ax_err *err)
 {
-    struct ax_epoch epoch;
+    static struct ax_epoch epoch; /* in lines of the cache, which a stack need not have */
     ax_epoch_init(&epoch);
     struct ax_feature_store *store = ax_feature_store_new(limits, work->state, &epoch, NULL);
     if (!ax_applied_definitions_read(work->state, NULL, &work->applied, err) &&

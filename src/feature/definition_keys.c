@@ -40,7 +40,7 @@ static const struct ax_definition_key source_keys[] = {
       .about = "One SELECT of DuckDB, or the path of a file that ends in `.sql`, relative to the "
                "folder of the definitions.",
       .example = "sql/departures.sql" },
-    { "table", AX_VALUE_TEXT, .about = "A table of a DuckDB file: FILE/SCHEMA.TABLE.",
+    { "table", AX_VALUE_TEXT, .about = "A table of a DuckDB file, no view: FILE/SCHEMA.TABLE.",
       .example = "store.duckdb/main.flights" },
     { "columns", AX_VALUE_TYPES, true, .about = "The columns that are used, with their types.",
       .example = "{origin: string, temp: float64}" },

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "feature/offline/duckdb_pushed.h"
 #include "feature/offline/duckdb_relation.h"
 #include "feature/offline/duckdb_stamp.h"
 
@@ -73,8 +74,10 @@ static bool put_source(struct ax_buf *out, struct ax_offline *offline,
         return false;
     ax_definition_put_json(out, AX_DEFINITION_SOURCE, source);
     const struct ax_source_journal *pushed = ax_offline_pushed(offline, source);
-    if (pushed)
+    if (pushed) {
         ax_source_journal_put_extent(out, pushed);
+        ax_pushed_put_keys(offline, source, out);
+    }
     ax_buf_printf(out, "\n%s\n", stamp);
     return true;
 }
@@ -106,7 +109,7 @@ bool ax_role_part_put_content(struct ax_offline *offline, const struct ax_source
 static void put_key(struct ax_buf *out, const struct ax_role_part_of *of)
 {
     const struct ax_view *view = of->service->roles[of->role].view;
-    ax_buf_printf(out, "part 5 of auspex %s\n%zu %zu/%zu %d %s\n", AX_VERSION, of->role,
+    ax_buf_printf(out, "part 6 of auspex %s\n%zu %zu/%zu %d %s\n", AX_VERSION, of->role,
                   of->slice.at, of->slice.count, of->as_known, of->rows);
     ax_definition_put_json(out, AX_DEFINITION_SERVICE, of->service);
     ax_definition_put_json(out, AX_DEFINITION_VIEW, view);

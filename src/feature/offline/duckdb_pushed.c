@@ -228,6 +228,22 @@ void ax_pushed_mark_columns(const struct ax_offline *offline, const struct ax_so
         used[source->created] = true;
 }
 
+void ax_pushed_put_keys(const struct ax_offline *offline, const struct ax_source *source,
+                        struct ax_buf *out)
+{
+    assert(offline && source && out);
+    if (source->event_id_count)
+        return;
+    bool *is_key = ax_xalloc((source->column_count + 1) * sizeof(*is_key));
+    (void)mark_keys(offline, source, is_key);
+    (void)ax_buf_append_str(out, AX_STR("\nfilled by"));
+    for (size_t i = 0; i < source->column_count; i++) {
+        if (is_key[i])
+            ax_buf_printf(out, " %zu", i);
+    }
+    free(is_key);
+}
+
 struct merging {
     struct ax_offline *offline;
     const struct ax_source *source;

@@ -27,6 +27,10 @@ void ax_pushed_put_value(struct ax_buf *out, struct ax_str from, struct ax_stora
 void ax_pushed_mark_columns(const struct ax_offline *offline, const struct ax_source *source,
                             bool *used);
 
+/* Append what, besides its rows, decides how they are filled in. */
+void ax_pushed_put_keys(const struct ax_offline *offline, const struct ax_source *source,
+                        struct ax_buf *out);
+
 /* Columns `used` of a source were loaded into a table, in order, column i as c<i>, and ax_taken and
  * ax_left: fill in what partial rows leave out, and drop those that were stale. Expected:
  * TOO_LARGE, CANCELLED. */

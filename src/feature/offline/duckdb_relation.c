@@ -494,6 +494,27 @@ static enum ax_code check_there(struct ax_str path, struct ax_err *err)
     return err->code;
 }
 
+/* What a view answers may change without its file, so that nobody could tell. */
+static enum ax_code check_table(struct ax_offline *offline, struct ax_str database,
+                                struct ax_str schema, struct ax_str table, struct ax_err *err)
+{
+    int64_t views = 0;
+    ax_buf_printf(&offline->text, "SELECT count(*) FROM duckdb_views() WHERE database_name = ");
+    ax_sql_put_literal(&offline->text, database);
+    ax_buf_printf(&offline->text, " AND lower(schema_name) = lower(");
+    ax_sql_put_literal(&offline->text, schema);
+    ax_buf_printf(&offline->text, ") AND lower(view_name) = lower(");
+    ax_sql_put_literal(&offline->text, table);
+    ax_buf_printf(&offline->text, ")");
+    if (ax_offline_get_i64(offline, &views, err))
+        return err->code;
+    if (views)
+        return ax_fail(err, AX_E_UNSUPPORTED,
+                       "'%.*s.%.*s' is a view; name a table, or give a query as sql",
+                       AX_STR_ARG(schema), AX_STR_ARG(table));
+    return AX_OK;
+}
+
 /* "store.duckdb/main.flights": the file is attached, to be read, under a name made of its path. */
 static enum ax_code open_table(struct ax_offline *offline, struct ax_relation *relation,
                                struct ax_str text, struct ax_err *err)
@@ -524,7 +545,8 @@ static enum ax_code open_table(struct ax_offline *offline, struct ax_relation *r
     (void)ax_buf_append_char(&from, '.');
     ax_sql_put_name(&from, table);
     if (!ax_buf_check(&path, "the path", err) && !ax_buf_check(&from, "the table", err) &&
-        !check_there(ax_buf_str(&path), err) && !ax_offline_run(offline, err))
+        !check_there(ax_buf_str(&path), err) && !ax_offline_run(offline, err) &&
+        !check_table(offline, ax_buf_str(&path), schema, table, err))
         (void)(open_from(offline, relation, ax_buf_str(&from), err) != AX_OK);
     ax_buf_reset(&offline->text);
     ax_buf_done(&path);

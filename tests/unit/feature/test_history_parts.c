@@ -492,6 +492,20 @@ static void test_another_source(void **state AX_UNUSED)
     }
 }
 
+/* What it reads may change without the file of the database. */
+static void test_a_view_is_no_table(void **state AX_UNUSED)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct told told = { 0 };
+    char digest[65];
+    write_table("DROP TABLE t.t", "PRAGMA enable_checkpoint_on_shutdown");
+    write_table("CREATE VIEW t.T AS SELECT 1 AS k, 'a' AS s, TIMESTAMP '2024-01-01' AS t, 1 AS x",
+                "PRAGMA enable_checkpoint_on_shutdown");
+    assert_int_equal(make((struct asked){ .name = "table" }, &told, digest, &err),
+                     AX_E_UNSUPPORTED);
+    assert_non_null(strstr(err.msg, "'main.t' is a view; name a table, or give a query as sql"));
+}
+
 static void test_little_is_made_in_one(void **state AX_UNUSED)
 {
     static const struct {
@@ -516,8 +530,11 @@ static void test_little_is_made_in_one(void **state AX_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slices_are_the_whole),      cmocka_unit_test(test_goes_on),
-        cmocka_unit_test(test_goes_on_after_a_full_disk), cmocka_unit_test(test_another_source),
+        cmocka_unit_test(test_slices_are_the_whole),
+        cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_goes_on_after_a_full_disk),
+        cmocka_unit_test(test_another_source),
+        cmocka_unit_test(test_a_view_is_no_table),
         cmocka_unit_test(test_little_is_made_in_one),
     };
     return cmocka_run_group_tests(tests, make_data, remove_data);

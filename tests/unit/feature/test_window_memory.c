@@ -111,7 +111,7 @@ static void a_refused_event_is_put_again(void **state)
     random_history(4, 100, false);
     history.exact_events = 5;
     struct ax_window_spec *spec = make_spec(history.aggregates, AGGREGATES, history.exact_events);
-    struct ax_epoch epoch;
+    static struct ax_epoch epoch;
     struct ax_window_heap heap;
     struct ax_window_scratch scratch = { 0 };
     struct ax_online_window *window = NULL;
