@@ -60,13 +60,13 @@ def write_definitions(folder, factor):
 
 
 def plan(folder):
-    definitions = folder / "definitions"
+    definitions = folder / "planned"
     definitions.mkdir()
     columns = ",".join(f"c{c}" for c in range(FIELDS))
     (definitions / "events.csv").write_text(
         f"k,t,id,{columns}\na,2013-10-01T00:00:00Z,b{',0.5' * FIELDS}\n", encoding="utf-8")
     write_definitions(definitions, 2)
-    state = ("--state", str(folder / "state"))
+    state = ("--state", str(folder / "planned-state"))
     subprocess.run([AUSPEX, "apply", *state, str(definitions)], check=True, capture_output=True)
     write_definitions(definitions, 3)
     total, = run(folder, "ax_cmd_plan", [AUSPEX, "plan", *state, str(definitions)], status=2)

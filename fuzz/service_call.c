@@ -56,9 +56,12 @@ static void open_served(void)
     ax_epoch_init(&served.epoch);
     ax_map_init(&numbers.given);
     const struct ax_online_definitions given = { .definitions = &served.applied.definitions };
+    struct ax_online_views_place place = { .epoch = &served.epoch, .numbers = &numbers };
     if (ax_online_open(&ax_online_memory, &config, &served.store, &err) ||
-        ax_definitions_read_texts("features", &file, 1, &served.applied.definitions, &err) ||
-        ax_online_views_new(&given, served.store, NULL, &numbers, &views, &err))
+        ax_definitions_read_texts("features", &file, 1, &served.applied.definitions, &err))
+        abort();
+    place.store = served.store;
+    if (ax_online_views_new(&given, &place, &views, &err))
         abort();
     atomic_init(&served.applied.refs, 1);
     served.service.service = served.applied.definitions.services;
