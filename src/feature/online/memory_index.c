@@ -84,7 +84,8 @@ void ax_memory_index_begin(const struct ax_memory_index *index, struct ax_str ke
     uint32_t tag = (uint32_t)hash & TAG_MASK;
     uint32_t mask = (uint32_t)ax_memory_segment_slots(slots) - 1;
     *probe = (struct ax_memory_probe){ slots, tag, slots ? tag & mask : 0, segment };
-    __builtin_prefetch((const void *)&slots_of(probe->slots)[probe->at]);
+    if (slots) /* an empty segment has none */
+        __builtin_prefetch((const void *)&slots_of(slots)[probe->at]);
 }
 
 const struct ax_online_row *ax_memory_index_peek(struct ax_memory_probe *probe)
