@@ -21,6 +21,7 @@
 #include "server/feature_store.h"
 #include "server/fleet.h"
 #include "server/repository.h"
+#include "server/served_log.h"
 #include "server/server.h"
 #include "server/watch.h"
 
@@ -38,14 +39,17 @@ struct serve_config {
     struct ax_fleet_config fleet;
     struct ax_watch_config watch;
     struct ax_feature_store_config feature_store;
+    struct ax_served_log_config served_log;
     struct ax_image_config images;
     struct ax_http_config http;
 };
 
 const struct ax_option *const ax_cmd_serve_options[] = {
-    ax_server_options,        ax_admission_options,  ax_fleet_options,
-    ax_watch_options,         ax_repository_options, ax_image_options,
-    ax_feature_store_options, ax_http_options,       NULL
+    ax_server_options,        ax_admission_options,
+    ax_fleet_options,         ax_watch_options,
+    ax_repository_options,    ax_image_options,
+    ax_feature_store_options, ax_served_log_options,
+    ax_http_options,          NULL
 };
 
 /* Signals are blocked before any thread is made, so that all of them inherit it. */
@@ -145,6 +149,7 @@ int ax_cmd_serve(int argc, char **argv)
                                    .server.fleet = &config.fleet,
                                    .server.watch = &config.watch,
                                    .server.feature_store = &config.feature_store,
+                                   .server.served_log = &config.served_log,
                                    .repository.images = &config.images };
     const struct ax_option_group groups[] = {
         { ax_server_options, &config.server },
@@ -154,6 +159,7 @@ int ax_cmd_serve(int argc, char **argv)
         { ax_repository_options, &config.repository },
         { ax_image_options, &config.images },
         { ax_feature_store_options, &config.feature_store },
+        { ax_served_log_options, &config.served_log },
         { ax_http_options, &config.http },
         { 0 },
     };

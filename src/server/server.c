@@ -21,6 +21,7 @@
 #include "server/control.h"
 #include "server/definitions_watch.h"
 #include "server/feature_store.h"
+#include "server/served_log.h"
 #include "server/fleet.h"
 #include "server/model_orders.h"
 #include "server/repository.h"
@@ -115,6 +116,7 @@ struct ax_server {
     struct ax_definitions_watch *definitions;
     struct ax_definitions_watch_listener definitions_listener;
     struct ax_feature_store *feature_store;
+    struct ax_served_log *served_log;      /* NULL: what is served is not logged */
     struct ax_snapshot features;           /* struct ax_serving_features, or NULL */
     const struct ax_server_config *config; /* borrowed */
     struct ax_http_handler handler;
@@ -192,6 +194,11 @@ struct ax_serving_features *ax_server_features_ref(struct ax_server *server)
 struct ax_feature_store *ax_server_feature_store(struct ax_server *server)
 {
     return server->feature_store;
+}
+
+struct ax_served_log *ax_server_served_log(struct ax_server *server)
+{
+    return server->served_log;
 }
 
 size_t ax_server_thread_count(const struct ax_server *server)
@@ -364,6 +371,7 @@ static void server_look_again(struct ax_watch_listener *listener)
 
 static void server_free(struct ax_server *server)
 {
+    ax_served_log_free(server->served_log);
     ax_feature_store_free(server->feature_store);
     ax_definitions_watch_free(server->definitions);
     ax_serving_features_unref(ax_snapshot_get(&server->features));
@@ -435,6 +443,15 @@ static struct ax_server *server_new(const struct ax_server_config *config,
     return server;
 }
 
+/* When a vector was made: not before any row that it may have seen was taken in, though the wall
+ * clock was set back. */
+static int64_t served_us(void *context)
+{
+    const struct ax_server *server = context;
+    const struct ax_online_writer *writer = ax_feature_store_writer(server->feature_store);
+    return AX_MAX(ax_server_now_us(server), writer ? ax_online_writer_taken_us(writer) : 0);
+}
+
 /* What it keeps, and what of it is in force. */
 static enum ax_code open_state(struct ax_server *server, struct ax_err *err)
 {
@@ -444,7 +461,13 @@ static enum ax_code open_state(struct ax_server *server, struct ax_err *err)
                                                  server->state_lock ? ax_server_state(server) : "",
                                                  &server->epoch, server);
     server->definitions = ax_definitions_watch_new(ax_server_state(server), &server->epoch);
-    return server->definitions ? AX_OK : ax_fail(err, AX_E_LIMIT, "no memory for the server");
+    if (!server->definitions)
+        return ax_fail(err, AX_E_LIMIT, "no memory for the server");
+    const struct ax_served_log_config *log = server->config->served_log;
+    return server->state_lock && log->entities_per_million
+               ? ax_served_log_new(log, ax_server_state(server), served_us, server,
+                                   &server->served_log, err)
+               : AX_OK;
 }
 
 /* The fleet, and who gives it orders. The folder is watched before it is listed, so that a change
@@ -550,6 +573,8 @@ struct ax_server_end ax_server_join_free(struct ax_server *server)
         server->feature_store = NULL;
         ax_http_server_join_free(server->http);
     }
+    ax_served_log_free(server->served_log);
+    server->served_log = NULL;
     ax_account_log_all();
     if (end.has_work_left)
         return end;

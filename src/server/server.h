@@ -21,6 +21,8 @@ struct ax_fleet;
 struct ax_fleet_config;
 struct ax_model_orders;
 struct ax_repository_config;
+struct ax_served_log;
+struct ax_served_log_config;
 struct ax_server;
 struct ax_watch_config;
 
@@ -37,6 +39,7 @@ struct ax_server_config {
     const struct ax_fleet_config *fleet;                 /* likewise */
     const struct ax_watch_config *watch;                 /* likewise */
     const struct ax_feature_store_config *feature_store; /* likewise */
+    const struct ax_served_log_config *served_log;       /* likewise */
     const struct ax_control_command *commands;           /* likewise: what it does for others */
     char *default_model; /* "model" or "model/version"; empty: none */
     size_t models_per_request_max;
@@ -93,6 +96,8 @@ struct ax_serving_features *ax_server_features(struct ax_server *server);
 /* The same as a reference, which the caller gives back. Control threads. */
 struct ax_serving_features *ax_server_features_ref(struct ax_server *server);
 struct ax_feature_store *ax_server_feature_store(struct ax_server *server) AX_RETURNS_NONNULL;
+/* NULL: what is served is not logged. */
+struct ax_served_log *ax_server_served_log(struct ax_server *server);
 /* NULL until it was started: before that the catalog is empty. */
 struct ax_fleet *ax_server_fleet(const struct ax_server *server);
 /* NULL likewise. */

@@ -29,6 +29,8 @@ enum ax_code ax_server_thread_begin(void *context, struct ax_http_worker *http, 
     thread->reader = reader;
     ax_scoring_init(&thread->scoring, ax_server_config(server)->admission);
     ax_buf_init(&thread->answer, AX_SERVER_ANSWER_MAX);
+    if (ax_server_served_log(server))
+        thread->sampler = ax_served_log_sampler(ax_server_served_log(server));
     *ret_state = thread;
     return AX_OK;
 }

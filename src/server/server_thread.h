@@ -12,6 +12,7 @@
 #include "net/http.h"
 #include "server/catalog.h"
 #include "server/scoring.h"
+#include "server/served_log.h"
 
 /* Most bytes of an answer, and what of its buffer is kept for the next one. */
 #define AX_SERVER_ANSWER_MAX  ((size_t)1 << 30)
@@ -29,7 +30,8 @@ struct ax_server_thread {
     struct ax_buf answer;
     size_t print_left; /* of AX_SERVER_PRINT_BYTES, in this wake-up */
     struct ax_scoring scoring;
-    char retry_after[40]; /* a header line */
+    struct ax_served_sampler *sampler; /* NULL: what is served is not logged */
+    char retry_after[40];              /* a header line */
 };
 
 /* The slots of struct ax_http_handler; `context` is the struct ax_server. */

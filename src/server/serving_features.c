@@ -67,6 +67,14 @@ static enum ax_code make_call(struct ax_signature *call, const struct ax_service
     return AX_OK;
 }
 
+static void make_served(const struct ax_serving_features *features,
+                        struct ax_serving_service *service)
+{
+    struct ax_err ignored = AX_ERR_INIT; /* it is served without being logged */
+    (void)(ax_served_form_new(service->applied, features->online, &service->served, &ignored) !=
+           AX_OK);
+}
+
 static enum ax_code make_all(struct ax_serving_features *features, struct ax_err *err)
 {
     const struct ax_applied_definitions *applied = features->applied;
@@ -86,8 +94,10 @@ static enum ax_code make_all(struct ax_serving_features *features, struct ax_err
         service->applied = &applied->services[i];
         if (!ax_service_plan_new(definitions, service->applied->service, views, &service->plan,
                                  &service->err) &&
-            !make_call(&service->call, service->applied->service, &service->err))
+            !make_call(&service->call, service->applied->service, &service->err)) {
+            make_served(features, service);
             continue;
+        }
         ax_service_plan_free(service->plan);
         service->plan = NULL;
         if (service->err.code == AX_E_LIMIT)
@@ -130,6 +140,7 @@ void ax_serving_features_unref(struct ax_serving_features *features)
     for (size_t i = 0; i < count; i++) {
         ax_service_plan_free(features->services[i].plan);
         ax_signature_done(&features->services[i].call);
+        ax_served_form_unref(features->services[i].served);
     }
     ax_arena_done(&features->arena);
     ax_online_views_unref(features->online);

@@ -13,14 +13,16 @@
 #include "base/metric.h"
 #include "feature/online/online_views.h"
 #include "pipeline/applied_definitions.h"
+#include "pipeline/served_form.h"
 #include "server/catalog.h"
 
 struct ax_serving_service {
     const struct ax_applied_service *applied;
-    struct ax_service_plan *plan; /* NULL: it is not served by entity, */
-    struct ax_err err;            /* and why */
-    struct ax_signature call;     /* the columns of its call as inputs; without any when it takes
-                                     lists */
+    struct ax_service_plan *plan;  /* NULL: it is not served by entity, */
+    struct ax_err err;             /* and why */
+    struct ax_signature call;      /* the columns of its call as inputs; without any when it takes
+                                      lists */
+    struct ax_served_form *served; /* in which its vectors are logged; NULL: they are not */
 };
 
 /* What is counted of a view. */

@@ -10,6 +10,7 @@
 
 #include "base/map.h"
 #include "feature/online/journal.h"
+#include "feature/online/online_seen.h"
 #include "feature/source_plan.h"
 
 struct ax_online_journal {
@@ -19,6 +20,7 @@ struct ax_online_journal {
     uint64_t folding, folded;   /* position on the disk, of the fold that is going on and before */
     bool is_touched;            /* rows were added that are not committed */
     struct ax_err err;          /* of the last commit */
+    struct ax_online_seen seen; /* of the source, by the views that are in force */
 };
 
 struct ax_online_journals {

@@ -192,7 +192,11 @@ static enum ax_code make_room(struct ax_online_views *views, struct ax_err *err)
     struct ax_source_plan **plans = ax_arena_zalloc(arena, AX_MAX(definitions->source_count, 1),
                                                     sizeof(struct ax_source_plan *));
     views->source_plans = plans;
-    return views->views && views->windows && views->entities && views->entity_numbers && plans
+    const struct ax_online_seen **seen = ax_arena_zalloc(
+        arena, AX_MAX(definitions->source_count, 1), sizeof(const struct ax_online_seen *));
+    views->seen = seen;
+    return views->views && views->windows && views->entities && views->entity_numbers && plans &&
+                   seen
                ? AX_OK
                : ax_arena_fail(arena, "views", err);
 }

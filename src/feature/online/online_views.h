@@ -13,6 +13,7 @@
 #ifndef AX_FEATURE_ONLINE_ONLINE_VIEWS_H
 #define AX_FEATURE_ONLINE_ONLINE_VIEWS_H
 
+#include "feature/online/online_seen.h"
 #include "feature/source_plan.h"
 
 #include <stdatomic.h>
@@ -36,6 +37,8 @@ struct ax_online_views {
     struct ax_online_entity **entities;   /* one an entity of the definitions */
     uint32_t *entity_numbers;             /* on the disk */
     struct ax_source_plan **source_plans; /* one a source; NULL: it cannot be pushed */
+    const struct ax_online_seen **seen;   /* likewise: which of its rows readers see; the writer's,
+                                             as long as that */
 };
 
 /* The numbers of layouts and entities where nothing is on a disk: given in turn. */

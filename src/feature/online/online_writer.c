@@ -186,9 +186,12 @@ static void apply_rows(struct ax_online_writer *writer, struct ax_online_batch *
         taken_us[i] = batch->own.taken_us;
     rows.taken_us = taken_us;
     rows.first_sequence = batch->own.first_sequence;
+    struct ax_online_seen *seen = &batch->own.journal->seen;
+    ax_online_seen_begin(seen, rows.first_sequence + rows.rows);
     (void)(ax_online_apply_rows(&writer->apply, writer->views, batch->own.number, &rows, NULL,
                                 counts, &batch->err) != AX_OK);
     ax_online_writer_show_moment(writer, batch->own.taken_us);
+    ax_online_seen_end(seen, rows.first_sequence + rows.rows);
 }
 
 static void apply_batch(struct ax_online_writer *writer, struct ax_online_batch *batch)

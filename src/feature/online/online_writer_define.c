@@ -240,6 +240,21 @@ static enum ax_code open_journals(struct ax_online_writer *writer,
     return AX_OK;
 }
 
+/* All rows that were journalled are seen by the views. */
+static void show_seen(struct ax_online_writer *writer, struct ax_online_views *views)
+{
+    for (size_t i = 0; i < views->given.definitions->source_count; i++) {
+        if (!views->source_plans[i])
+            continue;
+        struct ax_online_journal *journal =
+            ax_online_journals_get(&writer->journals, views->source_plans[i]->source->name);
+        uint64_t next = ax_online_journal_next(journal);
+        ax_online_seen_begin(&journal->seen, next);
+        ax_online_seen_end(&journal->seen, next);
+        views->seen[i] = &journal->seen;
+    }
+}
+
 /* From the next batch on. All positions are to be written: its views may be others. */
 static void put_in_force(struct ax_online_writer *writer, struct ax_online_views *views)
 {
@@ -249,6 +264,7 @@ static void put_in_force(struct ax_online_writer *writer, struct ax_online_views
         struct ax_online_journal *journal = value;
         journal->folding = journal->folded = 0;
     }
+    show_seen(writer, views);
     struct ax_online_views *former = writer->views;
     writer->views = ax_online_views_ref(views);
     ax_online_writer_sweep_former(writer, former);

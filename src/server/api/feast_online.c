@@ -152,6 +152,7 @@ static enum ax_code begin_call(struct feast_request *request, struct ax_serving_
                               AX_SERVICE_TELL_NOTHING, &http->arena,
                               ax_http_worker_loop(http->worker), /* deadline_ns= */ 0, err))
         return err->code;
+    ax_service_call_sample(call, request->base.thread->sampler);
     return ax_feast_answer_init(
         &request->answer, service, cells, request->places, request->body.has_full_names,
         (cells->row_count + call->slice_rows - 1) / call->slice_rows, &http->arena, err);

@@ -87,6 +87,12 @@ void ax_service_call_done(struct ax_service_call *call)
     call->features = NULL;
 }
 
+void ax_service_call_sample(struct ax_service_call *call, struct ax_served_sampler *sampler)
+{
+    assert(call && call->features);
+    call->sampler = call->service->served ? sampler : NULL;
+}
+
 void ax_service_call_add(struct ax_service_call *call, struct ax_service_target *target)
 {
     assert(call && target && target->inputs && target->rows);
@@ -392,6 +398,8 @@ static enum ax_code step_ask(struct ax_service_call *call, struct ax_err *err)
     }
     if (call->request.arena == &call->own)
         ax_arena_reset(&call->own);
+    if (call->sampler)
+        ax_served_sampler_begin(call->service->served, call->seen);
     if (ax_service_vector_begin(&call->vector, &call->request, call->from, rows, vector_done, &done,
                                 err))
         return err->code;
@@ -406,6 +414,8 @@ static enum ax_code step_finish(struct ax_service_call *call, size_t *cost, stru
     if (ax_service_vector_finish(vector, err))
         return err->code;
     count_rows(call);
+    if (call->sampler)
+        ax_served_sampler_take(call->sampler, call->service->served, vector, call->seen);
     if (tell_rows(call, err) || (call->visit && call->visit(call, err)))
         return err->code;
     for (struct ax_service_target *target = call->targets; target; target = target->next)

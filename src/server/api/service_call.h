@@ -14,6 +14,7 @@
 #include "data/cells_values.h"
 #include "feature/service_vector.h"
 #include "server/api/row_body.h"
+#include "server/served_log.h"
 #include "server/serving_features.h"
 
 /* Entities of a request that asks to be told of their features. */
@@ -52,6 +53,9 @@ struct ax_service_call {
     /* (optional) A slice's vector is finished; it is gone afterwards. */
     enum ax_code (*visit)(struct ax_service_call *call, struct ax_err *err);
 
+    struct ax_served_sampler *sampler;    /* NULL: what is served is not logged */
+    uint64_t seen[AX_SERVED_SOURCES_MAX]; /* for it, before the slice was asked for */
+
     enum ax_service_tell tell;
     struct ax_buf told; /* by row: "at":…,"features":{…} */
     size_t *told_ends;
@@ -79,6 +83,9 @@ AX_MUST_USE enum ax_code ax_service_call_take(struct ax_service_call *call,
 AX_MUST_USE enum ax_code ax_service_call_take_columns(struct ax_service_call *call,
                                                       const struct ax_values *columns, int64_t at,
                                                       struct ax_err *err);
+
+/* Before the first step: what is served is logged by `sampler`; NULL: it is not. */
+void ax_service_call_sample(struct ax_service_call *call, struct ax_served_sampler *sampler);
 
 /* Before the first step. */
 void ax_service_call_add(struct ax_service_call *call, struct ax_service_target *target);
