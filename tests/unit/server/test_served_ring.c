@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Goal: pieces come out of a ring whole and in order, whatever their sizes, while others are put in.
+ * Goal: pieces come out of a ring whole and in order, whatever their sizes, while others go in.
  * Method: one thread writes, another reads; the bytes of a piece follow from its number. Also run
  * under ThreadSanitizer.
  */
