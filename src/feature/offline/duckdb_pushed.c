@@ -95,6 +95,23 @@ static enum ax_code lend_left(struct pushed_scan *scan, const struct ax_journal_
     return lend(scan, &none, ret_column, err);
 }
 
+/* A row that has no value was erased: it was not taken in. */
+static enum ax_code lend_taken(struct pushed_scan *scan, const struct ax_journal_rows *rows,
+                               struct ax_sql_column *ret_column, struct ax_err *err)
+{
+    size_t words = (rows->rows + 63) / 64;
+    uint64_t *validity = ax_arena_zalloc(&scan->arena, words, sizeof(*validity));
+    if (!validity)
+        return ax_arena_fail(&scan->arena, "rows of a journal", err);
+    for (size_t i = 0; i < scan->pushed->journal->source->column_count; i++) {
+        for (size_t w = 0; w < words; w++)
+            validity[w] |= rows->values[i].validity ? rows->values[i].validity[w] : UINT64_MAX;
+    }
+    *ret_column =
+        (struct ax_sql_column){ .type = AX_SQL_I64, .i64s = rows->taken_us, .validity = validity };
+    return AX_OK;
+}
+
 static enum ax_code scan_next(struct ax_sql_scan *base, struct ax_sql_chunk *ret_chunk,
                               struct ax_err *err)
 {
@@ -113,8 +130,10 @@ static enum ax_code scan_next(struct ax_sql_scan *base, struct ax_sql_chunk *ret
     for (size_t i = 0; i < count; i++)
         if (lend(scan, &rows.values[i], &columns[i], err))
             return err->code;
-    columns[count] = (struct ax_sql_column){ .type = AX_SQL_I64, .i64s = rows.taken_us };
-    return lend_left(scan, &rows, &columns[count + 1], err);
+    return lend_taken(scan, &rows, &columns[count], err) ||
+                   lend_left(scan, &rows, &columns[count + 1], err)
+               ? err->code
+               : AX_OK;
 }
 
 static void scan_free(struct ax_sql_scan *base)

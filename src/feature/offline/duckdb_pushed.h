@@ -8,8 +8,9 @@
 
 #include "feature/offline/duckdb_store.h"
 
-/* What stands behind FROM: column i of the source as c<i>, and ax_taken and ax_left. */
-#define AX_PUSHED_FROM "ax_pushed()"
+/* What stands behind FROM: column i of the source as c<i>, and ax_taken and ax_left. Rows that were
+ * erased are left out. */
+#define AX_PUSHED_FROM "(FROM ax_pushed() WHERE ax_taken IS NOT NULL)"
 
 struct ax_pushed;
 

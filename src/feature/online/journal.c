@@ -340,7 +340,7 @@ static enum ax_code commit_group(struct ax_journal *journal, struct ax_err *err)
     head->bytes = (uint32_t)group->len;
     head->rows = rows;
     head->first = journal->first;
-    ax_journal_group_seal(&journal->segment, head);
+    ax_journal_group_seal(&journal->segment, journal->segment.at, head);
     if (write_group(journal, err))
         return err->code;
     journal->segment.at += group->len;
@@ -372,6 +372,51 @@ uint64_t ax_journal_next(const struct ax_journal *journal)
 {
     assert(journal);
     return atomic_load_explicit(&journal->next, memory_order_acquire);
+}
+
+/* ---- erasing ---- */
+
+enum ax_code ax_journal_end_segment(struct ax_journal *journal, struct ax_err *err)
+{
+    assert(journal && !row_count(journal) && err);
+    const struct ax_journal_segment *segment = &journal->segment;
+    if (journal->is_broken)
+        return fail_broken(journal, err);
+    struct stat info;
+    if (!sync_segment(journal, err) &&
+        begin_segment(journal, segment->next, segment->source, segment->columns,
+                      segment->column_count, err) &&
+        (fstat(segment->fd, &info) || !info.st_nlink))
+        journal->is_broken = true; /* It was empty, and its file is another one. */
+    return err->code;
+}
+
+static enum ax_code file_bytes(const char *path, uint64_t *ret_bytes, struct ax_err *err)
+{
+    struct stat info;
+    if (stat(path, &info))
+        return ax_fail_errno(err, errno, "'%s'", path);
+    *ret_bytes = (uint64_t)info.st_size;
+    return AX_OK;
+}
+
+enum ax_code ax_journal_erase(struct ax_journal *journal, const uint64_t *sequences, size_t count,
+                              size_t *ret_count, struct ax_err *err)
+{
+    assert(journal && sequences && count && sequences[0] >= journal->firsts[0] &&
+           sequences[count - 1] < journal->segment.first && ret_count && err);
+    uint64_t before, after;
+    size_t at = 0;
+    while (journal->firsts[at + 1] <= sequences[0])
+        at++;
+    char *path = ax_journal_path(journal->folder, journal->firsts[at]);
+    if (!file_bytes(path, &before, err) &&
+        !ax_journal_segment_erase(journal->folder, journal->firsts[at], sequences, count, ret_count,
+                                  err) &&
+        !file_bytes(path, &after, err))
+        atomic_fetch_sub_explicit(&journal->bytes, before - after, memory_order_relaxed);
+    free(path);
+    return err->code;
 }
 
 /* ---- removing ---- */

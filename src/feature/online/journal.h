@@ -62,6 +62,17 @@ AX_MUST_USE enum ax_code ax_journal_add(struct ax_journal *journal,
  * given again. Expected: LIMIT (the disk or the journal is full), UNAVAILABLE. */
 AX_MUST_USE enum ax_code ax_journal_commit(struct ax_journal *journal, struct ax_err *err);
 
+/* End the last segment: its rows may be erased then, and the extent that readers tell the journal
+ * by is another one. Blocks. Expected: LIMIT, UNAVAILABLE. */
+AX_MUST_USE enum ax_code ax_journal_end_segment(struct ax_journal *journal, struct ax_err *err);
+
+/* Take the values out of some of the rows with these sequences, ascending, of segments that were
+ * ended: *ret_count of them, at least one, which lie in one segment. Such a row keeps its sequence,
+ * and each column is null. Killed meanwhile, all of them have their values, or none. Blocks.
+ * Expected: INVALID (damaged), LIMIT. */
+AX_MUST_USE enum ax_code ax_journal_erase(struct ax_journal *journal, const uint64_t *sequences,
+                                          size_t count, size_t *ret_count, struct ax_err *err);
+
 /* The sequence behind the last one that was committed: what readers may read up to. Any thread. */
 uint64_t ax_journal_next(const struct ax_journal *journal);
 

@@ -293,11 +293,12 @@ static uint64_t hash_body(const struct ax_journal_group *group, uint64_t seed)
     return ax_hash_seeded(body, seed);
 }
 
-void ax_journal_group_seal(const struct ax_journal_segment *segment, struct ax_journal_group *group)
+void ax_journal_group_seal(const struct ax_journal_segment *segment, uint64_t at,
+                           struct ax_journal_group *group)
 {
     assert(segment && group);
     group->body_hash = hash_body(group, segment->seed);
-    group->head_hash = hash_head(group, segment->seed, segment->at);
+    group->head_hash = hash_head(group, segment->seed, at);
 }
 
 static bool head_is_whole(const struct ax_journal_segment *segment,

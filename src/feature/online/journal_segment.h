@@ -80,9 +80,17 @@ AX_MUST_USE enum ax_code ax_journal_segment_step(struct ax_journal_segment *segm
 AX_MUST_USE enum ax_code ax_journal_segment_goes_on(const struct ax_journal_segment *segment,
                                                     bool *ret_goes_on, struct ax_err *err);
 
-/* Fill in the head of a group that is complete but for that, for the place `at`. */
-void ax_journal_group_seal(const struct ax_journal_segment *segment,
+/* Fill in the head of a group that is complete but for that, for the place `at` in the file. */
+void ax_journal_group_seal(const struct ax_journal_segment *segment, uint64_t at,
                            struct ax_journal_group *group);
+
+/* Make the file anew in which rows have no values: those of the `count` sequences, ascending, of
+ * which those behind the segment are left; *ret_count says how many it has. Nobody appends to it;
+ * who has it open goes on reading the former. Blocks. Expected: INVALID (damaged), LIMIT, DENIED.
+ */
+AX_MUST_USE enum ax_code ax_journal_segment_erase(const char *folder, uint64_t first,
+                                                  const uint64_t *sequences, size_t count,
+                                                  size_t *ret_count, struct ax_err *err);
 
 /* The bytes of each row of a group. */
 static inline const uint32_t *ax_journal_group_lengths(const struct ax_journal_group *group)

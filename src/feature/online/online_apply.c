@@ -112,6 +112,48 @@ static void apply_events(struct ax_online_apply *apply, const struct ax_online_v
     }
 }
 
+/* Those of rows that are gone, in the version behind their own. */
+static size_t keep_gone(struct ax_source_events *events, const bool *is_gone,
+                        const struct ax_map *ended)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < events->count; i++) {
+        struct ax_online_windows_item item = events->items[i];
+        if (!is_gone[item.row] || !item.key.ptr || (ended && ax_map_get(ended, item.key)))
+            continue;
+        item.event.is_gone = true;
+        item.event.sequence++;
+        events->items[count++] = item;
+    }
+    return count;
+}
+
+enum ax_code ax_online_apply_gone(struct ax_online_apply *apply,
+                                  const struct ax_online_views *views, size_t source,
+                                  const struct ax_source_rows *rows, const bool *is_gone,
+                                  const struct ax_source_keys *ended, struct ax_err *err)
+{
+    assert(apply && views && rows && rows->rows <= AX_VALUES_ROWS_MAX && is_gone && ended && err);
+    const struct ax_source_plan *plan = views->source_plans[source];
+    ax_arena_reset(&apply->arena);
+    struct ax_source_events *events =
+        ax_arena_alloc(&apply->arena, AX_MAX(plan->windows_count, 1), sizeof(*events));
+    if (!events)
+        return ax_arena_fail(&apply->arena, "rows", err);
+    if (ax_source_plan_events(plan, rows, 0, rows->rows, &apply->arena, events, err))
+        return err->code;
+    for (size_t i = 0; i < plan->windows_count && !err->code; i++) {
+        const struct ax_view *view = plan->windows[i].definition;
+        struct ax_online_windows *windows = views->windows[view - views->given.definitions->views];
+        size_t count =
+            keep_gone(&events[i], is_gone, view->entity == ended->entity ? ended->keys : NULL);
+        (void)(ax_online_windows_put(windows, events[i].items, count, events[i].columns, err) !=
+               AX_OK);
+        ax_online_windows_settle(windows);
+    }
+    return err->code;
+}
+
 static void apply_items(struct ax_online_apply *apply, const struct ax_online_views *views,
                         const struct ax_source_plan *plan, const struct ax_source_rows *rows,
                         const bool *has_it, size_t from, size_t count,

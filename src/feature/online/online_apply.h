@@ -10,6 +10,7 @@
 
 #include "feature/online/online_unfolded.h"
 #include "feature/online/online_views.h"
+#include "feature/source_keys.h"
 
 struct ax_online_apply {
     struct ax_online *store;             /* borrowed */
@@ -33,6 +34,17 @@ AX_MUST_USE enum ax_code ax_online_apply_end(struct ax_online_apply *apply,
                                              const struct ax_online_views *views, size_t entity,
                                              const struct ax_online_item *items, size_t count,
                                              struct ax_online_counts *counts, struct ax_err *err);
+
+/* Of at most AX_VALUES_ROWS_MAX rows of a source, the events of those that `is_gone` says do not
+ * count any more, in the windows of all keys but those that `ended` has. Expected: LIMIT,
+ * TOO_LARGE.
+ */
+AX_MUST_USE enum ax_code ax_online_apply_gone(struct ax_online_apply *apply,
+                                              const struct ax_online_views *views, size_t source,
+                                              const struct ax_source_rows *rows,
+                                              const bool *is_gone,
+                                              const struct ax_source_keys *ended,
+                                              struct ax_err *err);
 
 /* Items of one entity of the views, its number in the definitions. A failure is why items were
  * refused; the others were applied. Expected: LIMIT, TOO_LARGE, INVALID. */

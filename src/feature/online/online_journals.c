@@ -93,6 +93,11 @@ uint64_t ax_online_journal_next(const struct ax_online_journal *journal)
     return journal->journal ? ax_journal_next(journal->journal) : journal->next;
 }
 
+static enum ax_code fail_closed(const struct ax_online_journal *journal, struct ax_err *err)
+{
+    return ax_fail(err, AX_E_UNAVAILABLE, "the journal '%s' could not be opened", journal->folder);
+}
+
 enum ax_code ax_online_journal_add(struct ax_online_journal *journal,
                                    const struct ax_source_plan *plan,
                                    const struct ax_source_rows *rows, int64_t taken_us,
@@ -105,8 +110,7 @@ enum ax_code ax_online_journal_add(struct ax_online_journal *journal,
         return AX_OK;
     }
     if (!journal->journal)
-        return ax_fail(err, AX_E_UNAVAILABLE, "the journal of '%.*s' could not be opened",
-                       AX_STR_ARG(plan->source->name));
+        return fail_closed(journal, err);
     if (!ax_journal_has(journal->journal, plan->journal_columns, plan->journal_column_count))
         return ax_fail(err, AX_E_CONFLICT, "the columns of '%.*s' are changed at the moment",
                        AX_STR_ARG(plan->source->name));
@@ -140,4 +144,27 @@ void ax_online_journals_commit(struct ax_online_journals *journals)
         if (journal->is_touched)
             commit(journals, journal);
     }
+}
+
+enum ax_code ax_online_journal_end_segment(struct ax_online_journals *journals,
+                                           struct ax_online_journal *journal, struct ax_err *err)
+{
+    assert(journals && journal && err);
+    if (!journal->journal)
+        return fail_closed(journal, err);
+    journals->bytes -= journal_bytes(journal->journal);
+    (void)(ax_journal_end_segment(journal->journal, err) != AX_OK);
+    journals->bytes += journal_bytes(journal->journal);
+    return err->code;
+}
+
+enum ax_code ax_online_journal_erase(struct ax_online_journals *journals,
+                                     struct ax_online_journal *journal, const uint64_t *sequences,
+                                     size_t count, size_t *ret_count, struct ax_err *err)
+{
+    assert(journals && journal && journal->journal && err);
+    journals->bytes -= journal_bytes(journal->journal);
+    (void)(ax_journal_erase(journal->journal, sequences, count, ret_count, err) != AX_OK);
+    journals->bytes += journal_bytes(journal->journal);
+    return err->code;
 }

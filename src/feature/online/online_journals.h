@@ -57,6 +57,16 @@ AX_MUST_USE enum ax_code ax_online_journal_add(struct ax_online_journal *journal
 /* Commit all that was added; each journal's `err` says what became of its rows. */
 void ax_online_journals_commit(struct ax_online_journals *journals);
 
+/* ax_journal_end_segment and ax_journal_erase of one of them. Expected: besides, UNAVAILABLE (it
+ * could not be opened). */
+AX_MUST_USE enum ax_code ax_online_journal_end_segment(struct ax_online_journals *journals,
+                                                       struct ax_online_journal *journal,
+                                                       struct ax_err *err);
+AX_MUST_USE enum ax_code ax_online_journal_erase(struct ax_online_journals *journals,
+                                                 struct ax_online_journal *journal,
+                                                 const uint64_t *sequences, size_t count,
+                                                 size_t *ret_count, struct ax_err *err);
+
 /* The sequence behind the last one that was committed. */
 uint64_t ax_online_journal_next(const struct ax_online_journal *journal);
 

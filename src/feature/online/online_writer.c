@@ -72,15 +72,6 @@ static bool columns_match(const struct ax_source_plan *a, const struct ax_source
     return at == a->journal_column_count && at == b->journal_column_count;
 }
 
-static bool keys_match(const struct ax_entity *a, const struct ax_entity *b)
-{
-    size_t at = 0;
-    while (at < a->key_count && at < b->key_count &&
-           a->keys[at].storage.kind == b->keys[at].storage.kind)
-        at++;
-    return at == a->key_count && at == b->key_count;
-}
-
 static size_t find_source(const struct ax_online_views *now, const struct ax_online_batch *batch)
 {
     const struct ax_online_views *then = batch->views;
@@ -108,15 +99,6 @@ static size_t find_view(const struct ax_online_views *now, const struct ax_onlin
                : SIZE_MAX;
 }
 
-static size_t find_entity(const struct ax_online_views *now, const struct ax_online_batch *batch)
-{
-    const struct ax_definitions *definitions = now->given.definitions;
-    const struct ax_entity *then = &batch->views->given.definitions->entities[batch->number];
-    const struct ax_entity *found =
-        ax_map_get(&definitions->names[AX_DEFINITION_ENTITY], then->name);
-    return found && keys_match(found, then) ? (size_t)(found - definitions->entities) : SIZE_MAX;
-}
-
 enum ax_code ax_online_writer_resolve(const struct ax_online_writer *writer,
                                       const struct ax_online_batch *batch, size_t *ret_number,
                                       struct ax_err *err)
@@ -124,20 +106,9 @@ enum ax_code ax_online_writer_resolve(const struct ax_online_writer *writer,
     size_t number = batch->number;
     if (batch->kind == AX_ONLINE_FLUSH)
         return AX_OK;
-    if (batch->views != writer->views) {
-        switch (batch->kind) {
-        case AX_ONLINE_ROWS:
-            number = find_source(writer->views, batch);
-            break;
-        case AX_ONLINE_VALUES:
-            number = find_view(writer->views, batch);
-            break;
-        case AX_ONLINE_END:
-        case AX_ONLINE_FLUSH:
-            number = find_entity(writer->views, batch);
-            break;
-        }
-    }
+    if (batch->views != writer->views)
+        number = batch->kind == AX_ONLINE_ROWS ? find_source(writer->views, batch)
+                                               : find_view(writer->views, batch);
     if (number == SIZE_MAX)
         return ax_fail(err, AX_E_CONFLICT, "other definitions are in force meanwhile");
     *ret_number = number;
@@ -204,9 +175,6 @@ static void apply_batch(struct ax_online_writer *writer, struct ax_online_batch 
         apply_rows(writer, batch, &counts);
     if (batch->kind == AX_ONLINE_VALUES)
         number = (size_t)(definitions->views[number].entity - definitions->entities);
-    if (batch->kind == AX_ONLINE_END)
-        (void)(ax_online_apply_end(&writer->apply, views, number, batch->items, batch->item_count,
-                                   &counts, &batch->err) != AX_OK);
     if (batch->kind == AX_ONLINE_VALUES)
         (void)(ax_online_apply_items(&writer->apply, views, number, batch->items, batch->item_count,
                                      &counts, &batch->err) != AX_OK);
@@ -452,6 +420,17 @@ enum ax_code ax_online_writer_clear(struct ax_online_writer *writer, struct ax_o
     assert(writer && views && views->views[number].layout && err);
     struct ax_online_call call = {
         .run = ax_online_writer_do_clear, .views = views, .number = number, .err = err
+    };
+    call_writer(writer, &call);
+    return err->code;
+}
+
+enum ax_code ax_online_writer_erase(struct ax_online_writer *writer, struct ax_online_views *views,
+                                    struct ax_online_erase *erase, struct ax_err *err)
+{
+    assert(writer && views && erase && erase->keys && erase->rows && err);
+    struct ax_online_call call = {
+        .run = ax_online_writer_do_erase, .views = views, .erase = erase, .err = err
     };
     call_writer(writer, &call);
     return err->code;

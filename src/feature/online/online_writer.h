@@ -47,7 +47,6 @@ struct ax_online_writer_config {
 enum ax_online_batch_kind {
     AX_ONLINE_ROWS,   /* rows of a source that can be pushed */
     AX_ONLINE_VALUES, /* final values of a view */
-    AX_ONLINE_END,    /* keys of an entity, which go with all their views */
     AX_ONLINE_FLUSH,  /* nothing */
 };
 
@@ -56,15 +55,15 @@ struct ax_online_batch {
     struct ax_message message; /* the writer's */
     enum ax_online_batch_kind kind;
     struct ax_online_views *views; /* by which it was made; not for FLUSH. The sender's reference */
-    size_t number;                 /* of the source, view or entity in the definitions */
+    size_t number;                 /* of the source or view in the definitions */
 
     const struct ax_source_rows *rows; /* ROWS: all of them are taken in, or none; taken_us and
                                           first_sequence are the writer's to say */
     int64_t taken_us;                  /* ROWS: when they came, microseconds UTC */
 
-    const struct ax_online_item *items; /* VALUES: of the view; END: keys alone */
+    const struct ax_online_item *items; /* VALUES: of the view */
     size_t item_count;
-    bool is_kept; /* VALUES: `done` is called when they are on the disk, as with END and FLUSH */
+    bool is_kept; /* VALUES: `done` is called when they are on the disk, as with FLUSH */
 
     /* On the writer's thread, which it must not hold up; the batch is the sender's again. */
     void (*done)(struct ax_online_batch *batch);
@@ -125,6 +124,26 @@ AX_MUST_USE enum ax_code ax_online_writer_define(struct ax_online_writer *writer
 AX_MUST_USE enum ax_code ax_online_writer_clear(struct ax_online_writer *writer,
                                                 struct ax_online_views *views, size_t number,
                                                 struct ax_err *err);
+
+/* Keys of an entity that go. */
+struct ax_online_erase {
+    size_t entity;             /* its number in the definitions of the views */
+    const struct ax_map *keys; /* feature/online/online_key.h; the values are not NULL */
+    bool is_dry;               /* only tell what there is */
+    /* Set: how many of them had values in the table, and how many rows of each source's journal
+     * were theirs, one a source of the definitions; the caller's. */
+    size_t found;
+    uint64_t *rows;
+};
+
+/* Have keys go, with all that is told of them: the values of all views, the windows, and their rows
+ * in the journals of the sources of those views, which were taken in up to then. The table is done
+ * at once; a FLUSH puts that on the disk. Blocks, while batches go on. Killed or failed in the
+ * midst, some of it has gone: it is to be done again. One control thread, as with clear. Expected:
+ * CONFLICT (other definitions are in force), LIMIT, and those of reading a journal and erasing. */
+AX_MUST_USE enum ax_code ax_online_writer_erase(struct ax_online_writer *writer,
+                                                struct ax_online_views *views,
+                                                struct ax_online_erase *erase, struct ax_err *err);
 
 /* Hand over a batch; batches are done in the order in which they were sent. Any thread, never
  * blocks. Expected: LIMIT (queue_max wait), and then `done` is not called. A batch whose

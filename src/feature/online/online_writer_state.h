@@ -2,8 +2,8 @@
 /*
  * What the store's writer has, for the files that make it up: online_writer.c (its thread, and
  * groups of batches), online_writer_define.c (definitions that come into force, and the start),
- * online_writer_clear.c (a view that begins anew), online_writer_fold.c (what goes to the disk, and
- * when), online_writer_sweep.c (parts that go).
+ * online_writer_clear.c (a view that begins anew), online_writer_erase.c (keys that go),
+ * online_writer_fold.c (what goes to the disk, and when), online_writer_sweep.c (parts that go).
  */
 #ifndef AX_FEATURE_ONLINE_ONLINE_WRITER_STATE_H
 #define AX_FEATURE_ONLINE_ONLINE_WRITER_STATE_H
@@ -19,13 +19,14 @@ struct ax_online_batches {
     struct ax_online_batch *first, *last;
 };
 
-/* One call of ax_online_writer_define or ax_online_writer_clear, on the caller's stack. */
+/* One call of ax_online_writer_define, _clear or _erase, on the caller's stack. */
 struct ax_online_call {
     struct ax_message message;
     void (*run)(struct ax_online_writer *writer, struct ax_online_call *call);
     const struct ax_online_definitions *given; /* define */
-    struct ax_online_views *views;             /* define: those that are made; clear: of the view */
-    size_t number;                             /* clear */
+    struct ax_online_views *views; /* define: those that are made; else: that it is by */
+    size_t number;                 /* clear */
+    struct ax_online_erase *erase; /* erase */
     struct ax_err *err;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -118,6 +119,7 @@ void ax_online_writer_turn(struct ax_online_writer *writer);
 
 void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_online_call *call);
 void ax_online_writer_do_clear(struct ax_online_writer *writer, struct ax_online_call *call);
+void ax_online_writer_do_erase(struct ax_online_writer *writer, struct ax_online_call *call);
 /* Wait for the first of what comes, and is due, and do it. */
 void ax_online_writer_wait(struct ax_online_writer *writer);
 

@@ -4,7 +4,7 @@
  * all storage types; and what is pushed while it is made is no part of it.
  *
  * Method: two rows are written to a journal, and to a file of JSON lines; the digests of the
- * histories are compared. Then rows are appended, and a journal is damaged.
+ * histories are compared. Then rows are appended, a journal is damaged, and a row is erased.
  * test_point_in_time.c has what counts among rows of both.
  */
 #include <setjmp.h>
@@ -113,6 +113,7 @@ static enum ax_code ask(struct ax_err *err)
     if (ax_offline_history(store, &definitions.services[0], &rows, out, &report, err))
         return err->code;
     memcpy(digest, report.digest, sizeof(digest));
+    assert_int_equal(report.dropped_rows, 0);
     return AX_OK;
 }
 
@@ -155,17 +156,11 @@ static void fill(struct ax_values *values, struct ax_arena *arena)
     values[TIMES].items->i64s[0] = 2000000;
 }
 
-/* The rows of the text, or a row without values of another key. */
-static void push(int64_t key)
+static struct ax_journal *open_journal(void)
 {
     struct ax_err err = AX_ERR_INIT;
     const struct ax_source *source = &definitions.sources[0];
-    struct ax_values values[COLUMNS];
-    const struct ax_values *pointers[COLUMNS];
-    struct ax_arena arena;
     struct ax_journal *journal;
-    uint64_t sequence;
-    ax_arena_init(&arena, 4096, (size_t)1 << 20);
     assert_int_equal(source->column_count, COLUMNS);
     if (ax_file_make_folder(in_state(""), &err) || ax_file_make_folder(in_state("/journal"), &err))
         fail_msg("%s", err.msg);
@@ -175,6 +170,20 @@ static void push(int64_t key)
                                               .column_count = COLUMNS };
     if (ax_journal_open(&config, &journal, &err))
         fail_msg("%s", err.msg);
+    return journal;
+}
+
+/* The rows of the text, or a row without values of another key. */
+static void push(int64_t key)
+{
+    struct ax_err err = AX_ERR_INIT;
+    const struct ax_source *source = &definitions.sources[0];
+    struct ax_values values[COLUMNS];
+    const struct ax_values *pointers[COLUMNS];
+    struct ax_arena arena;
+    struct ax_journal *journal = open_journal();
+    uint64_t sequence;
+    ax_arena_init(&arena, 4096, (size_t)1 << 20);
     for (size_t i = 0; i < COLUMNS; i++) {
         struct ax_type type = ax_storage_type(source->columns[i].storage);
         assert_int_equal(ax_values_init(&values[i], type, 1, &arena, &err), AX_OK);
@@ -252,11 +261,41 @@ static void test_appended_and_damaged(void **state)
     ax_buf_done(&bytes);
 }
 
+/* A row that was erased is none. */
+static void test_erased(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    const uint64_t sequence = 1;
+    size_t erased;
+    char second[65];
+    if (ax_file_remove_tree(in_state("/journal/s"), &err))
+        fail_msg("%s", err.msg);
+    write_text("s.jsonl", ax_str_from(strchr(rows_text, '\n') + 1));
+    assert_true(open_again());
+    expect_asked();
+    memcpy(second, digest, sizeof(second));
+    write_text("s.jsonl", AX_STR(""));
+    push(1);
+    assert_true(open_again());
+    expect_asked();
+    assert_string_not_equal(digest, second);
+    struct ax_journal *journal = open_journal();
+    if (ax_journal_end_segment(journal, &err) ||
+        ax_journal_erase(journal, &sequence, 1, &erased, &err))
+        fail_msg("%s", err.msg);
+    ax_journal_close(journal);
+    assert_true(open_again());
+    expect_asked();
+    assert_string_equal(digest, second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_storages),
         cmocka_unit_test(test_appended_and_damaged),
+        cmocka_unit_test(test_erased),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

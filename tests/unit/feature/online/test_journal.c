@@ -629,6 +629,86 @@ static void limits(void **state)
     ax_journal_close(journal);
 }
 
+/* ---- rows that are erased ---- */
+
+/* Each row is as it was, but for those of `erased`, each a bit. */
+static void check_erased(const uint64_t *erased, uint64_t next)
+{
+    struct ax_journal_reader *reader;
+    struct ax_journal_rows rows;
+    uint64_t sequence = 1;
+    assert_int_equal(
+        ax_journal_reader_open(journal_folder, pair, AX_COUNT(pair), 1, next, &reader, &err),
+        AX_OK);
+    do {
+        ax_arena_reset(&arena);
+        assert_int_equal(ax_journal_reader_next(reader, &arena, &rows, &err), AX_OK);
+        for (size_t i = 0; i < rows.rows; i++, sequence++) {
+            bool is_erased = erased[sequence / 64] >> (sequence % 64) & 1;
+            assert_int_equal(rows.taken_us[i], 77);
+            assert_int_equal(ax_values_is_null(&rows.values[0], i), is_erased);
+            assert_int_equal(ax_values_is_null(&rows.values[1], i), is_erased);
+            assert_int_equal(rows.values[0].i64s[i], is_erased ? 0 : sequence);
+            if (!is_erased)
+                assert_int_equal(rows.values[1].texts[i].len, sequence / 10 % 1000);
+        }
+    } while (rows.rows);
+    assert_int_equal(sequence, next);
+    ax_journal_reader_close(reader);
+}
+
+static void erase_all(struct ax_journal *journal, const uint64_t *sequences, size_t count)
+{
+    struct ax_journal_extent before, after;
+    assert_int_equal(ax_journal_extent_read(journal_folder, &before, &err), AX_OK);
+    assert_int_equal(ax_journal_end_segment(journal, &err), AX_OK);
+    for (size_t at = 0, some; at < count; at += some) {
+        assert_int_equal(ax_journal_erase(journal, sequences + at, count - at, &some, &err), AX_OK);
+        assert_in_range(some, 1, count - at);
+    }
+    assert_int_equal(ax_journal_end_segment(journal, &err), AX_OK);
+    assert_int_equal(ax_journal_extent_read(journal_folder, &after, &err), AX_OK);
+    assert_int_equal(after.next, before.next);
+    assert_int_not_equal(after.hash, before.hash);
+}
+
+/* Rows of any segments, also of ones that were erased from before, beside what is appended. */
+static void erased_rows_have_no_values(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 8, COMMITS_EACH = 10, COMMIT_ROWS_MAX = 9, ROWS = 720 };
+    struct ax_journal_config config = pair_config();
+    struct ax_journal_stats stats, opened;
+    uint64_t erased[ROWS / 64 + 1] = { 0 };
+    config.segment_bytes_max = 3000;
+    struct ax_journal *journal = open_journal(&config);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        uint64_t sequences[ROWS];
+        size_t count = 0;
+        for (size_t i = 0; i < COMMITS_EACH; i++)
+            commit_pairs(journal, 1 + ax_random_below(&numbers, COMMIT_ROWS_MAX));
+        uint64_t next = ax_journal_next(journal);
+        for (uint64_t sequence = 1; sequence < next; sequence++) {
+            if (!chance(round % 3 ? 20 : 3))
+                continue;
+            sequences[count++] = sequence;
+            erased[sequence / 64] |= (uint64_t)1 << (sequence % 64);
+        }
+        erase_all(journal, sequences, count);
+        check_erased(erased, next);
+        ax_journal_stats(journal, &stats);
+        if (round % 2 == 0)
+            continue;
+        ax_journal_close(journal);
+        journal = open_journal(&config);
+        ax_journal_stats(journal, &opened);
+        assert_int_equal(opened.bytes, stats.bytes);
+        assert_int_equal(opened.segments, stats.segments);
+    }
+    assert_true(stats.segments > ROUNDS);
+    ax_journal_close(journal);
+}
+
 /* ---- killed, and read meanwhile ---- */
 
 static void append_until_killed(int acks)
@@ -752,6 +832,7 @@ int main(void)
         TEST(an_ended_segment_is_synced),
         TEST(a_failed_cut_ends_it),
         TEST(limits),
+        TEST(erased_rows_have_no_values),
         TEST(killed_writers_lose_nothing),
         TEST(readers_beside_the_writer),
     };

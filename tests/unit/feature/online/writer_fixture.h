@@ -296,19 +296,23 @@ AX_UNUSED static enum ax_code put_values(size_t view, const struct given_row *ro
     return send_and_wait(batch, err);
 }
 
-/* End a key of the entity of that number. */
-AX_UNUSED static enum ax_code end_key(size_t entity, int64_t number, struct ax_err *err)
+/* Have a key of the entity of that number go; *ret_rows: with so many rows of journals. */
+AX_UNUSED static enum ax_code erase_key(size_t entity, int64_t number, uint64_t *ret_rows,
+                                        struct ax_err *err)
 {
+    uint64_t rows[SOURCE_D + 1] = { 0 };
+    struct ax_map keys;
+    struct ax_online_erase erase = { .entity = entity, .keys = &keys, .rows = rows };
     ax_arena_reset(&arena);
-    struct ax_online_item item = {
-        .key = key_of(&fixture.views->given.definitions->entities[entity], number)
-    };
-    struct ax_online_batch batch = { .kind = AX_ONLINE_END,
-                                     .views = fixture.views,
-                                     .number = entity,
-                                     .items = &item,
-                                     .item_count = 1 };
-    return send_and_wait(&batch, err);
+    ax_map_init(&keys);
+    (void)ax_map_put(&keys, key_of(&fixture.views->given.definitions->entities[entity], number),
+                     &keys);
+    (void)(ax_online_writer_erase(fixture.writer, fixture.views, &erase, err) || flush(err));
+    ax_map_done(&keys);
+    *ret_rows = 0;
+    for (size_t i = 0; i < AX_COUNT(rows); i++)
+        *ret_rows += rows[i];
+    return err->code;
 }
 
 /* What view `view` has of a key, as a reader sees it; false: nothing. */

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keys that go.
+ *
+ * First their rows in the table and their windows, in one go: the moment of the deletion. Then the
+ * journals of the sources that have rows of them, as they were at that moment: they are read
+ * through for the sequences of those rows, and the segments with them are made anew without their
+ * values. Batches go on in between, and what they write stays. No definitions come into force
+ * meanwhile, so nothing is filled from a journal that still has the rows; who reads the files on
+ * his own, as a history does, finds the journal to be another one when all is done.
+ */
+#include "feature/online/online_writer_state.h"
+
+#include "base/alloc.h"
+#include "feature/online/journal_reader.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define READ_BYTES_FIRST    ((size_t)1 << 20)
+#define READ_BYTES_MAX      ((size_t)4 << 30)
+#define SEQUENCES_BYTES_MAX ((size_t)1 << 30)
+
+/* ---- table and windows ---- */
+
+enum { SLICE = 256 };
+
+static enum ax_code end_some(struct ax_online_writer *writer, const struct ax_online_item *items,
+                             size_t count, struct ax_online_erase *erase, struct ax_err *err)
+{
+    size_t entity = erase->entity;
+    struct ax_str keys[SLICE];
+    const struct ax_online_row *rows[SLICE];
+    struct ax_online_counts counts = { 0 };
+    struct ax_online_fetch fetch = {
+        .entity = writer->views->entities[entity], .keys = keys, .count = count, .rows = rows
+    };
+    for (size_t i = 0; i < count; i++)
+        keys[i] = items[i].key;
+    bool is_done =
+        ax_online_fetch(writer->store, &fetch); /* Rows are freed by this thread alone. */
+    assert(is_done);
+    for (size_t i = 0; i < count; i++)
+        erase->found += rows[i] != NULL;
+    if (erase->is_dry)
+        return AX_OK;
+    return ax_online_apply_end(&writer->apply, writer->views, entity, items, count, &counts, err);
+}
+
+static enum ax_code end_keys(struct ax_online_writer *writer, struct ax_online_erase *erase,
+                             struct ax_err *err)
+{
+    struct ax_online_item items[SLICE];
+    struct ax_str key;
+    void *value;
+    size_t count = 0;
+    for (size_t at = 0; !err->code && ax_map_next(erase->keys, &at, &key, &value);) {
+        items[count++] = (struct ax_online_item){ .key = key };
+        if (count < SLICE)
+            continue;
+        (void)(end_some(writer, items, count, erase, err) != AX_OK);
+        count = 0;
+    }
+    return err->code || end_some(writer, items, count, erase, err) ? err->code : AX_OK;
+}
+
+/* ---- journals ---- */
+
+struct eraser {
+    struct ax_online_writer *writer;
+    size_t source;
+    struct ax_online_journal *journal;
+    uint64_t until; /* behind the last row of the moment */
+    struct ax_source_keys keys;
+    bool is_dry;
+    struct ax_online_apply apply;
+    struct ax_arena arena;   /* of some rows */
+    struct ax_buf sequences; /* of the rows that go */
+    uint64_t count;          /* of these */
+};
+
+static enum ax_code take_rows(struct eraser *e, const struct ax_journal_rows *read,
+                              struct ax_err *err)
+{
+    const struct ax_online_views *views = e->writer->views;
+    const struct ax_source_plan *plan = views->source_plans[e->source];
+    bool found[AX_VALUES_ROWS_MAX];
+    size_t count;
+    struct ax_source_rows rows;
+    if (ax_source_keys_find(&e->keys, read->values, read->rows, &e->arena, found, &count, err))
+        return err->code;
+    e->count += count;
+    if (!count || e->is_dry)
+        return AX_OK;
+    for (size_t i = 0; i < read->rows; i++) {
+        uint64_t sequence = read->first_sequence + i;
+        if (found[i])
+            (void)ax_buf_append(&e->sequences, &sequence, sizeof(sequence));
+    }
+    return ax_buf_check(&e->sequences, "rows of a journal that go", err) ||
+                   ax_source_rows_from_journal(plan, read, &e->arena, &rows, err) ||
+                   ax_online_apply_gone(&e->apply, views, e->source, &rows, found, &e->keys, err)
+               ? err->code
+               : AX_OK;
+}
+
+static enum ax_code find_rows(struct eraser *e, struct ax_err *err)
+{
+    const struct ax_source_plan *plan = e->writer->views->source_plans[e->source];
+    struct ax_journal_reader *reader;
+    struct ax_journal_rows read;
+    if (ax_journal_reader_open(e->journal->folder, plan->journal_columns,
+                               plan->journal_column_count, 1, e->until, &reader, err))
+        return err->code;
+    while (!ax_journal_reader_next(reader, &e->arena, &read, err) && read.rows &&
+           !take_rows(e, &read, err)) {
+        ax_arena_reset(&e->arena);
+        ax_online_writer_turn(e->writer);
+    }
+    ax_journal_reader_close(reader);
+    return err->code;
+}
+
+/* A segment is ended in front, so that all rows lie in ended ones, and behind, so that whoever made
+ * something of a part of the rows is told another extent. */
+static enum ax_code erase_rows(struct eraser *e, struct ax_err *err)
+{
+    struct ax_online_journals *journals = &e->writer->journals;
+    const uint64_t *sequences = (const void *)e->sequences.ptr;
+    size_t some;
+    if (!e->sequences.len || ax_online_journal_end_segment(journals, e->journal, err))
+        return err->code;
+    for (size_t at = 0; at < e->count; at += some) {
+        if (ax_online_journal_erase(journals, e->journal, sequences + at, e->count - at, &some,
+                                    err))
+            return err->code;
+        ax_online_writer_turn(e->writer);
+    }
+    return ax_online_journal_end_segment(journals, e->journal, err);
+}
+
+static enum ax_code erase_source(struct ax_online_writer *writer, size_t source,
+                                 struct ax_online_erase *erase, uint64_t until, struct ax_err *err)
+{
+    const struct ax_definitions *definitions = writer->views->given.definitions;
+    struct ax_arena arena;
+    struct eraser e = { .writer = writer,
+                        .source = source,
+                        .journal = ax_online_journals_get(&writer->journals,
+                                                          definitions->sources[source].name),
+                        .until = until,
+                        .is_dry = erase->is_dry };
+    ax_arena_init(&arena, 4096, READ_BYTES_MAX);
+    if (!ax_source_keys_init(&e.keys, definitions, &definitions->sources[source],
+                             &definitions->entities[erase->entity], erase->keys, &arena, err) &&
+        e.keys.mapping_count) {
+        ax_arena_init(&e.arena, READ_BYTES_FIRST, READ_BYTES_MAX);
+        ax_buf_init(&e.sequences, SEQUENCES_BYTES_MAX);
+        ax_online_apply_init(&e.apply, writer->store, NULL);
+        (void)(find_rows(&e, err) || erase_rows(&e, err));
+        ax_online_apply_done(&e.apply);
+        ax_buf_done(&e.sequences);
+        ax_arena_done(&e.arena);
+    }
+    ax_arena_done(&arena);
+    erase->rows[source] = e.count;
+    return err->code;
+}
+
+static enum ax_code erase_keys(struct ax_online_writer *writer, struct ax_online_erase *erase,
+                               struct ax_err *err)
+{
+    const struct ax_online_views *views = writer->views;
+    size_t count = views->given.definitions->source_count;
+    uint64_t *untils = ax_xalloc((count + 1) * sizeof(*untils));
+    erase->found = 0;
+    for (size_t i = 0; i < count; i++) {
+        erase->rows[i] = 0;
+        struct ax_str name = views->given.definitions->sources[i].name;
+        if (views->source_plans[i])
+            untils[i] = ax_online_journal_next(ax_online_journals_get(&writer->journals, name));
+    }
+    (void)(end_keys(writer, erase, err) != AX_OK);
+    for (size_t i = 0; i < count && !err->code; i++) {
+        if (views->source_plans[i] && writer->journals.folder)
+            (void)(erase_source(writer, i, erase, untils[i], err) != AX_OK);
+    }
+    free(untils);
+    return err->code;
+}
+
+void ax_online_writer_do_erase(struct ax_online_writer *writer, struct ax_online_call *call)
+{
+    if (call->views == writer->views)
+        (void)(erase_keys(writer, call->erase, call->err) != AX_OK);
+    else
+        (void)ax_fail(call->err, AX_E_CONFLICT, "other definitions are in force meanwhile");
+}
