@@ -8,9 +8,11 @@
 #include "cmd/cmd.h"
 
 #include "cmd/command_line.h"
+#include "cmd/control_client.h"
 #include "cmd/exit_code.h"
 #include "cmd/features_catalogue.h"
 #include "cmd/features_check.h"
+#include "cmd/features_delete.h"
 #include "cmd/features_export.h"
 #include "cmd/features_history.h"
 #include "feature/definition_keys.h"
@@ -20,6 +22,7 @@
 #define ARENA_BYTES_INIT ((size_t)1 << 20)
 #define ARENA_BYTES_MAX  ((size_t)4 << 30)
 #define OUT_BYTES_MAX    ((size_t)1 << 30)
+#define TYPED_BYTES_MAX  ((size_t)4096)
 #define VERSION_MAX      ((int64_t)1 << 48)
 
 struct features_config {
@@ -27,6 +30,8 @@ struct features_config {
     struct ax_features_history_config history;
     struct ax_features_check_config check;
     struct ax_features_export_config export;
+    struct ax_features_delete_config delete;
+    struct ax_feature_store_config store;
     bool json;
     bool dot;
     bool markdown;
@@ -49,8 +54,10 @@ static const struct ax_option features_options[] = {
 };
 
 const struct ax_option *const ax_cmd_features_options[] = {
-    ax_registry_options,       features_options,           ax_features_history_options,
-    ax_features_check_options, ax_features_export_options, NULL,
+    ax_registry_options,         features_options,
+    ax_features_history_options, ax_features_check_options,
+    ax_features_export_options,  ax_features_delete_options,
+    ax_feature_store_options,    NULL,
 };
 
 static enum ax_code load(const struct features_config *config,
@@ -138,6 +145,7 @@ static bool check_command(const struct ax_command_line *line)
         { "schema", 1, 1, "schema [OPTION]..." },
         { "check", 1, 2, "check [OPTION]... [FOLDER]" },
         { "export", 1, 1, "export [OPTION]... --feast FOLDER" },
+        { "delete", 1, 1, "delete [OPTION]... --entity NAME --key COLUMN=VALUE|--keys FILE" },
         { "history", 1, 1, "history --service NAME --out FILE --rows FILE|--sql FILE" },
     };
     const char *command = line->args.texts[0];
@@ -151,7 +159,9 @@ static bool check_command(const struct ax_command_line *line)
         return false;
     }
     ax_command_line_complain(
-        line, "no command '%s'; there are list, show, lineage, check, history, export and schema",
+        line,
+        "no command '%s'; there are list, show, lineage, check, history, export, delete and "
+        "schema",
         command);
     return false;
 }
@@ -170,6 +180,18 @@ static int check(const struct ax_command_line *line, const struct features_confi
     return ax_features_check(line, &config->check, &common);
 }
 
+static int delete_keys(const struct ax_command_line *line, const struct features_config *config,
+                       int argc, char **argv)
+{
+    struct ax_buf typed;
+    ax_buf_init(&typed, TYPED_BYTES_MAX);
+    ax_control_put_typed(&typed, argc, argv);
+    int status = ax_features_delete(line, &config->delete, &config->store, config->registry.state,
+                                    ax_buf_str(&typed), config->json);
+    ax_buf_done(&typed);
+    return status;
+}
+
 int ax_cmd_features(int argc, char **argv)
 {
     struct features_config config = { 0 };
@@ -178,10 +200,13 @@ int ax_cmd_features(int argc, char **argv)
                                               { ax_features_history_options, &config.history },
                                               { ax_features_check_options, &config.check },
                                               { ax_features_export_options, &config.export },
+                                              { ax_features_delete_options, &config.delete },
+                                              { ax_feature_store_options, &config.store },
                                               { 0 } };
     struct ax_command_line line = {
         .name = "features",
-        .usage = "list | show NAME | lineage [NAME] | check [FOLDER] | history | export | schema",
+        .usage = "list | show NAME | lineage [NAME] | check [FOLDER] | history | export | delete | "
+                 "schema",
         .about = "list: tell which features are applied, or with --kind which other definitions\n"
                  "are, or which applies were done.\n"
                  "show: tell everything about a definition or one feature of it, as it is in\n"
@@ -194,6 +219,8 @@ int ax_cmd_features(int argc, char **argv)
                  "moment.\n"
                  "export: write a repository of Feast from what is applied, for clients of Feast\n"
                  "that ask a server of ours.\n"
+                 "delete: have keys of an entity go, with their values, windows and pushed rows;\n"
+                 "a server that runs does it, with its own limits of the store.\n"
                  "schema: print the JSON Schema of files of definitions, for editors. See\n"
                  "docs/features.md.",
         .groups = groups,
@@ -210,7 +237,8 @@ int ax_cmd_features(int argc, char **argv)
                 ? ax_features_history(&line, &config.history, config.registry.state, config.json)
             : strcmp(line.args.texts[0], "export") == 0
                 ? ax_features_export(&line, &config.export, config.registry.state)
-                : run(&line, &config);
+            : strcmp(line.args.texts[0], "delete") == 0 ? delete_keys(&line, &config, argc, argv)
+                                                        : run(&line, &config);
     ax_command_line_done(&line);
     return status;
 }

@@ -10,6 +10,7 @@
 
 const struct ax_control_command ax_jobs[] = {
     { "apply", ax_job_apply },
+    { "features delete", ax_job_features_delete },
     { "materialize", ax_job_materialize },
     { 0 },
 };

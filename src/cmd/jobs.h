@@ -19,6 +19,8 @@ extern const struct ax_control_command ax_jobs[];
 
 enum ax_code ax_job_apply(struct ax_control_job *job, const struct ax_control_request *request,
                           struct ax_err *err);
+enum ax_code ax_job_features_delete(struct ax_control_job *job,
+                                    const struct ax_control_request *request, struct ax_err *err);
 enum ax_code ax_job_materialize(struct ax_control_job *job,
                                 const struct ax_control_request *request, struct ax_err *err);
 

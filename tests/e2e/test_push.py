@@ -226,6 +226,19 @@ def stamp(us):
     return f"{whole:%Y-%m-%dT%H:%M:%S}.{us % 1000000:06}Z"
 
 
+def delete(path, *options):
+    told = subprocess.run([os.environ["AX_BINARY"], "features", "delete", "--state",
+                           path / "state", "--json", "--entity", "airport", *options],
+                          capture_output=True, cwd=path, text=True)
+    return json.loads(told.stdout) if told.returncode == 0 else told.stderr
+
+
+def write_keys(path, *airports):
+    lines = "".join(json.dumps({"faa": faa}) + "\n" for faa in airports)
+    (path / "keys.ndjson").write_text(lines, encoding="utf-8")
+    return "keys.ndjson"
+
+
 def online(served, at):
     def read_airport(faa):
         answer = served.get(f"/v1/features/landings?faa={faa}&at={at}")
@@ -237,7 +250,8 @@ def online(served, at):
 # Not under ThreadSanitizer: histories are made by DuckDB, which is built without it.
 def test_kill(tmp_path):
     """What was acknowledged is there, and in histories, too; windows have of it what a
-    history of the same rows has. A journal that is full takes nothing in, and reads go on."""
+    history of the same rows has. A journal that is full takes nothing in, and reads go on. What is
+    deleted is nowhere any more, whether a server did it or the command itself."""
     killed = start(make_folder(tmp_path))
     rows = [row("EWR", s, temp=s, wind=s) for s in range(19)]
     assert push(killed, rows + [row("EWR", 19, temp=19)]) == counts(20, written=40)
@@ -259,6 +273,25 @@ def test_kill(tmp_path):
         assert read(again, "EWR") == [21, 18, True]
         # What was stale online is the last that was learnt of its time.
         assert history(tmp_path) == [["0.0", "0.0", ""], ["21.0", "18.0", ""]]
+        told = {"entity": "airport", "keys": 1, "found": 1, "dry_run": False}
+        rows_of = {"weather": 22, "landings": 18}
+        assert delete(tmp_path, "--key", "faa=EWR", "--dry-run") == \
+            {**told, "rows": 40, "sources": rows_of, "dry_run": True}
+        assert online(again, at) == expected
+        assert delete(tmp_path, "--key", "faa=EWR") == {**told, "rows": 40, "sources": rows_of}
+        expected["EWR"] = [0, None, None]
+        assert online(again, at) == expected and read(again, "EWR") == [None, None, None]
+        assert "'faa', row 0: " in delete(tmp_path, "--keys", write_keys(tmp_path, 7))
+    finally:
+        assert again.stop() == 0
+    assert history(tmp_path) == 2 * [["-1.0", "-1.0", ""]] # what the file has
+    keys = write_keys(tmp_path, "JFK", "BOS", "JFK")
+    assert delete(tmp_path, "--keys", keys) == \
+        {**told, "keys": 2, "found": 0, "rows": 9, "sources": {"landings": 9}}
+    expected["JFK"] = [0, None, None]
+    again = start(tmp_path)
+    try:
+        assert online(again, at) == expected
     finally:
         assert again.stop() == 0
 

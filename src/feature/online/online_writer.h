@@ -137,10 +137,10 @@ struct ax_online_erase {
 };
 
 /* Have keys go, with all that is told of them: the values of all views, the windows, and their rows
- * in the journals of the sources of those views, which were taken in up to then. The table is done
- * at once; a FLUSH puts that on the disk. Blocks, while batches go on. Killed or failed in the
- * midst, some of it has gone: it is to be done again. One control thread, as with clear. Expected:
- * CONFLICT (other definitions are in force), LIMIT, and those of reading a journal and erasing. */
+ * in the journals of the sources of those views, which were taken in up to then. Blocks, while
+ * batches go on, until all of that is on the disk. Killed or failed in the midst, some of it has
+ * gone: it is to be done again. One control thread, as with clear. Expected: CONFLICT (other
+ * definitions are in force), LIMIT, UNAVAILABLE, and those of reading a journal. */
 AX_MUST_USE enum ax_code ax_online_writer_erase(struct ax_online_writer *writer,
                                                 struct ax_online_views *views,
                                                 struct ax_online_erase *erase, struct ax_err *err);

@@ -167,6 +167,31 @@ static enum ax_code erase_source(struct ax_online_writer *writer, size_t source,
     return err->code;
 }
 
+/* ---- all of it ---- */
+
+struct flushing {
+    struct ax_online_batch batch;
+    bool is_done;
+};
+
+static void flushed(struct ax_online_batch *batch)
+{
+    container_of(batch, struct flushing, batch)->is_done = true;
+}
+
+/* Have the disk know it. */
+static enum ax_code flush(struct ax_online_writer *writer, struct ax_err *err)
+{
+    struct flushing flushing = { .batch = { .kind = AX_ONLINE_FLUSH, .done = flushed } };
+    (void)atomic_fetch_add_explicit(&writer->queued, 1, memory_order_relaxed);
+    ax_online_writer_keep(writer, &flushing.batch);
+    ax_online_writer_turn(writer);
+    while (!flushing.is_done)
+        ax_online_writer_wait(writer);
+    *err = flushing.batch.err;
+    return err->code;
+}
+
 static enum ax_code erase_keys(struct ax_online_writer *writer, struct ax_online_erase *erase,
                                struct ax_err *err)
 {
@@ -186,7 +211,7 @@ static enum ax_code erase_keys(struct ax_online_writer *writer, struct ax_online
             (void)(erase_source(writer, i, erase, untils[i], err) != AX_OK);
     }
     free(untils);
-    return err->code;
+    return err->code || erase->is_dry || flush(writer, err) ? err->code : AX_OK;
 }
 
 void ax_online_writer_do_erase(struct ax_online_writer *writer, struct ax_online_call *call)

@@ -608,6 +608,8 @@ struct reading {
     bool is_wrong;
 };
 
+enum { ERASED_KEY = 7 };
+
 static void read_on(void *arg)
 {
     struct reading *reading = arg;
@@ -619,7 +621,7 @@ static void read_on(void *arg)
             if (!read_value(reader, VIEW_A, reading->keys[i], &row))
                 reading->is_wrong |= seen[i] > 0;
             reading->is_wrong |= row.x != row.time || row.time < seen[i];
-            seen[i] = row.time;
+            seen[i] = i == ERASED_KEY ? 0 : row.time; /* That one goes, and begins anew. */
         }
     }
     ax_epoch_unregister(reader);
@@ -635,7 +637,7 @@ static void readers_never_go_back(void **state)
     int64_t numbers[WRITER_KEYS];
     struct ax_str keys[WRITER_KEYS];
     atomic_bool stop = false;
-    uint64_t random = 3;
+    uint64_t random = 3, erased;
     open_state("x");
     for (size_t i = 0; i < WRITER_KEYS; i++) {
         numbers[i] = (int64_t)i;
@@ -652,6 +654,10 @@ static void readers_never_go_back(void **state)
         good(push(SOURCE_A, rows, ROWS_MAX, &batch, &err));
         if (push_count % 10 == 0)
             good(flush(&err));
+        if (push_count % 40 == 0) {
+            good(erase_key(0, ERASED_KEY, &erased, &err));
+            has_not(VIEW_A, ERASED_KEY);
+        }
     }
     atomic_store(&stop, true);
     for (size_t i = 0; i < READERS; i++) {
