@@ -6,7 +6,8 @@
  *
  * The list of jobs is in the order in which they came, the first one runs. The pool's one thread
  * takes them in the same order. A job that has ended is marked, and freed by the thread that polls
- * its descriptor.
+ * its descriptor: so what that thread finds in the list stays there while it looks, and others only
+ * add to it. A task is a job without a descriptor, and whatever it would tell its client is logged.
  */
 #include "server/control.h"
 
@@ -43,8 +44,10 @@ struct ax_control_job {
     struct ax_arena arena;
     struct ax_control_request request; /* in the arena */
     const struct ax_control_command *command;
-    struct ax_buf line; /* that is being sent */
-    pid_t process;      /* of the client */
+    struct ax_buf line;                                /* that is being sent */
+    pid_t process;                                     /* of the client */
+    void (*done)(void *arg, const struct ax_err *err); /* of a task, which has no client */
+    void *arg;
     atomic_bool cancelled;
     atomic_bool is_ended; /* nobody waits for it any more */
     uint64_t began_ns;
@@ -62,12 +65,32 @@ struct ax_control {
     bool is_started;
     struct ax_thread thread;
     struct ax_pool *pool;
-    pthread_mutex_t lock;                             /* of the list */
-    struct ax_control_job *jobs[AX_CONTROL_JOBS_MAX]; /* added and removed by the thread */
+    pthread_mutex_t lock;                             /* of what follows */
+    bool is_open;                                     /* jobs are taken */
+    struct ax_control_job *jobs[AX_CONTROL_JOBS_MAX]; /* removed by the thread alone */
     size_t job_count;
 };
 
 /* ---- what a job says ---- */
+
+static bool is_task(const struct ax_control_job *job)
+{
+    return job->wire.fd < 0;
+}
+
+/* What a client would be told, a line at a time. */
+static void log_text(const struct ax_control_job *job, struct ax_str text)
+{
+    while (text.len) {
+        const char *end = memchr(text.ptr, '\n', text.len);
+        size_t len = end ? (size_t)(end - text.ptr) : text.len;
+        ax_log(AX_LOG_INFO, "a job tells", AX_LOG_TEXT("command", job->command->name),
+               AX_LOG_TEXT("who", job->request.who),
+               AX_LOG_STR("text", ((struct ax_str){ text.ptr, len })));
+        len += end != NULL;
+        text = (struct ax_str){ text.ptr + len, text.len - len };
+    }
+}
 
 static struct ax_buf *begin_line(struct ax_control_job *job)
 {
@@ -90,6 +113,10 @@ enum ax_code ax_control_job_print(struct ax_control_job *job, struct ax_str text
                                   struct ax_err *err)
 {
     assert(job && (text.ptr || !text.len) && err);
+    if (is_task(job)) {
+        log_text(job, text);
+        return AX_OK;
+    }
     while (text.len && !ax_control_job_is_cancelled(job)) {
         struct ax_str part = ax_str_cut(text, AX_CONTROL_OUTPUT_BYTES_MAX);
         ax_json_put_member(begin_line(job), "output", part);
@@ -102,6 +129,10 @@ enum ax_code ax_control_job_print(struct ax_control_job *job, struct ax_str text
 void ax_control_job_note(struct ax_control_job *job, struct ax_str text)
 {
     assert(job && (text.ptr || !text.len));
+    if (is_task(job)) {
+        log_text(job, text);
+        return;
+    }
     ax_json_put_member(begin_line(job), "note", text);
     send_line(job);
 }
@@ -111,7 +142,7 @@ void ax_control_job_progress(struct ax_control_job *job, const char *what, uint6
 {
     assert(job && what);
     uint64_t now_ns = ax_clock_ns();
-    if (now_ns < job->told_ns + PROGRESS_WAIT_NS)
+    if (is_task(job) || now_ns < job->told_ns + PROGRESS_WAIT_NS)
         return;
     job->told_ns = now_ns;
     struct ax_buf *line = begin_line(job);
@@ -153,11 +184,14 @@ struct ax_server *ax_control_job_server(struct ax_control_job *job)
 
 /* ---- the life of a job ---- */
 
+/* `fd` is that of its client, or -1. */
 static struct ax_control_job *job_new(struct ax_control *control, int fd)
 {
     struct ax_control_job *job = ax_xalloc(sizeof(*job));
     *job = (struct ax_control_job){ .control = control, .began_ns = ax_clock_ns() };
-    ax_control_wire_init(&job->wire, fd, AX_CONTROL_REQUEST_BYTES_MAX, &job->cancelled);
+    job->wire.fd = fd;
+    if (fd >= 0)
+        ax_control_wire_init(&job->wire, fd, AX_CONTROL_REQUEST_BYTES_MAX, &job->cancelled);
     ax_arena_init(&job->arena, AX_CONTROL_REQUEST_BYTES_MAX, ARENA_BYTES_MAX);
     ax_buf_init(&job->line, AX_CONTROL_ANSWER_BYTES_MAX);
     return job;
@@ -192,7 +226,10 @@ static void job_end(struct ax_control_job *job, const struct ax_err *err)
            AX_LOG_TEXT("code", ax_code_name(err->code)),
            AX_LOG_TEXT("error", err->code ? err->msg : "none"),
            AX_LOG_F64("seconds", (double)(ax_clock_ns() - job->began_ns) / (double)AX_NS_PER_S));
-    tell_end(job, err);
+    if (!is_task(job))
+        tell_end(job, err);
+    else if (job->done)
+        job->done(job->arg, err);
 }
 
 static void wake(struct ax_control *control)
@@ -265,41 +302,122 @@ static enum ax_code read_request(struct ax_control_job *job, struct ax_err *err)
     return find_command(job, err);
 }
 
-/* Tell a job behind whom it waits, if it does. */
-static void tell_wait(struct ax_control_job *job)
+/* The first of the list that has not ended, or NULL. Locked. */
+static const struct ax_control_job *first_job(const struct ax_control *control, size_t *ret_count)
 {
-    const struct ax_control *control = job->control;
-    struct ax_buf text;
     size_t first = 0;
     while (first < control->job_count && atomic_load(&control->jobs[first]->is_ended))
         first++;
-    if (first == control->job_count)
+    *ret_count = control->job_count - first;
+    return *ret_count ? control->jobs[first] : NULL;
+}
+
+/* Tell a job behind whom it waits, if it does. That one is freed by this thread alone. */
+static void tell_wait(struct ax_control_job *job)
+{
+    struct ax_control *control = job->control;
+    struct ax_buf text;
+    size_t count;
+    (void)pthread_mutex_lock(&control->lock);
+    const struct ax_control_job *first = first_job(control, &count);
+    (void)pthread_mutex_unlock(&control->lock);
+    if (!first)
         return;
     ax_buf_init(&text, 256);
-    ax_buf_printf(&text, "waiting behind %s of process %ld", control->jobs[first]->command->name,
-                  (long)control->jobs[first]->process);
-    if (control->job_count - first > 1)
-        ax_buf_printf(&text, " and %zu more", control->job_count - first - 1);
+    ax_buf_printf(&text, "waiting behind %s of process %ld", first->command->name,
+                  (long)first->process);
+    if (count > 1)
+        ax_buf_printf(&text, " and %zu more", count - 1);
     ax_control_job_note(job, ax_buf_str(&text));
     ax_buf_done(&text);
 }
 
-/* Have it run when its turn has come. Only this thread changes the list, so it reads it as it is.
- */
-static enum ax_code queue_job(struct ax_control *control, struct ax_control_job *job,
-                              struct ax_err *err)
+/* Whether there is room for it. Locked. */
+static enum ax_code check_room(const struct ax_control *control, struct ax_err *err)
 {
+    if (!control->is_open || atomic_load(&control->is_stopped))
+        return ax_fail(err, AX_E_UNAVAILABLE, "the server is starting or ending");
     if (control->job_count == AX_CONTROL_JOBS_MAX)
         return ax_fail(err, AX_E_LIMIT, "%zu commands wait already, behind %s of process %ld",
                        AX_CONTROL_JOBS_MAX - 1, control->jobs[0]->command->name,
                        (long)control->jobs[0]->process);
-    job->wire.cancelled = &job->cancelled;
-    tell_wait(job);
-    if (ax_pool_submit(control->pool, run_job, job, err))
+    return AX_OK;
+}
+
+/* Have it run when its turn has come. Locked. */
+static enum ax_code add_job(struct ax_control *control, struct ax_control_job *job,
+                            struct ax_err *err)
+{
+    if (check_room(control, err) || ax_pool_submit(control->pool, run_job, job, err))
         return err->code;
     control->jobs[control->job_count++] = job;
     return AX_OK;
 }
+
+static enum ax_code queue_job(struct ax_control *control, struct ax_control_job *job,
+                              struct ax_err *err)
+{
+    (void)pthread_mutex_lock(&control->lock);
+    (void)(check_room(control, err) != AX_OK);
+    (void)pthread_mutex_unlock(&control->lock);
+    if (err->code)
+        return err->code;
+    job->wire.cancelled = &job->cancelled;
+    tell_wait(job);
+    (void)pthread_mutex_lock(&control->lock);
+    (void)(add_job(control, job, err) != AX_OK);
+    (void)pthread_mutex_unlock(&control->lock);
+    return err->code;
+}
+
+/* ---- tasks ---- */
+
+static enum ax_code copy_request(struct ax_control_job *job,
+                                 const struct ax_control_request *request, struct ax_err *err)
+{
+    struct ax_buf line;
+    ax_buf_init(&line, AX_CONTROL_REQUEST_BYTES_MAX);
+    if (!ax_control_request_put(request, &line, err))
+        (void)(ax_control_request_parse(ax_buf_str(&line), &job->arena, &job->request, err) !=
+               AX_OK);
+    ax_buf_done(&line);
+    return err->code;
+}
+
+/* Locked. */
+static enum ax_code check_only(const struct ax_control *control, const struct ax_control_job *job,
+                               struct ax_err *err)
+{
+    for (size_t i = 0; i < control->job_count; i++) {
+        const struct ax_control_job *other = control->jobs[i];
+        if (other->command == job->command && !atomic_load(&other->is_ended))
+            return ax_fail(err, AX_E_CONFLICT, "%s of process %ld is under way",
+                           other->command->name, (long)other->process);
+    }
+    return AX_OK;
+}
+
+enum ax_code ax_control_submit(struct ax_control *control, const struct ax_control_task *task,
+                               struct ax_err *err)
+{
+    assert(control && task && err);
+    struct ax_control_job *job = job_new(control, -1);
+    job->process = getpid();
+    job->done = task->done;
+    job->arg = task->arg;
+    if (!copy_request(job, &task->request, err) && !find_command(job, err)) {
+        (void)pthread_mutex_lock(&control->lock);
+        (void)((task->is_only && check_only(control, job, err)) || add_job(control, job, err));
+        (void)pthread_mutex_unlock(&control->lock);
+    }
+    if (err->code)
+        job_free(job);
+    else
+        wake(control);
+    return err->code;
+}
+
+/* ---- connections ---- */
 
 static void take_connection(struct ax_control *control)
 {
@@ -338,14 +456,17 @@ static void wait_and_look(struct ax_control *control)
 {
     struct pollfd fds[2 + AX_CONTROL_JOBS_MAX] = { { .fd = control->wake, .events = POLLIN },
                                                    { .fd = control->listener, .events = POLLIN } };
-    for (size_t i = 0; i < control->job_count; i++)
+    (void)pthread_mutex_lock(&control->lock);
+    size_t job_count = control->job_count;
+    (void)pthread_mutex_unlock(&control->lock);
+    for (size_t i = 0; i < job_count; i++)
         fds[2 + i] = (struct pollfd){ .fd = ax_control_job_is_cancelled(control->jobs[i])
                                                 ? -1
                                                 : control->jobs[i]->wire.fd,
                                       .events = POLLRDHUP };
-    if (poll(fds, (nfds_t)(2 + control->job_count), -1) < 0)
+    if (poll(fds, (nfds_t)(2 + job_count), -1) < 0)
         return;
-    for (size_t i = 0; i < control->job_count; i++)
+    for (size_t i = 0; i < job_count; i++)
         if (fds[2 + i].revents)
             atomic_store(&control->jobs[i]->cancelled, true);
     uint64_t unused;
@@ -363,8 +484,10 @@ static void control_run(void *arg)
     ax_control_wire_unlink(control->state);
     (void)close(control->listener);
     control->listener = -1;
+    (void)pthread_mutex_lock(&control->lock);
     for (size_t i = 0; i < control->job_count; i++)
         atomic_store(&control->jobs[i]->cancelled, true);
+    (void)pthread_mutex_unlock(&control->lock);
 }
 
 /* ---- life ---- */
@@ -397,6 +520,9 @@ enum ax_code ax_control_start(struct ax_control *control, struct ax_err *err)
     assert(control && !control->is_started && err);
     if (ax_pool_new("jobs", 1, AX_CONTROL_JOBS_MAX, &control->pool, err))
         return err->code;
+    (void)pthread_mutex_lock(&control->lock);
+    control->is_open = true;
+    (void)pthread_mutex_unlock(&control->lock);
     if (ax_thread_start(&control->thread, "control", control_run, control, err))
         return err->code;
     control->is_started = true;

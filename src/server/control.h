@@ -4,7 +4,7 @@
  *
  * A command is registered by name; a request for one becomes a job, which runs on a thread for jobs
  * alone, one at a time. Another thread takes requests and sees who goes away. Neither of them is an
- * I/O thread. See docs/internals/control.md.
+ * I/O thread. The server's own threads may ask for jobs, too. See docs/internals/control.md.
  */
 #ifndef AX_SERVER_CONTROL_H
 #define AX_SERVER_CONTROL_H
@@ -30,11 +30,11 @@ struct ax_control_command {
 
 /* ---- for whoever runs ---- */
 
-/* For standard output of the client's command, as it is. What cannot be sent cancels the job.
- * Expected: CANCELLED. */
+/* For standard output of the client's command, as it is; of a task for the log. What cannot be sent
+ * cancels the job. Expected: CANCELLED. */
 AX_MUST_USE enum ax_code ax_control_job_print(struct ax_control_job *job, struct ax_str text,
                                               struct ax_err *err);
-/* A line for its standard error, without an end. */
+/* A line for its standard error, or the log, without an end. */
 void ax_control_job_note(struct ax_control_job *job, struct ax_str text);
 /* What is being done, and how much of it is (of 0: nobody knows). Sent some times a second, however
  * often it is told. */
@@ -52,6 +52,21 @@ struct ax_arena *ax_control_job_arena(struct ax_control_job *job) AX_RETURNS_NON
 struct ax_server *ax_control_job_server(struct ax_control_job *job);
 
 /* ---- for the server ---- */
+
+/* What the server asks itself for: a job without a client. */
+struct ax_control_task {
+    struct ax_control_request request; /* copied */
+    bool is_only; /* not while one of the same command waits or runs: CONFLICT */
+    /* (optional) It has ended, with AX_OK or not: once, on the thread for jobs, which it must not
+     * keep. */
+    void (*done)(void *arg, const struct ax_err *err);
+    void *arg;
+};
+/* Queue it behind those that wait. Any thread; never blocks. When it fails, `done` is not called.
+ * Expected: LIMIT (too many wait), CONFLICT, TOO_LARGE, UNAVAILABLE (it is not started, or it
+ * stops). */
+AX_MUST_USE enum ax_code ax_control_submit(struct ax_control *control,
+                                           const struct ax_control_task *task, struct ax_err *err);
 
 /* Listen in the state directory `state`, which the caller owns (base/state_lock.h). The names are
  * borrowed. Who connects waits until start. Expected: DENIED, INVALID, UNSUPPORTED, LIMIT. */

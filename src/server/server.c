@@ -196,6 +196,11 @@ struct ax_feature_store *ax_server_feature_store(struct ax_server *server)
     return server->feature_store;
 }
 
+struct ax_control *ax_server_control(struct ax_server *server)
+{
+    return server->control;
+}
+
 struct ax_served_log *ax_server_served_log(struct ax_server *server)
 {
     return server->served_log;

@@ -13,6 +13,7 @@
 #include "net/http.h"
 
 struct ax_admission_config;
+struct ax_control;
 struct ax_control_command;
 struct ax_definitions_watch;
 struct ax_feature_store;
@@ -96,6 +97,8 @@ struct ax_serving_features *ax_server_features(struct ax_server *server);
 /* The same as a reference, which the caller gives back. Control threads. */
 struct ax_serving_features *ax_server_features_ref(struct ax_server *server);
 struct ax_feature_store *ax_server_feature_store(struct ax_server *server) AX_RETURNS_NONNULL;
+/* NULL: the state directory is not its own, so it does nothing there for others. */
+struct ax_control *ax_server_control(struct ax_server *server);
 /* NULL: what is served is not logged. */
 struct ax_served_log *ax_server_served_log(struct ax_server *server);
 /* NULL until it was started: before that the catalog is empty. */

@@ -288,6 +288,20 @@ def test_what_is_refused(store):
     assert read(store, [60], ("s",)) == {"s": [None]}
 
 
+def test_materialize(store, state, feature_server):
+    """Asked of the server; what it reads is below the folder of the definitions, there and not."""
+    folder = state.parent / "definitions/data"
+    folder.mkdir()
+    frame([70], [now(-60)], s=["read"]).rename(columns={"event_timestamp": "at"}).to_parquet(
+        folder / "drivers.parquet")
+    store.materialize(now(-120), now(), ["driver"])
+    assert read(store, [70], ("s",)) == {"s": ["read"]}
+    store.materialize_incremental(now(), ["driver"])
+    with pytest.raises(RuntimeError, match=r"failed \(404\).*routes.parquet"):
+        store.materialize_incremental(now())
+    store.materialize_incremental(now(), ["driver"], run_async=True, force=True)
+
+
 def test_export_again(state, store):
     folder = state.parent / "repository"
     before = (folder / "definitions.py").read_bytes()

@@ -68,6 +68,38 @@ def test_kill(folder):
     assert again["numbers"]["keys"] == again["texts"]["keys"] == 0
 
 
+ALL = {"feature_views": ["numbers", "sums", "texts"]}
+END = {"end_ts": "2024-06-01T00:00:00"}
+TIMES = {"start_ts": "2024-01-01T00:00:00+00:00", **END}
+
+
+def ask_beside_it(server):
+    """Two that are not waited for, of which the second one is queued behind what runs."""
+    return [server.post("/materialize-incremental?async=true", END),
+            server.post("/materialize?async=true&force=1", TIMES)]
+
+
+def asked_by_http(server):
+    done = server.post("/materialize", {**TIMES, "feature_views": ["numbers"], "version": None})
+    assert (done.status, done.json) == (200, None), done.body
+    every = {"disable_event_timestamp": True, "feature_views": []}
+    assert server.post("/materialize", every).json is None
+    done = server.post("/materialize-incremental", {**END, **ALL})
+    assert (done.status, done.json) == (200, None), done.body
+    told = [line for line in server.lines if 'event="a job tells"' in line]
+    assert any("who=HTTP" in line and "numbers: 500 rows read" in line for line in told), told
+    for body, status, message in [
+            ({}, 422, "'start_ts' must be a time"), ("x", 422, "must be an object"),
+            ({"start_ts": "2025-01-01", **END}, 422, "'start_ts' is later than 'end_ts'"),
+            ({**TIMES, "feature_views": "numbers"}, 422, "an array of names"),
+            ({**TIMES, "feature_views": ["number"]}, 404, "nearest is 'numbers'"),
+            ({**TIMES, "feature_views": ["sums"] * 4}, 422, "more names than there are views"),
+            ({**TIMES, "version": "v2"}, 422, "'version'")]:
+        refused = server.post("/materialize", body)
+        assert refused.status == status and message in refused.json, (body, refused.body)
+    assert server.post("/materialize?async=maybe", TIMES).status == 422
+
+
 def test_server(folder):
     (folder / "models").mkdir()
     server = Server(folder / "models", "--state", str(folder / "state"), "--threads", "1")
@@ -79,11 +111,17 @@ def test_server(folder):
     assert server.metrics()["ax_online_written_total"] == 502
     with subprocess.Popen(command(folder, "--rate=1"), stdout=subprocess.PIPE, text=True) as slow:
         assert slow.stdout.readline().startswith("numbers: ")
+        answers = ask_beside_it(server)
         slow.send_signal(signal.SIGINT)
         assert slow.wait(60) == 130
+    refused, forced = answers
+    assert refused.status == 409 and refused.json["feature_views"] == ALL["feature_views"]
+    assert "materialize of process" in refused.json["error"]
+    assert (forced.status, forced.json) == (202, {"status": "accepted", **ALL})
     done = results(run(folder, "--json"))
     assert done["numbers"]["outcome"] == "done before" and done["texts"]["stale"] == 0
     assert run(folder, "--view=number").returncode == 4
+    asked_by_http(server)
     (folder / "b.csv").write_text("k,s\nB,zwei\n", encoding="utf-8")
     done = results(run(folder, "--json", "--rebuild", "--view=texts"))
     assert done["texts"]["written"] == done["texts"]["keys"] == 1

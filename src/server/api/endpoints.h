@@ -46,9 +46,11 @@ void ax_mlflow_invocations(struct ax_call *call);
 void ax_mlflow_ping(struct ax_call *call);
 void ax_mlflow_version(struct ax_call *call);
 
-/* Feast's: feast_online.c, feast_write.c. */
+/* Feast's: feast_online.c, feast_write.c, feast_materialize.c. */
 void ax_feast_online_features(struct ax_call *call);
 void ax_feast_online_write(struct ax_call *call);
+void ax_feast_materialize(struct ax_call *call);
+void ax_feast_materialize_incremental(struct ax_call *call);
 void ax_health(struct ax_call *call);
 
 /* Rows of sources, in our own form and in Feast's: push.c. */

@@ -13,6 +13,7 @@
 #include "base/calendar.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "server/server_thread.h"
 
 #include <assert.h>
 #include <math.h>
@@ -423,4 +424,14 @@ void ax_feast_put_error(struct ax_buf *out, const char *class, const struct ax_e
     ax_buf_fail_with(out, &inside);
     ax_json_put_str(out, ax_buf_str(&inside));
     ax_buf_done(&inside);
+}
+
+void ax_feast_answer_failure(struct ax_server_thread *thread, struct ax_request *request,
+                             const struct ax_err *err)
+{
+    assert(thread && request && err);
+    bool is_wrong = err->code == AX_E_INVALID || err->code == AX_E_UNSUPPORTED;
+    const char *class = err->code == AX_E_NOT_FOUND ? "FeatureViewNotFoundException" : "FeastError";
+    ax_feast_put_error(ax_server_thread_answer_begin(thread), class, err);
+    ax_server_thread_answer(thread, request, is_wrong ? 422 : ax_code_http(err->code));
 }

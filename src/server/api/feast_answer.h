@@ -14,6 +14,9 @@
 #include "data/cells_values.h"
 #include "feature/service_vector.h"
 
+struct ax_request;
+struct ax_server_thread;
+
 struct ax_feast_column {
     struct ax_str name;
     bool is_call;
@@ -62,5 +65,8 @@ bool ax_feast_answer_print(struct ax_feast_answer *answer, struct ax_buf *out, s
 /* The body of a failure: a JSON text that holds JSON, of which the client makes the exception
  * `class` of the module feast.errors again. */
 void ax_feast_put_error(struct ax_buf *out, const char *class, const struct ax_err *err);
+/* Answer with it, of a view: what is wrong with what is written is 422, as with a push. */
+void ax_feast_answer_failure(struct ax_server_thread *thread, struct ax_request *request,
+                             const struct ax_err *err);
 
 #endif

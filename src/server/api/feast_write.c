@@ -27,16 +27,6 @@ struct write {
 
 /* ---- answering ---- */
 
-/* What is wrong with the values is 422, as with a push. */
-static void answer_failure(struct ax_server_thread *thread, struct ax_request *request,
-                           const struct ax_err *err)
-{
-    bool is_wrong = err->code == AX_E_INVALID || err->code == AX_E_UNSUPPORTED;
-    const char *class = err->code == AX_E_NOT_FOUND ? "FeatureViewNotFoundException" : "FeastError";
-    ax_feast_put_error(ax_server_thread_answer_begin(thread), class, err);
-    ax_server_thread_answer(thread, request, is_wrong ? 422 : ax_code_http(err->code));
-}
-
 static void answer_done(struct ax_server_thread *thread, struct ax_request *request)
 {
     (void)ax_buf_append_str(ax_server_thread_answer_begin(thread), AX_STR("null"));
@@ -49,7 +39,7 @@ static void answer(struct ax_server_thread *thread, struct ax_request *request,
                    struct ax_store_write *base)
 {
     if (base->batch.err.code)
-        answer_failure(thread, request, &base->batch.err);
+        ax_feast_answer_failure(thread, request, &base->batch.err);
     else
         answer_done(thread, request);
 }
@@ -70,7 +60,7 @@ static void send(struct ax_server_thread *thread, struct ax_request *request, st
         .is_kept = true,
     };
     if (ax_store_write_send(&write->base, thread, request, &batch, &err))
-        answer_failure(thread, request, &err);
+        ax_feast_answer_failure(thread, request, &err);
 }
 
 /* ---- reading ---- */
@@ -126,7 +116,7 @@ static void step(void *context, void *state, struct ax_request *request)
     struct ax_err err = AX_ERR_INIT;
     bool is_done = false;
     if (read_some(state, write, &is_done, &err))
-        answer_failure(state, request, &err);
+        ax_feast_answer_failure(state, request, &err);
     else if (is_done)
         send(state, request, write);
     else

@@ -368,6 +368,71 @@ static void refuses_what_is_wrong(void **state)
     end(control);
 }
 
+static atomic_uint ended[64]; /* by code */
+
+static void count_end(void *arg, const struct ax_err *err)
+{
+    assert_ptr_equal(arg, ended);
+    atomic_fetch_add(&ended[err->code], 1);
+}
+
+static enum ax_code submit(struct ax_control *control, const char *command, bool is_only)
+{
+    struct ax_err err = AX_ERR_INIT;
+    char *argv[] = { NULL, (char *)(intptr_t)"an\nargument", NULL };
+    const struct ax_control_task task = { .request = { .command = command,
+                                                       .who = "test",
+                                                       .typed = "it",
+                                                       .folder = "/f",
+                                                       .argv = argv,
+                                                       .argc = 2 },
+                                          .is_only = is_only,
+                                          .done = count_end,
+                                          .arg = ended };
+    return ax_control_submit(control, &task, &err);
+}
+
+/* The server's own stand in the same line, and learn of their end, whatever it is. */
+static void takes_tasks(void **state)
+{
+    (void)state;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_control *control = NULL;
+    struct ax_control_wire wire;
+    char note[96];
+    assert_int_equal(ax_control_new(folder, commands, NULL, &control, &err), AX_OK);
+    assert_int_equal(submit(control, "echo", false), AX_E_UNAVAILABLE);
+    assert_true(ax_control_free_until(control, 0));
+    control = start();
+    assert_int_equal(submit(control, "fall", false), AX_E_UNSUPPORTED);
+    assert_int_equal(submit(control, "hold", true), AX_OK);
+    wait_until(&begun_count, 1);
+    assert_int_equal(submit(control, "hold", true), AX_E_CONFLICT);
+    assert_int_equal(submit(control, "echo", true), AX_OK);
+    assert_int_equal(submit(control, "echo", true), AX_E_CONFLICT);
+    ask(&wire, "fail", NULL);
+    (void)snprintf(note, sizeof(note),
+                   "{\"note\":\"waiting behind hold of process %ld and 1 more\"}", (long)getpid());
+    expect(&wire, note);
+    assert_int_equal(submit(control, "fail", false), AX_OK);
+    assert_int_equal(atomic_load(&ended[AX_OK]), 0);
+    atomic_store(&is_let_go, true);
+    wait_until(&ended[AX_OK], 2);
+    expect(&wire, "{\"end\":\"CONFLICT\",\"error\":\"not in '/f'\"}");
+    wait_until(&ended[AX_E_CONFLICT], 1);
+    ax_control_wire_done(&wire);
+    /* What waits when the server stops ends as well. */
+    atomic_store(&is_let_go, false);
+    for (size_t i = 0; i < AX_CONTROL_JOBS_MAX; i++)
+        while (submit(control, "hold", false) != AX_OK) /* those before are just being removed */
+            (void)sched_yield();
+    assert_int_equal(submit(control, "hold", false), AX_E_LIMIT);
+    ax_control_stop(control);
+    assert_int_equal(submit(control, "hold", false), AX_E_UNAVAILABLE);
+    end(control);
+    assert_int_equal(atomic_load(&ended[AX_E_UNAVAILABLE]), AX_CONTROL_JOBS_MAX);
+}
+
 /* Nobody waits for ever, and no longer than somebody wants. */
 static void waits_give_up(void **state)
 {
@@ -423,6 +488,7 @@ int main(void)
         cmocka_unit_test(one_at_a_time),
         cmocka_unit_test(cancels_whoever_goes),
         cmocka_unit_test(refuses_what_is_too_much),
+        cmocka_unit_test(takes_tasks),
         cmocka_unit_test(refuses_what_is_wrong),
         cmocka_unit_test(waits_give_up),
         cmocka_unit_test(listens_where_it_can),
