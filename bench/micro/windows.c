@@ -8,7 +8,8 @@
  *     build/release/bench/windows large      # 10 million events, 1 million probes
  *     build/release/bench/windows hot        # the same with a single key
  *     build/release/bench/windows self       # the same, rows kept for exclude_self
- *     build/release/bench/windows online     # updates and reads, of some keys and of many
+ *     build/release/bench/windows online     # updates and reads, of some keys and of many; or of
+ *                                            # `online KEYS EVENTS`, so many events a key
  *     build/release/bench/windows counted    # three days of flights, for bench/callgrind
  *
  * Of each view of the flights two more are told: the floor, which counts rows in the same windows;
@@ -356,13 +357,12 @@ struct online {
     struct ax_window_scratch scratch;
     struct ax_online_window **windows;
     size_t keys;
-    int64_t now;
+    int64_t now, interval; /* between two events, of whatever keys */
     size_t events;
 };
 
-/* Events of some keys, each time so many at once; all keys together have `rate` a second. They are
- * up to `late` behind. */
-static double time_updates(struct online *online, size_t updates, size_t rate, int64_t late)
+/* Events of some keys, each time so many at once. They are up to `late` behind. */
+static double time_updates(struct online *online, size_t updates, int64_t late)
 {
     static double values[BATCH];
     static uint8_t flags[BATCH];
@@ -375,7 +375,7 @@ static double time_updates(struct online *online, size_t updates, size_t rate, i
     double start = cpu_seconds();
     for (size_t done = 0; done < updates; done += BATCH) {
         for (size_t i = 0; i < BATCH; i++) {
-            online->now += SECOND / (int64_t)rate;
+            online->now += online->interval;
             values[i] = (double)ax_random_below(&numbers, 100000) / 100;
             flags[i] = values[i] > 500;
             ids[i] = online->events++;
@@ -440,11 +440,12 @@ static void time_online(size_t keys, size_t each)
         if (ax_online_window_new(online.spec, &online.heap, &online.windows[i], &err))
             die(err.msg);
     }
-    size_t rate = AX_MAX(keys * each / (7 * 86400), (size_t)1);
-    double fill = time_updates(&online, keys * each, rate, 0);
-    double update = time_updates(&online, keys * each, rate, 0);
+    online.interval = AX_MAX(7 * DAY / (int64_t)(keys * each), INT64_C(1));
+    double fill = time_updates(&online, keys * each, 0);
+    (void)time_updates(&online, 4 * keys * each, 0); /* From then on as much goes as comes. */
+    double update = time_updates(&online, keys * each, 0);
     size_t bytes = online.heap.bytes;
-    double late = time_updates(&online, keys * each / 20, rate, HOUR);
+    double late = time_updates(&online, keys * each / 20, HOUR);
     double read = time_reads(&online, 20000);
     printf("online   %zu keys, %zu events of a week each, %d values of 5 windows: first events "
            "%.0f ns, update %.0f ns, late ones %.0f ns, read %.0f ns; %zu bytes a key\n",
@@ -475,7 +476,9 @@ int main(int argc, char **argv)
         time_large("hot", 1, AX_WINDOW_SORTED, 10000000);
     if (!*what || strcmp(what, "self") == 0)
         time_large("self", 1000, AX_WINDOW_ANY, 10000000);
-    if (!*what || strcmp(what, "online") == 0) {
+    if (argc > 3 && strcmp(what, "online") == 0) {
+        time_online(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
+    } else if (!*what || strcmp(what, "online") == 0) {
         time_online(10, 100000);
         time_online(1000, 3000);
         time_online(100000, 20);

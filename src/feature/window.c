@@ -7,6 +7,7 @@
 #include "feature/window.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "feature/window_read.h"
 #include "feature/window_slide.h"
 #include "feature/window_state.h"
@@ -290,7 +291,9 @@ static enum ax_code put_sorted(struct ax_window *window, const struct ax_window_
     window->newest = event->time;
     slides_spoil(window, event->time);
     ax_window_forget(window, event->time);
-    struct ax_window_key key = { event->time, event->id, event->created, event->sequence };
+    struct ax_window_key key = { .time = event->time,
+                                 .version = { event->created, event->sequence } };
+    ax_window_text_borrow(&key.id, event->id);
     struct ax_window_place place;
     window->state.oldest = AX_MIN(window->state.oldest, event->time);
     window->is_broken |= !ax_window_log_put(&window->state.log, &key, columns, row, true, &place);
@@ -309,8 +312,9 @@ enum ax_code ax_window_put(struct ax_window *window, const struct ax_window_even
         return err->code;
     if (window->mode == AX_WINDOW_SORTED)
         return put_sorted(window, event, columns, row, err);
-    return ax_window_state_put(&window->state, event, columns, row) ? AX_OK
-                                                                    : window_fail_memory(err);
+    return ax_window_state_put(&window->state, event, ax_hash(event->id), columns, row)
+               ? AX_OK
+               : window_fail_memory(err);
 }
 
 /* ---- Reading. ---- */

@@ -51,6 +51,27 @@ static inline void ax_window_index_prefetch(const struct ax_window_index *index,
         __builtin_prefetch(&index->entries[ax_window_index_home(index, hash)]);
 }
 
+/* Where an entry can be put in at once. NULL: there is no room for it, or one of the same hash may
+ * be there. */
+static inline struct ax_window_index_entry *ax_window_index_vacancy(
+    const struct ax_window_index *index, uint64_t hash)
+{
+    if ((index->count + 1) * 2 > index->room)
+        return NULL;
+    uint64_t either = ax_window_index_hash(hash, true);
+    size_t at = ax_window_index_home(index, either);
+    while (index->entries[at].hash && (index->entries[at].hash | 1) != either)
+        at = (at + 1) & (index->room - 1);
+    return index->entries[at].hash ? NULL : &index->entries[at];
+}
+static inline void ax_window_index_fill(struct ax_window_index *index,
+                                        struct ax_window_index_entry *vacancy, uint64_t hash,
+                                        bool is_grave, int64_t time)
+{
+    *vacancy = (struct ax_window_index_entry){ ax_window_index_hash(hash, is_grave), time };
+    index->count++;
+}
+
 /* After ax_window_index_reserve. */
 void ax_window_index_put(struct ax_window_index *index, uint64_t hash, bool is_grave, int64_t time);
 

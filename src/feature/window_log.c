@@ -65,9 +65,8 @@ static struct ax_window_chunk *chunk_new(const struct ax_window_log *log, uint32
     }
     chunk->ids = (struct ax_window_text *)(void *)at;
     chunk->times = (int64_t *)(void *)(chunk->ids + room);
-    chunk->created = chunk->times + room;
-    chunk->sequences = chunk->created + room;
-    chunk->rows = (char *)(chunk->sequences + room);
+    chunk->versions = (struct ax_window_version *)(void *)(chunk->times + room);
+    chunk->rows = (char *)(chunk->versions + room);
     return chunk;
 }
 
@@ -92,10 +91,13 @@ static struct ax_window_text *chunk_texts(const struct ax_window_chunk *chunk, s
                                                                    &chunk->spec->columns[column]);
 }
 
-/* The list of texts number `list` of a chunk: ids, then columns of texts; NULL: no more. */
+/* The list of texts number `list` of a chunk that may have bytes of their own: ids, then columns of
+ * texts; NULL: no more. */
 static struct ax_window_text *chunk_next_texts(const struct ax_window_chunk *chunk, size_t *list)
 {
     const struct ax_window_spec *spec = chunk->spec;
+    if (!chunk->has_texts)
+        return NULL;
     if ((*list)++ == 0)
         return chunk->ids;
     for (; spec && spec->has_texts && *list - 2 < spec->source_count; (*list)++) {
@@ -159,13 +161,10 @@ static void chunk_forget_partial(struct ax_window_chunk *chunk)
     set_folded(chunk, 0);
 }
 
-bool ax_window_chunk_fold(struct ax_window_chunk *chunk)
+/* Add rows to the partial, after which it has the first `folded`. */
+static bool chunk_fold_rows(struct ax_window_chunk *chunk, uint64_t rows, uint32_t folded)
 {
     const struct ax_window_spec *spec = chunk->spec;
-    uint32_t count = chunk->count, folded = chunk->folded;
-    if (folded == count)
-        return true;
-    uint64_t rows = ax_window_mask(folded, count);
     for (size_t i = 0; i < spec->accumulator_count; i++) {
         const struct ax_window_accumulator *accumulator = &spec->accumulators[i];
         if (accumulator->in_chunks &&
@@ -176,8 +175,14 @@ bool ax_window_chunk_fold(struct ax_window_chunk *chunk)
             return false;
         }
     }
-    set_folded(chunk, count);
+    set_folded(chunk, folded);
     return true;
+}
+
+bool ax_window_chunk_fold(struct ax_window_chunk *chunk)
+{
+    uint32_t count = chunk->count, folded = chunk->folded;
+    return folded == count || chunk_fold_rows(chunk, ax_window_mask(folded, count), count);
 }
 
 static void chunk_destroy(struct ax_window_piece *piece)
@@ -225,6 +230,7 @@ static void log_recycle(struct ax_window_log *log, struct ax_window_chunk *chunk
     if (log->spare)
         ax_window_piece_drop(NULL, &log->spare->piece);
     chunk_free_texts(chunk, 0, chunk->count);
+    chunk->has_texts = false;
     if (log->spec) {
         chunk_forget_partial(chunk);
         memset((void *)chunk->valid, 0, log->spec->mask_bytes);
@@ -238,6 +244,7 @@ void ax_window_log_clear(struct ax_window_log *log)
     for (size_t i = 0; i < log->count; i++)
         log_recycle(log, ax_window_log_chunk(log, i));
     log->head = log->count = log->dropped = 0;
+    log->last = NULL;
     log->rows = log->archived = log->archived_rows = 0;
 }
 
@@ -273,6 +280,12 @@ static bool log_reserve(struct ax_window_log *log)
     return true;
 }
 
+/* The list has changed. */
+static void log_find_last(struct ax_window_log *log)
+{
+    log->last = log->count ? ax_window_log_chunk(log, log->count - 1) : NULL;
+}
+
 /* After log_reserve; behind an archived chunk there is an archived one. */
 static void log_insert_chunk(struct ax_window_log *log, size_t at, struct ax_window_chunk *chunk)
 {
@@ -281,6 +294,7 @@ static void log_insert_chunk(struct ax_window_log *log, size_t at, struct ax_win
     memmove(place + 1, place, (log->count - at) * sizeof *place);
     *place = chunk;
     log->count++;
+    log_find_last(log);
 }
 
 static void log_take_chunk(struct ax_window_log *log, size_t at)
@@ -292,6 +306,7 @@ static void log_take_chunk(struct ax_window_log *log, size_t at)
         memmove(place, place + 1, (log->count - at - 1) * sizeof *place);
     log->archived -= at < log->archived;
     log->count--;
+    log_find_last(log);
 }
 
 /* ---- Finding. ---- */
@@ -452,8 +467,8 @@ static void rows_move(const struct ax_window_spec *spec, struct ax_window_chunk 
     size_t count = to - from;
     memmove(target->ids + at, chunk->ids + from, count * sizeof *target->ids);
     memmove(target->times + at, chunk->times + from, count * sizeof *target->times);
-    memmove(target->created + at, chunk->created + from, count * sizeof *target->created);
-    memmove(target->sequences + at, chunk->sequences + from, count * sizeof *target->sequences);
+    memmove(target->versions + at, chunk->versions + from, count * sizeof *target->versions);
+    target->has_texts |= chunk->has_texts;
     for (size_t i = 0; spec && i < spec->column_count; i++) {
         size_t size = cell_bytes(&spec->columns[i]);
         memmove(ax_window_chunk_column(target, &spec->columns[i]) + at * size,
@@ -470,6 +485,25 @@ static void masks_copy(const struct ax_window_spec *spec, struct ax_window_chunk
         mask_set(&target->valid[i], from == 64 ? 0 : mask_get(&chunk->valid[i]) >> from);
 }
 
+/* What is known of all rows of a chunk is known of its copy. (Of those with texts of their own it
+ * is not, since the partial borrows them.) */
+static void chunk_copy_partial(struct ax_window_chunk *copy, const struct ax_window_chunk *chunk)
+{
+    const struct ax_window_spec *spec = chunk->spec;
+    if (!chunk->folded || chunk->folded != chunk->count || chunk->has_texts)
+        return;
+    for (size_t i = 0; i < spec->accumulator_count; i++) {
+        const struct ax_window_accumulator *accumulator = &spec->accumulators[i];
+        if (accumulator->in_chunks &&
+            !ax_window_part_merge(accumulator, copy->partial + accumulator->offset, false,
+                                  chunk->partial + accumulator->offset)) {
+            ax_window_partial_clear(spec, copy->partial, false);
+            return;
+        }
+    }
+    set_folded(copy, chunk->folded);
+}
+
 /* Replace a chunk by one of so much room, whose texts are its own. */
 static bool log_copy(struct ax_window_log *log, size_t at, uint32_t room)
 {
@@ -480,6 +514,7 @@ static bool log_copy(struct ax_window_log *log, size_t at, uint32_t room)
     rows_move(log->spec, copy, 0, chunk, 0, chunk->count);
     masks_copy(log->spec, copy, chunk, 0);
     set_count(copy, chunk->count);
+    chunk_copy_partial(copy, chunk);
     if (!ax_window_piece_is_seen(log->shared, &chunk->piece)) {
         set_count(chunk, 0); /* Its texts have moved. */
     } else if (!chunk_copy_texts(copy)) {
@@ -488,6 +523,7 @@ static bool log_copy(struct ax_window_log *log, size_t at, uint32_t room)
     }
     log_count_texts(log, copy);
     log->chunks[log->head + at] = copy;
+    log_find_last(log);
     log_recycle(log, chunk);
     return true;
 }
@@ -666,7 +702,7 @@ static void row_open(const struct ax_window_spec *spec, struct ax_window_chunk *
 {
     if (row == chunk->count)
         return;
-    if (row < chunk->folded)
+    if (row < chunk->folded && chunk->folded < chunk->count)
         chunk_forget_partial(chunk);
     rows_move(spec, chunk, row + 1, chunk, row, chunk->count);
     size_t masks = spec ? spec->column_count + spec->filter_count : 0;
@@ -674,38 +710,58 @@ static void row_open(const struct ax_window_spec *spec, struct ax_window_chunk *
         mask_set(&chunk->valid[i], mask_open(mask_get(&chunk->valid[i]), row));
 }
 
+/* Fill a row that is open. False: memory was refused, and it is closed again. */
+static bool row_put(struct ax_window_log *log, struct ax_window_chunk *chunk, uint32_t row,
+                    const struct ax_window_key *key, const struct ax_values *const *columns,
+                    size_t from)
+{
+    uint32_t count = chunk->count + 1;
+    if (!ax_window_text_own(&chunk->ids[row], &key->id)) {
+        row_close(log->spec, chunk, row, count);
+        return false;
+    }
+    chunk->times[row] = key->time;
+    chunk->versions[row] = key->version;
+    if (log->spec && !row_fill(log->spec, chunk, row, columns, from)) {
+        ax_window_text_done(&chunk->ids[row]);
+        row_close(log->spec, chunk, row, count);
+        return false;
+    }
+    bool has_texts =
+        ax_window_text_is_long(&chunk->ids[row]) || (log->spec && log->spec->has_texts);
+    chunk->has_texts |= has_texts;
+    set_count(chunk, count); /* Only now may readers see the row. */
+    if (log->shared && has_texts)
+        ax_window_piece_count(log->shared, &chunk->piece, 0, chunk_text_bytes(chunk, row, row + 1));
+    log->rows++;
+    return true;
+}
+
+bool ax_window_log_append(struct ax_window_log *log, const struct ax_window_key *key,
+                          const struct ax_values *const *columns, size_t row)
+{
+    assert(log && key && log->last && log->last->count < log->last->room);
+    return row_put(log, log->last, log->last->count, key, columns, row);
+}
+
 bool ax_window_log_put(struct ax_window_log *log, const struct ax_window_key *key,
                        const struct ax_values *const *columns, size_t row, bool at_once,
                        struct ax_window_place *ret_place)
 {
     assert(log && key && (!log->spec || columns));
-    struct ax_window_text id;
-    if (!ax_window_text_init(&id, key->id))
+    struct ax_window_place place = ax_window_log_seek(log, key->time, &key->id);
+    if (!log_make_room(log, at_once, &place))
         return false;
-    struct ax_window_place place = ax_window_log_seek(log, key->time, &id);
-    if (!log_make_room(log, at_once, &place)) {
-        ax_window_text_done(&id);
-        return false;
-    }
     struct ax_window_chunk *chunk = ax_window_log_chunk(log, place.chunk);
+    bool was_folded = chunk->folded && chunk->folded == chunk->count && place.row < chunk->count;
     row_open(log->spec, chunk, place.row);
-    chunk->ids[place.row] = id;
-    chunk->times[place.row] = key->time;
-    chunk->created[place.row] = key->created;
-    chunk->sequences[place.row] = key->sequence;
-    uint32_t count = chunk->count + 1;
-    if (!log->spec || row_fill(log->spec, chunk, place.row, columns, row)) {
-        set_count(chunk, count); /* Only now may readers see the row. */
-        if (log->shared && (ax_window_text_is_long(&id) || (log->spec && log->spec->has_texts)))
-            ax_window_piece_count(log->shared, &chunk->piece, 0,
-                                  chunk_text_bytes(chunk, place.row, place.row + 1));
-        log->rows++;
+    if (row_put(log, chunk, place.row, key, columns, row)) {
+        if (was_folded)
+            (void)chunk_fold_rows(chunk, UINT64_C(1) << place.row, chunk->count);
         log->archived_rows += place.chunk < log->archived;
         *ret_place = place;
         return true;
     }
-    ax_window_text_done(&chunk->ids[place.row]);
-    row_close(log->spec, chunk, place.row, count);
     if (chunk->count == 0) {
         log_take_chunk(log, place.chunk);
         log_recycle(log, chunk);

@@ -14,15 +14,19 @@
 #include "feature/window_piece.h"
 #include "feature/window_plan.h"
 
+struct ax_window_version {
+    int64_t created, sequence;
+};
+
 struct ax_window_chunk {
     struct ax_window_piece piece;
     const struct ax_window_spec *spec; /* the log's */
     _Atomic uint32_t count;
     _Atomic uint32_t folded; /* the first so many rows are in the partial */
     uint32_t room;           /* of rows: 8 to 64 */
+    bool has_texts;          /* a text may have bytes of its own */
     int64_t *times;
-    int64_t *created; /* with `sequences` the version */
-    int64_t *sequences;
+    struct ax_window_version *versions;
     struct ax_window_text *ids;
     char *rows;                /* of columns; a column starts at bytes_before * room */
     _Atomic uint64_t *valid;   /* a mask a column */
@@ -39,14 +43,17 @@ struct ax_window_chunks {
 };
 
 struct ax_window_log {
+    /* What a row behind all others needs comes first, to be in few lines of the cache. */
     const struct ax_window_spec *spec; /* NULL: rows without columns and partials */
-    struct ax_window_shared *shared;   /* or NULL; borrowed */
-    struct ax_window_chunk **chunks;   /* the first is at `head` */
-    size_t head, count, room;
-    size_t dropped; /* chunks that were the first, since it was empty */
+    struct ax_window_chunk *last;      /* or NULL */
+    size_t count;                      /* of chunks */
+    size_t archived;                   /* the first so many chunks are the archive */
     size_t rows;
-    size_t archived;               /* the first so many chunks are the archive */
-    size_t archived_rows;          /* of them */
+    size_t archived_rows;            /* of them */
+    struct ax_window_shared *shared; /* or NULL; borrowed */
+    struct ax_window_chunk **chunks; /* the first is at `head` */
+    size_t head, room;
+    size_t dropped;                /* chunks that were the first, since it was empty */
     struct ax_window_chunk *spare; /* or NULL */
 };
 
@@ -65,8 +72,8 @@ struct ax_window_found {
 /* What a row is besides its columns. */
 struct ax_window_key {
     int64_t time;
-    struct ax_str id;
-    int64_t created, sequence;
+    struct ax_window_text id; /* borrowed */
+    struct ax_window_version version;
 };
 
 void ax_window_log_init(struct ax_window_log *log, const struct ax_window_spec *spec,
@@ -131,6 +138,21 @@ void ax_window_cursor_leave(const struct ax_window_log *log, struct ax_window_cu
 AX_MUST_USE bool ax_window_log_put(struct ax_window_log *log, const struct ax_window_key *key,
                                    const struct ax_values *const *columns, size_t row, bool at_once,
                                    struct ax_window_place *ret_place);
+
+/* Whether a row comes behind all others, and the last chunk has room for it and for another one. */
+static inline bool ax_window_log_is_behind(const struct ax_window_log *log,
+                                           const struct ax_window_key *key)
+{
+    const struct ax_window_chunk *last = log->last;
+    if (!last || last->count + 1 >= last->room || last->times[last->count - 1] > key->time)
+        return false;
+    return last->times[last->count - 1] < key->time ||
+           ax_window_text_compare(&last->ids[last->count - 1], &key->id) < 0;
+}
+
+/* Put in such a row; readers find it at once. False: memory was refused, and no row has changed. */
+AX_MUST_USE bool ax_window_log_append(struct ax_window_log *log, const struct ax_window_key *key,
+                                      const struct ax_values *const *columns, size_t row);
 
 /* Make a chunk the writer's own, so that rows can be taken out. False: memory was refused. */
 AX_MUST_USE bool ax_window_log_own(struct ax_window_log *log, size_t chunk);

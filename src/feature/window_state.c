@@ -14,6 +14,7 @@
 #include "base/hash.h"
 
 #include <assert.h>
+#include <stddef.h>
 
 #define ID_BYTES_MAX   ((size_t)64 << 10)
 #define TEXT_BYTES_MAX ((size_t)64 << 10)
@@ -190,19 +191,17 @@ enum ax_code ax_window_check_event(const struct ax_window_spec *spec,
     return AX_OK;
 }
 
-static struct ax_window_found state_find(const struct ax_window_state *state, struct ax_str id,
-                                         uint64_t hash)
+static struct ax_window_found state_find(const struct ax_window_state *state,
+                                         const struct ax_window_text *id, uint64_t hash)
 {
-    struct ax_window_text text;
-    ax_window_text_borrow(&text, id);
     struct ax_window_index_entry entry;
     for (size_t at = SIZE_MAX; ax_window_index_next(&state->index, hash, &at, &entry);) {
         bool is_grave = entry.hash & 1;
         const struct ax_window_log *log = is_grave ? &state->graves : &state->log;
-        struct ax_window_place place = ax_window_log_seek(log, entry.time, &text);
+        struct ax_window_place place = ax_window_log_seek(log, entry.time, id);
         const struct ax_window_chunk *chunk = ax_window_log_chunk(log, place.chunk);
         if (place.row < chunk->count && chunk->times[place.row] == entry.time &&
-            ax_window_text_compare(&chunk->ids[place.row], &text) == 0)
+            ax_window_text_compare(&chunk->ids[place.row], id) == 0)
             return (struct ax_window_found){ true, is_grave, entry.time, place };
     }
     return (struct ax_window_found){ .is_there = false };
@@ -210,7 +209,9 @@ static struct ax_window_found state_find(const struct ax_window_state *state, st
 
 struct ax_window_found ax_window_state_find(const struct ax_window_state *state, struct ax_str id)
 {
-    return state_find(state, id, ax_hash(id));
+    struct ax_window_text text;
+    ax_window_text_borrow(&text, id);
+    return state_find(state, &text, ax_hash(id));
 }
 
 static bool found_is_newer(const struct ax_window_state *state, const struct ax_window_found *found,
@@ -218,37 +219,42 @@ static bool found_is_newer(const struct ax_window_state *state, const struct ax_
 {
     const struct ax_window_log *log = found->is_grave ? &state->graves : &state->log;
     const struct ax_window_chunk *chunk = ax_window_log_chunk(log, found->place.chunk);
-    int64_t created = chunk->created[found->place.row];
-    int64_t sequence = chunk->sequences[found->place.row];
-    return created != event->created ? created > event->created : sequence >= event->sequence;
+    const struct ax_window_version *version = &chunk->versions[found->place.row];
+    return version->created != event->created ? version->created > event->created
+                                              : version->sequence >= event->sequence;
 }
 
-void ax_window_state_prefetch(const struct ax_window_state *state, struct ax_str id, int step)
+static void prefetch_lines(const void *ptr, size_t from, size_t to)
 {
-    const struct ax_window_log *log = &state->log;
-    if (step == 0)
-        ax_window_index_prefetch(&state->index, ax_hash(id));
-    if (!log->count)
-        return;
-    struct ax_window_chunk *const *last = &log->chunks[log->head + log->count - 1];
+    for (size_t at = from; at < to; at += AX_CACHE_LINE)
+        __builtin_prefetch((const char *)ptr + at);
+}
+
+/* The state, then the id's place and the chunk's head, then the row. */
+void ax_window_state_prefetch(const struct ax_window_state *state, uint64_t hash, int step)
+{
     if (step == 0) {
-        __builtin_prefetch(last);
+        prefetch_lines(state, 0, offsetof(struct ax_window_state, log.shared));
         return;
     }
-    const char *chunk = (const char *)*last;
+    const struct ax_window_spec *spec = state->spec;
+    const struct ax_window_chunk *last = state->log.last;
+    if (step == 1)
+        ax_window_index_prefetch(&state->index, hash);
+    if (!last)
+        return;
     if (step == 1) {
-        for (size_t at = 0; at < sizeof **last + state->spec->mask_bytes; at += AX_CACHE_LINE)
-            __builtin_prefetch(chunk + at);
+        prefetch_lines(last, offsetof(struct ax_window_chunk, spec),
+                       sizeof *last + spec->mask_bytes);
         return;
     }
-    uint32_t row = (*last)->count;
-    __builtin_prefetch(&(*last)->ids[row]);
-    __builtin_prefetch(&(*last)->times[row]);
-    __builtin_prefetch(&(*last)->created[row]);
-    __builtin_prefetch(&(*last)->sequences[row]);
-    for (size_t i = 0; i < state->spec->column_count; i++) {
-        const struct ax_window_column *column = &state->spec->columns[i];
-        __builtin_prefetch(ax_window_chunk_column(*last, column) +
+    uint32_t row = last->count;
+    __builtin_prefetch(&last->ids[row]);
+    __builtin_prefetch(&last->times[row]);
+    __builtin_prefetch(&last->versions[row]);
+    for (size_t i = 0; i < spec->column_count; i++) {
+        const struct ax_window_column *column = &spec->columns[i];
+        __builtin_prefetch(ax_window_chunk_column(last, column) +
                            row * (column->kind == AX_WINDOW_CELL_TEXT
                                       ? sizeof(struct ax_window_text)
                                       : sizeof(int64_t)));
@@ -268,12 +274,10 @@ static bool state_own(struct ax_window_state *state, const struct ax_window_foun
 /* Take out the row of an older version. `twin`: where the new one is, when it has the same time in
  * the same log: then the old one stands right behind it. */
 static void state_remove(struct ax_window_state *state, const struct ax_window_found *old,
-                         struct ax_str id, const struct ax_window_place *twin)
+                         const struct ax_window_text *id, const struct ax_window_place *twin)
 {
     struct ax_window_log *log = old->is_grave ? &state->graves : &state->log;
-    struct ax_window_text text;
-    ax_window_text_borrow(&text, id);
-    struct ax_window_place place = ax_window_log_seek(log, old->time, &text);
+    struct ax_window_place place = ax_window_log_seek(log, old->time, id);
     if (twin) {
         place = (struct ax_window_place){ twin->chunk, twin->row + 1 };
         if (place.row == ax_window_log_chunk(log, place.chunk)->count)
@@ -284,14 +288,11 @@ static void state_remove(struct ax_window_state *state, const struct ax_window_f
     ax_window_log_remove(log, place);
 }
 
-/* Keep partials of the chunks around (time, id) for readers, who cannot make them. One that readers
- * may use already stays as it is. */
-static void state_fold(struct ax_window_state *state, int64_t time, struct ax_str id)
+/* Keep partials of the chunks around number `middle` for readers, who cannot make them. One that
+ * readers may use already stays as it is. */
+static void state_fold(struct ax_window_state *state, size_t middle)
 {
     struct ax_window_log *log = &state->log;
-    struct ax_window_text text;
-    ax_window_text_borrow(&text, id);
-    size_t middle = ax_window_log_seek(log, time, &text).chunk;
     for (size_t c = middle ? middle - 1 : 0; c <= middle + 1 && c < log->count; c++) {
         struct ax_window_chunk *chunk = ax_window_log_chunk(log, c);
         bool is_closed = c + 1 < log->count || chunk->count == AX_WINDOW_CHUNK_ROWS;
@@ -308,16 +309,37 @@ static bool is_archived(const struct ax_window_state *state, int64_t time)
            (time <= state->archived || state->log.archived == state->log.count);
 }
 
+/* Where the id goes of an event of which readers may know as soon as it is behind all others in the
+ * last chunk, which it does not fill; NULL: it is another one. */
+static struct ax_window_index_entry *state_place_behind(const struct ax_window_state *state,
+                                                        const struct ax_window_key *key,
+                                                        bool is_gone, uint64_t hash)
+{
+    bool is_plain = state->shared && !state->is_dirty && !is_gone &&
+                    key->time > state->floor - state->spec->reach_us &&
+                    !is_archived(state, key->time) && ax_window_log_is_behind(&state->log, key);
+    return is_plain ? ax_window_index_vacancy(&state->index, hash) : NULL;
+}
+
 bool ax_window_state_put(struct ax_window_state *state, const struct ax_window_event *event,
-                         const struct ax_values *const *columns, size_t row)
+                         uint64_t hash, const struct ax_values *const *columns, size_t row)
 {
     assert(state->keeps_ids);
-    uint64_t hash = ax_hash(event->id);
-    struct ax_window_found old = state_find(state, event->id, hash);
+    struct ax_window_key key = { .time = event->time,
+                                 .version = { event->created, event->sequence } };
+    ax_window_text_borrow(&key.id, event->id);
+    struct ax_window_index_entry *vacancy = state_place_behind(state, &key, event->is_gone, hash);
+    if (vacancy) {
+        if (!ax_window_log_append(&state->log, &key, columns, row))
+            return false;
+        ax_window_index_fill(&state->index, vacancy, hash, false, key.time);
+        state->oldest = AX_MIN(state->oldest, key.time);
+        return true;
+    }
+    struct ax_window_found old = state_find(state, &key.id, hash);
     if (old.is_there && found_is_newer(state, &old, event))
         return true;
     bool is_grave = event->is_gone || event->time <= state->floor - state->spec->reach_us;
-    struct ax_window_key key = { event->time, event->id, event->created, event->sequence };
     if (is_grave) { /* Kept as long as an older version of it could come. */
         key.time = AX_MAX(key.time, state->floor);
         key.time = old.is_there ? AX_MAX(key.time, old.time) : key.time;
@@ -340,9 +362,11 @@ bool ax_window_state_put(struct ax_window_state *state, const struct ax_window_e
                                   place.row + 1); /* Refused: the tile is stale. */
     if (old.is_there) {
         bool twins = old.is_grave == is_grave && old.time == key.time;
-        state_remove(state, &old, event->id, twins ? &place : NULL);
+        state_remove(state, &old, &key.id, twins ? &place : NULL);
         state->is_dirty |= !old.is_grave;
         ax_window_index_remove(&state->index, hash, old.is_grave, old.time);
+        if (!is_grave) /* What was taken out may have been before it. */
+            place = ax_window_log_seek(&state->log, key.time, &key.id);
     }
     state_unarchive(state);
     if (!state->shared || state->is_dirty) /* Else a few rows may stay a while longer. */
@@ -352,8 +376,8 @@ bool ax_window_state_put(struct ax_window_state *state, const struct ax_window_e
     ax_window_tiles_trim(&state->tiles);
     state_count(state);
     if (!is_grave && (state->is_dirty || chunk->count == AX_WINDOW_CHUNK_ROWS))
-        state_fold(state, key.time, event->id);
+        state_fold(state, place.chunk);
     if (old.is_there && !old.is_grave)
-        state_fold(state, old.time, event->id);
+        state_fold(state, ax_window_log_seek(&state->log, old.time, &key.id).chunk);
     return true;
 }

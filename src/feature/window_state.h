@@ -16,6 +16,8 @@
 /* Below all times and floors. */
 #define AX_WINDOW_FLOOR_NONE (-2 * AX_WINDOW_TIME_MAX)
 
+/* What an event that comes behind all others needs is at its beginning, to be in few lines of the
+ * cache. */
 struct ax_window_state {
     const struct ax_window_spec *spec;
     struct ax_window_shared *shared; /* NULL: no other thread reads; borrowed */
@@ -28,9 +30,9 @@ struct ax_window_state {
     int64_t floor;
     int64_t oldest;   /* nothing that could go as a whole ends before it */
     int64_t archived; /* no row in the archive is behind it */
-    size_t counted;   /* of the heap's bytes, what is no piece */
-    struct ax_window_log log;
     struct ax_window_index index;
+    struct ax_window_log log;
+    size_t counted; /* of the heap's bytes, what is no piece */
     struct ax_window_tiles tiles;
     struct ax_window_log graves;
 };
@@ -48,15 +50,15 @@ AX_MUST_USE enum ax_code ax_window_check_event(const struct ax_window_spec *spec
                                                const struct ax_values *const *columns, size_t row,
                                                struct ax_err *err);
 
-/* Take in an event that was checked, of AX_WINDOW_ANY. False: memory was refused, and nothing has
- * changed. */
+/* Take in an event that was checked, of AX_WINDOW_ANY; `hash` is ax_hash of its id. False: memory
+ * was refused, and nothing has changed. */
 AX_MUST_USE bool ax_window_state_put(struct ax_window_state *state,
-                                     const struct ax_window_event *event,
+                                     const struct ax_window_event *event, uint64_t hash,
                                      const struct ax_values *const *columns, size_t row);
 
-/* Have what putting in an event with this id will touch come near, in steps from 0 to 2, between
- * which there is time. */
-void ax_window_state_prefetch(const struct ax_window_state *state, struct ax_str id, int step);
+/* Have what putting in an event with an id of this hash will touch come near, in steps from 0 to 2,
+ * between which there is time. */
+void ax_window_state_prefetch(const struct ax_window_state *state, uint64_t hash, int step);
 
 /* As ax_window_forget. */
 void ax_window_state_forget(struct ax_window_state *state, int64_t floor);

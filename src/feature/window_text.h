@@ -41,6 +41,16 @@ AX_MUST_USE bool ax_window_text_init(struct ax_window_text *ret, struct ax_str t
 /* The same without a copy: `text` is borrowed. */
 void ax_window_text_borrow(struct ax_window_text *ret, struct ax_str text);
 
+/* A copy of what a text borrows. */
+AX_MUST_USE static inline bool ax_window_text_own(struct ax_window_text *ret,
+                                                  const struct ax_window_text *text)
+{
+    if (ax_window_text_is_long(text))
+        return ax_window_text_init(ret, ax_window_text_str(text));
+    *ret = *text;
+    return true;
+}
+
 static inline void ax_window_text_done(struct ax_window_text *text)
 {
     if (ax_window_text_is_long(text))

@@ -13,10 +13,10 @@
 #include "feature/online/online_window.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "feature/window_state.h"
 
 #include <assert.h>
-#include <stddef.h>
 #include <stdlib.h>
 
 enum { GROUP = 16 };
@@ -195,48 +195,59 @@ static bool window_publish_dirty(struct ax_online_window *window)
            (ax_window_heap_flush(window->shared.heap) && window_publish(window));
 }
 
+static enum ax_code window_put(struct ax_online_window *window, const struct ax_window_event *event,
+                               uint64_t hash, const struct ax_values *const *columns, size_t row,
+                               struct ax_err *err)
+{
+    struct ax_window_state *state = &window->state;
+    if (ax_window_check_event(state->spec, event, columns, row, err))
+        return err->code;
+    bool is_in = ax_window_state_put(state, event, hash, columns, row) ||
+                 (ax_window_heap_flush(window->shared.heap) &&
+                  ax_window_state_put(state, event, hash, columns, row));
+    if (!is_in || !window_publish_dirty(window))
+        return ax_fail(err, AX_E_LIMIT, "no memory for another event of a window");
+    return AX_OK;
+}
+
 enum ax_code ax_online_window_put(struct ax_online_window *window,
                                   const struct ax_window_event *event,
                                   const struct ax_values *const *columns, size_t row,
                                   struct ax_err *err)
 {
     assert(window && event && err);
-    struct ax_window_state *state = &window->state;
-    if (ax_window_check_event(window->spec, event, columns, row, err))
-        return err->code;
-    bool is_in = ax_window_state_put(state, event, columns, row) ||
-                 (ax_window_heap_flush(window->shared.heap) &&
-                  ax_window_state_put(state, event, columns, row));
-    if (!is_in || !window_publish_dirty(window))
-        return ax_fail(err, AX_E_LIMIT, "no memory for another event of a window");
-    return AX_OK;
+    return window_put(window, event, ax_hash(event->id), columns, row, err);
 }
 
-/* Windows, then what finds the row's place, then the chunk's head, then the row: of all events of a
- * group at each step, so that their misses overlap. */
+/* What each event touches is asked for, of all events of a group at each step, so that their misses
+ * overlap. */
 static void put_group(struct ax_online_window_put *puts, size_t count, struct ax_err *err)
 {
+    uint64_t hashes[GROUP];
     for (size_t i = 0; i < count; i++) {
-        for (size_t at = 0; at < offsetof(struct ax_online_window, state.graves);
-             at += AX_CACHE_LINE)
-            __builtin_prefetch((const char *)puts[i].window + at);
+        ax_window_state_prefetch(&puts[i].window->state, 0, 0);
+        hashes[i] = ax_hash(puts[i].event->id);
     }
-    for (int step = 0; step < 3; step++) {
+    for (int step = 1; step < 3; step++) {
         for (size_t i = 0; i < count; i++)
-            ax_window_state_prefetch(&puts[i].window->state, puts[i].event->id, step);
+            ax_window_state_prefetch(&puts[i].window->state, hashes[i], step);
     }
+    struct ax_err failed = AX_ERR_INIT;
     for (size_t i = 0; i < count; i++) {
         struct ax_online_window_put *put = &puts[i];
-        struct ax_err later = AX_ERR_INIT;
-        put->ret_code = ax_online_window_put(put->window, put->event, put->columns, put->row,
-                                             err->code ? &later : err);
+        put->ret_code =
+            window_put(put->window, put->event, hashes[i], put->columns, put->row, &failed);
+        if (put->ret_code && !err->code)
+            *err = failed;
+        if (put->ret_code)
+            ax_err_clear(&failed);
     }
 }
 
 enum ax_code ax_online_window_put_all(struct ax_online_window_put *puts, size_t count,
                                       struct ax_err *err)
 {
-    assert(puts || !count);
+    assert((puts || !count) && err);
     for (size_t at = 0; at < count; at += GROUP)
         put_group(puts + at, AX_MIN(count - at, (size_t)GROUP), err);
     return err->code;

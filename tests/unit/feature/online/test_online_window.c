@@ -193,6 +193,31 @@ static void nothing_is_read_of_a_new_one(void **state)
     run_end(&run);
 }
 
+/* An event that is gone before any other version of it came, behind all others. */
+static void what_was_never_there_is_gone(void **state)
+{
+    (void)state;
+    struct run run;
+    hand_start(&run, 0, HEAP_BYTES);
+    for (size_t i = 0; i < 3; i++) {
+        struct oracle_event event = hand_event(i, (int64_t)i);
+        assert_int_equal(put_event(run.online, &event), AX_OK);
+    }
+    struct oracle_event event = hand_event(3, 3);
+    event.is_gone = true;
+    event.sequence = 1;
+    assert_int_equal(put_event(run.online, &event), AX_OK);
+    assert_int_equal(count_at(&run, 3), 3);
+    event.is_gone = false;
+    event.sequence = 0;
+    assert_int_equal(put_event(run.online, &event), AX_OK);
+    assert_int_equal(count_at(&run, 3), 3);
+    event.sequence = 2;
+    assert_int_equal(put_event(run.online, &event), AX_OK);
+    assert_int_equal(count_at(&run, 3), 4);
+    run_end(&run);
+}
+
 /* What no window reaches goes, chunk by chunk and tile by tile, and with the last all is empty. */
 static void what_is_past_goes(void **state)
 {
@@ -289,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(online_is_offline_and_brute_force),
         cmocka_unit_test(nothing_is_read_of_a_new_one),
+        cmocka_unit_test(what_was_never_there_is_gone),
         cmocka_unit_test(what_is_past_goes),
         cmocka_unit_test(many_are_put_at_once),
         cmocka_unit_test(a_full_heap_refuses),
