@@ -54,8 +54,9 @@ torture: deps ## the tests again, where one allocation after the other fails
 	@tools/build asan
 	@tools/torture
 
-soak: build ## what `make test` does in short, for hours: random expressions, natively and as SQL
+soak: build ## what `make test` does in short, for hours: kill -9, random expressions as SQL
 	@tools/build release
+	@AX_KILLS=$${AX_KILLS:-50} tools/run-tests --pytest=-k --pytest=test_online_kill e2e
 	@AX_EXPR_TREES=$${AX_EXPR_TREES:-10000000} AX_EXPR_SEED=$${AX_EXPR_SEED:-$$RANDOM} \
 	    build/release/tests/unit_data_expr_test_expr_sql
 
