@@ -4,15 +4,18 @@ leaves nothing half-written, and works when it is given again and there is room.
 
 Method: each command on a file system of 2 MiB that a file fills up to some KiB, then without that
 file; and where no file may grow beyond 4 KiB. What a mount of one's own needs may be refused: then
-only the second way is taken.
+only the second way is taken. And a server that takes in pushes on such a disk.
 """
 
 import os
 import pathlib
 import resource
+import signal
 import subprocess
 
 import pytest
+
+from conftest import Server
 
 ROWS = 3000  # what is made of them is larger than what the disk has left
 DEFINITIONS = """
@@ -112,9 +115,9 @@ def fails_and_works(folder, name, fill, **process):
     assert (results(folder), in_force(folder)) != before
 
 
-@pytest.mark.plain
-@pytest.mark.parametrize("name", CASES)
-def test_small_file_system(folder, name):
+@pytest.fixture(name="fill")
+def mount_disk(folder):
+    """Fills up a disk of 2 MiB, but for so many KiB."""
     disk = folder / "disk"
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk],
                              capture_output=True, text=True, check=False)
@@ -126,10 +129,51 @@ def test_small_file_system(folder, name):
         pathlib.Path(disk / "fill").write_bytes(
             b"x" * (free.f_bavail * free.f_frsize - kib * 1024))
 
-    try:
-        fails_and_works(folder, name, fill)
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
+    yield fill
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize("name", CASES)
+def test_small_file_system(folder, fill, name):
+    fails_and_works(folder, name, fill)
+
+
+@pytest.mark.plain
+def test_pushes(folder, fill):
+    """What there is no room for is refused and taken in when there is; nothing else is lost."""
+    text = DEFINITIONS.replace("FIELDS", "x: x").replace("time: t\n", "time: t\n    push: true\n")
+    (folder / "d/all.yaml").write_text(text, encoding="utf-8")
+    (folder / "models").mkdir()
+    options = ("--state", str(folder / "disk/state"), "--threads", "1", "--images=false")
+    assert run(folder, "apply", "d", "--check=false", "--state", "disk/state").returncode == 0
+    taken = 0
+
+    def push(server, number):
+        rows = [{"k": k, "t": number * 1000000, "x": number} for k in range(20)]
+        return server.post("/push", {"source": "w", "rows": rows}).status
+
+    def check(server):
+        for k in (0, 19):
+            told = server.get(f"/v1/features/s?k={k}").json
+            assert told["features"]["x"]["value"] == taken
+
+    server = Server(folder / "models", *options)
+    for kib in (4, 0):
+        fill(kib)
+        while (status := push(server, taken + 1)) == 200:
+            taken += 1
+        assert status == 503
+        check(server)
+        (folder / "disk/fill").unlink()
+    assert push(server, taken + 1) == 200
+    taken += 1
+    assert server.metrics()["ax_journal_failures_total"] == 2
+    server.stop(signal.SIGKILL)
+    server = Server(folder / "models", *options)
+    check(server)
+    assert push(server, taken) == 200
+    server.stop()
 
 
 @pytest.mark.parametrize("name", CASES)
