@@ -8,12 +8,17 @@
  */
 #include "cmd/features_catalogue.h"
 
+#include "base/calendar.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "data/expr/expr_text.h"
+#include "pipeline/materialize_views.h"
+#include "server/schedule.h"
 
 #include <assert.h>
 
 #define APPLIES_MAX 1000000
+#define US_PER_S    INT64_C(1000000)
 
 /* What is shown: an object, perhaps one feature of it. */
 struct shown {
@@ -23,6 +28,8 @@ struct shown {
     struct ax_str place;
     struct ax_registry_catalogue versions; /* all of the object's */
     const struct ax_registry_applied *applied;
+    struct ax_schedule schedule; /* of a view; every_us 0: none */
+    int64_t due_us;
     char whole[AX_SHA256_TEXT_SIZE]; /* digest of it and of all that it is made from, now */
 };
 
@@ -60,6 +67,57 @@ static void put_thing(struct ax_buf *out, struct ax_str kind, struct ax_str name
 {
     const struct ax_lineage_node node = { .kind = kind, .name = name, .part = part };
     ax_lineage_put_name(out, &node);
+}
+
+/* ---- schedules ---- */
+
+/* What `every` says of a view that is in force, and what the registry knows of it. */
+static enum ax_code read_schedule(struct shown *shown, struct ax_err *err)
+{
+    const struct ax_registry_object *object = shown->object;
+    struct ax_json_doc *doc;
+    if (object->kind != AX_REGISTRY_VIEW || object->ended_by)
+        return AX_OK;
+    if (ax_json_parse(object->definition, &doc, err))
+        return err->code;
+    const struct ax_json *root = ax_json_root(doc);
+    struct ax_schedule *schedule = &shown->schedule;
+    const struct ax_materialize_names names = { object->name,
+                                                ax_json_str(ax_json_get(root, "source")),
+                                                ax_json_str(ax_json_get(root, "entity")) };
+    const struct ax_json *every = ax_json_get(ax_json_get(root, "notes"), "every");
+    if (every && !ax_duration_parse(ax_json_str(every), &schedule->every_us, err) &&
+        !ax_materialize_last_us(shown->catalogue->registry, &shown->catalogue->objects, &names,
+                                shown->catalogue->arena, &schedule->last_us, err)) {
+        schedule->source = names.source;
+        shown->due_us = ax_schedule_due_us(schedule);
+    }
+    ax_json_free(doc);
+    return err->code;
+}
+
+static void put_schedule(struct ax_buf *out, const struct shown *shown)
+{
+    char due[AX_CALENDAR_TEXT_SIZE] = "at once";
+    if (!shown->schedule.every_us)
+        return;
+    (void)ax_buf_append_str(out, AX_STR("  every       "));
+    ax_duration_put_text(out, shown->schedule.every_us);
+    if (shown->due_us != INT64_MIN)
+        (void)ax_calendar_text(shown->due_us - shown->due_us % US_PER_S, due);
+    ax_buf_printf(out, ", next %s\n", due);
+}
+
+static void put_json_schedule(struct ax_buf *out, const struct shown *shown)
+{
+    char due[AX_CALENDAR_TEXT_SIZE];
+    if (!shown->schedule.every_us)
+        return;
+    ax_json_put_key(out, "next");
+    if (shown->due_us == INT64_MIN)
+        (void)ax_buf_append_str(out, AX_STR("null"));
+    else
+        ax_json_put_str(out, (struct ax_str){ due, ax_calendar_text(shown->due_us, due) });
 }
 
 /* ---- text ---- */
@@ -167,6 +225,7 @@ static void put_text(struct ax_buf *out, const struct shown *shown)
     if (!object->ended_by)
         ax_buf_printf(out, "  with all    %s, of it and of all that it is made from\n",
                       shown->whole);
+    put_schedule(out, shown);
     if (shown->part.len) {
         ax_features_put_part(out, object, shown->part, false);
     } else {
@@ -299,6 +358,7 @@ static void put_json(struct ax_buf *out, const struct shown *shown)
         ax_json_put_member(out, "applied_by", shown->applied->who);
     ax_json_put_member_bool(out, "in_force", !object->ended_by);
     ax_json_put_member_bool(out, "deprecated", object->deprecated);
+    put_json_schedule(out, shown);
     put_json_features(out, shown);
     put_json_edges(out, shown);
     if (object->kind == AX_REGISTRY_SERVICE)
@@ -334,7 +394,8 @@ static enum ax_code show_object(const struct ax_features_catalogue *catalogue,
                              &shown.versions, err) ||
         ax_registry_history(catalogue->registry, APPLIES_MAX, catalogue->arena, &applies,
                             &apply_count, err) ||
-        ax_lineage_digest(&catalogue->objects, object, catalogue->arena, shown.whole, err))
+        ax_lineage_digest(&catalogue->objects, object, catalogue->arena, shown.whole, err) ||
+        read_schedule(&shown, err))
         return err->code;
     for (size_t i = 0; i < apply_count; i++)
         if (applies[i].number == object->apply)

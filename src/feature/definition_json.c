@@ -4,8 +4,8 @@
  *
  * What has an order by meaning keeps it (keys of an entity, inputs of a service, expectations);
  * what has none is sorted by name (columns, fields, request values, keys of mappings). Expressions
- * are printed from their trees, durations in their largest whole unit. What only people read stands
- * in the last member, "notes".
+ * are printed from their trees, durations in their largest whole unit. What no value depends on
+ * (what only people read, when a server does something) stands in the last member, "notes".
  */
 #include "feature/definition_json.h"
 
@@ -367,6 +367,8 @@ static void put_notes_of(struct ax_buf *out, enum ax_definition_kind kind, const
         break;
     case AX_DEFINITION_VIEW:
         put_notes(out, view->description, view->deprecated, view->deprecation);
+        if (view->every_us)
+            put_duration(out, "every", view->every_us);
         put_field_notes(out, view);
         break;
     case AX_DEFINITION_SERVICE:

@@ -127,6 +127,10 @@ static const struct ax_definition_key view_keys[] = {
       .example = "{temp: temp, wet: precip > 0}" },
     { "online", AX_VALUE_FLAG, .default_text = "true",
       .about = "Whether the online store holds its newest values." },
+    { "every", AX_VALUE_DURATION,
+      .about = "A server materialises what is new so often, 1m to 366d; without it, when it is "
+               "told to.",
+      .example = "1h" },
     { "exact_events", AX_VALUE_COUNT, .default_text = "1024",
       .about = "Of a windowed view: the newest so many events of a key count exactly, those before "
                "them by whole hops; 1 to 65,536.",

@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+#define EVERY_MIN_US     (INT64_C(60) * 1000000)
+#define EVERY_MAX_US     (INT64_C(366) * 86400 * 1000000)
 #define EXACT_EVENTS_MAX 65536
 
 #define QUOTED(text) AX_STR_ARG(ax_str_cut((text), 60))
@@ -126,6 +128,23 @@ static enum ax_code read_exact_events(struct ax_definition_reader *r, const stru
     return AX_OK;
 }
 
+static enum ax_code read_schedule(struct ax_definition_reader *r, const struct ax_yaml *node,
+                                  struct ax_view *view)
+{
+    const struct ax_yaml *every = ax_yaml_get(node, "every");
+    if (ax_definition_flag(r, node, AX_MAPPING_VIEW, "online", &view->online) ||
+        ax_definition_duration(r, node, "every", &view->every_us))
+        return r->err->code;
+    if (every && !view->online)
+        return ax_definition_fail_key(r, every,
+                                      "the view is not online, so nothing is "
+                                      "materialised");
+    if (every && (view->every_us < EVERY_MIN_US || view->every_us > EVERY_MAX_US))
+        return ax_definition_fail(r, every, "'every' is %.*s, expected 1m to 366d",
+                                  AX_STR_ARG(every->text));
+    return AX_OK;
+}
+
 /* The same event twice is told from two events by its id alone. */
 static enum ax_code check_events(struct ax_definition_reader *r, const struct ax_yaml *node,
                                  const struct ax_view *view)
@@ -174,8 +193,7 @@ enum ax_code ax_definition_read_view(struct ax_definition_reader *r, const struc
     if (ax_definition_check_keys(r, node, AX_MAPPING_VIEW) || read_references(r, node, view) ||
         read_keys(r, node, view) ||
         ax_definition_read_fields(r, ax_yaml_get(node, "fields"), view) ||
-        read_time(r, node, view) ||
-        ax_definition_flag(r, node, AX_MAPPING_VIEW, "online", &view->online) ||
+        read_time(r, node, view) || read_schedule(r, node, view) ||
         ax_definition_deprecated(r, node, &view->deprecated, &view->deprecation))
         return r->err->code;
     return ax_definition_text(r, node, AX_MAPPING_VIEW, "description", &view->description);

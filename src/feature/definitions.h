@@ -154,6 +154,7 @@ struct ax_view {
     const size_t *key_columns; /* of the source, one a key of the entity */
     int64_t ttl_us;            /* 0: none; age > ttl is OUTSIDE_MAX_AGE */
     bool online;
+    int64_t every_us;    /* a server materialises it so often; 0: when it is told to */
     bool windowed;       /* fields are aggregates */
     size_t exact_events; /* of a windowed view: the newest so many events count exactly */
     const struct ax_field *fields;
@@ -284,12 +285,12 @@ AX_MUST_USE enum ax_code ax_definitions_find_source(const struct ax_definitions 
 
 /* An object as canonical JSON: everything that its meaning depends on, with defaults written out,
  * in a fixed order of members, names of other objects as names, expressions as their canonical
- * text, contents of SQL files instead of their paths; descriptions stand in a member of their own
- * that the digest leaves out. Equal meaning, equal text. `object` is of `kind`. */
+ * text, contents of SQL files instead of their paths; descriptions and schedules stand in a member
+ * of their own that the digest leaves out. Equal meaning, equal text. `object` is of `kind`. */
 void ax_definition_put_json(struct ax_buf *out, enum ax_definition_kind kind, const void *object);
 
-/* The SHA-256 of that text without its last member, "notes", which has descriptions and
- * deprecations: equal meaning, equal digest. Expected: TOO_LARGE, LIMIT. */
+/* The SHA-256 of that text without its last member, "notes", which has descriptions,
+ * deprecations and schedules: equal meaning, equal digest. Expected: TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_definition_digest(enum ax_definition_kind kind, const void *object,
                                               char ret_digest[AX_SHA256_TEXT_SIZE],
                                               struct ax_err *err);

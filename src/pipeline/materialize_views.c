@@ -81,29 +81,48 @@ static enum ax_code check_names(const struct run *run)
     return AX_OK;
 }
 
-static void add_version(const struct run *run, struct ax_sha256 *sha, enum ax_registry_kind kind,
-                        struct ax_str name)
+static void add_version(const struct ax_registry_catalogue *catalogue, struct ax_sha256 *sha,
+                        enum ax_registry_kind kind, struct ax_str name)
 {
-    uint64_t version = ax_applied_version(run->config->applied, kind, name);
+    const struct ax_registry_object *object = ax_registry_find(catalogue, kind, name);
+    uint64_t version = object ? object->version : 0;
     ax_sha256_add(sha, &version, sizeof(version));
 }
 
-/* Of what the view means, and of the versions of what it is made from. */
-static enum ax_code digest_view(struct run *run, const struct ax_view *view,
-                                char ret_digest[AX_SHA256_TEXT_SIZE])
+enum ax_code ax_materialize_digest(const struct ax_registry_catalogue *catalogue,
+                                   const struct ax_materialize_names *names, struct ax_arena *arena,
+                                   char ret_digest[AX_SHA256_TEXT_SIZE], struct ax_err *err)
 {
-    const struct ax_registry_catalogue *catalogue = &run->config->applied->catalogue;
+    assert(catalogue && names && arena && ret_digest && err);
     char meaning[AX_SHA256_TEXT_SIZE];
     struct ax_sha256 sha;
-    if (ax_lineage_digest(catalogue, ax_registry_find(catalogue, AX_REGISTRY_VIEW, view->name),
-                          &run->arena, meaning, run->err))
-        return run->err->code;
+    const struct ax_registry_object *object =
+        ax_registry_find(catalogue, AX_REGISTRY_VIEW, names->view);
+    assert(object);
+    if (ax_lineage_digest(catalogue, object, arena, meaning, err))
+        return err->code;
     ax_sha256_init(&sha);
     ax_sha256_add(&sha, meaning, sizeof(meaning));
-    add_version(run, &sha, AX_REGISTRY_VIEW, view->name);
-    add_version(run, &sha, AX_REGISTRY_SOURCE, view->source->name);
-    add_version(run, &sha, AX_REGISTRY_ENTITY, view->entity->name);
+    add_version(catalogue, &sha, AX_REGISTRY_VIEW, names->view);
+    add_version(catalogue, &sha, AX_REGISTRY_SOURCE, names->source);
+    add_version(catalogue, &sha, AX_REGISTRY_ENTITY, names->entity);
     ax_sha256_text(&sha, ret_digest);
+    return AX_OK;
+}
+
+enum ax_code ax_materialize_last_us(struct ax_registry *registry,
+                                    const struct ax_registry_catalogue *catalogue,
+                                    const struct ax_materialize_names *names,
+                                    struct ax_arena *arena, int64_t *ret_us, struct ax_err *err)
+{
+    assert(registry && ret_us && err);
+    const struct ax_registry_materialised *last = NULL;
+    char digest[AX_SHA256_TEXT_SIZE];
+    if (ax_materialize_digest(catalogue, names, arena, digest, err) ||
+        ax_registry_materialised(registry, names->view, arena, &last, err))
+        return err->code;
+    *ret_us = last && strcmp(last->digest, digest) == 0 ? AX_MIN(last->to_us, last->done_at_us)
+                                                        : INT64_MIN;
     return AX_OK;
 }
 
@@ -117,7 +136,10 @@ static void set_outcome(struct item *item, enum ax_materialize_outcome outcome)
 static enum ax_code look_up(struct run *run, struct item *item)
 {
     const struct ax_registry_materialised *before = NULL;
-    if (digest_view(run, item->view, item->digest) ||
+    const struct ax_materialize_names names = { item->view->name, item->view->source->name,
+                                                item->view->entity->name };
+    if (ax_materialize_digest(&run->config->applied->catalogue, &names, &run->arena, item->digest,
+                              run->err) ||
         ax_registry_materialised(run->config->registry, item->view->name, &run->arena, &before,
                                  run->err))
         return run->err->code;

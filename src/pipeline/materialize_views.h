@@ -66,6 +66,25 @@ struct ax_materialize_config {
     void *arg;
 };
 
+/* A view, and what it is made from. */
+struct ax_materialize_names {
+    struct ax_str view, source, entity;
+};
+/* Of what a view of the catalogue means, and of the versions of what it is made from: what was
+ * materialised by another one is begun anew. Expected: as ax_lineage_digest. */
+AX_MUST_USE enum ax_code ax_materialize_digest(const struct ax_registry_catalogue *catalogue,
+                                               const struct ax_materialize_names *names,
+                                               struct ax_arena *arena,
+                                               char ret_digest[AX_SHA256_TEXT_SIZE],
+                                               struct ax_err *err);
+/* When a view was materialised as it is now: the moment up to which its rows were read, or that at
+ * which it was done, if that was earlier, UTC; INT64_MIN: never. Expected: likewise. */
+AX_MUST_USE enum ax_code ax_materialize_last_us(struct ax_registry *registry,
+                                                const struct ax_registry_catalogue *catalogue,
+                                                const struct ax_materialize_names *names,
+                                                struct ax_arena *arena, int64_t *ret_us,
+                                                struct ax_err *err);
+
 /* Views are told in the order of their sources. A source that fails is told by its views' results
  * and the others are done all the same; what failed first is returned. Expected: NOT_FOUND (no view
  * has a name), INVALID, TOO_LARGE, LIMIT, CONFLICT, UNAVAILABLE, CANCELLED, and the system's codes.

@@ -25,6 +25,7 @@
 #include "server/fleet.h"
 #include "server/model_orders.h"
 #include "server/repository.h"
+#include "server/schedules.h"
 #include "server/server_thread.h"
 #include "server/serving_features.h"
 #include "server/watch.h"
@@ -110,6 +111,7 @@ struct ax_server {
     struct ax_fleet_config fleet_config;
     _Atomic(struct ax_fleet *) fleet;         /* NULL until it was started */
     _Atomic(struct ax_model_orders *) orders; /* likewise */
+    _Atomic(struct ax_schedules *) schedules; /* likewise; or there is no control */
     pthread_mutex_t beginning;                /* held until the two are set */
     struct ax_watch *watch;                   /* NULL unless the folder is watched */
     struct ax_watch_listener listener;
@@ -199,6 +201,11 @@ struct ax_feature_store *ax_server_feature_store(struct ax_server *server)
 struct ax_control *ax_server_control(struct ax_server *server)
 {
     return server->control;
+}
+
+struct ax_schedules *ax_server_schedules(struct ax_server *server)
+{
+    return atomic_load_explicit(&server->schedules, memory_order_acquire);
 }
 
 struct ax_served_log *ax_server_served_log(struct ax_server *server)
@@ -358,6 +365,7 @@ static enum ax_code server_definitions_changed(struct ax_definitions_watch_liste
 {
     struct ax_server *server = container_of(listener, struct ax_server, definitions_listener);
     (void)(serve_features(server, now, err) != AX_OK);
+    ax_schedules_wake(ax_server_schedules(server));
     tell_misfits(server, before, now);
     return err->code;
 }
@@ -475,6 +483,17 @@ static enum ax_code open_state(struct ax_server *server, struct ax_err *err)
                : AX_OK;
 }
 
+/* Jobs that others ask for, and those that have their time. */
+static enum ax_code begin_jobs(struct ax_server *server, struct ax_err *err)
+{
+    struct ax_schedules *schedules;
+    if (ax_control_start(server->control, err) ||
+        ax_schedules_new(server, server->control, &schedules, err))
+        return err->code;
+    atomic_store_explicit(&server->schedules, schedules, memory_order_release);
+    return AX_OK;
+}
+
 /* The fleet, and who gives it orders. The folder is watched before it is listed, so that a change
  * in between is told as any other is, once it has settled. */
 static enum ax_code server_begin_control(struct ax_server *server, struct ax_err *err)
@@ -494,7 +513,7 @@ static enum ax_code server_begin_control(struct ax_server *server, struct ax_err
     if (ax_model_orders_new(fleet, config->fleet, &orders, err))
         return err->code;
     atomic_store_explicit(&server->orders, orders, memory_order_release);
-    if (server->control && ax_control_start(server->control, err))
+    if (server->control && begin_jobs(server, err))
         return err->code;
     if (!server->watch)
         return AX_OK;
@@ -543,6 +562,7 @@ void ax_server_drain(struct ax_server *server)
 {
     assert(server);
     server->drained_ns = ax_clock_ns();
+    ax_schedules_stop(ax_server_schedules(server));
     ax_control_stop(server->control);
     ax_http_server_drain(server->http);
     if (ax_server_fleet(server))
@@ -565,9 +585,12 @@ struct ax_server_end ax_server_join_free(struct ax_server *server)
     ax_http_server_join(server->http);
     struct ax_server_end end = { .connections_cut = ax_http_server_cut_count(server->http) };
     ax_watch_stop_free(server->watch);
+    ax_schedules_join(ax_server_schedules(server));
     /* A job may wait for definitions to be read. */
     bool has_jobs_left = !ax_control_free_until(server->control, work_until_ns(server));
     ax_definitions_watch_stop(server->definitions);
+    if (!has_jobs_left)
+        ax_schedules_free(ax_server_schedules(server));
     ax_model_orders_free(ax_server_orders(server));
     /* Those who wait for a model are told by messages, which the threads' loops still take. */
     end.has_work_left =

@@ -22,6 +22,7 @@ struct ax_fleet;
 struct ax_fleet_config;
 struct ax_model_orders;
 struct ax_repository_config;
+struct ax_schedules;
 struct ax_served_log;
 struct ax_served_log_config;
 struct ax_server;
@@ -99,6 +100,8 @@ struct ax_serving_features *ax_server_features_ref(struct ax_server *server);
 struct ax_feature_store *ax_server_feature_store(struct ax_server *server) AX_RETURNS_NONNULL;
 /* NULL: the state directory is not its own, so it does nothing there for others. */
 struct ax_control *ax_server_control(struct ax_server *server);
+/* NULL likewise. */
+struct ax_schedules *ax_server_schedules(struct ax_server *server);
 /* NULL: what is served is not logged. */
 struct ax_served_log *ax_server_served_log(struct ax_server *server);
 /* NULL until it was started: before that the catalog is empty. */

@@ -7,6 +7,7 @@ has. A limit of rows a second holds it behind the first view, where it is killed
 store is compared in tests/unit/pipeline/test_materialize_views.c.
 """
 
+import datetime
 import fcntl
 import json
 import os
@@ -16,6 +17,7 @@ import subprocess
 import pytest
 
 from conftest import Server
+from history import wait_for
 
 DEFINITIONS = """\
 auspex: 1
@@ -127,6 +129,35 @@ def test_server(folder):
     assert done["texts"]["written"] == done["texts"]["keys"] == 1
     assert server.metrics()["ax_online_rows"] == 501
     server.stop()
+
+
+def due(server):
+    return server.metrics().get("ax_schedule_due_timestamp_seconds", view="texts")
+
+
+def test_every(folder):
+    """A view that was never done is done at once, and not again after a restart; its schedule is
+    no part of what it means."""
+    (folder / "models").mkdir()
+    definitions = (folder / "f.yaml").read_text("utf-8")
+    (folder / "f.yaml").write_text(definitions.replace("source: b,", "source: b, every: 1h,"),
+                                   encoding="utf-8")
+    server = Server(folder / "models", "--state", str(folder / "state"), "--threads", "1")
+    subprocess.run([os.environ["AX_BINARY"], "apply", "--state", str(folder / "state"),
+                    str(folder)], check=True, capture_output=True)
+    at = wait_for(lambda: due(server))
+    assert server.metrics()["ax_online_written_total"] == 2
+    assert 0 < at - os.stat(folder / "f.yaml").st_mtime < 7200
+    shown = subprocess.run([os.environ["AX_BINARY"], "features", "show", "--state",
+                            str(folder / "state"), "view:texts", "--json"], check=True,
+                           capture_output=True, text=True)
+    next_at = datetime.datetime.fromisoformat(json.loads(shown.stdout)["next"])
+    assert next_at.timestamp() == pytest.approx(at, abs=0.001)
+    assert server.stop() == 0
+    server = Server(folder / "models", "--state", str(folder / "state"), "--threads", "1")
+    wait_for(lambda: due(server) == at)
+    assert server.metrics()["ax_online_written_total"] == 0
+    assert server.stop() == 0
 
 
 def test_refused(folder):

@@ -9,6 +9,7 @@
 #include "server/api/online_metrics.h"
 #include "server/api/process_metrics.h"
 #include "server/api/triton_metrics.h"
+#include "server/schedules.h"
 #include "server/server.h"
 #include "server/sliced_answer.h"
 
@@ -75,7 +76,9 @@ static bool print_process(struct metrics_answer *answer, struct ax_buf *out, siz
 static bool print_online(struct metrics_answer *answer, struct ax_buf *out, size_t bytes)
 {
     (void)bytes;
-    ax_online_metrics_print(out, ax_server_feature_store(answer->base.thread->server));
+    struct ax_server *server = answer->base.thread->server;
+    ax_online_metrics_print(out, ax_server_feature_store(server));
+    ax_schedules_print(ax_server_schedules(server), out);
     return true;
 }
 

@@ -83,13 +83,15 @@ static void whole_texts(void **state)
           "\"warn\"},{\"check\":\"monotonic\",\"columns\":[\"t\"],\"by\":[\"id\"],\"mostly\":1.0,"
           "\"do\":\"warn\"}],\"notes\":{\"description\":\"d\"}}" },
         { AX_DEFINITION_VIEW,
-          BASE "views:\n  v:\n    entity: e\n    source: s\n    ttl: 90m\n    deprecated: use w\n"
+          BASE "views:\n  v:\n    entity: e\n    source: s\n    ttl: 90m\n    every: 60m\n"
+               "    deprecated: use w\n"
                "    fields:\n      b: {expr: x>1, deprecated: true, default: true}\n"
                "      a: {expr: x, type: float32, default: 1, description: d}\n",
           "{\"kind\":\"view\",\"name\":\"v\",\"entity\":\"e\",\"source\":\"s\",\"keys\":{\"k\":"
           "\"k\"},\"ttl\":\"90m\",\"online\":true,\"exact_events\":0,\"fields\":{\"a\":{\"expr\":"
           "\"x\",\"type\":\"float32\",\"default\":1.0},\"b\":{\"expr\":\"x > 1.0\",\"type\":"
-          "\"bool\",\"default\":true}},\"notes\":{\"deprecated\":\"use w\",\"fields\":{\"a\":{"
+          "\"bool\",\"default\":true}},\"notes\":{\"deprecated\":\"use "
+          "w\",\"every\":\"1h\",\"fields\":{\"a\":{"
           "\"description\":\"d\"},\"b\":{\"deprecated\":true}}}}" },
         { AX_DEFINITION_SERVICE,
           BASE "views: {v: {entity: e, source: s, fields: {f: x}}}\n"
@@ -144,10 +146,10 @@ static const struct {
       false },
     { AX_DEFINITION_VIEW,
       BASE "views: {v: {entity: e, source: s, ttl: 3h, fields: {a: x>1, b: y}}}",
-      BASE
-      "views: {v: {source: s, entity: e, ttl: 180m, online: true, keys: {k: k}, description: d, "
-      "fields: {b: {expr: (y), type: int64, default: ~, deprecated: old}, a: {expr: 'x  > "
-      "1.0'}}}}",
+      BASE "views: {v: {source: s, entity: e, ttl: 180m, every: 1h, online: true, keys: {k: k}, "
+           "description: d, "
+           "fields: {b: {expr: (y), type: int64, default: ~, deprecated: old}, a: {expr: 'x  > "
+           "1.0'}}}}",
       true },
     { AX_DEFINITION_VIEW, BASE "views: {v: {entity: e, source: s, fields: {a: x, b: y}}}",
       BASE "views: {v: {entity: e, source: s, fields: {a: x, c: y}}}", false },
