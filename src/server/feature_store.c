@@ -12,6 +12,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define FILL_BYTES_FIRST ((size_t)64 << 20) /* a tenth of a second */
+
 #define FIELD(name) offsetof(struct ax_feature_store_config, name)
 
 const struct ax_option ax_feature_store_options[] = {
@@ -73,6 +75,13 @@ static void log_fold(void *context, const struct ax_err *err)
                AX_LOG_TEXT("state", store->state));
 }
 
+static void log_fill(void *context, const struct ax_err *err)
+{
+    const struct ax_feature_store *store = context;
+    ax_log(AX_LOG_ERROR, "the online store cannot be read into memory",
+           AX_LOG_TEXT("state", store->state), AX_LOG_ERR(err));
+}
+
 static int64_t now_us(void *context)
 {
     const struct ax_feature_store *store = context;
@@ -88,10 +97,12 @@ static enum ax_code open_writer(struct ax_feature_store *store, struct ax_err *e
         .memory_bytes_max = config->memory_bytes_max,
         .disk_bytes_max = config->disk_bytes_max,
         .journal_bytes_max = config->journal_bytes_max,
+        .fill_bytes_first = FILL_BYTES_FIRST,
         .queue_max = config->queue_max,
         .durability = (enum ax_online_durability)config->durability,
         .now_us = store->server ? now_us : NULL,
         .fold_failed = log_fold,
+        .fill_failed = log_fill,
         .context = store,
     };
     struct ax_online_writer *writer;

@@ -47,11 +47,30 @@ struct value {
 
 static struct ax_epoch epoch;
 
+/* The row that is behind, of key "b", and what asking for it fails with. */
+static const struct ax_online_row *behind_row;
+static enum ax_code behind_code;
+
+static enum ax_code get_behind(void *context, uint32_t number, struct ax_str key,
+                               struct ax_arena *arena, const struct ax_online_row **ret_row,
+                               struct ax_err *err)
+{
+    assert_ptr_equal(context, &epoch);
+    assert_int_equal(number, 7);
+    assert_non_null(arena);
+    if (behind_code)
+        return ax_fail(err, behind_code, "it cannot be read");
+    *ret_row = ax_str_equals(key, AX_STR("b")) ? behind_row : NULL;
+    return AX_OK;
+}
+
 /* False: refused, as it may be under torture. */
 static bool setup(struct store *store, const struct ax_online_backend *backend, size_t bytes_max)
 {
     struct ax_err err = AX_ERR_INIT;
-    struct ax_online_config config = { .epoch = &epoch, .memory_bytes_max = bytes_max };
+    struct ax_online_config config = { .epoch = &epoch,
+                                       .memory_bytes_max = bytes_max,
+                                       .behind = { get_behind, &epoch } };
     *store = (struct store){ .epoch = &epoch };
     ax_epoch_init(&epoch);
     ax_arena_init(&store->arena, ARENA_BYTES, 1024 * ARENA_BYTES);
@@ -499,6 +518,70 @@ static void a_row_is_loaded_where_there_is_none(void **state)
     teardown(&store);
 }
 
+/* As long as the entity lacks it; what was written is never older than it. */
+static void a_row_that_is_behind_is_found(void **state)
+{
+    struct store store;
+    struct ax_online_item item;
+    const struct value kept = { { 5, 0, 0 }, 11, 9 };
+    const struct value older = { { 4, 0, 0 }, 12, 3 };
+    const struct value other = { { 1, 0, 0 }, 13, 5 };
+    if (setup(&store, backend_of(state), STORE_BYTES) && make_item(&store, "b", 0, kept, &item)) {
+        size_t bytes =
+            ax_online_row_with(NULL, item.key, item.layout->id, item.part, item.bytes, NULL);
+        void *row = ax_arena_alloc(&store.arena, 1, bytes);
+        if (row) {
+            (void)ax_online_row_with(NULL, item.key, item.layout->id, item.part, item.bytes, row);
+            behind_row = row;
+            assert_null(find(&store, "b", 0));
+            ax_online_lack(store.online, store.entity, 7);
+            assert_value(&store, find(&store, "b", 0), kept);
+            assert_null(find(&store, "c", 0));
+            assert_int_equal(ax_online_rows(store.online, store.entity), 0);
+            if (put(&store, "b", 1, other) == AX_ONLINE_WRITTEN) {
+                behind_row = NULL;
+                assert_value(&store, find(&store, "b", 0), kept);
+                assert_value(&store, find(&store, "b", 1), other);
+                assert_int_equal(put(&store, "b", 0, older), AX_ONLINE_STALE);
+            }
+            if (put(&store, "c", 0, older) == AX_ONLINE_WRITTEN)
+                assert_value(&store, find(&store, "c", 0), older);
+            ax_online_lack(store.online, store.entity, 0);
+            behind_row = row;
+            assert_null(find(&store, "d", 0));
+        }
+    }
+    teardown(&store);
+}
+
+static void what_is_behind_may_fail(void **state)
+{
+    struct store store;
+    const struct value value = { { 5, 0, 0 }, 11, 9 };
+    const struct ax_str keys[] = { AX_STR("a"), AX_STR("b") };
+    const struct ax_online_row *rows[] = { NULL, NULL };
+    struct ax_online_item item;
+    struct ax_err err = AX_ERR_INIT;
+    if (setup(&store, backend_of(state), STORE_BYTES) &&
+        put(&store, "a", 0, value) == AX_ONLINE_WRITTEN &&
+        make_item(&store, "b", 0, value, &item)) {
+        struct ax_online_fetch fetch = {
+            .entity = store.entity, .keys = keys, .count = 2, .rows = rows, .arena = &store.arena
+        };
+        behind_code = AX_E_INVALID;
+        ax_online_lack(store.online, store.entity, 7);
+        assert_value(&store, find(&store, "a", 0), value); /* it is here */
+        assert_true(ax_online_fetch(store.online, &fetch));
+        assert_int_equal(fetch.err.code, AX_E_UNAVAILABLE);
+        assert_null(rows[0]);
+        assert_null(rows[1]);
+        assert_int_equal(write_one(&store, &item, &err), AX_ONLINE_REFUSED);
+        assert_int_equal(err.code, AX_E_INVALID);
+        behind_code = AX_OK;
+    }
+    teardown(&store);
+}
+
 static void a_visit_may_fail(void **state)
 {
     struct store store;
@@ -655,6 +738,8 @@ int main(void)
         cmocka_unit_test(what_cannot_be_kept_is_refused),
         cmocka_unit_test(rows_are_walked_and_parts_dropped),
         cmocka_unit_test(a_row_is_loaded_where_there_is_none),
+        cmocka_unit_test(a_row_that_is_behind_is_found),
+        cmocka_unit_test(what_is_behind_may_fail),
         cmocka_unit_test(a_visit_may_fail),
         cmocka_unit_test(a_full_store_loses_nothing),
         cmocka_unit_test(random_writes_are_as_in_an_array),

@@ -545,53 +545,82 @@ enum ax_code ax_online_disk_get(struct ax_online_disk *disk, uint32_t entity, st
     return code;
 }
 
-/* What a walk has with it. */
-struct disk_walk {
-    const struct ax_online_disk *disk;
-    struct disk_key first; /* the entity's number */
-    void *row;             /* AX_ONLINE_ROW_BYTES_MAX */
-    ax_online_row_fn visit;
-    void *arg;
-};
-
-static enum ax_code walk_rows(struct disk_walk *walk, MDB_cursor *cursor, struct ax_err *err)
+uint64_t ax_online_disk_entries(const struct ax_online_disk *disk)
 {
-    MDB_val key = key_value(&walk->first);
-    MDB_val value;
-    int status = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-    for (; status == 0; status = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
-        struct ax_str bytes;
-        if (key.mv_size < NUMBER_BYTES || memcmp(key.mv_data, walk->first.bytes, NUMBER_BYTES) != 0)
-            return AX_OK;
-        if (open_value(walk->disk, &key, &value, &bytes, err) ||
-            copy_row(walk->disk, bytes, walk->row, err) || walk->visit(walk->arg, walk->row, err))
-            return err->code;
-    }
-    return status == MDB_NOTFOUND ? AX_OK : lmdb_fail(walk->disk, status, err);
+    assert(disk);
+    MDB_stat stat = { 0 };
+    (void)mdb_env_stat(disk->env, &stat);
+    return stat.ms_entries;
 }
 
-enum ax_code ax_online_disk_walk(struct ax_online_disk *disk, uint32_t entity,
-                                 ax_online_row_fn visit, void *arg, struct ax_err *err)
-{
-    assert(disk && entity && visit);
-    struct disk_walk walk = { .disk = disk, .visit = visit, .arg = arg };
-    key_number(&walk.first, entity);
-    walk.row = ax_try_alloc(1, AX_ONLINE_ROW_BYTES_MAX);
-    if (!walk.row)
-        return ax_fail(err, AX_E_LIMIT, "no memory to read rows");
+struct ax_online_disk_walk {
+    const struct ax_online_disk *disk;
     MDB_txn *txn;
-    enum ax_code code = begin_txn(disk, MDB_RDONLY, &txn, err);
-    if (!code) {
-        MDB_cursor *cursor;
-        int status = mdb_cursor_open(txn, disk->tree, &cursor);
-        if (status) {
-            code = lmdb_fail(disk, status, err);
-        } else {
-            code = walk_rows(&walk, cursor, err);
-            mdb_cursor_close(cursor);
-        }
-        mdb_txn_abort(txn);
+    MDB_cursor *cursor;
+    struct disk_key first; /* the entity's number */
+    bool has_begun;
+    void *row; /* AX_ONLINE_ROW_BYTES_MAX */
+};
+
+enum ax_code ax_online_disk_walk_begin(struct ax_online_disk *disk, uint32_t entity,
+                                       struct ax_online_disk_walk **ret_walk, struct ax_err *err)
+{
+    assert(disk && entity && ret_walk);
+    struct ax_online_disk_walk *walk = ax_xalloc(sizeof(*walk));
+    walk->disk = disk;
+    key_number(&walk->first, entity);
+    walk->row = ax_try_alloc(1, AX_ONLINE_ROW_BYTES_MAX);
+    if (!walk->row) {
+        (void)ax_fail(err, AX_E_LIMIT, "no memory to read rows");
+    } else if (!begin_txn(disk, MDB_RDONLY, &walk->txn, err)) {
+        int status = mdb_cursor_open(walk->txn, disk->tree, &walk->cursor);
+        if (status)
+            (void)lmdb_fail(disk, status, err);
     }
-    free(walk.row);
-    return code;
+    if (err->code) {
+        ax_online_disk_walk_end(walk);
+        return err->code;
+    }
+    *ret_walk = walk;
+    return AX_OK;
+}
+
+void ax_online_disk_walk_end(struct ax_online_disk_walk *walk)
+{
+    if (!walk)
+        return;
+    if (walk->cursor)
+        mdb_cursor_close(walk->cursor);
+    if (walk->txn)
+        mdb_txn_abort(walk->txn);
+    free(walk->row);
+    free(walk);
+}
+
+enum ax_code ax_online_disk_walk_some(struct ax_online_disk_walk *walk, size_t bytes,
+                                      ax_online_row_fn visit, void *arg, bool *ret_more,
+                                      struct ax_err *err)
+{
+    assert(walk && visit && ret_more);
+    for (size_t done = 0; done < bytes;) {
+        MDB_val key = key_value(&walk->first);
+        MDB_val value;
+        struct ax_str row;
+        int status =
+            mdb_cursor_get(walk->cursor, &key, &value, walk->has_begun ? MDB_NEXT : MDB_SET_RANGE);
+        walk->has_begun = true;
+        if (status && status != MDB_NOTFOUND)
+            return lmdb_fail(walk->disk, status, err);
+        if (status || key.mv_size < NUMBER_BYTES ||
+            memcmp(key.mv_data, walk->first.bytes, NUMBER_BYTES) != 0) {
+            *ret_more = false;
+            return AX_OK;
+        }
+        if (open_value(walk->disk, &key, &value, &row, err) ||
+            copy_row(walk->disk, row, walk->row, err) || visit(arg, walk->row, err))
+            return err->code;
+        done += row.len;
+    }
+    *ret_more = true;
+    return AX_OK;
 }

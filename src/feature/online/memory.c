@@ -11,6 +11,9 @@
  * anything was changed: room in the table and memory for the row come first. When memory is short,
  * it waits for what was retired to become free, and tries once more. A full store still takes newer
  * values of the keys it has: a part of its memory is kept for that.
+ *
+ * While an entity lacks rows, a key that is not found is asked for behind. A reader learns that it
+ * does before it looks: once it does not, all rows can be found.
  */
 #include "feature/online/memory_index.h"
 #include "feature/online/online.h"
@@ -26,6 +29,7 @@
 #define LINES_MAX     16 /* of a row, that are asked for ahead */
 #define KEPT          64 /* such a part of the memory is for what is replaced, not for new keys */
 #define SCRATCH_BYTES AX_ONLINE_ROW_BYTES_MAX
+#define ARENA_BYTES   ((size_t)64 << 10)
 
 struct memory_table {
     struct ax_online_entity base;
@@ -33,6 +37,7 @@ struct memory_table {
     size_t row_bytes;       /* of all rows */
     _Atomic uint64_t rows;  /* the writer stores, any thread loads */
     _Atomic uint32_t lines; /* of a row that is neither small nor large */
+    _Atomic uint32_t lacks; /* number by which the others are behind; 0: all rows are here */
     struct memory_table *next;
     char name[];
 };
@@ -44,6 +49,8 @@ struct memory_store {
     struct ax_map names; /* name -> table */
     struct memory_table *tables;
     void *scratch; /* for merged parts; NULL: not needed yet */
+    struct ax_online_behind behind;
+    struct ax_arena arena; /* of a row from behind */
     _Atomic uint64_t rows, bytes, bytes_used, written, stale, refused, deleted;
 };
 
@@ -70,6 +77,7 @@ static void memory_close(struct ax_online *base)
     ax_map_done(&store->names);
     ax_memory_retired_done(&store->retired);
     ax_memory_slab_done(&store->slab);
+    ax_arena_done(&store->arena);
     if (store->scratch)
         (void)munmap(store->scratch, SCRATCH_BYTES);
     free(store);
@@ -83,6 +91,8 @@ static enum ax_code memory_open(const struct ax_online_config *config, struct ax
     store->base.backend = &ax_online_memory;
     ax_map_init(&store->names);
     ax_memory_slab_init(&store->slab, config->memory_bytes_max);
+    ax_arena_init(&store->arena, ARENA_BYTES, 2 * AX_ONLINE_ROW_BYTES_MAX);
+    store->behind = config->behind;
     if (!ax_memory_retired_init(&store->retired, config->epoch, &store->slab)) {
         memory_close(&store->base);
         return ax_fail(err, AX_E_LIMIT, "no memory for the online store");
@@ -138,15 +148,35 @@ static void fetch_group(const struct memory_table *table, const struct ax_str *k
         ret_rows[i] = keys[i].ptr ? ax_memory_index_find(&probes[i], keys[i]) : NULL;
 }
 
+/* The rows that are not here. */
+static void fetch_behind(const struct memory_store *store, uint32_t number,
+                         struct ax_online_fetch *fetch)
+{
+    struct ax_err reason = AX_ERR_INIT;
+    for (size_t i = 0; i < fetch->count && !reason.code; i++) {
+        struct ax_str key = fetch->keys[i];
+        if (!fetch->rows[i] && key.ptr && key.len <= AX_ONLINE_KEY_BYTES_MAX)
+            (void)(store->behind.get(store->behind.context, number, key, fetch->arena,
+                                     &fetch->rows[i], &reason) != AX_OK);
+    }
+    if (!reason.code)
+        return;
+    (void)ax_fail(&fetch->err, AX_E_UNAVAILABLE, "%s", reason.msg);
+    for (size_t i = 0; i < fetch->count; i++)
+        fetch->rows[i] = NULL;
+}
+
 static bool memory_fetch(struct ax_online *base, struct ax_online_fetch *fetch)
 {
-    (void)base;
     assert(fetch->entity && !fetch->err.code);
     assert((fetch->keys && fetch->rows) || !fetch->count);
     const struct memory_table *table = table_of(fetch->entity);
+    uint32_t lacks = atomic_load_explicit(&table->lacks, memory_order_acquire);
     for (size_t at = 0; at < fetch->count; at += GROUP)
         fetch_group(table, fetch->keys + at, AX_MIN(fetch->count - at, (size_t)GROUP),
                     fetch->rows + at);
+    if (lacks && fetch->arena)
+        fetch_behind(store_of(base), lacks, fetch);
     return true;
 }
 
@@ -227,6 +257,35 @@ static enum ax_code store_reserve(struct memory_store *store, struct memory_tabl
     return fail_full(store, err);
 }
 
+/* Put in a row whose key is not there. */
+static enum ax_code load_row(struct memory_store *store, struct memory_table *table,
+                             const struct ax_online_row *row, struct ax_err *err)
+{
+    struct ax_str key = ax_online_row_key(row);
+    struct ax_memory_probe probe;
+    ax_memory_index_begin(&table->index, key, &probe);
+    if (ax_memory_index_find(&probe, key))
+        return AX_OK;
+    struct ax_online_row *copy = NULL;
+    if (store_reserve(store, table, &probe, err) ||
+        !(copy = store_alloc(store, row->bytes, store->slab.budget.max / KEPT, err)))
+        return err->code;
+    memcpy(copy, row, row->bytes);
+    store_publish(store, table, &probe, NULL, copy);
+    return AX_OK;
+}
+
+/* Put in the row of a key that is not here, if there is one behind. */
+static enum ax_code load_behind(struct memory_store *store, struct memory_table *table,
+                                uint32_t number, struct ax_str key, struct ax_err *err)
+{
+    const struct ax_online_row *row = NULL;
+    ax_arena_reset(&store->arena);
+    if (store->behind.get(store->behind.context, number, key, &store->arena, &row, err))
+        return err->code;
+    return row ? load_row(store, table, row, err) : AX_OK;
+}
+
 /* What an item gives, with what is stored beside it. */
 static enum ax_code merge_part(struct memory_store *store, const struct ax_online_item *item,
                                const struct ax_online_part *stored,
@@ -285,8 +344,15 @@ static enum ax_online_result write_item(struct memory_store *store, struct memor
                       AX_STR_ARG(table->base.name), AX_ONLINE_KEY_BYTES_MAX);
         return AX_ONLINE_REFUSED;
     }
+    uint32_t lacks = atomic_load_explicit(&table->lacks, memory_order_relaxed);
+    assert(!lacks || item->part);
     /* Items before it may have changed the table since the group was asked for. */
     ax_memory_index_begin(&table->index, item->key, probe);
+    if (lacks && !ax_memory_index_find(probe, item->key)) {
+        if (load_behind(store, table, lacks, item->key, err))
+            return AX_ONLINE_REFUSED;
+        ax_memory_index_begin(&table->index, item->key, probe);
+    }
     /* Only the writer has rows that may go. */
     union {
         const struct ax_online_row *found;
@@ -360,20 +426,18 @@ static enum ax_code memory_load(struct ax_online *base, struct ax_online_entity 
 {
     struct memory_store *store = store_of(base);
     struct memory_table *table = container_of(entity, struct memory_table, base);
-    struct ax_str key = ax_online_row_key(row);
-    struct ax_memory_probe probe;
-    ax_memory_index_begin(&table->index, key, &probe);
-    if (ax_memory_index_find(&probe, key))
-        return AX_OK;
-    struct ax_online_row *copy = NULL;
-    if (store_reserve(store, table, &probe, err) ||
-        !(copy = store_alloc(store, row->bytes, store->slab.budget.max / KEPT, err)))
+    if (load_row(store, table, row, err))
         return err->code;
-    memcpy(copy, row, row->bytes);
-    store_publish(store, table, &probe, NULL, copy);
     ax_memory_retired_settle(&store->retired);
     store_show(store);
     return AX_OK;
+}
+
+static void memory_lack(struct ax_online *base, struct ax_online_entity *entity, uint32_t number)
+{
+    struct memory_table *table = container_of(entity, struct memory_table, base);
+    assert(!number || store_of(base)->behind.get);
+    atomic_store_explicit(&table->lacks, number, memory_order_release);
 }
 
 /* ---- parts that go ---- */
@@ -464,6 +528,7 @@ const struct ax_online_backend ax_online_memory = {
     .load = memory_load,
     .drop = memory_drop,
     .walk = memory_walk,
+    .lack = memory_lack,
     .stats = memory_stats,
     .rows = memory_rows,
 };

@@ -32,9 +32,19 @@ struct ax_online_entity {
     struct ax_str name;
 };
 
+/* Where the rows are that an entity has not got yet. */
+struct ax_online_behind {
+    /* The row of a key of the entity of that number, copied to the arena; NULL: there is none. Any
+     * thread, and it may wait for a page of a file. NULL: no entity lacks rows. */
+    enum ax_code (*get)(void *context, uint32_t number, struct ax_str key, struct ax_arena *arena,
+                        const struct ax_online_row **ret_row, struct ax_err *err);
+    void *context;
+};
+
 struct ax_online_config {
     struct ax_epoch *epoch;  /* of the readers; borrowed */
     size_t memory_bytes_max; /* of rows and what finds them */
+    struct ax_online_behind behind;
 };
 
 /* The rows of some keys. The caller's, until it is done or cancelled. */
@@ -44,7 +54,7 @@ struct ax_online_fetch {
     size_t count;
     const struct ax_online_row **rows; /* room for `count`; each is set. NULL: there is none. Valid
                                           until the epoch is left, or as long as the arena */
-    struct ax_arena *arena;            /* for rows that come from elsewhere */
+    struct ax_arena *arena;            /* for rows that come from elsewhere; NULL: none do */
     uint64_t deadline_ns;              /* monotonic; then it is UNAVAILABLE */
     struct ax_loop *loop;              /* the calling thread's, on which `done` is called */
     void (*done)(struct ax_online_fetch *fetch);
@@ -147,6 +157,11 @@ struct ax_online_backend {
                          size_t *cursor, ax_online_row_fn visit, void *arg, bool *ret_more,
                          struct ax_err *err);
 
+    /* From now on the entity lacks rows, which are behind under that number: a fetch looks for a
+     * key there that is not here, and a write does so first. 0: it has all of them. Keys do not
+     * end while it lacks rows. NULL: entities never lack rows. */
+    void (*lack)(struct ax_online *store, struct ax_online_entity *entity, uint32_t number);
+
     /* Any thread. */
     void (*stats)(const struct ax_online *store, struct ax_online_stats *ret_stats);
     uint64_t (*rows)(const struct ax_online *store, const struct ax_online_entity *entity);
@@ -221,6 +236,12 @@ AX_MUST_USE static inline enum ax_code ax_online_walk(struct ax_online *store,
                                                       void *arg, bool *ret_more, struct ax_err *err)
 {
     return store->backend->walk(store, entity, cursor, visit, arg, ret_more, err);
+}
+
+static inline void ax_online_lack(struct ax_online *store, struct ax_online_entity *entity,
+                                  uint32_t number)
+{
+    store->backend->lack(store, entity, number);
 }
 
 static inline void ax_online_stats(const struct ax_online *store, struct ax_online_stats *ret_stats)

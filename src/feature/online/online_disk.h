@@ -23,6 +23,7 @@
 #define AX_ONLINE_DISK_BYTES_MIN ((uint64_t)64 << 10)
 
 struct ax_online_disk;
+struct ax_online_disk_walk;
 
 /* What is so of one key from now on. */
 struct ax_online_disk_item {
@@ -78,10 +79,20 @@ AX_MUST_USE enum ax_code ax_online_disk_get(struct ax_online_disk *disk, uint32_
                                             const struct ax_online_row **ret_row,
                                             struct ax_err *err);
 
-/* Visit all rows of an entity as they are when it begins; a row is valid until `visit` returns. Any
- * thread, beside folds, too, whose file grows meanwhile. Expected: INVALID, LIMIT, and what `visit`
- * fails with, which ends it. */
-AX_MUST_USE enum ax_code ax_online_disk_walk(struct ax_online_disk *disk, uint32_t entity,
-                                             ax_online_row_fn visit, void *arg, struct ax_err *err);
+/* Rows of all entities, and facts about them. Any thread. */
+uint64_t ax_online_disk_entries(const struct ax_online_disk *disk);
+
+/* A walk through all rows of an entity as they are when it begins, beside folds, too, whose file
+ * grows meanwhile. Any thread, one at a time. Expected: LIMIT. */
+AX_MUST_USE enum ax_code ax_online_disk_walk_begin(struct ax_online_disk *disk, uint32_t entity,
+                                                   struct ax_online_disk_walk **ret_walk,
+                                                   struct ax_err *err);
+/* NULL is fine. */
+void ax_online_disk_walk_end(struct ax_online_disk_walk *walk);
+/* Visit the next rows until they have `bytes`, or there are no more; a row is valid until `visit`
+ * returns. Expected: INVALID, and what `visit` fails with; then it can only be ended. */
+AX_MUST_USE enum ax_code ax_online_disk_walk_some(struct ax_online_disk_walk *walk, size_t bytes,
+                                                  ax_online_row_fn visit, void *arg, bool *ret_more,
+                                                  struct ax_err *err);
 
 #endif

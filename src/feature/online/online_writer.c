@@ -165,6 +165,14 @@ static void apply_rows(struct ax_online_writer *writer, struct ax_online_batch *
     ax_online_seen_end(seen, rows.first_sequence + rows.rows);
 }
 
+static bool has_ends(const struct ax_online_batch *batch)
+{
+    size_t at = 0;
+    while (at < batch->item_count && batch->items[at].part)
+        at++;
+    return at < batch->item_count;
+}
+
 static void apply_batch(struct ax_online_writer *writer, struct ax_online_batch *batch)
 {
     const struct ax_online_views *views = writer->views;
@@ -175,7 +183,10 @@ static void apply_batch(struct ax_online_writer *writer, struct ax_online_batch 
         apply_rows(writer, batch, &counts);
     if (batch->kind == AX_ONLINE_VALUES)
         number = (size_t)(definitions->views[number].entity - definitions->entities);
-    if (batch->kind == AX_ONLINE_VALUES)
+    if (batch->kind == AX_ONLINE_VALUES && has_ends(batch) &&
+        ax_online_writer_fill_all(writer, false, &batch->err))
+        counts.refused = batch->item_count;
+    else if (batch->kind == AX_ONLINE_VALUES)
         (void)(ax_online_apply_items(&writer->apply, views, number, batch->items, batch->item_count,
                                      &counts, &batch->err) != AX_OK);
     batch->written = counts.written;
@@ -238,7 +249,11 @@ static void do_call(struct ax_online_writer *writer)
 {
     struct ax_online_call *call = container_of(writer->calls, struct ax_online_call, message);
     writer->calls = call->message.next;
-    call->run(writer, call);
+    struct ax_err lacks = AX_ERR_INIT;
+    if (!ax_online_writer_fill_all(writer, true, &lacks) || call->run == ax_online_writer_do_define)
+        call->run(writer, call);
+    else
+        *call->err = lacks;
     (void)pthread_mutex_lock(&call->lock);
     call->is_done = true;
     (void)pthread_cond_signal(&call->changed);
@@ -247,9 +262,10 @@ static void do_call(struct ax_online_writer *writer)
 
 void ax_online_writer_wait(struct ax_online_writer *writer)
 {
-    ax_inbox_wait(&writer->inbox,
-                  AX_MIN(ax_online_writer_fold_ns(writer), ax_online_writer_sweep_ns(writer)));
+    uint64_t next_ns = AX_MIN(ax_online_writer_fold_ns(writer), ax_online_writer_sweep_ns(writer));
+    ax_inbox_wait(&writer->inbox, writer->fills ? 0 : next_ns);
     ax_online_writer_turn(writer);
+    ax_online_writer_fill_more(writer);
 }
 
 static bool is_at_end(const struct ax_online_writer *writer)
@@ -273,6 +289,7 @@ static void writer_run(void *arg)
 static void writer_free(struct ax_online_writer *writer)
 {
     ax_online_folder_free(writer->folder);
+    ax_online_writer_fill_stop(writer);
     ax_online_journals_done(&writer->journals);
     ax_online_disk_close(writer->disk);
     ax_online_views_unref(writer->views);
@@ -321,13 +338,22 @@ static struct ax_online_writer *writer_new(const struct ax_online_writer_config 
     return writer;
 }
 
+static enum ax_code get_behind(void *context, uint32_t number, struct ax_str key,
+                               struct ax_arena *arena, const struct ax_online_row **ret_row,
+                               struct ax_err *err)
+{
+    const struct ax_online_writer *writer = context;
+    return ax_online_disk_get(writer->disk, number, key, arena, ret_row, err);
+}
+
 enum ax_code ax_online_writer_open(const struct ax_online_writer_config *config,
                                    struct ax_online_writer **ret_writer, struct ax_err *err)
 {
     assert(config && config->epoch && config->queue_max && ret_writer && err);
     struct ax_online_writer *writer = writer_new(config);
     struct ax_online_config table = { .epoch = config->epoch,
-                                      .memory_bytes_max = config->memory_bytes_max };
+                                      .memory_bytes_max = config->memory_bytes_max,
+                                      .behind = { get_behind, writer } };
     char *folder = state_path(writer, "online");
     if (ax_inbox_init(&writer->inbox, err)) {
         free(folder);
@@ -467,6 +493,7 @@ void ax_online_writer_stats(const struct ax_online_writer *writer,
                             struct ax_online_writer_stats *ret_stats)
 {
     assert(writer && ret_stats);
+    uint64_t oldest_ns = shown(&writer->shown.oldest_ns);
     *ret_stats = (struct ax_online_writer_stats){
         .queue = atomic_load_explicit(&writer->queued, memory_order_relaxed),
         .batches = shown(&writer->shown.batches),
@@ -477,7 +504,9 @@ void ax_online_writer_stats(const struct ax_online_writer *writer,
         .folded = shown(&writer->shown.folded),
         .fold_failures = shown(&writer->shown.fold_failures),
         .unfolded = shown(&writer->shown.unfolded),
+        .unfolded_ns = oldest_ns ? ax_clock_ns() - oldest_ns : 0,
         .filled = shown(&writer->shown.filled),
+        .unfilled = shown(&writer->shown.unfilled),
         .swept = shown(&writer->shown.swept),
     };
     ax_online_stats(writer->store, &ret_stats->table);

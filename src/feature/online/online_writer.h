@@ -33,6 +33,8 @@ struct ax_online_writer_config {
     size_t memory_bytes_max;    /* of the table, and of the windows of each view */
     uint64_t disk_bytes_max;    /* of the rows on the disk */
     uint64_t journal_bytes_max; /* of each source's journal */
+    size_t fill_bytes_first;    /* of rows on the disk, that are read before definitions come into
+                                   force; the others are read behind */
     size_t queue_max;           /* batches that wait */
     enum ax_online_durability durability;
     /* What parts are swept by that are older than their view's ttl, microseconds UTC, on the
@@ -41,6 +43,9 @@ struct ax_online_writer_config {
     /* Folding to the disk fails from now on, or (NULL) works again; on the writer's thread. May be
      * NULL. */
     void (*fold_failed)(void *context, const struct ax_err *err);
+    /* Rows on the disk that were not read yet cannot be, likewise; their keys are read from there,
+     * or fail, one by one. May be NULL. */
+    void (*fill_failed)(void *context, const struct ax_err *err);
     void *context;
 };
 
@@ -89,9 +94,11 @@ struct ax_online_writer_stats {
     uint64_t journal_bytes, journal_bytes_written, journal_failures;
     uint64_t folded; /* rows that were written to the disk */
     uint64_t fold_failures;
-    uint64_t unfolded; /* keys that are newer than what the disk has of them */
-    uint64_t filled;   /* rows that were read from the disk since the start */
-    uint64_t swept;    /* parts that went with their view, or were too old */
+    uint64_t unfolded;    /* keys that are newer than what the disk has of them */
+    uint64_t unfolded_ns; /* since the first of these changed */
+    uint64_t filled;      /* rows that were read from the disk since the start */
+    uint64_t unfilled;    /* and about how many are still to be read */
+    uint64_t swept;       /* parts that went with their view, or were too old */
 };
 
 /* Open what is there, and start the thread. Expected: INVALID (damaged, or another program's),
@@ -103,7 +110,8 @@ AX_MUST_USE enum ax_code ax_online_writer_open(const struct ax_online_writer_con
  * be. NULL is fine. */
 void ax_online_writer_close(struct ax_online_writer *writer);
 
-/* What readers fetch from; as long as the writer. */
+/* What readers fetch from; as long as the writer. While the table is filled, keys that it has not
+ * got yet are read from the disk, within the fetch. */
 struct ax_online *ax_online_writer_store(struct ax_online_writer *writer);
 
 /* Have other definitions in force, and *ret_views is a reference of their views. Blocks, until they
@@ -119,8 +127,8 @@ AX_MUST_USE enum ax_code ax_online_writer_define(struct ax_online_writer *writer
  * source's journal has: values that came otherwise are gone. Blocks, while batches go on; readers
  * find nothing in between. Killed in the midst, the next start puts in what the journal has. One
  * control thread, which may be another one than that of define. Expected: CONFLICT (other
- * definitions are in force), UNAVAILABLE (nothing can be folded: the view is as it was), and those
- * of reading a journal. */
+ * definitions are in force), UNAVAILABLE (nothing can be folded, or not all was read from the disk:
+ * the view is as it was), and those of reading a journal. */
 AX_MUST_USE enum ax_code ax_online_writer_clear(struct ax_online_writer *writer,
                                                 struct ax_online_views *views, size_t number,
                                                 struct ax_err *err);

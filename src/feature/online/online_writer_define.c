@@ -2,12 +2,12 @@
 /*
  * Definitions that come into force.
  *
- * Their views are numbered, the journals of their sources opened, and the entities that are new are
- * read from the disk. Then each source's journal is applied from where the view that has least of
- * it stands: at a start what was acknowledged since the last fold, for a new view, and always for
- * windows, all that the journal has. Applying something again changes nothing. Batches go on in
- * between, by the definitions before; what they journal is read behind the rest. When nothing is
- * left, the new ones are in force from one batch to the next.
+ * Their views are numbered, the journals of their sources opened, and the entities that are new
+ * begin to be read from the disk (online_writer_fill.c). Then each source's journal is applied from
+ * where the view that has least of it stands: at a start what was acknowledged since the last fold,
+ * for a new view, and always for windows, all that the journal has. Applying something again
+ * changes nothing. Batches go on in between, by the definitions before; what they journal is read
+ * behind the rest. When nothing is left, the new ones are in force from one batch to the next.
  */
 #include "feature/online/online_writer_state.h"
 
@@ -18,68 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TURN_ROWS          1024
 #define REPLAY_BYTES_FIRST ((size_t)1 << 20)
 #define REPLAY_BYTES_MAX   ((size_t)4 << 30)
-
-/* ---- from the disk ---- */
-
-enum { STRANGERS_MAX = 64 };
-
-struct fill {
-    struct ax_online_writer *writer;
-    const struct ax_online_views *views;
-    size_t entity; /* number in the definitions */
-    size_t rows;
-    uint32_t strangers[STRANGERS_MAX]; /* layouts that the views do not have */
-    size_t stranger_count;
-};
-
-/* Views may have gone while nobody was looking. Those that are too many are found at the next
- * start. */
-static void note_strangers(struct fill *fill, const struct ax_online_row *row)
-{
-    for (size_t i = 0; i < row->part_count; i++) {
-        uint32_t layout = row->places[i].layout;
-        size_t at = 0;
-        if (ax_online_views_have(fill->views, layout))
-            continue;
-        while (at < fill->stranger_count && fill->strangers[at] != layout)
-            at++;
-        if (at == fill->stranger_count && at < STRANGERS_MAX)
-            fill->strangers[fill->stranger_count++] = layout;
-    }
-}
-
-static enum ax_code fill_row(void *arg, const struct ax_online_row *row, struct ax_err *err)
-{
-    struct fill *fill = arg;
-    if (ax_online_load(fill->writer->store, fill->views->entities[fill->entity], row, err))
-        return err->code;
-    note_strangers(fill, row);
-    (void)atomic_fetch_add_explicit(&fill->writer->shown.filled, 1, memory_order_relaxed);
-    if (++fill->rows % TURN_ROWS == 0)
-        ax_online_writer_turn(fill->writer);
-    return AX_OK;
-}
-
-static enum ax_code fill_entities(struct ax_online_writer *writer, struct ax_online_views *views,
-                                  struct ax_err *err)
-{
-    for (size_t i = 0; writer->disk && i < views->given.definitions->entity_count; i++) {
-        struct ax_online_entity *entity = views->entities[i];
-        struct fill fill = { .writer = writer, .views = views, .entity = i };
-        if (ax_map_get(&writer->filled, entity->name))
-            continue;
-        if (ax_online_disk_walk(writer->disk, views->entity_numbers[i], fill_row, &fill, err))
-            return ax_err_context(err, "entity '%.*s'", AX_STR_ARG(entity->name));
-        (void)ax_map_put(&writer->filled, entity->name, entity);
-        for (size_t k = 0; k < fill.stranger_count; k++)
-            ax_online_writer_sweep_layout(writer, entity, views->entity_numbers[i],
-                                          fill.strangers[k]);
-    }
-    return AX_OK;
-}
 
 /* ---- from the journals ---- */
 
@@ -284,10 +224,11 @@ void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_onlin
         return;
     writer->coming = views;
     ax_online_writer_sweep_stop(writer);
-    (void)(open_journals(writer, views, err) || fill_entities(writer, views, err) ||
+    (void)(open_journals(writer, views, err) || ax_online_writer_fill(writer, views, err) ||
            replay_all(writer, views, err));
     writer->coming = NULL;
     if (err->code) {
+        ax_online_writer_fill_stop(writer);
         views->given.release = NULL;
         ax_online_views_unref(views);
         return;

@@ -4,8 +4,9 @@
  *
  * One fold at a time, of all keys that were written since the one before began: when there are
  * many, when the oldest has waited, or when a batch waits for it. Under load a fold has what came
- * during the one before. One that fails is tried again with what came since; if too much has come
- * meanwhile, what is on the disk stays as it is, and the journals behind its positions have the
+ * during the one before. One that fails is tried again with what came since, however much that is:
+ * a key takes a part of what its row takes. Only if memory is refused for a key, or LMDB takes
+ * nothing more, is what is on the disk left as it is; the journals behind its positions have the
  * rest until the store is opened anew.
  */
 #include "feature/online/online_writer_state.h"
@@ -114,6 +115,8 @@ static void show(struct ax_online_writer *writer)
     uint64_t keys =
         ax_online_unfolded_count(&writer->unfolded) + ax_online_unfolded_count(&writer->fold.keys);
     ax_online_writer_show(&writer->shown.unfolded, keys);
+    ax_online_writer_show(&writer->shown.oldest_ns,
+                          writer->is_folding ? writer->folding_ns : writer->unfolded_ns);
 }
 
 bool ax_online_writer_is_full(const struct ax_online_writer *writer)
@@ -146,8 +149,8 @@ static void take_back(struct ax_online_writer *writer)
     for (size_t i = 0; i < ax_online_unfolded_count(keys); i++)
         ax_online_unfolded_add(&writer->unfolded, key[i].entity, key[i].number,
                                ax_online_unfolded_text(keys, &key[i]));
-    writer->unfolded_ns = ax_clock_ns();
-    writer->retry_ns = writer->unfolded_ns + RETRY_NS;
+    writer->unfolded_ns = writer->folding_ns;
+    writer->retry_ns = ax_clock_ns() + RETRY_NS;
 }
 
 static void fold_failed(struct ax_online_writer *writer)
@@ -155,8 +158,7 @@ static void fold_failed(struct ax_online_writer *writer)
     const struct ax_err *err = &writer->fold.err;
     (void)atomic_fetch_add_explicit(&writer->shown.fold_failures, 1, memory_order_relaxed);
     take_back(writer);
-    if (err->code == AX_E_UNAVAILABLE ||
-        ax_online_unfolded_bytes(&writer->unfolded) > UNFOLDED_BYTES_MAX) {
+    if (err->code == AX_E_UNAVAILABLE) {
         turn_off(writer, err);
         return;
     }
@@ -206,6 +208,7 @@ static void begin(struct ax_online_writer *writer)
 {
     struct ax_online_fold *fold = &writer->fold;
     struct ax_online_unfolded none = fold->keys;
+    writer->folding_ns = writer->unfolded_ns;
     fold->err = (struct ax_err)AX_ERR_INIT;
     fold->folded = 0;
     fold->message.receive = ax_online_writer_folded;

@@ -2,6 +2,7 @@
 /*
  * What the store's writer has, for the files that make it up: online_writer.c (its thread, and
  * groups of batches), online_writer_define.c (definitions that come into force, and the start),
+ * online_writer_fill.c (what comes from the disk),
  * online_writer_clear.c (a view that begins anew), online_writer_erase.c (keys that go),
  * online_writer_fold.c (what goes to the disk, and when), online_writer_sweep.c (parts that go).
  */
@@ -48,6 +49,8 @@ struct ax_online_sweep {
     enum ax_online_sweep_state state;
 };
 
+struct ax_online_fill;
+
 struct ax_online_writer {
     struct ax_online_writer_config config; /* state: own copy, or NULL */
     struct ax_online *store;
@@ -56,7 +59,7 @@ struct ax_online_writer {
     _Atomic size_t queued;
     struct {
         _Atomic uint64_t batches, rows_journalled, journal_bytes, journal_bytes_written,
-            journal_failures, folded, fold_failures, unfolded, filled, swept;
+            journal_failures, folded, fold_failures, unfolded, oldest_ns, filled, unfilled, swept;
         _Atomic int64_t taken_us;
     } shown;
 
@@ -69,8 +72,11 @@ struct ax_online_writer {
     struct ax_online_disk *disk; /* NULL: not opened yet, or there is none */
     struct ax_online_journals journals;
     struct ax_online_apply apply;
-    struct ax_arena arena; /* of a batch */
-    struct ax_map filled;  /* names of entities that are read from the disk */
+    struct ax_arena arena;        /* of a batch */
+    struct ax_map filled;         /* names of entities that have all rows of the disk */
+    struct ax_online_fill *fills; /* of entities that do not, the next one first */
+    struct ax_err fill_err;       /* why they will not either */
+    uint64_t fill_entries;        /* what will have been read when there are none */
 
     struct ax_online_views *coming;  /* that are being put in force; NULL: none */
     struct ax_online_views **former; /* not in force any more, and perhaps read by somebody */
@@ -89,6 +95,7 @@ struct ax_online_writer {
     struct ax_buf position_names;          /* of it */
     struct ax_online_batches unkept, kept; /* that wait for the next fold, and for this one */
     uint64_t unfolded_ns; /* when the oldest of the unfolded came; 0: there is none */
+    uint64_t folding_ns;  /* the same of those that are folded */
     uint64_t retry_ns;    /* after a failure, not before */
     uint64_t rows_begun;  /* journalled before the last fold began */
     bool is_folding;
@@ -133,6 +140,18 @@ AX_MUST_USE enum ax_code ax_online_writer_resolve(const struct ax_online_writer 
 AX_MUST_USE enum ax_code ax_online_writer_replay(struct ax_online_writer *writer, size_t source,
                                                  const struct ax_online_layout *layout,
                                                  struct ax_err *err);
+
+/* Begin to read the entities of definitions that come into force, and read a little. Expected:
+ * INVALID, LIMIT. */
+AX_MUST_USE enum ax_code ax_online_writer_fill(struct ax_online_writer *writer,
+                                               struct ax_online_views *views, struct ax_err *err);
+/* Read a little more, if there is more. */
+void ax_online_writer_fill_more(struct ax_online_writer *writer);
+/* Read all of it; `has_turns`: with turns in between. Expected: UNAVAILABLE (it cannot be read). */
+AX_MUST_USE enum ax_code ax_online_writer_fill_all(struct ax_online_writer *writer, bool has_turns,
+                                                   struct ax_err *err);
+/* Read no more of what is not read yet. */
+void ax_online_writer_fill_stop(struct ax_online_writer *writer);
 
 /* Of `receive` of the fold. */
 void ax_online_writer_folded(void *context, struct ax_message *message);

@@ -204,7 +204,7 @@ static size_t find_ready(const struct ax_online_writer *writer)
 void ax_online_writer_sweep(struct ax_online_writer *writer)
 {
     uint64_t now_ns = ax_clock_ns();
-    if (writer->waiting.first || now_ns < writer->sweep_ns)
+    if (writer->waiting.first || writer->fills || now_ns < writer->sweep_ns)
         return;
     writer->sweep_ns = now_ns + (writer->clearing ? 0 : PAUSE_NS);
     sweep_unread(writer);

@@ -4,6 +4,7 @@
  */
 #include "server/api/online_metrics.h"
 
+#include "base/clock.h"
 #include "base/metric.h"
 
 #include <assert.h>
@@ -24,10 +25,13 @@ static const struct ax_metric_family families[] = {
       AX_METRIC_GAUGE, NULL },
     { "ax_online_filled_total", "Keys that were read from the disk since the start.",
       AX_METRIC_COUNTER, NULL },
+    { "ax_online_unfilled", "Keys that are still to be read from the disk, about.", AX_METRIC_GAUGE,
+      NULL },
     { "ax_online_folded_total", "Keys that were written to the disk.", AX_METRIC_COUNTER, NULL },
     { "ax_online_fold_failures_total", "Times that the disk took no keys.", AX_METRIC_COUNTER,
       NULL },
     { "ax_online_unfolded", "Keys that are newer than what the disk has.", AX_METRIC_GAUGE, NULL },
+    { "ax_online_unfolded_age_seconds", "Since the first of them changed.", AX_METRIC_GAUGE, NULL },
     { "ax_online_swept_total", "Values that went with their view, or since they were too old.",
       AX_METRIC_COUNTER, NULL },
     { "ax_journal_rows_total", "Pushed rows that were journalled.", AX_METRIC_COUNTER, NULL },
@@ -55,9 +59,11 @@ void ax_online_metrics_print(struct ax_buf *out, const struct ax_feature_store *
         stats.batches,
         stats.queue,
         stats.filled,
+        stats.unfilled,
         stats.folded,
         stats.fold_failures,
         stats.unfolded,
+        stats.unfolded_ns / AX_NS_PER_S,
         stats.swept,
         stats.rows_journalled,
         stats.journal_bytes,

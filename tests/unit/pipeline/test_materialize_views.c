@@ -229,7 +229,7 @@ static int64_t value_of(const char *view, int64_t key)
     struct ax_epoch_reader *reader = ax_epoch_register(&epoch);
     const struct ax_str name = { (const char *)&key, sizeof(key) };
     struct ax_online_fetch fetch = {
-        .entity = online->entity, .keys = &name, .count = 1, .rows = &row
+        .entity = online->entity, .keys = &name, .count = 1, .rows = &row, .arena = &arena
     };
     ax_arena_init(&arena, 4096, 65536);
     ax_epoch_enter(&epoch, reader);

@@ -151,6 +151,19 @@ static enum ax_code visit_row(void *arg, const struct ax_online_row *row, struct
     return AX_OK;
 }
 
+static enum ax_code walk_all(struct ax_online_disk *disk, uint32_t entity, ax_online_row_fn visit,
+                             void *arg, struct ax_err *err)
+{
+    struct ax_online_disk_walk *walk = NULL;
+    bool has_more = true;
+    if (ax_online_disk_walk_begin(disk, entity, &walk, err))
+        return err->code;
+    while (has_more && !err->code)
+        (void)(ax_online_disk_walk_some(walk, 1000, visit, arg, &has_more, err) != AX_OK);
+    ax_online_disk_walk_end(walk);
+    return err->code;
+}
+
 /* Every row by walks, and by gets unless one fails; damage is what `is_damaged` lets pass. */
 static bool reads(struct ax_online_disk *disk, struct reference *reference, bool is_damaged)
 {
@@ -161,7 +174,7 @@ static bool reads(struct ax_online_disk *disk, struct reference *reference, bool
         size_t count = 0;
         reference->met[e] = 0;
         reference->at = e;
-        enum ax_code code = ax_online_disk_walk(disk, (uint32_t)e + 1, visit_row, reference, &err);
+        enum ax_code code = walk_all(disk, (uint32_t)e + 1, visit_row, reference, &err);
         for (size_t i = 0; !code && i < KEYS; i++) {
             char text[AX_ONLINE_KEY_BYTES_MAX];
             const struct ax_online_row *row = NULL;
@@ -407,7 +420,7 @@ static void refused_memory_is_told(void **state)
             reference_put(reference, 0, 0, row);
             row = NULL;
             reference->at = 0;
-            code = ax_online_disk_walk(disk, 1, visit_row, reference, &err);
+            code = walk_all(disk, 1, visit_row, reference, &err);
         }
         bool struck = ax_torture_struck();
         ax_torture_refuse(0);
@@ -481,7 +494,7 @@ static void rows_and_positions_agree_after_a_kill(void **state)
         struct ax_online_disk *disk = open_disk(path, BYTES_MAX);
         uint64_t next = position(disk);
         assert_true(next == *done || next == *done + 1);
-        assert_int_equal(ax_online_disk_walk(disk, 1, visit_mark, &next, &err), AX_OK);
+        assert_int_equal(walk_all(disk, 1, visit_mark, &next, &err), AX_OK);
         struct ax_online_row *row = make_row(0, 3, 1);
         assert_int_equal(fold_one(disk, 0, row, 100, &err), AX_OK);
         free(row);

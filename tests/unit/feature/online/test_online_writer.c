@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "base/thread.h"
 #include "feature/online/online_disk.h"
 
@@ -22,6 +23,7 @@
 #include "random.h"
 #include "torture.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -764,11 +766,142 @@ static void a_full_disk_loses_nothing_that_is_journalled(void **state)
     struct ax_online_writer_stats stats;
     ax_online_writer_stats(fixture.writer, &stats);
     assert_true(stats.fold_failures >= 3 && stats.unfolded >= 1024);
+    assert_true(stats.unfolded_ns > 0);
     close_writer();
     open_state("x");
     has(VIEW_A, 5, 2, 55);
     for (int64_t key = 6; key < 1024; key++)
         has(VIEW_S, key, 1, key);
+    close_writer();
+    remove_state();
+}
+
+/* Everything is asked for at once after a start, while the table is filled: read, written, in
+ * part and whole, and ended. */
+static void it_answers_while_it_is_filled(void **state)
+{
+    (void)state;
+    struct ax_online_batch batch;
+    struct given_row rows[ROWS_MAX];
+    struct ax_online_writer_stats stats;
+    const struct given_row newer = { 4000, 9, 99 };
+    const struct given_row older = { 4001, 0, 99 };
+    open_state("x");
+    for (int64_t key = 0; key < 8192; key++) {
+        rows[key % ROWS_MAX] = (struct given_row){ key, 1, key };
+        if (key % ROWS_MAX == ROWS_MAX - 1)
+            good(push(SOURCE_A, rows, ROWS_MAX, &batch, &err));
+    }
+    close_writer();
+    open_state("x");
+    has(VIEW_A, 8191, 1, 8191);
+    has_not(VIEW_A, 8192);
+    good(push(SOURCE_B, &newer, 1, &batch, &err));
+    has(VIEW_A, 4000, 1, 4000);
+    has(VIEW_B, 4000, 9, 99);
+    good(push(SOURCE_A, &older, 1, &batch, &err));
+    assert_int_equal(batch.stale, 2);
+    has(VIEW_A, 4001, 1, 4001);
+    const struct ax_online_item end = {
+        .key = key_of(fixture.views->given.definitions->views[VIEW_A].entity, 4003)
+    };
+    batch = (struct ax_online_batch){ .kind = AX_ONLINE_VALUES,
+                                      .views = fixture.views,
+                                      .number = VIEW_A,
+                                      .items = &end,
+                                      .item_count = 1 };
+    good(send_and_wait(&batch, &err)); /* reads the rest first */
+    has_not(VIEW_A, 4003);
+    uint64_t count;
+    good(erase_key(0, 4002, &count, &err));
+    has_not(VIEW_A, 4002);
+    ax_online_writer_stats(fixture.writer, &stats);
+    assert_int_equal(stats.unfilled, 0);
+    assert_true(stats.filled >= 2 * 8192 - 2);
+    for (int64_t key = 0; key < 8192; key++) {
+        if (key != 4002 && key != 4003)
+            has(VIEW_A, key, 1, key);
+    }
+    close_writer();
+    open_state("x");
+    has(VIEW_B, 4000, 9, 99);
+    has(VIEW_A, 4000, 1, 4000);
+    has_not(VIEW_A, 4002);
+    has_not(VIEW_A, 4003);
+    close_writer();
+    remove_state();
+}
+
+#define MARK INT64_C(0x5a17c0de5a17c0de)
+
+/* Change a bit of each place where the file of rows has the mark. */
+static void damage_marks(void)
+{
+    char path[4200];
+    struct ax_buf bytes;
+    const int64_t mark = MARK;
+    size_t count = 0;
+    (void)snprintf(path, sizeof(path), "%s/online/data.mdb", folder);
+    ax_buf_init(&bytes, (size_t)64 << 20);
+    good(ax_file_read(path, &bytes, &err));
+    for (char *at = bytes.ptr;
+         (at = memmem(at, (size_t)(bytes.ptr + bytes.len - at), &mark, sizeof(mark))); count++)
+        *at ^= 1;
+    assert_true(count > 0);
+    good(ax_file_replace(path, (struct ax_str){ bytes.ptr, bytes.len }, &err));
+    ax_buf_done(&bytes);
+}
+
+static _Atomic unsigned fill_failures;
+
+static void fill_failed(void *context, const struct ax_err *reason)
+{
+    (void)context;
+    assert_int_equal(reason->code, AX_E_INVALID);
+    assert_non_null(strstr(reason->msg, "auspex materialize --rebuild"));
+    atomic_fetch_add(&fill_failures, 1);
+}
+
+/* Told at once where all is read first; else the key fails, and others have their values. */
+static void damage_of_a_row_is_told(void **state)
+{
+    (void)state;
+    struct ax_online_writer_config config = writer_config(folder);
+    struct ax_online_batch batch;
+    const struct given_row rows[] = { { 1, 1, 1 }, { 2, 1, MARK }, { 3, 1, 3 } };
+    open_state("x");
+    good(put_values(VIEW_C, rows, 3, true, &batch, &err));
+    close_writer();
+    damage_marks();
+    config.fill_bytes_first = (size_t)1 << 20;
+    assert_int_equal(open_writer(&config, "x", &err), AX_E_INVALID);
+    assert_non_null(strstr(err.msg, "auspex materialize --rebuild"));
+    err = (struct ax_err)AX_ERR_INIT;
+    config.fill_bytes_first = 0;
+    config.fill_failed = fill_failed;
+    good(open_writer(&config, "x", &err));
+    while (!atomic_load(&fill_failures))
+        (void)sched_yield();
+    has(VIEW_C, 1, 1, 1);
+    has(VIEW_C, 3, 1, 3); /* which the walk did not come to */
+    const struct ax_str key =
+        key_of(fixture.views->given.definitions->views[VIEW_C].entity, rows[1].key);
+    const struct ax_online_row *row = NULL;
+    struct ax_online_fetch fetch = { .entity = fixture.views->views[VIEW_C].entity,
+                                     .keys = &key,
+                                     .count = 1,
+                                     .rows = &row,
+                                     .arena = &arena };
+    ax_epoch_enter(&fixture.epoch, fixture.reader);
+    assert_true(ax_online_fetch(ax_online_writer_store(fixture.writer), &fetch));
+    ax_epoch_leave(fixture.reader);
+    assert_int_equal(fetch.err.code, AX_E_UNAVAILABLE);
+    uint64_t count;
+    assert_int_equal(erase_key(0, 1, &count, &err), AX_E_UNAVAILABLE);
+    err = (struct ax_err)AX_ERR_INIT;
+    struct ax_online_writer_stats stats;
+    ax_online_writer_stats(fixture.writer, &stats);
+    assert_true(stats.unfilled > 0);
     close_writer();
     remove_state();
 }
@@ -833,6 +966,8 @@ int main(void)
         cmocka_unit_test(readers_never_go_back),
         cmocka_unit_test(what_was_acknowledged_survives_kill),
         cmocka_unit_test(a_full_disk_loses_nothing_that_is_journalled),
+        cmocka_unit_test(it_answers_while_it_is_filled),
+        cmocka_unit_test(damage_of_a_row_is_told),
         cmocka_unit_test(a_full_journal_refuses_rows),
         cmocka_unit_test(full_memory_refuses_rows),
     };

@@ -321,9 +321,11 @@ static bool read_value(struct ax_epoch_reader *reader, size_t view, struct ax_st
 {
     const struct ax_online_view *place = &fixture.views->views[view];
     const struct ax_online_row *row = NULL;
+    struct ax_arena rows;
     struct ax_online_fetch fetch = {
-        .entity = place->entity, .keys = &key, .count = 1, .rows = &row
+        .entity = place->entity, .keys = &key, .count = 1, .rows = &row, .arena = &rows
     };
+    ax_arena_init(&rows, 4096, (size_t)1 << 20);
     ax_epoch_enter(&fixture.epoch, reader);
     assert_true(ax_online_fetch(ax_online_writer_store(fixture.writer), &fetch));
     assert_int_equal(fetch.err.code, AX_OK);
@@ -333,6 +335,7 @@ static bool read_value(struct ax_epoch_reader *reader, size_t view, struct ax_st
         memcpy(&ret->x, (const char *)part + place->layout->fields[0].offset, sizeof(ret->x));
     }
     ax_epoch_leave(reader);
+    ax_arena_done(&rows);
     return part != NULL;
 }
 

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table is filled from the disk.
+ *
+ * A little is read before definitions come into force, and the rest between batches. Until an
+ * entity has all of its rows it lacks some (online.h): readers have those from the disk, and a key
+ * is taken from there before it is written, so that what is in the table is never older than what
+ * the walk through the disk finds, and is left as it is. What takes rows out waits: sweeps, calls.
+ */
+#include "feature/online/online_writer_state.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define STEP_BYTES ((size_t)256 << 10)
+
+enum { STRANGERS_MAX = 64 };
+
+/* An entity that is read. */
+struct ax_online_fill {
+    struct ax_online_fill *next;
+    struct ax_online_writer *writer;
+    struct ax_online_views *views; /* by which it began: own reference */
+    size_t entity;                 /* its number in the definitions */
+    struct ax_online_disk_walk *walk;
+    uint32_t strangers[STRANGERS_MAX]; /* layouts that the views do not have */
+    size_t stranger_count;
+};
+
+/* Views may have gone while nobody was looking. Those that are too many are found at the next
+ * start. */
+static void note_strangers(struct ax_online_fill *fill, const struct ax_online_row *row)
+{
+    for (size_t i = 0; i < row->part_count; i++) {
+        uint32_t layout = row->places[i].layout;
+        size_t at = 0;
+        if (ax_online_views_have(fill->views, layout))
+            continue;
+        while (at < fill->stranger_count && fill->strangers[at] != layout)
+            at++;
+        if (at == fill->stranger_count && at < STRANGERS_MAX)
+            fill->strangers[fill->stranger_count++] = layout;
+    }
+}
+
+static enum ax_code fill_row(void *arg, const struct ax_online_row *row, struct ax_err *err)
+{
+    struct ax_online_fill *fill = arg;
+    if (ax_online_load(fill->writer->store, fill->views->entities[fill->entity], row, err))
+        return err->code;
+    note_strangers(fill, row);
+    (void)atomic_fetch_add_explicit(&fill->writer->shown.filled, 1, memory_order_relaxed);
+    return AX_OK;
+}
+
+static void fill_free(struct ax_online_fill *fill)
+{
+    ax_online_disk_walk_end(fill->walk);
+    ax_online_views_unref(fill->views);
+    free(fill);
+}
+
+static enum ax_code fill_begin(struct ax_online_writer *writer, struct ax_online_views *views,
+                               size_t entity, struct ax_err *err)
+{
+    struct ax_online_disk_walk *walk;
+    if (ax_online_disk_walk_begin(writer->disk, views->entity_numbers[entity], &walk, err))
+        return err->code;
+    struct ax_online_fill *fill = ax_xalloc(sizeof(*fill));
+    *fill = (struct ax_online_fill){ .next = writer->fills,
+                                     .writer = writer,
+                                     .views = ax_online_views_ref(views),
+                                     .entity = entity,
+                                     .walk = walk };
+    writer->fills = fill;
+    ax_online_lack(writer->store, views->entities[entity], views->entity_numbers[entity]);
+    return AX_OK;
+}
+
+static void show(struct ax_online_writer *writer)
+{
+    uint64_t filled = atomic_load_explicit(&writer->shown.filled, memory_order_relaxed);
+    uint64_t entries = writer->fill_entries;
+    uint64_t left = entries > filled ? entries - filled : 1;
+    bool lacks_rows = writer->fills || writer->fill_err.code;
+    ax_online_writer_show(&writer->shown.unfilled, lacks_rows ? left : 0);
+}
+
+/* The first one has all rows. */
+static void fill_end(struct ax_online_writer *writer)
+{
+    struct ax_online_fill *fill = writer->fills;
+    struct ax_online_entity *entity = fill->views->entities[fill->entity];
+    writer->fills = fill->next;
+    ax_online_lack(writer->store, entity, 0);
+    (void)ax_map_put(&writer->filled, entity->name, entity);
+    for (size_t i = 0; i < fill->stranger_count; i++)
+        ax_online_writer_sweep_layout(writer, entity, fill->views->entity_numbers[fill->entity],
+                                      fill->strangers[i]);
+    fill_free(fill);
+}
+
+void ax_online_writer_fill_stop(struct ax_online_writer *writer)
+{
+    while (writer->fills) {
+        struct ax_online_fill *fill = writer->fills;
+        writer->fills = fill->next;
+        fill_free(fill);
+    }
+}
+
+static enum ax_code step(struct ax_online_writer *writer, struct ax_err *err)
+{
+    struct ax_online_fill *fill = writer->fills;
+    bool has_more = true;
+    if (ax_online_disk_walk_some(fill->walk, STEP_BYTES, fill_row, fill, &has_more, err))
+        return ax_err_context(err, "entity '%.*s'",
+                              AX_STR_ARG(fill->views->entities[fill->entity]->name));
+    if (!has_more)
+        fill_end(writer);
+    show(writer);
+    return AX_OK;
+}
+
+enum ax_code ax_online_writer_fill(struct ax_online_writer *writer, struct ax_online_views *views,
+                                   struct ax_err *err)
+{
+    writer->fill_err = (struct ax_err)AX_ERR_INIT;
+    for (size_t i = 0; writer->disk && i < views->given.definitions->entity_count; i++) {
+        if (!ax_map_get(&writer->filled, views->entities[i]->name) &&
+            fill_begin(writer, views, i, err))
+            return err->code;
+    }
+    if (writer->fills)
+        writer->fill_entries = ax_online_disk_entries(writer->disk) +
+                               atomic_load_explicit(&writer->shown.filled, memory_order_relaxed);
+    for (size_t done = 0; writer->fills && done < writer->config.fill_bytes_first;
+         done += STEP_BYTES) {
+        if (step(writer, err))
+            return err->code;
+        ax_online_writer_turn(writer);
+    }
+    show(writer);
+    return AX_OK;
+}
+
+void ax_online_writer_fill_more(struct ax_online_writer *writer)
+{
+    if (!writer->fills || !step(writer, &writer->fill_err))
+        return;
+    ax_online_writer_fill_stop(writer);
+    if (writer->config.fill_failed)
+        writer->config.fill_failed(writer->config.context, &writer->fill_err);
+}
+
+enum ax_code ax_online_writer_fill_all(struct ax_online_writer *writer, bool has_turns,
+                                       struct ax_err *err)
+{
+    while (writer->fills) {
+        ax_online_writer_fill_more(writer);
+        if (has_turns)
+            ax_online_writer_turn(writer);
+    }
+    if (writer->fill_err.code)
+        return ax_fail(err, AX_E_UNAVAILABLE, "the online store lacks rows: %s",
+                       writer->fill_err.msg);
+    return AX_OK;
+}
