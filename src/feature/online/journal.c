@@ -13,6 +13,7 @@
 #include "feature/online/journal_segment.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -176,6 +177,19 @@ static enum ax_code sync_above(const char *folder, struct ax_err *err)
     return err->code;
 }
 
+/* Files that were to take the place of a segment when somebody was killed: hidden, and behind the
+ * segment's name is more. */
+static void remove_unfinished(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    while (dir && (entry = readdir(dir)))
+        if (entry->d_name[0] == '.' && strstr(entry->d_name, ".journal."))
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir)
+        (void)closedir(dir);
+}
+
 enum ax_code ax_journal_open(const struct ax_journal_config *config,
                              struct ax_journal **ret_journal, struct ax_err *err)
 {
@@ -196,6 +210,7 @@ enum ax_code ax_journal_open(const struct ax_journal_config *config,
         ax_journal_close(journal);
         return ax_err_context(err, "journal of '%.*s'", AX_STR_ARG(config->source));
     }
+    remove_unfinished(config->folder);
     journal->first = journal->segment.next;
     atomic_store_explicit(&journal->next, journal->first, memory_order_release);
     *ret_journal = journal;

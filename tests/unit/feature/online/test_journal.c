@@ -709,6 +709,23 @@ static void erased_rows_have_no_values(void **state)
     ax_journal_close(journal);
 }
 
+/* As when who makes a segment anew is killed before it takes the former's place. */
+static void what_was_not_finished_goes(void **state)
+{
+    (void)state;
+    char path[128];
+    struct ax_journal_config config = pair_config();
+    struct ax_journal *journal = open_journal(&config);
+    commit_pairs(journal, 3);
+    ax_journal_close(journal);
+    (void)snprintf(path, sizeof(path), "%s/.0000000000000001.journal.1234", journal_folder);
+    assert_int_equal(ax_file_replace(path, AX_STR("half"), &err), AX_OK);
+    journal = open_journal(&config);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(count_pairs(0, 4), 3);
+    ax_journal_close(journal);
+}
+
 /* ---- killed, and read meanwhile ---- */
 
 static void append_until_killed(int acks)
@@ -833,6 +850,7 @@ int main(void)
         TEST(a_failed_cut_ends_it),
         TEST(limits),
         TEST(erased_rows_have_no_values),
+        TEST(what_was_not_finished_goes),
         TEST(killed_writers_lose_nothing),
         TEST(readers_beside_the_writer),
     };
