@@ -183,7 +183,7 @@ enum ax_code ax_source_plan_new(const struct ax_definitions *definitions,
     ax_arena_init(&plan->arena, ARENA_FIRST_BYTES, ARENA_BYTES_MAX);
     if (plan_zone(plan, err) || plan_targets(plan, definitions, views, err) ||
         plan_windows(plan, definitions, views, err) || plan_needs(plan, err) ||
-        plan_journal(plan, err)) {
+        plan_journal(plan, err) || ax_row_checks_new(source, &plan->checks, err)) {
         ax_source_plan_free(plan);
         return err->code;
     }
@@ -199,6 +199,7 @@ void ax_source_plan_free(struct ax_source_plan *plan)
         ax_program_free(plan->targets[i].program);
     for (size_t i = 0; i < plan->windows_count; i++)
         ax_program_free(plan->windows[i].program);
+    ax_row_checks_free(plan->checks);
     ax_arena_done(&plan->arena);
     free(plan);
 }

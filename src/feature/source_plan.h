@@ -15,6 +15,7 @@
 #include "data/expr/program.h"
 #include "feature/online/journal_reader.h"
 #include "feature/online/online_windows.h"
+#include "feature/row_checks.h"
 #include "feature/service_plan.h"
 
 /* Rows of a source. What they point to is borrowed. */
@@ -70,7 +71,8 @@ struct ax_source_plan {
     size_t target_count;
     struct ax_source_windows *windows;
     size_t windows_count;
-    const bool *is_needed; /* of each column: a row must give it */
+    struct ax_row_checks *checks; /* of rows that are pushed; NULL: nothing is expected of one */
+    const bool *is_needed;        /* of each column: a row must give it */
     /* Of the source's journal: its columns, and of states one more, for those that are not given.
      */
     const struct ax_definition_column *journal_columns;

@@ -43,7 +43,15 @@ sources:
     event_id: [id]
     push: true
     columns: {id: int64, faa: string, t: timestamp, delay: float64}
-  gusts: {files: g.csv, time: t, push: true, columns: {faa: string, t: timestamp, gust: float64}}
+  gusts:
+    files: g.csv
+    time: t
+    push: true
+    columns: {faa: string, t: timestamp, gust: float64}
+    expect:
+      - {check: between, column: gust, max: 100, do: drop_row}
+      - {check: not_null, column: gust}
+      - {check: length, column: faa, max: 4, do: fail}
   kept: {files: k.csv, time: t, columns: {faa: string, t: timestamp, x: float64}}
 views:
   weather: {entity: airport, source: weather, fields: {temp: temp, wind: wind}}
@@ -130,6 +138,21 @@ def test_rows_in_each_form(served):
     after = served.metrics()
     assert after["ax_journal_rows_total"] - before["ax_journal_rows_total"] == 13
     assert after["ax_online_stale_total"] - before["ax_online_stale_total"] == 4
+
+
+def test_what_is_expected(served):
+    """A row that is to be dropped is no history and no value; one that fails takes all with it."""
+    rows = [row("EWR", 1, gust=99), row("EWR", 2, gust=101), row("JFK", 3, gust=None)]
+    pushed = push(served, rows, "gusts")
+    assert pushed == {**counts(2, written=2), "dropped": 1}
+    assert push(served, [row("EWR", 3, gust=101)], "gusts") == {**counts(0), "dropped": 1}
+    answer = served.post("/push", {"source": "gusts",
+                                   "rows": [row("EWR", 4, gust=1), row("NEWARK", 4, gust=1)]})
+    assert answer.status == 422 and "row 1: length faa" in answer.json["error"], answer.body
+    after = served.metrics()
+    assert after.get("ax_push_unexpected_total", source="gusts", do="drop_row") == 2
+    assert after.get("ax_push_unexpected_total", source="gusts", do="warn") == 1
+    assert push(served, [row("EWR", 2, gust=98)], "gusts") == counts(1, written=1)
 
 
 @pytest.mark.threads

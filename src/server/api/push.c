@@ -7,6 +7,8 @@
  */
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/metric.h"
+#include "feature/expectation_result.h"
 #include "net/uri.h"
 #include "server/api/endpoints.h"
 #include "server/api/feast_answer.h"
@@ -65,12 +67,38 @@ static void answer_done(struct ax_server_thread *thread, struct ax_request *requ
         ax_json_put_member_u64(out, "written", batch->written);
         ax_json_put_member_u64(out, "stale", batch->stale);
         ax_json_put_member_u64(out, "refused", batch->refused);
+        if (push->body.dropped_count)
+            ax_json_put_member_u64(out, "dropped", push->body.dropped_count);
         if (batch->err.code)
             ax_json_put_member(out, "reason", ax_str_from(batch->err.msg));
         (void)ax_buf_append_char(out, '}');
     }
     ax_server_thread_answer_as(thread, request, 200,
                                push->body.is_feast ? "text/plain" : "application/json");
+}
+
+/* ---- what was expected ---- */
+
+static const struct ax_metric_family unexpected_family = {
+    .name = "ax_push_unexpected_total",
+    .help = "Times that a pushed row was not as its source expects, by what is done about it.",
+    .type = AX_METRIC_COUNTER,
+    .labels = "source,do",
+};
+
+static void count_unexpected(const struct push *push)
+{
+    for (size_t i = 0; i < AX_COUNT(push->body.unexpected); i++) {
+        struct ax_err ignored = AX_ERR_INIT; /* without room for series nothing is counted */
+        ax_metric metric = 0;
+        const struct ax_str labels[] = {
+            push->body.plan->source->name,
+            ax_expectation_action_name((enum ax_expectation_action)i),
+        };
+        if (push->body.unexpected[i] &&
+            !ax_metric_register(&unexpected_family, labels, &metric, &ignored))
+            ax_metric_add(metric, push->body.unexpected[i]);
+    }
 }
 
 /* ---- the batch ---- */
@@ -89,6 +117,7 @@ static void answer(struct ax_server_thread *thread, struct ax_request *request,
 static void send(struct ax_server_thread *thread, struct ax_request *request, struct push *push)
 {
     struct ax_err err = AX_ERR_INIT;
+    count_unexpected(push);
     if (push->body.row_count == 0) {
         answer_done(thread, request, push);
         return;

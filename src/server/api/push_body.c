@@ -18,6 +18,7 @@ enum {
     PUSH_FILL,       /* columns */
     PUSH_NARROW,     /* one after another */
     PUSH_CHECK,      /* rows */
+    PUSH_DROP,       /* what is not as expected, of one column after another */
     PUSH_DONE,
 };
 
@@ -350,18 +351,69 @@ static enum ax_code begin_check(struct ax_push_body *body, struct ax_err *err)
     }
     body->state = PUSH_CHECK;
     body->at = 0;
-    return AX_OK;
+    if (!body->plan->checks)
+        return AX_OK;
+    body->dropped =
+        ax_arena_zalloc(body->arena, (body->row_count + 63) / 64, sizeof(*body->dropped));
+    return body->dropped ? AX_OK : ax_arena_fail(body->arena, "the columns", err);
+}
+
+static bool is_dropped(const struct ax_push_body *body, size_t row)
+{
+    return body->dropped[row / 64] >> (row % 64) & 1;
+}
+
+/* All rows are checked. */
+static void end_check(struct ax_push_body *body)
+{
+    for (size_t row = 0; body->dropped && row < body->row_count; row++)
+        body->dropped_count += is_dropped(body, row);
+    body->state = body->dropped_count ? PUSH_DROP : PUSH_DONE;
+    body->at = 0;
+}
+
+static void move_bit(uint64_t *bits, size_t from, size_t to)
+{
+    uint64_t bit = bits[from / 64] >> (from % 64) & 1;
+    bits[to / 64] = (bits[to / 64] & ~((uint64_t)1 << (to % 64))) | bit << (to % 64);
+}
+
+/* Close up the next column. */
+static void drop(struct ax_push_body *body)
+{
+    struct ax_values *column = &body->columns[body->at];
+    uint64_t *given = body->targets[body->at].given;
+    size_t size = ax_type_size(column->type), to = 0;
+    for (size_t row = 0; row < body->row_count; row++) {
+        if (is_dropped(body, row))
+            continue;
+        memmove((char *)column->data + to * size, (char *)column->data + row * size, size);
+        if (column->validity)
+            move_bit(column->validity, row, to);
+        move_bit(given, row, to);
+        to++;
+    }
+    column->rows = to;
+    if (to % 64)
+        given[to / 64] &= ((uint64_t)1 << (to % 64)) - 1;
+    if (++body->at < body->plan->source->column_count)
+        return;
+    body->rows.rows = body->row_count = to;
+    body->state = PUSH_DONE;
 }
 
 static enum ax_code check(struct ax_push_body *body, struct ax_err *err)
 {
     size_t count = AX_MIN(body->row_count - body->at, (size_t)AX_VALUES_ROWS_MAX);
     if (ax_source_plan_check(body->plan, &body->rows, body->at, count, body->latest_us, body->arena,
-                             err))
+                             err) ||
+        (body->plan->checks &&
+         ax_row_checks_run(body->plan->checks, &body->rows, body->at, count, body->arena,
+                           body->dropped, body->unexpected, err)))
         return err->code;
     body->at += count;
     if (body->at == body->row_count)
-        body->state = PUSH_DONE;
+        end_check(body);
     return AX_OK;
 }
 
@@ -381,8 +433,12 @@ static enum ax_code fill_step(struct ax_push_body *body, size_t byte_budget, siz
         *cost += body->row_count * NARROW_COST;
         return narrow(body, cost, err);
     case PUSH_CHECK:
-        *cost += AX_VALUES_ROWS_MAX * CHECK_COST;
+        *cost += AX_VALUES_ROWS_MAX * CHECK_COST * (1 + ax_row_checks_count(body->plan->checks));
         return check(body, err);
+    case PUSH_DROP:
+        *cost += body->row_count * NARROW_COST;
+        drop(body);
+        return AX_OK;
     default:
         assert(!"fill_step: no such state");
         return AX_OK;

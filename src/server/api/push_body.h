@@ -38,12 +38,15 @@ struct ax_push_body {
 
     /* The result of reading. */
     struct ax_str source;
-    bool is_feast; /* it is named as Feast does */
-    size_t row_count;
+    bool is_feast;    /* it is named as Feast does */
+    size_t row_count; /* without those that filling left out */
 
     /* The result of filling. */
     struct ax_values *columns;
     struct ax_source_rows rows;
+    uint64_t *dropped; /* rows that were not as expected, a bit each; NULL: nothing is expected */
+    size_t dropped_count;
+    size_t unexpected[AX_EXPECT_FAIL + 1]; /* how often something was not, by its action */
 };
 
 /* Begin with a body; `source` is the one that the query names, or empty. */
@@ -62,8 +65,9 @@ AX_MUST_USE enum ax_code ax_push_body_fill_begin(struct ax_push_body *body,
                                                  const struct ax_source_plan *plan, int64_t now_us,
                                                  struct ax_arena *arena, struct ax_err *err);
 
-/* Go on likewise; when *ret_done is set, body->rows are good to be taken in. Expected: INVALID (a
- * value, or what ax_source_plan_check says), TOO_LARGE, LIMIT. */
+/* Go on likewise; when *ret_done is set, body->rows are good to be taken in, perhaps none of them.
+ * Expected: INVALID (a value, or what ax_source_plan_check and ax_row_checks_run say), TOO_LARGE,
+ * LIMIT. */
 AX_MUST_USE enum ax_code ax_push_body_fill(struct ax_push_body *body, size_t byte_budget,
                                            size_t *cost, bool *ret_done, struct ax_err *err);
 

@@ -21,10 +21,29 @@ static const char push_text[] =
     "      b: bool, d: duration, y: bytes, l: list<int32>, m: list<string>, z: timestamp}}\n"
     "  e: {files: e.csv, time: t, created: c, event_id: [id], push: true, columns: {id: string,\n"
     "      t: timestamp, x: float64, c: timestamp}}\n"
+    "  c:\n"
+    "    files: c.csv\n"
+    "    time: t\n"
+    "    push: true\n"
+    "    columns: {k: string, t: timestamp, i: int32, f: float32, y: bytes, l: list<int32>}\n"
+    "    expect:\n"
+    "      - {check: not_null, column: k, do: drop_row}\n"
+    "      - {check: between, column: i, min: -1.5, max: 90, do: drop_row}\n"
+    "      - {check: between, column: f, min: 0.1, do: drop_row, mostly: 0.5}\n"
+    "      - {check: between, column: t, min: 1970-01-01, do: fail}\n"
+    "      - {check: in_set, column: k, values: [a, b, \u00df, \u00dfx], do: drop_row}\n"
+    "      - {check: in_set, column: i, values: [3, -1, 2, 0, 80, 90]}\n"
+    "      - {check: in_set, column: f, values: [0.1, 2], do: fail, mostly: 0.9}\n"
+    "      - {check: length, column: k, max: 1, do: drop_row}\n"
+    "      - {check: length, column: y, max: 2, do: drop_row}\n"
+    "      - {check: length, column: l, min: 1, do: drop_row}\n"
+    "      - {check: regex, column: k, pattern: '^[^b]', do: fail}\n"
+    "      - {check: expression, expr: i < 85 or f > 1, do: drop_row}\n"
+    "      - {check: unique, column: k, do: fail}\n"
     "views:\n"
     "  v: {entity: e, source: s, fields: {x: x, n: n}}\n";
 
-enum { PUSH_SOURCES = 3 };
+enum { PUSH_SOURCES = 4 };
 
 static struct {
     bool is_read;

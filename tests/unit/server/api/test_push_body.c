@@ -48,6 +48,7 @@ enum { LINES = 1 };
 
 #define S(rows)  "{\"source\":\"s\",\"rows\":" rows "}"
 #define T(rows)  "{\"source\":\"types\",\"rows\":" rows "}"
+#define C(rows)  "{\"source\":\"c\",\"rows\":" rows "}"
 #define E(rows)  "{\"source\":\"e\",\"rows\":" rows "}"
 #define KEY      "\"k\":\"a\",\"t\":"
 #define NOW_TEXT "\"1970-01-01T00:16:40Z\""
@@ -82,6 +83,32 @@ static const struct {
     { 0, E("[{\"id\":\"1\",\"t\":0,\"x\":1},{\"id\":\"2\",\"t\":0,\"x\":1,\"c\":5}]"),
       "\"1\" \"1970-01-01T00:00:00Z\" 1.0 -|"
       "\"2\" \"1970-01-01T00:00:00Z\" 1.0 \"1970-01-01T00:00:00.000005Z\"" },
+    /* What is expected: each row that stays has a neighbour that just does not. */
+    { 0,
+      C("[{" KEY "0,\"i\":-1},{" KEY "1,\"i\":-2},{" KEY "2,\"i\":80},{" KEY "3,\"i\":91},"
+        "{" KEY "4,\"i\":null},{" KEY "5,\"i\":1}]"),
+      "\"a\" \"1970-01-01T00:00:00Z\" -1 - - -|\"a\" \"1970-01-01T00:00:00.000002Z\" 80 - - -|"
+      "\"a\" \"1970-01-01T00:00:00.000004Z\" null - - -|"
+      "\"a\" \"1970-01-01T00:00:00.000005Z\" 1 - - -" },
+    { 0,
+      C("[{\"k\":null,\"t\":0},{\"k\":\"c\",\"t\":0},{\"k\":\"ß\",\"t\":0},"
+        "{\"k\":\"ßx\",\"t\":0}]"),
+      "\"ß\" \"1970-01-01T00:00:00Z\" - - - -" },
+    { 0, C("[{" KEY "0,\"f\":0.1},{" KEY "0,\"f\":0.0999},{" KEY "0,\"f\":5}]"),
+      "\"a\" \"1970-01-01T00:00:00Z\" - 0.10000000149011612 - -|"
+      "\"a\" \"1970-01-01T00:00:00Z\" - 5.0 - -" },
+    { 0,
+      C("[{" KEY "0,\"l\":[]},{" KEY "0,\"l\":[7]},{" KEY "0,\"y\":\"ß\"},{" KEY "0,\"y\":"
+        "\"ßx\",\"l\":[1]},{" KEY "0,\"l\":[8,9]}]"),
+      "\"a\" \"1970-01-01T00:00:00Z\" - - - [7]|\"a\" \"1970-01-01T00:00:00Z\" - - \"ß\" -|"
+      "\"a\" \"1970-01-01T00:00:00Z\" - - - [8, 9]" },
+    /* An expression is not asked of a row that leaves out one of its columns. */
+    { 0,
+      C("[{" KEY "0,\"i\":90},{" KEY "0,\"i\":90,\"f\":1},{" KEY "0,\"i\":90,\"f\":2},"
+        "{" KEY "0,\"i\":90,\"f\":null}]"),
+      "\"a\" \"1970-01-01T00:00:00Z\" 90 - - -|\"a\" \"1970-01-01T00:00:00Z\" 90 2.0 - -|"
+      "\"a\" \"1970-01-01T00:00:00Z\" 90 null - -" },
+    { 0, C("[{" KEY "0,\"i\":91}]"), "" },
     { LINES, "", "" },
     { LINES, "\n \r\n", "" },
     { LINES, "{" KEY "0}", "\"a\" \"1970-01-01T00:00:00Z\" - -" },
@@ -138,6 +165,9 @@ static const struct {
     { 0, T("[{\"d\":\"long\"}]"), "'d', row 0: a duration" },
     { 0, E("[{\"id\":\"1\",\"t\":0}]"), "row 0 leaves out 'x', and events are given whole" },
     { 0, E("[{\"id\":null,\"t\":0,\"x\":1}]"), "row 0 has no 'id'" },
+    { 0, C("[{" KEY "0},{" KEY "-1}]"),
+      "row 1: between t (at least 1970-01-01T00:00:00Z) does not hold" },
+    { 0, C("[{\"k\":\"b\",\"t\":0}]"), "row 0: regex k (^[^b]) does not hold" },
     { LINES, "{" KEY "0}\n7", "line 1: row 1 must be an object" },
     { LINES, "{" KEY "0}\n{\"k\":}", "line 1: " },
     { LINES, "{" KEY "0} {" KEY "0}", "line 0: " },
@@ -214,6 +244,38 @@ static void test_too_many_rows(void **state)
     ax_arena_done(&arena);
 }
 
+/* Over several slices: the rows that stay are closed up, and what was found is counted. */
+static void test_many_are_left_out(void **state)
+{
+    (void)state;
+    enum { ROWS = 5000 };
+    struct ax_arena arena;
+    struct ax_push_body body;
+    struct ax_buf text;
+    ax_err_clear(&err);
+    ax_arena_init(&arena, 4096, (size_t)16 << 20);
+    ax_buf_init(&text, 1 << 20);
+    ax_buf_printf(&text, "{\"source\":\"c\",\"rows\":[");
+    for (int i = 0; i < ROWS; i++)
+        ax_buf_printf(&text, "%s{\"k\":\"a\",\"t\":%d,\"i\":%d,\"f\":2}", i ? "," : "", i,
+                      i % 3 ? 1 : 100);
+    ax_buf_printf(&text, "]}");
+    if (good(open_push(&err)) && !text.failed &&
+        good(read_push(&body, ax_buf_str(&text), false, 1000, &arena, &err))) {
+        assert_int_equal(body.row_count, ROWS - (ROWS + 2) / 3);
+        assert_int_equal(body.rows.rows, body.row_count);
+        assert_int_equal(body.dropped_count, (ROWS + 2) / 3);
+        assert_int_equal(body.unexpected[AX_EXPECT_DROP_ROW], (ROWS + 2) / 3);
+        assert_int_equal(body.unexpected[AX_EXPECT_WARN], ROWS);
+        for (size_t i = 0; i < body.row_count; i++) {
+            assert_int_equal(body.columns[1].i64s[i], i / 2 * 3 + i % 2 + 1);
+            assert_int_equal(body.columns[2].i64s[i], 1);
+        }
+    }
+    ax_buf_done(&text);
+    ax_arena_done(&arena);
+}
+
 static int end(void **state)
 {
     (void)state;
@@ -227,6 +289,7 @@ int main(void)
         cmocka_unit_test_teardown(test_good_bodies, end),
         cmocka_unit_test_teardown(test_bad_bodies, end),
         cmocka_unit_test(test_too_many_rows),
+        cmocka_unit_test_teardown(test_many_are_left_out, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
