@@ -30,7 +30,7 @@ static enum ax_code end_some(struct ax_online_writer *writer, const struct ax_on
 {
     size_t entity = erase->entity;
     struct ax_str keys[SLICE];
-    const struct ax_online_row *rows[SLICE];
+    const struct ax_online_row *rows[SLICE] = { NULL };
     struct ax_online_counts counts = { 0 };
     struct ax_online_fetch fetch = {
         .entity = writer->views->entities[entity], .keys = keys, .count = count, .rows = rows
