@@ -731,7 +731,7 @@ static bool row_put(struct ax_window_log *log, struct ax_window_chunk *chunk, ui
         ax_window_text_is_long(&chunk->ids[row]) || (log->spec && log->spec->has_texts);
     chunk->has_texts |= has_texts;
     set_count(chunk, count); /* Only now may readers see the row. */
-    if (log->shared && has_texts)
+    if (has_texts && log->shared)
         ax_window_piece_count(log->shared, &chunk->piece, 0, chunk_text_bytes(chunk, row, row + 1));
     log->rows++;
     return true;

@@ -114,7 +114,7 @@ void ax_window_state_forget(struct ax_window_state *state, int64_t floor)
     while (log_oldest(&state->graves) <= past)
         state_drop_first(state, &state->graves, true);
     state->oldest = AX_MIN(log_oldest(&state->log), log_oldest(&state->graves));
-    if (tiles->count)
+    if (tiles->count && !state->keeps_ids) /* Else they go when a chunk does, of their rows. */
         state->oldest = AX_MIN(state->oldest, ax_window_tiles_at(tiles, 0)->last);
     if (state->shared) {
         ax_window_index_trim(&state->index);

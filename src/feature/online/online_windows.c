@@ -148,47 +148,67 @@ static struct ax_online_window *window_for(struct ax_online_windows *windows, st
     return window;
 }
 
-/* Have the keys of a group come near. */
+/* Have the keys of a group come near, and begin to look for them. */
 static void approach_keys(const struct ax_online_windows *windows,
-                          const struct ax_online_windows_item *items, size_t count)
+                          const struct ax_online_windows_item *items, size_t count,
+                          struct ax_memory_probe *ret_probes)
 {
-    struct ax_memory_probe probes[GROUP];
     for (size_t i = 0; i < count; i++) {
         if (items[i].key.ptr)
-            ax_memory_index_begin(&windows->index, items[i].key, &probes[i]);
+            ax_memory_index_begin(&windows->index, items[i].key, &ret_probes[i]);
     }
     for (size_t i = 0; i < count; i++) {
         const struct ax_online_row *row =
-            items[i].key.ptr ? ax_memory_index_peek(&probes[i]) : NULL;
+            items[i].key.ptr ? ax_memory_index_peek(&ret_probes[i]) : NULL;
         if (row)
             __builtin_prefetch(row);
+    }
+}
+
+/* The windows of a group's items, which are made where a key is new. NULL: there is no key, or the
+ * item was refused. */
+static void windows_for_group(struct ax_online_windows *windows,
+                              struct ax_online_windows_item *items, size_t count,
+                              struct ax_online_window **ret_found, struct ax_err *err)
+{
+    struct ax_memory_probe probes[GROUP];
+    struct ax_err failed = AX_ERR_INIT;
+    bool has_changed = false; /* The table, in which searches have begun. */
+    approach_keys(windows, items, count, probes);
+    for (size_t i = 0; i < count; i++) {
+        struct ax_str key = items[i].key;
+        const struct ax_online_row *row =
+            key.ptr && !has_changed ? ax_memory_index_find(&probes[i], key) : NULL;
+        ret_found[i] = row ? window_of(row) : NULL;
+        items[i].ret_code = AX_OK;
+        if (!key.ptr || row)
+            continue;
+        if (key.len > AX_ONLINE_KEY_BYTES_MAX)
+            (void)ax_fail(&failed, AX_E_TOO_LARGE, "a key of view '%.*s' has over %zu bytes",
+                          AX_STR_ARG(windows->view->name), AX_ONLINE_KEY_BYTES_MAX);
+        else
+            ret_found[i] = window_for(windows, key, &failed);
+        has_changed = true;
+        items[i].ret_code = failed.code;
+        if (failed.code && !err->code)
+            *err = failed;
+        ax_err_clear(&failed);
     }
 }
 
 static void put_group(struct ax_online_windows *windows, struct ax_online_windows_item *items,
                       size_t count, const struct ax_values *const *columns, struct ax_err *err)
 {
+    struct ax_online_window *found[GROUP];
     struct ax_online_window_put puts[GROUP];
     size_t places[GROUP], put_count = 0;
-    approach_keys(windows, items, count);
+    windows_for_group(windows, items, count, found, err);
     for (size_t i = 0; i < count; i++) {
-        struct ax_err failed = AX_ERR_INIT;
-        items[i].ret_code = AX_OK;
-        if (!items[i].key.ptr)
-            continue;
-        if (items[i].key.len > AX_ONLINE_KEY_BYTES_MAX)
-            (void)ax_fail(&failed, AX_E_TOO_LARGE, "a key of view '%.*s' has over %zu bytes",
-                          AX_STR_ARG(windows->view->name), AX_ONLINE_KEY_BYTES_MAX);
-        struct ax_online_window *window =
-            failed.code ? NULL : window_for(windows, items[i].key, &failed);
-        items[i].ret_code = failed.code;
-        if (failed.code && !err->code)
-            *err = failed;
-        if (!window)
+        if (!found[i])
             continue;
         places[put_count] = i;
         puts[put_count++] = (struct ax_online_window_put){
-            .window = window, .event = &items[i].event, .columns = columns, .row = items[i].row
+            .window = found[i], .event = &items[i].event, .columns = columns, .row = items[i].row
         };
     }
     struct ax_err failed = AX_ERR_INIT;
