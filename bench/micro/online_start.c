@@ -91,7 +91,7 @@ static void open_store(const char *state)
         .epoch = &epoch,
         .memory_bytes_max = ((size_t)256 << 20) + key_count * 512,
         .disk_bytes_max = (uint64_t)64 << 30,
-        .fill_bytes_first = (size_t)64 << 20,
+        .fill_bytes_first = (size_t)16 << 20, /* as a server */
         .queue_max = 2,
     };
     const struct ax_online_definitions given = { .definitions = &definitions };

@@ -80,6 +80,7 @@ static struct ax_online_writer *open_store(const char *state, enum ax_online_dur
         .epoch = &epoch,
         .memory_bytes_max = ((size_t)256 << 20) + key_count * 512,
         .disk_bytes_max = (uint64_t)64 << 30,
+        .fill_bytes_first = SIZE_MAX,
         .queue_max = WAITING,
         .durability = durability,
     };

@@ -12,7 +12,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define FILL_BYTES_FIRST ((size_t)64 << 20) /* a tenth of a second */
+#define FILL_BYTES_FIRST ((size_t)16 << 20) /* some hundredths of a second */
 
 #define FIELD(name) offsetof(struct ax_feature_store_config, name)
 
