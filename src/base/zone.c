@@ -13,8 +13,9 @@
  * they are put forward, what lies between is shown never, and is to be read by the offset before;
  * when they are put back, what lies between is shown twice, and the second time is meant, which is
  * read by the offset after. So in both cases the new offset holds from what the clocks show behind
- * the jump, `at + offset`, and one search over that column does it. It has to rise for that, which
- * it does unless a zone changes its clocks twice within hours: such a file is refused.
+ * the jump, `at + offset`, and one search over that column does it. It has to rise for that, and
+ * what is shown twice has to be shown a second time before the next change. So it is unless a zone
+ * changes its clocks twice within hours: such a file is refused.
  *
  * Names are looked up in one folder, whose files they may not leave: no dots, and so no "..", no
  * empty part, no slash in front.
@@ -196,9 +197,12 @@ static enum ax_code read_rule(struct ax_zone *zone, struct ax_str line, struct a
 
 static enum ax_code check_order(const struct ax_zone *zone, struct ax_err *err)
 {
+    int32_t before_s = zone->first_offset_s;
     for (size_t i = 1; i < zone->count; i++) {
         const struct zone_change *a = &zone->changes[i - 1], *b = &zone->changes[i];
-        if (a->at_s >= b->at_s || a->at_s + a->offset_s >= b->at_s + b->offset_s)
+        bool is_cut_short = a->at_s + before_s > b->at_s + a->offset_s;
+        before_s = a->offset_s;
+        if (a->at_s >= b->at_s || a->at_s + a->offset_s >= b->at_s + b->offset_s || is_cut_short)
             return ax_fail(err, AX_E_UNSUPPORTED,
                            "time zone file whose clocks are changed twice within hours");
     }

@@ -102,7 +102,7 @@ static void put_text(struct ax_buf *out, const struct ax_materialize_result *res
         ax_buf_printf(out, "%zu rows read", result->read);
         if (result->rejected)
             ax_buf_printf(out, ", %zu of them rejected", result->rejected);
-        ax_buf_printf(out, "; %zu keys", result->latest);
+        ax_buf_printf(out, "; %zu %s", result->latest, result->is_windowed ? "events" : "keys");
         if (!is_dry)
             ax_buf_printf(out, ": %llu written, %llu stale, %llu refused",
                           (unsigned long long)counts->written, (unsigned long long)counts->stale,
@@ -125,7 +125,7 @@ static void put_json(struct ax_buf *out, const struct ax_materialize_result *res
                            (struct ax_str){ time, ax_calendar_text(result->to_us, time) });
         ax_json_put_member_u64(out, "read", result->read);
         ax_json_put_member_u64(out, "rejected", result->rejected);
-        ax_json_put_member_u64(out, "keys", result->latest);
+        ax_json_put_member_u64(out, result->is_windowed ? "events" : "keys", result->latest);
         ax_json_put_member_u64(out, "written", result->counts.written);
         ax_json_put_member_u64(out, "stale", result->counts.stale);
         ax_json_put_member_u64(out, "refused", result->counts.refused);

@@ -59,7 +59,7 @@ static enum ax_code check_view(const struct planner *p, const struct ax_view *vi
     if (!view->online)
         why = "is not online; take 'online: false' away";
     else if (view->windowed && !online->windows)
-        why = "has windows over a source that is not pushed, which are not served";
+        why = "has windows over rows without an event_id, which are not served";
     else if (!view->windowed && has_self(service, view))
         why = "has the newest event of each key alone, which may be the row's own that "
               "exclude_self leaves out";

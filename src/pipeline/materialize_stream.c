@@ -257,9 +257,10 @@ static void wait_until(struct ax_materialize_stream *stream, uint64_t until_ns)
 }
 
 /* Until the rows before have had their time. What was not used of it is not saved up. */
-static enum ax_code wait_for_turn(struct ax_materialize_stream *stream, size_t rows,
-                                  struct ax_err *err)
+enum ax_code ax_materialize_stream_wait(struct ax_materialize_stream *stream, size_t rows,
+                                        struct ax_err *err)
 {
+    assert(stream && err);
     uint64_t rate = stream->config.rows_per_s_max;
     uint64_t now_ns = ax_clock_ns();
     for (; rate && now_ns < stream->due_ns && !check_cancelled(stream, err); now_ns = ax_clock_ns())
@@ -280,7 +281,7 @@ enum ax_code ax_materialize_stream_write(struct ax_materialize_stream *stream, s
     struct slot *slot;
     uint64_t refused = 0;
     assert(layout && layout->field_count == rows->view->field_count);
-    if (wait_for_turn(stream, rows->rows, err) || take_slot(stream, &slot, err))
+    if (ax_materialize_stream_wait(stream, rows->rows, err) || take_slot(stream, &slot, err))
         return err->code;
     slot->batch = (struct ax_online_batch){ .kind = AX_ONLINE_VALUES,
                                             .views = stream->config.views,

@@ -42,6 +42,10 @@ AX_MUST_USE enum ax_code ax_materialize_stream_write(struct ax_materialize_strea
                                                      const struct ax_offline_latest_rows *rows,
                                                      struct ax_err *err);
 
+/* Wait until as many rows may be written elsewhere. Expected: CANCELLED. */
+AX_MUST_USE enum ax_code ax_materialize_stream_wait(struct ax_materialize_stream *stream,
+                                                    size_t rows, struct ax_err *err);
+
 /* Have all that was sent on the disk, and begin another view. Expected: as above. */
 AX_MUST_USE enum ax_code ax_materialize_stream_end(struct ax_materialize_stream *stream,
                                                    struct ax_materialize_counts *ret_counts,

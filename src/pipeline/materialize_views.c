@@ -11,9 +11,12 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "feature/online/online_apply.h"
+#include "feature/online/online_history.h"
 #include "pipeline/lineage.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,12 +38,17 @@ struct item {
 
 struct run {
     const struct ax_materialize_config *config;
+    char state[PATH_MAX]; /* absolute: sources are read in the folder of their data */
     struct ax_arena arena;
     struct ax_source_journals *journals;
     struct ax_offline *offline;
     struct ax_materialize_stream *stream; /* NULL: a dry run */
     struct item *items;
     size_t item_count;
+    struct ax_online_history_writer *history; /* of the source under way */
+    int64_t history_from_us;
+    bool has_history; /* of that source, and it is new */
+    size_t events;    /* in it */
     uint64_t number;
     int64_t to_us;
     uint64_t began_ns;   /* of the view under way */
@@ -53,7 +61,8 @@ const char *ax_materialize_outcome_name(enum ax_materialize_outcome outcome)
     static const char *const names[] = {
         [AX_MATERIALIZE_DONE] = "done",
         [AX_MATERIALIZE_DONE_BEFORE] = "done before",
-        [AX_MATERIALIZE_WINDOWED] = "windows: not materialised yet",
+        [AX_MATERIALIZE_WINDOWED] = "windows: not with --from",
+        [AX_MATERIALIZE_NAMELESS] = "windows: rows without event_id",
         [AX_MATERIALIZE_OFFLINE] = "not online",
         [AX_MATERIALIZE_FAILED] = "failed",
     };
@@ -155,12 +164,16 @@ static enum ax_code look_up(struct run *run, struct item *item)
 static enum ax_code add_view(struct run *run, const struct ax_view *view)
 {
     struct item *item = &run->items[run->item_count++];
-    *item = (struct item){ .view = view,
-                           .is_left = true,
-                           .result = { .view = view->name, .to_us = run->to_us } };
+    *item = (struct item){
+        .view = view,
+        .is_left = true,
+        .result = { .view = view->name, .is_windowed = view->windowed, .to_us = run->to_us }
+    };
     if (!view->online)
         set_outcome(item, AX_MATERIALIZE_OFFLINE);
-    else if (view->windowed)
+    else if (view->windowed && !view->source->event_id_count)
+        set_outcome(item, AX_MATERIALIZE_NAMELESS);
+    else if (view->windowed && run->config->has_from)
         set_outcome(item, AX_MATERIALIZE_WINDOWED);
     else
         return look_up(run, item);
@@ -263,6 +276,81 @@ static enum ax_code take_rows(void *arg, const struct ax_offline_latest_rows *ro
     return ax_materialize_stream_write(run->stream, number_of(run, rows->view), rows, err);
 }
 
+/* ---- events ---- */
+
+static enum ax_code begin_history(struct run *run, const struct ax_source *source,
+                                  struct ax_err *err)
+{
+    return run->history ? AX_OK
+                        : ax_online_history_begin(run->state, source, run->history_from_us,
+                                                  &run->history, err);
+}
+
+static enum ax_code keep_events(struct run *run, const struct ax_offline_event_rows *rows,
+                                struct ax_err *err)
+{
+    size_t count = rows->source->column_count;
+    const struct ax_values **columns = ax_xalloc(count * sizeof(const struct ax_values *));
+    for (size_t i = 0; i < count; i++)
+        columns[i] = &rows->columns[i];
+    (void)(ax_materialize_stream_wait(run->stream, rows->rows, err) ||
+           ax_online_history_add(run->history, columns, rows->rows, err));
+    free(columns);
+    return err->code;
+}
+
+static enum ax_code take_events(void *arg, const struct ax_offline_event_rows *rows,
+                                struct ax_err *err)
+{
+    struct run *run = arg;
+    run->events += rows->rows;
+    run->has_history = !rows->rows;
+    if (!run->stream)
+        return AX_OK;
+    if (begin_history(run, rows->source, err))
+        return err->code;
+    return rows->rows ? keep_events(run, rows, err) : ax_online_history_end(run->history, err);
+}
+
+/* The windows of a view know what is new. */
+static enum ax_code put_windows(struct run *run, struct item *item, struct ax_err *err)
+{
+    struct ax_online_counts counts = { 0 };
+    if (!run->has_history)
+        return AX_OK;
+    item->result.latest = run->events;
+    if (!run->stream)
+        return AX_OK;
+    (void)(ax_online_writer_history(run->config->writer, run->config->views,
+                                    number_of(run, item->view), &counts, err) != AX_OK);
+    item->result.counts =
+        (struct ax_materialize_counts){ .written = counts.written, .refused = counts.refused };
+    return err->code;
+}
+
+/* Events that the windows of the source reach at `to` and for as long before as they are read. */
+static enum ax_code find_reach(struct run *run, const struct ax_source *source, struct ax_err *err)
+{
+    const struct ax_definitions *definitions = &run->config->applied->definitions;
+    int64_t reach_us = 0;
+    for (size_t i = 0; i < definitions->view_count; i++) {
+        const struct ax_view *view = &definitions->views[i];
+        struct ax_view_windows made = { 0 };
+        if (view->source != source || !view->windowed || !view->online)
+            continue;
+        if (ax_view_windows_make(view, NULL, &run->arena, &made, err))
+            return err->code;
+        reach_us = AX_MAX(reach_us, ax_window_spec_reach_us(made.spec));
+        ax_view_windows_done(&made);
+    }
+    if (__builtin_sub_overflow(run->to_us, reach_us + AX_ONLINE_WINDOWS_PAST_US,
+                               &run->history_from_us))
+        run->history_from_us = INT64_MIN;
+    return AX_OK;
+}
+
+/* ---- views that are done ---- */
+
 static enum ax_code record(struct run *run, const struct item *item, struct ax_str mark,
                            struct ax_err *err)
 {
@@ -283,7 +371,9 @@ static enum ax_code end_view(void *arg, const struct ax_view *view, struct ax_st
     uint64_t now_ns = ax_clock_ns();
     if (clear_view(run, item, err))
         return err->code;
-    if (run->stream && ax_materialize_stream_end(run->stream, &item->result.counts, err))
+    if (view->windowed
+            ? put_windows(run, item, err)
+            : run->stream && ax_materialize_stream_end(run->stream, &item->result.counts, err))
         return err->code;
     if (is_recorded(run) && record(run, item, mark, err))
         return err->code;
@@ -332,6 +422,7 @@ static void do_group(struct run *run, size_t first)
         views[count] = item->view;
         group[count++] = item;
     }
+    (void)(find_reach(run, leader->view->source, &failed) != AX_OK);
     const struct ax_offline_latest request = {
         .views = views,
         .view_count = count,
@@ -339,11 +430,18 @@ static void do_group(struct run *run, size_t first)
         .to_us = run->to_us,
         .since = leader->since,
         .rows = take_rows,
+        .events_from_us = run->history_from_us,
+        .events = take_events,
         .done = end_view,
         .arg = run,
     };
     run->began_ns = ax_clock_ns();
-    (void)(ax_offline_latest(run->offline, &request, &report, &failed) != AX_OK);
+    run->has_history = false;
+    run->events = 0;
+    if (!failed.code)
+        (void)(ax_offline_latest(run->offline, &request, &report, &failed) != AX_OK);
+    ax_online_history_free(run->history);
+    run->history = NULL;
     end_group(run, group, count, &report, &failed);
     free(group);
     free(views);
@@ -410,6 +508,8 @@ enum ax_code ax_materialize_views(const struct ax_materialize_config *config, st
     struct ax_err ignored = AX_ERR_INIT;
     struct run run = { .config = config, .err = err };
     char work[PATH_MAX];
+    if (!realpath(config->state, run.state))
+        return ax_fail_errno(err, errno, "the state directory '%s'", config->state);
     int len = snprintf(work, sizeof(work), "%s/materialize.work", config->state);
     if (len < 0 || (size_t)len >= sizeof(work))
         return ax_fail(err, AX_E_INVALID, "the path of the state directory is too long");

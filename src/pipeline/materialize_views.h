@@ -9,6 +9,9 @@
  * nothing: the order of stamps decides, not that of writing. Who runs it has the lock of the state
  * directory.
  *
+ * Of views with windows the events within reach are kept as the history of their source
+ * (feature/online/online_history.h), and then put into the windows.
+ *
  * A view that is rebuilt is cleared (ax_online_writer_clear) when its first rows are read; before,
  * the registry forgets it. So whoever is killed in between has a view that is begun anew.
  */
@@ -21,7 +24,8 @@
 enum ax_materialize_outcome {
     AX_MATERIALIZE_DONE,
     AX_MATERIALIZE_DONE_BEFORE, /* by the run with the same arguments that was broken off */
-    AX_MATERIALIZE_WINDOWED,    /* windows are not materialised */
+    AX_MATERIALIZE_WINDOWED,    /* it has windows, which are always read whole: there is a `from` */
+    AX_MATERIALIZE_NAMELESS,    /* it has windows of events without an id */
     AX_MATERIALIZE_OFFLINE,     /* the view is not online */
     AX_MATERIALIZE_FAILED,
 };
@@ -32,9 +36,10 @@ const char *ax_materialize_outcome_name(enum ax_materialize_outcome outcome) AX_
 struct ax_materialize_result {
     struct ax_str view;
     enum ax_materialize_outcome outcome;
-    size_t read;                         /* rows of its source */
-    size_t rejected;                     /* of these by the source's expectations */
-    size_t latest;                       /* rows that its keys have */
+    size_t read;     /* rows of its source */
+    size_t rejected; /* of these by the source's expectations */
+    bool is_windowed;
+    size_t latest;                       /* rows that its keys have; of windows events */
     struct ax_materialize_counts counts; /* of these; of a dry run 0 */
     int64_t to_us;
     double seconds;

@@ -109,6 +109,11 @@ def test_many_rows(feast):
     assert found["rate"][1] == ["NOT_FOUND"] * count
 
 
+def test_windows_that_were_not_materialised(feast):
+    found = columns(ask(feast, {"driver_id": [1]}, feature_service="windowed"))
+    assert found["trips_1h"][:2] == ([None], ["NOT_FOUND"])
+
+
 @pytest.mark.parametrize("entities, members, status, kind, message", [
     ({"driver_id": [1]}, {"feature_service": "far"}, 404, "FeatureServiceNotFoundException",
      "no service 'far'; nearest is 'fare'"),
@@ -130,7 +135,6 @@ def test_many_rows(feast):
     ({"driver_id": [1], "origin": ["a"], "dest": [1]}, {"features": ["route:rate", "driver:rate"]},
      400, "FeastError", "two columns of the answer would be called 'rate'; ask with"),
     ({"driver_id": [1]}, {"features": ["driver@v2:rate"]}, 501, "FeastError", "names a version"),
-    ({"driver_id": [1]}, {"feature_service": "windowed"}, 501, "FeastError", "has windows"),
     ("x", {}, 400, "FeastError", "'entities' must be an array or an object"),
 ])
 def test_what_is_refused(feast, entities, members, status, kind, message):

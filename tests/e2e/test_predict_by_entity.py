@@ -290,7 +290,7 @@ def test_features_of_one_entity(served):
                                          "view": "plane", "field": "seats", "source": "planes"}
     for query, status, text in [
             ("pushbak?a=1", 404, "nearest is 'pushback'"),
-            ("windowed", 501, "has windows over a source that is not pushed, which are not served"),
+            ("windowed", 501, "has windows over rows without an event_id, which are not served"),
             ("pushback?tailnum=a", 400, "'dep_delay', row 0: a value is required"),
             ("pushback?dep_delay=x", 400, "row 0: a whole number is wanted, found 'x'"),
             ("pushback?tailnum=a&tailnum=b", 400, "input 'tailnum', row 0: is given twice"),
@@ -313,6 +313,6 @@ def test_versions_without_their_service(served):
     assert predicted(served.predict("old", {"tailnum": "N1", "hour": 7})) == [0.8]
     answer = ask(served, [{"faa": "EWR"}], "window")
     assert (answer.status, answer.error) == (
-        501, "service 'windowed': view 'recent' has windows over a source that is not pushed, "
-        "which are not served")
+        501, "service 'windowed': view 'recent' has windows over rows without an "
+        "event_id, which are not served")
     assert any('event="a service is not served by entity"' in line for line in served.lines)

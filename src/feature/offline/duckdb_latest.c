@@ -7,6 +7,9 @@
  * begin with the least significant byte: a store that keeps them by those bytes then writes each
  * page once. The sort costs less than a third of what that saves.
  *
+ * Of views with windows the events within reach are what is wanted, all columns of them: whoever
+ * gets them makes the windows.
+ *
  * With a mark, what was read before is left out where the rest tells the same: of states of which
  * nothing is expected. Of events a new row may be an older version of one that was read, which the
  * source alone can tell; and what is expected is expected of all rows.
@@ -34,6 +37,7 @@ struct latest {
     struct ax_mark before, now;
     struct ax_source_table table;
     size_t given;          /* rows of the view under way */
+    bool has_events;       /* they were given */
     struct ax_arena arena; /* of those that are given at once */
     struct ax_err *err;
 };
@@ -60,6 +64,8 @@ static bool *used_columns(const struct latest *l)
     bool *used = ax_xalloc((l->source->column_count + 1) * sizeof(*used));
     for (size_t i = 0; i < l->request->view_count; i++) {
         const struct ax_view *view = l->request->views[i];
+        for (size_t k = 0; view->windowed && k < l->source->column_count; k++)
+            used[k] = true;
         for (size_t k = 0; k < view->entity->key_count; k++)
             used[view->key_columns[k]] = true;
         for (size_t k = 0; k < view->field_count; k++)
@@ -327,7 +333,67 @@ static enum ax_code give_view(struct latest *l, const struct ax_view *view)
     return ax_offline_run(l->offline, l->err);
 }
 
+/* ---- the events ---- */
+
+static void put_events(struct latest *l)
+{
+    const struct ax_source *source = l->source;
+    struct ax_buf *out = &l->offline->text;
+    ax_buf_printf(out, "SELECT * EXCLUDE (t, r) FROM (SELECT epoch_us(c%ld) AS t, rowid AS r",
+                  source->time);
+    for (size_t i = 0; i < source->column_count; i++)
+        put_column(out, source, i, 'x', i);
+    ax_buf_printf(out, " FROM %s) WHERE t > %" PRId64 " AND t <= %" PRId64 " ORDER BY t, r",
+                  l->table.name, l->request->events_from_us, l->request->to_us);
+}
+
+static enum ax_code give_some_events(struct latest *l, const struct ax_sql_chunk *chunk)
+{
+    size_t count = l->source->column_count;
+    ax_arena_reset(&l->arena);
+    struct ax_values *columns = ax_arena_alloc(&l->arena, count, sizeof(*columns));
+    if (!columns)
+        return ax_arena_fail(&l->arena, "the events of a source", l->err);
+    for (size_t i = 0; i < count; i++) {
+        struct ax_type type = ax_storage_type(l->source->columns[i].storage);
+        if (ax_values_read_sql(&chunk->columns[i], type, chunk->rows, &l->arena, &columns[i],
+                               l->err))
+            return l->err->code;
+    }
+    const struct ax_offline_event_rows rows = { l->source, chunk->rows, columns };
+    l->given += rows.rows;
+    show(l);
+    return l->request->events(l->request->arg, &rows, l->err);
+}
+
+static enum ax_code give_events(struct latest *l)
+{
+    struct ax_sql_stream *stream;
+    struct ax_sql_chunk chunk = { 0 };
+    l->has_events = true;
+    tell(l, "events of source", l->source->name);
+    put_events(l);
+    if (ax_offline_query(l->offline, &stream, l->err))
+        return ax_err_context(l->err, "source '%.*s'", AX_STR_ARG(l->source->name));
+    do {
+        if (!ax_sql_stream_next(stream, &chunk, l->err) && chunk.rows)
+            (void)give_some_events(l, &chunk);
+    } while (chunk.rows && !l->err->code);
+    ax_sql_stream_free(stream);
+    const struct ax_offline_event_rows none = { l->source, 0, NULL };
+    if (!l->err->code)
+        (void)(l->request->events(l->request->arg, &none, l->err) != AX_OK);
+    return l->err->code;
+}
+
 /* ---- all of it ---- */
+
+static enum ax_code give(struct latest *l, const struct ax_view *view)
+{
+    if (!view->windowed)
+        return give_view(l, view);
+    return l->has_events ? AX_OK : give_events(l);
+}
 
 static enum ax_code end_views(struct latest *l, bool is_read)
 {
@@ -340,7 +406,7 @@ static enum ax_code end_views(struct latest *l, bool is_read)
         (void)ax_buf_append_str(&mark, request->since);
     (void)(ax_buf_check(&mark, "the list of files", l->err) != AX_OK);
     for (size_t i = 0; i < request->view_count && !l->err->code; i++) {
-        if (is_read && give_view(l, request->views[i]))
+        if (is_read && give(l, request->views[i]))
             break;
         (void)(request->done(request->arg, request->views[i], ax_buf_str(&mark), l->err) != AX_OK);
     }
@@ -385,7 +451,8 @@ enum ax_code ax_source_latest(struct ax_offline *offline, const struct ax_offlin
         .offline = offline, .request = request, .source = request->views[0]->source, .err = err
     };
     for (size_t i = 0; i < request->view_count; i++)
-        assert(request->views[i]->source == l.source && !request->views[i]->windowed);
+        assert(request->views[i]->source == l.source &&
+               (!request->views[i]->windowed || (request->events && l.source->event_id_count)));
     offline->dropped_rows = 0;
     offline->rows = 0;
     offline->steps_done = 0;

@@ -137,8 +137,15 @@ struct ax_offline_latest_rows {
     const struct ax_values *known;  /* when it became known; null: always */
 };
 
+/* Some events of a source. */
+struct ax_offline_event_rows {
+    const struct ax_source *source;
+    size_t rows;                     /* at most AX_VALUES_ROWS_MAX; 0: there are no more */
+    const struct ax_values *columns; /* all of the source's, widened */
+};
+
 struct ax_offline_latest {
-    const struct ax_view *const *views; /* plain ones of one source */
+    const struct ax_view *const *views; /* of one source; windows are over one with event ids */
     size_t view_count;
     int64_t from_us; /* rows whose time lies in [from, to] count, whatever the time when there is */
     int64_t to_us;   /* none; INT64_MIN: there is no `from` */
@@ -147,6 +154,11 @@ struct ax_offline_latest {
     struct ax_str since;
     /* On the calling thread. Each key of a view comes once; a failure ends it. */
     enum ax_code (*rows)(void *arg, const struct ax_offline_latest_rows *rows, struct ax_err *err);
+    /* Where a view has windows: the newest version of each event whose time lies in
+     * (events_from, to], in the order of times. They come once, before the first such view is done,
+     * and no rows behind them. */
+    int64_t events_from_us;
+    enum ax_code (*events)(void *arg, const struct ax_offline_event_rows *rows, struct ax_err *err);
     /* All keys of the view have come; with this mark a later call goes on. */
     enum ax_code (*done)(void *arg, const struct ax_view *view, struct ax_str mark,
                          struct ax_err *err);
@@ -158,13 +170,13 @@ struct ax_offline_latest_report {
     size_t dropped_rows; /* by its expectations */
 };
 
-/* Give the latest row of each key of the views: that which a history finds at `to`, whatever its
- * age. Expectations are as in a history, and relative paths, too. Files that are as the mark knows
- * them are not read again, but for rows that were later than its `to`; of a query or table with
- * `created` only what was learnt since is. A source of events or with expectations is read whole
- * when anything of it may be new. A mark knows nothing of rows that were pushed: alone they are no
- * reason to read a source. Expected: NOT_FOUND, INVALID, TOO_LARGE, LIMIT, CANCELLED, the
- * system's codes, and what the callbacks fail with. */
+/* Give the latest row of each key of the plain views: that which a history finds at `to`, whatever
+ * its age; and the events of windows. Expectations are as in a history, and relative paths, too.
+ * Files that are as the mark knows them are not read again, but for rows that were later than its
+ * `to`; of a query or table with `created` only what was learnt since is. A source of events or
+ * with expectations is read whole when anything of it may be new. A mark knows nothing of rows that
+ * were pushed: alone they are no reason to read a source. Expected: NOT_FOUND, INVALID, TOO_LARGE,
+ * LIMIT, CANCELLED, the system's codes, and what the callbacks fail with. */
 AX_MUST_USE enum ax_code ax_offline_latest(struct ax_offline *offline,
                                            const struct ax_offline_latest *request,
                                            struct ax_offline_latest_report *ret_report,

@@ -91,8 +91,8 @@ static void put_events(struct ax_online_windows *windows, const struct ax_source
 
 static void apply_events(struct ax_online_apply *apply, const struct ax_online_views *views,
                          const struct ax_source_plan *plan, const struct ax_source_rows *rows,
-                         size_t from, size_t count, struct ax_online_counts *counts,
-                         struct ax_err *err)
+                         const struct ax_view *only, size_t from, size_t count,
+                         struct ax_online_counts *counts, struct ax_err *err)
 {
     struct ax_err reason = AX_ERR_INIT;
     struct ax_source_events *events =
@@ -101,14 +101,15 @@ static void apply_events(struct ax_online_apply *apply, const struct ax_online_v
         (void)ax_arena_fail(&apply->arena, "rows", &reason);
     if (reason.code ||
         ax_source_plan_events(plan, rows, from, count, &apply->arena, events, &reason)) {
-        counts->refused += count * plan->windows_count;
+        counts->refused += count * (only ? 1 : plan->windows_count);
         if (!err->code)
             *err = reason;
         return;
     }
     for (size_t i = 0; i < plan->windows_count; i++) {
         size_t view = (size_t)(plan->windows[i].definition - views->given.definitions->views);
-        put_events(views->windows[view], &events[i], counts, err);
+        if (!only || only == plan->windows[i].definition)
+            put_events(views->windows[view], &events[i], counts, err);
     }
 }
 
@@ -193,7 +194,23 @@ enum ax_code ax_online_apply_rows(struct ax_online_apply *apply,
         ax_arena_reset(&apply->arena);
         apply_items(apply, views, plan, rows, has_it, from, count, counts, err);
         if (!apply->has_windows)
-            apply_events(apply, views, plan, rows, from, count, counts, err);
+            apply_events(apply, views, plan, rows, NULL, from, count, counts, err);
+    }
+    ax_arena_reset(&apply->arena);
+    return err->code;
+}
+
+enum ax_code ax_online_apply_events(struct ax_online_apply *apply,
+                                    const struct ax_online_views *views, size_t source,
+                                    const struct ax_source_rows *rows, const struct ax_view *only,
+                                    struct ax_online_counts *counts, struct ax_err *err)
+{
+    assert(apply && views && views->source_plans[source] && rows && counts && err);
+    for (size_t from = 0; from < rows->rows; from += AX_VALUES_ROWS_MAX) {
+        size_t count = AX_MIN(rows->rows - from, (size_t)AX_VALUES_ROWS_MAX);
+        ax_arena_reset(&apply->arena);
+        apply_events(apply, views, views->source_plans[source], rows, only, from, count, counts,
+                     err);
     }
     ax_arena_reset(&apply->arena);
     return err->code;

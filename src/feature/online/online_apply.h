@@ -61,4 +61,12 @@ AX_MUST_USE enum ax_code ax_online_apply_rows(struct ax_online_apply *apply,
                                               const struct ax_source_rows *rows, const bool *has_it,
                                               struct ax_online_counts *counts, struct ax_err *err);
 
+/* Rows of a source that only windows are to have: those of `only`, or (NULL) of all its views. */
+AX_MUST_USE enum ax_code ax_online_apply_events(struct ax_online_apply *apply,
+                                                const struct ax_online_views *views, size_t source,
+                                                const struct ax_source_rows *rows,
+                                                const struct ax_view *only,
+                                                struct ax_online_counts *counts,
+                                                struct ax_err *err);
+
 #endif

@@ -135,12 +135,15 @@ static enum ax_code make_windows(struct ax_online_views *views, size_t i,
 {
     const struct ax_definitions *definitions = views->given.definitions;
     const struct ax_view *view = &definitions->views[i];
-    if (!view->source->push)
+    if (!view->source->event_id_count)
         return AX_OK;
     views->views[i].entity = views->entities[view->entity - definitions->entities];
     if (ax_online_windows_open(view, place->epoch, place->windows_bytes_max, &views->windows[i],
                                err))
         return err->code;
+    /* What is not pushed is known when the view is materialised. */
+    if (!view->source->push)
+        ax_online_windows_complete(views->windows[i], INT64_MAX);
     views->views[i].windows = views->windows[i];
     return AX_OK;
 }
@@ -171,7 +174,10 @@ static enum ax_code make_plan(struct ax_online_views *views, size_t i, struct ax
 {
     const struct ax_definitions *definitions = views->given.definitions;
     const struct ax_source *source = &definitions->sources[i];
-    return source->push
+    bool is_wanted = source->push;
+    for (size_t v = 0; v < definitions->view_count && !is_wanted; v++)
+        is_wanted = views->windows[v] && definitions->views[v].source == source;
+    return is_wanted
                ? ax_source_plan_new(definitions, source, views->views, &views->source_plans[i], err)
                : AX_OK;
 }
@@ -233,6 +239,12 @@ enum ax_code ax_online_views_new(const struct ax_online_definitions *given,
     }
     *ret_views = views;
     return AX_OK;
+}
+
+const struct ax_source_plan *ax_online_views_pushed(const struct ax_online_views *views,
+                                                    size_t source)
+{
+    return views->given.definitions->sources[source].push ? views->source_plans[source] : NULL;
 }
 
 bool ax_online_views_have(const struct ax_online_views *views, uint32_t layout)

@@ -32,13 +32,14 @@ struct ax_online_views {
     struct ax_online_definitions given;
     struct ax_arena arena;
     struct ax_online_view *views; /* one a view of the definitions: layout NULL: it is not online,
-                                     or has windows; these too NULL: its source cannot be pushed */
+                                     or has windows; these too NULL: of no events with an id */
     struct ax_online_windows **windows;   /* those of the views, which are the writer's to change */
     struct ax_online_entity **entities;   /* one an entity of the definitions */
     uint32_t *entity_numbers;             /* on the disk */
-    struct ax_source_plan **source_plans; /* one a source; NULL: it cannot be pushed */
-    const struct ax_online_seen **seen;   /* likewise: which of its rows readers see; the writer's,
-                                             as long as that */
+    struct ax_source_plan **source_plans; /* one a source; NULL: it can neither be pushed, nor has
+                                             it views with windows */
+    const struct ax_online_seen **seen;   /* of a source that is pushed: which of its rows readers
+                                             see; the writer's, as long as that */
 };
 
 /* The numbers of layouts and entities where nothing is on a disk: given in turn. */
@@ -63,6 +64,10 @@ AX_MUST_USE enum ax_code ax_online_views_new(const struct ax_online_definitions 
                                              const struct ax_online_views_place *place,
                                              struct ax_online_views **ret_views,
                                              struct ax_err *err);
+/* The plan of a source, by its number, that can be pushed; else NULL. */
+const struct ax_source_plan *ax_online_views_pushed(const struct ax_online_views *views,
+                                                    size_t source);
+
 /* Whether one of them has the layout of that number; not when there are none (NULL). */
 bool ax_online_views_have(const struct ax_online_views *views, uint32_t layout);
 

@@ -51,6 +51,8 @@ enum ax_code ax_online_windows_open(const struct ax_view *view, struct ax_epoch 
     assert(view && view->windowed && epoch && ret_windows && err);
     struct ax_online_windows *windows = ax_xalloc(sizeof *windows);
     windows->view = view;
+    windows->complete = windows->kept = INT64_MIN;
+    atomic_init(&windows->floor, INT64_MIN);
     ax_arena_init(&windows->arena, ARENA_FIRST_BYTES, ARENA_BYTES_MAX);
     ax_window_heap_init(&windows->heap, epoch, memory_bytes_max);
     ax_memory_slab_init(&windows->slab, memory_bytes_max);
@@ -246,9 +248,25 @@ bool ax_online_windows_end(struct ax_online_windows *windows, struct ax_str key)
     return true;
 }
 
+/* Before keys go: who does not find one then sees that it may have been there. */
+static void show_floor(struct ax_online_windows *windows)
+{
+    atomic_store_explicit(&windows->floor, AX_MAX(windows->complete, windows->kept),
+                          memory_order_release);
+}
+
+void ax_online_windows_complete(struct ax_online_windows *windows, int64_t since)
+{
+    assert(windows);
+    windows->complete = since;
+    show_floor(windows);
+}
+
 bool ax_online_windows_sweep(struct ax_online_windows *windows, int64_t floor, size_t *cursor)
 {
     assert(windows && cursor && *cursor < AX_MEMORY_SEGMENTS);
+    windows->kept = AX_MAX(windows->kept, floor);
+    show_floor(windows);
     uintptr_t slots =
         atomic_load_explicit(&windows->index.segments[*cursor].slots, memory_order_relaxed);
     for (size_t i = 0; i < ax_memory_segment_slots(slots); i++) {
@@ -257,6 +275,21 @@ bool ax_online_windows_sweep(struct ax_online_windows *windows, int64_t floor, s
             (void)ax_online_windows_end(windows, ax_online_row_key(row));
     }
     return ++*cursor < AX_MEMORY_SEGMENTS;
+}
+
+void ax_online_windows_clear(struct ax_online_windows *windows)
+{
+    assert(windows);
+    for (size_t segment = 0; segment < AX_MEMORY_SEGMENTS; segment++) {
+        uintptr_t slots =
+            atomic_load_explicit(&windows->index.segments[segment].slots, memory_order_relaxed);
+        for (size_t i = 0; i < ax_memory_segment_slots(slots); i++) {
+            const struct ax_online_row *row = ax_memory_segment_row(slots, i);
+            if (row)
+                (void)ax_online_windows_end(windows, ax_online_row_key(row));
+        }
+        ax_online_windows_settle(windows);
+    }
 }
 
 void ax_online_windows_settle(struct ax_online_windows *windows)
@@ -375,9 +408,10 @@ static enum ax_code read_row(const struct ax_online_windows *windows,
         *err = failed;
         return code;
     }
-    *ret_known = !code && read->keys[row].ptr;
+    *ret_known = !code && read->keys[row].ptr &&
+                 read->at[row] >= atomic_load_explicit(&windows->floor, memory_order_acquire);
     for (size_t i = 0; i < windows->made.aggregate_count; i++) {
-        if (code)
+        if (!*ret_known)
             ax_values_set_null(&columns[i], row);
         else if (!put_value(&columns[i], row, &values[i], arena))
             return ax_arena_fail(arena, "the values of windows", err);

@@ -15,6 +15,9 @@
 #include "feature/online/online_window.h"
 #include "feature/view_windows.h"
 
+/* Windows that are online are read at moments that are so old. */
+#define AX_ONLINE_WINDOWS_PAST_US INT64_C(3600000000)
+
 struct ax_online_windows {
     const struct ax_view *view;
     struct ax_arena arena;
@@ -25,7 +28,9 @@ struct ax_online_windows {
     struct ax_memory_slab slab; /* of keys, and what finds them */
     struct ax_memory_retired retired;
     struct ax_memory_index index;
-    _Atomic uint64_t keys; /* any thread may load it */
+    _Atomic uint64_t keys;  /* any thread may load it */
+    int64_t complete, kept; /* moments from which on all events are there, and what they reach */
+    _Atomic int64_t floor;  /* the later of them */
 };
 
 /* `memory_bytes_max` is for windows, and as much again for keys. Expected: INVALID, TOO_LARGE,
@@ -54,12 +59,19 @@ AX_MUST_USE enum ax_code ax_online_windows_put(struct ax_online_windows *windows
                                                const struct ax_values *const *columns,
                                                struct ax_err *err);
 
+/* All events are there that moments from `since` on reach; INT64_MAX: nothing is known. Before this
+ * is said, all are. */
+void ax_online_windows_complete(struct ax_online_windows *windows, int64_t since);
+
 /* Of the keys of some more slots of the table, forget what no moment from `floor` on reaches, and
  * keys that have nothing left. Begins with *cursor = 0 and goes on by it, until it is false. */
 bool ax_online_windows_sweep(struct ax_online_windows *windows, int64_t floor, size_t *cursor);
 
 /* A key goes with all its events. Whether it was there. */
 bool ax_online_windows_end(struct ax_online_windows *windows, struct ax_str key);
+
+/* All keys go. */
+void ax_online_windows_clear(struct ax_online_windows *windows);
 
 /* Free what readers have left; after each batch. */
 void ax_online_windows_settle(struct ax_online_windows *windows);
@@ -76,8 +88,9 @@ struct ax_online_windows_read {
 };
 
 /* Columns of all fields, narrowed to what is stored, in the arena. A key that is not there has no
- * events. known[i] is false where a key has a null, or the moment lies before what is kept: then
- * the values mean nothing. The scratch is of made.spec. Expected: TOO_LARGE, LIMIT. */
+ * events. known[i] is false where a key has a null, or the moment lies before what is kept, or from
+ * where on all events are there: then the values mean nothing. The scratch is of made.spec.
+ * Expected: TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_online_windows_get(const struct ax_online_windows *windows,
                                                const struct ax_online_windows_read *read,
                                                struct ax_window_scratch *scratch,

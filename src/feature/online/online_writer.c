@@ -80,7 +80,7 @@ static size_t find_source(const struct ax_online_views *now, const struct ax_onl
         ax_map_get(&definitions->names[AX_DEFINITION_SOURCE],
                    then->given.definitions->sources[batch->number].name);
     size_t number = found ? (size_t)(found - definitions->sources) : SIZE_MAX;
-    return found && now->source_plans[number] &&
+    return found && ax_online_views_pushed(now, number) &&
                    columns_match(now->source_plans[number], then->source_plans[batch->number])
                ? number
                : SIZE_MAX;
@@ -93,7 +93,7 @@ static size_t find_view(const struct ax_online_views *now, const struct ax_onlin
     const struct ax_view *found =
         ax_definitions_view(definitions, then->given.definitions->views[batch->number].name);
     size_t number = found ? (size_t)(found - definitions->views) : SIZE_MAX;
-    return found && now->views[number].layout &&
+    return found && now->views[number].layout && then->views[batch->number].layout &&
                    now->views[number].layout->id == then->views[batch->number].layout->id
                ? number
                : SIZE_MAX;
@@ -443,7 +443,7 @@ enum ax_code ax_online_writer_define(struct ax_online_writer *writer,
 enum ax_code ax_online_writer_clear(struct ax_online_writer *writer, struct ax_online_views *views,
                                     size_t number, struct ax_err *err)
 {
-    assert(writer && views && views->views[number].layout && err);
+    assert(writer && views && (views->views[number].layout || views->windows[number]) && err);
     struct ax_online_call call = {
         .run = ax_online_writer_do_clear, .views = views, .number = number, .err = err
     };
@@ -458,6 +458,20 @@ enum ax_code ax_online_writer_erase(struct ax_online_writer *writer, struct ax_o
     struct ax_online_call call = {
         .run = ax_online_writer_do_erase, .views = views, .erase = erase, .err = err
     };
+    call_writer(writer, &call);
+    return err->code;
+}
+
+enum ax_code ax_online_writer_history(struct ax_online_writer *writer,
+                                      struct ax_online_views *views, size_t number,
+                                      struct ax_online_counts *counts, struct ax_err *err)
+{
+    assert(writer && views && views->windows[number] && counts && err);
+    struct ax_online_call call = { .run = ax_online_writer_do_history,
+                                   .views = views,
+                                   .number = number,
+                                   .counts = counts,
+                                   .err = err };
     call_writer(writer, &call);
     return err->code;
 }

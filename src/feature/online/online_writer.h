@@ -18,6 +18,7 @@
 #include "base/inbox.h"
 #include "feature/online/online_views.h"
 
+struct ax_online_counts; /* feature/online/online_apply.h */
 struct ax_online_journal;
 struct ax_online_writer;
 struct ax_source_rows; /* feature/source_plan.h */
@@ -152,6 +153,16 @@ struct ax_online_erase {
 AX_MUST_USE enum ax_code ax_online_writer_erase(struct ax_online_writer *writer,
                                                 struct ax_online_views *views,
                                                 struct ax_online_erase *erase, struct ax_err *err);
+
+/* Have the windows of a view, its number in the definitions of `views`, know the history of its
+ * source that counts (feature/online/online_history.h); as all windows do at the next start. Counts
+ * of events are added up. Blocks, while batches go on. One control thread, as with clear. Expected:
+ * CONFLICT (other definitions are in force), LIMIT and TOO_LARGE (some were refused), and those of
+ * reading a journal. */
+AX_MUST_USE enum ax_code ax_online_writer_history(struct ax_online_writer *writer,
+                                                  struct ax_online_views *views, size_t number,
+                                                  struct ax_online_counts *counts,
+                                                  struct ax_err *err);
 
 /* Hand over a batch; batches are done in the order in which they were sent. Any thread, never
  * blocks. Expected: LIMIT (queue_max wait), and then `done` is not called. A batch whose

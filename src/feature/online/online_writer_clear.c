@@ -6,6 +6,9 @@
  * the journal was applied again: whoever is killed in between applies it at the next start. Then
  * all parts go, as those of a view that is not in force any more, and what was taken in up to then
  * is applied. What comes meanwhile is applied as ever.
+ *
+ * Windows are in memory alone: all keys go, and come again from the history and the journal of
+ * their source. Meanwhile nothing is known of them.
  */
 #include "feature/online/online_writer_state.h"
 
@@ -37,14 +40,31 @@ static enum ax_code clear(struct ax_online_writer *writer, size_t number, struct
     const struct ax_definitions *definitions = views->given.definitions;
     const struct ax_view *view = &definitions->views[number];
     size_t source = (size_t)(view->source - definitions->sources);
+    bool is_pushed = ax_online_views_pushed(views, source) != NULL;
     writer->clearing = views->views[number].layout;
-    if (!drop_parts(writer, (size_t)(view->entity - definitions->entities), err) &&
-        views->source_plans[source])
+    if (!drop_parts(writer, (size_t)(view->entity - definitions->entities), err) && is_pushed)
         (void)(ax_online_writer_replay(writer, source, writer->clearing, err) != AX_OK);
     writer->clearing = NULL;
-    if (views->source_plans[source])
+    if (is_pushed)
         ax_online_journals_get(&writer->journals, view->source->name)->folded = 0;
     return err->code;
+}
+
+static enum ax_code clear_windows(struct ax_online_writer *writer, size_t number,
+                                  struct ax_err *err)
+{
+    struct ax_online_views *views = writer->views;
+    const struct ax_definitions *definitions = views->given.definitions;
+    const struct ax_view *view = &definitions->views[number];
+    size_t source = (size_t)(view->source - definitions->sources);
+    struct ax_online_counts counts = { 0 };
+    ax_online_windows_complete(views->windows[number], INT64_MAX);
+    ax_online_windows_clear(views->windows[number]);
+    if (view->source->push && ax_online_writer_replay(writer, source, NULL, err))
+        return err->code;
+    if (view->source->push)
+        ax_online_windows_complete(views->windows[number], INT64_MIN);
+    return ax_online_writer_put_history(writer, views, source, view, &counts, err);
 }
 
 void ax_online_writer_do_clear(struct ax_online_writer *writer, struct ax_online_call *call)
@@ -54,5 +74,6 @@ void ax_online_writer_do_clear(struct ax_online_writer *writer, struct ax_online
                                            .number = call->number };
     size_t number;
     if (!ax_online_writer_resolve(writer, &about, &number, call->err))
-        (void)(clear(writer, number, call->err) != AX_OK);
+        (void)((writer->views->windows[number] ? clear_windows(writer, number, call->err)
+                                               : clear(writer, number, call->err)) != AX_OK);
 }

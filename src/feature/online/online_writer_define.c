@@ -131,7 +131,8 @@ static enum ax_code replay_all(struct ax_online_writer *writer, struct ax_online
     if (!replays)
         return ax_arena_fail(&views->arena, "views", err);
     for (size_t i = 0; i < sources; i++) {
-        if (views->source_plans[i] && replay_begin(&replays[count++], writer, views, i, err))
+        if (ax_online_views_pushed(views, i) &&
+            replay_begin(&replays[count++], writer, views, i, err))
             return err->code;
     }
     struct ax_online_apply apply;
@@ -157,9 +158,9 @@ enum ax_code ax_online_writer_replay(struct ax_online_writer *writer, size_t sou
     replay.positions = ax_xalloc((plan->target_count + 1) * sizeof(*replay.positions));
     replay.has_it = ax_xalloc((plan->target_count + 1) * sizeof(*replay.has_it));
     for (size_t i = 0; i < plan->target_count; i++)
-        replay.positions[i] = plan->targets[i].layout->id == layout->id ? 0 : UINT64_MAX;
+        replay.positions[i] = layout && plan->targets[i].layout->id == layout->id ? 0 : UINT64_MAX;
     ax_online_apply_init(&apply, writer->store, writer->apply.unfolded);
-    apply.has_windows = true;
+    apply.has_windows = layout != NULL;
     (void)(replay_more(&replay, &apply, err) != AX_OK);
     ax_online_apply_done(&apply);
     free(replay.positions);
@@ -169,12 +170,24 @@ enum ax_code ax_online_writer_replay(struct ax_online_writer *writer, size_t sou
 
 /* ---- into force ---- */
 
+static enum ax_code put_histories(struct ax_online_writer *writer, struct ax_online_views *views,
+                                  struct ax_err *err)
+{
+    struct ax_online_counts counts = { 0 };
+    for (size_t i = 0; i < views->given.definitions->source_count; i++) {
+        if (views->source_plans[i] && views->source_plans[i]->windows_count &&
+            ax_online_writer_put_history(writer, views, i, NULL, &counts, err))
+            return err->code;
+    }
+    return AX_OK;
+}
+
 static enum ax_code open_journals(struct ax_online_writer *writer,
                                   const struct ax_online_views *views, struct ax_err *err)
 {
     for (size_t i = 0; i < views->given.definitions->source_count; i++) {
-        if (views->source_plans[i] &&
-            ax_online_journals_open(&writer->journals, views->source_plans[i], err))
+        const struct ax_source_plan *plan = ax_online_views_pushed(views, i);
+        if (plan && ax_online_journals_open(&writer->journals, plan, err))
             return err->code;
     }
     return AX_OK;
@@ -184,10 +197,11 @@ static enum ax_code open_journals(struct ax_online_writer *writer,
 static void show_seen(struct ax_online_writer *writer, struct ax_online_views *views)
 {
     for (size_t i = 0; i < views->given.definitions->source_count; i++) {
-        if (!views->source_plans[i])
+        const struct ax_source_plan *plan = ax_online_views_pushed(views, i);
+        if (!plan)
             continue;
         struct ax_online_journal *journal =
-            ax_online_journals_get(&writer->journals, views->source_plans[i]->source->name);
+            ax_online_journals_get(&writer->journals, plan->source->name);
         uint64_t next = ax_online_journal_next(journal);
         ax_online_seen_begin(&journal->seen, next);
         ax_online_seen_end(&journal->seen, next);
@@ -225,7 +239,7 @@ void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_onlin
     writer->coming = views;
     ax_online_writer_sweep_stop(writer);
     (void)(open_journals(writer, views, err) || ax_online_writer_fill(writer, views, err) ||
-           replay_all(writer, views, err));
+           put_histories(writer, views, err) || replay_all(writer, views, err));
     writer->coming = NULL;
     if (err->code) {
         ax_online_writer_fill_stop(writer);

@@ -7,8 +7,10 @@
  * through for the sequences of those rows, and the segments with them are made anew without their
  * values. Batches go on in between, and what they write stays. No definitions come into force
  * meanwhile, so nothing is filled from a journal that still has the rows; who reads the files on
- * his own, as a history does, finds the journal to be another one when all is done.
+ * his own, as a history does, finds the journal to be another one when all is done. What files told
+ * windows goes likewise.
  */
+#include "feature/online/online_history.h"
 #include "feature/online/online_writer_state.h"
 
 #include "base/alloc.h"
@@ -69,8 +71,9 @@ static enum ax_code end_keys(struct ax_online_writer *writer, struct ax_online_e
 struct eraser {
     struct ax_online_writer *writer;
     size_t source;
-    struct ax_online_journal *journal;
-    uint64_t until; /* behind the last row of the moment */
+    const char *folder;                      /* of the journal */
+    const struct ax_online_history *history; /* which is that of files; NULL: of pushed rows */
+    uint64_t until;                          /* behind the last row of the moment */
     struct ax_source_keys keys;
     bool is_dry;
     struct ax_online_apply apply;
@@ -78,6 +81,16 @@ struct eraser {
     struct ax_buf sequences; /* of the rows that go */
     uint64_t count;          /* of these */
 };
+
+static enum ax_code make_rows(struct eraser *e, const struct ax_source_plan *plan,
+                              const struct ax_journal_rows *read, struct ax_source_rows *ret_rows,
+                              struct ax_err *err)
+{
+    if (!e->history)
+        return ax_source_rows_from_journal(plan, read, &e->arena, ret_rows, err);
+    *ret_rows = ax_online_history_rows(e->history, read);
+    return AX_OK;
+}
 
 static enum ax_code take_rows(struct eraser *e, const struct ax_journal_rows *read,
                               struct ax_err *err)
@@ -98,7 +111,7 @@ static enum ax_code take_rows(struct eraser *e, const struct ax_journal_rows *re
             (void)ax_buf_append(&e->sequences, &sequence, sizeof(sequence));
     }
     return ax_buf_check(&e->sequences, "rows of a journal that go", err) ||
-                   ax_source_rows_from_journal(plan, read, &e->arena, &rows, err) ||
+                   make_rows(e, plan, read, &rows, err) ||
                    ax_online_apply_gone(&e->apply, views, e->source, &rows, found, &e->keys, err)
                ? err->code
                : AX_OK;
@@ -109,8 +122,8 @@ static enum ax_code find_rows(struct eraser *e, struct ax_err *err)
     const struct ax_source_plan *plan = e->writer->views->source_plans[e->source];
     struct ax_journal_reader *reader;
     struct ax_journal_rows read;
-    if (ax_journal_reader_open(e->journal->folder, plan->journal_columns,
-                               plan->journal_column_count, 1, e->until, &reader, err))
+    if (ax_journal_reader_open(e->folder, plan->journal_columns, plan->journal_column_count, 1,
+                               e->until, &reader, err))
         return err->code;
     while (!ax_journal_reader_next(reader, &e->arena, &read, err) && read.rows &&
            !take_rows(e, &read, err)) {
@@ -123,48 +136,100 @@ static enum ax_code find_rows(struct eraser *e, struct ax_err *err)
 
 /* A segment is ended in front, so that all rows lie in ended ones, and behind, so that whoever made
  * something of a part of the rows is told another extent. */
-static enum ax_code erase_rows(struct eraser *e, struct ax_err *err)
+static enum ax_code erase_pushed(struct eraser *e, struct ax_online_journal *journal,
+                                 struct ax_err *err)
 {
     struct ax_online_journals *journals = &e->writer->journals;
     const uint64_t *sequences = (const void *)e->sequences.ptr;
     size_t some;
-    if (!e->sequences.len || ax_online_journal_end_segment(journals, e->journal, err))
+    if (ax_online_journal_end_segment(journals, journal, err))
         return err->code;
     for (size_t at = 0; at < e->count; at += some) {
-        if (ax_online_journal_erase(journals, e->journal, sequences + at, e->count - at, &some,
-                                    err))
+        if (ax_online_journal_erase(journals, journal, sequences + at, e->count - at, &some, err))
             return err->code;
         ax_online_writer_turn(e->writer);
     }
-    return ax_online_journal_end_segment(journals, e->journal, err);
+    return ax_online_journal_end_segment(journals, journal, err);
+}
+
+/* Nobody writes it any more, so it is opened for that. */
+static enum ax_code erase_told(struct eraser *e, struct ax_err *err)
+{
+    const struct ax_source *source = &e->writer->views->given.definitions->sources[e->source];
+    const struct ax_journal_config config = { .folder = e->folder,
+                                              .source = source->name,
+                                              .columns = source->columns,
+                                              .column_count = source->column_count,
+                                              .is_synced = true };
+    const uint64_t *sequences = (const void *)e->sequences.ptr;
+    struct ax_journal *journal;
+    size_t some;
+    if (ax_journal_open(&config, &journal, err))
+        return err->code;
+    (void)(ax_journal_end_segment(journal, err) != AX_OK);
+    for (size_t at = 0; at < e->count && !err->code; at += some) {
+        if (!ax_journal_erase(journal, sequences + at, e->count - at, &some, err))
+            ax_online_writer_turn(e->writer);
+    }
+    ax_journal_close(journal);
+    return err->code;
+}
+
+/* The rows of the keys in the journal `e` is about; NULL: what files told. */
+static enum ax_code erase_rows(struct eraser *e, struct ax_online_journal *journal,
+                               struct ax_online_erase *erase, struct ax_err *err)
+{
+    const struct ax_definitions *definitions = e->writer->views->given.definitions;
+    const struct ax_source *source = &definitions->sources[e->source];
+    struct ax_arena arena;
+    ax_arena_init(&arena, 4096, READ_BYTES_MAX);
+    if (!ax_source_keys_init(&e->keys, definitions, source, &definitions->entities[erase->entity],
+                             erase->keys, &arena, err) &&
+        e->keys.mapping_count) {
+        ax_arena_init(&e->arena, READ_BYTES_FIRST, READ_BYTES_MAX);
+        ax_buf_init(&e->sequences, SEQUENCES_BYTES_MAX);
+        ax_online_apply_init(&e->apply, e->writer->store, NULL);
+        if (!find_rows(e, err) && e->sequences.len)
+            (void)((journal ? erase_pushed(e, journal, err) : erase_told(e, err)) != AX_OK);
+        ax_online_apply_done(&e->apply);
+        ax_buf_done(&e->sequences);
+        ax_arena_done(&e->arena);
+    }
+    ax_arena_done(&arena);
+    erase->rows[e->source] += e->count;
+    return err->code;
 }
 
 static enum ax_code erase_source(struct ax_online_writer *writer, size_t source,
                                  struct ax_online_erase *erase, uint64_t until, struct ax_err *err)
 {
     const struct ax_definitions *definitions = writer->views->given.definitions;
-    struct ax_arena arena;
+    struct ax_online_journal *journal =
+        ax_online_journals_get(&writer->journals, definitions->sources[source].name);
     struct eraser e = { .writer = writer,
                         .source = source,
-                        .journal = ax_online_journals_get(&writer->journals,
-                                                          definitions->sources[source].name),
+                        .folder = journal->folder,
                         .until = until,
                         .is_dry = erase->is_dry };
-    ax_arena_init(&arena, 4096, READ_BYTES_MAX);
-    if (!ax_source_keys_init(&e.keys, definitions, &definitions->sources[source],
-                             &definitions->entities[erase->entity], erase->keys, &arena, err) &&
-        e.keys.mapping_count) {
-        ax_arena_init(&e.arena, READ_BYTES_FIRST, READ_BYTES_MAX);
-        ax_buf_init(&e.sequences, SEQUENCES_BYTES_MAX);
-        ax_online_apply_init(&e.apply, writer->store, NULL);
-        (void)(find_rows(&e, err) || erase_rows(&e, err));
-        ax_online_apply_done(&e.apply);
-        ax_buf_done(&e.sequences);
-        ax_arena_done(&e.arena);
-    }
-    ax_arena_done(&arena);
-    erase->rows[source] = e.count;
-    return err->code;
+    return erase_rows(&e, journal, erase, err);
+}
+
+static enum ax_code erase_history(struct ax_online_writer *writer, size_t source,
+                                  struct ax_online_erase *erase, struct ax_err *err)
+{
+    const struct ax_definitions *definitions = writer->views->given.definitions;
+    struct ax_online_history history;
+    if (ax_online_history_find(writer->config.state, &definitions->sources[source], &history,
+                               err) ||
+        !history.rows)
+        return err->code;
+    struct eraser e = { .writer = writer,
+                        .source = source,
+                        .folder = history.folder,
+                        .history = &history,
+                        .until = history.rows + 1,
+                        .is_dry = erase->is_dry };
+    return erase_rows(&e, NULL, erase, err);
 }
 
 /* ---- all of it ---- */
@@ -202,13 +267,16 @@ static enum ax_code erase_keys(struct ax_online_writer *writer, struct ax_online
     for (size_t i = 0; i < count; i++) {
         erase->rows[i] = 0;
         struct ax_str name = views->given.definitions->sources[i].name;
-        if (views->source_plans[i])
+        if (ax_online_views_pushed(views, i))
             untils[i] = ax_online_journal_next(ax_online_journals_get(&writer->journals, name));
     }
     (void)(end_keys(writer, erase, err) != AX_OK);
     for (size_t i = 0; i < count && !err->code; i++) {
-        if (views->source_plans[i] && writer->journals.folder)
+        const struct ax_source_plan *plan = views->source_plans[i];
+        if (ax_online_views_pushed(views, i) && writer->journals.folder)
             (void)(erase_source(writer, i, erase, untils[i], err) != AX_OK);
+        if (plan && plan->windows_count && writer->config.state && !err->code)
+            (void)(erase_history(writer, i, erase, err) != AX_OK);
     }
     free(untils);
     return err->code || erase->is_dry || flush(writer, err) ? err->code : AX_OK;

@@ -4,7 +4,8 @@
  * groups of batches), online_writer_define.c (definitions that come into force, and the start),
  * online_writer_fill.c (what comes from the disk),
  * online_writer_clear.c (a view that begins anew), online_writer_erase.c (keys that go),
- * online_writer_fold.c (what goes to the disk, and when), online_writer_sweep.c (parts that go).
+ * online_writer_history.c (what files told windows), online_writer_fold.c (what goes to the disk,
+ * and when), online_writer_sweep.c (parts that go).
  */
 #ifndef AX_FEATURE_ONLINE_ONLINE_WRITER_STATE_H
 #define AX_FEATURE_ONLINE_ONLINE_WRITER_STATE_H
@@ -20,14 +21,15 @@ struct ax_online_batches {
     struct ax_online_batch *first, *last;
 };
 
-/* One call of ax_online_writer_define, _clear or _erase, on the caller's stack. */
+/* One call of ax_online_writer_define, _clear, _erase or _history, on the caller's stack. */
 struct ax_online_call {
     struct ax_message message;
     void (*run)(struct ax_online_writer *writer, struct ax_online_call *call);
     const struct ax_online_definitions *given; /* define */
-    struct ax_online_views *views; /* define: those that are made; else: that it is by */
-    size_t number;                 /* clear */
-    struct ax_online_erase *erase; /* erase */
+    struct ax_online_views *views;   /* define: those that are made; else: that it is by */
+    size_t number;                   /* clear, history: of the view */
+    struct ax_online_erase *erase;   /* erase */
+    struct ax_online_counts *counts; /* history */
     struct ax_err *err;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -127,6 +129,14 @@ void ax_online_writer_turn(struct ax_online_writer *writer);
 void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_online_call *call);
 void ax_online_writer_do_clear(struct ax_online_writer *writer, struct ax_online_call *call);
 void ax_online_writer_do_erase(struct ax_online_writer *writer, struct ax_online_call *call);
+void ax_online_writer_do_history(struct ax_online_writer *writer, struct ax_online_call *call);
+/* Put the history of a source into windows of `views`: of one view, or (NULL) of all. The file may
+ * be gone. Expected: those of reading a journal. */
+AX_MUST_USE enum ax_code ax_online_writer_put_history(struct ax_online_writer *writer,
+                                                      struct ax_online_views *views, size_t source,
+                                                      const struct ax_view *only,
+                                                      struct ax_online_counts *counts,
+                                                      struct ax_err *err);
 /* Wait for the first of what comes, and is due, and do it. */
 void ax_online_writer_wait(struct ax_online_writer *writer);
 
@@ -135,8 +145,8 @@ void ax_online_writer_wait(struct ax_online_writer *writer);
 AX_MUST_USE enum ax_code ax_online_writer_resolve(const struct ax_online_writer *writer,
                                                   const struct ax_online_batch *batch,
                                                   size_t *ret_number, struct ax_err *err);
-/* Apply all that the journal of a source in force has to one of its views, which has that layout.
- */
+/* Apply all that the journal of a source in force has to one of its views, which has that layout,
+ * or (NULL) to all that have windows. */
 AX_MUST_USE enum ax_code ax_online_writer_replay(struct ax_online_writer *writer, size_t source,
                                                  const struct ax_online_layout *layout,
                                                  struct ax_err *err);

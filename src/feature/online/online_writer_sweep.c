@@ -21,7 +21,6 @@
 #define STEP_NS  (AX_NS_PER_MS / 2)
 #define LOOK_NS  AX_NS_PER_S                  /* whether former views are read */
 #define AGE_NS   ((uint64_t)60 * AX_NS_PER_S) /* between two looks for what is old */
-#define PAST_US  INT64_C(3600000000)          /* windows are read at moments that are so old */
 
 /* ---- what is to go ---- */
 
@@ -175,7 +174,8 @@ static void sweep_windows(struct ax_online_writer *writer, uint64_t now_ns)
     const struct ax_online_views *views = writer->views;
     int64_t floor;
     if (!views || !writer->config.now_us || now_ns < writer->windows_ns ||
-        __builtin_sub_overflow(writer->config.now_us(writer->config.context), PAST_US, &floor))
+        __builtin_sub_overflow(writer->config.now_us(writer->config.context),
+                               AX_ONLINE_WINDOWS_PAST_US, &floor))
         return;
     for (; writer->windows_view < views->given.definitions->view_count; writer->windows_view++) {
         struct ax_online_windows *windows = views->windows[writer->windows_view];

@@ -149,11 +149,11 @@ static enum ax_code find_source(struct ax_server_thread *thread, struct push *pu
     if (ax_definitions_find_source(definitions, push->body.source, &source, err))
         return err->code;
     push->source = (size_t)(source - definitions->sources);
-    if (!views->source_plans[push->source])
+    *ret_plan = ax_online_views_pushed(views, push->source);
+    if (!*ret_plan)
         return ax_fail(err, AX_E_INVALID, "source '%.*s' is not pushed; its 'push' is not true",
                        AX_STR_ARG(source->name));
     push->base.views = ax_online_views_ref(views);
-    *ret_plan = views->source_plans[push->source];
     return AX_OK;
 }
 

@@ -283,6 +283,7 @@ static void refuses_files(void **state)
         { good, AX_E_INVALID, "is no rule" },
         { good, AX_E_UNSUPPORTED, "twice within hours" },
         { good, AX_E_INVALID, "after all years" },
+        { good, AX_E_UNSUPPORTED, "twice within hours" }, /* put back, and on before all is shown */
     };
     rows[0].tzif.times[1] = 0;
     rows[1].tzif.types[0] = 2;
@@ -292,6 +293,8 @@ static void refuses_files(void **state)
     rows[5].tzif.rule = "AAA";
     rows[6].tzif.times[1] = 3600;
     rows[7].tzif.times[1] = INT64_MAX;
+    rows[8].tzif.offsets[1] = -4 * 3600;
+    rows[8].tzif.times[1] = 3 * 3600;
     for (size_t i = 0; i < AX_COUNT(rows); i++) {
         struct tzif_bytes bytes;
         struct ax_err err = AX_ERR_INIT;

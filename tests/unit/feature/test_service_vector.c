@@ -584,8 +584,8 @@ static void test_not_served(void **state)
         const char *text, *why;
     } cases[] = {
         { TEXT(WINDOWS, "", "", ""),
-          "service 's': view 'weather' has windows over a source that is not "
-          "pushed, which are not served" },
+          "service 's': view 'weather' has windows over rows without an event_id, "
+          "which are not served" },
         { TEXT(WEATHER, "online: false, ", "", ""),
           "service 's': view 'base' is not online; take 'online: false' away" },
         { TEXT(WEATHER, "", ", event_id: id", ", id: string") "    exclude_self: true\n",

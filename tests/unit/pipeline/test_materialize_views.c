@@ -272,7 +272,7 @@ static void test_all(void **ignored)
     expect_done("texts", 2, 2, 2);
     expect_done("late", 2, 1, 1);
     assert_int_equal(result_of("late")->rejected, 1);
-    assert_int_equal(result_of("sums")->outcome, AX_MATERIALIZE_WINDOWED);
+    assert_int_equal(result_of("sums")->outcome, AX_MATERIALIZE_NAMELESS);
     assert_int_equal(value_of("numbers", 1), 11);
     assert_int_equal(value_of("numbers", 2), 20);
     assert_int_equal(value_of("numbers", 3), NONE); /* not its default */

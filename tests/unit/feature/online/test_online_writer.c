@@ -507,7 +507,7 @@ static void check_windows(const struct given_event *events, int64_t at)
             n += event->time > at - 10 * SECOND;
             sum += event->time > at - 60 * SECOND ? event->x : 0;
         }
-        assert_true(get_windows(key, at, &found_n, &found_sum));
+        assert_true(get_windows(VIEW_D, key, at, &found_n, &found_sum));
         assert_int_equal(found_n, n);
         assert_int_equal(found_sum, sum);
     }
@@ -572,7 +572,7 @@ static void incomplete_events_do_not_count(void **state)
     good(push_events(rows, AX_COUNT(rows), &batch, &err));
     assert_int_equal(batch.written, 2);
     assert_int_equal(batch.refused, 2);
-    assert_true(get_windows(1, 3 * SECOND, &n, &sum));
+    assert_true(get_windows(VIEW_D, 1, 3 * SECOND, &n, &sum));
     assert_int_equal(n, 2);
     assert_int_equal(sum, 100);
     close_writer();
@@ -594,7 +594,7 @@ static void old_events_are_forgotten(void **state)
     good(open_writer(&config, "x", &err));
     while (atomic_load(&fixture.views->views[VIEW_D].windows->keys) > 1)
         good(flush(&err));
-    assert_true(get_windows(2, 1500 * SECOND, &n, &sum));
+    assert_true(get_windows(VIEW_D, 2, 1500 * SECOND, &n, &sum));
     assert_int_equal(n, 1);
     assert_int_equal(sum, 200);
     close_writer();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A writer of the online store over a folder, three sources that are pushed, of which one has
- * windows, and a view of one that is not, and calls that wait until a batch is done.
+ * windows, and views of two that are not, of which one has windows, and calls that wait until a
+ * batch is done.
  */
 #ifndef AX_TESTS_UNIT_FEATURE_ONLINE_WRITER_FIXTURE_H
 #define AX_TESTS_UNIT_FEATURE_ONLINE_WRITER_FIXTURE_H
@@ -17,24 +18,27 @@
 enum { ROWS_MAX = 64, WRITER_KEYS = 50 };
 
 /* The sources and views, by number in the definitions. `%s` is the field of view 0. */
-#define DEFINITIONS                                                                           \
-    "auspex: 1\n"                                                                             \
-    "entities: {thing: {keys: {k: int64}}, other: {keys: {s: string}}}\n"                     \
-    "sources:\n"                                                                              \
-    "  a: {files: a.csv, time: t, push: true, "                                               \
-    "columns: {k: int64, s: string, t: timestamp, x: int64}}\n"                               \
-    "  b: {files: b.csv, time: t, push: true, columns: {k: int64, t: timestamp, x: int64}}\n" \
-    "  c: {files: c.csv, time: t, columns: {k: int64, t: timestamp, x: int64}}\n"             \
-    "  d: {files: d.csv, time: t, event_id: [id], push: true, "                               \
-    "columns: {id: int64, k: int64, t: timestamp, x: int64}}\n"                               \
-    "views:\n"                                                                                \
-    "  va: {entity: thing, source: a, fields: {f: %s}}\n"                                     \
-    "  vs: {entity: other, source: a, fields: {f: x}}\n"                                      \
-    "  vb: {entity: thing, source: b, ttl: 10s, fields: {f: x}}\n"                            \
-    "  vc: {entity: thing, source: c, fields: {f: x}}\n"                                      \
-    "  vd: {entity: thing, source: d, fields: {n: count(*) over 10s, sum: sum(x) over 60s}}\n"
-enum { SOURCE_A, SOURCE_B, SOURCE_D = 3 };
-enum { VIEW_A, VIEW_S, VIEW_B, VIEW_C, VIEWS, VIEW_D = VIEWS /* with windows */ };
+#define DEFINITIONS                                                                            \
+    "auspex: 1\n"                                                                              \
+    "entities: {thing: {keys: {k: int64}}, other: {keys: {s: string}}}\n"                      \
+    "sources:\n"                                                                               \
+    "  a: {files: a.csv, time: t, push: true, "                                                \
+    "columns: {k: int64, s: string, t: timestamp, x: int64}}\n"                                \
+    "  b: {files: b.csv, time: t, push: true, columns: {k: int64, t: timestamp, x: int64}}\n"  \
+    "  c: {files: c.csv, time: t, columns: {k: int64, t: timestamp, x: int64}}\n"              \
+    "  d: {files: d.csv, time: t, event_id: [id], push: true, "                                \
+    "columns: {id: int64, k: int64, t: timestamp, x: int64}}\n"                                \
+    "  e: {files: e.csv, time: t, event_id: [id], "                                            \
+    "columns: {id: int64, k: int64, t: timestamp, x: int64}}\n"                                \
+    "views:\n"                                                                                 \
+    "  va: {entity: thing, source: a, fields: {f: %s}}\n"                                      \
+    "  vs: {entity: other, source: a, fields: {f: x}}\n"                                       \
+    "  vb: {entity: thing, source: b, ttl: 10s, fields: {f: x}}\n"                             \
+    "  vc: {entity: thing, source: c, fields: {f: x}}\n"                                       \
+    "  vd: {entity: thing, source: d, fields: {n: count(*) over 10s, sum: sum(x) over 60s}}\n" \
+    "  ve: {entity: thing, source: e, fields: {n: count(*) over 10s, sum: sum(x) over 60s}}\n"
+enum { SOURCE_A, SOURCE_B, SOURCE_D = 3, SOURCE_E };
+enum { VIEW_A, VIEW_S, VIEW_B, VIEW_C, VIEWS, VIEW_D = VIEWS /* with windows */, VIEW_E };
 
 struct given_row {
     int64_t key, time, x;
@@ -191,8 +195,8 @@ static void fill_columns(struct given_columns *columns, size_t source, const str
 }
 
 /* Push rows; *batch has the counts. */
-static enum ax_code push(size_t source, const struct given_row *rows, size_t count,
-                         struct ax_online_batch *batch, struct ax_err *err)
+AX_UNUSED static enum ax_code push(size_t source, const struct given_row *rows, size_t count,
+                                   struct ax_online_batch *batch, struct ax_err *err)
 {
     struct given_columns *columns = calloc(1, sizeof(*columns));
     assert_non_null(columns);
@@ -209,33 +213,44 @@ static enum ax_code push(size_t source, const struct given_row *rows, size_t cou
 
 #define NO_CELL INT64_MIN
 
-/* An event of source d; NO_CELL: it is null. */
+/* An event of source d or e; NO_CELL: it is null. */
 struct given_event {
     int64_t id, key, time, x;
 };
 
+struct event_columns {
+    int64_t cells[4][ROWS_MAX];
+    uint64_t validity[4];
+    struct ax_values values[4];
+};
+
+static void fill_events(struct event_columns *columns, const struct given_event *events,
+                        size_t count)
+{
+    static const enum ax_type_kind kinds[] = { AX_TYPE_INT64, AX_TYPE_INT64, AX_TYPE_TIMESTAMP,
+                                               AX_TYPE_INT64 };
+    assert_true(count <= ROWS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        columns->cells[0][i] = events[i].id;
+        columns->cells[1][i] = events[i].key;
+        columns->cells[2][i] = events[i].time;
+        columns->cells[3][i] = events[i].x;
+    }
+    for (size_t i = 0; i < 4; i++) {
+        columns->values[i] = column_of(kinds[i], columns->cells[i], count);
+        columns->values[i].validity = &columns->validity[i];
+        columns->validity[i] = UINT64_MAX;
+        for (size_t row = 0; row < count; row++)
+            columns->validity[i] &= ~((uint64_t)(columns->cells[i][row] == NO_CELL) << row);
+    }
+}
+
 AX_UNUSED static enum ax_code push_events(const struct given_event *events, size_t count,
                                           struct ax_online_batch *batch, struct ax_err *err)
 {
-    int64_t cells[4][ROWS_MAX];
-    uint64_t validity[4] = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
-    static const enum ax_type_kind kinds[] = { AX_TYPE_INT64, AX_TYPE_INT64, AX_TYPE_TIMESTAMP,
-                                               AX_TYPE_INT64 };
-    struct ax_values values[4];
-    assert_true(count <= ROWS_MAX);
-    for (size_t i = 0; i < count; i++) {
-        cells[0][i] = events[i].id;
-        cells[1][i] = events[i].key;
-        cells[2][i] = events[i].time;
-        cells[3][i] = events[i].x;
-    }
-    for (size_t i = 0; i < 4; i++) {
-        values[i] = column_of(kinds[i], cells[i], count);
-        values[i].validity = &validity[i];
-        for (size_t row = 0; row < count; row++)
-            validity[i] &= ~((uint64_t)(cells[i][row] == NO_CELL) << row);
-    }
-    const struct ax_source_rows rows = { .rows = count, .columns = values };
+    struct event_columns columns;
+    fill_events(&columns, events, count);
+    const struct ax_source_rows rows = { .rows = count, .columns = columns.values };
     *batch = (struct ax_online_batch){ .kind = AX_ONLINE_ROWS,
                                        .views = fixture.views,
                                        .number = SOURCE_D,
@@ -300,7 +315,7 @@ AX_UNUSED static enum ax_code put_values(size_t view, const struct given_row *ro
 AX_UNUSED static enum ax_code erase_key(size_t entity, int64_t number, uint64_t *ret_rows,
                                         struct ax_err *err)
 {
-    uint64_t rows[SOURCE_D + 1] = { 0 };
+    uint64_t rows[SOURCE_E + 1] = { 0 };
     struct ax_map keys;
     struct ax_online_erase erase = { .entity = entity, .keys = &keys, .rows = rows };
     ax_arena_reset(&arena);
@@ -339,16 +354,17 @@ static bool read_value(struct ax_epoch_reader *reader, size_t view, struct ax_st
     return part != NULL;
 }
 
-/* What the windows have of a key at a moment. False: it lies before what is kept. */
-AX_UNUSED static bool get_windows(int64_t number, int64_t at, int64_t *ret_n, int64_t *ret_sum)
+/* What the windows of a view have of a key at a moment. False: it lies before what is kept. */
+AX_UNUSED static bool get_windows(size_t view, int64_t number, int64_t at, int64_t *ret_n,
+                                  int64_t *ret_sum)
 {
-    const struct ax_online_windows *windows = fixture.views->views[VIEW_D].windows;
+    const struct ax_online_windows *windows = fixture.views->views[view].windows;
     struct ax_window_scratch scratch;
     struct ax_values fields[2];
     struct ax_err err = AX_ERR_INIT;
     bool is_known;
     ax_arena_reset(&arena);
-    struct ax_str key = key_of(fixture.views->given.definitions->views[VIEW_D].entity, number);
+    struct ax_str key = key_of(fixture.views->given.definitions->views[view].entity, number);
     const struct ax_online_windows_read read = { .keys = &key, .at = &at, .count = 1 };
     assert_true(ax_window_scratch_init(&scratch, windows->made.spec));
     ax_epoch_enter(&fixture.epoch, fixture.reader);
@@ -362,7 +378,7 @@ AX_UNUSED static bool get_windows(int64_t number, int64_t at, int64_t *ret_n, in
 }
 
 /* What view `view` has of a key's number, for the test's own thread. */
-static bool get_value(size_t view, int64_t number, struct given_row *ret)
+AX_UNUSED static bool get_value(size_t view, int64_t number, struct given_row *ret)
 {
     ax_arena_reset(&arena);
     return read_value(fixture.reader, view,

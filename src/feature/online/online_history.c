@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A name is "<number>-<digest>-<from>-<rows>". One that is being written ends with ".part" and is
+ * removed by whoever writes the next one.
+ */
+#include "feature/online/online_history.h"
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/hash.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DIGEST_CHARS = 16 };
+
+#define SEQUENCE_FIRST (-(INT64_C(1) << 62))
+#define NUMBER_SHIFT   30 /* numbers have 32 bits */
+
+struct ax_online_history_writer {
+    const struct ax_source *source;
+    struct ax_journal *journal;
+    char parent[PATH_MAX], part[PATH_MAX];
+    struct ax_online_history history;
+};
+
+/* ---- names ---- */
+
+static void add_text(struct ax_sha256 *sha, struct ax_str text)
+{
+    ax_sha256_add(sha, &text.len, sizeof(text.len));
+    ax_sha256_add(sha, text.ptr, text.len);
+}
+
+static void add_number(struct ax_sha256 *sha, int64_t number)
+{
+    ax_sha256_add(sha, &number, sizeof(number));
+}
+
+/* Of what the rows of a source are; what is expected of them is not in it. */
+static void digest_source(const struct ax_source *source, char ret_digest[AX_SHA256_TEXT_SIZE])
+{
+    struct ax_sha256 sha;
+    ax_sha256_init(&sha);
+    add_number(&sha, source->kind);
+    add_text(&sha, source->text);
+    add_text(&sha, source->zone);
+    add_number(&sha, source->time);
+    add_number(&sha, source->created);
+    for (size_t i = 0; i < source->event_id_count; i++)
+        add_number(&sha, (int64_t)source->event_id[i]);
+    for (size_t i = 0; i < source->column_count; i++) {
+        add_text(&sha, source->columns[i].name);
+        add_text(&sha, ax_str_from(ax_storage_name(source->columns[i].storage)));
+    }
+    ax_sha256_text(&sha, ret_digest);
+    ret_digest[DIGEST_CHARS] = '\0';
+}
+
+static enum ax_code make_path(char ret_path[PATH_MAX], const char *folder, struct ax_str name,
+                              struct ax_err *err)
+{
+    int len = snprintf(ret_path, PATH_MAX, "%s/%.*s", folder, AX_STR_ARG(name));
+    return len >= 0 && len < PATH_MAX
+               ? AX_OK
+               : ax_fail(err, AX_E_INVALID, "the path of the state directory is too long");
+}
+
+static enum ax_code make_parent(char ret_parent[PATH_MAX], const char *state, struct ax_str source,
+                                struct ax_err *err)
+{
+    char all[PATH_MAX];
+    return make_path(all, state, AX_STR("history"), err) || make_path(ret_parent, all, source, err)
+               ? err->code
+               : AX_OK;
+}
+
+/* False: the name is none. */
+static bool read_name(const char *name, struct ax_online_history *ret_history,
+                      char ret_digest[DIGEST_CHARS + 1])
+{
+    int end = 0;
+    return sscanf(name, "%" SCNu32 "-%16[0-9a-f]-%" SCNd64 "-%" SCNu64 "%n", &ret_history->number,
+                  ret_digest, &ret_history->from_us, &ret_history->rows, &end) == 4 &&
+           end && !name[end];
+}
+
+/* ---- finding ---- */
+
+static enum ax_code find_last(const char *parent, const char *digest,
+                              struct ax_online_history *ret_history, uint32_t *ret_last,
+                              struct ax_err *err)
+{
+    DIR *dir = opendir(parent);
+    *ret_history = (struct ax_online_history){ .number = 0 };
+    *ret_last = 0;
+    if (!dir)
+        return errno == ENOENT ? AX_OK : ax_fail_errno(err, errno, "cannot read '%s'", parent);
+    for (const struct dirent *entry; !err->code && (entry = readdir(dir));) {
+        struct ax_online_history one = { .number = 0 };
+        char its[DIGEST_CHARS + 1];
+        if (!read_name(entry->d_name, &one, its))
+            continue;
+        *ret_last = AX_MAX(*ret_last, one.number);
+        if (strcmp(its, digest) != 0 || one.number <= ret_history->number)
+            continue;
+        if (!make_path(one.folder, parent, ax_str_from(entry->d_name), err))
+            *ret_history = one;
+    }
+    (void)closedir(dir);
+    return err->code;
+}
+
+enum ax_code ax_online_history_find(const char *state, const struct ax_source *source,
+                                    struct ax_online_history *ret_history, struct ax_err *err)
+{
+    assert(state && source && ret_history && err);
+    char parent[PATH_MAX], digest[AX_SHA256_TEXT_SIZE];
+    uint32_t last;
+    digest_source(source, digest);
+    return make_parent(parent, state, source->name, err) ||
+                   find_last(parent, digest, ret_history, &last, err)
+               ? err->code
+               : AX_OK;
+}
+
+struct ax_source_rows ax_online_history_rows(const struct ax_online_history *history,
+                                             const struct ax_journal_rows *read)
+{
+    assert(history && read);
+    int64_t before = SEQUENCE_FIRST + ((int64_t)history->number << NUMBER_SHIFT);
+    return (struct ax_source_rows){ .rows = read->rows,
+                                    .columns = read->values,
+                                    .first_sequence = (uint64_t)before + read->first_sequence };
+}
+
+/* ---- writing ---- */
+
+/* All but the one of that name. */
+static enum ax_code remove_others(const char *parent, const char *name, struct ax_err *err)
+{
+    DIR *dir = opendir(parent);
+    if (!dir)
+        return ax_fail_errno(err, errno, "cannot read '%s'", parent);
+    for (const struct dirent *entry; !err->code && (entry = readdir(dir));) {
+        char path[PATH_MAX];
+        if (entry->d_name[0] != '.' && strcmp(entry->d_name, name) != 0 &&
+            !make_path(path, parent, ax_str_from(entry->d_name), err))
+            (void)(ax_file_remove_tree(path, err) != AX_OK);
+    }
+    (void)closedir(dir);
+    return err->code;
+}
+
+static enum ax_code make_folders(const char *state, const char *parent, struct ax_err *err)
+{
+    char all[PATH_MAX];
+    return make_path(all, state, AX_STR("history"), err) || ax_file_make_private_folder(all, err) ||
+                   ax_file_make_private_folder(parent, err) || ax_file_sync_folder(all, err)
+               ? err->code
+               : AX_OK;
+}
+
+static enum ax_code begin(struct ax_online_history_writer *writer, const char *state,
+                          struct ax_err *err)
+{
+    struct ax_online_history last;
+    char name[32];
+    if (make_parent(writer->parent, state, writer->source->name, err) ||
+        make_folders(state, writer->parent, err) ||
+        find_last(writer->parent, "", &last, &writer->history.number, err))
+        return err->code;
+    (void)snprintf(name, sizeof(name), "%" PRIu32 ".part", ++writer->history.number);
+    if (make_path(writer->part, writer->parent, ax_str_from(name), err) ||
+        ax_file_remove_tree(writer->part, err))
+        return err->code;
+    const struct ax_journal_config config = { .folder = writer->part,
+                                              .source = writer->source->name,
+                                              .columns = writer->source->columns,
+                                              .column_count = writer->source->column_count,
+                                              .is_synced = true };
+    return ax_journal_open(&config, &writer->journal, err);
+}
+
+enum ax_code ax_online_history_begin(const char *state, const struct ax_source *source,
+                                     int64_t from_us, struct ax_online_history_writer **ret_writer,
+                                     struct ax_err *err)
+{
+    assert(state && source && source->event_id_count && ret_writer && err);
+    struct ax_online_history_writer *writer = ax_xalloc(sizeof(*writer));
+    writer->source = source;
+    writer->history.from_us = from_us;
+    if (begin(writer, state, err)) {
+        ax_online_history_free(writer);
+        return err->code;
+    }
+    *ret_writer = writer;
+    return AX_OK;
+}
+
+enum ax_code ax_online_history_add(struct ax_online_history_writer *writer,
+                                   const struct ax_values *const *columns, size_t rows,
+                                   struct ax_err *err)
+{
+    assert(writer && columns && rows && err);
+    struct ax_err full = AX_ERR_INIT;
+    uint64_t first;
+    if (ax_journal_add(writer->journal, columns, rows, writer->history.from_us, &first, &full) ==
+            AX_E_LIMIT &&
+        ax_journal_commit(writer->journal, err))
+        return err->code;
+    if (full.code == AX_E_LIMIT)
+        (void)(ax_journal_add(writer->journal, columns, rows, writer->history.from_us, &first,
+                              err) != AX_OK);
+    else if (full.code)
+        *err = full;
+    return err->code;
+}
+
+enum ax_code ax_online_history_end(struct ax_online_history_writer *writer, struct ax_err *err)
+{
+    assert(writer && err);
+    char digest[AX_SHA256_TEXT_SIZE], name[96], path[PATH_MAX];
+    if (ax_journal_commit(writer->journal, err))
+        return err->code;
+    digest_source(writer->source, digest);
+    (void)snprintf(name, sizeof(name), "%" PRIu32 "-%s-%" PRId64 "-%" PRIu64,
+                   writer->history.number, digest, writer->history.from_us,
+                   ax_journal_next(writer->journal) - 1);
+    ax_journal_close(writer->journal);
+    writer->journal = NULL;
+    if (make_path(path, writer->parent, ax_str_from(name), err))
+        return err->code;
+    if (rename(writer->part, path))
+        return ax_fail_errno(err, errno, "cannot rename '%s'", writer->part);
+    return ax_file_sync_folder(writer->parent, err) || remove_others(writer->parent, name, err)
+               ? err->code
+               : AX_OK;
+}
+
+void ax_online_history_free(struct ax_online_history_writer *writer)
+{
+    struct ax_err ignored = AX_ERR_INIT;
+    if (!writer)
+        return;
+    ax_journal_close(writer->journal);
+    if (writer->part[0])
+        (void)(ax_file_remove_tree(writer->part, &ignored) != AX_OK);
+    free(writer);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of sources told windows.
+ *
+ * Windows take an event as often as it comes: which version counts follows from what it says. So a
+ * history is put in behind or before what was pushed, and once more, all the same.
+ */
+#include "feature/online/online_history.h"
+#include "feature/online/online_writer_state.h"
+
+#include "feature/online/journal_reader.h"
+
+#define ARENA_BYTES_FIRST ((size_t)1 << 20)
+#define ARENA_BYTES_MAX   ((size_t)4 << 30)
+
+/* What reads a history and puts it in. */
+struct putter {
+    struct ax_online_writer *writer;
+    struct ax_online_views *views;
+    size_t source;
+    const struct ax_view *only;
+    struct ax_online_counts *counts;
+    struct ax_err refused; /* why the first event was */
+};
+
+static void put_rows(struct putter *putter, struct ax_online_apply *apply,
+                     const struct ax_online_history *history, const struct ax_journal_rows *read)
+{
+    const struct ax_source_rows rows = ax_online_history_rows(history, read);
+    (void)(ax_online_apply_events(apply, putter->views, putter->source, &rows, putter->only,
+                                  putter->counts, &putter->refused) != AX_OK);
+}
+
+static enum ax_code put_all(struct putter *putter, const struct ax_online_history *history,
+                            struct ax_err *err)
+{
+    const struct ax_source *source = &putter->views->given.definitions->sources[putter->source];
+    struct ax_journal_reader *reader;
+    struct ax_journal_rows read = { 0 };
+    struct ax_online_apply apply;
+    struct ax_arena arena;
+    if (ax_journal_reader_open(history->folder, source->columns, source->column_count, 1,
+                               history->rows + 1, &reader, err))
+        return err->code;
+    ax_online_apply_init(&apply, putter->writer->store, NULL);
+    ax_arena_init(&arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
+    while (!ax_journal_reader_next(reader, &arena, &read, err) && read.rows) {
+        put_rows(putter, &apply, history, &read);
+        ax_arena_reset(&arena);
+        ax_online_writer_turn(putter->writer);
+    }
+    ax_arena_done(&arena);
+    ax_online_apply_done(&apply);
+    ax_journal_reader_close(reader);
+    return err->code;
+}
+
+/* From which moment on they have all that they reach. */
+static void show_complete(struct putter *putter, const struct ax_online_history *history)
+{
+    const struct ax_source_plan *plan = putter->views->source_plans[putter->source];
+    const struct ax_view *views = putter->views->given.definitions->views;
+    for (size_t i = 0; i < plan->windows_count; i++) {
+        const struct ax_view *view = plan->windows[i].definition;
+        struct ax_online_windows *windows = putter->views->windows[view - views];
+        int64_t since;
+        if (putter->only && putter->only != view)
+            continue;
+        if (__builtin_add_overflow(history->from_us, ax_window_spec_reach_us(windows->made.spec),
+                                   &since))
+            since = history->from_us < 0 ? INT64_MIN : INT64_MAX;
+        ax_online_windows_complete(windows, since);
+    }
+}
+
+enum ax_code ax_online_writer_put_history(struct ax_online_writer *writer,
+                                          struct ax_online_views *views, size_t source,
+                                          const struct ax_view *only,
+                                          struct ax_online_counts *counts, struct ax_err *err)
+{
+    struct ax_online_history history;
+    struct putter putter = { .writer = writer,
+                             .views = views,
+                             .source = source,
+                             .only = only,
+                             .counts = counts,
+                             .refused = AX_ERR_INIT };
+    if (!writer->config.state ||
+        ax_online_history_find(writer->config.state, &views->given.definitions->sources[source],
+                               &history, err) ||
+        !history.folder[0])
+        return err->code;
+    if (history.rows && put_all(&putter, &history, err))
+        return err->code;
+    show_complete(&putter, &history);
+    if (only && putter.refused.code)
+        *err = putter.refused;
+    return err->code;
+}
+
+void ax_online_writer_do_history(struct ax_online_writer *writer, struct ax_online_call *call)
+{
+    const struct ax_definitions *definitions = call->views->given.definitions;
+    const struct ax_view *view = &definitions->views[call->number];
+    if (call->views != writer->views)
+        (void)ax_fail(call->err, AX_E_CONFLICT, "other definitions are in force meanwhile");
+    else
+        (void)(ax_online_writer_put_history(writer, call->views,
+                                            (size_t)(view->source - definitions->sources), view,
+                                            call->counts, call->err) != AX_OK);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: what files told windows is there with what was pushed, at a start and by other definitions,
+ * too, and is corrected by what they tell later; what is not told is not guessed.
+ *
+ * Method: events of a source that is pushed, and of one that is not, of which some are written as a
+ * history, and some pushed; what the windows have is added up here.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "feature/online/online_apply.h"
+#include "feature/online/online_history.h"
+#include "random.h"
+#include "writer_fixture.h"
+
+enum { EVENTS = 60, EVENT_KEYS = 4 };
+#define SECOND INT64_C(1000000)
+
+static struct ax_err err;
+
+static void good(enum ax_code code)
+{
+    if (code)
+        fail_msg("%s", err.msg);
+}
+
+static void remove_state(void)
+{
+    good(ax_file_remove_tree(folder, &err));
+    good(ax_file_make_folder(folder, &err));
+}
+
+static void open_state(void)
+{
+    const struct ax_online_writer_config config = writer_config(folder);
+    good(open_writer(&config, "x", &err));
+}
+
+static const struct ax_source *source_of(size_t number)
+{
+    return &fixture.views->given.definitions->sources[number];
+}
+
+/* Events later than `from`, as materialise keeps them; their views' windows get them. */
+static void tell(size_t source, size_t view, const struct given_event *events, size_t count,
+                 int64_t from)
+{
+    struct ax_online_history_writer *history;
+    struct ax_online_counts counts = { 0 };
+    const struct ax_values *columns[4];
+    struct event_columns made;
+    good(ax_online_history_begin(folder, source_of(source), from, &history, &err));
+    fill_events(&made, events, count);
+    for (size_t i = 0; i < 4; i++)
+        columns[i] = &made.values[i];
+    if (count)
+        good(ax_online_history_add(history, columns, count, &err));
+    good(ax_online_history_end(history, &err));
+    ax_online_history_free(history);
+    good(ax_online_writer_history(fixture.writer, fixture.views, view, &counts, &err));
+    assert_int_equal(counts.written, count);
+    assert_int_equal(counts.refused, 0);
+}
+
+static void check_windows(size_t view, const struct given_event *events, size_t count, int64_t at)
+{
+    for (int64_t key = 0; key < EVENT_KEYS; key++) {
+        int64_t n = 0, sum = 0, found_n, found_sum;
+        for (size_t i = 0; i < count; i++) {
+            if (events[i].key != key || events[i].time > at)
+                continue;
+            n += events[i].time > at - 10 * SECOND;
+            sum += events[i].time > at - 60 * SECOND ? events[i].x : 0;
+        }
+        assert_true(get_windows(view, key, at, &found_n, &found_sum));
+        assert_int_equal(found_n, n);
+        assert_int_equal(found_sum, sum);
+    }
+}
+
+static void start_again(void)
+{
+    close_writer();
+    open_state();
+}
+
+static void make_events(struct given_event *events, uint64_t *random)
+{
+    for (int64_t i = 0; i < EVENTS; i++)
+        events[i] =
+            (struct given_event){ i, i % EVENT_KEYS, (int64_t)(test_random(random) % 200) * SECOND,
+                                  (int64_t)(test_random(random) % 1000) };
+}
+
+static void what_files_told_is_there_with_what_was_pushed(void **state)
+{
+    (void)state;
+    struct given_event events[EVENTS];
+    struct ax_online_batch batch;
+    uint64_t random = 3;
+    make_events(events, &random);
+    open_state();
+    tell(SOURCE_D, VIEW_D, events, EVENTS / 2, -1000 * SECOND);
+    good(push_events(events + EVENTS / 2, EVENTS / 2, &batch, &err));
+    check_windows(VIEW_D, events, EVENTS, 150 * SECOND);
+    start_again();
+    check_windows(VIEW_D, events, EVENTS, 150 * SECOND);
+    good(define("x * 2", &err));
+    check_windows(VIEW_D, events, EVENTS, 100 * SECOND);
+    for (size_t i = 0; i < EVENTS / 2; i++) { /* corrected, later or at the same time */
+        events[i].time += (int64_t)(i % 3) * SECOND;
+        events[i].x++;
+    }
+    tell(SOURCE_D, VIEW_D, events, EVENTS / 2, -1000 * SECOND);
+    check_windows(VIEW_D, events, EVENTS, 150 * SECOND);
+    start_again();
+    check_windows(VIEW_D, events, EVENTS, 150 * SECOND);
+    close_writer();
+    remove_state();
+}
+
+/* Some events are not told any more: with a rebuild they are gone, and at a start. */
+static void what_is_told_no_more_goes_with_a_rebuild(void **state)
+{
+    (void)state;
+    struct given_event events[EVENTS];
+    struct ax_online_batch batch;
+    uint64_t random = 5;
+    make_events(events, &random);
+    open_state();
+    good(push_events(events, 20, &batch, &err));
+    tell(SOURCE_D, VIEW_D, events + 20, EVENTS - 20, -1000 * SECOND);
+    tell(SOURCE_D, VIEW_D, events + 20, 10, -1000 * SECOND);
+    check_windows(VIEW_D, events, EVENTS, 150 * SECOND);
+    good(ax_online_writer_clear(fixture.writer, fixture.views, VIEW_D, &err));
+    check_windows(VIEW_D, events, 30, 150 * SECOND);
+    start_again();
+    check_windows(VIEW_D, events, 30, 150 * SECOND);
+    close_writer();
+    remove_state();
+}
+
+/* Of a source that is not pushed nothing is known but from where on files were read. */
+static void what_was_not_told_is_not_known(void **state)
+{
+    (void)state;
+    struct given_event events[EVENTS];
+    uint64_t random = 7;
+    int64_t n, sum, from = 40 * SECOND;
+    size_t count = 0;
+    make_events(events, &random);
+    for (size_t i = 0; i < EVENTS; i++) {
+        if (events[i].time > from)
+            events[count++] = events[i];
+    }
+    open_state();
+    assert_false(get_windows(VIEW_E, 1, 150 * SECOND, &n, &sum));
+    assert_true(get_windows(VIEW_D, 1, 150 * SECOND, &n, &sum));
+    tell(SOURCE_E, VIEW_E, events, count, from);
+    for (int again = 0; again < 2; again++) {
+        check_windows(VIEW_E, events, count, 150 * SECOND);
+        assert_false(get_windows(VIEW_E, 1, 80 * SECOND, &n, &sum));
+        assert_false(get_windows(VIEW_E, 99, 80 * SECOND, &n, &sum));
+        start_again();
+    }
+    tell(SOURCE_E, VIEW_E, NULL, 0, INT64_MIN); /* there is nothing */
+    start_again();
+    check_windows(VIEW_E, NULL, 0, 80 * SECOND);
+    close_writer();
+    remove_state();
+}
+
+/* One that was not ended is as if it had not begun; one of another source is not its own. */
+static void what_was_broken_off_does_not_count(void **state)
+{
+    (void)state;
+    const struct given_event event = { 1, 1, SECOND, 10 };
+    struct ax_online_history_writer *history;
+    struct ax_online_history found;
+    open_state();
+    tell(SOURCE_E, VIEW_E, &event, 1, INT64_MIN);
+    good(ax_online_history_begin(folder, source_of(SOURCE_E), 0, &history, &err));
+    good(ax_online_history_find(folder, source_of(SOURCE_E), &found, &err));
+    assert_int_equal(found.rows, 1);
+    ax_online_history_free(history);
+    struct ax_source other = *source_of(SOURCE_E);
+    other.text = AX_STR("other.csv");
+    good(ax_online_history_find(folder, &other, &found, &err));
+    assert_string_equal(found.folder, "");
+    start_again();
+    check_windows(VIEW_E, &event, 1, 2 * SECOND);
+    close_writer();
+    remove_state();
+}
+
+static void keys_go_from_what_files_told(void **state)
+{
+    (void)state;
+    struct given_event events[EVENTS];
+    struct ax_online_batch batch;
+    uint64_t random = 9, rows;
+    make_events(events, &random);
+    open_state();
+    tell(SOURCE_D, VIEW_D, events, EVENTS / 2, INT64_MIN);
+    tell(SOURCE_E, VIEW_E, events, EVENTS / 2, INT64_MIN);
+    good(push_events(events + EVENTS / 2, EVENTS / 2, &batch, &err));
+    good(erase_key(0, 1, &rows, &err));
+    assert_in_range(rows, EVENTS / EVENT_KEYS + EVENTS / 2 / EVENT_KEYS, EVENTS);
+    for (size_t i = 1; i < EVENTS; i += EVENT_KEYS)
+        events[i].key = -1;
+    for (int again = 0; again < 2; again++) {
+        check_windows(VIEW_D, events, EVENTS, 150 * SECOND);
+        check_windows(VIEW_E, events, EVENTS / 2, 150 * SECOND);
+        start_again();
+    }
+    close_writer();
+    remove_state();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_files_told_is_there_with_what_was_pushed),
+        cmocka_unit_test(what_is_told_no_more_goes_with_a_rebuild),
+        cmocka_unit_test(what_was_not_told_is_not_known),
+        cmocka_unit_test(what_was_broken_off_does_not_count),
+        cmocka_unit_test(keys_go_from_what_files_told),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_writer_folder);
+}
