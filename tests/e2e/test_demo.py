@@ -145,7 +145,7 @@ def test_refusals_stop_the_demo(demo, models, tmp_path):
         bodies = tmp_path / "bodies.jsonl"
         bodies.write_text(json.dumps({"rows": [{"dep_delay": 1}]}), encoding="utf-8")
         with pytest.raises(demo.Failure, match="requests failed"):
-            demo.bench(server, bodies, "--requests", "10", "--warmup", "0")
+            demo.bench(server, "no_such_model", bodies, "--requests", "10", "--warmup", "0")
     finally:
         server.stop()
 

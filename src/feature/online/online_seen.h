@@ -17,12 +17,11 @@ struct ax_online_seen {
     _Atomic uint64_t begun, done;
 };
 
-/* The writer, before rows below `next` are applied. */
+/* The writer, before rows below `next` are applied: what comes of them is published by a release,
+ * so it is not seen before this. */
 static inline void ax_online_seen_begin(struct ax_online_seen *seen, uint64_t next)
 {
     atomic_store_explicit(&seen->begun, next, memory_order_relaxed);
-    /* What follows is not seen before it. */
-    atomic_thread_fence(memory_order_release);
 }
 
 /* And when they are. */
@@ -40,7 +39,6 @@ static inline uint64_t ax_online_seen_done(const struct ax_online_seen *seen)
 /* And after. */
 static inline uint64_t ax_online_seen_begun(const struct ax_online_seen *seen)
 {
-    atomic_thread_fence(memory_order_acquire);
     return atomic_load_explicit(&seen->begun, memory_order_relaxed);
 }
 
