@@ -38,6 +38,7 @@ static const char features_yaml[] =
     "    time: ordered_at\n"
     "    event_id: [order_id]\n"
     "    columns: {order_id: string, customer_id: int64, ordered_at: timestamp, amount: float64}\n"
+    "    push: true                # orders also come by POST /push, and are online at once\n"
     "    expect:\n"
     "      - {check: not_null, column: customer_id, do: fail}\n"
     "      - {check: between, column: amount, min: 0, max: 10000, mostly: 0.99, do: warn}\n"

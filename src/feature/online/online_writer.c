@@ -319,11 +319,18 @@ static char *state_path(const struct ax_online_writer *writer, const char *name)
     return path;
 }
 
+/* Absolute: whoever reads sources may go to another folder meanwhile. NULL: there is none. */
+static char *own_path(const char *state)
+{
+    char *path = state && state[0] ? realpath(state, NULL) : NULL;
+    return path || !state || !state[0] ? path : ax_xstrdup(state);
+}
+
 static struct ax_online_writer *writer_new(const struct ax_online_writer_config *config)
 {
     struct ax_online_writer *writer = ax_xalloc(sizeof(*writer));
     writer->config = *config;
-    writer->config.state = config->state && config->state[0] ? ax_xstrdup(config->state) : NULL;
+    writer->config.state = own_path(config->state);
     ax_map_init(&writer->filled);
     ax_map_init(&writer->numbers.given);
     ax_online_unfolded_init(&writer->unfolded);
