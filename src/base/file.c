@@ -117,6 +117,17 @@ static enum ax_code sync_folder_of(const char *path, struct ax_err *err)
     return code;
 }
 
+enum ax_code ax_file_publish(const char *hidden, const char *path, struct ax_err *err)
+{
+    assert(hidden && path && err);
+    int fd = open(hidden, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) || rename(hidden, path))
+        (void)ax_fail_errno(err, errno, "write '%s'", path);
+    if (fd >= 0)
+        (void)close(fd);
+    return err->code ? err->code : sync_folder_of(path, err);
+}
+
 enum ax_code ax_file_replace(const char *path, struct ax_str bytes, struct ax_err *err)
 {
     assert(path && (bytes.ptr || !bytes.len) && err);

@@ -28,6 +28,10 @@ AX_MUST_USE enum ax_code ax_file_read(const char *path, struct ax_buf *out, stru
  * less the umask. Expected: NOT_FOUND (no such folder), DENIED. */
 AX_MUST_USE enum ax_code ax_file_replace(const char *path, struct ax_str bytes, struct ax_err *err);
 
+/* Give a file that was written, `hidden`, the place of `path`, in the same folder, once it is on
+ * the disk. Blocks. Expected: NOT_FOUND, DENIED, LIMIT (disk full). */
+AX_MUST_USE enum ax_code ax_file_publish(const char *hidden, const char *path, struct ax_err *err);
+
 /* Write all of it, however often that is interrupted; the text of a failure names no path.
  * Expected: LIMIT (disk full). */
 AX_MUST_USE enum ax_code ax_file_write_all(int fd, struct ax_str bytes, struct ax_err *err);

@@ -12,6 +12,7 @@
 #include "cmd/exit_code.h"
 #include "cmd/features_catalogue.h"
 #include "cmd/features_check.h"
+#include "cmd/features_consistency.h"
 #include "cmd/features_delete.h"
 #include "cmd/features_export.h"
 #include "cmd/features_history.h"
@@ -32,6 +33,7 @@ struct features_config {
     struct ax_features_export_config export;
     struct ax_features_delete_config delete;
     struct ax_feature_store_config store;
+    struct ax_features_consistency_config consistency;
     bool json;
     bool dot;
     bool markdown;
@@ -54,10 +56,15 @@ static const struct ax_option features_options[] = {
 };
 
 const struct ax_option *const ax_cmd_features_options[] = {
-    ax_registry_options,         features_options,
-    ax_features_history_options, ax_features_check_options,
-    ax_features_export_options,  ax_features_delete_options,
-    ax_feature_store_options,    NULL,
+    ax_registry_options,
+    features_options,
+    ax_features_history_options,
+    ax_features_check_options,
+    ax_features_export_options,
+    ax_features_delete_options,
+    ax_feature_store_options,
+    ax_features_consistency_options,
+    NULL,
 };
 
 static enum ax_code load(const struct features_config *config,
@@ -146,6 +153,7 @@ static bool check_command(const struct ax_command_line *line)
         { "check", 1, 2, "check [OPTION]... [FOLDER]" },
         { "export", 1, 1, "export [OPTION]... --feast FOLDER" },
         { "delete", 1, 1, "delete [OPTION]... --entity NAME --key COLUMN=VALUE|--keys FILE" },
+        { "consistency", 1, 1, "consistency [OPTION]... --service NAME" },
         { "history", 1, 1, "history --service NAME --out FILE --rows FILE|--sql FILE" },
     };
     const char *command = line->args.texts[0];
@@ -160,8 +168,8 @@ static bool check_command(const struct ax_command_line *line)
     }
     ax_command_line_complain(
         line,
-        "no command '%s'; there are list, show, lineage, check, history, export, delete and "
-        "schema",
+        "no command '%s'; there are list, show, lineage, check, history, consistency, export, "
+        "delete and schema",
         command);
     return false;
 }
@@ -192,6 +200,21 @@ static int delete_keys(const struct ax_command_line *line, const struct features
     return status;
 }
 
+static int consistency(const struct ax_command_line *line, const struct features_config *config)
+{
+    const struct ax_features_consistency_common common = {
+        .service = config->history.service,
+        .out = config->history.out,
+        .data = config->history.data,
+        .threads = config->history.threads,
+        .memory_bytes_max = config->history.memory_bytes_max,
+        .state = config->registry.state,
+        .json = config->json,
+        .quiet = config->history.quiet,
+    };
+    return ax_features_consistency(line, &config->consistency, &common);
+}
+
 int ax_cmd_features(int argc, char **argv)
 {
     struct features_config config = { 0 };
@@ -202,11 +225,13 @@ int ax_cmd_features(int argc, char **argv)
                                               { ax_features_export_options, &config.export },
                                               { ax_features_delete_options, &config.delete },
                                               { ax_feature_store_options, &config.store },
+                                              { ax_features_consistency_options,
+                                                &config.consistency },
                                               { 0 } };
     struct ax_command_line line = {
         .name = "features",
-        .usage = "list | show NAME | lineage [NAME] | check [FOLDER] | history | export | delete | "
-                 "schema",
+        .usage = "list | show NAME | lineage [NAME] | check [FOLDER] | history | consistency | "
+                 "export | delete | schema",
         .about = "list: tell which features are applied, or with --kind which other definitions\n"
                  "are, or which applies were done.\n"
                  "show: tell everything about a definition or one feature of it, as it is in\n"
@@ -217,6 +242,7 @@ int ax_cmd_features(int argc, char **argv)
                  "check: look at what is expected of sources, by the definitions in FOLDER.\n"
                  "history: add the inputs of a service to rows, as they were at each row's\n"
                  "moment.\n"
+                 "consistency: compare what a server served of features with a history.\n"
                  "export: write a repository of Feast from what is applied, for clients of Feast\n"
                  "that ask a server of ours.\n"
                  "delete: have keys of an entity go, with their values, windows and pushed rows;\n"
@@ -235,6 +261,7 @@ int ax_cmd_features(int argc, char **argv)
             : strcmp(line.args.texts[0], "check") == 0  ? check(&line, &config)
             : strcmp(line.args.texts[0], "history") == 0
                 ? ax_features_history(&line, &config.history, config.registry.state, config.json)
+            : strcmp(line.args.texts[0], "consistency") == 0 ? consistency(&line, &config)
             : strcmp(line.args.texts[0], "export") == 0
                 ? ax_features_export(&line, &config.export, config.registry.state)
             : strcmp(line.args.texts[0], "delete") == 0 ? delete_keys(&line, &config, argc, argv)

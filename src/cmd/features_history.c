@@ -29,9 +29,10 @@ const struct ax_option ax_features_history_options[] = {
     { AX_OPTION_TEXT, "sql", NULL, offsetof(struct ax_features_history_config, sql), 0, 0, "FILE",
       "Or a file with one SELECT that gives the rows." },
     { AX_OPTION_TEXT, "service", NULL, offsetof(struct ax_features_history_config, service), 0, 0,
-      "NAME", "The service whose inputs are wanted." },
+      "NAME", "The service whose inputs are wanted, or whose vectors `consistency` looks at." },
     { AX_OPTION_TEXT, "out", NULL, offsetof(struct ax_features_history_config, out), 0, 0, "FILE",
-      "What is written: .parquet or .csv." },
+      "What is written: .parquet or .csv; by `consistency` the vectors that are not the same, if "
+      "there are any." },
     { AX_OPTION_TEXT, "at", "at", offsetof(struct ax_features_history_config, at), 0, 0,
       "EXPRESSION",
       "Moment asked about: a column of the rows, or an expression over them, like "
@@ -45,13 +46,14 @@ const struct ax_option ax_features_history_options[] = {
       "Where relative paths of sources and SQL start; by default that of the "
       "definitions." },
     { AX_OPTION_SIZE, "threads", "0", offsetof(struct ax_features_history_config, threads), 0, 1024,
-      "threads", "Threads of `history` and `check`; 0 is one a core." },
+      "threads", "Threads of `history`, `check` and `consistency`; 0 is one a core." },
     { AX_OPTION_SIZE, "memory_max", "0",
       offsetof(struct ax_features_history_config, memory_bytes_max), 0, INT64_MAX, "bytes",
-      "Memory of `history` and `check` before they spill to disk, at least 64000000; 0 is 80 % of "
+      "Memory of `history`, `check` and `consistency` before they spill to disk, at least "
+      "64000000; 0 is 80 % of "
       "the machine." },
     { AX_OPTION_BOOL, "quiet", "false", offsetof(struct ax_features_history_config, quiet), 0, 0,
-      NULL, "Show no progress of `history`." },
+      NULL, "Show no progress of `history` and `consistency`." },
     { 0 },
 };
 

@@ -568,3 +568,12 @@ enum ax_code ax_definitions_find_source(const struct ax_definitions *definitions
     *ret_source = object;
     return AX_OK;
 }
+
+bool ax_service_reads(const struct ax_service *service, const struct ax_source *source)
+{
+    assert(service && source);
+    for (size_t i = 0; i < service->role_count; i++)
+        if (service->roles[i].view->source == source)
+            return true;
+    return false;
+}

@@ -283,6 +283,9 @@ AX_MUST_USE enum ax_code ax_definitions_find_source(const struct ax_definitions 
                                                     const struct ax_source **ret_source,
                                                     struct ax_err *err);
 
+/* Whether a view of the service is made of the source's rows. */
+bool ax_service_reads(const struct ax_service *service, const struct ax_source *source);
+
 /* An object as canonical JSON: everything that its meaning depends on, with defaults written out,
  * in a fixed order of members, names of other objects as names, expressions as their canonical
  * text, contents of SQL files instead of their paths; descriptions and schedules stand in a member

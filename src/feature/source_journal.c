@@ -18,6 +18,7 @@
 struct ax_source_journals {
     struct ax_arena arena; /* of columns */
     struct ax_source_journal *items;
+    uint64_t *ends; /* of each: the extent's when it was opened */
     size_t count;
 };
 
@@ -59,6 +60,7 @@ static enum ax_code open_one(struct ax_source_journals *journals, const char *st
     journal.folder = realpath(folder, NULL); /* Who reads it may be in another folder then. */
     if (!journal.folder)
         return ax_fail(err, AX_E_NOT_FOUND, "'%s' is gone", folder);
+    journals->ends[journals->count] = journal.extent.next;
     journals->items[journals->count++] = journal;
     return AX_OK;
 }
@@ -70,6 +72,7 @@ enum ax_code ax_source_journals_open(const char *state, const struct ax_definiti
     struct ax_source_journals *journals = ax_xalloc(sizeof(*journals));
     ax_arena_init(&journals->arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
     journals->items = ax_xalloc((definitions->source_count + 1) * sizeof(*journals->items));
+    journals->ends = ax_xalloc((definitions->source_count + 1) * sizeof(*journals->ends));
     for (size_t i = 0; i < definitions->source_count && !err->code; i++)
         if (definitions->sources[i].push)
             (void)(open_one(journals, state, &definitions->sources[i], err) != AX_OK);
@@ -87,6 +90,7 @@ void ax_source_journals_close(struct ax_source_journals *journals)
     for (size_t i = 0; i < journals->count; i++)
         free(journals->items[i].folder);
     free(journals->items);
+    free(journals->ends);
     ax_arena_done(&journals->arena);
     free(journals);
 }
@@ -96,9 +100,20 @@ const struct ax_source_journal *ax_source_journals_get(const struct ax_source_jo
 {
     assert(source);
     for (size_t i = 0; journals && i < journals->count; i++)
-        if (journals->items[i].source == source)
+        if (journals->items[i].source == source &&
+            journals->items[i].extent.next > journals->items[i].extent.first)
             return &journals->items[i];
     return NULL;
+}
+
+void ax_source_journals_cut(struct ax_source_journals *journals, struct ax_str source,
+                            uint64_t last)
+{
+    assert(journals);
+    for (size_t i = 0; i < journals->count; i++)
+        if (ax_str_equals(journals->items[i].source->name, source))
+            journals->items[i].extent.next =
+                last < UINT64_MAX ? AX_MIN(last + 1, journals->ends[i]) : journals->ends[i];
 }
 
 void ax_source_journal_put_extent(struct ax_buf *out, const struct ax_source_journal *journal)

@@ -36,6 +36,11 @@ void ax_source_journals_close(struct ax_source_journals *journals);
 const struct ax_source_journal *ax_source_journals_get(const struct ax_source_journals *journals,
                                                        const struct ax_source *source);
 
+/* Have the journal of a source end behind the row `last`, or where it did when it was opened, if
+ * that is earlier. Nobody reads by them meanwhile. */
+void ax_source_journals_cut(struct ax_source_journals *journals, struct ax_str source,
+                            uint64_t last);
+
 /* The columns that the journal of a source has, in the arena or the source's; NULL: no memory. */
 const struct ax_definition_column *ax_source_journal_columns(const struct ax_source *source,
                                                              struct ax_arena *arena,

@@ -9,8 +9,6 @@
 #include "pipeline/served_form.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,18 +154,6 @@ static enum ax_code copy(struct ax_sql *sql, const struct rows_table *table, con
     return err->code;
 }
 
-/* Behind this the file is there whole. */
-static enum ax_code publish(const char *hidden, const char *path, const char *folder,
-                            struct ax_err *err)
-{
-    int fd = open(hidden, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) || rename(hidden, path))
-        (void)ax_fail_errno(err, errno, "write '%s'", path);
-    if (fd >= 0)
-        (void)close(fd);
-    return err->code ? err->code : ax_file_sync_folder(folder, err);
-}
-
 enum ax_code ax_served_file_write(const char *path, const struct ax_served_form *form,
                                   struct ax_str rows, struct ax_err *err)
 {
@@ -182,16 +168,15 @@ enum ax_code ax_served_file_write(const char *path, const struct ax_served_form 
                                                 .scan_free = scan_free },
                                       .form = form,
                                       .rows = rows };
-    char folder[PATH_MAX], hidden[PATH_MAX];
+    char hidden[PATH_MAX];
     struct ax_sql *sql;
     const char *name = strrchr(path, '/') + 1;
     int len = snprintf(hidden, sizeof(hidden), "%.*s.%s", (int)(name - path), path, name);
     if (len < 0 || (size_t)len >= sizeof(hidden))
         return ax_fail(err, AX_E_INVALID, "the path of the state directory is too long");
-    (void)snprintf(folder, sizeof(folder), "%.*s", (int)(name - path), path);
     if (ax_sql_open(&config, &sql, err))
         return err->code;
-    if (copy(sql, &table, hidden, err) || publish(hidden, path, folder, err))
+    if (copy(sql, &table, hidden, err) || ax_file_publish(hidden, path, err))
         (void)unlink(hidden);
     ax_sql_close(sql);
     return err->code;

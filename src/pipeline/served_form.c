@@ -59,15 +59,6 @@ static bool is_made(const struct ax_service_input *input)
     return input->kind == AX_INPUT_FIELD || input->kind == AX_INPUT_EXPR;
 }
 
-/* Whether a role reads the source. */
-static bool reads(const struct ax_service *service, const struct ax_source *source)
-{
-    for (size_t i = 0; i < service->role_count; i++)
-        if (service->roles[i].view->source == source)
-            return true;
-    return false;
-}
-
 static void add_seen(struct maker *m, const struct ax_online_views *online)
 {
     const struct ax_definitions *definitions = online->given.definitions;
@@ -76,7 +67,7 @@ static void add_seen(struct maker *m, const struct ax_online_views *online)
         form_alloc(m, AX_SERVED_SOURCES_MAX, sizeof(const struct ax_online_seen *));
     for (size_t i = 0; i < definitions->source_count && !m->err->code; i++) {
         struct ax_str name = definitions->sources[i].name;
-        if (!online->seen[i] || !reads(m->service, &definitions->sources[i]))
+        if (!online->seen[i] || !ax_service_reads(m->service, &definitions->sources[i]))
             continue;
         if (m->form->seen_count == AX_SERVED_SOURCES_MAX) {
             (void)ax_fail(m->err, AX_E_UNSUPPORTED, "over %zu sources that are pushed",

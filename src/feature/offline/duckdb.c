@@ -565,6 +565,7 @@ static enum ax_code read_source(struct history *h, size_t first, struct part_sou
     struct ax_source_reading reading = { .source = from->source,
                                          .used = used,
                                          .as_known = h->request->as_known,
+                                         .known_until = h->request->known_until,
                                          .once = is_read_once(h, from->source),
                                          .number = first };
     bool is_scan = false;

@@ -30,6 +30,7 @@ struct loader {
     struct ax_relation_column *columns; /* those that are used */
     char (*aliases)[24];
     size_t column_count;
+    const int64_t *known_until; /* or NULL */
     bool once;
     const struct ax_source_seen *seen; /* or NULL */
     struct ax_source_table table;
@@ -106,7 +107,7 @@ static bool is_in_order(const struct loader *l)
 
 static bool can_scan(const struct loader *l)
 {
-    return l->once && is_in_order(l) && l->source->kind == AX_SOURCE_FILES &&
+    return l->once && !l->known_until && is_in_order(l) && l->source->kind == AX_SOURCE_FILES &&
            l->source->time >= 0 && !l->source->expectation_count;
 }
 
@@ -197,6 +198,17 @@ static void put_ids(struct loader *l)
 static void put_known(struct loader *l)
 {
     ax_source_put_known(&l->offline->text, l->source, l->table.has_pushed);
+}
+
+/* What became known later is as if it was not there. */
+static enum ax_code forget_later(struct loader *l, const char *base)
+{
+    if (!l->known_until)
+        return AX_OK;
+    ax_buf_printf(&l->offline->text, "DELETE FROM %s WHERE ", base);
+    put_known(l);
+    ax_buf_printf(&l->offline->text, " > %" PRId64, *l->known_until);
+    return ax_offline_run(l->offline, l->err);
 }
 
 static enum ax_code drop(struct loader *l, const char *name)
@@ -349,8 +361,11 @@ static enum ax_code load(struct loader *l, size_t number)
     (void)snprintf(l->table.name, sizeof(l->table.name), "ax_h%zu", number);
     (void)snprintf(base, sizeof(base), "ax_b%zu", number);
     if (is_in_order(l))
-        return load_base(l, l->table.name) || measure(l) ? l->err->code : AX_OK;
-    return load_base(l, base) || order_rows(l, base) || measure(l) || find_versions(l)
+        return load_base(l, l->table.name) || forget_later(l, l->table.name) || measure(l)
+                   ? l->err->code
+                   : AX_OK;
+    return load_base(l, base) || forget_later(l, base) || order_rows(l, base) || measure(l) ||
+                   find_versions(l)
                ? l->err->code
                : AX_OK;
 }
@@ -376,6 +391,7 @@ enum ax_code ax_source_table_load(struct ax_offline *offline,
     const struct ax_source *source = reading->source;
     struct loader l = { .offline = offline,
                         .source = source,
+                        .known_until = reading->known_until,
                         .once = reading->once,
                         .seen = reading->seen,
                         .err = err };

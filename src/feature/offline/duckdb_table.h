@@ -46,6 +46,7 @@ struct ax_source_reading {
     const struct ax_source *source;
     const bool *used; /* column i is read; time, created and ids are read anyway */
     bool as_known;
+    const int64_t *known_until;        /* or NULL: rows that were known later are left out */
     bool once;                         /* by one ASOF join: it may read a scan */
     size_t number;                     /* of the table, which is ax_h<number> */
     const struct ax_source_seen *seen; /* or NULL: everything is read. Not with `once` */

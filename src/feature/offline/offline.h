@@ -51,7 +51,10 @@ struct ax_offline_rows {
      * 2h"; empty: "at". The columns that the service's call names have the types declared there;
      * others have their own, and those of CSV are strings. */
     struct ax_str at;
-    bool as_known;        /* count only what was known at that moment */
+    bool as_known; /* count only what was known at that moment */
+    /* Or NULL: rows of sources that became known later, microseconds, are as if they were not
+     * there. Not with as_known; parts are not kept. */
+    const int64_t *known_until;
     size_t *ret_at_place; /* or NULL; set to the byte of `at` where it went wrong */
     /* Or empty: the name of a last column of the output, which holds the moment as a time; it is no
      * part of the digest. */
