@@ -30,6 +30,8 @@ def endpoints(flag):
 
 # Those that unload the model come last.
 CONTROLS = sorted(endpoints("AX_ENDPOINT_CONTROLS"), key=lambda row: "repository" in row[1])
+# No definitions of features are in force here.
+DONE = {"/materialize": 404, "/materialize-incremental": 404}
 READS = [(m, p) for m, p in endpoints("0") if m == "GET"]
 
 
@@ -85,7 +87,7 @@ def test_remote_may_read_and_infer_but_not_change(models):
         assert one.get("/v2/logging").json["log_info"] is True
         # The same server on its loopback address.
         for method, path in CONTROLS:
-            assert one.request(method, path, {}).status == 200, path
+            assert one.request(method, path, {}).status == DONE.get(path, 200), path
     finally:
         assert one.stop() == 0
 
@@ -96,7 +98,7 @@ def test_remote_control_may_be_allowed(models):
     try:
         with wire_to(listener) as wire:
             for method, path in CONTROLS:
-                assert wire.request(method, path, {}).status == 200, path
+                assert wire.request(method, path, {}).status == DONE.get(path, 200), path
     finally:
         assert one.stop() == 0
 
