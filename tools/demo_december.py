@@ -19,6 +19,7 @@ BEGIN = "2013-12-01"
 # When load is put on it: a busy evening, with a day of delays in the windows.
 LOAD_AT = "2013-12-20 22:00:00"
 SERVICE = "pushback"
+SAMPLED = "10000"  # of a million flights, how many are logged as they were served
 KEYS = ("tailnum", "origin", "dest", "carrier")
 ASKED = ("flight_id", "sched_dep", "arr_hour", "distance", "dep_delay")
 # What is pushed: (source, its time).
@@ -137,6 +138,21 @@ def show_answers(folder, flights, model, moments, answers):
     check(differ == 0, "served by entity, predictions differ from those of the history")
 
 
+def show_consistency(state):
+    """What was logged of some of them, beside a history as known."""
+    begun = time.monotonic()
+    lines = printed("features", "consistency", "--service", SERVICE, "--state", state,
+                    "--from", BEGIN, "--to", "2014-02-01", "--json", "--quiet", quiet=True)
+    about, *features = [json.loads(line) for line in lines.splitlines()]
+    differ = sum(feature["compared"] - feature["equal"] for feature in features)
+    say(f"of {about['vectors']:,} vectors that were logged as served {differ} of "
+        f"{sum(feature['compared'] for feature in features):,} values are not those of a history "
+        f"as known: {time.monotonic() - begun:.1f} s")
+    check(about["vectors"] > 0 and features and not about["other_vectors"],
+          "nothing was logged, or by other definitions")
+    check(differ == 0, "what was served is not what a history says")
+
+
 def show_december(folder, model, seconds):
     section("Lived through: December, pushed and asked by entity")
     flights, state = define(folder)
@@ -144,10 +160,12 @@ def show_december(folder, model, seconds):
     printed("materialize", "--state", state, "--to", BEGIN, quiet=True)
     say(f"January to November materialised: {time.monotonic() - begun:.1f} s")
     moments = read_december(folder)
-    server = Server(folder / "baselines", "--clock", "replay")
+    server = Server(folder / "baselines", "--clock", "replay",
+                    "--served-entities-per-million", SAMPLED)
     try:
         answers = live_through(server, folder, model, moments, seconds)
     finally:
         server.stop()
     check(server.process.returncode == 0, f"the server ended with {server.process.returncode}")
     show_answers(folder, flights, model, moments, answers)
+    show_consistency(state)
