@@ -125,7 +125,7 @@ static void fit_groups(uint8_t *data, size_t size, uint32_t at)
         if (group->bytes % 8 || group->bytes < sizeof(*group) || group->bytes > size - segment.at)
             return;
         group->first = next;
-        ax_journal_group_seal(&segment, segment.at, group);
+        ax_journal_group_seal(segment.seed, segment.at, group);
         segment.at += group->bytes;
         next += group->rows;
     }

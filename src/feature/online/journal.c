@@ -355,7 +355,7 @@ static enum ax_code commit_group(struct ax_journal *journal, struct ax_err *err)
     head->bytes = (uint32_t)group->len;
     head->rows = rows;
     head->first = journal->first;
-    ax_journal_group_seal(&journal->segment, journal->segment.at, head);
+    ax_journal_group_seal(journal->segment.seed, journal->segment.at, head);
     if (write_group(journal, err))
         return err->code;
     journal->segment.at += group->len;

@@ -62,8 +62,7 @@ AX_MUST_USE enum ax_code ax_journal_add(struct ax_journal *journal,
  * given again. Expected: LIMIT (the disk or the journal is full), UNAVAILABLE. */
 AX_MUST_USE enum ax_code ax_journal_commit(struct ax_journal *journal, struct ax_err *err);
 
-/* End the last segment: its rows may be erased then, and the extent that readers tell the journal
- * by is another one. Blocks. Expected: LIMIT, UNAVAILABLE. */
+/* End the last segment: its rows may be erased then. Blocks. Expected: LIMIT, UNAVAILABLE. */
 AX_MUST_USE enum ax_code ax_journal_end_segment(struct ax_journal *journal, struct ax_err *err);
 
 /* Take the values out of some of the rows with these sequences, ascending, of segments that were

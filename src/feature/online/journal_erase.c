@@ -3,8 +3,9 @@
  * A segment made anew without the values of some rows.
  *
  * Groups and rows stay what they are, so that sequences have no gaps; a row that is erased has its
- * stamp, and each column is null. The file is made in memory and takes the place of the former by a
- * rename: whoever is killed, or reads meanwhile, has the one or the other.
+ * stamp, and each column is null. The file is made in memory, with a seed of its own, and takes the
+ * place of the former by a rename: whoever is killed, or reads meanwhile, has the one or the other,
+ * and is told by the seed which one it was.
  */
 #include "base/file.h"
 #include "feature/online/journal.h"
@@ -18,6 +19,7 @@
 
 struct eraser {
     struct ax_journal_segment segment;
+    uint64_t seed; /* of the file that is made */
     const uint64_t *sequences;
     size_t at, count;
     struct ax_buf out;     /* the file */
@@ -64,7 +66,7 @@ static void put_group(struct eraser *e, const struct ax_journal_group *group)
         return;
     struct ax_journal_group *made = (void *)(e->out.ptr + begin);
     made->bytes = (uint32_t)(e->out.len - begin);
-    ax_journal_group_seal(&e->segment, begin, made);
+    ax_journal_group_seal(e->seed, begin, made);
 }
 
 /* What it becomes is no longer than it is. */
@@ -78,6 +80,9 @@ static enum ax_code make(struct eraser *e, struct ax_err *err)
     ax_buf_init(&e->out, (size_t)info.st_size);
     ax_buf_init(&e->lengths, AX_JOURNAL_GROUP_BYTES_MAX);
     (void)ax_buf_append(&e->out, e->segment.bytes.ptr, e->segment.at);
+    if (ax_buf_check(&e->out, e->segment.path, err) ||
+        ax_journal_head_reseed(e->out.ptr, e->out.len, &e->seed, err))
+        return err->code;
     while (step == AX_JOURNAL_GROUP) {
         if (ax_journal_segment_step(&e->segment, 0, false, &step, &group, err))
             return err->code;

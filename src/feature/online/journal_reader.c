@@ -10,6 +10,7 @@
 #include "feature/online/journal_reader.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "feature/online/journal_segment.h"
 
 #include <assert.h>
@@ -61,19 +62,38 @@ enum ax_code ax_journal_reader_open(const char *folder, const struct ax_definiti
     return AX_OK;
 }
 
-/* A last segment without a group says by its seed which one it is. */
-static enum ax_code read_extent(struct ax_journal_segment *segment,
-                                struct ax_journal_extent *extent, struct ax_err *err)
+static enum ax_code fail_removed(const char *folder, struct ax_err *err)
+{
+    ax_err_clear(err);
+    return ax_fail(err, AX_E_CONFLICT, "a segment of '%s' was removed meanwhile", folder);
+}
+
+/* A segment that rows were erased from has another seed. */
+static enum ax_code read_seeds(const char *folder, const uint64_t *firsts, size_t count,
+                               struct ax_journal_extent *extent, struct ax_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t of[] = { extent->hash, firsts[i], 0 };
+        if (ax_journal_segment_seed(folder, firsts[i], &of[2], err))
+            return err->code == AX_E_NOT_FOUND ? fail_removed(folder, err) : err->code;
+        extent->hash = ax_hash((struct ax_str){ (const char *)of, sizeof(of) });
+    }
+    return AX_OK;
+}
+
+static enum ax_code read_last(struct ax_journal_segment *segment, struct ax_journal_extent *extent,
+                              struct ax_err *err)
 {
     enum ax_journal_step step;
     const struct ax_journal_group *group;
-    extent->hash = segment->seed;
+    uint64_t of[] = { extent->hash, 0 };
     do {
         if (ax_journal_segment_step(segment, 0, false, &step, &group, err))
             return err->code;
         if (step == AX_JOURNAL_GROUP)
-            extent->hash = group->head_hash;
+            of[1] = group->head_hash;
     } while (step == AX_JOURNAL_GROUP);
+    extent->hash = ax_hash((struct ax_str){ (const char *)of, sizeof(of) });
     extent->next = segment->next;
     return AX_OK;
 }
@@ -90,8 +110,9 @@ enum ax_code ax_journal_extent_read(const char *folder, struct ax_journal_extent
         return err->code;
     if (count) {
         extent.first = firsts[0];
-        (void)(ax_journal_segment_open(&segment, folder, firsts[count - 1], O_RDONLY, err) ||
-               read_extent(&segment, &extent, err));
+        (void)(read_seeds(folder, firsts, count, &extent, err) ||
+               ax_journal_segment_open(&segment, folder, firsts[count - 1], O_RDONLY, err) ||
+               read_last(&segment, &extent, err));
         ax_journal_segment_done(&segment);
     }
     free(firsts);
@@ -242,13 +263,8 @@ static enum ax_code open_segment(struct ax_journal_reader *reader, struct ax_err
                        "'%s' lacks the rows %" PRIu64 " to %" PRIu64
                        ": restore the segment with them, or remove those of lower numbers",
                        reader->folder, reader->next, first - 1);
-    if (ax_journal_segment_open(&reader->segment, reader->folder, first, O_RDONLY, err)) {
-        if (err->code != AX_E_NOT_FOUND)
-            return err->code;
-        ax_err_clear(err);
-        return ax_fail(err, AX_E_CONFLICT, "a segment of '%s' was removed meanwhile",
-                       reader->folder);
-    }
+    if (ax_journal_segment_open(&reader->segment, reader->folder, first, O_RDONLY, err))
+        return err->code == AX_E_NOT_FOUND ? fail_removed(reader->folder, err) : err->code;
     if (find_columns(reader, err))
         ax_journal_segment_done(&reader->segment);
     return err->code;

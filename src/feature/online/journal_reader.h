@@ -15,11 +15,12 @@
 struct ax_journal_extent {
     uint64_t first; /* sequence of the oldest one that is there */
     uint64_t next;  /* behind the last one; the same: there is none */
-    uint64_t hash;  /* of the last one's group, seeded: no other journal's are told so */
+    uint64_t hash;  /* of the last one's group and of the seeds of all segments: of no other rows */
 };
 
-/* Look at the last segment, up to its last whole group. A folder that is not there has no rows.
- * Expected: INVALID, DENIED, LIMIT. */
+/* Look at the last segment, up to its last whole group, and at the seeds of the others. A folder
+ * that is not there has no rows. Expected: INVALID, DENIED, LIMIT, CONFLICT (a segment was removed
+ * meanwhile). */
 AX_MUST_USE enum ax_code ax_journal_extent_read(const char *folder,
                                                 struct ax_journal_extent *ret_extent,
                                                 struct ax_err *err);

@@ -132,9 +132,8 @@ enum ax_code ax_journal_segment_make(const char *path, uint64_t first, struct ax
     struct ax_buf out;
     ax_buf_init(&out, AX_JOURNAL_HEAD_BYTES_MAX);
     struct head head = { .column_count = (uint32_t)column_count, .first = first };
+    uint64_t seed;
     memcpy(head.magic, magic, sizeof(magic));
-    if (getrandom(&head.seed, sizeof(head.seed), 0) != (ssize_t)sizeof(head.seed))
-        return ax_fail_errno(err, errno, "random numbers");
     (void)ax_buf_append(&out, &head, sizeof(head));
     put_text(&out, source);
     for (size_t i = 0; i < column_count; i++) {
@@ -146,11 +145,42 @@ enum ax_code ax_journal_segment_make(const char *path, uint64_t first, struct ax
     if (!ax_buf_check(&out, "the head of a journal", err)) {
         head.bytes = (uint32_t)out.len;
         memcpy(out.ptr, &head, sizeof(head));
-        head.hash = ax_hash((struct ax_str){ out.ptr + HASHED_FROM, out.len - HASHED_FROM });
-        memcpy(out.ptr, &head, sizeof(head));
-        (void)(ax_file_replace(path, ax_buf_str(&out), err) != AX_OK);
+        (void)(ax_journal_head_reseed(out.ptr, out.len, &seed, err) ||
+               ax_file_replace(path, ax_buf_str(&out), err));
     }
     ax_buf_done(&out);
+    return err->code;
+}
+
+enum ax_code ax_journal_head_reseed(char *head, size_t bytes, uint64_t *ret_seed,
+                                    struct ax_err *err)
+{
+    assert(head && bytes >= sizeof(struct head) && ret_seed && err);
+    struct head fixed;
+    memcpy(&fixed, head, sizeof(fixed));
+    if (getrandom(&fixed.seed, sizeof(fixed.seed), 0) != (ssize_t)sizeof(fixed.seed))
+        return ax_fail_errno(err, errno, "random numbers");
+    memcpy(head, &fixed, sizeof(fixed));
+    fixed.hash = ax_hash((struct ax_str){ head + HASHED_FROM, bytes - HASHED_FROM });
+    memcpy(head, &fixed, sizeof(fixed));
+    *ret_seed = fixed.seed;
+    return AX_OK;
+}
+
+enum ax_code ax_journal_segment_seed(const char *folder, uint64_t first, uint64_t *ret_seed,
+                                     struct ax_err *err)
+{
+    assert(folder && ret_seed && err);
+    struct head head = { .seed = 0 };
+    char *path = ax_journal_path(folder, first);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || pread(fd, &head, sizeof(head), 0) < 0)
+        (void)ax_fail_errno(err, errno, "read '%s'", path);
+    else
+        *ret_seed = head.seed;
+    if (fd >= 0)
+        (void)close(fd);
+    free(path);
     return err->code;
 }
 
@@ -293,12 +323,11 @@ static uint64_t hash_body(const struct ax_journal_group *group, uint64_t seed)
     return ax_hash_seeded(body, seed);
 }
 
-void ax_journal_group_seal(const struct ax_journal_segment *segment, uint64_t at,
-                           struct ax_journal_group *group)
+void ax_journal_group_seal(uint64_t seed, uint64_t at, struct ax_journal_group *group)
 {
-    assert(segment && group);
-    group->body_hash = hash_body(group, segment->seed);
-    group->head_hash = hash_head(group, segment->seed, at);
+    assert(group);
+    group->body_hash = hash_body(group, seed);
+    group->head_hash = hash_head(group, seed, at);
 }
 
 static bool head_is_whole(const struct ax_journal_segment *segment,

@@ -80,9 +80,18 @@ AX_MUST_USE enum ax_code ax_journal_segment_step(struct ax_journal_segment *segm
 AX_MUST_USE enum ax_code ax_journal_segment_goes_on(const struct ax_journal_segment *segment,
                                                     bool *ret_goes_on, struct ax_err *err);
 
-/* Fill in the head of a group that is complete but for that, for the place `at` in the file. */
-void ax_journal_group_seal(const struct ax_journal_segment *segment, uint64_t at,
-                           struct ax_journal_group *group);
+/* Fill in the head of a group that is complete but for that, for the place `at` in the file of a
+ * segment with that seed. */
+void ax_journal_group_seal(uint64_t seed, uint64_t at, struct ax_journal_group *group);
+
+/* Give a segment's head, which is whole, another seed: that of what takes its place. */
+AX_MUST_USE enum ax_code ax_journal_head_reseed(char *head, size_t bytes, uint64_t *ret_seed,
+                                                struct ax_err *err);
+
+/* The seed alone of a segment; of one whose head is damaged, some number. Expected: NOT_FOUND,
+ * DENIED. */
+AX_MUST_USE enum ax_code ax_journal_segment_seed(const char *folder, uint64_t first,
+                                                 uint64_t *ret_seed, struct ax_err *err);
 
 /* Make the file anew in which rows have no values: those of the `count` sequences, ascending, of
  * which those behind the segment are left; *ret_count says how many it has. Nobody appends to it;

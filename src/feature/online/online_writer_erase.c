@@ -134,8 +134,7 @@ static enum ax_code find_rows(struct eraser *e, struct ax_err *err)
     return err->code;
 }
 
-/* A segment is ended in front, so that all rows lie in ended ones, and behind, so that whoever made
- * something of a part of the rows is told another extent. */
+/* All rows lie in segments that were ended then. */
 static enum ax_code erase_pushed(struct eraser *e, struct ax_online_journal *journal,
                                  struct ax_err *err)
 {
@@ -149,7 +148,7 @@ static enum ax_code erase_pushed(struct eraser *e, struct ax_online_journal *jou
             return err->code;
         ax_online_writer_turn(e->writer);
     }
-    return ax_online_journal_end_segment(journals, journal, err);
+    return AX_OK;
 }
 
 /* Nobody writes it any more, so it is opened for that. */
