@@ -111,27 +111,45 @@ static bool arena_grow(struct ax_arena *arena, size_t need)
     return true;
 }
 
+static size_t padding_of(const struct ax_arena *arena, size_t align)
+{
+    return (size_t)(-(uintptr_t)arena->at) & (align - 1);
+}
+
+/* Where there is room. */
+static void *arena_take(struct ax_arena *arena, size_t bytes, size_t padding)
+{
+    char *ptr = arena->at + padding;
+    arena->at = ptr + bytes;
+    arena->used += bytes + padding;
+    return ptr;
+}
+
+AX_COLD static void *arena_take_new(struct ax_arena *arena, size_t bytes, size_t align)
+{
+    size_t left = arena->max - arena->used;
+    arena->over_max = bytes > left || padding_of(arena, align) > left - bytes;
+    if (arena->over_max || !arena_grow(arena, bytes + align))
+        return NULL;
+    void *ptr = arena_take(arena, bytes, padding_of(arena, align));
+    /* The padding in a new block is another one than was checked. */
+    arena->used = AX_MIN(arena->max, arena->used);
+    return ptr;
+}
+
 void *ax_arena_alloc_aligned(struct ax_arena *arena, size_t count, size_t size, size_t align)
 {
     assert(arena && arena->max && align && align <= 4096 && (align & (align - 1)) == 0);
     size_t bytes;
-    arena->over_max = true;
-    if (AX_MUL_OVERFLOWS(count, size, &bytes) || bytes > arena->max)
+    if (AX_MUL_OVERFLOWS(count, size, &bytes) || bytes > arena->max) {
+        arena->over_max = true;
         return NULL;
-    size_t padding = (size_t)(-(uintptr_t)arena->at) & (align - 1);
-    if (bytes > arena->max - arena->used || padding > arena->max - arena->used - bytes)
-        return NULL;
-    arena->over_max = false;
-    if (!arena->at || (size_t)(arena->end - arena->at) < bytes + padding) {
-        if (!arena_grow(arena, bytes + align))
-            return NULL;
-        padding = (size_t)(-(uintptr_t)arena->at) & (align - 1);
     }
-    char *ptr = arena->at + padding;
-    arena->at = ptr + bytes;
-    /* The padding in a new block is another one than was checked above. */
-    arena->used = AX_MIN(arena->max, arena->used + bytes + padding);
-    return ptr;
+    size_t padding = padding_of(arena, align);
+    if (arena->at && bytes + padding <= (size_t)(arena->end - arena->at) &&
+        bytes + padding <= arena->max - arena->used)
+        return arena_take(arena, bytes, padding);
+    return arena_take_new(arena, bytes, align);
 }
 
 void *ax_arena_alloc(struct ax_arena *arena, size_t count, size_t size)

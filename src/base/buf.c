@@ -58,16 +58,23 @@ static bool buf_grow(struct ax_buf *buf, size_t need)
     return true;
 }
 
+static bool has_room(const struct ax_buf *buf, size_t more)
+{
+    return buf->ptr && !buf->failed && more <= buf->cap - buf->len;
+}
+
 char *ax_buf_reserve(struct ax_buf *buf, size_t more)
 {
     assert(buf && buf->max > 0);
+    if (has_room(buf, more))
+        return buf->ptr + buf->len;
     if (buf->failed)
         return NULL;
     if (more > buf->max - buf->len) {
         buf->failed = AX_E_TOO_LARGE;
         return NULL;
     }
-    if ((buf->len + more > buf->cap || !buf->ptr) && !buf_grow(buf, buf->len + more)) {
+    if (!buf_grow(buf, buf->len + more)) {
         buf->failed = AX_E_LIMIT;
         return NULL;
     }
@@ -99,6 +106,11 @@ enum ax_code ax_buf_append_str(struct ax_buf *buf, struct ax_str text)
 
 enum ax_code ax_buf_append_char(struct ax_buf *buf, char c)
 {
+    assert(buf);
+    if (has_room(buf, 1)) {
+        buf->ptr[buf->len++] = c;
+        return AX_OK;
+    }
     return ax_buf_append(buf, &c, 1);
 }
 

@@ -23,6 +23,9 @@
 /* Of a static function that is to be specialised by its constant arguments. */
 #define AX_ALWAYS_INLINE inline __attribute__((always_inline))
 
+/* Of a function that is seldom called, which then burdens no caller. */
+#define AX_COLD __attribute__((cold, noinline))
+
 /* Of a function that uses instructions which not every CPU has; its callers ask for them first. */
 #define AX_TARGET(features) __attribute__((target(features)))
 

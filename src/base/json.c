@@ -251,6 +251,19 @@ static void put_escape(struct ax_buf *out, unsigned char c)
     }
 }
 
+/* Whether all of 8 bytes are. A byte's highest bit is set in what is tested when it is not ASCII,
+ * below 0x20, or one of those three; a borrow can only come from a byte that is found itself. */
+static bool are_plain(uint64_t bytes)
+{
+    const uint64_t ones = 0x0101010101010101;
+    uint64_t quote = bytes ^ ones * '"';
+    uint64_t backslash = bytes ^ ones * '\\';
+    uint64_t delete = bytes ^ ones * 0x7F;
+    uint64_t found =
+        bytes | (bytes - ones * 0x20) | (quote - ones) | (backslash - ones) | (delete -ones);
+    return !(found & ones * 0x80);
+}
+
 /* Put a text that needs no escape; false when it does, or the buffer cannot hold it. */
 static bool put_plain_str(struct ax_buf *out, struct ax_str text)
 {
@@ -258,12 +271,19 @@ static bool put_plain_str(struct ax_buf *out, struct ax_str text)
     if (!at)
         return false;
     *at++ = '"';
-    for (size_t i = 0; i < text.len; i++) {
+    size_t i = 0;
+    for (uint64_t bytes; i + sizeof(bytes) <= text.len; i += sizeof(bytes)) {
+        memcpy(&bytes, text.ptr + i, sizeof(bytes));
+        if (!are_plain(bytes))
+            return false;
+        memcpy(at + i, &bytes, sizeof(bytes));
+    }
+    for (; i < text.len; i++) {
         if (!is_plain(text.ptr[i]))
             return false;
-        *at++ = text.ptr[i];
+        at[i] = text.ptr[i];
     }
-    *at = '"';
+    at[i] = '"';
     ax_buf_added(out, text.len + 2);
     return true;
 }

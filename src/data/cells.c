@@ -71,7 +71,7 @@ static enum ax_code cells_grow(struct ax_cells *cells, size_t count, struct ax_e
     size_t cap = AX_MAX(cells->column_cap, (size_t)COLUMNS_MIN);
     while (cap < count)
         cap *= 2;
-    struct ax_cells_column *columns = ax_arena_zalloc(cells->arena, cap, sizeof(*columns));
+    struct ax_cells_column *columns = ax_arena_alloc(cells->arena, cap, sizeof(*columns));
     uint32_t *slots = columns ? ax_arena_zalloc(cells->arena, 2 * cap, sizeof(*slots)) : NULL;
     if (!slots)
         return cells_fail(cells, err);
@@ -138,7 +138,7 @@ enum ax_code ax_cells_add_unnamed(struct ax_cells *cells, struct ax_err *err)
     assert(cells && cells->is_positional && err);
     if (cells_grow(cells, cells->column_count + 1, err))
         return err->code;
-    cells->column_count++;
+    cells->columns[cells->column_count++] = (struct ax_cells_column){ 0 };
     return AX_OK;
 }
 

@@ -25,7 +25,8 @@ enum { FILL_MAKE, FILL_SET, FILL_SPREAD, FILL_DONE };
 
 static enum ax_code fail_name(const struct ax_cells_column *column,
                               const struct ax_cells_target *targets, size_t target_count,
-                              const char *what, struct ax_arena *arena, struct ax_err *err)
+                              const char *what, struct ax_str of, struct ax_arena *arena,
+                              struct ax_err *err)
 {
     size_t count = AX_MIN(target_count, NEAREST_NAMES_MAX);
     struct ax_str *names = ax_arena_alloc(arena, count, sizeof(*names));
@@ -35,17 +36,20 @@ static enum ax_code fail_name(const struct ax_cells_column *column,
         names[i] = targets[i].name;
     long nearest = ax_str_nearest(column->name, names, count);
     struct ax_str shown = ax_str_cut(column->name, AX_SIGNATURE_SHOWN_BYTES_MAX);
+    const char *quote = of.len ? "'" : "";
+    of = ax_str_cut(of, AX_SIGNATURE_SHOWN_BYTES_MAX);
     if (nearest < 0)
-        return ax_fail(err, AX_E_INVALID, "row %zu: '%.*s' is no %s", column->first_row,
-                       AX_STR_ARG(shown), what);
-    return ax_fail(err, AX_E_INVALID, "row %zu: '%.*s' is no %s; nearest is '%.*s'",
-                   column->first_row, AX_STR_ARG(shown), what, AX_STR_ARG(names[nearest]));
+        return ax_fail(err, AX_E_INVALID, "row %zu: '%.*s' is no %s%s%.*s%s", column->first_row,
+                       AX_STR_ARG(shown), what, of.len ? " '" : "", AX_STR_ARG(of), quote);
+    return ax_fail(err, AX_E_INVALID, "row %zu: '%.*s' is no %s%s%.*s%s; nearest is '%.*s'",
+                   column->first_row, AX_STR_ARG(shown), what, of.len ? " '" : "", AX_STR_ARG(of),
+                   quote, AX_STR_ARG(names[nearest]));
 }
 
 /* Names mostly come in the order of the targets, so one behind the last one is tried first. */
 enum ax_code ax_cells_values_find(const struct ax_cells *cells,
                                   const struct ax_cells_target *targets, size_t target_count,
-                                  const char *what, struct ax_arena *arena,
+                                  const char *what, struct ax_str of, struct ax_arena *arena,
                                   const uint32_t **ret_places, struct ax_err *err)
 {
     assert(cells && !cells->is_positional && (targets || !target_count) && what && arena && err);
@@ -61,7 +65,7 @@ enum ax_code ax_cells_values_find(const struct ax_cells *cells,
             tried++;
         }
         if (tried == target_count)
-            return fail_name(&cells->columns[i], targets, target_count, what, arena, err);
+            return fail_name(&cells->columns[i], targets, target_count, what, of, arena, err);
         places[i] = (uint32_t)(next++ % target_count);
     }
     *ret_places = places;

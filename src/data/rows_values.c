@@ -7,40 +7,39 @@
 
 #include <assert.h>
 
-/* `widened` of each row that is there. */
-#define SET_FLOATS(widened)                                         \
-    for (size_t row = 0; row < values->rows; row++, to += stride) { \
-        if (ax_values_is_null(values, row))                         \
-            continue;                                               \
-        double value = (widened);                                   \
-        if (is_single)                                              \
-            *(float *)(void *)to = (float)value;                    \
-        else                                                        \
-            *(double *)(void *)to = value;                          \
-    }
-
-static void set_floats(const struct ax_column *column, size_t from, const struct ax_values *values)
+/* A number as every setter takes it. */
+static inline double number_at(const struct ax_values *values, size_t row)
 {
-    bool is_single = column->datatype == AX_FP32;
-    size_t stride = column->stride;
-    char *to = (char *)column->values + from * stride;
     switch (values->type.kind) {
     case AX_TYPE_BOOL:
-        SET_FLOATS(values->bools[row]);
-        return;
+        return values->bools[row];
     case AX_TYPE_FLOAT64:
-        SET_FLOATS(values->f64s[row]);
-        return;
+        return values->f64s[row];
     case AX_TYPE_INT64:
     case AX_TYPE_DURATION:
-        SET_FLOATS((double)values->i64s[row]);
-        return;
+        return (double)values->i64s[row];
     case AX_TYPE_STRING:
     case AX_TYPE_TIMESTAMP:
     case AX_TYPE_COUNT:
         break;
     }
     assert(!"no number");
+    return 0;
+}
+
+static inline void set_floats(const struct ax_column *column, size_t from, size_t count,
+                              const struct ax_values *values)
+{
+    char *to = (char *)column->values + from * column->stride;
+    for (size_t row = 0; row < count; row++, to += column->stride) {
+        if (ax_values_is_null(values, row))
+            continue;
+        double value = number_at(values, row);
+        if (column->datatype == AX_FP32)
+            *(float *)(void *)to = (float)value;
+        else
+            *(double *)(void *)to = value;
+    }
 }
 
 static enum ax_code set_text(struct ax_rows *rows, size_t row, size_t input, struct ax_str text,
@@ -76,23 +75,38 @@ static enum ax_code set_value(struct ax_rows *rows, size_t row, size_t input,
     return AX_E_INTERNAL;
 }
 
-enum ax_code ax_rows_set_values(struct ax_rows *rows, size_t from, size_t input,
-                                const struct ax_values *values, struct ax_arena *arena,
-                                struct ax_err *err)
+static enum ax_code set_input(struct ax_rows *rows, size_t from, size_t count, size_t input,
+                              const struct ax_values *values, struct ax_arena *arena,
+                              struct ax_err *err)
 {
-    assert(rows && values && arena && err && !values->type.is_list);
-    assert(input < rows->signature->input_count && from <= rows->count &&
-           values->rows <= rows->count - from);
-    const struct ax_column *column = &rows->columns[input];
-    bool is_float = column->datatype == AX_FP32 || column->datatype == AX_FP64;
-    if (is_float && !rows->signature->inputs[input].categories &&
-        values->type.kind != AX_TYPE_STRING) {
-        set_floats(column, from, values);
-        return AX_OK;
-    }
-    for (size_t row = 0; row < values->rows; row++) {
+    for (size_t row = 0; row < count; row++) {
         if (!ax_values_is_null(values, row) &&
             set_value(rows, from + row, input, values, row, arena, err))
+            return err->code;
+    }
+    return AX_OK;
+}
+
+/* Numbers go into it as they are. */
+static inline bool takes_floats(const struct ax_rows *rows, size_t input)
+{
+    enum ax_datatype datatype = rows->columns[input].datatype;
+    return (datatype == AX_FP32 || datatype == AX_FP64) &&
+           !rows->signature->inputs[input].categories;
+}
+
+enum ax_code ax_rows_set_values(struct ax_rows *rows, size_t from, size_t count,
+                                const struct ax_values *columns, const size_t *which,
+                                struct ax_arena *arena, struct ax_err *err)
+{
+    assert(rows && columns && (which || !rows->signature->input_count) && arena && err);
+    assert(from <= rows->count && count <= rows->count - from);
+    for (size_t input = 0; input < rows->signature->input_count; input++) {
+        const struct ax_values *values = &columns[which[input]];
+        assert(!values->type.is_list && values->rows == count);
+        if (takes_floats(rows, input) && values->type.kind != AX_TYPE_STRING)
+            set_floats(&rows->columns[input], from, count, values);
+        else if (set_input(rows, from, count, input, values, arena, err))
             return err->code;
     }
     return AX_OK;

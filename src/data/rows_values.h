@@ -8,12 +8,12 @@
 #include "data/expr/values.h"
 #include "data/rows.h"
 
-/* Set one field of values->rows rows from row `from` on, as the setters of data/rows.h do. A null
- * leaves the field missing, as it is in rows that were cleared. A timestamp or a list is no field;
- * a duration is its microseconds. Texts for a BYTES field are copied to the arena. Expected: those
- * of the setters, TOO_LARGE, LIMIT. */
-AX_MUST_USE enum ax_code ax_rows_set_values(struct ax_rows *rows, size_t from, size_t input,
-                                            const struct ax_values *values, struct ax_arena *arena,
-                                            struct ax_err *err);
+/* Set all fields of `count` rows from row `from` on, as the setters of data/rows.h do: input i is
+ * columns[which[i]], of so many rows. A null leaves the field missing, as it is in rows that were
+ * cleared. A timestamp or a list is no field; a duration is its microseconds. Texts for a BYTES
+ * field are copied to the arena. Expected: those of the setters, TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_rows_set_values(struct ax_rows *rows, size_t from, size_t count,
+                                            const struct ax_values *columns, const size_t *which,
+                                            struct ax_arena *arena, struct ax_err *err);
 
 #endif

@@ -230,7 +230,7 @@ static enum ax_code make_room(struct ax_service_vector *vector, struct ax_err *e
     const struct ax_service_plan *plan = vector->request->plan;
     const struct ax_service *service = plan->service;
     size_t cells = service->role_count * vector->rows;
-    vector->inputs = vector_zalloc(vector, service->input_count, sizeof(*vector->inputs), err);
+    vector->inputs = vector_alloc(vector, service->input_count, sizeof(*vector->inputs), err);
     vector->call = vector_alloc(vector, service->call_count, sizeof(*vector->call), err);
     vector->scope = vector_zalloc(vector, plan->scope_count, sizeof(*vector->scope), err);
     vector->found = vector_zalloc(vector, service->input_count, sizeof(*vector->found), err);
@@ -327,14 +327,17 @@ static void set_value(struct ax_values *values, size_t row, const union ax_liter
     assert(!"no type");
 }
 
+static bool has_default(const struct ax_field *field)
+{
+    return field->has_default && !field->default_is_null;
+}
+
 /* A field's default where there is nothing; what there was is noted. */
 static enum ax_code put_default(struct ax_service_vector *vector, size_t input,
                                 const struct ax_field *field, struct ax_err *err)
 {
     struct ax_values *values = &vector->inputs[input];
     size_t row = 0;
-    if (!field->has_default || field->default_is_null)
-        return AX_OK;
     while (row < vector->rows && !ax_values_is_null(values, row))
         row++;
     if (row == vector->rows)
@@ -513,11 +516,12 @@ static enum ax_code read_parts(struct ax_service_vector *vector, struct ax_err *
                                vector->request->arena, vector->inputs + part->first_input, err))
                 return err->code;
         }
+        const struct ax_field *fields = service->roles[role].view->fields;
         for (size_t i = 0; i < part->count; i++) {
-            const struct ax_field *field = &service->roles[role].view->fields[part->fields[i]];
+            const struct ax_field *field = &fields[part->fields[i]];
             size_t input = part->first_input + i;
             if ((vector->given[input] && put_given(vector, input, err)) ||
-                put_default(vector, input, field, err))
+                (has_default(field) && put_default(vector, input, field, err)))
                 return err->code;
             show(vector, input);
         }
@@ -584,10 +588,6 @@ enum ax_code ax_service_vector_write(const struct ax_service_vector *vector, con
                                      struct ax_rows *rows, size_t to, struct ax_arena *arena,
                                      struct ax_err *err)
 {
-    assert(vector && rows && (inputs || !rows->signature->input_count) && arena && err);
-    for (size_t i = 0; i < rows->signature->input_count; i++) {
-        if (ax_rows_set_values(rows, to, i, &vector->inputs[inputs[i]], arena, err))
-            return err->code;
-    }
-    return AX_OK;
+    assert(vector && rows && arena && err);
+    return ax_rows_set_values(rows, to, vector->rows, vector->inputs, inputs, arena, err);
 }

@@ -130,10 +130,8 @@ static enum ax_code fill(const struct ax_cells *cells, const struct ax_entity *e
     const uint32_t *places;
     size_t cost = 0;
     bool done = false;
-    char what[128];
-    (void)snprintf(what, sizeof(what), "key of entity '%.*s'",
-                   AX_STR_ARG(ax_str_cut(entity->name, 64)));
-    if (ax_cells_values_find(cells, targets, entity->key_count, what, cells->arena, &places, err))
+    if (ax_cells_values_find(cells, targets, entity->key_count, "key of entity", entity->name,
+                             cells->arena, &places, err))
         return err->code;
     ax_cells_values_begin(&filling, cells, targets, entity->key_count, places, cells->row_count,
                           cells->arena);

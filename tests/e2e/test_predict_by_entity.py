@@ -236,7 +236,7 @@ REFUSED = {
     "unequal": ({"entities": [KEY, KEY], "request": [{}, {}, {}]}, 400,
                 "'request' holds 3 values, 'entities' 2: send one for all, or one an entity"),
     "given key": ({"entities": [KEY], "given": {"tailnum": "a"}}, 400,
-                  "row 0: 'tailnum' is no feature of service 'pushback' that can be given"),
+                  "row 0: 'tailnum' is no field or expression of service 'pushback'"),
     "no moment": ({"entities": [KEY], "request": SEVEN, "at": "soon"}, 400,
                   "'at', row 0: a time (RFC 3339, or whole microseconds since 1970) is wanted, "
                   "found 'soon'"),

@@ -6,14 +6,15 @@
  * write to: what was measured is what is written. Texts and lists are appended behind the fixed
  * values as the walk comes to them. Reading goes by blocks of 64 rows, all fields of a block before
  * the next one, so that the rows of a block are still near when the next field is read, and a word
- * of validity is made in a register.
+ * of validity is made in a register; of few rows, row by row.
  */
 #include "feature/online/online_layout.h"
 
 #include <assert.h>
 #include <math.h>
 
-#define ALIGN 8
+#define ALIGN          8
+#define BLOCK_ROWS_MIN 8
 
 static size_t aligned(size_t bytes)
 {
@@ -520,35 +521,40 @@ static enum ax_code read_lists(const struct ax_online_field *field, size_t at,
     return AX_OK;
 }
 
-static size_t column_bytes(struct ax_type type, size_t rows)
-{
-    bool is_text = type.kind == AX_TYPE_STRING && !type.is_list;
-    size_t size = is_text ? sizeof(struct ax_str) : sizeof(int64_t);
-    return aligned(type.kind == AX_TYPE_BOOL && !type.is_list ? rows : rows * size);
-}
-
-/* Room for all columns at once, and validity bits that are all set. */
+/* Room for all columns at once, each as long as the longest can be, and validity bits that are all
+ * set. */
 static enum ax_code make_columns(const struct ax_online_layout *layout, const size_t *fields,
                                  size_t field_count, size_t rows, struct ax_arena *arena,
                                  struct ax_values *ret_values, struct ax_err *err)
 {
     size_t words = words_of(rows);
-    size_t bytes = 0;
-    for (size_t i = 0; i < field_count; i++)
-        bytes += column_bytes(layout->fields[fields[i]].type, rows);
+    size_t column_bytes = rows * (layout->has_tails ? sizeof(struct ax_str) : sizeof(int64_t));
     uint64_t *validity = ax_arena_alloc(arena, words * field_count, sizeof(*validity));
-    char *data = validity ? ax_arena_alloc(arena, 1, bytes) : NULL;
+    char *data = validity ? ax_arena_alloc(arena, field_count, column_bytes) : NULL;
     if (!data)
         return ax_arena_fail(arena, "the features of a batch", err);
     memset(validity, 0xFF, words * field_count * sizeof(*validity));
-    for (size_t i = 0; i < field_count; i++) {
-        struct ax_type type = layout->fields[fields[i]].type;
-        ret_values[i] =
-            (struct ax_values){ .type = type, .rows = rows, .data = data, .validity = validity };
-        data += column_bytes(type, rows);
-        validity += words;
-    }
+    for (size_t i = 0; i < field_count; i++, data += column_bytes, validity += words)
+        ret_values[i] = (struct ax_values){
+            .type = layout->fields[fields[i]].type, .rows = rows, .data = data, .validity = validity
+        };
     return AX_OK;
+}
+
+/* What is no list, of one part: of few, field by field costs more to begin with. */
+static void read_row(const struct ax_online_layout *layout, const size_t *fields,
+                     size_t field_count, const struct ax_online_part *part, size_t row,
+                     struct ax_values *values)
+{
+    for (size_t i = 0; i < field_count; i++) {
+        const struct ax_online_field *field = &layout->fields[fields[i]];
+        if (field->storage.is_list)
+            continue;
+        if (part && ax_online_part_has(part, fields[i]))
+            read_element(part, field->storage.kind, field->offset, &values[i], row);
+        else
+            ax_values_set_null(&values[i], row);
+    }
 }
 
 enum ax_code ax_online_read(const struct ax_online_layout *layout, const size_t *fields,
@@ -564,6 +570,11 @@ enum ax_code ax_online_read(const struct ax_online_layout *layout, const size_t 
         if (field->storage.is_list &&
             read_lists(field, fields[i], parts, rows, arena, &ret_values[i], err))
             return err->code;
+    }
+    if (rows < BLOCK_ROWS_MIN) {
+        for (size_t row = 0; row < rows; row++)
+            read_row(layout, fields, field_count, parts[row], row, ret_values);
+        return AX_OK;
     }
     for (size_t first = 0; first < rows; first += 64) {
         size_t count = AX_MIN(rows - first, (size_t)64);

@@ -247,8 +247,8 @@ enum ax_code ax_push_body_fill_begin(struct ax_push_body *body, const struct ax_
                                                      .in_seconds = body->is_feast,
                                                      .zone = plan->zone };
     name_time(body);
-    if (ax_cells_values_find(cells_of(body), body->targets, count, "column of the source", arena,
-                             &places, err))
+    if (ax_cells_values_find(cells_of(body), body->targets, count, "column of the source",
+                             AX_STR(""), arena, &places, err))
         return err->code;
     ax_cells_values_begin(&body->fill, cells_of(body), body->targets, count, places,
                           body->row_count, arena);

@@ -120,13 +120,11 @@ static enum ax_code take_columns(struct ax_service_call *call, enum ax_row_set s
     const struct ax_service *service = service_of(call);
     struct ax_cells_target *targets = call->columns + first;
     const uint32_t *places;
-    char what[64 + 128];
+    const char *what = set == AX_ROW_SET_ROWS ? "key of service" : "request value of service";
     for (size_t i = 0; i < count; i++)
         targets[i] = (struct ax_cells_target){ .name = service->call[first + i].name,
                                                .storage = service->call[first + i].storage };
-    (void)snprintf(what, sizeof(what), "%s of service '%.*s'",
-                   set == AX_ROW_SET_ROWS ? "key" : "request value", AX_STR_ARG(service->name));
-    if (ax_cells_values_find(cells, targets, count, what, call->arena, &places, err))
+    if (ax_cells_values_find(cells, targets, count, what, service->name, call->arena, &places, err))
         return err->code;
     ax_cells_values_begin(&call->fills[set], cells, targets, count, places, call->request.rows,
                           call->arena);
@@ -140,6 +138,10 @@ static enum ax_code take_given(struct ax_service_call *call, const struct ax_cel
     const struct ax_service *service = service_of(call);
     struct ax_arena *arena = call->arena;
     size_t count = cells->column_count;
+    ax_cells_values_begin(&call->fills[AX_ROW_SET_GIVEN], cells, NULL, 0, NULL, call->request.rows,
+                          arena);
+    if (!count)
+        return AX_OK;
     struct ax_cells_target *all = ax_arena_zalloc(arena, service->input_count, sizeof(*all));
     struct ax_service_given *given = ax_arena_zalloc(arena, count, sizeof(*given));
     uint32_t *own = ax_arena_alloc(arena, count, sizeof(*own));
@@ -156,10 +158,8 @@ static enum ax_code take_given(struct ax_service_call *call, const struct ax_cel
         all[known++] = (struct ax_cells_target){ .name = input->name, .storage = input->storage };
     }
     const uint32_t *places;
-    char what[64 + 128];
-    (void)snprintf(what, sizeof(what), "feature of service '%.*s' that can be given",
-                   AX_STR_ARG(service->name));
-    if (ax_cells_values_find(cells, all, known, what, arena, &places, err))
+    if (ax_cells_values_find(cells, all, known, "field or expression of service", service->name,
+                             arena, &places, err))
         return err->code;
     for (size_t i = 0; i < count; i++) {
         call->given[i] = all[places[i]];

@@ -66,7 +66,8 @@ static bool fill(struct ax_cells_target *targets, size_t count, size_t rows, siz
     const uint32_t *places;
     bool done = false;
     size_t cost = 0;
-    if (!ax_cells_values_find(&cells, targets, count, "value of the test", &arena, &places, &err)) {
+    if (!ax_cells_values_find(&cells, targets, count, "value of the test", AX_STR(""), &arena,
+                              &places, &err)) {
         ax_cells_values_begin(&values, &cells, targets, count, places, rows, &arena);
         while (!done && !ax_cells_values_step(&values, budget, &cost, &done, &err))
             continue;
