@@ -432,7 +432,7 @@ static void time_online(size_t keys, size_t each)
     online = (struct online){ .keys = keys, .spec = make_spec(aggregates, ONLINE_AGGREGATES) };
     ax_epoch_init(&online.epoch);
     ax_window_heap_init(&online.heap, &online.epoch, SIZE_MAX);
-    if (!ax_window_scratch_init(&online.scratch, online.spec))
+    if (!ax_window_scratch_init(&online.scratch, online.spec, NULL))
         die("no memory");
     ax_random_init(&numbers, 7, 0);
     online.windows = ax_xrealloc(NULL, keys, sizeof *online.windows);

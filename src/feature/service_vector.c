@@ -465,11 +465,11 @@ static enum ax_code get_windows(struct ax_service_vector *vector,
     const struct ax_online_windows_read read = { keys, vector->request->at + vector->from,
                                                  part->self ? selfs : NULL, vector->rows };
     struct ax_window_scratch scratch;
-    if (ax_window_scratch_init(&scratch, part->windows->made.spec))
+    if (ax_window_scratch_init(&scratch, part->windows->made.spec, vector->request->arena))
         (void)(ax_online_windows_get(part->windows, &read, &scratch, vector->request->arena,
                                      ret_fields, ret_known, err) != AX_OK);
     else
-        (void)ax_fail(err, AX_E_LIMIT, "no memory for the values of windows");
+        (void)ax_arena_fail(vector->request->arena, "the values of windows", err);
     ax_window_scratch_done(&scratch, part->windows->made.spec);
     return err->code;
 }

@@ -130,8 +130,8 @@ enum ax_code ax_window_new(const struct ax_window_spec *spec, enum ax_window_mod
         window->state.leaving = slides_leave;
     window->parts = ax_try_alloc(parts, sizeof *window->parts);
     window->are_slid = ax_try_alloc(parts, sizeof *window->are_slid);
-    if (!ax_window_scratch_init(&window->scratch, spec) || !window->parts || !window->are_slid ||
-        !window_make_caches(window) || !window_make_slides(window)) {
+    if (!ax_window_scratch_init(&window->scratch, spec, NULL) || !window->parts ||
+        !window->are_slid || !window_make_caches(window) || !window_make_slides(window)) {
         ax_window_free(window);
         return ax_fail(err, AX_E_LIMIT, "no memory for windows");
     }

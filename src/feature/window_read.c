@@ -9,56 +9,63 @@
 #include "feature/window_state.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define SCRATCH_ALIGN _Alignof(max_align_t)
 
 /* Fewer rows than this are added rather than kept as a partial. */
 enum { FOLDED_MIN = 4 };
 
 /* ---- Scratch. ---- */
 
-/* Places for results that are texts or lists. */
-static bool scratch_make_rooms(struct ax_window_scratch *scratch, const struct ax_window_spec *spec)
+/* Room for `count` things behind the `*at` bytes before, which are counted; `memory` NULL: only
+ * that. */
+static void *lay(char *memory, size_t *at, size_t count, size_t size)
 {
-    size_t cells = 0;
-    for (size_t i = 0; i < spec->reader_count; i++)
-        cells += spec->readers[i].n;
-    union ax_window_cell *cell = ax_try_alloc(AX_MAX(cells, (size_t)1), sizeof *cell);
-    struct ax_window_item *item = ax_try_alloc(AX_MAX(cells, (size_t)1), sizeof *item);
-    scratch->rooms[0] = (struct ax_window_room){ cell, item };
-    if (!cell || !item)
-        return false;
-    for (size_t i = 0; i < spec->reader_count; i++) {
-        scratch->rooms[i] = (struct ax_window_room){ cell, item };
-        cell += spec->readers[i].n;
-        item += spec->readers[i].n;
-    }
-    return true;
+    void *room = memory ? memory + *at : NULL;
+    *at += (count * size + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN;
+    return room;
 }
 
-bool ax_window_scratch_init(struct ax_window_scratch *scratch, const struct ax_window_spec *spec)
+/* Lay all of it out in `memory`, and return its bytes; NULL: only those. */
+static size_t scratch_lay(struct ax_window_scratch *scratch, const struct ax_window_spec *spec,
+                          char *memory)
+{
+    size_t at = 0;
+    size_t values = spec->reader_count;
+    scratch->partial = lay(memory, &at, spec->partial_bytes, 1);
+    scratch->copy = lay(memory, &at, spec->partial_bytes, 1);
+    scratch->rooms = lay(memory, &at, values, sizeof *scratch->rooms);
+    scratch->segments = lay(memory, &at, values, sizeof *scratch->segments);
+    scratch->accumulators = lay(memory, &at, values, sizeof *scratch->accumulators);
+    scratch->last_segments = lay(memory, &at, values, sizeof *scratch->last_segments);
+    scratch->values = lay(memory, &at, values, sizeof *scratch->values);
+    for (size_t i = 0; i < values; i++) { /* of results that are texts or lists */
+        size_t n = spec->readers[i].n;
+        struct ax_window_room room = { lay(memory, &at, n, sizeof *room.cells),
+                                       lay(memory, &at, n, sizeof *room.items) };
+        if (memory)
+            scratch->rooms[i] = room;
+    }
+    return at;
+}
+
+bool ax_window_scratch_init(struct ax_window_scratch *scratch, const struct ax_window_spec *spec,
+                            struct ax_arena *arena)
 {
     assert(scratch && spec);
-    size_t values = AX_MAX(spec->reader_count, (size_t)1);
-    size_t bytes = AX_MAX(spec->partial_bytes, (size_t)1);
-    *scratch = (struct ax_window_scratch){
-        .partial = ax_try_alloc(bytes, 1),
-        .copy = ax_try_alloc(bytes, 1),
-        .segments = ax_try_alloc(values, sizeof *scratch->segments),
-        .accumulators = ax_try_alloc(values, sizeof *scratch->accumulators),
-        .last_segments = ax_try_alloc(values, sizeof *scratch->last_segments),
-        .values = ax_try_alloc(values, sizeof *scratch->values),
-        .rooms = ax_try_alloc(values, sizeof *scratch->rooms),
-    };
-    if (scratch->rooms)
-        memset(scratch->rooms, 0, values * sizeof *scratch->rooms);
-    if (scratch->partial)
-        memset(scratch->partial, 0, bytes);
-    if (scratch->copy)
-        memset(scratch->copy, 0, bytes);
-    return scratch->partial && scratch->copy && scratch->segments && scratch->accumulators &&
-           scratch->last_segments && scratch->values && scratch->rooms &&
-           scratch_make_rooms(scratch, spec);
+    *scratch = (struct ax_window_scratch){ 0 };
+    size_t bytes = AX_MAX(scratch_lay(scratch, spec, NULL), (size_t)1);
+    void *memory = arena ? ax_arena_alloc(arena, bytes, 1) : ax_try_alloc(bytes, 1);
+    if (!memory)
+        return false;
+    (void)scratch_lay(scratch, spec, memory);
+    scratch->owned = arena ? NULL : memory;
+    memset(scratch->partial, 0, spec->partial_bytes);
+    memset(scratch->copy, 0, spec->partial_bytes);
+    return true;
 }
 
 void ax_window_scratch_done(struct ax_window_scratch *scratch, const struct ax_window_spec *spec)
@@ -67,17 +74,7 @@ void ax_window_scratch_done(struct ax_window_scratch *scratch, const struct ax_w
         ax_window_partial_done(spec, scratch->partial, false);
     if (scratch->copy)
         ax_window_partial_done(spec, scratch->copy, false);
-    free(scratch->partial);
-    free(scratch->copy);
-    free(scratch->segments);
-    free(scratch->accumulators);
-    free(scratch->last_segments);
-    free(scratch->values);
-    if (scratch->rooms) {
-        free(scratch->rooms[0].cells);
-        free(scratch->rooms[0].items);
-    }
-    free(scratch->rooms);
+    free(scratch->owned);
     *scratch = (struct ax_window_scratch){ 0 };
 }
 

@@ -50,13 +50,15 @@ struct ax_window_scratch {
     size_t *accumulators;               /* that a segment reads */
     size_t *last_segments;              /* of an accumulator, where it is read last */
     struct ax_window_value *values;
-    struct ax_window_room *rooms; /* one a value; the first has the memory of all */
+    struct ax_window_room *rooms; /* one a value */
+    void *owned;                  /* all of it; NULL: it is an arena's */
 };
 
-/* False: memory was refused; to be done. */
+/* In memory of the arena, or of its own when that is NULL; zeroed, and no more, where memory was
+ * refused (false). Sketches of quantiles grow on the heap in either case. */
 AX_MUST_USE bool ax_window_scratch_init(struct ax_window_scratch *scratch,
-                                        const struct ax_window_spec *spec);
-/* Also of one that is zeroed. */
+                                        const struct ax_window_spec *spec, struct ax_arena *arena);
+/* Also of one that is zeroed. The arena's memory stays there. */
 void ax_window_scratch_done(struct ax_window_scratch *scratch, const struct ax_window_spec *spec);
 
 /* The time of the N-th newest event at or before `at`; below all times when there is none. */

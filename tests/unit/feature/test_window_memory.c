@@ -119,7 +119,7 @@ static void a_refused_event_is_put_again(void **state)
     ax_window_heap_init(&heap, &epoch, SIZE_MAX);
     while (!scratch.rooms || !window) {
         ax_err_clear(&err);
-        if (!scratch.rooms && !ax_window_scratch_init(&scratch, spec))
+        if (!scratch.rooms && !ax_window_scratch_init(&scratch, spec, NULL))
             ax_window_scratch_done(&scratch, spec);
         if (!window && ax_online_window_new(spec, &heap, &window, &err))
             assert_int_equal(err.code, AX_E_LIMIT);

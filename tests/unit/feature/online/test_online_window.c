@@ -53,7 +53,7 @@ static void run_start(struct run *run, uint64_t seed, size_t count_max)
     run->reader = ax_epoch_register(&epoch);
     assert_int_equal(ax_window_new(run->spec, AX_WINDOW_ANY, &run->offline, &err), AX_OK);
     assert_int_equal(ax_online_window_new(run->spec, &heap, &run->online, &err), AX_OK);
-    assert_true(ax_window_scratch_init(&run->scratch, run->spec));
+    assert_true(ax_window_scratch_init(&run->scratch, run->spec, NULL));
 }
 
 static void run_end(struct run *run)
@@ -161,7 +161,7 @@ static void hand_start(struct run *run, size_t exact_events, size_t bytes_max)
     ax_window_heap_init(&heap, &epoch, bytes_max);
     run->reader = ax_epoch_register(&epoch);
     assert_int_equal(ax_online_window_new(run->spec, &heap, &run->online, &err), AX_OK);
-    assert_true(ax_window_scratch_init(&run->scratch, run->spec));
+    assert_true(ax_window_scratch_init(&run->scratch, run->spec, NULL));
 }
 
 static struct oracle_event hand_event(size_t number, int64_t time)

@@ -206,8 +206,8 @@ static void readers_see_no_half_of_a_change(void **state)
         put_moved(&random, i, 0);
     put_paced(0);
     for (size_t i = 0; i < READERS; i++) {
-        assert_true(ax_window_scratch_init(&readers[i].scratch, spec));
-        assert_true(ax_window_scratch_init(&readers[i].paced_scratch, paced_spec));
+        assert_true(ax_window_scratch_init(&readers[i].scratch, spec, NULL));
+        assert_true(ax_window_scratch_init(&readers[i].paced_scratch, paced_spec, NULL));
         assert_int_equal(ax_thread_start(&readers[i].thread, "reader", read_on, &readers[i], &err),
                          AX_OK);
     }

@@ -90,7 +90,7 @@ static void open_windows(size_t bytes)
     if (ax_online_windows_open(&definitions.views[0], &epoch, bytes, &windows, &err) ||
         ax_program_new(windows->made.columns, windows->made.column_count, &program, &err))
         fail_msg("%s", err.msg);
-    assert_true(ax_window_scratch_init(&scratch, windows->made.spec));
+    assert_true(ax_window_scratch_init(&scratch, windows->made.spec, NULL));
 }
 
 static void close_windows(void)

@@ -366,7 +366,7 @@ AX_UNUSED static bool get_windows(size_t view, int64_t number, int64_t at, int64
     ax_arena_reset(&arena);
     struct ax_str key = key_of(fixture.views->given.definitions->views[view].entity, number);
     const struct ax_online_windows_read read = { .keys = &key, .at = &at, .count = 1 };
-    assert_true(ax_window_scratch_init(&scratch, windows->made.spec));
+    assert_true(ax_window_scratch_init(&scratch, windows->made.spec, NULL));
     ax_epoch_enter(&fixture.epoch, fixture.reader);
     assert_int_equal(
         ax_online_windows_get(windows, &read, &scratch, &arena, fields, &is_known, &err), AX_OK);
