@@ -489,10 +489,14 @@ static enum ax_code read_windows(struct ax_service_vector *vector,
         vector->states[cell] = known[row] ? AX_ONLINE_PRESENT : AX_ONLINE_NOT_FOUND;
         vector->times[cell] = AX_ONLINE_TIMELESS;
     }
+    bool is_whole = true;
+    for (size_t row = 0; row < vector->rows; row++)
+        is_whole &= known[row];
     for (size_t i = 0; i < part->count; i++) {
         struct ax_values *input = &vector->inputs[part->first_input + i];
         *input = fields[part->fields[i]];
-        if (copy_known(vector, known, input, err))
+        bool is_changed = !is_whole || has_default(&view->fields[part->fields[i]]);
+        if (is_changed && copy_known(vector, known, input, err))
             return err->code;
     }
     return AX_OK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Columns of values are two arrays from an arena: the values, and a bit a row.
+ * Columns of values are one piece of an arena: the values, and behind them a bit a row.
  */
 #include "data/expr/values.h"
 
@@ -24,11 +24,15 @@ enum ax_code ax_values_init(struct ax_values *values, struct ax_type type, size_
 {
     assert(values && arena && err);
     size_t words = (rows + 63) / 64;
-    void *data = ax_arena_alloc(arena, rows, ax_type_size(type));
-    uint64_t *validity = data ? ax_arena_alloc(arena, words, sizeof(*validity)) : NULL;
-    if (!validity)
+    /* More rows than could be are more than any arena has. */
+    size_t bytes = rows <= SIZE_MAX / 32 ? rows * ax_type_size(type) : SIZE_MAX / 2;
+    bytes = (bytes + 7) / 8 * 8;
+    char *data = ax_arena_alloc(arena, 1, bytes + words * sizeof(uint64_t));
+    if (!data)
         return ax_arena_fail(arena, "the values of an expression", err);
-    memset(validity, 0xFF, words * sizeof(*validity));
+    uint64_t *validity = (uint64_t *)(void *)(data + bytes);
+    for (size_t i = 0; i < words; i++)
+        validity[i] = ~UINT64_C(0);
     *values = (struct ax_values){ .type = type, .rows = rows, .data = data, .validity = validity };
     return AX_OK;
 }
