@@ -357,13 +357,16 @@ static void put_field_notes(struct ax_buf *out, const struct ax_view *view)
 static void put_notes_of(struct ax_buf *out, enum ax_definition_kind kind, const void *object)
 {
     const struct ax_str nothing = { "", 0 };
+    const struct ax_source *source = object;
     const struct ax_view *view = object;
     switch (kind) {
     case AX_DEFINITION_ENTITY:
         put_notes(out, ((const struct ax_entity *)object)->description, false, nothing);
         break;
     case AX_DEFINITION_SOURCE:
-        put_notes(out, ((const struct ax_source *)object)->description, false, nothing);
+        put_notes(out, source->description, false, nothing);
+        if (source->keep_us)
+            put_duration(out, "keep", source->keep_us);
         break;
     case AX_DEFINITION_VIEW:
         put_notes(out, view->description, view->deprecated, view->deprecation);

@@ -59,6 +59,10 @@ static const struct ax_definition_key source_keys[] = {
                "rows are states, one value a key and time.",
       .example = "[flight_id]" },
     { "push", AX_VALUE_FLAG, .default_text = "false", .about = "Rows also come by POST /push." },
+    { "keep", AX_VALUE_DURATION,
+      .about = "How long pushed rows stay in the journal, 1h to 36500d, and no shorter than views "
+               "look back; without it, for ever.",
+      .example = "400d" },
     { "expect", AX_VALUE_LIST, .of = AX_MAPPING_EXPECTATION,
       .about = "What is expected of its rows." },
     { "description", AX_VALUE_TEXT, .about = "For people.",

@@ -12,6 +12,9 @@
 #include <assert.h>
 #include <stdio.h>
 
+#define KEEP_MIN_US (INT64_C(3600) * 1000000)
+#define KEEP_MAX_US (INT64_C(36500) * 86400 * 1000000)
+
 /* ---- where rows come from ---- */
 
 /* FILE/SCHEMA.TABLE or FILE/TABLE. */
@@ -175,13 +178,28 @@ static enum ax_code read_identity(struct ax_definition_reader *r, const struct a
     return AX_OK;
 }
 
+static enum ax_code read_keep(struct ax_definition_reader *r, const struct ax_yaml *node,
+                              struct ax_source *source)
+{
+    const struct ax_yaml *keep = ax_yaml_get(node, "keep");
+    if (ax_definition_duration(r, node, "keep", &source->keep_us))
+        return r->err->code;
+    if (keep && !source->push)
+        return ax_definition_fail_key(r, keep,
+                                      "'keep' is for rows that are pushed; 'push' is false");
+    if (keep && (source->keep_us < KEEP_MIN_US || source->keep_us > KEEP_MAX_US))
+        return ax_definition_fail(r, keep, "'keep' is %.*s, expected 1h to 36500d",
+                                  AX_STR_ARG(keep->text));
+    return AX_OK;
+}
+
 enum ax_code ax_definition_read_source(struct ax_definition_reader *r, const struct ax_yaml *node,
                                        struct ax_source *source)
 {
     assert(r && node && source);
     if (ax_definition_check_keys(r, node, AX_MAPPING_SOURCE) || read_origin(r, node, source) ||
         read_columns(r, node, source) || read_times(r, node, source) ||
-        read_identity(r, node, source) || read_zone(r, node, source))
+        read_identity(r, node, source) || read_keep(r, node, source) || read_zone(r, node, source))
         return r->err->code;
     return ax_definition_text(r, node, AX_MAPPING_SOURCE, "description", &source->description);
 }

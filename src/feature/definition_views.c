@@ -2,7 +2,9 @@
 /*
  * Views: whose features, from which source, by which columns, and how long they hold.
  */
+#include "data/expr/expr_text.h"
 #include "feature/definition_reader.h"
+#include "feature/online/online_windows.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -186,6 +188,38 @@ static enum ax_code read_time(struct ax_definition_reader *r, const struct ax_ya
     return view->windowed ? check_events(r, node, view) : AX_OK;
 }
 
+/* How far back it looks: a start makes windows of the journal, also for moments just past. */
+static int64_t view_reach_us(const struct ax_view *view)
+{
+    int64_t reach_us = view->ttl_us;
+    for (size_t i = 0; i < view->field_count; i++) {
+        const struct ax_parsed *parsed = &view->fields[i].parsed;
+        for (size_t k = 0; k < parsed->aggregate_count; k++) {
+            const struct ax_aggregate *one = &parsed->aggregates[k];
+            int64_t hop_us = one->hop_us ? one->hop_us : ax_window_hop_us(one->window_us);
+            reach_us = AX_MAX(reach_us, one->window_us + hop_us + AX_ONLINE_WINDOWS_PAST_US);
+        }
+    }
+    return reach_us;
+}
+
+static enum ax_code check_kept(struct ax_definition_reader *r, const struct ax_yaml *node,
+                               const struct ax_view *view)
+{
+    const struct ax_source *source = view->source;
+    struct ax_buf reach;
+    if (!source->keep_us || view_reach_us(view) <= source->keep_us)
+        return AX_OK;
+    ax_buf_init(&reach, 64);
+    ax_duration_put_text(&reach, view_reach_us(view));
+    (void)ax_definition_fail(r, ax_yaml_get(node, "source"),
+                             "the view looks back %.*s, and source '%.*s' does not 'keep' what was "
+                             "pushed for so long",
+                             AX_STR_ARG(ax_buf_str(&reach)), QUOTED(source->name));
+    ax_buf_done(&reach);
+    return r->err->code;
+}
+
 enum ax_code ax_definition_read_view(struct ax_definition_reader *r, const struct ax_yaml *node,
                                      struct ax_view *view)
 {
@@ -193,7 +227,7 @@ enum ax_code ax_definition_read_view(struct ax_definition_reader *r, const struc
     if (ax_definition_check_keys(r, node, AX_MAPPING_VIEW) || read_references(r, node, view) ||
         read_keys(r, node, view) ||
         ax_definition_read_fields(r, ax_yaml_get(node, "fields"), view) ||
-        read_time(r, node, view) || read_schedule(r, node, view) ||
+        read_time(r, node, view) || check_kept(r, node, view) || read_schedule(r, node, view) ||
         ax_definition_deprecated(r, node, &view->deprecated, &view->deprecation))
         return r->err->code;
     return ax_definition_text(r, node, AX_MAPPING_VIEW, "description", &view->description);

@@ -127,6 +127,7 @@ struct ax_source {
     const size_t *event_id; /* columns; none: states */
     size_t event_id_count;
     bool push;
+    int64_t keep_us; /* what was pushed goes when it is older; 0: it stays */
     const struct ax_expectation *expectations;
     size_t expectation_count;
 };

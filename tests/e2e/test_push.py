@@ -137,6 +137,11 @@ def test_rows_in_each_form(served):
     assert push(served, [event, event], "flights") == counts(2, written=2)
     after = served.metrics()
     assert after["ax_journal_rows_total"] - before["ax_journal_rows_total"] == 13
+    for source, rows in ("weather", 11), ("flights", 2):
+        for name, least, most in ("kept_rows", rows, rows), ("bytes", 40 * rows, 2000):
+            name = "ax_journal_" + name
+            grown = after.get(name, source=source) - before.get(name, source=source)
+            assert least <= grown <= most
     assert after["ax_online_stale_total"] - before["ax_online_stale_total"] == 4
 
 

@@ -50,6 +50,12 @@ static enum ax_code scan_new(const struct ax_sql_table *table, struct ax_sql_sca
     if (ax_journal_reader_open(journal->folder, journal->columns, journal->column_count,
                                journal->extent.first, journal->extent.next, &reader, err))
         return err->code;
+    if (ax_journal_reader_at(reader) != journal->extent.first) {
+        ax_journal_reader_close(reader);
+        return ax_fail(err, AX_E_CONFLICT,
+                       "old rows of '%s' were removed meanwhile: give the command again",
+                       journal->folder);
+    }
     struct pushed_scan *scan = ax_xalloc(sizeof(*scan));
     scan->pushed = pushed;
     scan->reader = reader;

@@ -34,16 +34,24 @@ struct ax_journal {
     uint64_t bytes_max;
     uint64_t *firsts; /* of the segments */
     size_t count;
-    struct ax_buf group;   /* its head, and the parts that were added */
-    struct ax_buf lengths; /* of the parts */
-    uint64_t first;        /* sequence of the first part that was added */
-    _Atomic uint64_t next; /* published */
+    uint64_t looked_at; /* the row below it was taken in then; 0: none was looked at */
+    int64_t looked_at_us;
+    struct ax_buf group;     /* its head, and the parts that were added */
+    struct ax_buf lengths;   /* of the parts */
+    uint64_t first;          /* sequence of the first part that was added */
+    _Atomic uint64_t oldest; /* sequence of the first row, */
+    _Atomic uint64_t next;   /* and behind the last one: published */
     _Atomic uint64_t rows, commits, bytes_written, failures, bytes_cut, segments, bytes;
 };
 
 static void count_up(_Atomic uint64_t *counter, uint64_t by)
 {
     atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
+}
+
+static void show_oldest(struct ax_journal *journal)
+{
+    atomic_store_explicit(&journal->oldest, journal->firsts[0], memory_order_relaxed);
 }
 
 /* ---- opening ---- */
@@ -212,6 +220,7 @@ enum ax_code ax_journal_open(const struct ax_journal_config *config,
     }
     remove_unfinished(config->folder);
     journal->first = journal->segment.next;
+    show_oldest(journal);
     atomic_store_explicit(&journal->next, journal->first, memory_order_release);
     *ret_journal = journal;
     return AX_OK;
@@ -318,8 +327,9 @@ static enum ax_code have_room(struct ax_journal *journal, size_t bytes, struct a
     uint64_t all = atomic_load_explicit(&journal->bytes, memory_order_relaxed);
     if (bytes > journal->bytes_max || all > journal->bytes_max - bytes)
         return ax_fail(err, AX_E_LIMIT,
-                       "the journal has %" PRIu64 " bytes, and may have %" PRIu64 " at most", all,
-                       journal->bytes_max);
+                       "the journal has %" PRIu64 " bytes, and may have %" PRIu64
+                       " at most: raise journal_bytes_max, or have the source 'keep' less",
+                       all, journal->bytes_max);
     if (segment->next == segment->first || segment->at + bytes <= journal->segment_bytes_max)
         return AX_OK;
     if (sync_segment(journal, err))
@@ -456,9 +466,70 @@ enum ax_code ax_journal_remove_below(struct ax_journal *journal, uint64_t sequen
     }
     journal->count -= removed;
     memmove(journal->firsts, journal->firsts + removed, journal->count * sizeof(*journal->firsts));
+    show_oldest(journal);
     if (!err->code && removed)
         return ax_file_sync_folder(journal->folder, err);
     return err->code;
+}
+
+/* When the row was taken in, of the segment with that number; INT64_MAX: there is no such row. */
+static enum ax_code row_taken_us(const struct ax_journal *journal, size_t at, uint64_t sequence,
+                                 int64_t *ret_us, struct ax_err *err)
+{
+    struct ax_journal_segment segment;
+    enum ax_journal_step step;
+    const struct ax_journal_group *group;
+    if (ax_journal_segment_open(&segment, journal->folder, journal->firsts[at], O_RDONLY, err))
+        return err->code;
+    if (!ax_journal_segment_step(&segment, sequence, false, &step, &group, err)) {
+        *ret_us = INT64_MAX;
+        if (step == AX_JOURNAL_GROUP) {
+            const char *part = (const char *)(group + 1);
+            for (uint64_t i = group->first; i < sequence; i++)
+                part += ax_journal_group_lengths(group)[i - group->first];
+            *ret_us = ((const struct ax_online_part *)part)->stamp.created;
+        }
+    }
+    ax_journal_segment_done(&segment);
+    return err->code;
+}
+
+/* When the last row of a segment in front of the last one was taken in: it is read through for
+ * that, once. */
+static enum ax_code segment_taken_us(struct ax_journal *journal, size_t at, int64_t *ret_us,
+                                     struct ax_err *err)
+{
+    uint64_t next = journal->firsts[at + 1];
+    if (journal->looked_at != next &&
+        row_taken_us(journal, at, next - 1, &journal->looked_at_us, err))
+        return err->code;
+    journal->looked_at = next;
+    *ret_us = journal->looked_at_us;
+    return AX_OK;
+}
+
+enum ax_code ax_journal_expire(struct ax_journal *journal, int64_t end_us, int64_t before_us,
+                               uint64_t below, struct ax_err *err)
+{
+    assert(journal && !row_count(journal) && end_us >= before_us && err);
+    const struct ax_journal_segment *last = &journal->segment;
+    int64_t taken_us = INT64_MAX;
+    if (journal->is_broken)
+        return fail_broken(journal, err);
+    if (last->next > last->first &&
+        row_taken_us(journal, journal->count - 1, last->first, &taken_us, err))
+        return err->code;
+    if (taken_us < end_us && ax_journal_end_segment(journal, err))
+        return err->code;
+    size_t old = 0;
+    for (taken_us = INT64_MIN; old + 1 < journal->count && journal->firsts[old + 1] <= below;
+         old++) {
+        if (segment_taken_us(journal, old, &taken_us, err))
+            return err->code;
+        if (taken_us >= before_us)
+            break;
+    }
+    return old ? ax_journal_remove_below(journal, journal->firsts[old], err) : AX_OK;
 }
 
 void ax_journal_stats(const struct ax_journal *journal, struct ax_journal_stats *ret_stats)
@@ -470,6 +541,8 @@ void ax_journal_stats(const struct ax_journal *journal, struct ax_journal_stats 
         .bytes_written = atomic_load_explicit(&journal->bytes_written, memory_order_relaxed),
         .failures = atomic_load_explicit(&journal->failures, memory_order_relaxed),
         .bytes_cut = atomic_load_explicit(&journal->bytes_cut, memory_order_relaxed),
+        .rows_kept =
+            ax_journal_next(journal) - atomic_load_explicit(&journal->oldest, memory_order_relaxed),
         .segments = atomic_load_explicit(&journal->segments, memory_order_relaxed),
         .bytes = atomic_load_explicit(&journal->bytes, memory_order_relaxed),
     };

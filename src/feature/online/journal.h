@@ -34,6 +34,7 @@ struct ax_journal_stats {
     uint64_t bytes_written; /* of them */
     uint64_t failures;      /* commits that failed */
     uint64_t bytes_cut;     /* of a broken-off write, when it was opened */
+    uint64_t rows_kept;     /* in all files */
     uint64_t segments;      /* files */
     uint64_t bytes;         /* of all files */
 };
@@ -78,6 +79,12 @@ uint64_t ax_journal_next(const struct ax_journal *journal);
 /* Remove the segments that have only rows below `sequence`, but for the last one. Blocks. */
 AX_MUST_USE enum ax_code ax_journal_remove_below(struct ax_journal *journal, uint64_t sequence,
                                                  struct ax_err *err);
+
+/* Have rows go that are old: remove the segments that have only rows which were taken in before
+ * `before_us`, with sequences below `below`. The last segment is ended before if its first row was
+ * taken in before `end_us`. Nothing waits to be committed. Blocks. Expected: those of the above. */
+AX_MUST_USE enum ax_code ax_journal_expire(struct ax_journal *journal, int64_t end_us,
+                                           int64_t before_us, uint64_t below, struct ax_err *err);
 
 /* Any thread; the numbers may be of different moments. */
 void ax_journal_stats(const struct ax_journal *journal, struct ax_journal_stats *ret_stats);

@@ -121,6 +121,12 @@ enum ax_code ax_journal_extent_read(const char *folder, struct ax_journal_extent
     return err->code;
 }
 
+uint64_t ax_journal_reader_at(const struct ax_journal_reader *reader)
+{
+    assert(reader);
+    return reader->next;
+}
+
 void ax_journal_reader_close(struct ax_journal_reader *reader)
 {
     if (!reader)

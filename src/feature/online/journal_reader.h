@@ -45,6 +45,9 @@ AX_MUST_USE enum ax_code ax_journal_reader_open(const char *folder,
 /* NULL is fine. */
 void ax_journal_reader_close(struct ax_journal_reader *reader);
 
+/* The sequence of the row that it gives next, if it gives any. */
+uint64_t ax_journal_reader_at(const struct ax_journal_reader *reader);
+
 /* The next rows, in the arena; texts are the reader's until the next call. Expected: INVALID
  * (damaged, or a column has a type that cannot be read as that of today), CONFLICT (a segment was
  * removed meanwhile), LIMIT, TOO_LARGE. */

@@ -11,6 +11,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static const struct ax_metric_family bytes_family = {
+    .name = "ax_journal_bytes",
+    .help = "Files of the journal of a source.",
+    .type = AX_METRIC_GAUGE,
+    .labels = "source",
+};
+
+static const struct ax_metric_family rows_family = {
+    .name = "ax_journal_kept_rows",
+    .help = "Rows that the journal of a source has.",
+    .type = AX_METRIC_GAUGE,
+    .labels = "source",
+};
+
 void ax_online_journals_init(struct ax_online_journals *journals, const char *folder,
                              bool is_synced, uint64_t bytes_max)
 {
@@ -26,6 +40,8 @@ void ax_online_journals_done(struct ax_online_journals *journals)
     for (size_t at = 0; ax_map_next(&journals->by_source, &at, &name, &value);) {
         struct ax_online_journal *journal = value;
         ax_journal_close(journal->journal);
+        ax_metric_unregister(&bytes_family, &name, 0);
+        ax_metric_unregister(&rows_family, &name, 0);
         free(journal->folder);
         free(journal);
     }
@@ -43,7 +59,10 @@ static struct ax_online_journal *journal_new(struct ax_online_journals *journals
                                              struct ax_str source)
 {
     struct ax_online_journal *journal = ax_xalloc(sizeof(*journal));
+    struct ax_err ignored = AX_ERR_INIT; /* without room for series nothing is counted */
     journal->next = 1;
+    (void)(ax_metric_register(&bytes_family, &source, &journal->bytes_metric, &ignored) ||
+           ax_metric_register(&rows_family, &source, &journal->rows_metric, &ignored));
     if (journals->folder) {
         size_t size = strlen(journals->folder) + 1 + source.len + 1;
         journal->folder = ax_xalloc(size);
@@ -53,12 +72,21 @@ static struct ax_online_journal *journal_new(struct ax_online_journals *journals
     return journal;
 }
 
-static uint64_t journal_bytes(const struct ax_journal *journal)
+static void count(ax_metric metric, uint64_t *shown, uint64_t value)
+{
+    ax_metric_gauge_add(metric, (int64_t)(value - *shown));
+    *shown = value;
+}
+
+/* What its files have, after whatever may have changed it. */
+static void recount(struct ax_online_journals *journals, struct ax_online_journal *journal)
 {
     struct ax_journal_stats stats = { 0 };
-    if (journal)
-        ax_journal_stats(journal, &stats);
-    return stats.bytes;
+    if (journal->journal)
+        ax_journal_stats(journal->journal, &stats);
+    journals->bytes += stats.bytes - journal->bytes;
+    count(journal->bytes_metric, &journal->bytes, stats.bytes);
+    count(journal->rows_metric, &journal->rows, stats.rows_kept);
 }
 
 enum ax_code ax_online_journals_open(struct ax_online_journals *journals,
@@ -79,13 +107,11 @@ enum ax_code ax_online_journals_open(struct ax_online_journals *journals,
                                         .column_count = plan->journal_column_count,
                                         .is_synced = journals->is_synced,
                                         .bytes_max = journals->bytes_max };
-    journals->bytes -= journal_bytes(journal->journal);
     ax_journal_close(journal->journal);
     journal->journal = NULL;
-    if (ax_journal_open(&config, &journal->journal, err))
-        return err->code;
-    journals->bytes += journal_bytes(journal->journal);
-    return AX_OK;
+    (void)(ax_journal_open(&config, &journal->journal, err) != AX_OK);
+    recount(journals, journal);
+    return err->code;
 }
 
 uint64_t ax_online_journal_next(const struct ax_online_journal *journal)
@@ -128,10 +154,10 @@ static void commit(struct ax_online_journals *journals, struct ax_online_journal
     (void)(ax_journal_commit(journal->journal, &journal->err) != AX_OK);
     ax_journal_stats(journal->journal, &after);
     journal->is_touched = false;
-    journals->bytes += after.bytes - before.bytes;
     journals->rows += after.rows - before.rows;
     journals->bytes_written += after.bytes_written - before.bytes_written;
     journals->failures += after.failures - before.failures;
+    recount(journals, journal);
 }
 
 void ax_online_journals_commit(struct ax_online_journals *journals)
@@ -152,9 +178,8 @@ enum ax_code ax_online_journal_end_segment(struct ax_online_journals *journals,
     assert(journals && journal && err);
     if (!journal->journal)
         return fail_closed(journal, err);
-    journals->bytes -= journal_bytes(journal->journal);
     (void)(ax_journal_end_segment(journal->journal, err) != AX_OK);
-    journals->bytes += journal_bytes(journal->journal);
+    recount(journals, journal);
     return err->code;
 }
 
@@ -163,8 +188,19 @@ enum ax_code ax_online_journal_erase(struct ax_online_journals *journals,
                                      size_t count, size_t *ret_count, struct ax_err *err)
 {
     assert(journals && journal && journal->journal && err);
-    journals->bytes -= journal_bytes(journal->journal);
     (void)(ax_journal_erase(journal->journal, sequences, count, ret_count, err) != AX_OK);
-    journals->bytes += journal_bytes(journal->journal);
+    recount(journals, journal);
+    return err->code;
+}
+
+enum ax_code ax_online_journal_expire(struct ax_online_journals *journals,
+                                      struct ax_online_journal *journal, int64_t end_us,
+                                      int64_t before_us, struct ax_err *err)
+{
+    assert(journals && journal && err);
+    if (!journal->journal)
+        return AX_OK;
+    (void)(ax_journal_expire(journal->journal, end_us, before_us, journal->folded, err) != AX_OK);
+    recount(journals, journal);
     return err->code;
 }

@@ -9,6 +9,7 @@
 #define AX_FEATURE_ONLINE_ONLINE_JOURNALS_H
 
 #include "base/map.h"
+#include "base/metric.h"
 #include "feature/online/journal.h"
 #include "feature/online/online_seen.h"
 #include "feature/source_plan.h"
@@ -21,6 +22,8 @@ struct ax_online_journal {
     bool is_touched;            /* rows were added that are not committed */
     struct ax_err err;          /* of the last commit */
     struct ax_online_seen seen; /* of the source, by the views that are in force */
+    uint64_t bytes, rows;       /* that its files have, */
+    ax_metric bytes_metric, rows_metric; /* as is shown */
 };
 
 struct ax_online_journals {
@@ -66,6 +69,11 @@ AX_MUST_USE enum ax_code ax_online_journal_erase(struct ax_online_journals *jour
                                                  struct ax_online_journal *journal,
                                                  const uint64_t *sequences, size_t count,
                                                  size_t *ret_count, struct ax_err *err);
+
+/* ax_journal_expire of one of them, of rows that have been folded. */
+AX_MUST_USE enum ax_code ax_online_journal_expire(struct ax_online_journals *journals,
+                                                  struct ax_online_journal *journal, int64_t end_us,
+                                                  int64_t before_us, struct ax_err *err);
 
 /* The sequence behind the last one that was committed. */
 uint64_t ax_online_journal_next(const struct ax_online_journal *journal);

@@ -281,6 +281,7 @@ static void writer_run(void *arg)
         ax_online_writer_wait(writer);
         while (writer->calls)
             do_call(writer);
+        ax_online_writer_expire(writer);
     }
 }
 

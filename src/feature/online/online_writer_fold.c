@@ -179,6 +179,8 @@ void ax_online_writer_folded(void *context, struct ax_message *message)
         fold_failed(writer);
     } else {
         settle_positions(writer);
+        if (writer->expire_is_held)
+            writer->expire_ns = 0;
         if (writer->has_failed && writer->config.fold_failed)
             writer->config.fold_failed(writer->config.context, NULL);
         writer->has_failed = false;

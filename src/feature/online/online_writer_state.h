@@ -2,10 +2,10 @@
 /*
  * What the store's writer has, for the files that make it up: online_writer.c (its thread, and
  * groups of batches), online_writer_define.c (definitions that come into force, and the start),
- * online_writer_fill.c (what comes from the disk),
- * online_writer_clear.c (a view that begins anew), online_writer_erase.c (keys that go),
- * online_writer_history.c (what files told windows), online_writer_fold.c (what goes to the disk,
- * and when), online_writer_sweep.c (parts that go).
+ * online_writer_fill.c (what comes from the disk), online_writer_clear.c (a view that begins anew),
+ * online_writer_erase.c (keys that go), online_writer_history.c (what files told windows),
+ * online_writer_expire.c (old rows of journals), online_writer_fold.c (what goes to the disk, and
+ * when), online_writer_sweep.c (parts that go).
  */
 #ifndef AX_FEATURE_ONLINE_ONLINE_WRITER_STATE_H
 #define AX_FEATURE_ONLINE_ONLINE_WRITER_STATE_H
@@ -90,6 +90,8 @@ struct ax_online_writer {
     uint64_t aged_ns;                        /* and when old parts are looked for again */
     uint64_t windows_ns; /* and old events of windows, which go on with this view and its keys */
     size_t windows_view, windows_cursor;
+    uint64_t expire_ns;  /* when old rows of journals are looked for again, */
+    bool expire_is_held; /* or when a fold is done */
 
     struct ax_online_folder *folder;       /* NULL as the disk is */
     struct ax_online_unfolded unfolded;    /* since the last fold began */
@@ -137,6 +139,8 @@ AX_MUST_USE enum ax_code ax_online_writer_put_history(struct ax_online_writer *w
                                                       const struct ax_view *only,
                                                       struct ax_online_counts *counts,
                                                       struct ax_err *err);
+/* Have old rows of journals go, if it is time. Nobody on this thread reads one. */
+void ax_online_writer_expire(struct ax_online_writer *writer);
 /* Wait for the first of what comes, and is due, and do it. */
 void ax_online_writer_wait(struct ax_online_writer *writer);
 

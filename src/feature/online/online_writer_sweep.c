@@ -84,7 +84,7 @@ void ax_online_writer_sweep_stop(struct ax_online_writer *writer)
 
 void ax_online_writer_sweep_former(struct ax_online_writer *writer, struct ax_online_views *former)
 {
-    writer->aged_ns = writer->windows_ns = 0;
+    writer->aged_ns = writer->windows_ns = writer->expire_ns = 0;
     writer->windows_view = writer->windows_cursor = 0;
     if (!former)
         return;

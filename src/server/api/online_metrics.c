@@ -35,7 +35,6 @@ static const struct ax_metric_family families[] = {
     { "ax_online_swept_total", "Values that went with their view, or since they were too old.",
       AX_METRIC_COUNTER, NULL },
     { "ax_journal_rows_total", "Pushed rows that were journalled.", AX_METRIC_COUNTER, NULL },
-    { "ax_journal_bytes", "Files of all journals.", AX_METRIC_GAUGE, NULL },
     { "ax_journal_written_bytes_total", "Bytes of the rows that were journalled.",
       AX_METRIC_COUNTER, NULL },
     { "ax_journal_failures_total", "Times that rows could not be journalled.", AX_METRIC_COUNTER,
@@ -66,7 +65,6 @@ void ax_online_metrics_print(struct ax_buf *out, const struct ax_feature_store *
         stats.unfolded_ns / AX_NS_PER_S,
         stats.swept,
         stats.rows_journalled,
-        stats.journal_bytes,
         stats.journal_bytes_written,
         stats.journal_failures,
     };

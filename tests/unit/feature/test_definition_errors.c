@@ -112,6 +112,13 @@ static const struct row rows[] = {
     { "push: true                # rows", "push: yes                # rows",
       "f.yaml:15:11: 'yes' means a boolean to some and a text to others: write true, false, or "
       "quotes" },
+    { "push: true                # rows", "push: true\n    keep: 59m                # rows",
+      "f.yaml:16:11: 'keep' is 59m, expected 1h to 36500d" },
+    { "push: true                # rows", "keep: 7d                # rows",
+      "f.yaml:15:5: 'keep' is for rows that are pushed; 'push' is false" },
+    { "push: true                # rows", "push: true\n    keep: 4h                # rows",
+      "f.yaml:50:13: the view looks back 245m, and source 'departures' does not 'keep' what was "
+      "pushed for so long" },
     { "time: none ", "time: none\n    push: true ",
       "f.yaml:31:5: what is pushed has a time; 'time' is none" },
     { "time: none ", "time: none\n    created: year ",

@@ -71,7 +71,8 @@ static void whole_texts(void **state)
           "{\"name\":\"a\",\"type\":\"string\"}],\"notes\":{}}" },
         { AX_DEFINITION_SOURCE,
           "auspex: 1\nsources:\n  s:\n    sql: |\n      SELECT 1;\n    time: t\n    created: c\n"
-          "    zone: Europe/Berlin\n    event_id: id\n    push: true\n    description: d\n"
+          "    zone: Europe/Berlin\n    event_id: id\n    push: true\n    keep: 48h\n    "
+          "description: d\n"
           "    columns: {t: timestamp, id: string, c: timestamp, x: list<int32>}\n"
           "    expect: [{check: not_null, column: id, do: fail}, {check: expression, expr: 't "
           "is null', mostly: 0.5}, {check: monotonic, column: t, by: id}]\n",
@@ -81,7 +82,7 @@ static void whole_texts(void **state)
           "\"expect\":[{\"check\":\"not_null\",\"columns\":[\"id\"],\"mostly\":1.0,\"do\":"
           "\"fail\"},{\"check\":\"expression\",\"expr\":\"t is null\",\"mostly\":0.5,\"do\":"
           "\"warn\"},{\"check\":\"monotonic\",\"columns\":[\"t\"],\"by\":[\"id\"],\"mostly\":1.0,"
-          "\"do\":\"warn\"}],\"notes\":{\"description\":\"d\"}}" },
+          "\"do\":\"warn\"}],\"notes\":{\"description\":\"d\",\"keep\":\"2d\"}}" },
         { AX_DEFINITION_VIEW,
           BASE "views:\n  v:\n    entity: e\n    source: s\n    ttl: 90m\n    every: 60m\n"
                "    deprecated: use w\n"

@@ -102,6 +102,8 @@ static struct ax_journal *open_journal(const struct ax_journal_config *config)
 }
 
 /* Rows whose number is their sequence, and whose text has as many letters as that has tens. */
+static int64_t pair_taken_us = 77; /* when the rows that are added are taken in */
+
 static enum ax_code add_pairs(struct ax_journal *journal, size_t rows)
 {
     static char letters[1000];
@@ -117,7 +119,7 @@ static enum ax_code add_pairs(struct ax_journal *journal, size_t rows)
     struct ax_values t = { .type = { AX_TYPE_STRING, false }, .rows = rows, .texts = texts };
     const struct ax_values *columns[] = { &n, &t };
     uint64_t got = 0;
-    if (!ax_journal_add(journal, columns, rows, 77, &got, &err))
+    if (!ax_journal_add(journal, columns, rows, pair_taken_us, &got, &err))
         assert_int_equal(got, first);
     return err.code;
 }
@@ -143,7 +145,7 @@ static size_t count_pairs(uint64_t from, uint64_t until)
         for (size_t i = 0; i < rows.rows; i++) {
             assert_int_equal(rows.values[0].i64s[i], rows.first_sequence + i);
             assert_int_equal(rows.values[1].texts[i].len, (rows.first_sequence + i) / 10 % 1000);
-            assert_int_equal(rows.taken_us[i], 77);
+            assert_in_range(rows.taken_us[i], 77, pair_taken_us);
         }
         if (rows.rows)
             assert_int_equal(rows.first_sequence, AX_MAX(from, (uint64_t)1) + count);
@@ -727,6 +729,57 @@ static void what_was_not_finished_goes(void **state)
     ax_journal_close(journal);
 }
 
+/* ---- rows that are old ---- */
+
+/* Which rows a journal has when those before `before_us` went. */
+static void expect_kept(struct ax_journal *journal, int64_t end_us, int64_t before_us,
+                        uint64_t below, uint64_t first)
+{
+    struct ax_journal_extent extent;
+    struct ax_journal_stats stats;
+    uint64_t next = ax_journal_next(journal);
+    assert_int_equal(ax_journal_expire(journal, end_us, before_us, below, &err), AX_OK);
+    assert_int_equal(ax_journal_extent_read(journal_folder, &extent, &err), AX_OK);
+    assert_int_equal(extent.first, first);
+    assert_int_equal(extent.next, next);
+    assert_int_equal(count_pairs(first, 0), next - first);
+    ax_journal_stats(journal, &stats);
+    assert_int_equal(stats.rows_kept, next - first);
+    struct ax_journal_config config = pair_config();
+    struct ax_journal_stats opened;
+    struct ax_journal *again = open_journal(&config);
+    ax_journal_stats(again, &opened);
+    ax_journal_close(again);
+    assert_int_equal(opened.bytes, stats.bytes);
+    assert_int_equal(opened.rows_kept, stats.rows_kept);
+}
+
+/* Segments of ten rows each, taken in at 100, 200, …; the last one has one row of 500. */
+static void old_rows_go(void **state)
+{
+    (void)state;
+    struct ax_journal_config config = pair_config();
+    struct ax_journal *journal = open_journal(&config);
+    for (pair_taken_us = 100; pair_taken_us <= 400; pair_taken_us += 100) {
+        commit_pairs(journal, 5);
+        commit_pairs(journal, 5);
+        assert_int_equal(ax_journal_end_segment(journal, &err), AX_OK);
+    }
+    expect_kept(journal, 100, 100, UINT64_MAX, 1);
+    commit_pairs(journal, 1);
+    expect_kept(journal, 101, 101, 10, 1); /* The disk does not have the tenth row yet. */
+    expect_kept(journal, 101, 101, 11, 11);
+    expect_kept(journal, 201, 200, UINT64_MAX, 11);
+    expect_kept(journal, 300, 300, UINT64_MAX, 21);
+    expect_kept(journal, 500, 500, UINT64_MAX, 41);
+    expect_kept(journal, 501, 500, UINT64_MAX, 41); /* The last segment is ended, */
+    expect_kept(journal, 501, 501, UINT64_MAX, 42); /* and its last row says 500. */
+    commit_pairs(journal, 3);
+    expect_kept(journal, 500, 500, UINT64_MAX, 42);
+    ax_journal_close(journal);
+    pair_taken_us = 77;
+}
+
 /* ---- killed, and read meanwhile ---- */
 
 static void append_until_killed(int acks)
@@ -852,6 +905,7 @@ int main(void)
         TEST(limits),
         TEST(erased_rows_have_no_values),
         TEST(what_was_not_finished_goes),
+        TEST(old_rows_go),
         TEST(killed_writers_lose_nothing),
         TEST(readers_beside_the_writer),
     };

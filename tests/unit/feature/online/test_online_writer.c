@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "base/thread.h"
+#include "feature/online/journal_reader.h"
 #include "feature/online/online_disk.h"
 
 #include "writer_fixture.h"
@@ -335,6 +336,39 @@ static void old_parts_go(void **state)
         open_state("x");
     }
     close_writer();
+    remove_state();
+}
+
+/* Rows that were taken in more than an hour ago leave the journal, and stay online. */
+static void old_rows_leave_the_journal(void **state)
+{
+    (void)state;
+    const int64_t half_hour = INT64_C(1800) * 1000000;
+    struct ax_online_writer_config config = writer_config(folder);
+    struct ax_online_batch batch;
+    const struct given_row rows[] = { { 1, 9 * half_hour, 100 }, { 2, 9 * half_hour, 200 } };
+    const uint64_t wanted[] = { 1, 2, 2, 3, 1, 1, 0 };
+    struct ax_journal_extent extent;
+    char path[256];
+    uint64_t none;
+    (void)snprintf(path, sizeof(path), "%s/journal/b", folder);
+    config.now_us = now_us;
+    for (size_t i = 0; i < AX_COUNT(wanted); i++) {
+        clock_us = taken_us = (int64_t)i * half_hour;
+        good(open_writer(&config, "x", &err));
+        if (i == 0)
+            good(push(SOURCE_A, rows, 2, &batch, &err));
+        if (i < 2 || i == 3)
+            good(push(SOURCE_B, &rows[i % 2], 1, &batch, &err));
+        good(flush(&err));
+        good(erase_key(0, 999, &none, &err)); /* What is due behind the flush is done before. */
+        good(ax_journal_extent_read(path, &extent, &err));
+        assert_int_equal(extent.next - extent.first, wanted[i]);
+        has(VIEW_B, 1, 9 * half_hour, 100);
+        has(VIEW_A, 2, 9 * half_hour, 200);
+        close_writer();
+    }
+    taken_us = 1;
     remove_state();
 }
 
@@ -957,6 +991,7 @@ int main(void)
         cmocka_unit_test(a_cleared_view_has_what_the_journal_has),
         cmocka_unit_test(parts_of_former_views_go),
         cmocka_unit_test(old_parts_go),
+        cmocka_unit_test(old_rows_leave_the_journal),
         cmocka_unit_test(a_queue_that_is_full_refuses),
         cmocka_unit_test(the_moment_never_goes_back),
         cmocka_unit_test(random_work_is_what_arrays_have),

@@ -24,7 +24,8 @@ enum { ROWS_MAX = 64, WRITER_KEYS = 50 };
     "sources:\n"                                                                               \
     "  a: {files: a.csv, time: t, push: true, "                                                \
     "columns: {k: int64, s: string, t: timestamp, x: int64}}\n"                                \
-    "  b: {files: b.csv, time: t, push: true, columns: {k: int64, t: timestamp, x: int64}}\n"  \
+    "  b: {files: b.csv, time: t, push: true, keep: 1h, "                                      \
+    "columns: {k: int64, t: timestamp, x: int64}}\n"                                           \
     "  c: {files: c.csv, time: t, columns: {k: int64, t: timestamp, x: int64}}\n"              \
     "  d: {files: d.csv, time: t, event_id: [id], push: true, "                                \
     "columns: {id: int64, k: int64, t: timestamp, x: int64}}\n"                                \
