@@ -505,11 +505,12 @@ static void a_row_is_loaded_where_there_is_none(void **state)
         void *row = ax_arena_alloc(&store.arena, 1, bytes);
         if (row) {
             (void)ax_online_row_with(NULL, item.key, item.layout->id, item.part, item.bytes, row);
-            if (!ax_online_load(store.online, store.entity, row, &err))
+            const struct ax_online_row *rows[] = { row };
+            if (!ax_online_load(store.online, store.entity, rows, 1, &err))
                 assert_value(&store, find(&store, "a", 0), kept);
             if (end(&store, "a") == AX_ONLINE_WRITTEN &&
                 put(&store, "a", 0, older) == AX_ONLINE_WRITTEN) {
-                assert_int_equal(ax_online_load(store.online, store.entity, row, &err), AX_OK);
+                assert_int_equal(ax_online_load(store.online, store.entity, rows, 1, &err), AX_OK);
                 assert_value(&store, find(&store, "a", 0), older);
                 assert_int_equal(ax_online_rows(store.online, store.entity), 1);
             }

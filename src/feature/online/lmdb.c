@@ -38,6 +38,12 @@
 #define LONG_PREFIX_BYTES  (KEY_BYTES_MAX - NUMBER_BYTES - SHA_BYTES)
 #define VALUE_HEADER_BYTES sizeof(uint64_t)
 
+/* What a walk copies at once stays in the nearer caches until it is taken from there. */
+#define WALK_ROWS        128
+#define WALK_BYTES       ((size_t)64 << 10)
+#define WALK_GROUP       16
+#define WALK_AHEAD_BYTES ((size_t)1 << 10) /* of a value, that are asked for ahead */
+
 struct ax_online_disk {
     struct MDB_env *env;
     MDB_dbi tree;
@@ -553,13 +559,19 @@ uint64_t ax_online_disk_entries(const struct ax_online_disk *disk)
     return stat.ms_entries;
 }
 
+/* A key and its value where they lie in the file. */
+struct walk_item {
+    MDB_val key, value;
+};
+
 struct ax_online_disk_walk {
     const struct ax_online_disk *disk;
     MDB_txn *txn;
     MDB_cursor *cursor;
     struct disk_key first; /* the entity's number */
     bool has_begun;
-    void *row; /* AX_ONLINE_ROW_BYTES_MAX */
+    char *bytes; /* WALK_BYTES, and room for a row behind them */
+    const struct ax_online_row *rows[WALK_ROWS];
 };
 
 enum ax_code ax_online_disk_walk_begin(struct ax_online_disk *disk, uint32_t entity,
@@ -569,8 +581,8 @@ enum ax_code ax_online_disk_walk_begin(struct ax_online_disk *disk, uint32_t ent
     struct ax_online_disk_walk *walk = ax_xalloc(sizeof(*walk));
     walk->disk = disk;
     key_number(&walk->first, entity);
-    walk->row = ax_try_alloc(1, AX_ONLINE_ROW_BYTES_MAX);
-    if (!walk->row) {
+    walk->bytes = ax_try_alloc(1, WALK_BYTES + AX_ONLINE_ROW_BYTES_MAX);
+    if (!walk->bytes) {
         (void)ax_fail(err, AX_E_LIMIT, "no memory to read rows");
     } else if (!begin_txn(disk, MDB_RDONLY, &walk->txn, err)) {
         int status = mdb_cursor_open(walk->txn, disk->tree, &walk->cursor);
@@ -593,34 +605,63 @@ void ax_online_disk_walk_end(struct ax_online_disk_walk *walk)
         mdb_cursor_close(walk->cursor);
     if (walk->txn)
         mdb_txn_abort(walk->txn);
-    free(walk->row);
+    free(walk->bytes);
     free(walk);
 }
 
-enum ax_code ax_online_disk_walk_some(struct ax_online_disk_walk *walk, size_t bytes,
-                                      ax_online_row_fn visit, void *arg, bool *ret_more,
-                                      struct ax_err *err)
+/* The entity's next key and value. False: there is none, or a failure. */
+static bool walk_step(struct ax_online_disk_walk *walk, struct walk_item *ret_item,
+                      struct ax_err *err)
 {
-    assert(walk && visit && ret_more);
-    for (size_t done = 0; done < bytes;) {
-        MDB_val key = key_value(&walk->first);
-        MDB_val value;
-        struct ax_str row;
-        int status =
-            mdb_cursor_get(walk->cursor, &key, &value, walk->has_begun ? MDB_NEXT : MDB_SET_RANGE);
-        walk->has_begun = true;
-        if (status && status != MDB_NOTFOUND)
-            return lmdb_fail(walk->disk, status, err);
-        if (status || key.mv_size < NUMBER_BYTES ||
-            memcmp(key.mv_data, walk->first.bytes, NUMBER_BYTES) != 0) {
-            *ret_more = false;
-            return AX_OK;
-        }
-        if (open_value(walk->disk, &key, &value, &row, err) ||
-            copy_row(walk->disk, row, walk->row, err) || visit(arg, walk->row, err))
-            return err->code;
-        done += row.len;
+    MDB_val key = key_value(&walk->first);
+    int status = mdb_cursor_get(walk->cursor, &key, &ret_item->value,
+                                walk->has_begun ? MDB_NEXT : MDB_SET_RANGE);
+    walk->has_begun = true;
+    ret_item->key = key;
+    if (status && status != MDB_NOTFOUND)
+        (void)lmdb_fail(walk->disk, status, err);
+    return !status && key.mv_size >= NUMBER_BYTES &&
+           memcmp(key.mv_data, walk->first.bytes, NUMBER_BYTES) == 0;
+}
+
+/* The next ones, whose values are asked for all together. */
+static size_t walk_group(struct ax_online_disk_walk *walk, size_t bytes_max,
+                         struct walk_item items[static WALK_GROUP], struct ax_err *err)
+{
+    size_t count = 0;
+    for (size_t bytes = 0;
+         count < WALK_GROUP && bytes < bytes_max && walk_step(walk, &items[count], err); count++) {
+        const MDB_val *value = &items[count].value;
+        for (size_t at = 0; at < AX_MIN(value->mv_size, WALK_AHEAD_BYTES); at += AX_CACHE_LINE)
+            __builtin_prefetch((const char *)value->mv_data + at);
+        bytes += value->mv_size;
     }
-    *ret_more = true;
+    return count;
+}
+
+enum ax_code ax_online_disk_walk_next(struct ax_online_disk_walk *walk,
+                                      const struct ax_online_row *const **ret_rows,
+                                      size_t *ret_count, struct ax_err *err)
+{
+    assert(walk && ret_rows && ret_count);
+    struct walk_item items[WALK_GROUP];
+    size_t count = 0;
+    size_t at = 0;
+    size_t found = 1;
+    while (found && count + WALK_GROUP <= WALK_ROWS && at < WALK_BYTES) {
+        found = walk_group(walk, WALK_BYTES - at, items, err);
+        for (size_t i = 0; i < found && !err->code; i++) {
+            struct ax_str row;
+            if (open_value(walk->disk, &items[i].key, &items[i].value, &row, err) ||
+                copy_row(walk->disk, row, walk->bytes + at, err))
+                break;
+            walk->rows[count++] = (const void *)(walk->bytes + at);
+            at += (row.len + 7) / 8 * 8;
+        }
+        if (err->code)
+            return err->code;
+    }
+    *ret_rows = walk->rows;
+    *ret_count = count;
     return AX_OK;
 }

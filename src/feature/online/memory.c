@@ -421,16 +421,33 @@ static bool memory_write(struct ax_online *base, struct ax_online_write *write)
     return true;
 }
 
+/* Some of them, whose slots are asked for together. */
+static enum ax_code load_group(struct memory_store *store, struct memory_table *table,
+                               const struct ax_online_row *const *rows, size_t count,
+                               struct ax_err *err)
+{
+    struct ax_memory_probe probe;
+    for (size_t i = 0; i < count; i++)
+        ax_memory_index_begin(&table->index, ax_online_row_key(rows[i]), &probe);
+    for (size_t i = 0; i < count; i++) {
+        if (load_row(store, table, rows[i], err))
+            return err->code;
+    }
+    return AX_OK;
+}
+
 static enum ax_code memory_load(struct ax_online *base, struct ax_online_entity *entity,
-                                const struct ax_online_row *row, struct ax_err *err)
+                                const struct ax_online_row *const *rows, size_t count,
+                                struct ax_err *err)
 {
     struct memory_store *store = store_of(base);
     struct memory_table *table = container_of(entity, struct memory_table, base);
-    if (load_row(store, table, row, err))
-        return err->code;
+    for (size_t at = 0; at < count && !err->code; at += GROUP)
+        (void)(load_group(store, table, rows + at, AX_MIN(count - at, (size_t)GROUP), err) !=
+               AX_OK);
     ax_memory_retired_settle(&store->retired);
     store_show(store);
-    return AX_OK;
+    return err->code;
 }
 
 static void memory_lack(struct ax_online *base, struct ax_online_entity *entity, uint32_t number)

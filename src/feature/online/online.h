@@ -140,9 +140,10 @@ struct ax_online_backend {
      * readers to leave, as long as a wake-up. */
     bool (*write)(struct ax_online *store, struct ax_online_write *write);
 
-    /* Put in a row as it was kept, unless its key has one. Expected: LIMIT. */
+    /* Put in rows as they were kept, but those whose keys have one; up to the first that fails.
+     * Expected: LIMIT. */
     enum ax_code (*load)(struct ax_online *store, struct ax_online_entity *entity,
-                         const struct ax_online_row *row, struct ax_err *err);
+                         const struct ax_online_row *const *rows, size_t count, struct ax_err *err);
 
     /* Take parts out of some more rows, and rows that have none then. Begins with *cursor = 0 and
      * goes on by it; *ret_more: there are further ones. May block. Expected: LIMIT, then the
@@ -215,10 +216,10 @@ AX_MUST_USE static inline bool ax_online_write(struct ax_online *store,
 
 AX_MUST_USE static inline enum ax_code ax_online_load(struct ax_online *store,
                                                       struct ax_online_entity *entity,
-                                                      const struct ax_online_row *row,
-                                                      struct ax_err *err)
+                                                      const struct ax_online_row *const *rows,
+                                                      size_t count, struct ax_err *err)
 {
-    return store->backend->load(store, entity, row, err);
+    return store->backend->load(store, entity, rows, count, err);
 }
 
 AX_MUST_USE static inline enum ax_code ax_online_drop(struct ax_online *store,

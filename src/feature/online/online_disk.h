@@ -89,10 +89,10 @@ AX_MUST_USE enum ax_code ax_online_disk_walk_begin(struct ax_online_disk *disk, 
                                                    struct ax_err *err);
 /* NULL is fine. */
 void ax_online_disk_walk_end(struct ax_online_disk_walk *walk);
-/* Visit the next rows until they have `bytes`, or there are no more; a row is valid until `visit`
- * returns. Expected: INVALID, and what `visit` fails with; then it can only be ended. */
-AX_MUST_USE enum ax_code ax_online_disk_walk_some(struct ax_online_disk_walk *walk, size_t bytes,
-                                                  ax_online_row_fn visit, void *arg, bool *ret_more,
-                                                  struct ax_err *err);
+/* The next rows, a few hundred at most, which are valid until it is called again; 0: there are no
+ * more. Expected: INVALID; then it can only be ended. */
+AX_MUST_USE enum ax_code ax_online_disk_walk_next(struct ax_online_disk_walk *walk,
+                                                  const struct ax_online_row *const **ret_rows,
+                                                  size_t *ret_count, struct ax_err *err);
 
 #endif

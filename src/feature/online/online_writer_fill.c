@@ -14,8 +14,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define STEP_BYTES ((size_t)256 << 10)
-
 enum { STRANGERS_MAX = 64 };
 
 /* An entity that is read. */
@@ -45,13 +43,21 @@ static void note_strangers(struct ax_online_fill *fill, const struct ax_online_r
     }
 }
 
-static enum ax_code fill_row(void *arg, const struct ax_online_row *row, struct ax_err *err)
+/* Some of its rows, if there are more, which have `bytes` more. */
+static enum ax_code fill_some(struct ax_online_fill *fill, size_t *bytes, bool *ret_more,
+                              struct ax_err *err)
 {
-    struct ax_online_fill *fill = arg;
-    if (ax_online_load(fill->writer->store, fill->views->entities[fill->entity], row, err))
+    const struct ax_online_row *const *rows;
+    size_t count;
+    if (ax_online_disk_walk_next(fill->walk, &rows, &count, err) ||
+        ax_online_load(fill->writer->store, fill->views->entities[fill->entity], rows, count, err))
         return err->code;
-    note_strangers(fill, row);
-    (void)atomic_fetch_add_explicit(&fill->writer->shown.filled, 1, memory_order_relaxed);
+    for (size_t i = 0; i < count; i++) {
+        note_strangers(fill, rows[i]);
+        *bytes += rows[i]->bytes;
+    }
+    (void)atomic_fetch_add_explicit(&fill->writer->shown.filled, count, memory_order_relaxed);
+    *ret_more = count > 0;
     return AX_OK;
 }
 
@@ -111,11 +117,11 @@ void ax_online_writer_fill_stop(struct ax_online_writer *writer)
     }
 }
 
-static enum ax_code step(struct ax_online_writer *writer, struct ax_err *err)
+static enum ax_code step(struct ax_online_writer *writer, size_t *bytes, struct ax_err *err)
 {
     struct ax_online_fill *fill = writer->fills;
     bool has_more = true;
-    if (ax_online_disk_walk_some(fill->walk, STEP_BYTES, fill_row, fill, &has_more, err))
+    if (fill_some(fill, bytes, &has_more, err))
         return ax_err_context(err, "entity '%.*s'",
                               AX_STR_ARG(fill->views->entities[fill->entity]->name));
     if (!has_more)
@@ -136,9 +142,8 @@ enum ax_code ax_online_writer_fill(struct ax_online_writer *writer, struct ax_on
     if (writer->fills)
         writer->fill_entries = ax_online_disk_entries(writer->disk) +
                                atomic_load_explicit(&writer->shown.filled, memory_order_relaxed);
-    for (size_t done = 0; writer->fills && done < writer->config.fill_bytes_first;
-         done += STEP_BYTES) {
-        if (step(writer, err))
+    for (size_t bytes = 0; writer->fills && bytes < writer->config.fill_bytes_first;) {
+        if (step(writer, &bytes, err))
             return err->code;
         ax_online_writer_turn(writer);
     }
@@ -148,7 +153,8 @@ enum ax_code ax_online_writer_fill(struct ax_online_writer *writer, struct ax_on
 
 void ax_online_writer_fill_more(struct ax_online_writer *writer)
 {
-    if (!writer->fills || !step(writer, &writer->fill_err))
+    size_t bytes = 0;
+    if (!writer->fills || !step(writer, &bytes, &writer->fill_err))
         return;
     ax_online_writer_fill_stop(writer);
     if (writer->config.fill_failed)

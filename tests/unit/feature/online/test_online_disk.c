@@ -155,11 +155,16 @@ static enum ax_code walk_all(struct ax_online_disk *disk, uint32_t entity, ax_on
                              void *arg, struct ax_err *err)
 {
     struct ax_online_disk_walk *walk = NULL;
-    bool has_more = true;
+    const struct ax_online_row *const *rows;
+    size_t count = 1;
     if (ax_online_disk_walk_begin(disk, entity, &walk, err))
         return err->code;
-    while (has_more && !err->code)
-        (void)(ax_online_disk_walk_some(walk, 1000, visit, arg, &has_more, err) != AX_OK);
+    while (count && !ax_online_disk_walk_next(walk, &rows, &count, err)) {
+        for (size_t i = 0; i < count && !err->code; i++)
+            (void)(visit(arg, rows[i], err) != AX_OK);
+        if (err->code)
+            break;
+    }
     ax_online_disk_walk_end(walk);
     return err->code;
 }
