@@ -14,7 +14,7 @@ MESON ?= meson
 export JOBS FUZZ_SECONDS
 
 .PHONY: help setup developer deps build demo test asan tsan torture fuzz bench bench-servers \
-    bench-history scenarios soak lint fmt docs install clean
+    bench-history bench-features scenarios soak lint fmt docs install clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -75,6 +75,11 @@ bench-servers: build ## the server beside an empty one and those of others; want
 bench-history: build ## histories beside bare joins of DuckDB and beside Feast
 	@tools/fetch-deps --group feast || true
 	@bench/history/run
+
+bench-features: build ## features over HTTP beside Feast, predictions by entity beside ready-made values
+	@tools/fetch-deps --group test
+	@tools/fetch-deps --group feast || true
+	@bench/features/run
 
 scenarios: build ## a fleet under reloads, churn, overload, …: counts must hold; wants a quiet machine
 	@tools/fetch-deps --group test

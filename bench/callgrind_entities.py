@@ -7,7 +7,11 @@ import pathlib
 import subprocess
 
 AUSPEX = str(pathlib.Path("build/auspex").resolve())
-VIEWS, KEYS = 5, 64
+VIEWS, KEYS, REQUESTS = 5, 64, 16
+
+
+def value(row, view, field):
+    return (row * 7 + view * 5 + field * 3) % 11 / 4 - 1
 
 
 def write_definitions(folder, inputs):
@@ -20,7 +24,7 @@ def write_definitions(folder, inputs):
                      f"{{{key}: {kind}, t: timestamp{columns}}}}}")
         rows = [",".join([key, "t", *(f"c{f}" for f in range(fields))])]
         for row in range(KEYS):
-            values = [str((row * 7 + view * 5 + f * 3) % 11 / 4 - 1) for f in range(fields)]
+            values = [str(value(row, view, f)) for f in range(fields)]
             rows.append(",".join([f"key{row}" if key == "k" else str(row),
                                   "2024-01-01T00:00:00Z", *values]))
         (folder / f"s{view}.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
@@ -50,4 +54,11 @@ def make(folder, version, inputs):
     (version / "model.yaml").write_text(f"service: {{name: s, version: 1, digest: {digest}}}\n",
                                         encoding="utf-8")
     return [json.dumps({"entities": [{"k": f"key{i * 5 % KEYS}", "n": i}]}).encode()
-            for i in range(16)]
+            for i in range(REQUESTS)]
+
+
+def rows(inputs):
+    """What the model is given for each of those bodies."""
+    fields = inputs // VIEWS
+    return [{f"x{view * fields + f}": value(i * 5 % KEYS if view < 3 else i, view, f)
+             for view in range(VIEWS) for f in range(fields)} for i in range(REQUESTS)]

@@ -19,7 +19,7 @@ INPUTS, ROWS = 50, 4096
 BATCHES = {"one row": (1, 200), "256 rows": (256, 4)}
 
 
-def complete_tree(rng, number, depth):
+def complete_tree(rng, number, depth, inputs):
     inner, count = 2 ** depth - 1, 2 ** (depth + 1) - 1
     return {
         "base_weights": [0.0] * count, "categories": [], "categories_nodes": [],
@@ -30,27 +30,27 @@ def complete_tree(rng, number, depth):
         "parents": [2147483647] + [(i - 1) // 2 for i in range(1, count)],
         "right_children": [2 * i + 2 if i < inner else -1 for i in range(count)],
         "split_conditions": [round(rng.gauss(0, 1 if i < inner else 0.1), 6) for i in range(count)],
-        "split_indices": [rng.randrange(INPUTS) if i < inner else 0 for i in range(count)],
+        "split_indices": [rng.randrange(inputs) if i < inner else 0 for i in range(count)],
         "split_type": [0] * count, "sum_hessian": [1.0] * count,
-        "tree_param": {"num_deleted": "0", "num_feature": str(INPUTS), "num_nodes": str(count),
+        "tree_param": {"num_deleted": "0", "num_feature": str(inputs), "num_nodes": str(count),
                        "size_leaf_vector": "1"},
     }
 
 
-def write_complete(path, tree_count, depth):
+def write_complete(path, tree_count, depth, inputs=INPUTS):
     """An XGBoost model of complete trees."""
     rng = random.Random(1)
-    trees = [complete_tree(rng, t, depth) for t in range(tree_count)]
+    trees = [complete_tree(rng, t, depth, inputs) for t in range(tree_count)]
     path.write_text(json.dumps({
         "learner": {
-            "attributes": {}, "feature_names": [f"x{i}" for i in range(INPUTS)],
-            "feature_types": ["float"] * INPUTS,
+            "attributes": {}, "feature_names": [f"x{i}" for i in range(inputs)],
+            "feature_types": ["float"] * inputs,
             "gradient_booster": {"model": {
                 "gbtree_model_param": {"num_parallel_tree": "1", "num_trees": str(tree_count)},
                 "iteration_indptr": list(range(tree_count + 1)), "tree_info": [0] * tree_count,
                 "trees": trees}, "name": "gbtree"},
             "learner_model_param": {"base_score": "5E-1", "boost_from_average": "1",
-                                    "num_class": "0", "num_feature": str(INPUTS),
+                                    "num_class": "0", "num_feature": str(inputs),
                                     "num_target": "1"},
             "objective": {"name": "binary:logistic", "reg_loss_param": {"scale_pos_weight": "1"}},
         },

@@ -6,6 +6,7 @@ others are in server_peers.py.
 """
 
 import http.client
+import json
 import os
 import pathlib
 import re
@@ -202,3 +203,14 @@ class Echo(Server):
         """It knows no metadata."""
         address = f"http://{self.address}" if transport == "tcp" else f"{self.address}:/"
         return ["--metadata", str(self.metadata), address]
+
+
+def load(server, connections, *words):
+    """A run of the client on core 1: what it printed, as JSON."""
+    command = [BINARY, "bench", "--json", "--connections", connections, "--warmup", 0, *words]
+    done = subprocess.run([str(w) for w in command], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, check=False, preexec_fn=pin(1))
+    result = json.loads(done.stdout) if done.stdout else {"errors": 1}
+    if result["errors"]:
+        raise Failed(f"{server.name}: {done.stderr or done.stdout}")
+    return result

@@ -114,15 +114,55 @@ enum ax_code ax_buf_append_char(struct ax_buf *buf, char c)
     return ax_buf_append(buf, &c, 1);
 }
 
+/* Of a number of so many bits, how many digits it has at most, and the least with so many. */
+static size_t digits_of(uint64_t value)
+{
+    static const uint64_t least[AX_U64_TEXT_MAX] = { 0,
+                                                     10,
+                                                     100,
+                                                     1000,
+                                                     10000,
+                                                     100000,
+                                                     1000000,
+                                                     10000000,
+                                                     100000000,
+                                                     1000000000,
+                                                     10000000000,
+                                                     100000000000,
+                                                     1000000000000,
+                                                     10000000000000,
+                                                     100000000000000,
+                                                     1000000000000000,
+                                                     10000000000000000,
+                                                     100000000000000000,
+                                                     1000000000000000000,
+                                                     10000000000000000000U };
+    size_t bits = 64 - (size_t)__builtin_clzll(value | 1);
+    size_t most = bits * 1233 >> 12; /* log10(2) */
+    return most + (value >= least[most]);
+}
+
+size_t ax_u64_text(uint64_t value, char *ret_text)
+{
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    size_t count = value ? digits_of(value) : 1;
+    char *at = ret_text + count;
+    for (; value >= 100; value /= 100)
+        memcpy(at -= 2, pairs + value % 100 * 2, 2);
+    if (value >= 10)
+        memcpy(at - 2, pairs + value * 2, 2);
+    else
+        at[-1] = (char)('0' + value);
+    return count;
+}
+
 enum ax_code ax_buf_append_u64(struct ax_buf *buf, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    return ax_buf_append(buf, digits + at, sizeof(digits) - at);
+    char digits[AX_U64_TEXT_MAX];
+    return ax_buf_append(buf, digits, ax_u64_text(value, digits));
 }
 
 enum ax_code ax_buf_append_quoted(struct ax_buf *buf, struct ax_str text, char quote)

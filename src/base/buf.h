@@ -16,6 +16,8 @@
 
 #include <stdarg.h>
 
+#define AX_U64_TEXT_MAX 20
+
 struct ax_buf {
     char *ptr;           /* owned; NULL while empty; not NUL-terminated */
     size_t len;          /* bytes used */
@@ -42,6 +44,8 @@ enum ax_code ax_buf_append(struct ax_buf *buf, const void *ptr, size_t len);
 enum ax_code ax_buf_append_str(struct ax_buf *buf, struct ax_str text);
 enum ax_code ax_buf_append_char(struct ax_buf *buf, char c);
 enum ax_code ax_buf_append_u64(struct ax_buf *buf, uint64_t value);
+/* The decimal digits of a number, at most AX_U64_TEXT_MAX, without a NUL; returns how many. */
+size_t ax_u64_text(uint64_t value, char *ret_text);
 /* Between quotes, those in the text doubled, as SQL and CSV have it. */
 enum ax_code ax_buf_append_quoted(struct ax_buf *buf, struct ax_str text, char quote);
 /* Needs one byte more than the text while it prints. */

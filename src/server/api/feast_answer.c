@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Texts of a slice, in this order: of each column its values, then its statuses; then the times of
- * each role, which are the same for all of its fields, and last those of what has no time. Each is
- * what stands between '[' and ']', so that texts of two slices are joined by a comma.
+ * Texts of a slice, in this order: of each role its times and its statuses, which are those of all
+ * of its fields; the times of what has none; then of each column its values, and its statuses if
+ * they are not its role's. Each is what stands between '[' and ']', so that texts of two slices are
+ * joined by a comma.
  *
  * Feast's client makes types of JSON again: a number with a point is a float, so a whole float64
  * keeps its ".0". A float32 is printed as the double that it is.
@@ -22,7 +23,10 @@
 
 enum { LIST_VALUES, LIST_STATUSES, LIST_TIMES, LISTS };
 
-static const char *const list_names[LISTS] = { "values", "statuses", "event_timestamps" };
+/* What stands in front of a list of a column, with the comma behind what was there before. */
+static const struct ax_str list_fronts[LISTS] = { { ",{\"values\":[", 12 },
+                                                  { ",\"statuses\":[", 13 },
+                                                  { ",\"event_timestamps\":[", 21 } };
 
 /* ---- columns ---- */
 
@@ -120,7 +124,7 @@ enum ax_code ax_feast_answer_init(struct ax_feast_answer *answer, const struct a
     *answer = (struct ax_feast_answer){ .service = service };
     if (make_columns(answer, cells, places, has_full_names, arena, err))
         return err->code;
-    answer->part_count = 2 * answer->column_count + service->role_count + 1;
+    answer->part_count = 2 * service->role_count + 1 + 2 * answer->column_count;
     answer->slices = ax_arena_zalloc(arena, slice_max, sizeof(*answer->slices));
     for (size_t i = 0; answer->slices && i < slice_max; i++) {
         struct ax_feast_slice *slice = &answer->slices[i];
@@ -203,9 +207,37 @@ static void put_list(struct ax_buf *out, const struct ax_values *values,
     (void)ax_buf_append_char(out, ']');
 }
 
+/* Numbers of which many are asked for, in one piece of the buffer. */
+static void put_i64s(struct ax_buf *out, const struct ax_values *values, size_t rows)
+{
+    char *begin = ax_buf_reserve(out, rows * (AX_U64_TEXT_MAX + 2));
+    char *at = begin;
+    for (size_t row = 0; begin && row < rows; row++) {
+        int64_t value = values->i64s[row];
+        if (row)
+            *at++ = ',';
+        if (ax_values_is_null(values, row)) {
+            memcpy(at, "null", 4);
+            at += 4;
+            continue;
+        }
+        if (value < 0)
+            *at++ = '-';
+        at += ax_u64_text(value < 0 ? 0 - (uint64_t)value : (uint64_t)value, at);
+    }
+    if (begin)
+        ax_buf_added(out, (size_t)(at - begin));
+}
+
 static void put_values(struct ax_buf *out, const struct ax_values *values,
                        struct ax_storage storage, size_t rows)
 {
+    bool is_i64 = storage.kind == AX_STORAGE_INT32 || storage.kind == AX_STORAGE_INT64 ||
+                  storage.kind == AX_STORAGE_DURATION;
+    if (is_i64 && !storage.is_list) {
+        put_i64s(out, values, rows);
+        return;
+    }
     for (size_t row = 0; row < rows; row++) {
         if (row)
             (void)ax_buf_append_char(out, ',');
@@ -241,6 +273,26 @@ static void put_statuses(struct ax_buf *out, const struct ax_service_vector *vec
         const struct ax_service_status status = ax_service_vector_status(vector, input, row);
         put_status(out, row, status.defaulted ? AX_ONLINE_PRESENT : status.status);
     }
+}
+
+static void put_role_statuses(struct ax_buf *out, const uint8_t *states, size_t rows)
+{
+    for (size_t row = 0; row < rows; row++)
+        put_status(out, row, (enum ax_online_status)states[row]);
+}
+
+/* Whether what is null in a field is all that its role's rows do not have, so that its statuses are
+ * theirs. */
+static bool has_role_statuses(const struct ax_service_vector *vector, size_t input, size_t role)
+{
+    const struct ax_values *values = &vector->inputs[input];
+    const uint8_t *states = vector->states + role * vector->rows;
+    if (vector->found[input] || vector->given[input])
+        return false;
+    for (size_t row = 0; row < vector->rows; row++)
+        if (ax_values_is_null(values, row) != (states[row] != AX_ONLINE_PRESENT))
+            return false;
+    return true;
 }
 
 static void put_call_statuses(struct ax_buf *out, const struct ax_values *values, size_t rows)
@@ -317,9 +369,11 @@ static void put_column(struct ax_feast_slice *slice, const struct ax_service_vec
                                : service->inputs[column->index].storage,
                vector->rows);
     ends[LIST_VALUES] = out->len;
+    const struct ax_service_input *input = &service->inputs[column->index];
     if (column->is_call)
         put_call_statuses(out, values, vector->rows);
-    else
+    else if (input->kind != AX_INPUT_FIELD ||
+             !has_role_statuses(vector, column->index, input->role))
         put_statuses(out, vector, column->index);
     ends[LIST_STATUSES] = out->len;
 }
@@ -332,30 +386,54 @@ enum ax_code ax_feast_answer_add(struct ax_feast_answer *answer,
     if (is_down(vector, service->role_count))
         return ax_fail(err, AX_E_UNAVAILABLE, "the online store cannot be asked");
     struct ax_feast_slice *slice = &answer->slices[answer->slice_count++];
-    for (size_t i = 0; i < answer->column_count; i++)
-        put_column(slice, vector, service, &answer->columns[i], slice->ends + 2 * i);
-    size_t *ends = slice->ends + 2 * answer->column_count;
+    size_t *ends = slice->ends;
     for (size_t role = 0; role < service->role_count; role++) {
         put_times(&slice->text, vector->times + role * vector->rows, vector->rows);
-        ends[role] = slice->text.len;
+        *ends++ = slice->text.len;
+        put_role_statuses(&slice->text, vector->states + role * vector->rows, vector->rows);
+        *ends++ = slice->text.len;
     }
     put_no_times(&slice->text, vector->rows);
-    ends[service->role_count] = slice->text.len;
+    *ends++ = slice->text.len;
+    for (size_t i = 0; i < answer->column_count; i++, ends += 2)
+        put_column(slice, vector, service, &answer->columns[i], ends);
     return ax_buf_check(&slice->text, "the answer", err);
 }
 
 /* ---- printing ---- */
 
-static size_t part_of(const struct ax_feast_answer *answer, size_t list)
+static struct ax_str part_text(const struct ax_feast_slice *slice, size_t part)
+{
+    size_t from = part ? slice->ends[part - 1] : 0;
+    return (struct ax_str){ slice->text.ptr + from, slice->ends[part] - from };
+}
+
+/* Of the column and list that are printed. */
+static struct ax_str list_text(const struct ax_feast_answer *answer,
+                               const struct ax_feast_slice *slice)
 {
     const struct ax_service *service = answer->service;
     const struct ax_feast_column *column = &answer->columns[answer->column];
-    size_t roles = 2 * answer->column_count;
-    if (list != LIST_TIMES)
-        return 2 * answer->column + list;
-    if (column->is_call || service->inputs[column->index].kind != AX_INPUT_FIELD)
-        return roles + service->role_count;
-    return roles + service->inputs[column->index].role;
+    bool is_field = !column->is_call && service->inputs[column->index].kind == AX_INPUT_FIELD;
+    size_t role = is_field ? 2 * service->inputs[column->index].role : 2 * service->role_count;
+    if (answer->list == LIST_TIMES)
+        return part_text(slice, role);
+    size_t own = 2 * service->role_count + 1 + 2 * answer->column + answer->list;
+    struct ax_str text = part_text(slice, own);
+    return answer->list == LIST_STATUSES && !text.len ? part_text(slice, role + 1) : text;
+}
+
+/* Behind what is printed in front of it; the text of a list ends with its last slice. */
+static void print_text(struct ax_buf *out, struct ax_str front, struct ax_str text,
+                       struct ax_str end)
+{
+    char *at = ax_buf_reserve(out, front.len + text.len + end.len);
+    if (!at)
+        return;
+    memcpy(at, front.ptr, front.len);
+    memcpy(at + front.len, text.ptr, text.len);
+    memcpy(at + front.len + text.len, end.ptr, end.len);
+    ax_buf_added(out, front.len + text.len + end.len);
 }
 
 /* The next text; false: there was none any more. */
@@ -363,30 +441,18 @@ static bool print_part(struct ax_feast_answer *answer, struct ax_buf *out)
 {
     if (answer->column == answer->column_count)
         return false;
-    if (!answer->slice)
-        ax_buf_printf(out, "%s\"%s\":[",
-                      answer->list     ? ","
-                      : answer->column ? ",{"
-                                       : "{",
-                      list_names[answer->list]);
-    if (answer->slice < answer->slice_count) {
-        const struct ax_feast_slice *slice = &answer->slices[answer->slice];
-        size_t part = part_of(answer, answer->list);
-        size_t from = part ? slice->ends[part - 1] : 0;
-        if (answer->slice)
-            (void)ax_buf_append_char(out, ',');
-        (void)ax_buf_append(out, slice->text.ptr + from, slice->ends[part] - from);
-        answer->slice++;
-    }
-    if (answer->slice < answer->slice_count)
-        return true;
-    answer->slice = 0;
-    (void)ax_buf_append_char(out, ']');
-    if (++answer->list == LISTS) {
-        answer->list = 0;
-        answer->column++;
-        (void)ax_buf_append_char(out, '}');
-    }
+    struct ax_str front = answer->slice ? AX_STR(",") : list_fronts[answer->list];
+    if (!answer->slice && !answer->list && !answer->column)
+        front = (struct ax_str){ front.ptr + 1, front.len - 1 }; /* without the comma */
+    struct ax_str text = answer->slice < answer->slice_count
+                             ? list_text(answer, &answer->slices[answer->slice])
+                             : AX_STR("");
+    bool is_last = answer->slice + 1 >= answer->slice_count;
+    bool ends_column = answer->list + 1 == LISTS;
+    print_text(out, front, text, !is_last ? AX_STR("") : ends_column ? AX_STR("]}") : AX_STR("]"));
+    answer->slice = is_last ? 0 : answer->slice + 1;
+    answer->list = !is_last ? answer->list : ends_column ? 0 : answer->list + 1;
+    answer->column += is_last && ends_column;
     return true;
 }
 

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of bench/features."""
+
+SERVER, PROCESS = "Feast's server", "Feast in process"
+
+
+def place(part):
+    machine = part["machine"]
+    return (f"{machine['cpu']}, {machine['cores']} cores, {machine['features']}; commit "
+            f"{part['commit']}, {part['date']}; {part['rounds']} rounds; "
+            f"{part['stolen_percent']:.1f} % of the time was others'.")
+
+
+def microseconds(side, load, figure):
+    return f"{side[load][figure]:,.0f}" if load in side else ""
+
+
+def feast_lines(part):
+    lines = ["## Features over HTTP, beside Feast", "", place(part),
+             f"{part['keys']:,} entities, int64; one I/O thread of ours, one worker of Feast's server.",
+             "CPU is that of the server's process alone, microseconds a request. *Alone*: one request at a",
+             "time; *half*: at half of what the same side takes. *Ours* is how many times ours answers with",
+             "the same CPU time, and by how much its p99 is shorter, at half of what each takes.", "",
+             "| entities × features | who | requests/s | CPU | p50, p99 alone | p99 at half | "
+             "ours: CPU, p99 | answers differing |", "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    for case in part["cases"]:
+        ours = case["sides"]["auspex"]
+        for name, side in case["sides"].items():
+            load = "full" if "full" in side else "alone"
+            ratio = "" if side is ours else f"{side[load]['cpu_us'] / ours['full']['cpu_us']:,.0f}×"
+            if ratio and "half" in side:
+                ratio += f", {side['half']['p99_us'] / ours['half']['p99_us']:,.0f}×"
+            lines.append(
+                f"| {case['entities']} × {case['features']} | {name} "
+                f"| {side[load]['requests_per_s']:,.0f} | {microseconds(side, load, 'cpu_us')} | "
+                f"{microseconds(side, 'alone', 'p50_us')}, {microseconds(side, 'alone', 'p99_us')} | "
+                f"{microseconds(side, 'half', 'p99_us')} | {ratio} | "
+                f"{case['differing'][name]} of {case['compared']} |")
+    lines += [f"- Absent: {name}: {why}" for name, why in part["absent"].items()]
+    return lines + [""]
+
+
+def predict_lines(part):
+    entity = part["forms"]["by entity"]
+    lines = ["## Predictions by entity, beside those of ready-made values", "", place(part),
+             f"{part['features']} features of five views of two entities, {part['trees']} trees of depth "
+             f"{part['depth']}, one row a request.", "",
+             "| form | requests/s | CPU | p50, p99 alone | p99 at half | by entity: rate of CPU, p99 | "
+             "predictions differing |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    for form, side in part["forms"].items():
+        ratio = "" if side is entity else (
+            f"{side['full']['cpu_us'] / entity['full']['cpu_us']:.0%}, "
+            f"{entity['half']['p99_us'] / side['half']['p99_us']:.2f}×")
+        lines.append(f"| {form} | {side['full']['requests_per_s']:,.0f} | {side['full']['cpu_us']:.1f} | "
+                     f"{side['alone']['p50_us']:.0f}, {side['alone']['p99_us']:.0f} | "
+                     f"{side['half']['p99_us']:.0f} | {ratio} | {part['differing'][form]} |")
+    return lines + [""]
+
+
+def markdown(results):
+    lines = ["# Features online", "", "Made by `bench/features/run`; docs/bench.md says how to read it.", ""]
+    if "feast" in results:
+        lines += feast_lines(results["feast"])
+    if "predict" in results:
+        lines += predict_lines(results["predict"])
+    return "\n".join(lines)
