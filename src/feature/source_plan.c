@@ -608,8 +608,6 @@ static enum ax_code make_events(const struct applier *a, const struct ax_source_
             ret_events->refused++;
             continue;
         }
-        if (!keys[row].ptr)
-            continue;
         struct ax_online_stamp stamp = stamp_of(a, row);
         items[ret_events->count++] =
             (struct ax_online_windows_item){ .key = keys[row],

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
+#include "feature/online/online_moves.h"
 #include "feature/view_windows.h"
 
 #include <assert.h>
@@ -381,6 +382,8 @@ static enum ax_code add_windows(const struct ax_view *view, struct ax_arena *are
         return err->code;
     one->window_bytes += ax_window_spec_bytes(windows.spec);
     one->event_bytes += ax_window_spec_row_bytes(windows.spec);
+    if (ax_view_has_moves(view))
+        one->event_bytes += AX_ONLINE_MOVES_EVENT_BYTES;
     ax_view_windows_done(&windows);
     return AX_OK;
 }

@@ -4,6 +4,7 @@
  * or will be applied again.
  */
 #include "feature/online/online_apply.h"
+#include "feature/online/online_moves.h"
 
 #include <assert.h>
 
@@ -66,27 +67,52 @@ enum ax_code ax_online_apply_end(struct ax_online_apply *apply, const struct ax_
         if (!views->windows[v] || definitions->views[v].entity != &definitions->entities[entity])
             continue;
         for (size_t i = 0; i < count; i++) {
-            if (items[i].key.ptr)
-                (void)ax_online_windows_end(views->windows[v], items[i].key);
+            if (!items[i].key.ptr)
+                continue;
+            (void)ax_online_windows_end(views->windows[v], items[i].key);
+            if (views->moves[v])
+                ax_online_moves_end(views->moves[v], items[i].key);
         }
         ax_online_windows_settle(views->windows[v]);
     }
     return ax_online_apply_items(apply, views, entity, items, count, counts, err);
 }
 
-static void put_events(struct ax_online_windows *windows, const struct ax_source_events *events,
+/* Up to which time no window of any moment reaches. */
+static int64_t forgotten_us(const struct ax_online_windows *windows)
+{
+    int64_t forgotten;
+    return __builtin_sub_overflow(windows->kept, ax_window_spec_reach_us(windows->made.spec),
+                                  &forgotten)
+               ? INT64_MIN
+               : forgotten;
+}
+
+/* Put events of a view in, and take them out where they were before. */
+static void put_events(struct ax_online_apply *apply, const struct ax_online_views *views,
+                       size_t view, const struct ax_source_events *events,
                        struct ax_online_counts *counts, struct ax_err *err)
 {
-    struct ax_err reason = AX_ERR_INIT;
-    counts->refused += events->refused;
-    if (ax_online_windows_put(windows, events->items, events->count, events->columns, &reason) &&
-        !err->code)
-        *err = reason;
-    for (size_t i = 0; i < events->count; i++) {
-        counts->written += events->items[i].ret_code == AX_OK;
-        counts->refused += events->items[i].ret_code != AX_OK;
-    }
+    struct ax_online_windows *windows = views->windows[view];
+    struct ax_online_moved moved = { .items = events->items, .count = events->count };
+    struct ax_err unfollowed = AX_ERR_INIT, unput = AX_ERR_INIT;
+    if (views->moves[view] &&
+        ax_online_moves_follow(views->moves[view], events->items, events->count,
+                               forgotten_us(windows), &apply->arena, &moved, &unfollowed) &&
+        !moved.refused)
+        moved = (struct ax_online_moved){ .refused = events->count };
+    (void)(ax_online_windows_put(windows, moved.items, moved.count, events->columns, &unput) !=
+           AX_OK);
     ax_online_windows_settle(windows);
+    counts->refused += events->refused + moved.refused;
+    counts->written += moved.stale;
+    for (size_t i = 0; i < moved.count; i++) {
+        bool is_put = moved.items[i].key.ptr && !moved.items[i].event.is_gone;
+        counts->refused += is_put && moved.items[i].ret_code != AX_OK;
+        counts->written += is_put && moved.items[i].ret_code == AX_OK;
+    }
+    if (!err->code && (unfollowed.code || unput.code))
+        *err = unfollowed.code ? unfollowed : unput;
 }
 
 static void apply_events(struct ax_online_apply *apply, const struct ax_online_views *views,
@@ -109,7 +135,7 @@ static void apply_events(struct ax_online_apply *apply, const struct ax_online_v
     for (size_t i = 0; i < plan->windows_count; i++) {
         size_t view = (size_t)(plan->windows[i].definition - views->given.definitions->views);
         if (!only || only == plan->windows[i].definition)
-            put_events(views->windows[view], &events[i], counts, err);
+            put_events(apply, views, view, &events[i], counts, err);
     }
 }
 
@@ -136,6 +162,7 @@ enum ax_code ax_online_apply_gone(struct ax_online_apply *apply,
 {
     assert(apply && views && rows && rows->rows <= AX_VALUES_ROWS_MAX && is_gone && ended && err);
     const struct ax_source_plan *plan = views->source_plans[source];
+    struct ax_online_counts ignored = { 0 };
     ax_arena_reset(&apply->arena);
     struct ax_source_events *events =
         ax_arena_alloc(&apply->arena, AX_MAX(plan->windows_count, 1), sizeof(*events));
@@ -145,12 +172,10 @@ enum ax_code ax_online_apply_gone(struct ax_online_apply *apply,
         return err->code;
     for (size_t i = 0; i < plan->windows_count && !err->code; i++) {
         const struct ax_view *view = plan->windows[i].definition;
-        struct ax_online_windows *windows = views->windows[view - views->given.definitions->views];
-        size_t count =
+        events[i].count =
             keep_gone(&events[i], is_gone, view->entity == ended->entity ? ended->keys : NULL);
-        (void)(ax_online_windows_put(windows, events[i].items, count, events[i].columns, err) !=
-               AX_OK);
-        ax_online_windows_settle(windows);
+        put_events(apply, views, (size_t)(view - views->given.definitions->views), &events[i],
+                   &ignored, err);
     }
     return err->code;
 }

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "data/expr/expr_text.h"
 #include "feature/online/online_disk.h"
+#include "feature/online/online_moves.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -145,6 +146,8 @@ static enum ax_code make_windows(struct ax_online_views *views, size_t i,
     if (!view->source->push)
         ax_online_windows_complete(views->windows[i], INT64_MAX);
     views->views[i].windows = views->windows[i];
+    if (ax_view_has_moves(view))
+        views->moves[i] = ax_online_moves_new(place->windows_bytes_max);
     return AX_OK;
 }
 
@@ -191,6 +194,8 @@ static enum ax_code make_room(struct ax_online_views *views, struct ax_err *err)
         ax_arena_zalloc(arena, AX_MAX(definitions->view_count, 1), sizeof(*views->views));
     views->windows = ax_arena_zalloc(arena, AX_MAX(definitions->view_count, 1),
                                      sizeof(struct ax_online_windows *));
+    views->moves = ax_arena_zalloc(arena, AX_MAX(definitions->view_count, 1),
+                                   sizeof(struct ax_online_moves *));
     views->entities =
         ax_arena_zalloc(arena, AX_MAX(entities, 1), sizeof(struct ax_online_entity *));
     views->entity_numbers =
@@ -201,8 +206,8 @@ static enum ax_code make_room(struct ax_online_views *views, struct ax_err *err)
     const struct ax_online_seen **seen = ax_arena_zalloc(
         arena, AX_MAX(definitions->source_count, 1), sizeof(const struct ax_online_seen *));
     views->seen = seen;
-    return views->views && views->windows && views->entities && views->entity_numbers && plans &&
-                   seen
+    return views->views && views->windows && views->moves && views->entities &&
+                   views->entity_numbers && plans && seen
                ? AX_OK
                : ax_arena_fail(arena, "views", err);
 }
@@ -213,6 +218,8 @@ static void views_free(struct ax_online_views *views)
         ax_source_plan_free(views->source_plans[i]);
     for (size_t i = 0; views->windows && i < views->given.definitions->view_count; i++)
         ax_online_windows_close(views->windows[i]);
+    for (size_t i = 0; views->moves && i < views->given.definitions->view_count; i++)
+        ax_online_moves_free(views->moves[i]);
     ax_arena_done(&views->arena);
     free(views);
 }

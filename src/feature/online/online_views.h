@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 
 struct ax_online_disk;
+struct ax_online_moves; /* feature/online/online_moves.h */
 
 /* Definitions, and what is called when nobody uses them any more; NULL: nothing. */
 struct ax_online_definitions {
@@ -34,6 +35,7 @@ struct ax_online_views {
     struct ax_online_view *views; /* one a view of the definitions: layout NULL: it is not online,
                                      or has windows; these too NULL: of no events with an id */
     struct ax_online_windows **windows;   /* those of the views, which are the writer's to change */
+    struct ax_online_moves **moves;       /* of their events; NULL: they cannot move */
     struct ax_online_entity **entities;   /* one an entity of the definitions */
     uint32_t *entity_numbers;             /* on the disk */
     struct ax_source_plan **source_plans; /* one a source; NULL: it can neither be pushed, nor has

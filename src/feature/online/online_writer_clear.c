@@ -10,6 +10,7 @@
  * Windows are in memory alone: all keys go, and come again from the history and the journal of
  * their source. Meanwhile nothing is known of them.
  */
+#include "feature/online/online_moves.h"
 #include "feature/online/online_writer_state.h"
 
 /* All parts. */
@@ -60,6 +61,8 @@ static enum ax_code clear_windows(struct ax_online_writer *writer, size_t number
     struct ax_online_counts counts = { 0 };
     ax_online_windows_complete(views->windows[number], INT64_MAX);
     ax_online_windows_clear(views->windows[number]);
+    if (views->moves[number])
+        ax_online_moves_clear(views->moves[number]);
     if (view->source->push && ax_online_writer_replay(writer, source, NULL, err))
         return err->code;
     if (view->source->push)

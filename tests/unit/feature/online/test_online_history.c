@@ -125,6 +125,39 @@ static void what_files_told_is_there_with_what_was_pushed(void **state)
     remove_state();
 }
 
+/* One event, of which files and a push tell another key: that which was learnt last, whoever comes
+ * first, and again. */
+static void an_event_is_under_one_key(void **state)
+{
+    (void)state;
+    const struct given_event told = { 7, 1, -2 * SECOND, 10 }, moved = { 7, 2, -SECOND, 20 };
+    const struct given_event later = { 7, 3, 0, 30 }, nobodys = { 7, NO_CELL, 0, 40 };
+    struct ax_online_batch batch;
+    for (int is_told_first = 0; is_told_first < 2; is_told_first++) {
+        open_state();
+        if (is_told_first)
+            tell(SOURCE_D, VIEW_D, &told, 1, INT64_MIN);
+        good(push_events(&moved, 1, &batch, &err));
+        check_windows(VIEW_D, &moved, 1, 0);
+        for (int i = 0; i < 2; i++) {
+            tell(SOURCE_D, VIEW_D, &told, 1, INT64_MIN);
+            check_windows(VIEW_D, &moved, 1, 0);
+            start_again();
+        }
+        good(define("x * 2", &err));
+        check_windows(VIEW_D, &moved, 1, 0);
+        good(push_events(&later, 1, &batch, &err));
+        check_windows(VIEW_D, &later, 1, 0);
+        good(push_events(&nobodys, 1, &batch, &err));
+        check_windows(VIEW_D, &nobodys, 1, 0);
+        start_again();
+        tell(SOURCE_D, VIEW_D, &told, 1, INT64_MIN);
+        check_windows(VIEW_D, &nobodys, 1, 0);
+        close_writer();
+        remove_state();
+    }
+}
+
 /* Some events are not told any more: with a rebuild they are gone, and at a start. */
 static void what_is_told_no_more_goes_with_a_rebuild(void **state)
 {
@@ -227,6 +260,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_files_told_is_there_with_what_was_pushed),
+        cmocka_unit_test(an_event_is_under_one_key),
         cmocka_unit_test(what_is_told_no_more_goes_with_a_rebuild),
         cmocka_unit_test(what_was_not_told_is_not_known),
         cmocka_unit_test(what_was_broken_off_does_not_count),
