@@ -12,7 +12,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define FILL_BYTES_FIRST ((size_t)16 << 20) /* some hundredths of a second */
+/* Each some hundredths of a second. */
+#define FILL_BYTES_FIRST ((size_t)16 << 20)
+#define FILL_ROWS_FIRST  ((size_t)100000)
 
 #define FIELD(name) offsetof(struct ax_feature_store_config, name)
 
@@ -98,6 +100,7 @@ static enum ax_code open_writer(struct ax_feature_store *store, struct ax_err *e
         .disk_bytes_max = config->disk_bytes_max,
         .journal_bytes_max = config->journal_bytes_max,
         .fill_bytes_first = FILL_BYTES_FIRST,
+        .fill_rows_first = FILL_ROWS_FIRST,
         .queue_max = config->queue_max,
         .durability = (enum ax_online_durability)config->durability,
         .now_us = store->server ? now_us : NULL,
@@ -129,6 +132,15 @@ enum ax_code ax_feature_store_define(struct ax_feature_store *store,
     if (ax_online_writer_define(ax_feature_store_writer(store), &given, ret_views, err))
         ax_applied_definitions_unref(applied);
     return err->code;
+}
+
+bool ax_feature_store_is_ready(const struct ax_feature_store *store)
+{
+    const struct ax_online_writer *writer = ax_feature_store_writer(store);
+    struct ax_online_writer_stats stats = { .fills_windows = false };
+    if (writer)
+        ax_online_writer_stats(writer, &stats);
+    return !stats.fills_windows;
 }
 
 struct ax_online_writer *ax_feature_store_writer(const struct ax_feature_store *store)

@@ -42,6 +42,9 @@ AX_MUST_USE enum ax_code ax_feature_store_define(struct ax_feature_store *store,
                                                  struct ax_online_views **ret_views,
                                                  struct ax_err *err);
 
+/* Whether windows are known: false while they are filled after a start. Any thread. */
+bool ax_feature_store_is_ready(const struct ax_feature_store *store);
+
 /* The writer; NULL: none yet. Any thread. */
 struct ax_online_writer *ax_feature_store_writer(const struct ax_feature_store *store);
 

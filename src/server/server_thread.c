@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "server/feature_store.h"
 #include "server/request_user.h"
 #include "server/router.h"
 #include "server/server.h"
@@ -137,6 +138,13 @@ void ax_server_thread_answer_as(struct ax_server_thread *thread, struct ax_reque
                                 .extra_headers = thread_retry_after(thread, status),
                                 .body = ax_buf_str(&thread->answer) };
     ax_request_answer(request, &answer);
+}
+
+bool ax_server_thread_is_ready(const struct ax_server_thread *thread)
+{
+    assert(thread);
+    return ax_catalog_is_ready(thread->catalog) &&
+           ax_feature_store_is_ready(ax_server_feature_store(thread->server));
 }
 
 void ax_server_thread_answer(struct ax_server_thread *thread, struct ax_request *request,

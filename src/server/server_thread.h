@@ -47,6 +47,9 @@ void ax_server_thread_incomplete(void *context, void *state, struct ax_request *
 void ax_server_thread_cancelled(void *context, void *state, struct ax_request *request);
 void ax_server_thread_release(void *context, void *state, struct ax_request *request);
 
+/* Whether all can be asked for that should be: models, and windows of features. */
+bool ax_server_thread_is_ready(const struct ax_server_thread *thread);
+
 /* An empty buffer to print an answer into. */
 struct ax_buf *ax_server_thread_answer_begin(struct ax_server_thread *thread);
 

@@ -142,9 +142,7 @@ static enum ax_code make_windows(struct ax_online_views *views, size_t i,
     if (ax_online_windows_open(view, place->epoch, place->windows_bytes_max, &views->windows[i],
                                err))
         return err->code;
-    /* What is not pushed is known when the view is materialised. */
-    if (!view->source->push)
-        ax_online_windows_complete(views->windows[i], INT64_MAX);
+    ax_online_windows_complete(views->windows[i], INT64_MAX); /* until they are filled */
     views->views[i].windows = views->windows[i];
     if (ax_view_has_moves(view))
         views->moves[i] = ax_online_moves_new(place->windows_bytes_max);

@@ -263,7 +263,7 @@ static void do_call(struct ax_online_writer *writer)
 void ax_online_writer_wait(struct ax_online_writer *writer)
 {
     uint64_t next_ns = AX_MIN(ax_online_writer_fold_ns(writer), ax_online_writer_sweep_ns(writer));
-    ax_inbox_wait(&writer->inbox, writer->fills ? 0 : next_ns);
+    ax_inbox_wait(&writer->inbox, writer->fills || writer->lacks_windows ? 0 : next_ns);
     ax_online_writer_turn(writer);
     ax_online_writer_fill_more(writer);
 }
@@ -530,6 +530,8 @@ void ax_online_writer_stats(const struct ax_online_writer *writer,
         .filled = shown(&writer->shown.filled),
         .unfilled = shown(&writer->shown.unfilled),
         .swept = shown(&writer->shown.swept),
+        .windows_unfilled = shown(&writer->shown.windows_unfilled),
+        .fills_windows = atomic_load_explicit(&writer->shown.fills_windows, memory_order_acquire),
     };
     ax_online_stats(writer->store, &ret_stats->table);
 }

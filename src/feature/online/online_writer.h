@@ -36,6 +36,8 @@ struct ax_online_writer_config {
     uint64_t journal_bytes_max; /* of each source's journal */
     size_t fill_bytes_first;    /* of rows on the disk, that are read before definitions come into
                                    force; the others are read behind */
+    size_t fill_rows_first;     /* of histories and journals, that are read into windows before the
+                                   first definitions come into force; if there are more, behind */
     size_t queue_max;           /* batches that wait */
     enum ax_online_durability durability;
     /* What parts are swept by that are older than their view's ttl, microseconds UTC, on the
@@ -45,7 +47,7 @@ struct ax_online_writer_config {
      * NULL. */
     void (*fold_failed)(void *context, const struct ax_err *err);
     /* Rows on the disk that were not read yet cannot be, likewise; their keys are read from there,
-     * or fail, one by one. May be NULL. */
+     * or fail, one by one. Or windows cannot be read, and stay unknown. May be NULL. */
     void (*fill_failed)(void *context, const struct ax_err *err);
     void *context;
 };
@@ -95,11 +97,14 @@ struct ax_online_writer_stats {
     uint64_t journal_bytes, journal_bytes_written, journal_failures;
     uint64_t folded; /* rows that were written to the disk */
     uint64_t fold_failures;
-    uint64_t unfolded;    /* keys that are newer than what the disk has of them */
-    uint64_t unfolded_ns; /* since the first of these changed */
-    uint64_t filled;      /* rows that were read from the disk since the start */
-    uint64_t unfilled;    /* and about how many are still to be read */
-    uint64_t swept;       /* parts that went with their view, or were too old */
+    uint64_t unfolded;         /* keys that are newer than what the disk has of them */
+    uint64_t unfolded_ns;      /* since the first of these changed */
+    uint64_t filled;           /* rows that were read from the disk since the start */
+    uint64_t unfilled;         /* and about how many are still to be read */
+    uint64_t windows_unfilled; /* events that are still to be read into windows, about; it stays
+                                  when they cannot be */
+    bool fills_windows;        /* whether they are being read: nothing is known of windows before */
+    uint64_t swept;            /* parts that went with their view, or were too old */
 };
 
 /* Open what is there, and start the thread. Expected: INVALID (damaged, or another program's),
@@ -116,7 +121,8 @@ void ax_online_writer_close(struct ax_online_writer *writer);
 struct ax_online *ax_online_writer_store(struct ax_online_writer *writer);
 
 /* Have other definitions in force, and *ret_views is a reference of their views. Blocks, until they
- * have all that the journals have for them, while batches by the views before go on. `given` is
+ * have all that the journals have for them, while batches by the views before go on. Windows of the
+ * first ones may be filled afterwards. `given` is
  * released by the views, and not when this fails. One control thread. Expected: INVALID, LIMIT,
  * TOO_LARGE, UNAVAILABLE; then those before stay in force. */
 AX_MUST_USE enum ax_code ax_online_writer_define(struct ax_online_writer *writer,

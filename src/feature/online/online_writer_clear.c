@@ -65,8 +65,6 @@ static enum ax_code clear_windows(struct ax_online_writer *writer, size_t number
         ax_online_moves_clear(views->moves[number]);
     if (view->source->push && ax_online_writer_replay(writer, source, NULL, err))
         return err->code;
-    if (view->source->push)
-        ax_online_windows_complete(views->windows[number], INT64_MIN);
     return ax_online_writer_put_history(writer, views, source, view, &counts, err);
 }
 

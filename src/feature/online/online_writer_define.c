@@ -8,6 +8,7 @@
  * for a new view, and always for windows, all that the journal has. Applying something again
  * changes nothing. Batches go on in between, by the definitions before; what they journal is read
  * behind the rest. When nothing is left, the new ones are in force from one batch to the next.
+ * At the start nobody has windows from before, so that those are filled when plain views answer.
  */
 #include "feature/online/online_writer_state.h"
 
@@ -39,16 +40,19 @@ static const struct ax_source_plan *replay_plan(const struct replay *replay)
     return replay->views->source_plans[replay->source];
 }
 
-/* From the first row that one of the views may not have (windows have none), and at least the last
- * one, which tells when it was taken in. */
+/* From the first row that one of the views may not have (windows have none, unless they are left
+ * out), and at least the last one, which tells when it was taken in. */
 static enum ax_code replay_begin(struct replay *replay, struct ax_online_writer *writer,
-                                 struct ax_online_views *views, size_t source, struct ax_err *err)
+                                 struct ax_online_views *views, size_t source, bool has_windows,
+                                 struct ax_err *err)
 {
     const struct ax_source_plan *plan = views->source_plans[source];
     struct ax_arena *arena = &views->arena;
     *replay = (struct replay){ .writer = writer, .views = views, .source = source };
     replay->journal = ax_online_journals_get(&writer->journals, plan->source->name);
-    replay->next = plan->windows_count ? 1 : AX_MAX(ax_online_journal_next(replay->journal) - 1, 1);
+    replay->next = plan->windows_count && !has_windows
+                       ? 1
+                       : AX_MAX(ax_online_journal_next(replay->journal) - 1, 1);
     replay->positions =
         ax_arena_zalloc(arena, AX_MAX(plan->target_count, 1), sizeof(*replay->positions));
     replay->has_it = ax_arena_zalloc(arena, AX_MAX(plan->target_count, 1), sizeof(bool));
@@ -91,10 +95,11 @@ static enum ax_code replay_more(struct replay *replay, struct ax_online_apply *a
                                plan->journal_column_count, replay->next, until, &reader, err))
         return err->code;
     ax_arena_init(&arena, REPLAY_BYTES_FIRST, REPLAY_BYTES_MAX);
-    while (!ax_journal_reader_next(reader, &arena, &read, err) && read.rows &&
-           !ax_source_rows_from_journal(plan, &read, &arena, &rows, err)) {
+    while (!replay->writer->is_stopping && !ax_journal_reader_next(reader, &arena, &read, err) &&
+           read.rows && !ax_source_rows_from_journal(plan, &read, &arena, &rows, err)) {
         apply_read(replay, apply, &read, &rows);
         ax_arena_reset(&arena);
+        ax_online_writer_show_windows(replay->writer, read.rows);
         ax_online_writer_turn(replay->writer);
     }
     ax_arena_done(&arena);
@@ -122,8 +127,9 @@ static enum ax_code replay_rounds(struct replay *replays, size_t count,
     return err->code;
 }
 
+/* `has_windows`: windows are left out. */
 static enum ax_code replay_all(struct ax_online_writer *writer, struct ax_online_views *views,
-                               struct ax_err *err)
+                               bool has_windows, struct ax_err *err)
 {
     size_t count = 0;
     size_t sources = views->given.definitions->source_count;
@@ -132,11 +138,12 @@ static enum ax_code replay_all(struct ax_online_writer *writer, struct ax_online
         return ax_arena_fail(&views->arena, "views", err);
     for (size_t i = 0; i < sources; i++) {
         if (ax_online_views_pushed(views, i) &&
-            replay_begin(&replays[count++], writer, views, i, err))
+            replay_begin(&replays[count++], writer, views, i, has_windows, err))
             return err->code;
     }
     struct ax_online_apply apply;
     ax_online_apply_init(&apply, writer->store, writer->apply.unfolded);
+    apply.has_windows = has_windows;
     (void)(replay_rounds(replays, count, &apply, err) != AX_OK);
     ax_online_apply_done(&apply);
     return err->code;
@@ -238,8 +245,14 @@ void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_onlin
         return;
     writer->coming = views;
     ax_online_writer_sweep_stop(writer);
-    (void)(open_journals(writer, views, err) || ax_online_writer_fill(writer, views, err) ||
-           put_histories(writer, views, err) || replay_all(writer, views, err));
+    uint64_t rows = 0;
+    bool are_behind = false;
+    if (!open_journals(writer, views, err) && !ax_online_writer_fill(writer, views, err) &&
+        !ax_online_writer_count_windows(writer, views, &rows, err)) {
+        are_behind = !writer->views && rows > writer->config.fill_rows_first;
+        (void)((!are_behind && put_histories(writer, views, err)) ||
+               replay_all(writer, views, are_behind, err));
+    }
     writer->coming = NULL;
     if (err->code) {
         ax_online_writer_fill_stop(writer);
@@ -247,6 +260,8 @@ void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_onlin
         ax_online_views_unref(views);
         return;
     }
+    if (are_behind)
+        ax_online_writer_lack_windows(writer, rows);
     put_in_force(writer, views);
     ax_online_writer_show_moment(writer, writer->journals.taken_us);
     call->views = views;

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table is filled from the disk.
+ * The table is filled from the disk, and windows from histories and journals.
  *
  * A little is read before definitions come into force, and the rest between batches. Until an
  * entity has all of its rows it lacks some (online.h): readers have those from the disk, and a key
  * is taken from there before it is written, so that what is in the table is never older than what
  * the walk through the disk finds, and is left as it is. What takes rows out waits: sweeps, calls.
+ *
+ * Windows come before the rest of the table, since nobody else has them: they are known when all of
+ * their events are there. What is pushed meanwhile goes into them, too, in whatever order.
  */
 #include "feature/online/online_writer_state.h"
+
+#include "feature/online/online_history.h"
 
 #include "base/alloc.h"
 
@@ -151,21 +156,99 @@ enum ax_code ax_online_writer_fill(struct ax_online_writer *writer, struct ax_on
     return AX_OK;
 }
 
-void ax_online_writer_fill_more(struct ax_online_writer *writer)
+static void tell_failure(const struct ax_online_writer *writer, const struct ax_err *err)
+{
+    if (writer->config.fill_failed)
+        writer->config.fill_failed(writer->config.context, err);
+}
+
+static void fill_table(struct ax_online_writer *writer)
 {
     size_t bytes = 0;
     if (!writer->fills || !step(writer, &bytes, &writer->fill_err))
         return;
     ax_online_writer_fill_stop(writer);
-    if (writer->config.fill_failed)
-        writer->config.fill_failed(writer->config.context, &writer->fill_err);
+    tell_failure(writer, &writer->fill_err);
+}
+
+/* ---- windows ---- */
+
+static bool has_windows(const struct ax_online_views *views, size_t source)
+{
+    return views->source_plans[source] && views->source_plans[source]->windows_count;
+}
+
+enum ax_code ax_online_writer_count_windows(const struct ax_online_writer *writer,
+                                            const struct ax_online_views *views, uint64_t *ret_rows,
+                                            struct ax_err *err)
+{
+    uint64_t rows = 0;
+    for (size_t i = 0; i < views->given.definitions->source_count; i++) {
+        const struct ax_source *source = &views->given.definitions->sources[i];
+        struct ax_online_history history = { .rows = 0 };
+        if (!has_windows(views, i))
+            continue;
+        if (writer->config.state &&
+            ax_online_history_find(writer->config.state, source, &history, err))
+            return err->code;
+        rows += history.rows;
+        if (ax_online_views_pushed(views, i))
+            rows += ax_online_journals_get(&writer->journals, source->name)->rows;
+    }
+    *ret_rows = rows;
+    return AX_OK;
+}
+
+void ax_online_writer_lack_windows(struct ax_online_writer *writer, uint64_t rows)
+{
+    writer->lacks_windows = true;
+    ax_online_writer_show(&writer->shown.windows_unfilled, rows);
+    atomic_store_explicit(&writer->shown.fills_windows, true, memory_order_relaxed);
+}
+
+void ax_online_writer_show_windows(struct ax_online_writer *writer, size_t rows)
+{
+    uint64_t left = atomic_load_explicit(&writer->shown.windows_unfilled, memory_order_relaxed);
+    if (writer->lacks_windows)
+        ax_online_writer_show(&writer->shown.windows_unfilled, left - AX_MIN(left, rows));
+}
+
+static void fill_windows(struct ax_online_writer *writer)
+{
+    struct ax_online_views *views = writer->views;
+    struct ax_online_counts counts = { 0 };
+    struct ax_err err = AX_ERR_INIT;
+    for (size_t i = 0; i < views->given.definitions->source_count && !err.code; i++) {
+        if (has_windows(views, i) && !writer->is_stopping)
+            (void)((ax_online_views_pushed(views, i) &&
+                    ax_online_writer_replay(writer, i, NULL, &err)) ||
+                   ax_online_writer_put_history(writer, views, i, NULL, &counts, &err));
+    }
+    writer->lacks_windows = false;
+    if (err.code)
+        tell_failure(writer, &err);
+    else
+        ax_online_writer_show(&writer->shown.windows_unfilled, 0);
+    atomic_store_explicit(&writer->shown.fills_windows, false, memory_order_release);
+}
+
+/* ---- all of it ---- */
+
+void ax_online_writer_fill_more(struct ax_online_writer *writer)
+{
+    if (writer->lacks_windows)
+        fill_windows(writer);
+    else
+        fill_table(writer);
 }
 
 enum ax_code ax_online_writer_fill_all(struct ax_online_writer *writer, bool has_turns,
                                        struct ax_err *err)
 {
+    if (has_turns && writer->lacks_windows)
+        fill_windows(writer);
     while (writer->fills) {
-        ax_online_writer_fill_more(writer);
+        fill_table(writer);
         if (has_turns)
             ax_online_writer_turn(writer);
     }

@@ -44,9 +44,11 @@ static enum ax_code put_all(struct putter *putter, const struct ax_online_histor
         return err->code;
     ax_online_apply_init(&apply, putter->writer->store, NULL);
     ax_arena_init(&arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
-    while (!ax_journal_reader_next(reader, &arena, &read, err) && read.rows) {
+    while (!putter->writer->is_stopping && !ax_journal_reader_next(reader, &arena, &read, err) &&
+           read.rows) {
         put_rows(putter, &apply, history, &read);
         ax_arena_reset(&arena);
+        ax_online_writer_show_windows(putter->writer, read.rows);
         ax_online_writer_turn(putter->writer);
     }
     ax_arena_done(&arena);
@@ -55,7 +57,8 @@ static enum ax_code put_all(struct putter *putter, const struct ax_online_histor
     return err->code;
 }
 
-/* From which moment on they have all that they reach. */
+/* From which moment on they have all that they reach: every one if the source is pushed, and a
+ * history says otherwise. */
 static void show_complete(struct putter *putter, const struct ax_online_history *history)
 {
     const struct ax_source_plan *plan = putter->views->source_plans[putter->source];
@@ -63,10 +66,11 @@ static void show_complete(struct putter *putter, const struct ax_online_history 
     for (size_t i = 0; i < plan->windows_count; i++) {
         const struct ax_view *view = plan->windows[i].definition;
         struct ax_online_windows *windows = putter->views->windows[view - views];
-        int64_t since;
+        int64_t since = view->source->push ? INT64_MIN : INT64_MAX;
         if (putter->only && putter->only != view)
             continue;
-        if (__builtin_add_overflow(history->from_us, ax_window_spec_reach_us(windows->made.spec),
+        if (history->folder[0] &&
+            __builtin_add_overflow(history->from_us, ax_window_spec_reach_us(windows->made.spec),
                                    &since))
             since = history->from_us < 0 ? INT64_MIN : INT64_MAX;
         ax_online_windows_complete(windows, since);
@@ -78,17 +82,16 @@ enum ax_code ax_online_writer_put_history(struct ax_online_writer *writer,
                                           const struct ax_view *only,
                                           struct ax_online_counts *counts, struct ax_err *err)
 {
-    struct ax_online_history history;
+    struct ax_online_history history = { .rows = 0 };
     struct putter putter = { .writer = writer,
                              .views = views,
                              .source = source,
                              .only = only,
                              .counts = counts,
                              .refused = AX_ERR_INIT };
-    if (!writer->config.state ||
+    if (writer->config.state &&
         ax_online_history_find(writer->config.state, &views->given.definitions->sources[source],
-                               &history, err) ||
-        !history.folder[0])
+                               &history, err))
         return err->code;
     if (history.rows && put_all(&putter, &history, err))
         return err->code;

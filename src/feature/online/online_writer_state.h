@@ -61,7 +61,9 @@ struct ax_online_writer {
     _Atomic size_t queued;
     struct {
         _Atomic uint64_t batches, rows_journalled, journal_bytes, journal_bytes_written,
-            journal_failures, folded, fold_failures, unfolded, oldest_ns, filled, unfilled, swept;
+            journal_failures, folded, fold_failures, unfolded, oldest_ns, filled, unfilled, swept,
+            windows_unfilled;
+        _Atomic bool fills_windows;
         _Atomic int64_t taken_us;
     } shown;
 
@@ -79,6 +81,7 @@ struct ax_online_writer {
     struct ax_online_fill *fills; /* of entities that do not, the next one first */
     struct ax_err fill_err;       /* why they will not either */
     uint64_t fill_entries;        /* what will have been read when there are none */
+    bool lacks_windows;           /* those of the views in force are to be filled */
 
     struct ax_online_views *coming;  /* that are being put in force; NULL: none */
     struct ax_online_views **former; /* not in force any more, and perhaps read by somebody */
@@ -132,8 +135,8 @@ void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_onlin
 void ax_online_writer_do_clear(struct ax_online_writer *writer, struct ax_online_call *call);
 void ax_online_writer_do_erase(struct ax_online_writer *writer, struct ax_online_call *call);
 void ax_online_writer_do_history(struct ax_online_writer *writer, struct ax_online_call *call);
-/* Put the history of a source into windows of `views`: of one view, or (NULL) of all. The file may
- * be gone. Expected: those of reading a journal. */
+/* Put the history of a source, if it has one, into windows of `views`: of one view, or (NULL) of
+ * all. These are known then, as far as they reach back. Expected: those of reading a journal. */
 AX_MUST_USE enum ax_code ax_online_writer_put_history(struct ax_online_writer *writer,
                                                       struct ax_online_views *views, size_t source,
                                                       const struct ax_view *only,
@@ -155,13 +158,23 @@ AX_MUST_USE enum ax_code ax_online_writer_replay(struct ax_online_writer *writer
                                                  const struct ax_online_layout *layout,
                                                  struct ax_err *err);
 
+/* How many rows of histories and journals are for windows. Expected: those of
+ * ax_online_history_find. */
+AX_MUST_USE enum ax_code ax_online_writer_count_windows(const struct ax_online_writer *writer,
+                                                        const struct ax_online_views *views,
+                                                        uint64_t *ret_rows, struct ax_err *err);
+/* The views that come into force have windows that are to be filled by so many rows. */
+void ax_online_writer_lack_windows(struct ax_online_writer *writer, uint64_t rows);
+/* So many of these rows were read. */
+void ax_online_writer_show_windows(struct ax_online_writer *writer, size_t rows);
 /* Begin to read the entities of definitions that come into force, and read a little. Expected:
  * INVALID, LIMIT. */
 AX_MUST_USE enum ax_code ax_online_writer_fill(struct ax_online_writer *writer,
                                                struct ax_online_views *views, struct ax_err *err);
-/* Read a little more, if there is more. */
+/* Read a little more, if there is more; or all windows, with turns in between. */
 void ax_online_writer_fill_more(struct ax_online_writer *writer);
-/* Read all of it; `has_turns`: with turns in between. Expected: UNAVAILABLE (it cannot be read). */
+/* Read all of it; `has_turns`: with turns in between, and windows, too. Expected: UNAVAILABLE (it
+ * cannot be read). */
 AX_MUST_USE enum ax_code ax_online_writer_fill_all(struct ax_online_writer *writer, bool has_turns,
                                                    struct ax_err *err);
 /* Read no more of what is not read yet. */

@@ -274,7 +274,7 @@ void ax_feast_online_features(struct ax_call *call)
 /* Clients look at the status alone; MLflow's have this path, too. */
 void ax_health(struct ax_call *call)
 {
-    bool is_ready = ax_catalog_is_ready(call->thread->catalog);
+    bool is_ready = ax_server_thread_is_ready(call->thread);
     (void)ax_buf_append_str(ax_server_thread_answer_begin(call->thread),
                             is_ready ? AX_STR("OK") : AX_STR("loading"));
     ax_server_thread_answer_as(call->thread, call->request, is_ready ? 200 : 503,

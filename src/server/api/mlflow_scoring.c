@@ -204,7 +204,7 @@ void ax_mlflow_ping(struct ax_call *call)
 {
     (void)ax_buf_append_char(ax_server_thread_answer_begin(call->thread), '\n');
     ax_server_thread_answer(call->thread, call->request,
-                            ax_catalog_is_ready(call->thread->catalog) ? 200 : 503);
+                            ax_server_thread_is_ready(call->thread) ? 200 : 503);
 }
 
 void ax_mlflow_version(struct ax_call *call)

@@ -39,7 +39,7 @@ void ax_oip_live(struct ax_call *call)
 
 void ax_oip_ready(struct ax_call *call)
 {
-    answer_flag(call, "ready", ax_catalog_is_ready(call->thread->catalog));
+    answer_flag(call, "ready", ax_server_thread_is_ready(call->thread));
 }
 
 static enum ax_code infer_split(const struct ax_request *request, struct ax_infer_body *ret_body,

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Goal: what files told windows is there with what was pushed, at a start and by other definitions,
- * too, and is corrected by what they tell later; what is not told is not guessed.
+ * too, and is corrected by what they tell later; what is not told is not guessed. A start does not
+ * wait for it, and says so.
  *
  * Method: events of a source that is pushed, and of one that is not, of which some are written as a
- * history, and some pushed; what the windows have is added up here.
+ * history, and some pushed; what the windows have is added up here. The writer is held where it
+ * asks for the time, between the definitions and the filling of windows.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +20,8 @@
 #include "feature/online/online_history.h"
 #include "random.h"
 #include "writer_fixture.h"
+
+#include <sched.h>
 
 enum { EVENTS = 60, EVENT_KEYS = 4 };
 #define SECOND INT64_C(1000000)
@@ -256,6 +260,143 @@ static void keys_go_from_what_files_told(void **state)
     remove_state();
 }
 
+/* ---- a start that fills windows behind ---- */
+
+static atomic_bool is_to_hold;
+static sem_t held, released;
+
+static int64_t hold_us(void *context)
+{
+    (void)context;
+    if (atomic_exchange(&is_to_hold, false)) {
+        (void)sem_post(&held);
+        wait_for(&released);
+    }
+    return 0;
+}
+
+static _Atomic unsigned fill_failures;
+
+static void fill_failed(void *context, const struct ax_err *reason)
+{
+    (void)context;
+    assert_int_equal(reason->code, AX_E_INVALID);
+    atomic_fetch_add(&fill_failures, 1);
+}
+
+/* Definitions are in force, and no window is filled. */
+static void start_held(void)
+{
+    struct ax_online_writer_config config = writer_config(folder);
+    config.fill_rows_first = 0;
+    config.now_us = hold_us;
+    config.fill_failed = fill_failed;
+    atomic_store(&fill_failures, 0);
+    atomic_store(&is_to_hold, true);
+    assert_int_equal(sem_init(&held, 0, 0), 0);
+    assert_int_equal(sem_init(&released, 0, 0), 0);
+    good(open_writer(&config, "x", &err));
+    wait_for(&held);
+}
+
+static struct ax_online_writer_stats stats_of_writer(void)
+{
+    struct ax_online_writer_stats stats;
+    ax_online_writer_stats(fixture.writer, &stats);
+    return stats;
+}
+
+static void go_on(void)
+{
+    (void)sem_post(&released);
+    while (stats_of_writer().fills_windows)
+        (void)sched_yield();
+}
+
+static void plain_views_answer_before_windows(void **state)
+{
+    (void)state;
+    struct given_event events[EVENTS];
+    struct given_row row = { 1, 5, 55 };
+    struct ax_online_batch batch;
+    uint64_t random = 13, rows;
+    int64_t n, sum;
+    make_events(events, &random);
+    open_state();
+    good(push(SOURCE_A, &row, 1, &batch, &err));
+    tell(SOURCE_D, VIEW_D, events, EVENTS / 2, INT64_MIN);
+    tell(SOURCE_E, VIEW_E, events, EVENTS / 2, INT64_MIN);
+    good(push_events(events + EVENTS / 2, EVENTS / 2, &batch, &err));
+    close_writer();
+
+    start_held();
+    assert_true(get_value(VIEW_A, 1, &row));
+    assert_int_equal(row.x, 55);
+    assert_true(stats_of_writer().fills_windows);
+    assert_int_equal(stats_of_writer().windows_unfilled, 2 * (EVENTS / 2) + EVENTS / 2);
+    assert_false(get_windows(VIEW_D, 1, 150 * SECOND, &n, &sum));
+    assert_false(get_windows(VIEW_E, 1, 150 * SECOND, &n, &sum));
+    go_on();
+    assert_int_equal(stats_of_writer().windows_unfilled, 0);
+    check_windows(VIEW_D, events, EVENTS, 150 * SECOND);
+    check_windows(VIEW_E, events, EVENTS / 2, 150 * SECOND);
+    close_writer();
+
+    start_held(); /* what is called meanwhile comes behind */
+    (void)sem_post(&released);
+    good(erase_key(0, 1, &rows, &err));
+    for (size_t i = 1; i < EVENTS; i += EVENT_KEYS)
+        events[i].key = -1;
+    check_windows(VIEW_D, events, EVENTS, 150 * SECOND);
+    close_writer();
+
+    start_held(); /* nobody waits for windows at an end */
+    (void)sem_post(&released);
+    close_writer();
+    start_again();
+    check_windows(VIEW_D, events, EVENTS, 150 * SECOND);
+    close_writer();
+    remove_state();
+}
+
+static void windows_that_cannot_be_read_stay_unknown(void **state)
+{
+    (void)state;
+    struct given_event events[EVENTS];
+    struct given_row row = { 1, 5, 55 };
+    struct ax_online_history history;
+    struct ax_online_batch batch;
+    struct ax_buf bytes;
+    char path[sizeof(history.folder) + 32];
+    uint64_t random = 15;
+    int64_t n, sum;
+    make_events(events, &random);
+    open_state();
+    good(push(SOURCE_A, &row, 1, &batch, &err));
+    good(push_events(events, EVENTS, &batch, &err));
+    tell(SOURCE_E, VIEW_E, events, EVENTS, INT64_MIN);
+    good(ax_online_history_find(folder, source_of(SOURCE_E), &history, &err));
+    close_writer();
+    (void)snprintf(path, sizeof(path), "%s/0000000000000001.journal", history.folder);
+    ax_buf_init(&bytes, (size_t)1 << 20);
+    good(ax_file_read(path, &bytes, &err));
+    bytes.ptr[bytes.len - 1] ^= 1;
+    good(ax_file_replace(path, (struct ax_str){ bytes.ptr, bytes.len }, &err));
+    ax_buf_done(&bytes);
+
+    start_held();
+    go_on();
+    assert_int_equal(fill_failures, 1);
+    assert_int_equal(stats_of_writer().windows_unfilled, EVENTS);
+    check_windows(VIEW_D, events, EVENTS, 150 * SECOND);
+    assert_false(get_windows(VIEW_E, 1, 150 * SECOND, &n, &sum));
+    assert_true(get_value(VIEW_A, 1, &row));
+    tell(SOURCE_E, VIEW_E, events, EVENTS, INT64_MIN); /* files are read again */
+    check_windows(VIEW_E, events, EVENTS, 150 * SECOND);
+    close_writer();
+    remove_state();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +406,8 @@ int main(void)
         cmocka_unit_test(what_was_not_told_is_not_known),
         cmocka_unit_test(what_was_broken_off_does_not_count),
         cmocka_unit_test(keys_go_from_what_files_told),
+        cmocka_unit_test(plain_views_answer_before_windows),
+        cmocka_unit_test(windows_that_cannot_be_read_stay_unknown),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_writer_folder);
 }

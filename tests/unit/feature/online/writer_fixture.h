@@ -118,6 +118,7 @@ static struct ax_online_writer_config writer_config(const char *state)
     return (struct ax_online_writer_config){ .state = state,
                                              .memory_bytes_max = (size_t)64 << 20,
                                              .disk_bytes_max = (uint64_t)64 << 20,
+                                             .fill_rows_first = 65536,
                                              .queue_max = 8 };
 }
 
