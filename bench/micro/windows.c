@@ -352,6 +352,7 @@ enum { ONLINE_AGGREGATES = AX_COUNT(online_windows) * AX_COUNT(online_kinds), BA
 
 struct online {
     struct ax_epoch epoch;
+    struct ax_memory_slab slab;
     struct ax_window_heap heap;
     struct ax_window_spec *spec;
     struct ax_window_scratch scratch;
@@ -431,7 +432,8 @@ static void time_online(size_t keys, size_t each)
     static struct online online;
     online = (struct online){ .keys = keys, .spec = make_spec(aggregates, ONLINE_AGGREGATES) };
     ax_epoch_init(&online.epoch);
-    ax_window_heap_init(&online.heap, &online.epoch, SIZE_MAX);
+    ax_memory_slab_init(&online.slab, SIZE_MAX);
+    ax_window_heap_init(&online.heap, &online.epoch, &online.slab, SIZE_MAX);
     if (!ax_window_scratch_init(&online.scratch, online.spec, NULL))
         die("no memory");
     ax_random_init(&numbers, 7, 0);
@@ -454,6 +456,7 @@ static void time_online(size_t keys, size_t each)
         ax_online_window_drop(online.windows[i]);
     (void)ax_window_heap_flush(&online.heap);
     ax_window_heap_done(&online.heap);
+    ax_memory_slab_done(&online.slab);
     ax_epoch_done(&online.epoch);
     ax_window_scratch_done(&online.scratch, online.spec);
     ax_window_spec_free(online.spec);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The index of ids: open addressing, linear, at most half full; removal moves back what stands
- * behind, so there are no marks of removed entries to clean up.
+ * The index of ids: open addressing, linear from the beginning of a line of the cache on, at most
+ * half full, so that most searches end in that line; removal moves back what stands behind, so
+ * there are no marks of removed entries to clean up.
  */
 #include "feature/window_index.h"
 
@@ -15,7 +16,7 @@ enum { ROOM_FIRST = 16 };
 
 void ax_window_index_done(struct ax_window_index *index)
 {
-    free(index->entries);
+    free(index->memory);
     *index = (struct ax_window_index){ 0 };
 }
 
@@ -34,18 +35,24 @@ static void index_place(struct ax_window_index *index, struct ax_window_index_en
     index->entries[at] = entry;
 }
 
+/* Also when there would be too many to count. */
 static bool index_resize(struct ax_window_index *index, size_t room)
 {
-    struct ax_window_index other = { .count = index->count, .room = room };
-    other.entries = ax_try_alloc(room, sizeof *other.entries);
-    if (!other.entries)
+    if (room > UINT32_MAX)
         return false;
-    memset(other.entries, 0, room * sizeof *other.entries);
+    struct ax_window_index other = { .count = index->count, .room = (uint32_t)room };
+    size_t bytes = room * sizeof *other.entries;
+    other.memory = ax_try_alloc(bytes + AX_CACHE_LINE, 1);
+    if (!other.memory)
+        return false;
+    other.entries =
+        (void *)((char *)other.memory + AX_CACHE_LINE - (uintptr_t)other.memory % AX_CACHE_LINE);
+    memset(other.entries, 0, bytes);
     for (size_t i = 0; i < index->room; i++) {
         if (index->entries[i].hash)
             index_place(&other, index->entries[i]);
     }
-    free(index->entries);
+    free(index->memory);
     *index = other;
     return true;
 }
@@ -53,7 +60,7 @@ static bool index_resize(struct ax_window_index *index, size_t room)
 bool ax_window_index_reserve(struct ax_window_index *index)
 {
     return (index->count + 1) * 2 <= index->room ||
-           index_resize(index, index->room ? index->room * 2 : ROOM_FIRST);
+           index_resize(index, index->room ? (size_t)index->room * 2 : ROOM_FIRST);
 }
 
 void ax_window_index_trim(struct ax_window_index *index)
@@ -61,7 +68,7 @@ void ax_window_index_trim(struct ax_window_index *index)
     if (!index->count)
         ax_window_index_done(index);
     size_t room = index->room;
-    while (room > ROOM_FIRST && index->count * 8 <= room)
+    while (room > ROOM_FIRST && index->count * 16 <= room)
         room /= 2;
     if (room < index->room)
         (void)index_resize(index, room);
@@ -90,6 +97,20 @@ bool ax_window_index_next(const struct ax_window_index *index, uint64_t hash, si
     return index->entries[slot].hash != 0;
 }
 
+/* Of a group that is not full, and was searched by nobody who went on to the next one. The last of
+ * them takes the place, whichever it is. False: it is none of them. */
+static bool group_remove(struct ax_window_index_entry *group, uint64_t hash, int64_t time)
+{
+    size_t last = ax_window_index_used(group), at = 0;
+    for (size_t i = 1; i < AX_WINDOW_INDEX_GROUP; i++)
+        at = group[i].hash == hash && group[i].time == time ? i : at;
+    if (!last || group[at].hash != hash || group[at].time != time)
+        return false;
+    group[at] = group[last - 1];
+    group[last - 1] = (struct ax_window_index_entry){ 0 };
+    return true;
+}
+
 void ax_window_index_remove(struct ax_window_index *index, uint64_t hash, bool is_grave,
                             int64_t time)
 {
@@ -97,6 +118,10 @@ void ax_window_index_remove(struct ax_window_index *index, uint64_t hash, bool i
     uint64_t wanted = ax_window_index_hash(hash, is_grave);
     size_t mask = index->room - 1;
     size_t at = ax_window_index_home(index, wanted);
+    struct ax_window_index_entry *group = &index->entries[at];
+    index->count--;
+    if (!group[AX_WINDOW_INDEX_GROUP - 1].hash && group_remove(group, wanted, time))
+        return;
     while (index->entries[at].hash != wanted || index->entries[at].time != time) {
         assert(index->entries[at].hash);
         at = (at + 1) & mask;
@@ -110,5 +135,4 @@ void ax_window_index_remove(struct ax_window_index *index, uint64_t hash, bool i
         }
     }
     index->entries[at] = (struct ax_window_index_entry){ 0 };
-    index->count--;
 }

@@ -24,49 +24,38 @@
 enum { ROOM_FIRST = 8, CHUNKS_FIRST = 8 };
 
 /* What the version and the order take, next to columns. */
-#define KEY_BYTES (3 * sizeof(int64_t) + sizeof(struct ax_window_text))
+#define KEY_BYTES (sizeof(int64_t) + sizeof(struct ax_window_name))
 
-static size_t align_up(size_t size)
+/* What is in front of the rows. */
+static size_t head_bytes(const struct ax_window_spec *spec)
 {
-    return (size + AX_WINDOW_PARTIAL_ALIGN - 1) / AX_WINDOW_PARTIAL_ALIGN * AX_WINDOW_PARTIAL_ALIGN;
+    size_t size = sizeof(struct ax_window_chunk);
+    if (spec)
+        size += spec->mask_bytes + spec->partial_bytes;
+    return (size + AX_CACHE_LINE - 1) / AX_CACHE_LINE * AX_CACHE_LINE;
 }
 
 size_t ax_window_log_chunk_bytes(const struct ax_window_spec *spec, uint32_t room)
 {
-    size_t size = align_up(sizeof(struct ax_window_chunk)) + room * KEY_BYTES;
-    if (spec)
-        size += align_up(spec->mask_bytes) + spec->partial_bytes + room * spec->row_bytes;
-    return size;
+    return head_bytes(spec) + room * (KEY_BYTES + (spec ? spec->row_bytes : 0));
 }
 
-static void chunk_destroy(struct ax_window_piece *piece);
+static void chunk_destroy(struct ax_window_heap *heap, struct ax_window_piece *piece);
 
 /* Lay out the memory of a chunk, whose partial and masks are zeroed. */
 static struct ax_window_chunk *chunk_new(const struct ax_window_log *log, uint32_t room)
 {
     const struct ax_window_spec *spec = log->spec;
     struct ax_window_chunk *chunk =
-        ax_window_piece_new(log->shared, ax_window_log_chunk_bytes(spec, room), chunk_destroy);
+        ax_window_piece_new(log->shared, ax_window_log_chunk_bytes(spec, room),
+                            room == AX_WINDOW_CHUNK_ROWS, chunk_destroy);
     if (!chunk)
         return NULL;
-    size_t head = align_up(sizeof *chunk);
-    if (spec)
-        head += align_up(spec->mask_bytes) + spec->partial_bytes;
+    size_t head = head_bytes(spec);
     memset((char *)chunk + sizeof chunk->piece, 0, head - sizeof chunk->piece);
     chunk->spec = spec;
     chunk->room = room;
-    char *at = (char *)chunk + align_up(sizeof *chunk);
-    if (spec) {
-        chunk->valid = (_Atomic uint64_t *)(void *)at;
-        chunk->passing = chunk->valid + spec->column_count;
-        at += align_up(spec->mask_bytes);
-        chunk->partial = (unsigned char *)at;
-        at += spec->partial_bytes;
-    }
-    chunk->ids = (struct ax_window_text *)(void *)at;
-    chunk->times = (int64_t *)(void *)(chunk->ids + room);
-    chunk->versions = (struct ax_window_version *)(void *)(chunk->times + room);
-    chunk->rows = (char *)(chunk->versions + room);
+    chunk->times = (int64_t *)(void *)((char *)chunk + head + room * sizeof(struct ax_window_name));
     return chunk;
 }
 
@@ -91,29 +80,45 @@ static struct ax_window_text *chunk_texts(const struct ax_window_chunk *chunk, s
                                                                    &chunk->spec->columns[column]);
 }
 
-/* The list of texts number `list` of a chunk that may have bytes of their own: ids, then columns of
- * texts; NULL: no more. */
-static struct ax_window_text *chunk_next_texts(const struct ax_window_chunk *chunk, size_t *list)
+/* The next texts of a chunk that may have bytes of their own, by row: ids, then columns of texts.
+ * Starts with *list = 0; false: no more. */
+struct chunk_texts {
+    char *at;
+    size_t step;
+};
+static bool chunk_next_texts(const struct ax_window_chunk *chunk, size_t *list,
+                             struct chunk_texts *ret_texts)
 {
     const struct ax_window_spec *spec = chunk->spec;
     if (!chunk->has_texts)
-        return NULL;
-    if ((*list)++ == 0)
-        return chunk->ids;
-    for (; spec && spec->has_texts && *list - 2 < spec->source_count; (*list)++) {
-        if (spec->columns[*list - 2].kind == AX_WINDOW_CELL_TEXT)
-            return chunk_texts(chunk, *list - 2);
+        return false;
+    if ((*list)++ == 0) {
+        char *ids = (char *)&ax_window_chunk_names(chunk)->id;
+        *ret_texts = (struct chunk_texts){ ids, sizeof(struct ax_window_name) };
+        return true;
     }
-    return NULL;
+    for (; spec && spec->has_texts && *list - 2 < spec->source_count; (*list)++) {
+        if (spec->columns[*list - 2].kind != AX_WINDOW_CELL_TEXT)
+            continue;
+        char *cells = (char *)chunk_texts(chunk, *list - 2);
+        *ret_texts = (struct chunk_texts){ cells, sizeof(struct ax_window_text) };
+        return true;
+    }
+    return false;
+}
+
+static struct ax_window_text *text_at(const struct chunk_texts *texts, uint32_t row)
+{
+    return (struct ax_window_text *)(void *)(texts->at + row * texts->step);
 }
 
 /* Free the texts of the rows from .. to - 1. */
 static void chunk_free_texts(struct ax_window_chunk *chunk, uint32_t from, uint32_t to)
 {
-    struct ax_window_text *texts;
-    for (size_t list = 0; (texts = chunk_next_texts(chunk, &list));) {
+    struct chunk_texts texts;
+    for (size_t list = 0; chunk_next_texts(chunk, &list, &texts);) {
         for (uint32_t row = from; row < to; row++)
-            ax_window_text_done(&texts[row]);
+            ax_window_text_done(text_at(&texts, row));
     }
 }
 
@@ -121,10 +126,10 @@ static void chunk_free_texts(struct ax_window_chunk *chunk, uint32_t from, uint3
 static size_t chunk_text_bytes(const struct ax_window_chunk *chunk, uint32_t from, uint32_t to)
 {
     size_t bytes = 0;
-    struct ax_window_text *texts;
-    for (size_t list = 0; (texts = chunk_next_texts(chunk, &list));) {
+    struct chunk_texts texts;
+    for (size_t list = 0; chunk_next_texts(chunk, &list, &texts);) {
         for (uint32_t row = from; row < to; row++)
-            bytes += ax_window_text_bytes(texts[row].len);
+            bytes += ax_window_text_bytes(text_at(&texts, row)->len);
     }
     return bytes;
 }
@@ -133,16 +138,16 @@ static size_t chunk_text_bytes(const struct ax_window_chunk *chunk, uint32_t fro
 static bool chunk_copy_texts(struct ax_window_chunk *chunk)
 {
     bool copied = true;
-    struct ax_window_text *texts;
-    for (size_t list = 0; (texts = chunk_next_texts(chunk, &list));) {
+    struct chunk_texts texts;
+    for (size_t list = 0; chunk_next_texts(chunk, &list, &texts);) {
         for (uint32_t row = 0; row < chunk->count; row++) {
-            struct ax_str text = ax_window_text_str(&texts[row]);
-            if (!ax_window_text_is_long(&texts[row]))
+            struct ax_window_text *text = text_at(&texts, row);
+            if (!ax_window_text_is_long(text))
                 continue;
             if (copied)
-                copied = ax_window_text_init(&texts[row], text);
+                copied = ax_window_text_init(text, ax_window_text_str(text));
             if (!copied)
-                texts[row] = (struct ax_window_text){ 0 };
+                *text = (struct ax_window_text){ 0 };
         }
     }
     return copied;
@@ -157,7 +162,7 @@ static void chunk_forget_partial(struct ax_window_chunk *chunk)
 {
     if (!chunk->folded)
         return;
-    ax_window_partial_clear(chunk->spec, chunk->partial, false);
+    ax_window_partial_clear(chunk->spec, ax_window_chunk_partial(chunk), false);
     set_folded(chunk, 0);
 }
 
@@ -168,9 +173,9 @@ static bool chunk_fold_rows(struct ax_window_chunk *chunk, uint64_t rows, uint32
     for (size_t i = 0; i < spec->accumulator_count; i++) {
         const struct ax_window_accumulator *accumulator = &spec->accumulators[i];
         if (accumulator->in_chunks &&
-            !ax_window_part_add(accumulator, chunk->partial + accumulator->offset, false, chunk,
-                                rows)) {
-            ax_window_partial_clear(spec, chunk->partial, false);
+            !ax_window_part_add(accumulator, ax_window_chunk_partial(chunk) + accumulator->offset,
+                                false, chunk, rows)) {
+            ax_window_partial_clear(spec, ax_window_chunk_partial(chunk), false);
             set_folded(chunk, 0);
             return false;
         }
@@ -185,13 +190,14 @@ bool ax_window_chunk_fold(struct ax_window_chunk *chunk)
     return folded == count || chunk_fold_rows(chunk, ax_window_mask(folded, count), count);
 }
 
-static void chunk_destroy(struct ax_window_piece *piece)
+static void chunk_destroy(struct ax_window_heap *heap, struct ax_window_piece *piece)
 {
     struct ax_window_chunk *chunk = container_of(piece, struct ax_window_chunk, piece);
     chunk_free_texts(chunk, 0, chunk->count);
     if (chunk->spec)
-        ax_window_partial_done(chunk->spec, chunk->partial, false);
-    free(chunk);
+        ax_window_partial_done(chunk->spec, ax_window_chunk_partial(chunk), false);
+    ax_window_piece_free(heap, chunk, ax_window_log_chunk_bytes(chunk->spec, chunk->room),
+                         chunk->room == AX_WINDOW_CHUNK_ROWS);
 }
 
 /* Its texts were put in, taken out, or moved. */
@@ -316,7 +322,7 @@ static int row_compare(const struct ax_window_chunk *chunk, uint32_t row, int64_
 {
     if (chunk->times[row] != time)
         return chunk->times[row] < time ? -1 : 1;
-    return ax_window_text_compare(&chunk->ids[row], id);
+    return ax_window_text_compare(&ax_window_chunk_names(chunk)[row].id, id);
 }
 
 struct ax_window_place ax_window_log_seek(const struct ax_window_log *log, int64_t time,
@@ -465,9 +471,9 @@ static void rows_move(const struct ax_window_spec *spec, struct ax_window_chunk 
                       uint32_t at, const struct ax_window_chunk *chunk, uint32_t from, uint32_t to)
 {
     size_t count = to - from;
-    memmove(target->ids + at, chunk->ids + from, count * sizeof *target->ids);
+    memmove(ax_window_chunk_names(target) + at, ax_window_chunk_names(chunk) + from,
+            count * sizeof(struct ax_window_name));
     memmove(target->times + at, chunk->times + from, count * sizeof *target->times);
-    memmove(target->versions + at, chunk->versions + from, count * sizeof *target->versions);
     target->has_texts |= chunk->has_texts;
     for (size_t i = 0; spec && i < spec->column_count; i++) {
         size_t size = cell_bytes(&spec->columns[i]);
@@ -495,9 +501,9 @@ static void chunk_copy_partial(struct ax_window_chunk *copy, const struct ax_win
     for (size_t i = 0; i < spec->accumulator_count; i++) {
         const struct ax_window_accumulator *accumulator = &spec->accumulators[i];
         if (accumulator->in_chunks &&
-            !ax_window_part_merge(accumulator, copy->partial + accumulator->offset, false,
-                                  chunk->partial + accumulator->offset)) {
-            ax_window_partial_clear(spec, copy->partial, false);
+            !ax_window_part_merge(accumulator, ax_window_chunk_partial(copy) + accumulator->offset,
+                                  false, ax_window_chunk_partial(chunk) + accumulator->offset)) {
+            ax_window_partial_clear(spec, ax_window_chunk_partial(copy), false);
             return;
         }
     }
@@ -679,10 +685,11 @@ static bool row_fill(const struct ax_window_spec *spec, struct ax_window_chunk *
     }
     for (size_t i = 0; i < spec->filter_count; i++) {
         size_t column = spec->filters[i];
+        _Atomic uint64_t *passing = &chunk->valid[spec->column_count + i];
         const int64_t *truths =
             (const int64_t *)(const void *)ax_window_chunk_column(chunk, &spec->columns[column]);
         if (mask_get(&chunk->valid[column]) & bit && truths[row])
-            mask_set(&chunk->passing[i], mask_get(&chunk->passing[i]) | bit);
+            mask_set(passing, mask_get(passing) | bit);
     }
     return true;
 }
@@ -716,19 +723,19 @@ static bool row_put(struct ax_window_log *log, struct ax_window_chunk *chunk, ui
                     size_t from)
 {
     uint32_t count = chunk->count + 1;
-    if (!ax_window_text_own(&chunk->ids[row], &key->id)) {
+    struct ax_window_name *name = &ax_window_chunk_names(chunk)[row];
+    if (!ax_window_text_own(&name->id, &key->id)) {
         row_close(log->spec, chunk, row, count);
         return false;
     }
     chunk->times[row] = key->time;
-    chunk->versions[row] = key->version;
+    name->version = key->version;
     if (log->spec && !row_fill(log->spec, chunk, row, columns, from)) {
-        ax_window_text_done(&chunk->ids[row]);
+        ax_window_text_done(&name->id);
         row_close(log->spec, chunk, row, count);
         return false;
     }
-    bool has_texts =
-        ax_window_text_is_long(&chunk->ids[row]) || (log->spec && log->spec->has_texts);
+    bool has_texts = ax_window_text_is_long(&name->id) || (log->spec && log->spec->has_texts);
     chunk->has_texts |= has_texts;
     set_count(chunk, count); /* Only now may readers see the row. */
     if (has_texts && log->shared)

@@ -18,6 +18,14 @@ struct ax_window_version {
     int64_t created, sequence;
 };
 
+/* Which version of which event a row is. */
+struct ax_window_name {
+    struct ax_window_text id;
+    struct ax_window_version version;
+};
+
+/* One line of the cache. Behind it are masks and a partial, unless the log has no spec; then, from
+ * a line's beginning on, names, times, and the columns. Functions below find them. */
 struct ax_window_chunk {
     struct ax_window_piece piece;
     const struct ax_window_spec *spec; /* the log's */
@@ -26,13 +34,32 @@ struct ax_window_chunk {
     uint32_t room;           /* of rows: 8 to 64 */
     bool has_texts;          /* a text may have bytes of its own */
     int64_t *times;
-    struct ax_window_version *versions;
-    struct ax_window_text *ids;
-    char *rows;                /* of columns; a column starts at bytes_before * room */
-    _Atomic uint64_t *valid;   /* a mask a column */
-    _Atomic uint64_t *passing; /* a mask a filter: rows whose filter is true */
-    unsigned char *partial; /* of accumulators that chunks keep; texts are borrowed from the rows */
+    _Atomic uint64_t valid[]; /* a mask a column; then a mask a filter: rows whose filter is true */
 };
+_Static_assert(sizeof(struct ax_window_chunk) == AX_CACHE_LINE, "its head is one line");
+
+/* Of a chunk, by row. */
+static inline struct ax_window_name *ax_window_chunk_names(const struct ax_window_chunk *chunk)
+{
+    return (struct ax_window_name *)(void *)chunk->times - chunk->room;
+}
+
+/* The values of the columns, of which one begins at its bytes_before * room. */
+static inline char *ax_window_chunk_cells(const struct ax_window_chunk *chunk, size_t bytes_before)
+{
+    return (char *)(chunk->times + chunk->room) + bytes_before * chunk->room;
+}
+static inline char *ax_window_chunk_column(const struct ax_window_chunk *chunk,
+                                           const struct ax_window_column *column)
+{
+    return ax_window_chunk_cells(chunk, column->bytes_before);
+}
+
+/* Of accumulators that chunks keep; texts are borrowed from the rows. */
+static inline unsigned char *ax_window_chunk_partial(const struct ax_window_chunk *chunk)
+{
+    return (unsigned char *)(chunk + 1) + chunk->spec->mask_bytes;
+}
 
 /* Chunks as they are at a moment: those that readers find stay as they are, but for the last, of
  * which they look at so many rows. */
@@ -147,7 +174,7 @@ static inline bool ax_window_log_is_behind(const struct ax_window_log *log,
     if (!last || last->count + 1 >= last->room || last->times[last->count - 1] > key->time)
         return false;
     return last->times[last->count - 1] < key->time ||
-           ax_window_text_compare(&last->ids[last->count - 1], &key->id) < 0;
+           ax_window_text_compare(&ax_window_chunk_names(last)[last->count - 1].id, &key->id) < 0;
 }
 
 /* Put in such a row; readers find it at once. False: memory was refused, and no row has changed. */
@@ -173,13 +200,6 @@ void ax_window_log_drop_first(struct ax_window_log *log);
 
 size_t ax_window_log_bytes(const struct ax_window_log *log);
 size_t ax_window_log_chunk_bytes(const struct ax_window_spec *spec, uint32_t room);
-
-/* A column's values. */
-static inline char *ax_window_chunk_column(const struct ax_window_chunk *chunk,
-                                           const struct ax_window_column *column)
-{
-    return chunk->rows + column->bytes_before * chunk->room;
-}
 
 /* Bits of the rows from .. to - 1. */
 static inline uint64_t ax_window_mask(uint32_t from, uint32_t to)

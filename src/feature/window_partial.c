@@ -354,7 +354,7 @@ static struct edge chunk_edge(const struct ax_window_accumulator *accumulator,
                               const struct ax_window_chunk *chunk, const char *cells, uint32_t row)
 {
     return (struct edge){ .time = chunk->times[row],
-                          .id = chunk->ids[row],
+                          .id = ax_window_chunk_names(chunk)[row].id,
                           .value = cell_at(accumulator, cells, row) };
 }
 
@@ -460,8 +460,8 @@ static void list_clear(const struct ax_window_accumulator *accumulator, struct l
 static const int64_t *derived_cells(const struct ax_window_accumulator *accumulator,
                                     const struct ax_window_chunk *chunk)
 {
-    return (const int64_t *)(const void *)(chunk->rows +
-                                           accumulator->derived_bytes_before * chunk->room);
+    return (const int64_t *)(const void *)ax_window_chunk_cells(chunk,
+                                                                accumulator->derived_bytes_before);
 }
 
 static bool distinct_add(const struct ax_window_accumulator *accumulator,
@@ -519,14 +519,16 @@ uint64_t ax_window_rows_counted(const struct ax_window_accumulator *accumulator,
     if (accumulator->column >= 0)
         rows &= atomic_load_explicit(&chunk->valid[accumulator->column], memory_order_relaxed);
     if (accumulator->filter >= 0)
-        rows &= atomic_load_explicit(&chunk->passing[accumulator->filter], memory_order_relaxed);
+        rows &= atomic_load_explicit(
+            &chunk->valid[chunk->spec->column_count + (size_t)accumulator->filter],
+            memory_order_relaxed);
     return rows;
 }
 
 static const char *cells_of(const struct ax_window_accumulator *accumulator,
                             const struct ax_window_chunk *chunk)
 {
-    return accumulator->column < 0 ? NULL : chunk->rows + accumulator->bytes_before * chunk->room;
+    return accumulator->column < 0 ? NULL : ax_window_chunk_cells(chunk, accumulator->bytes_before);
 }
 
 bool ax_window_part_add(const struct ax_window_accumulator *accumulator, void *part, bool owns,

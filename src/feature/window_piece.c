@@ -11,10 +11,30 @@
 #include <assert.h>
 #include <stdlib.h>
 
-void ax_window_heap_init(struct ax_window_heap *heap, struct ax_epoch *epoch, size_t bytes_max)
+void ax_window_heap_init(struct ax_window_heap *heap, struct ax_epoch *epoch,
+                         struct ax_memory_slab *slab, size_t bytes_max)
 {
     assert(heap && epoch);
-    *heap = (struct ax_window_heap){ .epoch = epoch, .bytes_max = bytes_max };
+    *heap = (struct ax_window_heap){ .epoch = epoch, .slab = slab, .bytes_max = bytes_max };
+}
+
+/* Whole lines, so that each begins with a line. */
+static size_t in_lines(size_t bytes)
+{
+    return (bytes + AX_CACHE_LINE - 1) / AX_CACHE_LINE * AX_CACHE_LINE;
+}
+
+static bool is_of_slab(const struct ax_window_heap *heap, size_t bytes, bool is_usual)
+{
+    return is_usual && heap && heap->slab && in_lines(bytes) <= AX_MEMORY_SLAB_BYTES_MAX;
+}
+
+void ax_window_piece_free(struct ax_window_heap *heap, void *piece, size_t bytes, bool is_usual)
+{
+    if (is_of_slab(heap, bytes, is_usual))
+        ax_memory_slab_free(heap->slab, piece, in_lines(bytes));
+    else
+        free(piece);
 }
 
 /* One thread stores. */
@@ -34,7 +54,7 @@ static void piece_free(struct ax_window_heap *heap, struct ax_window_piece *piec
 {
     if (heap)
         ax_window_heap_count(heap, piece->bytes, 0);
-    piece->destroy(piece);
+    piece->destroy(heap, piece);
 }
 
 static void free_waiting(struct ax_window_heap *heap)
@@ -90,14 +110,17 @@ void ax_window_heap_done(struct ax_window_heap *heap)
     assert(heap_bytes(heap) == 0);
 }
 
-void *ax_window_piece_new(struct ax_window_shared *shared, size_t bytes,
-                          void (*destroy)(struct ax_window_piece *piece))
+void *ax_window_piece_new(struct ax_window_shared *shared, size_t bytes, bool is_usual,
+                          void (*destroy)(struct ax_window_heap *heap,
+                                          struct ax_window_piece *piece))
 {
     assert(bytes >= sizeof(struct ax_window_piece));
-    if (shared && (heap_bytes(shared->heap) > shared->heap->bytes_max ||
-                   bytes > shared->heap->bytes_max - heap_bytes(shared->heap)))
+    struct ax_window_heap *heap = shared ? shared->heap : NULL;
+    if (heap && (heap_bytes(heap) > heap->bytes_max || bytes > heap->bytes_max - heap_bytes(heap)))
         return NULL;
-    struct ax_window_piece *piece = ax_try_alloc(bytes, 1);
+    struct ax_window_piece *piece = is_of_slab(heap, bytes, is_usual)
+                                        ? ax_memory_slab_alloc(heap->slab, in_lines(bytes), 0)
+                                        : ax_try_alloc(bytes, 1);
     if (!piece)
         return NULL;
     *piece = (struct ax_window_piece){ .destroy = destroy };

@@ -16,22 +16,26 @@
 #define AX_FEATURE_WINDOW_PIECE_H
 
 #include "base/epoch.h"
+#include "feature/online/memory_slab.h"
 
 #include <stddef.h>
 
 /* What replaced pieces may take before the writer waits for readers to leave. */
 #define AX_WINDOW_REPLACED_BYTES_MAX ((size_t)16 << 20)
 
+struct ax_window_heap;
+
 /* Begins a piece. Readers look into what follows it. */
 struct ax_window_piece {
     struct ax_window_piece *next; /* of those that were replaced */
-    void (*destroy)(struct ax_window_piece *piece);
+    void (*destroy)(struct ax_window_heap *heap, struct ax_window_piece *piece);
     uint64_t made; /* when so many publications had been */
     size_t bytes;  /* that the heap has counted */
 };
 
 struct ax_window_heap {
-    struct ax_epoch *epoch; /* of the readers; borrowed */
+    struct ax_epoch *epoch;      /* of the readers; borrowed */
+    struct ax_memory_slab *slab; /* of what has a usual size; borrowed, or NULL */
     size_t bytes_max;
     _Atomic size_t bytes; /* any thread may load it */
     struct ax_window_piece *now, *waiting;
@@ -45,7 +49,8 @@ struct ax_window_shared {
     uint64_t published; /* so many times */
 };
 
-void ax_window_heap_init(struct ax_window_heap *heap, struct ax_epoch *epoch, size_t bytes_max);
+void ax_window_heap_init(struct ax_window_heap *heap, struct ax_epoch *epoch,
+                         struct ax_memory_slab *slab, size_t bytes_max);
 /* Nobody reads any more, and all states have gone. */
 void ax_window_heap_done(struct ax_window_heap *heap);
 /* Free what can be freed now; after each batch. */
@@ -55,9 +60,13 @@ bool ax_window_heap_flush(struct ax_window_heap *heap);
 /* What is no piece takes so much instead of `old`; counted even over the maximum. */
 void ax_window_heap_count(struct ax_window_heap *heap, size_t old, size_t bytes);
 
-/* `bytes`, not zeroed but for the head. NULL: memory was refused. */
-void *ax_window_piece_new(struct ax_window_shared *shared, size_t bytes,
-                          void (*destroy)(struct ax_window_piece *piece));
+/* `bytes`, not zeroed but for the head. `is_usual`: very many pieces have that size, and those that
+ * go make place for those that come. What destroys it frees it by the same. NULL: memory was
+ * refused. */
+void *ax_window_piece_new(struct ax_window_shared *shared, size_t bytes, bool is_usual,
+                          void (*destroy)(struct ax_window_heap *heap,
+                                          struct ax_window_piece *piece));
+void ax_window_piece_free(struct ax_window_heap *heap, void *piece, size_t bytes, bool is_usual);
 /* It has so much besides instead of `old`, as ax_window_heap_count. */
 void ax_window_piece_count(struct ax_window_shared *shared, struct ax_window_piece *piece,
                            size_t old, size_t bytes);

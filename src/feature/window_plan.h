@@ -93,7 +93,7 @@ struct ax_window_spec {
     size_t step_count;
     bool has_texts;
     size_t row_bytes;     /* of a row in a chunk: time, id, version, columns */
-    size_t mask_bytes;    /* of a chunk: validity of columns, filters */
+    size_t mask_bytes;    /* of a chunk: validity of columns, filters; a multiple of 16 */
     size_t partial_bytes; /* of all accumulators */
 };
 

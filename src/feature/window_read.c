@@ -133,8 +133,8 @@ struct ax_window_found ax_window_picture_find(const struct ax_window_picture *pi
     for (size_t c = AX_MIN(ax_window_chunks_after(chunks, to) + 1, chunks->count); c-- > first;) {
         const struct ax_window_chunk *chunk = chunks->list[c];
         for (uint32_t row = ax_window_chunks_rows(chunks, c); row-- > 0;) {
-            if (chunk->ids[row].len == text.len &&
-                ax_window_text_compare(&chunk->ids[row], &text) == 0)
+            const struct ax_window_text *its = &ax_window_chunk_names(chunk)[row].id;
+            if (its->len == text.len && ax_window_text_compare(its, &text) == 0)
                 return (struct ax_window_found){ .is_there = true,
                                                  .time = chunk->times[row],
                                                  .place = { c, row } };
@@ -167,7 +167,7 @@ static bool read_chunk(const struct ax_window_reading *reading, size_t at, int64
         void *part = (char *)reading->partial + accumulator->offset;
         if (whole && accumulator->in_chunks
                 ? !ax_window_part_merge(accumulator, part, false,
-                                        chunk->partial + accumulator->offset)
+                                        ax_window_chunk_partial(chunk) + accumulator->offset)
                 : !ax_window_part_add(accumulator, part, false, chunk, rows))
             return false;
     }

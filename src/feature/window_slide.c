@@ -164,11 +164,6 @@ static union ax_window_cell cell_at(const struct ax_window_accumulator *accumula
     return (union ax_window_cell){ .i64 = ((const int64_t *)(const void *)cells)[row] };
 }
 
-static const char *cells_of(const struct ax_window_chunk *chunk, size_t bytes_before)
-{
-    return chunk->rows + bytes_before * chunk->room;
-}
-
 static bool has_parts(const struct ax_window_accumulator *accumulator)
 {
     return accumulator->kind == AX_WINDOW_COUNT || accumulator->kind == AX_WINDOW_SUM ||
@@ -179,9 +174,9 @@ bool ax_window_slide_add(const struct ax_window_accumulator *accumulator,
                          struct ax_window_slide *slide, const struct ax_window_chunk *chunk,
                          uint64_t rows)
 {
-    const char *cells = cells_of(chunk, accumulator->bytes_before);
-    const int64_t *buckets =
-        (const int64_t *)(const void *)cells_of(chunk, accumulator->derived_bytes_before);
+    const char *cells = ax_window_chunk_cells(chunk, accumulator->bytes_before);
+    const int64_t *buckets = (const int64_t *)(const void *)ax_window_chunk_cells(
+        chunk, accumulator->derived_bytes_before);
     bool is_min = accumulator->kind == AX_WINDOW_MIN;
     if (slide->is_off)
         return true;
@@ -223,8 +218,8 @@ void ax_window_slide_remove(const struct ax_window_accumulator *accumulator,
     deque_leave(&slide->greatest, slide->out);
     if (accumulator->kind != AX_WINDOW_QUANTILE)
         return;
-    const int64_t *buckets =
-        (const int64_t *)(const void *)cells_of(chunk, accumulator->derived_bytes_before);
+    const int64_t *buckets = (const int64_t *)(const void *)ax_window_chunk_cells(
+        chunk, accumulator->derived_bytes_before);
     for (; rows; rows &= rows - 1)
         ax_window_quantile_remove(&slide->quantile, buckets[__builtin_ctzll(rows)]);
 }

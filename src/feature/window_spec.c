@@ -320,7 +320,8 @@ enum ax_code ax_window_spec_new(const struct ax_window_config *config,
     spec->source_count = config->column_count;
     for (size_t i = 0; i < config->aggregate_count; i++)
         spec_add(spec, config, &config->aggregates[i]);
-    spec->mask_bytes = (spec->column_count + spec->filter_count) * sizeof(uint64_t);
+    size_t masks = spec->column_count + spec->filter_count;
+    spec->mask_bytes = (masks + masks % 2) * sizeof(uint64_t);
     *ret_spec = spec;
     return AX_OK;
 }

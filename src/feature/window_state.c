@@ -74,10 +74,11 @@ static void state_drop_first(struct ax_window_state *state, struct ax_window_log
 {
     const struct ax_window_chunk *chunk = ax_window_log_chunk(log, 0);
     uint64_t hashes[AX_WINDOW_CHUNK_ROWS];
+    const struct ax_window_name *names = ax_window_chunk_names(chunk);
     uint32_t count = state->keeps_ids ? chunk->count : 0;
     for (uint32_t row = 0; row < count; row++) {
-        hashes[row] = ax_hash(ax_window_text_str(&chunk->ids[row]));
-        ax_window_index_prefetch(&state->index, hashes[row]);
+        hashes[row] = ax_hash(ax_window_text_str(&names[row].id));
+        __builtin_prefetch(ax_window_index_near(&state->index, hashes[row]));
     }
     for (uint32_t row = 0; row < count; row++)
         ax_window_index_remove(&state->index, hashes[row], is_grave, chunk->times[row]);
@@ -201,7 +202,7 @@ static struct ax_window_found state_find(const struct ax_window_state *state,
         struct ax_window_place place = ax_window_log_seek(log, entry.time, id);
         const struct ax_window_chunk *chunk = ax_window_log_chunk(log, place.chunk);
         if (place.row < chunk->count && chunk->times[place.row] == entry.time &&
-            ax_window_text_compare(&chunk->ids[place.row], id) == 0)
+            ax_window_text_compare(&ax_window_chunk_names(chunk)[place.row].id, id) == 0)
             return (struct ax_window_found){ true, is_grave, entry.time, place };
     }
     return (struct ax_window_found){ .is_there = false };
@@ -219,7 +220,8 @@ static bool found_is_newer(const struct ax_window_state *state, const struct ax_
 {
     const struct ax_window_log *log = found->is_grave ? &state->graves : &state->log;
     const struct ax_window_chunk *chunk = ax_window_log_chunk(log, found->place.chunk);
-    const struct ax_window_version *version = &chunk->versions[found->place.row];
+    const struct ax_window_version *version =
+        &ax_window_chunk_names(chunk)[found->place.row].version;
     return version->created != event->created ? version->created > event->created
                                               : version->sequence >= event->sequence;
 }
@@ -234,13 +236,13 @@ static void prefetch_lines(const void *ptr, size_t from, size_t to)
 void ax_window_state_prefetch(const struct ax_window_state *state, uint64_t hash, int step)
 {
     if (step == 0) {
-        prefetch_lines(state, 0, offsetof(struct ax_window_state, log.shared));
+        prefetch_lines(state, 0, offsetof(struct ax_window_state, log.archived_rows));
         return;
     }
     const struct ax_window_spec *spec = state->spec;
     const struct ax_window_chunk *last = state->log.last;
     if (step == 1)
-        ax_window_index_prefetch(&state->index, hash);
+        __builtin_prefetch(ax_window_index_near(&state->index, hash));
     if (!last)
         return;
     if (step == 1) {
@@ -249,9 +251,8 @@ void ax_window_state_prefetch(const struct ax_window_state *state, uint64_t hash
         return;
     }
     uint32_t row = last->count;
-    __builtin_prefetch(&last->ids[row]);
+    __builtin_prefetch(&ax_window_chunk_names(last)[row]);
     __builtin_prefetch(&last->times[row]);
-    __builtin_prefetch(&last->versions[row]);
     for (size_t i = 0; i < spec->column_count; i++) {
         const struct ax_window_column *column = &spec->columns[i];
         __builtin_prefetch(ax_window_chunk_column(last, column) +

@@ -35,18 +35,18 @@ static struct ax_window_tile *tile_of(struct ax_window_piece *piece)
     return container_of(piece, struct ax_window_tile, piece);
 }
 
-static void tile_destroy(struct ax_window_piece *piece)
+static void tile_destroy(struct ax_window_heap *heap, struct ax_window_piece *piece)
 {
     struct ax_window_tile *tile = tile_of(piece);
     ax_window_partial_done(tile->spec, tile->partial, true);
-    free(tile);
+    ax_window_piece_free(heap, tile, ax_window_tile_bytes(tile->spec), true);
 }
 
 /* A zeroed tile. NULL: memory was refused. */
 static struct ax_window_tile *tile_new(struct ax_window_tiles *tiles)
 {
     size_t size = ax_window_tile_bytes(tiles->spec);
-    struct ax_window_tile *tile = ax_window_piece_new(tiles->shared, size, tile_destroy);
+    struct ax_window_tile *tile = ax_window_piece_new(tiles->shared, size, true, tile_destroy);
     if (!tile)
         return NULL;
     memset((char *)tile + sizeof tile->piece, 0, size - sizeof tile->piece);
@@ -328,7 +328,7 @@ static bool tile_add(struct ax_window_tile *tile, const struct ax_window_chunk *
         void *part = tile->partial + accumulator->offset;
         if (whole && accumulator->in_chunks
                 ? !ax_window_part_merge(accumulator, part, true,
-                                        chunk->partial + accumulator->offset)
+                                        ax_window_chunk_partial(chunk) + accumulator->offset)
                 : !ax_window_part_add(accumulator, part, true, chunk, rows))
             return false;
     }

@@ -39,9 +39,22 @@ struct ax_online_window {
     struct ax_window_state state;
 };
 
-static void free_piece(struct ax_window_piece *piece)
+static size_t root_bytes(size_t pointers)
 {
-    free(piece);
+    return sizeof(struct window_root) + pointers * sizeof(void *);
+}
+
+static void root_destroy(struct ax_window_heap *heap, struct ax_window_piece *piece)
+{
+    struct window_root *root = container_of(piece, struct window_root, piece);
+    size_t pointers = root->chunk_count + root->tile_count + root->branch_count;
+    ax_window_piece_free(heap, root, root_bytes(pointers), false);
+}
+
+static void window_destroy(struct ax_window_heap *heap, struct ax_window_piece *piece)
+{
+    ax_window_piece_free(heap, container_of(piece, struct ax_online_window, piece),
+                         sizeof(struct ax_online_window), true);
 }
 
 enum ax_code ax_online_window_new(const struct ax_window_spec *spec, struct ax_window_heap *heap,
@@ -49,7 +62,8 @@ enum ax_code ax_online_window_new(const struct ax_window_spec *spec, struct ax_w
 {
     assert(spec && heap && ret_window && err);
     struct ax_window_shared shared = { .heap = heap };
-    struct ax_online_window *window = ax_window_piece_new(&shared, sizeof *window, free_piece);
+    struct ax_online_window *window =
+        ax_window_piece_new(&shared, sizeof *window, true, window_destroy);
     if (!window)
         return ax_fail(err, AX_E_LIMIT, "no memory for windows of another key");
     shared.published = 1; /* With the new window itself. */
@@ -134,8 +148,8 @@ static struct window_root *root_new(struct ax_online_window *window, struct wind
                                     tiles->dropped / AX_WINDOW_BRANCH_TILES + 1
                               : 0;
     size_t pointers = log->count + tiles->count + branch_count;
-    struct window_root *root = ax_window_piece_new(
-        &window->shared, sizeof *root + pointers * sizeof *root->chunks, free_piece);
+    struct window_root *root =
+        ax_window_piece_new(&window->shared, root_bytes(pointers), false, root_destroy);
     if (!root)
         return NULL;
     root->floor = window->state.floor;
@@ -195,19 +209,65 @@ static bool window_publish_dirty(struct ax_online_window *window)
            (ax_window_heap_flush(window->shared.heap) && window_publish(window));
 }
 
-static enum ax_code window_put(struct ax_online_window *window, const struct ax_window_event *event,
-                               uint64_t hash, const struct ax_values *const *columns, size_t row,
-                               struct ax_err *err)
+/* Windows that are not as readers see them are published, once each; events of those that cannot be
+ * are refused. */
+static void publish_all(struct ax_online_window_put *puts, size_t count, struct ax_err *err)
 {
-    struct ax_window_state *state = &window->state;
-    if (ax_window_check_event(state->spec, event, columns, row, err))
-        return err->code;
-    bool is_in = ax_window_state_put(state, event, hash, columns, row) ||
-                 (ax_window_heap_flush(window->shared.heap) &&
-                  ax_window_state_put(state, event, hash, columns, row));
-    if (!is_in || !window_publish_dirty(window))
-        return ax_fail(err, AX_E_LIMIT, "no memory for another event of a window");
-    return AX_OK;
+    for (size_t i = 0; i < count; i++) {
+        struct ax_online_window_put *put = &puts[i];
+        if (put->ret_code || window_publish_dirty(put->window))
+            continue;
+        put->ret_code = AX_E_LIMIT;
+        if (!err->code)
+            (void)ax_fail(err, AX_E_LIMIT, "no memory for another event of a window");
+    }
+}
+
+/* Put in the event of number `at`. When memory is short, what all before it replaced is freed. */
+static void put_event(struct ax_online_window_put *puts, size_t at, uint64_t hash,
+                      struct ax_err *err)
+{
+    struct ax_online_window_put *put = &puts[at];
+    struct ax_window_state *state = &put->window->state;
+    struct ax_err failed = AX_ERR_INIT;
+    put->ret_code = ax_window_check_event(state->spec, put->event, put->columns, put->row, &failed);
+    if (!put->ret_code && !ax_window_state_put(state, put->event, hash, put->columns, put->row)) {
+        publish_all(puts, at, err);
+        if (!window_publish_dirty(put->window) || !ax_window_heap_flush(put->window->shared.heap) ||
+            !ax_window_state_put(state, put->event, hash, put->columns, put->row))
+            put->ret_code = ax_fail(&failed, AX_E_LIMIT, "no memory for another event of a window");
+    }
+    if (put->ret_code && !err->code)
+        *err = failed;
+    if (put->ret_code)
+        ax_err_clear(&failed);
+}
+
+/* What each event touches is asked for, of all events of a group at each step, so that their misses
+ * overlap. */
+static void put_group(struct ax_online_window_put *puts, size_t from, size_t to, struct ax_err *err)
+{
+    uint64_t hashes[GROUP];
+    for (size_t i = from; i < to; i++) {
+        ax_window_state_prefetch(&puts[i].window->state, 0, 0);
+        hashes[i - from] = ax_hash(puts[i].event->id);
+    }
+    for (int step = 1; step < 3; step++) {
+        for (size_t i = from; i < to; i++)
+            ax_window_state_prefetch(&puts[i].window->state, hashes[i - from], step);
+    }
+    for (size_t i = from; i < to; i++)
+        put_event(puts, i, hashes[i - from], err);
+}
+
+enum ax_code ax_online_window_put_all(struct ax_online_window_put *puts, size_t count,
+                                      struct ax_err *err)
+{
+    assert((puts || !count) && err);
+    for (size_t at = 0; at < count; at += GROUP)
+        put_group(puts, at, AX_MIN(at + GROUP, count), err);
+    publish_all(puts, count, err);
+    return err->code;
 }
 
 enum ax_code ax_online_window_put(struct ax_online_window *window,
@@ -216,41 +276,8 @@ enum ax_code ax_online_window_put(struct ax_online_window *window,
                                   struct ax_err *err)
 {
     assert(window && event && err);
-    return window_put(window, event, ax_hash(event->id), columns, row, err);
-}
-
-/* What each event touches is asked for, of all events of a group at each step, so that their misses
- * overlap. */
-static void put_group(struct ax_online_window_put *puts, size_t count, struct ax_err *err)
-{
-    uint64_t hashes[GROUP];
-    for (size_t i = 0; i < count; i++) {
-        ax_window_state_prefetch(&puts[i].window->state, 0, 0);
-        hashes[i] = ax_hash(puts[i].event->id);
-    }
-    for (int step = 1; step < 3; step++) {
-        for (size_t i = 0; i < count; i++)
-            ax_window_state_prefetch(&puts[i].window->state, hashes[i], step);
-    }
-    struct ax_err failed = AX_ERR_INIT;
-    for (size_t i = 0; i < count; i++) {
-        struct ax_online_window_put *put = &puts[i];
-        put->ret_code =
-            window_put(put->window, put->event, hashes[i], put->columns, put->row, &failed);
-        if (put->ret_code && !err->code)
-            *err = failed;
-        if (put->ret_code)
-            ax_err_clear(&failed);
-    }
-}
-
-enum ax_code ax_online_window_put_all(struct ax_online_window_put *puts, size_t count,
-                                      struct ax_err *err)
-{
-    assert((puts || !count) && err);
-    for (size_t at = 0; at < count; at += GROUP)
-        put_group(puts + at, AX_MIN(count - at, (size_t)GROUP), err);
-    return err->code;
+    struct ax_online_window_put put = { window, event, columns, row, AX_OK };
+    return ax_online_window_put_all(&put, 1, err);
 }
 
 bool ax_online_window_forget(struct ax_online_window *window, int64_t floor)

@@ -17,7 +17,7 @@
 #define ARENA_FIRST_BYTES ((size_t)16 << 10)
 #define ARENA_BYTES_MAX   ((size_t)64 << 20)
 
-enum { GROUP = 16 };
+enum { GROUP = 16, PUT_AT_ONCE = 16 * GROUP };
 
 /* The part of a key's row. */
 struct windows_part {
@@ -54,8 +54,9 @@ enum ax_code ax_online_windows_open(const struct ax_view *view, struct ax_epoch 
     windows->complete = windows->kept = INT64_MIN;
     atomic_init(&windows->floor, INT64_MIN);
     ax_arena_init(&windows->arena, ARENA_FIRST_BYTES, ARENA_BYTES_MAX);
-    ax_window_heap_init(&windows->heap, epoch, memory_bytes_max);
-    ax_memory_slab_init(&windows->slab, memory_bytes_max);
+    ax_memory_slab_init(&windows->slab,
+                        memory_bytes_max > SIZE_MAX / 2 ? SIZE_MAX : 2 * memory_bytes_max);
+    ax_window_heap_init(&windows->heap, epoch, &windows->slab, memory_bytes_max);
     ax_memory_index_init(&windows->index);
     if (!ax_memory_retired_init(&windows->retired, epoch, &windows->slab))
         (void)ax_fail(err, AX_E_LIMIT, "no memory for the windows of view '%.*s'",
@@ -198,13 +199,15 @@ static void windows_for_group(struct ax_online_windows *windows,
     }
 }
 
-static void put_group(struct ax_online_windows *windows, struct ax_online_windows_item *items,
-                      size_t count, const struct ax_values *const *columns, struct ax_err *err)
+/* Each key's windows are published once. */
+static void put_some(struct ax_online_windows *windows, struct ax_online_windows_item *items,
+                     size_t count, const struct ax_values *const *columns, struct ax_err *err)
 {
-    struct ax_online_window *found[GROUP];
-    struct ax_online_window_put puts[GROUP];
-    size_t places[GROUP], put_count = 0;
-    windows_for_group(windows, items, count, found, err);
+    struct ax_online_window *found[PUT_AT_ONCE];
+    struct ax_online_window_put puts[PUT_AT_ONCE];
+    size_t places[PUT_AT_ONCE], put_count = 0;
+    for (size_t at = 0; at < count; at += GROUP)
+        windows_for_group(windows, items + at, AX_MIN(count - at, (size_t)GROUP), found + at, err);
     for (size_t i = 0; i < count; i++) {
         if (!found[i])
             continue;
@@ -225,8 +228,8 @@ enum ax_code ax_online_windows_put(struct ax_online_windows *windows,
                                    const struct ax_values *const *columns, struct ax_err *err)
 {
     assert(windows && (items || !count) && err);
-    for (size_t at = 0; at < count; at += GROUP)
-        put_group(windows, items + at, AX_MIN(count - at, (size_t)GROUP), columns, err);
+    for (size_t at = 0; at < count; at += PUT_AT_ONCE)
+        put_some(windows, items + at, AX_MIN(count - at, (size_t)PUT_AT_ONCE), columns, err);
     return err->code;
 }
 

@@ -25,7 +25,7 @@ struct ax_online_windows {
     struct ax_program *program;  /* of all fields, over aggregates */
     struct ax_online_window *nobody;
     struct ax_window_heap heap;
-    struct ax_memory_slab slab; /* of keys, and what finds them */
+    struct ax_memory_slab slab; /* of keys, what finds them, and windows */
     struct ax_memory_retired retired;
     struct ax_memory_index index;
     _Atomic uint64_t keys;  /* any thread may load it */

@@ -116,7 +116,7 @@ static void a_refused_event_is_put_again(void **state)
     struct ax_window_scratch scratch = { 0 };
     struct ax_online_window *window = NULL;
     ax_epoch_init(&epoch);
-    ax_window_heap_init(&heap, &epoch, SIZE_MAX);
+    ax_window_heap_init(&heap, &epoch, NULL, SIZE_MAX);
     while (!scratch.rooms || !window) {
         ax_err_clear(&err);
         if (!scratch.rooms && !ax_window_scratch_init(&scratch, spec, NULL))

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Goal: windows online give what windows offline give after the same events, in whatever order.
- * Method: random histories (late, corrected, repeated, gone, equal times) put in one by one, beside
- * the one-thread windows and brute force, at many moments, while the floor moves. A reader that
- * stays inside the epoch still has what it read after more events came; what was replaced is freed
- * when it leaves, which AddressSanitizer and the heap's count watch. AX_WINDOW_SEED and
- * AX_WINDOW_ROUNDS run other histories.
+ * Method: random histories (late, corrected, repeated, gone, equal times) put in one by one or by
+ * batches, beside the one-thread windows and brute force, at many moments, while the floor moves. A
+ * reader that stays inside the epoch still has what it read after more events came; what was
+ * replaced is freed when it leaves, which AddressSanitizer and the heap's count watch.
+ * AX_WINDOW_SEED and AX_WINDOW_ROUNDS run other histories.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,6 +22,31 @@
 
 static struct ax_epoch epoch;
 static struct ax_window_heap heap;
+static struct ax_memory_slab slab;
+
+enum { BATCH = 40 };
+
+/* Put in events at once; err is the first one's. Those that were refused. */
+static size_t put_events(struct ax_online_window *window, const struct oracle_event *events,
+                         size_t count)
+{
+    static struct oracle_row rows[BATCH];
+    static struct ax_window_event made[BATCH];
+    static struct ax_online_window_put puts[BATCH];
+    for (size_t i = 0; i < count; i++) {
+        oracle_row_set(&rows[i], &events[i]);
+        made[i] = oracle_window_event(&events[i]);
+        puts[i] = (struct ax_online_window_put){ .window = window,
+                                                 .event = &made[i],
+                                                 .columns = rows[i].list };
+    }
+    enum ax_code code = ax_online_window_put_all(puts, count, &err);
+    size_t refused = 0;
+    for (size_t i = 0; i < count; i++)
+        refused += puts[i].ret_code != AX_OK;
+    assert_int_equal(code != AX_OK, refused != 0);
+    return refused;
+}
 
 static enum ax_code put_event(struct ax_online_window *window, const struct oracle_event *event)
 {
@@ -49,7 +74,8 @@ static void run_start(struct run *run, uint64_t seed, size_t count_max)
     *run = (struct run){ .seed = seed, .floor = INT64_MIN };
     run->spec = make_spec(history.aggregates, AGGREGATES, history.exact_events);
     ax_epoch_init(&epoch);
-    ax_window_heap_init(&heap, &epoch, HEAP_BYTES);
+    ax_memory_slab_init(&slab, HEAP_BYTES);
+    ax_window_heap_init(&heap, &epoch, seed % 4 == 1 ? &slab : NULL, HEAP_BYTES);
     run->reader = ax_epoch_register(&epoch);
     assert_int_equal(ax_window_new(run->spec, AX_WINDOW_ANY, &run->offline, &err), AX_OK);
     assert_int_equal(ax_online_window_new(run->spec, &heap, &run->online, &err), AX_OK);
@@ -63,6 +89,8 @@ static void run_end(struct run *run)
     (void)ax_window_heap_flush(&heap);
     assert_int_equal(atomic_load(&heap.bytes), 0);
     ax_window_heap_done(&heap);
+    assert_int_equal(slab.used, 0);
+    ax_memory_slab_done(&slab);
     ax_epoch_done(&epoch);
     ax_window_scratch_done(&run->scratch, run->spec);
     ax_window_free(run->offline);
@@ -71,9 +99,13 @@ static void run_end(struct run *run)
 
 static void run_put(struct run *run)
 {
-    const struct oracle_event *event = &history.events[run->known++];
-    assert_int_equal(oracle_put(run->offline, event, &err), AX_OK);
-    assert_int_equal(put_event(run->online, event), AX_OK);
+    const struct oracle_event *events = &history.events[run->known];
+    size_t count = below(4) ? 1 : 1 + below(BATCH);
+    count = AX_MIN(count, history.count - run->known);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(oracle_put(run->offline, &events[i], &err), AX_OK);
+    assert_int_equal(put_events(run->online, events, count), 0);
+    run->known += count;
     if (below(4) == 0)
         ax_window_heap_settle(&heap);
 }
@@ -158,7 +190,8 @@ static void hand_start(struct run *run, size_t exact_events, size_t bytes_max)
     *run =
         (struct run){ .spec = make_spec(hand_aggregates, AX_COUNT(hand_aggregates), exact_events) };
     ax_epoch_init(&epoch);
-    ax_window_heap_init(&heap, &epoch, bytes_max);
+    ax_memory_slab_init(&slab, SIZE_MAX);
+    ax_window_heap_init(&heap, &epoch, NULL, bytes_max);
     run->reader = ax_epoch_register(&epoch);
     assert_int_equal(ax_online_window_new(run->spec, &heap, &run->online, &err), AX_OK);
     assert_true(ax_window_scratch_init(&run->scratch, run->spec, NULL));
@@ -283,30 +316,38 @@ static void many_are_put_at_once(void **state)
 }
 
 /* At the limit of memory events are refused, those that are there stay, and go on being read. */
-static void a_full_heap_refuses(void **state)
+static void fill_heap(size_t batch, size_t late)
 {
-    (void)state;
     enum { EVENTS = 5000 };
     struct run run;
+    struct oracle_event events[BATCH];
     hand_start(&run, 0, (size_t)100 << 10);
-    size_t put = 0;
-    while (put < EVENTS) {
-        struct oracle_event event = hand_event(put, (int64_t)put);
+    size_t put = 0, refused = 0;
+    while (put < EVENTS && !refused) {
+        for (size_t i = 0; i < batch; i++)
+            events[i] = hand_event(put + i, (int64_t)((put + i) ^ late));
         ax_err_clear(&err);
-        if (put_event(run.online, &event))
-            break;
-        put++;
+        refused = put_events(run.online, events, batch);
+        put += batch - refused;
     }
     assert_in_range(put, 100, EVENTS - 1);
     assert_int_equal(err.code, AX_E_LIMIT);
     assert_true(atomic_load(&heap.bytes) <= ((size_t)104 << 10));
-    assert_in_range(count_at(&run, EVENTS), put, put + 1);
+    assert_in_range(count_at(&run, EVENTS), put, put + refused);
     (void)ax_online_window_forget(run.online, 2 * HOUR);
     struct oracle_event event = hand_event(EVENTS, 2 * HOUR);
     ax_err_clear(&err);
     assert_int_equal(put_event(run.online, &event), AX_OK);
     assert_int_equal(count_at(&run, 2 * HOUR), 1);
     run_end(&run);
+}
+
+static void a_full_heap_refuses(void **state)
+{
+    (void)state;
+    fill_heap(1, 0);
+    fill_heap(BATCH, 0);
+    fill_heap(BATCH, 31);
 }
 
 int main(void)

@@ -197,7 +197,7 @@ static void readers_see_no_half_of_a_change(void **state)
     struct ax_err err = AX_ERR_INIT;
     ax_random_init(&random, 11, 0);
     ax_epoch_init(&epoch);
-    ax_window_heap_init(&heap, &epoch, HEAP_BYTES);
+    ax_window_heap_init(&heap, &epoch, NULL, HEAP_BYTES);
     spec = make(aggregates, AGGREGATES, 200);
     paced_spec = make(paced_aggregates, AX_COUNT(paced_aggregates), 2 * PACED_WINDOW);
     assert_int_equal(ax_online_window_new(spec, &heap, &window, &err), AX_OK);
