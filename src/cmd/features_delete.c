@@ -11,6 +11,8 @@
 #include "cmd/exit_code.h"
 #include "cmd/jobs.h"
 #include "pipeline/given_keys.h"
+#include "pipeline/served_erase.h"
+#include "server/served_log.h"
 #include "server/server.h"
 #include "server/serving_features.h"
 
@@ -56,13 +58,14 @@ struct deleting {
     const char *state;
     struct ax_online_writer *writer;
     struct ax_online_views *views;
+    struct ax_served_log *log; /* NULL: nothing is logged at the moment */
     struct ax_text_output *output;
     void (*notice)(void *arg, struct ax_str text);
     void *arg;
 };
 
 static void put_result(const struct deleting *d, const struct ax_online_erase *erase,
-                       struct ax_buf *out)
+                       uint64_t vectors, struct ax_buf *out)
 {
     const struct ax_definitions *definitions = d->views->given.definitions;
     struct ax_str entity = definitions->entities[erase->entity].name;
@@ -75,12 +78,14 @@ static void put_result(const struct deleting *d, const struct ax_online_erase *e
         ax_json_put_member_u64(out, "keys", erase->keys->count);
         ax_json_put_member_u64(out, "found", erase->found);
         ax_json_put_member_u64(out, "rows", rows);
+        ax_json_put_member_u64(out, "served_vectors", vectors);
         ax_json_put_key(out, "sources");
         (void)ax_buf_append_char(out, '{');
     } else {
         ax_buf_printf(out,
-                      "%.*s: %zu keys, %zu of them with values; %" PRIu64 " rows of journals%s\n",
-                      AX_STR_ARG(entity), erase->keys->count, erase->found, rows,
+                      "%.*s: %zu keys, %zu of them with values; %" PRIu64
+                      " rows of journals, %" PRIu64 " served vectors%s\n",
+                      AX_STR_ARG(entity), erase->keys->count, erase->found, rows, vectors,
                       d->config->dry_run ? "; nothing was deleted" : "");
     }
     for (size_t i = 0; i < definitions->source_count; i++) {
@@ -123,6 +128,36 @@ static void tell_strangers(const struct deleting *d)
         (void)closedir(folder);
 }
 
+static void tell_unserved(void *arg, const char *path)
+{
+    const struct deleting *d = arg;
+    char text[PATH_MAX + 128];
+    (void)snprintf(text, sizeof(text),
+                   "'%s' was not looked at, since no service of that name is applied: remove it, "
+                   "or wait until it is too old",
+                   path);
+    d->notice(d->arg, ax_str_from(text));
+}
+
+/* From what was served up to now. */
+static enum ax_code delete_served(const struct deleting *d, const struct ax_online_erase *erase,
+                                  uint64_t *ret_vectors, struct ax_err *err)
+{
+    const struct ax_definitions *definitions = d->views->given.definitions;
+    struct ax_served_erase served = { .state = d->state,
+                                      .definitions = definitions,
+                                      .entity = &definitions->entities[erase->entity],
+                                      .keys = erase->keys,
+                                      .is_dry = erase->is_dry,
+                                      .stranger = tell_unserved,
+                                      .arg = (void *)d };
+    if (d->log)
+        ax_served_log_flush(d->log);
+    if (!ax_served_erase(&served, err))
+        *ret_vectors = served.vectors;
+    return err->code;
+}
+
 static enum ax_code read_keys(const struct deleting *d, const struct ax_entity *entity,
                               struct ax_map *keys, struct ax_err *err)
 {
@@ -154,10 +189,12 @@ static enum ax_code delete_owned(const struct deleting *d, struct ax_err *err)
     ax_map_init(&keys);
     ax_buf_init(&out, OUT_BYTES_MAX);
     erase.rows = ax_xalloc((definitions->source_count + 1) * sizeof(*erase.rows));
+    uint64_t vectors = 0;
     tell_strangers(d);
     if (!read_keys(d, entity, &keys, err) &&
-        !ax_online_writer_erase(d->writer, d->views, &erase, err)) {
-        put_result(d, &erase, &out);
+        !ax_online_writer_erase(d->writer, d->views, &erase, err) &&
+        !delete_served(d, &erase, &vectors, err)) {
+        put_result(d, &erase, vectors, &out);
         if (!ax_buf_check(&out, "what was deleted", err))
             (void)(d->output->print(d->output, ax_buf_str(&out), err) != AX_OK);
     }
@@ -184,6 +221,7 @@ static enum ax_code run_job(struct deleting *d, struct ax_server *server, struct
     d->state = ax_server_state(server);
     d->writer = ax_feature_store_writer(ax_server_feature_store(server));
     d->views = features->online;
+    d->log = ax_server_served_log(server);
     (void)(delete_owned(d, err) != AX_OK);
     ax_serving_features_unref(features);
     return err->code;

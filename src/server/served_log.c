@@ -79,6 +79,9 @@ struct ax_served_log {
     struct ax_inbox inbox; /* to be woken by */
     struct ax_thread thread;
     atomic_bool is_stopping;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    uint64_t flush, flushed; /* lock: that were asked for, and done */
     /* The thread's. */
     struct batch *batches;
     struct ax_served_files files;
@@ -265,9 +268,27 @@ static void log_run(void *arg)
     while (!is_stopping) {
         ax_inbox_wait(&log->inbox, ax_clock_ns() + LOOK_NS);
         is_stopping = atomic_load_explicit(&log->is_stopping, memory_order_acquire);
+        (void)pthread_mutex_lock(&log->lock);
+        uint64_t flush = log->flush;
+        (void)pthread_mutex_unlock(&log->lock);
         look(log);
-        write_due(log, is_stopping);
+        write_due(log, is_stopping || flush > log->flushed);
+        (void)pthread_mutex_lock(&log->lock);
+        log->flushed = flush;
+        (void)pthread_cond_broadcast(&log->changed);
+        (void)pthread_mutex_unlock(&log->lock);
     }
+}
+
+void ax_served_log_flush(struct ax_served_log *log)
+{
+    assert(log);
+    (void)pthread_mutex_lock(&log->lock);
+    uint64_t flush = ++log->flush;
+    ax_inbox_wake(&log->inbox);
+    while (log->flushed < flush)
+        (void)pthread_cond_wait(&log->changed, &log->lock);
+    (void)pthread_mutex_unlock(&log->lock);
 }
 
 /* ---- life ---- */
@@ -305,6 +326,8 @@ enum ax_code ax_served_log_new(const struct ax_served_log_config *config, const 
         free(log);
         return err->code;
     }
+    (void)pthread_mutex_init(&log->lock, NULL);
+    (void)pthread_cond_init(&log->changed, NULL);
     if (ax_thread_start(&log->thread, "served", log_run, log, err)) {
         ax_inbox_done(&log->inbox);
         free(log);
@@ -321,6 +344,8 @@ void ax_served_log_free(struct ax_served_log *log)
     atomic_store_explicit(&log->is_stopping, true, memory_order_release);
     ax_inbox_wake(&log->inbox);
     ax_thread_join(&log->thread);
+    (void)pthread_cond_destroy(&log->changed);
+    (void)pthread_mutex_destroy(&log->lock);
     ax_inbox_done(&log->inbox);
     free_samplers(log);
     free(log);

@@ -33,6 +33,9 @@ AX_MUST_USE enum ax_code ax_served_log_new(const struct ax_served_log_config *co
 /* Write what there is, and end; nobody samples any more. NULL is fine. */
 void ax_served_log_free(struct ax_served_log *log);
 
+/* Have all that was sampled before in files. Any thread; blocks. */
+void ax_served_log_flush(struct ax_served_log *log);
+
 /* A sampler for one thread, as long as the log. Any thread. */
 struct ax_served_sampler *ax_served_log_sampler(struct ax_served_log *log);
 

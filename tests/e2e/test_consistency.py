@@ -105,7 +105,7 @@ def play(server, choose, now):
     """Rows up to an hour late, events again and corrected, and questions in between; each step has
     the minute of the one before, or the next. A correction leaves key and time as they are: those
     that do not are told of in docs/internals/online-store.md."""
-    asked = 0
+    asked = []
     events = []
     for step in range(60):
         at = now + datetime.timedelta(minutes=step // 4 - 30)
@@ -131,8 +131,16 @@ def play(server, choose, now):
         if choose.random() < 0.7:
             airports = choose.sample([*AIRPORTS, "BOS"], choose.randrange(1, 5))
             ask(server, "s", airports)
-            asked += len(airports)
+            asked += airports
     return asked
+
+
+def delete(path, faa, *options):
+    """How many vectors go."""
+    done = run("features", "delete", "--state", str(path / "state"), "--entity", "airport",
+               "--key", f"faa={faa}", "--json", *options)
+    assert not done.stderr
+    return json.loads(done.stdout)["served_vectors"]
 
 
 def compare(path, service, *options, status=0):
@@ -151,13 +159,15 @@ def test_what_was_served_is_what_a_history_says(tmp_path, clock):
     if clock == "replay":
         now = datetime.datetime(2013, 12, 1, 12, tzinfo=datetime.timezone.utc)
     server = start(tmp_path, clock, now)
-    asked = play(server, choose, now)
+    airports = play(server, choose, now)
+    asked = len(airports)
     push(server, "ahead", [{"faa": "EWR", "t": text(now - datetime.timedelta(minutes=20)), "x": 1,
                             "c": text(now + datetime.timedelta(hours=1))}])
     ask(server, "ahead", ["EWR", "JFK"])
-    ask(server, "late", ["EWR", "JFK"])
+    ask(server, "late", ["EWR", "JFK", "SFO"])
+    assert delete(tmp_path, "SFO") == 1  # which no file had yet
     metrics = server.metrics()
-    assert metrics["ax_served_vectors_total"] == asked + 4
+    assert metrics["ax_served_vectors_total"] == asked + 5
     assert metrics["ax_served_vectors_lost_total"] == 0
     assert server.stop() == 0
     head, features = compare(tmp_path, "s")
@@ -174,3 +184,8 @@ def test_what_was_served_is_what_a_history_says(tmp_path, clock):
     # Neither an hour ahead nor behind is there anything.
     head, _ = compare(tmp_path, "late", "--to", text(now - datetime.timedelta(days=2)))
     assert head["vectors"] == 0
+    gone = airports.count("EWR")
+    assert delete(tmp_path, "EWR", "--dry-run") == delete(tmp_path, "EWR") == gone + 2
+    assert delete(tmp_path, "EWR") == 0
+    head, features = compare(tmp_path, "s")
+    assert head["vectors"] == features["sum"]["equal"] == asked - gone

@@ -301,7 +301,7 @@ def test_kill(tmp_path):
         assert read(again, "EWR") == [21, 18, True]
         # What was stale online is the last that was learnt of its time.
         assert history(tmp_path) == [["0.0", "0.0", ""], ["21.0", "18.0", ""]]
-        told = {"entity": "airport", "keys": 1, "found": 1, "dry_run": False}
+        told = {"entity": "airport", "keys": 1, "found": 1, "served_vectors": 0, "dry_run": False}
         rows_of = {"weather": 22, "landings": 18}
         assert delete(tmp_path, "--key", "faa=EWR", "--dry-run") == \
             {**told, "rows": 40, "sources": rows_of, "dry_run": True}
