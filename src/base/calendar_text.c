@@ -140,19 +140,37 @@ bool ax_calendar_parse(struct ax_str text, int64_t *ret_us, bool *ret_naive)
     return true;
 }
 
+/* So many digits of a number, the last ones, to *at, and what stands in front of them. */
+static char *put_digits(char *at, const char *front, unsigned value, size_t count)
+{
+    if (*front)
+        *at++ = *front;
+    for (size_t i = count; i-- > 0; value /= 10)
+        at[i] = (char)('0' + value % 10);
+    return at + count;
+}
+
 size_t ax_calendar_text(int64_t us, char ret_text[AX_CALENDAR_TEXT_SIZE])
 {
     assert(ret_text);
     int64_t day = ax_calendar_day_of(us);
     int64_t of_day = us % AX_US_PER_DAY + (us % AX_US_PER_DAY < 0 ? AX_US_PER_DAY : 0);
     struct ax_date date = ax_calendar_date(day);
-    int len = snprintf(ret_text, AX_CALENDAR_TEXT_SIZE, "%s%04lld-%02u-%02uT%02u:%02u:%02u.%06u",
-                       date.year < 0 ? "-" : "",
-                       (long long)(date.year < 0 ? -date.year : date.year), date.month, date.day,
-                       (unsigned)(of_day / INT64_C(3600000000)), (unsigned)(of_day / 60000000 % 60),
-                       (unsigned)(of_day / 1000000 % 60), (unsigned)(of_day % 1000000));
-    assert(len > 0 && len < AX_CALENDAR_TEXT_SIZE - 1);
-    size_t end = (size_t)len;
+    unsigned year = (unsigned)(date.year < 0 ? -date.year : date.year);
+    unsigned seconds = (unsigned)(of_day / AX_US_PER_S);
+    /* Years of 64-bit microseconds have at most six digits. */
+    char *at = put_digits(ret_text, date.year < 0 ? "-" : "", year,
+                          year > 99999  ? 6
+                          : year > 9999 ? 5
+                                        : 4);
+    at = put_digits(at, "-", date.month, 2);
+    at = put_digits(at, "-", date.day, 2);
+    at = put_digits(at, "T", seconds / 3600, 2);
+    at = put_digits(at, ":", seconds / 60 % 60, 2);
+    at = put_digits(at, ":", seconds % 60, 2);
+    at = put_digits(at, ".", (unsigned)(of_day % AX_US_PER_S), 6);
+    size_t end = (size_t)(at - ret_text);
+    assert(end < AX_CALENDAR_TEXT_SIZE - 1);
     while (ret_text[end - 1] == '0')
         end--;
     if (ret_text[end - 1] == '.')

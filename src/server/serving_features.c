@@ -75,6 +75,15 @@ static void make_served(const struct ax_serving_features *features,
            AX_OK);
 }
 
+static void make_feast(struct ax_serving_features *features, struct ax_serving_service *service)
+{
+    for (size_t i = 0; i < AX_COUNT(service->feast); i++) {
+        struct ax_err ignored = AX_ERR_INIT; /* a request that asks for them is told why not */
+        (void)(ax_feast_columns_init(&service->feast[i], service->applied->service, i == 1,
+                                     &features->arena, &ignored) != AX_OK);
+    }
+}
+
 static enum ax_code make_all(struct ax_serving_features *features, struct ax_err *err)
 {
     const struct ax_applied_definitions *applied = features->applied;
@@ -96,6 +105,7 @@ static enum ax_code make_all(struct ax_serving_features *features, struct ax_err
                                  &service->err) &&
             !make_call(&service->call, service->applied->service, &service->err)) {
             make_served(features, service);
+            make_feast(features, service);
             continue;
         }
         ax_service_plan_free(service->plan);

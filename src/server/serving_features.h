@@ -14,6 +14,7 @@
 #include "feature/online/online_views.h"
 #include "pipeline/applied_definitions.h"
 #include "pipeline/served_form.h"
+#include "server/api/feast_columns.h"
 #include "server/catalog.h"
 
 struct ax_serving_service {
@@ -23,6 +24,8 @@ struct ax_serving_service {
     struct ax_signature call;      /* the columns of its call as inputs; without any when it takes
                                       lists */
     struct ax_served_form *served; /* in which its vectors are logged; NULL: they are not */
+    struct ax_feast_columns feast[2]; /* of answers of Feast's protocol, by whether they have full
+                                         names; inputs NULL: not made, two have one name */
 };
 
 /* What is counted of a view. */

@@ -12,7 +12,6 @@
 
 #include "base/base64.h"
 #include "base/calendar.h"
-#include "base/hash.h"
 #include "base/json.h"
 #include "server/server_thread.h"
 
@@ -20,110 +19,64 @@
 #include <math.h>
 
 #define SLICE_BYTES_MAX ((size_t)1 << 30)
+#define VALUE_BYTES     ((size_t)12) /* about */
 
 enum { LIST_VALUES, LIST_STATUSES, LIST_TIMES, LISTS };
 
-/* What stands in front of a list of a column, with the comma behind what was there before. */
-static const struct ax_str list_fronts[LISTS] = { { ",{\"values\":[", 12 },
-                                                  { ",\"statuses\":[", 13 },
-                                                  { ",\"event_timestamps\":[", 21 } };
+#define VALUES_FRONT   "\"values\":["
+#define STATUSES_FRONT "\"statuses\":["
+#define TIMES_FRONT    "\"event_timestamps\":["
+#define COLUMN_BYTES   ((size_t)64) /* of all that is not a list's */
+
+static const char *const list_fronts[LISTS] = { "{" VALUES_FRONT, STATUSES_FRONT, TIMES_FRONT };
 
 /* ---- columns ---- */
 
-static struct ax_str full_name(const struct ax_service *service,
-                               const struct ax_service_input *input, struct ax_arena *arena)
+/* A column of the answer. */
+struct column {
+    bool is_call;
+    size_t index; /* of the service's call, or its inputs */
+};
+
+static struct column column_at(const struct ax_feast_answer *answer, size_t number)
 {
-    const struct ax_role *role = &service->roles[input->role];
-    struct ax_str front = role->as.len ? role->as : role->view->name;
-    struct ax_str field = role->view->fields[input->field].name;
-    struct ax_str name = { NULL, front.len + 2 + field.len };
-    char *text = ax_arena_alloc(arena, name.len, 1);
-    if (text) {
-        memcpy(text, front.ptr, front.len);
-        memset(text + front.len, '_', 2);
-        memcpy(text + front.len + 2, field.ptr, field.len);
+    bool is_call = number < answer->called_count;
+    return (struct column){ is_call, is_call
+                                         ? answer->called[number]
+                                         : answer->columns->inputs[number - answer->called_count] };
+}
+
+static enum ax_code find_called(struct ax_feast_answer *answer, const struct ax_cells *cells,
+                                const uint32_t *places, bool has_full_names, struct ax_arena *arena,
+                                struct ax_err *err)
+{
+    uint32_t *called = ax_arena_alloc(arena, cells->column_count, sizeof(*called));
+    if (!called)
+        return ax_arena_fail(arena, "the columns of an answer", err);
+    for (size_t i = 0; i < cells->column_count; i++) {
+        if (places[i] == AX_CELLS_PASSED_OVER)
+            continue;
+        if (answer->columns->are_names_used[places[i]])
+            return ax_feast_columns_fail_twice(answer->service->call[places[i]].name,
+                                               has_full_names, err);
+        called[answer->called_count++] = places[i];
     }
-    name.ptr = text;
-    return name;
-}
-
-/* Its ptr is NULL when there is no memory. */
-static struct ax_str name_of(const struct ax_service *service, size_t index, bool has_full_names,
-                             struct ax_arena *arena)
-{
-    const struct ax_service_input *input = &service->inputs[index];
-    if (input->kind == AX_INPUT_EXPR)
-        return input->name;
-    if (has_full_names)
-        return full_name(service, input, arena);
-    return service->roles[input->role].view->fields[input->field].name;
-}
-
-static enum ax_code fail_twice(struct ax_str name, bool has_full_names, struct ax_err *err)
-{
-    return ax_fail(err, AX_E_INVALID, "two columns of the answer would be called '%.*s'; %s",
-                   AX_STR_ARG(name),
-                   has_full_names ? "give one of the views another name in the service"
-                                  : "ask with \"full_feature_names\": true");
-}
-
-static enum ax_code check_names(const struct ax_feast_answer *answer, bool has_full_names,
-                                struct ax_arena *arena, struct ax_err *err)
-{
-    size_t slot_count = 2;
-    while (slot_count < 2 * answer->column_count)
-        slot_count *= 2;
-    uint32_t *slots = ax_arena_zalloc(arena, slot_count, sizeof(*slots));
-    if (!slots)
-        return ax_arena_fail(arena, "the names of an answer", err);
-    for (size_t i = 0; i < answer->column_count; i++) {
-        struct ax_str name = answer->columns[i].name;
-        size_t at = ax_hash(name) & (slot_count - 1);
-        for (; slots[at]; at = (at + 1) & (slot_count - 1))
-            if (ax_str_equals(answer->columns[slots[at] - 1].name, name))
-                return fail_twice(name, has_full_names, err);
-        slots[at] = (uint32_t)i + 1;
-    }
+    answer->called = called;
     return AX_OK;
 }
 
-static enum ax_code make_columns(struct ax_feast_answer *answer, const struct ax_cells *cells,
-                                 const uint32_t *places, bool has_full_names,
-                                 struct ax_arena *arena, struct ax_err *err)
-{
-    const struct ax_service *service = answer->service;
-    size_t count = 0, most = cells->column_count + service->input_count;
-    struct ax_feast_column *columns = ax_arena_alloc(arena, most, sizeof(*columns));
-    if (!columns)
-        return ax_arena_fail(arena, "the columns of an answer", err);
-    for (size_t i = 0; i < cells->column_count; i++)
-        if (places[i] != AX_CELLS_PASSED_OVER)
-            columns[count++] = (struct ax_feast_column){ .name = service->call[places[i]].name,
-                                                         .is_call = true,
-                                                         .index = places[i] };
-    for (size_t i = 0; i < service->input_count; i++) {
-        enum ax_input_kind kind = service->inputs[i].kind;
-        if (kind != AX_INPUT_FIELD && kind != AX_INPUT_EXPR)
-            continue;
-        struct ax_str name = name_of(service, i, has_full_names, arena);
-        if (!name.ptr)
-            return ax_arena_fail(arena, "the names of an answer", err);
-        columns[count++] = (struct ax_feast_column){ .name = name, .index = i };
-    }
-    answer->columns = columns;
-    answer->column_count = count;
-    return check_names(answer, has_full_names, arena, err);
-}
-
 enum ax_code ax_feast_answer_init(struct ax_feast_answer *answer, const struct ax_service *service,
+                                  const struct ax_feast_columns *columns,
                                   const struct ax_cells *cells, const uint32_t *places,
                                   bool has_full_names, size_t slice_max, struct ax_arena *arena,
                                   struct ax_err *err)
 {
-    assert(answer && service && cells && (places || !cells->column_count) && arena && err);
-    *answer = (struct ax_feast_answer){ .service = service };
-    if (make_columns(answer, cells, places, has_full_names, arena, err))
+    assert(answer && service && columns && cells && (places || !cells->column_count));
+    assert(arena && err);
+    *answer = (struct ax_feast_answer){ .service = service, .columns = columns };
+    if (find_called(answer, cells, places, has_full_names, arena, err))
         return err->code;
+    answer->column_count = answer->called_count + columns->count;
     answer->part_count = 2 * service->role_count + 1 + 2 * answer->column_count;
     answer->slices = ax_arena_zalloc(arena, slice_max, sizeof(*answer->slices));
     for (size_t i = 0; answer->slices && i < slice_max; i++) {
@@ -357,24 +310,24 @@ static bool is_down(const struct ax_service_vector *vector, size_t role_count)
     return count > 0;
 }
 
-static void put_column(struct ax_feast_slice *slice, const struct ax_service_vector *vector,
-                       const struct ax_service *service, const struct ax_feast_column *column,
-                       size_t *ends)
+static void put_called(struct ax_buf *out, const struct ax_service_vector *vector,
+                       const struct ax_service *service, size_t column, size_t *ends)
 {
-    struct ax_buf *out = &slice->text;
-    const struct ax_values *values =
-        column->is_call ? &vector->call[column->index] : &vector->inputs[column->index];
-    put_values(out, values,
-               column->is_call ? service->call[column->index].storage
-                               : service->inputs[column->index].storage,
-               vector->rows);
+    const struct ax_values *values = &vector->call[column];
+    put_values(out, values, service->call[column].storage, vector->rows);
     ends[LIST_VALUES] = out->len;
-    const struct ax_service_input *input = &service->inputs[column->index];
-    if (column->is_call)
-        put_call_statuses(out, values, vector->rows);
-    else if (input->kind != AX_INPUT_FIELD ||
-             !has_role_statuses(vector, column->index, input->role))
-        put_statuses(out, vector, column->index);
+    put_call_statuses(out, values, vector->rows);
+    ends[LIST_STATUSES] = out->len;
+}
+
+static void put_input(struct ax_buf *out, const struct ax_service_vector *vector,
+                      const struct ax_service *service, size_t number, size_t *ends)
+{
+    const struct ax_service_input *input = &service->inputs[number];
+    put_values(out, &vector->inputs[number], input->storage, vector->rows);
+    ends[LIST_VALUES] = out->len;
+    if (input->kind != AX_INPUT_FIELD || !has_role_statuses(vector, number, input->role))
+        put_statuses(out, vector, number);
     ends[LIST_STATUSES] = out->len;
 }
 
@@ -387,6 +340,8 @@ enum ax_code ax_feast_answer_add(struct ax_feast_answer *answer,
         return ax_fail(err, AX_E_UNAVAILABLE, "the online store cannot be asked");
     struct ax_feast_slice *slice = &answer->slices[answer->slice_count++];
     size_t *ends = slice->ends;
+    /* One piece is taken from the heap, rather than ever larger ones. */
+    (void)ax_buf_reserve(&slice->text, vector->rows * answer->part_count * VALUE_BYTES);
     for (size_t role = 0; role < service->role_count; role++) {
         put_times(&slice->text, vector->times + role * vector->rows, vector->rows);
         *ends++ = slice->text.len;
@@ -395,8 +350,10 @@ enum ax_code ax_feast_answer_add(struct ax_feast_answer *answer,
     }
     put_no_times(&slice->text, vector->rows);
     *ends++ = slice->text.len;
-    for (size_t i = 0; i < answer->column_count; i++, ends += 2)
-        put_column(slice, vector, service, &answer->columns[i], ends);
+    for (size_t i = 0; i < answer->called_count; i++, ends += 2)
+        put_called(&slice->text, vector, service, answer->called[i], ends);
+    for (size_t i = 0; i < answer->columns->count; i++, ends += 2)
+        put_input(&slice->text, vector, service, answer->columns->inputs[i], ends);
     return ax_buf_check(&slice->text, "the answer", err);
 }
 
@@ -408,52 +365,86 @@ static struct ax_str part_text(const struct ax_feast_slice *slice, size_t part)
     return (struct ax_str){ slice->text.ptr + from, slice->ends[part] - from };
 }
 
-/* Of the column and list that are printed. */
+/* Of the column that is printed. */
 static struct ax_str list_text(const struct ax_feast_answer *answer,
-                               const struct ax_feast_slice *slice)
+                               const struct ax_feast_slice *slice, size_t list)
 {
     const struct ax_service *service = answer->service;
-    const struct ax_feast_column *column = &answer->columns[answer->column];
-    bool is_field = !column->is_call && service->inputs[column->index].kind == AX_INPUT_FIELD;
-    size_t role = is_field ? 2 * service->inputs[column->index].role : 2 * service->role_count;
-    if (answer->list == LIST_TIMES)
+    struct column column = column_at(answer, answer->column);
+    bool is_field = !column.is_call && service->inputs[column.index].kind == AX_INPUT_FIELD;
+    size_t role = is_field ? 2 * service->inputs[column.index].role : 2 * service->role_count;
+    if (list == LIST_TIMES)
         return part_text(slice, role);
-    size_t own = 2 * service->role_count + 1 + 2 * answer->column + answer->list;
+    size_t own = 2 * service->role_count + 1 + 2 * answer->column + list;
     struct ax_str text = part_text(slice, own);
-    return answer->list == LIST_STATUSES && !text.len ? part_text(slice, role + 1) : text;
+    return list == LIST_STATUSES && !text.len ? part_text(slice, role + 1) : text;
 }
 
-/* Behind what is printed in front of it; the text of a list ends with its last slice. */
-static void print_text(struct ax_buf *out, struct ax_str front, struct ax_str text,
-                       struct ax_str end)
+/* A constant text to *at, which is behind it then. */
+#define PUT_TEXT(at, text) ((void)memcpy(at, text, sizeof(text) - 1), (at) += sizeof(text) - 1)
+
+static char *put_part(char *at, struct ax_str text)
 {
-    char *at = ax_buf_reserve(out, front.len + text.len + end.len);
-    if (!at)
+    memcpy(at, text.ptr, text.len);
+    return at + text.len;
+}
+
+/* The column of an answer of one slice, all at once, as most are. */
+static void print_column(struct ax_feast_answer *answer, struct ax_buf *out)
+{
+    const struct ax_feast_slice *slice = &answer->slices[0];
+    const struct ax_str values = list_text(answer, slice, LIST_VALUES);
+    const struct ax_str statuses = list_text(answer, slice, LIST_STATUSES);
+    const struct ax_str times = list_text(answer, slice, LIST_TIMES);
+    char *begin = ax_buf_reserve(out, values.len + statuses.len + times.len + COLUMN_BYTES);
+    if (!begin)
         return;
-    memcpy(at, front.ptr, front.len);
-    memcpy(at + front.len, text.ptr, text.len);
-    memcpy(at + front.len + text.len, end.ptr, end.len);
-    ax_buf_added(out, front.len + text.len + end.len);
+    char *at = begin;
+    if (answer->column++)
+        *at++ = ',';
+    PUT_TEXT(at, "{" VALUES_FRONT);
+    at = put_part(at, values);
+    PUT_TEXT(at, "]," STATUSES_FRONT);
+    at = put_part(at, statuses);
+    PUT_TEXT(at, "]," TIMES_FRONT);
+    at = put_part(at, times);
+    PUT_TEXT(at, "]}");
+    ax_buf_added(out, (size_t)(at - begin));
 }
 
-/* The next text; false: there was none any more. */
-static bool print_part(struct ax_feast_answer *answer, struct ax_buf *out)
+/* The next text of several slices, or of none. */
+static void print_part(struct ax_feast_answer *answer, struct ax_buf *out)
 {
-    if (answer->column == answer->column_count)
-        return false;
-    struct ax_str front = answer->slice ? AX_STR(",") : list_fronts[answer->list];
-    if (!answer->slice && !answer->list && !answer->column)
-        front = (struct ax_str){ front.ptr + 1, front.len - 1 }; /* without the comma */
-    struct ax_str text = answer->slice < answer->slice_count
-                             ? list_text(answer, &answer->slices[answer->slice])
-                             : AX_STR("");
-    bool is_last = answer->slice + 1 >= answer->slice_count;
-    bool ends_column = answer->list + 1 == LISTS;
-    print_text(out, front, text, !is_last ? AX_STR("") : ends_column ? AX_STR("]}") : AX_STR("]"));
-    answer->slice = is_last ? 0 : answer->slice + 1;
-    answer->list = !is_last ? answer->list : ends_column ? 0 : answer->list + 1;
-    answer->column += is_last && ends_column;
-    return true;
+    if (answer->slice || answer->list || answer->column)
+        (void)ax_buf_append_char(out, ',');
+    if (!answer->slice)
+        (void)ax_buf_append_str(out, ax_str_from(list_fronts[answer->list]));
+    if (answer->slice < answer->slice_count)
+        (void)ax_buf_append_str(out,
+                                list_text(answer, &answer->slices[answer->slice], answer->list));
+    if (++answer->slice < answer->slice_count)
+        return;
+    answer->slice = 0;
+    (void)ax_buf_append_char(out, ']');
+    if (++answer->list < LISTS)
+        return;
+    answer->list = 0;
+    answer->column++;
+    (void)ax_buf_append_char(out, '}');
+}
+
+static void print_names(const struct ax_feast_answer *answer, struct ax_buf *out)
+{
+    (void)ax_buf_append_str(out, AX_STR("],\"metadata\":{\"feature_names\":["));
+    for (size_t i = 0; i < answer->called_count; i++) {
+        if (i)
+            (void)ax_buf_append_char(out, ',');
+        ax_json_put_str(out, answer->service->call[answer->called[i]].name);
+    }
+    if (answer->called_count && answer->columns->count)
+        (void)ax_buf_append_char(out, ',');
+    (void)ax_buf_append_str(out, answer->columns->names);
+    (void)ax_buf_append_str(out, AX_STR("]}}"));
 }
 
 bool ax_feast_answer_print(struct ax_feast_answer *answer, struct ax_buf *out, size_t bytes)
@@ -464,16 +455,14 @@ bool ax_feast_answer_print(struct ax_feast_answer *answer, struct ax_buf *out, s
         (void)ax_buf_append_str(out, AX_STR("{\"results\":["));
     answer->has_begun = true;
     while (out->len - begin < bytes && !out->failed) {
-        if (print_part(answer, out))
-            continue;
-        (void)ax_buf_append_str(out, AX_STR("],\"metadata\":{\"feature_names\":["));
-        for (size_t i = 0; i < answer->column_count; i++) {
-            if (i)
-                (void)ax_buf_append_char(out, ',');
-            ax_json_put_str(out, answer->columns[i].name);
+        if (answer->column == answer->column_count) {
+            print_names(answer, out);
+            return true;
         }
-        (void)ax_buf_append_str(out, AX_STR("]}}"));
-        return true;
+        if (answer->slice_count == 1)
+            print_column(answer, out);
+        else
+            print_part(answer, out);
     }
     return false;
 }

@@ -13,15 +13,10 @@
 
 #include "data/cells_values.h"
 #include "feature/service_vector.h"
+#include "server/api/feast_columns.h"
 
 struct ax_request;
 struct ax_server_thread;
-
-struct ax_feast_column {
-    struct ax_str name;
-    bool is_call;
-    size_t index; /* of the service's call, or its inputs */
-};
 
 /* What was printed of a slice: where each of the texts ends. */
 struct ax_feast_slice {
@@ -31,8 +26,9 @@ struct ax_feast_slice {
 
 struct ax_feast_answer {
     const struct ax_service *service;
-    const struct ax_feast_column *columns;
-    size_t column_count;
+    const struct ax_feast_columns *columns; /* of the service */
+    const uint32_t *called;                 /* columns of its call, which stand in front */
+    size_t called_count, column_count;
     struct ax_feast_slice *slices;
     size_t slice_count, slice_max;
     size_t part_count; /* texts of a slice */
@@ -42,11 +38,13 @@ struct ax_feast_answer {
     size_t column, list, slice;
 };
 
-/* For `rows` rows in slices of AX_VALUES_ROWS_MAX, or fewer if `slice_max` says more. `places` is
- * which column of the call each column of `cells` is, or AX_CELLS_PASSED_OVER. Lives in the arena.
- * Expected: INVALID (two columns of one name: names it and what to do), LIMIT, TOO_LARGE. */
+/* In at most `slice_max` slices. `columns` are the service's, borrowed; `places` is which column of
+ * the call each column of `cells` is, or AX_CELLS_PASSED_OVER. Lives in the arena. Expected:
+ * INVALID (a column of the call has the name of one of the service: names it and what to do, by
+ * whether it `has_full_names`), LIMIT, TOO_LARGE. */
 AX_MUST_USE enum ax_code ax_feast_answer_init(struct ax_feast_answer *answer,
                                               const struct ax_service *service,
+                                              const struct ax_feast_columns *columns,
                                               const struct ax_cells *cells, const uint32_t *places,
                                               bool has_full_names, size_t slice_max,
                                               struct ax_arena *arena, struct ax_err *err);

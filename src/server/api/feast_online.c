@@ -129,6 +129,20 @@ static enum ax_code call_visit(struct ax_service_call *call, struct ax_err *err)
     return ax_feast_answer_add(&request->answer, &call->vector, err);
 }
 
+/* Made with the service, or now: of a list, and of a service that cannot have them, to tell why. */
+static enum ax_code find_names(struct feast_request *request,
+                               const struct ax_feast_columns **ret_columns, struct ax_err *err)
+{
+    bool has_full_names = request->body.has_full_names;
+    *ret_columns = &request->service->feast[has_full_names];
+    if ((*ret_columns)->inputs)
+        return AX_OK;
+    *ret_columns = &request->own.feast[has_full_names];
+    return ax_feast_columns_init(&request->own.feast[has_full_names],
+                                 request->service->applied->service, has_full_names,
+                                 arena_of(request), err);
+}
+
 static enum ax_code begin_call(struct feast_request *request, struct ax_serving_features *features,
                                struct ax_err *err)
 {
@@ -153,8 +167,11 @@ static enum ax_code begin_call(struct feast_request *request, struct ax_serving_
                               ax_http_worker_loop(http->worker), /* deadline_ns= */ 0, err))
         return err->code;
     ax_service_call_sample(call, request->base.thread->sampler);
+    const struct ax_feast_columns *columns;
+    if (find_names(request, &columns, err))
+        return err->code;
     return ax_feast_answer_init(
-        &request->answer, service, cells, request->places, request->body.has_full_names,
+        &request->answer, service, columns, cells, request->places, request->body.has_full_names,
         (cells->row_count + call->slice_rows - 1) / call->slice_rows, &http->arena, err);
 }
 

@@ -132,7 +132,9 @@ static enum ax_code answer(const struct ax_service *service, const struct ax_cel
     const struct ax_service_request request = {
         .plan = plan, .store = online.store, .rows = rows, .call = call, .at = at, .arena = &arena
     };
-    bool failed = ax_feast_answer_init(&answer, service, cells, places, has_full_names,
+    struct ax_feast_columns columns;
+    bool failed = ax_feast_columns_init(&columns, service, has_full_names, &arena, err) ||
+                  ax_feast_answer_init(&answer, service, &columns, cells, places, has_full_names,
                                        rows / slice + 1, &arena, err);
     for (size_t from = 0; !failed && from < rows; from += slice) {
         struct ax_service_vector vector;
