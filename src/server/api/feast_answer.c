@@ -23,12 +23,12 @@
 
 enum { LIST_VALUES, LIST_STATUSES, LIST_TIMES, LISTS };
 
-#define VALUES_FRONT   "\"values\":["
+#define VALUES_FRONT   "{\"values\":["
 #define STATUSES_FRONT "\"statuses\":["
 #define TIMES_FRONT    "\"event_timestamps\":["
 #define COLUMN_BYTES   ((size_t)64) /* of all that is not a list's */
 
-static const char *const list_fronts[LISTS] = { "{" VALUES_FRONT, STATUSES_FRONT, TIMES_FRONT };
+static const char *const list_fronts[LISTS] = { VALUES_FRONT, STATUSES_FRONT, TIMES_FRONT };
 
 /* ---- columns ---- */
 
@@ -402,7 +402,7 @@ static void print_column(struct ax_feast_answer *answer, struct ax_buf *out)
     char *at = begin;
     if (answer->column++)
         *at++ = ',';
-    PUT_TEXT(at, "{" VALUES_FRONT);
+    PUT_TEXT(at, VALUES_FRONT);
     at = put_part(at, values);
     PUT_TEXT(at, "]," STATUSES_FRONT);
     at = put_part(at, statuses);
