@@ -14,8 +14,15 @@ def value(row, view, field):
     return (row * 7 + view * 5 + field * 3) % 11 / 4 - 1
 
 
-def write_definitions(folder, inputs):
+def made_up(inputs):
+    """Of few values, always the same: a row an entity, all views' fields."""
     fields = inputs // VIEWS
+    return [[value(row, view, f) for view in range(VIEWS) for f in range(fields)]
+            for row in range(KEYS)]
+
+
+def write_definitions(folder, table):
+    fields = len(table[0]) // VIEWS
     columns = "".join(f", c{f}: float32" for f in range(fields))
     lines = ["auspex: 1", "entities: {a: {keys: {k: string}}, b: {keys: {n: int64}}}", "sources:"]
     keys = [("a", "k", "string")] * 3 + [("b", "n", "int64")] * 2
@@ -23,9 +30,9 @@ def write_definitions(folder, inputs):
         lines.append(f"  s{view}: {{files: s{view}.csv, time: t, columns: "
                      f"{{{key}: {kind}, t: timestamp{columns}}}}}")
         rows = [",".join([key, "t", *(f"c{f}" for f in range(fields))])]
-        for row in range(KEYS):
-            values = [str(value(row, view, f)) for f in range(fields)]
-            rows.append(",".join([f"key{row}" if key == "k" else str(row),
+        for number, row in enumerate(table):
+            values = map(str, row[view * fields:(view + 1) * fields])
+            rows.append(",".join([f"key{number}" if key == "k" else str(number),
                                   "2024-01-01T00:00:00Z", *values]))
         (folder / f"s{view}.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     lines.append("views:")
@@ -43,22 +50,22 @@ def run(*command, **options):
                           text=True, **options).stdout
 
 
-def make(folder, version, inputs):
+def make(folder, version, table, requests=REQUESTS):
     """Applied in `folder`/state; the version of a model was trained with the service. Bodies."""
     definitions, state = folder / "definitions", folder / "state"
     definitions.mkdir(parents=True)
-    write_definitions(definitions, inputs)
+    write_definitions(definitions, table)
     run("apply", "--state", state, definitions)
     run("materialize", "--state", state, cwd=definitions)
     digest = json.loads(run("features", "show", "s", "--json", "--state", state))["digest_with_all"]
     (version / "model.yaml").write_text(f"service: {{name: s, version: 1, digest: {digest}}}\n",
                                         encoding="utf-8")
-    return [json.dumps({"entities": [{"k": f"key{i * 5 % KEYS}", "n": i}]}).encode()
-            for i in range(REQUESTS)]
+    return [json.dumps({"entities": [{"k": f"key{i * 5 % len(table)}", "n": i}]}).encode()
+            for i in range(requests)]
 
 
-def rows(inputs):
+def rows(table, requests=REQUESTS):
     """What the model is given for each of those bodies."""
-    fields = inputs // VIEWS
-    return [{f"x{view * fields + f}": value(i * 5 % KEYS if view < 3 else i, view, f)
-             for view in range(VIEWS) for f in range(fields)} for i in range(REQUESTS)]
+    inputs = len(table[0])
+    return [{f"x{x}": table[i * 5 % len(table) if x < inputs // VIEWS * 3 else i][x]
+             for x in range(inputs)} for i in range(requests)]

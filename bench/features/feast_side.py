@@ -22,7 +22,7 @@ from feast.cli.cli import cli
 from feast.types import Int64
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from feature_data import MOMENT, value  # noqa: E402
+from feature_data import MOMENT, VIEW_FEATURES, features_of, value  # noqa: E402
 
 FOR_EVER = 10**9
 
@@ -32,16 +32,18 @@ def make(repository, keys, *widths):
     store = FeatureStore(repository)
     driver = Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)
     keys = range(int(keys))
-    for width in map(int, widths):
-        source = FileSource(name=f"source{width}", path="none.parquet", timestamp_field="t")
-        view = FeatureView(name=f"v{width}", entities=[driver], source=source,
-                           ttl=datetime.timedelta(days=36500),
-                           schema=[Field(name=f"f{f}", dtype=Int64) for f in range(width)])
-        store.apply([driver, view, FeatureService(name=f"s{width}", features=[view])])
-        moment = pd.Timestamp(MOMENT)
-        store.write_to_online_store(f"v{width}", pd.DataFrame(
-            {"driver_id": keys, "t": [moment] * len(keys),
-             **{f"f{f}": [value(k, f) for k in keys] for f in range(width)}}))
+    widths = list(map(int, widths))
+    source = FileSource(name="source", path="none.parquet", timestamp_field="t")
+    views = [FeatureView(name=f"v{view}", entities=[driver], source=source,
+                         ttl=datetime.timedelta(days=36500),
+                         schema=[Field(name=f"f{f}", dtype=Int64) for f in features_of(view)])
+             for view in range(max(widths) // VIEW_FEATURES)]
+    store.apply([driver, *views, *(FeatureService(name=f"s{w}", features=views[:w // VIEW_FEATURES])
+                                   for w in widths)])
+    for view in range(len(views)):
+        store.write_to_online_store(f"v{view}", pd.DataFrame(
+            {"driver_id": keys, "t": [pd.Timestamp(MOMENT)] * len(keys),
+             **{f"f{f}": [value(k, f) for k in keys] for f in features_of(view)}}))
 
 
 def serve(repository, port):

@@ -13,7 +13,7 @@ import sys
 
 import bench_servers as servers
 import server_peers as peers
-from feature_data import MOMENT, value
+from feature_data import MOMENT, VIEW_FEATURES, features_of, value
 
 FEAST = servers.ROOT / "build/deps/python-feast"
 SIDE = pathlib.Path(__file__).resolve().parent / "feast_side.py"
@@ -38,20 +38,20 @@ def run(*words, **options):
 # ---- ours ----
 
 def write_definitions(folder, keys, widths):
-    lines = ["auspex: 1", "entities: {driver: {keys: {driver_id: int64}}}", "sources:"]
-    for width in widths:
-        names = [f"f{f}" for f in range(width)]
-        lines.append(f"  source{width}: {{files: source{width}.csv, time: t, columns: {{"
-                     "driver_id: int64, t: timestamp, " + ", ".join(f"{n}: int64" for n in names) + "}}")
-        rows = [",".join(["driver_id", "t", *names])]
-        rows += [",".join([str(k), MOMENT, *(str(value(k, f)) for f in range(width))])
-                 for k in range(keys)]
-        (folder / f"source{width}.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    lines.append("views:")
-    lines += [f"  v{w}: {{entity: driver, source: source{w}, fields: {{"
-              + ", ".join(f"f{f}: f{f}" for f in range(w)) + "}}" for w in widths]
+    names = [f"f{f}" for f in range(max(widths))]
+    rows = [",".join(["driver_id", "t", *names])]
+    rows += [",".join([str(k), MOMENT, *(str(value(k, f)) for f in range(len(names)))])
+             for k in range(keys)]
+    (folder / "source.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    lines = ["auspex: 1", "entities: {driver: {keys: {driver_id: int64}}}",
+             "sources: {source: {files: source.csv, time: t, columns: {driver_id: int64, t: timestamp, "
+             + ", ".join(f"{n}: int64" for n in names) + "}}}", "views:"]
+    lines += [f"  v{view}: {{entity: driver, source: source, fields: {{"
+              + ", ".join(f"f{f}: f{f}" for f in features_of(view)) + "}}"
+              for view in range(len(names) // VIEW_FEATURES)]
     lines.append("services:")
-    lines += [f"  s{w}: {{features: [{{view: v{w}}}]}}" for w in widths]
+    lines += [f"  s{w}: {{features: [" + ", ".join(
+        f"{{view: v{view}}}" for view in range(w // VIEW_FEATURES)) + "]}" for w in widths]
     (folder / "features.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -77,7 +77,7 @@ def fetch_redis():
     server = REDIS / "usr/bin/redis-check-rdb"  # the same program, by another name
     if not server.exists():
         REDIS.mkdir(parents=True, exist_ok=True)
-        packages = "redis-tools libjemalloc2 liblzf1"
+        packages = "redis-tools libjemalloc2 liblzf1 libatomic1"
         run("/bin/bash", "-ec", f"apt-get -q download {packages} && for p in *.deb; do "
             "dpkg-deb -x $p . && rm $p; done", cwd=REDIS)
     link = REDIS / "redis-server"
@@ -87,14 +87,14 @@ def fetch_redis():
 
 
 class Redis(servers.Server):
-    name = "redis"
 
     def __init__(self, folder):
         super().__init__()
-        program = fetch_redis()
-        (self.port,) = peers.free_ports(1)
         library = REDIS / "usr/lib/x86_64-linux-gnu"
-        self.start(["/usr/bin/env", f"LD_LIBRARY_PATH={library}", program, "--port", self.port,
+        program = ["/usr/bin/env", f"LD_LIBRARY_PATH={library}", fetch_redis()]
+        self.name = "Redis " + run(*program, "--version").split(" v=")[1].split()[0]
+        (self.port,) = peers.free_ports(1)
+        self.start([*program, "--port", self.port,
                     "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "no"])
         self.wait_for("Ready to accept connections")
 

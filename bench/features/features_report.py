@@ -8,7 +8,8 @@ def place(part):
     machine = part["machine"]
     return (f"{machine['cpu']}, {machine['cores']} cores, {machine['features']}; commit "
             f"{part['commit']}, {part['date']}; {part['rounds']} rounds; "
-            f"{part['stolen_percent']:.1f} % of the time was others'.")
+            f"{part['stolen_percent']:.1f} % of the time was stolen, the load of the machine was "
+            f"{part['load']:.1f}.")
 
 
 def microseconds(side, load, figure):
@@ -17,12 +18,14 @@ def microseconds(side, load, figure):
 
 def feast_lines(part):
     lines = ["## Features over HTTP, beside Feast", "", place(part),
-             f"{part['keys']:,} entities, int64; one I/O thread of ours, one worker of Feast's server.",
+             f"{', '.join(part['versions'] or ['No Feast'])}; {part['keys']:,} entities, views of ten int64; one I/O thread "
+             "of ours, one worker of Feast's server.",
              "CPU is that of the server's process alone, microseconds a request. *Alone*: one request at a",
              "time; *half*: at half of what the same side takes. *Ours* is how many times ours answers with",
              "the same CPU time, and by how much its p99 is shorter, at half of what each takes.", "",
              "| entities × features | who | requests/s | CPU | p50, p99 alone | p99 at half | "
-             "ours: CPU, p99 | answers differing |", "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+             "ours: CPU, p99 | requests: most, alone, half | answers differing |",
+             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for case in part["cases"]:
         ours = case["sides"]["auspex"]
         for name, side in case["sides"].items():
@@ -35,6 +38,7 @@ def feast_lines(part):
                 f"| {side[load]['requests_per_s']:,.0f} | {microseconds(side, load, 'cpu_us')} | "
                 f"{microseconds(side, 'alone', 'p50_us')}, {microseconds(side, 'alone', 'p99_us')} | "
                 f"{microseconds(side, 'half', 'p99_us')} | {ratio} | "
+                f"{', '.join(str(side[x]['requests']) for x in ('full', 'alone', 'half') if x in side)} | "
                 f"{case['differing'][name]} of {case['compared']} |")
     lines += [f"- Absent: {name}: {why}" for name, why in part["absent"].items()]
     return lines + [""]
@@ -44,7 +48,7 @@ def predict_lines(part):
     entity = part["forms"]["by entity"]
     lines = ["## Predictions by entity, beside those of ready-made values", "", place(part),
              f"{part['features']} features of five views of two entities, {part['trees']} trees of depth "
-             f"{part['depth']}, one row a request.", "",
+             f"{part['depth']}, one row of {part['rows']:,} a request.", "",
              "| form | requests/s | CPU | p50, p99 alone | p99 at half | by entity: rate of CPU, p99 | "
              "predictions differing |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for form, side in part["forms"].items():
