@@ -29,12 +29,16 @@ sources:
     {files: e.csv, time: t, event_id: [id], push: true,
      columns: {id: int64, k: int64, t: timestamp, x: int64}}
   file: {files: f.csv, time: t, columns: {k: int64, t: timestamp, y: int64}}
+  told:
+    {files: g.csv, time: t, event_id: [id],
+     columns: {id: int64, k: int64, t: timestamp, x: int64}}
 views:
   state: {entity: thing, source: states, fields: {x: x * FACTOR, factor: FACTOR + 0 * x}}
   event: {entity: thing, source: events, fields: {n: count(*) over 7d, sum: sum(x) over 7d}}
   file: {entity: thing, source: file, fields: {y: y}}
+  told: {entity: thing, source: told, fields: {told: sum(x) over 7d, tells: count(*) over 7d}}
 services:
-  all: {features: [{view: state}, {view: event}, {view: file}]}
+  all: {features: [{view: state}, {view: event}, {view: file}, {view: told}]}
 """
 
 KEYS = 5
@@ -109,7 +113,11 @@ def read(server):
 
 
 def write_file(folder, number):
-    """What is materialised: all keys but the one that goes, with this number."""
+    """What is materialised: all keys but the one that goes, with this number, as state and as the
+    one event of the key, which is corrected."""
+    began = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(BEGIN))
+    (folder / "definitions/g.csv").write_text("id,k,t,x\n" + "".join(
+        f"{key},{key},{began},{number}\n" for key in range(2000) if key != GONE), encoding="utf-8")
     moment = f"1970-01-01 00:{number // 60:02}:{number % 60:02}"
     (folder / "definitions/f.csv").write_text("k,t,y\n" + "".join(
         f"{key},{moment},{number}\n" for key in range(2000) if key != GONE), encoding="utf-8")
@@ -156,11 +164,12 @@ def test_kill(tmp_path):
     rounds = int(os.environ.get("AX_KILLS", "2"))
     numbers = random.Random(rounds)
     client = Client()
-    seen = 0
+    seen = {"y": 0, "told": 0}
     for name in ("models", "definitions"):
         (tmp_path / name).mkdir()
     (tmp_path / "definitions/s.csv").write_text("k,t,x\n", encoding="utf-8")
-    (tmp_path / "definitions/e.csv").write_text("id,k,t,x\n", encoding="utf-8")
+    for name in "eg":
+        (tmp_path / f"definitions/{name}.csv").write_text("id,k,t,x\n", encoding="utf-8")
     define(tmp_path, 1)
     assert finish(command(tmp_path, "apply", "--state", "state", "--check=false", "definitions"))
     for number in range(1, rounds + 2):
@@ -169,9 +178,13 @@ def test_kill(tmp_path):
         values = read(server)
         client.check(values)
         assert values[GONE]["x"] is None and values[GONE]["n"] == 0
+        assert not values[GONE]["tells"]
         for key in range(KEYS):
-            assert seen <= (values[key]["y"] or 0) < number
-            seen = values[0]["y"] or 0
+            for name in seen:
+                assert seen[name] <= (values[key][name] or 0) < number
+            assert (values[key]["tells"] or 0) == (values[key]["told"] is not None)
+            assert values[key]["told"] == values[0]["told"]
+        seen = {name: values[0][name] or 0 for name in seen}
         if number > rounds:
             assert server.stop() == 0
             return
