@@ -80,8 +80,9 @@ static enum ax_code lmdb_fail(const struct ax_online_disk *disk, int status, str
     case MDB_MAP_FULL: {
         MDB_envinfo info;
         (void)mdb_env_info(disk->env, &info);
-        return ax_fail(err, AX_E_LIMIT, "'%s' is full: its limit is %zu bytes", disk->path,
-                       info.me_mapsize);
+        return ax_fail(err, AX_E_LIMIT,
+                       "'%s' is full: it may have %zu bytes; raise online_disk_bytes_max",
+                       disk->path, info.me_mapsize);
     }
     case MDB_TXN_FULL:
     case MDB_READERS_FULL:

@@ -445,7 +445,8 @@ static enum ax_code check_pages(struct checker *checker, const struct meta *meta
 {
     if (meta->last_page >= bytes_max / checker->page_bytes)
         return ax_fail(checker->err, AX_E_LIMIT,
-                       "its last page is %" PRIu64 ", which is over the limit of %" PRIu64 " bytes",
+                       "its last page is %" PRIu64 ", which is over the limit of %" PRIu64
+                       " bytes; raise online_disk_bytes_max",
                        meta->last_page, bytes_max);
     checker->pages = meta->last_page + 1;
     checker->seen = ax_try_alloc((size_t)(checker->pages / 8 + 1), 1);

@@ -16,11 +16,11 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define FOLD_KEYS          524288
-#define FOLD_NS            ((uint64_t)2 * AX_NS_PER_S)
-#define RETRY_NS           ((uint64_t)10 * AX_NS_PER_S)
-#define UNFOLDED_BYTES_MAX ((size_t)256 << 20)
-#define NAME_BYTES         12 /* of a layout's number */
+#define FOLD_KEYS      524288
+#define FOLD_NS        ((uint64_t)2 * AX_NS_PER_S)
+#define RETRY_NS       ((uint64_t)10 * AX_NS_PER_S)
+#define UNFOLDED_SHARE 4  /* of the table's memory: what keys take that wait behind a fold */
+#define NAME_BYTES     12 /* of a layout's number */
 
 /* ---- positions ---- */
 
@@ -121,7 +121,8 @@ static void show(struct ax_online_writer *writer)
 
 bool ax_online_writer_is_full(const struct ax_online_writer *writer)
 {
-    return writer->is_folding && ax_online_unfolded_bytes(&writer->unfolded) > UNFOLDED_BYTES_MAX;
+    return writer->is_folding && ax_online_unfolded_bytes(&writer->unfolded) >
+                                     writer->config.memory_bytes_max / UNFOLDED_SHARE;
 }
 
 uint64_t ax_online_writer_fold_ns(const struct ax_online_writer *writer)
@@ -185,9 +186,9 @@ void ax_online_writer_folded(void *context, struct ax_message *message)
             writer->config.fold_failed(writer->config.context, NULL);
         writer->has_failed = false;
     }
-    answer_all(writer, &writer->kept, &fold->err);
     ax_online_unfolded_clear(&fold->keys);
     show(writer);
+    answer_all(writer, &writer->kept, &fold->err);
 }
 
 static bool has_new_sweep(const struct ax_online_writer *writer)

@@ -39,11 +39,13 @@ enum {
     PAYLOAD_MAX = 2500, /* words of 8 bytes */
 };
 
-#define BYTES_MAX ((uint64_t)64 << 20)
+#define BYTES_MAX  ((uint64_t)64 << 20)
+#define PAGE_BYTES 4096
 
 /* ---- calls that change files ---- */
 
-static unsigned calls_left; /* 0: nobody is killed */
+static unsigned calls_left;  /* 0: nobody is killed */
+static bool is_meta_refused; /* writes of the two pages in front are */
 
 static void count_call(void)
 {
@@ -54,6 +56,10 @@ static void count_call(void)
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
     count_call();
+    if (is_meta_refused && at < 2 * PAGE_BYTES) {
+        errno = EIO;
+        return -1;
+    }
     return syscall(SYS_pwrite64, fd, bytes, len, at);
 }
 
@@ -335,14 +341,17 @@ static void numbers_stay(void **state)
 
 /* ---- limits ---- */
 
-/* Fold rows until it fails; how many were folded. */
-static size_t fold_until_full(struct ax_online_disk *disk, struct reference *reference)
+/* Fold rows until it fails, and says so; how many were folded. */
+static size_t fold_until_full(struct ax_online_disk *disk, struct reference *reference,
+                              const char *reason)
 {
     for (size_t i = 0; i < KEYS; i++) {
         struct ax_err err = AX_ERR_INIT;
         struct ax_online_row *row = make_row(i, PAYLOAD_MAX, i + 1);
         if (fold_one(disk, i, row, i + 1, &err)) {
             assert_int_equal(err.code, AX_E_LIMIT);
+            if (!strstr(err.msg, reason))
+                fail_msg("'%s' is not in: %s", reason, err.msg);
             free(row);
             return i;
         }
@@ -356,14 +365,17 @@ static void a_full_one_is_read(void **state)
 {
     (void)state;
     char *path = make_path("full");
+    char *file = make_path("full/data.mdb");
     struct reference *reference = ax_xalloc(sizeof(*reference));
     struct ax_online_disk *disk = open_disk(path, (uint64_t)1 << 20);
-    size_t count = fold_until_full(disk, reference);
+    size_t count = fold_until_full(
+        disk, reference, "is full: it may have 1048576 bytes; raise online_disk_bytes_max");
     assert_true(count > 20);
     assert_int_equal(position(disk), count);
     assert_true(reads(disk, reference, false));
     ax_online_disk_close(disk);
-    open_fails(path, AX_ONLINE_DISK_BYTES_MIN, AX_E_LIMIT, "over the limit of 65536 bytes");
+    open_fails(path, AX_ONLINE_DISK_BYTES_MIN, AX_E_LIMIT,
+               "over the limit of 65536 bytes; raise online_disk_bytes_max");
 
     disk = open_disk(path, BYTES_MAX);
     struct ax_err err = AX_ERR_INIT;
@@ -372,8 +384,12 @@ static void a_full_one_is_read(void **state)
     reference_put(reference, 0, count, row);
     assert_true(reads(disk, reference, false));
     ax_online_disk_close(disk);
+    struct stat info; /* it grows as it is needed */
+    assert_int_equal(stat(file, &info), 0);
+    assert_in_range(info.st_size, (uint64_t)1 << 20, (uint64_t)2 << 20);
     reference_done(reference);
     free(reference);
+    free(file);
     free(path);
 }
 
@@ -390,7 +406,7 @@ static void what_was_before_a_full_disk_stays(void **state)
     struct sigaction before;
     assert_int_equal(sigaction(SIGXFSZ, &ignored, &before), 0);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
-    size_t count = fold_until_full(disk, reference);
+    size_t count = fold_until_full(disk, reference, "the disk is full, or fails");
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     assert_int_equal(sigaction(SIGXFSZ, &before, NULL), 0);
     assert_true(count > 20);
@@ -400,6 +416,35 @@ static void what_was_before_a_full_disk_stays(void **state)
     struct ax_online_row *row = make_row(count, PAYLOAD_MAX, 1);
     assert_int_equal(fold_one(disk, count, row, 7, &err), AX_OK);
     reference_put(reference, 0, count, row);
+    ax_online_disk_close(disk);
+    disk = open_disk(path, BYTES_MAX);
+    assert_int_equal(position(disk), 7);
+    assert_true(reads(disk, reference, false));
+    ax_online_disk_close(disk);
+    reference_done(reference);
+    free(reference);
+    free(path);
+}
+
+/* Nobody knows then what of the page is on the disk. */
+static void after_a_meta_page_that_failed_it_takes_nothing(void **state)
+{
+    (void)state;
+    char *path = make_path("meta");
+    struct reference *reference = ax_xalloc(sizeof(*reference));
+    struct ax_online_disk *disk = open_disk(path, BYTES_MAX);
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_online_row *row = make_row(0, 10, 1);
+    assert_int_equal(fold_one(disk, 0, row, 7, &err), AX_OK);
+    reference_put(reference, 0, 0, row);
+    row = make_row(0, 10, 2);
+    is_meta_refused = true;
+    assert_int_equal(fold_one(disk, 0, row, 8, &err), AX_E_LIMIT);
+    is_meta_refused = false;
+    err = (struct ax_err)AX_ERR_INIT;
+    assert_int_equal(fold_one(disk, 0, row, 8, &err), AX_E_UNAVAILABLE);
+    assert_non_null(strstr(err.msg, "takes nothing more since a write failed; start again"));
+    free(row);
     ax_online_disk_close(disk);
     disk = open_disk(path, BYTES_MAX);
     assert_int_equal(position(disk), 7);
@@ -528,6 +573,8 @@ static bool is_noticed(const char *path, struct reference *reference)
     struct ax_online_disk *disk = NULL;
     if (ax_online_disk_open(path, BYTES_MAX, &disk, &err)) {
         assert_true(err.code == AX_E_INVALID || err.code == AX_E_LIMIT);
+        if (err.code == AX_E_INVALID)
+            assert_non_null(strstr(err.msg, "auspex materialize --rebuild"));
         return true;
     }
     bool is_whole = reads(disk, reference, true);
@@ -563,11 +610,11 @@ static void damage_crashes_nobody(void **state)
     assert_int_equal(ax_file_read(file, &whole, &err), AX_OK);
     unsigned char *bytes = (unsigned char *)whole.ptr;
     size_t noticed = 0, tries = 0;
-    for (size_t page = 0; page < whole.len / 4096; page++) {
+    for (size_t page = 0; page < whole.len / PAGE_BYTES; page++) {
         for (size_t i = 0; i < 12; i++) {
             /* Headers and lists of nodes first; then the nodes. */
-            size_t at = page * 4096 + (i < 9 ? ax_random_below(&random, i < 6 ? 24 : 160)
-                                             : ax_random_below(&random, 4096));
+            size_t at = page * PAGE_BYTES + (i < 9 ? ax_random_below(&random, i < 6 ? 24 : 160)
+                                                   : ax_random_below(&random, PAGE_BYTES));
             unsigned char old = bytes[at];
             bytes[at] ^= (unsigned char)(1 + ax_random_below(&random, 255));
             put_file(file, bytes, whole.len);
@@ -575,7 +622,7 @@ static void damage_crashes_nobody(void **state)
             tries++;
             bytes[at] = old;
         }
-        put_file(file, bytes, page * 4096 + ax_random_below(&random, 4096));
+        put_file(file, bytes, page * PAGE_BYTES + ax_random_below(&random, PAGE_BYTES));
         noticed += is_noticed(path, reference);
         tries++;
     }
@@ -645,6 +692,7 @@ int main(void)
         cmocka_unit_test(numbers_stay),
         cmocka_unit_test(a_full_one_is_read),
         cmocka_unit_test(what_was_before_a_full_disk_stays),
+        cmocka_unit_test(after_a_meta_page_that_failed_it_takes_nothing),
         cmocka_unit_test(refused_memory_is_told),
         cmocka_unit_test(rows_and_positions_agree_after_a_kill),
         cmocka_unit_test(damage_crashes_nobody),

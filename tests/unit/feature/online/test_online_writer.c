@@ -5,7 +5,8 @@
  * or kept is told.
  * Method: pushes, final values and ends beside arrays of the newest values, with the writer closed
  * and opened again, or defined anew, in between. A child that pushes is killed (SIGKILL) at random
- * moments, and what it was told goes through a pipe to the one who looks.
+ * moments, and what it was told goes through a pipe to the one who looks. This program's own
+ * fdatasync stands in front of the C library's, for LMDB, too: it fails, or holds a fold.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 #include "base/file.h"
 #include "base/thread.h"
 #include "feature/online/journal_reader.h"
+#include "feature/online/online_apply.h"
 #include "feature/online/online_disk.h"
 
 #include "writer_fixture.h"
@@ -24,6 +26,7 @@
 #include "random.h"
 #include "torture.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -32,6 +35,21 @@
 enum { STEPS = 150, KILLS = 20 };
 
 static struct ax_err err = AX_ERR_INIT;
+
+static atomic_bool is_sync_to_fail, is_sync_to_hold;
+static sem_t sync_held, sync_released;
+
+/* What a killed process has written is the kernel's: no disk is waited for. */
+int fdatasync(int fd)
+{
+    (void)fd;
+    if (atomic_exchange(&is_sync_to_hold, false)) {
+        (void)sem_post(&sync_held);
+        wait_for(&sync_released);
+    }
+    errno = EIO;
+    return atomic_exchange(&is_sync_to_fail, false) ? -1 : 0;
+}
 
 static void good(enum ax_code code)
 {
@@ -780,6 +798,103 @@ static void fold_failed(void *context, const struct ax_err *reason)
         assert_int_equal(reason->code, AX_E_LIMIT);
 }
 
+/* A batch waits behind the fold, and is told; the next fold has its rows, too. */
+static void a_fold_that_failed_is_done_again(void **state)
+{
+    (void)state;
+    struct ax_online_writer_config config = writer_config(folder);
+    struct ax_online_writer_stats stats;
+    struct ax_online_batch batch;
+    const struct given_row rows[] = { { 1, 5, 55 }, { 2, 6, 66 } };
+    config.fold_failed = fold_failed;
+    fold_failures = fold_successes = 0;
+    good(open_writer(&config, "x", &err));
+    atomic_store(&is_sync_to_fail, true);
+    assert_int_equal(put_values(VIEW_C, rows, 1, true, &batch, &err), AX_E_LIMIT);
+    assert_non_null(strstr(err.msg, "the disk is full, or fails"));
+    err = (struct ax_err)AX_ERR_INIT;
+    assert_int_equal(fold_failures, 1);
+    has(VIEW_C, 1, 5, 55);
+    good(push(SOURCE_A, rows + 1, 1, &batch, &err));
+    good(flush(&err));
+    assert_int_equal(fold_successes, 1);
+    ax_online_writer_stats(fixture.writer, &stats);
+    assert_int_equal(stats.fold_failures, 1);
+    assert_int_equal(stats.unfolded, 0);
+    close_writer();
+    open_state("x");
+    has(VIEW_C, 1, 5, 55);
+    has(VIEW_A, 2, 6, 66);
+    close_writer();
+    remove_state();
+}
+
+/* A push of 64 further keys; whether it is done when the writer has had the time for it. */
+static bool push_some(struct ax_online_batch *batch, struct given_columns *columns, int64_t from,
+                      sem_t *done)
+{
+    struct ax_online_counts counts = { 0 };
+    struct given_row rows[ROWS_MAX];
+    for (int64_t i = 0; i < ROWS_MAX; i++)
+        rows[i] = (struct given_row){ from + i, 1, from + i };
+    fill_columns(columns, SOURCE_A, rows, ROWS_MAX);
+    *batch = (struct ax_online_batch){ .kind = AX_ONLINE_ROWS,
+                                       .views = fixture.views,
+                                       .number = SOURCE_A,
+                                       .rows = &columns->rows,
+                                       .taken_us = 1,
+                                       .done = post,
+                                       .context = done };
+    good(ax_online_writer_send(fixture.writer, batch, &err));
+    /* What is called comes behind it. */
+    good(ax_online_writer_history(fixture.writer, fixture.views, VIEW_D, &counts, &err));
+    return sem_trywait(done) == 0;
+}
+
+/* Keys that wait for the next fold have a quarter of the memory. */
+static void pushes_wait_behind_a_long_fold(void **state)
+{
+    (void)state;
+    struct ax_online_writer_config config = writer_config(folder);
+    struct given_columns *columns = calloc(1, sizeof(*columns));
+    struct ax_online_batch batch, first = { .kind = AX_ONLINE_FLUSH, .done = post };
+    const struct given_row row = { -1, 1, 1 };
+    sem_t done, flushed;
+    int64_t count = 0;
+    assert_non_null(columns);
+    assert_int_equal(sem_init(&done, 0, 0), 0);
+    assert_int_equal(sem_init(&flushed, 0, 0), 0);
+    assert_int_equal(sem_init(&sync_held, 0, 0), 0);
+    assert_int_equal(sem_init(&sync_released, 0, 0), 0);
+    config.memory_bytes_max = (size_t)2 << 20;
+    good(open_writer(&config, "x", &err));
+    good(push(SOURCE_A, &row, 1, &batch, &err));
+    atomic_store(&is_sync_to_hold, true);
+    first.context = &flushed;
+    good(ax_online_writer_send(fixture.writer, &first, &err));
+    wait_for(&sync_held);
+    while (push_some(&batch, columns, count, &done)) {
+        good(batch.err.code);
+        assert_int_equal(batch.refused, 0);
+        count += ROWS_MAX;
+    }
+    assert_in_range(count, 1000, 10000);
+    has(VIEW_A, count - 1, 1, count - 1);
+    has_not(VIEW_A, count);
+    (void)sem_post(&sync_released);
+    wait_for(&done);
+    wait_for(&flushed);
+    good(first.err.code);
+    has(VIEW_A, count, 1, count);
+    close_writer();
+    open_state("x");
+    for (int64_t key = -1; key < count + ROWS_MAX; key += 100)
+        assert_true(get_value(VIEW_S, key, &(struct given_row){ 0 }));
+    close_writer();
+    free(columns);
+    remove_state();
+}
+
 static void a_full_disk_loses_nothing_that_is_journalled(void **state)
 {
     (void)state;
@@ -796,6 +911,7 @@ static void a_full_disk_loses_nothing_that_is_journalled(void **state)
             good(push(SOURCE_A, rows, ROWS_MAX, &batch, &err));
     }
     assert_int_equal(flush(&err), AX_E_LIMIT);
+    assert_non_null(strstr(err.msg, "raise online_disk_bytes_max"));
     err = (struct ax_err)AX_ERR_INIT;
     assert_int_equal(flush(&err), AX_E_LIMIT);
     err = (struct ax_err)AX_ERR_INIT;
@@ -814,6 +930,10 @@ static void a_full_disk_loses_nothing_that_is_journalled(void **state)
     has(VIEW_A, 5, 2, 55);
     for (int64_t key = 6; key < 1024; key++)
         has(VIEW_S, key, 1, key);
+    good(put_values(VIEW_C, rows, 1, true, &batch, &err)); /* there is room again */
+    ax_online_writer_stats(fixture.writer, &stats);
+    assert_int_equal(stats.fold_failures, 0);
+    assert_true(stats.folded >= 1024);
     close_writer();
     remove_state();
 }
@@ -1008,6 +1128,8 @@ int main(void)
         cmocka_unit_test(old_events_are_forgotten),
         cmocka_unit_test(readers_never_go_back),
         cmocka_unit_test(what_was_acknowledged_survives_kill),
+        cmocka_unit_test(a_fold_that_failed_is_done_again),
+        cmocka_unit_test(pushes_wait_behind_a_long_fold),
         cmocka_unit_test(a_full_disk_loses_nothing_that_is_journalled),
         cmocka_unit_test(it_answers_while_it_is_filled),
         cmocka_unit_test(damage_of_a_row_is_told),
