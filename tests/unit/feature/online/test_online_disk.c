@@ -40,7 +40,7 @@ enum {
 };
 
 #define BYTES_MAX  ((uint64_t)64 << 20)
-#define PAGE_BYTES 4096
+#define PAGE_BYTES ((size_t)4096)
 
 /* ---- calls that change files ---- */
 
@@ -56,7 +56,7 @@ static void count_call(void)
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
     count_call();
-    if (is_meta_refused && at < 2 * PAGE_BYTES) {
+    if (is_meta_refused && at < (off_t)(2 * PAGE_BYTES)) {
         errno = EIO;
         return -1;
     }

@@ -581,7 +581,7 @@ static void windows_have_what_was_pushed(void **state)
         size_t count = 1 + test_random(&random) % ROWS_MAX;
         for (size_t i = 0; i < count; i++) {
             int64_t id = (int64_t)(test_random(&random) % EVENTS);
-            int64_t other = (int64_t)(test_random(&random) % (6 * EVENT_KEYS));
+            int64_t other = (int64_t)(test_random(&random) % ((uint64_t)6 * EVENT_KEYS));
             int64_t key = other < EVENT_KEYS ? other : id % EVENT_KEYS;
             rows[i] = (struct given_event){ id, other == EVENT_KEYS ? NO_CELL : key,
                                             (int64_t)(test_random(&random) % 200) * SECOND,
