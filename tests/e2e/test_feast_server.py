@@ -145,9 +145,13 @@ def test_what_is_refused(feast, entities, members, status, kind, message):
     assert message in error["message"]
 
 
-def test_a_body_that_is_none(feast):
+def test_bodies_that_are_none(feast):
     answer = feast.post("/get-online-features", b"{")
     assert answer.status == 400 and "malformed JSON" in json.loads(answer.json)["message"]
+    body = b'{"features": ["driver:rate"], "entities": {"driver_id": [' + b"7," * 2**20 + b"7]}}"
+    answer = feast.post("/get-online-features", body)
+    assert answer.status == 400
+    assert "batch-size must be <= 1048576" in json.loads(answer.json)["message"]
 
 
 def test_an_entity_by_its_name(feast):
@@ -178,13 +182,17 @@ def test_written_values_outlive_the_process(feast):
                  event_timestamp=[old + ".5"], created=[None]).status == 200
     first.process.send_signal(signal.SIGKILL)
     first.stop()
-    again = Server(models, *options)
+    again = Server(models, *options, "--request-rows-max", "2")
     found = columns(ask(again, {"origin": ["a", "b"], "dest": [1, 1], "driver_id": [5, 6]},
                         features=["route:km", "route:rate", "driver:city"]))
     assert found["km"][:2] == ([7.0, 2.0], ["PRESENT", "PRESENT"])
     assert found["rate"][0] == [1.0, 2.0]
     assert found["city"] == ([None, None], ["OUTSIDE_MAX_AGE", "NOT_FOUND"],
                              [old + ".500Z", EPOCH])
+    answer = ask(again, {"driver_id": [5, 6, 7]}, features=["driver:city"])
+    assert answer.status == 400
+    assert "batch-size must be <= 2 (request_rows_max)" in json.loads(answer.json)["message"]
+    assert again.metrics().get("ax_refused_total", reason="request_rows") == 1
     assert again.stop() == 0
 
 

@@ -219,6 +219,8 @@ def test_many_entities(served):
     for i, answer in enumerate(answers):
         expected = 0.8 if i % 3 and i % 24 == 7 else 0.7 if i % 50 > 30 else 0.6
         assert answer == expected, i
+    answer = served.post("/v1/models/delay/predict", b'{"entities":[' + b"{}," * 2**20 + b"{}]}")
+    assert (answer.status, answer.error) == (400, "inference request batch-size must be <= 1048576")
 
 
 REFUSED = {

@@ -150,6 +150,8 @@ static enum ax_code begin_call(struct feast_request *request, struct ax_serving_
     const struct ax_cells *cells = &request->body.rows.cells[AX_ROW_SET_ROWS];
     struct ax_request *http = request->base.request;
     struct ax_service_call *call = &request->call;
+    if (ax_admission_check_rows(request->base.thread->scoring.admission, cells->row_count, err))
+        return err->code;
     request->columns =
         ax_arena_zalloc(&http->arena, service->call_count, sizeof(*request->columns));
     if (!request->columns)

@@ -27,6 +27,7 @@
 #include "torture.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -663,6 +664,31 @@ static void old_events_are_forgotten(void **state)
 
 /* ---- beside readers ---- */
 
+/* The definitions that are in force for readers, who keep those that they began a round with. */
+static struct {
+    pthread_mutex_t mutex;
+    struct ax_online_views *views; /* guarded by mutex; one reference */
+    int64_t factor;                /* guarded by mutex; of view A */
+} shown = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+static void show_views(int64_t factor)
+{
+    assert_int_equal(pthread_mutex_lock(&shown.mutex), 0);
+    ax_online_views_unref(shown.views);
+    shown.views = ax_online_views_ref(fixture.views);
+    shown.factor = factor;
+    assert_int_equal(pthread_mutex_unlock(&shown.mutex), 0);
+}
+
+static struct ax_online_views *shown_views(int64_t *ret_factor)
+{
+    (void)pthread_mutex_lock(&shown.mutex);
+    struct ax_online_views *views = ax_online_views_ref(shown.views);
+    *ret_factor = shown.factor;
+    (void)pthread_mutex_unlock(&shown.mutex);
+    return views;
+}
+
 struct reading {
     struct ax_thread thread;
     struct ax_str *keys; /* WRITER_KEYS */
@@ -678,17 +704,21 @@ static void read_on(void *arg)
     struct ax_epoch_reader *reader = ax_epoch_register(&fixture.epoch);
     int64_t seen[WRITER_KEYS] = { 0 };
     while (!atomic_load(reading->stop)) {
+        int64_t factor;
+        struct ax_online_views *views = shown_views(&factor);
         for (size_t i = 0; i < WRITER_KEYS; i++) {
             struct given_row row = { 0 };
-            if (!read_value(reader, VIEW_A, reading->keys[i], &row))
+            if (!read_value(reader, views, VIEW_A, reading->keys[i], &row))
                 reading->is_wrong |= seen[i] > 0;
-            reading->is_wrong |= row.x != row.time || row.time < seen[i];
+            reading->is_wrong |= row.x != factor * row.time || row.time < seen[i];
             seen[i] = i == ERASED_KEY ? 0 : row.time; /* That one goes, and begins anew. */
         }
+        ax_online_views_unref(views);
     }
     ax_epoch_unregister(reader);
 }
 
+/* While rows come, a key is erased and definitions change. */
 static void readers_never_go_back(void **state)
 {
     enum { READERS = 2, PUSHES = 200 };
@@ -705,6 +735,7 @@ static void readers_never_go_back(void **state)
         numbers[i] = (int64_t)i;
         keys[i] = (struct ax_str){ (const char *)&numbers[i], sizeof(numbers[i]) };
     }
+    show_views(1);
     for (size_t i = 0; i < READERS; i++) {
         readings[i] = (struct reading){ .keys = keys, .stop = &stop };
         good(ax_thread_start(&readings[i].thread, "reader", read_on, &readings[i], &err));
@@ -720,12 +751,19 @@ static void readers_never_go_back(void **state)
             good(erase_key(0, ERASED_KEY, &erased, &err));
             has_not(VIEW_A, ERASED_KEY);
         }
+        if (push_count % 50 == 25) {
+            bool is_double = push_count % 100 == 25;
+            good(define(is_double ? "x * 2" : "x", &err));
+            show_views(is_double ? 2 : 1);
+        }
     }
     atomic_store(&stop, true);
     for (size_t i = 0; i < READERS; i++) {
         ax_thread_join(&readings[i].thread);
         assert_false(readings[i].is_wrong);
     }
+    ax_online_views_unref(shown.views);
+    shown.views = NULL;
     close_writer();
     remove_state();
 }

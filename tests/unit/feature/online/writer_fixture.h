@@ -333,10 +333,10 @@ AX_UNUSED static enum ax_code erase_key(size_t entity, int64_t number, uint64_t 
 }
 
 /* What view `view` has of a key, as a reader sees it; false: nothing. */
-static bool read_value(struct ax_epoch_reader *reader, size_t view, struct ax_str key,
-                       struct given_row *ret)
+static bool read_value(struct ax_epoch_reader *reader, const struct ax_online_views *views,
+                       size_t view, struct ax_str key, struct given_row *ret)
 {
-    const struct ax_online_view *place = &fixture.views->views[view];
+    const struct ax_online_view *place = &views->views[view];
     const struct ax_online_row *row = NULL;
     struct ax_arena rows;
     struct ax_online_fetch fetch = {
@@ -383,7 +383,7 @@ AX_UNUSED static bool get_windows(size_t view, int64_t number, int64_t at, int64
 AX_UNUSED static bool get_value(size_t view, int64_t number, struct given_row *ret)
 {
     ax_arena_reset(&arena);
-    return read_value(fixture.reader, view,
+    return read_value(fixture.reader, fixture.views, view,
                       key_of(fixture.views->given.definitions->views[view].entity, number), ret);
 }
 
