@@ -36,6 +36,7 @@ struct materialize_config {
     bool incremental;
     bool rebuild;
     bool dry_run;
+    bool keep_failed;
     size_t rate;
     size_t threads;
     size_t memory_bytes_max;
@@ -56,6 +57,11 @@ static const struct ax_option materialize_options[] = {
       "Take out what a view has, and write it anew." },
     { AX_OPTION_BOOL, "dry_run", "false", offsetof(struct materialize_config, dry_run), 0, 0, NULL,
       "Read, and tell what there is, but write nothing." },
+    { AX_OPTION_BOOL, "keep_failed", "false", offsetof(struct materialize_config, keep_failed), 0,
+      0, NULL,
+      "Keep rows that are not as their source expects, as failed/SOURCE.failed.parquet in the "
+      "state "
+      "directory." },
     { AX_OPTION_SIZE, "rate", "0", offsetof(struct materialize_config, rate), 0, RATE_MAX, "rows",
       "Rows a second that are written at most; 0 is no limit." },
     { AX_OPTION_SIZE, "threads", "0", offsetof(struct materialize_config, threads), 0, 1024,
@@ -198,6 +204,7 @@ static enum ax_code materialize_owned(struct materialize_work *work, struct ax_e
         .name_count = config->view.count,
         .incremental = config->incremental,
         .rebuild = config->rebuild,
+        .keep_failed = config->keep_failed,
         .rows_per_s_max = config->rate,
         .threads = config->threads ? config->threads : ax_thread_core_count(),
         .memory_bytes_max = config->memory_bytes_max,

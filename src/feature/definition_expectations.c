@@ -9,6 +9,7 @@
 
 #include "base/regex.h"
 #include "feature/expectation_result.h"
+#include "feature/row_checks.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -339,9 +340,17 @@ static enum ax_code read_expectation(struct ax_definition_reader *r, const struc
         return r->err->code;
     expectation->kind = (enum ax_expectation_kind)kind;
     if (check_keys(r, node, expectation->kind) || read_action(r, node, expectation) ||
-        read_columns(r, node, source, expectation))
+        read_columns(r, node, source, expectation) || read_details(r, node, source, expectation))
         return r->err->code;
-    return read_details(r, node, source, expectation);
+    bool is_asked = ax_row_checks_ask(expectation->kind);
+    if (!source->push || expectation->action == AX_EXPECT_WARN || is_asked)
+        return AX_OK;
+    return ax_definition_warn(
+        r, &expectation->place,
+        "source '%.*s': pushed rows are not asked for '%.*s', which needs other "
+        "rows: they are online whatever it says",
+        AX_STR_ARG(ax_str_cut(source->name, 60)),
+        AX_STR_ARG(ax_expectation_kind_name(expectation->kind)));
 }
 
 enum ax_code ax_definition_read_expectations(struct ax_definition_reader *r,

@@ -48,9 +48,9 @@ struct ax_row_checks {
 
 /* ---- making ---- */
 
-static bool is_asked(const struct ax_expectation *expectation)
+bool ax_row_checks_ask(enum ax_expectation_kind kind)
 {
-    switch (expectation->kind) {
+    switch (kind) {
     case AX_EXPECT_NOT_NULL:
     case AX_EXPECT_BETWEEN:
     case AX_EXPECT_IN_SET:
@@ -217,7 +217,8 @@ static enum ax_code make_all(struct ax_row_checks *checks, size_t count, struct 
     if (!checks->checks)
         return ax_arena_fail(&checks->arena, "expectations", err);
     for (size_t i = 0; i < source->expectation_count; i++)
-        if (is_asked(&source->expectations[i]) && add_checks(checks, &source->expectations[i], err))
+        if (ax_row_checks_ask(source->expectations[i].kind) &&
+            add_checks(checks, &source->expectations[i], err))
             return err->code;
     return make_program(checks, err);
 }
@@ -228,7 +229,7 @@ enum ax_code ax_row_checks_new(const struct ax_source *source, struct ax_row_che
     assert(source && ret_checks && err);
     size_t count = 0;
     for (size_t i = 0; i < source->expectation_count; i++)
-        if (is_asked(&source->expectations[i]))
+        if (ax_row_checks_ask(source->expectations[i].kind))
             count += AX_MAX(source->expectations[i].column_count, (size_t)1);
     *ret_checks = NULL;
     if (!count)

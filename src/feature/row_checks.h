@@ -14,6 +14,9 @@
 struct ax_row_checks;
 struct ax_source_rows;
 
+/* Whether a check can be asked of one row. */
+bool ax_row_checks_ask(enum ax_expectation_kind kind);
+
 /* *ret_checks is NULL when nothing is asked. The source is borrowed. Expected: INVALID, TOO_LARGE,
  * LIMIT. */
 AX_MUST_USE enum ax_code ax_row_checks_new(const struct ax_source *source,

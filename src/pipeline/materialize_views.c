@@ -23,6 +23,7 @@
 
 #define ARENA_BYTES_INIT    ((size_t)64 << 10)
 #define ARENA_BYTES_MAX     ((size_t)4 << 30)
+#define NOTICE_BYTES_MAX    ((size_t)16 << 10)
 #define ARGUMENTS_BYTES_MAX ((size_t)4 << 20)
 #define RUN_US_MAX          (24 * INT64_C(3600000000)) /* that goes on; its `to` is as old */
 
@@ -405,6 +406,41 @@ static void end_group(struct run *run, struct item **group, size_t count,
     }
 }
 
+static void pass_over(void *arg AX_UNUSED, const struct ax_expectation_result *result AX_UNUSED)
+{
+}
+
+/* Rows of a source that was read, or failed by what is expected of it, for which it is read again.
+ * What it was read for is done: a failure is a notice. */
+static void keep_failed(struct run *run, const struct ax_source *source)
+{
+    const struct ax_materialize_config *config = run->config;
+    struct ax_offline_expect_report report;
+    struct ax_err err = AX_ERR_INIT;
+    char folder[PATH_MAX];
+    const struct ax_offline_expect request = { .now_us = run->to_us,
+                                               .failed_folder = folder,
+                                               .result = pass_over };
+    struct ax_buf text;
+    int len = snprintf(folder, sizeof(folder), "%s/failed", run->state);
+    if (len < 0 || (size_t)len >= sizeof(folder))
+        (void)ax_fail(&err, AX_E_INVALID, "the path of the state directory is too long");
+    if (err.code || ax_file_make_private_folder(folder, &err) ||
+        ax_offline_expect(run->offline, source, &request, &report, &err))
+        report = (struct ax_offline_expect_report){ 0 };
+    ax_buf_init(&text, NOTICE_BYTES_MAX);
+    if (err.code)
+        ax_buf_printf(&text, "rows of source '%.*s' that do not hold were not kept: %s",
+                      AX_STR_ARG(source->name), err.msg);
+    else if (report.failing_rows)
+        ax_buf_printf(&text, "%zu of %zu rows of source '%.*s' are in %s/%.*s.failed.parquet",
+                      report.failing_rows, report.rows, AX_STR_ARG(source->name), folder,
+                      AX_STR_ARG(source->name));
+    if (text.len && !text.failed && config->notice)
+        config->notice(config->arg, ax_buf_str(&text));
+    ax_buf_done(&text);
+}
+
 /* The item and those behind it of its source that begin at the same mark. */
 static void do_group(struct run *run, size_t first)
 {
@@ -442,6 +478,9 @@ static void do_group(struct run *run, size_t first)
         (void)(ax_offline_latest(run->offline, &request, &report, &failed) != AX_OK);
     ax_online_history_free(run->history);
     run->history = NULL;
+    bool is_looked_at = failed.code ? failed.code == AX_E_INVALID : report.rows > 0;
+    if (run->config->keep_failed && leader->view->source->expectation_count && is_looked_at)
+        keep_failed(run, leader->view->source);
     end_group(run, group, count, &report, &failed);
     free(group);
     free(views);

@@ -60,6 +60,8 @@ struct ax_materialize_config {
     int64_t to_us;
     bool incremental;        /* only what is new since the view was materialised last */
     bool rebuild;            /* what the view has is taken out before it is written */
+    bool keep_failed;        /* rows that their source does not expect: <state>/failed, as
+                                ax_offline_expect keeps them; `notice` tells the file */
     uint64_t rows_per_s_max; /* 0: no limit */
     size_t threads;
     size_t memory_bytes_max; /* of reading: struct ax_offline_config */

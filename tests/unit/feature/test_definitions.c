@@ -222,6 +222,9 @@ static void what_only_looks_wrong(void **state)
         "entities: {e: {keys: {k: string}}}\n"
         "sources:\n"
         "  s: {files: a.csv, time: t, columns: {k: string, t: timestamp, x: float64}}\n"
+        "  p: {files: a.csv, time: t, push: true, columns: {k: string, t: timestamp}, expect: ["
+        "{check: unique, column: k}, {check: unique, column: k, do: fail}, "
+        "{check: not_null, column: k, do: fail}]}\n"
         "views:\n"
         "  v: {entity: e, source: s, fields: {a: sum(x) over 1h}}\n"
         "  w: {entity: e, source: s, deprecated: use v, fields: {b: {expr: x, deprecated: true}, "
@@ -236,16 +239,19 @@ static void what_only_looks_wrong(void **state)
         unsigned line, column;
         const char *text;
     } expected[] = {
-        { 6, 26,
+        { 5, 115,
+          "source 'p': pushed rows are not asked for 'unique', which needs other rows: they are "
+          "online whatever it says" },
+        { 7, 26,
           "view 'v': source 's' has no event_id; of rows with one key and time a window counts "
           "one" },
-        { 9, 36, "view 'w' is deprecated: use v" },
-        { 10, 25, "view 'w' is deprecated: use v" },
-        { 10, 25, "field 'b' of view 'w' is deprecated" },
+        { 10, 36, "view 'w' is deprecated: use v" },
         { 11, 25, "view 'w' is deprecated: use v" },
-        { 11, 45, "view 'w' is deprecated: use v" },
         { 11, 25, "field 'b' of view 'w' is deprecated" },
-        { 11, 45, "field 'b' of view 'w' is deprecated" },
+        { 12, 25, "view 'w' is deprecated: use v" },
+        { 12, 45, "view 'w' is deprecated: use v" },
+        { 12, 25, "field 'b' of view 'w' is deprecated" },
+        { 12, 45, "field 'b' of view 'w' is deprecated" },
     };
     struct ax_definitions read;
     struct ax_err err = AX_ERR_INIT;

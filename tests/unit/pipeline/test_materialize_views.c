@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/sql.h"
 #include "feature/online/online_key.h"
 #include "pipeline/definition_catalogue.h"
 #include "pipeline/definition_plan.h"
@@ -23,6 +24,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define DEFINITIONS(ttl, field)                                                      \
     "auspex: 1\n"                                                                    \
@@ -59,6 +61,7 @@ static struct ax_materialize_config config;
 static struct ax_materialize_result results[RESULTS_MAX];
 static size_t result_count;
 static char why[512]; /* of the last failure */
+static char noticed[512];
 static atomic_bool cancelled;
 static bool cancels; /* behind the first view that is done */
 
@@ -141,6 +144,12 @@ static void close_writer(void)
     ax_online_writer_close(writer);
 }
 
+static void take_notice(void *arg, struct ax_str text)
+{
+    (void)arg;
+    (void)snprintf(noticed, sizeof(noticed), "%.*s", AX_STR_ARG(text));
+}
+
 static void take_result(void *arg, const struct ax_materialize_result *result)
 {
     (void)arg;
@@ -166,6 +175,7 @@ static int open_all(void **ignored)
                                              .registry = registry,
                                              .threads = 1,
                                              .cancelled = &cancelled,
+                                             .notice = take_notice,
                                              .result = take_result };
     open_writer();
     return 0;
@@ -247,6 +257,25 @@ static int64_t value_of(const char *view, int64_t key)
 
 #define NONE INT64_MIN
 
+/* Keys and values of the rows of source c that were kept; NULL: there is no file. */
+static void expect_failed_rows(const char *rows)
+{
+    const struct ax_sql_config sql_config = { .threads = 1 };
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_sql *sql;
+    char path[300], query[400], *found;
+    (void)snprintf(path, sizeof(path), "%s/failed/c.failed.parquet", state);
+    assert_int_equal(access(path, F_OK), rows ? 0 : -1);
+    if (!rows)
+        return;
+    (void)snprintf(query, sizeof(query), "SELECT string_agg(k || ' ' || x, ', ') FROM '%s'", path);
+    good(ax_sql_open(&sql_config, &sql, &err), &err);
+    good(ax_sql_get_text(sql, ax_str_from(query), &found, &err), &err);
+    assert_string_equal(found, rows);
+    free(found);
+    ax_sql_close(sql);
+}
+
 /* ---- tests ---- */
 
 static void write_first(void)
@@ -272,6 +301,13 @@ static void test_all(void **ignored)
     expect_done("texts", 2, 2, 2);
     expect_done("late", 2, 1, 1);
     assert_int_equal(result_of("late")->rejected, 1);
+    expect_failed_rows(NULL);
+    config.keep_failed = true;
+    must_materialize();
+    config.keep_failed = false;
+    expect_failed_rows("2 200");
+    assert_non_null(strstr(noticed, "1 of 2 rows of source 'c' are in "));
+    assert_non_null(strstr(noticed, "/failed/c.failed.parquet"));
     assert_int_equal(result_of("sums")->outcome, AX_MATERIALIZE_NAMELESS);
     assert_int_equal(value_of("numbers", 1), 11);
     assert_int_equal(value_of("numbers", 2), 20);
