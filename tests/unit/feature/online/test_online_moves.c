@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../../../../src/feature/online/online_moves.c"
+#include "feature/online/online_moves.c" /* NOLINT(bugprone-suspicious-include) */
 
 #include "random.h"
 
