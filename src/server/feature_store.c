@@ -137,10 +137,7 @@ enum ax_code ax_feature_store_define(struct ax_feature_store *store,
 bool ax_feature_store_is_ready(const struct ax_feature_store *store)
 {
     const struct ax_online_writer *writer = ax_feature_store_writer(store);
-    struct ax_online_writer_stats stats = { .fills_windows = false };
-    if (writer)
-        ax_online_writer_stats(writer, &stats);
-    return !stats.fills_windows;
+    return !writer || !ax_online_writer_fills_windows(writer);
 }
 
 struct ax_online_writer *ax_feature_store_writer(const struct ax_feature_store *store)

@@ -147,6 +147,14 @@ bool ax_server_thread_is_ready(const struct ax_server_thread *thread)
            ax_feature_store_is_ready(ax_server_feature_store(thread->server));
 }
 
+struct ax_served_sampler *ax_server_thread_sampler(const struct ax_server_thread *thread)
+{
+    assert(thread);
+    bool is_logged =
+        thread->sampler && ax_feature_store_is_ready(ax_server_feature_store(thread->server));
+    return is_logged ? thread->sampler : NULL;
+}
+
 void ax_server_thread_answer(struct ax_server_thread *thread, struct ax_request *request,
                              int status)
 {

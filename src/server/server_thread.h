@@ -50,6 +50,10 @@ void ax_server_thread_release(void *context, void *state, struct ax_request *req
 /* Whether all can be asked for that should be: models, and windows of features. */
 bool ax_server_thread_is_ready(const struct ax_server_thread *thread);
 
+/* By which what is served now is logged; NULL: it is not. While windows are filled it is not, since
+ * what they lack then would be told as wrong. */
+struct ax_served_sampler *ax_server_thread_sampler(const struct ax_server_thread *thread);
+
 /* An empty buffer to print an answer into. */
 struct ax_buf *ax_server_thread_answer_begin(struct ax_server_thread *thread);
 

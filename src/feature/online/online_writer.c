@@ -511,6 +511,12 @@ int64_t ax_online_writer_taken_us(const struct ax_online_writer *writer)
     return atomic_load_explicit(&writer->shown.taken_us, memory_order_acquire);
 }
 
+bool ax_online_writer_fills_windows(const struct ax_online_writer *writer)
+{
+    assert(writer);
+    return atomic_load_explicit(&writer->shown.fills_windows, memory_order_acquire);
+}
+
 void ax_online_writer_stats(const struct ax_online_writer *writer,
                             struct ax_online_writer_stats *ret_stats)
 {
@@ -531,7 +537,6 @@ void ax_online_writer_stats(const struct ax_online_writer *writer,
         .unfilled = shown(&writer->shown.unfilled),
         .swept = shown(&writer->shown.swept),
         .windows_unfilled = shown(&writer->shown.windows_unfilled),
-        .fills_windows = atomic_load_explicit(&writer->shown.fills_windows, memory_order_acquire),
     };
     ax_online_stats(writer->store, &ret_stats->table);
 }

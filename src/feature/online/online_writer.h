@@ -103,7 +103,6 @@ struct ax_online_writer_stats {
     uint64_t unfilled;         /* and about how many are still to be read */
     uint64_t windows_unfilled; /* events that are still to be read into windows, about; it stays
                                   when they cannot be */
-    bool fills_windows;        /* whether they are being read: nothing is known of windows before */
     uint64_t swept;            /* parts that went with their view, or were too old */
 };
 
@@ -179,6 +178,10 @@ AX_MUST_USE enum ax_code ax_online_writer_send(struct ax_online_writer *writer,
 /* When the last of the rows that are seen were taken in, also before a restart; 0: none were. It
  * never goes back. Any thread, never blocks. */
 int64_t ax_online_writer_taken_us(const struct ax_online_writer *writer);
+
+/* Whether windows are still filled after a start: nothing is known of them before. Any thread,
+ * never blocks. */
+bool ax_online_writer_fills_windows(const struct ax_online_writer *writer);
 
 /* Any thread. */
 void ax_online_writer_stats(const struct ax_online_writer *writer,

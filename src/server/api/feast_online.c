@@ -168,7 +168,7 @@ static enum ax_code begin_call(struct feast_request *request, struct ax_serving_
                               AX_SERVICE_TELL_NOTHING, &http->arena,
                               ax_http_worker_loop(http->worker), /* deadline_ns= */ 0, err))
         return err->code;
-    ax_service_call_sample(call, request->base.thread->sampler);
+    ax_service_call_sample(call, ax_server_thread_sampler(request->base.thread));
     const struct ax_feast_columns *columns;
     if (find_names(request, &columns, err))
         return err->code;

@@ -152,7 +152,7 @@ static enum ax_code begin_call(struct ax_oip_entities *entities, struct ax_err *
         ax_service_call_take_columns(&entities->call, entities->columns,
                                      ax_server_now_us(prediction->thread->server), err))
         return err->code;
-    ax_service_call_sample(&entities->call, prediction->thread->sampler);
+    ax_service_call_sample(&entities->call, ax_server_thread_sampler(prediction->thread));
     ax_service_call_add(&entities->call, &entities->target);
     return AX_OK;
 }

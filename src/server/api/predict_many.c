@@ -342,7 +342,7 @@ static enum ax_code many_begin_call(struct many_request *request, struct many_pa
                               err) ||
         ax_service_call_take(&many->call, body->cells, body->is_one, ax_server_now_us(server), err))
         return err->code;
-    ax_service_call_sample(&many->call, whole->thread->sampler);
+    ax_service_call_sample(&many->call, ax_server_thread_sampler(whole->thread));
     for (size_t i = request->part; i < request->part_count; i++)
         many_join(request, &request->parts[i], many);
     return AX_OK;

@@ -70,7 +70,7 @@ static enum ax_code predict_begin_call(struct predict_request *request, struct a
         ax_service_call_take(&made->call, body->cells, body->is_one,
                              ax_server_now_us(prediction->thread->server), err))
         return err->code;
-    ax_service_call_sample(&made->call, prediction->thread->sampler);
+    ax_service_call_sample(&made->call, ax_server_thread_sampler(prediction->thread));
     ax_service_call_add(&made->call, &made->target);
     request->rows.call = &made->call;
     request->rows.is_filling = true;

@@ -309,7 +309,7 @@ static struct ax_online_writer_stats stats_of_writer(void)
 static void go_on(void)
 {
     (void)sem_post(&released);
-    while (stats_of_writer().fills_windows)
+    while (ax_online_writer_fills_windows(fixture.writer))
         (void)sched_yield();
 }
 
@@ -332,7 +332,7 @@ static void plain_views_answer_before_windows(void **state)
     start_held();
     assert_true(get_value(VIEW_A, 1, &row));
     assert_int_equal(row.x, 55);
-    assert_true(stats_of_writer().fills_windows);
+    assert_true(ax_online_writer_fills_windows(fixture.writer));
     assert_int_equal(stats_of_writer().windows_unfilled, 2 * (EVENTS / 2) + EVENTS / 2);
     assert_false(get_windows(VIEW_D, 1, 150 * SECOND, &n, &sum));
     assert_false(get_windows(VIEW_E, 1, 150 * SECOND, &n, &sum));
