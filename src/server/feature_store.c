@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "feature/online/online_disk.h"
+#include "feature/online/online_journals.h"
 #include "server/server.h"
 
 #include <assert.h>
@@ -84,6 +85,23 @@ static void log_fill(void *context, const struct ax_err *err)
            AX_LOG_TEXT("state", store->state), AX_LOG_ERR(err));
 }
 
+static void log_journal(void *context, struct ax_str source,
+                        const struct ax_online_journal_loss *loss)
+{
+    (void)context;
+    if (loss->bytes_cut)
+        ax_log(loss->is_cut_damaged ? AX_LOG_WARN : AX_LOG_INFO,
+               loss->is_cut_damaged
+                   ? "the end of a journal was damaged and cut off: push its rows again"
+                   : "a write to a journal was broken off and is cut off: it was not acknowledged",
+               AX_LOG_STR("source", source), AX_LOG_U64("bytes", loss->bytes_cut));
+    if (loss->rows)
+        ax_log(AX_LOG_WARN,
+               "a journal lacks rows that were acknowledged: the online store has their values, "
+               "histories do not; push them again",
+               AX_LOG_STR("source", source), AX_LOG_U64("rows", loss->rows));
+}
+
 static int64_t now_us(void *context)
 {
     const struct ax_feature_store *store = context;
@@ -106,6 +124,7 @@ static enum ax_code open_writer(struct ax_feature_store *store, struct ax_err *e
         .now_us = store->server ? now_us : NULL,
         .fold_failed = log_fold,
         .fill_failed = log_fill,
+        .journal_lacks = log_journal,
         .context = store,
     };
     struct ax_online_writer *writer;

@@ -24,12 +24,15 @@
 
 /* Memory of a group that is kept for the next one. */
 #define GROUP_BYTES_KEPT ((size_t)4 << 20)
+/* Of rows without values that are committed at once. */
+#define BLANKS_BYTES_MAX ((size_t)1 << 20)
 
 struct ax_journal {
     char *folder;
     struct ax_journal_segment segment; /* the last one; its columns are the journal's */
     bool is_synced;
     bool is_broken; /* takes nothing more */
+    bool is_cut_damaged;
     uint64_t segment_bytes_max;
     uint64_t bytes_max;
     uint64_t *firsts; /* of the segments */
@@ -102,6 +105,16 @@ static enum ax_code begin_segment(struct ax_journal *journal, uint64_t first, st
     return AX_OK;
 }
 
+/* Whether what stands at the end is no broken-off write: as long as that says, or no head. */
+static enum ax_code look_at_end(struct ax_journal *journal, uint64_t file_bytes, struct ax_err *err)
+{
+    bool is_short;
+    if (ax_journal_segment_is_short(&journal->segment, file_bytes, &is_short, err))
+        return err->code;
+    journal->is_cut_damaged = !is_short;
+    return AX_OK;
+}
+
 /* Go to the end of the last segment, and cut off a group that was not completed. */
 static enum ax_code recover(struct ax_journal *journal, struct ax_err *err)
 {
@@ -123,8 +136,11 @@ static enum ax_code recover(struct ax_journal *journal, struct ax_err *err)
                            "it, or give them up (truncate -s %" PRIu64 ")",
                            segment->path, segment->at, segment->at);
     }
-    if (fstat(segment->fd, &info) || ftruncate(segment->fd, (off_t)segment->at) ||
-        fdatasync(segment->fd))
+    if (fstat(segment->fd, &info))
+        return ax_fail_errno(err, errno, "'%s'", segment->path);
+    if (step == AX_JOURNAL_BROKEN && look_at_end(journal, (uint64_t)info.st_size, err))
+        return err->code;
+    if (ftruncate(segment->fd, (off_t)segment->at) || fdatasync(segment->fd))
         return ax_fail_errno(err, errno, "cut '%s'", segment->path);
     count_up(&journal->bytes_cut, (uint64_t)info.st_size - segment->at);
     ax_buf_clear(&segment->bytes, 0);
@@ -494,6 +510,81 @@ static enum ax_code row_taken_us(const struct ax_journal *journal, size_t at, ui
     return err->code;
 }
 
+/* ---- missing rows ---- */
+
+static enum ax_code commit_blanks(struct ax_journal *journal, uint64_t rows, int64_t taken_us,
+                                  struct ax_err *err)
+{
+    const struct ax_journal_group head = { 0 };
+    const struct ax_online_layout *layout = &journal->segment.layout;
+    uint32_t length = (uint32_t)layout->bytes;
+    (void)ax_buf_append(&journal->group, &head, sizeof(head));
+    for (uint64_t i = 0; i < rows; i++) {
+        const struct ax_online_stamp stamp = { taken_us, taken_us, journal->first + i };
+        ax_journal_put_blank(&journal->group, layout, &stamp);
+        (void)ax_buf_append(&journal->lengths, &length, sizeof(length));
+    }
+    return ax_journal_commit(journal, err);
+}
+
+/* They were taken in when the last row before them was, as far as can be told. */
+static enum ax_code put_blanks(struct ax_journal *journal, uint64_t next, struct ax_err *err)
+{
+    const struct ax_journal_segment *segment = &journal->segment;
+    size_t at = journal->count - 1;
+    uint64_t bytes_max = journal->bytes_max;
+    uint64_t rows_max = AX_MAX(BLANKS_BYTES_MAX / segment->layout.bytes, (size_t)1);
+    int64_t taken_us = 0;
+    if (segment->next == segment->first && at)
+        at--;
+    if (segment->next > journal->firsts[at] &&
+        row_taken_us(journal, at, segment->next - 1, &taken_us, err))
+        return err->code;
+    journal->bytes_max = UINT64_MAX; /* They are no more bytes than those that are missing were. */
+    while (segment->next < next && !err->code)
+        (void)(commit_blanks(journal, AX_MIN(next - segment->next, rows_max), taken_us, err) !=
+               AX_OK);
+    journal->bytes_max = bytes_max;
+    return err->code;
+}
+
+/* A journal without any row begins behind them. Its file goes first: killed in between, there is
+ * none, which is the same. */
+static enum ax_code begin_behind(struct ax_journal *journal, uint64_t next, struct ax_err *err)
+{
+    const struct ax_journal_segment *segment = &journal->segment;
+    struct stat info;
+    if (fstat(segment->fd, &info) || unlink(segment->path))
+        return ax_fail_errno(err, errno, "remove '%s'", segment->path);
+    atomic_fetch_sub_explicit(&journal->segments, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&journal->bytes, (uint64_t)info.st_size, memory_order_relaxed);
+    journal->count = 0;
+    if (begin_segment(journal, next, segment->source, segment->columns, segment->column_count,
+                      err)) {
+        journal->is_broken = true;
+        return err->code;
+    }
+    journal->first = next;
+    show_oldest(journal);
+    atomic_store_explicit(&journal->next, next, memory_order_release);
+    return AX_OK;
+}
+
+enum ax_code ax_journal_skip(struct ax_journal *journal, uint64_t next, uint64_t *ret_missing,
+                             struct ax_err *err)
+{
+    assert(journal && !row_count(journal) && next <= AX_JOURNAL_SEQUENCE_MAX && ret_missing && err);
+    const struct ax_journal_segment *segment = &journal->segment;
+    uint64_t had = segment->next;
+    *ret_missing = next > had ? next - had : 0;
+    if (!*ret_missing)
+        return AX_OK;
+    return journal->count == 1 && had == segment->first ? begin_behind(journal, next, err)
+                                                        : put_blanks(journal, next, err);
+}
+
+/* ---- old rows ---- */
+
 /* When the last row of a segment in front of the last one was taken in: it is read through for
  * that, once. */
 static enum ax_code segment_taken_us(struct ax_journal *journal, size_t at, int64_t *ret_us,
@@ -541,6 +632,7 @@ void ax_journal_stats(const struct ax_journal *journal, struct ax_journal_stats 
         .bytes_written = atomic_load_explicit(&journal->bytes_written, memory_order_relaxed),
         .failures = atomic_load_explicit(&journal->failures, memory_order_relaxed),
         .bytes_cut = atomic_load_explicit(&journal->bytes_cut, memory_order_relaxed),
+        .is_cut_damaged = journal->is_cut_damaged,
         .rows_kept =
             ax_journal_next(journal) - atomic_load_explicit(&journal->oldest, memory_order_relaxed),
         .segments = atomic_load_explicit(&journal->segments, memory_order_relaxed),

@@ -33,7 +33,8 @@ struct ax_journal_stats {
     uint64_t commits;       /* in so many groups */
     uint64_t bytes_written; /* of them */
     uint64_t failures;      /* commits that failed */
-    uint64_t bytes_cut;     /* of a broken-off write, when it was opened */
+    uint64_t bytes_cut;     /* of the last group, when it was opened, */
+    bool is_cut_damaged;    /* which was not broken off: it was there, and did not check */
     uint64_t rows_kept;     /* in all files */
     uint64_t segments;      /* files */
     uint64_t bytes;         /* of all files */
@@ -62,6 +63,12 @@ AX_MUST_USE enum ax_code ax_journal_add(struct ax_journal *journal,
 /* Write what was added. Blocks. After a failure nothing of it was taken in, and its sequences are
  * given again. Expected: LIMIT (the disk or the journal is full), UNAVAILABLE. */
 AX_MUST_USE enum ax_code ax_journal_commit(struct ax_journal *journal, struct ax_err *err);
+
+/* Rows with sequences below `next` were acknowledged: *ret_missing of them are not there. Rows
+ * without values take their sequences, so that no other row gets one of them. Nothing waits to be
+ * committed. Blocks. Expected: those of a commit. */
+AX_MUST_USE enum ax_code ax_journal_skip(struct ax_journal *journal, uint64_t next,
+                                         uint64_t *ret_missing, struct ax_err *err);
 
 /* End the last segment: its rows may be erased then. Blocks. Expected: LIMIT, UNAVAILABLE. */
 AX_MUST_USE enum ax_code ax_journal_end_segment(struct ax_journal *journal, struct ax_err *err);

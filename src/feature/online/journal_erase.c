@@ -26,18 +26,6 @@ struct eraser {
     struct ax_buf lengths; /* of a group's parts */
 };
 
-/* The stamp alone. */
-static void put_blank(struct eraser *e, const struct ax_online_part *part)
-{
-    size_t bytes = e->segment.layout.bytes;
-    char *to = ax_buf_reserve(&e->out, bytes);
-    if (!to)
-        return;
-    memset(to, 0, bytes);
-    memcpy(to, &part->stamp, sizeof(part->stamp));
-    ax_buf_added(&e->out, bytes);
-}
-
 static void put_group(struct eraser *e, const struct ax_journal_group *group)
 {
     const uint32_t *lengths = ax_journal_group_lengths(group);
@@ -50,7 +38,8 @@ static void put_group(struct eraser *e, const struct ax_journal_group *group)
         size_t before = e->out.len;
         bool is_erased = e->at < e->count && e->sequences[e->at] == group->first + i;
         if (is_erased)
-            put_blank(e, (const void *)part);
+            ax_journal_put_blank(&e->out, &e->segment.layout,
+                                 &((const struct ax_online_part *)part)->stamp);
         else
             (void)ax_buf_append(&e->out, part, lengths[i]);
         e->at += is_erased;

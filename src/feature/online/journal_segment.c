@@ -330,6 +330,18 @@ void ax_journal_group_seal(uint64_t seed, uint64_t at, struct ax_journal_group *
     group->head_hash = hash_head(group, seed, at);
 }
 
+void ax_journal_put_blank(struct ax_buf *out, const struct ax_online_layout *layout,
+                          const struct ax_online_stamp *stamp)
+{
+    assert(out && layout && stamp);
+    char *to = ax_buf_reserve(out, layout->bytes);
+    if (!to)
+        return;
+    memset(to, 0, layout->bytes);
+    memcpy(to, stamp, sizeof(*stamp));
+    ax_buf_added(out, layout->bytes);
+}
+
 static bool head_is_whole(const struct ax_journal_segment *segment,
                           const struct ax_journal_group *group, uint64_t at)
 {
@@ -436,5 +448,18 @@ enum ax_code ax_journal_segment_goes_on(const struct ax_journal_segment *segment
     if (got < 0)
         return ax_fail_errno(err, errno, "read '%s'", segment->path);
     *ret_goes_on = goes_on;
+    return AX_OK;
+}
+
+enum ax_code ax_journal_segment_is_short(struct ax_journal_segment *segment, uint64_t file_bytes,
+                                         bool *ret_is_short, struct ax_err *err)
+{
+    assert(segment && segment->path && ret_is_short && err);
+    bool has_head;
+    if (segment_read(segment, GROUP_HEAD, &has_head, err))
+        return err->code;
+    const struct ax_journal_group *group = has_head ? group_at(segment) : NULL;
+    *ret_is_short = !group || (head_is_whole(segment, group, segment->at) &&
+                               segment->at + group->bytes > file_bytes);
     return AX_OK;
 }

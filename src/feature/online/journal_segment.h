@@ -80,6 +80,12 @@ AX_MUST_USE enum ax_code ax_journal_segment_step(struct ax_journal_segment *segm
 AX_MUST_USE enum ax_code ax_journal_segment_goes_on(const struct ax_journal_segment *segment,
                                                     bool *ret_goes_on, struct ax_err *err);
 
+/* Whether the group at `at`, which is not whole, goes on behind the end of the file, or ends in its
+ * head. */
+AX_MUST_USE enum ax_code ax_journal_segment_is_short(struct ax_journal_segment *segment,
+                                                     uint64_t file_bytes, bool *ret_is_short,
+                                                     struct ax_err *err);
+
 /* Fill in the head of a group that is complete but for that, for the place `at` in the file of a
  * segment with that seed. */
 void ax_journal_group_seal(uint64_t seed, uint64_t at, struct ax_journal_group *group);
@@ -100,6 +106,10 @@ AX_MUST_USE enum ax_code ax_journal_segment_seed(const char *folder, uint64_t fi
 AX_MUST_USE enum ax_code ax_journal_segment_erase(const char *folder, uint64_t first,
                                                   const uint64_t *sequences, size_t count,
                                                   size_t *ret_count, struct ax_err *err);
+
+/* Append the part of a row without values. */
+void ax_journal_put_blank(struct ax_buf *out, const struct ax_online_layout *layout,
+                          const struct ax_online_stamp *stamp);
 
 /* The bytes of each row of a group. */
 static inline const uint32_t *ax_journal_group_lengths(const struct ax_journal_group *group)

@@ -25,6 +25,13 @@ static const struct ax_metric_family rows_family = {
     .labels = "source",
 };
 
+static const struct ax_metric_family missing_family = {
+    .name = "ax_journal_missing_rows_total",
+    .help = "Acknowledged rows that the journal of a source was found to lack.",
+    .type = AX_METRIC_COUNTER,
+    .labels = "source",
+};
+
 void ax_online_journals_init(struct ax_online_journals *journals, const char *folder,
                              bool is_synced, uint64_t bytes_max)
 {
@@ -42,6 +49,7 @@ void ax_online_journals_done(struct ax_online_journals *journals)
         ax_journal_close(journal->journal);
         ax_metric_unregister(&bytes_family, &name, 0);
         ax_metric_unregister(&rows_family, &name, 0);
+        ax_metric_unregister(&missing_family, &name, 0);
         free(journal->folder);
         free(journal);
     }
@@ -62,7 +70,8 @@ static struct ax_online_journal *journal_new(struct ax_online_journals *journals
     struct ax_err ignored = AX_ERR_INIT; /* without room for series nothing is counted */
     journal->next = 1;
     (void)(ax_metric_register(&bytes_family, &source, &journal->bytes_metric, &ignored) ||
-           ax_metric_register(&rows_family, &source, &journal->rows_metric, &ignored));
+           ax_metric_register(&rows_family, &source, &journal->rows_metric, &ignored) ||
+           ax_metric_register(&missing_family, &source, &journal->missing_metric, &ignored));
     if (journals->folder) {
         size_t size = strlen(journals->folder) + 1 + source.len + 1;
         journal->folder = ax_xalloc(size);
@@ -89,10 +98,28 @@ static void recount(struct ax_online_journals *journals, struct ax_online_journa
     count(journal->rows_metric, &journal->rows, stats.rows_kept);
 }
 
-enum ax_code ax_online_journals_open(struct ax_online_journals *journals,
-                                     const struct ax_source_plan *plan, struct ax_err *err)
+static enum ax_code skip(struct ax_online_journal *journal, uint64_t next,
+                         struct ax_online_journal_loss *loss, struct ax_err *err)
 {
-    assert(journals && plan && err);
+    struct ax_journal_stats stats;
+    ax_journal_stats(journal->journal, &stats);
+    loss->bytes_cut = stats.bytes_cut;
+    loss->is_cut_damaged = stats.is_cut_damaged;
+    if (ax_journal_skip(journal->journal, next, &loss->rows, err)) {
+        ax_journal_close(journal->journal);
+        journal->journal = NULL;
+        return err->code;
+    }
+    ax_metric_add(journal->missing_metric, loss->rows);
+    return AX_OK;
+}
+
+enum ax_code ax_online_journals_open(struct ax_online_journals *journals,
+                                     const struct ax_source_plan *plan, uint64_t next,
+                                     struct ax_online_journal_loss *ret_loss, struct ax_err *err)
+{
+    assert(journals && plan && ret_loss && err);
+    *ret_loss = (struct ax_online_journal_loss){ 0 };
     struct ax_str source = plan->source->name;
     struct ax_online_journal *journal = ax_online_journals_get(journals, source);
     if (!journal)
@@ -109,7 +136,8 @@ enum ax_code ax_online_journals_open(struct ax_online_journals *journals,
                                         .bytes_max = journals->bytes_max };
     ax_journal_close(journal->journal);
     journal->journal = NULL;
-    (void)(ax_journal_open(&config, &journal->journal, err) != AX_OK);
+    if (!ax_journal_open(&config, &journal->journal, err))
+        (void)(skip(journal, next, ret_loss, err) != AX_OK);
     recount(journals, journal);
     return err->code;
 }

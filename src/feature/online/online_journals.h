@@ -24,6 +24,7 @@ struct ax_online_journal {
     struct ax_online_seen seen; /* of the source, by the views that are in force */
     uint64_t bytes, rows;       /* that its files have, */
     ax_metric bytes_metric, rows_metric; /* as is shown */
+    ax_metric missing_metric;
 };
 
 struct ax_online_journals {
@@ -39,10 +40,19 @@ void ax_online_journals_init(struct ax_online_journals *journals, const char *fo
                              bool is_synced, uint64_t bytes_max);
 void ax_online_journals_done(struct ax_online_journals *journals);
 
-/* Have the journal of the plan's source open with its columns. Expected: those of
- * ax_journal_open; then it takes nothing until this succeeds. */
+/* What a journal was found to lack when it was opened. */
+struct ax_online_journal_loss {
+    uint64_t bytes_cut;  /* of its last group, */
+    bool is_cut_damaged; /* which was not broken off (ax_journal_stats) */
+    uint64_t rows;       /* that had been acknowledged, and are missing */
+};
+
+/* Have the journal of the plan's source open with its columns, and give no sequence below `next`.
+ * Expected: those of ax_journal_open and ax_journal_skip; then it takes nothing until this
+ * succeeds. */
 AX_MUST_USE enum ax_code ax_online_journals_open(struct ax_online_journals *journals,
-                                                 const struct ax_source_plan *plan,
+                                                 const struct ax_source_plan *plan, uint64_t next,
+                                                 struct ax_online_journal_loss *ret_loss,
                                                  struct ax_err *err);
 
 /* Of a source that was opened. */

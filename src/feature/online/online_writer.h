@@ -20,6 +20,7 @@
 
 struct ax_online_counts; /* feature/online/online_apply.h */
 struct ax_online_journal;
+struct ax_online_journal_loss; /* feature/online/online_journals.h */
 struct ax_online_writer;
 struct ax_source_rows; /* feature/source_plan.h */
 
@@ -49,6 +50,9 @@ struct ax_online_writer_config {
     /* Rows on the disk that were not read yet cannot be, likewise; their keys are read from there,
      * or fail, one by one. Or windows cannot be read, and stay unknown. May be NULL. */
     void (*fill_failed)(void *context, const struct ax_err *err);
+    /* The journal of a source lacks what it had, likewise. May be NULL. */
+    void (*journal_lacks)(void *context, struct ax_str source,
+                          const struct ax_online_journal_loss *loss);
     void *context;
 };
 

@@ -40,6 +40,16 @@ static const struct ax_source_plan *replay_plan(const struct replay *replay)
     return replay->views->source_plans[replay->source];
 }
 
+/* Up to where the journal is in the view of a target, on the disk. */
+static enum ax_code target_position(const struct ax_online_writer *writer,
+                                    const struct ax_source_plan *plan, size_t target,
+                                    uint64_t *ret_next, struct ax_err *err)
+{
+    char name[12];
+    (void)snprintf(name, sizeof(name), "%u", plan->targets[target].layout->id);
+    return ax_online_disk_position(writer->disk, ax_str_from(name), ret_next, err);
+}
+
 /* From the first row that one of the views may not have (windows have none, unless they are left
  * out), and at least the last one, which tells when it was taken in. */
 static enum ax_code replay_begin(struct replay *replay, struct ax_online_writer *writer,
@@ -59,9 +69,7 @@ static enum ax_code replay_begin(struct replay *replay, struct ax_online_writer 
     if (!replay->positions || !replay->has_it)
         return ax_arena_fail(arena, "views", err);
     for (size_t i = 0; replay->journal->folder && i < plan->target_count; i++) {
-        char name[12];
-        (void)snprintf(name, sizeof(name), "%u", plan->targets[i].layout->id);
-        if (ax_online_disk_position(writer->disk, ax_str_from(name), &replay->positions[i], err))
+        if (target_position(writer, plan, i, &replay->positions[i], err))
             return err->code;
         replay->next = AX_MIN(replay->next, AX_MAX(replay->positions[i], 1));
     }
@@ -189,13 +197,35 @@ static enum ax_code put_histories(struct ax_online_writer *writer, struct ax_onl
     return AX_OK;
 }
 
+/* Rows below *ret_next of the source's journal are on the disk. */
+static enum ax_code folded_next(const struct ax_online_writer *writer,
+                                const struct ax_source_plan *plan, uint64_t *ret_next,
+                                struct ax_err *err)
+{
+    *ret_next = 0;
+    for (size_t i = 0; writer->disk && i < plan->target_count; i++) {
+        uint64_t next;
+        if (target_position(writer, plan, i, &next, err))
+            return err->code;
+        *ret_next = AX_MAX(*ret_next, next);
+    }
+    return AX_OK;
+}
+
 static enum ax_code open_journals(struct ax_online_writer *writer,
                                   const struct ax_online_views *views, struct ax_err *err)
 {
     for (size_t i = 0; i < views->given.definitions->source_count; i++) {
         const struct ax_source_plan *plan = ax_online_views_pushed(views, i);
-        if (plan && ax_online_journals_open(&writer->journals, plan, err))
+        struct ax_online_journal_loss loss;
+        uint64_t next;
+        if (!plan)
+            continue;
+        if (folded_next(writer, plan, &next, err) ||
+            ax_online_journals_open(&writer->journals, plan, next, &loss, err))
             return err->code;
+        if ((loss.bytes_cut || loss.rows) && writer->config.journal_lacks)
+            writer->config.journal_lacks(writer->config.context, plan->source->name, &loss);
     }
     return AX_OK;
 }

@@ -413,6 +413,7 @@ static void a_group_cut_anywhere_is_cut_off(void **state)
         struct ax_journal_stats stats;
         ax_journal_stats(journal, &stats);
         assert_int_equal(stats.bytes_cut, len - begins[1]);
+        assert_false(stats.is_cut_damaged);
         assert_int_equal(stats.bytes, begins[1]);
         assert_int_equal(ax_journal_next(journal), 5);
         commit_pairs(journal, 2);
@@ -444,8 +445,11 @@ static void every_changed_bit_is_seen(void **state)
             assert_int_not_equal(ax_journal_open(&config, &journal, &err), AX_OK);
             assert_failed(AX_E_INVALID, "0000000000000001.journal");
         } else {
+            struct ax_journal_stats stats;
             journal = open_journal(&config);
             assert_int_equal(ax_journal_next(journal), 5);
+            ax_journal_stats(journal, &stats);
+            assert_true(stats.is_cut_damaged);
             ax_journal_close(journal);
         }
         file.ptr[at] ^= (char)(1 << (at % 8));

@@ -20,6 +20,7 @@
 #include "feature/online/journal_reader.h"
 #include "feature/online/online_apply.h"
 #include "feature/online/online_disk.h"
+#include "feature/online/online_journals.h"
 
 #include "writer_fixture.h"
 
@@ -30,6 +31,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -389,6 +391,63 @@ static void old_rows_leave_the_journal(void **state)
     }
     taken_us = 1;
     remove_state();
+}
+
+static struct ax_online_journal_loss lost;
+
+static void journal_lacks(void *context, struct ax_str source,
+                          const struct ax_online_journal_loss *loss)
+{
+    (void)context;
+    assert_true(ax_str_is(source, "a"));
+    lost = *loss;
+}
+
+/* What is pushed after a loss is applied at a start, since it is above what was folded. */
+static void lost_rows_keep_their_sequences(void **state)
+{
+    (void)state;
+    const struct {
+        int64_t bytes; /* that the file has then; below 0: as many less */
+        uint64_t rows; /* that are missing; 0: some */
+    } cases[] = { { -1, 1 }, { 300, 0 }, { 0, 10 } };
+    struct ax_online_writer_config config = writer_config(folder);
+    config.journal_lacks = journal_lacks;
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        struct ax_online_batch batch;
+        struct ax_journal_extent extent;
+        struct stat info;
+        char path[256];
+        (void)snprintf(path, sizeof(path), "%s/journal/a/%016d.journal", folder, 1);
+        good(open_writer(&config, "x", &err));
+        for (int64_t key = 0; key < 10; key++)
+            good(push(SOURCE_A, &(struct given_row){ key, 10, key }, 1, &batch, &err));
+        close_writer();
+        assert_int_equal(stat(path, &info), 0);
+        int64_t bytes = cases[i].bytes < 0 ? info.st_size + cases[i].bytes : cases[i].bytes;
+        assert_int_equal(bytes ? truncate(path, bytes) : unlink(path), 0);
+        lost = (struct ax_online_journal_loss){ 0 };
+        good(open_writer(&config, "x", &err));
+        assert_true(lost.rows > 0);
+        if (cases[i].rows)
+            assert_int_equal(lost.rows, cases[i].rows);
+        assert_false(lost.is_cut_damaged);
+        good(push(SOURCE_A, &(struct given_row){ 1, 20, 111 }, 1, &batch, &err));
+        path[strlen(path) - strlen("/0000000000000001.journal")] = '\0';
+        good(ax_journal_extent_read(path, &extent, &err));
+        assert_int_equal(extent.next, 12);
+        has(VIEW_A, 9, 10, 9);
+        has(VIEW_A, 1, 20, 111);
+        good(define("x + 1", &err)); /* reads the journal from its first row */
+        has(VIEW_A, 1, 20, 112);
+        close_writer();
+        lost = (struct ax_online_journal_loss){ 0 };
+        good(open_writer(&config, "x", &err));
+        assert_int_equal(lost.rows, 0);
+        has(VIEW_A, 1, 20, 111);
+        close_writer();
+        remove_state();
+    }
 }
 
 static void a_queue_that_is_full_refuses(void **state)
@@ -1158,6 +1217,7 @@ int main(void)
         cmocka_unit_test(parts_of_former_views_go),
         cmocka_unit_test(old_parts_go),
         cmocka_unit_test(old_rows_leave_the_journal),
+        cmocka_unit_test(lost_rows_keep_their_sequences),
         cmocka_unit_test(a_queue_that_is_full_refuses),
         cmocka_unit_test(the_moment_never_goes_back),
         cmocka_unit_test(random_work_is_what_arrays_have),
