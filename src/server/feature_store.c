@@ -93,7 +93,7 @@ static void log_journal(void *context, struct ax_str source,
         ax_log(loss->is_cut_damaged ? AX_LOG_WARN : AX_LOG_INFO,
                loss->is_cut_damaged
                    ? "the end of a journal was damaged and cut off: push its rows again"
-                   : "a write to a journal was broken off and is cut off: it was not acknowledged",
+                   : "the last write to a journal was broken off, and is cut off",
                AX_LOG_STR("source", source), AX_LOG_U64("bytes", loss->bytes_cut));
     if (loss->rows)
         ax_log(AX_LOG_WARN,
