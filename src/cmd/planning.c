@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "feature/offline/offline.h"
+#include "feature/source_journal.h"
 #include "pipeline/opened_sources.h"
 #include "pipeline/train_file.h"
 
@@ -57,6 +58,8 @@ enum ax_code ax_planning_compare(struct ax_planning *planning, const char *state
         (ax_registry_read(planning->registry, &planning->arena, &planning->applied, err) ||
          ax_plan_uses(planning->registry, &planning->applied, &planning->wanted, &planning->arena,
                       &uses, &use_count, err)))
+        return err->code;
+    if (ax_source_journals_check(state, &planning->definitions, err))
         return err->code;
     return ax_plan_make(&planning->applied, &planning->wanted, uses, use_count, &planning->arena,
                         &planning->plan, err);

@@ -39,8 +39,9 @@ enum ax_planning_outcome {
 AX_MUST_USE enum ax_code ax_planning_read(struct ax_planning *planning, const char *folder,
                                           struct ax_err *err);
 
-/* Open the registry and compare. Expected: those of ax_registry_open, but for NOT_FOUND: then all
- * is new. */
+/* Open the registry and compare, and see that rows which were pushed can be read by the
+ * definitions. Expected: those of ax_registry_open, but for NOT_FOUND: then all is new; and of
+ * ax_source_journals_check. */
 AX_MUST_USE enum ax_code ax_planning_compare(struct ax_planning *planning, const char *state,
                                              enum ax_registry_access access, struct ax_err *err);
 

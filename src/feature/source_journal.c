@@ -42,14 +42,49 @@ const struct ax_definition_column *ax_source_journal_columns(const struct ax_sou
     return columns;
 }
 
+static enum ax_code put_folder(const char *state, const struct ax_source *source,
+                               char ret_folder[PATH_MAX], struct ax_err *err)
+{
+    int len = snprintf(ret_folder, PATH_MAX, "%s/journal/%.*s", state, AX_STR_ARG(source->name));
+    if (len < 0 || len >= PATH_MAX)
+        return ax_fail(err, AX_E_INVALID, "the path of the state directory is too long");
+    return AX_OK;
+}
+
+static enum ax_code check_one(const char *state, const struct ax_source *source,
+                              struct ax_arena *arena, struct ax_err *err)
+{
+    char folder[PATH_MAX];
+    size_t count;
+    const struct ax_definition_column *columns = ax_source_journal_columns(source, arena, &count);
+    if (!columns)
+        return ax_arena_fail(arena, "columns of a journal", err);
+    if (put_folder(state, source, folder, err) ||
+        ax_journal_check_columns(folder, columns, count, err))
+        return ax_err_context(err, "source '%.*s'", AX_STR_ARG(source->name));
+    return AX_OK;
+}
+
+enum ax_code ax_source_journals_check(const char *state, const struct ax_definitions *definitions,
+                                      struct ax_err *err)
+{
+    assert(state && definitions && err);
+    struct ax_arena arena;
+    ax_arena_init(&arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
+    for (size_t i = 0; i < definitions->source_count && !err->code; i++)
+        if (definitions->sources[i].push)
+            (void)(check_one(state, &definitions->sources[i], &arena, err) != AX_OK);
+    ax_arena_done(&arena);
+    return err->code;
+}
+
 static enum ax_code open_one(struct ax_source_journals *journals, const char *state,
                              const struct ax_source *source, struct ax_err *err)
 {
     char folder[PATH_MAX];
     struct ax_source_journal journal = { .source = source };
-    int len = snprintf(folder, sizeof(folder), "%s/journal/%.*s", state, AX_STR_ARG(source->name));
-    if (len < 0 || (size_t)len >= sizeof(folder))
-        return ax_fail(err, AX_E_INVALID, "the path of the state directory is too long");
+    if (put_folder(state, source, folder, err))
+        return err->code;
     if (ax_journal_extent_read(folder, &journal.extent, err))
         return ax_err_context(err, "source '%.*s'", AX_STR_ARG(source->name));
     if (journal.extent.next == journal.extent.first)

@@ -29,6 +29,11 @@ AX_MUST_USE enum ax_code ax_source_journals_open(const char *state,
                                                  const struct ax_definitions *definitions,
                                                  struct ax_source_journals **ret_journals,
                                                  struct ax_err *err);
+/* Whether the rows that were pushed can be read by these definitions. Expected: INVALID (a column
+ * has another type than it had: names the source and what to do), TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_source_journals_check(const char *state,
+                                                  const struct ax_definitions *definitions,
+                                                  struct ax_err *err);
 /* NULL is fine. */
 void ax_source_journals_close(struct ax_source_journals *journals);
 

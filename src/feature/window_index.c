@@ -68,7 +68,7 @@ void ax_window_index_trim(struct ax_window_index *index)
     if (!index->count)
         ax_window_index_done(index);
     size_t room = index->room;
-    while (room > ROOM_FIRST && index->count * 16 <= room)
+    while (room > ROOM_FIRST && (size_t)index->count * 16 <= room)
         room /= 2;
     if (room < index->room)
         (void)index_resize(index, room);

@@ -118,7 +118,7 @@ void *ax_window_piece_new(struct ax_window_shared *shared, size_t bytes, bool is
     struct ax_window_heap *heap = shared ? shared->heap : NULL;
     if (heap && (heap_bytes(heap) > heap->bytes_max || bytes > heap->bytes_max - heap_bytes(heap)))
         return NULL;
-    struct ax_window_piece *piece = is_of_slab(heap, bytes, is_usual)
+    struct ax_window_piece *piece = heap && is_of_slab(heap, bytes, is_usual)
                                         ? ax_memory_slab_alloc(heap->slab, in_lines(bytes), 0)
                                         : ax_try_alloc(bytes, 1);
     if (!piece)

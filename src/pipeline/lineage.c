@@ -18,7 +18,8 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 
-#define KEY_BYTES_MAX ((size_t)1 << 16)
+#define KEY_BYTES_MAX     ((size_t)1 << 16)
+#define MEANING_BYTES_MAX ((size_t)64 << 20)
 
 struct lineage_run {
     struct ax_arena *arena;
@@ -321,53 +322,181 @@ enum ax_code ax_lineage_select(const struct ax_lineage *lineage, const bool *mar
 
 /* ---- digests ---- */
 
-/* What the edges of an object lead to, of the catalogue's own objects. */
-static void mark_sources(const struct ax_registry_catalogue *catalogue,
-                         const struct ax_registry_object *object, bool *marks, size_t *queue,
-                         size_t *queued)
+/* What of a catalogue goes into an object. */
+struct digest_run {
+    const struct ax_registry_catalogue *catalogue;
+    const struct ax_registry_object *root; /* number object_count, whether or not it is there */
+    bool *marks;                           /* objects that do */
+    bool **parts;                          /* of each its features that do; NULL: none yet */
+    struct digest_part *queue;
+    size_t queued, queue_cap;
+    struct ax_arena *arena;
+    struct ax_err *err;
+};
+
+/* A feature whose edges are to be followed; the empty one: those of the object as a whole. */
+struct digest_part {
+    size_t object;
+    struct ax_str feature;
+};
+
+static void queue_part(struct digest_run *run, size_t object, struct ax_str feature)
 {
-    for (size_t i = 0; i < object->edge_count; i++) {
+    struct digest_part *queue =
+        grow(run->arena, run->queue, run->queued, &run->queue_cap, sizeof(*run->queue), run->err);
+    if (!queue)
+        return;
+    run->queue = queue;
+    run->queue[run->queued++] = (struct digest_part){ object, feature };
+}
+
+static const struct ax_registry_object *object_at(const struct digest_run *run, size_t at)
+{
+    return at < run->catalogue->object_count ? &run->catalogue->objects[at] : run->root;
+}
+
+static void mark_part(struct digest_run *run, size_t at, struct ax_str part)
+{
+    const struct ax_registry_object *object = object_at(run, at);
+    size_t number = 0;
+    while (number < object->feature_count && !ax_str_equals(object->features[number].name, part))
+        number++;
+    if (number == object->feature_count || run->parts[at][number])
+        return;
+    run->parts[at][number] = true;
+    queue_part(run, at, part);
+}
+
+/* An object, and a part of it unless that is empty. */
+static void mark(struct digest_run *run, size_t at, struct ax_str part)
+{
+    const struct ax_registry_object *object = object_at(run, at);
+    if (!run->marks[at]) {
+        run->parts[at] =
+            ax_arena_zalloc(run->arena, object->feature_count + 1, sizeof(*run->parts[at]));
+        if (!run->parts[at]) {
+            (void)ax_arena_fail(run->arena, "the lineage", run->err);
+            return;
+        }
+        run->marks[at] = true;
+        queue_part(run, at, AX_STR(""));
+    }
+    if (part.len)
+        mark_part(run, at, part);
+}
+
+/* What the edges of a part lead to, of the catalogue's own objects. */
+static void follow(struct digest_run *run, struct digest_part from)
+{
+    const struct ax_registry_object *object = object_at(run, from.object);
+    for (size_t i = 0; i < object->edge_count && !run->err->code; i++) {
+        const struct ax_registry_edge *edge = &object->edges[i];
         enum ax_registry_kind kind;
         const struct ax_registry_object *source =
-            ax_registry_kind_find(object->edges[i].kind, &kind)
-                ? ax_registry_find(catalogue, kind, object->edges[i].name)
+            ax_str_equals(edge->feature, from.feature) && ax_registry_kind_find(edge->kind, &kind)
+                ? ax_registry_find(run->catalogue, kind, edge->name)
                 : NULL;
-        size_t at = source ? (size_t)(source - catalogue->objects) : 0;
-        if (!source || marks[at])
-            continue;
-        marks[at] = true;
-        queue[(*queued)++] = at;
+        if (source && ax_registry_object_compare(source, run->root) == 0)
+            mark(run, run->catalogue->object_count, edge->part);
+        else if (source)
+            mark(run, (size_t)(source - run->catalogue->objects), edge->part);
     }
 }
 
-static void add_digest(struct ax_sha256 *sha, const struct ax_registry_object *object)
+static bool has_part(const struct ax_registry_object *object, const bool *parts, struct ax_str name)
+{
+    for (size_t i = 0; i < object->feature_count; i++)
+        if (parts[i] && ax_str_equals(object->features[i].name, name))
+            return true;
+    return false;
+}
+
+/* The members of fields or columns that are among the parts. */
+static void put_parts(struct ax_buf *out, const struct ax_registry_object *object,
+                      const bool *parts, const struct ax_json *value)
+{
+    struct ax_json_iter it = ax_json_iterate(value);
+    while ((value = ax_json_next(&it))) {
+        if (!has_part(object, parts, it.key))
+            continue;
+        ax_json_put_str(out, it.key);
+        (void)ax_buf_append_char(out, ':');
+        ax_json_put_value(out, value);
+        (void)ax_buf_append_char(out, '\n');
+    }
+}
+
+/* What a view or a source means, of these fields or columns. */
+static enum ax_code add_meaning(struct ax_sha256 *sha, const struct ax_registry_object *object,
+                                const bool *parts, struct ax_err *err)
+{
+    struct ax_json_doc *doc;
+    struct ax_buf text;
+    if (ax_json_parse(object->definition, &doc, err))
+        return ax_err_context(err, "%s '%.*s'", ax_registry_kind_name(object->kind),
+                              AX_STR_ARG(object->name));
+    ax_buf_init(&text, MEANING_BYTES_MAX);
+    struct ax_json_iter it = ax_json_iterate(ax_json_root(doc));
+    for (const struct ax_json *value; (value = ax_json_next(&it));) {
+        if (ax_str_equals(it.key, AX_STR("notes")))
+            continue;
+        ax_json_put_str(&text, it.key);
+        (void)ax_buf_append_char(&text, ':');
+        if (ax_str_equals(it.key, AX_STR("fields")) || ax_str_equals(it.key, AX_STR("columns")))
+            put_parts(&text, object, parts, value);
+        else
+            ax_json_put_value(&text, value);
+        (void)ax_buf_append_char(&text, '\n');
+    }
+    if (!ax_buf_check(&text, "a definition", err))
+        ax_sha256_add(sha, text.ptr, text.len);
+    ax_buf_done(&text);
+    ax_json_free(doc);
+    return err->code;
+}
+
+static enum ax_code add_digest(struct ax_sha256 *sha, const struct ax_registry_object *object,
+                               const bool *parts, struct ax_err *err)
 {
     const char *kind = ax_registry_kind_name(object->kind);
     ax_sha256_add(sha, kind, strlen(kind) + 1);
     ax_sha256_add(sha, object->name.ptr, object->name.len);
+    if (object->kind == AX_REGISTRY_VIEW || object->kind == AX_REGISTRY_SOURCE)
+        return add_meaning(sha, object, parts, err);
     ax_sha256_add(sha, object->digest, AX_SHA256_TEXT_SIZE);
+    return AX_OK;
 }
 
-/* In the catalogue's order, so that the order of the walk does not matter. */
+static enum ax_code mark_all(struct digest_run *run, const struct ax_registry_object *object)
+{
+    size_t root = run->catalogue->object_count;
+    mark(run, root, AX_STR(""));
+    for (size_t i = 0; i < object->feature_count && !run->err->code; i++)
+        mark(run, root, object->features[i].name);
+    for (size_t at = 0; at < run->queued && !run->err->code; at++)
+        follow(run, run->queue[at]);
+    return run->err->code;
+}
+
+/* In the catalogue's order, the object last, so that the order of the walk does not matter. */
 enum ax_code ax_lineage_digest(const struct ax_registry_catalogue *catalogue,
                                const struct ax_registry_object *object, struct ax_arena *arena,
                                char ret_digest[AX_SHA256_TEXT_SIZE], struct ax_err *err)
 {
     assert(catalogue && object && arena && ret_digest && err);
-    bool *marks = ax_arena_zalloc(arena, catalogue->object_count + 1, sizeof(*marks));
-    size_t *queue = ax_arena_alloc(arena, catalogue->object_count + 1, sizeof(*queue));
-    size_t queued = 0;
+    struct digest_run run = { .catalogue = catalogue, .root = object, .arena = arena, .err = err };
     struct ax_sha256 sha;
-    if (!marks || !queue)
+    size_t count = catalogue->object_count + 1;
+    run.marks = ax_arena_zalloc(arena, count, sizeof(*run.marks));
+    run.parts = ax_arena_zalloc(arena, count, sizeof(*run.parts));
+    if (!run.marks || !run.parts)
         return ax_arena_fail(arena, "the lineage", err);
-    mark_sources(catalogue, object, marks, queue, &queued);
-    for (size_t at = 0; at < queued; at++)
-        mark_sources(catalogue, &catalogue->objects[queue[at]], marks, queue, &queued);
+    if (mark_all(&run, object))
+        return err->code;
     ax_sha256_init(&sha);
-    add_digest(&sha, object);
-    for (size_t i = 0; i < catalogue->object_count; i++)
-        if (marks[i] && ax_registry_object_compare(&catalogue->objects[i], object) != 0)
-            add_digest(&sha, &catalogue->objects[i]);
+    for (size_t i = 0; i < count; i++)
+        if (run.marks[i] && add_digest(&sha, object_at(&run, i), run.parts[i], err))
+            return err->code;
     ax_sha256_text(&sha, ret_digest);
     return AX_OK;
 }

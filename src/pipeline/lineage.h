@@ -47,10 +47,12 @@ AX_MUST_USE enum ax_code ax_lineage_select(const struct ax_lineage *lineage, con
                                            struct ax_arena *arena, struct ax_lineage *ret_lineage,
                                            struct ax_err *err);
 
-/* The digest of an object with all that it is made from: it changes when any of their digests does,
- * and with nothing else. So a service's tells whether its values are computed as they were. Of what
- * lies outside (files, SQL that stands in a file) the definitions' own digests tell what there is
- * to tell. Expected: LIMIT. */
+/* The digest of an object with all that it is made from: of views the fields, and of sources the
+ * columns, that go into it, with what is said of the view or source as a whole; of other objects
+ * their digests. So a service's tells whether its values are computed as they were: a field that it
+ * does not take may come, change and go. Of what lies outside (files, SQL that stands in a file)
+ * the definitions tell what there is to tell. Expected: INVALID (a definition that is no JSON),
+ * LIMIT, TOO_LARGE. */
 AX_MUST_USE enum ax_code ax_lineage_digest(const struct ax_registry_catalogue *catalogue,
                                            const struct ax_registry_object *object,
                                            struct ax_arena *arena,

@@ -178,6 +178,17 @@ struct ax_serving_features *ax_server_features(struct ax_server *server)
     return ax_snapshot_get(&server->features);
 }
 
+enum ax_code ax_server_check_features(struct ax_server *server, struct ax_err *err)
+{
+    assert(server && err);
+    if (ax_server_features(server) || !ax_definitions_watch_get(server->definitions))
+        return AX_OK;
+    return ax_fail(
+        err, AX_E_UNAVAILABLE,
+        "the definitions that are applied cannot be served: the log says why; mend that, "
+        "and send the server SIGHUP");
+}
+
 struct ax_serving_features *ax_server_features_ref(struct ax_server *server)
 {
     assert(server);

@@ -324,6 +324,39 @@ def test_kill(tmp_path):
         assert again.stop() == 0
 
 
+def test_what_cannot_come_into_force(tmp_path):
+    """Definitions by which pushed rows could not be read are refused before anything is applied.
+    A store that cannot be opened is unavailable, rather than as if nothing were applied."""
+    server = start(make_folder(tmp_path))
+    told = push(server, [{"id": 1, "faa": "EWR", "t": "2024-01-01T00:00:00Z",
+                          "delay": 1}], "landings")
+    assert told["rows"] == 1
+    file = tmp_path / "definitions/f.yaml"
+    file.write_text(DEFINITIONS.replace("{id: int64, faa", "{id: string, faa"), encoding="utf-8")
+    for command in ("plan", "apply"):
+        done = subprocess.run([os.environ["AX_BINARY"], command, "--state", tmp_path / "state",
+                               *(["--check=false"] if command == "apply" else []), file.parent],
+                              capture_output=True, text=True, check=False)
+        assert done.returncode not in (0, 2)
+        assert "source 'landings': " in done.stderr and "cannot be read as string" in done.stderr
+    assert push(server, [{"id": 2, "faa": "EWR", "t": "2024-01-01T00:00:01Z",
+                          "delay": 2}], "landings")
+    push(server, [row("EWR", 1, temp=1)])
+    assert server.stop() == 0
+    data = tmp_path / "state/online/data.mdb"
+    data.write_bytes(b"\0" * data.stat().st_size)
+    server = start(tmp_path)
+    try:
+        for path, body in (("/push", {"source": "weather", "rows": [row("EWR", 2, temp=1)]}),
+                           ("/get-online-features", {"entities": {"faa": ["EWR"]},
+                                                     "feature_service": "s"})):
+            answer = server.post(path, body)
+            assert answer.status == 503 and "cannot be served" in answer.body.decode()
+        assert server.get("/v1/features/s?faa=EWR").status == 503
+    finally:
+        assert server.stop() == 0
+
+
 GUSTY = """\
 rules: 1
 inputs: {gust: FP64}

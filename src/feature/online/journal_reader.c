@@ -179,6 +179,26 @@ static enum ax_code find_columns(struct ax_journal_reader *reader, struct ax_err
     return AX_OK;
 }
 
+enum ax_code ax_journal_check_columns(const char *folder,
+                                      const struct ax_definition_column *columns,
+                                      size_t column_count, struct ax_err *err)
+{
+    assert(folder && columns && err);
+    struct ax_err other = AX_ERR_INIT;
+    struct ax_journal_reader *reader;
+    if (ax_journal_reader_open(folder, columns, column_count, 0, 0, &reader, &other))
+        return AX_OK;
+    for (size_t i = 0; i < reader->count && !err->code; i++) {
+        ax_err_clear(&other);
+        if (ax_journal_segment_open(&reader->segment, folder, reader->firsts[i], O_RDONLY, &other))
+            continue;
+        (void)(find_columns(reader, err) != AX_OK);
+        ax_journal_segment_done(&reader->segment);
+    }
+    ax_journal_reader_close(reader);
+    return err->code;
+}
+
 static void to_reals(struct ax_values *values)
 {
     for (size_t r = 0; r < values->rows; r++)

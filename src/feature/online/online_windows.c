@@ -205,13 +205,12 @@ static void put_some(struct ax_online_windows *windows, struct ax_online_windows
 {
     struct ax_online_window *found[PUT_AT_ONCE];
     struct ax_online_window_put puts[PUT_AT_ONCE];
-    size_t places[PUT_AT_ONCE], put_count = 0;
+    size_t put_count = 0, put = 0;
     for (size_t at = 0; at < count; at += GROUP)
         windows_for_group(windows, items + at, AX_MIN(count - at, (size_t)GROUP), found + at, err);
     for (size_t i = 0; i < count; i++) {
         if (!found[i])
             continue;
-        places[put_count] = i;
         puts[put_count++] = (struct ax_online_window_put){
             .window = found[i], .event = &items[i].event, .columns = columns, .row = items[i].row
         };
@@ -219,8 +218,10 @@ static void put_some(struct ax_online_windows *windows, struct ax_online_windows
     struct ax_err failed = AX_ERR_INIT;
     if (ax_online_window_put_all(puts, put_count, &failed) && !err->code)
         *err = failed;
-    for (size_t i = 0; i < put_count; i++)
-        items[places[i]].ret_code = puts[i].ret_code;
+    for (size_t i = 0; i < count; i++) {
+        if (found[i])
+            items[i].ret_code = puts[put++].ret_code;
+    }
 }
 
 enum ax_code ax_online_windows_put(struct ax_online_windows *windows,

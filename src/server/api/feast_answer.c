@@ -160,6 +160,12 @@ static void put_list(struct ax_buf *out, const struct ax_values *values,
     (void)ax_buf_append_char(out, ']');
 }
 
+static char *put_part(char *at, struct ax_str text)
+{
+    memcpy(at, text.ptr, text.len);
+    return at + text.len;
+}
+
 /* Numbers of which many are asked for, in one piece of the buffer. */
 static void put_i64s(struct ax_buf *out, const struct ax_values *values, size_t rows)
 {
@@ -170,8 +176,7 @@ static void put_i64s(struct ax_buf *out, const struct ax_values *values, size_t 
         if (row)
             *at++ = ',';
         if (ax_values_is_null(values, row)) {
-            memcpy(at, "null", 4);
-            at += 4;
+            at = put_part(at, AX_STR("null"));
             continue;
         }
         if (value < 0)
@@ -382,12 +387,6 @@ static struct ax_str list_text(const struct ax_feast_answer *answer,
 
 /* A constant text to *at, which is behind it then. */
 #define PUT_TEXT(at, text) ((void)memcpy(at, text, sizeof(text) - 1), (at) += sizeof(text) - 1)
-
-static char *put_part(char *at, struct ax_str text)
-{
-    memcpy(at, text.ptr, text.len);
-    return at + text.len;
-}
 
 /* The column of an answer of one slice, all at once, as most are. */
 static void print_column(struct ax_feast_answer *answer, struct ax_buf *out)

@@ -295,7 +295,9 @@ static void run(struct ax_server_thread *thread, struct ax_request *request,
     struct ax_serving_features *features = ax_server_features(thread->server);
     const struct ax_definitions *definitions = NULL;
     struct ax_err err = AX_ERR_INIT;
-    if (!features)
+    if (ax_server_check_features(thread->server, &err))
+        definitions = NULL;
+    else if (!features)
         (void)ax_fail(&err, AX_E_NOT_FOUND, "no definitions of features are in force");
     else
         definitions = &features->applied->definitions;

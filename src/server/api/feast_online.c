@@ -183,6 +183,8 @@ static enum ax_code find(struct feast_request *request, struct ax_err *err)
     struct ax_serving_features *features = ax_server_features(request->base.thread->server);
     request->error_class =
         body->name.len ? "FeatureServiceNotFoundException" : "FeatureViewNotFoundException";
+    if (ax_server_check_features(request->base.thread->server, err))
+        return err->code;
     if (body->name.len ? ax_serving_service(features, body->name, &request->service, err)
                        : plan_list(request, features, err))
         return err->code;

@@ -151,7 +151,8 @@ static enum ax_code values_begin(struct feature_values *values, struct ax_str na
     struct ax_serving_features *features = ax_server_features(server);
     struct ax_request *request = values->request;
     values->call.woken = values_woken;
-    if (ax_serving_service(features, name, &values->service, err) || read_query(values, err))
+    if (ax_server_check_features(server, err) ||
+        ax_serving_service(features, name, &values->service, err) || read_query(values, err))
         return err->code;
     return ax_service_call_begin(&values->call, features, values->service, 1,
                                  AX_SERVICE_TELL_SOURCES, &request->arena,

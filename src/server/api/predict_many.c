@@ -334,6 +334,7 @@ static enum ax_code many_begin_call(struct many_request *request, struct many_pa
     request->calls = many;
     if (ax_admission_check_rows(whole->thread->scoring.admission,
                                 body->cells[AX_ROW_SET_ROWS].row_count, err) ||
+        ax_server_check_features(server, err) ||
         ax_serving_bind(features, part->prediction.job.served, &service, &part->target.inputs,
                         err) ||
         ax_service_call_begin(&many->call, features, service,

@@ -62,6 +62,7 @@ static enum ax_code predict_begin_call(struct predict_request *request, struct a
     made->call.woken = predict_woken;
     request->by_entity = made;
     if (ax_admission_check_rows(prediction->thread->scoring.admission, rows, err) ||
+        ax_server_check_features(prediction->thread->server, err) ||
         ax_serving_bind(features, served, &service, &made->target.inputs, err) ||
         ax_rows_reserve(&prediction->rows, served->version->signature, rows, &http->arena, err) ||
         ax_service_call_begin(&made->call, features, service, rows, body->tell, &http->arena,

@@ -142,6 +142,8 @@ static enum ax_code find_source(struct ax_server_thread *thread, struct push *pu
 {
     const struct ax_source *source;
     struct ax_serving_features *features = ax_server_features(thread->server);
+    if (ax_server_check_features(thread->server, err))
+        return err->code;
     if (!features)
         return ax_fail(err, AX_E_NOT_FOUND, "no definitions of features are in force; apply some");
     struct ax_online_views *views = features->online;

@@ -484,22 +484,55 @@ static void whole_digest(const struct ax_registry_catalogue *objects, const char
     assert_int_equal(ax_lineage_digest(objects, object, &arena, ret_digest, &err), AX_OK);
 }
 
-/* The digest with all changes with what a thing is made from, and with nothing else. */
+#define VIEW                                                            \
+    "{\"ttl\":1,\"fields\":{\"built\":{\"expr\":\"year\"},\"rows\":1}," \
+    "\"notes\":{\"a\":1}}"
+#define SOURCE "{\"time\":1,\"columns\":{\"seats\":1,\"tailnum\":1,\"year\":1},\"notes\":{}}"
+
+/* The digest with all changes with what a thing is made from, and with nothing else: of the view
+ * and the source with the field `built` and the columns `tailnum` and `year`. */
 static void digests_what_it_is_made_from(void **state)
 {
     (void)state;
-    static const bool changes[] = { true, true, true, true, false }; /* entity to model */
-    struct ax_registry_object objects[8];
+    enum { ENTITY, SOURCE_AT, VIEW_AT, SERVICE, MODEL, OBJECTS };
+    static const struct {
+        size_t object;
+        const char *definition; /* NULL: its digest is another one */
+        bool is_changed;
+    } cases[] = {
+        { ENTITY, NULL, true },
+        { SERVICE, NULL, true },
+        { MODEL, NULL, false },
+        { VIEW_AT, NULL, false },
+        { VIEW_AT, "{\"ttl\":2,\"fields\":{\"built\":{\"expr\":\"year\"}}}", true },
+        { VIEW_AT, "{\"ttl\":1,\"fields\":{\"built\":{\"expr\":\"2013\"},\"rows\":1}}", true },
+        { VIEW_AT, "{\"ttl\":1,\"fields\":{\"built\":{\"expr\":\"year\"},\"rows\":2}}", false },
+        { VIEW_AT, "{\"ttl\":1,\"fields\":{\"built\":{\"expr\":\"year\"},\"more\":2}}", false },
+        { VIEW_AT, "{\"ttl\":1,\"fields\":{\"built\":{\"expr\":\"year\"}},\"notes\":{}}", false },
+        { SOURCE_AT, "{\"time\":2,\"columns\":{\"tailnum\":1,\"year\":1}}", true },
+        { SOURCE_AT, "{\"time\":1,\"columns\":{\"tailnum\":2,\"year\":1}}", true },
+        { SOURCE_AT, "{\"time\":1,\"columns\":{\"tailnum\":1,\"year\":2}}", true },
+        { SOURCE_AT, "{\"time\":1,\"columns\":{\"seats\":2,\"tailnum\":1,\"year\":1}}", false },
+        { SOURCE_AT, "{\"time\":1,\"columns\":{\"tailnum\":1,\"year\":1,\"zone\":1}}", false },
+    };
+    struct ax_registry_object objects[OBJECTS], base[OBJECTS];
     char before[AX_SHA256_TEXT_SIZE], after[AX_SHA256_TEXT_SIZE];
-    const struct ax_registry_catalogue changed = { .objects = objects,
-                                                   .object_count = AX_COUNT(changes) };
-    assert_int_equal(catalogue.objects.object_count, AX_COUNT(changes));
-    whole_digest(&catalogue.objects, "pushback", AX_REGISTRY_SERVICE, before);
-    for (size_t i = 0; i < AX_COUNT(changes); i++) {
-        memcpy(objects, catalogue.objects.objects, AX_COUNT(changes) * sizeof(objects[0]));
-        objects[i].digest[7] ^= 1;
+    const struct ax_registry_catalogue changed = { .objects = objects, .object_count = OBJECTS };
+    assert_int_equal(catalogue.objects.object_count, OBJECTS);
+    memcpy(base, catalogue.objects.objects, sizeof(base));
+    base[VIEW_AT].definition = AX_STR(VIEW);
+    base[SOURCE_AT].definition = AX_STR(SOURCE);
+    memcpy(objects, base, sizeof(base));
+    whole_digest(&changed, "pushback", AX_REGISTRY_SERVICE, before);
+    for (size_t i = 0; i < AX_COUNT(cases); i++) {
+        memcpy(objects, base, sizeof(base));
+        if (cases[i].definition)
+            objects[cases[i].object].definition = ax_str_from(cases[i].definition);
+        else
+            objects[cases[i].object].digest[7] ^= 1;
         whole_digest(&changed, "pushback", AX_REGISTRY_SERVICE, after);
-        assert_int_equal(strcmp(before, after) != 0, changes[i]);
+        if ((strcmp(before, after) != 0) != cases[i].is_changed)
+            fail_msg("case %zu", i);
     }
 }
 
