@@ -252,6 +252,11 @@ int ax_features_consistency(const struct ax_command_line *line,
         (void)(ax_consistency_check(&asked, &arena, &report, &err) != AX_OK);
     }
     ax_progress_end(&progress);
+    if (!err.code && !report.vectors)
+        (void)ax_fail(&err, AX_E_NOT_FOUND,
+                      "no vectors of service '%.*s' were logged in that time%s",
+                      AX_STR_ARG(asked.service->service->name),
+                      report.other_vectors ? ", but those that other definitions served" : "");
     if (!err.code)
         (void)(print(asked.service->service->name, &report, common->json, &err) != AX_OK);
     if (err.code)

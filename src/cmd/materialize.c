@@ -188,6 +188,9 @@ static enum ax_code read_times(const struct materialize_config *config,
         return ax_fail(err, AX_E_INVALID,
                        "--from, --incremental and --rebuild contradict each other: where to begin "
                        "is told by one of them");
+    if (asked->has_from && asked->has_to && asked->from_us > asked->to_us)
+        return ax_fail(err, AX_E_INVALID, "--from %s is later than --to %s", config->from,
+                       config->to);
     return AX_OK;
 }
 
@@ -336,7 +339,6 @@ static enum ax_code materialize(const struct options *options, const struct ax_c
 {
     struct materialize_config config = options->materialize;
     const struct ax_option_group groups[] = { { materialize_options, &config }, { 0 } };
-    struct ax_materialize_config unused;
     struct ax_control_owner owner;
     struct ax_progress progress;
     struct own_output output = { { print }, &progress };
@@ -353,8 +355,7 @@ static enum ax_code materialize(const struct options *options, const struct ax_c
                                           .args = &line->args,
                                           .progress = &progress,
                                           .cancelled = work.cancelled };
-    if (read_times(&options->materialize, &unused, err) ||
-        ax_control_owner_find(work.state, "auspex materialize", &owner, err))
+    if (ax_control_owner_find(work.state, "auspex materialize", &owner, err))
         return err->code;
     ax_progress_init(&progress, "materialize", config.quiet);
     if (owner.lock)
@@ -382,12 +383,16 @@ int ax_cmd_materialize(int argc, char **argv)
                  "its own limits of the store. See docs/features.md.",
         .groups = groups,
     };
+    struct ax_materialize_config asked = { 0 };
     struct ax_buf typed;
     int status = AX_EXIT_OK;
     ax_buf_init(&typed, TYPED_BYTES_MAX);
     if (ax_command_line_load(&line, argc, argv, &status)) {
         ax_control_put_typed(&typed, argc, argv);
-        status = (int)ax_exit_from_code(materialize(&options, &line, ax_buf_str(&typed), &err));
+        if (read_times(&options.materialize, &asked, &err))
+            status = AX_EXIT_USAGE;
+        else
+            status = (int)ax_exit_from_code(materialize(&options, &line, ax_buf_str(&typed), &err));
         if (err.code)
             ax_command_line_complain(&line, "%s", err.msg);
     }

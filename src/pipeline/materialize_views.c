@@ -219,7 +219,10 @@ static enum ax_code begin_run(struct run *run)
 {
     struct ax_buf arguments;
     int64_t now_us = ax_clock_wall_us();
-    run->to_us = run->config->has_to ? run->config->to_us : now_us;
+    run->to_us = run->config->has_to ? AX_MIN(run->config->to_us, now_us) : now_us;
+    if (run->config->has_to && run->config->to_us > now_us && run->config->notice)
+        run->config->notice(run->config->arg, AX_STR("--to lies ahead of now, up to which rows are "
+                                                     "taken: later ones would hide what is known"));
     if (!is_recorded(run))
         return AX_OK;
     ax_buf_init(&arguments, ARGUMENTS_BYTES_MAX);
@@ -496,10 +499,12 @@ static enum ax_code do_all(struct run *run)
         if (run->first.code == AX_E_CANCELLED)
             break;
     }
+    /* One that was broken off goes on; after a failure the next one begins anew, as new rows may
+     * have come for the other views. */
+    if (is_recorded(run) && run->first.code != AX_E_CANCELLED)
+        (void)(ax_registry_end_run(run->config->registry, run->err) != AX_OK);
     if (run->first.code)
         *run->err = run->first;
-    else if (is_recorded(run))
-        return ax_registry_end_run(run->config->registry, run->err);
     return run->err->code;
 }
 

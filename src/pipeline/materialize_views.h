@@ -56,7 +56,7 @@ struct ax_materialize_config {
     size_t name_count;
     bool has_from;
     int64_t from_us; /* rows whose time lies in [from, to]; without `from` all up to `to` */
-    bool has_to;     /* else it is now */
+    bool has_to;     /* else, and where it is later, it is now */
     int64_t to_us;
     bool incremental;        /* only what is new since the view was materialised last */
     bool rebuild;            /* what the view has is taken out before it is written */

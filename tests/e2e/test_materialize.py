@@ -178,13 +178,19 @@ def test_every(folder):
 def test_refused(folder):
     done = run(folder, "--view=number")
     assert done.returncode == 4 and "nearest is 'numbers'" in done.stderr
-    assert run(folder, "--from=soon").returncode == 3
-    assert run(folder, "--from=2024-01-01", "--incremental").returncode == 3
-    assert run(folder, "--rebuild", "--incremental").returncode == 3
+    for wrong in (["--from=soon"], ["--from=2024-01-01", "--incremental"],
+                  ["--rebuild", "--incremental"], ["--from=2024-01-02", "--to=2024-01-01"]):
+        assert run(folder, *wrong).returncode == 2
     (folder / "b.csv").unlink()
     done = run(folder, "--view=texts", "--view=numbers")
     assert done.returncode == 4 and "numbers: 500 rows read" in done.stdout
     assert "texts: failed: " in done.stdout and "b.csv" in done.stdout
+    # What another view has failed with is no reason to leave out what is new.
+    with open(folder / "a.csv", "a", encoding="utf-8") as more:
+        more.write("more,2024-01-02,2\nlater,2999-01-01,3\n")
+    done = run(folder, "--view=texts", "--view=numbers", "--to=2999-01-01")
+    assert "numbers: 502 rows read; 501 keys: 501 written" in done.stdout
+    assert "--to lies ahead of now" in done.stderr
     with open(folder / "state/lock", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert run(folder).returncode == 5
