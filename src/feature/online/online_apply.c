@@ -105,6 +105,7 @@ static void put_events(struct ax_online_apply *apply, const struct ax_online_vie
            AX_OK);
     ax_online_windows_settle(windows);
     counts->refused += events->refused + moved.refused;
+    windows->refused += events->refused + moved.refused;
     counts->written += moved.stale;
     for (size_t i = 0; i < moved.count; i++) {
         bool is_put = moved.items[i].key.ptr && !moved.items[i].event.is_gone;

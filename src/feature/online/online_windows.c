@@ -221,6 +221,7 @@ static void put_some(struct ax_online_windows *windows, struct ax_online_windows
     for (size_t i = 0; i < count; i++) {
         if (found[i])
             items[i].ret_code = puts[put++].ret_code;
+        windows->refused += items[i].ret_code != AX_OK;
     }
 }
 

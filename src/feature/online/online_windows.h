@@ -29,6 +29,7 @@ struct ax_online_windows {
     struct ax_memory_retired retired;
     struct ax_memory_index index;
     _Atomic uint64_t keys;  /* any thread may load it */
+    uint64_t refused;       /* events that it did not take; the writer's */
     int64_t complete, kept; /* moments from which on all events are there, and what they reach */
     _Atomic int64_t floor;  /* the later of them */
 };

@@ -206,6 +206,21 @@ static void finish_batch(struct ax_online_writer *writer, struct ax_online_batch
         ax_online_writer_keep(writer, batch);
 }
 
+static void show_windows(struct ax_online_writer *writer)
+{
+    const struct ax_online_views *views = writer->views;
+    uint64_t bytes = 0, refused = 0;
+    for (size_t i = 0; views && i < views->given.definitions->view_count; i++) {
+        const struct ax_online_windows *windows = views->windows[i];
+        if (!windows)
+            continue;
+        bytes += atomic_load_explicit(&windows->heap.bytes, memory_order_relaxed);
+        refused += windows->refused;
+    }
+    ax_online_writer_show(&writer->shown.windows_bytes, bytes);
+    ax_online_writer_show(&writer->shown.events_refused, refused);
+}
+
 static void show_journals(struct ax_online_writer *writer)
 {
     const struct ax_online_journals *journals = &writer->journals;
@@ -213,6 +228,7 @@ static void show_journals(struct ax_online_writer *writer)
     ax_online_writer_show(&writer->shown.journal_bytes, journals->bytes);
     ax_online_writer_show(&writer->shown.journal_bytes_written, journals->bytes_written);
     ax_online_writer_show(&writer->shown.journal_failures, journals->failures);
+    show_windows(writer);
 }
 
 static void do_group(struct ax_online_writer *writer)
@@ -537,6 +553,8 @@ void ax_online_writer_stats(const struct ax_online_writer *writer,
         .unfilled = shown(&writer->shown.unfilled),
         .swept = shown(&writer->shown.swept),
         .windows_unfilled = shown(&writer->shown.windows_unfilled),
+        .windows_bytes = shown(&writer->shown.windows_bytes),
+        .events_refused = shown(&writer->shown.events_refused),
     };
     ax_online_stats(writer->store, &ret_stats->table);
 }

@@ -107,6 +107,8 @@ struct ax_online_writer_stats {
     uint64_t unfilled;         /* and about how many are still to be read */
     uint64_t windows_unfilled; /* events that are still to be read into windows, about; it stays
                                   when they cannot be */
+    uint64_t windows_bytes;    /* of the windows of all views, without their keys */
+    uint64_t events_refused;   /* by windows of views that are in force */
     uint64_t swept;            /* parts that went with their view, or were too old */
 };
 

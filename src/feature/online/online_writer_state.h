@@ -62,7 +62,7 @@ struct ax_online_writer {
     struct {
         _Atomic uint64_t batches, rows_journalled, journal_bytes, journal_bytes_written,
             journal_failures, folded, fold_failures, unfolded, oldest_ns, filled, unfilled, swept,
-            windows_unfilled;
+            windows_unfilled, windows_bytes, events_refused;
         _Atomic bool fills_windows;
         _Atomic int64_t taken_us;
     } shown;

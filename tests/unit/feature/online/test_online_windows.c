@@ -299,6 +299,7 @@ static void what_is_refused_is_told(void **state)
         assert_int_equal(code, refused ? AX_E_LIMIT : AX_OK);
     }
     assert_in_range(refused, 1, BATCH);
+    assert_int_equal(windows->refused, refused);
     ax_err_clear(&err);
     close_windows();
 }
