@@ -425,6 +425,9 @@ void ax_online_writer_close(struct ax_online_writer *writer)
     ax_inbox_send(&writer->inbox, &last.batch.message);
     ax_thread_join(&writer->thread);
     assert(!atomic_load(&writer->queued));
+    /* Its thread may not have come back yet from waking this one. */
+    ax_online_folder_free(writer->folder);
+    writer->folder = NULL;
     ax_inbox_done(&writer->inbox);
     writer_free(writer);
 }
