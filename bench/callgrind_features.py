@@ -22,6 +22,14 @@ COUNTED = {
     "counted_online_read": ("64 features of a key, read", 4096),
     "counted_vector_single": ("40 features of 5 views to a model's row", 64),
     "counted_vector_batch": ("40 features of 5 views to 16 rows of a model, one row", 64 * 16),
+    "counted_sampling": ("40 features of 5 views, sampled, one row", 64 * 16),
+}
+# The same of windows.c, which has so many keys and events a key; and how many late ones and reads.
+WINDOWS = ("online", "10", "2000")
+COUNTED_WINDOWS = {
+    "counted_updates*": ("30 values of 5 windows online, an event", 10 * 2000),
+    "counted_late*": ("30 values of 5 windows online, a late event", 10 * 2000 / 20),
+    "counted_reads*": ("30 values of 5 windows online, read", 10 * 2000 / 20),
 }
 
 
@@ -73,11 +81,16 @@ def plan(folder):
     return total
 
 
+def count_all(folder, command, counted):
+    totals = run(folder, "counted_*", command, *counted)
+    assert len(totals) == len(counted), f"which function of {command[0]} was not counted?"
+    return {name: round(total / by) for total, (name, by) in zip(totals, counted.values())}
+
+
 def measure(folder):
     """Counts by their names."""
-    totals = run(folder, "counted_*", [PROGRAMS + "counted"], *COUNTED)
-    assert len(totals) == len(COUNTED), "which function of counted.c was not counted?"
-    counts = {name: round(total / by) for total, (name, by) in zip(totals, COUNTED.values())}
+    counts = count_all(folder, [PROGRAMS + "counted"], COUNTED)
+    counts |= count_all(folder, [PROGRAMS + "windows", *WINDOWS], COUNTED_WINDOWS)
     counts["windows over three days of flights"], = run(folder, "join_rows*",
                                                         [PROGRAMS + "windows", "counted"])
     counts[f"plan of {VIEWS} views of {FIELDS} fields"] = plan(folder)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What expressions, rules, the online store and a service's inputs cost in instructions:
- * bench/callgrind runs this once and counts inside of each function counted_*, in the order in
- * which they stand here.
+ * What expressions, rules, the online store, a service's inputs and sampling them cost in
+ * instructions: bench/callgrind runs this once and counts inside of each function counted_*, in the
+ * order in which they stand here.
  *
  *     build/release/bench/counted
  *
@@ -11,12 +11,14 @@
  * know better.
  */
 #include "base/alloc.h"
+#include "base/metric.h"
 #include "base/random.h"
 #include "data/expr/program.h"
 #include "data/rows.h"
 #include "engine/backends.h"
 #include "feature/online/online_key.h"
 #include "feature/service_vector.h"
+#include "server/served_log.h"
 
 #include "expression_cases.h"
 #include "program.h"
@@ -326,6 +328,7 @@ struct service {
     struct ax_signature signature;
     size_t inputs[VECTOR_VIEWS * VECTOR_FIELDS];
     struct ax_arena arena; /* of a request */
+    struct ax_service_request request;
     struct ax_str keys[2][ONLINE_BATCH];
     struct ax_values call[2];
     int64_t at[ONLINE_BATCH];
@@ -395,22 +398,27 @@ static void make_signature(struct service *s)
     check(ax_service_plan_bind(s->plan, &s->signature, s->inputs, &err));
 }
 
+static void make_vector(struct service *s, size_t count, struct ax_service_vector *vector)
+{
+    bool done;
+    ax_arena_reset(&s->arena);
+    s->request = (struct ax_service_request){ .plan = s->plan,
+                                              .store = s->store,
+                                              .rows = count,
+                                              .call = s->call,
+                                              .at = s->at,
+                                              .arena = &s->arena };
+    check(ax_service_vector_begin(vector, &s->request, 0, count, NULL, &done, &err));
+    check(ax_service_vector_finish(vector, &err));
+}
+
 /* From keys to the rows of a model; the sum of the last one. */
 static double fill_vector(struct service *s, size_t count)
 {
     struct ax_service_vector vector;
     struct ax_rows rows;
-    bool done;
     double sum = 0;
-    ax_arena_reset(&s->arena);
-    const struct ax_service_request request = { .plan = s->plan,
-                                                .store = s->store,
-                                                .rows = count,
-                                                .call = s->call,
-                                                .at = s->at,
-                                                .arena = &s->arena };
-    check(ax_service_vector_begin(&vector, &request, 0, count, NULL, &done, &err));
-    check(ax_service_vector_finish(&vector, &err));
+    make_vector(s, count, &vector);
     check(ax_rows_init(&rows, &s->signature, count, &s->arena, &err));
     check(ax_service_vector_write(&vector, s->inputs, &rows, 0, &s->arena, &err));
     check(ax_rows_finish(&rows, 0, count, &err));
@@ -433,6 +441,42 @@ static COUNTED double counted_vector_batch(struct service *s)
     for (size_t i = 0; i < VECTOR_CALLS; i++)
         sum += fill_vector(s, ONLINE_BATCH);
     return sum;
+}
+
+static COUNTED void counted_sampling(struct ax_served_sampler *sampler, struct ax_served_form *form,
+                                     const struct ax_service_vector *vector)
+{
+    uint64_t seen[AX_SERVED_SOURCES_MAX];
+    for (size_t i = 0; i < VECTOR_CALLS; i++) {
+        ax_served_sampler_begin(form, seen);
+        ax_served_sampler_take(sampler, form, vector, seen);
+    }
+}
+
+static int64_t no_time(void *context)
+{
+    (void)context;
+    return 0;
+}
+
+/* All entities are sampled. The log lasts as long as the process, since it would write a file at
+ * its end, which is not what is counted here. */
+static void count_sampling(struct service *s)
+{
+    static const struct ax_served_log_config config = { .entities_per_million = 1000000,
+                                                        .bytes_max = SIZE_MAX,
+                                                        .interval_ns = UINT64_MAX };
+    static struct ax_served_log *log;
+    struct ax_served_form *form;
+    struct ax_service_vector vector;
+    struct ax_applied_service applied = { .service = s->definitions.services };
+    const struct ax_online_seen *sources[] = { NULL };
+    struct ax_online_views views = { .given.definitions = &s->definitions, .seen = sources };
+    check(ax_served_form_new(&applied, &views, &form, &err));
+    check(ax_served_log_new(&config, "/nowhere", no_time, NULL, &log, &err));
+    make_vector(s, ONLINE_BATCH, &vector);
+    counted_sampling(ax_served_log_sampler(log), form, &vector);
+    ax_served_form_unref(form);
 }
 
 static void make_calls(struct service *s, struct ax_arena *arena)
@@ -472,6 +516,7 @@ static void count_vectors(void)
     all += counted_vector_batch(s);
     if (each != (double)AX_COUNT(s->inputs) || all != 2 * VECTOR_CALLS * each)
         die("the inputs are others");
+    count_sampling(s);
     ax_service_plan_free(s->plan);
     ax_signature_done(&s->signature);
     ax_definitions_done(&s->definitions);
@@ -484,6 +529,7 @@ static void count_vectors(void)
 int main(void)
 {
     ax_random_init(&numbers, 7, 0);
+    ax_metric_thread_attach();
     count_expressions();
     count_rules();
     count_online();
