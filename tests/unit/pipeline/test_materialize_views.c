@@ -413,8 +413,9 @@ static void test_source_that_fails(void **ignored)
     assert_non_null(strstr(why, "'soon'"));
     expect_done("texts", 2, 2, 2);
     write_data("a9.csv", "k,t,x\n");
+    /* Which has ended the run: what others have read may have more rows by now. */
     must_materialize();
-    assert_int_equal(result_of("texts")->outcome, AX_MATERIALIZE_DONE_BEFORE);
+    expect_done("texts", 2, 2, 2);
     expect_done("numbers", 6, 3, 3);
 }
 
