@@ -393,6 +393,19 @@ static void a_full_one_is_read(void **state)
     free(path);
 }
 
+/* Opened again it has the reference, and the position 7. Both end, and the path. */
+static void end_opened_again(struct ax_online_disk *disk, char *path, struct reference *reference)
+{
+    ax_online_disk_close(disk);
+    disk = open_disk(path, BYTES_MAX);
+    assert_int_equal(position(disk), 7);
+    assert_true(reads(disk, reference, false));
+    ax_online_disk_close(disk);
+    reference_done(reference);
+    free(reference);
+    free(path);
+}
+
 static void what_was_before_a_full_disk_stays(void **state)
 {
     (void)state;
@@ -416,14 +429,7 @@ static void what_was_before_a_full_disk_stays(void **state)
     struct ax_online_row *row = make_row(count, PAYLOAD_MAX, 1);
     assert_int_equal(fold_one(disk, count, row, 7, &err), AX_OK);
     reference_put(reference, 0, count, row);
-    ax_online_disk_close(disk);
-    disk = open_disk(path, BYTES_MAX);
-    assert_int_equal(position(disk), 7);
-    assert_true(reads(disk, reference, false));
-    ax_online_disk_close(disk);
-    reference_done(reference);
-    free(reference);
-    free(path);
+    end_opened_again(disk, path, reference);
 }
 
 /* Nobody knows then what of the page is on the disk. */
@@ -445,14 +451,7 @@ static void after_a_meta_page_that_failed_it_takes_nothing(void **state)
     assert_int_equal(fold_one(disk, 0, row, 8, &err), AX_E_UNAVAILABLE);
     assert_non_null(strstr(err.msg, "takes nothing more since a write failed; start again"));
     free(row);
-    ax_online_disk_close(disk);
-    disk = open_disk(path, BYTES_MAX);
-    assert_int_equal(position(disk), 7);
-    assert_true(reads(disk, reference, false));
-    ax_online_disk_close(disk);
-    reference_done(reference);
-    free(reference);
-    free(path);
+    end_opened_again(disk, path, reference);
 }
 
 static void refused_memory_is_told(void **state)
