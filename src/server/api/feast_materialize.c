@@ -295,12 +295,10 @@ static void run(struct ax_server_thread *thread, struct ax_request *request,
     struct ax_serving_features *features = ax_server_features(thread->server);
     const struct ax_definitions *definitions = NULL;
     struct ax_err err = AX_ERR_INIT;
-    if (ax_server_check_features(thread->server, &err))
-        definitions = NULL;
-    else if (!features)
-        (void)ax_fail(&err, AX_E_NOT_FOUND, "no definitions of features are in force");
-    else
+    if (features)
         definitions = &features->applied->definitions;
+    else if (!ax_server_check_features(thread->server, &err))
+        (void)ax_fail(&err, AX_E_NOT_FOUND, "no definitions of features are in force");
     if (!err.code && !read_query(request, call, &err) &&
         !take_body(call, root, definitions, &request->arena, &err))
         (void)(submit(thread, request, call, &err) != AX_OK);
