@@ -12,8 +12,8 @@ def place(part):
             f"{part['load']:.1f}.")
 
 
-def microseconds(side, load, figure):
-    return f"{side[load][figure]:,.0f}" if load in side else ""
+def microseconds(side, load, *figures):
+    return ", ".join(f"{side[load][figure]:,.0f}" for figure in figures) if load in side else ""
 
 
 def feast_lines(part):
@@ -21,14 +21,20 @@ def feast_lines(part):
              f"{', '.join(part['versions'] or ['No Feast'])}; {part['keys']:,} entities, views of ten int64; one I/O thread "
              "of ours, one worker of Feast's server.",
              "CPU is that of the server's process alone, microseconds a request. *Alone*: one request at a",
-             "time; *half*: at half of what the same side takes. *Ours* is how many times ours answers with",
-             "the same CPU time, and by how much its p99 is shorter, at half of what each takes.", "",
-             "| entities × features | who | requests/s | CPU | p50, p99 alone | p99 at half | "
+             "time; *half*: at half of what the same side takes, the median and the worst of its slices. *Ours* is",
+             "how many times ours answers with the same CPU time, and by how much its p99 is shorter, at half of",
+             "what each takes. *floor*: an empty server that sends such bytes, at the same rate as ours.", "",
+             "| entities × features | who | requests/s | CPU | p50, p99 alone | p99 at half, worst | "
              "ours: CPU, p99 | requests: most, alone, half | answers differing |",
              "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for case in part["cases"]:
         ours = case["sides"]["auspex"]
         for name, side in case["sides"].items():
+            if name == "floor":
+                lines.append(f"| {case['entities']} × {case['features']} | floor |  |  |  | "
+                             f"{microseconds(side, 'half', 'p99_us', 'worst_p99_us')} |  | "
+                             f"{side['half']['requests']} |  |")
+                continue
             load = "full" if "full" in side else "alone"
             ratio = "" if side is ours else f"{side[load]['cpu_us'] / ours['full']['cpu_us']:,.0f}×"
             if ratio and "half" in side:
@@ -36,8 +42,8 @@ def feast_lines(part):
             lines.append(
                 f"| {case['entities']} × {case['features']} | {name} "
                 f"| {side[load]['requests_per_s']:,.0f} | {microseconds(side, load, 'cpu_us')} | "
-                f"{microseconds(side, 'alone', 'p50_us')}, {microseconds(side, 'alone', 'p99_us')} | "
-                f"{microseconds(side, 'half', 'p99_us')} | {ratio} | "
+                f"{microseconds(side, 'alone', 'p50_us', 'p99_us')} | "
+                f"{microseconds(side, 'half', 'p99_us', 'worst_p99_us')} | {ratio} | "
                 f"{', '.join(str(side[x]['requests']) for x in ('full', 'alone', 'half') if x in side)} | "
                 f"{case['differing'][name]} of {case['compared']} |")
     lines += [f"- Absent: {name}: {why}" for name, why in part["absent"].items()]
@@ -49,15 +55,20 @@ def predict_lines(part):
     lines = ["## Predictions by entity, beside those of ready-made values", "", place(part),
              f"{part['features']} features of five views of two entities, {part['trees']} trees of depth "
              f"{part['depth']}, one row of {part['rows']:,} a request.", "",
-             "| form | requests/s | CPU | p50, p99 alone | p99 at half | by entity: rate of CPU, p99 | "
+             "| form | requests/s | CPU | p50, p99 alone | p99 at half, worst | by entity: rate of CPU, p99 | "
              "predictions differing |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for form, side in part["forms"].items():
+        if form == "floor":
+            lines.append("| floor |  |  |  | "
+                         f"{microseconds(side, 'half', 'p99_us', 'worst_p99_us')} |  |  |")
+            continue
         ratio = "" if side is entity else (
             f"{side['full']['cpu_us'] / entity['full']['cpu_us']:.0%}, "
             f"{entity['half']['p99_us'] / side['half']['p99_us']:.2f}×")
         lines.append(f"| {form} | {side['full']['requests_per_s']:,.0f} | {side['full']['cpu_us']:.1f} | "
-                     f"{side['alone']['p50_us']:.0f}, {side['alone']['p99_us']:.0f} | "
-                     f"{side['half']['p99_us']:.0f} | {ratio} | {part['differing'][form]} |")
+                     f"{microseconds(side, 'alone', 'p50_us', 'p99_us')} | "
+                     f"{microseconds(side, 'half', 'p99_us', 'worst_p99_us')} | {ratio} | "
+                     f"{part['differing'][form]} |")
     return lines + [""]
 
 
