@@ -367,10 +367,42 @@ enum ax_code ax_online_part_check(const struct ax_online_layout *layout,
 
 /* ---- reading ---- */
 
-/* One field of at most 64 parts: `widened(from)` of what lies there, else 0, and the bits. */
+/* At most 64 parts that are read together. */
+struct read_block {
+    const struct ax_online_part *const *parts;
+    size_t rows;
+    size_t first; /* row of the columns */
+    size_t word;  /* of validity that `all` is of */
+    uint64_t all; /* the fields of that word that each part has */
+};
+
+static uint64_t fields_of_all(const struct read_block *block, size_t word)
+{
+    uint64_t all = UINT64_MAX;
+    for (size_t r = 0; r < block->rows; r++)
+        all &= block->parts[r] ? block->parts[r]->validity[word] : 0;
+    return all;
+}
+
+/* Whether each part has the field. */
+static bool is_in_all(struct read_block *block, size_t field)
+{
+    if (block->word != field / 64) {
+        block->word = field / 64;
+        block->all = fields_of_all(block, block->word);
+    }
+    return block->all >> (field % 64) & 1;
+}
+
+/* One field of a block: `widened`, which is of `from`, of what lies there, else 0, and the bits. A
+ * field that each part has is not asked for part by part. */
 #define READ_BLOCK(to, widened)                                              \
     do {                                                                     \
-        for (size_t r = 0; r < rows; r++) {                                  \
+        for (size_t r = 0; is_whole && r < rows; r++) {                      \
+            const char *from = (const char *)parts[r] + offset;              \
+            (to)[r] = (widened);                                             \
+        }                                                                    \
+        for (size_t r = 0; !is_whole && r < rows; r++) {                     \
             bool has = parts[r] && ax_online_part_has(parts[r], at);         \
             const char *from = has ? (const char *)parts[r] + offset : NULL; \
             (to)[r] = has ? (widened) : 0;                                   \
@@ -406,12 +438,16 @@ static double load_f64(const char *from)
     return value;
 }
 
+/* The field `at`, which is no list. Returns its validity. */
 static uint64_t read_scalars(const struct ax_online_field *field, size_t at,
-                             const struct ax_online_part *const *parts, size_t rows, size_t first,
-                             struct ax_values *values)
+                             struct read_block *block, struct ax_values *values)
 {
+    const struct ax_online_part *const *parts = block->parts;
+    size_t rows = block->rows;
+    size_t first = block->first;
     size_t offset = field->offset;
-    uint64_t present = 0;
+    bool is_whole = is_in_all(block, at);
+    uint64_t present = is_whole ? UINT64_MAX : 0;
     switch (field->storage.kind) {
     case AX_STORAGE_BOOL:
         READ_BLOCK(values->bools + first, (uint8_t)*from);
@@ -577,12 +613,15 @@ enum ax_code ax_online_read(const struct ax_online_layout *layout, const size_t 
         return AX_OK;
     }
     for (size_t first = 0; first < rows; first += 64) {
-        size_t count = AX_MIN(rows - first, (size_t)64);
+        struct read_block block = { .parts = parts + first,
+                                    .rows = AX_MIN(rows - first, (size_t)64),
+                                    .first = first,
+                                    .word = SIZE_MAX };
         for (size_t i = 0; i < field_count; i++) {
             const struct ax_online_field *field = &layout->fields[fields[i]];
             if (!field->storage.is_list)
                 ret_values[i].validity[first / 64] =
-                    read_scalars(field, fields[i], parts + first, count, first, &ret_values[i]);
+                    read_scalars(field, fields[i], &block, &ret_values[i]);
         }
     }
     return AX_OK;

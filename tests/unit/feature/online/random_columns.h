@@ -51,6 +51,7 @@ static void random_scalar(struct ax_values *values, enum ax_storage_kind kind, s
     fail();
 }
 
+/* Every other one has nulls. */
 static void random_column(struct ax_values *values, struct ax_storage storage, size_t rows)
 {
     assert_int_equal(ax_values_init(values, ax_storage_type(storage), rows, &arena, &err), AX_OK);
@@ -60,8 +61,9 @@ static void random_column(struct ax_values *values, struct ax_storage storage, s
         assert_non_null(values->items);
         random_column(values->items, element, rows * 3);
     }
+    bool has_nulls = chance(2);
     for (size_t row = 0; row < rows; row++) {
-        if (chance(5))
+        if (has_nulls && chance(5))
             ax_values_set_null(values, row);
         else if (storage.is_list)
             values->spans[row] = (struct ax_span){ (uint32_t)(3 * row), (uint32_t)(row % 4) };
