@@ -72,10 +72,28 @@ def predict_lines(part):
     return lines + [""]
 
 
+def push_lines(part):
+    lines = ["## Pushes over HTTP", "", place(part),
+             f"{part['keys']:,} keys; batches of {part['batch_rows']:,} rows as JSON, two connections. *And read*: a row is",
+             "pushed, then its key is read by another connection; both together, and how many reads did not see",
+             "it. CPU is that of the server's process, with journal and folding, nanoseconds a row.", "",
+             "| durability | pushed and read: p50, p99 us | of these unseen | one row: p50, p99 us | "
+             "states: rows/s, CPU | events of windows: rows/s, CPU |", "| --- | --- | --- | --- | --- | --- |"]
+    for durability, found in part["durabilities"].items():
+        seen, one, states, events = (found[name] for name in ("seen", "one", "states", "events"))
+        lines.append(f"| {durability} | {seen['p50_us']:,.0f}, {seen['p99_us']:,.0f} | "
+                     f"{seen['unseen']} of {seen['pushes']} | {one['p50_us']:,.0f}, {one['p99_us']:,.0f} | "
+                     f"{states['rows_per_s']:,.0f}, {states['cpu_ns']:,.0f} | "
+                     f"{events['rows_per_s']:,.0f}, {events['cpu_ns']:,.0f} |")
+    return lines + [""]
+
+
 def markdown(results):
     lines = ["# Features online", "", "Made by `bench/features/run`; docs/bench.md says how to read it.", ""]
     if "feast" in results:
         lines += feast_lines(results["feast"])
     if "predict" in results:
         lines += predict_lines(results["predict"])
+    if "push" in results:
+        lines += push_lines(results["push"])
     return "\n".join(lines)
