@@ -48,6 +48,15 @@ enum ax_code ax_control_owner_find(const char *state, const char *command,
     }
 }
 
+enum ax_code ax_control_owner_find_existing(const char *state, const char *command,
+                                            struct ax_control_owner *ret_owner, struct ax_err *err)
+{
+    if (access(state, F_OK) && errno == ENOENT)
+        return ax_fail(err, AX_E_NOT_FOUND,
+                       "there is no state directory '%s'; `auspex apply` makes one", state);
+    return ax_control_owner_find(state, command, ret_owner, err);
+}
+
 void ax_control_owner_done(struct ax_control_owner *owner)
 {
     assert(owner);

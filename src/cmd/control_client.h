@@ -24,6 +24,10 @@ struct ax_control_owner {
 AX_MUST_USE enum ax_code ax_control_owner_find(const char *state, const char *command,
                                                struct ax_control_owner *ret_owner,
                                                struct ax_err *err);
+/* The same of a state directory that is there already. Expected: besides, NOT_FOUND. */
+AX_MUST_USE enum ax_code ax_control_owner_find_existing(const char *state, const char *command,
+                                                        struct ax_control_owner *ret_owner,
+                                                        struct ax_err *err);
 void ax_control_owner_done(struct ax_control_owner *owner);
 
 /* A command for the server. */

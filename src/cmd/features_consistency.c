@@ -188,10 +188,13 @@ static enum ax_code read_asked(const struct ax_features_consistency_config *conf
         return ax_fail(err, AX_E_INVALID, "usage: auspex features consistency --service NAME");
     if (common->out && (!ax_table_format_of(common->out, &format) || format != AX_TABLE_PARQUET))
         return ax_fail(err, AX_E_INVALID, "--out is a file called .parquet");
-    return read_time(config->from, "from", AX_CALENDAR_MIN_US, &asked->from_us, err) ||
-                   read_time(config->to, "to", AX_CALENDAR_MAX_US, &asked->to_us, err)
-               ? err->code
-               : AX_OK;
+    if (read_time(config->from, "from", AX_CALENDAR_MIN_US, &asked->from_us, err) ||
+        read_time(config->to, "to", AX_CALENDAR_MAX_US, &asked->to_us, err))
+        return err->code;
+    if (asked->from_us > asked->to_us)
+        return ax_fail(err, AX_E_INVALID, "--from %s is later than --to %s", config->from,
+                       config->to);
+    return AX_OK;
 }
 
 static enum ax_code find_service(const struct ax_applied_definitions *applied, const char *name,

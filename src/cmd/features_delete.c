@@ -308,7 +308,7 @@ int ax_features_delete(const struct ax_command_line *line,
                                        "COLUMN=VALUE or --keys FILE");
         return AX_EXIT_USAGE;
     }
-    if (!ax_control_owner_find(state, "auspex features delete", &owner, &err)) {
+    if (!ax_control_owner_find_existing(state, "auspex features delete", &owner, &err)) {
         (void)(owner.lock ? delete_here(&d, store, &err) != AX_OK
                           : ax_control_owner_run(&owner, &work, &err) != AX_OK);
         ax_control_owner_done(&owner);

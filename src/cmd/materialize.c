@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/calendar.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/thread.h"
 #include "cmd/command_line.h"
@@ -191,6 +192,9 @@ static enum ax_code read_times(const struct materialize_config *config,
     if (asked->has_from && asked->has_to && asked->from_us > asked->to_us)
         return ax_fail(err, AX_E_INVALID, "--from %s is later than --to %s", config->from,
                        config->to);
+    if (asked->has_from && asked->from_us > ax_clock_wall_us())
+        return ax_fail(err, AX_E_INVALID, "--from %s lies ahead of now, up to which rows are taken",
+                       config->from);
     return AX_OK;
 }
 
@@ -355,7 +359,7 @@ static enum ax_code materialize(const struct options *options, const struct ax_c
                                           .args = &line->args,
                                           .progress = &progress,
                                           .cancelled = work.cancelled };
-    if (ax_control_owner_find(work.state, "auspex materialize", &owner, err))
+    if (ax_control_owner_find_existing(work.state, "auspex materialize", &owner, err))
         return err->code;
     ax_progress_init(&progress, "materialize", config.quiet);
     if (owner.lock)

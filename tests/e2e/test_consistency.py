@@ -168,6 +168,8 @@ def test_what_was_served_is_what_a_history_says(tmp_path, clock):
     nothing = run("features", "consistency", "--state", str(tmp_path / "state"), "--service", "s",
                   "--from", "2003-01-01T00:00:00Z", "--to", "2003-01-02T00:00:00Z", status=4)
     assert "no vectors of service 's' were logged" in nothing.stderr
+    run("features", "consistency", "--state", str(tmp_path / "state"), "--service", "s",
+        "--from", "2003-01-02T00:00:00Z", "--to", "2003-01-01T00:00:00Z", status=2)
     head, features = compare(tmp_path, "s")
     assert head == {"service": "s", "vectors": asked, "other_vectors": 0}
     assert list(features) == ["temp", "wind", "word", "delay", "w__n", "w__mean", "w__last", "sum"]

@@ -179,8 +179,10 @@ def test_refused(folder):
     done = run(folder, "--view=number")
     assert done.returncode == 4 and "nearest is 'numbers'" in done.stderr
     for wrong in (["--from=soon"], ["--from=2024-01-01", "--incremental"],
-                  ["--rebuild", "--incremental"], ["--from=2024-01-02", "--to=2024-01-01"]):
+                  ["--rebuild", "--incremental"], ["--from=2024-01-02", "--to=2024-01-01"],
+                  ["--from=2998-01-01", "--to=2999-01-01"]):
         assert run(folder, *wrong).returncode == 2
+    assert run(folder, "--state=none").returncode == 4 and not (folder / "none").exists()
     (folder / "b.csv").unlink()
     done = run(folder, "--view=texts", "--view=numbers")
     assert done.returncode == 4 and "numbers: 500 rows read" in done.stdout
