@@ -18,6 +18,7 @@
 #include "cmd/interrupt.h"
 #include "cmd/jobs.h"
 #include "pipeline/materialize_views.h"
+#include "server/definitions_watch.h"
 #include "server/feature_store.h"
 #include "server/server.h"
 #include "server/serving_features.h"
@@ -248,6 +249,10 @@ static enum ax_code run_job(struct materialize_work *work, struct ax_server *ser
                             struct ax_err *err)
 {
     struct ax_serving_features *features = ax_server_features_ref(server);
+    struct ax_err unread = AX_ERR_INIT;
+    /* A store that was damaged may have been moved away just now. */
+    if (!features && ax_definitions_watch_read(ax_server_definitions(server), &unread) == AX_OK)
+        features = ax_server_features_ref(server);
     if (!features)
         return ax_fail(err, AX_E_UNAVAILABLE,
                        "the server has no features in force: nothing was applied, or it could not "

@@ -6,6 +6,10 @@
  * them as well, so what counts is whether they are as they were before the last reading, and what
  * was read twice is published once.
  *
+ * What the listener has failed with may be mended elsewhere, as a store that is damaged is by
+ * moving it away. So it is asked again now and then, and when something in the folder tells of
+ * that.
+ *
  * An apply touches them many times. Reading waits until that has been over for a moment, but never
  * long: in the middle of it, what was in force before is read again.
  */
@@ -34,6 +38,7 @@
 #define SETTLE_MS   20
 #define SETTLES_MAX 50
 #define REGISTRY    "registry.db"
+#define STORE       "online" /* in the same folder */
 #define WATCHED     (IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR)
 
 static const struct ax_metric_family apply_family = {
@@ -76,6 +81,7 @@ struct ax_definitions_watch {
     int inotify; /* -1: nothing is told */
     int wake;    /* eventfd; -1: it has not started */
     atomic_bool is_stopped;
+    atomic_bool has_failed;
     ax_metric apply, loads, failures;
     /* The thread's, once it has started. */
     struct registry_stamp stamp; /* from before the last reading */
@@ -147,7 +153,7 @@ static void publish(struct ax_definitions_watch *watch, struct ax_applied_defini
     ax_applied_definitions_unref(before);
 }
 
-static enum ax_code read_registry(struct ax_definitions_watch *watch, struct ax_err *err)
+static enum ax_code read_anew(struct ax_definitions_watch *watch, struct ax_err *err)
 {
     struct ax_applied_definitions *before = ax_snapshot_get(&watch->snapshot);
     struct ax_applied_definitions *applied;
@@ -171,9 +177,21 @@ static enum ax_code read_registry(struct ax_definitions_watch *watch, struct ax_
     return err->code;
 }
 
+static enum ax_code read_registry(struct ax_definitions_watch *watch, struct ax_err *err)
+{
+    enum ax_code code = read_anew(watch, err);
+    atomic_store(&watch->has_failed, code != AX_OK && code != AX_E_NOT_FOUND);
+    return code;
+}
+
 /* ---- watching ---- */
 
-/* Take what was told; whether any of it is about the registry. */
+static bool is_about(const struct inotify_event *event, struct ax_str name)
+{
+    return !event->len || ax_str_starts_with(ax_str_from(event->name), name);
+}
+
+/* Take what was told; whether any of it is about the registry, or the store. */
 static bool take_events(struct ax_definitions_watch *watch)
 {
     _Alignas(struct inotify_event) char buffer[EVENT_BYTES];
@@ -183,8 +201,7 @@ static bool take_events(struct ax_definitions_watch *watch)
         const struct inotify_event *event;
         for (const char *at = buffer; at < buffer + len; at += sizeof(*event) + event->len) {
             event = (const struct inotify_event *)(const void *)at;
-            is_told |=
-                !event->len || ax_str_starts_with(ax_str_from(event->name), AX_STR(REGISTRY));
+            is_told |= is_about(event, AX_STR(REGISTRY)) || is_about(event, AX_STR(STORE));
         }
     }
     return is_told;
@@ -225,7 +242,7 @@ static void look(struct ax_definitions_watch *watch)
     uint64_t asks = watch->asks;
     bool is_asked = asks != watch->answers;
     (void)pthread_mutex_unlock(&watch->lock);
-    if (!is_asked && memcmp(&stamp, &watch->stamp, sizeof(stamp)) == 0)
+    if (!is_asked && !watch->unheard.code && memcmp(&stamp, &watch->stamp, sizeof(stamp)) == 0)
         return;
     (void)(read_registry(watch, &err) != AX_OK);
     (void)pthread_mutex_lock(&watch->lock);
@@ -337,6 +354,12 @@ static uint64_t ask(struct ax_definitions_watch *watch)
     if (watch->wake >= 0)
         wake(watch);
     return asks;
+}
+
+bool ax_definitions_watch_has_failed(const struct ax_definitions_watch *watch)
+{
+    assert(watch);
+    return atomic_load(&watch->has_failed);
 }
 
 void ax_definitions_watch_look_again(struct ax_definitions_watch *watch)

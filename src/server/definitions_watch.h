@@ -46,6 +46,10 @@ void ax_definitions_watch_look_again(struct ax_definitions_watch *watch);
 AX_MUST_USE enum ax_code ax_definitions_watch_read(struct ax_definitions_watch *watch,
                                                    struct ax_err *err);
 
+/* Whether the last reading failed, or the listener by what was read; it is tried again by itself.
+ * That nothing was ever applied is no failure. Any thread. */
+bool ax_definitions_watch_has_failed(const struct ax_definitions_watch *watch);
+
 /* What is in force; NULL: nothing. Inside the epoch. */
 struct ax_applied_definitions *ax_definitions_watch_get(struct ax_definitions_watch *watch);
 /* The same as a reference, which the caller gives back; NULL likewise. Control threads. */

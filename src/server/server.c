@@ -181,12 +181,12 @@ struct ax_serving_features *ax_server_features(struct ax_server *server)
 enum ax_code ax_server_check_features(struct ax_server *server, struct ax_err *err)
 {
     assert(server && err);
-    if (ax_server_features(server) || !ax_definitions_watch_get(server->definitions))
+    if (ax_server_features(server) || (!ax_definitions_watch_get(server->definitions) &&
+                                       !ax_definitions_watch_has_failed(server->definitions)))
         return AX_OK;
-    return ax_fail(
-        err, AX_E_UNAVAILABLE,
-        "the definitions that are applied cannot be served: the log says why; mend that, "
-        "and send the server SIGHUP");
+    return ax_fail(err, AX_E_UNAVAILABLE,
+                   "the definitions that are applied cannot be served: the log says why; when that "
+                   "is mended they come into force by themselves");
 }
 
 struct ax_serving_features *ax_server_features_ref(struct ax_server *server)

@@ -19,6 +19,7 @@ import time
 import pytest
 
 from conftest import Server
+from history import wait_for
 
 
 DEFINITIONS = """\
@@ -326,7 +327,8 @@ def test_kill(tmp_path):
 
 def test_what_cannot_come_into_force(tmp_path):
     """Definitions by which pushed rows could not be read are refused before anything is applied.
-    A store that cannot be opened is unavailable, rather than as if nothing were applied."""
+    A store that cannot be opened is unavailable, rather than as if nothing were applied, and is
+    taken up when it was moved away; so is a registry that was put right."""
     server = start(make_folder(tmp_path))
     told = push(server, [{"id": 1, "faa": "EWR", "t": "2024-01-01T00:00:00Z",
                           "delay": 1}], "landings")
@@ -353,6 +355,19 @@ def test_what_cannot_come_into_force(tmp_path):
             answer = server.post(path, body)
             assert answer.status == 503 and "cannot be served" in answer.body.decode()
         assert server.get("/v1/features/s?faa=EWR").status == 503
+        data.parent.rename(tmp_path / "state/online.damaged")
+        wait_for(lambda: server.get("/v1/features/s?faa=EWR").status == 200)
+        assert server.get("/v1/features/s?faa=EWR").json["features"]["temp"]["value"] == 1
+    finally:
+        assert server.stop() == 0
+    registry = tmp_path / "state/registry.db"
+    good = registry.read_bytes()
+    registry.write_bytes(b"none")
+    server = start(tmp_path)
+    try:
+        assert server.get("/v1/features/s?faa=EWR").status == 503
+        registry.write_bytes(good)
+        wait_for(lambda: server.get("/v1/features/s?faa=EWR").status == 200)
     finally:
         assert server.stop() == 0
 
