@@ -526,7 +526,7 @@ static enum ax_code find(const struct ax_definitions *definitions, enum ax_defin
     for (size_t at = 0; ax_map_next(map, &at, &names[count], &ignored);)
         count++;
     long nearest = ax_str_nearest(name, names, count);
-    (void)ax_fail(err, AX_E_NOT_FOUND, "'%s' defines no %s '%.*s'%s%.*s%s", definitions->folder,
+    (void)ax_fail(err, AX_E_NOT_FOUND, "no %s '%.*s' is defined%s%.*s%s",
                   ax_definition_kind_name(kind), AX_STR_ARG(ax_str_cut(name, (size_t)60)),
                   nearest < 0 ? "" : "; nearest is '", nearest < 0 ? 0 : (int)names[nearest].len,
                   nearest < 0 ? "" : names[nearest].ptr, nearest < 0 ? "" : "'");

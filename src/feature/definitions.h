@@ -269,7 +269,7 @@ const struct ax_view *ax_definitions_view(const struct ax_definitions *definitio
 const struct ax_service *ax_definitions_service(const struct ax_definitions *definitions,
                                                 struct ax_str name);
 
-/* The one of that name. Expected: NOT_FOUND ("'flights' defines no service 'pushbak'; nearest is
+/* The one of that name. Expected: NOT_FOUND ("no service 'pushbak' is defined; nearest is
  * 'pushback'"). */
 AX_MUST_USE enum ax_code ax_definitions_find_service(const struct ax_definitions *definitions,
                                                      struct ax_str name,

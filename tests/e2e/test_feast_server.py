@@ -116,7 +116,7 @@ def test_windows_that_were_not_materialised(feast):
 
 @pytest.mark.parametrize("entities, members, status, kind, message", [
     ({"driver_id": [1]}, {"feature_service": "far"}, 404, "FeatureServiceNotFoundException",
-     "no service 'far'; nearest is 'fare'"),
+     "no service 'far' is defined; nearest is 'fare'"),
     ({"driver_id": [1]}, {"features": ["drivr:rate"]}, 404, "FeatureViewNotFoundException",
      "view 'drivr' is not there; nearest is 'driver'"),
     ({"driver_id": [1]}, {"features": ["driver:rat"]}, 404, "FeatureViewNotFoundException",
@@ -143,6 +143,19 @@ def test_what_is_refused(feast, entities, members, status, kind, message):
     error = json.loads(answer.json)  # as the client reads it
     assert (error["module"], error["class"]) == ("feast.errors", kind)
     assert message in error["message"]
+
+
+def test_nothing_is_applied(tmp_path):
+    """Which is not as if a view or a service were missing."""
+    (tmp_path / "models").mkdir()
+    server = Server(tmp_path / "models", "--threads", "1", "--state", str(tmp_path / "state"))
+    for path, more in (("/get-online-features", {"entities": {}, "features": ["a:b"]}),
+                       ("/write-to-online-store", {"feature_view_name": "a", "df": {}})):
+        answer = server.post(path, more)
+        error = json.loads(answer.json)
+        assert (answer.status, error["class"]) == (404, "FeastError")
+        assert "no definitions of features are in force" in error["message"]
+    assert server.stop() == 0
 
 
 def test_bodies_that_are_none(feast):

@@ -176,7 +176,8 @@ def test_as_feast_pushes(served):
 
 
 REFUSED = [
-    (404, {"source": "wether", "rows": []}, "nearest is 'weather'"),
+    (404, {"source": "wether", "rows": []},
+     '"error":"no source \'wether\' is defined; nearest is \'weather\'"'),
     (422, {"source": "kept", "rows": []}, "source 'kept' is not pushed"),
     (422, {"rows": []}, "names no source"),
     (422, {"source": "weather", "rows": [row("X", 1, temp="1")]}, "'temp', row 0: a number"),
@@ -198,6 +199,11 @@ def test_refused(served, status, body, message):
     assert answer.status == status
     assert message in answer.body.decode()
     assert served.metrics()["ax_journal_rows_total"] == before
+
+
+def test_refused_query(served):
+    answer = served.post("/push?source=weather&source=flights", {"rows": []})
+    assert answer.status == 422 and "'source' is given twice" in answer.error
 
 
 @pytest.mark.threads

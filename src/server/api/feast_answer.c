@@ -13,6 +13,7 @@
 #include "base/base64.h"
 #include "base/calendar.h"
 #include "base/json.h"
+#include "server/server.h"
 #include "server/server_thread.h"
 
 #include <assert.h>
@@ -485,7 +486,8 @@ void ax_feast_answer_failure(struct ax_server_thread *thread, struct ax_request 
 {
     assert(thread && request && err);
     bool is_wrong = err->code == AX_E_INVALID || err->code == AX_E_UNSUPPORTED;
-    const char *class = err->code == AX_E_NOT_FOUND ? "FeatureViewNotFoundException" : "FeastError";
+    bool is_view = err->code == AX_E_NOT_FOUND && ax_server_features(thread->server);
+    const char *class = is_view ? "FeatureViewNotFoundException" : "FeastError";
     ax_feast_put_error(ax_server_thread_answer_begin(thread), class, err);
     ax_server_thread_answer(thread, request, is_wrong ? 422 : ax_code_http(err->code));
 }

@@ -238,7 +238,8 @@ static enum ax_code go_on(struct feast_request *request, bool *ret_done, bool *r
 static void answer_failure(struct feast_request *request, const struct ax_err *err)
 {
     struct ax_server_thread *thread = request->base.thread;
-    const char *class = err->code == AX_E_NOT_FOUND ? request->error_class : "FeastError";
+    bool is_missing = err->code == AX_E_NOT_FOUND && ax_server_features(thread->server);
+    const char *class = is_missing ? request->error_class : "FeastError";
     ax_feast_put_error(ax_server_thread_answer_begin(thread), class, err);
     ax_server_thread_answer(thread, request->base.request, ax_code_http(err->code));
 }

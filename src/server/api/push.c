@@ -225,6 +225,8 @@ static enum ax_code read_query(struct ax_request *request, struct ax_str *ret_so
     while (is_taken) {
         if (ax_uri_take_parameter(&query, &request->arena, &name, &value, &is_taken, err))
             return err->code;
+        if (is_taken && ax_str_is(name, "source") && ret_source->len)
+            return ax_fail(err, AX_E_INVALID, "'source' is given twice");
         if (is_taken && ax_str_is(name, "source"))
             *ret_source = value;
     }

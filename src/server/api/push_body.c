@@ -82,6 +82,17 @@ static enum ax_code read_to(struct ax_row_body *json, struct ax_err *err)
                    AX_STR_ARG(ax_str_cut(to, AX_SIGNATURE_SHOWN_BYTES_MAX)));
 }
 
+/* What Feast's clients send, and what changes nothing here. */
+static enum ax_code read_flag(struct ax_row_body *json, struct ax_err *err)
+{
+    enum ax_json_token token = ax_json_read(&json->json, err);
+    if (token == AX_JSON_FAILED || token == AX_JSON_TRUE || token == AX_JSON_FALSE)
+        return err->code;
+    return ax_fail(err, AX_E_INVALID,
+                   "'allow_registry_cache' and 'transform_on_write' are true or false, found %s",
+                   ax_json_token_text(token));
+}
+
 static const struct ax_row_member members[] = {
     { .name = "source", .read = read_source },
     { .name = "push_source_name", .read = read_push_source_name },
@@ -89,12 +100,16 @@ static const struct ax_row_member members[] = {
     { .name = "row", .layout = AX_LAYOUT_ONE, .accepts = AX_ROW_OBJECT | AX_ROW_LIST },
     { .name = "df", .layout = AX_LAYOUT_INPUTS, .accepts = AX_ROW_OBJECT | AX_ROW_LIST },
     { .name = "to", .read = read_to },
+    { .name = "allow_registry_cache", .read = read_flag },
+    { .name = "transform_on_write", .read = read_flag },
     { 0 },
 };
 
 static const struct ax_row_protocol protocol = {
     .members = members,
     .wanted = "'rows', 'row' or 'df'",
+    .unknown_hint = "a push has 'source', and 'rows' or 'row'; of Feast's form 'push_source_name', "
+                    "'df' and 'to'",
 };
 
 /* ---- reading ---- */

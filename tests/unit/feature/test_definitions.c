@@ -545,11 +545,11 @@ static void found_by_name(void **state)
     assert_text(source->name, "planes");
     assert_int_equal(ax_definitions_find_service(&read, AX_STR("pushbak"), &service, &err),
                      AX_E_NOT_FOUND);
-    assert_non_null(strstr(err.msg, "' defines no service 'pushbak'; nearest is 'pushback'"));
+    assert_non_null(strstr(err.msg, "no service 'pushbak' is defined; nearest is 'pushback'"));
     ax_err_clear(&err);
     assert_int_equal(ax_definitions_find_source(&read, AX_STR("zzzzzzzzz"), &source, &err),
                      AX_E_NOT_FOUND);
-    assert_non_null(strstr(err.msg, "' defines no source 'zzzzzzzzz'"));
+    assert_non_null(strstr(err.msg, "no source 'zzzzzzzzz' is defined"));
     assert_null(strstr(err.msg, "nearest"));
     ax_definitions_done(&read);
 }
