@@ -195,6 +195,8 @@ enum ax_code ax_cells_give(struct ax_cells *cells, size_t row, size_t column, st
         return ax_cells_context(cells, row, column, err);
     }
     cells->columns[column].given_before = row + 1;
+    if (cells->columns[column].given_rows == row)
+        cells->columns[column].given_rows++;
     return AX_OK;
 }
 

@@ -47,7 +47,9 @@ struct ax_cells_column {
     uint64_t hash;        /* of the name */
     size_t first_row;     /* where it was met first */
     size_t given_before;  /* 1 + the row that gave it last; 0: none did */
+    size_t given_rows;    /* from the first on, that all gave it */
     size_t element_count; /* of all lists */
+    bool is_others;       /* where nothing has its name, it is for something else */
 };
 
 struct ax_cells_block;

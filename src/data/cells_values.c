@@ -64,9 +64,12 @@ enum ax_code ax_cells_values_find(const struct ax_cells *cells,
             next++;
             tried++;
         }
-        if (tried == target_count)
+        if (tried < target_count)
+            places[i] = (uint32_t)(next++ % target_count);
+        else if (cells->columns[i].is_others)
+            places[i] = AX_CELLS_PASSED_OVER;
+        else
             return fail_name(&cells->columns[i], targets, target_count, what, of, arena, err);
-        places[i] = (uint32_t)(next++ % target_count);
     }
     *ret_places = places;
     return AX_OK;

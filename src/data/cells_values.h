@@ -56,8 +56,9 @@ AX_MUST_USE enum ax_code ax_cells_values_step(struct ax_cells_values *fill, size
                                               size_t *cost, bool *ret_done, struct ax_err *err);
 
 /* Which target each column of the cells is, in *ret_places: the one of its name. `what` is what the
- * names are, for messages, and `of` whose: "key of service" and "x"; empty: nobody's. Expected:
- * INVALID (there is none; names the nearest), LIMIT, TOO_LARGE. */
+ * names are, for messages, and `of` whose: "key of service" and "x"; empty: nobody's. A column that
+ * is for others is passed over where there is none. Expected: INVALID (there is none; names the
+ * nearest), LIMIT, TOO_LARGE. */
 AX_MUST_USE enum ax_code ax_cells_values_find(const struct ax_cells *cells,
                                               const struct ax_cells_target *targets,
                                               size_t target_count, const char *what,

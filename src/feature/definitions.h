@@ -195,6 +195,12 @@ struct ax_service_input {
     struct ax_place place;
 };
 
+/* It is made, and no column of the call; a call may give it instead. */
+static inline bool ax_service_input_is_made(const struct ax_service_input *input)
+{
+    return input->kind == AX_INPUT_FIELD || input->kind == AX_INPUT_EXPR;
+}
+
 struct ax_service {
     struct ax_str name;
     struct ax_str description;

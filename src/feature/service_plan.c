@@ -38,11 +38,6 @@ static void *planner_alloc(const struct planner *p, size_t count, size_t size)
     return made;
 }
 
-static bool is_made(const struct ax_service_input *input)
-{
-    return input->kind == AX_INPUT_FIELD || input->kind == AX_INPUT_EXPR;
-}
-
 /* ---- roles ---- */
 
 /* Whether one event of the view's source does not count. */
@@ -200,7 +195,7 @@ static enum ax_code find_levels(struct planner *p)
         return p->err->code;
     for (size_t i = 0; i < service->input_count; i++) {
         const struct ax_service_input *input = &service->inputs[i];
-        if (!is_made(input))
+        if (!ax_service_input_is_made(input))
             continue;
         if (input->kind == AX_INPUT_EXPR)
             p->levels[i] = level_of(p, input, made, made_count, used);

@@ -84,6 +84,40 @@ static void make_feast(struct ax_serving_features *features, struct ax_serving_s
     }
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return ax_str_compare(*(const struct ax_str *)a, *(const struct ax_str *)b);
+}
+
+static enum ax_code make_names(struct ax_serving_features *features, struct ax_err *err)
+{
+    const struct ax_definitions *definitions = &features->applied->definitions;
+    struct ax_serving_names *all[] = { &features->keys, &features->request_values,
+                                       &features->given };
+    size_t count = 0;
+    for (size_t i = 0; i < definitions->service_count; i++)
+        count += definitions->services[i].call_count + definitions->services[i].input_count;
+    for (size_t i = 0; i < AX_COUNT(all); i++) {
+        all[i]->names = ax_arena_alloc(&features->arena, count, sizeof(*all[i]->names));
+        if (!all[i]->names)
+            return ax_arena_fail(&features->arena, "the services", err);
+    }
+    for (size_t i = 0; i < definitions->service_count; i++) {
+        const struct ax_service *service = &definitions->services[i];
+        for (size_t j = 0; j < service->call_count; j++) {
+            struct ax_serving_names *names = all[j < service->request_count];
+            names->names[names->count++] = service->call[j].name;
+        }
+        for (size_t j = 0; j < service->input_count; j++)
+            if (ax_service_input_is_made(&service->inputs[j]))
+                features->given.names[features->given.count++] = service->inputs[j].name;
+    }
+    for (size_t i = 0; i < AX_COUNT(all); i++)
+        if (all[i]->count)
+            qsort(all[i]->names, all[i]->count, sizeof(*all[i]->names), compare_names);
+    return AX_OK;
+}
+
 static enum ax_code make_all(struct ax_serving_features *features, struct ax_err *err)
 {
     const struct ax_applied_definitions *applied = features->applied;
@@ -95,6 +129,8 @@ static enum ax_code make_all(struct ax_serving_features *features, struct ax_err
     features->views = ax_arena_zalloc(arena, definitions->view_count, sizeof(*features->views));
     if (!features->services || !features->views)
         return ax_arena_fail(arena, "the services", err);
+    if (make_names(features, err))
+        return err->code;
     for (size_t i = 0; i < definitions->view_count; i++)
         if (views[i].layout || views[i].windows)
             register_metrics(&features->views[i], definitions->views[i].name);
@@ -175,6 +211,13 @@ enum ax_code ax_serving_service(const struct ax_serving_features *features, stru
         return ax_fail(err, service->err.code, "%s", service->err.msg);
     *ret_service = service;
     return AX_OK;
+}
+
+bool ax_serving_names_have(const struct ax_serving_names *names, struct ax_str name)
+{
+    assert(names);
+    return names->count &&
+           bsearch(&name, names->names, names->count, sizeof(*names->names), compare_names);
 }
 
 /* Found by two at once, one of them is kept. */

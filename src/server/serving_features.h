@@ -34,6 +34,12 @@ struct ax_serving_view {
     ax_metric age;                           /* of those that were found */
 };
 
+/* Names in their order, a name perhaps more than once. */
+struct ax_serving_names {
+    struct ax_str *names;
+    size_t count;
+};
+
 struct ax_serving_features {
     _Atomic unsigned refs;
     struct ax_applied_definitions *applied; /* one reference */
@@ -42,6 +48,8 @@ struct ax_serving_features {
     struct ax_arena arena;
     struct ax_serving_service *services; /* one a service of the definitions */
     struct ax_serving_view *views;       /* one a view */
+    /* What calls of any of the services may name. */
+    struct ax_serving_names keys, request_values, given;
 };
 
 /* `applied` and `online`, the views of its definitions, are referenced. A service that cannot be
@@ -61,6 +69,8 @@ AX_MUST_USE enum ax_code ax_serving_service(const struct ax_serving_features *fe
                                             struct ax_str name,
                                             const struct ax_serving_service **ret_service,
                                             struct ax_err *err);
+
+bool ax_serving_names_have(const struct ax_serving_names *names, struct ax_str name);
 
 /* The service that a version was trained with, if it is in force as it was then, and which of its
  * inputs each input of the model is: found once a version. Data plane. Expected: INVALID (it was

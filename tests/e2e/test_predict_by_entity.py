@@ -47,6 +47,9 @@ services:
       - {view: plane}
       - {view: weather, keys: {faa: origin}, as: origin}
       - {name: age, expr: 2013 - built}
+  arrival:
+    request: {taxi: int64}
+    features: [{name: taxi}, {view: weather, keys: {faa: dest}, as: dest}]
   windowed:
     features: [{view: recent}]
 """
@@ -92,13 +95,16 @@ def served(tmp_path_factory):
     server = Server(models, "--state", str(path / "state"), "--images=false")
     digests = {s["name"]: s["digest"] for s in server.get("/v1/features").json["services"]}
     put_version(models, "delay", 1, "pushback", digests["pushback"])
+    put_version(models, "arrival", 1, "arrival", digests["arrival"],
+                "rules: 1\ninputs: {taxi: INT64, dest__temp: FP64}\noutputs: {prediction: FP64}\n"
+                "cases: [{when: 'dest__temp > 6 and taxi = 4', then: 0.4}, {otherwise: 0.1}]\n")
     put_version(models, "old", 1, "pushback", "0" * 64)
     put_version(models, "window", 1, "windowed", digests["windowed"],
                 "rules: 1\ninputs: {warmest: FP64}\noutputs: {prediction: FP64}\n"
                 "cases: [{otherwise: 1}]\n")
     server.process.send_signal(signal.SIGHUP)
     history.wait_for(lambda: all(server.predict(m, {}).status == 200
-                                 for m in ("delay", "old", "window")))
+                                 for m in ("delay", "arrival", "old", "window")))
     yield server
     assert server.stop() == 0
     shutil.rmtree(path)
@@ -267,8 +273,8 @@ def test_refused(served, name):
 def test_several_models(served):
     """Each by its own service; parts with the same one look into the store once."""
     before = served.metrics().get("ax_feature_rows_total", view="plane", status="NOT_FOUND")
-    body = {"models": ["delay", "plain", "delay/1", "old"], "entities": [KEY] * 3, "request": SEVEN,
-            "features": "status"}
+    body = {"models": ["delay", "plain", "delay/1", "old"], "request": SEVEN, "features": "status",
+            "entities": [KEY | {"origin": None}] * 3}
     parts = served.post("/v1/predict", body).json["parts"]
     assert [part.get("status") for part in parts] == [None, 400, None, 409]
     for part in (parts[0], parts[2]):
@@ -280,6 +286,25 @@ def test_several_models(served):
     parts = served.post("/v1/predict", body | {"request": {}}).json["parts"]
     assert [part["error"] for part in (parts[0], parts[2])] == [
         "'dep_delay', row 0: a value is required"] * 2
+
+
+def test_several_services(served):
+    """Each takes its own keys and values of a request that has those of all."""
+    both = {"models": ["delay", "arrival"], "request": SEVEN | {"taxi": 4},
+            "given": {"built": 1990, "origin__temp": 5.5},
+            "entities": [{"tailnum": "N1", "origin": None, "dest": "LGA"}]}
+    parts = served.post("/v1/predict", both).json["parts"]
+    assert [[p["prediction"] for p in part["predictions"]] for part in parts] == [[0.9], [0.4]]
+    for change, errors in [
+            ({"entities": [KEY | {"origin": None}]},
+             [None, "row 0: key 'dest' of service 'arrival' is missing; send null where there is "
+              "none"]),
+            ({"entities": [KEY | {"origin": "EWR", "dest": "LGA", "destn": "LGA"}]},
+             ["row 0: 'destn' is no key of service 'pushback'",
+              "row 0: 'destn' is no key of service 'arrival'; nearest is 'dest'"])]:
+        parts = served.post("/v1/predict", both | change).json["parts"]
+        assert [part.get("error") for part in parts] == errors
+        assert [part.get("status") for part in parts] == [error and 400 for error in errors]
 
 
 def test_features_of_one_entity(served):

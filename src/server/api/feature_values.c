@@ -146,7 +146,9 @@ static void values_woken(struct ax_service_call *call)
 static enum ax_code values_begin(struct feature_values *values, struct ax_str name,
                                  struct ax_err *err)
 {
-    static const bool is_one[AX_ROW_SETS] = { false };
+    static const bool is_one[AX_ROW_SETS] = {
+        [AX_ROW_SET_REQUEST] = true, [AX_ROW_SET_GIVEN] = true, [AX_ROW_SET_AT] = true
+    };
     struct ax_server *server = values->thread->server;
     struct ax_serving_features *features = ax_server_features(server);
     struct ax_request *request = values->request;

@@ -322,7 +322,7 @@ static enum ax_code many_begin_call(struct many_request *request, struct many_pa
     struct ax_prediction *whole = &request->rows.prediction;
     struct ax_server *server = whole->thread->server;
     struct ax_request *http = whole->job.request;
-    const struct ax_row_body *body = &request->rows.body;
+    struct ax_row_body *body = &request->rows.body;
     struct ax_serving_features *features = ax_server_features(server);
     const struct ax_serving_service *service;
     struct many_call *many = ax_arena_zalloc(&http->arena, 1, sizeof(*many));
@@ -337,11 +337,12 @@ static enum ax_code many_begin_call(struct many_request *request, struct many_pa
         ax_server_check_features(server, err) ||
         ax_serving_bind(features, part->prediction.job.served, &service, &part->target.inputs,
                         err) ||
-        ax_service_call_begin(&many->call, features, service,
-                              body->cells[AX_ROW_SET_ROWS].row_count, body->tell, &http->arena,
-                              ax_http_worker_loop(http->worker), ax_prediction_deadline_ns(whole),
-                              err) ||
-        ax_service_call_take(&many->call, body->cells, body->is_one, ax_server_now_us(server), err))
+        ax_service_call_begin(
+            &many->call, features, service, body->cells[AX_ROW_SET_ROWS].row_count, body->tell,
+            &http->arena, ax_http_worker_loop(http->worker), ax_prediction_deadline_ns(whole), err))
+        return err->code;
+    ax_service_call_share(&many->call, body->cells);
+    if (ax_service_call_take(&many->call, body->cells, body->is_one, ax_server_now_us(server), err))
         return err->code;
     ax_service_call_sample(&many->call, ax_server_thread_sampler(whole->thread));
     for (size_t i = request->part; i < request->part_count; i++)

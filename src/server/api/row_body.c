@@ -22,8 +22,10 @@ void ax_row_body_init(struct ax_row_body *body, const struct ax_row_protocol *pr
     *body = (struct ax_row_body){ .protocol = protocol, .arena = arena };
     ax_json_reader_init(&body->json, text);
     body->json.token_max = AX_JSON_TOKEN_BYTES_MAX;
-    for (size_t i = 0; i < AX_ROW_SETS; i++)
+    for (size_t i = 0; i < AX_ROW_SETS; i++) {
         ax_cells_init(&body->cells[i], arena);
+        body->is_one[i] = i != AX_ROW_SET_ROWS;
+    }
     /* Given as null is given. */
     body->cells[AX_ROW_SET_GIVEN].keeps_nulls = true;
     body->cells[AX_ROW_SET_AT].keeps_nulls = true;

@@ -80,8 +80,8 @@ struct ax_row_body {
     /* The result. */
     struct ax_cells cells[AX_ROW_SETS];
     const struct ax_row_member *members[AX_ROW_SETS]; /* that held them; NULL: none did */
-    bool is_one[AX_ROW_SETS];                         /* AX_LAYOUT_ONE: it was a row alone */
-    struct ax_str version;                            /* ptr NULL: none was asked for */
+    bool is_one[AX_ROW_SETS]; /* AX_LAYOUT_ONE: it was a row alone, or none was given */
+    struct ax_str version;    /* ptr NULL: none was asked for */
     enum ax_service_tell tell;
 };
 

@@ -105,11 +105,31 @@ void ax_service_call_add(struct ax_service_call *call, struct ax_service_target 
 static enum ax_code check_rows(const struct ax_service_call *call, const char *name,
                                const struct ax_cells *cells, bool is_one, struct ax_err *err)
 {
-    if (is_one || !cells->row_count || cells->row_count == call->request.rows)
+    if (is_one || cells->row_count == call->request.rows)
         return AX_OK;
     return ax_fail(err, AX_E_INVALID,
                    "%s holds %zu values, 'entities' %zu: send one for all, or one an entity", name,
                    cells->row_count, call->request.rows);
+}
+
+/* Each entity gives each key, the columns of the service's call from `first` on: where keys of
+ * others are passed over, one that is mistyped would be null. */
+static enum ax_code check_keys(const struct ax_service_call *call, const struct ax_cells *cells,
+                               const uint32_t *places, size_t first, struct ax_err *err)
+{
+    const struct ax_service *service = service_of(call);
+    for (size_t key = first; key < service->call_count; key++) {
+        size_t given = 0;
+        for (size_t i = 0; i < cells->column_count; i++)
+            if (places[i] == key - first)
+                given = cells->columns[i].given_rows;
+        if (given < call->request.rows)
+            return ax_fail(err, AX_E_INVALID,
+                           "row %zu: key '%.*s' of service '%.*s' is missing; send null where "
+                           "there is none",
+                           given, AX_STR_ARG(service->call[key].name), AX_STR_ARG(service->name));
+    }
+    return AX_OK;
 }
 
 /* The columns of the service's call from `first` on, and which one each of the cells is. */
@@ -125,6 +145,8 @@ static enum ax_code take_columns(struct ax_service_call *call, enum ax_row_set s
         targets[i] = (struct ax_cells_target){ .name = service->call[first + i].name,
                                                .storage = service->call[first + i].storage };
     if (ax_cells_values_find(cells, targets, count, what, service->name, call->arena, &places, err))
+        return err->code;
+    if (call->is_shared && set == AX_ROW_SET_ROWS && check_keys(call, cells, places, first, err))
         return err->code;
     ax_cells_values_begin(&call->fills[set], cells, targets, count, places, call->request.rows,
                           call->arena);
@@ -152,7 +174,7 @@ static enum ax_code take_given(struct ax_service_call *call, const struct ax_cel
     size_t known = 0;
     for (size_t i = 0; i < service->input_count; i++) {
         const struct ax_service_input *input = &service->inputs[i];
-        if (input->kind != AX_INPUT_FIELD && input->kind != AX_INPUT_EXPR)
+        if (!ax_service_input_is_made(input))
             continue;
         inputs[known] = i;
         all[known++] = (struct ax_cells_target){ .name = input->name, .storage = input->storage };
@@ -161,14 +183,18 @@ static enum ax_code take_given(struct ax_service_call *call, const struct ax_cel
     if (ax_cells_values_find(cells, all, known, "field or expression of service", service->name,
                              arena, &places, err))
         return err->code;
+    size_t taken = 0;
     for (size_t i = 0; i < count; i++) {
-        call->given[i] = all[places[i]];
-        given[i].input = inputs[places[i]];
-        own[i] = (uint32_t)i;
+        own[i] = AX_CELLS_PASSED_OVER;
+        if (places[i] == AX_CELLS_PASSED_OVER)
+            continue;
+        call->given[taken] = all[places[i]];
+        given[taken].input = inputs[places[i]];
+        own[i] = (uint32_t)taken++;
     }
     call->request.given = call->replaced = given;
-    call->request.given_count = count;
-    ax_cells_values_begin(&call->fills[AX_ROW_SET_GIVEN], cells, call->given, count, own,
+    call->request.given_count = taken;
+    ax_cells_values_begin(&call->fills[AX_ROW_SET_GIVEN], cells, call->given, taken, own,
                           call->request.rows, arena);
     return AX_OK;
 }
@@ -180,6 +206,21 @@ static void take_at(struct ax_service_call *call, const struct ax_cells *cells)
                                          .storage = { .kind = AX_STORAGE_TIMESTAMP } };
     ax_cells_values_begin(&call->fills[AX_ROW_SET_AT], cells, &call->at, 1, &place,
                           call->request.rows, call->arena);
+}
+
+static void share_columns(struct ax_cells *cells, const struct ax_serving_names *names)
+{
+    for (size_t i = 0; i < cells->column_count; i++)
+        cells->columns[i].is_others = ax_serving_names_have(names, cells->columns[i].name);
+}
+
+void ax_service_call_share(struct ax_service_call *call, struct ax_cells *sets)
+{
+    assert(call && call->features && call->state == CALL_TAKE && sets);
+    call->is_shared = true;
+    share_columns(&sets[AX_ROW_SET_ROWS], &call->features->keys);
+    share_columns(&sets[AX_ROW_SET_REQUEST], &call->features->request_values);
+    share_columns(&sets[AX_ROW_SET_GIVEN], &call->features->given);
 }
 
 enum ax_code ax_service_call_take(struct ax_service_call *call, const struct ax_cells *sets,

@@ -34,7 +34,8 @@ struct ax_service_call {
     struct ax_service_request request;
     struct ax_arena *arena; /* of the request: columns, and texts in rows */
     struct ax_service_target *targets;
-    int state; /* CALL_* of service_call.c */
+    int state;      /* CALL_* of service_call.c */
+    bool is_shared; /* ax_service_call_share */
 
     /* Columns from cells. */
     struct ax_cells_values fills[AX_ROW_SETS];
@@ -72,6 +73,10 @@ AX_MUST_USE enum ax_code ax_service_call_begin(struct ax_service_call *call,
                                                uint64_t deadline_ns, struct ax_err *err);
 /* NULL is fine, and one that has not begun: a fetch is cancelled, the reference given back. */
 void ax_service_call_done(struct ax_service_call *call);
+
+/* Before the columns are taken from these cells: they are for other services, too, so they may have
+ * what any in force takes, and each entity must have all keys of this one. */
+void ax_service_call_share(struct ax_service_call *call, struct ax_cells *sets);
 
 /* The columns are those of the cells: `sets` and `is_one` by set, borrowed. `now_us` is the moment
  * where none is named. Expected: INVALID, LIMIT, TOO_LARGE. */

@@ -261,6 +261,14 @@ static void test_names(void **state)
             continue;
         assert_int_equal(err.code, AX_E_INVALID);
         assert_string_equal(err.msg, names[i][1]);
+        /* It may be meant for something else, whatever is in it. */
+        cells.columns[1].is_others = true;
+        ax_err_clear(&err);
+        if (fill(targets, AX_COUNT(targets), 2, 10)) {
+            assert_int_equal(err.code, AX_OK);
+            assert_int_equal(targets[1].values.i64s[0], 5);
+            assert_true(ax_values_is_null(&targets[2].values, 1));
+        }
     }
 }
 

@@ -43,14 +43,17 @@ static const char text[] =
     "      - {name: origin}\n"
     "      - {view: weather, keys: {faa: origin}, as: origin}\n"
     "      - {view: plane}\n"
-    "      - {name: sum, expr: origin__temp + x}\n";
+    "      - {name: sum, expr: origin__temp + x}\n"
+    "  o:\n"
+    "    request: {y: float64}\n"
+    "    features: [{view: weather, keys: {faa: dest}, as: dest}]\n";
 
 static struct ax_err err;
 static struct ax_arena arena;
 static struct ax_epoch epoch;
 static struct ax_online *memory;
 static struct ax_applied_definitions applied;
-static struct ax_applied_service applied_service;
+static struct ax_applied_service applied_services[2];
 static struct ax_serving_features *features;
 static struct ax_signature signature;
 static size_t inputs[MODEL_INPUTS];
@@ -188,8 +191,9 @@ static bool set_up(bool is_slow)
         !good(ax_definitions_read_texts("features", &file, 1, &applied.definitions, &err)))
         return false;
     atomic_init(&applied.refs, 2); /* The test's stays. */
-    applied_service.service = applied.definitions.services;
-    applied.services = &applied_service;
+    for (size_t i = 0; i < AX_COUNT(applied_services); i++)
+        applied_services[i].service = &applied.definitions.services[i];
+    applied.services = applied_services;
     const struct ax_online_definitions given = { .definitions = &applied.definitions };
     struct ax_online_numbers numbers;
     struct ax_online_views *views = NULL;
@@ -235,22 +239,29 @@ static void woken(struct ax_service_call *which)
     woken_count++;
 }
 
-static bool begin(const char *body_text)
+/* Up to where the columns are taken; NULL: refused memory. */
+static struct ax_row_body *begin_body(const char *body_text)
 {
     struct ax_row_body *body = ax_arena_alloc(&arena, 1, sizeof(*body));
     bool done = false;
     size_t cost = 0;
     if (!body)
-        return false;
+        return NULL;
     ax_row_body_init(body, &protocol, ax_str_from(body_text), &arena);
     while (!done && good(ax_row_body_read(body, 100, &cost, &done, &err)))
         continue;
     call.woken = woken;
-    return done &&
-           good(ax_service_call_begin(&call, features, features->services,
-                                      body->cells[AX_ROW_SET_ROWS].row_count, body->tell, &arena,
-                                      NULL, 0, &err)) &&
-           good(ax_service_call_take(&call, body->cells, body->is_one, 0, &err));
+    return done && good(ax_service_call_begin(&call, features, features->services,
+                                              body->cells[AX_ROW_SET_ROWS].row_count, body->tell,
+                                              &arena, NULL, 0, &err))
+               ? body
+               : NULL;
+}
+
+static bool begin(const char *body_text)
+{
+    struct ax_row_body *body = begin_body(body_text);
+    return body && good(ax_service_call_take(&call, body->cells, body->is_one, 0, &err));
 }
 
 static bool add(struct ax_service_target *target, struct ax_rows *rows)
@@ -455,10 +466,56 @@ static void test_two_models(void **state)
     ax_signature_done(&other);
 }
 
+/* What a body has for several services is taken or refused; alone, only what this one takes. */
+static void test_shared(void **state)
+{
+    static const struct {
+        const char *body;
+        bool is_shared;
+        const char *message; /* NULL: none */
+    } bodies[] = {
+        { "{\"entities\":[{\"origin\":\"EWR\",\"dest\":\"JFK\",\"tail\":7}],\"at\":1001000000,"
+          "\"request\":{\"y\":[1],\"x\":0.5},\"given\":{\"dest__temp\":1}}",
+          true, NULL },
+        { "{\"entities\":[{\"tail\":7,\"origin\":\"EWR\"},{\"tail\":null,\"dest\":\"EWR\"}]}", true,
+          "row 1: key 'origin' of service 's' is missing; send null where there is none" },
+        { "{\"entities\":[{\"dest\":\"EWR\"}]}", true,
+          "row 0: key 'origin' of service 's' is missing; send null where there is none" },
+        { "{\"entities\":[{\"tail\":7,\"origin\":null,\"dst\":\"EWR\"}]}", true,
+          "row 0: 'dst' is no key of service 's'" },
+        { "{\"entities\":[{\"tail\":7,\"origin\":null}],\"request\":{\"dest\":0}}", true,
+          "row 0: 'dest' is no request value of service 's'" },
+        { "{\"entities\":[{\"tail\":7,\"dest\":\"EWR\"}]}", false,
+          "row 0: 'dest' is no key of service 's'" },
+        { "{\"entities\":[{},{}],\"at\":[]}", false,
+          "'at' holds 0 values, 'entities' 2: send one for all, or one an entity" },
+        { "{\"entities\":[{},{}],\"request\":[]}", false,
+          "'request' holds 0 values, 'entities' 2: send one for all, or one an entity" },
+        { "{\"entities\":[{}],\"given\":[]}", false,
+          "'given' holds 0 values, 'entities' 1: send one for all, or one an entity" },
+        { "{\"entities\":[],\"at\":[],\"given\":[]}", false, NULL },
+    };
+    for (size_t i = 0; i < AX_COUNT(bodies); i++) {
+        struct ax_service_target target;
+        struct ax_rows rows;
+        struct ax_row_body *body = set_up(false) ? begin_body(bodies[i].body) : NULL;
+        if (body && bodies[i].is_shared)
+            ax_service_call_share(&call, body->cells);
+        enum ax_code code =
+            body ? ax_service_call_take(&call, body->cells, body->is_one, 0, &err) : AX_E_LIMIT;
+        if (code != AX_E_LIMIT)
+            assert_string_equal(code ? err.msg : "", bodies[i].message ? bodies[i].message : "");
+        if (!code && add(&target, &rows) && step_on(1000) && rows.count && !target.err.code)
+            assert_row(&rows, 0, 3, 20, 2.5F, "EWR");
+        tear_down(state);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_at_once),
+        cmocka_unit_test(test_shared),
         cmocka_unit_test_teardown(test_later, tear_down),
         cmocka_unit_test_teardown(test_slices, tear_down),
         cmocka_unit_test_teardown(test_cancelled, tear_down),
