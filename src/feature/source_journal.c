@@ -12,35 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ARENA_BYTES_FIRST ((size_t)4 << 10)
-#define ARENA_BYTES_MAX   ((size_t)64 << 20)
-
 struct ax_source_journals {
-    struct ax_arena arena; /* of columns */
     struct ax_source_journal *items;
     uint64_t *ends; /* of each: the extent's when it was opened */
     size_t count;
 };
-
-const struct ax_definition_column *ax_source_journal_columns(const struct ax_source *source,
-                                                             struct ax_arena *arena,
-                                                             size_t *ret_count)
-{
-    assert(source && arena && ret_count);
-    if (source->event_id_count) {
-        *ret_count = source->column_count;
-        return source->columns;
-    }
-    struct ax_definition_column *columns =
-        ax_arena_alloc(arena, source->column_count + 1, sizeof(*columns));
-    if (!columns)
-        return NULL;
-    memcpy(columns, source->columns, source->column_count * sizeof(*columns));
-    columns[source->column_count] =
-        (struct ax_definition_column){ .name = AX_STR(""), .storage = { AX_STORAGE_STRING, true } };
-    *ret_count = source->column_count + 1;
-    return columns;
-}
 
 static enum ax_code put_folder(const char *state, const struct ax_source *source,
                                char ret_folder[PATH_MAX], struct ax_err *err)
@@ -51,16 +27,11 @@ static enum ax_code put_folder(const char *state, const struct ax_source *source
     return AX_OK;
 }
 
-static enum ax_code check_one(const char *state, const struct ax_source *source,
-                              struct ax_arena *arena, struct ax_err *err)
+static enum ax_code check_one(const char *state, const struct ax_source *source, struct ax_err *err)
 {
     char folder[PATH_MAX];
-    size_t count;
-    const struct ax_definition_column *columns = ax_source_journal_columns(source, arena, &count);
-    if (!columns)
-        return ax_arena_fail(arena, "columns of a journal", err);
     if (put_folder(state, source, folder, err) ||
-        ax_journal_check_columns(folder, columns, count, err))
+        ax_journal_check_columns(folder, source->columns, source->column_count, err))
         return ax_err_context(err, "source '%.*s'", AX_STR_ARG(source->name));
     return AX_OK;
 }
@@ -69,12 +40,9 @@ enum ax_code ax_source_journals_check(const char *state, const struct ax_definit
                                       struct ax_err *err)
 {
     assert(state && definitions && err);
-    struct ax_arena arena;
-    ax_arena_init(&arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
     for (size_t i = 0; i < definitions->source_count && !err->code; i++)
         if (definitions->sources[i].push)
-            (void)(check_one(state, &definitions->sources[i], &arena, err) != AX_OK);
-    ax_arena_done(&arena);
+            (void)(check_one(state, &definitions->sources[i], err) != AX_OK);
     return err->code;
 }
 
@@ -89,9 +57,6 @@ static enum ax_code open_one(struct ax_source_journals *journals, const char *st
         return ax_err_context(err, "source '%.*s'", AX_STR_ARG(source->name));
     if (journal.extent.next == journal.extent.first)
         return AX_OK;
-    journal.columns = ax_source_journal_columns(source, &journals->arena, &journal.column_count);
-    if (!journal.columns)
-        return ax_arena_fail(&journals->arena, "columns of a journal", err);
     journal.folder = realpath(folder, NULL); /* Who reads it may be in another folder then. */
     if (!journal.folder)
         return ax_fail(err, AX_E_NOT_FOUND, "'%s' is gone", folder);
@@ -105,7 +70,6 @@ enum ax_code ax_source_journals_open(const char *state, const struct ax_definiti
 {
     assert(state && definitions && ret_journals && err);
     struct ax_source_journals *journals = ax_xalloc(sizeof(*journals));
-    ax_arena_init(&journals->arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
     journals->items = ax_xalloc((definitions->source_count + 1) * sizeof(*journals->items));
     journals->ends = ax_xalloc((definitions->source_count + 1) * sizeof(*journals->ends));
     for (size_t i = 0; i < definitions->source_count && !err->code; i++)
@@ -126,7 +90,6 @@ void ax_source_journals_close(struct ax_source_journals *journals)
         free(journals->items[i].folder);
     free(journals->items);
     free(journals->ends);
-    ax_arena_done(&journals->arena);
     free(journals);
 }
 

@@ -15,9 +15,6 @@
 struct ax_source_journal {
     const struct ax_source *source;
     char *folder;
-    /* Those of the source, and of states one more: the names of those that a row does not give. */
-    const struct ax_definition_column *columns;
-    size_t column_count;
     struct ax_journal_extent extent; /* at least one row */
 };
 
@@ -45,11 +42,6 @@ const struct ax_source_journal *ax_source_journals_get(const struct ax_source_jo
  * that is earlier. Nobody reads by them meanwhile. */
 void ax_source_journals_cut(struct ax_source_journals *journals, struct ax_str source,
                             uint64_t last);
-
-/* The columns that the journal of a source has, in the arena or the source's; NULL: no memory. */
-const struct ax_definition_column *ax_source_journal_columns(const struct ax_source *source,
-                                                             struct ax_arena *arena,
-                                                             size_t *ret_count);
 
 /* Append "rows 17 to 4711 (0123456789abcdef)": no other rows are told so. */
 void ax_source_journal_put_extent(struct ax_buf *out, const struct ax_source_journal *journal);

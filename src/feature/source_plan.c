@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A program for each view, and for each field the columns that it reads, which only rows that leave
+ * A program for each view, and where views keep columns as they are, which only rows that leave
  * columns out are held against. Parts are measured first and then written to one piece of the
  * arena, view by view.
  */
@@ -9,7 +9,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "feature/online/online_key.h"
-#include "feature/source_journal.h"
 #include "feature/window_id.h"
 
 #include <assert.h>
@@ -18,21 +17,6 @@
 #define ARENA_FIRST_BYTES ((size_t)16 << 10)
 #define ARENA_BYTES_MAX   ((size_t)64 << 20)
 #define ID_BYTES_MAX      ((size_t)64 << 10)
-
-static size_t words_of(size_t bits)
-{
-    return (bits + 63) / 64;
-}
-
-static bool has_bit(const uint64_t *words, size_t bit)
-{
-    return words[bit / 64] >> (bit % 64) & 1;
-}
-
-static void set_bit(uint64_t *words, size_t bit)
-{
-    words[bit / 64] |= (uint64_t)1 << (bit % 64);
-}
 
 /* ---- planning ---- */
 
@@ -55,31 +39,6 @@ static bool is_target(const struct ax_view *view, const struct ax_source *source
     return view->source == source && view->online && !view->windowed;
 }
 
-static enum ax_code plan_reads(struct ax_source_plan *plan, struct ax_source_target *target,
-                               struct ax_err *err)
-{
-    const struct ax_view *view = target->definition;
-    size_t columns = plan->source->column_count;
-    bool *used = plan_alloc(plan, columns, sizeof(*used), err);
-    const uint64_t **reads = plan_alloc(plan, view->field_count, sizeof(*reads), err);
-    if (err->code)
-        return err->code;
-    for (size_t i = 0; i < view->field_count; i++) {
-        uint64_t *words = plan_alloc(plan, words_of(columns), sizeof(*words), err);
-        if (!words)
-            return err->code;
-        memset(used, 0, columns * sizeof(*used));
-        ax_expr_inputs(view->fields[i].parsed.root, used);
-        for (size_t c = 0; c < columns; c++) {
-            if (used[c])
-                set_bit(words, c);
-        }
-        reads[i] = words;
-    }
-    target->reads = reads;
-    return AX_OK;
-}
-
 static enum ax_code plan_target(struct ax_source_plan *plan, const struct ax_view *view,
                                 size_t number, const struct ax_online_layout *layout,
                                 struct ax_err *err)
@@ -93,7 +52,7 @@ static enum ax_code plan_target(struct ax_source_plan *plan, const struct ax_vie
     *target = (struct ax_source_target){ .view = number, .definition = view, .layout = layout };
     if (ax_program_new(roots, view->field_count, &target->program, err))
         return ax_err_context(err, "view '%.*s'", AX_STR_ARG(view->name));
-    return plan_reads(plan, target, err);
+    return AX_OK;
 }
 
 static enum ax_code plan_targets(struct ax_source_plan *plan,
@@ -139,35 +98,72 @@ static enum ax_code plan_windows(struct ax_source_plan *plan,
     return err->code;
 }
 
-/* An event is given whole, but for when it was learnt; of a state, what says whose it is and when.
- */
-static enum ax_code plan_needs(struct ax_source_plan *plan, struct ax_err *err)
+/* Whether a value of the one storage is the same value in the other. */
+static bool holds_all_of(struct ax_storage field, struct ax_storage column)
 {
-    const struct ax_source *source = plan->source;
-    bool *is_needed = plan_alloc(plan, source->column_count, sizeof(*is_needed), err);
-    if (!is_needed)
-        return err->code;
-    for (size_t i = 0; i < source->column_count; i++)
-        is_needed[i] = source->event_id_count > 0;
-    for (size_t t = 0; t < plan->target_count; t++) {
-        const struct ax_view *view = plan->targets[t].definition;
-        for (size_t i = 0; i < view->entity->key_count; i++)
-            is_needed[view->key_columns[i]] = true;
-    }
-    if (source->created >= 0)
-        is_needed[source->created] = false;
-    if (source->time >= 0)
-        is_needed[source->time] = true;
-    plan->is_needed = is_needed;
-    return AX_OK;
+    bool is_narrow = field.kind == AX_STORAGE_INT32 || field.kind == AX_STORAGE_FLOAT32;
+    return ax_type_equals(ax_storage_type(field), ax_storage_type(column)) &&
+           (field.kind == column.kind || !is_narrow);
 }
 
-static enum ax_code plan_journal(struct ax_source_plan *plan, struct ax_err *err)
+static bool has_keys_of(const struct ax_view *view, const struct ax_view *other)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < view->entity->key_count; i++) {
+        for (size_t k = 0; k < other->entity->key_count; k++)
+            found += view->key_columns[i] == other->key_columns[k];
+    }
+    return found == view->entity->key_count && found == other->entity->key_count;
+}
+
+/* Whether all plain views have the same keys, so that a row of the source changes one stored row.
+ */
+static bool has_stored_row(const struct ax_source_plan *plan)
+{
+    for (size_t t = 1; t < plan->target_count; t++) {
+        if (!has_keys_of(plan->targets[t].definition, plan->targets[0].definition))
+            return false;
+    }
+    return plan->target_count > 0 && !plan->source->event_id_count;
+}
+
+static bool is_key(const struct ax_source_plan *plan, size_t column)
+{
+    for (size_t t = 0; t < plan->target_count; t++) {
+        const struct ax_view *view = plan->targets[t].definition;
+        for (size_t i = 0; i < view->entity->key_count; i++) {
+            if (view->key_columns[i] == column)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* What the fields of a target keep: what is no key, no time, and changes from row to row. */
+static void keep_fields(const struct ax_source_plan *plan, size_t target,
+                        struct ax_source_kept *kept)
 {
     const struct ax_source *source = plan->source;
-    plan->journal_columns =
-        ax_source_journal_columns(source, &plan->arena, &plan->journal_column_count);
-    return plan->journal_columns ? AX_OK : ax_arena_fail(&plan->arena, "the plan of a source", err);
+    const struct ax_view *view = plan->targets[target].definition;
+    for (size_t i = 0; i < view->field_count; i++) {
+        const struct ax_expr *root = view->fields[i].parsed.root;
+        if (root->kind == AX_EXPR_INPUT && (long)root->input != source->time &&
+            (long)root->input != source->created && !is_key(plan, root->input) &&
+            holds_all_of(view->fields[i].storage, source->columns[root->input].storage))
+            kept[root->input] = (struct ax_source_kept){ true, target, i };
+    }
+}
+
+static enum ax_code plan_kept(struct ax_source_plan *plan, struct ax_err *err)
+{
+    struct ax_source_kept *kept = plan_alloc(plan, plan->source->column_count, sizeof(*kept), err);
+    if (!kept)
+        return err->code;
+    plan->has_stored_row = has_stored_row(plan);
+    for (size_t t = 0; plan->has_stored_row && t < plan->target_count; t++)
+        keep_fields(plan, t, kept);
+    plan->kept = kept;
+    return AX_OK;
 }
 
 enum ax_code ax_source_plan_new(const struct ax_definitions *definitions,
@@ -182,8 +178,8 @@ enum ax_code ax_source_plan_new(const struct ax_definitions *definitions,
     *plan = (struct ax_source_plan){ .source = source };
     ax_arena_init(&plan->arena, ARENA_FIRST_BYTES, ARENA_BYTES_MAX);
     if (plan_zone(plan, err) || plan_targets(plan, definitions, views, err) ||
-        plan_windows(plan, definitions, views, err) || plan_needs(plan, err) ||
-        plan_journal(plan, err) || ax_row_checks_new(source, &plan->checks, err)) {
+        plan_windows(plan, definitions, views, err) || plan_kept(plan, err) ||
+        ax_row_checks_new(source, &plan->checks, err)) {
         ax_source_plan_free(plan);
         return err->code;
     }
@@ -208,49 +204,23 @@ void ax_source_plan_free(struct ax_source_plan *plan)
 
 static bool is_given(const struct ax_source_rows *rows, size_t column, size_t row)
 {
-    return !rows->given || !rows->given[column] || has_bit(rows->given[column], row);
+    return !rows->given || !rows->given[column] || rows->given[column][row / 64] >> (row % 64) & 1;
 }
 
-/* When it was learnt is nothing that stays what it was. */
-static bool is_left_out(const struct ax_source_plan *plan, const struct ax_source_rows *rows,
-                        size_t column, size_t row)
+bool ax_source_rows_leave_out(const struct ax_source_plan *plan, const struct ax_source_rows *rows,
+                              size_t column, size_t row)
 {
     return (long)column != plan->source->created && !is_given(rows, column, row);
 }
 
-/* Bits of the columns that the row leaves out. False: none. */
-static bool find_left_out(const struct ax_source_plan *plan, const struct ax_source_rows *rows,
-                          size_t row, uint64_t *ret_words)
+bool ax_source_rows_are_partial(const struct ax_source_plan *plan,
+                                const struct ax_source_rows *rows)
 {
-    bool is_partial = false;
-    memset(ret_words, 0, words_of(plan->source->column_count) * sizeof(*ret_words));
     for (size_t c = 0; rows->given && c < plan->source->column_count; c++) {
-        if (!is_left_out(plan, rows, c, row))
-            continue;
-        set_bit(ret_words, c);
-        is_partial = true;
+        if (rows->given[c] && (long)c != plan->source->created)
+            return true;
     }
-    return is_partial;
-}
-
-/* The first column that both have, or SIZE_MAX. */
-static size_t find_common(const uint64_t *a, const uint64_t *b, size_t columns)
-{
-    for (size_t w = 0; w < words_of(columns); w++) {
-        if (a[w] & b[w])
-            return w * 64 + (size_t)__builtin_ctzll(a[w] & b[w]);
-    }
-    return SIZE_MAX;
-}
-
-/* The first column of `a` that `b` has not, or SIZE_MAX. */
-static size_t find_other(const uint64_t *a, const uint64_t *b, size_t columns)
-{
-    for (size_t w = 0; w < words_of(columns); w++) {
-        if (a[w] & ~b[w])
-            return w * 64 + (size_t)__builtin_ctzll(a[w] & ~b[w]);
-    }
-    return SIZE_MAX;
+    return false;
 }
 
 /* ---- checking ---- */
@@ -290,71 +260,39 @@ static enum ax_code check_time(const struct ax_source_plan *plan, const struct a
                    AX_STR_ARG(column_name(plan, column)), text);
 }
 
-static enum ax_code check_fields(const struct ax_source_plan *plan,
-                                 const struct ax_source_target *target, const uint64_t *left_out,
-                                 size_t row, struct ax_err *err)
+/* Why a column must be given. */
+static const char *reason_of(const struct ax_source_plan *plan, size_t column)
 {
-    const struct ax_view *view = target->definition;
-    size_t columns = plan->source->column_count;
-    for (size_t i = 0; i < view->field_count; i++) {
-        size_t missing = find_common(target->reads[i], left_out, columns);
-        size_t given = find_other(target->reads[i], left_out, columns);
-        if (missing != SIZE_MAX && given != SIZE_MAX)
-            return ax_fail(err, AX_E_INVALID,
-                           "row %zu gives '%.*s' and leaves out '%.*s', of which field '%.*s' of "
-                           "view '%.*s' is made; give both or neither",
-                           row, AX_STR_ARG(column_name(plan, given)),
-                           AX_STR_ARG(column_name(plan, missing)), AX_STR_ARG(view->fields[i].name),
-                           AX_STR_ARG(view->name));
-    }
-    return AX_OK;
+    return plan->source->event_id_count         ? "and events are given whole"
+           : (long)column == plan->source->time ? "which is its time"
+           : is_key(plan, column)               ? "which is a key"
+           : !plan->has_stored_row && plan->target_count
+               ? "and views of the source have different keys, so its rows are given whole"
+               : "and what it was is not kept, since no plain online view has it as a field: "
+                 "give it";
 }
 
-static enum ax_code check_partial(const struct ax_source_plan *plan, const uint64_t *left_out,
-                                  size_t row, struct ax_err *err)
-{
-    for (size_t c = 0; c < plan->source->column_count; c++) {
-        if (plan->is_needed[c] && has_bit(left_out, c))
-            return ax_fail(err, AX_E_INVALID, "row %zu leaves out '%.*s', %s", row,
-                           AX_STR_ARG(column_name(plan, c)),
-                           plan->source->event_id_count    ? "and events are given whole"
-                           : (long)c == plan->source->time ? "which is its time"
-                                                           : "which is a key");
-    }
-    for (size_t t = 0; t < plan->target_count; t++) {
-        if (check_fields(plan, &plan->targets[t], left_out, row, err))
-            return err->code;
-    }
-    return AX_OK;
-}
-
-/* Rows mostly leave out what the one before them does. */
+/* Whether what the rows leave out is kept. */
 static enum ax_code check_left_out(const struct ax_source_plan *plan,
                                    const struct ax_source_rows *rows, size_t from, size_t count,
-                                   struct ax_arena *arena, struct ax_err *err)
+                                   struct ax_err *err)
 {
-    size_t words = words_of(plan->source->column_count);
-    uint64_t *left_out = ax_arena_zalloc(arena, words, sizeof(*left_out));
-    uint64_t *before = ax_arena_zalloc(arena, words, sizeof(*before));
-    if (!left_out || !before)
-        return ax_arena_fail(arena, "rows of a source", err);
-    for (size_t row = from; rows->given && row < from + count; row++) {
-        find_left_out(plan, rows, row, left_out);
-        if (memcmp(left_out, before, words * sizeof(*before)) == 0)
-            continue;
-        if (check_partial(plan, left_out, row, err))
-            return err->code;
-        memcpy(before, left_out, words * sizeof(*before));
+    for (size_t c = 0; rows->given && c < plan->source->column_count; c++) {
+        for (size_t row = from; !plan->kept[c].is_kept && row < from + count; row++) {
+            if (ax_source_rows_leave_out(plan, rows, c, row))
+                return ax_fail(err, AX_E_INVALID, "row %zu leaves out '%.*s', %s", row,
+                               AX_STR_ARG(column_name(plan, c)), reason_of(plan, c));
+        }
     }
     return AX_OK;
 }
 
 enum ax_code ax_source_plan_check(const struct ax_source_plan *plan,
                                   const struct ax_source_rows *rows, size_t from, size_t count,
-                                  int64_t latest_us, struct ax_arena *arena, struct ax_err *err)
+                                  int64_t latest_us, struct ax_err *err)
 {
-    assert(plan && rows && from <= rows->rows && count <= rows->rows - from && arena && err);
-    if (check_left_out(plan, rows, from, count, arena, err))
+    assert(plan && rows && from <= rows->rows && count <= rows->rows - from && err);
+    if (check_left_out(plan, rows, from, count, err))
         return err->code;
     for (size_t row = from; row < from + count; row++) {
         if (check_id(plan, rows, row, err) || check_time(plan, rows, row, latest_us, err))
@@ -382,7 +320,6 @@ struct applier {
     size_t from, count;
     struct ax_arena *arena;
     const struct ax_values **columns; /* of these rows */
-    uint64_t *left_out;               /* columns, of the row that is looked at */
     struct ax_err *err;
 };
 
@@ -410,7 +347,6 @@ static enum ax_code take_columns(struct applier *a)
     size_t count = a->plan->source->column_count;
     struct ax_values *slices = apply_alloc(a, count, sizeof(*slices));
     a->columns = apply_alloc(a, count, sizeof(*a->columns));
-    a->left_out = apply_alloc(a, words_of(count), sizeof(*a->left_out));
     if (a->err->code)
         return a->err->code;
     for (size_t i = 0; i < count; i++) {
@@ -488,26 +424,6 @@ static enum ax_code measure(const struct applier *a, struct target_rows *made,
     return AX_OK;
 }
 
-/* Bits of the fields whose columns the row gives. */
-static enum ax_code find_given(const struct applier *a, const struct ax_source_target *target,
-                               size_t row, const uint64_t **ret_given)
-{
-    size_t fields = target->definition->field_count;
-    *ret_given = NULL;
-    if (!a->rows->given || !find_left_out(a->plan, a->rows, a->from + row, a->left_out))
-        return AX_OK;
-    uint64_t *given = apply_alloc(a, words_of(fields), sizeof(*given));
-    if (!given)
-        return a->err->code;
-    memset(given, 0, words_of(fields) * sizeof(*given));
-    for (size_t i = 0; i < fields; i++) {
-        if (find_common(target->reads[i], a->left_out, a->plan->source->column_count) == SIZE_MAX)
-            set_bit(given, i);
-    }
-    *ret_given = given;
-    return AX_OK;
-}
-
 static enum ax_code write_items(const struct applier *a, const struct target_rows *made,
                                 struct ax_source_items *items)
 {
@@ -527,8 +443,6 @@ static enum ax_code write_items(const struct applier *a, const struct target_row
         (void)ax_online_part_write(item->layout, &stamp, made->fields, row, to);
         items->rows[count++] = (uint32_t)(a->from + row);
         to += item->bytes;
-        if (find_given(a, made->target, row, &item->given))
-            return a->err->code;
     }
     return a->err->code;
 }
@@ -551,6 +465,7 @@ enum ax_code ax_source_plan_apply(const struct ax_source_plan *plan,
                                   struct ax_err *err)
 {
     assert(plan && rows && arena && (ret_items || !plan->target_count) && err);
+    assert(!ax_source_rows_are_partial(plan, rows));
     struct applier a = {
         .plan = plan, .rows = rows, .from = from, .count = count, .arena = arena, .err = err
     };
@@ -643,122 +558,11 @@ enum ax_code ax_source_plan_events(const struct ax_source_plan *plan,
 
 /* ---- the journal ---- */
 
-/* Of each row the names of the columns that it leaves out. */
-static enum ax_code put_left_out(const struct ax_source_plan *plan,
-                                 const struct ax_source_rows *rows, struct ax_arena *arena,
-                                 struct ax_values *ret, struct ax_err *err)
+struct ax_source_rows ax_source_rows_from_journal(const struct ax_journal_rows *read)
 {
-    const struct ax_type list = { AX_TYPE_STRING, true };
-    const struct ax_type text = { AX_TYPE_STRING, false };
-    size_t count = 0;
-    size_t columns = rows->given ? plan->source->column_count : 0;
-    for (size_t c = 0; c < columns; c++) {
-        for (size_t row = 0; row < rows->rows; row++)
-            count += is_left_out(plan, rows, c, row);
-    }
-    ret->items = ax_arena_alloc(arena, 1, sizeof(*ret->items));
-    struct ax_values *items = ret->items;
-    if (!items)
-        return ax_arena_fail(arena, "rows of a source", err);
-    if (ax_values_init(ret, list, rows->rows, arena, err) ||
-        ax_values_init(items, text, count, arena, err))
-        return err->code;
-    ret->items = items;
-    count = 0;
-    for (size_t row = 0; row < rows->rows; row++) {
-        size_t first = count;
-        for (size_t c = 0; c < columns; c++) {
-            if (is_left_out(plan, rows, c, row))
-                items->texts[count++] = column_name(plan, c);
-        }
-        ret->spans[row] = (struct ax_span){ (uint32_t)first, (uint32_t)(count - first) };
-        if (count == first)
-            ax_values_set_null(ret, row);
-    }
-    return AX_OK;
-}
-
-enum ax_code ax_source_rows_to_journal(const struct ax_source_plan *plan,
-                                       const struct ax_source_rows *rows, struct ax_arena *arena,
-                                       const struct ax_values *const **ret_columns,
-                                       struct ax_err *err)
-{
-    assert(plan && rows && arena && ret_columns && err);
-    const struct ax_values **columns =
-        ax_arena_alloc(arena, plan->journal_column_count, sizeof(*columns));
-    struct ax_values *left_out = ax_arena_alloc(arena, 1, sizeof(*left_out));
-    if (!columns || !left_out)
-        return ax_arena_fail(arena, "rows of a source", err);
-    for (size_t i = 0; i < plan->source->column_count; i++)
-        columns[i] = &rows->columns[i];
-    if (plan->journal_column_count > plan->source->column_count) {
-        if (put_left_out(plan, rows, arena, left_out, err))
-            return err->code;
-        columns[plan->source->column_count] = left_out;
-    }
-    *ret_columns = columns;
-    return AX_OK;
-}
-
-static size_t find_column(const struct ax_source *source, struct ax_str name)
-{
-    for (size_t i = 0; i < source->column_count; i++) {
-        if (ax_str_equals(source->columns[i].name, name))
-            return i;
-    }
-    return SIZE_MAX;
-}
-
-/* Bits of the rows that give a column, all of them at first. */
-static uint64_t *take_bits(struct ax_arena *arena, size_t rows)
-{
-    uint64_t *bits = ax_arena_alloc(arena, words_of(rows), sizeof(*bits));
-    if (bits)
-        memset(bits, 0xFF, words_of(rows) * sizeof(*bits));
-    return bits;
-}
-
-/* A name that the source has no more is passed over. */
-static enum ax_code take_left_out(const struct ax_source_plan *plan,
-                                  const struct ax_values *left_out, struct ax_arena *arena,
-                                  struct ax_source_rows *rows, struct ax_err *err)
-{
-    uint64_t **given = NULL;
-    for (size_t row = 0; row < rows->rows; row++) {
-        struct ax_span span = { 0 };
-        if (!ax_values_is_null(left_out, row))
-            span = left_out->spans[row];
-        if (span.count && !given)
-            given = ax_arena_zalloc(arena, plan->source->column_count, sizeof(*given));
-        if (span.count && !given)
-            return ax_arena_fail(arena, "rows of a source", err);
-        for (size_t i = 0; i < span.count; i++) {
-            size_t column = find_column(plan->source, left_out->items->texts[span.from + i]);
-            if (column == SIZE_MAX)
-                continue;
-            if (!given[column])
-                given[column] = take_bits(arena, rows->rows);
-            if (!given[column])
-                return ax_arena_fail(arena, "rows of a source", err);
-            given[column][row / 64] &= ~((uint64_t)1 << (row % 64));
-        }
-    }
-    rows->given = (const uint64_t *const *)given;
-    return AX_OK;
-}
-
-enum ax_code ax_source_rows_from_journal(const struct ax_source_plan *plan,
-                                         const struct ax_journal_rows *read, struct ax_arena *arena,
-                                         struct ax_source_rows *ret_rows, struct ax_err *err)
-{
-    assert(plan && read && arena && ret_rows && err);
-    struct ax_source_rows rows = { .rows = read->rows,
-                                   .columns = read->values,
-                                   .taken_us = read->taken_us,
-                                   .first_sequence = read->first_sequence };
-    if (plan->journal_column_count > plan->source->column_count && read->rows &&
-        take_left_out(plan, &read->values[plan->source->column_count], arena, &rows, err))
-        return err->code;
-    *ret_rows = rows;
-    return AX_OK;
+    assert(read);
+    return (struct ax_source_rows){ .rows = read->rows,
+                                    .columns = read->values,
+                                    .taken_us = read->taken_us,
+                                    .first_sequence = read->first_sequence };
 }

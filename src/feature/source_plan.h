@@ -23,8 +23,8 @@ struct ax_source_rows {
     size_t rows;
     /* One a column of the source, as it is stored: narrowed, and without NaN and -0. */
     const struct ax_values *columns;
-    /* Of states, one a column: bits of the rows that give it; in the others it is null. NULL: all
-     * give it; or all rows are whole. */
+    /* Of states that are pushed, one a column: bits of the rows that give it; in the others it is
+     * null. NULL: all give it; or all rows are whole, which all are that stand anywhere. */
     const uint64_t *const *given;
     const int64_t *taken_us; /* when each was taken in; NULL: they were not pushed */
     uint64_t first_sequence;
@@ -59,8 +59,13 @@ struct ax_source_target {
     size_t view; /* its number in the definitions */
     const struct ax_view *definition;
     const struct ax_online_layout *layout;
-    struct ax_program *program;   /* of its fields */
-    const uint64_t *const *reads; /* one a field: bits of the columns that it reads */
+    struct ax_program *program; /* of its fields */
+};
+
+/* Where what a column was can be read: a field of one of the targets, which is that column. */
+struct ax_source_kept {
+    bool is_kept;
+    size_t target, field;
 };
 
 struct ax_source_plan {
@@ -72,11 +77,8 @@ struct ax_source_plan {
     struct ax_source_windows *windows;
     size_t windows_count;
     struct ax_row_checks *checks; /* of rows that are pushed; NULL: nothing is expected of one */
-    const bool *is_needed;        /* of each column: a row must give it */
-    /* Of the source's journal: its columns, and of states one more, for those that are not given.
-     */
-    const struct ax_definition_column *journal_columns;
-    size_t journal_column_count;
+    bool has_stored_row; /* one, that a row of states changes: its plain views have the same keys */
+    const struct ax_source_kept *kept; /* one a column: what is not must be given, but `created` */
 };
 
 /* views[i] is where the view number i of the definitions is: of a plain view that is online its
@@ -89,12 +91,20 @@ AX_MUST_USE enum ax_code ax_source_plan_new(const struct ax_definitions *definit
 void ax_source_plan_free(struct ax_source_plan *plan);
 
 /* Whether rows [from, from + count) can be taken in: each has its time, which is at most
- * `latest_us`, and its event id; all columns that are needed are given, and those that a field
- * reads together. Expected: INVALID (names the row and the column). */
+ * `latest_us`, and its event id; what it leaves out is kept. Expected: INVALID (names the row and
+ * the column). */
 AX_MUST_USE enum ax_code ax_source_plan_check(const struct ax_source_plan *plan,
                                               const struct ax_source_rows *rows, size_t from,
-                                              size_t count, int64_t latest_us,
-                                              struct ax_arena *arena, struct ax_err *err);
+                                              size_t count, int64_t latest_us, struct ax_err *err);
+
+/* Whether a row leaves out a column. `created` is nothing that stays what it was. */
+bool ax_source_rows_leave_out(const struct ax_source_plan *plan, const struct ax_source_rows *rows,
+                              size_t column, size_t row);
+
+/* Whether some rows leave out columns: they are to be made whole (feature/online/online_merge.h)
+ * before they are journalled or applied. */
+bool ax_source_rows_are_partial(const struct ax_source_plan *plan,
+                                const struct ax_source_rows *rows);
 
 /* The latest time of rows that are in order; INT64_MIN: they have none. */
 int64_t ax_source_rows_latest_us(const struct ax_source_plan *plan,
@@ -116,20 +126,7 @@ AX_MUST_USE enum ax_code ax_source_plan_events(const struct ax_source_plan *plan
                                                struct ax_source_events *ret_events,
                                                struct ax_err *err);
 
-/* The columns of the journal for rows of the source: journal_column_count of them, in the arena.
- * Expected: TOO_LARGE, LIMIT. */
-AX_MUST_USE enum ax_code ax_source_rows_to_journal(const struct ax_source_plan *plan,
-                                                   const struct ax_source_rows *rows,
-                                                   struct ax_arena *arena,
-                                                   const struct ax_values *const **ret_columns,
-                                                   struct ax_err *err);
-
-/* Rows of the source that were read from its journal by those columns; what is not borrowed from
- * them is in the arena. Expected: TOO_LARGE, LIMIT. */
-AX_MUST_USE enum ax_code ax_source_rows_from_journal(const struct ax_source_plan *plan,
-                                                     const struct ax_journal_rows *read,
-                                                     struct ax_arena *arena,
-                                                     struct ax_source_rows *ret_rows,
-                                                     struct ax_err *err);
+/* Rows of the source that were read from its journal by those columns, and borrow from them. */
+struct ax_source_rows ax_source_rows_from_journal(const struct ax_journal_rows *read);
 
 #endif

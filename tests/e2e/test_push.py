@@ -349,13 +349,13 @@ def test_what_cannot_come_into_force(tmp_path):
         assert "source 'landings': " in done.stderr and "cannot be read as string" in done.stderr
     assert push(server, [{"id": 2, "faa": "EWR", "t": "2024-01-01T00:00:01Z",
                           "delay": 2}], "landings")
-    push(server, [row("EWR", 1, temp=1)])
+    push(server, [row("EWR", 1, temp=1, wind=1)])
     assert server.stop() == 0
     data = tmp_path / "state/online/data.mdb"
     data.write_bytes(b"\0" * data.stat().st_size)
     server = start(tmp_path)
     try:
-        for path, body in (("/push", {"source": "weather", "rows": [row("EWR", 2, temp=1)]}),
+        for path, body in (("/push", {"source": "weather", "row": row("EWR", 2, temp=1, wind=1)}),
                            ("/get-online-features", {"entities": {"faa": ["EWR"]},
                                                      "feature_service": "s"})):
             answer = server.post(path, body)

@@ -176,8 +176,7 @@ bool ax_expectations_drop_null(const struct ax_source *source, size_t column)
     return false;
 }
 
-/* What was pushed has more in it than what is wanted: what is missing in a partial row. */
-static enum ax_code load_source(struct checker *c, const struct ax_source *source, const bool *used,
+static enum ax_code load_source(struct checker *c, const struct ax_source *source,
                                 const struct ax_relation_load *load)
 {
     struct ax_relation relation;
@@ -185,8 +184,7 @@ static enum ax_code load_source(struct checker *c, const struct ax_source *sourc
         return c->err->code;
     if (ax_relation_check(&relation, load->columns, load->count, c->err) ||
         ax_relation_add_pushed(c->offline, source, &relation, c->err) ||
-        ax_relation_load(c->offline, &relation, load, c->err) ||
-        (used && relation.pushed && ax_pushed_merge(c->offline, source, used, load->table, c->err)))
+        ax_relation_load(c->offline, &relation, load, c->err))
         (void)ax_source_context(source, SIZE_MAX, c->err);
     ax_relation_done(&relation);
     return c->err->code;
@@ -210,7 +208,7 @@ static enum ax_code read_source(struct checker *c, const struct ax_source *sourc
         count++;
     }
     const struct ax_relation_load load = { .table = table, .columns = columns, .count = count };
-    (void)(load_source(c, source, used, &load) != AX_OK);
+    (void)(load_source(c, source, &load) != AX_OK);
     free(columns);
     free(aliases);
     return c->err->code;
@@ -228,7 +226,7 @@ static enum ax_code read_referred(struct checker *c, const struct ax_expectation
     const struct ax_relation_load load = {
         .table = "ax_r", .columns = &column, .count = 1, .where = AX_STR("r IS NOT NULL")
     };
-    return load_source(c, source, NULL, &load);
+    return load_source(c, source, &load);
 }
 
 static enum ax_code make_side(struct checker *c, const struct ax_claim *claim)
@@ -557,8 +555,6 @@ static enum ax_code expect(struct checker *c, const struct ax_offline_expect *re
         has_column |= used[i];
     }
     used[0] |= !has_column;
-    if (ax_offline_pushed(c->offline, source))
-        ax_pushed_mark_columns(c->offline, source, used);
     enum ax_code code = request->failed_folder ? check_names(c) : AX_OK;
     if (!code)
         code = read_source(c, source, used, c->table);

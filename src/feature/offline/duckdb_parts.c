@@ -74,10 +74,8 @@ static bool put_source(struct ax_buf *out, struct ax_offline *offline,
         return false;
     ax_definition_put_json(out, AX_DEFINITION_SOURCE, source);
     const struct ax_source_journal *pushed = ax_offline_pushed(offline, source);
-    if (pushed) {
+    if (pushed)
         ax_source_journal_put_extent(out, pushed);
-        ax_pushed_put_keys(offline, source, out);
-    }
     ax_buf_printf(out, "\n%s\n", stamp);
     return true;
 }

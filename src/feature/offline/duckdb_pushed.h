@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rows of a source that were pushed: a table of SQL that is read from the source's journal, and
- * what partial rows leave out.
+ * The rows of a source that were pushed: a table of SQL that is read from the source's journal.
  */
 #ifndef AX_FEATURE_OFFLINE_DUCKDB_PUSHED_H
 #define AX_FEATURE_OFFLINE_DUCKDB_PUSHED_H
 
 #include "feature/offline/duckdb_store.h"
 
-/* What stands behind FROM: column i of the source as c<i>, and ax_taken and ax_left. Rows that were
+/* What stands behind FROM: column i of the source as c<i>, and ax_taken. Rows that were
  * erased are left out. */
 #define AX_PUSHED_FROM "(FROM ax_pushed() WHERE ax_taken IS NOT NULL)"
 
@@ -23,19 +22,5 @@ void ax_pushed_close(struct ax_pushed *pushed);
 
 /* Append a column of it, `from`, as the storage type of the source's. */
 void ax_pushed_put_value(struct ax_buf *out, struct ax_str from, struct ax_storage storage);
-
-/* The columns that are needed to tell what partial rows leave out. */
-void ax_pushed_mark_columns(const struct ax_offline *offline, const struct ax_source *source,
-                            bool *used);
-
-/* Append what, besides its rows, decides how they are filled in. */
-void ax_pushed_put_keys(const struct ax_offline *offline, const struct ax_source *source,
-                        struct ax_buf *out);
-
-/* Columns `used` of a source were loaded into a table, in order, column i as c<i>, and ax_taken and
- * ax_left: fill in what partial rows leave out, and drop those that were stale. Expected:
- * TOO_LARGE, CANCELLED. */
-AX_MUST_USE enum ax_code ax_pushed_merge(struct ax_offline *offline, const struct ax_source *source,
-                                         const bool *used, const char *table, struct ax_err *err);
 
 #endif

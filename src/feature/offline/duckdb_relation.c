@@ -826,9 +826,7 @@ static const char *pushed_columns(const struct ax_relation *relation,
 {
     if (!relation->pushed)
         return "";
-    return run->format == AX_RELATION_PUSHED
-               ? ", ax_taken, ax_left"
-               : ", CAST(NULL AS BIGINT) AS ax_taken, CAST(NULL AS VARCHAR[]) AS ax_left";
+    return run->format == AX_RELATION_PUSHED ? ", ax_taken" : ", CAST(NULL AS BIGINT) AS ax_taken";
 }
 
 static bool is_seen(const struct ax_relation_load *load, size_t file)
@@ -893,7 +891,7 @@ static void put_table(struct ax_buf *out, const struct ax_relation *relation,
         (void)ax_buf_append_char(out, ' ');
         ax_storage_put_type(out, load->columns[i].storage);
     }
-    ax_buf_printf(out, relation->pushed ? ", ax_taken BIGINT, ax_left VARCHAR[])" : ")");
+    ax_buf_printf(out, relation->pushed ? ", ax_taken BIGINT)" : ")");
 }
 
 /* ---- what was wrong ---- */

@@ -58,8 +58,8 @@ AX_MUST_USE enum ax_code ax_relation_open(struct ax_offline *offline,
                                           const struct ax_source *source,
                                           struct ax_relation *ret_relation, struct ax_err *err);
 /* Behind all that is there, add the rows that were pushed, if there are any: all tables then have
- * two more columns, ax_taken (when a row was taken in, microseconds; null: it was not pushed) and
- * ax_left (names of columns that it does not give). Expected: TOO_LARGE, LIMIT. */
+ * one more column, ax_taken (when a row was taken in, microseconds; null: it was not pushed).
+ * Expected: TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_relation_add_pushed(struct ax_offline *offline,
                                                 const struct ax_source *source,
                                                 struct ax_relation *relation, struct ax_err *err);

@@ -85,8 +85,6 @@ static void loader_init(struct loader *l, const bool *used)
     for (size_t i = 0; i < source->event_id_count; i++)
         l->used[source->event_id[i]] = true;
     ax_expectations_mark_columns(source, l->used);
-    if (l->table.has_pushed)
-        ax_pushed_mark_columns(l->offline, source, l->used);
     make_columns(l);
 }
 
@@ -158,11 +156,9 @@ static enum ax_code load_rows(struct loader *l, struct ax_relation *relation,
         return take_scan(l, relation, load);
     if (l->seen)
         return load_seen(l, relation, load);
-    if (ax_relation_add_pushed(l->offline, l->source, relation, l->err) ||
-        ax_relation_load(l->offline, relation, load, l->err))
-        return l->err->code;
-    return l->table.has_pushed
-               ? ax_pushed_merge(l->offline, l->source, l->used, load->table, l->err)
+    return ax_relation_add_pushed(l->offline, l->source, relation, l->err) ||
+                   ax_relation_load(l->offline, relation, load, l->err)
+               ? l->err->code
                : AX_OK;
 }
 

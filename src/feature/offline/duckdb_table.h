@@ -7,8 +7,7 @@
  *
  * Column i of the source is called c<i>. As known there are also `seen`, the moment from which a
  * row is visible, and of events `gone`, the one from which it no longer is (null: it stays). Where
- * rows were pushed there are `ax_taken` and `ax_left` (duckdb_relation.h); what partial rows leave
- * out is there, and those that were stale are not.
+ * rows were pushed there is `ax_taken` (duckdb_relation.h).
  */
 #ifndef AX_FEATURE_OFFLINE_DUCKDB_TABLE_H
 #define AX_FEATURE_OFFLINE_DUCKDB_TABLE_H

@@ -126,12 +126,12 @@ enum ax_code ax_online_journals_open(struct ax_online_journals *journals,
         journal = journal_new(journals, source);
     if (!journal->folder ||
         (journal->journal &&
-         ax_journal_has(journal->journal, plan->journal_columns, plan->journal_column_count)))
+         ax_journal_has(journal->journal, plan->source->columns, plan->source->column_count)))
         return AX_OK;
     struct ax_journal_config config = { .folder = journal->folder,
                                         .source = source,
-                                        .columns = plan->journal_columns,
-                                        .column_count = plan->journal_column_count,
+                                        .columns = plan->source->columns,
+                                        .column_count = plan->source->column_count,
                                         .is_synced = journals->is_synced,
                                         .bytes_max = journals->bytes_max };
     ax_journal_close(journal->journal);
@@ -157,19 +157,23 @@ enum ax_code ax_online_journal_add(struct ax_online_journal *journal,
                                    const struct ax_source_rows *rows, int64_t taken_us,
                                    struct ax_arena *arena, uint64_t *ret_first, struct ax_err *err)
 {
-    const struct ax_values *const *columns;
-    if (!journal->folder) {
-        *ret_first = journal->next;
+    size_t count = plan->source->column_count;
+    if (!journal->folder || !rows->rows) {
+        *ret_first = ax_online_journal_next(journal);
         journal->next += rows->rows;
         return AX_OK;
     }
     if (!journal->journal)
         return fail_closed(journal, err);
-    if (!ax_journal_has(journal->journal, plan->journal_columns, plan->journal_column_count))
+    if (!ax_journal_has(journal->journal, plan->source->columns, plan->source->column_count))
         return ax_fail(err, AX_E_CONFLICT, "the columns of '%.*s' are changed at the moment",
                        AX_STR_ARG(plan->source->name));
-    if (ax_source_rows_to_journal(plan, rows, arena, &columns, err) ||
-        ax_journal_add(journal->journal, columns, rows->rows, taken_us, ret_first, err))
+    const struct ax_values **columns = ax_arena_alloc(arena, count, sizeof(*columns));
+    if (!columns)
+        return ax_arena_fail(arena, "rows of a source", err);
+    for (size_t i = 0; i < count; i++)
+        columns[i] = &rows->columns[i];
+    if (ax_journal_add(journal->journal, columns, rows->rows, taken_us, ret_first, err))
         return err->code;
     journal->is_touched = true;
     return AX_OK;

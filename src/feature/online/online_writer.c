@@ -5,10 +5,12 @@
  * All batches that wait are a group: their rows are added to the journals, each journal is
  * committed once, and then they are applied and answered in the order in which they came. While a
  * commit waits for the disk the next group gathers, so that syncs are shared by as many as there
- * are. A group ends early when a journal takes no more before a commit.
+ * are. A group ends early when a journal takes no more before a commit, and where partial rows
+ * come: what these leave out is read from what is stored then (online_merge.h).
  */
 #include "feature/online/online_writer.h"
 
+#include "feature/online/online_merge.h"
 #include "feature/online/online_writer_state.h"
 
 #include "base/alloc.h"
@@ -60,16 +62,16 @@ void ax_online_writer_answer(struct ax_online_writer *writer, struct ax_online_b
 
 /* ---- whether a batch fits what is in force ---- */
 
-static bool columns_match(const struct ax_source_plan *a, const struct ax_source_plan *b)
+static bool columns_match(const struct ax_source *a, const struct ax_source *b)
 {
-    const struct ax_definition_column *x = a->journal_columns;
-    const struct ax_definition_column *y = b->journal_columns;
+    const struct ax_definition_column *x = a->columns;
+    const struct ax_definition_column *y = b->columns;
     size_t at = 0;
-    while (at < a->journal_column_count && at < b->journal_column_count &&
-           ax_str_equals(x[at].name, y[at].name) && x[at].storage.kind == y[at].storage.kind &&
+    while (at < a->column_count && at < b->column_count && ax_str_equals(x[at].name, y[at].name) &&
+           x[at].storage.kind == y[at].storage.kind &&
            x[at].storage.is_list == y[at].storage.is_list)
         at++;
-    return at == a->journal_column_count && at == b->journal_column_count;
+    return at == a->column_count && at == b->column_count;
 }
 
 static size_t find_source(const struct ax_online_views *now, const struct ax_online_batch *batch)
@@ -81,7 +83,7 @@ static size_t find_source(const struct ax_online_views *now, const struct ax_onl
                    then->given.definitions->sources[batch->number].name);
     size_t number = found ? (size_t)(found - definitions->sources) : SIZE_MAX;
     return found && ax_online_views_pushed(now, number) &&
-                   columns_match(now->source_plans[number], then->source_plans[batch->number])
+                   columns_match(found, &then->given.definitions->sources[batch->number])
                ? number
                : SIZE_MAX;
 }
@@ -117,8 +119,34 @@ enum ax_code ax_online_writer_resolve(const struct ax_online_writer *writer,
 
 /* ---- a group ---- */
 
-/* Add the batch's rows to their journal. False: it takes no more before a commit. */
-static bool journal_batch(struct ax_online_writer *writer, struct ax_online_batch *batch)
+/* Whether rows of the batch are to be made whole by what is stored, which has what the batches
+ * before it change when a group begins. */
+static bool is_partial(const struct ax_online_writer *writer, const struct ax_online_batch *batch)
+{
+    const struct ax_online_views *views = writer->views;
+    return batch->kind == AX_ONLINE_ROWS &&
+           ax_source_rows_are_partial(views->source_plans[batch->own.number], batch->rows);
+}
+
+static enum ax_code merge_rows(struct ax_online_writer *writer, struct ax_online_batch *batch)
+{
+    struct ax_online_merge merge = { .store = writer->store,
+                                     .views = writer->views,
+                                     .source = batch->own.number,
+                                     .rows = batch->rows,
+                                     .taken_us = batch->own.taken_us,
+                                     .arena = &writer->merge_arena };
+    ax_arena_reset(&writer->merge_arena);
+    if (ax_online_merge_rows(&merge, &writer->merged, &batch->err))
+        return batch->err.code;
+    batch->own.rows = &writer->merged;
+    batch->own.stale = merge.stale;
+    return AX_OK;
+}
+
+/* Add the batch's rows to their journal. False: another group is to begin with it. */
+static bool journal_batch(struct ax_online_writer *writer, struct ax_online_batch *batch,
+                          bool is_first)
 {
     const struct ax_online_views *views = writer->views;
     struct ax_err reason = AX_ERR_INIT;
@@ -128,11 +156,17 @@ static bool journal_batch(struct ax_online_writer *writer, struct ax_online_batc
     const struct ax_source_plan *plan = views->source_plans[batch->own.number];
     struct ax_online_journal *journal =
         ax_online_journals_get(&writer->journals, plan->source->name);
-    bool is_first = !journal->is_touched;
+    bool has_partial = is_partial(writer, batch);
+    if (has_partial && !is_first)
+        return false;
+    is_first = !journal->is_touched;
     batch->own.journal = journal;
     batch->own.taken_us = AX_MAX(batch->taken_us, writer->journals.taken_us);
+    batch->own.rows = batch->rows;
+    if (has_partial && merge_rows(writer, batch))
+        return true;
     ax_arena_reset(&writer->arena);
-    if (!ax_online_journal_add(journal, plan, batch->rows, batch->own.taken_us, &writer->arena,
+    if (!ax_online_journal_add(journal, plan, batch->own.rows, batch->own.taken_us, &writer->arena,
                                &batch->own.first_sequence, &reason))
         writer->journals.taken_us = batch->own.taken_us;
     else if (reason.code == AX_E_LIMIT && !is_first)
@@ -145,7 +179,7 @@ static bool journal_batch(struct ax_online_writer *writer, struct ax_online_batc
 static void apply_rows(struct ax_online_writer *writer, struct ax_online_batch *batch,
                        struct ax_online_counts *counts)
 {
-    struct ax_source_rows rows = *batch->rows;
+    struct ax_source_rows rows = *batch->own.rows;
     ax_arena_reset(&writer->arena);
     int64_t *taken_us = ax_arena_alloc(&writer->arena, AX_MAX(rows.rows, 1), sizeof(*taken_us));
     if (!taken_us) {
@@ -177,7 +211,7 @@ static void apply_batch(struct ax_online_writer *writer, struct ax_online_batch 
 {
     const struct ax_online_views *views = writer->views;
     const struct ax_definitions *definitions = views ? views->given.definitions : NULL;
-    struct ax_online_counts counts = { 0 };
+    struct ax_online_counts counts = { .stale = batch->own.stale };
     size_t number = batch->own.number;
     if (batch->kind == AX_ONLINE_ROWS)
         apply_rows(writer, batch, &counts);
@@ -189,6 +223,8 @@ static void apply_batch(struct ax_online_writer *writer, struct ax_online_batch 
     else if (batch->kind == AX_ONLINE_VALUES)
         (void)(ax_online_apply_items(&writer->apply, views, number, batch->items, batch->item_count,
                                      &counts, &batch->err) != AX_OK);
+    writer->merge_stale += batch->own.stale;
+    ax_online_writer_show(&writer->shown.merge_stale, writer->merge_stale);
     batch->written = counts.written;
     batch->stale = counts.stale;
     batch->refused = counts.refused;
@@ -234,7 +270,7 @@ static void show_journals(struct ax_online_writer *writer)
 static void do_group(struct ax_online_writer *writer)
 {
     struct ax_online_batches group = { 0 };
-    while (writer->waiting.first && journal_batch(writer, writer->waiting.first))
+    while (writer->waiting.first && journal_batch(writer, writer->waiting.first, !group.first))
         ax_online_batches_add(&group, ax_online_batches_take(&writer->waiting));
     ax_online_journals_commit(&writer->journals);
     show_journals(writer);
@@ -318,6 +354,7 @@ static void writer_free(struct ax_online_writer *writer)
     ax_buf_done(&writer->position_names);
     ax_online_apply_done(&writer->apply);
     ax_arena_done(&writer->arena);
+    ax_arena_done(&writer->merge_arena);
     ax_map_done(&writer->filled);
     ax_online_close(writer->store);
     free((void *)writer->config.state);
@@ -355,6 +392,7 @@ static struct ax_online_writer *writer_new(const struct ax_online_writer_config 
     ax_buf_init(&writer->fold.positions, SIZE_MAX / 4);
     ax_buf_init(&writer->position_names, SIZE_MAX / 4);
     ax_arena_init(&writer->arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
+    ax_arena_init(&writer->merge_arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
     char *folder = state_path(writer, "journal");
     ax_online_journals_init(&writer->journals, folder, config->durability == AX_ONLINE_DURABLE_DISK,
                             config->journal_bytes_max);
@@ -560,4 +598,5 @@ void ax_online_writer_stats(const struct ax_online_writer *writer,
         .events_refused = shown(&writer->shown.events_refused),
     };
     ax_online_stats(writer->store, &ret_stats->table);
+    ret_stats->table.stale += shown(&writer->shown.merge_stale);
 }

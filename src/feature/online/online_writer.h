@@ -69,8 +69,9 @@ struct ax_online_batch {
     struct ax_online_views *views; /* by which it was made; not for FLUSH. The sender's reference */
     size_t number;                 /* of the source or view in the definitions */
 
-    const struct ax_source_rows *rows; /* ROWS: all of them are taken in, or none; taken_us and
-                                          first_sequence are the writer's to say */
+    const struct ax_source_rows *rows; /* ROWS: all of them are taken in, or none, but for partial
+                                          ones that are stale; taken_us and first_sequence are
+                                          the writer's to say */
     int64_t taken_us;                  /* ROWS: when they came, microseconds UTC */
 
     const struct ax_online_item *items; /* VALUES: of the view */
@@ -87,6 +88,8 @@ struct ax_online_batch {
     struct {
         size_t number; /* in the definitions that are in force */
         struct ax_online_journal *journal;
+        const struct ax_source_rows *rows; /* whole */
+        uint64_t stale;                    /* items that partial rows did not become */
         uint64_t first_sequence;
         int64_t taken_us;
     } own; /* the writer's */

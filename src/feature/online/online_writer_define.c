@@ -97,14 +97,14 @@ static enum ax_code replay_more(struct replay *replay, struct ax_online_apply *a
     uint64_t until = ax_online_journal_next(replay->journal);
     struct ax_journal_reader *reader;
     struct ax_journal_rows read = { 0 };
-    struct ax_source_rows rows;
     struct ax_arena arena;
-    if (ax_journal_reader_open(replay->journal->folder, plan->journal_columns,
-                               plan->journal_column_count, replay->next, until, &reader, err))
+    if (ax_journal_reader_open(replay->journal->folder, plan->source->columns,
+                               plan->source->column_count, replay->next, until, &reader, err))
         return err->code;
     ax_arena_init(&arena, REPLAY_BYTES_FIRST, REPLAY_BYTES_MAX);
     while (!replay->writer->is_stopping && !ax_journal_reader_next(reader, &arena, &read, err) &&
-           read.rows && !ax_source_rows_from_journal(plan, &read, &arena, &rows, err)) {
+           read.rows) {
+        const struct ax_source_rows rows = ax_source_rows_from_journal(&read);
         apply_read(replay, apply, &read, &rows);
         ax_arena_reset(&arena);
         ax_online_writer_show_windows(replay->writer, read.rows);

@@ -82,24 +82,14 @@ struct eraser {
     uint64_t count;          /* of these */
 };
 
-static enum ax_code make_rows(struct eraser *e, const struct ax_source_plan *plan,
-                              const struct ax_journal_rows *read, struct ax_source_rows *ret_rows,
-                              struct ax_err *err)
-{
-    if (!e->history)
-        return ax_source_rows_from_journal(plan, read, &e->arena, ret_rows, err);
-    *ret_rows = ax_online_history_rows(e->history, read);
-    return AX_OK;
-}
-
 static enum ax_code take_rows(struct eraser *e, const struct ax_journal_rows *read,
                               struct ax_err *err)
 {
     const struct ax_online_views *views = e->writer->views;
-    const struct ax_source_plan *plan = views->source_plans[e->source];
+    const struct ax_source_rows rows =
+        e->history ? ax_online_history_rows(e->history, read) : ax_source_rows_from_journal(read);
     bool found[AX_VALUES_ROWS_MAX];
     size_t count;
-    struct ax_source_rows rows;
     if (ax_source_keys_find(&e->keys, read->values, read->rows, &e->arena, found, &count, err))
         return err->code;
     e->count += count;
@@ -111,7 +101,6 @@ static enum ax_code take_rows(struct eraser *e, const struct ax_journal_rows *re
             (void)ax_buf_append(&e->sequences, &sequence, sizeof(sequence));
     }
     return ax_buf_check(&e->sequences, "rows of a journal that go", err) ||
-                   make_rows(e, plan, read, &rows, err) ||
                    ax_online_apply_gone(&e->apply, views, e->source, &rows, found, &e->keys, err)
                ? err->code
                : AX_OK;
@@ -122,7 +111,7 @@ static enum ax_code find_rows(struct eraser *e, struct ax_err *err)
     const struct ax_source_plan *plan = e->writer->views->source_plans[e->source];
     struct ax_journal_reader *reader;
     struct ax_journal_rows read;
-    if (ax_journal_reader_open(e->folder, plan->journal_columns, plan->journal_column_count, 1,
+    if (ax_journal_reader_open(e->folder, plan->source->columns, plan->source->column_count, 1,
                                e->until, &reader, err))
         return err->code;
     while (!ax_journal_reader_next(reader, &e->arena, &read, err) && read.rows &&

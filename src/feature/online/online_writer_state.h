@@ -62,7 +62,7 @@ struct ax_online_writer {
     struct {
         _Atomic uint64_t batches, rows_journalled, journal_bytes, journal_bytes_written,
             journal_failures, folded, fold_failures, unfolded, oldest_ns, filled, unfilled, swept,
-            windows_unfilled, windows_bytes, events_refused;
+            windows_unfilled, windows_bytes, events_refused, merge_stale;
         _Atomic bool fills_windows;
         _Atomic int64_t taken_us;
     } shown;
@@ -76,8 +76,12 @@ struct ax_online_writer {
     struct ax_online_disk *disk; /* NULL: not opened yet, or there is none */
     struct ax_online_journals journals;
     struct ax_online_apply apply;
-    struct ax_arena arena;        /* of a batch */
-    struct ax_map filled;         /* names of entities that have all rows of the disk */
+    struct ax_arena arena;       /* of a batch */
+    struct ax_arena merge_arena; /* of rows that were made whole, which only the first batch of a
+                                    group has: */
+    struct ax_source_rows merged;
+    uint64_t merge_stale; /* items that partial rows did not become, since newer ones are stored */
+    struct ax_map filled; /* names of entities that have all rows of the disk */
     struct ax_online_fill *fills; /* of entities that do not, the next one first */
     struct ax_err fill_err;       /* why they will not either */
     uint64_t fill_entries;        /* what will have been read when there are none */

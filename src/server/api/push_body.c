@@ -420,8 +420,7 @@ static void drop(struct ax_push_body *body)
 static enum ax_code check(struct ax_push_body *body, struct ax_err *err)
 {
     size_t count = AX_MIN(body->row_count - body->at, (size_t)AX_VALUES_ROWS_MAX);
-    if (ax_source_plan_check(body->plan, &body->rows, body->at, count, body->latest_us, body->arena,
-                             err) ||
+    if (ax_source_plan_check(body->plan, &body->rows, body->at, count, body->latest_us, err) ||
         (body->plan->checks &&
          ax_row_checks_run(body->plan->checks, &body->rows, body->at, count, body->arena,
                            body->dropped, body->unexpected, err)))

@@ -4,8 +4,7 @@
  * all storage types; and what is pushed while it is made is no part of it.
  *
  * Method: two rows are written to a journal, and to a file of JSON lines; the digests of the
- * histories are compared. Then rows are appended, a journal is damaged, and a row is erased; and
- * what names the parts of states is compared while other views are fed by their pushed rows.
+ * histories are compared. Then rows are appended, a journal is damaged, and a row is erased.
  * test_point_in_time.c has what counts among rows of both.
  */
 #include <setjmp.h>
@@ -267,73 +266,6 @@ static void test_appended_and_damaged(void **state)
     ax_buf_done(&bytes);
 }
 
-/* A row without values, to the journal of the states. */
-static void push_nulls(const struct ax_source *source)
-{
-    struct ax_err err = AX_ERR_INIT;
-    const struct ax_values *values[COLUMNS];
-    struct ax_arena arena;
-    struct ax_journal *journal;
-    uint64_t sequence;
-    size_t count;
-    ax_arena_init(&arena, 4096, (size_t)1 << 20);
-    const struct ax_definition_column *columns = ax_source_journal_columns(source, &arena, &count);
-    assert_non_null(columns);
-    for (size_t i = 0; i < count; i++) {
-        struct ax_values *column = ax_arena_zalloc(&arena, 1, sizeof(*column));
-        assert_int_equal(
-            ax_values_init(column, ax_storage_type(columns[i].storage), 1, &arena, &err), AX_OK);
-        ax_values_set_null(column, 0);
-        values[i] = column;
-    }
-    const struct ax_journal_config config = { .folder = in_state("/journal/states"),
-                                              .source = source->name,
-                                              .columns = columns,
-                                              .column_count = count };
-    if (ax_journal_open(&config, &journal, &err) ||
-        ax_journal_add(journal, values, 1, 5, &sequence, &err) || ax_journal_commit(journal, &err))
-        fail_msg("%s", err.msg);
-    ax_journal_close(journal);
-    ax_arena_done(&arena);
-}
-
-/* What names parts of a source, when these of its views are online. */
-static void put_name(const struct ax_source *source, bool things, bool pairs, struct ax_buf *out)
-{
-    struct ax_view views[3];
-    const struct ax_view *all = definitions.views;
-    assert_int_equal(definitions.view_count, AX_COUNT(views));
-    memcpy(views, all, sizeof(views));
-    views[1].online = things;
-    views[2].online = pairs;
-    ax_buf_init(out, 4096);
-    definitions.views = views;
-    assert_true(ax_role_part_put_files(store, source, out));
-    definitions.views = all;
-    (void)ax_buf_append_char(out, '\0');
-}
-
-/* What partial rows are filled in with depends on the keys of other views of their source. */
-static void test_parts_are_named_by_keys(void **state)
-{
-    (void)state;
-    const struct ax_source *source = &definitions.sources[1];
-    struct ax_buf names[4];
-    push_nulls(source);
-    assert_true(open_again());
-    for (size_t i = 0; i < AX_COUNT(names); i++)
-        put_name(source, i & 1, i & 2, &names[i]);
-    assert_string_not_equal(names[0].ptr, names[1].ptr);
-    assert_string_not_equal(names[1].ptr, names[2].ptr);
-    assert_string_equal(names[2].ptr, names[3].ptr); /* The keys of both are those of pairs. */
-    for (size_t i = 0; i < AX_COUNT(names); i++)
-        ax_buf_done(&names[i]);
-    /* Events are not filled in. */
-    put_name(&definitions.sources[0], true, true, &names[0]);
-    assert_null(strstr(names[0].ptr, "filled by"));
-    ax_buf_done(&names[0]);
-}
-
 /* A row that was erased is none. */
 static void test_erased(void **state)
 {
@@ -369,7 +301,6 @@ int main(void)
         cmocka_unit_test(test_all_storages),
         cmocka_unit_test(test_appended_and_damaged),
         cmocka_unit_test(test_erased),
-        cmocka_unit_test(test_parts_are_named_by_keys),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

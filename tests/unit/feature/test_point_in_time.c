@@ -7,9 +7,9 @@
  * one or two keys, with and without exclude_self, times in seconds, milliseconds or microseconds,
  * in one to three CSV, JSON lines or Parquet files whose columns mostly stand in different orders)
  * with few keys and few moments, so that ties, corrections, nulls and edges of ttl are frequent;
- * rows ask for it in one role or two. Of some the last rows were pushed: they stand in a journal,
- * and of states some are partial. The store's answer is read back and compared with loops over all
- * rows that know nothing of SQL; so are the latest rows of all keys.
+ * rows ask for it in one role or two. Of some the last rows were pushed: they stand in a journal.
+ * The store's answer is read back and compared with loops over all rows that know nothing of SQL;
+ * so are the latest rows of all keys.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -157,8 +157,7 @@ struct event {
     const char *b;                /* NULL: null */
     double x;                     /* NaN: null */
     const char *s;
-    int64_t taken;           /* NONE: it was not pushed */
-    bool has_no_x, has_no_s; /* a partial row */
+    int64_t taken; /* NONE: it was not pushed */
 };
 
 struct probe {
@@ -324,14 +323,8 @@ static long find(const struct fixture *f, const struct history *h, const struct 
 
 /* ---- what was pushed ---- */
 
-static bool has_key(const struct fixture *f, const struct event *e)
-{
-    return e->a != NONE && (f->entity.key_count == 1 || e->b) &&
-           (f->source.time < 0 || e->time != NONE);
-}
-
-/* The last rows of a history, taken in one after another; what is partial has its key and time. */
-static void push_last(struct history *h, struct fixture *f, uint64_t *state)
+/* The last rows of a history, taken in one after another. */
+static void push_last(struct history *h, uint64_t *state)
 {
     int64_t taken = EPOCH;
     h->file_count = below(state, h->event_count + 1);
@@ -340,9 +333,6 @@ static void push_last(struct history *h, struct fixture *f, uint64_t *state)
         int64_t then = h->events[below(state, h->event_count)].time;
         taken = AX_MAX(taken, then);
         e->taken = taken;
-        bool is_partial = !h->is_events && has_key(f, e) && below(state, 2);
-        e->has_no_x = is_partial && below(state, 2);
-        e->has_no_s = is_partial && below(state, 2);
     }
 }
 
@@ -356,13 +346,11 @@ static void add_row(struct ax_journal *journal, const struct event *e,
                     const struct ax_definition_column *columns, size_t count)
 {
     struct ax_err err = AX_ERR_INIT;
-    struct ax_values values[COLUMNS + 1], left;
-    const struct ax_values *pointers[COLUMNS + 1];
+    struct ax_values values[COLUMNS];
+    const struct ax_values *pointers[COLUMNS];
     struct ax_arena arena;
     uint64_t sequence;
     ax_arena_init(&arena, 4096, (size_t)1 << 20);
-    assert_int_equal(
-        ax_values_init(&left, (struct ax_type){ AX_TYPE_STRING, false }, 2, &arena, &err), AX_OK);
     for (size_t i = 0; i < count; i++) {
         struct ax_type type = ax_storage_type(columns[i].storage);
         assert_int_equal(ax_values_init(&values[i], type, 1, &arena, &err), AX_OK);
@@ -379,19 +367,8 @@ static void add_row(struct ax_journal *journal, const struct event *e,
     set_null(values, COLUMN_B, !e->b);
     set_null(values, COLUMN_TIME, e->time == NONE);
     set_null(values, COLUMN_CREATED, e->created == NONE);
-    set_null(values, COLUMN_X, isnan(e->x) || e->has_no_x);
-    set_null(values, COLUMN_S, !e->s || e->has_no_s);
-    if (count > COLUMNS) {
-        size_t missing = 0;
-        if (e->has_no_x)
-            left.texts[missing++] = AX_STR("x");
-        if (e->has_no_s)
-            left.texts[missing++] = AX_STR("salary_y");
-        left.rows = missing;
-        values[COLUMNS].items = &left;
-        values[COLUMNS].spans[0] = (struct ax_span){ 0, (uint32_t)missing };
-        set_null(values, COLUMNS, !missing);
-    }
+    set_null(values, COLUMN_X, isnan(e->x));
+    set_null(values, COLUMN_S, !e->s);
     assert_int_equal(ax_journal_add(journal, pointers, 1, e->taken, &sequence, &err), AX_OK);
     ax_arena_done(&arena);
 }
@@ -399,7 +376,6 @@ static void add_row(struct ax_journal *journal, const struct event *e,
 static void write_journal(const struct history *h, const struct fixture *f, uint64_t *state)
 {
     struct ax_err err = AX_ERR_INIT;
-    struct ax_arena arena;
     struct ax_journal *journal;
     char path[256];
     struct ax_journal_config config = { .folder = path, .source = f->source.name };
@@ -410,8 +386,8 @@ static void write_journal(const struct history *h, const struct fixture *f, uint
     if (ax_file_make_folder(path, &err))
         fail_msg("%s", err.msg);
     (void)snprintf(path, sizeof(path), "%s/state/journal/h", folder);
-    ax_arena_init(&arena, 4096, (size_t)1 << 20);
-    config.columns = ax_source_journal_columns(&f->source, &arena, &config.column_count);
+    config.columns = f->source.columns;
+    config.column_count = f->source.column_count;
     if (ax_journal_open(&config, &journal, &err))
         fail_msg("%s", err.msg);
     for (size_t i = h->file_count; i < h->event_count; i++) {
@@ -420,38 +396,6 @@ static void write_journal(const struct history *h, const struct fixture *f, uint
             fail_msg("%s", err.msg);
     }
     ax_journal_close(journal);
-    ax_arena_done(&arena);
-}
-
-static bool is_same_key(const struct fixture *f, const struct event *a, const struct event *b)
-{
-    return has_key(f, b) && a->a == b->a && (f->entity.key_count == 1 || same_text(a->b, b->b));
-}
-
-/* What a partial row leaves out is that of the newest row that was known when it came; without such
- * it is null. One that is older than that is stale, and nobody's from here on. */
-static void merge_partial(struct history *h, const struct fixture *f)
-{
-    for (size_t i = h->file_count; i < h->event_count; i++) {
-        struct event *e = &h->events[i];
-        long best = -1;
-        if (!e->has_no_x && !e->has_no_s)
-            continue;
-        for (size_t k = 0; k < i; k++) {
-            bool is_known = k >= h->file_count || known_of(f, &h->events[k]) <= e->taken;
-            if (is_known && is_same_key(f, e, &h->events[k]) &&
-                (best < 0 || is_newer(f, h, k, (size_t)best)))
-                best = (long)k;
-        }
-        if (best >= 0 && is_newer(f, h, (size_t)best, i)) {
-            e->a = NONE;
-            continue;
-        }
-        if (e->has_no_x)
-            e->x = best < 0 ? (double)NAN : h->events[best].x;
-        if (e->has_no_s)
-            e->s = best < 0 ? NULL : h->events[best].s;
-    }
 }
 
 /* ---- files ---- */
@@ -863,11 +807,10 @@ static void run_pushed_case(struct ax_sql *sql, uint64_t seed)
     };
     h.seed = seed;
     make_history(&h, &f, &state);
-    push_last(&h, &f, &state);
+    push_last(&h, &state);
     write_history(&h, &f, sql, &state);
     write_rows(&h);
     write_journal(&h, &f, &state);
-    merge_partial(&h, &f);
     (void)snprintf(path, sizeof(path), "%s/state", folder);
     if (ax_source_journals_open(path, &f.definitions, &journals, &err))
         fail_msg("%s", err.msg);

@@ -17,7 +17,9 @@
 
 enum { ROWS_MAX = 64, WRITER_KEYS = 50 };
 
-/* The sources and views, by number in the definitions. `%s` is the field of view 0. */
+/* The sources and views, by number in the definitions. `%s` is the field of view 0. A test may have
+ * its own. */
+#ifndef DEFINITIONS
 #define DEFINITIONS                                                                            \
     "auspex: 1\n"                                                                              \
     "entities: {thing: {keys: {k: int64}}, other: {keys: {s: string}}}\n"                      \
@@ -38,6 +40,7 @@ enum { ROWS_MAX = 64, WRITER_KEYS = 50 };
     "  vc: {entity: thing, source: c, fields: {f: x}}\n"                                       \
     "  vd: {entity: thing, source: d, fields: {n: count(*) over 10s, sum: sum(x) over 60s}}\n" \
     "  ve: {entity: thing, source: e, fields: {n: count(*) over 10s, sum: sum(x) over 60s}}\n"
+#endif
 enum { SOURCE_A, SOURCE_B, SOURCE_D = 3, SOURCE_E };
 enum { VIEW_A, VIEW_S, VIEW_B, VIEW_C, VIEWS, VIEW_D = VIEWS /* with windows */, VIEW_E };
 

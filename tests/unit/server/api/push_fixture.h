@@ -41,30 +41,35 @@ static const char push_text[] =
     "      - {check: expression, expr: i < 85 or f > 1, do: drop_row}\n"
     "      - {check: unique, column: k, do: fail}\n"
     "views:\n"
-    "  v: {entity: e, source: s, fields: {x: x, n: n}}\n";
+    "  v: {entity: e, source: s, fields: {x: x, n: n}}\n"
+    "  c: {entity: e, source: c, fields: {i: i, f: f, y: y, l: l}}\n";
 
-enum { PUSH_SOURCES = 4 };
+enum { PUSH_SOURCES = 4, PUSH_VIEWS = 2 };
 
 static struct {
     bool is_read;
     struct ax_definitions definitions;
     struct ax_arena arena;
-    struct ax_online_layout layout;
+    struct ax_online_layout layouts[PUSH_VIEWS];
     struct ax_source_plan *plans[PUSH_SOURCES];
 } push;
 
 static enum ax_code open_push(struct ax_err *err)
 {
     const struct ax_file_text file = { .path = AX_STR("f.yaml"), .text = ax_str_from(push_text) };
-    struct ax_online_view view = { .layout = &push.layout };
+    struct ax_online_view views[PUSH_VIEWS];
     ax_arena_init(&push.arena, 4096, (size_t)1 << 20);
     if (ax_definitions_read_texts("features", &file, 1, &push.definitions, err))
         return err->code;
     push.is_read = true;
-    if (ax_online_layout_of_view(&push.layout, 1, push.definitions.views, &push.arena, err))
-        return err->code;
+    for (uint32_t i = 0; i < PUSH_VIEWS; i++) {
+        views[i] = (struct ax_online_view){ .layout = &push.layouts[i] };
+        if (ax_online_layout_of_view(&push.layouts[i], i + 1, &push.definitions.views[i],
+                                     &push.arena, err))
+            return err->code;
+    }
     for (size_t i = 0; i < PUSH_SOURCES; i++) {
-        if (ax_source_plan_new(&push.definitions, &push.definitions.sources[i], &view,
+        if (ax_source_plan_new(&push.definitions, &push.definitions.sources[i], views,
                                &push.plans[i], err))
             return err->code;
     }

@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Goal: what is online is what the history has, though rows that are pushed leave columns out.
+ *
+ * Method: random rows of files, whole and partial rows that are pushed in batches, restarts, views
+ * that are made otherwise or rebuilt, beside a list of all rows that merges each with the newest
+ * one of its key. The journal's rows are that list's, and the values of each key those of its
+ * newest row. Then what is refused.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "feature/online/online_layout.h"
+
+/* Of the writer's fixture. `%s` is a field of view 0. */
+#define DEFINITIONS                                                             \
+    "auspex: 1\n"                                                               \
+    "entities: {thing: {keys: {k: int64}}}\n"                                   \
+    "sources:\n"                                                                \
+    "  p: {files: p.csv, time: t, push: true, "                                 \
+    "columns: {k: int64, t: timestamp, x: int64, w: string, l: list<int64>}}\n" \
+    "views:\n"                                                                  \
+    "  numbers: {entity: thing, source: p, fields: {more: %s, x: x}}\n"         \
+    "  texts: {entity: thing, source: p, fields: {l: l, w: w}}\n"
+
+#include "writer_fixture.h"
+
+#include "random.h"
+
+enum { KEYS = 5, TIMES = 30, STEPS = 200, BATCH = 8, HISTORY = 4000 };
+enum { BIG = AX_VALUES_ROWS_MAX + 1 };
+enum { NUMBERS, TEXTS, MERGE_VIEWS };
+enum { X, W, L, CELLS };
+enum { KEY_COLUMN, TIME_COLUMN, X_COLUMN, W_COLUMN, L_COLUMN, COLUMNS };
+#define NONE INT64_C(-1)
+
+/* A value is a number, the text of its digits, or as many elements as its last binary digits say.
+ */
+struct row {
+    int64_t key, time, created;
+    bool is_pushed;
+    int64_t cells[CELLS]; /* or NONE */
+    bool leaves_out[CELLS];
+};
+
+static struct ax_err err = AX_ERR_INIT;
+static struct row history[HISTORY];
+static size_t history_count;
+static int64_t newest[KEYS]; /* of each key in the history, or NONE */
+static const char *field = "x * 2";
+
+static void good(enum ax_code code)
+{
+    if (code)
+        fail_msg("%s", err.msg);
+}
+
+static void open_state(void)
+{
+    const struct ax_online_writer_config config = writer_config(folder);
+    good(open_writer(&config, field, &err));
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    history_count = 0;
+    for (size_t k = 0; k < KEYS; k++)
+        newest[k] = NONE;
+    open_state();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    close_writer();
+    good(ax_file_remove_tree(folder, &err));
+    good(ax_file_make_folder(folder, &err));
+    return 0;
+}
+
+/* ---- columns ---- */
+
+static struct ax_values make_column(const struct row *rows, size_t count, size_t cell)
+{
+    static const enum ax_type_kind kinds[] = { AX_TYPE_INT64, AX_TYPE_STRING, AX_TYPE_INT64 };
+    struct ax_values values;
+    good(ax_values_init(&values, (struct ax_type){ kinds[cell], cell == L }, count, &arena, &err));
+    if (cell == L) {
+        values.items = ax_arena_alloc(&arena, 1, sizeof(*values.items));
+        assert_non_null(values.items);
+        good(ax_values_init(values.items, (struct ax_type){ AX_TYPE_INT64, false }, 3 * count + 1,
+                            &arena, &err));
+    }
+    for (size_t i = 0; i < count; i++) {
+        int64_t value = rows[i].leaves_out[cell] ? NONE : rows[i].cells[cell];
+        if (cell == L) {
+            values.spans[i] = (struct ax_span){ (uint32_t)(3 * i), (uint32_t)(value & 3) };
+            for (size_t k = 0; k < 3; k++)
+                values.items->i64s[3 * i + k] = value;
+        } else if (cell == W) {
+            char text[24];
+            (void)snprintf(text, sizeof(text), "%d", (int)value);
+            values.texts[i] =
+                (struct ax_str){ ax_arena_strdup(&arena, ax_str_from(text)), strlen(text) };
+        } else {
+            values.i64s[i] = value;
+        }
+        if (value == NONE)
+            ax_values_set_null(&values, i);
+    }
+    return values;
+}
+
+static void assert_value(const struct ax_values *values, size_t row, size_t cell, int64_t value)
+{
+    char text[24];
+    assert_int_equal(ax_values_is_null(values, row), value == NONE);
+    if (value == NONE)
+        return;
+    if (cell == X) {
+        assert_int_equal(values->i64s[row], value);
+    } else if (cell == W) {
+        (void)snprintf(text, sizeof(text), "%d", (int)value);
+        assert_true(ax_str_is(values->texts[row], text));
+    } else {
+        assert_int_equal(values->spans[row].count, value & 3);
+        for (size_t i = 0; i < values->spans[row].count; i++)
+            assert_int_equal(values->items->i64s[values->spans[row].from + i], value);
+    }
+}
+
+/* ---- rows of files ---- */
+
+/* Into views [from, until). */
+static void put_into(const struct row *row, size_t from, size_t until)
+{
+    const struct ax_entity *entity = &fixture.views->given.definitions->entities[0];
+    ax_arena_reset(&arena);
+    struct row more = *row;
+    more.cells[X] = row->cells[X] == NONE ? NONE : row->cells[X] * (field[4] - '0');
+    const struct ax_values x = make_column(row, 1, X), w = make_column(row, 1, W),
+                           l = make_column(row, 1, L), m = make_column(&more, 1, X);
+    const struct ax_values *fields[MERGE_VIEWS][2] = { { &m, &x }, { &l, &w } };
+    const struct ax_online_stamp stamp = { .time = row->time, .created = row->created };
+    for (size_t view = from; view < until; view++) {
+        const struct ax_online_layout *layout = fixture.views->views[view].layout;
+        size_t bytes = ax_online_part_write(layout, &stamp, fields[view], 0, NULL);
+        void *part = ax_arena_alloc(&arena, 1, bytes);
+        assert_non_null(part);
+        (void)ax_online_part_write(layout, &stamp, fields[view], 0, part);
+        struct ax_online_item item = {
+            .key = key_of(entity, row->key), .layout = layout, .part = part, .bytes = bytes
+        };
+        struct ax_online_batch batch = { .kind = AX_ONLINE_VALUES,
+                                         .views = fixture.views,
+                                         .number = view,
+                                         .items = &item,
+                                         .item_count = 1 };
+        good(send_and_wait(&batch, &err));
+    }
+}
+
+static void put_row(const struct row *row)
+{
+    put_into(row, 0, MERGE_VIEWS);
+}
+
+static bool is_older(const struct row *a, const struct row *b)
+{
+    return a->time < b->time || (a->time == b->time && a->created < b->created);
+}
+
+static void learn(const struct row *row)
+{
+    int64_t *best = &newest[row->key];
+    assert_true(history_count < HISTORY);
+    history[history_count] = *row;
+    if (*best == NONE || !is_older(row, &history[*best]))
+        *best = (int64_t)history_count;
+    history_count++;
+}
+
+/* What materialising does: the latest row of each key. */
+static void put_files(void)
+{
+    for (int64_t key = 0; key < KEYS; key++) {
+        const struct row *latest = NULL;
+        for (size_t i = 0; i < history_count; i++) {
+            const struct row *row = &history[i];
+            if (!row->is_pushed && row->key == key && (!latest || !is_older(row, latest)))
+                latest = row;
+        }
+        if (latest)
+            put_row(latest);
+    }
+}
+
+/* ---- rows that are pushed ---- */
+
+/* Rows as they are pushed. */
+struct pushed {
+    struct ax_values columns[COLUMNS];
+    uint64_t bits[CELLS][BIG / 64 + 1];
+    const uint64_t *given[COLUMNS];
+    struct ax_source_rows rows;
+    struct ax_online_batch batch;
+};
+
+static void make_pushed(struct pushed *pushed, const struct row *rows, size_t count)
+{
+    struct ax_values *columns = pushed->columns;
+    *pushed = (struct pushed){ .rows = { .rows = count, .columns = columns } };
+    pushed->batch = (struct ax_online_batch){ .kind = AX_ONLINE_ROWS,
+                                              .views = fixture.views,
+                                              .rows = &pushed->rows,
+                                              .taken_us = rows[0].created };
+    int64_t *keys = ax_arena_alloc(&arena, count, sizeof(*keys));
+    int64_t *times = ax_arena_alloc(&arena, count, sizeof(*times));
+    assert_true(keys && times && count <= BIG);
+    columns[KEY_COLUMN] = column_of(AX_TYPE_INT64, keys, count);
+    columns[TIME_COLUMN] = column_of(AX_TYPE_TIMESTAMP, times, count);
+    for (size_t cell = 0; cell < CELLS; cell++) {
+        columns[X_COLUMN + cell] = make_column(rows, count, cell);
+        for (size_t i = 0; i < count; i++) {
+            pushed->bits[cell][i / 64] |= (uint64_t)!rows[i].leaves_out[cell] << (i % 64);
+            if (rows[i].leaves_out[cell]) {
+                pushed->given[X_COLUMN + cell] = pushed->bits[cell];
+                pushed->rows.given = pushed->given;
+            }
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        keys[i] = rows[i].key;
+        times[i] = rows[i].time;
+    }
+}
+
+/* Push them; *ret has the counts. */
+static enum ax_code push_rows(const struct row *rows, size_t count, struct ax_online_batch *ret)
+{
+    struct pushed pushed;
+    ax_arena_reset(&arena);
+    make_pushed(&pushed, rows, count);
+    (void)(send_and_wait(&pushed.batch, &err) != AX_OK);
+    *ret = pushed.batch;
+    return err.code;
+}
+
+static bool leaves_some_out(const struct row *row)
+{
+    return row->leaves_out[X] || row->leaves_out[W] || row->leaves_out[L];
+}
+
+/* What the history has of the rows then, and of how many they change nothing. False: a row has
+ * nothing to be merged with. */
+static bool learn_pushed(const struct row *rows, size_t count, size_t *ret_stale)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct row row = rows[i];
+        int64_t stored = newest[row.key];
+        if (leaves_some_out(&row) && stored == NONE)
+            return false;
+        if (leaves_some_out(&row) && is_older(&row, &history[stored])) {
+            (*ret_stale)++;
+            continue;
+        }
+        for (size_t cell = 0; cell < CELLS; cell++) {
+            if (row.leaves_out[cell])
+                row.cells[cell] = history[stored].cells[cell];
+            row.leaves_out[cell] = false;
+        }
+        *ret_stale += stored != NONE && is_older(&row, &history[stored]);
+        learn(&row);
+    }
+    return true;
+}
+
+static void push_both(const struct row *rows, size_t count)
+{
+    struct ax_online_batch batch;
+    int64_t before[KEYS];
+    size_t stale = 0, history_before = history_count;
+    memcpy(before, newest, sizeof(before));
+    if (learn_pushed(rows, count, &stale)) {
+        good(push_rows(rows, count, &batch));
+        assert_int_equal(batch.stale, stale * MERGE_VIEWS);
+        assert_int_equal(batch.written, (count - stale) * MERGE_VIEWS);
+        return;
+    }
+    memcpy(newest, before, sizeof(before));
+    history_count = history_before;
+    assert_int_equal(push_rows(rows, count, &batch), AX_E_INVALID);
+    assert_non_null(strstr(err.msg, "there is no stored row of its key: give it"));
+    ax_err_clear(&err);
+}
+
+static struct row random_row(uint64_t *random)
+{
+    struct row row = { .key = (int64_t)(test_random(random) % KEYS),
+                       .time = (int64_t)(test_random(random) % TIMES) };
+    for (size_t cell = 0; cell < CELLS; cell++)
+        row.cells[cell] = (int64_t)(test_random(random) % 100) - 10;
+    for (size_t cell = 0; cell < CELLS; cell++)
+        row.cells[cell] = AX_MAX(row.cells[cell], NONE);
+    return row;
+}
+
+static void push_random(uint64_t *random)
+{
+    static int64_t taken = 1000; /* behind all times */
+    struct row rows[BATCH];
+    size_t count = 1 + test_random(random) % BATCH;
+    bool some = test_random(random) % 4;
+    taken++;
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = random_row(random);
+        rows[i].created = taken;
+        rows[i].is_pushed = true;
+        for (size_t cell = 0; cell < CELLS; cell++)
+            rows[i].leaves_out[cell] = some && test_random(random) % 2;
+    }
+    push_both(rows, count);
+}
+
+/* ---- comparing ---- */
+
+static void check_journal(void)
+{
+    const struct ax_source *source = &fixture.views->given.definitions->sources[0];
+    struct ax_journal_reader *reader = NULL;
+    struct ax_journal_rows read = { 0 };
+    char path[300];
+    size_t at = 0;
+    (void)snprintf(path, sizeof(path), "%s/journal/p", folder);
+    good(ax_journal_reader_open(path, source->columns, source->column_count, 1, 0, &reader, &err));
+    do {
+        ax_arena_reset(&arena);
+        good(ax_journal_reader_next(reader, &arena, &read, &err));
+        for (size_t i = 0; i < read.rows; i++, at++) {
+            while (at < history_count && !history[at].is_pushed)
+                at++;
+            assert_true(at < history_count);
+            assert_int_equal(read.values[KEY_COLUMN].i64s[i], history[at].key);
+            assert_int_equal(read.values[TIME_COLUMN].i64s[i], history[at].time);
+            for (size_t cell = 0; cell < CELLS; cell++)
+                assert_value(&read.values[X_COLUMN + cell], i, cell, history[at].cells[cell]);
+        }
+    } while (read.rows);
+    while (at < history_count && !history[at].is_pushed)
+        at++;
+    assert_int_equal(at, history_count);
+    ax_journal_reader_close(reader);
+}
+
+static void check_key(int64_t key, const struct row *row)
+{
+    const struct ax_entity *entity = &fixture.views->given.definitions->entities[0];
+    const size_t cells[MERGE_VIEWS][2] = { { X, X }, { L, W } };
+    ax_arena_reset(&arena);
+    const struct ax_str text = key_of(entity, key);
+    const struct ax_online_row *stored = NULL;
+    struct ax_online_fetch fetch = { .entity = fixture.views->views[0].entity,
+                                     .keys = &text,
+                                     .count = 1,
+                                     .rows = &stored,
+                                     .arena = &arena };
+    ax_epoch_enter(&fixture.epoch, fixture.reader);
+    assert_true(ax_online_fetch(ax_online_writer_store(fixture.writer), &fetch));
+    assert_int_equal(stored != NULL, row != NULL);
+    for (size_t view = 0; row && view < MERGE_VIEWS; view++) {
+        const struct ax_online_layout *layout = fixture.views->views[view].layout;
+        const struct ax_online_part *part = ax_online_row_part(stored, layout->id);
+        assert_non_null(part);
+        assert_int_equal(part->stamp.time, row->time);
+        for (size_t i = view == NUMBERS; i < 2; i++) {
+            struct ax_values values;
+            good(ax_online_read(layout, &i, 1, &part, 1, &arena, &values, &err));
+            assert_value(&values, 0, cells[view][i], row->cells[cells[view][i]]);
+        }
+    }
+    ax_epoch_leave(fixture.reader);
+}
+
+static void check_all(void)
+{
+    check_journal();
+    for (int64_t key = 0; key < KEYS; key++)
+        check_key(key, newest[key] == NONE ? NULL : &history[newest[key]]);
+}
+
+/* ---- what it does ---- */
+
+static void random_rows_are_their_history(void **state)
+{
+    (void)state;
+    static const char *const fields[] = { "x * 2", "x * 3", "x * 4" };
+    uint64_t random = 11;
+    for (size_t step = 0; step < STEPS; step++) {
+        struct row row = random_row(&random);
+        row.created = row.time;
+        switch (test_random(&random) % 16) {
+        case 0:
+            close_writer();
+            open_state();
+            break;
+        case 1:
+            for (size_t view = 0; view < MERGE_VIEWS; view++)
+                good(ax_online_writer_clear(fixture.writer, fixture.views, view, &err));
+            put_files();
+            break;
+        case 2:
+            field = fields[test_random(&random) % AX_COUNT(fields)];
+            good(define(field, &err));
+            put_files();
+            break;
+        case 3:
+        case 4:
+        case 5:
+            put_row(&row);
+            learn(&row);
+            break;
+        default:
+            push_random(&random);
+        }
+        check_all();
+    }
+}
+
+/* What a row leaves out is not guessed, neither while a view lacks what files told of its key. */
+static void what_is_not_known_is_refused(void **state)
+{
+    (void)state;
+    struct ax_online_batch batch;
+    const struct row of_file = { .key = 1, .time = 5, .created = 5, .cells = { 7, 8, 9 } };
+    const struct row partial = { .key = 1,
+                                 .time = 6,
+                                 .created = 1000,
+                                 .is_pushed = true,
+                                 .cells = { NONE, 3, NONE },
+                                 .leaves_out = { true, false, true } };
+    put_row(&of_file);
+    learn(&of_file);
+    good(ax_online_writer_clear(fixture.writer, fixture.views, NUMBERS, &err));
+    assert_int_equal(push_rows(&partial, 1, &batch), AX_E_INVALID);
+    assert_string_equal(err.msg, "row 0 leaves out 'x', and the view that has it does not have the "
+                                 "stored row of its key: give it");
+    ax_err_clear(&err);
+    good(ax_online_writer_clear(fixture.writer, fixture.views, TEXTS, &err));
+    assert_int_equal(push_rows(&partial, 1, &batch), AX_E_INVALID);
+    assert_string_equal(err.msg,
+                        "row 0 leaves out 'x', and there is no stored row of its key: give it");
+    ax_err_clear(&err);
+    put_files();
+    push_both(&partial, 1);
+    check_all();
+    /* A view that is behind the other one. */
+    struct row later = of_file, last = partial;
+    later.time = later.created = 2000;
+    last.time = 3000;
+    put_into(&later, TEXTS, MERGE_VIEWS);
+    assert_int_equal(push_rows(&last, 1, &batch), AX_E_INVALID);
+    assert_non_null(strstr(err.msg, "does not have the stored row of its key"));
+    ax_err_clear(&err);
+    put_into(&later, NUMBERS, TEXTS);
+    learn(&later);
+    push_both(&last, 1);
+    check_all();
+}
+
+static sem_t held, released;
+
+static void hold(struct ax_online_batch *batch)
+{
+    (void)batch;
+    (void)sem_post(&held);
+    wait_for(&released);
+}
+
+/* Batches that wait together are merged with what the ones before them wrote. */
+static void batches_that_wait_are_merged_in_turn(void **state)
+{
+    (void)state;
+    const struct row rows[] = {
+        { .key = 1, .time = 1, .created = 1000, .is_pushed = true, .cells = { 1, 1, 1 } },
+        { .key = 1, .time = 2, .created = 1001, .is_pushed = true, .cells = { 2, 2, 2 } },
+        { .key = 1,
+          .time = 3,
+          .created = 1002,
+          .is_pushed = true,
+          .cells = { 3 },
+          .leaves_out = { false, true, true } },
+        { .key = 1,
+          .time = 4,
+          .created = 1003,
+          .is_pushed = true,
+          .cells = { 0, 4 },
+          .leaves_out = { true, false, true } },
+    };
+    struct pushed pushed[AX_COUNT(rows)];
+    sem_t done;
+    size_t stale = 0;
+    assert_true(!sem_init(&held, 0, 0) && !sem_init(&released, 0, 0) && !sem_init(&done, 0, 0));
+    ax_arena_reset(&arena);
+    for (size_t i = 0; i < AX_COUNT(rows); i++) {
+        make_pushed(&pushed[i], &rows[i], 1);
+        pushed[i].batch.context = &done;
+        pushed[i].batch.done = i ? post : hold;
+        good(ax_online_writer_send(fixture.writer, &pushed[i].batch, &err));
+        if (i == 0)
+            wait_for(&held);
+    }
+    (void)sem_post(&released);
+    for (size_t i = 1; i < AX_COUNT(rows); i++)
+        wait_for(&done);
+    assert_true(learn_pushed(rows, AX_COUNT(rows), &stale));
+    check_all();
+    (void)sem_destroy(&held);
+    (void)sem_destroy(&released);
+    (void)sem_destroy(&done);
+}
+
+/* More rows than are applied at once: what is stored goes before all of them are. */
+static void many_rows_are_merged(void **state)
+{
+    (void)state;
+    struct row *rows = calloc(BIG, sizeof(*rows));
+    assert_non_null(rows);
+    const struct row first = {
+        .key = 1, .time = 1, .created = 1000, .is_pushed = true, .cells = { 1, 12345, 3 }
+    };
+    push_both(&first, 1);
+    for (size_t i = 0; i < BIG; i++) {
+        bool is_partial = i == 0 || i + 1 == BIG;
+        rows[i] = (struct row){ .key = is_partial ? 1 : 2,
+                                .time = 2 + (int64_t)i,
+                                .created = 1001,
+                                .is_pushed = true,
+                                .cells = { (int64_t)i, 5, 6 },
+                                .leaves_out = { false, is_partial, is_partial } };
+    }
+    push_both(rows, BIG);
+    check_all();
+    free(rows);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(random_rows_are_their_history, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_not_known_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(batches_that_wait_are_merged_in_turn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_rows_are_merged, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_writer_folder);
+}
