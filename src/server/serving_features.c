@@ -25,7 +25,8 @@ static const struct ax_metric_family found_family = {
 
 static const struct ax_metric_family age_family = {
     .name = "ax_feature_age_seconds",
-    .help = "How old a row of a view was that was found, at the moment that was asked.",
+    .help = "How old a row of a view was that was found, at the moment that was asked; of windows, "
+            "the newest event of the view.",
     .type = AX_METRIC_HISTOGRAM_AGE,
     .labels = "view",
 };

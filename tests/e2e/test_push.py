@@ -295,6 +295,12 @@ def test_kill(tmp_path):
     assert push(killed, pushed, "landings") == counts(27, written=27)
     expected = history_of(tmp_path, final, at)
     assert online(killed, at) == expected
+    # The newest event of the view, whoever has it, is at the moment; before it nothing is told.
+    for moment, age in (at, 0), (at + 250000, 0.25), (at - 1, None):
+        told = killed.get(f"/v1/features/landings?faa=LGA&at={moment}").json["features"]["n"]
+        assert told["status"] == "PRESENT" and told.get("age_s") == age
+    count = killed.metrics().get("ax_feature_age_seconds_count", view="landings")
+    assert count == 3 + 2
     killed.stop(signal.SIGKILL)
     assert history(tmp_path) == [["18.0", "18.0", ""], ["19.0", "18.0", ""]]
     again = start(tmp_path, "--journal-bytes-max", "6k")

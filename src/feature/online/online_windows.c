@@ -53,6 +53,7 @@ enum ax_code ax_online_windows_open(const struct ax_view *view, struct ax_epoch 
     windows->view = view;
     windows->complete = windows->kept = INT64_MIN;
     atomic_init(&windows->floor, INT64_MIN);
+    atomic_init(&windows->newest, AX_ONLINE_TIMELESS);
     ax_arena_init(&windows->arena, ARENA_FIRST_BYTES, ARENA_BYTES_MAX);
     ax_memory_slab_init(&windows->slab,
                         memory_bytes_max > SIZE_MAX / 2 ? SIZE_MAX : 2 * memory_bytes_max);
@@ -199,6 +200,13 @@ static void windows_for_group(struct ax_online_windows *windows,
     }
 }
 
+/* An event that is corrected or goes may have been the newest one: it came all the same. */
+static void show_newest(struct ax_online_windows *windows, int64_t time)
+{
+    if (time > atomic_load_explicit(&windows->newest, memory_order_relaxed))
+        atomic_store_explicit(&windows->newest, time, memory_order_relaxed);
+}
+
 /* Each key's windows are published once. */
 static void put_some(struct ax_online_windows *windows, struct ax_online_windows_item *items,
                      size_t count, const struct ax_values *const *columns, struct ax_err *err)
@@ -222,6 +230,8 @@ static void put_some(struct ax_online_windows *windows, struct ax_online_windows
         if (found[i])
             items[i].ret_code = puts[put++].ret_code;
         windows->refused += items[i].ret_code != AX_OK;
+        if (found[i] && !items[i].ret_code)
+            show_newest(windows, items[i].event.time);
     }
 }
 
@@ -285,6 +295,7 @@ bool ax_online_windows_sweep(struct ax_online_windows *windows, int64_t floor, s
 void ax_online_windows_clear(struct ax_online_windows *windows)
 {
     assert(windows);
+    atomic_store_explicit(&windows->newest, AX_ONLINE_TIMELESS, memory_order_relaxed);
     for (size_t segment = 0; segment < AX_MEMORY_SEGMENTS; segment++) {
         uintptr_t slots =
             atomic_load_explicit(&windows->index.segments[segment].slots, memory_order_relaxed);

@@ -32,6 +32,8 @@ struct ax_online_windows {
     uint64_t refused;       /* events that it did not take; the writer's */
     int64_t complete, kept; /* moments from which on all events are there, and what they reach */
     _Atomic int64_t floor;  /* the later of them */
+    _Atomic int64_t newest; /* time of an event of any key; AX_ONLINE_TIMELESS: none came. Any
+                               thread may load it */
 };
 
 /* `memory_bytes_max` is for windows, and as much again for keys. Expected: INVALID, TOO_LARGE,

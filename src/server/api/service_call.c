@@ -9,6 +9,7 @@
 #include "base/calendar.h"
 #include "base/json.h"
 #include "data/expr/value_text.h"
+#include "feature/online/online_windows.h"
 
 #include <assert.h>
 
@@ -327,6 +328,19 @@ static enum ax_code step_fill(struct ax_service_call *call, size_t byte_budget, 
 
 /* ---- slices ---- */
 
+/* From when what a role found is: its row; of windows, the newest event of all keys. TIMELESS: not
+ * known, or later than the moment. */
+static int64_t time_of(const struct ax_service_call *call, size_t role, size_t row)
+{
+    const struct ax_service_vector *vector = &call->vector;
+    const struct ax_online_windows *windows = call->request.plan->parts[role].windows;
+    size_t cell = role * vector->rows + row;
+    if (!windows || vector->states[cell] != AX_ONLINE_PRESENT)
+        return vector->times[cell];
+    int64_t newest = atomic_load_explicit(&windows->newest, memory_order_relaxed);
+    return newest <= call->request.at[vector->from + row] ? newest : AX_ONLINE_TIMELESS;
+}
+
 /* What was looked for, and how old it was. */
 static void count_rows(const struct ax_service_call *call)
 {
@@ -338,11 +352,11 @@ static void count_rows(const struct ax_service_call *call)
             &call->features->views[service->roles[role].view - first];
         uint64_t counts[AX_ONLINE_STATUS_COUNT] = { 0 };
         for (size_t row = 0; row < vector->rows; row++) {
-            size_t cell = role * vector->rows + row;
-            counts[vector->states[cell]]++;
-            if (vector->times[cell] != AX_ONLINE_TIMELESS)
+            int64_t time = time_of(call, role, row);
+            counts[vector->states[role * vector->rows + row]]++;
+            if (time != AX_ONLINE_TIMELESS)
                 ax_metric_observe_age_us(view->age, (uint64_t)call->request.at[vector->from + row] -
-                                                        (uint64_t)vector->times[cell]);
+                                                        (uint64_t)time);
         }
         for (size_t i = 0; i < AX_ONLINE_STATUS_COUNT; i++)
             if (counts[i])
@@ -350,8 +364,8 @@ static void count_rows(const struct ax_service_call *call)
     }
 }
 
-static void put_source(struct ax_service_call *call, size_t input,
-                       const struct ax_service_status *status, int64_t at)
+static void put_source(struct ax_service_call *call, size_t input, size_t row,
+                       const struct ax_service_status *status)
 {
     const struct ax_service *service = service_of(call);
     const struct ax_service_input *in = &service->inputs[input];
@@ -362,10 +376,11 @@ static void put_source(struct ax_service_call *call, size_t input,
     ax_json_put_member(out, "view", view->name);
     ax_json_put_member(out, "field", view->fields[in->field].name);
     ax_json_put_member(out, "source", view->source->name);
-    if (status->time == AX_ONLINE_TIMELESS)
+    int64_t time = status->given ? AX_ONLINE_TIMELESS : time_of(call, in->role, row);
+    if (time == AX_ONLINE_TIMELESS)
         return;
     ax_json_put_key(out, "age_s");
-    ax_json_put_f64(out, (double)(at - status->time) / 1e6);
+    ax_json_put_f64(out, (double)(call->request.at[call->from + row] - time) / 1e6);
 }
 
 static void tell_input(struct ax_service_call *call, size_t input, size_t row)
@@ -392,7 +407,7 @@ static void tell_input(struct ax_service_call *call, size_t input, size_t row)
         ax_json_put_member(out, "time", ax_str_from(text));
     }
     if (call->tell == AX_SERVICE_TELL_SOURCES)
-        put_source(call, input, &status, call->request.at[vector->from + row]);
+        put_source(call, input, row, &status);
     (void)ax_buf_append_char(out, '}');
 }
 

@@ -235,15 +235,21 @@ static void fields_are_what_events_say(void **state)
     open_windows((size_t)64 << 20);
     struct ax_epoch_reader *reader = ax_epoch_register(&epoch);
     int64_t now = 1000 * HOUR;
+    int64_t newest = AX_ONLINE_TIMELESS;
     for (size_t known = 0; known < EVENTS; known += BATCH) {
         for (size_t i = 0; i < BATCH; i++)
             random_event(known + i, now += 4 * SECOND);
         assert_int_equal(put_events(known, BATCH, items), AX_OK);
+        for (size_t i = known; i < known + BATCH; i++)
+            newest = AX_MAX(newest, events[i].time);
+        assert_int_equal(atomic_load(&windows->newest), newest);
         check_moment(reader, now, known + BATCH);
         size_t cursor = known / BATCH * 17 % AX_MEMORY_SEGMENTS;
         (void)ax_online_windows_sweep(windows, now - HOUR, &cursor);
     }
     assert_int_equal(atomic_load(&windows->keys), KEYS);
+    ax_online_windows_clear(windows);
+    assert_int_equal(atomic_load(&windows->newest), AX_ONLINE_TIMELESS);
     ax_epoch_unregister(reader);
     close_windows();
 }
