@@ -53,13 +53,14 @@ AX_MUST_USE enum ax_code ax_sql_check(struct ax_sql *sql, struct ax_str query, s
 size_t ax_sql_explain(struct ax_sql *sql, struct ax_str query, struct ax_err *err);
 
 /* What a column becomes, whatever it was: all integers are widened to I64 (UBIGINT and HUGEINT to
- * F64), FLOAT and DECIMAL to F64, DATE and every TIMESTAMP to TIMESTAMP, ENUM and UUID to TEXT.
- * LIST and ARRAY of these are LIST. Other types are refused by name. */
+ * F64), FLOAT and DECIMAL to F64, DATE and every TIMESTAMP to TIMESTAMP, ENUM and UUID to TEXT,
+ * BLOB to BYTES. LIST and ARRAY of these are LIST. Other types are refused by name. */
 enum ax_sql_type {
     AX_SQL_BOOL,      /* bool */
     AX_SQL_I64,       /* int64_t */
     AX_SQL_F64,       /* double */
-    AX_SQL_TEXT,      /* struct ax_str; valid until the next chunk */
+    AX_SQL_TEXT,      /* struct ax_str, of UTF-8; valid until the next chunk */
+    AX_SQL_BYTES,     /* the same of any bytes: `texts`, too */
     AX_SQL_TIMESTAMP, /* int64_t, microseconds since 1970, UTC */
     AX_SQL_LIST,      /* struct ax_sql_list: a range of the column's items, which are scalars */
 };

@@ -55,6 +55,10 @@ static bool sql_type(duckdb_type type, enum ax_sql_type *ret_type, bool *ret_cas
         *ret_cast = false;
         *ret_type = AX_SQL_TEXT;
         return true;
+    case DUCKDB_TYPE_BLOB:
+        *ret_cast = false;
+        *ret_type = AX_SQL_BYTES;
+        return true;
     case DUCKDB_TYPE_ENUM:
     case DUCKDB_TYPE_UUID:
         *ret_type = AX_SQL_TEXT;
@@ -96,9 +100,9 @@ bool ax_sql_kind_of(duckdb_logical_type type, struct ax_sql_kind *ret_kind, bool
 duckdb_logical_type ax_sql_logical_type(struct ax_sql_kind kind)
 {
     static const duckdb_type types[] = {
-        [AX_SQL_BOOL] = DUCKDB_TYPE_BOOLEAN,        [AX_SQL_I64] = DUCKDB_TYPE_BIGINT,
-        [AX_SQL_F64] = DUCKDB_TYPE_DOUBLE,          [AX_SQL_TEXT] = DUCKDB_TYPE_VARCHAR,
-        [AX_SQL_TIMESTAMP] = DUCKDB_TYPE_TIMESTAMP,
+        [AX_SQL_BOOL] = DUCKDB_TYPE_BOOLEAN, [AX_SQL_I64] = DUCKDB_TYPE_BIGINT,
+        [AX_SQL_F64] = DUCKDB_TYPE_DOUBLE,   [AX_SQL_TEXT] = DUCKDB_TYPE_VARCHAR,
+        [AX_SQL_BYTES] = DUCKDB_TYPE_BLOB,   [AX_SQL_TIMESTAMP] = DUCKDB_TYPE_TIMESTAMP,
     };
     enum ax_sql_type scalar = kind.type == AX_SQL_LIST ? kind.item : kind.type;
     assert((size_t)scalar < AX_COUNT(types));
@@ -160,6 +164,7 @@ static enum ax_code view_read_scalars(struct ax_sql_view *view, enum ax_sql_type
         column->f64s = data;
         return AX_OK;
     case AX_SQL_TEXT:
+    case AX_SQL_BYTES:
     case AX_SQL_LIST:
         break;
     }
@@ -217,6 +222,7 @@ static void write_values(const struct ax_sql_column *column, size_t from, size_t
         memcpy((double *)data + to, column->f64s + from, rows * sizeof(double));
         return;
     case AX_SQL_TEXT:
+    case AX_SQL_BYTES:
     case AX_SQL_LIST:
         break;
     }

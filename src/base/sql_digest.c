@@ -69,6 +69,11 @@ static void put_texts(struct ax_buf *out, const struct ax_sql_column *column, si
     }
 }
 
+static bool has_texts(const struct ax_sql_column *column)
+{
+    return column->type == AX_SQL_TEXT || column->type == AX_SQL_BYTES;
+}
+
 /* Of a bool or a number. */
 static const char *bytes_of(const struct ax_sql_column *column, size_t *ret_size)
 {
@@ -104,14 +109,14 @@ static enum ax_code add_column(const struct digest_column *to, const struct ax_s
         return ax_fail(err, AX_E_UNSUPPORTED, "column '%.*s' is a list, which has no digest",
                        AX_STR_ARG(to->name));
     add_marks(to->marks, column, rows);
-    if (column->type != AX_SQL_TEXT && !column->validity) {
+    if (!has_texts(column) && !column->validity) {
         size_t size;
         const char *values = bytes_of(column, &size);
         ax_hasher_add(to->values, values, rows * size);
         return AX_OK;
     }
     ax_buf_reset(scratch);
-    if (column->type == AX_SQL_TEXT)
+    if (has_texts(column))
         put_texts(scratch, column, rows);
     else
         put_numbers(scratch, column, rows);

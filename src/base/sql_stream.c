@@ -56,7 +56,7 @@ static enum ax_code sql_print_casts(duckdb_prepared_statement statement, struct 
         if (!ax_sql_kind_of(type, &kind, &cast)) {
             (void)ax_fail(err, AX_E_UNSUPPORTED,
                           "column '%s' has a type that cannot be read; cast it to a number, "
-                          "VARCHAR, BOOLEAN, TIMESTAMP or a list of such",
+                          "VARCHAR, BLOB, BOOLEAN, TIMESTAMP or a list of such",
                           name ? name : "?");
         }
         needed = needed || cast;

@@ -8,8 +8,11 @@
 
 const char *ax_sql_type_name(enum ax_sql_type type)
 {
-    static const char *const names[] = { "BOOLEAN", "BIGINT",    "DOUBLE",
-                                         "VARCHAR", "TIMESTAMP", "LIST" };
+    static const char *const names[] = {
+        [AX_SQL_BOOL] = "BOOLEAN", [AX_SQL_I64] = "BIGINT", [AX_SQL_F64] = "DOUBLE",
+        [AX_SQL_TEXT] = "VARCHAR", [AX_SQL_BYTES] = "BLOB", [AX_SQL_TIMESTAMP] = "TIMESTAMP",
+        [AX_SQL_LIST] = "LIST",
+    };
     assert((size_t)type < AX_COUNT(names));
     return names[type];
 }

@@ -45,6 +45,7 @@ static bool scalars_are_equal(const struct ax_sql_column *a, size_t x,
     case AX_SQL_F64:
         return are_neighbours(a->f64s[x], b->f64s[y], kind);
     case AX_SQL_TEXT:
+    case AX_SQL_BYTES:
         return ax_str_equals(a->texts[x], b->texts[y]);
     case AX_SQL_LIST:
         break;

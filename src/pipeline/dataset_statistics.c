@@ -89,6 +89,7 @@ static bool add_value(struct ax_dataset_statistics *s, const struct ax_sql_colum
         return add_f64(s, column->f64s[row]);
     case AX_SQL_TEXT:
         return add_text(s, column->texts[row]);
+    case AX_SQL_BYTES:
     case AX_SQL_LIST:
         break;
     }
@@ -100,7 +101,7 @@ enum ax_code ax_dataset_statistics_add(struct ax_dataset_statistics *statistics,
                                        struct ax_err *err)
 {
     assert(statistics && column && column->type == statistics->type &&
-           column->type != AX_SQL_LIST && err);
+           column->type != AX_SQL_BYTES && column->type != AX_SQL_LIST && err);
     for (size_t row = 0; row < rows; row++) {
         if (ax_sql_is_null(column, row))
             statistics->nulls++;
@@ -141,6 +142,7 @@ static void put_bound(const struct ax_dataset_statistics *s, bool is_max, struct
         ax_json_put_f64(out, is_max ? s->max.f64 : s->min.f64);
         break;
     case AX_SQL_TEXT:
+    case AX_SQL_BYTES:
     case AX_SQL_LIST:
         ax_json_put_str(out, text_of(is_max ? &s->max.text : &s->min.text));
         break;

@@ -22,7 +22,7 @@ struct ax_dataset_text {
 };
 
 struct ax_dataset_statistics {
-    enum ax_sql_type type; /* never LIST */
+    enum ax_sql_type type; /* never BYTES or LIST */
     bool is_rendered;      /* texts that stand for values of another type: they have no range */
     uint64_t count;        /* values: rows without nulls */
     uint64_t nulls;

@@ -47,11 +47,8 @@ static void add_column(struct maker *m, const char *prefix, struct ax_str name,
 static void add_value(struct maker *m, const char *prefix, struct ax_str name,
                       struct ax_storage storage)
 {
-    if (storage.kind == AX_STORAGE_BYTES)
-        (void)ax_fail(m->err, AX_E_UNSUPPORTED, "'%.*s' is bytes, which are not kept",
-                      AX_STR_ARG(name));
     m->storages[m->value_count++] = storage;
-    add_column(m, prefix, name, ax_values_sql_kind(ax_storage_type(storage)));
+    add_column(m, prefix, name, ax_storage_sql_kind(storage));
 }
 
 static bool is_made(const struct ax_service_input *input)

@@ -443,7 +443,16 @@ static void make_wants(struct ax_table_reader *reader, const struct ax_table_wan
     ax_map_done(&wanted);
 }
 
-/* A moment has no number of its own (which unit, since when?), and a list has many. */
+/* NULL: it may be an input. A moment has no number of its own (which unit, since when?), bytes have
+ * none at all, and a list has many. */
+static const char *no_input(enum ax_sql_type type)
+{
+    return type == AX_SQL_TIMESTAMP ? "a time"
+           : type == AX_SQL_BYTES   ? "of bytes"
+           : type == AX_SQL_LIST    ? "a list"
+                                    : NULL;
+}
+
 static enum ax_code check_types(const struct ax_table_reader *reader,
                                 const struct ax_table_want *wants, struct ax_err *err)
 {
@@ -451,12 +460,11 @@ static enum ax_code check_types(const struct ax_table_reader *reader,
         size_t source = reader->wants[i].source;
         if (source == NOT_THERE || wants[i].pass)
             continue;
-        enum ax_sql_type type = ax_sql_stream_column_type(reader->stream, source);
-        if (type == AX_SQL_TIMESTAMP || type == AX_SQL_LIST)
+        const char *what = no_input(ax_sql_stream_column_type(reader->stream, source));
+        if (what)
             return ax_fail(err, AX_E_UNSUPPORTED,
-                           "column '%.*s' is a %s, which is no input; make a number of it",
-                           AX_STR_ARG(ax_str_cut(wants[i].name, SHOWN_BYTES_MAX)),
-                           type == AX_SQL_LIST ? "list" : "time");
+                           "column '%.*s' is %s, which is no input; make a number of it",
+                           AX_STR_ARG(ax_str_cut(wants[i].name, SHOWN_BYTES_MAX)), what);
     }
     return AX_OK;
 }
@@ -521,6 +529,7 @@ static struct ax_table_cell column_cell(const struct ax_table_reader *reader,
     case AX_SQL_F64:
         return (struct ax_table_cell){ .kind = AX_CELL_F64, .f64 = column->f64s[row] };
     case AX_SQL_TEXT:
+    case AX_SQL_BYTES:
     case AX_SQL_LIST: /* refused when the columns were chosen */
         break;
     }

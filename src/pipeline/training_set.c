@@ -201,6 +201,11 @@ static enum ax_code find_column(struct maker *m, const struct ax_sql_stream *str
                            "column '%.*s' is a time, which is no input; take numbers out of it in "
                            "the query (extract, date_diff)",
                            AX_STR_ARG(column->name));
+        if (column->type == AX_SQL_BYTES)
+            return ax_fail(m->err, AX_E_UNSUPPORTED,
+                           "column '%.*s' is of bytes, which are no input; make a text or numbers "
+                           "of them in the query (decode, hex)",
+                           AX_STR_ARG(column->name));
         if (column->type == AX_SQL_LIST)
             return ax_fail(m->err, AX_E_UNSUPPORTED,
                            "column '%.*s' is a list, which is no input; take its items one by one "
@@ -487,9 +492,12 @@ static enum ax_code make_dictionaries(struct maker *m)
         return m->err->code;
     set->label.type = ax_sql_stream_column_type(stream, 0);
     ax_sql_stream_free(stream);
-    if (set->label.type == AX_SQL_TIMESTAMP || set->label.type == AX_SQL_LIST) {
-        (void)ax_fail(m->err, AX_E_UNSUPPORTED, "it is a %s; make a number of it",
-                      set->label.type == AX_SQL_LIST ? "list" : "time");
+    if (set->label.type == AX_SQL_TIMESTAMP || set->label.type == AX_SQL_BYTES ||
+        set->label.type == AX_SQL_LIST) {
+        (void)ax_fail(m->err, AX_E_UNSUPPORTED, "it is %s; make a number of it",
+                      set->label.type == AX_SQL_LIST    ? "a list"
+                      : set->label.type == AX_SQL_BYTES ? "of bytes"
+                                                        : "a time");
         return ax_train_spec_context(m->spec, "label", SIZE_MAX, m->err);
     }
     return set->label.type == AX_SQL_TEXT ? make_dictionary(m, &set->label, "true") : AX_OK;
@@ -518,7 +526,8 @@ static float value_at(const struct ax_training_column *column, const struct ax_s
         return (float)data->f64s[row];
     case AX_SQL_TEXT:
         return text_index(column, data->texts[row]);
-    case AX_SQL_LIST: /* a weight: the others were refused */
+    case AX_SQL_BYTES: /* a weight: the others were refused */
+    case AX_SQL_LIST:
         break;
     }
     return NAN;

@@ -66,6 +66,7 @@ static union ax_literal first_value(const struct ax_sql_column *column)
         return (union ax_literal){ .f64 = column->f64s[0] };
     case AX_SQL_TEXT:
         return (union ax_literal){ .text = column->texts[0] };
+    case AX_SQL_BYTES:
     case AX_SQL_I64:
     case AX_SQL_TIMESTAMP:
     case AX_SQL_LIST:

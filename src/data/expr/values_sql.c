@@ -79,6 +79,13 @@ struct ax_sql_kind ax_values_sql_kind(struct ax_type type)
     return (struct ax_sql_kind){ .type = type.is_list ? AX_SQL_LIST : scalar, .item = scalar };
 }
 
+struct ax_sql_kind ax_storage_sql_kind(struct ax_storage storage)
+{
+    bool is_bytes = storage.kind == AX_STORAGE_BYTES;
+    enum ax_sql_type scalar = is_bytes ? AX_SQL_BYTES : sql_type_of(ax_storage_type(storage).kind);
+    return (struct ax_sql_kind){ .type = storage.is_list ? AX_SQL_LIST : scalar, .item = scalar };
+}
+
 static struct ax_sql_column as_column(const struct ax_values *values)
 {
     return (struct ax_sql_column){ .type = sql_type_of(values->type.kind),

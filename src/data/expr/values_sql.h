@@ -18,6 +18,8 @@ AX_MUST_USE enum ax_code ax_values_read_sql(const struct ax_sql_column *column, 
                                             struct ax_values *ret_values, struct ax_err *err);
 
 struct ax_sql_kind ax_values_sql_kind(struct ax_type type);
+/* The same of what is stored so: texts and bytes have one type, and two kinds. */
+struct ax_sql_kind ax_storage_sql_kind(struct ax_storage storage);
 
 /* The way back, borrowed. Of a list the column has `lists`, one a row, and `items`; else they may
  * be NULL. */

@@ -126,9 +126,9 @@ static void name_columns(struct ax_pushed *pushed)
     size_t count = source->column_count;
     for (size_t i = 0; i < count; i++) {
         (void)snprintf(pushed->names[i], sizeof(pushed->names[i]), "c%zu", i);
-        pushed->columns[i] = (struct ax_sql_table_column){
-            pushed->names[i], ax_values_sql_kind(ax_storage_type(source->columns[i].storage))
-        };
+        pushed->columns[i] =
+            (struct ax_sql_table_column){ pushed->names[i],
+                                          ax_storage_sql_kind(source->columns[i].storage) };
     }
     pushed->columns[count] = (struct ax_sql_table_column){ "ax_taken", { .type = AX_SQL_I64 } };
 }
@@ -173,17 +173,9 @@ void ax_pushed_close(struct ax_pushed *pushed)
     free(pushed);
 }
 
-/* Of texts that are bytes, these; all else fits. */
 void ax_pushed_put_value(struct ax_buf *out, struct ax_str from, struct ax_storage storage)
 {
     assert(out);
-    if (storage.kind == AX_STORAGE_BYTES) {
-        ax_buf_printf(out,
-                      storage.is_list ? "list_transform(%.*s, lambda item: encode(item))"
-                                      : "encode(%.*s)",
-                      AX_STR_ARG(from));
-        return;
-    }
     ax_buf_printf(out, "CAST(%.*s AS ", AX_STR_ARG(from));
     ax_storage_put_type(out, storage);
     (void)ax_buf_append_char(out, ')');

@@ -55,9 +55,10 @@ static void test_types(void **state)
     struct ax_str query = AX_STR(
         "SELECT true AS b, 7::TINYINT AS i, 1.5::DECIMAL(9,2) AS d, 0.1::FLOAT AS f, 'abc' AS t, "
         "DATE '1970-01-02' AS day, TIMESTAMP '1970-01-01 00:00:01' AS ts, NULL AS n, "
-        "'x'::ENUM('x','y') AS e, 170141183460469231731687303715884105727::HUGEINT AS h; ");
+        "'x'::ENUM('x','y') AS e, 170141183460469231731687303715884105727::HUGEINT AS h, "
+        "'\\x00\\xFF'::BLOB AS y; ");
     assert_int_equal(ax_sql_query(sql, query, &stream, &err), AX_OK);
-    assert_int_equal(ax_sql_stream_column_count(stream), 10);
+    assert_int_equal(ax_sql_stream_column_count(stream), 11);
     assert_true(ax_str_is(ax_sql_stream_column_name(stream, 5), "day"));
     assert_int_equal(ax_sql_stream_column_type(stream, 1), AX_SQL_I64);
     assert_int_equal(ax_sql_stream_next(stream, &chunk, &err), AX_OK);
@@ -72,6 +73,8 @@ static void test_types(void **state)
     assert_true(ax_sql_is_null(&chunk.columns[7], 0));
     assert_true(ax_str_is(chunk.columns[8].texts[0], "x"));
     assert_true(chunk.columns[9].f64s[0] > 1.7e38);
+    assert_int_equal(chunk.columns[10].type, AX_SQL_BYTES);
+    assert_true(ax_str_equals(chunk.columns[10].texts[0], AX_STR("\0\xFF")));
     assert_int_equal(ax_sql_stream_next(stream, &chunk, &err), AX_OK);
     assert_int_equal(chunk.rows, 0);
     ax_sql_stream_free(stream);
@@ -127,7 +130,7 @@ static void print_list(const struct ax_sql_column *column, size_t row, struct ax
             ax_buf_printf(out, items->bools[at] ? "true" : "false");
         else if (items->type == AX_SQL_F64)
             ax_buf_printf(out, "%g", items->f64s[at]);
-        else if (items->type == AX_SQL_TEXT)
+        else if (items->type == AX_SQL_TEXT || items->type == AX_SQL_BYTES)
             ax_buf_printf(out, "%.*s", AX_STR_ARG(items->texts[at]));
         else
             ax_buf_printf(out, "%lld", (long long)items->i64s[at]);
@@ -173,6 +176,7 @@ static void test_lists(void **state)
           "USING (k)",
           AX_SQL_I64, "[7,null] [7,null] " },
         { "SELECT string_split('a,b', ',')", AX_SQL_TEXT, "[a,b] " },
+        { "SELECT ['\\xFE'::BLOB, NULL]", AX_SQL_BYTES, "[\xFE,null] " },
     };
     for (size_t i = 0; i < AX_COUNT(cases); i++) {
         struct ax_err err = AX_ERR_INIT;

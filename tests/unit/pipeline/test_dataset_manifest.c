@@ -79,6 +79,7 @@ static struct ax_sql_column part_of(const struct ax_sql_column *column, size_t f
         part.f64s += first;
         break;
     case AX_SQL_TEXT:
+    case AX_SQL_BYTES:
         part.texts += first;
         break;
     case AX_SQL_I64:

@@ -108,7 +108,17 @@ static void release(void *owner)
     ax_applied_definitions_unref(owner);
 }
 
-/* In force at the writer, too. */
+/* What is applied at the writer. */
+static void bring_into_force(void)
+{
+    struct ax_err err = AX_ERR_INIT;
+    const struct ax_online_definitions given = { .definitions = &applied->definitions,
+                                                 .owner = ax_applied_definitions_ref(applied),
+                                                 .release = release };
+    good(ax_online_writer_define(writer, &given, &views, &err), &err);
+    config.views = views;
+}
+
 static void define(const char *text)
 {
     struct ax_err err = AX_ERR_INIT;
@@ -116,12 +126,8 @@ static void define(const char *text)
     ax_online_views_unref(views);
     ax_applied_definitions_unref(applied);
     good(ax_applied_definitions_read(state, NULL, &applied, &err), &err);
-    const struct ax_online_definitions given = { .definitions = &applied->definitions,
-                                                 .owner = ax_applied_definitions_ref(applied),
-                                                 .release = release };
-    good(ax_online_writer_define(writer, &given, &views, &err), &err);
     config.applied = applied;
-    config.views = views;
+    bring_into_force();
 }
 
 static void open_writer(void)
@@ -225,7 +231,7 @@ static void expect_done(const char *view, size_t read, size_t latest, uint64_t w
     assert_int_equal(result->counts.refused, 0);
 }
 
-/* The value of a view's only field, or INT64_MIN. */
+/* The value of a view's only field, or INT64_MIN; of a list its first element. */
 static int64_t value_of(const char *view, int64_t key)
 {
     size_t number = (size_t)(ax_definitions_view(&applied->definitions, ax_str_from(view)) -
@@ -246,6 +252,8 @@ static int64_t value_of(const char *view, int64_t key)
     assert_true(ax_online_fetch(ax_online_writer_store(writer), &fetch));
     const struct ax_online_part *part = row ? ax_online_row_part(row, online->layout->id) : NULL;
     good(ax_online_read(online->layout, &field, 1, &part, 1, &arena, &value, &err), &err);
+    if (value.type.is_list && !ax_values_is_null(&value, 0))
+        value = *value.items;
     int64_t found = ax_values_is_null(&value, 0)        ? INT64_MIN
                     : value.type.kind == AX_TYPE_STRING ? value.texts[0].ptr[0]
                                                         : value.i64s[0];
@@ -468,14 +476,41 @@ static void test_rate(void **ignored)
     config.rows_per_s_max = 0;
 }
 
+/* Those that are no text, alone and in a list. */
+static void test_bytes(void **ignored)
+{
+    (void)ignored;
+    const struct ax_sql_config sql_config = { .threads = 1 };
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_sql *sql;
+    char query[400];
+    (void)snprintf(query, sizeof(query),
+                   "COPY (SELECT 1 AS k, '\\xFFy'::BLOB AS y, ['\\xFEy'::BLOB, NULL] AS ys) TO "
+                   "'%s/y.parquet'",
+                   data);
+    good(ax_sql_open(&sql_config, &sql, &err), &err);
+    good(ax_sql_run(sql, ax_str_from(query), &err), &err);
+    ax_sql_close(sql);
+    define("auspex: 1\n"
+           "entities: {thing: {keys: {k: int64}}}\n"
+           "sources: {y: {files: y.parquet, time: none, columns: {k: int64, y: bytes, ys: "
+           "list<bytes>}}}\n"
+           "views:\n"
+           "  one: {entity: thing, source: y, fields: {y: y}}\n"
+           "  many: {entity: thing, source: y, fields: {ys: ys}}\n");
+    must_materialize();
+    expect_done("one", 1, 1, 1);
+    expect_done("many", 1, 1, 1);
+    assert_int_equal(value_of("one", 1), (char)0xFF);
+    assert_int_equal(value_of("many", 1), (char)0xFE);
+}
+
 static void test_kept(void **ignored)
 {
     (void)ignored;
-    struct ax_err err = AX_ERR_INIT;
     close_writer();
     open_writer();
-    const struct ax_online_definitions given = { .definitions = &applied->definitions };
-    good(ax_online_writer_define(writer, &given, &views, &err), &err);
+    bring_into_force();
     assert_int_equal(value_of("numbers", 8), 1);
     assert_int_equal(value_of("texts", 2), 'z');
 }
@@ -492,6 +527,7 @@ int main(void)
         cmocka_unit_test(test_rebuild),
         cmocka_unit_test(test_rate),
         cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_bytes),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

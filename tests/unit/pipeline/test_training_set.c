@@ -222,6 +222,10 @@ static void refused(void **state)
           "ORDER BY id",
           "y", "", "", NULL, AX_E_UNSUPPORTED, "column 'x' is a list, which is no input" },
         { rows_query, "[1]", "", "", NULL, AX_E_UNSUPPORTED, "label: it is a list" },
+        { "SELECT 1 AS id, TIMESTAMP '2013-01-01' AS t, 'x'::BLOB AS x, 'a' AS c, true AS b, 1 AS "
+          "y ORDER BY id",
+          "y", "", "", NULL, AX_E_UNSUPPORTED, "column 'x' is of bytes, which are no input" },
+        { rows_query, "'x'::BLOB", "", "", NULL, AX_E_UNSUPPORTED, "label: it is of bytes" },
         { "SELECT 1 AS id, TIMESTAMP '2013-05-01' AS t, 1 AS x, 'a' AS c, true AS b, 1 AS y ORDER "
           "BY id",
           "y", "", "", NULL, AX_E_INVALID, "no row with a label is left" },

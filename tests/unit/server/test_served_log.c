@@ -38,10 +38,10 @@ static const char text[] =
     "    time: t\n"
     "    push: true\n"
     "    columns: {faa: string, t: timestamp, temp: float32, words: list<string>}\n"
-    "  p: {files: p.csv, time: none, columns: {faa: string, seats: int64}}\n"
+    "  p: {files: p.csv, time: none, columns: {faa: string, seats: int64, raw: bytes}}\n"
     "views:\n"
     "  weather: {entity: airport, source: w, fields: {temp: temp, words: words}}\n"
-    "  plane: {entity: airport, source: p, fields: {seats: seats}}\n"
+    "  plane: {entity: airport, source: p, fields: {seats: seats, raw: raw}}\n"
     "services:\n"
     "  s:\n"
     "    request: {x: float64, when: timestamp}\n"
@@ -114,12 +114,12 @@ static void begin(void)
 static struct {
     double x[ROWS], temp[ROWS], sum[ROWS];
     int64_t when[ROWS], at[ROWS], seats[ROWS];
-    char names[ROWS][16];
-    struct ax_str faa[ROWS], words[2 * ROWS];
+    char names[ROWS][16], bytes[ROWS][2];
+    struct ax_str faa[ROWS], words[2 * ROWS], raw[ROWS];
     struct ax_span spans[ROWS];
     uint64_t validity[(ROWS + 63) / 64];
     struct ax_values items;
-    struct ax_values call[3], inputs[6];
+    struct ax_values call[3], inputs[7];
     struct ax_service_request request;
     struct ax_service_vector vector;
 } v;
@@ -142,6 +142,9 @@ static void make_vector(void)
         v.seats[i] = (int64_t)i;
         (void)snprintf(v.names[i], sizeof(v.names[i]), "N%zu", i);
         v.faa[i] = ax_str_from(v.names[i]);
+        v.bytes[i][0] = '\xFF'; /* no UTF-8 */
+        v.bytes[i][1] = (char)i;
+        v.raw[i] = (struct ax_str){ v.bytes[i], 2 };
         v.words[2 * i] = v.words[2 * i + 1] = v.faa[i];
         v.spans[i] = (struct ax_span){ (uint32_t)(2 * i), (uint32_t)(i % 3) };
         v.validity[i / 64] |= (uint64_t)(i % 3 != 0) << i % 64;
@@ -160,7 +163,8 @@ static void make_vector(void)
     };
     v.inputs[4] = of_type(AX_TYPE_INT64, v.seats);
     v.inputs[4].validity = v.validity;
-    v.inputs[5] = of_type(AX_TYPE_FLOAT64, v.sum);
+    v.inputs[5] = of_type(AX_TYPE_STRING, v.raw);
+    v.inputs[6] = of_type(AX_TYPE_FLOAT64, v.sum);
     v.request.at = v.at;
     v.vector = (struct ax_service_vector){
         .request = &v.request, .rows = ROWS, .call = v.call, .inputs = v.inputs
@@ -215,6 +219,9 @@ static void what_is_served_is_in_a_file(void **state)
                          "AND list_distinct(\"input.words\") <= [\"call.faa\"])"),
                      ROWS);
     assert_int_equal(ask("count(COLUMNS('input.seats'))"), ROWS - (ROWS + 2) / 3);
+    assert_int_equal(ask("count(*) FILTER (hex(\"input.raw\") = printf('FF%02X', "
+                         "(epoch_us(\"at\") - 1000000) % 256))"),
+                     ROWS);
     assert_int_equal(ask("count(*) FILTER (\"input.temp\" = CAST(CAST(0.1 AS DOUBLE) * "
                          "(epoch_us(\"at\") - 1000000) AS "
                          "FLOAT))"),
