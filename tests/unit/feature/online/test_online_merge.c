@@ -31,6 +31,7 @@
 #include "writer_fixture.h"
 
 #include "random.h"
+#include "torture.h"
 
 enum { KEYS = 5, TIMES = 30, STEPS = 200, BATCH = 8, HISTORY = 4000 };
 enum { BIG = AX_VALUES_ROWS_MAX + 1 };
@@ -526,7 +527,7 @@ static void batches_that_wait_are_merged_in_turn(void **state)
     (void)sem_destroy(&done);
 }
 
-/* More rows than are applied at once: what is stored goes before all of them are. */
+/* More rows than are applied at once: what was stored goes before all of them are. */
 static void many_rows_are_merged(void **state)
 {
     (void)state;
@@ -550,6 +551,43 @@ static void many_rows_are_merged(void **state)
     free(rows);
 }
 
+/* A batch for which memory is refused is not taken in; or its row is history, and not online. */
+static void refused_memory_merges_nothing(void **state)
+{
+    (void)state;
+    unsigned refusals = 0;
+    struct row row = {
+        .key = 1, .time = 1, .created = 1000, .is_pushed = true, .cells = { 1, 2, 3 }
+    };
+    push_both(&row, 1);
+    for (unsigned long i = 1, is_done = false; !is_done; i++) {
+        struct row partial = row;
+        struct ax_online_batch batch;
+        size_t stale = 0;
+        partial.time += 2 * (int64_t)i;
+        partial.cells[X] = (int64_t)i;
+        partial.leaves_out[W] = partial.leaves_out[L] = true;
+        close_writer(); /* What it has of memory is not enough the next time. */
+        open_state();
+        ax_torture_refuse(i);
+        enum ax_code code = push_rows(&partial, 1, &batch);
+        is_done = !ax_torture_struck();
+        ax_torture_refuse(0);
+        assert_true(!code || (code == AX_E_LIMIT && !is_done));
+        refusals += code != AX_OK;
+        ax_err_clear(&err);
+        if (!code || batch.refused)
+            assert_true(learn_pushed(&partial, 1, &stale));
+        if (batch.refused) {
+            partial.time++;
+            partial.leaves_out[W] = partial.leaves_out[L] = false;
+            push_both(&partial, 1);
+        }
+        check_all();
+    }
+    assert_true(refusals > 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -557,6 +595,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_not_known_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(batches_that_wait_are_merged_in_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_rows_are_merged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refused_memory_merges_nothing, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_writer_folder);
 }
