@@ -216,8 +216,9 @@ struct pushed {
 
 static void make_pushed(struct pushed *pushed, const struct row *rows, size_t count)
 {
+    memset(pushed, 0, sizeof(*pushed));
     struct ax_values *columns = pushed->columns;
-    *pushed = (struct pushed){ .rows = { .rows = count, .columns = columns } };
+    pushed->rows = (struct ax_source_rows){ .rows = count, .columns = columns };
     pushed->batch = (struct ax_online_batch){ .kind = AX_ONLINE_ROWS,
                                               .views = fixture.views,
                                               .rows = &pushed->rows,

@@ -253,7 +253,7 @@ static void fill_events(struct event_columns *columns, const struct given_event 
 AX_UNUSED static enum ax_code push_events(const struct given_event *events, size_t count,
                                           struct ax_online_batch *batch, struct ax_err *err)
 {
-    struct event_columns columns;
+    struct event_columns columns = { 0 };
     fill_events(&columns, events, count);
     const struct ax_source_rows rows = { .rows = count, .columns = columns.values };
     *batch = (struct ax_online_batch){ .kind = AX_ONLINE_ROWS,
