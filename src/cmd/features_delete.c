@@ -105,7 +105,7 @@ static void put_result(const struct deleting *d, const struct ax_online_erase *e
         ax_buf_printf(out, "},\"dry_run\":%s}\n", d->config->dry_run ? "true" : "false");
 }
 
-/* Journals whose sources are not in force: which rows are of the keys is told by nobody. */
+/* Journals whose sources are not applied: which rows are of the keys is told by nobody. */
 static void tell_strangers(const struct deleting *d)
 {
     const struct ax_definitions *definitions = d->views->given.definitions;
@@ -116,11 +116,11 @@ static void tell_strangers(const struct deleting *d)
     while (folder && (entry = readdir(folder))) {
         const struct ax_source *source =
             ax_map_get(&definitions->names[AX_DEFINITION_SOURCE], ax_str_from(entry->d_name));
-        if (entry->d_name[0] == '.' || (source && source->push))
+        if (entry->d_name[0] == '.' || (source && source->time >= 0))
             continue;
         (void)snprintf(text, sizeof(text),
-                       "the journal of '%s' was not looked at, since no source of that name can be "
-                       "pushed now",
+                       "the journal of '%s' was not looked at, since no source of that name is "
+                       "applied that has a time",
                        entry->d_name);
         d->notice(d->arg, ax_str_from(text));
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A list: few sources can be pushed.
+ * A list: few sources are pushed. One that is not any more keeps its journal, and what stands there
+ * stays a part of its history.
  */
 #include "feature/source_journal.h"
 
@@ -41,7 +42,7 @@ enum ax_code ax_source_journals_check(const char *state, const struct ax_definit
 {
     assert(state && definitions && err);
     for (size_t i = 0; i < definitions->source_count && !err->code; i++)
-        if (definitions->sources[i].push)
+        if (definitions->sources[i].time >= 0)
             (void)(check_one(state, &definitions->sources[i], err) != AX_OK);
     return err->code;
 }
@@ -73,7 +74,7 @@ enum ax_code ax_source_journals_open(const char *state, const struct ax_definiti
     journals->items = ax_xalloc((definitions->source_count + 1) * sizeof(*journals->items));
     journals->ends = ax_xalloc((definitions->source_count + 1) * sizeof(*journals->ends));
     for (size_t i = 0; i < definitions->source_count && !err->code; i++)
-        if (definitions->sources[i].push)
+        if (definitions->sources[i].time >= 0)
             (void)(open_one(journals, state, &definitions->sources[i], err) != AX_OK);
     if (err->code)
         ax_source_journals_close(journals);

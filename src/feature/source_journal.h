@@ -2,8 +2,8 @@
 /*
  * The rows that were pushed, as a part of the history of their sources.
  *
- * Which rows there are is found out once, for all sources that can be pushed; whoever reads them by
- * this reads the same ones, while others are appended. Immutable once opened, and shared by
+ * Which rows there are is found out once, for all sources that are pushed or were; whoever reads
+ * them by this reads the same ones, while others are appended. Immutable once opened, and shared by
  * threads. Definitions are borrowed. Everything blocks.
  */
 #ifndef AX_FEATURE_SOURCE_JOURNAL_H

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static const struct ax_metric_family bytes_family = {
     .name = "ax_journal_bytes",
@@ -63,6 +64,27 @@ struct ax_online_journal *ax_online_journals_get(const struct ax_online_journals
     return ax_map_get(&journals->by_source, source);
 }
 
+/* NULL: there is none. */
+static char *folder_of(const struct ax_online_journals *journals, struct ax_str source)
+{
+    if (!journals->folder)
+        return NULL;
+    size_t size = strlen(journals->folder) + 1 + source.len + 1;
+    char *folder = ax_xalloc(size);
+    (void)snprintf(folder, size, "%s/%.*s", journals->folder, AX_STR_ARG(source));
+    return folder;
+}
+
+bool ax_online_journals_have(const struct ax_online_journals *journals, struct ax_str source)
+{
+    if (ax_online_journals_get(journals, source))
+        return true;
+    char *folder = folder_of(journals, source);
+    bool is_there = folder && access(folder, F_OK) == 0;
+    free(folder);
+    return is_there;
+}
+
 static struct ax_online_journal *journal_new(struct ax_online_journals *journals,
                                              struct ax_str source)
 {
@@ -72,11 +94,7 @@ static struct ax_online_journal *journal_new(struct ax_online_journals *journals
     (void)(ax_metric_register(&bytes_family, &source, &journal->bytes_metric, &ignored) ||
            ax_metric_register(&rows_family, &source, &journal->rows_metric, &ignored) ||
            ax_metric_register(&missing_family, &source, &journal->missing_metric, &ignored));
-    if (journals->folder) {
-        size_t size = strlen(journals->folder) + 1 + source.len + 1;
-        journal->folder = ax_xalloc(size);
-        (void)snprintf(journal->folder, size, "%s/%.*s", journals->folder, AX_STR_ARG(source));
-    }
+    journal->folder = folder_of(journals, source);
     (void)ax_map_put(&journals->by_source, source, journal);
     return journal;
 }

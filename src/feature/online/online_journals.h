@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The journals of all sources that can be pushed, by name.
+ * The journals of all sources that are pushed or were, by name.
  *
  * Without a folder nothing is journalled, and sequences are given all the same. The store's
  * writer's thread.
@@ -39,6 +39,9 @@ struct ax_online_journals {
 void ax_online_journals_init(struct ax_online_journals *journals, const char *folder,
                              bool is_synced, uint64_t bytes_max);
 void ax_online_journals_done(struct ax_online_journals *journals);
+
+/* Whether there is a journal of that source, open or not. */
+bool ax_online_journals_have(const struct ax_online_journals *journals, struct ax_str source);
 
 /* What a journal was found to lack when it was opened. */
 struct ax_online_journal_loss {

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "data/expr/expr_text.h"
 #include "feature/online/online_disk.h"
+#include "feature/online/online_journals.h"
 #include "feature/online/online_moves.h"
 
 #include <assert.h>
@@ -171,11 +172,14 @@ static enum ax_code make_view(struct ax_online_views *views, size_t i,
     return AX_OK;
 }
 
-static enum ax_code make_plan(struct ax_online_views *views, size_t i, struct ax_err *err)
+static enum ax_code make_plan(struct ax_online_views *views, size_t i,
+                              const struct ax_online_views_place *place, struct ax_err *err)
 {
     const struct ax_definitions *definitions = views->given.definitions;
     const struct ax_source *source = &definitions->sources[i];
-    bool is_wanted = source->push;
+    bool is_wanted = source->push || (source->time >= 0 && place->journals &&
+                                      ax_online_journals_have(place->journals, source->name));
+    views->are_journalled[i] = is_wanted;
     for (size_t v = 0; v < definitions->view_count && !is_wanted; v++)
         is_wanted = views->windows[v] && definitions->views[v].source == source;
     return is_wanted
@@ -201,11 +205,12 @@ static enum ax_code make_room(struct ax_online_views *views, struct ax_err *err)
     struct ax_source_plan **plans = ax_arena_zalloc(arena, AX_MAX(definitions->source_count, 1),
                                                     sizeof(struct ax_source_plan *));
     views->source_plans = plans;
+    views->are_journalled = ax_arena_zalloc(arena, AX_MAX(definitions->source_count, 1), 1);
     const struct ax_online_seen **seen = ax_arena_zalloc(
         arena, AX_MAX(definitions->source_count, 1), sizeof(const struct ax_online_seen *));
     views->seen = seen;
     return views->views && views->windows && views->moves && views->entities &&
-                   views->entity_numbers && plans && seen
+                   views->entity_numbers && plans && views->are_journalled && seen
                ? AX_OK
                : ax_arena_fail(arena, "views", err);
 }
@@ -237,7 +242,7 @@ enum ax_code ax_online_views_new(const struct ax_online_definitions *given,
     for (size_t i = 0; i < definitions->view_count && !err->code; i++)
         (void)(make_view(views, i, place, err) != AX_OK);
     for (size_t i = 0; i < definitions->source_count && !err->code; i++)
-        (void)(make_plan(views, i, err) != AX_OK);
+        (void)(make_plan(views, i, place, err) != AX_OK);
     if (err->code) {
         views_free(views);
         return err->code;
@@ -246,10 +251,10 @@ enum ax_code ax_online_views_new(const struct ax_online_definitions *given,
     return AX_OK;
 }
 
-const struct ax_source_plan *ax_online_views_pushed(const struct ax_online_views *views,
-                                                    size_t source)
+const struct ax_source_plan *ax_online_views_journalled(const struct ax_online_views *views,
+                                                        size_t source)
 {
-    return views->given.definitions->sources[source].push ? views->source_plans[source] : NULL;
+    return views->are_journalled[source] ? views->source_plans[source] : NULL;
 }
 
 bool ax_online_views_have(const struct ax_online_views *views, uint32_t layout)

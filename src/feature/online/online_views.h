@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 
 struct ax_online_disk;
+struct ax_online_journals;
 struct ax_online_moves; /* feature/online/online_moves.h */
 
 /* Definitions, and what is called when nobody uses them any more; NULL: nothing. */
@@ -38,10 +39,11 @@ struct ax_online_views {
     struct ax_online_moves **moves;       /* of their events; NULL: they cannot move */
     struct ax_online_entity **entities;   /* one an entity of the definitions */
     uint32_t *entity_numbers;             /* on the disk */
-    struct ax_source_plan **source_plans; /* one a source; NULL: it can neither be pushed, nor has
-                                             it views with windows */
-    const struct ax_online_seen **seen;   /* of a source that is pushed: which of its rows readers
-                                             see; the writer's, as long as that */
+    struct ax_source_plan **source_plans; /* one a source; NULL: it has neither a journal nor views
+                                             with windows */
+    bool *are_journalled;               /* sources that are pushed, or were: what they got stays */
+    const struct ax_online_seen **seen; /* of a source that is journalled: which of its rows readers
+                                           see; the writer's, as long as that */
 };
 
 /* The numbers of layouts and entities where nothing is on a disk: given in turn. */
@@ -57,6 +59,7 @@ struct ax_online_views_place {
     /* Where numbers come from: the disk, or if that is NULL the others. */
     struct ax_online_disk *disk;
     struct ax_online_numbers *numbers;
+    const struct ax_online_journals *journals; /* that there are; NULL: none */
     size_t windows_bytes_max; /* of each view with windows, as ax_online_windows_open has it */
 };
 
@@ -66,9 +69,9 @@ AX_MUST_USE enum ax_code ax_online_views_new(const struct ax_online_definitions 
                                              const struct ax_online_views_place *place,
                                              struct ax_online_views **ret_views,
                                              struct ax_err *err);
-/* The plan of a source, by its number, that can be pushed; else NULL. */
-const struct ax_source_plan *ax_online_views_pushed(const struct ax_online_views *views,
-                                                    size_t source);
+/* The plan of a source, by its number, that is pushed, or has a journal; else NULL. */
+const struct ax_source_plan *ax_online_views_journalled(const struct ax_online_views *views,
+                                                        size_t source);
 
 /* Whether one of them has the layout of that number; not when there are none (NULL). */
 bool ax_online_views_have(const struct ax_online_views *views, uint32_t layout);

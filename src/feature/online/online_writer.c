@@ -82,7 +82,7 @@ static size_t find_source(const struct ax_online_views *now, const struct ax_onl
         ax_map_get(&definitions->names[AX_DEFINITION_SOURCE],
                    then->given.definitions->sources[batch->number].name);
     size_t number = found ? (size_t)(found - definitions->sources) : SIZE_MAX;
-    return found && ax_online_views_pushed(now, number) &&
+    return found && ax_online_views_journalled(now, number) &&
                    columns_match(found, &then->given.definitions->sources[batch->number])
                ? number
                : SIZE_MAX;

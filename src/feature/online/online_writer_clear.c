@@ -41,12 +41,12 @@ static enum ax_code clear(struct ax_online_writer *writer, size_t number, struct
     const struct ax_definitions *definitions = views->given.definitions;
     const struct ax_view *view = &definitions->views[number];
     size_t source = (size_t)(view->source - definitions->sources);
-    bool is_pushed = ax_online_views_pushed(views, source) != NULL;
+    bool is_journalled = ax_online_views_journalled(views, source) != NULL;
     writer->clearing = views->views[number].layout;
-    if (!drop_parts(writer, (size_t)(view->entity - definitions->entities), err) && is_pushed)
+    if (!drop_parts(writer, (size_t)(view->entity - definitions->entities), err) && is_journalled)
         (void)(ax_online_writer_replay(writer, source, writer->clearing, err) != AX_OK);
     writer->clearing = NULL;
-    if (is_pushed)
+    if (is_journalled)
         ax_online_journals_get(&writer->journals, view->source->name)->folded = 0;
     return err->code;
 }
@@ -63,7 +63,8 @@ static enum ax_code clear_windows(struct ax_online_writer *writer, size_t number
     ax_online_windows_clear(views->windows[number]);
     if (views->moves[number])
         ax_online_moves_clear(views->moves[number]);
-    if (view->source->push && ax_online_writer_replay(writer, source, NULL, err))
+    if (ax_online_views_journalled(views, source) &&
+        ax_online_writer_replay(writer, source, NULL, err))
         return err->code;
     return ax_online_writer_put_history(writer, views, source, view, &counts, err);
 }

@@ -145,7 +145,7 @@ static enum ax_code replay_all(struct ax_online_writer *writer, struct ax_online
     if (!replays)
         return ax_arena_fail(&views->arena, "views", err);
     for (size_t i = 0; i < sources; i++) {
-        if (ax_online_views_pushed(views, i) &&
+        if (ax_online_views_journalled(views, i) &&
             replay_begin(&replays[count++], writer, views, i, has_windows, err))
             return err->code;
     }
@@ -216,7 +216,7 @@ static enum ax_code open_journals(struct ax_online_writer *writer,
                                   const struct ax_online_views *views, struct ax_err *err)
 {
     for (size_t i = 0; i < views->given.definitions->source_count; i++) {
-        const struct ax_source_plan *plan = ax_online_views_pushed(views, i);
+        const struct ax_source_plan *plan = ax_online_views_journalled(views, i);
         struct ax_online_journal_loss loss;
         uint64_t next;
         if (!plan)
@@ -234,7 +234,7 @@ static enum ax_code open_journals(struct ax_online_writer *writer,
 static void show_seen(struct ax_online_writer *writer, struct ax_online_views *views)
 {
     for (size_t i = 0; i < views->given.definitions->source_count; i++) {
-        const struct ax_source_plan *plan = ax_online_views_pushed(views, i);
+        const struct ax_source_plan *plan = ax_online_views_journalled(views, i);
         if (!plan)
             continue;
         struct ax_online_journal *journal =
@@ -269,6 +269,7 @@ void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_onlin
                                                  .epoch = writer->config.epoch,
                                                  .disk = writer->disk,
                                                  .numbers = &writer->numbers,
+                                                 .journals = &writer->journals,
                                                  .windows_bytes_max =
                                                      writer->config.memory_bytes_max };
     if (ax_online_views_new(call->given, &place, &views, err))

@@ -255,13 +255,13 @@ static enum ax_code erase_keys(struct ax_online_writer *writer, struct ax_online
     for (size_t i = 0; i < count; i++) {
         erase->rows[i] = 0;
         struct ax_str name = views->given.definitions->sources[i].name;
-        if (ax_online_views_pushed(views, i))
+        if (ax_online_views_journalled(views, i))
             untils[i] = ax_online_journal_next(ax_online_journals_get(&writer->journals, name));
     }
     (void)(end_keys(writer, erase, err) != AX_OK);
     for (size_t i = 0; i < count && !err->code; i++) {
         const struct ax_source_plan *plan = views->source_plans[i];
-        if (ax_online_views_pushed(views, i) && writer->journals.folder)
+        if (ax_online_views_journalled(views, i) && writer->journals.folder)
             (void)(erase_source(writer, i, erase, untils[i], err) != AX_OK);
         if (plan && plan->windows_count && writer->config.state && !err->code)
             (void)(erase_history(writer, i, erase, err) != AX_OK);

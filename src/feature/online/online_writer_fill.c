@@ -192,7 +192,7 @@ enum ax_code ax_online_writer_count_windows(const struct ax_online_writer *write
             ax_online_history_find(writer->config.state, source, &history, err))
             return err->code;
         rows += history.rows;
-        if (ax_online_views_pushed(views, i))
+        if (ax_online_views_journalled(views, i))
             rows += ax_online_journals_get(&writer->journals, source->name)->rows;
     }
     *ret_rows = rows;
@@ -220,7 +220,7 @@ static void fill_windows(struct ax_online_writer *writer)
     struct ax_err err = AX_ERR_INIT;
     for (size_t i = 0; i < views->given.definitions->source_count && !err.code; i++) {
         if (has_windows(views, i) && !writer->is_stopping)
-            (void)((ax_online_views_pushed(views, i) &&
+            (void)((ax_online_views_journalled(views, i) &&
                     ax_online_writer_replay(writer, i, NULL, &err)) ||
                    ax_online_writer_put_history(writer, views, i, NULL, &counts, &err));
     }

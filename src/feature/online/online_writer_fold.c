@@ -42,7 +42,7 @@ static enum ax_code put_positions(struct ax_online_writer *writer, struct ax_err
     ax_buf_reset(positions);
     ax_buf_reset(&writer->position_names);
     for (size_t i = 0; views && i < views->given.definitions->source_count; i++) {
-        const struct ax_source_plan *plan = ax_online_views_pushed(views, i);
+        const struct ax_source_plan *plan = ax_online_views_journalled(views, i);
         struct ax_online_journal *journal =
             plan ? ax_online_journals_get(&writer->journals, plan->source->name) : NULL;
         uint64_t next = journal ? ax_online_journal_next(journal) : 0;

@@ -57,8 +57,8 @@ static enum ax_code put_all(struct putter *putter, const struct ax_online_histor
     return err->code;
 }
 
-/* From which moment on they have all that they reach: every one if the source is pushed, and a
- * history says otherwise. */
+/* From which moment on they have all that they reach: every one if the source is journalled, unless
+ * a history says otherwise. */
 static void show_complete(struct putter *putter, const struct ax_online_history *history)
 {
     const struct ax_source_plan *plan = putter->views->source_plans[putter->source];
@@ -66,7 +66,7 @@ static void show_complete(struct putter *putter, const struct ax_online_history 
     for (size_t i = 0; i < plan->windows_count; i++) {
         const struct ax_view *view = plan->windows[i].definition;
         struct ax_online_windows *windows = putter->views->windows[view - views];
-        int64_t since = view->source->push ? INT64_MIN : INT64_MAX;
+        int64_t since = putter->views->are_journalled[putter->source] ? INT64_MIN : INT64_MAX;
         if (putter->only && putter->only != view)
             continue;
         if (history->folder[0] &&

@@ -151,8 +151,8 @@ static enum ax_code find_source(struct ax_server_thread *thread, struct push *pu
     if (ax_definitions_find_source(definitions, push->body.source, &source, err))
         return err->code;
     push->source = (size_t)(source - definitions->sources);
-    *ret_plan = ax_online_views_pushed(views, push->source);
-    if (!*ret_plan)
+    *ret_plan = ax_online_views_journalled(views, push->source);
+    if (!source->push)
         return ax_fail(err, AX_E_INVALID, "source '%.*s' is not pushed; its 'push' is not true",
                        AX_STR_ARG(source->name));
     push->base.views = ax_online_views_ref(views);

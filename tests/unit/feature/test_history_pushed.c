@@ -221,6 +221,11 @@ static void test_all_storages(void **state)
     assert_true(open_again());
     expect_asked();
     assert_string_equal(digest, by_file);
+    /* Also when the source is not pushed any more. */
+    ((struct ax_source *)(uintptr_t)&definitions.sources[0])->push = false;
+    assert_true(open_again());
+    expect_asked();
+    assert_string_equal(digest, by_file);
 }
 
 /* Of the test before, with rows that come. */

@@ -237,7 +237,8 @@ static void make_history(struct history *h, struct fixture *f, uint64_t *state)
     f->source.created = below(state, 2) ? COLUMN_CREATED : -1;
     f->source.event_id = id_columns;
     f->source.event_id_count = h->is_events ? 1 : 0;
-    f->source.time = !h->is_events && below(state, 6) == 0 ? -1 : COLUMN_TIME;
+    bool may_be_timeless = !h->is_events && !f->source.push; /* what is pushed has a time */
+    f->source.time = may_be_timeless && below(state, 6) == 0 ? -1 : COLUMN_TIME;
     f->service.exclude_self = h->is_events && below(state, 2) == 0;
     f->service.self = f->service.exclude_self ? &f->source : NULL;
     f->view.ttl_us = below(state, 2) ? (int64_t)below(state, 4) * unit : 0;

@@ -676,6 +676,43 @@ static void windows_have_what_was_pushed(void **state)
     remove_state();
 }
 
+/* Rows that were pushed stay, also of events, when their source is not pushed any more. */
+static void what_was_pushed_stays(void **state)
+{
+    (void)state;
+    const struct ax_online_writer_config config = writer_config(folder);
+    struct ax_online_batch batch;
+    const struct given_row row = { 1, 10, 100 };
+    const struct given_event event = { 1, 1, SECOND, 7 };
+    uint64_t erased;
+    open_state("x");
+    good(push(SOURCE_A, &row, 1, &batch, &err));
+    good(push_events(&event, 1, &batch, &err));
+    are_pushed = false;
+    for (int turn = 0; turn < 4; turn++) {
+        int64_t n = 0, sum = 0;
+        if (turn == 1) {
+            close_writer();
+            good(open_writer(&config, "x", &err));
+        } else if (turn == 3) {
+            good(ax_online_writer_clear(fixture.writer, fixture.views, VIEW_A, &err));
+            good(ax_online_writer_clear(fixture.writer, fixture.views, VIEW_D, &err));
+        } else {
+            good(define(turn ? "x + 0" : "x", &err));
+        }
+        has(VIEW_A, 1, 10, 100);
+        has(VIEW_S, 1, 10, 100);
+        assert_true(get_windows(VIEW_D, 1, 2 * SECOND, &n, &sum));
+        assert_int_equal(n, 1);
+        assert_int_equal(sum, 7);
+    }
+    good(erase_key(0, 1, &erased, &err));
+    assert_int_equal(erased, 2);
+    are_pushed = true;
+    close_writer();
+    remove_state();
+}
+
 /* Nobody has a key with a null; without an id or a time there is no event. */
 static void incomplete_events_do_not_count(void **state)
 {
@@ -1222,6 +1259,7 @@ int main(void)
         cmocka_unit_test(the_moment_never_goes_back),
         cmocka_unit_test(random_work_is_what_arrays_have),
         cmocka_unit_test(windows_have_what_was_pushed),
+        cmocka_unit_test(what_was_pushed_stays),
         cmocka_unit_test(incomplete_events_do_not_count),
         cmocka_unit_test(old_events_are_forgotten),
         cmocka_unit_test(readers_never_go_back),
