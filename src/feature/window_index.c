@@ -6,18 +6,16 @@
  */
 #include "feature/window_index.h"
 
-#include "base/alloc.h"
-
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { ROOM_FIRST = 16 };
 
 void ax_window_index_done(struct ax_window_index *index)
 {
-    free(index->memory);
-    *index = (struct ax_window_index){ 0 };
+    if (index->entries)
+        ax_window_heap_give(index->heap, index->entries, index->room * sizeof *index->entries);
+    *index = (struct ax_window_index){ .heap = index->heap };
 }
 
 void ax_window_index_clear(struct ax_window_index *index)
@@ -40,19 +38,19 @@ static bool index_resize(struct ax_window_index *index, size_t room)
 {
     if (room > UINT32_MAX)
         return false;
-    struct ax_window_index other = { .count = index->count, .room = (uint32_t)room };
+    struct ax_window_index other = { .heap = index->heap,
+                                     .count = index->count,
+                                     .room = (uint32_t)room };
     size_t bytes = room * sizeof *other.entries;
-    other.memory = ax_try_alloc(bytes + AX_CACHE_LINE, 1);
-    if (!other.memory)
+    other.entries = ax_window_heap_take(other.heap, bytes);
+    if (!other.entries)
         return false;
-    other.entries =
-        (void *)((char *)other.memory + AX_CACHE_LINE - (uintptr_t)other.memory % AX_CACHE_LINE);
     memset(other.entries, 0, bytes);
     for (size_t i = 0; i < index->room; i++) {
         if (index->entries[i].hash)
             index_place(&other, index->entries[i]);
     }
-    free(index->memory);
+    ax_window_index_done(index);
     *index = other;
     return true;
 }

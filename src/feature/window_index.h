@@ -9,6 +9,7 @@
 #define AX_FEATURE_WINDOW_INDEX_H
 
 #include "base/compiler.h"
+#include "feature/window_piece.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,8 +24,8 @@ struct ax_window_index_entry {
 #define AX_WINDOW_INDEX_GROUP 4
 
 struct ax_window_index {
+    struct ax_window_heap *heap;           /* that entries are taken from; borrowed, or NULL */
     struct ax_window_index_entry *entries; /* beginning with a line */
-    void *memory;                          /* that they are in */
     uint32_t count;
     uint32_t room; /* a power of two, or 0 */
 };

@@ -330,9 +330,8 @@ struct ax_window_place ax_window_log_seek(const struct ax_window_log *log, int64
 {
     size_t low = 0, high = log->count;
     if (high) { /* Most rows come behind all others. */
-        const struct ax_window_chunk *last = ax_window_log_chunk(log, high - 1);
-        if (row_compare(last, last->count - 1, time, id) < 0)
-            return (struct ax_window_place){ high - 1, last->count };
+        if (row_compare(log->last, log->last->count - 1, time, id) < 0)
+            return (struct ax_window_place){ high - 1, log->last->count };
         high--;
     }
     while (low < high) { /* The first chunk whose last row is not before. */

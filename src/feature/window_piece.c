@@ -29,6 +29,27 @@ static bool is_of_slab(const struct ax_window_heap *heap, size_t bytes, bool is_
     return is_usual && heap && heap->slab && in_lines(bytes) <= AX_MEMORY_SLAB_BYTES_MAX;
 }
 
+/* Less than a page is the system's, whose address is in front of it. */
+void *ax_window_heap_take(struct ax_window_heap *heap, size_t bytes)
+{
+    if (is_of_slab(heap, bytes, bytes >= AX_MEMORY_SLAB_PAGE))
+        return ax_memory_slab_alloc(heap->slab, in_lines(bytes), 0);
+    void *given = ax_try_alloc(bytes + AX_CACHE_LINE, 1);
+    if (!given)
+        return NULL;
+    void **memory = (void *)((char *)given + AX_CACHE_LINE - (uintptr_t)given % AX_CACHE_LINE);
+    memory[-1] = given;
+    return memory;
+}
+
+void ax_window_heap_give(struct ax_window_heap *heap, void *memory, size_t bytes)
+{
+    if (is_of_slab(heap, bytes, bytes >= AX_MEMORY_SLAB_PAGE))
+        ax_memory_slab_free(heap->slab, memory, in_lines(bytes));
+    else
+        free(((void **)memory)[-1]);
+}
+
 void ax_window_piece_free(struct ax_window_heap *heap, void *piece, size_t bytes, bool is_usual)
 {
     if (is_of_slab(heap, bytes, is_usual))

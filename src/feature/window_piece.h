@@ -60,6 +60,11 @@ bool ax_window_heap_flush(struct ax_window_heap *heap);
 /* What is no piece takes so much instead of `old`; counted even over the maximum. */
 void ax_window_heap_count(struct ax_window_heap *heap, size_t old, size_t bytes);
 
+/* Memory that is no piece, not zeroed, beginning with a line of the cache. Without a heap, too.
+ * NULL: it was refused. */
+void *ax_window_heap_take(struct ax_window_heap *heap, size_t bytes);
+void ax_window_heap_give(struct ax_window_heap *heap, void *memory, size_t bytes);
+
 /* `bytes`, not zeroed but for the head. `is_usual`: very many pieces have that size, and those that
  * go make place for those that come. What destroys it frees it by the same. NULL: memory was
  * refused. */

@@ -14,7 +14,6 @@
 #include "base/hash.h"
 
 #include <assert.h>
-#include <stddef.h>
 
 #define ID_BYTES_MAX   ((size_t)64 << 10)
 #define TEXT_BYTES_MAX ((size_t)64 << 10)
@@ -27,7 +26,8 @@ void ax_window_state_init(struct ax_window_state *state, const struct ax_window_
                                        .keeps_ids = mode == AX_WINDOW_ANY,
                                        .floor = AX_WINDOW_FLOOR_NONE,
                                        .oldest = INT64_MAX,
-                                       .archived = INT64_MIN };
+                                       .archived = INT64_MIN,
+                                       .index.heap = shared ? shared->heap : NULL };
     ax_window_log_init(&state->log, spec, shared);
     ax_window_log_init(&state->graves, NULL, shared);
     ax_window_tiles_init(&state->tiles, spec, shared);
@@ -129,7 +129,8 @@ bool ax_window_state_archive(struct ax_window_state *state)
 {
     struct ax_window_log *log = &state->log;
     struct ax_window_tiles *tiles = &state->tiles;
-    while (log->archived + 1 < log->count) {
+    while (log->archived + 1 < log->count &&
+           log->rows - log->archived_rows > state->spec->exact_events) {
         const struct ax_window_chunk *chunk = ax_window_log_chunk(log, log->archived);
         if (log->rows - log->archived_rows - chunk->count < state->spec->exact_events)
             break;
@@ -226,30 +227,14 @@ static bool found_is_newer(const struct ax_window_state *state, const struct ax_
                                               : version->sequence >= event->sequence;
 }
 
-static void prefetch_lines(const void *ptr, size_t from, size_t to)
+void ax_window_state_approach_row(const struct ax_window_state *state)
 {
-    for (size_t at = from; at < to; at += AX_CACHE_LINE)
-        __builtin_prefetch((const char *)ptr + at);
-}
-
-/* The state, then the id's place and the chunk's head, then the row. */
-void ax_window_state_prefetch(const struct ax_window_state *state, uint64_t hash, int step)
-{
-    if (step == 0) {
-        prefetch_lines(state, 0, offsetof(struct ax_window_state, log.archived_rows));
-        return;
-    }
     const struct ax_window_spec *spec = state->spec;
     const struct ax_window_chunk *last = state->log.last;
-    if (step == 1)
-        __builtin_prefetch(ax_window_index_near(&state->index, hash));
-    if (!last)
+    if (!last || last->count == last->room)
         return;
-    if (step == 1) {
-        prefetch_lines(last, offsetof(struct ax_window_chunk, spec),
-                       sizeof *last + spec->mask_bytes);
-        return;
-    }
+    for (size_t at = AX_CACHE_LINE; at < spec->mask_bytes; at += AX_CACHE_LINE)
+        __builtin_prefetch((const char *)last->valid + at);
     uint32_t row = last->count;
     __builtin_prefetch(&ax_window_chunk_names(last)[row]);
     __builtin_prefetch(&last->times[row]);

@@ -56,9 +56,15 @@ AX_MUST_USE bool ax_window_state_put(struct ax_window_state *state,
                                      const struct ax_window_event *event, uint64_t hash,
                                      const struct ax_values *const *columns, size_t row);
 
-/* Have what putting in an event with an id of this hash will touch come near, in steps from 0 to 2,
- * between which there is time. */
-void ax_window_state_prefetch(const struct ax_window_state *state, uint64_t hash, int step);
+/* Have what another row of the last chunk takes come near: its cells, and masks that are not in the
+ * line behind the head. */
+void ax_window_state_approach_row(const struct ax_window_state *state);
+
+/* Whether that floor takes anything out. */
+static inline bool ax_window_state_has_past(const struct ax_window_state *state, int64_t floor)
+{
+    return floor > state->floor && state->oldest <= floor - state->spec->reach_us;
+}
 
 /* As ax_window_forget. */
 void ax_window_state_forget(struct ax_window_state *state, int64_t floor);

@@ -140,6 +140,13 @@ static bool slab_reuse(struct ax_memory_slab *slab, struct ax_memory_class *clas
     return true;
 }
 
+/* What is left out before a run of objects of `size`. */
+static size_t slab_gap(const struct ax_memory_slab *slab, size_t size)
+{
+    size_t align = size % AX_MEMORY_SLAB_PAGE == 0 ? AX_MEMORY_SLAB_PAGE : ALIGN;
+    return (align - (uintptr_t)slab->at % align) % align;
+}
+
 /* A new run of objects of `size`, as long as it is wanted and there is. */
 static bool slab_begin_run(struct ax_memory_slab *slab, struct ax_memory_class *class, size_t size,
                            size_t kept)
@@ -151,13 +158,13 @@ static bool slab_begin_run(struct ax_memory_slab *slab, struct ax_memory_class *
     size_t bytes = AX_MAX(wanted / size, (size_t)1) * size;
     if (left < kept || left - kept < bytes)
         return false;
-    if ((size_t)(slab->end - slab->at) < bytes && !slab_map(slab))
+    if ((size_t)(slab->end - slab->at) < slab_gap(slab, size) + bytes && !slab_map(slab))
         return false;
     bool taken = ax_budget_take(&slab->budget, bytes);
     assert(taken);
-    class->at = slab->at;
-    class->end = slab->at + bytes;
-    slab->at += (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    class->at = slab->at + slab_gap(slab, size);
+    class->end = class->at + bytes;
+    slab->at = class->end;
     class->run_bytes = AX_MIN(2 * class->run_bytes, RUN_BYTES_MAX);
     return true;
 }

@@ -4,8 +4,8 @@
  *
  * Mappings ask for huge pages, since a store of gigabytes on small ones misses the TLB at every
  * row. Nothing goes back to the system before the end; what was freed serves the same class again.
- * Everything is aligned to 16, and from 64 bytes on to 64 where the size is a multiple of it. One
- * thread; others may read the memory, not the slab.
+ * Everything is aligned to 16, and to a line of the cache or a page where the size is a multiple of
+ * it. One thread; others may read the memory, not the slab.
  */
 #ifndef AX_FEATURE_ONLINE_MEMORY_SLAB_H
 #define AX_FEATURE_ONLINE_MEMORY_SLAB_H
@@ -15,6 +15,7 @@
 /* Steps of 16 bytes to 1 KiB, then eighths of a power of two to 8 MiB. */
 #define AX_MEMORY_SLAB_CLASSES   168
 #define AX_MEMORY_SLAB_BYTES_MAX ((size_t)8 << 20)
+#define AX_MEMORY_SLAB_PAGE      ((size_t)4 << 10)
 
 struct ax_memory_class {
     struct ax_memory_free *free;

@@ -17,9 +17,11 @@
 #include "feature/window_state.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 
-enum { GROUP = 16 };
+/* Events for which is asked at once, in so many steps; events that are under way. */
+enum { GROUP = 8, STEPS = 3, RING = GROUP * (STEPS + 1) };
 
 struct window_root {
     struct ax_window_piece piece;
@@ -34,10 +36,12 @@ struct window_root {
 struct ax_online_window {
     struct ax_window_piece piece;
     const struct ax_window_spec *spec;
-    struct window_root *_Atomic root; /* NULL: nothing was put in yet */
     struct ax_window_shared shared;
+    /* From here on, where a line of the cache begins, is what an event needs. */
+    struct window_root *_Atomic root; /* NULL: nothing was put in yet */
     struct ax_window_state state;
 };
+_Static_assert(offsetof(struct ax_online_window, root) % AX_CACHE_LINE == 0, "approach_group");
 
 static size_t root_bytes(size_t pointers)
 {
@@ -209,12 +213,15 @@ static bool window_publish_dirty(struct ax_online_window *window)
            (ax_window_heap_flush(window->shared.heap) && window_publish(window));
 }
 
-/* Windows that are not as readers see them are published, once each; events of those that cannot be
- * are refused. */
-static void publish_all(struct ax_online_window_put *puts, size_t count, struct ax_err *err)
+/* Windows forget what the floor does not reach, and those that are not as readers see them are
+ * published, once each; events of those that cannot be are refused. */
+static void publish_all(struct ax_online_window_put *puts, size_t count, int64_t floor,
+                        struct ax_err *err)
 {
     for (size_t i = 0; i < count; i++) {
         struct ax_online_window_put *put = &puts[i];
+        if (ax_window_state_has_past(&put->window->state, floor))
+            ax_window_state_forget(&put->window->state, floor);
         if (put->ret_code || window_publish_dirty(put->window))
             continue;
         put->ret_code = AX_E_LIMIT;
@@ -223,50 +230,75 @@ static void publish_all(struct ax_online_window_put *puts, size_t count, struct 
     }
 }
 
-/* Put in the event of number `at`. When memory is short, what all before it replaced is freed. */
-static void put_event(struct ax_online_window_put *puts, size_t at, uint64_t hash,
-                      struct ax_err *err)
+/* Put in the event of number `at`; `reason`, which is clean, tells why not. When memory is short,
+ * what all before it replaced is freed, of which `err` tells. */
+static void put_event(struct ax_online_window_put *puts, size_t at, uint64_t hash, int64_t floor,
+                      struct ax_err *err, struct ax_err *reason)
 {
     struct ax_online_window_put *put = &puts[at];
     struct ax_window_state *state = &put->window->state;
-    struct ax_err failed = AX_ERR_INIT;
-    put->ret_code = ax_window_check_event(state->spec, put->event, put->columns, put->row, &failed);
-    if (!put->ret_code && !ax_window_state_put(state, put->event, hash, put->columns, put->row)) {
-        publish_all(puts, at, err);
-        if (!window_publish_dirty(put->window) || !ax_window_heap_flush(put->window->shared.heap) ||
-            !ax_window_state_put(state, put->event, hash, put->columns, put->row))
-            put->ret_code = ax_fail(&failed, AX_E_LIMIT, "no memory for another event of a window");
-    }
-    if (put->ret_code && !err->code)
-        *err = failed;
+    put->ret_code = ax_window_check_event(state->spec, put->event, put->columns, put->row, reason);
     if (put->ret_code)
-        ax_err_clear(&failed);
+        return;
+    if (ax_window_state_put(state, put->event, hash, put->columns, put->row))
+        return;
+    publish_all(puts, at, floor, err);
+    if (!window_publish_dirty(put->window) || !ax_window_heap_flush(put->window->shared.heap) ||
+        !ax_window_state_put(state, put->event, hash, put->columns, put->row))
+        put->ret_code = ax_fail(reason, AX_E_LIMIT, "no memory for another event of a window");
 }
 
-/* What each event touches is asked for, of all events of a group at each step, so that their misses
- * overlap. */
-static void put_group(struct ax_online_window_put *puts, size_t from, size_t to, struct ax_err *err)
+/* What the events of a group touch is asked for in steps, in each by what came with the one before:
+ * the state; the id's place and the head of the last chunk; the row. */
+static void approach_group(const struct ax_online_window_put *puts, size_t from, size_t to,
+                           size_t step, uint64_t *hashes)
 {
-    uint64_t hashes[GROUP];
-    for (size_t i = from; i < to; i++) {
-        ax_window_state_prefetch(&puts[i].window->state, 0, 0);
-        hashes[i - from] = ax_hash(puts[i].event->id);
-    }
-    for (int step = 1; step < 3; step++) {
+    if (step == 2) {
         for (size_t i = from; i < to; i++)
-            ax_window_state_prefetch(&puts[i].window->state, hashes[i - from], step);
+            ax_window_state_approach_row(&puts[i].window->state);
+    } else if (step == 1) {
+        for (size_t i = from; i < to; i++) {
+            const struct ax_window_state *state = &puts[i].window->state;
+            hashes[i % RING] = ax_hash(puts[i].event->id);
+            __builtin_prefetch(ax_window_index_near(&state->index, hashes[i % RING]));
+            __builtin_prefetch(state->log.last);
+            __builtin_prefetch((const char *)state->log.last + AX_CACHE_LINE);
+        }
+    } else {
+        for (size_t i = from; i < to; i++) {
+            __builtin_prefetch(&puts[i].window->root);
+            __builtin_prefetch((const char *)&puts[i].window->root + AX_CACHE_LINE);
+        }
     }
-    for (size_t i = from; i < to; i++)
-        put_event(puts, i, hashes[i - from], err);
 }
 
+static void put_group(struct ax_online_window_put *puts, size_t from, size_t to,
+                      const uint64_t *hashes, int64_t floor, struct ax_err *err)
+{
+    struct ax_err later; /* of events behind one that was refused; its text is nobody's */
+    for (size_t i = from; i < to; i++) {
+        later.code = AX_OK;
+        put_event(puts, i, hashes[i % RING], floor, err, err->code ? &later : err);
+    }
+}
+
+/* While a group is put in, what the next ones touch is under way. */
 enum ax_code ax_online_window_put_all(struct ax_online_window_put *puts, size_t count,
-                                      struct ax_err *err)
+                                      int64_t floor, struct ax_err *err)
 {
     assert((puts || !count) && err);
-    for (size_t at = 0; at < count; at += GROUP)
-        put_group(puts, at, AX_MIN(at + GROUP, count), err);
-    publish_all(puts, count, err);
+    uint64_t hashes[RING];
+    for (size_t at = 0; at < count + STEPS * GROUP; at += GROUP) {
+        for (size_t step = 0; step < STEPS && step * GROUP <= at; step++) {
+            size_t from = at - step * GROUP;
+            approach_group(puts, from, AX_MIN(from + GROUP, count), step, hashes);
+        }
+        if (at >= STEPS * GROUP) {
+            size_t from = at - STEPS * GROUP;
+            put_group(puts, from, AX_MIN(from + GROUP, count), hashes, floor, err);
+        }
+    }
+    publish_all(puts, count, floor, err);
     return err->code;
 }
 
@@ -277,7 +309,7 @@ enum ax_code ax_online_window_put(struct ax_online_window *window,
 {
     assert(window && event && err);
     struct ax_online_window_put put = { window, event, columns, row, AX_OK };
-    return ax_online_window_put_all(&put, 1, err);
+    return ax_online_window_put_all(&put, 1, AX_WINDOW_FLOOR_NONE, err);
 }
 
 bool ax_online_window_forget(struct ax_online_window *window, int64_t floor)

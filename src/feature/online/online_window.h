@@ -34,7 +34,8 @@ AX_MUST_USE enum ax_code ax_online_window_put(struct ax_online_window *window,
                                               struct ax_err *err);
 
 /* The same for many events, in their order; of many keys it is cheaper, since what each touches is
- * asked for ahead. `err` is that of the first failure. */
+ * asked for ahead. Those windows forget what no moment from `floor` on can reach. `err` is that of
+ * the first failure. */
 struct ax_online_window_put {
     struct ax_online_window *window;
     const struct ax_window_event *event;
@@ -43,7 +44,7 @@ struct ax_online_window_put {
     enum ax_code ret_code;
 };
 AX_MUST_USE enum ax_code ax_online_window_put_all(struct ax_online_window_put *puts, size_t count,
-                                                  struct ax_err *err);
+                                                  int64_t floor, struct ax_err *err);
 
 /* As ax_window_forget; what no moment from the floor on can reach goes. Costs what goes. Whether
  * nothing is left, not even ids, so that the window may be dropped. */

@@ -224,7 +224,7 @@ static void put_some(struct ax_online_windows *windows, struct ax_online_windows
         };
     }
     struct ax_err failed = AX_ERR_INIT;
-    if (ax_online_window_put_all(puts, put_count, &failed) && !err->code)
+    if (ax_online_window_put_all(puts, put_count, windows->kept, &failed) && !err->code)
         *err = failed;
     for (size_t i = 0; i < count; i++) {
         if (found[i])

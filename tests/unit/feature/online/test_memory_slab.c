@@ -37,7 +37,8 @@ static void object_take(struct ax_memory_slab *slab, struct object *object, size
         assert_true(ax_torture_struck());
         return;
     }
-    assert_int_equal((uintptr_t)object->ptr % 16, 0);
+    size_t align = bytes % AX_MEMORY_SLAB_PAGE == 0 ? AX_MEMORY_SLAB_PAGE : bytes % 64 ? 16 : 64;
+    assert_int_equal((uintptr_t)object->ptr % align, 0);
     memset(object->ptr, mark, bytes);
 }
 
@@ -58,7 +59,9 @@ static void object_give(struct ax_memory_slab *slab, struct object *object)
 static size_t random_bytes(struct ax_random *random)
 {
     size_t max = (size_t)16 << ax_random_below(random, 12);
-    return 1 + ax_random_below(random, max);
+    size_t bytes = 1 + ax_random_below(random, max);
+    size_t part = ax_random_below(random, 8) ? 1 : ax_random_below(random, 2) ? 64 : 4096;
+    return (bytes + part - 1) / part * part; /* Lines and pages have places of their own. */
 }
 
 static void objects_lie_apart(void **state)

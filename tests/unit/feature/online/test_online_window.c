@@ -28,7 +28,7 @@ enum { BATCH = 40 };
 
 /* Put in events at once; err is the first one's. Those that were refused. */
 static size_t put_events(struct ax_online_window *window, const struct oracle_event *events,
-                         size_t count)
+                         size_t count, int64_t floor)
 {
     static struct oracle_row rows[BATCH];
     static struct ax_window_event made[BATCH];
@@ -40,7 +40,7 @@ static size_t put_events(struct ax_online_window *window, const struct oracle_ev
                                                  .event = &made[i],
                                                  .columns = rows[i].list };
     }
-    enum ax_code code = ax_online_window_put_all(puts, count, &err);
+    enum ax_code code = ax_online_window_put_all(puts, count, floor, &err);
     size_t refused = 0;
     for (size_t i = 0; i < count; i++)
         refused += puts[i].ret_code != AX_OK;
@@ -97,6 +97,12 @@ static void run_end(struct run *run)
     ax_window_spec_free(run->spec);
 }
 
+static void raise_floor(struct run *run)
+{
+    int64_t next = history.events[below(run->known)].time - (int64_t)below(HOUR);
+    run->floor = AX_MAX(run->floor, next);
+}
+
 static void run_put(struct run *run)
 {
     const struct oracle_event *events = &history.events[run->known];
@@ -104,7 +110,10 @@ static void run_put(struct run *run)
     count = AX_MIN(count, history.count - run->known);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(oracle_put(run->offline, &events[i], &err), AX_OK);
-    assert_int_equal(put_events(run->online, events, count), 0);
+    if (run->known && below(4) == 0)
+        raise_floor(run);
+    assert_int_equal(put_events(run->online, events, count, run->floor), 0);
+    ax_window_forget(run->offline, run->floor);
     run->known += count;
     if (below(4) == 0)
         ax_window_heap_settle(&heap);
@@ -142,8 +151,7 @@ static void check_moment(struct run *run)
 
 static void move_floor(struct run *run)
 {
-    int64_t next = history.events[below(run->known)].time - (int64_t)below(HOUR);
-    run->floor = AX_MAX(run->floor, next);
+    raise_floor(run);
     ax_window_forget(run->offline, run->floor);
     (void)ax_online_window_forget(run->online, run->floor);
 }
@@ -252,17 +260,18 @@ static void what_was_never_there_is_gone(void **state)
 }
 
 /* What no window reaches goes, chunk by chunk and tile by tile, and with the last all is empty. */
-static void what_is_past_goes(void **state)
+static void put_and_forget(bool at_once)
 {
-    (void)state;
     enum { EVENTS = 2000, NEWEST = 100 };
     struct run run;
     size_t most = 0;
     hand_start(&run, NEWEST, HEAP_BYTES);
     for (size_t i = 0; i < EVENTS; i++) {
         struct oracle_event event = hand_event(i, (int64_t)i * 10 * SECOND);
-        assert_int_equal(put_event(run.online, &event), AX_OK);
-        (void)ax_online_window_forget(run.online, event.time);
+        int64_t floor = at_once ? event.time : INT64_MIN;
+        assert_int_equal(put_events(run.online, &event, 1, floor), 0);
+        if (!at_once)
+            (void)ax_online_window_forget(run.online, event.time);
         ax_window_heap_settle(&heap);
         if (i == EVENTS / 2)
             most = atomic_load(&heap.bytes);
@@ -276,6 +285,18 @@ static void what_is_past_goes(void **state)
     (void)ax_window_heap_flush(&heap);
     assert_true(atomic_load(&heap.bytes) < most / 8);
     run_end(&run);
+}
+
+static void what_is_past_goes(void **state)
+{
+    (void)state;
+    put_and_forget(false);
+}
+
+static void what_is_past_goes_with_what_comes(void **state)
+{
+    (void)state;
+    put_and_forget(true);
 }
 
 /* Many events at once, of several keys: in their order, and what is refused is told of each. */
@@ -304,7 +325,7 @@ static void many_are_put_at_once(void **state)
     }
     window_events[70].time = INT64_MAX;
     window_events[80].time = INT64_MIN;
-    assert_int_equal(ax_online_window_put_all(puts, EVENTS, &err), AX_E_INVALID);
+    assert_int_equal(ax_online_window_put_all(puts, EVENTS, INT64_MIN, &err), AX_E_INVALID);
     ax_err_clear(&err);
     for (size_t i = 0; i < EVENTS; i++)
         assert_int_equal(puts[i].ret_code, i == 70 || i == 80 ? AX_E_INVALID : AX_OK);
@@ -327,7 +348,7 @@ static void fill_heap(size_t batch, size_t late)
         for (size_t i = 0; i < batch; i++)
             events[i] = hand_event(put + i, (int64_t)((put + i) ^ late));
         ax_err_clear(&err);
-        refused = put_events(run.online, events, batch);
+        refused = put_events(run.online, events, batch, INT64_MIN);
         put += batch - refused;
     }
     assert_in_range(put, 100, EVENTS - 1);
@@ -357,6 +378,7 @@ int main(void)
         cmocka_unit_test(nothing_is_read_of_a_new_one),
         cmocka_unit_test(what_was_never_there_is_gone),
         cmocka_unit_test(what_is_past_goes),
+        cmocka_unit_test(what_is_past_goes_with_what_comes),
         cmocka_unit_test(many_are_put_at_once),
         cmocka_unit_test(a_full_heap_refuses),
     };
