@@ -69,8 +69,22 @@ void ax_window_state_clear(struct ax_window_state *state)
 
 /* ---- What is no longer reached. ---- */
 
+/* An event that was known within reach goes: an older version of it could come. Refused: it is
+ * forgotten. */
+static void state_bury(struct ax_window_state *state, const struct ax_window_name *name,
+                       uint64_t hash)
+{
+    const struct ax_window_key key = { .time = state->floor,
+                                       .id = name->id,
+                                       .version = name->version };
+    struct ax_window_place place;
+    if (ax_window_index_reserve(&state->index) &&
+        ax_window_log_put(&state->graves, &key, NULL, 0, /* at_once= */ false, &place))
+        ax_window_index_put(&state->index, hash, /* is_grave= */ true, key.time);
+}
+
 static void state_drop_first(struct ax_window_state *state, struct ax_window_log *log,
-                             bool is_grave)
+                             bool is_grave, int64_t past)
 {
     const struct ax_window_chunk *chunk = ax_window_log_chunk(log, 0);
     uint64_t hashes[AX_WINDOW_CHUNK_ROWS];
@@ -80,8 +94,11 @@ static void state_drop_first(struct ax_window_state *state, struct ax_window_log
         hashes[row] = ax_hash(ax_window_text_str(&names[row].id));
         __builtin_prefetch(ax_window_index_near(&state->index, hashes[row]));
     }
-    for (uint32_t row = 0; row < count; row++)
+    for (uint32_t row = 0; row < count; row++) {
         ax_window_index_remove(&state->index, hashes[row], is_grave, chunk->times[row]);
+        if (!is_grave && names[row].version.created > past)
+            state_bury(state, &names[row], hashes[row]);
+    }
     if (!is_grave && state->leaving)
         state->leaving(state);
     ax_window_log_drop_first(log);
@@ -111,9 +128,9 @@ void ax_window_state_forget(struct ax_window_state *state, int64_t floor)
     ax_window_tiles_drop(tiles, past);
     state->is_dirty |= tile_count != tiles->count;
     while (log_oldest(&state->log) <= past)
-        state_drop_first(state, &state->log, false);
+        state_drop_first(state, &state->log, false, past);
     while (log_oldest(&state->graves) <= past)
-        state_drop_first(state, &state->graves, true);
+        state_drop_first(state, &state->graves, true, past);
     state->oldest = AX_MIN(log_oldest(&state->log), log_oldest(&state->graves));
     if (tiles->count && !state->keeps_ids) /* Else they go when a chunk does, of their rows. */
         state->oldest = AX_MIN(state->oldest, ax_window_tiles_at(tiles, 0)->last);

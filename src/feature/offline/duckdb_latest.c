@@ -7,8 +7,8 @@
  * begin with the least significant byte: a store that keeps them by those bytes then writes each
  * page once. The sort costs less than a third of what that saves.
  *
- * Of views with windows the events within reach are what is wanted, all columns of them: whoever
- * gets them makes the windows.
+ * Of views with windows the events within reach are what is wanted, all columns of them, and those
+ * that a correction took out of it: whoever gets them makes the windows.
  *
  * With a mark, what was read before is left out where the rest tells the same: of states of which
  * nothing is expected. Of events a new row may be an older version of one that was read, which the
@@ -343,8 +343,12 @@ static void put_events(struct latest *l)
                   source->time);
     for (size_t i = 0; i < source->column_count; i++)
         put_column(out, source, i, 'x', i);
-    ax_buf_printf(out, " FROM %s) WHERE t > %" PRId64 " AND t <= %" PRId64 " ORDER BY t, r",
-                  l->table.name, l->request->events_from_us, l->request->to_us);
+    ax_buf_printf(out, " FROM %s) WHERE t <= %" PRId64 " AND (t > %" PRId64, l->table.name,
+                  l->request->to_us, l->request->events_from_us);
+    if (source->created >= 0)
+        ax_buf_printf(out, " OR epoch_us(x%ld) > %" PRId64, source->created,
+                      l->request->events_from_us);
+    ax_buf_printf(out, ") ORDER BY t, r");
 }
 
 static enum ax_code give_some_events(struct latest *l, const struct ax_sql_chunk *chunk)

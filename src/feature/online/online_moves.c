@@ -27,7 +27,7 @@ struct moves_event {
     uint64_t hash; /* of the id; 0: free */
     int64_t created, sequence;
     uint32_t key;
-    uint32_t second; /* of its time, at least */
+    uint32_t second; /* of its time and of when it was known, at least */
 };
 
 struct moves_table {
@@ -275,7 +275,7 @@ static enum move follow(struct ax_online_moves *moves, const struct ax_online_wi
             leave_key(moves, known->key);
         known->key = key;
     }
-    uint32_t second = second_of(item->event.time);
+    uint32_t second = second_of(AX_MAX(item->event.time, item->event.created));
     known->second = known->hash ? AX_MAX(known->second, second) : second;
     table->used += !known->hash;
     known->hash = hash;

@@ -4,8 +4,8 @@
  * one takes it out there.
  *
  * Of each id that was met: the highest version, its key and its time; an id is forgotten when no
- * window reaches its time. Ids are told apart by a seeded hash of 64 bits. The store's writer's
- * thread. See docs/internals/online-store.md, "Windows".
+ * window reaches its time, nor when it was known. Ids are told apart by a seeded hash of 64 bits.
+ * The store's writer's thread. See docs/internals/online-store.md, "Windows".
  */
 #ifndef AX_FEATURE_ONLINE_ONLINE_MOVES_H
 #define AX_FEATURE_ONLINE_ONLINE_MOVES_H

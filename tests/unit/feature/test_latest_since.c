@@ -40,10 +40,14 @@ static const char definitions_text[] =
     "  lasting: {entity: thing, source: lasting, fields: {x: x}}\n"
     "  expected: {entity: thing, source: expected, fields: {x: x}}\n"
     "  events: {entity: thing, source: events, fields: {x: x}}\n"
+    "  counts: {entity: thing, source: events, fields: {n: count(*) over 1d}}\n"
     "  learnt: {entity: thing, source: learnt, fields: {x: x}}\n"
     "  table: {entity: thing, source: table, fields: {x: x}}\n";
 
-static struct ax_buf given; /* "k=x ..." in the order of keys */
+/* Of January 2024. */
+#define DAY(n) (INT64_C(1704067200000000) + ((n) - 1) * INT64_C(86400000000))
+
+static struct ax_buf given; /* "k=x ..." in the order of keys; of events "id=x ..." */
 static char *mark;
 
 static int open_all(void **state)
@@ -79,6 +83,16 @@ static enum ax_code take(void *arg, const struct ax_offline_latest_rows *rows, s
     return ax_buf_check(&given, "what is given", err);
 }
 
+static enum ax_code take_events(void *arg, const struct ax_offline_event_rows *rows,
+                                struct ax_err *err)
+{
+    (void)arg;
+    for (size_t row = 0; row < rows->rows; row++)
+        ax_buf_printf(&given, "%s%" PRId64 "=%" PRId64, given.len ? " " : "",
+                      rows->columns[3].i64s[row], rows->columns[4].i64s[row]);
+    return ax_buf_check(&given, "what is given", err);
+}
+
 static enum ax_code end(void *arg, const struct ax_view *view, struct ax_str text,
                         struct ax_err *err)
 {
@@ -100,9 +114,11 @@ static void expect_since(const char *view, bool anew, int64_t day, const char *w
         .views = views,
         .view_count = 1,
         .from_us = INT64_MIN,
-        .to_us = INT64_C(1704067200000000) + (day - 1) * INT64_C(86400000000),
+        .to_us = DAY(day),
         .since = anew ? AX_STR("") : ax_str_from(mark),
         .rows = take,
+        .events_from_us = DAY(4),
+        .events = take_events,
         .done = end,
     };
     ax_buf_reset(&given);
@@ -166,6 +182,8 @@ static void test_events(void **state)
     write_text("e2.csv", AX_STR("k,t,c,id,x\n1,2024-01-08,2024-01-04,7,70\n"));
     EXPECT_SINCE("events", 9, "1=72", 2);
     EXPECT_SINCE("events", 9, "", 0);
+    /* Out of reach, of which that was learnt within it. */
+    EXPECT_ANEW("counts", 9, "7=72", 2);
 }
 
 static void test_query(void **state)

@@ -356,6 +356,30 @@ static void a_higher_version_replaces(void **state)
     ax_window_spec_free(spec);
 }
 
+/* By an older version, while that may still come. */
+static void what_went_far_back_does_not_return(void **state)
+{
+    (void)state;
+    const struct ax_window_aggregate aggregate = {
+        .kind = AX_AGGREGATE_COUNT, .value = -1, .filter = -1, .window_us = HOUR
+    };
+    struct ax_window_spec *spec = make_spec(&aggregate, 1, 0);
+    struct ax_window *window;
+    assert_int_equal(ax_window_new(spec, AX_WINDOW_ANY, &window, &err), AX_OK);
+    struct oracle_event event = { .id = "a", .time = 0, .created = 10 * HOUR };
+    assert_int_equal(oracle_put(window, &event, &err), AX_OK);
+    ax_window_forget(window, 10 * HOUR);
+    event.time = 10 * HOUR - MINUTE;
+    event.created = 10 * HOUR - 1;
+    assert_int_equal(oracle_put(window, &event, &err), AX_OK);
+    assert_int_equal(get(window, 10 * HOUR)[0].item.i64, 0);
+    event.created = 10 * HOUR + 1;
+    assert_int_equal(oracle_put(window, &event, &err), AX_OK);
+    assert_int_equal(get(window, 10 * HOUR)[0].item.i64, 1);
+    ax_window_free(window);
+    ax_window_spec_free(spec);
+}
+
 static void what_cannot_be_known_is_refused(void **state)
 {
     (void)state;
@@ -454,6 +478,7 @@ int main(void)
         cmocka_unit_test(the_edge_moves_when_there_are_n),
         cmocka_unit_test(a_split_chunk_may_leave),
         cmocka_unit_test(a_higher_version_replaces),
+        cmocka_unit_test(what_went_far_back_does_not_return),
         cmocka_unit_test(what_cannot_be_known_is_refused),
         cmocka_unit_test(memory_is_bounded),
         cmocka_unit_test(what_is_forgotten_takes_no_memory),

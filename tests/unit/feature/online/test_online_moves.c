@@ -181,6 +181,32 @@ static void what_is_out_of_reach_takes_no_memory(void **state)
     ax_arena_done(&arena);
 }
 
+/* An old event of which that was learnt a moment ago; many others, so that tables are made anew. */
+static void what_was_learnt_within_reach_is_known(void **state)
+{
+    (void)state;
+    struct ax_online_moves *moves = ax_online_moves_new((size_t)1 << 20);
+    struct given given = { .key_number = 1 };
+    struct ax_online_moved moved;
+    struct ax_arena arena;
+    ax_arena_init(&arena, 4096, (size_t)1 << 20);
+    for (; given.id_number < 20000; given.id_number++) {
+        int64_t created = given.id_number ? 0 : 100 * SECONDS_US;
+        struct ax_online_windows_item item = make(&given, created, 0, 0);
+        assert_int_equal(
+            ax_online_moves_follow(moves, &item, 1, 60 * SECONDS_US, &arena, &moved, &err), AX_OK);
+        ax_arena_reset(&arena);
+    }
+    given = (struct given){ .key_number = 2 };
+    struct ax_online_windows_item item = make(&given, 99 * SECONDS_US, 0, 99 * SECONDS_US);
+    assert_int_equal(ax_online_moves_follow(moves, &item, 1, 60 * SECONDS_US, &arena, &moved, &err),
+                     AX_OK);
+    assert_int_equal(moved.count, 0);
+    assert_int_equal(moved.stale, 1);
+    ax_online_moves_free(moves);
+    ax_arena_done(&arena);
+}
+
 /* A key that went does not come back; who was under it is under the next one. */
 static void a_key_that_went_has_nothing(void **state)
 {
@@ -215,6 +241,7 @@ int main(void)
         cmocka_unit_test(an_event_is_under_one_key),
         cmocka_unit_test(what_is_refused_is_not_there),
         cmocka_unit_test(what_is_out_of_reach_takes_no_memory),
+        cmocka_unit_test(what_was_learnt_within_reach_is_known),
         cmocka_unit_test(a_key_that_went_has_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
