@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz rows of the online store that come from elsewhere.
+ * Fuzz rows of the online store, and forms of views, that come from elsewhere.
  *
  * What is accepted is read whole, and must not lie outside of it. Each part that fits a layout of
  * all storage types is written anew: merged with itself, and put into the same row, where it must
- * hold what it held.
+ * hold what it held; and carried over to a layout of the same fields in another order. A form has
+ * the fields that it has itself.
  */
+#include "feature/online/online_form.h"
 #include "feature/online/online_layout.h"
 
 #include <stdlib.h>
@@ -85,6 +87,47 @@ static void check_part(const struct ax_online_layout *layout, const struct ax_on
     free(merged);
 }
 
+static void check_carried(const struct ax_online_layout *layout,
+                          const struct ax_online_part *former, struct ax_arena *arena)
+{
+    struct ax_storage storages[FIELDS];
+    size_t from[FIELDS];
+    struct ax_online_layout turned;
+    struct ax_values before[FIELDS];
+    struct ax_values after[FIELDS];
+    struct ax_err err = AX_ERR_INIT;
+    for (size_t i = 0; i < FIELDS; i++) {
+        from[i] = FIELDS - 1 - i;
+        storages[i] = layout->fields[from[i]].storage;
+    }
+    require(ax_online_layout_init(&turned, 2, storages, FIELDS, arena, &err) == AX_OK);
+    size_t bytes = ax_online_part_carry(&turned, from, layout, former, NULL);
+    if (bytes > AX_ONLINE_ROW_BYTES_MAX)
+        return;
+    struct ax_online_part *part = malloc(bytes);
+    require(part && ax_online_part_carry(&turned, from, layout, former, part) == bytes);
+    require(ax_online_part_check(&turned, part, bytes, &err) == AX_OK);
+    read_part(layout, former, arena, before);
+    read_part(&turned, part, arena, after);
+    for (size_t i = 0; i < FIELDS; i++)
+        require(storages[i].is_list ? lists_are_equal(&before[from[i]], &after[i])
+                                    : are_equal(&before[from[i]], 0, &after[i], 0));
+    free(part);
+}
+
+static void check_form(struct ax_str bytes, struct ax_arena *arena)
+{
+    struct ax_online_form form;
+    struct ax_err err = AX_ERR_INIT;
+    const size_t *fields;
+    if (ax_online_form_read(bytes, arena, &form, &err))
+        return;
+    require(ax_online_form_match(&form, &form, arena, &fields, &err) == AX_OK && fields);
+    for (size_t i = 0; i < form.field_count; i++)
+        require(fields[i] < form.field_count &&
+                form.fields[fields[i]].storage.kind == form.fields[i].storage.kind);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ax_storage storages[FIELDS];
@@ -104,11 +147,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             struct ax_err failed = AX_ERR_INIT;
             const struct ax_online_part *part =
                 ax_online_row_part(accepted, accepted->places[i].layout);
-            if (!ax_online_part_check(&layout, part, ax_online_row_part_bytes(accepted, i),
-                                      &failed))
-                check_part(&layout, accepted, i, &arena);
+            if (ax_online_part_check(&layout, part, ax_online_row_part_bytes(accepted, i), &failed))
+                continue;
+            check_part(&layout, accepted, i, &arena);
+            check_carried(&layout, part, &arena);
         }
     }
+    check_form((struct ax_str){ row, size }, &arena);
     free(row);
     ax_arena_done(&arena);
     return 0;

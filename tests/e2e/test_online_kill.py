@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goal: what a server acknowledged outlives kill -9, whatever it was at: pushes, while definitions
 are applied that store their view otherwise, files are materialised, and keys are deleted. No value
-goes back, windows are those of the events that were taken in, and what was deleted stays away.
+goes back, also of files when another field of their view is changed, windows are those of the
+events that were taken in, and what was deleted stays away.
 
 Method: rounds on one state directory. Commands beside the server, and pushes one after another
 until so many were answered or a command is done, then kill -9; everything is asked of the next
@@ -35,7 +36,7 @@ sources:
 views:
   state: {entity: thing, source: states, fields: {x: x * FACTOR, factor: FACTOR + 0 * x}}
   event: {entity: thing, source: events, fields: {n: count(*) over 7d, sum: sum(x) over 7d}}
-  file: {entity: thing, source: file, fields: {y: y}}
+  file: {entity: thing, source: file, fields: {z: y * FACTOR, y: y}}
   told: {entity: thing, source: told, fields: {told: sum(x) over 7d, tells: count(*) over 7d}}
 services:
   all: {features: [{view: state}, {view: event}, {view: file}, {view: told}]}
@@ -184,6 +185,7 @@ def test_kill(tmp_path):
                 assert seen[name] <= (values[key][name] or 0) < number
             assert (values[key]["tells"] or 0) == (values[key]["told"] is not None)
             assert values[key]["told"] == values[0]["told"]
+            assert values[key]["z"] in (None, *((values[key]["y"] or 0) * f for f in (1, 10, 100)))
         seen = {name: values[0][name] or 0 for name in seen}
         if number > rounds:
             assert server.stop() == 0

@@ -6,9 +6,9 @@
  * first) and the entity's key, so that an entity is one range; its value is the row. LMDB's keys
  * have at most 511 bytes, so a longer key has its first bytes and its SHA-256 in its place, and is
  * told from a short one by its length. Facts are below number 0: "format" (with the last numbers
- * that were given), "entity " and a name, "layout " and names, "journal " and a name. Each value
- * begins with a hash of its bytes, seeded with its key's: what was damaged inside of a value, or
- * stands under another key, is noticed when it is read.
+ * that were given), "entity " and a name, "layout " and names, "form " and names, "journal " and a
+ * name. Each value begins with a hash of its bytes, seeded with its key's: what was damaged inside
+ * of a value, or stands under another key, is noticed when it is read.
  *
  * The mapping has its whole size from the beginning, since it may grow only while nobody reads.
  * Readers have no slot by thread (MDB_NOTLS): a get is rare, and threads come and go. The structure
@@ -428,6 +428,53 @@ enum ax_code ax_online_disk_position(struct ax_online_disk *disk, struct ax_str 
     return code;
 }
 
+static enum ax_code key_of_form(const struct ax_online_disk *disk, struct disk_key *key,
+                                struct ax_str entity, struct ax_str view, struct ax_err *err)
+{
+    if (entity.len + view.len > AX_ONLINE_DISK_NAME_BYTES_MAX)
+        return refuse_name(disk, view, err);
+    key_of_fact(key, AX_STR("form "), entity);
+    key_add(key, "", 1); /* no name has a NUL */
+    key_add(key, view.ptr, view.len);
+    return AX_OK;
+}
+
+static enum ax_code get_form(const struct ax_online_disk *disk, MDB_txn *txn, struct disk_key *key,
+                             struct ax_arena *arena, struct ax_str *ret_bytes, struct ax_err *err)
+{
+    MDB_val name = key_value(key);
+    MDB_val value;
+    int status = mdb_get(txn, disk->tree, &name, &value);
+    if (status)
+        return status == MDB_NOTFOUND ? AX_OK : lmdb_fail(disk, status, err);
+    struct ax_str bytes;
+    if (open_value(disk, &name, &value, &bytes, err))
+        return err->code;
+    char *copy = ax_arena_alloc(arena, 1, AX_MAX(bytes.len, 1));
+    if (!copy)
+        return ax_arena_fail(arena, "a view", err);
+    memcpy(copy, bytes.ptr, bytes.len);
+    *ret_bytes = (struct ax_str){ copy, bytes.len };
+    return AX_OK;
+}
+
+enum ax_code ax_online_disk_form(struct ax_online_disk *disk, struct ax_str entity,
+                                 struct ax_str view, struct ax_arena *arena,
+                                 struct ax_str *ret_bytes, struct ax_err *err)
+{
+    assert(disk && entity.ptr && view.ptr && arena && ret_bytes);
+    struct disk_key key;
+    struct ax_str bytes = { 0 };
+    MDB_txn *txn;
+    if (key_of_form(disk, &key, entity, view, err) || begin_txn(disk, MDB_RDONLY, &txn, err))
+        return err->code;
+    enum ax_code code = get_form(disk, txn, &key, arena, &bytes, err);
+    mdb_txn_abort(txn);
+    if (!code)
+        *ret_bytes = bytes;
+    return code;
+}
+
 /* ---- folding ---- */
 
 /* By entity and key, and of one key the one that came later behind the other. */
@@ -472,6 +519,13 @@ static enum ax_code fold_all(const struct ax_online_disk *disk, MDB_txn *txn,
         struct disk_key key;
         key_of_fact(&key, AX_STR("journal "), position->journal);
         if (write_fact(disk, txn, &key, &position->next, sizeof(position->next), err))
+            return err->code;
+    }
+    for (size_t i = 0; i < fold->form_count; i++) {
+        const struct ax_online_disk_form *form = &fold->forms[i];
+        struct disk_key key;
+        if (key_of_form(disk, &key, form->entity, form->view, err) ||
+            write_fact(disk, txn, &key, form->bytes.ptr, form->bytes.len, err))
             return err->code;
     }
     return AX_OK;

@@ -34,10 +34,12 @@ static void apply_some(struct ax_online_apply *apply, const struct ax_online_vie
                                      .ret_results = apply->results };
     bool is_done = ax_online_write(apply->store, &write);
     assert(is_done);
-    for (size_t i = 0; apply->unfolded && write.written && i < count; i++) {
-        if (apply->results[i] == AX_ONLINE_WRITTEN)
-            ax_online_unfolded_add(apply->unfolded, write.entity, views->entity_numbers[entity],
-                                   items[i].key);
+    struct ax_online_unfolded *sets[] = { apply->unfolded, apply->touched };
+    for (size_t s = 0; write.written && s < AX_COUNT(sets); s++) {
+        for (size_t i = 0; sets[s] && i < count; i++)
+            if (apply->results[i] == AX_ONLINE_WRITTEN)
+                ax_online_unfolded_add(sets[s], write.entity, views->entity_numbers[entity],
+                                       items[i].key);
     }
     counts->written += write.written;
     counts->stale += write.stale;

@@ -15,6 +15,7 @@
 struct ax_online_apply {
     struct ax_online *store;             /* borrowed */
     struct ax_online_unfolded *unfolded; /* borrowed; NULL: nothing is folded */
+    struct ax_online_unfolded *touched;  /* borrowed; likewise, for others; NULL: nobody asks */
     bool has_windows;                    /* rows are for plain views alone: windows have them */
     struct ax_arena arena;               /* of a slice's items */
     uint8_t results[AX_VALUES_ROWS_MAX]; /* of a write */

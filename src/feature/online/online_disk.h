@@ -38,11 +38,19 @@ struct ax_online_disk_position {
     uint64_t next;
 };
 
+/* The form (feature/online/online_form.h) of a view of which all values are in the rows. */
+struct ax_online_disk_form {
+    struct ax_str entity, view; /* names */
+    struct ax_str bytes;
+};
+
 struct ax_online_disk_fold {
     const struct ax_online_disk_item *items; /* in any order; of one key the last is taken */
     size_t item_count;
     const struct ax_online_disk_position *positions;
     size_t position_count;
+    const struct ax_online_disk_form *forms;
+    size_t form_count;
 };
 
 /* Open a folder, which is made when it is not there. `bytes_max` bounds its file, and takes
@@ -64,6 +72,12 @@ AX_MUST_USE enum ax_code ax_online_disk_layout(struct ax_online_disk *disk, stru
 /* Up to where a journal is in the rows; 0: nothing of it. Expected: INVALID, LIMIT. */
 AX_MUST_USE enum ax_code ax_online_disk_position(struct ax_online_disk *disk, struct ax_str journal,
                                                  uint64_t *ret_next, struct ax_err *err);
+
+/* The form of a view that was folded last, copied to the arena; ptr NULL: there is none. Expected:
+ * INVALID, LIMIT, TOO_LARGE. */
+AX_MUST_USE enum ax_code ax_online_disk_form(struct ax_online_disk *disk, struct ax_str entity,
+                                             struct ax_str view, struct ax_arena *arena,
+                                             struct ax_str *ret_bytes, struct ax_err *err);
 
 /* Do all of it, or nothing; then the rows and positions that were there stay and can be read.
  * Expected: LIMIT (bytes_max, the disk or memory), INVALID, UNAVAILABLE (it takes nothing more

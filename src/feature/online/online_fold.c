@@ -126,6 +126,8 @@ static enum ax_code fold_part(struct ax_online_folder *folder, const struct ax_o
     if (*at == count) {
         fold.positions = (const void *)positions->ptr;
         fold.position_count = positions->len / sizeof(*fold.positions);
+        fold.forms = (const void *)folder->fold->forms.ptr;
+        fold.form_count = folder->fold->forms.len / sizeof(*fold.forms);
     }
     if (ax_online_disk_fold(folder->disk, &fold, err))
         return err->code;

@@ -4,8 +4,8 @@
  *
  * A thread of its own takes a set of keys, in the order of the disk, in parts: it copies their rows
  * as a reader does, and writes them in one transaction a part; the last one has the journals'
- * positions. Since rows are copied later than their keys were noted, they may be newer than the
- * positions say: what is applied again then is the same, or stale.
+ * positions, and the forms of views. Since rows are copied later than their keys were noted, they
+ * may be newer than the positions say: what is applied again then is the same, or stale.
  */
 #ifndef AX_FEATURE_ONLINE_ONLINE_FOLD_H
 #define AX_FEATURE_ONLINE_ONLINE_FOLD_H
@@ -21,6 +21,7 @@ struct ax_online_fold {
     struct ax_message message;
     struct ax_online_unfolded keys;
     struct ax_buf positions; /* struct ax_online_disk_position, whose names are borrowed */
+    struct ax_buf forms;     /* struct ax_online_disk_form, likewise */
     struct ax_err err;
     uint64_t folded; /* keys */
 };

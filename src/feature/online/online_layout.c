@@ -283,17 +283,32 @@ static void copy_scalar(struct part_writer *writer, enum ax_storage_kind kind,
 }
 
 static void copy_list(struct part_writer *writer, enum ax_storage_kind kind,
-                      const struct ax_online_part *part, size_t at)
+                      const struct ax_online_part *part, size_t from_at, size_t to_at)
 {
-    struct ax_online_tail from = tail_at(part, at);
+    struct ax_online_tail from = tail_at(part, from_at);
     struct ax_online_tail to = take_list(writer, kind, from.count);
-    writer_put(writer, at, &to, sizeof(to));
+    writer_put(writer, to_at, &to, sizeof(to));
     for (size_t i = 0; i < from.count; i++) {
         if (!element_is_there(part, from, i))
             continue;
         set_bit(writer, to.offset, i);
         copy_scalar(writer, kind, part, element_offset(from, kind, i), element_offset(to, kind, i));
     }
+}
+
+/* Field `from` of a part, if it is there, as field `to`. */
+static void copy_field(struct part_writer *writer, const struct ax_online_layout *former,
+                       const struct ax_online_part *part, size_t from,
+                       const struct ax_online_layout *layout, size_t to)
+{
+    const struct ax_online_field *field = &layout->fields[to];
+    if (!ax_online_part_has(part, from))
+        return;
+    set_bit(writer, sizeof(part->stamp), to);
+    if (field->storage.is_list)
+        copy_list(writer, field->storage.kind, part, former->fields[from].offset, field->offset);
+    else
+        copy_scalar(writer, field->storage.kind, part, former->fields[from].offset, field->offset);
 }
 
 size_t ax_online_part_merge(const struct ax_online_layout *layout,
@@ -306,15 +321,24 @@ size_t ax_online_part_merge(const struct ax_online_layout *layout,
     struct part_writer writer;
     writer_begin(&writer, layout, &newer->stamp, out);
     for (size_t i = 0; i < layout->field_count; i++) {
-        const struct ax_online_field *field = &layout->fields[i];
         const struct ax_online_part *from = given[i / 64] >> (i % 64) & 1 ? newer : stored;
-        if (!ax_online_part_has(from, i))
-            continue;
-        set_bit(&writer, sizeof(newer->stamp), i);
-        if (field->storage.is_list)
-            copy_list(&writer, field->storage.kind, from, field->offset);
-        else
-            copy_scalar(&writer, field->storage.kind, from, field->offset, field->offset);
+        copy_field(&writer, layout, from, i, layout, i);
+    }
+    return writer_end(&writer);
+}
+
+size_t ax_online_part_carry(const struct ax_online_layout *layout, const size_t *from,
+                            const struct ax_online_layout *former,
+                            const struct ax_online_part *part, void *out)
+{
+    assert(layout && from && former && part);
+    if (!out && !layout->has_tails)
+        return layout->bytes;
+    struct part_writer writer;
+    writer_begin(&writer, layout, &part->stamp, out);
+    for (size_t i = 0; i < layout->field_count; i++) {
+        if (from[i] < former->field_count)
+            copy_field(&writer, former, part, from[i], layout, i);
     }
     return writer_end(&writer);
 }

@@ -58,6 +58,12 @@ size_t ax_online_part_merge(const struct ax_online_layout *layout,
                             const struct ax_online_part *newer, const uint64_t *given,
                             const struct ax_online_part *stored, void *out);
 
+/* Likewise a part with the stamp of a part of another layout and, for each field, its field of that
+ * number, of the same storage; AX_ONLINE_FORM_NEW: null. */
+size_t ax_online_part_carry(const struct ax_online_layout *layout, const size_t *from,
+                            const struct ax_online_layout *former,
+                            const struct ax_online_part *part, void *out);
+
 /* Whether a part of `len` bytes from elsewhere is one of this layout: all that its values point to
  * lies in it. Texts are not looked into. Expected: INVALID. */
 AX_MUST_USE enum ax_code ax_online_part_check(const struct ax_online_layout *layout,

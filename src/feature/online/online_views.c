@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Numbers follow from a text of what the stored form of a view depends on, by its SHA-256. Names of
- * fields are not in it: a field that is only renamed keeps its values.
- */
+/* Numbers follow from a digest of what the stored form of a view depends on. */
 #include "feature/online/online_views.h"
 
 #include "base/alloc.h"
-#include "base/hash.h"
-#include "data/expr/expr_text.h"
 #include "feature/online/online_disk.h"
 #include "feature/online/online_journals.h"
 #include "feature/online/online_moves.h"
@@ -31,60 +26,6 @@ static void put_name(struct ax_buf *out, struct ax_str name)
     ax_buf_printf(out, "%zu:%.*s ", name.len, AX_STR_ARG(name));
 }
 
-static void put_column(struct ax_buf *out, size_t column, void *arg)
-{
-    const struct ax_source *source = arg;
-    put_name(out, source->columns[column].name);
-    ax_buf_printf(out, "%s ", ax_storage_name(source->columns[column].storage));
-}
-
-static void put_named_column(struct ax_buf *out, const struct ax_source *source, long column)
-{
-    if (column < 0)
-        ax_buf_printf(out, "none ");
-    else
-        put_column(out, (size_t)column, (void *)source);
-}
-
-/* All that the stored form of a view depends on. */
-static void put_stored_form(struct ax_buf *out, const struct ax_view *view)
-{
-    const struct ax_source *source = view->source;
-    put_name(out, source->name);
-    ax_buf_printf(out, "%d ", (int)source->kind);
-    put_name(out, source->text);
-    put_name(out, source->zone);
-    put_named_column(out, source, source->time);
-    put_named_column(out, source, source->created);
-    ax_buf_printf(out, "%zu ", source->event_id_count);
-    for (size_t i = 0; i < source->event_id_count; i++)
-        put_named_column(out, source, (long)source->event_id[i]);
-    for (size_t i = 0; i < view->entity->key_count; i++) {
-        ax_buf_printf(out, "%s ", ax_storage_name(view->entity->keys[i].storage));
-        put_named_column(out, source, (long)view->key_columns[i]);
-    }
-    for (size_t i = 0; i < view->field_count; i++) {
-        ax_buf_printf(out, "; %s ", ax_storage_name(view->fields[i].storage));
-        ax_parsed_put_text(out, &view->fields[i].parsed, put_column, (void *)source);
-    }
-}
-
-static enum ax_code digest_view(const struct ax_view *view, char ret_digest[AX_SHA256_TEXT_SIZE],
-                                struct ax_err *err)
-{
-    struct ax_buf text;
-    ax_buf_init(&text, TEXT_BYTES_MAX);
-    put_stored_form(&text, view);
-    if (!ax_buf_check(&text, "a view", err)) {
-        struct ax_sha256 sha;
-        ax_sha256_init(&sha);
-        ax_sha256_add(&sha, text.ptr, text.len);
-        ax_sha256_text(&sha, ret_digest);
-    }
-    ax_buf_done(&text);
-    return err->code;
-}
-
 /* The number of a name, or the next one. */
 static uint32_t number_of(struct ax_online_numbers *numbers, struct ax_str name)
 {
@@ -101,7 +42,7 @@ static enum ax_code number_view(const struct ax_view *view, struct ax_online_dis
                                 struct ax_err *err)
 {
     char digest[AX_SHA256_TEXT_SIZE];
-    if (digest_view(view, digest, err))
+    if (ax_online_form_digest(view, digest, err))
         return err->code;
     if (disk)
         return ax_online_disk_layout(disk, view->entity->name, view->name, ax_str_from(digest),
@@ -164,7 +105,8 @@ static enum ax_code make_view(struct ax_online_views *views, size_t i,
     if (!layout)
         return ax_arena_fail(&views->arena, "views", err);
     if (number_view(view, place->disk, place->numbers, &number, err) ||
-        ax_online_layout_of_view(layout, number, view, &views->arena, err))
+        ax_online_layout_of_view(layout, number, view, &views->arena, err) ||
+        ax_online_form_of_view(&views->forms[i], number, view, &views->arena, err))
         return ax_err_context(err, "view '%.*s'", AX_STR_ARG(view->name));
     views->views[i] =
         (struct ax_online_view){ .entity = views->entities[view->entity - definitions->entities],
@@ -194,6 +136,8 @@ static enum ax_code make_room(struct ax_online_views *views, struct ax_err *err)
     size_t entities = definitions->entity_count;
     views->views =
         ax_arena_zalloc(arena, AX_MAX(definitions->view_count, 1), sizeof(*views->views));
+    views->forms =
+        ax_arena_zalloc(arena, AX_MAX(definitions->view_count, 1), sizeof(*views->forms));
     views->windows = ax_arena_zalloc(arena, AX_MAX(definitions->view_count, 1),
                                      sizeof(struct ax_online_windows *));
     views->moves = ax_arena_zalloc(arena, AX_MAX(definitions->view_count, 1),
@@ -209,7 +153,7 @@ static enum ax_code make_room(struct ax_online_views *views, struct ax_err *err)
     const struct ax_online_seen **seen = ax_arena_zalloc(
         arena, AX_MAX(definitions->source_count, 1), sizeof(const struct ax_online_seen *));
     views->seen = seen;
-    return views->views && views->windows && views->moves && views->entities &&
+    return views->views && views->forms && views->windows && views->moves && views->entities &&
                    views->entity_numbers && plans && views->are_journalled && seen
                ? AX_OK
                : ax_arena_fail(arena, "views", err);

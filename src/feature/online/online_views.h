@@ -14,6 +14,7 @@
 #define AX_FEATURE_ONLINE_ONLINE_VIEWS_H
 
 #include "feature/online/online_seen.h"
+#include "feature/online/online_form.h"
 #include "feature/source_plan.h"
 
 #include <stdatomic.h>
@@ -35,6 +36,7 @@ struct ax_online_views {
     struct ax_arena arena;
     struct ax_online_view *views; /* one a view of the definitions: layout NULL: it is not online,
                                      or has windows; these too NULL: of no events with an id */
+    struct ax_online_form *forms; /* of the views that have a layout */
     struct ax_online_windows **windows;   /* those of the views, which are the writer's to change */
     struct ax_online_moves **moves;       /* of their events; NULL: they cannot move */
     struct ax_online_entity **entities;   /* one an entity of the definitions */

@@ -351,6 +351,7 @@ static void writer_free(struct ax_online_writer *writer)
     ax_online_unfolded_done(&writer->unfolded);
     ax_online_unfolded_done(&writer->fold.keys);
     ax_buf_done(&writer->fold.positions);
+    ax_buf_done(&writer->fold.forms);
     ax_buf_done(&writer->position_names);
     ax_online_apply_done(&writer->apply);
     ax_arena_done(&writer->arena);
@@ -390,6 +391,7 @@ static struct ax_online_writer *writer_new(const struct ax_online_writer_config 
     ax_online_unfolded_init(&writer->unfolded);
     ax_online_unfolded_init(&writer->fold.keys);
     ax_buf_init(&writer->fold.positions, SIZE_MAX / 4);
+    ax_buf_init(&writer->fold.forms, SIZE_MAX / 4);
     ax_buf_init(&writer->position_names, SIZE_MAX / 4);
     ax_arena_init(&writer->arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
     ax_arena_init(&writer->merge_arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);

@@ -6,9 +6,10 @@
  * begin to be read from the disk (online_writer_fill.c). Then each source's journal is applied from
  * where the view that has least of it stands: at a start what was acknowledged since the last fold,
  * for a new view, and always for windows, all that the journal has. Applying something again
- * changes nothing. Batches go on in between, by the definitions before; what they journal is read
- * behind the rest. When nothing is left, the new ones are in force from one batch to the next.
- * At the start nobody has windows from before, so that those are filled when plain views answer.
+ * changes nothing. What changed views keep is carried over before (online_writer_carry.c). Batches
+ * go on in between, by the definitions before; what they journal is read behind the rest. When
+ * nothing is left, the new ones are in force from one batch to the next. At the start nobody has
+ * windows from before, so that those are filled when plain views answer.
  */
 #include "feature/online/online_writer_state.h"
 
@@ -135,9 +136,24 @@ static enum ax_code replay_rounds(struct replay *replays, size_t count,
     return err->code;
 }
 
+/* What changed views keep, and then all that is in the journals; the last round finds nothing of
+ * either. */
+static enum ax_code carry_and_replay(struct ax_online_carry *carry, struct replay *replays,
+                                     size_t count, struct ax_online_apply *apply,
+                                     struct ax_err *err)
+{
+    bool is_behind = true;
+    if (ax_online_carry_all(carry, apply, err))
+        return err->code;
+    while (is_behind && !err->code)
+        (void)(replay_rounds(replays, count, apply, err) ||
+               ax_online_carry_again(carry, apply, &is_behind, err));
+    return err->code;
+}
+
 /* `has_windows`: windows are left out. */
 static enum ax_code replay_all(struct ax_online_writer *writer, struct ax_online_views *views,
-                               bool has_windows, struct ax_err *err)
+                               struct ax_online_carry *carry, bool has_windows, struct ax_err *err)
 {
     size_t count = 0;
     size_t sources = views->given.definitions->source_count;
@@ -152,7 +168,7 @@ static enum ax_code replay_all(struct ax_online_writer *writer, struct ax_online
     struct ax_online_apply apply;
     ax_online_apply_init(&apply, writer->store, writer->apply.unfolded);
     apply.has_windows = has_windows;
-    (void)(replay_rounds(replays, count, &apply, err) != AX_OK);
+    (void)(carry_and_replay(carry, replays, count, &apply, err) != AX_OK);
     ax_online_apply_done(&apply);
     return err->code;
 }
@@ -278,14 +294,17 @@ void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_onlin
     ax_online_writer_sweep_stop(writer);
     uint64_t rows = 0;
     bool are_behind = false;
+    struct ax_online_carry *carry = NULL;
     if (!open_journals(writer, views, err) && !ax_online_writer_fill(writer, views, err) &&
-        !ax_online_writer_count_windows(writer, views, &rows, err)) {
+        !ax_online_writer_count_windows(writer, views, &rows, err) &&
+        !ax_online_carry_new(writer, views, &carry, err)) {
         are_behind = !writer->views && rows > writer->config.fill_rows_first;
         (void)((!are_behind && put_histories(writer, views, err)) ||
-               replay_all(writer, views, are_behind, err));
+               replay_all(writer, views, carry, are_behind, err));
     }
     writer->coming = NULL;
     if (err->code) {
+        ax_online_carry_free(carry);
         ax_online_writer_fill_stop(writer);
         views->given.release = NULL;
         ax_online_views_unref(views);
@@ -294,6 +313,8 @@ void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_onlin
     if (are_behind)
         ax_online_writer_lack_windows(writer, rows);
     put_in_force(writer, views);
+    writer->has_new_forms = writer->has_new_forms || ax_online_carry_has_new_forms(carry);
+    ax_online_carry_free(carry);
     ax_online_writer_show_moment(writer, writer->journals.taken_us);
     call->views = views;
 }

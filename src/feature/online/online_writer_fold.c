@@ -68,6 +68,34 @@ static enum ax_code put_positions(struct ax_online_writer *writer, struct ax_err
     return AX_OK;
 }
 
+/* The forms of the views in force, if the disk has others: all that changed views kept is written
+ * by this fold or was before. */
+static enum ax_code put_forms(struct ax_online_writer *writer, struct ax_err *err)
+{
+    struct ax_online_views *views = writer->views;
+    struct ax_buf *forms = &writer->fold.forms;
+    ax_buf_reset(forms);
+    if (!writer->has_new_forms)
+        return AX_OK;
+    for (size_t i = 0; i < views->given.definitions->view_count; i++) {
+        const struct ax_view *view = &views->given.definitions->views[i];
+        struct ax_online_disk_form form = { view->entity->name, view->name, views->forms[i].bytes };
+        if (views->views[i].layout)
+            (void)ax_buf_append(forms, &form, sizeof(form));
+    }
+    if (!ax_buf_check(forms, "forms", err))
+        writer->fold_views = ax_online_views_ref(views);
+    return err->code;
+}
+
+static void settle_forms(struct ax_online_writer *writer)
+{
+    if (writer->fold_views == writer->views && !writer->fold.err.code)
+        writer->has_new_forms = false;
+    ax_online_views_unref(writer->fold_views);
+    writer->fold_views = NULL;
+}
+
 /* Those that waited for the fold go on, or wait for the next. */
 static void settle_sweeps(struct ax_online_writer *writer, enum ax_online_sweep_state state)
 {
@@ -175,6 +203,7 @@ void ax_online_writer_folded(void *context, struct ax_message *message)
     assert(fold == &writer->fold && writer->is_folding);
     writer->is_folding = false;
     (void)atomic_fetch_add_explicit(&writer->shown.folded, fold->folded, memory_order_relaxed);
+    settle_forms(writer);
     settle_sweeps(writer, fold->err.code ? AX_ONLINE_SWEEP_NEW : AX_ONLINE_SWEEP_READY);
     if (fold->err.code) {
         fold_failed(writer);
@@ -203,7 +232,8 @@ static bool has_new_sweep(const struct ax_online_writer *writer)
 /* Whether the disk lacks something: rows, or only that they were looked at. */
 static bool has_unfolded(const struct ax_online_writer *writer)
 {
-    return has_new_sweep(writer) || ax_online_unfolded_count(&writer->unfolded) > 0 ||
+    return has_new_sweep(writer) || writer->has_new_forms ||
+           ax_online_unfolded_count(&writer->unfolded) > 0 ||
            writer->journals.rows != writer->rows_begun;
 }
 
@@ -215,7 +245,7 @@ static void begin(struct ax_online_writer *writer)
     fold->err = (struct ax_err)AX_ERR_INIT;
     fold->folded = 0;
     fold->message.receive = ax_online_writer_folded;
-    if (put_positions(writer, &fold->err)) {
+    if (put_positions(writer, &fold->err) || put_forms(writer, &fold->err)) {
         settle_sweeps(writer, AX_ONLINE_SWEEP_NEW);
         fold_failed(writer);
         answer_all(writer, &writer->unkept, &fold->err);

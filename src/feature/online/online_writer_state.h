@@ -2,10 +2,11 @@
 /*
  * What the store's writer has, for the files that make it up: online_writer.c (its thread, and
  * groups of batches), online_writer_define.c (definitions that come into force, and the start),
- * online_writer_fill.c (what comes from the disk), online_writer_clear.c (a view that begins anew),
- * online_writer_erase.c (keys that go), online_writer_history.c (what files told windows),
- * online_writer_expire.c (old rows of journals), online_writer_fold.c (what goes to the disk, and
- * when), online_writer_sweep.c (parts that go).
+ * online_writer_fill.c (what comes from the disk), online_writer_carry.c (values that a changed
+ * view keeps), online_writer_clear.c (a view that begins anew), online_writer_erase.c (keys that
+ * go), online_writer_history.c (what files told windows), online_writer_expire.c (old rows of
+ * journals), online_writer_fold.c (what goes to the disk, and when), online_writer_sweep.c (parts
+ * that go).
  */
 #ifndef AX_FEATURE_ONLINE_ONLINE_WRITER_STATE_H
 #define AX_FEATURE_ONLINE_ONLINE_WRITER_STATE_H
@@ -51,6 +52,7 @@ struct ax_online_sweep {
     enum ax_online_sweep_state state;
 };
 
+struct ax_online_carry;
 struct ax_online_fill;
 
 struct ax_online_writer {
@@ -103,12 +105,14 @@ struct ax_online_writer {
     struct ax_online_folder *folder;       /* NULL as the disk is */
     struct ax_online_unfolded unfolded;    /* since the last fold began */
     struct ax_online_fold fold;            /* the one that is going on */
-    struct ax_buf position_names;          /* of it */
+    struct ax_buf position_names;          /* of it, */
+    struct ax_online_views *fold_views;    /* and whose forms it has: own reference, or NULL */
     struct ax_online_batches unkept, kept; /* that wait for the next fold, and for this one */
     uint64_t unfolded_ns; /* when the oldest of the unfolded came; 0: there is none */
     uint64_t folding_ns;  /* the same of those that are folded */
     uint64_t retry_ns;    /* after a failure, not before */
     uint64_t rows_begun;  /* journalled before the last fold began */
+    bool has_new_forms;   /* the disk lacks forms of the views in force */
     bool is_folding;
     bool has_failed; /* the last one, and that was told */
     bool is_off;     /* folding is over until it is opened anew */
@@ -171,6 +175,25 @@ AX_MUST_USE enum ax_code ax_online_writer_count_windows(const struct ax_online_w
 void ax_online_writer_lack_windows(struct ax_online_writer *writer, uint64_t rows);
 /* So many of these rows were read. */
 void ax_online_writer_show_windows(struct ax_online_writer *writer, size_t rows);
+/* What changed views keep of what they had. The arena of the views has what it needs; until it is
+ * freed, keys that batches write are noted. Expected: INVALID, LIMIT, TOO_LARGE. */
+AX_MUST_USE enum ax_code ax_online_carry_new(struct ax_online_writer *writer,
+                                             struct ax_online_views *views,
+                                             struct ax_online_carry **ret_carry,
+                                             struct ax_err *err);
+/* NULL is fine. */
+void ax_online_carry_free(struct ax_online_carry *carry);
+/* Carry over all that there is, with turns in between; all rows are read before. Expected: INVALID,
+ * LIMIT, UNAVAILABLE (not all rows can be read). */
+AX_MUST_USE enum ax_code ax_online_carry_all(struct ax_online_carry *carry,
+                                             struct ax_online_apply *apply, struct ax_err *err);
+/* Carry over what was written since; *ret_is_behind: there were turns, so that it is to be done
+ * again. Likewise. */
+AX_MUST_USE enum ax_code ax_online_carry_again(struct ax_online_carry *carry,
+                                               struct ax_online_apply *apply, bool *ret_is_behind,
+                                               struct ax_err *err);
+/* Whether the disk has other forms than those of the views. */
+bool ax_online_carry_has_new_forms(const struct ax_online_carry *carry);
 /* Begin to read the entities of definitions that come into force, and read a little. Expected:
  * INVALID, LIMIT. */
 AX_MUST_USE enum ax_code ax_online_writer_fill(struct ax_online_writer *writer,

@@ -2,7 +2,8 @@
 /*
  * Parts that go: those of views that are not in force any more, and those that are too old.
  *
- * A view's parts go when nobody reads by definitions that have it. Should it come back in between,
+ * A view's parts go when nobody reads by definitions that have it, and none are coming into force,
+ * which may keep values of it. Should it come back in between,
  * it must not seem to be whole: so the disk is told first that the view has nothing of its journal.
  * What is older than twice the ttl goes; until then it can be told that there is a value, and that
  * it is too old. Windows forget what no moment of the last hour reaches. A step of half a
@@ -204,7 +205,8 @@ static size_t find_ready(const struct ax_online_writer *writer)
 void ax_online_writer_sweep(struct ax_online_writer *writer)
 {
     uint64_t now_ns = ax_clock_ns();
-    if (writer->waiting.first || writer->fills || now_ns < writer->sweep_ns)
+    if (writer->waiting.first || writer->fills || writer->coming || !writer->views ||
+        now_ns < writer->sweep_ns)
         return;
     writer->sweep_ns = now_ns + (writer->clearing ? 0 : PAUSE_NS);
     sweep_unread(writer);
@@ -227,9 +229,11 @@ void ax_online_writer_sweep(struct ax_online_writer *writer)
 uint64_t ax_online_writer_sweep_ns(const struct ax_online_writer *writer)
 {
     uint64_t when_ns = UINT64_MAX;
-    if (writer->views && writer->config.now_us && !writer->sweep_count)
+    if (!writer->views)
+        return when_ns;
+    if (writer->config.now_us && !writer->sweep_count)
         when_ns = AX_MAX(writer->aged_ns, writer->sweep_ns);
-    if (writer->views && writer->config.now_us)
+    if (writer->config.now_us)
         when_ns = AX_MIN(when_ns, AX_MAX(writer->windows_ns, writer->sweep_ns));
     if (writer->former_count)
         when_ns = AX_MIN(when_ns, writer->sweep_ns + LOOK_NS);

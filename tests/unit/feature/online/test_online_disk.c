@@ -239,6 +239,32 @@ static uint64_t position(struct ax_online_disk *disk)
     return next;
 }
 
+/* A view's, whose bytes are those of a number. */
+static struct ax_online_disk_form form_of(const uint64_t *number)
+{
+    return (struct ax_online_disk_form){ AX_STR("card"),
+                                         AX_STR("spend"),
+                                         { (const char *)number, sizeof(*number) } };
+}
+
+/* The number in the form of that view; 0: there is none. */
+static uint64_t form(struct ax_online_disk *disk, const char *entity, const char *view)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_str bytes = AX_STR("?");
+    struct ax_arena arena;
+    uint64_t number = 0;
+    ax_arena_init(&arena, 64, 4096);
+    assert_int_equal(
+        ax_online_disk_form(disk, ax_str_from(entity), ax_str_from(view), &arena, &bytes, &err),
+        AX_OK);
+    assert_true(!bytes.ptr || bytes.len == sizeof(number));
+    if (bytes.ptr)
+        memcpy(&number, bytes.ptr, sizeof(number));
+    ax_arena_done(&arena);
+    return number;
+}
+
 /* One row, and the journal's position. */
 static enum ax_code fold_one(struct ax_online_disk *disk, size_t index,
                              const struct ax_online_row *row, uint64_t next, struct ax_err *err)
@@ -246,7 +272,9 @@ static enum ax_code fold_one(struct ax_online_disk *disk, size_t index,
     char text[AX_ONLINE_KEY_BYTES_MAX];
     struct ax_online_disk_item item = { 1, key_text(index, text), row };
     struct ax_online_disk_position at = { AX_STR("journal"), next };
-    struct ax_online_disk_fold fold = { &item, 1, &at, 1 };
+    struct ax_online_disk_fold fold = {
+        .items = &item, .item_count = 1, .positions = &at, .position_count = 1
+    };
     return ax_online_disk_fold(disk, &fold, err);
 }
 
@@ -275,7 +303,9 @@ static void fold_random(struct ax_online_disk *disk, struct reference *reference
             (struct ax_online_disk_item){ (uint32_t)entity + 1, key_text(index, texts[i]), row };
     }
     struct ax_online_disk_position at = { AX_STR("journal"), number };
-    struct ax_online_disk_fold fold = { items, ITEMS, &at, 1 };
+    struct ax_online_disk_fold fold = {
+        .items = items, .item_count = ITEMS, .positions = &at, .position_count = 1
+    };
     if (ax_online_disk_fold(disk, &fold, &err))
         fail_msg("%s", err.msg);
 }
@@ -334,6 +364,28 @@ static void numbers_stay(void **state)
         memset(text, 'n', sizeof(text));
         struct ax_str name = { text, sizeof(text) };
         assert_int_equal(ax_online_disk_entity(disk, name, &number, &err), AX_E_TOO_LARGE);
+        ax_online_disk_close(disk);
+    }
+    free(path);
+}
+
+static void forms_are_those_that_were_folded_last(void **state)
+{
+    (void)state;
+    char *path = make_path("forms");
+    for (uint64_t round = 1; round <= 3; round++) {
+        struct ax_err err = AX_ERR_INIT;
+        struct ax_online_disk *disk = open_disk(path, BYTES_MAX);
+        assert_int_equal(form(disk, "card", "spend"), round - 1);
+        assert_int_equal(form(disk, "cards", "pend"), 0);
+        struct ax_online_disk_form one = form_of(&round);
+        struct ax_online_disk_fold fold = { .forms = &one, .form_count = 1 };
+        assert_int_equal(ax_online_disk_fold(disk, &fold, &err), AX_OK);
+        assert_int_equal(form(disk, "card", "spend"), round);
+        char text[AX_ONLINE_DISK_NAME_BYTES_MAX];
+        memset(text, 'n', sizeof(text));
+        one.view = (struct ax_str){ text, sizeof(text) };
+        assert_int_equal(ax_online_disk_fold(disk, &fold, &err), AX_E_TOO_LARGE);
         ax_online_disk_close(disk);
     }
     free(path);
@@ -504,7 +556,8 @@ static void fold_all_keys(const char *path, _Atomic uint64_t *done)
         for (size_t i = 0; i < ROWS; i++)
             items[i] =
                 (struct ax_online_disk_item){ 1, key_text(i, texts[i]), make_row(i, i * 20, next) };
-        struct ax_online_disk_fold fold = { items, ROWS, &at, 1 };
+        struct ax_online_disk_form form = form_of(&next);
+        struct ax_online_disk_fold fold = { items, ROWS, &at, 1, &form, 1 };
         if (ax_online_disk_fold(disk, &fold, &err))
             return;
         *done = next;
@@ -543,6 +596,7 @@ static void rows_and_positions_agree_after_a_kill(void **state)
         struct ax_online_disk *disk = open_disk(path, BYTES_MAX);
         uint64_t next = position(disk);
         assert_true(next == *done || next == *done + 1);
+        assert_int_equal(form(disk, "card", "spend"), next);
         assert_int_equal(walk_all(disk, 1, visit_mark, &next, &err), AX_OK);
         struct ax_online_row *row = make_row(0, 3, 1);
         assert_int_equal(fold_one(disk, 0, row, 100, &err), AX_OK);
@@ -582,7 +636,7 @@ static bool is_noticed(const char *path, struct reference *reference)
     for (size_t i = 0; i < KEYS; i++)
         items[i] = (struct ax_online_disk_item){ 1, key_text(i, texts[i]),
                                                  i % 4 ? NULL : make_row(i, i, 1) };
-    struct ax_online_disk_fold fold = { items, KEYS, NULL, 0 };
+    struct ax_online_disk_fold fold = { .items = items, .item_count = KEYS };
     if (ax_online_disk_fold(disk, &fold, &err))
         is_whole = false;
     for (size_t i = 0; i < KEYS; i++)
@@ -689,6 +743,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folds_are_there_when_it_is_opened_again),
         cmocka_unit_test(numbers_stay),
+        cmocka_unit_test(forms_are_those_that_were_folded_last),
         cmocka_unit_test(a_full_one_is_read),
         cmocka_unit_test(what_was_before_a_full_disk_stays),
         cmocka_unit_test(after_a_meta_page_that_failed_it_takes_nothing),

@@ -17,8 +17,8 @@
 
 enum { ROWS_MAX = 64, WRITER_KEYS = 50 };
 
-/* The sources and views, by number in the definitions. `%s` is the field of view 0. A test may have
- * its own. */
+/* The sources and views, by number in the definitions. `%s` is the field of view 0, or more. A test
+ * may have its own. */
 #ifndef DEFINITIONS
 #define DEFINITIONS                                                                            \
     "auspex: 1\n"                                                                              \
@@ -288,7 +288,7 @@ static struct ax_str key_of(const struct ax_entity *entity, int64_t number)
     return (struct ax_str){ own, key.len };
 }
 
-/* Final values of view `view`. */
+/* Final values of view `view`; all of its fields have the same. */
 AX_UNUSED static enum ax_code put_values(size_t view, const struct given_row *rows, size_t count,
                                          bool is_kept, struct ax_online_batch *batch,
                                          struct ax_err *err)
@@ -300,7 +300,8 @@ AX_UNUSED static enum ax_code put_values(size_t view, const struct given_row *ro
     for (size_t i = 0; i < count; i++) {
         int64_t x = rows[i].x;
         struct ax_values values = column_of(AX_TYPE_INT64, &x, 1);
-        const struct ax_values *fields[] = { &values };
+        const struct ax_values *fields[] = { &values, &values, &values };
+        assert_true(layout->field_count <= AX_COUNT(fields));
         struct ax_online_stamp stamp = { .time = rows[i].time };
         size_t bytes = ax_online_part_write(layout, &stamp, fields, 0, NULL);
         void *part = ax_arena_alloc(&arena, 1, bytes);
