@@ -119,23 +119,11 @@ static enum ax_code look_at_end(struct ax_journal *journal, uint64_t file_bytes,
 static enum ax_code recover(struct ax_journal *journal, struct ax_err *err)
 {
     struct ax_journal_segment *segment = &journal->segment;
-    const struct ax_journal_group *group;
-    enum ax_journal_step step = AX_JOURNAL_GROUP;
-    while (step == AX_JOURNAL_GROUP) {
-        if (ax_journal_segment_step(segment, 0, false, &step, &group, err))
-            return err->code;
-    }
+    enum ax_journal_step step;
+    uint64_t hash;
+    if (ax_journal_segment_to_end(segment, &step, &hash, err))
+        return err->code;
     struct stat info;
-    if (step == AX_JOURNAL_BROKEN) {
-        bool goes_on;
-        if (ax_journal_segment_goes_on(segment, &goes_on, err))
-            return err->code;
-        if (goes_on)
-            return ax_fail(err, AX_E_INVALID,
-                           "'%s' is damaged at byte %" PRIu64 " and has rows behind it: restore "
-                           "it, or give them up (truncate -s %" PRIu64 ")",
-                           segment->path, segment->at, segment->at);
-    }
     if (fstat(segment->fd, &info))
         return ax_fail_errno(err, errno, "'%s'", segment->path);
     if (step == AX_JOURNAL_BROKEN && look_at_end(journal, (uint64_t)info.st_size, err))

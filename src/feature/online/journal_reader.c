@@ -85,14 +85,9 @@ static enum ax_code read_last(struct ax_journal_segment *segment, struct ax_jour
                               struct ax_err *err)
 {
     enum ax_journal_step step;
-    const struct ax_journal_group *group;
     uint64_t of[] = { extent->hash, 0 };
-    do {
-        if (ax_journal_segment_step(segment, 0, false, &step, &group, err))
-            return err->code;
-        if (step == AX_JOURNAL_GROUP)
-            of[1] = group->head_hash;
-    } while (step == AX_JOURNAL_GROUP);
+    if (ax_journal_segment_to_end(segment, &step, &of[1], err))
+        return err->code;
     extent->hash = ax_hash((struct ax_str){ (const char *)of, sizeof(of) });
     extent->next = segment->next;
     return AX_OK;

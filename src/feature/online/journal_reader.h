@@ -19,8 +19,8 @@ struct ax_journal_extent {
 };
 
 /* Look at the last segment, up to its last whole group, and at the seeds of the others. A folder
- * that is not there has no rows. Expected: INVALID, DENIED, LIMIT, CONFLICT (a segment was removed
- * meanwhile). */
+ * that is not there has no rows. Expected: INVALID (also: the last segment is damaged and has rows
+ * behind that), DENIED, LIMIT, CONFLICT (a segment was removed meanwhile). */
 AX_MUST_USE enum ax_code ax_journal_extent_read(const char *folder,
                                                 struct ax_journal_extent *ret_extent,
                                                 struct ax_err *err);

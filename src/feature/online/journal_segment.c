@@ -425,10 +425,10 @@ enum ax_code ax_journal_segment_step(struct ax_journal_segment *segment, uint64_
     }
 }
 
-enum ax_code ax_journal_segment_goes_on(const struct ax_journal_segment *segment, bool *ret_goes_on,
-                                        struct ax_err *err)
+/* Whether the head of a later group stands anywhere behind `at`. */
+static enum ax_code look_behind(const struct ax_journal_segment *segment, bool *ret_goes_on,
+                                struct ax_err *err)
 {
-    assert(segment && segment->path && ret_goes_on && err);
     char *bytes = ax_try_alloc(READ_BYTES, 1);
     if (!bytes)
         return ax_fail(err, AX_E_LIMIT, "no memory to read '%s'", segment->path);
@@ -448,6 +448,49 @@ enum ax_code ax_journal_segment_goes_on(const struct ax_journal_segment *segment
     if (got < 0)
         return ax_fail_errno(err, errno, "read '%s'", segment->path);
     *ret_goes_on = goes_on;
+    return AX_OK;
+}
+
+static enum ax_code walk(struct ax_journal_segment *segment, enum ax_journal_step *ret_step,
+                         uint64_t *hash, struct ax_err *err)
+{
+    const struct ax_journal_group *group;
+    do {
+        if (ax_journal_segment_step(segment, 0, false, ret_step, &group, err))
+            return err->code;
+        if (*ret_step == AX_JOURNAL_GROUP)
+            *hash = group->head_hash;
+    } while (*ret_step == AX_JOURNAL_GROUP);
+    return AX_OK;
+}
+
+/* A writer may have completed what was broken before it wrote what stands behind, so it is read
+ * again before it is damage. */
+enum ax_code ax_journal_segment_to_end(struct ax_journal_segment *segment,
+                                       enum ax_journal_step *ret_step, uint64_t *ret_hash,
+                                       struct ax_err *err)
+{
+    assert(segment && segment->path && ret_step && ret_hash && err);
+    enum ax_journal_step step;
+    uint64_t hash = 0, broken_at = 0;
+    bool goes_on = true;
+    while (goes_on) {
+        if (walk(segment, &step, &hash, err))
+            return err->code;
+        if (step == AX_JOURNAL_BROKEN && segment->at == broken_at)
+            return ax_fail(err, AX_E_INVALID,
+                           "'%s' is damaged at byte %" PRIu64 " and has rows behind it: stop the "
+                           "server and restore it, or give them up (truncate -s %" PRIu64 ")",
+                           segment->path, segment->at, segment->at);
+        goes_on = step == AX_JOURNAL_BROKEN;
+        if (goes_on && look_behind(segment, &goes_on, err))
+            return err->code;
+        if (goes_on)
+            ax_buf_clear(&segment->bytes, 0);
+        broken_at = segment->at;
+    }
+    *ret_step = step;
+    *ret_hash = hash;
     return AX_OK;
 }
 

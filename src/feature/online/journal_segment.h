@@ -76,9 +76,12 @@ AX_MUST_USE enum ax_code ax_journal_segment_step(struct ax_journal_segment *segm
                                                  const struct ax_journal_group **ret_group,
                                                  struct ax_err *err);
 
-/* Whether the head of a later group stands anywhere behind `at`: what is broken there is damage. */
-AX_MUST_USE enum ax_code ax_journal_segment_goes_on(const struct ax_journal_segment *segment,
-                                                    bool *ret_goes_on, struct ax_err *err);
+/* Go to the end: *ret_step is AX_JOURNAL_END, or AX_JOURNAL_BROKEN where a write was broken off or
+ * is under way; *ret_hash the last whole group's head's, 0 without one. Expected: INVALID (what is
+ * broken has the head of a later group behind it: damage), LIMIT. */
+AX_MUST_USE enum ax_code ax_journal_segment_to_end(struct ax_journal_segment *segment,
+                                                   enum ax_journal_step *ret_step,
+                                                   uint64_t *ret_hash, struct ax_err *err);
 
 /* Whether the group at `at`, which is not whole, goes on behind the end of the file, or ends in its
  * head. */

@@ -441,6 +441,13 @@ static void every_changed_bit_is_seen(void **state)
             assert_failed(AX_E_INVALID, "no segment of a journal");
         assert_int_equal(count_pairs(0, 9), whole);
         assert_failed(AX_E_INVALID, "0000000000000001.journal");
+        struct ax_journal_extent extent;
+        bool is_told = ax_journal_extent_read(journal_folder, &extent, &err) != AX_OK;
+        assert_int_equal(is_told, at < begins[1]);
+        if (is_told)
+            assert_failed(AX_E_INVALID, "0000000000000001.journal");
+        else
+            assert_int_equal(extent.next, 5);
         if (at < begins[1]) {
             assert_int_not_equal(ax_journal_open(&config, &journal, &err), AX_OK);
             assert_failed(AX_E_INVALID, "0000000000000001.journal");
@@ -874,6 +881,9 @@ static void readers_beside_the_writer(void **state)
         struct ax_journal_reader *reader;
         struct ax_journal_rows rows;
         uint64_t until = ax_journal_next(shared);
+        struct ax_journal_extent extent;
+        assert_int_equal(ax_journal_extent_read(journal_folder, &extent, &err), AX_OK);
+        assert_true(extent.next >= until);
         assert_int_equal(ax_journal_reader_open(journal_folder, pair, AX_COUNT(pair), next, until,
                                                 &reader, &err),
                          AX_OK);
