@@ -77,7 +77,7 @@ enum ax_code ax_cells_values_find(const struct ax_cells *cells,
 
 /* ---- values ---- */
 
-static const char *wanted_text(struct ax_type type)
+static const char *wanted_text(struct ax_type type, bool in_seconds)
 {
     if (type.is_list)
         return "a list";
@@ -91,7 +91,8 @@ static const char *wanted_text(struct ax_type type)
     case AX_TYPE_STRING:
         return "a text";
     case AX_TYPE_TIMESTAMP:
-        return "a time (RFC 3339, or whole microseconds since 1970)";
+        return in_seconds ? "a time (RFC 3339, or whole seconds since 1970)"
+                          : "a time (RFC 3339, or whole microseconds since 1970)";
     case AX_TYPE_DURATION:
         return "a duration (90s, 15m, 24h, 7d, or whole microseconds)";
     case AX_TYPE_COUNT:
@@ -125,14 +126,14 @@ static enum ax_code fail_value(const struct ax_cells_target *target, struct ax_t
                                const struct ax_cell *cell, struct ax_err *err)
 {
     struct ax_str text = { cell->text, cell->len };
+    const char *wanted = wanted_text(type, target->in_seconds);
     bool is_text = cell->kind == AX_CELL_TEXT || cell->kind == AX_CELL_FIELD;
     if (is_text)
         return ax_fail(err, AX_E_INVALID, "'%.*s', row %u: %s is wanted, found '%.*s'",
-                       AX_STR_ARG(target->name), (unsigned)cell->row, wanted_text(type),
+                       AX_STR_ARG(target->name), (unsigned)cell->row, wanted,
                        AX_STR_ARG(ax_str_cut(text, AX_SIGNATURE_SHOWN_BYTES_MAX)));
     return ax_fail(err, AX_E_INVALID, "'%.*s', row %u: %s is wanted, found %s",
-                   AX_STR_ARG(target->name), (unsigned)cell->row, wanted_text(type),
-                   found_text(cell));
+                   AX_STR_ARG(target->name), (unsigned)cell->row, wanted, found_text(cell));
 }
 
 static bool to_bool(const struct ax_cell *cell, uint8_t *ret)

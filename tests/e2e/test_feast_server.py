@@ -150,7 +150,8 @@ def test_nothing_is_applied(tmp_path):
     (tmp_path / "models").mkdir()
     server = Server(tmp_path / "models", "--threads", "1", "--state", str(tmp_path / "state"))
     for path, more in (("/get-online-features", {"entities": {}, "features": ["a:b"]}),
-                       ("/write-to-online-store", {"feature_view_name": "a", "df": {}})):
+                       ("/write-to-online-store", {"feature_view_name": "a", "df": {}}),
+                       ("/push", {"push_source_name": "a", "df": {}})):
         answer = server.post(path, more)
         error = json.loads(answer.json)
         assert (answer.status, error["class"]) == (404, "FeastError")
@@ -217,6 +218,9 @@ def test_written_values_outlive_the_process(feast):
     ("driver", {"driver_id": [1], "rate": ["x"], "at": [0]}, 422, "a number is wanted"),
     ("driver", {"driver_id": [1], "rate": [1], "at": [2**40]}, 422, "ahead of the clock"),
     ("driver", {"driver_id": [1], "rate": []}, 422, "does not hold 1 values"),
+    ("driver", {"driver_id": [1], "rate": [1], "at": ["x"]}, 422, "or whole seconds since 1970"),
+    ("driver", {"driver_id": [1], "city": ["x" * 65537]}, 422, "more than 65536 bytes"),
+    (None, {"driver_id": [1]}, 422, "'feature_view_name' is missing"),
     ("driver", [], 422, "'df' has no 'driver_id'"),
 ])
 def test_writes_that_are_refused(feast, view, df, status, message):

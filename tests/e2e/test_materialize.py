@@ -94,6 +94,7 @@ def asked_by_http(server):
     for body, status, message in [
             ({}, 422, "'start_ts' must be a time"), ("x", 422, "must be an object"),
             ({"start_ts": "2025-01-01", **END}, 422, "'start_ts' is later than 'end_ts'"),
+            ({"start_ts": "2999-01-01", "end_ts": "2999-01-02"}, 422, "'start_ts' lies ahead"),
             ({**TIMES, "feature_views": "numbers"}, 422, "an array of names"),
             ({**TIMES, "feature_views": ["number"]}, 404, "nearest is 'numbers'"),
             ({**TIMES, "feature_views": ["sums"] * 4}, 422, "more names than there are views"),

@@ -204,6 +204,8 @@ def test_refused(served, status, body, message):
 def test_refused_query(served):
     answer = served.post("/push?source=weather&source=flights", {"rows": []})
     assert answer.status == 422 and "'source' is given twice" in answer.error
+    answer = served.post("/push?source=weather&sorce=weather", {"rows": []})
+    assert answer.status == 422 and "the query has 'sorce'" in answer.error
 
 
 @pytest.mark.threads

@@ -133,6 +133,9 @@ static enum ax_code take_times(struct materialize_call *call, const struct ax_js
         return err->code;
     if (from_us > to_us)
         return ax_fail(err, AX_E_INVALID, "'start_ts' is later than 'end_ts'");
+    if (from_us > ax_server_wall_us())
+        return ax_fail(err, AX_E_INVALID,
+                       "'start_ts' lies ahead of now, up to which rows are taken");
     if (!call->is_incremental && add_time(call, arena, "from", from_us, err))
         return err->code;
     return add_time(call, arena, "to", to_us, err);

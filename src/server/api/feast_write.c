@@ -71,6 +71,8 @@ static enum ax_code find_view(struct ax_server_thread *thread, struct write *wri
 {
     struct ax_serving_features *features = ax_server_features(thread->server);
     struct ax_str name = ax_str_cut(write->values.body.name, AX_SIGNATURE_SHOWN_BYTES_MAX);
+    if (!name.len)
+        return ax_fail(err, AX_E_INVALID, "'feature_view_name' is missing");
     if (ax_server_check_features(thread->server, err))
         return err->code;
     if (!features)

@@ -26,7 +26,8 @@
 struct push {
     struct ax_store_write base; /* first; has views when the columns are being filled */
     struct ax_push_body body;
-    size_t source; /* its number in the definitions */
+    size_t source; /* its number in the definitions, */
+    bool is_gone;  /* which do not have it */
 };
 
 /* ---- answering ---- */
@@ -35,8 +36,7 @@ struct push {
  * changed meanwhile are in force soon: coming again helps. */
 static int status_of(const struct push *push, enum ax_code code)
 {
-    if (code == AX_E_INVALID || code == AX_E_UNSUPPORTED ||
-        (code == AX_E_NOT_FOUND && push->body.is_feast))
+    if (code == AX_E_INVALID || code == AX_E_UNSUPPORTED || (push->is_gone && push->body.is_feast))
         return 422;
     return code == AX_E_CONFLICT ? 503 : ax_code_http(code);
 }
@@ -50,8 +50,7 @@ static void answer_failure(struct ax_server_thread *thread, struct ax_request *r
         return;
     }
     struct ax_buf *out = ax_server_thread_answer_begin(thread);
-    ax_feast_put_error(
-        out, err->code == AX_E_NOT_FOUND ? "PushSourceNotFoundException" : "FeastError", err);
+    ax_feast_put_error(out, push->is_gone ? "PushSourceNotFoundException" : "FeastError", err);
     ax_server_thread_answer(thread, request, status);
 }
 
@@ -148,7 +147,8 @@ static enum ax_code find_source(struct ax_server_thread *thread, struct push *pu
         return ax_fail(err, AX_E_NOT_FOUND, "no definitions of features are in force; apply some");
     struct ax_online_views *views = features->online;
     const struct ax_definitions *definitions = views->given.definitions;
-    if (ax_definitions_find_source(definitions, push->body.source, &source, err))
+    push->is_gone = ax_definitions_find_source(definitions, push->body.source, &source, err);
+    if (push->is_gone)
         return err->code;
     push->source = (size_t)(source - definitions->sources);
     *ret_plan = ax_online_views_journalled(views, push->source);
@@ -225,10 +225,14 @@ static enum ax_code read_query(struct ax_request *request, struct ax_str *ret_so
     while (is_taken) {
         if (ax_uri_take_parameter(&query, &request->arena, &name, &value, &is_taken, err))
             return err->code;
-        if (is_taken && ax_str_is(name, "source") && ret_source->len)
+        if (!is_taken)
+            break;
+        if (!ax_str_is(name, "source"))
+            return ax_fail(err, AX_E_INVALID, "the query has '%.*s'; it takes 'source' alone",
+                           AX_STR_ARG(ax_str_cut(name, AX_SIGNATURE_SHOWN_BYTES_MAX)));
+        if (ret_source->len)
             return ax_fail(err, AX_E_INVALID, "'source' is given twice");
-        if (is_taken && ax_str_is(name, "source"))
-            *ret_source = value;
+        *ret_source = value;
     }
     return AX_OK;
 }

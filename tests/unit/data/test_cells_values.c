@@ -295,8 +295,8 @@ static void test_passed_over(void **state)
     if (err.code == AX_E_LIMIT)
         return;
     assert_int_equal(err.code, AX_E_INVALID);
-    assert_string_equal(err.msg, "'t', row 2: a time (RFC 3339, or whole microseconds since 1970) "
-                                 "is wanted, found a whole number");
+    assert_string_equal(err.msg, "'t', row 2: a time (RFC 3339, or whole seconds since 1970) is "
+                                 "wanted, found a whole number");
     assert_int_equal(target.values.i64s[0], -2000000);
     assert_int_equal(target.values.i64s[1], 3000000);
 }
