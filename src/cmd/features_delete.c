@@ -269,7 +269,7 @@ static enum ax_code delete_here(struct deleting *d, const struct ax_feature_stor
     ax_epoch_init(&epoch);
     struct ax_feature_store *store = ax_feature_store_new(limits, d->state, &epoch, NULL);
     if (!ax_applied_definitions_read(d->state, NULL, &applied, err) &&
-        !ax_feature_store_define(store, applied, &d->views, err)) {
+        !ax_feature_store_define(store, applied, NULL, NULL, &d->views, err)) {
         d->writer = ax_feature_store_writer(store);
         (void)(delete_owned(d, err) != AX_OK);
     }

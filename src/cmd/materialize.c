@@ -324,7 +324,7 @@ static enum ax_code materialize_here(struct materialize_work *work,
     struct ax_feature_store *store = ax_feature_store_new(limits, work->state, &epoch, NULL);
     if (!ax_applied_definitions_read(work->state, NULL, &work->applied, err) &&
         (work->config->dry_run ||
-         !ax_feature_store_define(store, work->applied, &work->views, err))) {
+         !ax_feature_store_define(store, work->applied, NULL, NULL, &work->views, err))) {
         work->writer = ax_feature_store_writer(store);
         (void)(materialize_owned(work, err) != AX_OK);
     }

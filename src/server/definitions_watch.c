@@ -33,13 +33,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define EVENT_BYTES ((size_t)16 << 10)
-#define LOOK_MS     15000 /* between two looks when nothing is told */
-#define SETTLE_MS   20
-#define SETTLES_MAX 50
-#define REGISTRY    "registry.db"
-#define STORE       "online" /* in the same folder */
-#define WATCHED     (IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR)
+#define EVENT_BYTES  ((size_t)16 << 10)
+#define LOOK_MS      15000  /* between two looks when nothing is told */
+#define AGAIN_MS_MAX 300000 /* between two tries of what has failed */
+#define SETTLE_MS    20
+#define SETTLES_MAX  50
+#define REGISTRY     "registry.db"
+#define STORE        "online" /* in the same folder */
+#define WATCHED      (IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR)
 
 static const struct ax_metric_family apply_family = {
     .name = "ax_features_apply",
@@ -85,7 +86,10 @@ struct ax_definitions_watch {
     ax_metric apply, loads, failures;
     /* The thread's, once it has started. */
     struct registry_stamp stamp; /* from before the last reading */
-    struct ax_err unheard;       /* what the listener has failed with */
+    struct ax_err unheard;       /* what the listener has failed with; it is asked again */
+    uint64_t again_ns;           /* at that moment, */
+    uint64_t pause_ns;           /* which is so long after the last time, */
+    bool is_store_told;          /* or since something was told of the store */
 };
 
 /* ---- reading ---- */
@@ -201,7 +205,8 @@ static bool take_events(struct ax_definitions_watch *watch)
         const struct inotify_event *event;
         for (const char *at = buffer; at < buffer + len; at += sizeof(*event) + event->len) {
             event = (const struct inotify_event *)(const void *)at;
-            is_told |= is_about(event, AX_STR(REGISTRY)) || is_about(event, AX_STR(STORE));
+            watch->is_store_told |= is_about(event, AX_STR(STORE));
+            is_told |= is_about(event, AX_STR(REGISTRY)) || watch->is_store_told;
         }
     }
     return is_told;
@@ -233,7 +238,21 @@ static void clear_wake(struct ax_definitions_watch *watch)
     (void)!read(watch->wake, &count, sizeof(count));
 }
 
-/* Read if somebody asks or something has changed, and tell those who asked. */
+static bool is_due_again(const struct ax_definitions_watch *watch)
+{
+    return watch->unheard.code && (watch->is_store_told || ax_clock_ns() >= watch->again_ns);
+}
+
+static void settle_again(struct ax_definitions_watch *watch)
+{
+    const uint64_t look_ns = (uint64_t)LOOK_MS * AX_NS_PER_MS;
+    const uint64_t max_ns = (uint64_t)AGAIN_MS_MAX * AX_NS_PER_MS;
+    watch->pause_ns =
+        watch->unheard.code ? AX_MIN(AX_MAX(2 * watch->pause_ns, look_ns), max_ns) : 0;
+    watch->again_ns = ax_clock_ns() + watch->pause_ns;
+}
+
+/* Read if somebody asks, or something has changed or is to be tried again; tell those who asked. */
 static void look(struct ax_definitions_watch *watch)
 {
     struct registry_stamp stamp = stamp_registry(watch->state);
@@ -242,9 +261,11 @@ static void look(struct ax_definitions_watch *watch)
     uint64_t asks = watch->asks;
     bool is_asked = asks != watch->answers;
     (void)pthread_mutex_unlock(&watch->lock);
-    if (!is_asked && !watch->unheard.code && memcmp(&stamp, &watch->stamp, sizeof(stamp)) == 0)
+    if (!is_asked && !is_due_again(watch) && memcmp(&stamp, &watch->stamp, sizeof(stamp)) == 0)
         return;
+    watch->is_store_told = false;
     (void)(read_registry(watch, &err) != AX_OK);
+    settle_again(watch);
     (void)pthread_mutex_lock(&watch->lock);
     watch->failure = err;
     watch->answers = asks;
@@ -309,6 +330,7 @@ enum ax_code ax_definitions_watch_start(struct ax_definitions_watch *watch,
     struct ax_applied_definitions *applied = ax_snapshot_get(&watch->snapshot);
     if (applied)
         tell_listener(watch, NULL, applied);
+    settle_again(watch);
     watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     watch->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (watch->wake < 0)

@@ -139,15 +139,19 @@ static void release(void *owner)
     ax_applied_definitions_unref(owner);
 }
 
-enum ax_code ax_feature_store_define(struct ax_feature_store *store,
-                                     struct ax_applied_definitions *applied,
-                                     struct ax_online_views **ret_views, struct ax_err *err)
+enum ax_code ax_feature_store_define(
+    struct ax_feature_store *store, struct ax_applied_definitions *applied,
+    enum ax_code (*publish)(void *context, struct ax_online_views *views, struct ax_err *err),
+    void *context, struct ax_online_views **ret_views, struct ax_err *err)
 {
     assert(store && applied && ret_views && err);
     if (!ax_feature_store_writer(store) && open_writer(store, err))
         return err->code;
-    const struct ax_online_definitions given = { &applied->definitions,
-                                                 ax_applied_definitions_ref(applied), release };
+    const struct ax_online_definitions given = { .definitions = &applied->definitions,
+                                                 .owner = ax_applied_definitions_ref(applied),
+                                                 .release = release,
+                                                 .publish = publish,
+                                                 .context = context };
     if (ax_online_writer_define(ax_feature_store_writer(store), &given, ret_views, err))
         ax_applied_definitions_unref(applied);
     return err->code;

@@ -34,13 +34,14 @@ struct ax_feature_store *ax_feature_store_new(const struct ax_feature_store_conf
 /* When no reader and no sender is left; what was sent is done, and on the disk. NULL is fine. */
 void ax_feature_store_free(struct ax_feature_store *store);
 
-/* Have the definitions in force; *ret_views is a reference of their views. Blocks. One control
- * thread. Expected: those of ax_online_writer_open and ax_online_writer_define; then those before
- * stay in force. */
-AX_MUST_USE enum ax_code ax_feature_store_define(struct ax_feature_store *store,
-                                                 struct ax_applied_definitions *applied,
-                                                 struct ax_online_views **ret_views,
-                                                 struct ax_err *err);
+/* Have the definitions in force; *ret_views is a reference of their views. Readers are given them
+ * by `publish` (NULL: there are none), as ax_online_definitions says. Blocks. One control thread.
+ * Expected: those of ax_online_writer_open and ax_online_writer_define; then those before stay in
+ * force. */
+AX_MUST_USE enum ax_code ax_feature_store_define(
+    struct ax_feature_store *store, struct ax_applied_definitions *applied,
+    enum ax_code (*publish)(void *context, struct ax_online_views *views, struct ax_err *err),
+    void *context, struct ax_online_views **ret_views, struct ax_err *err);
 
 /* Whether windows are known: false while they are filled after a start. Any thread. */
 bool ax_feature_store_is_ready(const struct ax_feature_store *store);

@@ -319,24 +319,23 @@ static void server_loaded(void *context, const struct ax_version *version)
     ax_applied_definitions_unref(applied);
 }
 
-/* Serve by these definitions. What cannot be made leaves in force what was: its services are those
- * that versions need, or they are not, which each request finds out. */
-static enum ax_code serve_features(struct ax_server *server, struct ax_applied_definitions *applied,
-                                   struct ax_err *err)
+struct features_publishing {
+    struct ax_server *server;
+    struct ax_applied_definitions *applied;
+};
+
+/* On the thread of the store's writer. */
+static enum ax_code publish_features(void *context, struct ax_online_views *views,
+                                     struct ax_err *err)
 {
+    const struct features_publishing *publishing = context;
+    struct ax_server *server = publishing->server;
+    struct ax_applied_definitions *applied = publishing->applied;
+    struct ax_online *store =
+        ax_online_writer_store(ax_feature_store_writer(server->feature_store));
     struct ax_serving_features *features;
-    struct ax_online_views *views = NULL;
-    bool failed =
-        ax_feature_store_define(server->feature_store, applied, &views, err) ||
-        ax_serving_features_new(
-            applied, ax_online_writer_store(ax_feature_store_writer(server->feature_store)), views,
-            &features, err);
-    ax_online_views_unref(views);
-    if (failed) {
-        ax_log(AX_LOG_ERROR, "features cannot be served by what was applied",
-               AX_LOG_U64("apply", applied->apply), AX_LOG_ERR(err));
+    if (ax_serving_features_new(applied, store, views, &features, err))
         return err->code;
-    }
     for (size_t i = 0; i < applied->definitions.service_count; i++) {
         const struct ax_serving_service *service = &features->services[i];
         if (!service->plan)
@@ -346,6 +345,21 @@ static enum ax_code serve_features(struct ax_server *server, struct ax_applied_d
     }
     ax_serving_features_unref(ax_snapshot_publish(&server->features, features));
     return AX_OK;
+}
+
+/* Serve by these definitions. What cannot be made leaves in force what was: its services are those
+ * that versions need, or they are not, which each request finds out. */
+static enum ax_code serve_features(struct ax_server *server, struct ax_applied_definitions *applied,
+                                   struct ax_err *err)
+{
+    struct features_publishing publishing = { server, applied };
+    struct ax_online_views *views = NULL;
+    if (ax_feature_store_define(server->feature_store, applied, publish_features, &publishing,
+                                &views, err))
+        ax_log(AX_LOG_ERROR, "features cannot be served by what was applied",
+               AX_LOG_U64("apply", applied->apply), AX_LOG_ERR(err));
+    ax_online_views_unref(views);
+    return err->code;
 }
 
 /* Tell which versions that are ready fitted before and do not any more. The thread is a reader of

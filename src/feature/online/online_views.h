@@ -23,11 +23,18 @@ struct ax_online_disk;
 struct ax_online_journals;
 struct ax_online_moves; /* feature/online/online_moves.h */
 
-/* Definitions, and what is called when nobody uses them any more; NULL: nothing. */
+struct ax_online_views;
+
+/* Definitions that come into force. */
 struct ax_online_definitions {
     const struct ax_definitions *definitions;
     void *owner;
-    void (*release)(void *owner);
+    void (*release)(void *owner); /* when nobody uses them any more; NULL: nothing */
+    /* (optional) Have readers read by the views, which have all that there is. The writer's thread,
+     * with no batch between this and those that change these views: what is acknowledged is seen.
+     * What it fails with leaves in force what was. */
+    enum ax_code (*publish)(void *context, struct ax_online_views *views, struct ax_err *err);
+    void *context;
 };
 
 struct ax_online_views {

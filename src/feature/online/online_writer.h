@@ -131,8 +131,9 @@ struct ax_online *ax_online_writer_store(struct ax_online_writer *writer);
 /* Have other definitions in force, and *ret_views is a reference of their views. Blocks, until they
  * have all that the journals have for them, while batches by the views before go on. Windows of the
  * first ones may be filled afterwards. `given` is
- * released by the views, and not when this fails. One control thread. Expected: INVALID, LIMIT,
- * TOO_LARGE, UNAVAILABLE; then those before stay in force. */
+ * published before another batch is done, and released by the views, and not when this fails. One
+ * control thread. Expected: INVALID, LIMIT, TOO_LARGE, UNAVAILABLE; then those before stay in
+ * force. */
 AX_MUST_USE enum ax_code ax_online_writer_define(struct ax_online_writer *writer,
                                                  const struct ax_online_definitions *given,
                                                  struct ax_online_views **ret_views,

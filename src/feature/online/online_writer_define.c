@@ -262,6 +262,19 @@ static void show_seen(struct ax_online_writer *writer, struct ax_online_views *v
     }
 }
 
+/* Readers first: no batch comes between this and put_in_force. `rows`: of windows that are filled
+ * afterwards; 0: they are there. */
+static enum ax_code publish(struct ax_online_writer *writer, struct ax_online_views *views,
+                            uint64_t rows, struct ax_err *err)
+{
+    const struct ax_online_definitions *given = &views->given;
+    show_seen(writer, views);
+    ax_online_writer_lack_windows(writer, rows);
+    if (given->publish && given->publish(given->context, views, err))
+        ax_online_writer_lack_windows(writer, 0);
+    return err->code;
+}
+
 /* From the next batch on. All positions are to be written: its views may be others. */
 static void put_in_force(struct ax_online_writer *writer, struct ax_online_views *views)
 {
@@ -271,7 +284,6 @@ static void put_in_force(struct ax_online_writer *writer, struct ax_online_views
         struct ax_online_journal *journal = value;
         journal->folding = journal->folded = 0;
     }
-    show_seen(writer, views);
     struct ax_online_views *former = writer->views;
     writer->views = ax_online_views_ref(views);
     ax_online_writer_sweep_former(writer, former);
@@ -300,7 +312,8 @@ void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_onlin
         !ax_online_carry_new(writer, views, &carry, err)) {
         are_behind = !writer->views && rows > writer->config.fill_rows_first;
         (void)((!are_behind && put_histories(writer, views, err)) ||
-               replay_all(writer, views, carry, are_behind, err));
+               replay_all(writer, views, carry, are_behind, err) ||
+               publish(writer, views, are_behind ? rows : 0, err));
     }
     writer->coming = NULL;
     if (err->code) {
@@ -310,8 +323,6 @@ void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_onlin
         ax_online_views_unref(views);
         return;
     }
-    if (are_behind)
-        ax_online_writer_lack_windows(writer, rows);
     put_in_force(writer, views);
     writer->has_new_forms = writer->has_new_forms || ax_online_carry_has_new_forms(carry);
     ax_online_carry_free(carry);

@@ -201,9 +201,9 @@ enum ax_code ax_online_writer_count_windows(const struct ax_online_writer *write
 
 void ax_online_writer_lack_windows(struct ax_online_writer *writer, uint64_t rows)
 {
-    writer->lacks_windows = true;
+    writer->lacks_windows = rows > 0;
     ax_online_writer_show(&writer->shown.windows_unfilled, rows);
-    atomic_store_explicit(&writer->shown.fills_windows, true, memory_order_relaxed);
+    atomic_store_explicit(&writer->shown.fills_windows, rows > 0, memory_order_relaxed);
 }
 
 void ax_online_writer_show_windows(struct ax_online_writer *writer, size_t rows)

@@ -22,8 +22,9 @@
 
 #include <sched.h>
 
-#define WAIT_NS ((uint64_t)60 * AX_NS_PER_S) /* far more than anything here takes */
-#define APPLIES 4
+#define WAIT_NS    ((uint64_t)60 * AX_NS_PER_S) /* far more than anything here takes */
+#define READING_NS ((uint64_t)200 * AX_NS_PER_MS)
+#define APPLIES    4
 
 static struct ax_epoch epoch;
 static struct ax_definitions_watch *watch;
@@ -34,6 +35,7 @@ struct changes {
     struct ax_definitions_watch_listener listener;
     uint64_t before[APPLIES], now[APPLIES];
     atomic_uint count;
+    atomic_uint failures;
     atomic_bool is_full;
 };
 
@@ -42,8 +44,10 @@ static enum ax_code changed(struct ax_definitions_watch_listener *listener,
                             struct ax_applied_definitions *now, struct ax_err *err)
 {
     struct changes *changes = container_of(listener, struct changes, listener);
-    if (atomic_load(&changes->is_full))
+    if (atomic_load(&changes->is_full)) {
+        (void)atomic_fetch_add(&changes->failures, 1);
         return ax_fail(err, AX_E_LIMIT, "no room");
+    }
     unsigned at = atomic_load(&changes->count);
     assert_true(at < APPLIES);
     changes->before[at] = before ? before->apply : 0;
@@ -96,6 +100,26 @@ static void wait_for_apply(uint64_t number)
     assert_int_equal(atomic_load(&seen_apply), number);
 }
 
+/* What the listener has failed with is not tried again whenever somebody reads the registry, which
+ * touches its files, but when the store's folder is made. */
+static void wait_for_another_try(const char *path, const struct changes *changes)
+{
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_applied_definitions *applied;
+    unsigned failures = atomic_load(&changes->failures);
+    uint64_t until_ns = ax_clock_ns() + READING_NS;
+    while (ax_clock_ns() < until_ns) {
+        assert_int_equal(ax_applied_definitions_read(path, NULL, &applied, &err), AX_OK);
+        ax_applied_definitions_unref(applied);
+    }
+    assert_int_equal(atomic_load(&changes->failures), failures);
+    until_ns = ax_clock_ns() + WAIT_NS;
+    assert_int_equal(ax_file_make_folder(in_folder("state/online"), &err), AX_OK);
+    while (atomic_load(&changes->failures) == failures && ax_clock_ns() < until_ns)
+        (void)sched_yield();
+    assert_int_equal(atomic_load(&changes->failures), failures + 1);
+}
+
 static void follows_what_is_applied(void **state)
 {
     (void)state;
@@ -126,6 +150,7 @@ static void follows_what_is_applied(void **state)
     assert_int_equal(ax_definitions_watch_read(watch, &err), AX_E_LIMIT);
     ax_err_clear(&err);
     wait_for_apply(APPLIES);
+    wait_for_another_try(path, &changes);
     atomic_store(&changes.is_full, false);
     assert_int_equal(ax_definitions_watch_read(watch, &err), AX_OK);
     /* A registry that cannot be read, and none at all. */

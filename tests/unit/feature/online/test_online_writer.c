@@ -197,6 +197,52 @@ static void batches_of_before_are_done_if_they_fit(void **state)
     remove_state();
 }
 
+static struct ax_online_views *published;
+
+static enum ax_code publish_these(void *context, struct ax_online_views *views,
+                                  struct ax_err *failed)
+{
+    (void)context;
+    (void)failed;
+    published = views;
+    return AX_OK;
+}
+
+static enum ax_code publish_none(void *context, struct ax_online_views *views,
+                                 struct ax_err *failed)
+{
+    (void)context;
+    (void)views;
+    return ax_fail(failed, AX_E_LIMIT, "no memory");
+}
+
+/* So that what is acknowledged is seen: batches go on by the views that readers have. */
+static void readers_have_views_before_batches_do(void **state)
+{
+    (void)state;
+    struct ax_online_batch batch;
+    struct given_row row = { 1, 10, 100 };
+    open_state("x");
+    publish = publish_none;
+    assert_int_equal(define("x * 10", &err), AX_E_LIMIT);
+    err = (struct ax_err)AX_ERR_INIT;
+    good(push(SOURCE_A, &row, 1, &batch, &err));
+    has(VIEW_A, 1, 10, 100);
+    publish = publish_these;
+    good(define("x * 10", &err));
+    assert_ptr_equal(published, fixture.views);
+    has(VIEW_A, 1, 10, 1000);
+    publish = publish_none;
+    assert_int_equal(define("x", &err), AX_E_LIMIT);
+    err = (struct ax_err)AX_ERR_INIT;
+    row.time++;
+    good(push(SOURCE_A, &row, 1, &batch, &err));
+    has(VIEW_A, 1, 11, 1000);
+    publish = NULL;
+    close_writer();
+    remove_state();
+}
+
 /* Not at a start, nor when the journal is read for a view that is new, or that begins anew. A row
  * of the journal is gone for all, but what other entities have of it already stays. */
 static void what_was_erased_stays_away(void **state)
@@ -1249,6 +1295,7 @@ int main(void)
         cmocka_unit_test(without_a_folder_it_is_in_memory),
         cmocka_unit_test(a_changed_view_has_what_the_journal_has),
         cmocka_unit_test(batches_of_before_are_done_if_they_fit),
+        cmocka_unit_test(readers_have_views_before_batches_do),
         cmocka_unit_test(what_was_erased_stays_away),
         cmocka_unit_test(a_cleared_view_has_what_the_journal_has),
         cmocka_unit_test(parts_of_former_views_go),

@@ -68,6 +68,9 @@ static void release_definitions(void *owner)
     free(owner);
 }
 
+/* What readers are given views by; NULL: define returns them. */
+static enum ax_code (*publish)(void *context, struct ax_online_views *views, struct ax_err *err);
+
 /* With this expression as the field of view 0. */
 static enum ax_code define(const char *field, struct ax_err *err)
 {
@@ -83,7 +86,10 @@ static enum ax_code define(const char *field, struct ax_err *err)
         free(definitions);
         return err->code;
     }
-    const struct ax_online_definitions given = { definitions, definitions, release_definitions };
+    const struct ax_online_definitions given = { .definitions = definitions,
+                                                 .owner = definitions,
+                                                 .release = release_definitions,
+                                                 .publish = publish };
     struct ax_online_views *views;
     if (ax_online_writer_define(fixture.writer, &given, &views, err)) {
         release_definitions(definitions);
