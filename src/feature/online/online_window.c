@@ -287,14 +287,15 @@ enum ax_code ax_online_window_put_all(struct ax_online_window_put *puts, size_t 
                                       int64_t floor, struct ax_err *err)
 {
     assert((puts || !count) && err);
+    const size_t ahead = (size_t)STEPS * GROUP;
     uint64_t hashes[RING];
-    for (size_t at = 0; at < count + STEPS * GROUP; at += GROUP) {
+    for (size_t at = 0; at < count + ahead; at += GROUP) {
         for (size_t step = 0; step < STEPS && step * GROUP <= at; step++) {
             size_t from = at - step * GROUP;
             approach_group(puts, from, AX_MIN(from + GROUP, count), step, hashes);
         }
-        if (at >= STEPS * GROUP) {
-            size_t from = at - STEPS * GROUP;
+        if (at >= ahead) {
+            size_t from = at - ahead;
             put_group(puts, from, AX_MIN(from + GROUP, count), hashes, floor, err);
         }
     }
