@@ -379,8 +379,11 @@ static enum ax_code end_view(void *arg, const struct ax_view *view, struct ax_st
             ? put_windows(run, item, err)
             : run->stream && ax_materialize_stream_end(run->stream, &item->result.counts, err))
         return err->code;
-    if (is_recorded(run) && record(run, item, mark, err))
-        return err->code;
+    if (is_recorded(run)) {
+        ax_online_writer_complete(run->config->writer, run->config->views, number_of(run, view));
+        if (record(run, item, mark, err))
+            return err->code;
+    }
     set_outcome(item, AX_MATERIALIZE_DONE);
     item->result.seconds = (double)(now_ns - run->began_ns) / 1e9;
     run->began_ns = now_ns;

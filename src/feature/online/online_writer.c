@@ -128,6 +128,22 @@ static bool is_partial(const struct ax_online_writer *writer, const struct ax_on
            ax_source_rows_are_partial(views->source_plans[batch->own.number], batch->rows);
 }
 
+/* Of a view that was cleared the newest row of a key may be missing. */
+static enum ax_code check_complete(const struct ax_online_writer *writer,
+                                   struct ax_online_batch *batch)
+{
+    const struct ax_source_plan *plan = writer->views->source_plans[batch->own.number];
+    for (size_t i = 0; i < plan->target_count; i++) {
+        struct ax_str view = plan->targets[i].definition->name;
+        if (ax_map_get(&writer->incomplete, view))
+            return ax_fail(&batch->err, AX_E_UNAVAILABLE,
+                           "rows leave columns out, and view '%.*s', which is rebuilt, does not "
+                           "have all its rows yet: come again when it is materialised",
+                           AX_STR_ARG(view));
+    }
+    return AX_OK;
+}
+
 static enum ax_code merge_rows(struct ax_online_writer *writer, struct ax_online_batch *batch)
 {
     struct ax_online_merge merge = { .store = writer->store,
@@ -163,7 +179,7 @@ static bool journal_batch(struct ax_online_writer *writer, struct ax_online_batc
     batch->own.journal = journal;
     batch->own.taken_us = AX_MAX(batch->taken_us, writer->journals.taken_us);
     batch->own.rows = batch->rows;
-    if (has_partial && merge_rows(writer, batch))
+    if (has_partial && (check_complete(writer, batch) || merge_rows(writer, batch)))
         return true;
     ax_arena_reset(&writer->arena);
     if (!ax_online_journal_add(journal, plan, batch->own.rows, batch->own.taken_us, &writer->arena,
@@ -357,6 +373,7 @@ static void writer_free(struct ax_online_writer *writer)
     ax_arena_done(&writer->arena);
     ax_arena_done(&writer->merge_arena);
     ax_map_done(&writer->filled);
+    ax_map_done(&writer->incomplete);
     ax_online_close(writer->store);
     free((void *)writer->config.state);
     free(writer);
@@ -387,6 +404,7 @@ static struct ax_online_writer *writer_new(const struct ax_online_writer_config 
     writer->config = *config;
     writer->config.state = own_path(config->state);
     ax_map_init(&writer->filled);
+    ax_map_init(&writer->incomplete);
     ax_map_init(&writer->numbers.given);
     ax_online_unfolded_init(&writer->unfolded);
     ax_online_unfolded_init(&writer->fold.keys);
@@ -516,6 +534,17 @@ enum ax_code ax_online_writer_clear(struct ax_online_writer *writer, struct ax_o
     };
     call_writer(writer, &call);
     return err->code;
+}
+
+void ax_online_writer_complete(struct ax_online_writer *writer, struct ax_online_views *views,
+                               size_t number)
+{
+    assert(writer && views);
+    struct ax_err ignored = AX_ERR_INIT;
+    struct ax_online_call call = {
+        .run = ax_online_writer_do_complete, .views = views, .number = number, .err = &ignored
+    };
+    call_writer(writer, &call);
 }
 
 enum ax_code ax_online_writer_erase(struct ax_online_writer *writer, struct ax_online_views *views,

@@ -5,7 +5,9 @@
  * The disk is told first that the view has nothing of its journal, and nothing else until all of
  * the journal was applied again: whoever is killed in between applies it at the next start. Then
  * all parts go, as those of a view that is not in force any more, and what was taken in up to then
- * is applied. What comes meanwhile is applied as ever.
+ * is applied. What comes meanwhile is applied as ever, but for partial rows, which would be merged
+ * with what is not the newest row: they are refused until whoever cleared the view has written all
+ * that it is to have.
  *
  * Windows are in memory alone: all keys go, and come again from the history and the journal of
  * their source. Meanwhile nothing is known of them.
@@ -42,8 +44,12 @@ static enum ax_code clear(struct ax_online_writer *writer, size_t number, struct
     const struct ax_view *view = &definitions->views[number];
     size_t source = (size_t)(view->source - definitions->sources);
     bool is_journalled = ax_online_views_journalled(views, source) != NULL;
+    bool was_complete = !ax_map_put(&writer->incomplete, view->name, writer);
     writer->clearing = views->views[number].layout;
-    if (!drop_parts(writer, (size_t)(view->entity - definitions->entities), err) && is_journalled)
+    if (drop_parts(writer, (size_t)(view->entity - definitions->entities), err)) {
+        if (was_complete)
+            (void)ax_map_remove(&writer->incomplete, view->name);
+    } else if (is_journalled)
         (void)(ax_online_writer_replay(writer, source, writer->clearing, err) != AX_OK);
     writer->clearing = NULL;
     if (is_journalled)
@@ -78,4 +84,15 @@ void ax_online_writer_do_clear(struct ax_online_writer *writer, struct ax_online
     if (!ax_online_writer_resolve(writer, &about, &number, call->err))
         (void)((writer->views->windows[number] ? clear_windows(writer, number, call->err)
                                                : clear(writer, number, call->err)) != AX_OK);
+}
+
+void ax_online_writer_do_complete(struct ax_online_writer *writer, struct ax_online_call *call)
+{
+    const struct ax_online_batch about = { .kind = AX_ONLINE_VALUES,
+                                           .views = call->views,
+                                           .number = call->number };
+    size_t number;
+    if (!ax_online_writer_resolve(writer, &about, &number, call->err))
+        (void)ax_map_remove(&writer->incomplete,
+                            writer->views->given.definitions->views[number].name);
 }

@@ -22,13 +22,14 @@ struct ax_online_batches {
     struct ax_online_batch *first, *last;
 };
 
-/* One call of ax_online_writer_define, _clear, _erase or _history, on the caller's stack. */
+/* One call of ax_online_writer_define, _clear, _complete, _erase or _history, on the caller's
+ * stack. */
 struct ax_online_call {
     struct ax_message message;
     void (*run)(struct ax_online_writer *writer, struct ax_online_call *call);
     const struct ax_online_definitions *given; /* define */
     struct ax_online_views *views;   /* define: those that are made; else: that it is by */
-    size_t number;                   /* clear, history: of the view */
+    size_t number;                   /* clear, complete, history: of the view */
     struct ax_online_erase *erase;   /* erase */
     struct ax_online_counts *counts; /* history */
     struct ax_err *err;
@@ -95,8 +96,9 @@ struct ax_online_writer {
     struct ax_online_sweep *sweeps;
     size_t sweep_count;
     const struct ax_online_layout *clearing; /* of the view that is cleared; NULL: none */
-    uint64_t sweep_ns;                       /* when the next step is, */
-    uint64_t aged_ns;                        /* and when old parts are looked for again */
+    struct ax_map incomplete; /* names of views that were cleared, and do not have all rows again */
+    uint64_t sweep_ns;        /* when the next step is, */
+    uint64_t aged_ns;         /* and when old parts are looked for again */
     uint64_t windows_ns; /* and old events of windows, which go on with this view and its keys */
     size_t windows_view, windows_cursor;
     uint64_t expire_ns;  /* when old rows of journals are looked for again, */
@@ -141,6 +143,7 @@ void ax_online_writer_turn(struct ax_online_writer *writer);
 
 void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_online_call *call);
 void ax_online_writer_do_clear(struct ax_online_writer *writer, struct ax_online_call *call);
+void ax_online_writer_do_complete(struct ax_online_writer *writer, struct ax_online_call *call);
 void ax_online_writer_do_erase(struct ax_online_writer *writer, struct ax_online_call *call);
 void ax_online_writer_do_history(struct ax_online_writer *writer, struct ax_online_call *call);
 /* Put the history of a source, if it has one, into windows of `views`: of one view, or (NULL) of
