@@ -295,6 +295,8 @@ def test_several_services(served):
             "entities": [{"tailnum": "N1", "origin": None, "dest": "LGA"}]}
     parts = served.post("/v1/predict", both).json["parts"]
     assert [[p["prediction"] for p in part["predictions"]] for part in parts] == [[0.9], [0.4]]
+    parts = served.post("/v1/predict", both | {"features": "status"}).json["parts"]
+    assert len({part["predictions"][0]["at"] for part in parts}) == 1
     for change, errors in [
             ({"entities": [KEY | {"origin": None}]},
              [None, "row 0: key 'dest' of service 'arrival' is missing; send null where there is "

@@ -55,6 +55,7 @@ struct many_request {
     size_t put_count;  /* parts that are printed */
     bool is_in_answer; /* the head of the next part's answer is printed */
     struct many_call *calls;
+    int64_t now_us; /* of all of them */
 };
 
 static struct many_request *many_from(struct ax_prediction *prediction)
@@ -330,6 +331,8 @@ static enum ax_code many_begin_call(struct many_request *request, struct many_pa
         return ax_arena_fail(&http->arena, "the request", err);
     many->call.woken = many_woken;
     many->request = request;
+    if (!request->calls)
+        request->now_us = ax_server_now_us(server);
     many->next = request->calls;
     request->calls = many;
     if (ax_admission_check_rows(whole->thread->scoring.admission,
@@ -342,7 +345,7 @@ static enum ax_code many_begin_call(struct many_request *request, struct many_pa
             &http->arena, ax_http_worker_loop(http->worker), ax_prediction_deadline_ns(whole), err))
         return err->code;
     ax_service_call_share(&many->call, body->cells);
-    if (ax_service_call_take(&many->call, body->cells, body->is_one, ax_server_now_us(server), err))
+    if (ax_service_call_take(&many->call, body->cells, body->is_one, request->now_us, err))
         return err->code;
     ax_service_call_sample(&many->call, ax_server_thread_sampler(whole->thread));
     for (size_t i = request->part; i < request->part_count; i++)
