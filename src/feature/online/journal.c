@@ -263,8 +263,10 @@ static enum ax_code fail_broken(const struct ax_journal *journal, struct ax_err 
                    AX_STR_ARG(journal->segment.source));
 }
 
+/* `is_alone`: the group has the rows of this call alone, which would not fit another one either. */
 static enum ax_code add_row(struct ax_journal *journal, const struct ax_values *const *columns,
-                            size_t row, const struct ax_online_stamp *stamp, struct ax_err *err)
+                            size_t row, const struct ax_online_stamp *stamp, bool is_alone,
+                            struct ax_err *err)
 {
     const struct ax_online_layout *layout = &journal->segment.layout;
     size_t bytes = ax_online_part_write(layout, stamp, columns, row, NULL);
@@ -273,9 +275,11 @@ static enum ax_code add_row(struct ax_journal *journal, const struct ax_values *
                        AX_ONLINE_ROW_BYTES_MAX);
     uint32_t length = (uint32_t)bytes;
     size_t table = journal->lengths.len + 2 * sizeof(length);
-    char *part = journal->group.len + bytes + table <= journal->group.max
-                     ? ax_buf_reserve(&journal->group, bytes)
-                     : NULL;
+    bool has_room = journal->group.len + bytes + table <= journal->group.max;
+    char *part = has_room ? ax_buf_reserve(&journal->group, bytes) : NULL;
+    if (!has_room && is_alone)
+        return ax_fail(err, AX_E_TOO_LARGE, "the rows are over %zu bytes: give fewer at a time",
+                       journal->group.max);
     if (!part || ax_buf_append(&journal->lengths, &length, sizeof(length)))
         return ax_fail(err, AX_E_LIMIT, "rows to commit are over %zu bytes, or memory is short",
                        journal->group.max);
@@ -300,7 +304,7 @@ enum ax_code ax_journal_add(struct ax_journal *journal, const struct ax_values *
         return ax_fail(err, AX_E_LIMIT, "the journal has no sequences left");
     for (size_t i = 0; i < rows && !err->code; i++) {
         struct ax_online_stamp stamp = { taken_us, taken_us, first + i };
-        (void)(add_row(journal, columns, i, &stamp, err) != AX_OK);
+        (void)(add_row(journal, columns, i, &stamp, group_len == sizeof(head), err) != AX_OK);
     }
     if (err->code) {
         journal->group.len = group_len;

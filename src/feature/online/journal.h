@@ -54,7 +54,8 @@ bool ax_journal_has(const struct ax_journal *journal, const struct ax_definition
 /* Add `rows` rows, a column of the computation type for each of the journal's, to the group that is
  * committed next; their sequences run from *ret_first. Values are narrowed to what is stored, what
  * does not fit is null. `taken_us`: when they were taken in, microseconds UTC. A failure adds
- * nothing, and leaves the group as it was. Expected: TOO_LARGE (a row), LIMIT (the group is full:
+ * nothing, and leaves the group as it was. Expected: TOO_LARGE (a row, or all
+ * of them: no group takes them), LIMIT (the group is full:
  * commit it; or memory), UNAVAILABLE (it takes nothing more until it is opened anew). */
 AX_MUST_USE enum ax_code ax_journal_add(struct ax_journal *journal,
                                         const struct ax_values *const *columns, size_t rows,

@@ -37,7 +37,7 @@ static size_t scalar_width(enum ax_storage_kind kind)
     return widths[kind];
 }
 
-static size_t value_width(struct ax_storage storage)
+size_t ax_online_value_width(struct ax_storage storage)
 {
     return storage.is_list ? sizeof(struct ax_online_tail) : scalar_width(storage.kind);
 }
@@ -65,7 +65,7 @@ enum ax_code ax_online_layout_init(struct ax_online_layout *layout, uint32_t id,
     bool has_tails = false;
     for (size_t w = 0; w < AX_COUNT(widths); w++) {
         for (size_t i = 0; i < count; i++) {
-            if (value_width(storages[i]) != widths[w])
+            if (ax_online_value_width(storages[i]) != widths[w])
                 continue;
             fields[i] = (struct ax_online_field){ .storage = storages[i],
                                                   .type = ax_storage_type(storages[i]),
@@ -245,7 +245,7 @@ size_t ax_online_part_write(const struct ax_online_layout *layout,
         if (fits)
             set_bit(&writer, sizeof(*stamp), i);
         else
-            put_nothing(&writer, field->offset, value_width(field->storage));
+            put_nothing(&writer, field->offset, ax_online_value_width(field->storage));
     }
     return writer_end(&writer);
 }

@@ -35,6 +35,9 @@ struct ax_online_layout {
     const struct ax_online_field *fields;
 };
 
+/* Bytes of a value in a part, without its tail. */
+size_t ax_online_value_width(struct ax_storage storage);
+
 /* For fields of these storages, in their order. Lives in the arena. Expected: TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_online_layout_init(struct ax_online_layout *layout, uint32_t id,
                                                const struct ax_storage *storages, size_t count,

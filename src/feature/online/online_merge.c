@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A slice of rows at a time, their stored rows are read, and then each value of the result is said
- * to be one of a column that came, or of one that was read. In the end the columns are put together
- * from that.
+ * A slice of rows at a time, their stored rows are looked up, and each value of the result is said
+ * to be one of a column that came, or of one that is stored. Then those of the stored ones are read
+ * that are in the result, and in the end the columns are put together.
+ *
+ * Small rows may have large stored ones: what the journal would not take is refused before there is
+ * memory for it.
  */
 #include "feature/online/online_merge.h"
 
 #include "base/map.h"
+#include "feature/online/journal.h"
 #include "feature/online/online_key.h"
 
 #include <assert.h>
@@ -23,6 +27,7 @@ struct merging {
     struct origin **origins; /* of the result, one list a column */
     struct ax_online_stamp *stamps;
     size_t count;         /* of rows of the result */
+    uint64_t bytes;       /* that it has at least, without texts and lists that came */
     struct ax_map newest; /* of a key, its newest row in the result, counted from 1 */
     struct ax_err *err;
 };
@@ -33,7 +38,8 @@ struct slice {
     struct ax_str *keys;                   /* ptr NULL: none */
     const struct ax_online_part ***parts;  /* one list a target */
     const struct ax_online_stamp **newest; /* of the parts of a key; NULL: there are none */
-    const struct ax_values **stored;       /* one a column; NULL: it is not kept */
+    struct ax_values *stored; /* one a column; read when all rows are known that have something of
+                                 it */
 };
 
 static void *merge_alloc(const struct merging *m, size_t count, size_t size)
@@ -42,6 +48,17 @@ static void *merge_alloc(const struct merging *m, size_t count, size_t size)
     if (!made)
         (void)ax_arena_fail(m->merge->arena, "rows of a source", m->err);
     return made;
+}
+
+static enum ax_code take_bytes(struct merging *m, uint64_t bytes)
+{
+    m->bytes += bytes;
+    return m->bytes <= AX_JOURNAL_GROUP_BYTES_MAX
+               ? AX_OK
+               : ax_fail(m->err, AX_E_TOO_LARGE,
+                         "the rows, with what they leave out, are over %zu bytes: give fewer at a "
+                         "time",
+                         AX_JOURNAL_GROUP_BYTES_MAX);
 }
 
 /* ---- what is stored ---- */
@@ -99,10 +116,16 @@ static enum ax_code fetch(const struct merging *m, struct slice *s, size_t targe
 }
 
 /* What the rows are applied to may free the texts' rows. */
-static enum ax_code own_texts(const struct merging *m, struct ax_values *values)
+static enum ax_code own_texts(struct merging *m, struct ax_values *values)
 {
     struct ax_values *texts = values->type.is_list ? values->items : values;
-    for (size_t i = 0; texts->type.kind == AX_TYPE_STRING && i < texts->rows; i++) {
+    if (texts->type.kind != AX_TYPE_STRING)
+        return AX_OK;
+    for (size_t i = 0; i < texts->rows; i++) {
+        if (ax_values_is_null(texts, i))
+            continue;
+        if (take_bytes(m, texts->texts[i].len))
+            return m->err->code;
         texts->texts[i].ptr = ax_arena_strdup(m->merge->arena, texts->texts[i]);
         if (!texts->texts[i].ptr)
             return ax_arena_fail(m->merge->arena, "rows of a source", m->err);
@@ -110,17 +133,54 @@ static enum ax_code own_texts(const struct merging *m, struct ax_values *values)
     return AX_OK;
 }
 
-static enum ax_code read_stored(const struct merging *m, struct slice *s)
+/* The elements that lists of parts have. */
+static enum ax_code take_lists(struct merging *m, const struct ax_online_layout *layout,
+                               size_t field, const struct ax_online_part *const *parts,
+                               size_t count)
 {
-    for (size_t c = 0; c < m->plan->source->column_count; c++) {
-        const struct ax_source_kept *kept = &m->plan->kept[c];
-        struct ax_values *values = kept->is_kept ? merge_alloc(m, 1, sizeof(*values)) : NULL;
-        if (values &&
-            (ax_online_read(m->plan->targets[kept->target].layout, &kept->field, 1,
-                            s->parts[kept->target], s->count, m->merge->arena, values, m->err) ||
-             own_texts(m, values)))
+    const struct ax_online_field *list = &layout->fields[field];
+    size_t width = ax_online_value_width((struct ax_storage){ .kind = list->storage.kind });
+    for (size_t i = 0; i < count && list->storage.is_list; i++) {
+        struct ax_online_tail tail;
+        if (!parts[i] || !ax_online_part_has(parts[i], field))
+            continue;
+        memcpy(&tail, (const char *)parts[i] + list->offset, sizeof(tail));
+        if (take_bytes(m, (uint64_t)tail.count * width))
             return m->err->code;
-        s->stored[c] = values;
+    }
+    return AX_OK;
+}
+
+/* Parts of the slice's rows of which rows of the result from `first` on have a column; false: there
+ * are none. */
+static bool find_read(const struct merging *m, const struct slice *s, size_t column, size_t first,
+                      const struct ax_online_part **parts)
+{
+    const struct ax_source_kept *kept = &m->plan->kept[column];
+    bool are_some = false;
+    memset(parts, 0, s->count * sizeof(*parts));
+    for (size_t row = first; row < m->count; row++) {
+        const struct origin *origin = &m->origins[column][row];
+        if (origin->values != &s->stored[column])
+            continue;
+        parts[origin->row] = s->parts[kept->target][origin->row];
+        are_some = true;
+    }
+    return are_some;
+}
+
+static enum ax_code read_stored(struct merging *m, const struct slice *s, size_t first)
+{
+    const struct ax_online_part **parts = merge_alloc(m, s->count, sizeof(*parts));
+    for (size_t c = 0; c < m->plan->source->column_count && !m->err->code; c++) {
+        const struct ax_source_kept *kept = &m->plan->kept[c];
+        if (!find_read(m, s, c, first, parts))
+            continue;
+        const struct ax_online_layout *layout = m->plan->targets[kept->target].layout;
+        (void)(take_lists(m, layout, kept->field, parts, s->count) ||
+               ax_online_read(layout, &kept->field, 1, parts, s->count, m->merge->arena,
+                              &s->stored[c], m->err) ||
+               own_texts(m, &s->stored[c]));
     }
     return m->err->code;
 }
@@ -135,7 +195,7 @@ static enum ax_code look_up(const struct merging *m, struct slice *s)
     /* The first one's keys stay. */
     for (size_t t = targets; t > 0 && !m->err->code; t--)
         (void)(fetch(m, s, t - 1) != AX_OK);
-    return m->err->code ? m->err->code : read_stored(m, s);
+    return m->err->code;
 }
 
 /* ---- rows ---- */
@@ -165,7 +225,7 @@ static enum ax_code find_origin(const struct merging *m, const struct slice *s, 
         return fail_unknown(m, column, row,
                             "the view that has it does not have the stored row of its key");
     else
-        *ret = (struct origin){ s->stored[column], i };
+        *ret = (struct origin){ &s->stored[column], i };
     return AX_OK;
 }
 
@@ -218,11 +278,12 @@ static enum ax_code merge_row(struct merging *m, const struct slice *s, size_t i
 static enum ax_code merge_slice(struct merging *m, size_t from, size_t count)
 {
     struct slice s = { .from = from, .count = count };
+    size_t first = m->count;
     if (look_up(m, &s))
         return m->err->code;
     for (size_t i = 0; i < count && !m->err->code; i++)
         (void)(merge_row(m, &s, i) != AX_OK);
-    return m->err->code;
+    return m->err->code ? m->err->code : read_stored(m, &s, first);
 }
 
 /* ---- columns ---- */
@@ -236,12 +297,15 @@ static void put_value(struct ax_values *to, size_t at, const struct ax_values *f
         memcpy((char *)to->data + at * size, (const char *)from->data + row * size, size);
 }
 
-static enum ax_code gather_items(const struct merging *m, const struct origin *origins,
-                                 struct ax_values *values)
+static enum ax_code gather_items(struct merging *m, size_t column, struct ax_values *values)
 {
+    const struct origin *origins = m->origins[column];
+    enum ax_storage_kind kind = m->plan->source->columns[column].storage.kind;
     size_t total = 0, at = 0;
     for (size_t row = 0; row < m->count; row++)
         total += values->spans[row].count;
+    if (take_bytes(m, (uint64_t)total * ax_online_value_width((struct ax_storage){ .kind = kind })))
+        return m->err->code;
     values->items = merge_alloc(m, 1, sizeof(*values->items));
     if (!values->items ||
         ax_values_init(values->items, (struct ax_type){ values->type.kind, false }, total,
@@ -257,7 +321,7 @@ static enum ax_code gather_items(const struct merging *m, const struct origin *o
     return AX_OK;
 }
 
-static enum ax_code gather(const struct merging *m, size_t column, struct ax_values *values)
+static enum ax_code gather(struct merging *m, size_t column, struct ax_values *values)
 {
     const struct origin *origins = m->origins[column];
     if (ax_values_init(values, m->merge->rows->columns[column].type, m->count, m->merge->arena,
@@ -265,13 +329,14 @@ static enum ax_code gather(const struct merging *m, size_t column, struct ax_val
         return m->err->code;
     for (size_t row = 0; row < m->count; row++)
         put_value(values, row, origins[row].values, origins[row].row);
-    return values->type.is_list ? gather_items(m, origins, values) : AX_OK;
+    return values->type.is_list ? gather_items(m, column, values) : AX_OK;
 }
 
-static enum ax_code gather_all(const struct merging *m, struct ax_source_rows *ret_rows)
+static enum ax_code gather_all(struct merging *m, struct ax_source_rows *ret_rows)
 {
     size_t count = m->plan->source->column_count;
     struct ax_values *columns = merge_alloc(m, count, sizeof(*columns));
+    m->bytes = 0; /* A list that was read once may be in many rows: they are counted anew. */
     for (size_t c = 0; c < count && !m->err->code; c++)
         (void)(gather(m, c, &columns[c]) != AX_OK);
     *ret_rows = (struct ax_source_rows){ .rows = m->count, .columns = columns };
@@ -281,6 +346,11 @@ static enum ax_code gather_all(const struct merging *m, struct ax_source_rows *r
 static enum ax_code merge_all(struct merging *m, struct ax_source_rows *ret_rows)
 {
     size_t columns = m->plan->source->column_count, rows = m->merge->rows->rows;
+    uint64_t row_bytes = sizeof(struct ax_online_stamp);
+    for (size_t c = 0; c < columns; c++)
+        row_bytes += ax_online_value_width(m->plan->source->columns[c].storage);
+    if (take_bytes(m, rows * row_bytes))
+        return m->err->code;
     m->stamps = merge_alloc(m, rows, sizeof(*m->stamps));
     m->origins = merge_alloc(m, columns, sizeof(*m->origins));
     for (size_t c = 0; c < columns && !m->err->code; c++)

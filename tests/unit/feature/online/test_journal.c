@@ -638,6 +638,21 @@ static void limits(void **state)
         fitting++;
     assert_failed(AX_E_LIMIT, "rows to commit are over 67108864 bytes");
     assert_in_range(fitting, 63, 64);
+    ax_journal_close(journal);
+    /* More than any group takes. */
+    journal = open_journal(&config);
+    static struct ax_str many[65];
+    static int64_t many_ns[AX_COUNT(many)];
+    for (size_t i = 0; i < AX_COUNT(many); i++)
+        many[i] = texts[0];
+    n.rows = t.rows = AX_COUNT(many);
+    n.i64s = many_ns;
+    t.texts = many;
+    next = ax_journal_next(journal);
+    assert_int_equal(ax_journal_add(journal, columns, AX_COUNT(many), 1, &first, &err),
+                     AX_E_TOO_LARGE);
+    assert_failed(AX_E_TOO_LARGE, "the rows are over 67108864 bytes: give fewer at a time");
+    assert_int_equal(ax_journal_next(journal), next);
     free(large);
     ax_journal_close(journal);
 }

@@ -593,6 +593,44 @@ static void many_rows_are_merged(void **state)
     free(rows);
 }
 
+/* Small rows of keys with large texts: what is over a limit is refused before it is copied. */
+static void what_rows_leave_out_has_a_limit(void **state)
+{
+    (void)state;
+    enum { TEXT_BYTES = 1000000, FITTING = 67, TOO_MANY = 68 }; /* of 64 MiB */
+    static char text[TEXT_BYTES];
+    static struct row rows[TOO_MANY];
+    static struct pushed pushed;
+    struct ax_online_writer_config config = writer_config(NULL); /* no journal, which has a limit */
+    struct ax_online_batch batch;
+    config.memory_bytes_max = (size_t)256 << 20;
+    close_writer();
+    good(open_writer(&config, field, &err));
+    memset(text, 'x', sizeof(text));
+    for (int64_t key = 0; key < TOO_MANY; key++) {
+        ax_arena_reset(&arena);
+        rows[key] = (struct row){ .key = key, .time = 1, .created = 1000, .cells = { 1, 2, 3 } };
+        make_pushed(&pushed, &rows[key], 1);
+        pushed.columns[W_COLUMN].texts[0] = (struct ax_str){ text, sizeof(text) };
+        good(send_and_wait(&pushed.batch, &err));
+        assert_int_equal(pushed.batch.refused, 0);
+        rows[key].time = 2;
+        rows[key].leaves_out[W] = true;
+    }
+    assert_int_equal(push_rows(rows, TOO_MANY, &batch), AX_E_TOO_LARGE);
+    assert_string_equal(err.msg, "the rows, with what they leave out, are over 67108864 bytes: "
+                                 "give fewer at a time");
+    ax_err_clear(&err);
+    good(push_rows(rows, FITTING, &batch));
+    assert_int_equal(batch.written, FITTING * MERGE_VIEWS);
+    for (size_t i = 0; i < TOO_MANY; i++) {
+        rows[i].time = 3;
+        rows[i].leaves_out[W] = i == 0; /* What a row gives is not read. */
+    }
+    good(push_rows(rows, TOO_MANY, &batch));
+    assert_int_equal(batch.written, TOO_MANY * MERGE_VIEWS);
+}
+
 /* A batch for which memory is refused is not taken in; or its row is history, and not online. */
 static void refused_memory_merges_nothing(void **state)
 {
@@ -639,6 +677,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(batches_that_wait_are_merged_in_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_rows_are_merged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_rows_leave_out_has_a_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refused_memory_merges_nothing, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_writer_folder);
