@@ -192,6 +192,21 @@ static bool journal_batch(struct ax_online_writer *writer, struct ax_online_batc
     return true;
 }
 
+static void show_windows(struct ax_online_writer *writer)
+{
+    const struct ax_online_views *views = writer->views;
+    uint64_t bytes = 0, refused = 0;
+    for (size_t i = 0; views && i < views->given.definitions->view_count; i++) {
+        const struct ax_online_windows *windows = views->windows[i];
+        if (!windows)
+            continue;
+        bytes += atomic_load_explicit(&windows->heap.bytes, memory_order_relaxed);
+        refused += windows->refused;
+    }
+    ax_online_writer_show(&writer->shown.windows_bytes, bytes);
+    ax_online_writer_show(&writer->shown.events_refused, refused);
+}
+
 static void apply_rows(struct ax_online_writer *writer, struct ax_online_batch *batch,
                        struct ax_online_counts *counts)
 {
@@ -211,6 +226,8 @@ static void apply_rows(struct ax_online_writer *writer, struct ax_online_batch *
     ax_online_seen_begin(seen, rows.first_sequence + rows.rows);
     (void)(ax_online_apply_rows(&writer->apply, writer->views, batch->own.number, &rows, NULL,
                                 counts, &batch->err) != AX_OK);
+    if (writer->views->source_plans[batch->own.number]->windows_count)
+        show_windows(writer);
     ax_online_writer_show_moment(writer, batch->own.taken_us);
     ax_online_seen_end(seen, rows.first_sequence + rows.rows);
 }
@@ -258,21 +275,6 @@ static void finish_batch(struct ax_online_writer *writer, struct ax_online_batch
         ax_online_writer_keep(writer, batch);
 }
 
-static void show_windows(struct ax_online_writer *writer)
-{
-    const struct ax_online_views *views = writer->views;
-    uint64_t bytes = 0, refused = 0;
-    for (size_t i = 0; views && i < views->given.definitions->view_count; i++) {
-        const struct ax_online_windows *windows = views->windows[i];
-        if (!windows)
-            continue;
-        bytes += atomic_load_explicit(&windows->heap.bytes, memory_order_relaxed);
-        refused += windows->refused;
-    }
-    ax_online_writer_show(&writer->shown.windows_bytes, bytes);
-    ax_online_writer_show(&writer->shown.events_refused, refused);
-}
-
 static void show_journals(struct ax_online_writer *writer)
 {
     const struct ax_online_journals *journals = &writer->journals;
@@ -280,7 +282,6 @@ static void show_journals(struct ax_online_writer *writer)
     ax_online_writer_show(&writer->shown.journal_bytes, journals->bytes);
     ax_online_writer_show(&writer->shown.journal_bytes_written, journals->bytes_written);
     ax_online_writer_show(&writer->shown.journal_failures, journals->failures);
-    show_windows(writer);
 }
 
 static void do_group(struct ax_online_writer *writer)
@@ -304,6 +305,7 @@ void ax_online_writer_turn(struct ax_online_writer *writer)
         do_group(writer);
     ax_online_writer_fold(writer);
     ax_online_writer_sweep(writer);
+    show_windows(writer);
 }
 
 static void receive_call(void *context, struct ax_message *message)
@@ -322,6 +324,7 @@ static void do_call(struct ax_online_writer *writer)
         call->run(writer, call);
     else
         *call->err = lacks;
+    show_windows(writer);
     (void)pthread_mutex_lock(&call->lock);
     call->is_done = true;
     (void)pthread_cond_signal(&call->changed);

@@ -770,11 +770,14 @@ static void incomplete_events_do_not_count(void **state)
                                         { 2, NO_CELL, SECOND, 100 },
                                         { 3, 1, NO_CELL, 100 },
                                         { 4, 1, 2 * SECOND, NO_CELL } };
+    struct ax_online_writer_stats stats;
     int64_t n, sum;
     good(open_writer(&config, "x", &err));
     good(push_events(rows, AX_COUNT(rows), &batch, &err));
     assert_int_equal(batch.written, 2);
     assert_int_equal(batch.refused, 2);
+    ax_online_writer_stats(fixture.writer, &stats);
+    assert_int_equal(stats.events_refused, 2);
     assert_true(get_windows(VIEW_D, 1, 3 * SECOND, &n, &sum));
     assert_int_equal(n, 2);
     assert_int_equal(sum, 100);
