@@ -319,6 +319,8 @@ void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_onlin
     if (err->code) {
         ax_online_carry_free(carry);
         ax_online_writer_fill_stop(writer);
+        if (writer->views) /* else what is there is the disk's alone */
+            ax_online_writer_sweep_views(writer, views);
         views->given.release = NULL;
         ax_online_views_unref(views);
         return;

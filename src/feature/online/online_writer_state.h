@@ -224,6 +224,9 @@ uint64_t ax_online_writer_sweep_ns(const struct ax_online_writer *writer);
 /* Have the parts of a view that is not in force go. */
 void ax_online_writer_sweep_layout(struct ax_online_writer *writer, struct ax_online_entity *entity,
                                    uint32_t number, uint32_t layout);
+/* Likewise of all of these views that nobody reads. */
+void ax_online_writer_sweep_views(struct ax_online_writer *writer,
+                                  const struct ax_online_views *views);
 /* What is to go of all the parts of a view; NULL: nothing, or nothing any more. */
 struct ax_online_sweep *ax_online_writer_sweep_find(const struct ax_online_writer *writer,
                                                     uint32_t layout);

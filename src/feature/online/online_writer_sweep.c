@@ -3,8 +3,9 @@
  * Parts that go: those of views that are not in force any more, and those that are too old.
  *
  * A view's parts go when nobody reads by definitions that have it, and none are coming into force,
- * which may keep values of it. Should it come back in between,
- * it must not seem to be whole: so the disk is told first that the view has nothing of its journal.
+ * which may keep values of it; those of a view that did not come into force go at once. Should it
+ * come back in between, it must not seem to be whole: so the disk is told first that the view has
+ * nothing of its journal.
  * What is older than twice the ttl goes; until then it can be told that there is a value, and that
  * it is too old. Windows forget what no moment of the last hour reaches. A step of half a
  * millisecond every 10 ms, when no batch waits; without a pause while a view is cleared, for which
@@ -111,22 +112,34 @@ static bool is_read(const struct ax_online_writer *writer, uint32_t layout)
     return found;
 }
 
+/* Whether all of its rows are in the table. */
+static bool is_whole(const struct ax_online_writer *writer, const struct ax_online_entity *entity)
+{
+    return !writer->disk || ax_map_get(&writer->filled, entity->name);
+}
+
+void ax_online_writer_sweep_views(struct ax_online_writer *writer,
+                                  const struct ax_online_views *views)
+{
+    const struct ax_definitions *definitions = views->given.definitions;
+    for (size_t i = 0; i < definitions->view_count; i++) {
+        const struct ax_online_layout *layout = views->views[i].layout;
+        size_t entity = (size_t)(definitions->views[i].entity - definitions->entities);
+        if (layout && !is_read(writer, layout->id) && is_whole(writer, views->entities[entity]))
+            ax_online_writer_sweep_layout(writer, views->entities[entity],
+                                          views->entity_numbers[entity], layout->id);
+    }
+}
+
 /* Of views that nobody reads by any more. */
 static void sweep_unread(struct ax_online_writer *writer)
 {
     for (size_t i = writer->former_count; i-- > 0;) {
         struct ax_online_views *views = writer->former[i];
-        const struct ax_definitions *definitions = views->given.definitions;
         if (atomic_load_explicit(&views->refs, memory_order_acquire) > 1)
             continue;
         writer->former[i] = writer->former[--writer->former_count];
-        for (size_t k = 0; k < definitions->view_count; k++) {
-            const struct ax_online_layout *layout = views->views[k].layout;
-            size_t entity = (size_t)(definitions->views[k].entity - definitions->entities);
-            if (layout && !is_read(writer, layout->id))
-                ax_online_writer_sweep_layout(writer, views->entities[entity],
-                                              views->entity_numbers[entity], layout->id);
-        }
+        ax_online_writer_sweep_views(writer, views);
         ax_online_views_unref(views);
     }
 }
