@@ -201,16 +201,22 @@ enum ax_code ax_online_writer_replay(struct ax_online_writer *writer, size_t sou
 
 /* ---- into force ---- */
 
+/* At the start, windows whose history cannot be read stay unknown. Later the views before stay. */
 static enum ax_code put_histories(struct ax_online_writer *writer, struct ax_online_views *views,
                                   struct ax_err *err)
 {
     struct ax_online_counts counts = { 0 };
-    for (size_t i = 0; i < views->given.definitions->source_count; i++) {
-        if (views->source_plans[i] && views->source_plans[i]->windows_count &&
-            ax_online_writer_put_history(writer, views, i, NULL, &counts, err))
-            return err->code;
+    for (size_t i = 0; i < views->given.definitions->source_count && !err->code; i++) {
+        struct ax_err unread = AX_ERR_INIT;
+        if (!views->source_plans[i] || !views->source_plans[i]->windows_count ||
+            !ax_online_writer_put_history(writer, views, i, NULL, &counts, &unread))
+            continue;
+        if (writer->views)
+            *err = unread;
+        else
+            ax_online_writer_fill_failed(writer, &unread);
     }
-    return AX_OK;
+    return err->code;
 }
 
 /* Rows below *ret_next of the source's journal are on the disk. */

@@ -156,7 +156,7 @@ enum ax_code ax_online_writer_fill(struct ax_online_writer *writer, struct ax_on
     return AX_OK;
 }
 
-static void tell_failure(const struct ax_online_writer *writer, const struct ax_err *err)
+void ax_online_writer_fill_failed(const struct ax_online_writer *writer, const struct ax_err *err)
 {
     if (writer->config.fill_failed)
         writer->config.fill_failed(writer->config.context, err);
@@ -168,7 +168,7 @@ static void fill_table(struct ax_online_writer *writer)
     if (!writer->fills || !step(writer, &bytes, &writer->fill_err))
         return;
     ax_online_writer_fill_stop(writer);
-    tell_failure(writer, &writer->fill_err);
+    ax_online_writer_fill_failed(writer, &writer->fill_err);
 }
 
 /* ---- windows ---- */
@@ -217,17 +217,19 @@ static void fill_windows(struct ax_online_writer *writer)
 {
     struct ax_online_views *views = writer->views;
     struct ax_online_counts counts = { 0 };
-    struct ax_err err = AX_ERR_INIT;
-    for (size_t i = 0; i < views->given.definitions->source_count && !err.code; i++) {
-        if (has_windows(views, i) && !writer->is_stopping)
-            (void)((ax_online_views_journalled(views, i) &&
-                    ax_online_writer_replay(writer, i, NULL, &err)) ||
-                   ax_online_writer_put_history(writer, views, i, NULL, &counts, &err));
+    bool are_filled = true;
+    for (size_t i = 0; i < views->given.definitions->source_count; i++) {
+        struct ax_err err = AX_ERR_INIT;
+        if (!has_windows(views, i) || writer->is_stopping ||
+            (!(ax_online_views_journalled(views, i) &&
+               ax_online_writer_replay(writer, i, NULL, &err)) &&
+             !ax_online_writer_put_history(writer, views, i, NULL, &counts, &err)))
+            continue;
+        ax_online_writer_fill_failed(writer, &err);
+        are_filled = false;
     }
     writer->lacks_windows = false;
-    if (err.code)
-        tell_failure(writer, &err);
-    else
+    if (are_filled)
         ax_online_writer_show(&writer->shown.windows_unfilled, 0);
     atomic_store_explicit(&writer->shown.fills_windows, false, memory_order_release);
 }

@@ -57,6 +57,17 @@ static enum ax_code put_all(struct putter *putter, const struct ax_online_histor
     return err->code;
 }
 
+/* Files give all of it again, which a journal's reader does not know. */
+static enum ax_code fail_damaged(const struct ax_online_history *history,
+                                 const struct ax_source *source, struct ax_err *err)
+{
+    ax_err_clear(err);
+    return ax_fail(err, AX_E_INVALID,
+                   "what files told windows of source '%.*s' is damaged in '%s': "
+                   "materialise views of it that have windows",
+                   AX_STR_ARG(source->name), history->folder);
+}
+
 /* From which moment on they have all that they reach: every one if the source is journalled, unless
  * a history says otherwise. */
 static void show_complete(struct putter *putter, const struct ax_online_history *history)
@@ -82,6 +93,7 @@ enum ax_code ax_online_writer_put_history(struct ax_online_writer *writer,
                                           const struct ax_view *only,
                                           struct ax_online_counts *counts, struct ax_err *err)
 {
+    const struct ax_source *definition = &views->given.definitions->sources[source];
     struct ax_online_history history = { .rows = 0 };
     struct putter putter = { .writer = writer,
                              .views = views,
@@ -90,11 +102,10 @@ enum ax_code ax_online_writer_put_history(struct ax_online_writer *writer,
                              .counts = counts,
                              .refused = AX_ERR_INIT };
     if (writer->config.state &&
-        ax_online_history_find(writer->config.state, &views->given.definitions->sources[source],
-                               &history, err))
+        ax_online_history_find(writer->config.state, definition, &history, err))
         return err->code;
     if (history.rows && put_all(&putter, &history, err))
-        return err->code;
+        return err->code == AX_E_INVALID ? fail_damaged(&history, definition, err) : err->code;
     show_complete(&putter, &history);
     if (only && putter.refused.code)
         *err = putter.refused;

@@ -207,6 +207,8 @@ void ax_online_writer_fill_more(struct ax_online_writer *writer);
  * cannot be read). */
 AX_MUST_USE enum ax_code ax_online_writer_fill_all(struct ax_online_writer *writer, bool has_turns,
                                                    struct ax_err *err);
+/* Tell that some of it cannot be read. */
+void ax_online_writer_fill_failed(const struct ax_online_writer *writer, const struct ax_err *err);
 /* Read no more of what is not read yet. */
 void ax_online_writer_fill_stop(struct ax_online_writer *writer);
 
