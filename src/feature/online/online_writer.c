@@ -320,7 +320,8 @@ static void do_call(struct ax_online_writer *writer)
     struct ax_online_call *call = container_of(writer->calls, struct ax_online_call, message);
     writer->calls = call->message.next;
     struct ax_err lacks = AX_ERR_INIT;
-    if (!ax_online_writer_fill_all(writer, true, &lacks) || call->run == ax_online_writer_do_define)
+    if (call->run == ax_online_writer_do_complete || /* which needs no rows, and so does not wait */
+        !ax_online_writer_fill_all(writer, true, &lacks) || call->run == ax_online_writer_do_define)
         call->run(writer, call);
     else
         *call->err = lacks;
