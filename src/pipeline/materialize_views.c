@@ -142,6 +142,35 @@ static void set_outcome(struct item *item, enum ax_materialize_outcome outcome)
     item->result.outcome = outcome;
 }
 
+/* Whether it went with the file of a former store. What windows are made of stands elsewhere. */
+static bool is_lost(const struct ax_registry_materialised *before, const struct ax_view *view,
+                    const struct ax_online_writer *writer)
+{
+    return !view->windowed && before->done_at_us < ax_online_writer_made_us(writer);
+}
+
+enum ax_code ax_materialize_count_lost(struct ax_registry *registry,
+                                       const struct ax_definitions *definitions,
+                                       const struct ax_online_writer *writer, size_t *ret_count,
+                                       struct ax_err *err)
+{
+    assert(registry && definitions && writer && ret_count && err);
+    const struct ax_registry_materialised *before;
+    struct ax_arena arena;
+    size_t count = 0;
+    ax_arena_init(&arena, ARENA_BYTES_INIT, ARENA_BYTES_MAX);
+    for (size_t i = 0; i < definitions->view_count && !err->code; i++) {
+        const struct ax_view *view = &definitions->views[i];
+        ax_arena_reset(&arena);
+        if (!ax_registry_materialised(registry, view->name, &arena, &before, err))
+            count += before && view->online && is_lost(before, view, writer);
+    }
+    ax_arena_done(&arena);
+    if (!err->code)
+        *ret_count = count;
+    return err->code;
+}
+
 /* What is known of a view from before. */
 static enum ax_code look_up(struct run *run, struct item *item)
 {
@@ -153,7 +182,9 @@ static enum ax_code look_up(struct run *run, struct item *item)
         ax_registry_materialised(run->config->registry, item->view->name, &run->arena, &before,
                                  run->err))
         return run->err->code;
-    if (!before || strcmp(before->digest, item->digest) != 0)
+    const struct ax_online_writer *writer = run->config->writer;
+    if (!before || strcmp(before->digest, item->digest) != 0 ||
+        (writer && is_lost(before, item->view, writer)))
         return AX_OK;
     if (run->number && before->run == run->number)
         set_outcome(item, AX_MATERIALIZE_DONE_BEFORE);

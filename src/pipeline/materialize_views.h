@@ -13,7 +13,8 @@
  * (feature/online/online_history.h), and then put into the windows.
  *
  * A view that is rebuilt is cleared (ax_online_writer_clear) when its first rows are read; before,
- * the registry forgets it. So whoever is killed in between has a view that is begun anew.
+ * the registry forgets it. So whoever is killed in between has a view that is begun anew. So is one
+ * whose values went with the store's file.
  */
 #ifndef AX_PIPELINE_MATERIALIZE_VIEWS_H
 #define AX_PIPELINE_MATERIALIZE_VIEWS_H
@@ -91,6 +92,13 @@ AX_MUST_USE enum ax_code ax_materialize_last_us(struct ax_registry *registry,
                                                 const struct ax_materialize_names *names,
                                                 struct ax_arena *arena, int64_t *ret_us,
                                                 struct ax_err *err);
+
+/* How many views were materialised, but into a store of the state directory that is gone: the
+ * writer's was made later. Expected: as for reading the registry. */
+AX_MUST_USE enum ax_code ax_materialize_count_lost(struct ax_registry *registry,
+                                                   const struct ax_definitions *definitions,
+                                                   const struct ax_online_writer *writer,
+                                                   size_t *ret_count, struct ax_err *err);
 
 /* Views are told in the order of their sources. A source that fails is told by its views' results
  * and the others are done all the same; what failed first is returned. Expected: NOT_FOUND (no view

@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "feature/online/online_disk.h"
 #include "feature/online/online_journals.h"
+#include "pipeline/materialize_views.h"
+#include "registry/registry.h"
 #include "server/server.h"
 
 #include <assert.h>
@@ -134,6 +136,25 @@ static enum ax_code open_writer(struct ax_feature_store *store, struct ax_err *e
     return AX_OK;
 }
 
+/* Views without what their files gave them, since the store's file is a new one. */
+static void tell_lost(const struct ax_feature_store *store,
+                      const struct ax_applied_definitions *applied)
+{
+    struct ax_registry *registry = NULL;
+    struct ax_err err = AX_ERR_INIT;
+    size_t count = 0;
+    bool is_read = !ax_registry_open(store->state, AX_REGISTRY_READ, &registry, &err) &&
+                   !ax_materialize_count_lost(registry, &applied->definitions,
+                                              ax_feature_store_writer(store), &count, &err);
+    ax_registry_close(registry);
+    if (!is_read)
+        ax_log(AX_LOG_WARN, "what is materialised could not be read", AX_LOG_ERR(&err));
+    else if (count)
+        ax_log(AX_LOG_WARN,
+               "the online store was made anew and lacks what files had: run 'auspex materialize'",
+               AX_LOG_U64("views", count));
+}
+
 static void release(void *owner)
 {
     ax_applied_definitions_unref(owner);
@@ -145,8 +166,12 @@ enum ax_code ax_feature_store_define(
     void *context, struct ax_online_views **ret_views, struct ax_err *err)
 {
     assert(store && applied && ret_views && err);
-    if (!ax_feature_store_writer(store) && open_writer(store, err))
-        return err->code;
+    if (!ax_feature_store_writer(store)) {
+        if (open_writer(store, err))
+            return err->code;
+        if (store->server)
+            tell_lost(store, applied);
+    }
     const struct ax_online_definitions given = { .definitions = &applied->definitions,
                                                  .owner = ax_applied_definitions_ref(applied),
                                                  .release = release,

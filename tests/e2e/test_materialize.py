@@ -11,6 +11,7 @@ import datetime
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 
@@ -173,6 +174,12 @@ def test_every(folder):
     server = Server(folder / "models", "--state", str(folder / "state"), "--threads", "1")
     wait_for(lambda: due(server) == at)
     assert server.metrics()["ax_online_written_total"] == 0
+    assert server.stop() == 0
+    assert not any("made anew" in line for line in server.lines)
+    shutil.rmtree(folder / "state/online")
+    server = Server(folder / "models", "--state", str(folder / "state"), "--threads", "1")
+    wait_for(lambda: any("the online store was made anew" in line for line in server.lines))
+    assert results(run(folder, "--json", "--incremental", "--view=texts"))["texts"]["written"] == 2
     assert server.stop() == 0
 
 

@@ -17,6 +17,7 @@
 #include "feature/online/online_disk.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "feature/online/lmdb_check.h"
@@ -48,6 +49,7 @@ struct ax_online_disk {
     struct MDB_env *env;
     MDB_dbi tree;
     char *path; /* of the folder */
+    int64_t made_us;
 };
 
 /* What stands under "format". */
@@ -232,6 +234,22 @@ static enum ax_code write_format(const struct ax_online_disk *disk, MDB_txn *txn
 
 /* ---- opening ---- */
 
+static enum ax_code write_made(struct ax_online_disk *disk, MDB_txn *txn, struct ax_err *err)
+{
+    struct disk_key key;
+    key_of_fact(&key, AX_STR("made"), AX_STR(""));
+    disk->made_us = ax_clock_wall_us();
+    return write_fact(disk, txn, &key, &disk->made_us, sizeof(disk->made_us), err);
+}
+
+static enum ax_code read_made(struct ax_online_disk *disk, MDB_txn *txn, struct ax_err *err)
+{
+    bool is_there;
+    struct disk_key key;
+    key_of_fact(&key, AX_STR("made"), AX_STR(""));
+    return read_fact(disk, txn, &key, &disk->made_us, sizeof(disk->made_us), &is_there, err);
+}
+
 static enum ax_code check_format(struct ax_online_disk *disk, MDB_txn *txn, struct ax_err *err)
 {
     int status = mdb_dbi_open(txn, NULL, 0, &disk->tree);
@@ -243,7 +261,8 @@ static enum ax_code check_format(struct ax_online_disk *disk, MDB_txn *txn, stru
     struct disk_format format = { .magic = FORMAT_MAGIC, .version = FORMAT_VERSION };
     bool is_there = false;
     if (stat.ms_entries == 0)
-        return write_format(disk, txn, &format, err);
+        return write_format(disk, txn, &format, err) || write_made(disk, txn, err) ? err->code
+                                                                                   : AX_OK;
     if (read_format(disk, txn, &format, &is_there, err))
         return err->code;
     if (!is_there || format.magic != FORMAT_MAGIC)
@@ -254,7 +273,7 @@ static enum ax_code check_format(struct ax_online_disk *disk, MDB_txn *txn, stru
                        "'%s' has format %u, this auspex knows %u: use the auspex that wrote it, or "
                        "move it away and run 'auspex materialize --rebuild'",
                        disk->path, format.version, FORMAT_VERSION);
-    return AX_OK;
+    return read_made(disk, txn, err);
 }
 
 /* End a transaction that writes. */
@@ -318,6 +337,12 @@ enum ax_code ax_online_disk_open(const char *folder, uint64_t bytes_max,
     }
     *ret_disk = disk;
     return AX_OK;
+}
+
+int64_t ax_online_disk_made_us(const struct ax_online_disk *disk)
+{
+    assert(disk);
+    return disk->made_us;
 }
 
 void ax_online_disk_close(struct ax_online_disk *disk)

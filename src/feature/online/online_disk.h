@@ -60,6 +60,9 @@ AX_MUST_USE enum ax_code ax_online_disk_open(const char *folder, uint64_t bytes_
 /* Nobody uses it any more. NULL is fine. */
 void ax_online_disk_close(struct ax_online_disk *disk);
 
+/* When its file was made, UTC; 0: by an auspex that did not write it down. Any thread. */
+int64_t ax_online_disk_made_us(const struct ax_online_disk *disk);
+
 /* The number of an entity, or of a view's layout (`digest` says what of the view's definition it
  * depends on): the same whenever it is asked for, given when it is asked for first. From 1 on.
  * Expected: INVALID, LIMIT, TOO_LARGE. */

@@ -609,6 +609,12 @@ bool ax_online_writer_fills_windows(const struct ax_online_writer *writer)
     return atomic_load_explicit(&writer->shown.fills_windows, memory_order_acquire);
 }
 
+int64_t ax_online_writer_made_us(const struct ax_online_writer *writer)
+{
+    assert(writer);
+    return writer->disk ? ax_online_disk_made_us(writer->disk) : 0;
+}
+
 void ax_online_writer_stats(const struct ax_online_writer *writer,
                             struct ax_online_writer_stats *ret_stats)
 {

@@ -200,6 +200,10 @@ int64_t ax_online_writer_taken_us(const struct ax_online_writer *writer);
  * never blocks. */
 bool ax_online_writer_fills_windows(const struct ax_online_writer *writer);
 
+/* When the rows on the disk began, UTC: what is recorded of values that were written before is not
+ * true any more. 0: there is no disk, or nobody knows. Any thread. */
+int64_t ax_online_writer_made_us(const struct ax_online_writer *writer);
+
 /* Any thread. */
 void ax_online_writer_stats(const struct ax_online_writer *writer,
                             struct ax_online_writer_stats *ret_stats);

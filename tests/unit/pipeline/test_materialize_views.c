@@ -390,6 +390,44 @@ static void test_incremental(void **ignored)
     config.incremental = false;
 }
 
+static size_t count_lost(void)
+{
+    struct ax_err err = AX_ERR_INIT;
+    size_t count;
+    good(ax_materialize_count_lost(registry, &applied->definitions, writer, &count, &err), &err);
+    return count;
+}
+
+/* The store's file is removed: what is recorded of views is not true any more. */
+static void test_store_that_went(void **ignored)
+{
+    (void)ignored;
+    struct ax_err err = AX_ERR_INIT;
+    char path[300];
+    config.incremental = true;
+    must_materialize();
+    close_writer();
+    open_writer();
+    bring_into_force();
+    assert_int_equal(count_lost(), 0);
+    must_materialize();
+    expect_done("numbers", 0, 0, 0);
+    close_writer();
+    (void)snprintf(path, sizeof(path), "%s/online", state);
+    good(ax_file_remove_tree(path, &err), &err);
+    open_writer();
+    bring_into_force();
+    assert_int_equal(value_of("numbers", 3), NONE);
+    assert_int_equal(count_lost(), 4);
+    must_materialize();
+    assert_int_equal(count_lost(), 0);
+    expect_done("numbers", 6, 3, 3);
+    assert_int_equal(value_of("numbers", 3), 33);
+    must_materialize();
+    expect_done("numbers", 0, 0, 0);
+    config.incremental = false;
+}
+
 static void test_interrupted(void **ignored)
 {
     (void)ignored;
@@ -518,15 +556,11 @@ static void test_kept(void **ignored)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all),
-        cmocka_unit_test(test_chosen),
-        cmocka_unit_test(test_incremental),
-        cmocka_unit_test(test_interrupted),
-        cmocka_unit_test(test_source_that_fails),
-        cmocka_unit_test(test_dry),
-        cmocka_unit_test(test_rebuild),
-        cmocka_unit_test(test_rate),
-        cmocka_unit_test(test_kept),
+        cmocka_unit_test(test_all),         cmocka_unit_test(test_chosen),
+        cmocka_unit_test(test_incremental), cmocka_unit_test(test_store_that_went),
+        cmocka_unit_test(test_interrupted), cmocka_unit_test(test_source_that_fails),
+        cmocka_unit_test(test_dry),         cmocka_unit_test(test_rebuild),
+        cmocka_unit_test(test_rate),        cmocka_unit_test(test_kept),
         cmocka_unit_test(test_bytes),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
