@@ -20,6 +20,7 @@ import time
 import pytest
 
 from conftest import Server
+from history import wait_for
 
 DEFINITIONS = """\
 auspex: 1
@@ -176,6 +177,8 @@ def test_kill(tmp_path):
     for number in range(1, rounds + 2):
         server = Server(tmp_path / "models", "--state", str(tmp_path / "state"), "--threads", "1",
                         "--images=false")
+        # Windows of many rows are filled when plain views answer already.
+        wait_for(lambda: server.get("/v2/health/ready").status == 200)
         values = read(server)
         client.check(values)
         assert values[GONE]["x"] is None and values[GONE]["n"] == 0
