@@ -75,24 +75,28 @@ static enum ax_code clear_windows(struct ax_online_writer *writer, size_t number
     return ax_online_writer_put_history(writer, views, source, view, &counts, err);
 }
 
-void ax_online_writer_do_clear(struct ax_online_writer *writer, struct ax_online_call *call)
+/* The number, by the definitions in force, of the view that a call is about. */
+static enum ax_code number_of(struct ax_online_writer *writer, const struct ax_online_call *call,
+                              size_t *ret_number)
 {
     const struct ax_online_batch about = { .kind = AX_ONLINE_VALUES,
                                            .views = call->views,
                                            .number = call->number };
+    return ax_online_writer_resolve(writer, &about, ret_number, call->err);
+}
+
+void ax_online_writer_do_clear(struct ax_online_writer *writer, struct ax_online_call *call)
+{
     size_t number;
-    if (!ax_online_writer_resolve(writer, &about, &number, call->err))
+    if (!number_of(writer, call, &number))
         (void)((writer->views->windows[number] ? clear_windows(writer, number, call->err)
                                                : clear(writer, number, call->err)) != AX_OK);
 }
 
 void ax_online_writer_do_complete(struct ax_online_writer *writer, struct ax_online_call *call)
 {
-    const struct ax_online_batch about = { .kind = AX_ONLINE_VALUES,
-                                           .views = call->views,
-                                           .number = call->number };
     size_t number;
-    if (!ax_online_writer_resolve(writer, &about, &number, call->err))
+    if (!number_of(writer, call, &number))
         (void)ax_map_remove(&writer->incomplete,
                             writer->views->given.definitions->views[number].name);
 }

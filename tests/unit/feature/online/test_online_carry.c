@@ -17,13 +17,11 @@
 #include "base/file.h"
 #include "base/thread.h"
 
-#include "writer_fixture.h"
+#include "writer_steps.h"
 
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static struct ax_err err = AX_ERR_INIT;
 
 static unsigned syncs_left; /* 0: nobody is killed */
 
@@ -34,24 +32,6 @@ int fdatasync(int fd)
     if (syncs_left && --syncs_left == 0)
         (void)kill(getpid(), SIGKILL);
     return 0;
-}
-
-static void good(enum ax_code code)
-{
-    if (code)
-        fail_msg("%s", err.msg);
-}
-
-static void remove_state(void)
-{
-    good(ax_file_remove_tree(folder, &err));
-    assert_true(ax_file_make_folder(folder, &err) == AX_OK);
-}
-
-static void open_state(const char *field)
-{
-    const struct ax_online_writer_config config = writer_config(folder);
-    good(open_writer(&config, field, &err));
 }
 
 static void put(size_t view, int64_t key, int64_t time, int64_t x)

@@ -19,32 +19,12 @@
 #include "feature/online/online_apply.h"
 #include "feature/online/online_history.h"
 #include "random.h"
-#include "writer_fixture.h"
+#include "writer_steps.h"
 
 #include <sched.h>
 
 enum { EVENTS = 60, EVENT_KEYS = 4 };
 #define SECOND INT64_C(1000000)
-
-static struct ax_err err;
-
-static void good(enum ax_code code)
-{
-    if (code)
-        fail_msg("%s", err.msg);
-}
-
-static void remove_state(void)
-{
-    good(ax_file_remove_tree(folder, &err));
-    good(ax_file_make_folder(folder, &err));
-}
-
-static void open_state(void)
-{
-    const struct ax_online_writer_config config = writer_config(folder);
-    good(open_writer(&config, "x", &err));
-}
 
 static const struct ax_source *source_of(size_t number)
 {
@@ -91,7 +71,7 @@ static void check_windows(size_t view, const struct given_event *events, size_t 
 static void start_again(void)
 {
     close_writer();
-    open_state();
+    open_state("x");
 }
 
 static void make_events(struct given_event *events, uint64_t *random)
@@ -109,7 +89,7 @@ static void what_files_told_is_there_with_what_was_pushed(void **state)
     struct ax_online_batch batch;
     uint64_t random = 3;
     make_events(events, &random);
-    open_state();
+    open_state("x");
     tell(SOURCE_D, VIEW_D, events, EVENTS / 2, -1000 * SECOND);
     good(push_events(events + EVENTS / 2, EVENTS / 2, &batch, &err));
     check_windows(VIEW_D, events, EVENTS, 150 * SECOND);
@@ -138,7 +118,7 @@ static void an_event_is_under_one_key(void **state)
     const struct given_event later = { 7, 3, 0, 30 }, nobodys = { 7, NO_CELL, 0, 40 };
     struct ax_online_batch batch;
     for (int is_told_first = 0; is_told_first < 2; is_told_first++) {
-        open_state();
+        open_state("x");
         if (is_told_first)
             tell(SOURCE_D, VIEW_D, &told, 1, INT64_MIN);
         good(push_events(&moved, 1, &batch, &err));
@@ -170,7 +150,7 @@ static void what_is_told_no_more_goes_with_a_rebuild(void **state)
     struct ax_online_batch batch;
     uint64_t random = 5;
     make_events(events, &random);
-    open_state();
+    open_state("x");
     good(push_events(events, 20, &batch, &err));
     tell(SOURCE_D, VIEW_D, events + 20, EVENTS - 20, -1000 * SECOND);
     tell(SOURCE_D, VIEW_D, events + 20, 10, -1000 * SECOND);
@@ -196,7 +176,7 @@ static void what_was_not_told_is_not_known(void **state)
         if (events[i].time > from)
             events[count++] = events[i];
     }
-    open_state();
+    open_state("x");
     assert_false(get_windows(VIEW_E, 1, 150 * SECOND, &n, &sum));
     assert_true(get_windows(VIEW_D, 1, 150 * SECOND, &n, &sum));
     tell(SOURCE_E, VIEW_E, events, count, from);
@@ -220,7 +200,7 @@ static void what_was_broken_off_does_not_count(void **state)
     const struct given_event event = { 1, 1, SECOND, 10 };
     struct ax_online_history_writer *history;
     struct ax_online_history found;
-    open_state();
+    open_state("x");
     tell(SOURCE_E, VIEW_E, &event, 1, INT64_MIN);
     good(ax_online_history_begin(folder, source_of(SOURCE_E), 0, &history, &err));
     good(ax_online_history_find(folder, source_of(SOURCE_E), &found, &err));
@@ -243,7 +223,7 @@ static void keys_go_from_what_files_told(void **state)
     struct ax_online_batch batch;
     uint64_t random = 9, rows;
     make_events(events, &random);
-    open_state();
+    open_state("x");
     tell(SOURCE_D, VIEW_D, events, EVENTS / 2, INT64_MIN);
     tell(SOURCE_E, VIEW_E, events, EVENTS / 2, INT64_MIN);
     good(push_events(events + EVENTS / 2, EVENTS / 2, &batch, &err));
@@ -322,7 +302,7 @@ static void plain_views_answer_before_windows(void **state)
     uint64_t random = 13, rows;
     int64_t n, sum;
     make_events(events, &random);
-    open_state();
+    open_state("x");
     good(push(SOURCE_A, &row, 1, &batch, &err));
     tell(SOURCE_D, VIEW_D, events, EVENTS / 2, INT64_MIN);
     tell(SOURCE_E, VIEW_E, events, EVENTS / 2, INT64_MIN);
@@ -385,7 +365,7 @@ static void windows_that_cannot_be_read_stay_unknown(void **state)
     uint64_t random = 15;
     int64_t n, sum;
     make_events(events, &random);
-    open_state();
+    open_state("x");
     good(push(SOURCE_A, &row, 1, &batch, &err));
     good(push_events(events, EVENTS, &batch, &err));
     tell(SOURCE_D, VIEW_D, events, EVENTS, INT64_MIN);

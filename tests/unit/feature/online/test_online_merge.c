@@ -28,7 +28,7 @@
     "  numbers: {entity: thing, source: p, fields: {more: %s, x: x}}\n"         \
     "  texts: {entity: thing, source: p, fields: {l: l, w: w}}\n"
 
-#include "writer_fixture.h"
+#include "writer_steps.h"
 
 #include "random.h"
 #include "torture.h"
@@ -49,23 +49,10 @@ struct row {
     bool leaves_out[CELLS];
 };
 
-static struct ax_err err = AX_ERR_INIT;
 static struct row history[HISTORY];
 static size_t history_count;
 static int64_t newest[KEYS]; /* of each key in the history, or NONE */
 static const char *field = "x * 2";
-
-static void good(enum ax_code code)
-{
-    if (code)
-        fail_msg("%s", err.msg);
-}
-
-static void open_state(void)
-{
-    const struct ax_online_writer_config config = writer_config(folder);
-    good(open_writer(&config, field, &err));
-}
 
 static int set_up(void **state)
 {
@@ -73,7 +60,7 @@ static int set_up(void **state)
     history_count = 0;
     for (size_t k = 0; k < KEYS; k++)
         newest[k] = NONE;
-    open_state();
+    open_state(field);
     return 0;
 }
 
@@ -412,7 +399,7 @@ static void random_rows_are_their_history(void **state)
         switch (test_random(&random) % 16) {
         case 0:
             close_writer();
-            open_state();
+            open_state(field);
             break;
         case 1:
             for (size_t view = 0; view < MERGE_VIEWS; view++)
@@ -648,7 +635,7 @@ static void refused_memory_merges_nothing(void **state)
         partial.cells[X] = (int64_t)i;
         partial.leaves_out[W] = partial.leaves_out[L] = true;
         close_writer(); /* What it has of memory is not enough the next time. */
-        open_state();
+        open_state(field);
         ax_torture_refuse(i);
         enum ax_code code = push_rows(&partial, 1, &batch);
         is_done = !ax_torture_struck();

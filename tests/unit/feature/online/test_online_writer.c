@@ -22,7 +22,7 @@
 #include "feature/online/online_disk.h"
 #include "feature/online/online_journals.h"
 
-#include "writer_fixture.h"
+#include "writer_steps.h"
 
 #include "random.h"
 #include "torture.h"
@@ -37,8 +37,6 @@
 
 enum { STEPS = 150, KILLS = 20 };
 
-static struct ax_err err = AX_ERR_INIT;
-
 static atomic_bool is_sync_to_fail, is_sync_to_hold;
 static sem_t sync_held, sync_released;
 
@@ -52,24 +50,6 @@ int fdatasync(int fd)
     }
     errno = EIO;
     return atomic_exchange(&is_sync_to_fail, false) ? -1 : 0;
-}
-
-static void good(enum ax_code code)
-{
-    if (code)
-        fail_msg("%s", err.msg);
-}
-
-static void remove_state(void)
-{
-    good(ax_file_remove_tree(folder, &err));
-    assert_true(ax_file_make_folder(folder, &err) == AX_OK);
-}
-
-static void open_state(const char *field)
-{
-    const struct ax_online_writer_config config = writer_config(folder);
-    good(open_writer(&config, field, &err));
 }
 
 static void has(size_t view, int64_t key, int64_t time, int64_t x)
