@@ -6,10 +6,11 @@ SERVER, PROCESS = "Feast's server", "Feast in process"
 
 def place(part):
     machine = part["machine"]
+    before = " Open loops went before all other processes." if part["has_priority"] else ""
     return (f"{machine['cpu']}, {machine['cores']} cores, {machine['features']}; commit "
             f"{part['commit']}, {part['date']}; {part['rounds']} rounds; "
             f"{part['stolen_percent']:.1f} % of the time was stolen, the load of the machine was "
-            f"{part['load']:.1f}.")
+            f"{part['load']:.1f}.{before}")
 
 
 def microseconds(side, load, *figures):

@@ -73,7 +73,7 @@ def test_report(tmp_path):
         case.slices[name] = slices(cpu_us)
     case.slices["floor"] = [{"half": turn["half"] * 2} for turn in slices(6)]
     part = {"machine": {"cpu": "C", "cores": 2, "features": "F"}, "commit": "c", "date": "d",
-            "rounds": 3, "stolen_percent": 0, "load": 1}
+            "rounds": 3, "stolen_percent": 0, "load": 1, "has_priority": True}
     text = run.features_report.markdown({
         "feast": {**part, "cases": [case.result()], "keys": 1000, "versions": [],
                   "absent": {"Feast, redis": "no Redis"}},
