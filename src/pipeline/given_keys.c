@@ -5,7 +5,7 @@
 #include "pipeline/given_keys.h"
 
 #include "base/file.h"
-#include "base/json.h"
+#include "data/cells_json.h"
 #include "data/cells_values.h"
 #include "feature/online/online_key.h"
 
@@ -14,16 +14,6 @@
 void ax_given_keys_init(struct ax_cells *cells, struct ax_arena *arena)
 {
     ax_cells_init(cells, arena);
-}
-
-/* The column of the row that was begun last. */
-static enum ax_code give(struct ax_cells *cells, struct ax_str name, size_t *ret_column,
-                         struct ax_err *err)
-{
-    return ax_cells_column(cells, name, ret_column, err) ||
-                   ax_cells_give(cells, cells->row_count - 1, *ret_column, err)
-               ? err->code
-               : AX_OK;
 }
 
 enum ax_code ax_given_keys_add(struct ax_cells *cells, char *const *texts, size_t count,
@@ -37,7 +27,9 @@ enum ax_code ax_given_keys_add(struct ax_cells *cells, char *const *texts, size_
         size_t column;
         if (!equals)
             return ax_fail(err, AX_E_INVALID, "'%s' is no key; one is COLUMN=VALUE", texts[i]);
-        if (give(cells, (struct ax_str){ texts[i], (size_t)(equals - texts[i]) }, &column, err) ||
+        struct ax_str name = { texts[i], (size_t)(equals - texts[i]) };
+        if (ax_cells_column(cells, name, &column, err) ||
+            ax_cells_give(cells, cells->row_count - 1, column, err) ||
             ax_cells_put_text(cells, cells->row_count - 1, column, AX_CELL_FIELD,
                               ax_str_from(equals + 1), err))
             return err->code;
@@ -47,54 +39,12 @@ enum ax_code ax_given_keys_add(struct ax_cells *cells, char *const *texts, size_
 
 /* ---- lines ---- */
 
-static enum ax_code add_value(struct ax_cells *cells, struct ax_str name,
-                              const struct ax_json *value, struct ax_err *err)
-{
-    struct ax_arena *arena = cells->arena;
-    struct ax_str kept = { ax_arena_strdup(arena, name), name.len };
-    size_t column;
-    if (!kept.ptr)
-        return ax_arena_fail(arena, "keys", err);
-    if (give(cells, kept, &column, err))
-        return err->code;
-    struct ax_cell cell = { .row = cells->row_count - 1, .column = column };
-    struct ax_str text = ax_json_str(value);
-    switch (ax_json_kind(value)) {
-    case AX_JSON_KIND_NULL:
-        return AX_OK;
-    case AX_JSON_KIND_BOOL:
-        cell.kind = AX_CELL_BOOL;
-        cell.boolean = ax_json_is_true(value);
-        return ax_cells_put(cells, cell, err);
-    case AX_JSON_KIND_NUMBER:
-        cell.kind = ax_json_to_i64(value, &cell.i64)   ? AX_CELL_I64
-                    : ax_json_to_u64(value, &cell.u64) ? AX_CELL_U64
-                                                       : AX_CELL_F64;
-        if (cell.kind == AX_CELL_F64 && !ax_json_to_f64(value, &cell.f64))
-            cell.f64 = 0;
-        return ax_cells_put(cells, cell, err);
-    case AX_JSON_KIND_STRING:
-        text.ptr = ax_arena_strdup(arena, text);
-        return text.ptr ? ax_cells_put_text(cells, cell.row, column, AX_CELL_TEXT, text, err)
-                        : ax_arena_fail(arena, "keys", err);
-    case AX_JSON_KIND_ARRAY:
-    case AX_JSON_KIND_OBJECT:
-        break;
-    }
-    return ax_fail(err, AX_E_INVALID, "'%.*s' is no value of a key", AX_STR_ARG(name));
-}
-
 static enum ax_code add_line(struct ax_cells *cells, struct ax_str line, struct ax_err *err)
 {
     struct ax_json_doc *doc;
-    const struct ax_json *value;
     if (ax_cells_add_row(cells, err) || ax_json_parse(line, &doc, err))
         return err->code;
-    if (ax_json_kind(ax_json_root(doc)) != AX_JSON_KIND_OBJECT)
-        (void)ax_fail(err, AX_E_INVALID, "it is no JSON object");
-    struct ax_json_iter iter = ax_json_iterate(ax_json_root(doc));
-    while (!err->code && (value = ax_json_next(&iter)))
-        (void)(add_value(cells, iter.key, value, err) != AX_OK);
+    (void)(ax_cells_put_object(cells, ax_json_root(doc), err) != AX_OK);
     ax_json_free(doc);
     return err->code;
 }

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/yaml.h"
+#include "data/cells_json.h"
 #include "engine/version_yaml.h"
 #include "server/api/csv_rows.h"
 
@@ -86,64 +87,7 @@ static enum ax_code take_yaml_rows(struct ax_warm_up *w, const struct ax_yaml *l
 
 /* ---- a file of rows ---- */
 
-static enum ax_code take_json_value(struct ax_warm_up *w, struct ax_cells *cells, size_t column,
-                                    const struct ax_json *value, struct ax_err *err)
-{
-    struct ax_cell cell = { .row = (cells->row_count - 1) & 0xfffff, .column = column & 0xffff };
-    struct ax_str text = ax_json_str(value);
-    switch (ax_json_kind(value)) {
-    case AX_JSON_KIND_NULL:
-        return AX_OK;
-    case AX_JSON_KIND_BOOL:
-        cell.kind = AX_CELL_BOOL;
-        cell.boolean = ax_json_is_true(value);
-        return ax_cells_put(cells, cell, err);
-    case AX_JSON_KIND_NUMBER:
-        if (ax_json_to_i64(value, &cell.i64))
-            cell.kind = AX_CELL_I64;
-        else if (ax_json_to_u64(value, &cell.u64))
-            cell.kind = AX_CELL_U64;
-        else if (ax_json_to_f64(value, &cell.f64))
-            cell.kind = AX_CELL_F64;
-        else
-            return ax_fail(err, AX_E_INVALID, "a number that is too large");
-        return ax_cells_put(cells, cell, err);
-    case AX_JSON_KIND_STRING: /* The document is gone before the cells are. */
-        text.ptr = ax_arena_strdup(&w->arena, text);
-        if (!text.ptr)
-            return ax_arena_fail(&w->arena, "the rows", err);
-        return ax_cells_put_text(cells, cells->row_count - 1, column, AX_CELL_TEXT, text, err);
-    case AX_JSON_KIND_ARRAY:
-    case AX_JSON_KIND_OBJECT:
-        break;
-    }
-    return ax_fail(err, AX_E_INVALID, "a value is no scalar");
-}
-
-static enum ax_code take_json_row(struct ax_warm_up *w, struct ax_cells *cells,
-                                  const struct ax_json *row, struct ax_err *err)
-{
-    struct ax_json_iter it = ax_json_iterate(row);
-    const struct ax_json *value;
-    if (ax_json_kind(row) != AX_JSON_KIND_OBJECT)
-        return ax_fail(err, AX_E_INVALID, "expected an object of inputs and values");
-    if (add_row(cells, err))
-        return err->code;
-    while ((value = ax_json_next(&it))) {
-        size_t column;
-        struct ax_str name = { ax_arena_strdup(&w->arena, it.key), it.key.len };
-        if (!name.ptr)
-            return ax_arena_fail(&w->arena, "the rows", err);
-        if (ax_cells_column(cells, name, &column, err) ||
-            ax_cells_give(cells, cells->row_count - 1, column, err) ||
-            take_json_value(w, cells, column, value, err))
-            return err->code;
-    }
-    return AX_OK;
-}
-
-static enum ax_code take_json_lines(struct ax_warm_up *w, struct ax_str text,
-                                    struct ax_cells *cells, struct ax_err *err)
+static enum ax_code take_json_lines(struct ax_str text, struct ax_cells *cells, struct ax_err *err)
 {
     for (size_t number = 1; text.len; number++) {
         const char *end = memchr(text.ptr, '\n', text.len);
@@ -155,8 +99,8 @@ static enum ax_code take_json_lines(struct ax_warm_up *w, struct ax_str text,
             line.len--;
         if (!ax_str_trim(line).len)
             continue;
-        if (!ax_json_parse(line, &doc, err))
-            (void)(take_json_row(w, cells, ax_json_root(doc), err) != AX_OK);
+        if (!ax_json_parse(line, &doc, err) && !add_row(cells, err))
+            (void)(ax_cells_put_object(cells, ax_json_root(doc), err) != AX_OK);
         ax_json_free(doc);
         if (err->code)
             return ax_err_context(err, "line %zu", number);
@@ -184,9 +128,8 @@ static enum ax_code take_text(struct ax_warm_up *w, struct ax_str name, struct a
 {
     struct ax_cells cells;
     ax_cells_init(&cells, &w->arena);
-    enum ax_code code = ax_str_ends_with(name, AX_STR(".csv"))
-                            ? take_csv(text, &cells, err)
-                            : take_json_lines(w, text, &cells, err);
+    enum ax_code code = ax_str_ends_with(name, AX_STR(".csv")) ? take_csv(text, &cells, err)
+                                                               : take_json_lines(text, &cells, err);
     if (code || fill(w, &cells, err))
         return ax_err_context(err, "'%.*s'", AX_STR_ARG(name));
     return AX_OK;

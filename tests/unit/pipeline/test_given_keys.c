@@ -126,8 +126,10 @@ static void test_bad_keys(void **state)
     bad(AIRPORT, NULL, "faa=EWR|faa=JFK", "faa");
     bad(AIRPORT, "{\"faa\":\"EWR\"}\n{\"faa\":null}\n", NULL, "key 2 has no 'faa'");
     bad(AIRPORT, "{\"faa\":7}\n", NULL, "'faa', row 0: a text is wanted");
-    bad(AIRPORT, "{\"faa\":[\"EWR\"]}\n", NULL, "line 1: 'faa' is no value of a key");
-    bad(AIRPORT, "\n[]\n", NULL, "line 2: it is no JSON object");
+    bad(AIRPORT, "{\"faa\":[\"EWR\"]}\n", NULL, "line 1: 'faa': the value is no scalar");
+    bad(AIRPORT, "\n[]\n", NULL, "line 2: expected an object");
+    bad(ROUTE, "{\"origin\":\"EWR\",\"number\":1e999}\n", NULL,
+        "line 1: malformed JSON at byte 25: the number is too large");
     bad(AIRPORT, "{\"faa\":\n", NULL, "line 1: ");
     bad(ROUTE, NULL, "origin=EWR", "key 1 has no 'number'");
     bad(ROUTE, NULL, "origin=EWR|number=1.5", "'number'");
