@@ -140,8 +140,7 @@ static bool is_key(const struct ax_source_plan *plan, size_t column)
 }
 
 /* What the fields of a target keep: what is no key, no time, and changes from row to row. */
-static void keep_fields(const struct ax_source_plan *plan, size_t target,
-                        struct ax_source_kept *kept)
+static enum ax_code keep_fields(struct ax_source_plan *plan, size_t target, struct ax_err *err)
 {
     const struct ax_source *source = plan->source;
     const struct ax_view *view = plan->targets[target].definition;
@@ -149,21 +148,25 @@ static void keep_fields(const struct ax_source_plan *plan, size_t target,
         const struct ax_expr *root = view->fields[i].parsed.root;
         if (root->kind == AX_EXPR_INPUT && (long)root->input != source->time &&
             (long)root->input != source->created && !is_key(plan, root->input) &&
-            holds_all_of(view->fields[i].storage, source->columns[root->input].storage))
-            kept[root->input] = (struct ax_source_kept){ true, target, i };
+            holds_all_of(view->fields[i].storage, source->columns[root->input].storage)) {
+            struct ax_source_kept *kept = plan_alloc(plan, 1, sizeof(*kept), err);
+            if (!kept)
+                return err->code;
+            *kept = (struct ax_source_kept){ target, i, plan->kept[root->input] };
+            plan->kept[root->input] = kept;
+        }
     }
+    return AX_OK;
 }
 
 static enum ax_code plan_kept(struct ax_source_plan *plan, struct ax_err *err)
 {
-    struct ax_source_kept *kept = plan_alloc(plan, plan->source->column_count, sizeof(*kept), err);
-    if (!kept)
-        return err->code;
+    plan->kept =
+        plan_alloc(plan, plan->source->column_count, sizeof(const struct ax_source_kept *), err);
     plan->has_stored_row = has_stored_row(plan);
-    for (size_t t = 0; plan->has_stored_row && t < plan->target_count; t++)
-        keep_fields(plan, t, kept);
-    plan->kept = kept;
-    return AX_OK;
+    for (size_t t = 0; plan->has_stored_row && t < plan->target_count && !err->code; t++)
+        (void)(keep_fields(plan, t, err) != AX_OK);
+    return err->code;
 }
 
 enum ax_code ax_source_plan_new(const struct ax_definitions *definitions,
@@ -278,7 +281,7 @@ static enum ax_code check_left_out(const struct ax_source_plan *plan,
                                    struct ax_err *err)
 {
     for (size_t c = 0; rows->given && c < plan->source->column_count; c++) {
-        for (size_t row = from; !plan->kept[c].is_kept && row < from + count; row++) {
+        for (size_t row = from; !plan->kept[c] && row < from + count; row++) {
             if (ax_source_rows_leave_out(plan, rows, c, row))
                 return ax_fail(err, AX_E_INVALID, "row %zu leaves out '%.*s', %s", row,
                                AX_STR_ARG(column_name(plan, c)), reason_of(plan, c));

@@ -64,8 +64,8 @@ struct ax_source_target {
 
 /* Where what a column was can be read: a field of one of the targets, which is that column. */
 struct ax_source_kept {
-    bool is_kept;
     size_t target, field;
+    const struct ax_source_kept *next; /* another such field; NULL: there is none */
 };
 
 struct ax_source_plan {
@@ -78,7 +78,8 @@ struct ax_source_plan {
     size_t windows_count;
     struct ax_row_checks *checks; /* of rows that are pushed; NULL: nothing is expected of one */
     bool has_stored_row; /* one, that a row of states changes: its plain views have the same keys */
-    const struct ax_source_kept *kept; /* one a column: what is not must be given, but `created` */
+    /* One a column; NULL: it is not kept, and must be given, but for `created`. */
+    const struct ax_source_kept **kept;
 };
 
 /* views[i] is where the view number i of the definitions is: of a plain view that is online its

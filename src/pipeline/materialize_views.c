@@ -149,12 +149,13 @@ static bool is_lost(const struct ax_registry_materialised *before, const struct 
     return !view->windowed && before->done_at_us < ax_online_writer_made_us(writer);
 }
 
-enum ax_code ax_materialize_count_lost(struct ax_registry *registry,
-                                       const struct ax_definitions *definitions,
-                                       const struct ax_online_writer *writer, size_t *ret_count,
-                                       struct ax_err *err)
+enum ax_code ax_materialize_look_back(struct ax_registry *registry,
+                                      const struct ax_definitions *definitions,
+                                      const struct ax_online_writer *writer,
+                                      bool *ret_are_materialised, size_t *ret_lost,
+                                      struct ax_err *err)
 {
-    assert(registry && definitions && writer && ret_count && err);
+    assert(registry && definitions && writer && ret_are_materialised && ret_lost && err);
     const struct ax_registry_materialised *before;
     struct ax_arena arena;
     size_t count = 0;
@@ -162,13 +163,26 @@ enum ax_code ax_materialize_count_lost(struct ax_registry *registry,
     for (size_t i = 0; i < definitions->view_count && !err->code; i++) {
         const struct ax_view *view = &definitions->views[i];
         ax_arena_reset(&arena);
-        if (!ax_registry_materialised(registry, view->name, &arena, &before, err))
-            count += before && view->online && is_lost(before, view, writer);
+        if (ax_registry_materialised(registry, view->name, &arena, &before, err))
+            break;
+        ret_are_materialised[i] = before != NULL;
+        count += before && view->online && is_lost(before, view, writer);
     }
     ax_arena_done(&arena);
     if (!err->code)
-        *ret_count = count;
+        *ret_lost = count;
     return err->code;
+}
+
+static size_t number_of(const struct run *run, const struct ax_view *view)
+{
+    return (size_t)(view - run->config->applied->definitions.views);
+}
+
+/* It has all that its files have. */
+static void complete_view(const struct run *run, const struct ax_view *view)
+{
+    ax_online_writer_complete(run->config->writer, run->config->views, number_of(run, view));
 }
 
 /* What is known of a view from before. */
@@ -186,9 +200,10 @@ static enum ax_code look_up(struct run *run, struct item *item)
     if (!before || strcmp(before->digest, item->digest) != 0 ||
         (writer && is_lost(before, item->view, writer)))
         return AX_OK;
-    if (run->number && before->run == run->number)
+    if (run->number && before->run == run->number) {
         set_outcome(item, AX_MATERIALIZE_DONE_BEFORE);
-    else if (run->config->incremental)
+        complete_view(run, item->view); /* who was killed may not have told the disk */
+    } else if (run->config->incremental)
         item->since = before->mark;
     return AX_OK;
 }
@@ -277,11 +292,6 @@ static struct item *find_item(struct run *run, const struct ax_view *view)
         i++;
     assert(i < run->item_count);
     return &run->items[i];
-}
-
-static size_t number_of(const struct run *run, const struct ax_view *view)
-{
-    return (size_t)(view - run->config->applied->definitions.views);
 }
 
 /* What it has goes, if it is to be rebuilt and that was not done yet. */
@@ -411,7 +421,7 @@ static enum ax_code end_view(void *arg, const struct ax_view *view, struct ax_st
             : run->stream && ax_materialize_stream_end(run->stream, &item->result.counts, err))
         return err->code;
     if (is_recorded(run)) {
-        ax_online_writer_complete(run->config->writer, run->config->views, number_of(run, view));
+        complete_view(run, view);
         if (record(run, item, mark, err))
             return err->code;
     }

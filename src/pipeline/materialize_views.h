@@ -93,12 +93,14 @@ AX_MUST_USE enum ax_code ax_materialize_last_us(struct ax_registry *registry,
                                                 struct ax_arena *arena, int64_t *ret_us,
                                                 struct ax_err *err);
 
-/* How many views were materialised, but into a store of the state directory that is gone: the
- * writer's was made later. Expected: as for reading the registry. */
-AX_MUST_USE enum ax_code ax_materialize_count_lost(struct ax_registry *registry,
-                                                   const struct ax_definitions *definitions,
-                                                   const struct ax_online_writer *writer,
-                                                   size_t *ret_count, struct ax_err *err);
+/* Which views were materialised, one bool each, be it otherwise defined, or into a store of the
+ * state directory that is gone: the writer's was made later. *ret_lost: how many views that are
+ * online went with it. Expected: as for reading the registry. */
+AX_MUST_USE enum ax_code ax_materialize_look_back(struct ax_registry *registry,
+                                                  const struct ax_definitions *definitions,
+                                                  const struct ax_online_writer *writer,
+                                                  bool *ret_are_materialised, size_t *ret_lost,
+                                                  struct ax_err *err);
 
 /* Views are told in the order of their sources. A source that fails is told by its views' results
  * and the others are done all the same; what failed first is returned. Expected: NOT_FOUND (no view

@@ -136,23 +136,26 @@ static enum ax_code open_writer(struct ax_feature_store *store, struct ax_err *e
     return AX_OK;
 }
 
-/* Views without what their files gave them, since the store's file is a new one. */
-static void tell_lost(const struct ax_feature_store *store,
-                      const struct ax_applied_definitions *applied)
+/* Which views files gave values to, and how many of them lack these, since the store's file is a
+ * new one. */
+static enum ax_code look_back(const struct ax_feature_store *store,
+                              const struct ax_definitions *definitions, bool *ret_are_materialised,
+                              size_t *ret_lost, struct ax_err *err)
 {
     struct ax_registry *registry = NULL;
-    struct ax_err err = AX_ERR_INIT;
-    size_t count = 0;
-    bool is_read = !ax_registry_open(store->state, AX_REGISTRY_READ, &registry, &err) &&
-                   !ax_materialize_count_lost(registry, &applied->definitions,
-                                              ax_feature_store_writer(store), &count, &err);
+    (void)(ax_registry_open(store->state, AX_REGISTRY_READ, &registry, err) ||
+           ax_materialize_look_back(registry, definitions, ax_feature_store_writer(store),
+                                    ret_are_materialised, ret_lost, err));
     ax_registry_close(registry);
-    if (!is_read)
-        ax_log(AX_LOG_WARN, "what is materialised could not be read", AX_LOG_ERR(&err));
-    else if (count)
+    return err->code;
+}
+
+static void tell_lost(size_t views)
+{
+    if (views)
         ax_log(AX_LOG_WARN,
                "the online store was made anew and lacks what files had: run 'auspex materialize'",
-               AX_LOG_U64("views", count));
+               AX_LOG_U64("views", views));
 }
 
 static void release(void *owner)
@@ -166,19 +169,27 @@ enum ax_code ax_feature_store_define(
     void *context, struct ax_online_views **ret_views, struct ax_err *err)
 {
     assert(store && applied && ret_views && err);
-    if (!ax_feature_store_writer(store)) {
-        if (open_writer(store, err))
-            return err->code;
-        if (store->server)
-            tell_lost(store, applied);
+    bool is_first = !ax_feature_store_writer(store);
+    size_t lost = 0;
+    if (is_first && open_writer(store, err))
+        return err->code;
+    bool *are_materialised =
+        ax_xalloc((applied->definitions.view_count + 1) * sizeof(*are_materialised));
+    if (look_back(store, &applied->definitions, are_materialised, &lost, err)) {
+        free(are_materialised);
+        return err->code;
     }
+    if (is_first && store->server)
+        tell_lost(lost);
     const struct ax_online_definitions given = { .definitions = &applied->definitions,
                                                  .owner = ax_applied_definitions_ref(applied),
                                                  .release = release,
                                                  .publish = publish,
-                                                 .context = context };
+                                                 .context = context,
+                                                 .are_materialised = are_materialised };
     if (ax_online_writer_define(ax_feature_store_writer(store), &given, ret_views, err))
         ax_applied_definitions_unref(applied);
+    free(are_materialised);
     return err->code;
 }
 

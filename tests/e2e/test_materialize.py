@@ -183,6 +183,43 @@ def test_every(folder):
     assert server.stop() == 0
 
 
+STATES = """\
+auspex: 1
+entities: {thing: {keys: {k: string}}}
+sources: {s: {files: s.csv, time: t, push: true,
+              columns: {k: string, t: timestamp, x: int64, w: int64}}}
+views: {states: {entity: thing, source: s, fields: {x: x%s}}}
+services: {states: {features: [{view: states}]}}
+"""
+
+
+def test_what_files_know_better(tmp_path):
+    """A row that leaves out a field that an apply added, or anything after the store was lost, is
+    refused until the view is materialised."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "s.csv").write_text("k,t,x,w\nA,2024-01-01,1,9\n", encoding="utf-8")
+    for fields in ["", ", w: w"]:
+        (tmp_path / "f.yaml").write_text(STATES % fields, encoding="utf-8")
+        subprocess.run([os.environ["AX_BINARY"], "apply", "--check=false", "--state",
+                        str(tmp_path / "state"), str(tmp_path)], check=True, capture_output=True)
+        if not fields:
+            assert results(run(tmp_path, "--json"))["states"]["written"] == 1
+    row = {"source": "s", "row": {"k": "A", "t": "2024-01-02", "x": 2}}
+    server = Server(tmp_path / "models", "--state", str(tmp_path / "state"), "--threads", "1")
+    refused = server.post("/push", row)
+    assert refused.status == 503 and "'auspex materialize --view states'" in refused.json["error"]
+    assert int(refused.headers["retry-after"]) > 0
+    assert results(run(tmp_path, "--json", "--incremental"))["states"]["written"] == 1
+    assert server.post("/push", row).json["written"] == 1
+    features = server.get("/v1/features/states?k=A").json["features"]
+    assert [features[name]["value"] for name in "xw"] == [2, 9]
+    assert server.stop() == 0
+    shutil.rmtree(tmp_path / "state/online")
+    server = Server(tmp_path / "models", "--state", str(tmp_path / "state"), "--threads", "1")
+    assert server.post("/push", row).status == 503
+    assert server.stop() == 0
+
+
 def test_refused(folder):
     done = run(folder, "--view=number")
     assert done.returncode == 4 and "nearest is 'numbers'" in done.stderr

@@ -3,8 +3,8 @@
  * Digests are SHA-256 of a text of what they are of.
  *
  * On the disk a form is {u32 version, u32 layout, u32 fields, u32 0, digest}, then for each field
- * {u8 storage, u8 is a list, 6 zeros, digest}; digests are in hex. Another version is as if nothing
- * stood there: then a changed view begins without values.
+ * {u8 storage, u8 is a list, u8 lacks what files have, 5 zeros, digest}; digests are in hex.
+ * Another version is as if nothing stood there: then a changed view begins without values.
  */
 #include "feature/online/online_form.h"
 
@@ -24,7 +24,7 @@ struct form_head {
 };
 
 struct form_field {
-    uint8_t storage, is_list, zeros[6];
+    uint8_t storage, is_list, lacks_files, zeros[5];
     char digest[DIGEST_BYTES];
 };
 
@@ -103,9 +103,10 @@ enum ax_code ax_online_form_digest(const struct ax_view *view, char ret_digest[A
 
 /* ---- bytes ---- */
 
-static enum ax_code write_bytes(struct ax_online_form *form, struct ax_arena *arena,
-                                struct ax_err *err)
+enum ax_code ax_online_form_write(const struct ax_online_form *form, struct ax_arena *arena,
+                                  struct ax_str *ret_bytes, struct ax_err *err)
 {
+    assert(form && arena && ret_bytes && err);
     size_t len = sizeof(struct form_head) + form->field_count * sizeof(struct form_field);
     struct form_head *head = ax_arena_zalloc(arena, 1, len);
     if (!head)
@@ -118,9 +119,10 @@ static enum ax_code write_bytes(struct ax_online_form *form, struct ax_arena *ar
     for (size_t i = 0; i < form->field_count; i++) {
         fields[i].storage = (uint8_t)form->fields[i].storage.kind;
         fields[i].is_list = form->fields[i].storage.is_list;
+        fields[i].lacks_files = form->fields[i].lacks_files;
         memcpy(fields[i].digest, form->fields[i].digest, DIGEST_BYTES);
     }
-    form->bytes = (struct ax_str){ (const char *)head, len };
+    *ret_bytes = (struct ax_str){ (const char *)head, len };
     return AX_OK;
 }
 
@@ -129,7 +131,8 @@ enum ax_code ax_online_form_of_view(struct ax_online_form *form, uint32_t layout
                                     struct ax_err *err)
 {
     assert(form && view && arena && err);
-    struct ax_online_form_field *fields = ax_arena_alloc(arena, view->field_count, sizeof(*fields));
+    struct ax_online_form_field *fields =
+        ax_arena_zalloc(arena, view->field_count, sizeof(*fields));
     if (!fields)
         return ax_arena_fail(arena, "a view", err);
     struct ax_buf text;
@@ -146,7 +149,7 @@ enum ax_code ax_online_form_of_view(struct ax_online_form *form, uint32_t layout
     form->layout = layout;
     form->field_count = view->field_count;
     form->fields = fields;
-    return err->code ? err->code : write_bytes(form, arena, err);
+    return err->code;
 }
 
 static bool read_head(struct ax_str bytes, struct form_head *ret_head)
@@ -172,15 +175,16 @@ enum ax_code ax_online_form_read(struct ax_str bytes, struct ax_arena *arena,
     for (size_t i = 0; i < head.field_count; i++) {
         struct form_field field;
         memcpy(&field, bytes.ptr + sizeof(head) + i * sizeof(field), sizeof(field));
-        if (field.storage >= AX_STORAGE_COUNT || field.is_list > 1)
-            return ax_fail(err, AX_E_INVALID, "field %zu of a view's form has no storage", i);
+        if (field.storage >= AX_STORAGE_COUNT || field.is_list > 1 || field.lacks_files > 1)
+            return ax_fail(err, AX_E_INVALID, "field %zu of a view's form is none", i);
         fields[i].storage =
             (struct ax_storage){ (enum ax_storage_kind)field.storage, field.is_list != 0 };
+        fields[i].lacks_files = field.lacks_files != 0;
         memcpy(fields[i].digest, field.digest, DIGEST_BYTES);
     }
-    *ret_form = (struct ax_online_form){
-        .layout = head.layout, .field_count = head.field_count, .fields = fields, .bytes = bytes
-    };
+    *ret_form = (struct ax_online_form){ .layout = head.layout,
+                                         .field_count = head.field_count,
+                                         .fields = fields };
     memcpy(ret_form->digest, head.digest, DIGEST_BYTES);
     return AX_OK;
 }

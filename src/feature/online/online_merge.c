@@ -24,7 +24,8 @@ struct origin {
 struct merging {
     struct ax_online_merge *merge;
     const struct ax_source_plan *plan;
-    struct origin **origins; /* of the result, one list a column */
+    const struct ax_source_kept **kept; /* one a column: where it is read; NULL: nowhere */
+    struct origin **origins;            /* of the result, one list a column */
     struct ax_online_stamp *stamps;
     size_t count;         /* of rows of the result */
     uint64_t bytes;       /* that it has at least, without texts and lists that came */
@@ -156,7 +157,7 @@ static enum ax_code take_lists(struct merging *m, const struct ax_online_layout 
 static bool find_read(const struct merging *m, const struct slice *s, size_t column, size_t first,
                       const struct ax_online_part **parts)
 {
-    const struct ax_source_kept *kept = &m->plan->kept[column];
+    const struct ax_source_kept *kept = m->kept[column];
     bool are_some = false;
     memset(parts, 0, s->count * sizeof(*parts));
     for (size_t row = first; row < m->count; row++) {
@@ -173,7 +174,7 @@ static enum ax_code read_stored(struct merging *m, const struct slice *s, size_t
 {
     const struct ax_online_part **parts = merge_alloc(m, s->count, sizeof(*parts));
     for (size_t c = 0; c < m->plan->source->column_count && !m->err->code; c++) {
-        const struct ax_source_kept *kept = &m->plan->kept[c];
+        const struct ax_source_kept *kept = m->kept[c];
         if (!find_read(m, s, c, first, parts))
             continue;
         const struct ax_online_layout *layout = m->plan->targets[kept->target].layout;
@@ -207,15 +208,39 @@ static enum ax_code fail_unknown(const struct merging *m, size_t column, size_t 
                    AX_STR_ARG(m->plan->source->columns[column].name), reason);
 }
 
+/* The first field that keeps a column and lacks nothing. */
+static const struct ax_source_kept *find_kept(const struct merging *m, size_t column)
+{
+    const struct ax_source_kept *kept = m->plan->kept[column];
+    while (
+        kept &&
+        m->merge->views->forms[m->plan->targets[kept->target].view].fields[kept->field].lacks_files)
+        kept = kept->next;
+    return kept;
+}
+
+static enum ax_code fail_lacking(const struct merging *m, size_t column, size_t row)
+{
+    const struct ax_source_kept *kept = m->plan->kept[column];
+    if (!kept)
+        return fail_unknown(m, column, row, "what it was is not kept");
+    struct ax_str view = m->plan->targets[kept->target].definition->name;
+    return ax_fail(m->err, AX_E_UNAVAILABLE,
+                   "row %zu leaves out '%.*s', and files may have values of it that view '%.*s' "
+                   "lacks: give it, or run 'auspex materialize --view %.*s'",
+                   row, AX_STR_ARG(m->plan->source->columns[column].name), AX_STR_ARG(view),
+                   AX_STR_ARG(view));
+}
+
 /* What a row leaves out, from the row of the result that is number `before`, counted from 1, or
  * from what is stored. */
 static enum ax_code find_origin(const struct merging *m, const struct slice *s, size_t i,
                                 size_t column, size_t before, struct origin *ret)
 {
-    const struct ax_source_kept *kept = &m->plan->kept[column];
+    const struct ax_source_kept *kept = m->kept[column];
     size_t row = s->from + i;
-    if (!kept->is_kept)
-        return fail_unknown(m, column, row, "what it was is not kept");
+    if (!kept)
+        return fail_lacking(m, column, row);
     const struct ax_online_part *part = s->parts[kept->target][i];
     if (before)
         *ret = m->origins[column][before - 1];
@@ -352,9 +377,12 @@ static enum ax_code merge_all(struct merging *m, struct ax_source_rows *ret_rows
     if (take_bytes(m, rows * row_bytes))
         return m->err->code;
     m->stamps = merge_alloc(m, rows, sizeof(*m->stamps));
+    m->kept = merge_alloc(m, columns, sizeof(const struct ax_source_kept *));
     m->origins = merge_alloc(m, columns, sizeof(*m->origins));
-    for (size_t c = 0; c < columns && !m->err->code; c++)
+    for (size_t c = 0; c < columns && !m->err->code; c++) {
+        m->kept[c] = find_kept(m, c);
         m->origins[c] = merge_alloc(m, rows, sizeof(*m->origins[c]));
+    }
     for (size_t from = 0; from < rows && !m->err->code; from += AX_VALUES_ROWS_MAX)
         (void)(merge_slice(m, from, AX_MIN(rows - from, (size_t)AX_VALUES_ROWS_MAX)) != AX_OK);
     return m->err->code ? m->err->code : gather_all(m, ret_rows);

@@ -6,6 +6,7 @@
  * part of it was not given. Rows of the batch count as stored for those behind them. A partial row
  * that is older than the stored one changes nothing, and is no part of the result. One whose key
  * has no stored row is refused, with all others: nobody could tell what it was to leave as it is.
+ * So is one that leaves out what is kept only by fields that lack what files have.
  * The store's writer's thread. See docs/internals/online-store.md, "Rows of a source".
  */
 #ifndef AX_FEATURE_ONLINE_ONLINE_MERGE_H
@@ -25,7 +26,8 @@ struct ax_online_merge {
     uint64_t stale;
 };
 
-/* Expected: INVALID (names the row and a column), UNAVAILABLE (the stored row cannot be read),
+/* Expected: INVALID (names the row and a column), UNAVAILABLE (the stored row cannot be read, or
+ * files may have another value: names the row, the column and the view),
  * TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_online_merge_rows(struct ax_online_merge *merge,
                                               struct ax_source_rows *ret_rows, struct ax_err *err);

@@ -35,6 +35,9 @@ struct ax_online_definitions {
      * What it fails with leaves in force what was. */
     enum ax_code (*publish)(void *context, struct ax_online_views *views, struct ax_err *err);
     void *context;
+    /* One a view of them: whether files ever gave it values, be it into a store that is gone. NULL:
+     * none. Of define alone. */
+    const bool *are_materialised;
 };
 
 struct ax_online_views {
@@ -43,7 +46,8 @@ struct ax_online_views {
     struct ax_arena arena;
     struct ax_online_view *views; /* one a view of the definitions: layout NULL: it is not online,
                                      or has windows; these too NULL: of no events with an id */
-    struct ax_online_form *forms; /* of the views that have a layout */
+    struct ax_online_form *forms; /* of the views that have a layout; what their fields lack is the
+                                     writer's alone */
     struct ax_online_windows **windows;   /* those of the views, which are the writer's to change */
     struct ax_online_moves **moves;       /* of their events; NULL: they cannot move */
     struct ax_online_entity **entities;   /* one an entity of the definitions */

@@ -22,6 +22,7 @@
 
 #define ARENA_BYTES_FIRST ((size_t)1 << 20)
 #define ARENA_BYTES_MAX   ((size_t)1 << 30)
+#define FORMS_BYTES_FIRST ((size_t)4 << 10)
 
 /* ---- batches ---- */
 
@@ -128,22 +129,6 @@ static bool is_partial(const struct ax_online_writer *writer, const struct ax_on
            ax_source_rows_are_partial(views->source_plans[batch->own.number], batch->rows);
 }
 
-/* Of a view that was cleared the newest row of a key may be missing. */
-static enum ax_code check_complete(const struct ax_online_writer *writer,
-                                   struct ax_online_batch *batch)
-{
-    const struct ax_source_plan *plan = writer->views->source_plans[batch->own.number];
-    for (size_t i = 0; i < plan->target_count; i++) {
-        struct ax_str view = plan->targets[i].definition->name;
-        if (ax_map_get(&writer->incomplete, view))
-            return ax_fail(&batch->err, AX_E_UNAVAILABLE,
-                           "rows leave columns out, and view '%.*s', which is rebuilt, does not "
-                           "have all its rows yet: come again when it is materialised",
-                           AX_STR_ARG(view));
-    }
-    return AX_OK;
-}
-
 static enum ax_code merge_rows(struct ax_online_writer *writer, struct ax_online_batch *batch)
 {
     struct ax_online_merge merge = { .store = writer->store,
@@ -179,7 +164,7 @@ static bool journal_batch(struct ax_online_writer *writer, struct ax_online_batc
     batch->own.journal = journal;
     batch->own.taken_us = AX_MAX(batch->taken_us, writer->journals.taken_us);
     batch->own.rows = batch->rows;
-    if (has_partial && (check_complete(writer, batch) || merge_rows(writer, batch)))
+    if (has_partial && merge_rows(writer, batch))
         return true;
     ax_arena_reset(&writer->arena);
     if (!ax_online_journal_add(journal, plan, batch->own.rows, batch->own.taken_us, &writer->arena,
@@ -377,7 +362,7 @@ static void writer_free(struct ax_online_writer *writer)
     ax_arena_done(&writer->arena);
     ax_arena_done(&writer->merge_arena);
     ax_map_done(&writer->filled);
-    ax_map_done(&writer->incomplete);
+    ax_arena_done(&writer->forms_arena);
     ax_online_close(writer->store);
     free((void *)writer->config.state);
     free(writer);
@@ -408,7 +393,6 @@ static struct ax_online_writer *writer_new(const struct ax_online_writer_config 
     writer->config = *config;
     writer->config.state = own_path(config->state);
     ax_map_init(&writer->filled);
-    ax_map_init(&writer->incomplete);
     ax_map_init(&writer->numbers.given);
     ax_online_unfolded_init(&writer->unfolded);
     ax_online_unfolded_init(&writer->fold.keys);
@@ -417,6 +401,7 @@ static struct ax_online_writer *writer_new(const struct ax_online_writer_config 
     ax_buf_init(&writer->position_names, SIZE_MAX / 4);
     ax_arena_init(&writer->arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
     ax_arena_init(&writer->merge_arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
+    ax_arena_init(&writer->forms_arena, FORMS_BYTES_FIRST, ARENA_BYTES_MAX);
     char *folder = state_path(writer, "journal");
     ax_online_journals_init(&writer->journals, folder, config->durability == AX_ONLINE_DURABLE_DISK,
                             config->journal_bytes_max);

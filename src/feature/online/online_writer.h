@@ -141,18 +141,18 @@ AX_MUST_USE enum ax_code ax_online_writer_define(struct ax_online_writer *writer
 
 /* Take out what a view has, its number in the definitions of `views`, and put in again what its
  * source's journal has: values that came otherwise are gone. Blocks, while batches go on; readers
- * find nothing in between, and partial rows of its source are refused until
- * ax_online_writer_complete. Killed in the midst, the next start puts in what the journal has. One
+ * find nothing in between, and its fields lack what files have until ax_online_writer_complete,
+ * also over a restart. Killed in the midst, the next start puts in what the journal has. One
  * control thread, which may be another one than that of define. Expected: CONFLICT (other
  * definitions are in force), UNAVAILABLE (nothing can be folded, or not all was read from the disk:
- * the view is as it was), and those of reading a journal. */
+ * all values are still there), and those of reading a journal. */
 AX_MUST_USE enum ax_code ax_online_writer_clear(struct ax_online_writer *writer,
                                                 struct ax_online_views *views, size_t number,
                                                 struct ax_err *err);
 
-/* The view, which may have been cleared, has all rows again that it is to have: until then partial
- * rows of its source are refused (UNAVAILABLE), as their keys' newest rows may be missing. Nothing,
- * if other definitions are in force. Blocks. Any control thread. */
+/* The fields of a view lack nothing any more of what files have: until then partial rows that leave
+ * out what they keep are refused (UNAVAILABLE). Nothing, if other definitions are in force. Blocks;
+ * the disk is told by the next fold. Any control thread. */
 void ax_online_writer_complete(struct ax_online_writer *writer, struct ax_online_views *views,
                                size_t number);
 

@@ -12,7 +12,8 @@
  *
  * What a view was before is told by the views in force, or at a start by the form that stands on
  * the disk. That is another one from the fold on that has all parts; whoever is killed before
- * carries them again.
+ * carries them again. The form also tells which fields lack what files have (online_merge.h): those
+ * that did before, and those that are new where files gave the view values.
  */
 #include "feature/online/online_writer_state.h"
 
@@ -41,7 +42,7 @@ struct ax_online_carry {
     const struct ax_online_views *views; /* that come into force */
     struct carry_view *all;
     size_t count;
-    bool has_new_forms;                /* the disk is to have */
+    bool has_new_forms;                /* that the disk is to have */
     struct ax_online_unfolded touched; /* keys that were written meanwhile */
     struct ax_arena arena;             /* of some items */
     struct ax_buf items;               /* struct ax_online_item */
@@ -62,24 +63,55 @@ static const struct ax_online_form *form_in_force(const struct ax_online_writer 
                : NULL;
 }
 
-/* *ret_form is left as it is when there is none. */
-static enum ax_code form_on_disk(struct ax_online_carry *carry, const struct ax_view *view,
-                                 const struct ax_online_form *form, struct ax_arena *arena,
-                                 struct ax_online_form *ret_form, struct ax_err *err)
+/* The form that stands on the disk; *ret_form is left as it is when there is none. *ret_is_swept:
+ * the rows may lack the view's parts, but for what a journal has. */
+static enum ax_code form_on_disk(const struct ax_online_carry *carry, size_t number,
+                                 struct ax_str bytes, struct ax_arena *arena,
+                                 struct ax_online_form *ret_form, bool *ret_is_swept,
+                                 struct ax_err *err)
 {
-    struct ax_online_disk *disk = carry->writer->disk;
+    const struct ax_online_views *views = carry->views;
+    const struct ax_definitions *definitions = views->given.definitions;
+    size_t source = (size_t)(definitions->views[number].source - definitions->sources);
     struct ax_err unread = AX_ERR_INIT;
-    struct ax_str bytes = { 0 };
-    if (!disk)
+    uint64_t next;
+    if (!bytes.ptr)
         return AX_OK;
-    if (ax_online_disk_form(disk, view->entity->name, view->name, arena, &bytes, err))
+    if (ax_online_form_read(bytes, arena, ret_form, &unread)) {
+        if (unread.code != AX_E_INVALID)
+            *err = unread;
         return err->code;
-    if (!bytes.ptr || !ax_str_equals(bytes, form->bytes))
-        carry->has_new_forms = true;
-    if (bytes.ptr && ax_online_form_read(bytes, arena, ret_form, &unread) &&
-        unread.code != AX_E_INVALID)
-        *err = unread;
+    }
+    if (!ax_online_views_journalled(views, source))
+        return AX_OK;
+    if (!ax_online_writer_position(carry->writer, ret_form->layout, &next, err))
+        *ret_is_swept = !next;
     return err->code;
+}
+
+/* Which fields lack what files have: those that the former view had as it had them, and others if
+ * files had values for them. `from` NULL: all are others. */
+static void mark_fields(struct ax_online_form *form, const struct ax_online_form *former,
+                        const size_t *from, bool lacks_files)
+{
+    for (size_t i = 0; i < former->field_count; i++)
+        lacks_files = lacks_files || former->fields[i].lacks_files;
+    for (size_t i = 0; i < form->field_count; i++) {
+        bool is_new = !from || from[i] == AX_ONLINE_FORM_NEW;
+        form->fields[i].lacks_files = is_new ? lacks_files : former->fields[from[i]].lacks_files;
+    }
+}
+
+/* Whether the disk has another form. */
+static enum ax_code compare_form(struct ax_online_carry *carry, const struct ax_online_form *form,
+                                 struct ax_str on_disk, struct ax_arena *arena, struct ax_err *err)
+{
+    struct ax_str bytes;
+    if (ax_online_form_write(form, arena, &bytes, err))
+        return err->code;
+    if (!on_disk.ptr || !ax_str_equals(bytes, on_disk))
+        carry->has_new_forms = true;
+    return AX_OK;
 }
 
 static enum ax_code init_former(struct carry_view *view, const struct ax_online_form *former,
@@ -100,18 +132,27 @@ static enum ax_code add_view(struct ax_online_carry *carry, size_t number, struc
     const struct ax_online_views *views = carry->views;
     const struct ax_definitions *definitions = views->given.definitions;
     const struct ax_view *view = &definitions->views[number];
-    const struct ax_online_form *form = &views->forms[number];
+    struct ax_online_form *form = &views->forms[number];
     const struct ax_online_form *former = form_in_force(carry->writer, view);
+    struct ax_online_disk *disk = carry->writer->disk;
+    struct ax_str on_disk = { 0 };
     struct ax_online_form kept = { 0 };
     const size_t *from = NULL;
-    if (form_on_disk(carry, view, form, arena, &kept, err))
+    bool is_swept = false;
+    if (disk && ax_online_disk_form(disk, view->entity->name, view->name, arena, &on_disk, err))
+        return err->code;
+    if (!former && form_on_disk(carry, number, on_disk, arena, &kept, &is_swept, err))
         return err->code;
     if (!former)
         former = &kept;
-    if (!former->field_count || former->layout == form->layout)
-        return AX_OK;
-    if (ax_online_form_match(form, former, arena, &from, err) || !from)
+    if (ax_online_form_match(form, former, arena, &from, err))
         return err->code;
+    mark_fields(form, former, is_swept ? NULL : from,
+                views->given.are_materialised && views->given.are_materialised[number]);
+    if (disk && compare_form(carry, form, on_disk, arena, err))
+        return err->code;
+    if (!from || former->layout == form->layout)
+        return AX_OK;
     size_t entity = (size_t)(view->entity - definitions->entities);
     struct carry_view *to = &carry->all[carry->count++];
     *to = (struct carry_view){ .name = view->name,
@@ -128,7 +169,12 @@ enum ax_code ax_online_carry_new(struct ax_online_writer *writer, struct ax_onli
     assert(writer && views && ret_carry && err);
     size_t count = views->given.definitions->view_count;
     struct ax_online_carry *carry = ax_xalloc(sizeof(*carry));
-    *carry = (struct ax_online_carry){ .writer = writer, .views = views };
+    /* Until a fold is done with those of the views before, the disk does not tell what it will
+     * have. */
+    *carry =
+        (struct ax_online_carry){ .writer = writer,
+                                  .views = views,
+                                  .has_new_forms = writer->has_new_forms || writer->fold_views };
     ax_online_unfolded_init(&carry->touched);
     ax_arena_init(&carry->arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
     ax_buf_init(&carry->items, ARENA_BYTES_MAX);

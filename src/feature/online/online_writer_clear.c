@@ -5,9 +5,9 @@
  * The disk is told first that the view has nothing of its journal, and nothing else until all of
  * the journal was applied again: whoever is killed in between applies it at the next start. Then
  * all parts go, as those of a view that is not in force any more, and what was taken in up to then
- * is applied. What comes meanwhile is applied as ever, but for partial rows, which would be merged
- * with what is not the newest row: they are refused until whoever cleared the view has written all
- * that it is to have.
+ * is applied. It is told, too, that the view lacks what files have, until whoever cleared the view
+ * has written that: partial rows, which would be merged with what is not the newest row, are
+ * refused as long, and what else comes meanwhile is applied as ever.
  *
  * Windows are in memory alone: all keys go, and come again from the history and the journal of
  * their source. Meanwhile nothing is known of them.
@@ -37,6 +37,17 @@ static enum ax_code drop_parts(struct ax_online_writer *writer, size_t entity, s
     return AX_OK;
 }
 
+/* All fields of a view lack what files have, or none. */
+static void set_lacks(struct ax_online_writer *writer, size_t number, bool lacks_files)
+{
+    struct ax_online_form *form = &writer->views->forms[number];
+    for (size_t i = 0; i < form->field_count; i++) {
+        if (form->fields[i].lacks_files != lacks_files)
+            writer->has_new_forms = writer->folder != NULL;
+        form->fields[i].lacks_files = lacks_files;
+    }
+}
+
 static enum ax_code clear(struct ax_online_writer *writer, size_t number, struct ax_err *err)
 {
     const struct ax_online_views *views = writer->views;
@@ -44,12 +55,9 @@ static enum ax_code clear(struct ax_online_writer *writer, size_t number, struct
     const struct ax_view *view = &definitions->views[number];
     size_t source = (size_t)(view->source - definitions->sources);
     bool is_journalled = ax_online_views_journalled(views, source) != NULL;
-    bool was_complete = !ax_map_put(&writer->incomplete, view->name, writer);
+    set_lacks(writer, number, true);
     writer->clearing = views->views[number].layout;
-    if (drop_parts(writer, (size_t)(view->entity - definitions->entities), err)) {
-        if (was_complete)
-            (void)ax_map_remove(&writer->incomplete, view->name);
-    } else if (is_journalled)
+    if (!drop_parts(writer, (size_t)(view->entity - definitions->entities), err) && is_journalled)
         (void)(ax_online_writer_replay(writer, source, writer->clearing, err) != AX_OK);
     writer->clearing = NULL;
     if (is_journalled)
@@ -96,7 +104,8 @@ void ax_online_writer_do_clear(struct ax_online_writer *writer, struct ax_online
 void ax_online_writer_do_complete(struct ax_online_writer *writer, struct ax_online_call *call)
 {
     size_t number;
-    if (!number_of(writer, call, &number))
-        (void)ax_map_remove(&writer->incomplete,
-                            writer->views->given.definitions->views[number].name);
+    if (number_of(writer, call, &number))
+        return;
+    set_lacks(writer, number, false);
+    ax_online_writer_fold(writer); /* when it is time */
 }

@@ -41,13 +41,11 @@ static const struct ax_source_plan *replay_plan(const struct replay *replay)
     return replay->views->source_plans[replay->source];
 }
 
-/* Up to where the journal is in the view of a target, on the disk. */
-static enum ax_code target_position(const struct ax_online_writer *writer,
-                                    const struct ax_source_plan *plan, size_t target,
-                                    uint64_t *ret_next, struct ax_err *err)
+enum ax_code ax_online_writer_position(const struct ax_online_writer *writer, uint32_t layout,
+                                       uint64_t *ret_next, struct ax_err *err)
 {
     char name[12];
-    (void)snprintf(name, sizeof(name), "%u", plan->targets[target].layout->id);
+    (void)snprintf(name, sizeof(name), "%u", layout);
     return ax_online_disk_position(writer->disk, ax_str_from(name), ret_next, err);
 }
 
@@ -70,7 +68,8 @@ static enum ax_code replay_begin(struct replay *replay, struct ax_online_writer 
     if (!replay->positions || !replay->has_it)
         return ax_arena_fail(arena, "views", err);
     for (size_t i = 0; replay->journal->folder && i < plan->target_count; i++) {
-        if (target_position(writer, plan, i, &replay->positions[i], err))
+        if (ax_online_writer_position(writer, plan->targets[i].layout->id, &replay->positions[i],
+                                      err))
             return err->code;
         replay->next = AX_MIN(replay->next, AX_MAX(replay->positions[i], 1));
     }
@@ -227,7 +226,7 @@ static enum ax_code folded_next(const struct ax_online_writer *writer,
     *ret_next = 0;
     for (size_t i = 0; writer->disk && i < plan->target_count; i++) {
         uint64_t next;
-        if (target_position(writer, plan, i, &next, err))
+        if (ax_online_writer_position(writer, plan->targets[i].layout->id, &next, err))
             return err->code;
         *ret_next = AX_MAX(*ret_next, next);
     }
@@ -331,8 +330,9 @@ void ax_online_writer_do_define(struct ax_online_writer *writer, struct ax_onlin
         ax_online_views_unref(views);
         return;
     }
+    views->given.are_materialised = NULL;
     put_in_force(writer, views);
-    writer->has_new_forms = writer->has_new_forms || ax_online_carry_has_new_forms(carry);
+    writer->has_new_forms = ax_online_carry_has_new_forms(carry);
     ax_online_carry_free(carry);
     ax_online_writer_show_moment(writer, writer->journals.taken_us);
     call->views = views;

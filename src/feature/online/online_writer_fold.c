@@ -77,21 +77,27 @@ static enum ax_code put_forms(struct ax_online_writer *writer, struct ax_err *er
     ax_buf_reset(forms);
     if (!writer->has_new_forms)
         return AX_OK;
+    ax_arena_reset(&writer->forms_arena);
     for (size_t i = 0; i < views->given.definitions->view_count; i++) {
         const struct ax_view *view = &views->given.definitions->views[i];
-        struct ax_online_disk_form form = { view->entity->name, view->name, views->forms[i].bytes };
-        if (views->views[i].layout)
-            (void)ax_buf_append(forms, &form, sizeof(form));
+        struct ax_online_disk_form form = { .entity = view->entity->name, .view = view->name };
+        if (!views->views[i].layout)
+            continue;
+        if (ax_online_form_write(&views->forms[i], &writer->forms_arena, &form.bytes, err))
+            return err->code;
+        (void)ax_buf_append(forms, &form, sizeof(form));
     }
-    if (!ax_buf_check(forms, "forms", err))
-        writer->fold_views = ax_online_views_ref(views);
-    return err->code;
+    if (ax_buf_check(forms, "forms", err))
+        return err->code;
+    writer->fold_views = ax_online_views_ref(views);
+    writer->has_new_forms = false; /* what they lack may change while it is folded */
+    return AX_OK;
 }
 
 static void settle_forms(struct ax_online_writer *writer)
 {
-    if (writer->fold_views == writer->views && !writer->fold.err.code)
-        writer->has_new_forms = false;
+    if (writer->fold_views && writer->fold.err.code)
+        writer->has_new_forms = true;
     ax_online_views_unref(writer->fold_views);
     writer->fold_views = NULL;
 }

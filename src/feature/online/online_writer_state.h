@@ -96,9 +96,8 @@ struct ax_online_writer {
     struct ax_online_sweep *sweeps;
     size_t sweep_count;
     const struct ax_online_layout *clearing; /* of the view that is cleared; NULL: none */
-    struct ax_map incomplete; /* names of views that were cleared, and do not have all rows again */
-    uint64_t sweep_ns;        /* when the next step is, */
-    uint64_t aged_ns;         /* and when old parts are looked for again */
+    uint64_t sweep_ns;                       /* when the next step is, */
+    uint64_t aged_ns;                        /* and when old parts are looked for again */
     uint64_t windows_ns; /* and old events of windows, which go on with this view and its keys */
     size_t windows_view, windows_cursor;
     uint64_t expire_ns;  /* when old rows of journals are looked for again, */
@@ -108,7 +107,8 @@ struct ax_online_writer {
     struct ax_online_unfolded unfolded;    /* since the last fold began */
     struct ax_online_fold fold;            /* the one that is going on */
     struct ax_buf position_names;          /* of it, */
-    struct ax_online_views *fold_views;    /* and whose forms it has: own reference, or NULL */
+    struct ax_arena forms_arena;           /* and its forms, */
+    struct ax_online_views *fold_views;    /* which are those of: own reference, or NULL */
     struct ax_online_batches unkept, kept; /* that wait for the next fold, and for this one */
     uint64_t unfolded_ns; /* when the oldest of the unfolded came; 0: there is none */
     uint64_t folding_ns;  /* the same of those that are folded */
@@ -163,6 +163,11 @@ void ax_online_writer_wait(struct ax_online_writer *writer);
 AX_MUST_USE enum ax_code ax_online_writer_resolve(const struct ax_online_writer *writer,
                                                   const struct ax_online_batch *batch,
                                                   size_t *ret_number, struct ax_err *err);
+/* Up to where the journal of its source is in a view, on the disk; 0: nothing of it, and what the
+ * disk has of the view may be on its way out. Expected: INVALID, LIMIT. */
+AX_MUST_USE enum ax_code ax_online_writer_position(const struct ax_online_writer *writer,
+                                                   uint32_t layout, uint64_t *ret_next,
+                                                   struct ax_err *err);
 /* Apply all that the journal of a source in force has to one of its views, which has that layout,
  * or (NULL) to all that have windows. */
 AX_MUST_USE enum ax_code ax_online_writer_replay(struct ax_online_writer *writer, size_t source,
@@ -178,7 +183,8 @@ AX_MUST_USE enum ax_code ax_online_writer_count_windows(const struct ax_online_w
 void ax_online_writer_lack_windows(struct ax_online_writer *writer, uint64_t rows);
 /* So many of these rows were read. */
 void ax_online_writer_show_windows(struct ax_online_writer *writer, size_t rows);
-/* What changed views keep of what they had. The arena of the views has what it needs; until it is
+/* What changed views keep of what they had, and which fields of views lack what files have, as
+ * their forms say from then on. The arena of the views has what it needs; until it is
  * freed, keys that batches write are noted. Expected: INVALID, LIMIT, TOO_LARGE. */
 AX_MUST_USE enum ax_code ax_online_carry_new(struct ax_online_writer *writer,
                                              struct ax_online_views *views,
@@ -195,7 +201,7 @@ AX_MUST_USE enum ax_code ax_online_carry_all(struct ax_online_carry *carry,
 AX_MUST_USE enum ax_code ax_online_carry_again(struct ax_online_carry *carry,
                                                struct ax_online_apply *apply, bool *ret_is_behind,
                                                struct ax_err *err);
-/* Whether the disk has other forms than those of the views. */
+/* Whether the disk is to have other forms. */
 bool ax_online_carry_has_new_forms(const struct ax_online_carry *carry);
 /* Begin to read the entities of definitions that come into force, and read a little. Expected:
  * INVALID, LIMIT. */

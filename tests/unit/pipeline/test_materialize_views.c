@@ -49,7 +49,7 @@
     (INT64_C(1704067200000000) + ((n) - 1) * INT64_C(86400000000)) /* of January 2024 \
                                                                     */
 
-enum { RESULTS_MAX = 8, TEXT_BYTES = 1024 };
+enum { RESULTS_MAX = 8, VIEWS_MAX = 8, TEXT_BYTES = 1024 };
 
 static char data[256], state[256];
 static struct ax_epoch epoch;
@@ -60,6 +60,7 @@ static struct ax_online_views *views;
 static struct ax_materialize_config config;
 static struct ax_materialize_result results[RESULTS_MAX];
 static size_t result_count;
+static size_t lost;   /* views that a store which is gone had */
 static char why[512]; /* of the last failure */
 static char noticed[512];
 static atomic_bool cancelled;
@@ -112,9 +113,15 @@ static void release(void *owner)
 static void bring_into_force(void)
 {
     struct ax_err err = AX_ERR_INIT;
+    bool are_materialised[VIEWS_MAX];
+    assert_true(applied->definitions.view_count <= VIEWS_MAX);
+    good(ax_materialize_look_back(registry, &applied->definitions, writer, are_materialised, &lost,
+                                  &err),
+         &err);
     const struct ax_online_definitions given = { .definitions = &applied->definitions,
                                                  .owner = ax_applied_definitions_ref(applied),
-                                                 .release = release };
+                                                 .release = release,
+                                                 .are_materialised = are_materialised };
     good(ax_online_writer_define(writer, &given, &views, &err), &err);
     config.views = views;
 }
@@ -390,12 +397,14 @@ static void test_incremental(void **ignored)
     config.incremental = false;
 }
 
-static size_t count_lost(void)
+/* Of a view's only field, whether it lacks what files have. */
+static bool *lacks_files(const char *view)
 {
-    struct ax_err err = AX_ERR_INIT;
-    size_t count;
-    good(ax_materialize_count_lost(registry, &applied->definitions, writer, &count, &err), &err);
-    return count;
+    const struct ax_definitions *definitions = &applied->definitions;
+    const struct ax_view *found = ax_definitions_view(definitions, ax_str_from(view));
+    const struct ax_online_form *form = &views->forms[found - definitions->views];
+    assert_int_equal(form->field_count, 1);
+    return &form->fields[0].lacks_files;
 }
 
 /* The store's file is removed: what is recorded of views is not true any more. */
@@ -409,7 +418,8 @@ static void test_store_that_went(void **ignored)
     close_writer();
     open_writer();
     bring_into_force();
-    assert_int_equal(count_lost(), 0);
+    assert_int_equal(lost, 0);
+    assert_false(*lacks_files("numbers"));
     must_materialize();
     expect_done("numbers", 0, 0, 0);
     close_writer();
@@ -418,9 +428,16 @@ static void test_store_that_went(void **ignored)
     open_writer();
     bring_into_force();
     assert_int_equal(value_of("numbers", 3), NONE);
-    assert_int_equal(count_lost(), 4);
+    assert_int_equal(lost, 4);
+    config.incremental = false;
+    config.has_from = true;
+    config.from_us = DAY(1);
     must_materialize();
-    assert_int_equal(count_lost(), 0);
+    assert_true(*lacks_files("numbers"));
+    config.has_from = false;
+    config.incremental = true;
+    must_materialize();
+    assert_false(*lacks_files("numbers"));
     expect_done("numbers", 6, 3, 3);
     assert_int_equal(value_of("numbers", 3), 33);
     must_materialize();
@@ -438,8 +455,10 @@ static void test_interrupted(void **ignored)
     cancels = false;
     assert_int_equal(result_of("numbers")->outcome, AX_MATERIALIZE_DONE);
     int64_t to = result_of("numbers")->to_us;
+    *lacks_files("numbers") = true; /* as if the disk had not been told */
     must_materialize();
     assert_int_equal(result_of("numbers")->outcome, AX_MATERIALIZE_DONE_BEFORE);
+    assert_false(*lacks_files("numbers"));
     expect_done("texts", 2, 2, 2);
     assert_int_equal(result_of("texts")->to_us, to);
     /* It has ended, so all is done again. */

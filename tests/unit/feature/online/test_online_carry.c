@@ -406,32 +406,37 @@ static void forms_are_what_they_were(void **state)
     struct ax_arena own;
     struct ax_err failed = AX_ERR_INIT;
     ax_arena_init(&own, 4096, (size_t)1 << 20);
-    const struct ax_online_form *form = &fixture.views->forms[VIEW_A];
+    struct ax_online_form *form = &fixture.views->forms[VIEW_A];
     struct ax_online_form read;
+    struct ax_str whole;
     const size_t *fields;
-    assert_int_equal(ax_online_form_read(form->bytes, &own, &read, &failed), AX_OK);
+    form->fields[1].lacks_files = true;
+    assert_int_equal(ax_online_form_write(form, &own, &whole, &failed), AX_OK);
+    assert_int_equal(ax_online_form_read(whole, &own, &read, &failed), AX_OK);
     assert_int_equal(read.layout, form->layout);
+    assert_false(read.fields[0].lacks_files);
+    assert_true(read.fields[1].lacks_files);
     assert_int_equal(ax_online_form_match(form, &read, &own, &fields, &failed), AX_OK);
     assert_non_null(fields);
     assert_int_equal(fields[0], 0);
     assert_int_equal(fields[1], 1);
-    char *bytes = ax_arena_alloc(&own, 1, form->bytes.len);
-    for (size_t len = 0; len < form->bytes.len; len++) { /* cut short */
+    char *bytes = ax_arena_alloc(&own, 1, whole.len);
+    for (size_t len = 0; len < whole.len; len++) { /* cut short */
         failed = (struct ax_err)AX_ERR_INIT;
-        memcpy(bytes, form->bytes.ptr, len);
+        memcpy(bytes, whole.ptr, len);
         assert_int_equal(ax_online_form_read((struct ax_str){ bytes, len }, &own, &read, &failed),
                          AX_E_INVALID);
     }
     static const struct {
         size_t at;
         char to;
-    } wrong[] = { { 0, 2 }, { 8, 3 }, { 80, AX_STORAGE_COUNT }, { 81, 2 } };
+    } wrong[] = { { 0, 2 }, { 8, 3 }, { 80, AX_STORAGE_COUNT }, { 81, 2 }, { 82, 2 } };
     for (size_t i = 0; i < AX_COUNT(wrong); i++) {
         failed = (struct ax_err)AX_ERR_INIT;
-        memcpy(bytes, form->bytes.ptr, form->bytes.len);
+        memcpy(bytes, whole.ptr, whole.len);
         bytes[wrong[i].at] = wrong[i].to;
         assert_int_equal(
-            ax_online_form_read((struct ax_str){ bytes, form->bytes.len }, &own, &read, &failed),
+            ax_online_form_read((struct ax_str){ bytes, whole.len }, &own, &read, &failed),
             AX_E_INVALID);
     }
     ax_arena_done(&own);

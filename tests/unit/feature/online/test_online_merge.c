@@ -2,10 +2,10 @@
 /*
  * Goal: what is online is what the history has, though rows that are pushed leave columns out.
  *
- * Method: random rows of files, whole and partial rows that are pushed in batches, restarts, views
- * that are made otherwise or rebuilt, beside a list of all rows that merges each with the newest
- * one of its key. The journal's rows are that list's, and the values of each key those of its
- * newest row. Then what is refused.
+ * Method: random rows of files, whole and partial rows that are pushed in batches, restarts, stores
+ * that are lost, views that are made otherwise or rebuilt, beside a list of all rows that merges
+ * each with the newest one of its key. The journal's rows are that list's, and the values of each
+ * key those of its newest row. Then what is refused: also after a child was killed in the midst.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,13 +25,17 @@
     "  p: {files: p.csv, time: t, push: true, "                                 \
     "columns: {k: int64, t: timestamp, x: int64, w: string, l: list<int64>}}\n" \
     "views:\n"                                                                  \
-    "  numbers: {entity: thing, source: p, fields: {more: %s, x: x}}\n"         \
+    "  numbers: {entity: thing, source: p, fields: {more: %s}}\n"               \
     "  texts: {entity: thing, source: p, fields: {l: l, w: w}}\n"
 
 #include "writer_steps.h"
 
 #include "random.h"
 #include "torture.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { KEYS = 5, TIMES = 30, STEPS = 200, BATCH = 8, HISTORY = 4000 };
 enum { BIG = AX_VALUES_ROWS_MAX + 1 };
@@ -52,12 +56,15 @@ struct row {
 static struct row history[HISTORY];
 static size_t history_count;
 static int64_t newest[KEYS]; /* of each key in the history, or NONE */
-static const char *field = "x * 2";
+static const char *field = "x * 2, x: x";
+static const bool all[] = { true, true, true };
 
 static int set_up(void **state)
 {
     (void)state;
     history_count = 0;
+    are_materialised = NULL;
+    field = "x * 2, x: x";
     for (size_t k = 0; k < KEYS; k++)
         newest[k] = NONE;
     open_state(field);
@@ -386,13 +393,24 @@ static void check_all(void)
         check_key(key, newest[key] == NONE ? NULL : &history[newest[key]]);
 }
 
+/* Its rows on the disk are removed while nobody has it. */
+static void lose_store(void)
+{
+    char path[300];
+    close_writer();
+    (void)snprintf(path, sizeof(path), "%s/online", folder);
+    good(ax_file_remove_tree(path, &err));
+    open_state(field);
+}
+
 /* ---- what it does ---- */
 
 static void random_rows_are_their_history(void **state)
 {
     (void)state;
-    static const char *const fields[] = { "x * 2", "x * 3", "x * 4" };
+    static const char *const fields[] = { "x * 2, x: x", "x * 3, x: x", "x * 4, x: x" };
     uint64_t random = 11;
+    are_materialised = all;
     for (size_t step = 0; step < STEPS; step++) {
         struct row row = random_row(&random);
         row.created = row.time;
@@ -412,8 +430,12 @@ static void random_rows_are_their_history(void **state)
             put_files();
             break;
         case 3:
+            lose_store();
+            put_files();
+            break;
         case 4:
         case 5:
+        case 6:
             put_row(&row);
             learn(&row);
             break;
@@ -467,12 +489,25 @@ static void what_is_not_known_is_refused(void **state)
     check_all();
 }
 
+static void refuses(const struct row *partial, const char *column, const char *view)
+{
+    struct ax_online_batch batch;
+    char expected[200];
+    assert_int_equal(push_rows(partial, 1, &batch), AX_E_UNAVAILABLE);
+    (void)snprintf(expected, sizeof(expected),
+                   "row 0 leaves out '%s', and files may have values of it that view '%s' lacks: "
+                   "give it, or run 'auspex materialize --view %s'",
+                   column, view, view);
+    assert_string_equal(err.msg, expected);
+    ax_err_clear(&err);
+    check_journal();
+}
+
 /* A view that is rebuilt has old rows of the journal before it has new ones of files: nothing is
  * merged with those, also when its fields are made otherwise meanwhile. Whole rows are taken in. */
 static void a_view_that_is_rebuilt_is_not_merged_with(void **state)
 {
     (void)state;
-    struct ax_online_batch batch;
     const struct row pushed = {
         .key = 1, .time = 5, .created = 1000, .is_pushed = true, .cells = { 1, 1, 1 }
     };
@@ -491,16 +526,160 @@ static void a_view_that_is_rebuilt_is_not_merged_with(void **state)
     check_key(1, &pushed);
     push_both(&whole, 1);
     for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(push_rows(&partial, 1, &batch), AX_E_UNAVAILABLE);
-        assert_non_null(strstr(err.msg, "view 'numbers', which is rebuilt"));
-        ax_err_clear(&err);
+        refuses(&partial, "x", "numbers");
         check_key(1, &pushed);
-        check_journal();
-        field = "x * 3";
+        field = "x * 3, x: x";
         good(define(field, &err));
     }
     put_files();
     push_both(&partial, 1);
+    check_all();
+}
+
+static const struct row of_file = { .key = 1, .time = 10, .created = 10, .cells = { 9, 9, 9 } };
+/* Gives the text alone. */
+static const struct row text_alone = { .key = 1,
+                                       .time = 20,
+                                       .created = 1000,
+                                       .is_pushed = true,
+                                       .cells = { NONE, 7, NONE },
+                                       .leaves_out = { true, false, true } };
+
+/* What the journal has is old, where files told more. Of a view to which they never told anything
+ * it is all there is. */
+static void a_store_that_was_lost_is_not_merged_with(void **state)
+{
+    (void)state;
+    const struct row pushed = {
+        .key = 1, .time = 5, .created = 999, .is_pushed = true, .cells = { 1, 1, 1 }
+    };
+    struct row whole = pushed, partial = text_alone;
+    push_both(&pushed, 1);
+    lose_store();
+    partial.time = 6;
+    push_both(&partial, 1);
+    check_all();
+    put_row(&of_file);
+    learn(&of_file);
+    are_materialised = all;
+    lose_store();
+    for (size_t i = 0; i < 2; i++) {
+        refuses(&text_alone, "x", "numbers");
+        whole.key = (int64_t)(2 + i);
+        push_both(&whole, 1);
+        close_writer();
+        open_state(field);
+    }
+    put_files();
+    close_writer();
+    open_state(field);
+    push_both(&text_alone, 1);
+    check_all();
+}
+
+/* A field that is new is null in rows of files; the others are what they were. */
+static void a_field_that_is_new_is_not_merged_with(void **state)
+{
+    (void)state;
+    struct row number_alone = text_alone, partial = text_alone;
+    number_alone.cells[X] = 3;
+    number_alone.leaves_out[X] = false;
+    number_alone.leaves_out[W] = true;
+    partial.time = 30;
+    field = "x * 2";
+    good(define(field, &err));
+    put_row(&of_file);
+    learn(&of_file);
+    put_files();
+    are_materialised = all;
+    field = "x * 2, x: x";
+    good(define(field, &err));
+    for (size_t i = 0; i < 2; i++) {
+        refuses(&text_alone, "x", "numbers");
+        close_writer();
+        open_state(field);
+    }
+    push_both(&number_alone, 1);
+    refuses(&partial, "x", "numbers");
+    field = "x * 3, x: x"; /* that which is new then keeps nothing */
+    good(define(field, &err));
+    refuses(&partial, "x", "numbers");
+    put_files();
+    push_both(&partial, 1);
+    check_all();
+    field = "x * 4, x: x, y: x";
+    good(define(field, &err));
+    partial.time++;
+    push_both(&partial, 1);
+}
+
+/* A view that went and came again has what the journal has, though its form is what it was. Where
+ * another one has the column, too, and lacks nothing, that is taken. */
+static void a_view_that_comes_again_is_not_merged_with(void **state)
+{
+    (void)state;
+    static const char without[] = "x * 2";
+    static const char with[] = "x * 2}}\n  extra: {entity: thing, source: p, fields: {e: x";
+    static const char both[] = "x * 2, x: x}}\n  extra: {entity: thing, source: p, fields: {e: x";
+    struct ax_online_writer_stats stats;
+    struct ax_online_batch batch;
+    struct row whole = text_alone, partial = text_alone;
+    memset(whole.leaves_out, 0, sizeof(whole.leaves_out));
+    good(define(with, &err));
+    good(push_rows(&whole, 1, &batch));
+    good(push_rows(&partial, 1, &batch));
+    good(flush(&err));
+    are_materialised = all;
+    good(define(without, &err));
+    do {
+        good(flush(&err));
+        ax_online_writer_stats(fixture.writer, &stats);
+    } while (!stats.swept);
+    good(define(with, &err));
+    assert_int_equal(push_rows(&partial, 1, &batch), AX_E_UNAVAILABLE);
+    assert_non_null(strstr(err.msg, "'extra'"));
+    ax_err_clear(&err);
+    are_materialised = NULL;
+    good(define(both, &err));
+    good(push_rows(&partial, 1, &batch));
+}
+
+/* Killed when a view was cleared, or when it had all again. */
+static AX_NORETURN void clear_until_killed(bool is_complete)
+{
+    open_state(field);
+    good(ax_online_writer_clear(fixture.writer, fixture.views, NUMBERS, &err));
+    if (is_complete) {
+        put_files();
+        good(flush(&err));
+    }
+    (void)kill(getpid(), SIGKILL);
+    _exit(1);
+}
+
+static void killed_in_a_rebuild_it_is_not_merged_with(void **state)
+{
+    (void)state;
+    const struct row pushed = {
+        .key = 1, .time = 5, .created = 999, .is_pushed = true, .cells = { 1, 1, 1 }
+    };
+    push_both(&pushed, 1);
+    put_row(&of_file);
+    learn(&of_file);
+    for (int is_complete = 0; is_complete < 2; is_complete++) {
+        int status;
+        close_writer();
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0)
+            clear_until_killed(is_complete);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        open_state(field);
+        if (!is_complete)
+            refuses(&text_alone, "x", "numbers");
+    }
+    push_both(&text_alone, 1);
     check_all();
 }
 
@@ -661,6 +840,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(random_rows_are_their_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_known_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_view_that_is_rebuilt_is_not_merged_with, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_store_that_was_lost_is_not_merged_with, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_field_that_is_new_is_not_merged_with, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_view_that_comes_again_is_not_merged_with, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(killed_in_a_rebuild_it_is_not_merged_with, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(batches_that_wait_are_merged_in_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_rows_are_merged, set_up, tear_down),

@@ -71,6 +71,8 @@ static void release_definitions(void *owner)
 /* What readers are given views by; NULL: define returns them. */
 static enum ax_code (*publish)(void *context, struct ax_online_views *views, struct ax_err *err);
 
+static const bool *are_materialised; /* one a view; NULL: none */
+
 /* With this expression as the field of view 0. */
 static enum ax_code define(const char *field, struct ax_err *err)
 {
@@ -89,7 +91,8 @@ static enum ax_code define(const char *field, struct ax_err *err)
     const struct ax_online_definitions given = { .definitions = definitions,
                                                  .owner = definitions,
                                                  .release = release_definitions,
-                                                 .publish = publish };
+                                                 .publish = publish,
+                                                 .are_materialised = are_materialised };
     struct ax_online_views *views;
     if (ax_online_writer_define(fixture.writer, &given, &views, err)) {
         release_definitions(definitions);
