@@ -87,7 +87,7 @@ static enum ax_code read_schedule(struct shown *shown, struct ax_err *err)
                                                 ax_json_str(ax_json_get(root, "entity")) };
     const struct ax_json *every = ax_json_get(ax_json_get(root, "notes"), "every");
     if (every && !ax_duration_parse(ax_json_str(every), &schedule->every_us, err) &&
-        !ax_materialize_last_us(shown->catalogue->registry, &shown->catalogue->objects, &names,
+        !ax_materialize_last_us(shown->catalogue->registry, &shown->catalogue->objects, &names, 0,
                                 shown->catalogue->arena, &schedule->last_us, err)) {
         schedule->source = names.source;
         shown->due_us = ax_schedule_due_us(schedule);

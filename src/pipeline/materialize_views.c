@@ -122,7 +122,7 @@ enum ax_code ax_materialize_digest(const struct ax_registry_catalogue *catalogue
 
 enum ax_code ax_materialize_last_us(struct ax_registry *registry,
                                     const struct ax_registry_catalogue *catalogue,
-                                    const struct ax_materialize_names *names,
+                                    const struct ax_materialize_names *names, int64_t made_us,
                                     struct ax_arena *arena, int64_t *ret_us, struct ax_err *err)
 {
     assert(registry && ret_us && err);
@@ -131,8 +131,8 @@ enum ax_code ax_materialize_last_us(struct ax_registry *registry,
     if (ax_materialize_digest(catalogue, names, arena, digest, err) ||
         ax_registry_materialised(registry, names->view, arena, &last, err))
         return err->code;
-    *ret_us = last && strcmp(last->digest, digest) == 0 ? AX_MIN(last->to_us, last->done_at_us)
-                                                        : INT64_MIN;
+    bool is_so = last && strcmp(last->digest, digest) == 0 && last->done_at_us >= made_us;
+    *ret_us = is_so ? AX_MIN(last->to_us, last->done_at_us) : INT64_MIN;
     return AX_OK;
 }
 

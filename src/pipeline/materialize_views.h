@@ -86,12 +86,14 @@ AX_MUST_USE enum ax_code ax_materialize_digest(const struct ax_registry_catalogu
                                                char ret_digest[AX_SHA256_TEXT_SIZE],
                                                struct ax_err *err);
 /* When a view was materialised as it is now: the moment up to which its rows were read, or that at
- * which it was done, if that was earlier, UTC; INT64_MIN: never. Expected: likewise. */
+ * which it was done, if that was earlier, UTC; INT64_MIN: never, or before `made_us`, when the
+ * store was made that its values are in (0: nobody knows, or they are in none). Expected: likewise.
+ */
 AX_MUST_USE enum ax_code ax_materialize_last_us(struct ax_registry *registry,
                                                 const struct ax_registry_catalogue *catalogue,
                                                 const struct ax_materialize_names *names,
-                                                struct ax_arena *arena, int64_t *ret_us,
-                                                struct ax_err *err);
+                                                int64_t made_us, struct ax_arena *arena,
+                                                int64_t *ret_us, struct ax_err *err);
 
 /* Which views were materialised, one bool each, be it otherwise defined, or into a store of the
  * state directory that is gone: the writer's was made later. *ret_lost: how many views that are

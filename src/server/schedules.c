@@ -14,8 +14,10 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/thread.h"
+#include "feature/online/online_writer.h"
 #include "pipeline/materialize_views.h"
 #include "server/control_wire.h"
+#include "server/feature_store.h"
 #include "server/schedule.h"
 #include "server/server.h"
 #include "server/serving_features.h"
@@ -45,7 +47,8 @@ static const struct ax_metric_family failures_family = {
 struct scheduled {
     struct ax_schedule schedule; /* of a view of `applied`; last_us is what the registry says */
     struct ax_str entity;
-    int64_t ran_us; /* when the last job for it began that went well; INT64_MIN: none did */
+    bool is_windowed; /* what it is made of is not in the store's file */
+    int64_t ran_us;   /* when the last job for it began that went well; INT64_MIN: none did */
     bool is_running;
 };
 
@@ -80,6 +83,7 @@ static void add_view(const struct ax_schedules *s, const struct ax_view *view,
     const struct scheduled *before = find_before(s, view);
     *ret_view = before ? *before : (struct scheduled){ .ran_us = INT64_MIN };
     ret_view->entity = view->entity->name;
+    ret_view->is_windowed = view->windowed;
     ret_view->schedule.view = view->name;
     ret_view->schedule.source = view->source->name;
     ret_view->schedule.every_us = view->every_us;
@@ -120,12 +124,14 @@ static void look_at_definitions(struct ax_schedules *s)
 static enum ax_code read_last(struct ax_schedules *s, struct ax_registry *registry,
                               struct ax_arena *arena, int64_t *last_us, struct ax_err *err)
 {
+    int64_t made_us =
+        ax_online_writer_made_us(ax_feature_store_writer(ax_server_feature_store(s->server)));
     for (size_t i = 0; i < s->view_count; i++) {
         const struct scheduled *view = &s->views[i];
         const struct ax_materialize_names names = { view->schedule.view, view->schedule.source,
                                                     view->entity };
-        if (ax_materialize_last_us(registry, &s->applied->catalogue, &names, arena, &last_us[i],
-                                   err))
+        if (ax_materialize_last_us(registry, &s->applied->catalogue, &names,
+                                   view->is_windowed ? 0 : made_us, arena, &last_us[i], err))
             return err->code;
     }
     return AX_OK;
