@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "base/thread.h"
+#include "feature/online/online_disk.h"
 
 #include "writer_steps.h"
 
@@ -24,11 +25,17 @@
 #include <unistd.h>
 
 static unsigned syncs_left; /* 0: nobody is killed */
+static atomic_bool are_held;
+static sem_t held, released;
 
 /* What a killed process has written is the kernel's: no disk is waited for. */
 int fdatasync(int fd)
 {
     (void)fd;
+    if (atomic_exchange(&are_held, false)) {
+        (void)sem_post(&held);
+        wait_for(&released);
+    }
     if (syncs_left && --syncs_left == 0)
         (void)kill(getpid(), SIGKILL);
     return 0;
@@ -444,6 +451,52 @@ static void forms_are_what_they_were(void **state)
     remove_state();
 }
 
+/* What the disk has when nobody uses it. */
+static void read_form(struct ax_arena *own, struct ax_online_form *ret_form)
+{
+    struct ax_online_disk *disk;
+    struct ax_str bytes;
+    char path[300];
+    (void)snprintf(path, sizeof(path), "%s/online", folder);
+    good(ax_online_disk_open(path, (uint64_t)64 << 20, &disk, &err));
+    good(ax_online_disk_form(disk, AX_STR("thing"), AX_STR("va"), own, &bytes, &err));
+    ax_online_disk_close(disk);
+    good(ax_online_form_read(bytes, own, ret_form, &err));
+}
+
+/* A form that changes while the fold that has it waits for the disk is folded by the next one. */
+static void a_form_that_changes_while_it_is_folded_is_folded_again(void **state)
+{
+    (void)state;
+    static const bool all[VIEW_E + 1] = { true };
+    struct ax_online_batch batch = { .kind = AX_ONLINE_FLUSH, .done = post };
+    struct ax_online_form read;
+    struct ax_arena own;
+    sem_t done;
+    ax_arena_init(&own, 4096, (size_t)1 << 20);
+    assert_true(!sem_init(&held, 0, 0) && !sem_init(&released, 0, 0) && !sem_init(&done, 0, 0));
+    are_materialised = all;
+    open_state("x");
+    are_materialised = NULL;
+    batch.context = &done;
+    atomic_store(&are_held, true);
+    const struct given_row row = { 1, 10, 100 }; /* something to fold, whatever was before */
+    struct ax_online_batch values;
+    good(put_values(VIEW_A, &row, 1, false, &values, &err));
+    good(ax_online_writer_send(fixture.writer, &batch, &err));
+    wait_for(&held);
+    ax_online_writer_complete(fixture.writer, fixture.views, VIEW_A);
+    (void)sem_post(&released);
+    wait_for(&done);
+    good(flush(&err));
+    close_writer();
+    read_form(&own, &read);
+    assert_int_equal(read.field_count, 1);
+    assert_false(read.fields[0].lacks_files);
+    ax_arena_done(&own);
+    remove_state();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -457,6 +510,7 @@ int main(void)
         cmocka_unit_test(values_that_come_meanwhile_are_kept),
         cmocka_unit_test(without_room_the_views_before_stay),
         cmocka_unit_test(forms_are_what_they_were),
+        cmocka_unit_test(a_form_that_changes_while_it_is_folded_is_folded_again),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_writer_folder);
 }
