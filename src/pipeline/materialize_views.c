@@ -179,12 +179,6 @@ static size_t number_of(const struct run *run, const struct ax_view *view)
     return (size_t)(view - run->config->applied->definitions.views);
 }
 
-/* It has all that its files have. */
-static void complete_view(const struct run *run, const struct ax_view *view)
-{
-    ax_online_writer_complete(run->config->writer, run->config->views, number_of(run, view));
-}
-
 /* What is known of a view from before. */
 static enum ax_code look_up(struct run *run, struct item *item)
 {
@@ -200,10 +194,9 @@ static enum ax_code look_up(struct run *run, struct item *item)
     if (!before || strcmp(before->digest, item->digest) != 0 ||
         (writer && is_lost(before, item->view, writer)))
         return AX_OK;
-    if (run->number && before->run == run->number) {
+    if (run->number && before->run == run->number)
         set_outcome(item, AX_MATERIALIZE_DONE_BEFORE);
-        complete_view(run, item->view); /* who was killed may not have told the disk */
-    } else if (run->config->incremental)
+    else if (run->config->incremental)
         item->since = before->mark;
     return AX_OK;
 }
@@ -408,6 +401,17 @@ static enum ax_code record(struct run *run, const struct item *item, struct ax_s
     return ax_registry_put_materialised(run->config->registry, &done, err);
 }
 
+/* It lacks nothing any more, as the disk knows before the registry does. */
+static enum ax_code complete_view(struct run *run, const struct item *item, struct ax_str mark,
+                                  struct ax_err *err)
+{
+    struct ax_materialize_counts none;
+    ax_online_writer_complete(run->config->writer, run->config->views, number_of(run, item->view));
+    return ax_materialize_stream_end(run->stream, &none, err) || record(run, item, mark, err)
+               ? err->code
+               : AX_OK;
+}
+
 static enum ax_code end_view(void *arg, const struct ax_view *view, struct ax_str mark,
                              struct ax_err *err)
 {
@@ -420,11 +424,8 @@ static enum ax_code end_view(void *arg, const struct ax_view *view, struct ax_st
             ? put_windows(run, item, err)
             : run->stream && ax_materialize_stream_end(run->stream, &item->result.counts, err))
         return err->code;
-    if (is_recorded(run)) {
-        complete_view(run, view);
-        if (record(run, item, mark, err))
-            return err->code;
-    }
+    if (is_recorded(run) && complete_view(run, item, mark, err))
+        return err->code;
     set_outcome(item, AX_MATERIALIZE_DONE);
     item->result.seconds = (double)(now_ns - run->began_ns) / 1e9;
     run->began_ns = now_ns;

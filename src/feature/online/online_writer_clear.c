@@ -104,8 +104,6 @@ void ax_online_writer_do_clear(struct ax_online_writer *writer, struct ax_online
 void ax_online_writer_do_complete(struct ax_online_writer *writer, struct ax_online_call *call)
 {
     size_t number;
-    if (number_of(writer, call, &number))
-        return;
-    set_lacks(writer, number, false);
-    ax_online_writer_fold(writer); /* when it is time */
+    if (!number_of(writer, call, &number))
+        set_lacks(writer, number, false);
 }
