@@ -15,7 +15,7 @@
 #include "feature/online/online_moves.h"
 #include "feature/online/online_writer_state.h"
 
-/* All parts. */
+/* All parts. The disk is asked at once, though it may have failed a moment ago: somebody waits. */
 static enum ax_code drop_parts(struct ax_online_writer *writer, size_t entity, struct ax_err *err)
 {
     const struct ax_online_views *views = writer->views;
@@ -24,11 +24,11 @@ static enum ax_code drop_parts(struct ax_online_writer *writer, size_t entity, s
     struct ax_online_sweep *sweep;
     ax_online_writer_sweep_layout(writer, views->entities[entity], views->entity_numbers[entity],
                                   layout);
-    writer->sweep_ns = 0;
+    writer->sweep_ns = writer->retry_ns = 0;
     ax_online_writer_turn(writer);
     while ((sweep = ax_online_writer_sweep_find(writer, layout))) {
         bool has_failed = writer->is_off || atomic_load(&writer->shown.fold_failures) != failures;
-        if (sweep->state == AX_ONLINE_SWEEP_NEW && has_failed) {
+        if (sweep->state != AX_ONLINE_SWEEP_READY && has_failed) {
             ax_online_writer_sweep_leave(writer, sweep);
             return ax_fail(err, AX_E_UNAVAILABLE, "the online store cannot write to the disk");
         }
@@ -60,8 +60,11 @@ static enum ax_code clear(struct ax_online_writer *writer, size_t number, struct
     if (!drop_parts(writer, (size_t)(view->entity - definitions->entities), err) && is_journalled)
         (void)(ax_online_writer_replay(writer, source, writer->clearing, err) != AX_OK);
     writer->clearing = NULL;
-    if (is_journalled)
-        ax_online_journals_get(&writer->journals, view->source->name)->folded = 0;
+    if (is_journalled) {
+        struct ax_online_journal *journal =
+            ax_online_journals_get(&writer->journals, view->source->name);
+        journal->folding = journal->folded = 0; /* a fold that goes on leaves the view out */
+    }
     return err->code;
 }
 

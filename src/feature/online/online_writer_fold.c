@@ -283,10 +283,10 @@ void ax_online_writer_fold(struct ax_online_writer *writer)
         (void)ax_fail(&lost, AX_E_UNAVAILABLE, "nothing is folded to the disk until a restart");
         answer_all(writer, &writer->unkept, &lost);
     }
-    bool is_due =
-        writer->unkept.first || (writer->clearing && has_new_sweep(writer)) ||
-        now_ns >= ax_online_writer_fold_ns(writer) ||
-        (ax_online_unfolded_count(&writer->unfolded) >= FOLD_KEYS && now_ns >= writer->retry_ns);
+    bool is_urgent = ax_online_unfolded_count(&writer->unfolded) >= FOLD_KEYS ||
+                     (writer->clearing && has_new_sweep(writer));
+    bool is_due = writer->unkept.first || now_ns >= ax_online_writer_fold_ns(writer) ||
+                  (is_urgent && now_ns >= writer->retry_ns);
     if (is_due && !writer->is_off)
         begin(writer);
     show(writer);
