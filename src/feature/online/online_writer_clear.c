@@ -15,7 +15,8 @@
 #include "feature/online/online_moves.h"
 #include "feature/online/online_writer_state.h"
 
-/* All parts. The disk is asked at once, though it may have failed a moment ago: somebody waits. */
+/* All parts. The disk is asked at once, though it may have failed a moment ago: somebody waits.
+ * Expected: UNAVAILABLE (nothing went), LIMIT (some did). */
 static enum ax_code drop_parts(struct ax_online_writer *writer, size_t entity, struct ax_err *err)
 {
     const struct ax_online_views *views = writer->views;
@@ -31,6 +32,12 @@ static enum ax_code drop_parts(struct ax_online_writer *writer, size_t entity, s
         if (sweep->state != AX_ONLINE_SWEEP_READY && has_failed) {
             ax_online_writer_sweep_leave(writer, sweep);
             return ax_fail(err, AX_E_UNAVAILABLE, "the online store cannot write to the disk");
+        }
+        if (sweep->is_refused) {
+            ax_online_writer_sweep_leave(writer, sweep);
+            return ax_fail(err, AX_E_LIMIT,
+                           "the online store has no memory to make rows without the view: raise "
+                           "online_memory_bytes_max");
         }
         ax_online_writer_wait(writer);
     }
@@ -55,10 +62,13 @@ static enum ax_code clear(struct ax_online_writer *writer, size_t number, struct
     const struct ax_view *view = &definitions->views[number];
     size_t source = (size_t)(view->source - definitions->sources);
     bool is_journalled = ax_online_views_journalled(views, source) != NULL;
+    struct ax_err unread = AX_ERR_INIT;
     set_lacks(writer, number, true);
     writer->clearing = views->views[number].layout;
-    if (!drop_parts(writer, (size_t)(view->entity - definitions->entities), err) && is_journalled)
-        (void)(ax_online_writer_replay(writer, source, writer->clearing, err) != AX_OK);
+    enum ax_code code = drop_parts(writer, (size_t)(view->entity - definitions->entities), err);
+    if (is_journalled && code != AX_E_UNAVAILABLE &&
+        ax_online_writer_replay(writer, source, writer->clearing, &unread) && !code)
+        *err = unread;
     writer->clearing = NULL;
     if (is_journalled) {
         struct ax_online_journal *journal =

@@ -51,6 +51,7 @@ struct ax_online_sweep {
     struct ax_online_drop drop;
     size_t cursor;
     enum ax_online_sweep_state state;
+    bool is_refused; /* memory for rows without the part, the last time */
 };
 
 struct ax_online_carry;

@@ -174,9 +174,10 @@ static bool step(struct ax_online_writer *writer)
     bool has_more = true;
     while (has_more && ax_clock_ns() < until_ns) {
         size_t dropped;
-        if (ax_online_drop(writer->store, sweep->entity, &sweep->drop, &sweep->cursor, &dropped,
-                           &has_more, &err))
-            return false; /* No memory: the same again later. */
+        sweep->is_refused = ax_online_drop(writer->store, sweep->entity, &sweep->drop,
+                                           &sweep->cursor, &dropped, &has_more, &err) != AX_OK;
+        if (sweep->is_refused)
+            return false; /* The same again later. */
         (void)atomic_fetch_add_explicit(&writer->shown.swept, dropped, memory_order_relaxed);
     }
     return !has_more;

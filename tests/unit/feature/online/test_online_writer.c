@@ -1277,6 +1277,45 @@ static void full_memory_refuses_rows(void **state)
     close_writer();
 }
 
+/* Rows without the view have other sizes, for which there is no memory: what went comes back from
+ * the journal, and nobody waits for the rest. */
+static void in_full_memory_nothing_is_cleared(void **state)
+{
+    (void)state;
+    struct ax_online_writer_config config = writer_config(folder);
+    struct ax_online_batch a = { 0 }, b = { 0 };
+    struct given_row rows[ROWS_MAX];
+    int64_t count = 0;
+    uint64_t none;
+    config.memory_bytes_max = (size_t)1 << 20;
+    good(open_writer(&config, "x", &err));
+    for (; !a.refused && !b.refused; count++) {
+        rows[count % ROWS_MAX] = (struct given_row){ count, 1, count };
+        if (count % ROWS_MAX < ROWS_MAX - 1)
+            continue;
+        (void)(push(SOURCE_A, rows, ROWS_MAX, &a, &err) != AX_OK);
+        (void)(push(SOURCE_B, rows, ROWS_MAX, &b, &err) != AX_OK);
+    }
+    err = (struct ax_err)AX_ERR_INIT;
+    assert_true(count > 1000);
+    assert_int_equal(ax_online_writer_clear(fixture.writer, fixture.views, VIEW_A, &err),
+                     AX_E_LIMIT);
+    assert_non_null(strstr(err.msg, "raise online_memory_bytes_max"));
+    err = (struct ax_err)AX_ERR_INIT;
+    for (int64_t key = 0; key < count - ROWS_MAX; key++) {
+        has(VIEW_A, key, 1, key);
+        has(VIEW_B, key, 1, key);
+    }
+    good(erase_key(0, 1, &none, &err));
+    close_writer();
+    open_state("x");
+    has_not(VIEW_A, 1);
+    for (int64_t key = 2; key < count - ROWS_MAX; key++)
+        has(VIEW_A, key, 1, key);
+    close_writer();
+    remove_state();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1307,6 +1346,7 @@ int main(void)
         cmocka_unit_test(damage_of_a_row_is_told),
         cmocka_unit_test(a_full_journal_refuses_rows),
         cmocka_unit_test(full_memory_refuses_rows),
+        cmocka_unit_test(in_full_memory_nothing_is_cleared),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_writer_folder);
 }
