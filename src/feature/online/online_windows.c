@@ -424,8 +424,8 @@ static enum ax_code read_row(const struct ax_online_windows *windows,
         *err = failed;
         return code;
     }
-    *ret_known = !code && read->keys[row].ptr &&
-                 read->at[row] >= atomic_load_explicit(&windows->floor, memory_order_acquire);
+    *ret_known =
+        !code && read->at[row] >= atomic_load_explicit(&windows->floor, memory_order_acquire);
     for (size_t i = 0; i < windows->made.aggregate_count; i++) {
         if (!*ret_known)
             ax_values_set_null(&columns[i], row);

@@ -91,9 +91,9 @@ struct ax_online_windows_read {
 };
 
 /* Columns of all fields, narrowed to what is stored, in the arena. A key that is not there has no
- * events. known[i] is false where a key has a null, or the moment lies before what is kept, or from
- * where on all events are there: then the values mean nothing. The scratch is of made.spec.
- * Expected: TOO_LARGE, LIMIT. */
+ * events, and neither has one with a null. known[i] is false where the moment lies before what is
+ * kept, or from where on all events are there: then the values mean nothing. The scratch is of
+ * made.spec. Expected: TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_online_windows_get(const struct ax_online_windows *windows,
                                                const struct ax_online_windows_read *read,
                                                struct ax_window_scratch *scratch,

@@ -679,7 +679,7 @@ static void check_windows(const struct ax_service *service)
         { 2, 1.5, 0, TEMP_DEFAULT, 3 }, /* Without its own. */
         { 0, TEMP_DEFAULT, NAN, TEMP_DEFAULT, 1 },
         { 0, TEMP_DEFAULT, NAN, 16, 1 },
-        { NAN, TEMP_DEFAULT, NAN, 15.5, NAN }, /* A key that is null. */
+        { 0, TEMP_DEFAULT, NAN, 15.5, 1 }, /* A key that is null has no events. */
     };
     struct ax_values columns[3];
     assert_int_equal(service->call_count, 3);
@@ -708,7 +708,7 @@ static void check_windows(const struct ax_service *service)
     assert_status(&vector, first + W_WARM, 3,
                   (struct ax_service_status){ AX_ONLINE_NULL_VALUE, false, false, never });
     assert_status(&vector, first + W_TEMP, 4,
-                  (struct ax_service_status){ AX_ONLINE_NOT_FOUND, true, false, never });
+                  (struct ax_service_status){ AX_ONLINE_NULL_VALUE, true, false, never });
 }
 
 /* Windows of the row's keys, one of which is null, at its moment and without its own event. */
