@@ -396,6 +396,36 @@ static void what_cannot_be_kept_is_refused(void **state)
     teardown(&store);
 }
 
+/* Write a value for the key number `key`; false: refused. */
+static bool put_numbered(struct store *store, size_t key, size_t view, struct value value)
+{
+    struct ax_online_item item;
+    struct ax_err err = AX_ERR_INIT;
+    char name[24];
+    (void)snprintf(name, sizeof(name), "k%zu", key);
+    return make_item(store, name, view, value, &item) &&
+           write_one(store, &item, &err) == AX_ONLINE_WRITTEN;
+}
+
+/* Each key has a row of two views, so that rows have grown once. */
+static void a_full_one_takes_newer_values(void **state)
+{
+    struct store store;
+    const struct value value = { { 5, 0, 0 }, 11, 9 };
+    const struct value newer = { { 6, 0, 0 }, 12, 9 };
+    size_t count = 0;
+    bool ready = setup(&store, backend_of(state), (size_t)4 << 20);
+    while (ready && put_numbered(&store, count, 0, value) && put_numbered(&store, count, 1, value))
+        count++;
+    if (ready && !ax_torture_struck()) {
+        assert_true(count > 1000);
+        for (size_t i = 0; i < 2 * count; i++)
+            if (!put_numbered(&store, i / 2, i % 2, newer))
+                assert_true(ax_torture_struck());
+    }
+    teardown(&store);
+}
+
 /* ---- all rows ---- */
 
 struct visits {
@@ -737,6 +767,7 @@ int main(void)
         cmocka_unit_test(a_part_may_give_some_fields),
         cmocka_unit_test(a_key_ends),
         cmocka_unit_test(what_cannot_be_kept_is_refused),
+        cmocka_unit_test(a_full_one_takes_newer_values),
         cmocka_unit_test(rows_are_walked_and_parts_dropped),
         cmocka_unit_test(a_row_is_loaded_where_there_is_none),
         cmocka_unit_test(a_row_that_is_behind_is_found),

@@ -27,7 +27,7 @@
 
 #define GROUP         16
 #define LINES_MAX     16 /* of a row, that are asked for ahead */
-#define KEPT          64 /* such a part of the memory is for what is replaced, not for new keys */
+#define KEPT          64 /* such a part of the memory is for rows that do not grow */
 #define SCRATCH_BYTES AX_ONLINE_ROW_BYTES_MAX
 #define ARENA_BYTES   ((size_t)64 << 10)
 
@@ -319,7 +319,7 @@ static enum ax_code put_part(struct memory_store *store, struct memory_table *ta
         return ax_fail(err, AX_E_TOO_LARGE,
                        "the features of a key of entity '%.*s' have %zu bytes; at most %zu",
                        AX_STR_ARG(table->base.name), total, AX_ONLINE_ROW_BYTES_MAX);
-    size_t kept = old ? 0 : store->slab.budget.max / KEPT;
+    size_t kept = old && total <= old->bytes ? 0 : store->slab.budget.max / KEPT;
     struct ax_online_row *row = NULL;
     if ((!old && store_reserve(store, table, probe, err)) ||
         !(row = store_alloc(store, total, kept, err)))
