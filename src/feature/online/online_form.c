@@ -214,19 +214,18 @@ enum ax_code ax_online_form_match(const struct ax_online_form *form,
                                   const size_t **ret_fields, struct ax_err *err)
 {
     assert(form && former && arena && ret_fields && err);
+    *ret_fields = NULL;
+    if (memcmp(form->digest, former->digest, DIGEST_BYTES) != 0)
+        return AX_OK;
     size_t *fields = ax_arena_alloc(arena, form->field_count, sizeof(*fields));
     size_t next = 0;
-    bool is_some = false;
     if (!fields)
         return ax_arena_fail(arena, "a view", err);
-    bool is_alike = memcmp(form->digest, former->digest, DIGEST_BYTES) == 0;
-    for (size_t i = 0; is_alike && i < form->field_count; i++) {
+    for (size_t i = 0; i < form->field_count; i++) {
         fields[i] = find_field(former, &form->fields[i], next);
-        if (fields[i] == AX_ONLINE_FORM_NEW)
-            continue;
-        is_some = true;
-        next = fields[i] + 1;
+        if (fields[i] != AX_ONLINE_FORM_NEW)
+            next = fields[i] + 1;
     }
-    *ret_fields = is_some ? fields : NULL;
+    *ret_fields = fields;
     return AX_OK;
 }

@@ -49,7 +49,7 @@ AX_MUST_USE enum ax_code ax_online_form_read(struct ax_str bytes, struct ax_aren
 
 #define AX_ONLINE_FORM_NEW SIZE_MAX
 /* For each field of `form` the one of `former` that is the same, or AX_ONLINE_FORM_NEW, in the
- * arena; NULL: no value of `former` is one of `form`. Expected: LIMIT. */
+ * arena; NULL: a row of `former` is none of `form`. Expected: LIMIT. */
 AX_MUST_USE enum ax_code ax_online_form_match(const struct ax_online_form *form,
                                               const struct ax_online_form *former,
                                               struct ax_arena *arena, const size_t **ret_fields,

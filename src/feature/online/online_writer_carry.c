@@ -7,8 +7,9 @@
  * part before stays for those who read by the views before, and goes when nobody does
  * (online_writer_sweep.c). First all rows are gone through, with other work in between, and then,
  * when the journals were applied, the keys that were written meanwhile. A part that is there
- * already, as new or newer, stays: it was carried before, or comes of a row that is in the journal
- * or of files, and has all fields.
+ * already and is newer stays. One as new was carried before, comes of the same row of the journal,
+ * or is what the view was before the one that now changes back, and has not gone yet: it takes the
+ * fields that are the same, since a correction may have had the same time, and keeps the others.
  *
  * What a view was before is told by the views in force, or at a start by the form that stands on
  * the disk. That is another one from the fold on that has all parts; whoever is killed before
@@ -33,7 +34,8 @@ struct carry_view {
     struct ax_online_entity *entity;
     size_t entity_index; /* in the definitions */
     const struct ax_online_layout *layout;
-    const size_t *from; /* its fields in the former layout */
+    const size_t *from; /* its fields in the former layout, */
+    uint64_t *are_same; /* and bits of those that are there */
     struct ax_online_layout former;
 };
 
@@ -114,6 +116,17 @@ static enum ax_code compare_form(struct ax_online_carry *carry, const struct ax_
     return AX_OK;
 }
 
+static enum ax_code note_same(struct carry_view *view, size_t field_count, struct ax_arena *arena,
+                              struct ax_err *err)
+{
+    view->are_same = ax_arena_zalloc(arena, (field_count + 63) / 64, sizeof(*view->are_same));
+    if (!view->are_same)
+        return ax_arena_fail(arena, "a view", err);
+    for (size_t i = 0; i < field_count; i++)
+        view->are_same[i / 64] |= (uint64_t)(view->from[i] != AX_ONLINE_FORM_NEW) << (i % 64);
+    return AX_OK;
+}
+
 static enum ax_code init_former(struct carry_view *view, const struct ax_online_form *former,
                                 struct ax_arena *arena, struct ax_err *err)
 {
@@ -160,7 +173,8 @@ static enum ax_code add_view(struct ax_online_carry *carry, size_t number, struc
                                .entity_index = entity,
                                .layout = views->views[number].layout,
                                .from = from };
-    return init_former(to, former, arena, err);
+    return note_same(to, form->field_count, arena, err) ? err->code
+                                                        : init_former(to, former, arena, err);
 }
 
 enum ax_code ax_online_carry_new(struct ax_online_writer *writer, struct ax_online_views *views,
@@ -218,9 +232,9 @@ struct carry_visit {
     const struct carry_view *view;
 };
 
-/* The part at a place, as one of the new layout. */
+/* The part at a place, as one of the new layout; `given`: what of it, NULL: all. */
 static enum ax_code add_item(const struct carry_visit *visit, const struct ax_online_row *row,
-                             size_t place, struct ax_err *err)
+                             size_t place, const uint64_t *given, struct ax_err *err)
 {
     const struct carry_view *view = visit->view;
     struct ax_arena *arena = &visit->carry->arena;
@@ -236,7 +250,11 @@ static enum ax_code add_item(const struct carry_visit *visit, const struct ax_on
     memcpy(own, key.ptr, key.len);
     (void)ax_online_part_carry(view->layout, view->from, &view->former, part, carried);
     const struct ax_online_item item = {
-        .key = { own, key.len }, .layout = view->layout, .part = carried, .bytes = bytes
+        .key = { own, key.len },
+        .layout = view->layout,
+        .part = carried,
+        .bytes = bytes,
+        .given = given,
     };
     (void)ax_buf_append(&visit->carry->items, &item, sizeof(item));
     return ax_buf_check(&visit->carry->items, "the values of a view", err);
@@ -252,9 +270,9 @@ static enum ax_code visit_row(void *arg, const struct ax_online_row *row, struct
         return AX_OK;
     const struct ax_online_part *part = ax_online_row_part(row, visit->view->former.id);
     const struct ax_online_part *there = ax_online_row_part(row, visit->view->layout->id);
-    if (there && ax_online_stamp_compare(&there->stamp, &part->stamp) >= 0)
-        return AX_OK;
-    return add_item(visit, row, place, err);
+    int order = there ? ax_online_stamp_compare(&there->stamp, &part->stamp) : -1;
+    return order > 0 ? AX_OK
+                     : add_item(visit, row, place, order ? NULL : visit->view->are_same, err);
 }
 
 /* Write what was visited. What is too large for a row with both parts is left. */

@@ -127,8 +127,11 @@ static void another_type_is_another_field(void **state)
     good(define("{expr: x, type: int32}, g: k", &err));
     has(VIEW_A, 0, 1, 10, null);
     has(VIEW_A, 1, 1, 10, 100);
-    good(define("x + 1, g: k + 1", &err)); /* nothing is the same */
-    has_not(VIEW_A, 1);
+    good(define("x + 1, g: k + 1", &err)); /* nothing is the same, but the moment */
+    has(VIEW_A, 0, 1, 10, null);
+    has(VIEW_A, 1, 1, 10, null);
+    put(VIEW_A, 1, 9, 1);
+    has(VIEW_A, 0, 1, 10, null);
     close_writer();
     remove_state();
 }
@@ -162,8 +165,25 @@ static void what_is_newer_stays(void **state)
     put(VIEW_A, 1, 10, 101); /* materialised: the same moment, all fields */
     put(VIEW_A, 2, 11, 102);
     good(define("x", &err));
-    has(VIEW_A, 0, 1, 10, 100);
+    has(VIEW_A, 0, 1, 10, 101);
     has(VIEW_A, 0, 2, 11, 102);
+    ax_online_views_unref(before);
+    close_writer();
+    remove_state();
+}
+
+static void a_view_that_changes_back_has_what_was_corrected(void **state)
+{
+    (void)state;
+    struct ax_online_views *before;
+    open_state("x, g: k");
+    put(VIEW_A, 1, 10, 100);
+    before = ax_online_views_ref(fixture.views); /* its parts stay */
+    good(define("x", &err));
+    put(VIEW_A, 1, 10, 101); /* the same moment */
+    good(define("x, g: k", &err));
+    has(VIEW_A, 0, 1, 10, 101);
+    has(VIEW_A, 1, 1, 10, 100);
     ax_online_views_unref(before);
     close_writer();
     remove_state();
@@ -504,6 +524,7 @@ int main(void)
         cmocka_unit_test(another_type_is_another_field),
         cmocka_unit_test(of_another_source_nothing_is_kept),
         cmocka_unit_test(what_is_newer_stays),
+        cmocka_unit_test(a_view_that_changes_back_has_what_was_corrected),
         cmocka_unit_test(texts_and_lists_are_kept),
         cmocka_unit_test(a_start_by_other_definitions_keeps_them),
         cmocka_unit_test(killed_whenever_it_is_nothing_is_lost),
