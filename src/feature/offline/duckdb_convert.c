@@ -175,6 +175,7 @@ struct value {
     enum ax_storage_kind kind;
     struct ax_str zone;
     bool micros;
+    bool is_json;
     bool trial;
     const char *cast; /* "CAST" or "TRY_CAST" */
 };
@@ -397,16 +398,24 @@ static void put_value(const struct value *v)
 }
 
 /* The list itself, its items as they come. A text is parsed as a list of texts first, so that its
- * items are read as single values are. */
+ * items are read as single values are: as JSON, whose escapes are others than those of DuckDB's
+ * lists, where it is that. */
 static void put_items(const struct value *v)
 {
     if (v->origin != ORIGIN_TEXT) {
         put_from(v);
         return;
     }
+    if (v->is_json) {
+        put(v, "CASE WHEN json_valid(");
+        put_from(v);
+        ax_buf_printf(v->out, ") THEN %s(CAST(", v->cast);
+        put_text(v);
+        put(v, " AS JSON) AS VARCHAR[]) ELSE ");
+    }
     ax_buf_printf(v->out, "%s(", v->cast);
     put_text(v);
-    put(v, " AS VARCHAR[])");
+    put(v, v->is_json ? " AS VARCHAR[]) END" : " AS VARCHAR[])");
 }
 
 static struct value item_of(const struct value *v, struct ax_str type)
@@ -446,6 +455,7 @@ static struct value value_of(struct ax_buf *out, const struct ax_conversion *con
         .kind = conversion->storage.kind,
         .zone = conversion->zone,
         .micros = conversion->micros,
+        .is_json = conversion->is_json,
         .trial = trial,
         .cast = trial ? "TRY_CAST" : "CAST",
     };

@@ -21,6 +21,7 @@ struct ax_conversion {
     struct ax_storage storage; /* what it becomes */
     struct ax_str zone;        /* of times without one */
     bool micros;               /* a whole number is a time, in microseconds since 1970 */
+    bool is_json;              /* a text that is a list is one of JSON's */
 };
 
 /* Whether values of `type` can become such at all. */

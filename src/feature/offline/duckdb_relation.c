@@ -733,6 +733,7 @@ static struct ax_conversion conversion_of(const struct ax_relation_run *run, siz
         .storage = column->storage,
         .zone = column->zone,
         .micros = column->micros,
+        .is_json = run->format == AX_RELATION_JSONL,
     };
 }
 

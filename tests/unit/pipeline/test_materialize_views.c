@@ -532,6 +532,25 @@ static void test_rate(void **ignored)
 }
 
 /* Those that are no text, alone and in a list. */
+/* Of JSON lines escapes are JSON's, also in lists. */
+static void test_escapes(void **ignored)
+{
+    (void)ignored;
+    write_data("z.jsonl", "{\"k\": 1, \"s\": [\"\\n\", null], \"b\": [\"\\u0007\"]}\n"
+                          "{\"k\": 2, \"s\": \"[x, y]\", \"b\": []}\n");
+    define("auspex: 1\n"
+           "entities: {thing: {keys: {k: int64}}}\n"
+           "sources: {z: {files: z.jsonl, time: none, columns: {k: int64, s: list<string>, b: "
+           "list<bytes>}}}\n"
+           "views:\n"
+           "  zs: {entity: thing, source: z, fields: {s: s}}\n"
+           "  zb: {entity: thing, source: z, fields: {b: b}}\n");
+    must_materialize();
+    assert_int_equal(value_of("zs", 1), '\n');
+    assert_int_equal(value_of("zb", 1), '\a');
+    assert_int_equal(value_of("zs", 2), 'x');
+}
+
 static void test_bytes(void **ignored)
 {
     (void)ignored;
@@ -578,7 +597,7 @@ int main(void)
         cmocka_unit_test(test_interrupted), cmocka_unit_test(test_source_that_fails),
         cmocka_unit_test(test_dry),         cmocka_unit_test(test_rebuild),
         cmocka_unit_test(test_rate),        cmocka_unit_test(test_kept),
-        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_bytes),       cmocka_unit_test(test_escapes),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
