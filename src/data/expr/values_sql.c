@@ -25,7 +25,8 @@ static enum ax_code copy_items(const struct ax_sql_column *items, struct ax_type
 {
     if (ax_values_init(ret, type, rows, arena, err))
         return err->code;
-    memcpy(ret->data, items->i64s, rows * ax_type_size(type));
+    if (rows)
+        memcpy(ret->data, items->i64s, rows * ax_type_size(type));
     for (size_t row = 0; items->validity && row < rows; row++)
         if (ax_sql_is_null(items, row))
             ax_values_set_null(ret, row);
