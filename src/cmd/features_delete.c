@@ -213,11 +213,9 @@ static void note_job(void *arg, struct ax_str text)
 
 static enum ax_code run_job(struct deleting *d, struct ax_server *server, struct ax_err *err)
 {
-    struct ax_serving_features *features = ax_server_features_ref(server);
-    if (!features)
-        return ax_fail(err, AX_E_UNAVAILABLE,
-                       "the server has no features in force: nothing was applied, or it could not "
-                       "be served, as its log tells");
+    struct ax_serving_features *features;
+    if (ax_server_features_read(server, &features, err))
+        return err->code;
     d->state = ax_server_state(server);
     d->writer = ax_feature_store_writer(ax_server_feature_store(server));
     d->views = features->online;

@@ -248,15 +248,9 @@ static void note_job(void *arg, struct ax_str text)
 static enum ax_code run_job(struct materialize_work *work, struct ax_server *server,
                             struct ax_err *err)
 {
-    struct ax_serving_features *features = ax_server_features_ref(server);
-    struct ax_err unread = AX_ERR_INIT;
-    /* A store that was damaged may have been moved away just now. */
-    if (!features && ax_definitions_watch_read(ax_server_definitions(server), &unread) == AX_OK)
-        features = ax_server_features_ref(server);
-    if (!features)
-        return ax_fail(err, AX_E_UNAVAILABLE,
-                       "the server has no features in force: nothing was applied, or it could not "
-                       "be served, as its log tells");
+    struct ax_serving_features *features;
+    if (ax_server_features_read(server, &features, err))
+        return err->code;
     work->state = ax_server_state(server);
     work->applied = features->applied;
     if (!work->config->dry_run) {

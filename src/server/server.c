@@ -204,6 +204,23 @@ struct ax_serving_features *ax_server_features_ref(struct ax_server *server)
     return features;
 }
 
+enum ax_code ax_server_features_read(struct ax_server *server,
+                                     struct ax_serving_features **ret_features, struct ax_err *err)
+{
+    assert(server && ret_features && err);
+    struct ax_err unread = AX_ERR_INIT;
+    *ret_features = ax_server_features_ref(server);
+    if (*ret_features)
+        return AX_OK;
+    if (ax_definitions_watch_read(server->definitions, &unread) && unread.code != AX_E_NOT_FOUND)
+        return ax_fail(err, AX_E_UNAVAILABLE, "the server has no features in force: %s",
+                       unread.msg);
+    *ret_features = ax_server_features_ref(server);
+    return *ret_features
+               ? AX_OK
+               : ax_fail(err, AX_E_NOT_FOUND, "nothing was applied yet; auspex apply does it");
+}
+
 struct ax_feature_store *ax_server_feature_store(struct ax_server *server)
 {
     return server->feature_store;

@@ -95,11 +95,16 @@ int64_t ax_server_wall_us(void);
 int64_t ax_server_taken_us(const struct ax_server *server, int64_t latest_us);
 /* What services are served by; NULL: nothing. Inside the epoch. */
 struct ax_serving_features *ax_server_features(struct ax_server *server);
-/* The same as a reference, which the caller gives back. Control threads. */
 /* Whether there are any, or nothing was applied. Inside the epoch. Expected: UNAVAILABLE (what is
  * applied cannot be served: the online store was not opened). */
 AX_MUST_USE enum ax_code ax_server_check_features(struct ax_server *server, struct ax_err *err);
+/* The same as a reference, which the caller gives back. Control threads. */
 struct ax_serving_features *ax_server_features_ref(struct ax_server *server);
+/* Likewise; if there are none what is applied is read again, since it may have been mended just
+ * now. Expected: NOT_FOUND (nothing was applied), UNAVAILABLE (it cannot be served). */
+AX_MUST_USE enum ax_code ax_server_features_read(struct ax_server *server,
+                                                 struct ax_serving_features **ret_features,
+                                                 struct ax_err *err);
 struct ax_feature_store *ax_server_feature_store(struct ax_server *server) AX_RETURNS_NONNULL;
 /* NULL: the state directory is not its own, so it does nothing there for others. */
 struct ax_control *ax_server_control(struct ax_server *server);
