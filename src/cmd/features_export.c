@@ -98,8 +98,12 @@ int ax_features_export(const struct ax_command_line *line,
     struct ax_err err = AX_ERR_INIT;
     struct ax_applied_definitions *applied = NULL;
     struct ax_buf notes;
-    if (!config->feast) {
+    if (!config->feast || !config->feast[0]) {
         ax_command_line_complain(line, "name the folder: features export --feast FOLDER");
+        return AX_EXIT_USAGE;
+    }
+    if (!config->server[0]) {
+        ax_command_line_complain(line, "name the server: --server URL");
         return AX_EXIT_USAGE;
     }
     ax_buf_init(&notes, FILE_BYTES_MAX);

@@ -571,6 +571,12 @@ def test_refuses_and_names_the_place(folder):
     assert folder.run("features").returncode == 2
     assert folder.run("features", "lst").returncode == 2
     assert folder.run("features", "show").returncode == 2
+    # An empty name is none: FOLDER/definitions.py would lie in the root. (Nothing was applied: 4.)
+    repository = folder.path / "repository"
+    for options in (["--feast", ""], ["--feast", repository, "--server", ""]):
+        done = folder.run("features", "export", *options)
+        assert done.returncode == 2 and "features: name the " in done.stderr, done.stderr
+    assert folder.run("features", "export", "--feast", repository).returncode == 4
     assert folder.run("features", "list").returncode == 4
 
 
