@@ -353,6 +353,8 @@ struct asked {
     const struct ax_row_checks *checks;
     const struct ax_source_rows *rows;
     size_t from, count;
+    const size_t *numbers; /* of all rows, in messages; NULL: as they stand */
+    bool were_partial;     /* and were asked then */
     uint64_t *dropped;
     size_t *counts;
 };
@@ -370,8 +372,8 @@ static enum ax_code fail_row(const struct asked *asked, const struct row_check *
     struct ax_buf name;
     ax_buf_init(&name, sizeof(err->msg));
     ax_expectation_put_name(&name, &result);
-    (void)ax_fail(err, AX_E_INVALID, "row %zu: %.*s does not hold", row,
-                  AX_STR_ARG(ax_buf_str(&name)));
+    (void)ax_fail(err, AX_E_INVALID, "row %zu: %.*s does not hold",
+                  asked->numbers ? asked->numbers[row] : row, AX_STR_ARG(ax_buf_str(&name)));
     ax_buf_done(&name);
     return err->code;
 }
@@ -385,7 +387,7 @@ static enum ax_code ask(const struct asked *asked, const struct row_check *check
         size_t row = asked->from + i;
         bool is_null = ax_values_is_null(values, i);
         bool is_fine = is_null ? !wants_value : holds(asked->checks, check, values, i);
-        if (is_fine || !gives_all(asked->checks, check, asked->rows, row))
+        if (is_fine || gives_all(asked->checks, check, asked->rows, row) == asked->were_partial)
             continue;
         if (check->action == AX_EXPECT_FAIL)
             return fail_row(asked, check, row, err);
@@ -415,27 +417,54 @@ static enum ax_code run_program(const struct asked *asked, struct ax_arena *aren
     return ax_program_run(checks->program, inputs, asked->count, arena, outputs, err);
 }
 
+static enum ax_code ask_all(const struct asked *asked, struct ax_arena *arena, struct ax_err *err)
+{
+    const struct ax_row_checks *checks = asked->checks;
+    size_t columns = checks->source->column_count;
+    assert(asked->count <= AX_VALUES_ROWS_MAX && arena && asked->dropped && asked->counts && err);
+    struct ax_values *outputs, *slices = ax_arena_alloc(arena, columns, sizeof(*slices));
+    if (!slices)
+        return ax_arena_fail(arena, "expectations", err);
+    for (size_t i = 0; i < columns; i++)
+        slices[i] = ax_values_slice(&asked->rows->columns[i], asked->from, asked->count);
+    if (run_program(asked, arena, slices, &outputs, err))
+        return err->code;
+    for (size_t i = 0; i < checks->count; i++) {
+        const struct row_check *check = &checks->checks[i];
+        if (ask(asked, check, check->column ? &slices[*check->column] : &outputs[check->output],
+                err))
+            return err->code;
+    }
+    return AX_OK;
+}
+
 enum ax_code ax_row_checks_run(const struct ax_row_checks *checks,
                                const struct ax_source_rows *rows, size_t from, size_t count,
                                struct ax_arena *arena, uint64_t *dropped,
                                size_t counts[AX_EXPECT_FAIL + 1], struct ax_err *err)
 {
     assert(checks && rows && from % 64 == 0 && from <= rows->rows && count <= rows->rows - from);
-    assert(count <= AX_VALUES_ROWS_MAX && arena && dropped && counts && err);
-    const struct asked asked = { checks, rows, from, count, dropped, counts };
-    size_t columns = checks->source->column_count;
-    struct ax_values *outputs, *slices = ax_arena_alloc(arena, columns, sizeof(*slices));
-    if (!slices)
-        return ax_arena_fail(arena, "expectations", err);
-    for (size_t i = 0; i < columns; i++)
-        slices[i] = ax_values_slice(&rows->columns[i], from, count);
-    if (run_program(&asked, arena, slices, &outputs, err))
-        return err->code;
-    for (size_t i = 0; i < checks->count; i++) {
-        const struct row_check *check = &checks->checks[i];
-        if (ask(&asked, check, check->column ? &slices[*check->column] : &outputs[check->output],
-                err))
-            return err->code;
-    }
-    return AX_OK;
+    const struct asked asked = { .checks = checks,
+                                 .rows = rows,
+                                 .from = from,
+                                 .count = count,
+                                 .dropped = dropped,
+                                 .counts = counts };
+    return ask_all(&asked, arena, err);
+}
+
+enum ax_code ax_row_checks_run_rest(const struct ax_row_checks *checks,
+                                    const struct ax_source_rows *rows, const size_t *numbers,
+                                    struct ax_arena *arena, uint64_t *dropped,
+                                    size_t counts[AX_EXPECT_FAIL + 1], struct ax_err *err)
+{
+    assert(checks && rows && numbers);
+    const struct asked asked = { .checks = checks,
+                                 .rows = rows,
+                                 .count = rows->rows,
+                                 .numbers = numbers,
+                                 .were_partial = true,
+                                 .dropped = dropped,
+                                 .counts = counts };
+    return ask_all(&asked, arena, err);
 }

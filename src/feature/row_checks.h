@@ -3,8 +3,8 @@
  * What is expected of a source's rows, asked of single rows, natively: for those that are pushed.
  *
  * What needs more than one row (unique, monotonic, referential, row_count, freshness, a share to
- * fail by) is not asked here. A check that looks at a column which the row does not give is not
- * asked of it. Immutable; shared by threads. See docs/internals/expectations.md.
+ * fail by) is not asked here. A check that looks at a column which the row does not give is asked
+ * when the row is whole. Immutable; shared by threads. See docs/internals/expectations.md.
  */
 #ifndef AX_FEATURE_ROW_CHECKS_H
 #define AX_FEATURE_ROW_CHECKS_H
@@ -33,5 +33,14 @@ AX_MUST_USE enum ax_code ax_row_checks_run(const struct ax_row_checks *checks,
                                            const struct ax_source_rows *rows, size_t from,
                                            size_t count, struct ax_arena *arena, uint64_t *dropped,
                                            size_t counts[AX_EXPECT_FAIL + 1], struct ax_err *err);
+
+/* Likewise all of at most AX_VALUES_ROWS_MAX rows that are whole now, by those checks alone that
+ * were not asked when they were as `rows->given` says. Messages call row i numbers[i]. */
+AX_MUST_USE enum ax_code ax_row_checks_run_rest(const struct ax_row_checks *checks,
+                                                const struct ax_source_rows *rows,
+                                                const size_t *numbers, struct ax_arena *arena,
+                                                uint64_t *dropped,
+                                                size_t counts[AX_EXPECT_FAIL + 1],
+                                                struct ax_err *err);
 
 #endif

@@ -32,6 +32,7 @@ sources:
     time: t
     push: true
     columns: {faa: string, t: timestamp, temp: float64, wind: float32}
+    expect: [{check: expression, expr: temp + wind < 500, do: drop_row}]
   flights:
     files: f.csv
     time: t
@@ -159,6 +160,13 @@ def test_what_is_expected(served):
     assert after.get("ax_push_unexpected_total", source="gusts", do="drop_row") == 2
     assert after.get("ax_push_unexpected_total", source="gusts", do="warn") == 1
     assert push(served, [row("EWR", 2, gust=98)], "gusts") == counts(1, written=1)
+    # A row that leaves a column out is what it is when it is whole.
+    assert push(served, [row("OAK", 1, temp=300, wind=1)]) == counts(1, written=2)
+    rows = [row("OAK", 3, wind=200), row("OAK", 2, temp=2), row("OAK", 4, wind=201)]
+    assert push(served, rows) == {**counts(2, written=4), "dropped": 1}
+    assert read(served, "OAK") == [2, 201, False]
+    after = served.metrics()
+    assert after.get("ax_push_unexpected_total", source="weather", do="drop_row") == 1
 
 
 @pytest.mark.threads

@@ -4,6 +4,10 @@
  * to be one of a column that came, or of one that is stored. Then those of the stored ones are read
  * that are in the result, and in the end the columns are put together.
  *
+ * If something is expected of rows, the slice is put together before, and rows that were partial
+ * are asked what could not be asked of them then. A slice ends where a row would be merged with one
+ * that is not asked yet.
+ *
  * Small rows may have large stored ones: what the journal would not take is refused before there is
  * memory for it.
  */
@@ -27,6 +31,8 @@ struct merging {
     const struct ax_source_kept **kept; /* one a column: where it is read; NULL: nowhere */
     struct origin **origins;            /* of the result, one list a column */
     struct ax_online_stamp *stamps;
+    size_t *numbers;      /* of rows of the result, among those that came */
+    uint64_t *dropped;    /* bits of those that are to be left out of it */
     size_t count;         /* of rows of the result */
     uint64_t bytes;       /* that it has at least, without texts and lists that came */
     struct ax_map newest; /* of a key, its newest row in the result, counted from 1 */
@@ -39,6 +45,7 @@ struct slice {
     struct ax_str *keys;                   /* ptr NULL: none */
     const struct ax_online_part ***parts;  /* one list a target */
     const struct ax_online_stamp **newest; /* of the parts of a key; NULL: there are none */
+    size_t *before; /* the newest row of a key before it, in the result, counted from 1; 0: none */
     struct ax_values *stored; /* one a column; read when all rows are known that have something of
                                  it */
 };
@@ -62,21 +69,33 @@ static enum ax_code take_bytes(struct merging *m, uint64_t bytes)
                          AX_JOURNAL_GROUP_BYTES_MAX);
 }
 
+static void put_value(struct ax_values *to, size_t at, const struct ax_values *from, size_t row)
+{
+    size_t size = ax_type_size(to->type);
+    if (ax_values_is_null(from, row))
+        ax_values_set_null(to, at);
+    else
+        memcpy((char *)to->data + at * size, (const char *)from->data + row * size, size);
+}
+
 /* ---- what is stored ---- */
 
 static enum ax_code make_keys(const struct merging *m, const struct slice *s,
                               const struct ax_view *view, struct ax_str *ret_keys)
 {
     size_t count = view->entity->key_count;
-    struct ax_values *slices = merge_alloc(m, count, sizeof(*slices));
+    struct ax_values *values = merge_alloc(m, count, sizeof(*values));
     const struct ax_values **columns = merge_alloc(m, count, sizeof(*columns));
+    for (size_t i = 0; i < count && !m->err->code; i++) {
+        const struct ax_values *from = &m->merge->rows->columns[view->key_columns[i]];
+        columns[i] = &values[i];
+        if (ax_values_init(&values[i], from->type, s->count, m->merge->arena, m->err))
+            break;
+        for (size_t row = 0; row < s->count; row++)
+            put_value(&values[i], row, from, s->from + row);
+    }
     if (m->err->code)
         return m->err->code;
-    for (size_t i = 0; i < count; i++) {
-        slices[i] =
-            ax_values_slice(&m->merge->rows->columns[view->key_columns[i]], s->from, s->count);
-        columns[i] = &slices[i];
-    }
     if (ax_online_keys_make(view->entity, columns, s->count, m->merge->arena, ret_keys, m->err))
         return m->err->code;
     for (size_t i = 0; i < s->count; i++) {
@@ -190,6 +209,7 @@ static enum ax_code look_up(const struct merging *m, struct slice *s)
 {
     size_t targets = m->plan->target_count;
     s->keys = merge_alloc(m, s->count, sizeof(*s->keys));
+    s->before = merge_alloc(m, s->count, sizeof(*s->before));
     s->newest = merge_alloc(m, s->count, sizeof(*s->newest));
     s->parts = merge_alloc(m, targets, sizeof(*s->parts));
     s->stored = merge_alloc(m, m->plan->source->column_count, sizeof(*s->stored));
@@ -275,11 +295,16 @@ static bool leaves_some_out(const struct merging *m, size_t row)
     return c < count;
 }
 
+static size_t newest_of(const struct merging *m, const struct slice *s, size_t i)
+{
+    return s->keys[i].ptr ? (uintptr_t)ax_map_get(&m->newest, s->keys[i]) : 0;
+}
+
 static enum ax_code merge_row(struct merging *m, const struct slice *s, size_t i)
 {
     size_t row = s->from + i;
     bool has_key = s->keys[i].ptr != NULL;
-    size_t before = has_key ? (uintptr_t)ax_map_get(&m->newest, s->keys[i]) : 0;
+    size_t before = s->before[i] = newest_of(m, s, i);
     const struct ax_online_stamp stamp = stamp_of(m, row);
     const struct ax_online_stamp *newest = before ? &m->stamps[before - 1] : s->newest[i];
     bool is_newest = !newest || ax_online_stamp_compare(&stamp, newest) >= 0;
@@ -294,40 +319,22 @@ static enum ax_code merge_row(struct merging *m, const struct slice *s, size_t i
             find_origin(m, s, i, c, before, origin))
             return m->err->code;
     }
+    m->numbers[m->count] = row;
     m->stamps[m->count++] = stamp;
     if (is_newest && has_key)
         (void)ax_map_put(&m->newest, s->keys[i], (void *)(uintptr_t)m->count);
     return AX_OK;
 }
 
-static enum ax_code merge_slice(struct merging *m, size_t from, size_t count)
-{
-    struct slice s = { .from = from, .count = count };
-    size_t first = m->count;
-    if (look_up(m, &s))
-        return m->err->code;
-    for (size_t i = 0; i < count && !m->err->code; i++)
-        (void)(merge_row(m, &s, i) != AX_OK);
-    return m->err->code ? m->err->code : read_stored(m, &s, first);
-}
-
 /* ---- columns ---- */
 
-static void put_value(struct ax_values *to, size_t at, const struct ax_values *from, size_t row)
+static enum ax_code gather_items(struct merging *m, size_t column, size_t first,
+                                 struct ax_values *values)
 {
-    size_t size = ax_type_size(to->type);
-    if (ax_values_is_null(from, row))
-        ax_values_set_null(to, at);
-    else
-        memcpy((char *)to->data + at * size, (const char *)from->data + row * size, size);
-}
-
-static enum ax_code gather_items(struct merging *m, size_t column, struct ax_values *values)
-{
-    const struct origin *origins = m->origins[column];
+    const struct origin *origins = &m->origins[column][first];
     enum ax_storage_kind kind = m->plan->source->columns[column].storage.kind;
     size_t total = 0, at = 0;
-    for (size_t row = 0; row < m->count; row++)
+    for (size_t row = 0; row < values->rows; row++)
         total += values->spans[row].count;
     if (take_bytes(m, (uint64_t)total * ax_online_value_width((struct ax_storage){ .kind = kind })))
         return m->err->code;
@@ -336,7 +343,7 @@ static enum ax_code gather_items(struct merging *m, size_t column, struct ax_val
         ax_values_init(values->items, (struct ax_type){ values->type.kind, false }, total,
                        m->merge->arena, m->err))
         return m->err->code;
-    for (size_t row = 0; row < m->count; row++) {
+    for (size_t row = 0; row < values->rows; row++) {
         struct ax_span *span = &values->spans[row];
         for (size_t i = 0; i < span->count; i++)
             put_value(values->items, at + i, origins[row].values->items, span->from + i);
@@ -346,26 +353,124 @@ static enum ax_code gather_items(struct merging *m, size_t column, struct ax_val
     return AX_OK;
 }
 
-static enum ax_code gather(struct merging *m, size_t column, struct ax_values *values)
+static enum ax_code gather(struct merging *m, size_t column, size_t first, struct ax_values *values)
 {
-    const struct origin *origins = m->origins[column];
-    if (ax_values_init(values, m->merge->rows->columns[column].type, m->count, m->merge->arena,
-                       m->err))
+    const struct origin *origins = &m->origins[column][first];
+    if (ax_values_init(values, m->merge->rows->columns[column].type, m->count - first,
+                       m->merge->arena, m->err))
         return m->err->code;
-    for (size_t row = 0; row < m->count; row++)
+    for (size_t row = 0; row < values->rows; row++)
         put_value(values, row, origins[row].values, origins[row].row);
-    return values->type.is_list ? gather_items(m, column, values) : AX_OK;
+    return values->type.is_list ? gather_items(m, column, first, values) : AX_OK;
 }
 
-static enum ax_code gather_all(struct merging *m, struct ax_source_rows *ret_rows)
+/* Rows of the result from `first` on. */
+static enum ax_code gather_all(struct merging *m, size_t first, struct ax_source_rows *ret_rows)
 {
     size_t count = m->plan->source->column_count;
     struct ax_values *columns = merge_alloc(m, count, sizeof(*columns));
     m->bytes = 0; /* A list that was read once may be in many rows: they are counted anew. */
     for (size_t c = 0; c < count && !m->err->code; c++)
-        (void)(gather(m, c, &columns[c]) != AX_OK);
-    *ret_rows = (struct ax_source_rows){ .rows = m->count, .columns = columns };
+        (void)(gather(m, c, first, &columns[c]) != AX_OK);
+    *ret_rows = (struct ax_source_rows){ .rows = m->count - first, .columns = columns };
     return m->err->code;
+}
+
+/* ---- what is expected ---- */
+
+/* Bits of what rows of the result gave when they came, one list a column. */
+static const uint64_t *const *find_given(const struct merging *m, size_t first)
+{
+    size_t columns = m->plan->source->column_count, count = m->count - first;
+    const uint64_t **given = merge_alloc(m, columns, sizeof(*given));
+    for (size_t c = 0; c < columns && !m->err->code; c++) {
+        uint64_t *bits = merge_alloc(m, (count + 63) / 64, sizeof(*bits));
+        for (size_t i = 0; bits && i < count; i++) {
+            bool is_given =
+                !ax_source_rows_leave_out(m->plan, m->merge->rows, c, m->numbers[first + i]);
+            bits[i / 64] |= (uint64_t)is_given << (i % 64);
+        }
+        given[c] = bits;
+    }
+    return given;
+}
+
+/* It was partial, so that its key has no row behind it in the slice. */
+static void drop_row(struct merging *m, const struct slice *s, size_t row)
+{
+    size_t i = m->numbers[row] - s->from;
+    m->dropped[row / 64] |= (uint64_t)1 << (row % 64);
+    m->merge->dropped++;
+    if (s->before[i])
+        (void)ax_map_put(&m->newest, s->keys[i], (void *)(uintptr_t)s->before[i]);
+    else
+        (void)ax_map_remove(&m->newest, s->keys[i]);
+}
+
+static bool are_some_partial(const struct merging *m, size_t first)
+{
+    size_t row = first;
+    while (row < m->count && !leaves_some_out(m, m->numbers[row]))
+        row++;
+    return row < m->count;
+}
+
+/* Rows of the slice, which are those of the result from `first` on. */
+static enum ax_code ask(struct merging *m, const struct slice *s, size_t first)
+{
+    uint64_t bytes = m->bytes;
+    struct ax_source_rows rows;
+    if (!m->plan->checks || !are_some_partial(m, first))
+        return AX_OK;
+    uint64_t *dropped = merge_alloc(m, (m->count - first + 63) / 64, sizeof(*dropped));
+    if (!dropped || gather_all(m, first, &rows))
+        return m->err->code;
+    m->bytes = bytes;
+    rows.given = find_given(m, first);
+    if (m->err->code ||
+        ax_row_checks_run_rest(m->plan->checks, &rows, m->numbers + first, m->merge->arena, dropped,
+                               m->merge->unexpected, m->err))
+        return m->err->code;
+    for (size_t i = 0; i < rows.rows; i++) {
+        if (dropped[i / 64] >> (i % 64) & 1)
+            drop_row(m, s, first + i);
+    }
+    return AX_OK;
+}
+
+static void leave_out_dropped(struct merging *m)
+{
+    size_t count = 0;
+    for (size_t row = 0; row < m->count; row++) {
+        if (m->dropped[row / 64] >> (row % 64) & 1)
+            continue;
+        for (size_t c = 0; c < m->plan->source->column_count; c++)
+            m->origins[c][count] = m->origins[c][row];
+        count++;
+    }
+    m->count = count;
+}
+
+/* ---- all of it ---- */
+
+/* Whether the newest row of its key is one of the slice, which has to be asked before. */
+static bool waits(const struct merging *m, const struct slice *s, size_t first, size_t i)
+{
+    size_t before = m->plan->checks ? newest_of(m, s, i) : 0;
+    return before > first && leaves_some_out(m, m->numbers[before - 1]);
+}
+
+/* Up to `count` rows; *ret_count are done. */
+static enum ax_code merge_slice(struct merging *m, size_t from, size_t count, size_t *ret_count)
+{
+    struct slice s = { .from = from, .count = count };
+    size_t first = m->count, done = 0;
+    if (look_up(m, &s))
+        return m->err->code;
+    while (done < count && !waits(m, &s, first, done) && !merge_row(m, &s, done))
+        done++;
+    *ret_count = done;
+    return m->err->code || read_stored(m, &s, first) ? m->err->code : ask(m, &s, first);
 }
 
 static enum ax_code merge_all(struct merging *m, struct ax_source_rows *ret_rows)
@@ -377,15 +482,25 @@ static enum ax_code merge_all(struct merging *m, struct ax_source_rows *ret_rows
     if (take_bytes(m, rows * row_bytes))
         return m->err->code;
     m->stamps = merge_alloc(m, rows, sizeof(*m->stamps));
+    m->numbers = merge_alloc(m, rows, sizeof(*m->numbers));
+    m->dropped = merge_alloc(m, rows / 64 + 1, sizeof(*m->dropped));
     m->kept = merge_alloc(m, columns, sizeof(const struct ax_source_kept *));
     m->origins = merge_alloc(m, columns, sizeof(*m->origins));
     for (size_t c = 0; c < columns && !m->err->code; c++) {
         m->kept[c] = find_kept(m, c);
         m->origins[c] = merge_alloc(m, rows, sizeof(*m->origins[c]));
     }
-    for (size_t from = 0; from < rows && !m->err->code; from += AX_VALUES_ROWS_MAX)
-        (void)(merge_slice(m, from, AX_MIN(rows - from, (size_t)AX_VALUES_ROWS_MAX)) != AX_OK);
-    return m->err->code ? m->err->code : gather_all(m, ret_rows);
+    /* What is looked up in vain is at most as much as is not. */
+    for (size_t from = 0, most = AX_VALUES_ROWS_MAX, done; from < rows && !m->err->code;
+         from += done, most = AX_MIN(2 * done, (size_t)AX_VALUES_ROWS_MAX)) {
+        done = 0;
+        (void)(merge_slice(m, from, AX_MIN(rows - from, most), &done) != AX_OK);
+    }
+    if (m->err->code)
+        return m->err->code;
+    if (m->merge->dropped)
+        leave_out_dropped(m);
+    return gather_all(m, 0, ret_rows);
 }
 
 enum ax_code ax_online_merge_rows(struct ax_online_merge *merge, struct ax_source_rows *ret_rows,

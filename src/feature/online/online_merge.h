@@ -6,7 +6,9 @@
  * part of it was not given. Rows of the batch count as stored for those behind them. A partial row
  * that is older than the stored one changes nothing, and is no part of the result. One whose key
  * has no stored row is refused, with all others: nobody could tell what it was to leave as it is.
- * So is one that leaves out what is kept only by fields that lack what files have.
+ * So is one that leaves out what is kept only by fields that lack what files have. A row that is
+ * not as the source expects, which could not be told before it was whole, is left out, or refuses
+ * all; rows behind it are merged as if it had not come.
  * The store's writer's thread. See docs/internals/online-store.md, "Rows of a source".
  */
 #ifndef AX_FEATURE_ONLINE_ONLINE_MERGE_H
@@ -24,11 +26,13 @@ struct ax_online_merge {
 
     /* Set: the items that stale rows would have become. */
     uint64_t stale;
+    size_t dropped; /* rows that are left out, since the source expects others */
+    size_t unexpected[AX_EXPECT_FAIL + 1]; /* how often one was not as expected, by the action */
 };
 
-/* Expected: INVALID (names the row and a column), UNAVAILABLE (the stored row cannot be read, or
- * files may have another value: names the row, the column and the view),
- * TOO_LARGE, LIMIT. */
+/* Expected: INVALID (names the row, and a column or a check), UNAVAILABLE (the stored row cannot be
+ * read, or files may have another value: names the row, the column and the view), TOO_LARGE,
+ * LIMIT. */
 AX_MUST_USE enum ax_code ax_online_merge_rows(struct ax_online_merge *merge,
                                               struct ax_source_rows *ret_rows, struct ax_err *err);
 

@@ -142,6 +142,8 @@ static enum ax_code merge_rows(struct ax_online_writer *writer, struct ax_online
         return batch->err.code;
     batch->own.rows = &writer->merged;
     batch->own.stale = merge.stale;
+    batch->dropped = merge.dropped;
+    memcpy(batch->unexpected, merge.unexpected, sizeof(merge.unexpected));
     return AX_OK;
 }
 

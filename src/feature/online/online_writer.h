@@ -84,6 +84,9 @@ struct ax_online_batch {
     struct ax_err err; /* is AX_OK when it is sent. Of ROWS: nothing was taken in. Else: why items
                           were refused, or are not on the disk */
     uint64_t written, stale, refused; /* items; of ROWS: those that follow from them */
+    size_t dropped;                   /* ROWS: partial ones that are left out, since they were not
+                                         as the source expects when they were whole, */
+    size_t unexpected[AX_EXPECT_FAIL + 1]; /* and how often one was not, by what is done then */
 
     struct {
         size_t number; /* in the definitions that are in force */

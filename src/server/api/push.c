@@ -85,18 +85,17 @@ static const struct ax_metric_family unexpected_family = {
     .labels = "source,do",
 };
 
-static void count_unexpected(const struct push *push)
+static void count_unexpected(const struct push *push, const size_t counts[AX_EXPECT_FAIL + 1])
 {
-    for (size_t i = 0; i < AX_COUNT(push->body.unexpected); i++) {
+    for (size_t i = 0; i <= AX_EXPECT_FAIL; i++) {
         struct ax_err ignored = AX_ERR_INIT; /* without room for series nothing is counted */
         ax_metric metric = 0;
         const struct ax_str labels[] = {
             push->body.plan->source->name,
             ax_expectation_action_name((enum ax_expectation_action)i),
         };
-        if (push->body.unexpected[i] &&
-            !ax_metric_register(&unexpected_family, labels, &metric, &ignored))
-            ax_metric_add(metric, push->body.unexpected[i]);
+        if (counts[i] && !ax_metric_register(&unexpected_family, labels, &metric, &ignored))
+            ax_metric_add(metric, counts[i]);
     }
 }
 
@@ -105,18 +104,22 @@ static void count_unexpected(const struct push *push)
 static void answer(struct ax_server_thread *thread, struct ax_request *request,
                    struct ax_store_write *base)
 {
-    const struct push *push = container_of(base, struct push, base);
+    struct push *push = container_of(base, struct push, base);
     /* Rows that were journalled are taken in, even if the table has no room for what follows. */
-    if (base->batch.err.code && !base->batch.refused)
+    if (base->batch.err.code && !base->batch.refused) {
         answer_failure(thread, request, push, &base->batch.err);
-    else
-        answer_done(thread, request, push);
+        return;
+    }
+    count_unexpected(push, base->batch.unexpected);
+    push->body.row_count -= base->batch.dropped;
+    push->body.dropped_count += base->batch.dropped;
+    answer_done(thread, request, push);
 }
 
 static void send(struct ax_server_thread *thread, struct ax_request *request, struct push *push)
 {
     struct ax_err err = AX_ERR_INIT;
-    count_unexpected(push);
+    count_unexpected(push, push->body.unexpected);
     if (push->body.row_count == 0) {
         answer_done(thread, request, push);
         return;

@@ -5,7 +5,8 @@
  * Method: random rows of files, whole and partial rows that are pushed in batches, restarts, stores
  * that are lost, views that are made otherwise or rebuilt, beside a list of all rows that merges
  * each with the newest one of its key. The journal's rows are that list's, and the values of each
- * key those of its newest row. Then what is refused: also after a child was killed in the midst.
+ * key those of its newest row. Some of the rows that are merged are not as the source expects, and
+ * come to nothing. Then what is refused: also after a child was killed in the midst.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,14 +19,16 @@
 #include "feature/online/online_layout.h"
 
 /* Of the writer's fixture. `%s` is a field of view 0. */
-#define DEFINITIONS                                                             \
-    "auspex: 1\n"                                                               \
-    "entities: {thing: {keys: {k: int64}}}\n"                                   \
-    "sources:\n"                                                                \
-    "  p: {files: p.csv, time: t, push: true, "                                 \
-    "columns: {k: int64, t: timestamp, x: int64, w: string, l: list<int64>}}\n" \
-    "views:\n"                                                                  \
-    "  numbers: {entity: thing, source: p, fields: {more: %s}}\n"               \
+#define DEFINITIONS                                                                    \
+    "auspex: 1\n"                                                                      \
+    "entities: {thing: {keys: {k: int64}}}\n"                                          \
+    "sources:\n"                                                                       \
+    "  p: {files: p.csv, time: t, push: true, "                                        \
+    "columns: {k: int64, t: timestamp, x: int64, w: string, l: list<int64>},\n"        \
+    "  expect: [{check: expression, expr: x %% 2 <> 0 or len(l) < 2, do: drop_row},\n" \
+    "    {check: expression, expr: x < 1000000 or len(l) > 0, do: fail}]}\n"           \
+    "views:\n"                                                                         \
+    "  numbers: {entity: thing, source: p, fields: {more: %s}}\n"                      \
     "  texts: {entity: thing, source: p, fields: {l: l, w: w}}\n"
 
 #include "writer_steps.h"
@@ -58,6 +61,7 @@ static size_t history_count;
 static int64_t newest[KEYS]; /* of each key in the history, or NONE */
 static const char *field = "x * 2, x: x";
 static const bool all[] = { true, true, true };
+static size_t dropped_count; /* of all tests */
 
 static int set_up(void **state)
 {
@@ -256,9 +260,16 @@ static bool leaves_some_out(const struct row *row)
     return row->leaves_out[X] || row->leaves_out[W] || row->leaves_out[L];
 }
 
-/* What the history has of the rows then, and of how many they change nothing. False: a row has
- * nothing to be merged with. */
-static bool learn_pushed(const struct row *rows, size_t count, size_t *ret_stale)
+static bool is_as_expected(const struct row *row)
+{
+    return row->cells[X] == NONE || row->cells[X] % 2 != 0 || row->cells[L] == NONE ||
+           (row->cells[L] & 3) < 2;
+}
+
+/* What the history has of the rows then, of how many they change nothing, and how many are left
+ * out. False: a row has nothing to be merged with. */
+static bool learn_pushed(const struct row *rows, size_t count, size_t *ret_stale,
+                         size_t *ret_dropped)
 {
     for (size_t i = 0; i < count; i++) {
         struct row row = rows[i];
@@ -274,6 +285,10 @@ static bool learn_pushed(const struct row *rows, size_t count, size_t *ret_stale
                 row.cells[cell] = history[stored].cells[cell];
             row.leaves_out[cell] = false;
         }
+        if (!is_as_expected(&row)) {
+            (*ret_dropped)++;
+            continue;
+        }
         *ret_stale += stored != NONE && is_older(&row, &history[stored]);
         learn(&row);
     }
@@ -284,12 +299,15 @@ static void push_both(const struct row *rows, size_t count)
 {
     struct ax_online_batch batch;
     int64_t before[KEYS];
-    size_t stale = 0, history_before = history_count;
+    size_t stale = 0, dropped = 0, history_before = history_count;
     memcpy(before, newest, sizeof(before));
-    if (learn_pushed(rows, count, &stale)) {
+    if (learn_pushed(rows, count, &stale, &dropped)) {
         good(push_rows(rows, count, &batch));
         assert_int_equal(batch.stale, stale * MERGE_VIEWS);
-        assert_int_equal(batch.written, (count - stale) * MERGE_VIEWS);
+        assert_int_equal(batch.written, (count - stale - dropped) * MERGE_VIEWS);
+        assert_int_equal(batch.dropped, dropped);
+        dropped_count += dropped;
+        assert_int_equal(batch.unexpected[AX_EXPECT_DROP_ROW], dropped);
         return;
     }
     memcpy(newest, before, sizeof(before));
@@ -299,15 +317,16 @@ static void push_both(const struct row *rows, size_t count)
     ax_err_clear(&err);
 }
 
+/* Which would not be taken in as it is. */
 static struct row random_row(uint64_t *random)
 {
     struct row row = { .key = (int64_t)(test_random(random) % KEYS),
-                       .time = (int64_t)(test_random(random) % TIMES) };
+                       .time = (int64_t)(2 * history_count + test_random(random) % TIMES) };
     for (size_t cell = 0; cell < CELLS; cell++)
         row.cells[cell] = (int64_t)(test_random(random) % 100) - 10;
     for (size_t cell = 0; cell < CELLS; cell++)
         row.cells[cell] = AX_MAX(row.cells[cell], NONE);
-    return row;
+    return is_as_expected(&row) ? row : random_row(random);
 }
 
 static void push_random(uint64_t *random)
@@ -319,6 +338,8 @@ static void push_random(uint64_t *random)
     taken++;
     for (size_t i = 0; i < count; i++) {
         rows[i] = random_row(random);
+        if (i && test_random(random) % 2)
+            rows[i].key = rows[i - 1].key;
         rows[i].created = taken;
         rows[i].is_pushed = true;
         for (size_t cell = 0; cell < CELLS; cell++)
@@ -444,6 +465,7 @@ static void random_rows_are_their_history(void **state)
         }
         check_all();
     }
+    assert_true(dropped_count > 5);
 }
 
 /* What a row leaves out is not guessed, neither while a view lacks what files told of its key. */
@@ -698,7 +720,7 @@ static void batches_that_wait_are_merged_in_turn(void **state)
     (void)state;
     const struct row rows[] = {
         { .key = 1, .time = 1, .created = 1000, .is_pushed = true, .cells = { 1, 1, 1 } },
-        { .key = 1, .time = 2, .created = 1001, .is_pushed = true, .cells = { 2, 2, 2 } },
+        { .key = 1, .time = 2, .created = 1001, .is_pushed = true, .cells = { 2, 2, 1 } },
         { .key = 1,
           .time = 3,
           .created = 1002,
@@ -714,7 +736,7 @@ static void batches_that_wait_are_merged_in_turn(void **state)
     };
     struct pushed pushed[AX_COUNT(rows)];
     sem_t done;
-    size_t stale = 0;
+    size_t stale = 0, dropped = 0;
     assert_true(!sem_init(&held, 0, 0) && !sem_init(&released, 0, 0) && !sem_init(&done, 0, 0));
     ax_arena_reset(&arena);
     for (size_t i = 0; i < AX_COUNT(rows); i++) {
@@ -728,11 +750,67 @@ static void batches_that_wait_are_merged_in_turn(void **state)
     (void)sem_post(&released);
     for (size_t i = 1; i < AX_COUNT(rows); i++)
         wait_for(&done);
-    assert_true(learn_pushed(rows, AX_COUNT(rows), &stale));
+    assert_true(learn_pushed(rows, AX_COUNT(rows), &stale, &dropped));
     check_all();
     (void)sem_destroy(&held);
     (void)sem_destroy(&released);
     (void)sem_destroy(&done);
+}
+
+/* A row that is not as expected when it is whole is as if it had not come, for those behind it in
+ * its batch, too, or takes all of them with it. */
+static void merged_rows_are_asked_what_is_expected(void **state)
+{
+    (void)state;
+    struct ax_online_batch batch;
+    struct row rows[] = {
+        { .key = 1, .time = 1, .created = 999, .is_pushed = true, .cells = { 4, 1, 1 } },
+        { .key = 1, /* to be dropped */
+          .time = 9,
+          .created = 1000,
+          .is_pushed = true,
+          .cells = { NONE, 2, 3 },
+          .leaves_out = { true, false, false } },
+        { .key = 1, /* neither stale nor merged with that */
+          .time = 5,
+          .created = 1000,
+          .is_pushed = true,
+          .cells = { NONE, 3, NONE },
+          .leaves_out = { true, false, true } },
+        { .key = 1, /* whole */
+          .time = 6,
+          .created = 1000,
+          .is_pushed = true,
+          .cells = { 5, 4, 3 } },
+        { .key = 1, /* as expected by now */
+          .time = 7,
+          .created = 1000,
+          .is_pushed = true,
+          .cells = { NONE, 5, 3 },
+          .leaves_out = { true, false, false } },
+        { .key = 1, /* to be dropped */
+          .time = 8,
+          .created = 1000,
+          .is_pushed = true,
+          .cells = { 8, NONE, NONE },
+          .leaves_out = { false, true, true } },
+    };
+    push_both(rows, 1);
+    push_both(rows + 1, AX_COUNT(rows) - 1);
+    check_all();
+    assert_int_equal(history[history_count - 1].cells[W], 5);
+    assert_int_equal(history_count, 4);
+    rows[3].time = rows[4].time = 10;
+    rows[3].cells[L] = 0;
+    push_both(rows + 3, 1);
+    rows[3].key = 2;
+    rows[4].cells[X] = 1000000;
+    rows[4].leaves_out[X] = false;
+    rows[4].leaves_out[L] = true;
+    assert_int_equal(push_rows(rows + 3, 2, &batch), AX_E_INVALID);
+    assert_string_equal(err.msg, "row 1: expression x < 1000000 or len(l) > 0 does not hold");
+    ax_err_clear(&err);
+    check_all();
 }
 
 /* More rows than are applied at once: what was stored goes before all of them are. */
@@ -742,7 +820,7 @@ static void many_rows_are_merged(void **state)
     struct row *rows = calloc(BIG, sizeof(*rows));
     assert_non_null(rows);
     const struct row first = {
-        .key = 1, .time = 1, .created = 1000, .is_pushed = true, .cells = { 1, 12345, 3 }
+        .key = 1, .time = 1, .created = 1000, .is_pushed = true, .cells = { 1, 12345, 1 }
     };
     push_both(&first, 1);
     for (size_t i = 0; i < BIG; i++) {
@@ -751,7 +829,7 @@ static void many_rows_are_merged(void **state)
                                 .time = 2 + (int64_t)i,
                                 .created = 1001,
                                 .is_pushed = true,
-                                .cells = { (int64_t)i, 5, 6 },
+                                .cells = { (int64_t)i, 5, 5 },
                                 .leaves_out = { false, is_partial, is_partial } };
     }
     push_both(rows, BIG);
@@ -803,13 +881,13 @@ static void refused_memory_merges_nothing(void **state)
     (void)state;
     unsigned refusals = 0;
     struct row row = {
-        .key = 1, .time = 1, .created = 1000, .is_pushed = true, .cells = { 1, 2, 3 }
+        .key = 1, .time = 1, .created = 1000, .is_pushed = true, .cells = { 1, 2, 1 }
     };
     push_both(&row, 1);
     for (unsigned long i = 1, is_done = false; !is_done; i++) {
         struct row partial = row;
         struct ax_online_batch batch;
-        size_t stale = 0;
+        size_t stale = 0, dropped = 0;
         partial.time += 2 * (int64_t)i;
         partial.cells[X] = (int64_t)i;
         partial.leaves_out[W] = partial.leaves_out[L] = true;
@@ -823,7 +901,7 @@ static void refused_memory_merges_nothing(void **state)
         refusals += code != AX_OK;
         ax_err_clear(&err);
         if (!code || batch.refused)
-            assert_true(learn_pushed(&partial, 1, &stale));
+            assert_true(learn_pushed(&partial, 1, &stale, &dropped));
         if (batch.refused) {
             partial.time++;
             partial.leaves_out[W] = partial.leaves_out[L] = false;
@@ -849,6 +927,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(killed_in_a_rebuild_it_is_not_merged_with, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(batches_that_wait_are_merged_in_turn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(merged_rows_are_asked_what_is_expected, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_rows_are_merged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_rows_leave_out_has_a_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refused_memory_merges_nothing, set_up, tear_down),
