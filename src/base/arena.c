@@ -181,7 +181,7 @@ enum ax_code ax_arena_fail(const struct ax_arena *arena, const char *what, struc
 {
     assert(arena && what && err);
     if (arena->over_max)
-        return ax_fail(err, AX_E_TOO_LARGE, "%s needs more than %zu bytes", what, arena->max);
+        return ax_fail(err, AX_E_TOO_LARGE, "%zu bytes are not enough for %s", arena->max, what);
     return ax_fail(err, AX_E_LIMIT, "no memory for %s", what);
 }
 

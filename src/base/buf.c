@@ -225,7 +225,7 @@ enum ax_code ax_buf_check(const struct ax_buf *buf, const char *what, struct ax_
 {
     assert(buf && what && err);
     if (buf->failed == AX_E_TOO_LARGE)
-        return ax_fail(err, AX_E_TOO_LARGE, "%s over %zu bytes", what, buf->max);
+        return ax_fail(err, AX_E_TOO_LARGE, "%s: over %zu bytes", what, buf->max);
     if (buf->failed)
         return ax_fail(err, buf->failed, "no memory for %s", what);
     return AX_OK;

@@ -58,7 +58,7 @@ void ax_buf_consume(struct ax_buf *buf, size_t len);
 /* What was appended comes from `part`: where that has failed, so has this. */
 void ax_buf_fail_with(struct ax_buf *buf, const struct ax_buf *part);
 
-/* Turn a sticky failure into an error ("body over 1024 bytes"); `what` names the thing. */
+/* Turn a sticky failure into an error ("body: over 1024 bytes"); `what` names the thing. */
 AX_MUST_USE enum ax_code ax_buf_check(const struct ax_buf *buf, const char *what,
                                       struct ax_err *err);
 

@@ -154,7 +154,7 @@ static bool check_command(const struct ax_command_line *line)
         { "export", 1, 1, "export [OPTION]... --feast FOLDER" },
         { "delete", 1, 1, "delete [OPTION]... --entity NAME --key COLUMN=VALUE|--keys FILE" },
         { "consistency", 1, 1, "consistency [OPTION]... --service NAME" },
-        { "history", 1, 1, "history --service NAME --out FILE --rows FILE|--sql FILE" },
+        { "history", 1, 1, "history [OPTION]... --service NAME --out FILE --rows FILE|--sql FILE" },
     };
     const char *command = line->args.texts[0];
     for (size_t i = 0; i < AX_COUNT(commands); i++) {

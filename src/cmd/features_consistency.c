@@ -185,7 +185,8 @@ static enum ax_code read_asked(const struct ax_features_consistency_config *conf
 {
     enum ax_table_format format;
     if (!common->service)
-        return ax_fail(err, AX_E_INVALID, "usage: auspex features consistency --service NAME");
+        return ax_fail(err, AX_E_INVALID,
+                       "usage: auspex features consistency [OPTION]... --service NAME");
     if (common->out && (!ax_table_format_of(common->out, &format) || format != AX_TABLE_PARQUET))
         return ax_fail(err, AX_E_INVALID, "--out is a file called .parquet");
     if (read_time(config->from, "from", AX_CALENDAR_MIN_US, &asked->from_us, err) ||

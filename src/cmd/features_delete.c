@@ -302,8 +302,8 @@ int ax_features_delete(const struct ax_command_line *line,
                           .notice = note,
                           .arg = (void *)line };
     if (!config->entity || (!config->key.count && !config->keys)) {
-        ax_command_line_complain(line, "usage: auspex features delete --entity NAME and --key "
-                                       "COLUMN=VALUE or --keys FILE");
+        ax_command_line_complain(line, "usage: auspex features delete [OPTION]... --entity NAME "
+                                       "--key COLUMN=VALUE|--keys FILE");
         return AX_EXIT_USAGE;
     }
     if (!ax_control_owner_find_existing(state, "auspex features delete", &owner, &err)) {

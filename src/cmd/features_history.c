@@ -193,8 +193,8 @@ int ax_features_history(const struct ax_command_line *line,
         .config = config, .state = state, .work = { .lock = -1 }, .at_place = SIZE_MAX
     };
     if (!config->rows == !config->sql || !config->service || !config->out) {
-        ax_command_line_complain(line, "usage: auspex features history --service NAME --out FILE "
-                                       "and one of --rows FILE, --sql FILE");
+        ax_command_line_complain(line, "usage: auspex features history [OPTION]... --service NAME "
+                                       "--out FILE --rows FILE|--sql FILE");
         return AX_EXIT_USAGE;
     }
     ax_buf_init(&h.sql, SQL_BYTES_MAX);

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: what docs/features.md names as showing a promise is there.
+"""Goal: what docs/features.md names as showing a promise is there, and its requests are those of
+the example that is in the repository.
 
 Method: the rows of its last table: files, functions in them (`file::name`), targets of make, names
-of tools/bench.
+of tools/bench. Rows that are pushed have the columns of their source in examples/flights, calls of
+`pushback` the value that it requires.
 """
 
+import json
 import pathlib
 import re
 
@@ -50,3 +53,25 @@ def test_what_shows_it_is_there(name):
                                   "tests/unit/feature/test_window.c::nothing"])
 def test_what_is_not_there_is_missed(name):
     assert not is_there(name)
+
+
+@pytest.mark.parametrize("page", ["docs/features.md", "docs/protocols/push.md"])
+def test_rows_that_are_pushed_are_whole(page):
+    definitions = (ROOT / "examples/flights/features.yaml").read_text(encoding="utf-8")
+    text = (ROOT / page).read_text(encoding="utf-8")
+    bodies = re.findall(r"^curl \S+ localhost:8000/push -d '\n(\{.*?\})'$", text, re.M | re.S)
+    assert bodies
+    for body in map(json.loads, bodies):
+        source = re.search(rf"^  {body['source']}:\n.*?columns: \{{(.*?)\}}", definitions, re.M | re.S)
+        for row in body["rows"]:
+            assert list(row) == re.findall(r"(\w+): ", source[1])
+
+
+@pytest.mark.parametrize("page", ["docs/features.md", "docs/protocols/features.md",
+                                  "docs/protocols/predict.md"])
+def test_calls_give_what_is_required(page):
+    definitions = (ROOT / "examples/flights/features.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"(\w+): \{type: \w+, required: true\}", definitions) == ["dep_delay"]
+    text = (ROOT / page).read_text(encoding="utf-8")
+    asked = re.findall(r"/v1/features/pushback\?\S*|^\{.*?\"entities\":.*?'$", text, re.M | re.S)
+    assert asked and [call for call in asked if "dep_delay" not in call] == []

@@ -571,6 +571,10 @@ def test_refuses_and_names_the_place(folder):
     assert folder.run("features").returncode == 2
     assert folder.run("features", "lst").returncode == 2
     assert folder.run("features", "show").returncode == 2
+    for command in ("history", "consistency", "delete"):
+        done = folder.run("features", command)
+        usage = f"usage: auspex features {command} [OPTION]... --"
+        assert done.returncode == 2 and usage in done.stderr, done.stderr
     # An empty name is none: FOLDER/definitions.py would lie in the root. (Nothing was applied: 4.)
     repository = folder.path / "repository"
     for options in (["--feast", ""], ["--feast", repository, "--server", ""]):

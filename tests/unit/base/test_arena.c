@@ -66,7 +66,7 @@ static void maximum_holds(void **state)
     struct ax_err err = AX_ERR_INIT;
     assert_null(ax_arena_alloc_aligned(&arena, 1001, 1, 1));
     assert_int_equal(ax_arena_fail(&arena, "a row", &err), AX_E_TOO_LARGE);
-    assert_string_equal(err.msg, "a row needs more than 1000 bytes");
+    assert_string_equal(err.msg, "1000 bytes are not enough for a row");
     assert_null(ax_arena_alloc(&arena, SIZE_MAX / 2, 4));
     assert_null(ax_arena_zalloc(&arena, SIZE_MAX, SIZE_MAX));
     if (ax_arena_alloc_aligned(&arena, 1000, 1, 1) || !refused(&arena))

@@ -106,7 +106,7 @@ static void maximum_is_exact_and_failure_sticks(void **state)
     assert_int_equal(ax_buf_printf(&buf, "x"), AX_E_TOO_LARGE);
     assert_null(ax_buf_reserve(&buf, 1));
     assert_int_equal(ax_buf_check(&buf, "body", &err), AX_E_TOO_LARGE);
-    assert_string_equal(err.msg, "body over 5 bytes");
+    assert_string_equal(err.msg, "body: over 5 bytes");
     ax_buf_reset(&buf);
     assert_int_equal(ax_buf_append(&buf, "abcde", 5), AX_OK);
     assert_holds(&buf, "abcde");
