@@ -62,7 +62,8 @@ def test_rows_that_are_pushed_are_whole(page):
     bodies = re.findall(r"^curl \S+ localhost:8000/push -d '\n(\{.*?\})'$", text, re.M | re.S)
     assert bodies
     for body in map(json.loads, bodies):
-        source = re.search(rf"^  {body['source']}:\n.*?columns: \{{(.*?)\}}", definitions, re.M | re.S)
+        pattern = rf"^  {body['source']}:\n.*?columns: \{{(.*?)\}}"
+        source = re.search(pattern, definitions, re.M | re.S)
         for row in body["rows"]:
             assert list(row) == re.findall(r"(\w+): ", source[1])
 
