@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One callback a function, which goes over the rows of a chunk. A zone is the same in all rows of
- * a query; it is looked up again when a chunk shows another.
+ * a query; it is looked up again when a chunk shows another. Texts are borrowed from the chunk.
  */
 #include "feature/offline/duckdb_moment.h"
 
@@ -175,6 +175,49 @@ static enum ax_code text_call_run(struct ax_sql_call *base, const struct ax_sql_
     return AX_OK;
 }
 
+/* ---- texts that stand for nothing ---- */
+
+struct given_call {
+    struct ax_sql_call base;
+    uint64_t validity[CHUNK_ROWS / 64];
+};
+
+static struct ax_sql_call *given_call_new(const struct ax_sql_function *function AX_UNUSED)
+{
+    struct given_call *call = ax_try_alloc(1, sizeof(*call));
+    return call ? &call->base : NULL;
+}
+
+static void given_call_free(struct ax_sql_call *base)
+{
+    free(container_of(base, struct given_call, base));
+}
+
+static bool is_nothing(struct ax_str text)
+{
+    static const char *const words[] = { "", "NA", "N/A", "NaN", "nan", "null", "NULL" };
+    bool found = false;
+    for (size_t i = 0; i < AX_COUNT(words) && text.len <= 4 && !found; i++)
+        found = ax_str_is(text, words[i]);
+    return found;
+}
+
+static enum ax_code given_call_run(struct ax_sql_call *base, const struct ax_sql_chunk *in,
+                                   struct ax_sql_column *ret_result, struct ax_err *err AX_UNUSED)
+{
+    struct given_call *call = container_of(base, struct given_call, base);
+    const struct ax_sql_column *texts = &in->columns[0];
+    assert(in->rows <= CHUNK_ROWS);
+    memset(call->validity, 0, sizeof(call->validity));
+    for (size_t row = 0; row < in->rows; row++)
+        if (!ax_sql_is_null(texts, row) && !is_nothing(texts->texts[row]))
+            call->validity[row / 64] |= UINT64_C(1) << (row % 64);
+    *ret_result = (struct ax_sql_column){ .type = AX_SQL_TEXT,
+                                          .texts = texts->texts,
+                                          .validity = call->validity };
+    return AX_OK;
+}
+
 /* ---- the functions ---- */
 
 static const struct ax_sql_kind moment_parameters[] = { { AX_SQL_TEXT, AX_SQL_TEXT },
@@ -218,11 +261,22 @@ static const struct ax_sql_function moment_text = {
     .call_free = moment_call_free,
 };
 
+static const struct ax_sql_function given = {
+    .name = "ax_given",
+    .parameters = moment_parameters,
+    .parameter_count = 1,
+    .result = { AX_SQL_TEXT, AX_SQL_TEXT },
+    .call_new = given_call_new,
+    .call_run = given_call_run,
+    .call_free = given_call_free,
+};
+
 enum ax_code ax_moment_register(struct ax_sql *sql, struct ax_err *err)
 {
     assert(sql && err);
     for (size_t i = 0; i < AX_COUNT(moment_functions); i++)
         if (ax_sql_add_function(sql, &moment_functions[i].base, err))
             return err->code;
-    return ax_sql_add_function(sql, &moment_text, err);
+    return ax_sql_add_function(sql, &moment_text, err) ? err->code
+                                                       : ax_sql_add_function(sql, &given, err);
 }

@@ -49,7 +49,7 @@
     (INT64_C(1704067200000000) + ((n) - 1) * INT64_C(86400000000)) /* of January 2024 \
                                                                     */
 
-enum { RESULTS_MAX = 8, VIEWS_MAX = 8, TEXT_BYTES = 1024 };
+enum { RESULTS_MAX = 8, VIEWS_MAX = 8, TEXT_BYTES = 1024, WIDE_COLUMNS = 400 };
 
 static char data[256], state[256];
 static struct ax_epoch epoch;
@@ -551,6 +551,37 @@ static void test_escapes(void **ignored)
     assert_int_equal(value_of("zs", 2), 'x');
 }
 
+/* Of a CSV file with many columns, in little memory. */
+static void test_wide(void **ignored)
+{
+    (void)ignored;
+    struct ax_buf names, values, columns, fields, text;
+    struct ax_buf *const all[] = { &names, &values, &columns, &fields, &text };
+    for (size_t i = 0; i < AX_COUNT(all); i++)
+        ax_buf_init(all[i], (size_t)1 << 20);
+    for (size_t i = 0; i < WIDE_COLUMNS; i++) {
+        ax_buf_printf(&names, ",c%zu", i);
+        ax_buf_printf(&values, ",%zu.5", i);
+        ax_buf_printf(&columns, ", c%zu: float64", i);
+        ax_buf_printf(&fields, "%sf%zu: c%zu", i ? ", " : "", i, i);
+    }
+    ax_buf_printf(&text, "k%.*s\n1%.*s\n%c", AX_STR_ARG(ax_buf_str(&names)),
+                  AX_STR_ARG(ax_buf_str(&values)), 0);
+    write_data("wide.csv", text.ptr);
+    ax_buf_reset(&text);
+    ax_buf_printf(&text,
+                  "auspex: 1\n"
+                  "entities: {thing: {keys: {k: int64}}}\n"
+                  "sources: {w: {files: wide.csv, time: none, columns: {k: int64%.*s}}}\n"
+                  "views: {wide: {entity: thing, source: w, fields: {%.*s}}}\n%c",
+                  AX_STR_ARG(ax_buf_str(&columns)), AX_STR_ARG(ax_buf_str(&fields)), 0);
+    define(text.ptr);
+    must_materialize();
+    expect_done("wide", 1, 1, 1);
+    for (size_t i = 0; i < AX_COUNT(all); i++)
+        ax_buf_done(all[i]);
+}
+
 static void test_bytes(void **ignored)
 {
     (void)ignored;
@@ -598,6 +629,7 @@ int main(void)
         cmocka_unit_test(test_dry),         cmocka_unit_test(test_rebuild),
         cmocka_unit_test(test_rate),        cmocka_unit_test(test_kept),
         cmocka_unit_test(test_bytes),       cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_wide),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
