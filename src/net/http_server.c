@@ -51,7 +51,10 @@ const struct ax_option ax_http_options[] = {
       "Most bytes of bodies, and of work on them, that the server holds; what needs more is "
       "answered with 503." },
     { AX_OPTION_SIZE, "request_bytes_max", "128m", FIELD(request_bytes_max), 65536,
-      (int64_t)1 << 36, "bytes", "Most memory that work on one request may take." },
+      (int64_t)1 << 36, "bytes",
+      "Most memory that work on one request may take; the answer to Feast's clients, and what it "
+      "is "
+      "made of, may take as much each." },
     { AX_OPTION_TIME, "header_timeout_s", "10", FIELD(header_timeout_ns), 1, 3600, "s",
       "Time from a request's first byte to the end of its headers (408)." },
     { AX_OPTION_TIME, "body_timeout_s", "30", FIELD(body_timeout_ns), 1, 3600, "s",

@@ -63,7 +63,8 @@ def feast(tmp_path_factory):
     (folder / "definitions/trips.yaml").write_text(DEFINITIONS, encoding="utf-8")
     subprocess.run([os.environ["AX_BINARY"], "apply", "--check=false", "--state", folder / "state",
                     folder / "definitions"], check=True, capture_output=True, timeout=60)
-    one = Server(folder / "models", "--threads", "1", "--state", str(folder / "state"))
+    one = Server(folder / "models", "--threads", "1", "--state", str(folder / "state"),
+                 "--request-bytes-max", "32m")
     one.folder = folder
     yield one
     assert one.stop() == 0
@@ -166,6 +167,9 @@ def test_bodies_that_are_none(feast):
     answer = feast.post("/get-online-features", body)
     assert answer.status == 400
     assert "batch-size must be <= 1048576" in json.loads(answer.json)["message"]
+    answer = ask(feast, {"driver_id": [7] * 350_000}, features=["driver:rate", "driver:city"])
+    assert answer.status == 413
+    assert "an answer has at most 1048576 values" in json.loads(answer.json)["message"]
 
 
 def test_an_entity_by_its_name(feast):

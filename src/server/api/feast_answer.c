@@ -19,8 +19,9 @@
 #include <assert.h>
 #include <math.h>
 
-#define SLICE_BYTES_MAX ((size_t)1 << 30)
-#define VALUE_BYTES     ((size_t)12) /* about */
+/* Of a part's text, about; of an answer, at least: a value, its status and its time. */
+#define VALUE_BYTES     ((size_t)12)
+#define VALUE_BYTES_MIN ((size_t)32)
 
 enum { LIST_VALUES, LIST_STATUSES, LIST_TIMES, LISTS };
 
@@ -66,6 +67,26 @@ static enum ax_code find_called(struct ax_feast_answer *answer, const struct ax_
     return AX_OK;
 }
 
+static enum ax_code fail_large(const struct ax_feast_answer *answer, struct ax_err *err)
+{
+    return ax_fail(err, AX_E_TOO_LARGE,
+                   "the answer: over %zu bytes (request_bytes_max); ask for fewer rows at a time",
+                   answer->bytes_max);
+}
+
+/* Known before anything is looked up: each value has its few bytes at least. */
+static enum ax_code check_values(const struct ax_feast_answer *answer, size_t rows,
+                                 struct ax_err *err)
+{
+    size_t values_max = answer->bytes_max / VALUE_BYTES_MIN;
+    if (!answer->column_count || rows <= values_max / answer->column_count)
+        return AX_OK;
+    return ax_fail(err, AX_E_TOO_LARGE,
+                   "%zu rows of %zu columns; an answer has at most %zu values (request_bytes_max / "
+                   "%zu): ask for fewer rows at a time",
+                   rows, answer->column_count, values_max, VALUE_BYTES_MIN);
+}
+
 enum ax_code ax_feast_answer_init(struct ax_feast_answer *answer, const struct ax_service *service,
                                   const struct ax_feast_columns *columns,
                                   const struct ax_cells *cells, const uint32_t *places,
@@ -78,11 +99,15 @@ enum ax_code ax_feast_answer_init(struct ax_feast_answer *answer, const struct a
     if (find_called(answer, cells, places, has_full_names, arena, err))
         return err->code;
     answer->column_count = answer->called_count + columns->count;
+    answer->bytes_max = AX_MIN(arena->max, AX_SERVER_ANSWER_MAX);
+    answer->bytes = answer->column_count * COLUMN_BYTES + columns->names.len;
+    if (check_values(answer, cells->row_count, err))
+        return err->code;
     answer->part_count = 2 * service->role_count + 1 + 2 * answer->column_count;
     answer->slices = ax_arena_zalloc(arena, slice_max, sizeof(*answer->slices));
     for (size_t i = 0; answer->slices && i < slice_max; i++) {
         struct ax_feast_slice *slice = &answer->slices[i];
-        ax_buf_init(&slice->text, SLICE_BYTES_MAX);
+        ax_buf_init(&slice->text, answer->bytes_max);
         slice->ends = ax_arena_alloc(arena, answer->part_count, sizeof(*slice->ends));
         if (!slice->ends)
             answer->slices = NULL;
@@ -337,6 +362,51 @@ static void put_input(struct ax_buf *out, const struct ax_service_vector *vector
     ends[LIST_STATUSES] = out->len;
 }
 
+static struct ax_str part_text(const struct ax_feast_slice *slice, size_t part)
+{
+    size_t from = part ? slice->ends[part - 1] : 0;
+    return (struct ax_str){ slice->text.ptr + from, slice->ends[part] - from };
+}
+
+/* Which part has a column's times; that of a role has its statuses behind it. */
+static size_t shared_part(const struct ax_feast_answer *answer, size_t number)
+{
+    const struct ax_service *service = answer->service;
+    struct column column = column_at(answer, number);
+    bool is_field = !column.is_call && service->inputs[column.index].kind == AX_INPUT_FIELD;
+    return 2 * (is_field ? service->inputs[column.index].role : service->role_count);
+}
+
+/* Which part has a column's values; its own statuses, if any, are behind it. */
+static size_t own_part(const struct ax_feast_answer *answer, size_t number)
+{
+    return 2 * answer->service->role_count + 1 + 2 * number;
+}
+
+/* Of the column that is printed. */
+static struct ax_str list_text(const struct ax_feast_answer *answer,
+                               const struct ax_feast_slice *slice, size_t list)
+{
+    size_t shared = shared_part(answer, answer->column);
+    if (list == LIST_TIMES)
+        return part_text(slice, shared);
+    struct ax_str text = part_text(slice, own_part(answer, answer->column) + list);
+    return list == LIST_STATUSES && !text.len ? part_text(slice, shared + 1) : text;
+}
+
+/* What a slice adds to the answer, with commas. */
+static size_t slice_bytes(const struct ax_feast_answer *answer, const struct ax_feast_slice *slice)
+{
+    size_t bytes = slice->text.len - slice->ends[2 * answer->service->role_count];
+    for (size_t i = 0; i < answer->column_count; i++) {
+        size_t shared = shared_part(answer, i);
+        bytes += LISTS + part_text(slice, shared).len;
+        if (!part_text(slice, own_part(answer, i) + LIST_STATUSES).len)
+            bytes += part_text(slice, shared + 1).len;
+    }
+    return bytes;
+}
+
 enum ax_code ax_feast_answer_add(struct ax_feast_answer *answer,
                                  const struct ax_service_vector *vector, struct ax_err *err)
 {
@@ -360,31 +430,15 @@ enum ax_code ax_feast_answer_add(struct ax_feast_answer *answer,
         put_called(&slice->text, vector, service, answer->called[i], ends);
     for (size_t i = 0; i < answer->columns->count; i++, ends += 2)
         put_input(&slice->text, vector, service, answer->columns->inputs[i], ends);
-    return ax_buf_check(&slice->text, "the answer", err);
+    if (slice->text.failed != AX_E_TOO_LARGE && ax_buf_check(&slice->text, "the answer", err))
+        return err->code;
+    if (!slice->text.failed)
+        answer->bytes += slice_bytes(answer, slice);
+    return slice->text.failed || answer->bytes > answer->bytes_max ? fail_large(answer, err)
+                                                                   : AX_OK;
 }
 
 /* ---- printing ---- */
-
-static struct ax_str part_text(const struct ax_feast_slice *slice, size_t part)
-{
-    size_t from = part ? slice->ends[part - 1] : 0;
-    return (struct ax_str){ slice->text.ptr + from, slice->ends[part] - from };
-}
-
-/* Of the column that is printed. */
-static struct ax_str list_text(const struct ax_feast_answer *answer,
-                               const struct ax_feast_slice *slice, size_t list)
-{
-    const struct ax_service *service = answer->service;
-    struct column column = column_at(answer, answer->column);
-    bool is_field = !column.is_call && service->inputs[column.index].kind == AX_INPUT_FIELD;
-    size_t role = is_field ? 2 * service->inputs[column.index].role : 2 * service->role_count;
-    if (list == LIST_TIMES)
-        return part_text(slice, role);
-    size_t own = 2 * service->role_count + 1 + 2 * answer->column + list;
-    struct ax_str text = part_text(slice, own);
-    return list == LIST_STATUSES && !text.len ? part_text(slice, role + 1) : text;
-}
 
 /* A constant text to *at, which is behind it then. */
 #define PUT_TEXT(at, text) ((void)memcpy(at, text, sizeof(text) - 1), (at) += sizeof(text) - 1)

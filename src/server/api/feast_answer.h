@@ -31,17 +31,19 @@ struct ax_feast_answer {
     size_t called_count, column_count;
     struct ax_feast_slice *slices;
     size_t slice_count, slice_max;
-    size_t part_count; /* texts of a slice */
+    size_t part_count;       /* texts of a slice */
+    size_t bytes, bytes_max; /* of the answer, as far as it is known */
 
     /* Printing. */
     bool has_begun;
     size_t column, list, slice;
 };
 
-/* In at most `slice_max` slices. `columns` are the service's, borrowed; `places` is which column of
- * the call each column of `cells` is, or AX_CELLS_PASSED_OVER. Lives in the arena. Expected:
- * INVALID (a column of the call has the name of one of the service: names it and what to do, by
- * whether it `has_full_names`), LIMIT, TOO_LARGE. */
+/* In at most `slice_max` slices. The answer may have as many bytes as the arena. `columns` are the
+ * service's, borrowed; `places` is which column of the call each column of `cells` is, or
+ * AX_CELLS_PASSED_OVER. Lives in the arena. Expected: INVALID (a column of the call has the name of
+ * one of the service: names it and what to do, by whether it `has_full_names`), LIMIT, TOO_LARGE
+ * (so many rows of so many columns are over that, whatever the values are). */
 AX_MUST_USE enum ax_code ax_feast_answer_init(struct ax_feast_answer *answer,
                                               const struct ax_service *service,
                                               const struct ax_feast_columns *columns,

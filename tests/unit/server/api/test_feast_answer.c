@@ -43,6 +43,7 @@ static const char text[] =
 
 static struct ax_definitions definitions;
 static struct ax_arena arena; /* of a request */
+static size_t bytes_max;      /* of its answer; 0: as many as the arena may have */
 
 static int open_all(void **state)
 {
@@ -136,6 +137,8 @@ static enum ax_code answer(const struct ax_service *service, const struct ax_cel
     bool failed = ax_feast_columns_init(&columns, service, has_full_names, &arena, err) ||
                   ax_feast_answer_init(&answer, service, &columns, cells, places, has_full_names,
                                        rows / slice + 1, &arena, err);
+    if (bytes_max)
+        answer.bytes_max = bytes_max;
     for (size_t from = 0; !failed && from < rows; from += slice) {
         struct ax_service_vector vector;
         bool done = false;
@@ -255,6 +258,42 @@ static void test_slices(void **state)
     ax_arena_done(&arena);
 }
 
+/* Refused for its bytes, and before anything is looked up for its rows and columns. */
+static void test_too_large(void **state)
+{
+    const struct ax_str features[] = { AX_STR("plain:n"), AX_STR("all:d") };
+    static int64_t ids[200];
+    struct ax_values call = column(AX_TYPE_INT64, ids, AX_COUNT(ids), NULL);
+    const struct ax_service *service = NULL;
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_cells cells;
+    struct ax_buf out;
+    (void)state;
+    ax_arena_init(&arena, 1024, 1 << 20);
+    ax_cells_init(&cells, &arena);
+    add_column(&cells, "id");
+    if (ax_listed_service_new(&definitions, features, 2, &arena, &service, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(answer(service, &cells, &call, true, 64, 1 << 16, &out, &err), AX_OK);
+    char wanted[sizeof err.msg];
+    bytes_max = out.len - 2; /* A zero is behind it. */
+    ax_buf_done(&out);
+    assert_int_equal(answer(service, &cells, &call, true, 64, 50, &out, &err), AX_E_TOO_LARGE);
+    (void)snprintf(wanted, sizeof wanted,
+                   "the answer: over %zu bytes (request_bytes_max); ask for fewer rows at a time",
+                   bytes_max);
+    assert_string_equal(err.msg, wanted);
+    ax_buf_done(&out);
+    bytes_max = 0;
+    ax_err_clear(&err);
+    cells.row_count = 10923;
+    assert_int_equal(answer(service, &cells, &call, true, 64, 50, &out, &err), AX_E_TOO_LARGE);
+    assert_string_equal(err.msg, "10923 rows of 3 columns; an answer has at most 32768 values "
+                                 "(request_bytes_max / 32): ask for fewer rows at a time");
+    ax_buf_done(&out);
+    ax_arena_done(&arena);
+}
+
 static const char service_answer[] =
     "{\"results\":[{\"values\":[0.5],\"statuses\":[\"PRESENT\"],\"event_timestamps\":["
     "\"1970-01-01T00:00:00Z\"]},{\"values\":[1],\"statuses\":[\"PRESENT\"],\"event_timestamps\":["
@@ -309,9 +348,8 @@ static void test_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list),
-        cmocka_unit_test(test_slices),
-        cmocka_unit_test(test_service),
+        cmocka_unit_test(test_list),      cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_too_large), cmocka_unit_test(test_service),
         cmocka_unit_test(test_error),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
