@@ -136,6 +136,8 @@ def test_windows_that_were_not_materialised(feast):
     ({"driver_id": [1], "origin": ["a"], "dest": [1]}, {"features": ["route:rate", "driver:rate"]},
      400, "FeastError", "two columns of the answer would be called 'rate'; ask with"),
     ({"driver_id": [1]}, {"features": ["driver@v2:rate"]}, 501, "FeastError", "names a version"),
+    ({"driver": [1], "driver_id": [2]}, {"features": ["driver:rate"]}, 400, "FeastError",
+     "'entities' has 'driver' and 'driver_id', which are one join key"),
     ("x", {}, 400, "FeastError", "'entities' must be an array or an object"),
 ])
 def test_what_is_refused(feast, entities, members, status, kind, message):

@@ -67,20 +67,20 @@ static enum ax_code plan_list(struct feast_request *request, struct ax_serving_f
     return AX_OK;
 }
 
-/* A column of the call has its name, or that of an entity with this one key. */
-static bool is_called(const struct ax_service *service, size_t column, struct ax_str name)
+/* The column of the call that has this name, or the one key of an entity that has. */
+static size_t find_column(const struct ax_service *service, struct ax_str name)
 {
-    if (ax_str_equals(service->call[column].name, name))
-        return true;
+    for (size_t i = 0; i < service->call_count; i++)
+        if (ax_str_equals(service->call[i].name, name))
+            return i;
     for (size_t i = 0; i < service->role_count; i++) {
         const struct ax_role *role = &service->roles[i];
         const struct ax_entity *entity = role->view->entity;
-        if (entity->key_count == 1 && role->call_keys[0] == column &&
-            ax_str_equals(entity->keys[0].name, service->call[column].name) &&
-            ax_str_equals(entity->name, name))
-            return true;
+        if (entity->key_count == 1 && ax_str_equals(entity->name, name) &&
+            ax_str_equals(entity->keys[0].name, service->call[role->call_keys[0]].name))
+            return role->call_keys[0];
     }
-    return false;
+    return SIZE_MAX;
 }
 
 static enum ax_code fail_missing(const struct ax_service *service, size_t column,
@@ -89,6 +89,15 @@ static enum ax_code fail_missing(const struct ax_service *service, size_t column
     struct ax_str name = service->call[column].name;
     return ax_fail(err, AX_E_INVALID, "'entities' has no '%.*s', which %s", AX_STR_ARG(name),
                    column < service->request_count ? "is required" : "is a join key");
+}
+
+/* Columns `former` and `column` of the body are one of the call. */
+static enum ax_code fail_twice(const struct ax_cells *cells, size_t former, size_t column,
+                               struct ax_err *err)
+{
+    return ax_fail(err, AX_E_INVALID, "'entities' has '%.*s' and '%.*s', which are one join key",
+                   AX_STR_ARG(cells->columns[former].name),
+                   AX_STR_ARG(cells->columns[column].name));
 }
 
 /* Which column of the call each one of the body is; the others are passed over. */
@@ -102,13 +111,14 @@ static enum ax_code find_columns(struct feast_request *request, struct ax_err *e
     if (!places || !is_there)
         return ax_arena_fail(arena, "the columns", err);
     for (size_t i = 0; i < cells->column_count; i++) {
-        size_t at = 0;
-        while (at < service->call_count &&
-               (is_there[at] || !is_called(service, at, cells->columns[i].name)))
-            at++;
-        places[i] = at < service->call_count ? (uint32_t)at : AX_CELLS_PASSED_OVER;
-        if (at < service->call_count)
-            is_there[at] = true;
+        size_t at = find_column(service, cells->columns[i].name);
+        places[i] = at == SIZE_MAX ? AX_CELLS_PASSED_OVER : (uint32_t)at;
+        if (at == SIZE_MAX)
+            continue;
+        for (size_t former = 0; is_there[at] && former < i; former++)
+            if (places[former] == at)
+                return fail_twice(cells, former, i, err);
+        is_there[at] = true;
     }
     for (size_t i = 0; i < service->call_count; i++)
         if (!is_there[i] && (i >= service->request_count || service->call[i].required))
