@@ -355,6 +355,7 @@ struct asked {
     size_t from, count;
     const size_t *numbers; /* of all rows, in messages; NULL: as they stand */
     bool were_partial;     /* and were asked then */
+    bool only_drops;       /* other checks are not asked */
     uint64_t *dropped;
     size_t *counts;
 };
@@ -431,6 +432,8 @@ static enum ax_code ask_all(const struct asked *asked, struct ax_arena *arena, s
         return err->code;
     for (size_t i = 0; i < checks->count; i++) {
         const struct row_check *check = &checks->checks[i];
+        if (asked->only_drops && check->action != AX_EXPECT_DROP_ROW)
+            continue;
         if (ask(asked, check, check->column ? &slices[*check->column] : &outputs[check->output],
                 err))
             return err->code;
@@ -450,6 +453,22 @@ enum ax_code ax_row_checks_run(const struct ax_row_checks *checks,
                                  .count = count,
                                  .dropped = dropped,
                                  .counts = counts };
+    return ask_all(&asked, arena, err);
+}
+
+enum ax_code ax_row_checks_run_drops(const struct ax_row_checks *checks,
+                                     const struct ax_source_rows *rows, size_t from, size_t count,
+                                     struct ax_arena *arena, uint64_t *dropped, struct ax_err *err)
+{
+    assert(checks && rows && from % 64 == 0 && from <= rows->rows && count <= rows->rows - from);
+    size_t ignored[AX_EXPECT_FAIL + 1] = { 0 };
+    const struct asked asked = { .checks = checks,
+                                 .rows = rows,
+                                 .from = from,
+                                 .count = count,
+                                 .only_drops = true,
+                                 .dropped = dropped,
+                                 .counts = ignored };
     return ask_all(&asked, arena, err);
 }
 

@@ -34,8 +34,15 @@ AX_MUST_USE enum ax_code ax_row_checks_run(const struct ax_row_checks *checks,
                                            size_t count, struct ax_arena *arena, uint64_t *dropped,
                                            size_t counts[AX_EXPECT_FAIL + 1], struct ax_err *err);
 
-/* Likewise all of at most AX_VALUES_ROWS_MAX rows that are whole now, by those checks alone that
- * were not asked when they were as `rows->given` says. Messages call row i numbers[i]. */
+/* Only set those bits, for rows that were taken in before: what would fail or warn is no matter.
+ * Expected: TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_row_checks_run_drops(const struct ax_row_checks *checks,
+                                                 const struct ax_source_rows *rows, size_t from,
+                                                 size_t count, struct ax_arena *arena,
+                                                 uint64_t *dropped, struct ax_err *err);
+
+/* As the first, all of at most AX_VALUES_ROWS_MAX rows that are whole now, by those checks alone
+ * that were not asked when they were as `rows->given` says. Messages call row i numbers[i]. */
 AX_MUST_USE enum ax_code ax_row_checks_run_rest(const struct ax_row_checks *checks,
                                                 const struct ax_source_rows *rows,
                                                 const size_t *numbers, struct ax_arena *arena,

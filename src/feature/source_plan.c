@@ -385,6 +385,12 @@ static enum ax_code make_keys(const struct applier *a, const struct ax_view *vie
     return ax_online_keys_make(view->entity, columns, a->count, a->arena, *ret_keys, a->err);
 }
 
+static bool is_dropped(const struct applier *a, size_t row)
+{
+    const uint64_t *dropped = a->rows->dropped;
+    return dropped && dropped[(a->from + row) / 64] >> ((a->from + row) % 64) & 1;
+}
+
 static bool has_time(const struct applier *a, size_t row)
 {
     long time = a->plan->source->time;
@@ -415,6 +421,9 @@ static enum ax_code measure(const struct applier *a, struct target_rows *made,
         return a->err->code;
     for (size_t row = 0; row < a->count; row++) {
         size_t bytes = 0;
+        made->bytes[row] = 0;
+        if (is_dropped(a, row))
+            continue;
         bool is_refused = !has_time(a, row) || made->keys[row].len > AX_ONLINE_KEY_BYTES_MAX;
         if (!is_refused && made->keys[row].ptr)
             bytes = ax_online_part_write(made->target->layout, &none, made->fields, row, NULL);
@@ -522,6 +531,8 @@ static enum ax_code make_events(const struct applier *a, const struct ax_source_
         return a->err->code;
     *ret_events = (struct ax_source_events){ .items = items, .columns = columns };
     for (size_t row = 0; row < a->count; row++) {
+        if (is_dropped(a, row))
+            continue;
         if (!has_time(a, row) || !ids[row].ptr) {
             ret_events->refused++;
             continue;
@@ -568,4 +579,20 @@ struct ax_source_rows ax_source_rows_from_journal(const struct ax_journal_rows *
                                     .columns = read->values,
                                     .taken_us = read->taken_us,
                                     .first_sequence = read->first_sequence };
+}
+
+void ax_source_plan_drop(const struct ax_source_plan *plan, struct ax_source_rows *rows,
+                         struct ax_arena *arena)
+{
+    assert(plan && rows && arena);
+    struct ax_err ignored = AX_ERR_INIT;
+    uint64_t *dropped =
+        plan->checks ? ax_arena_zalloc(arena, rows->rows / 64 + 1, sizeof(*dropped)) : NULL;
+    for (size_t from = 0; dropped && from < rows->rows; from += AX_VALUES_ROWS_MAX) {
+        size_t count = AX_MIN(rows->rows - from, (size_t)AX_VALUES_ROWS_MAX);
+        ax_err_clear(&ignored);
+        (void)(ax_row_checks_run_drops(plan->checks, rows, from, count, arena, dropped, &ignored) !=
+               AX_OK);
+    }
+    rows->dropped = dropped;
 }

@@ -26,6 +26,7 @@ struct ax_source_rows {
     /* Of states that are pushed, one a column: bits of the rows that give it; in the others it is
      * null. NULL: all give it; or all rows are whole, which all are that stand anywhere. */
     const uint64_t *const *given;
+    const uint64_t *dropped; /* bits of rows that are as if they were not there; NULL: all are */
     const int64_t *taken_us; /* when each was taken in; NULL: they were not pushed */
     uint64_t first_sequence;
 };
@@ -129,5 +130,10 @@ AX_MUST_USE enum ax_code ax_source_plan_events(const struct ax_source_plan *plan
 
 /* Rows of the source that were read from its journal by those columns, and borrow from them. */
 struct ax_source_rows ax_source_rows_from_journal(const struct ax_journal_rows *read);
+
+/* Have rows of a journal dropped that are not as the source expects by now. Those stay that cannot
+ * be asked. */
+void ax_source_plan_drop(const struct ax_source_plan *plan, struct ax_source_rows *rows,
+                         struct ax_arena *arena);
 
 #endif

@@ -6,10 +6,11 @@
  * begin to be read from the disk (online_writer_fill.c). Then each source's journal is applied from
  * where the view that has least of it stands: at a start what was acknowledged since the last fold,
  * for a new view, and always for windows, all that the journal has. Applying something again
- * changes nothing. What changed views keep is carried over before (online_writer_carry.c). Batches
- * go on in between, by the definitions before; what they journal is read behind the rest. When
- * nothing is left, the new ones are in force from one batch to the next. At the start nobody has
- * windows from before, so that those are filled when plain views answer.
+ * changes nothing, but that rows are left out which their source drops by now. What changed views
+ * keep is carried over before (online_writer_carry.c). Batches go on in between, by the definitions
+ * before; what they journal is read behind the rest. When nothing is left, the new ones are in
+ * force from one batch to the next. At the start nobody has windows from before, so that those are
+ * filled when plain views answer.
  */
 #include "feature/online/online_writer_state.h"
 
@@ -104,7 +105,8 @@ static enum ax_code replay_more(struct replay *replay, struct ax_online_apply *a
     ax_arena_init(&arena, REPLAY_BYTES_FIRST, REPLAY_BYTES_MAX);
     while (!replay->writer->is_stopping && !ax_journal_reader_next(reader, &arena, &read, err) &&
            read.rows) {
-        const struct ax_source_rows rows = ax_source_rows_from_journal(&read);
+        struct ax_source_rows rows = ax_source_rows_from_journal(&read);
+        ax_source_plan_drop(plan, &rows, &arena);
         apply_read(replay, apply, &read, &rows);
         ax_arena_reset(&arena);
         ax_online_writer_show_windows(replay->writer, read.rows);

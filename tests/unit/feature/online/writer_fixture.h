@@ -25,12 +25,14 @@ enum { ROWS_MAX = 64, WRITER_KEYS = 50 };
     "entities: {thing: {keys: {k: int64}}, other: {keys: {s: string}}}\n"                      \
     "sources:\n"                                                                               \
     "  a: {files: a.csv, time: t, push: true, "                                                \
-    "columns: {k: int64, s: string, t: timestamp, x: int64}}\n"                                \
+    "columns: {k: int64, s: string, t: timestamp, x: int64},\n"                                \
+    "  expect: [{check: between, column: x, max: 1000000000, do: drop_row}]}\n"                \
     "  b: {files: b.csv, time: t, push: true, keep: 1h, "                                      \
     "columns: {k: int64, t: timestamp, x: int64}}\n"                                           \
     "  c: {files: c.csv, time: t, columns: {k: int64, t: timestamp, x: int64}}\n"              \
     "  d: {files: d.csv, time: t, event_id: [id], push: true, "                                \
-    "columns: {id: int64, k: int64, t: timestamp, x: int64}}\n"                                \
+    "columns: {id: int64, k: int64, t: timestamp, x: int64},\n"                                \
+    "  expect: [{check: between, column: x, max: 1000000000, do: drop_row}]}\n"                \
     "  e: {files: e.csv, time: t, event_id: [id], "                                            \
     "columns: {id: int64, k: int64, t: timestamp, x: int64}}\n"                                \
     "views:\n"                                                                                 \
