@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables of bench/features."""
 
-SERVER, PROCESS = "Feast's server", "Feast in process"
+P99S = ("quarter_p99_us", "p99_us", "worst_p99_us")
 
 
 def place(part):
     machine = part["machine"]
-    before = " Open loops went before all other processes." if part["has_priority"] else ""
+    before = " Open loops went before all other processes." if part.get("has_priority") else ""
     return (f"{machine['cpu']}, {machine['cores']} cores, {machine['features']}; commit "
             f"{part['commit']}, {part['date']}; {part['rounds']} rounds; "
             f"{part['stolen_percent']:.1f} % of the time was stolen, the load of the machine was "
@@ -22,10 +22,10 @@ def feast_lines(part):
              f"{', '.join(part['versions'] or ['No Feast'])}; {part['keys']:,} entities, views of ten int64; one I/O thread "
              "of ours, one worker of Feast's server.",
              "CPU is that of the server's process alone, microseconds a request. *Alone*: one request at a",
-             "time; *half*: at half of what the same side takes, the median and the worst of its slices. *Ours* is",
+             "time; *half*: at half of what the same side takes, of its slices the lower quarter, the median and the worst. *Ours* is",
              "how many times ours answers with the same CPU time, and by how much its p99 is shorter, at half of",
              "what each takes. *floor*: an empty server that sends such bytes, at the same rate as ours.", "",
-             "| entities × features | who | requests/s | CPU | p50, p99 alone | p99 at half, worst | "
+             "| entities × features | who | requests/s | CPU | p50, p99 alone | p99 at half: quarter, median, worst | "
              "ours: CPU, p99 | requests: most, alone, half | answers differing |",
              "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for case in part["cases"]:
@@ -33,7 +33,7 @@ def feast_lines(part):
         for name, side in case["sides"].items():
             if name == "floor":
                 lines.append(f"| {case['entities']} × {case['features']} | floor |  |  |  | "
-                             f"{microseconds(side, 'half', 'p99_us', 'worst_p99_us')} |  | "
+                             f"{microseconds(side, 'half', *P99S)} |  | "
                              f"{side['half']['requests']} |  |")
                 continue
             load = "full" if "full" in side else "alone"
@@ -44,7 +44,7 @@ def feast_lines(part):
                 f"| {case['entities']} × {case['features']} | {name} "
                 f"| {side[load]['requests_per_s']:,.0f} | {microseconds(side, load, 'cpu_us')} | "
                 f"{microseconds(side, 'alone', 'p50_us', 'p99_us')} | "
-                f"{microseconds(side, 'half', 'p99_us', 'worst_p99_us')} | {ratio} | "
+                f"{microseconds(side, 'half', *P99S)} | {ratio} | "
                 f"{', '.join(str(side[x]['requests']) for x in ('full', 'alone', 'half') if x in side)} | "
                 f"{case['differing'][name]} of {case['compared']} |")
     lines += [f"- Absent: {name}: {why}" for name, why in part["absent"].items()]
@@ -56,19 +56,21 @@ def predict_lines(part):
     lines = ["## Predictions by entity, beside those of ready-made values", "", place(part),
              f"{part['features']} features of five views of two entities, {part['trees']} trees of depth "
              f"{part['depth']}, one row of {part['rows']:,} a request.", "",
-             "| form | requests/s | CPU | p50, p99 alone | p99 at half, worst | by entity: rate of CPU, p99 | "
+             "| form | requests/s | CPU | p50, p99 alone | p99 at half: quarter, median, worst | "
+             "by entity: rate of CPU, p99: quarter, median | "
              "predictions differing |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for form, side in part["forms"].items():
         if form == "floor":
             lines.append("| floor |  |  |  | "
-                         f"{microseconds(side, 'half', 'p99_us', 'worst_p99_us')} |  |  |")
+                         f"{microseconds(side, 'half', *P99S)} |  |  |")
             continue
         ratio = "" if side is entity else (
             f"{side['full']['cpu_us'] / entity['full']['cpu_us']:.0%}, "
+            f"{entity['half']['quarter_p99_us'] / side['half']['quarter_p99_us']:.2f}×, "
             f"{entity['half']['p99_us'] / side['half']['p99_us']:.2f}×")
         lines.append(f"| {form} | {side['full']['requests_per_s']:,.0f} | {side['full']['cpu_us']:.1f} | "
                      f"{microseconds(side, 'alone', 'p50_us', 'p99_us')} | "
-                     f"{microseconds(side, 'half', 'p99_us', 'worst_p99_us')} | {ratio} | "
+                     f"{microseconds(side, 'half', *P99S)} | {ratio} | "
                      f"{part['differing'][form]} |")
     return lines + [""]
 
