@@ -90,11 +90,10 @@ void ax_buf_added(struct ax_buf *buf, size_t used)
 enum ax_code ax_buf_append(struct ax_buf *buf, const void *ptr, size_t len)
 {
     assert(buf && (ptr || !len));
-    char *at = ax_buf_reserve(buf, len);
-    if (!at)
+    if (!has_room(buf, len) && !ax_buf_reserve(buf, len))
         return buf->failed;
     if (len)
-        memcpy(at, ptr, len);
+        memcpy(buf->ptr + buf->len, ptr, len);
     buf->len += len;
     return AX_OK;
 }

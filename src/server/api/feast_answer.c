@@ -383,26 +383,27 @@ static size_t own_part(const struct ax_feast_answer *answer, size_t number)
     return 2 * answer->service->role_count + 1 + 2 * number;
 }
 
-/* Of the column that is printed. */
-static struct ax_str list_text(const struct ax_feast_answer *answer,
-                               const struct ax_feast_slice *slice, size_t list)
+/* A column's lists in a slice. */
+static void find_lists(const struct ax_feast_answer *answer, const struct ax_feast_slice *slice,
+                       size_t number, struct ax_str *ret_lists)
 {
-    size_t shared = shared_part(answer, answer->column);
-    if (list == LIST_TIMES)
-        return part_text(slice, shared);
-    struct ax_str text = part_text(slice, own_part(answer, answer->column) + list);
-    return list == LIST_STATUSES && !text.len ? part_text(slice, shared + 1) : text;
+    size_t shared = shared_part(answer, number);
+    size_t own = own_part(answer, number);
+    ret_lists[LIST_VALUES] = part_text(slice, own);
+    ret_lists[LIST_STATUSES] = part_text(slice, own + 1);
+    if (!ret_lists[LIST_STATUSES].len)
+        ret_lists[LIST_STATUSES] = part_text(slice, shared + 1);
+    ret_lists[LIST_TIMES] = part_text(slice, shared);
 }
 
 /* What a slice adds to the answer, with commas. */
 static size_t slice_bytes(const struct ax_feast_answer *answer, const struct ax_feast_slice *slice)
 {
-    size_t bytes = slice->text.len - slice->ends[2 * answer->service->role_count];
+    size_t bytes = answer->column_count * LISTS;
     for (size_t i = 0; i < answer->column_count; i++) {
-        size_t shared = shared_part(answer, i);
-        bytes += LISTS + part_text(slice, shared).len;
-        if (!part_text(slice, own_part(answer, i) + LIST_STATUSES).len)
-            bytes += part_text(slice, shared + 1).len;
+        struct ax_str lists[LISTS];
+        find_lists(answer, slice, i, lists);
+        bytes += lists[LIST_VALUES].len + lists[LIST_STATUSES].len + lists[LIST_TIMES].len;
     }
     return bytes;
 }
@@ -446,22 +447,21 @@ enum ax_code ax_feast_answer_add(struct ax_feast_answer *answer,
 /* The column of an answer of one slice, all at once, as most are. */
 static void print_column(struct ax_feast_answer *answer, struct ax_buf *out)
 {
-    const struct ax_feast_slice *slice = &answer->slices[0];
-    const struct ax_str values = list_text(answer, slice, LIST_VALUES);
-    const struct ax_str statuses = list_text(answer, slice, LIST_STATUSES);
-    const struct ax_str times = list_text(answer, slice, LIST_TIMES);
-    char *begin = ax_buf_reserve(out, values.len + statuses.len + times.len + COLUMN_BYTES);
+    struct ax_str lists[LISTS];
+    find_lists(answer, &answer->slices[0], answer->column, lists);
+    char *begin = ax_buf_reserve(out, lists[LIST_VALUES].len + lists[LIST_STATUSES].len +
+                                          lists[LIST_TIMES].len + COLUMN_BYTES);
     if (!begin)
         return;
     char *at = begin;
     if (answer->column++)
         *at++ = ',';
     PUT_TEXT(at, VALUES_FRONT);
-    at = put_part(at, values);
+    at = put_part(at, lists[LIST_VALUES]);
     PUT_TEXT(at, "]," STATUSES_FRONT);
-    at = put_part(at, statuses);
+    at = put_part(at, lists[LIST_STATUSES]);
     PUT_TEXT(at, "]," TIMES_FRONT);
-    at = put_part(at, times);
+    at = put_part(at, lists[LIST_TIMES]);
     PUT_TEXT(at, "]}");
     ax_buf_added(out, (size_t)(at - begin));
 }
@@ -473,9 +473,11 @@ static void print_part(struct ax_feast_answer *answer, struct ax_buf *out)
         (void)ax_buf_append_char(out, ',');
     if (!answer->slice)
         (void)ax_buf_append_str(out, ax_str_from(list_fronts[answer->list]));
-    if (answer->slice < answer->slice_count)
-        (void)ax_buf_append_str(out,
-                                list_text(answer, &answer->slices[answer->slice], answer->list));
+    if (answer->slice < answer->slice_count) {
+        struct ax_str lists[LISTS];
+        find_lists(answer, &answer->slices[answer->slice], answer->column, lists);
+        (void)ax_buf_append_str(out, lists[answer->list]);
+    }
     if (++answer->slice < answer->slice_count)
         return;
     answer->slice = 0;
