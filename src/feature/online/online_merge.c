@@ -19,6 +19,8 @@
 
 #include <assert.h>
 
+#define SCRATCH_BYTES_FIRST ((size_t)64 << 10)
+
 /* Where a value stands. */
 struct origin {
     const struct ax_values *values;
@@ -27,6 +29,8 @@ struct origin {
 
 struct merging {
     struct ax_online_merge *merge;
+    struct ax_arena *arena;  /* the merge's, */
+    struct ax_arena scratch; /* and of what is needed until a slice was asked */
     const struct ax_source_plan *plan;
     const struct ax_source_kept **kept; /* one a column: where it is read; NULL: nowhere */
     struct origin **origins;            /* of the result, one list a column */
@@ -35,6 +39,7 @@ struct merging {
     uint64_t *dropped;    /* bits of those that are to be left out of it */
     size_t count;         /* of rows of the result */
     uint64_t bytes;       /* that it has at least, without texts and lists that came */
+    uint64_t asked_bytes; /* of lists of rows that were asked, and of which none was dropped */
     struct ax_map newest; /* of a key, its newest row in the result, counted from 1 */
     struct ax_err *err;
 };
@@ -46,27 +51,32 @@ struct slice {
     const struct ax_online_part ***parts;  /* one list a target */
     const struct ax_online_stamp **newest; /* of the parts of a key; NULL: there are none */
     size_t *before; /* the newest row of a key before it, in the result, counted from 1; 0: none */
-    struct ax_values *stored; /* one a column; read when all rows are known that have something of
-                                 it */
+    struct ax_values **stored; /* one a column; NULL: nothing is needed of it; read when all rows
+                                  are known that have something of it */
 };
 
 static void *merge_alloc(const struct merging *m, size_t count, size_t size)
 {
-    void *made = ax_arena_zalloc(m->merge->arena, count, size);
+    void *made = ax_arena_zalloc(m->arena, count, size);
     if (!made)
-        (void)ax_arena_fail(m->merge->arena, "rows of a source", m->err);
+        (void)ax_arena_fail(m->arena, "rows of a source", m->err);
     return made;
 }
 
-static enum ax_code take_bytes(struct merging *m, uint64_t bytes)
+static enum ax_code check_bytes(const struct merging *m, uint64_t bytes)
 {
-    m->bytes += bytes;
-    return m->bytes <= AX_JOURNAL_GROUP_BYTES_MAX
+    return bytes <= AX_JOURNAL_GROUP_BYTES_MAX
                ? AX_OK
                : ax_fail(m->err, AX_E_TOO_LARGE,
                          "the rows, with what they leave out, are over %zu bytes: give fewer at a "
                          "time",
                          AX_JOURNAL_GROUP_BYTES_MAX);
+}
+
+static enum ax_code take_bytes(struct merging *m, uint64_t bytes)
+{
+    m->bytes += bytes;
+    return check_bytes(m, m->bytes);
 }
 
 static void put_value(struct ax_values *to, size_t at, const struct ax_values *from, size_t row)
@@ -89,14 +99,14 @@ static enum ax_code make_keys(const struct merging *m, const struct slice *s,
     for (size_t i = 0; i < count && !m->err->code; i++) {
         const struct ax_values *from = &m->merge->rows->columns[view->key_columns[i]];
         columns[i] = &values[i];
-        if (ax_values_init(&values[i], from->type, s->count, m->merge->arena, m->err))
+        if (ax_values_init(&values[i], from->type, s->count, m->arena, m->err))
             break;
         for (size_t row = 0; row < s->count; row++)
             put_value(&values[i], row, from, s->from + row);
     }
     if (m->err->code)
         return m->err->code;
-    if (ax_online_keys_make(view->entity, columns, s->count, m->merge->arena, ret_keys, m->err))
+    if (ax_online_keys_make(view->entity, columns, s->count, m->arena, ret_keys, m->err))
         return m->err->code;
     for (size_t i = 0; i < s->count; i++) {
         if (ret_keys[i].len > AX_ONLINE_KEY_BYTES_MAX)
@@ -117,7 +127,7 @@ static enum ax_code fetch(const struct merging *m, struct slice *s, size_t targe
                                      .keys = s->keys,
                                      .count = s->count,
                                      .rows = rows,
-                                     .arena = m->merge->arena };
+                                     .arena = m->arena };
     bool is_done =
         ax_online_fetch(m->merge->store, &fetch); /* Rows are freed by this thread alone. */
     assert(is_done);
@@ -146,9 +156,9 @@ static enum ax_code own_texts(struct merging *m, struct ax_values *values)
             continue;
         if (take_bytes(m, texts->texts[i].len))
             return m->err->code;
-        texts->texts[i].ptr = ax_arena_strdup(m->merge->arena, texts->texts[i]);
+        texts->texts[i].ptr = ax_arena_strdup(m->arena, texts->texts[i]);
         if (!texts->texts[i].ptr)
-            return ax_arena_fail(m->merge->arena, "rows of a source", m->err);
+            return ax_arena_fail(m->arena, "rows of a source", m->err);
     }
     return AX_OK;
 }
@@ -178,10 +188,12 @@ static bool find_read(const struct merging *m, const struct slice *s, size_t col
 {
     const struct ax_source_kept *kept = m->kept[column];
     bool are_some = false;
+    if (!s->stored[column])
+        return false;
     memset(parts, 0, s->count * sizeof(*parts));
     for (size_t row = first; row < m->count; row++) {
         const struct origin *origin = &m->origins[column][row];
-        if (origin->values != &s->stored[column])
+        if (origin->values != s->stored[column])
             continue;
         parts[origin->row] = s->parts[kept->target][origin->row];
         are_some = true;
@@ -198,9 +210,9 @@ static enum ax_code read_stored(struct merging *m, const struct slice *s, size_t
             continue;
         const struct ax_online_layout *layout = m->plan->targets[kept->target].layout;
         (void)(take_lists(m, layout, kept->field, parts, s->count) ||
-               ax_online_read(layout, &kept->field, 1, parts, s->count, m->merge->arena,
-                              &s->stored[c], m->err) ||
-               own_texts(m, &s->stored[c]));
+               ax_online_read(layout, &kept->field, 1, parts, s->count, m->arena, s->stored[c],
+                              m->err) ||
+               own_texts(m, s->stored[c]));
     }
     return m->err->code;
 }
@@ -212,7 +224,7 @@ static enum ax_code look_up(const struct merging *m, struct slice *s)
     s->before = merge_alloc(m, s->count, sizeof(*s->before));
     s->newest = merge_alloc(m, s->count, sizeof(*s->newest));
     s->parts = merge_alloc(m, targets, sizeof(*s->parts));
-    s->stored = merge_alloc(m, m->plan->source->column_count, sizeof(*s->stored));
+    s->stored = merge_alloc(m, m->plan->source->column_count, sizeof(struct ax_values *));
     /* The first one's keys stay. */
     for (size_t t = targets; t > 0 && !m->err->code; t--)
         (void)(fetch(m, s, t - 1) != AX_OK);
@@ -269,9 +281,10 @@ static enum ax_code find_origin(const struct merging *m, const struct slice *s, 
     else if (!part || ax_online_stamp_compare(&part->stamp, s->newest[i]))
         return fail_unknown(m, column, row,
                             "the view that has it does not have the stored row of its key");
-    else
-        *ret = (struct origin){ &s->stored[column], i };
-    return AX_OK;
+    else if (s->stored[column] ||
+             (s->stored[column] = merge_alloc(m, 1, sizeof(*s->stored[column]))))
+        *ret = (struct origin){ s->stored[column], i };
+    return m->err->code;
 }
 
 static struct ax_online_stamp stamp_of(const struct merging *m, size_t row)
@@ -340,8 +353,8 @@ static enum ax_code gather_items(struct merging *m, size_t column, size_t first,
         return m->err->code;
     values->items = merge_alloc(m, 1, sizeof(*values->items));
     if (!values->items ||
-        ax_values_init(values->items, (struct ax_type){ values->type.kind, false }, total,
-                       m->merge->arena, m->err))
+        ax_values_init(values->items, (struct ax_type){ values->type.kind, false }, total, m->arena,
+                       m->err))
         return m->err->code;
     for (size_t row = 0; row < values->rows; row++) {
         struct ax_span *span = &values->spans[row];
@@ -356,8 +369,8 @@ static enum ax_code gather_items(struct merging *m, size_t column, size_t first,
 static enum ax_code gather(struct merging *m, size_t column, size_t first, struct ax_values *values)
 {
     const struct origin *origins = &m->origins[column][first];
-    if (ax_values_init(values, m->merge->rows->columns[column].type, m->count - first,
-                       m->merge->arena, m->err))
+    if (ax_values_init(values, m->merge->rows->columns[column].type, m->count - first, m->arena,
+                       m->err))
         return m->err->code;
     for (size_t row = 0; row < values->rows; row++)
         put_value(values, row, origins[row].values, origins[row].row);
@@ -415,27 +428,38 @@ static bool are_some_partial(const struct merging *m, size_t first)
     return row < m->count;
 }
 
-/* Rows of the slice, which are those of the result from `first` on. */
-static enum ax_code ask(struct merging *m, const struct slice *s, size_t first)
+static enum ax_code ask_rows(struct merging *m, const struct slice *s, size_t first)
 {
-    uint64_t bytes = m->bytes;
     struct ax_source_rows rows;
-    if (!m->plan->checks || !are_some_partial(m, first))
-        return AX_OK;
     uint64_t *dropped = merge_alloc(m, (m->count - first + 63) / 64, sizeof(*dropped));
     if (!dropped || gather_all(m, first, &rows))
         return m->err->code;
-    m->bytes = bytes;
     rows.given = find_given(m, first);
-    if (m->err->code ||
-        ax_row_checks_run_rest(m->plan->checks, &rows, m->numbers + first, m->merge->arena, dropped,
-                               m->merge->unexpected, m->err))
+    if (m->err->code || ax_row_checks_run_rest(m->plan->checks, &rows, m->numbers + first, m->arena,
+                                               dropped, m->merge->unexpected, m->err))
         return m->err->code;
     for (size_t i = 0; i < rows.rows; i++) {
         if (dropped[i / 64] >> (i % 64) & 1)
             drop_row(m, s, first + i);
     }
     return AX_OK;
+}
+
+/* Rows of the slice, which are those of the result from `first` on. */
+static enum ax_code ask(struct merging *m, const struct slice *s, size_t first)
+{
+    uint64_t bytes = m->bytes;
+    size_t dropped = m->merge->dropped;
+    if (!m->plan->checks || !are_some_partial(m, first))
+        return AX_OK;
+    m->arena = &m->scratch;
+    (void)(ask_rows(m, s, first) != AX_OK);
+    m->arena = m->merge->arena;
+    if (m->merge->dropped == dropped)
+        m->asked_bytes += m->bytes;
+    m->bytes = bytes;
+    ax_arena_reset(&m->scratch);
+    return m->err->code ? m->err->code : check_bytes(m, m->asked_bytes);
 }
 
 static void leave_out_dropped(struct merging *m)
@@ -508,10 +532,13 @@ enum ax_code ax_online_merge_rows(struct ax_online_merge *merge, struct ax_sourc
 {
     assert(merge && merge->views->source_plans[merge->source] && ret_rows && err);
     struct merging m = { .merge = merge,
+                         .arena = merge->arena,
                          .plan = merge->views->source_plans[merge->source],
                          .err = err };
     ax_map_init(&m.newest);
+    ax_arena_init(&m.scratch, SCRATCH_BYTES_FIRST, merge->arena->max);
     (void)(merge_all(&m, ret_rows) != AX_OK);
+    ax_arena_done(&m.scratch);
     ax_map_done(&m.newest);
     return err->code;
 }
