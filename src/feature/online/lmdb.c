@@ -434,9 +434,9 @@ enum ax_code ax_online_disk_layout(struct ax_online_disk *disk, struct ax_str en
 }
 
 enum ax_code ax_online_disk_position(struct ax_online_disk *disk, struct ax_str journal,
-                                     uint64_t *ret_next, struct ax_err *err)
+                                     uint64_t *ret_next, bool *ret_is_told, struct ax_err *err)
 {
-    assert(disk && journal.ptr && ret_next);
+    assert(disk && journal.ptr && ret_next && ret_is_told);
     if (journal.len > AX_ONLINE_DISK_NAME_BYTES_MAX)
         return refuse_name(disk, journal, err);
     struct disk_key key;
@@ -445,8 +445,7 @@ enum ax_code ax_online_disk_position(struct ax_online_disk *disk, struct ax_str 
     if (begin_txn(disk, MDB_RDONLY, &txn, err))
         return err->code;
     uint64_t next = 0;
-    bool is_there = false;
-    enum ax_code code = read_fact(disk, txn, &key, &next, sizeof(next), &is_there, err);
+    enum ax_code code = read_fact(disk, txn, &key, &next, sizeof(next), ret_is_told, err);
     mdb_txn_abort(txn);
     if (!code)
         *ret_next = next;

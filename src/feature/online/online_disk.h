@@ -72,9 +72,11 @@ AX_MUST_USE enum ax_code ax_online_disk_layout(struct ax_online_disk *disk, stru
                                                struct ax_str view, struct ax_str digest,
                                                uint32_t *ret_number, struct ax_err *err);
 
-/* Up to where a journal is in the rows; 0: nothing of it. Expected: INVALID, LIMIT. */
+/* Up to where a journal is in the rows; 0: nothing of it. *ret_is_told: a fold told it, if only
+ * that there is nothing. Expected: INVALID, LIMIT. */
 AX_MUST_USE enum ax_code ax_online_disk_position(struct ax_online_disk *disk, struct ax_str journal,
-                                                 uint64_t *ret_next, struct ax_err *err);
+                                                 uint64_t *ret_next, bool *ret_is_told,
+                                                 struct ax_err *err);
 
 /* The form of a view that was folded last, copied to the arena; ptr NULL: there is none. Expected:
  * INVALID, LIMIT, TOO_LARGE. */

@@ -86,8 +86,9 @@ static enum ax_code form_on_disk(const struct ax_online_carry *carry, size_t num
     }
     if (!ax_online_views_journalled(views, source))
         return AX_OK;
-    if (!ax_online_writer_position(carry->writer, ret_form->layout, &next, err))
-        *ret_is_swept = !next;
+    bool is_told; /* it is not of a source that was not pushed before */
+    if (!ax_online_writer_position(carry->writer, ret_form->layout, &next, &is_told, err))
+        *ret_is_swept = is_told && !next;
     return err->code;
 }
 

@@ -43,11 +43,11 @@ static const struct ax_source_plan *replay_plan(const struct replay *replay)
 }
 
 enum ax_code ax_online_writer_position(const struct ax_online_writer *writer, uint32_t layout,
-                                       uint64_t *ret_next, struct ax_err *err)
+                                       uint64_t *ret_next, bool *ret_is_told, struct ax_err *err)
 {
     char name[12];
     (void)snprintf(name, sizeof(name), "%u", layout);
-    return ax_online_disk_position(writer->disk, ax_str_from(name), ret_next, err);
+    return ax_online_disk_position(writer->disk, ax_str_from(name), ret_next, ret_is_told, err);
 }
 
 /* From the first row that one of the views may not have (windows have none, unless they are left
@@ -69,8 +69,9 @@ static enum ax_code replay_begin(struct replay *replay, struct ax_online_writer 
     if (!replay->positions || !replay->has_it)
         return ax_arena_fail(arena, "views", err);
     for (size_t i = 0; replay->journal->folder && i < plan->target_count; i++) {
+        bool is_told;
         if (ax_online_writer_position(writer, plan->targets[i].layout->id, &replay->positions[i],
-                                      err))
+                                      &is_told, err))
             return err->code;
         replay->next = AX_MIN(replay->next, AX_MAX(replay->positions[i], 1));
     }
@@ -228,7 +229,8 @@ static enum ax_code folded_next(const struct ax_online_writer *writer,
     *ret_next = 0;
     for (size_t i = 0; writer->disk && i < plan->target_count; i++) {
         uint64_t next;
-        if (ax_online_writer_position(writer, plan->targets[i].layout->id, &next, err))
+        bool is_told;
+        if (ax_online_writer_position(writer, plan->targets[i].layout->id, &next, &is_told, err))
             return err->code;
         *ret_next = AX_MAX(*ret_next, next);
     }

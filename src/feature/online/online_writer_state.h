@@ -164,11 +164,12 @@ void ax_online_writer_wait(struct ax_online_writer *writer);
 AX_MUST_USE enum ax_code ax_online_writer_resolve(const struct ax_online_writer *writer,
                                                   const struct ax_online_batch *batch,
                                                   size_t *ret_number, struct ax_err *err);
-/* Up to where the journal of its source is in a view, on the disk; 0: nothing of it, and what the
- * disk has of the view may be on its way out. Expected: INVALID, LIMIT. */
+/* Up to where the journal of its source is in a view, on the disk; 0: nothing of it. If that was
+ * told, what the disk has of the view may be on its way out; it never is of a source that is not
+ * pushed. Expected: INVALID, LIMIT. */
 AX_MUST_USE enum ax_code ax_online_writer_position(const struct ax_online_writer *writer,
                                                    uint32_t layout, uint64_t *ret_next,
-                                                   struct ax_err *err);
+                                                   bool *ret_is_told, struct ax_err *err);
 /* Apply all that the journal of a source in force has to one of its views, which has that layout,
  * or (NULL) to all that have windows. */
 AX_MUST_USE enum ax_code ax_online_writer_replay(struct ax_online_writer *writer, size_t source,
