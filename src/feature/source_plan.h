@@ -26,7 +26,7 @@ struct ax_source_rows {
     /* Of states that are pushed, one a column: bits of the rows that give it; in the others it is
      * null. NULL: all give it; or all rows are whole, which all are that stand anywhere. */
     const uint64_t *const *given;
-    const uint64_t *dropped; /* bits of rows that are as if they were not there; NULL: all are */
+    const uint64_t *dropped; /* bits of rows that are as if they were not there; NULL: none is */
     const int64_t *taken_us; /* when each was taken in; NULL: they were not pushed */
     uint64_t first_sequence;
 };

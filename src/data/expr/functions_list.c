@@ -15,15 +15,6 @@
 
 /* ---- making and taking apart ---- */
 
-static void copy_element(struct ax_values *out, size_t to, const struct ax_values *from, size_t at)
-{
-    size_t size = ax_type_size(out->type);
-    if (ax_values_is_null(from, at))
-        ax_values_set_null(out, to);
-    else
-        memcpy((char *)out->data + to * size, (const char *)from->data + at * size, size);
-}
-
 static enum ax_code run_list(struct ax_call *call, struct ax_err *err)
 {
     struct ax_values *items = ax_arena_alloc(call->arena, 1, sizeof(*items));
@@ -35,7 +26,7 @@ static enum ax_code run_list(struct ax_call *call, struct ax_err *err)
     for (size_t row = 0; row < call->rows; row++) {
         size_t from = row * call->arg_count;
         for (size_t i = 0; i < call->arg_count; i++)
-            copy_element(items, from + i, call->args[i], row);
+            ax_values_put(items, from + i, call->args[i], row);
         call->out->spans[row] = (struct ax_span){ (uint32_t)from, (uint32_t)call->arg_count };
     }
     call->out->items = items;
@@ -54,7 +45,7 @@ static enum ax_code run_element(struct ax_call *call, struct ax_err *err)
         if (index < 1 || index > (int64_t)span.count)
             ax_values_set_null(call->out, row);
         else
-            copy_element(call->out, row, list->items, span.from + (size_t)index - 1);
+            ax_values_put(call->out, row, list->items, span.from + (size_t)index - 1);
     }
     return AX_OK;
 }
@@ -119,7 +110,7 @@ static enum ax_code run_first(struct ax_call *call, int sign)
         if (best == SIZE_MAX)
             ax_values_set_null(call->out, row);
         else
-            copy_element(call->out, row, list->items, best);
+            ax_values_put(call->out, row, list->items, best);
     }
     return AX_OK;
 }

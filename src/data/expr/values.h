@@ -57,6 +57,18 @@ AX_MUST_USE enum ax_code ax_values_init(struct ax_values *values, struct ax_type
  * 0, the empty text or the empty list, so that kernels may read it. */
 void ax_values_set_null(struct ax_values *values, size_t row);
 
+/* Row `at` becomes row `row` of values of the same type, null too. A list's span is copied, and
+ * not what it is of. */
+static inline void ax_values_put(struct ax_values *to, size_t at, const struct ax_values *from,
+                                 size_t row)
+{
+    size_t size = ax_type_size(to->type);
+    if (ax_values_is_null(from, row))
+        ax_values_set_null(to, at);
+    else
+        memcpy((char *)to->data + at * size, (const char *)from->data + row * size, size);
+}
+
 /* A view of rows [from, from + count); `from` is a multiple of 64. */
 struct ax_values ax_values_slice(const struct ax_values *values, size_t from, size_t count);
 

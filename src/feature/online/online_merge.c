@@ -79,15 +79,6 @@ static enum ax_code take_bytes(struct merging *m, uint64_t bytes)
     return check_bytes(m, m->bytes);
 }
 
-static void put_value(struct ax_values *to, size_t at, const struct ax_values *from, size_t row)
-{
-    size_t size = ax_type_size(to->type);
-    if (ax_values_is_null(from, row))
-        ax_values_set_null(to, at);
-    else
-        memcpy((char *)to->data + at * size, (const char *)from->data + row * size, size);
-}
-
 /* ---- what is stored ---- */
 
 static enum ax_code make_keys(const struct merging *m, const struct slice *s,
@@ -102,7 +93,7 @@ static enum ax_code make_keys(const struct merging *m, const struct slice *s,
         if (ax_values_init(&values[i], from->type, s->count, m->arena, m->err))
             break;
         for (size_t row = 0; row < s->count; row++)
-            put_value(&values[i], row, from, s->from + row);
+            ax_values_put(&values[i], row, from, s->from + row);
     }
     if (m->err->code)
         return m->err->code;
@@ -359,7 +350,7 @@ static enum ax_code gather_items(struct merging *m, size_t column, size_t first,
     for (size_t row = 0; row < values->rows; row++) {
         struct ax_span *span = &values->spans[row];
         for (size_t i = 0; i < span->count; i++)
-            put_value(values->items, at + i, origins[row].values->items, span->from + i);
+            ax_values_put(values->items, at + i, origins[row].values->items, span->from + i);
         span->from = (uint32_t)at;
         at += span->count;
     }
@@ -373,7 +364,7 @@ static enum ax_code gather(struct merging *m, size_t column, size_t first, struc
                        m->err))
         return m->err->code;
     for (size_t row = 0; row < values->rows; row++)
-        put_value(values, row, origins[row].values, origins[row].row);
+        ax_values_put(values, row, origins[row].values, origins[row].row);
     return values->type.is_list ? gather_items(m, column, first, values) : AX_OK;
 }
 

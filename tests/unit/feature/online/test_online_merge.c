@@ -17,6 +17,7 @@
 
 #include "base/file.h"
 #include "feature/online/online_layout.h"
+#include "feature/online/online_merge.h"
 
 /* Of the writer's fixture. `%s` is a field of view 0. */
 #define DEFINITIONS                                                                    \
@@ -41,7 +42,7 @@
 #include <unistd.h>
 
 enum { KEYS = 5, TIMES = 30, STEPS = 200, BATCH = 8, HISTORY = 4000 };
-enum { BIG = AX_VALUES_ROWS_MAX + 1 };
+enum { BIG = AX_VALUES_ROWS_MAX + 1, WAITING_ROW_BYTES_MAX = 1000 };
 enum { NUMBERS, TEXTS, MERGE_VIEWS };
 enum { X, W, L, CELLS };
 enum { KEY_COLUMN, TIME_COLUMN, X_COLUMN, W_COLUMN, L_COLUMN, COLUMNS };
@@ -838,6 +839,38 @@ static void many_rows_are_merged(void **state)
 }
 
 /* Small rows of keys with large texts: what is over a limit is refused before it is copied. */
+/* Each row waits for the one before, since it is merged with that, and has to be asked. */
+static void rows_that_wait_take_little_memory(void **state)
+{
+    (void)state;
+    static struct row rows[BIG];
+    static struct pushed pushed;
+    struct row whole = {
+        .key = 1, .time = 1, .created = 1000, .is_pushed = true, .cells = { 1, 2, 1 }
+    };
+    struct ax_arena own;
+    struct ax_source_rows merged;
+    push_both(&whole, 1);
+    for (size_t i = 0; i < BIG; i++) {
+        rows[i] = whole;
+        rows[i].time = 2 + (int64_t)i;
+        rows[i].leaves_out[L] = true;
+    }
+    ax_arena_reset(&arena);
+    make_pushed(&pushed, rows, BIG);
+    ax_arena_init(&own, 4096, WAITING_ROW_BYTES_MAX * (size_t)BIG);
+    struct ax_online_merge merge = { .store = ax_online_writer_store(fixture.writer),
+                                     .views = fixture.views,
+                                     .rows = &pushed.rows,
+                                     .taken_us = whole.created,
+                                     .arena = &own };
+    ax_epoch_enter(&fixture.epoch, fixture.reader);
+    good(ax_online_merge_rows(&merge, &merged, &err));
+    ax_epoch_leave(fixture.reader);
+    assert_int_equal(merged.rows, BIG);
+    ax_arena_done(&own);
+}
+
 static void what_rows_leave_out_has_a_limit(void **state)
 {
     (void)state;
@@ -929,6 +962,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(batches_that_wait_are_merged_in_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(merged_rows_are_asked_what_is_expected, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_rows_are_merged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rows_that_wait_take_little_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_rows_leave_out_has_a_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refused_memory_merges_nothing, set_up, tear_down),
     };

@@ -187,6 +187,20 @@ static const char list_answer[] =
                                          "\"f\",\"d\",\"s\",\"y\",\"w\",\"e\","
                                          "\"l\",\"n\"]}}";
 
+/* A service of those features, and the cells of a call by its key; in the arena. */
+static const struct ax_service *begin(const struct ax_str *features, size_t count,
+                                      struct ax_cells *cells)
+{
+    const struct ax_service *service = NULL;
+    struct ax_err err = AX_ERR_INIT;
+    ax_arena_init(&arena, 1024, 1 << 20);
+    ax_cells_init(cells, &arena);
+    add_column(cells, "id");
+    if (ax_listed_service_new(&definitions, features, count, &arena, &service, &err))
+        fail_msg("%s", err.msg);
+    return service;
+}
+
 static void test_list(void **state)
 {
     const struct ax_str features[] = { AX_STR("all:b"),  AX_STR("all:i"), AX_STR("all:f"),
@@ -196,21 +210,16 @@ static void test_list(void **state)
     int64_t ids[] = { 1, 2, 3, 0 };
     uint64_t has = 7;
     struct ax_values call = column(AX_TYPE_INT64, ids, 4, &has);
-    const struct ax_service *service = NULL;
     struct ax_err err = AX_ERR_INIT;
     struct ax_cells cells;
     struct ax_buf out;
     (void)state;
-    ax_arena_init(&arena, 1024, 1 << 20);
-    ax_cells_init(&cells, &arena);
-    add_column(&cells, "id");
+    const struct ax_service *service = begin(features, AX_COUNT(features), &cells);
     put_all(1, 95 * SECOND + 250000, false);
     put_all(2, NOW, true);
     put_all(3, 80 * SECOND + 1, false);
     put_all(4, 101 * SECOND, false); /* later than the moment: as if it were not there */
     put_plain(1, 41);
-    if (ax_listed_service_new(&definitions, features, AX_COUNT(features), &arena, &service, &err))
-        fail_msg("%s", err.msg);
     for (size_t bytes = 1; bytes <= 100000; bytes *= 300) {
         assert_int_equal(answer(service, &cells, &call, false, 4, bytes, &out, &err), AX_OK);
         assert_string_equal(out.ptr, list_answer);
@@ -225,21 +234,16 @@ static void test_slices(void **state)
     const struct ax_str features[] = { AX_STR("plain:n"), AX_STR("all:d") };
     int64_t ids[200];
     struct ax_values call = column(AX_TYPE_INT64, ids, 200, NULL);
-    const struct ax_service *service = NULL;
     struct ax_err err = AX_ERR_INIT;
     struct ax_cells cells;
     struct ax_buf whole, sliced;
     (void)state;
-    ax_arena_init(&arena, 1024, 16 << 20);
-    ax_cells_init(&cells, &arena);
-    add_column(&cells, "id");
+    const struct ax_service *service = begin(features, AX_COUNT(features), &cells);
     for (size_t i = 0; i < AX_COUNT(ids); i++) {
         ids[i] = (int64_t)i % 11;
         if (i < 5)
             put_plain((int64_t)i, (int64_t)i);
     }
-    if (ax_listed_service_new(&definitions, features, 2, &arena, &service, &err))
-        fail_msg("%s", err.msg);
     assert_int_equal(answer(service, &cells, &call, true, 256, 1 << 16, &whole, &err), AX_OK);
     assert_int_equal(answer(service, &cells, &call, true, 64, 50, &sliced, &err), AX_OK);
     assert_string_equal(whole.ptr, sliced.ptr);
@@ -264,16 +268,11 @@ static void test_too_large(void **state)
     const struct ax_str features[] = { AX_STR("plain:n"), AX_STR("all:d") };
     static int64_t ids[200];
     struct ax_values call = column(AX_TYPE_INT64, ids, AX_COUNT(ids), NULL);
-    const struct ax_service *service = NULL;
     struct ax_err err = AX_ERR_INIT;
     struct ax_cells cells;
     struct ax_buf out;
     (void)state;
-    ax_arena_init(&arena, 1024, 1 << 20);
-    ax_cells_init(&cells, &arena);
-    add_column(&cells, "id");
-    if (ax_listed_service_new(&definitions, features, 2, &arena, &service, &err))
-        fail_msg("%s", err.msg);
+    const struct ax_service *service = begin(features, AX_COUNT(features), &cells);
     assert_int_equal(answer(service, &cells, &call, true, 64, 1 << 16, &out, &err), AX_OK);
     char wanted[sizeof err.msg];
     bytes_max = out.len - 2; /* A zero is behind it. */
