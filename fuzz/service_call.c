@@ -4,7 +4,7 @@
  * store: whole and in slices it must tell the same of the features, or end in the same failure, and
  * only in failures that a client may be told.
  */
-#include "server/api/service_call.h"
+#include "server/api/service_pass.h"
 
 #include <stdlib.h>
 
@@ -78,6 +78,7 @@ static void run(struct ax_str text, size_t budget, struct ax_buf *out, struct ax
 {
     struct ax_arena arena;
     struct ax_row_body body;
+    struct ax_service_pass pass = { 0 };
     struct ax_service_call call = { 0 };
     bool done = false;
     bool waits;
@@ -88,18 +89,21 @@ static void run(struct ax_str text, size_t budget, struct ax_buf *out, struct ax
     while (!done && !ax_row_body_read(&body, budget, &cost, &done, err))
         continue;
     size_t rows = body.cells[AX_ROW_SET_ROWS].row_count;
-    if (done && (ax_service_call_begin(&call, served.features, served.features->services, rows,
-                                       AX_SERVICE_TELL_SOURCES, &arena, NULL, 0, err) ||
+    ax_service_pass_begin(&pass, served.features, rows, &arena, NULL, 0);
+    if (done && (ax_service_call_begin(&call, &pass, served.features->services,
+                                       AX_SERVICE_TELL_SOURCES, err) ||
                  ax_service_call_take(&call, body.cells, body.is_one, 0, err)))
         done = false;
-    for (bool more = done; more;)
-        more = !ax_service_call_step(&call, budget, &cost, &done, &waits, err) && !done;
+    for (bool more = done; more; more = !done)
+        ax_service_pass_step(&pass, budget, &cost, &done, &waits);
+    if (call.err.code)
+        *err = call.err;
     for (size_t row = 0; done && !err->code && row < rows; row++)
         (void)ax_buf_append_str(out, ax_service_call_told(&call, row));
     if (err->code && err->code != AX_E_INVALID && err->code != AX_E_TOO_LARGE &&
         err->code != AX_E_UNSUPPORTED)
         abort();
-    ax_service_call_done(&call);
+    ax_service_pass_done(&pass);
     ax_arena_done(&arena);
 }
 

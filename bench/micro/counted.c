@@ -402,13 +402,12 @@ static void make_vector(struct service *s, size_t count, struct ax_service_vecto
 {
     bool done;
     ax_arena_reset(&s->arena);
-    s->request = (struct ax_service_request){ .plan = s->plan,
-                                              .store = s->store,
-                                              .rows = count,
-                                              .call = s->call,
-                                              .at = s->at,
-                                              .arena = &s->arena };
-    check(ax_service_vector_begin(vector, &s->request, 0, count, NULL, &done, &err));
+    s->request = (struct ax_service_request){
+        .plan = s->plan, .rows = count, .call = s->call, .at = s->at, .arena = &s->arena
+    };
+    struct ax_service_lookups lookups = { .store = s->store, .arena = &s->arena };
+    check(ax_service_vector_begin(vector, &s->request, 0, count, &lookups, &err));
+    check(ax_service_lookups_ask(&lookups, &done, &err));
     check(ax_service_vector_finish(vector, &err));
 }
 

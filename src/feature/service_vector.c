@@ -1,30 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One pass from keys to columns: keys of all rows and names of an entity, each distinct one once;
- * rows of the store to parts, with the status of each; parts to columns, all fields of a part
- * together; what the call gives, then defaults; expressions level by level.
+ * From keys to columns: keys of all rows and names of an entity; rows of the store to parts, with
+ * the status of each; parts to columns, all fields of a part together; what the call gives, then
+ * defaults; expressions level by level.
  *
  * A status is put together when it is asked for, of what there is anyway: the part's state, the
  * bits of what the call gave, and validity as it was before defaults.
  */
 #include "feature/service_vector.h"
 
-#include "base/hash.h"
 #include "data/rows_values.h"
 #include "feature/online/online_key.h"
 #include "feature/online/online_windows.h"
 #include "feature/window_id.h"
 
 #include <assert.h>
-
-#define NO_KEY UINT32_MAX
-
-struct ax_service_lookup {
-    struct ax_online_fetch fetch;
-    struct ax_service_vector *vector;
-    uint32_t *places; /* of each row in each group: which of the fetch's rows, or NO_KEY */
-    bool is_pending;
-};
 
 static const struct ax_service *service_of(const struct ax_service_vector *vector)
 {
@@ -162,65 +152,17 @@ static enum ax_code make_keys(const struct ax_service_vector *vector,
     return AX_OK;
 }
 
-/* Move the distinct keys to the front, and note for each key which one it is. `slots` are zeroed,
- * a power of two of them and at least twice the keys; one has the number of a distinct key plus 1.
- * Returns how many there are. */
-static size_t merge_keys(struct ax_str *keys, size_t count, uint32_t *slots, size_t slot_count,
-                         uint64_t seed, uint32_t *ret_places)
+static enum ax_code add_keys(const struct ax_service_vector *vector,
+                             const struct ax_service_visit *visit,
+                             struct ax_service_lookups *lookups, struct ax_service_keys *ret_keys,
+                             struct ax_err *err)
 {
-    size_t distinct = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!keys[i].ptr) {
-            ret_places[i] = NO_KEY;
-            continue;
-        }
-        size_t at = ax_hash_seeded(keys[i], seed) & (slot_count - 1);
-        while (slots[at] && !ax_str_equals(keys[slots[at] - 1], keys[i]))
-            at = (at + 1) & (slot_count - 1);
-        if (!slots[at]) {
-            keys[distinct] = keys[i];
-            slots[at] = (uint32_t)++distinct;
-        }
-        ret_places[i] = slots[at] - 1;
-    }
-    return distinct;
-}
-
-static void fetched(struct ax_online_fetch *fetch)
-{
-    struct ax_service_lookup *lookup = container_of(fetch, struct ax_service_lookup, fetch);
-    struct ax_service_vector *vector = lookup->vector;
-    lookup->is_pending = false;
-    if (!--vector->pending)
-        vector->done(vector);
-}
-
-static enum ax_code make_lookup(struct ax_service_vector *vector,
-                                const struct ax_service_visit *visit,
-                                struct ax_service_lookup *lookup, struct ax_err *err)
-{
-    const struct ax_service_request *request = vector->request;
     size_t count = visit->group_count * vector->rows;
-    size_t slot_count = 2;
-    while (slot_count < 2 * count)
-        slot_count *= 2;
     struct ax_str *keys = vector_alloc(vector, count, sizeof(*keys), err);
-    uint32_t *slots = keys ? vector_zalloc(vector, slot_count, sizeof(*slots), err) : NULL;
-    lookup->places = slots ? vector_alloc(vector, count, sizeof(*lookup->places), err) : NULL;
-    if (!lookup->places || make_keys(vector, visit, keys, err))
+    if (!keys || make_keys(vector, visit, keys, err))
         return err->code;
-    size_t distinct =
-        merge_keys(keys, count, slots, slot_count, request->plan->seed, lookup->places);
-    lookup->vector = vector;
-    lookup->fetch.entity = visit->online;
-    lookup->fetch.keys = keys;
-    lookup->fetch.count = distinct;
-    lookup->fetch.rows = vector_alloc(vector, distinct, sizeof(*lookup->fetch.rows), err);
-    lookup->fetch.arena = request->arena;
-    lookup->fetch.deadline_ns = request->deadline_ns;
-    lookup->fetch.loop = request->loop;
-    lookup->fetch.done = fetched;
-    return err->code;
+    *ret_keys = (struct ax_service_keys){ .keys = keys, .count = count };
+    return ax_service_lookups_add(lookups, visit->online, ret_keys, err);
 }
 
 /* ---- beginning ---- */
@@ -237,47 +179,27 @@ static enum ax_code make_room(struct ax_service_vector *vector, struct ax_err *e
     vector->given = vector_zalloc(vector, service->input_count, sizeof(*vector->given), err);
     vector->states = vector_alloc(vector, cells, sizeof(*vector->states), err);
     vector->times = vector_alloc(vector, cells, sizeof(*vector->times), err);
-    vector->lookups = vector_zalloc(vector, plan->visit_count, sizeof(*vector->lookups), err);
+    vector->keys = vector_alloc(vector, plan->visit_count, sizeof(*vector->keys), err);
     return err->code;
 }
 
 enum ax_code ax_service_vector_begin(struct ax_service_vector *vector,
                                      const struct ax_service_request *request, size_t from,
-                                     size_t rows, void (*done)(struct ax_service_vector *vector),
-                                     bool *ret_done, struct ax_err *err)
+                                     size_t rows, struct ax_service_lookups *lookups,
+                                     struct ax_err *err)
 {
-    assert(vector && request && ret_done && err);
+    assert(vector && request && lookups && lookups->arena == request->arena && err);
     assert(from % 64 == 0 && from <= request->rows && rows <= request->rows - from);
     assert(rows <= AX_VALUES_ROWS_MAX);
     const struct ax_service_plan *plan = request->plan;
-    *vector =
-        (struct ax_service_vector){ .request = request, .from = from, .rows = rows, .done = done };
+    *vector = (struct ax_service_vector){ .request = request, .from = from, .rows = rows };
     if (make_room(vector, err) || take_call(vector, err) || take_given(vector, err))
         return err->code;
     for (size_t i = 0; i < plan->visit_count; i++) {
-        if (make_lookup(vector, &plan->visits[i], &vector->lookups[i], err))
+        if (add_keys(vector, &plan->visits[i], lookups, &vector->keys[i], err))
             return err->code;
     }
-    /* Nothing fails any more once the store was asked. */
-    for (size_t i = 0; i < plan->visit_count; i++) {
-        struct ax_service_lookup *lookup = &vector->lookups[i];
-        lookup->is_pending = !ax_online_fetch(request->store, &lookup->fetch);
-        vector->pending += lookup->is_pending;
-    }
-    *ret_done = !vector->pending;
     return AX_OK;
-}
-
-void ax_service_vector_cancel(struct ax_service_vector *vector)
-{
-    assert(vector);
-    for (size_t i = 0; vector->pending && i < vector->request->plan->visit_count; i++) {
-        struct ax_service_lookup *lookup = &vector->lookups[i];
-        if (lookup->is_pending)
-            ax_online_cancel(vector->request->store, &lookup->fetch);
-        lookup->is_pending = false;
-    }
-    vector->pending = 0;
 }
 
 /* ---- fields ---- */
@@ -286,13 +208,12 @@ void ax_service_vector_cancel(struct ax_service_vector *vector)
 static void find_parts(const struct ax_service_vector *vector, const struct ax_service_part *part,
                        const struct ax_online_part **ret_parts, uint8_t *states, int64_t *times)
 {
-    const struct ax_service_lookup *lookup = &vector->lookups[part->visit];
-    const uint32_t *places = lookup->places + part->group * vector->rows;
+    const struct ax_service_keys *keys = &vector->keys[part->visit];
     const int64_t *at = vector->request->at + vector->from;
-    bool is_down = lookup->fetch.err.code != AX_OK;
+    bool is_down = ax_service_keys_is_down(keys);
     for (size_t row = 0; row < vector->rows; row++) {
         const struct ax_online_row *found =
-            is_down || places[row] == NO_KEY ? NULL : lookup->fetch.rows[places[row]];
+            is_down ? NULL : ax_service_keys_row(keys, part->group * vector->rows + row);
         const struct ax_online_part *is =
             found ? ax_online_row_part(found, part->layout->id) : NULL;
         enum ax_online_status state =
@@ -453,15 +374,10 @@ static enum ax_code get_windows(struct ax_service_vector *vector,
                                 const struct ax_service_part *part, struct ax_values *ret_fields,
                                 bool *ret_known, struct ax_err *err)
 {
-    const struct ax_service_lookup *lookup = &vector->lookups[part->visit];
-    const uint32_t *places = lookup->places + part->group * vector->rows;
-    struct ax_str *keys = vector_alloc(vector, vector->rows, sizeof(*keys), err);
+    const struct ax_str *keys = vector->keys[part->visit].keys + part->group * vector->rows;
     struct ax_str *selfs = vector_alloc(vector, vector->rows, sizeof(*selfs), err);
-    if (!keys || !selfs || (part->self && make_selfs(vector, part, selfs, err)))
+    if (!selfs || (part->self && make_selfs(vector, part, selfs, err)))
         return err->code;
-    for (size_t row = 0; row < vector->rows; row++)
-        keys[row] =
-            places[row] == NO_KEY ? (struct ax_str){ NULL, 0 } : lookup->fetch.keys[places[row]];
     const struct ax_online_windows_read read = { keys, vector->request->at + vector->from,
                                                  part->self ? selfs : NULL, vector->rows };
     struct ax_window_scratch scratch;
@@ -554,7 +470,7 @@ static enum ax_code run_step(struct ax_service_vector *vector, const struct ax_s
 
 enum ax_code ax_service_vector_finish(struct ax_service_vector *vector, struct ax_err *err)
 {
-    assert(vector && !vector->pending && err);
+    assert(vector && err);
     const struct ax_service_plan *plan = vector->request->plan;
     if (read_parts(vector, err))
         return err->code;

@@ -4,9 +4,9 @@
  * gives, and by expressions.
  *
  * A request has any number of rows; a vector is of a slice of them, at most AX_VALUES_ROWS_MAX.
- * Beginning makes the keys and asks the store, each distinct key of an entity once; when that is
- * done, now or later, finishing makes columns of all inputs. All memory is the request's arena. One
- * thread at a time: the one whose loop the request names.
+ * Beginning makes the keys, and adds them to what is asked of the store (service_lookups.h), alone
+ * or with other vectors; when that has been answered, finishing makes columns of all inputs. All
+ * memory is the request's arena. One thread at a time: that of the lookups.
  *
  * Texts of the columns may lie in rows of the store: they are good until the epoch is left, as the
  * rows are. What ax_service_vector_write put into a model's rows, statuses and times stay.
@@ -15,6 +15,7 @@
 #define AX_FEATURE_SERVICE_VECTOR_H
 
 #include "data/rows.h"
+#include "feature/service_lookups.h"
 #include "feature/service_plan.h"
 
 /* An input that the call gives itself, in place of what would be fetched or computed. */
@@ -27,15 +28,12 @@ struct ax_service_given {
 /* What a request asks; borrowed, and unchanged until its last vector is done with. */
 struct ax_service_request {
     const struct ax_service_plan *plan;
-    struct ax_online *store;
     size_t rows;
     const struct ax_values *call; /* one a column of the service's call, of its computation type */
     const int64_t *at;            /* moments, microseconds since 1970, one a row */
     const struct ax_service_given *given;
     size_t given_count;
     struct ax_arena *arena;
-    struct ax_loop *loop;
-    uint64_t deadline_ns;
 };
 
 struct ax_service_status {
@@ -47,34 +45,29 @@ struct ax_service_status {
 
 struct ax_service_vector {
     const struct ax_service_request *request;
-    size_t from, rows;                 /* the slice */
-    struct ax_values *inputs;          /* one an input, when it is finished */
-    struct ax_service_lookup *lookups; /* one a visit of the plan */
-    const struct ax_values **scope;    /* what expressions see */
-    struct ax_values *call;            /* the slice, narrowed to what is declared */
-    const uint64_t **found;            /* validity of an input before defaults; NULL: it has none */
-    uint8_t *states; /* enum ax_online_status, a row after the other in each part */
+    size_t from, rows;              /* the slice */
+    struct ax_values *inputs;       /* one an input, when it is finished */
+    struct ax_service_keys *keys;   /* one a visit of the plan: group by group, by rows */
+    const struct ax_values **scope; /* what expressions see */
+    struct ax_values *call;         /* the slice, narrowed to what is declared */
+    const uint64_t **found;         /* validity of an input before defaults; NULL: it has none */
+    uint8_t *states;                /* enum ax_online_status, a row after the other in each part */
     int64_t *times;
     const struct ax_service_given **given; /* one an input, or NULL */
-    size_t pending;                        /* fetches */
-    void (*done)(struct ax_service_vector *vector);
 };
 
-/* Begin with rows [from, from + rows) of the request, `from` a multiple of 64; inside the epoch.
- * *ret_done: finish may follow at once, in this wake-up; else `done` is called in a later one.
- * Expected: INVALID (a required value is null, or one does not fit its type: names it and the row),
- * UNSUPPORTED, TOO_LARGE, LIMIT. */
+/* Begin with rows [from, from + rows) of the request, `from` a multiple of 64: its keys are added
+ * to `lookups`, whose arena is the request's; when it fails, some may have been. Expected: INVALID
+ * (a required value is null, or one does not fit its type: names it and the row), UNSUPPORTED,
+ * TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_service_vector_begin(struct ax_service_vector *vector,
                                                  const struct ax_service_request *request,
                                                  size_t from, size_t rows,
-                                                 void (*done)(struct ax_service_vector *vector),
-                                                 bool *ret_done, struct ax_err *err);
+                                                 struct ax_service_lookups *lookups,
+                                                 struct ax_err *err);
 
-/* Of one that is not done: `done` will not be called. */
-void ax_service_vector_cancel(struct ax_service_vector *vector);
-
-/* Make vector->inputs. A store that cannot be asked is no failure: its values are missing, with
- * that status. Expected: TOO_LARGE, LIMIT. */
+/* The lookups are answered, in this wake-up: make vector->inputs. A store that cannot be asked is
+ * no failure: its values are missing, with that status. Expected: TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_service_vector_finish(struct ax_service_vector *vector,
                                                   struct ax_err *err);
 

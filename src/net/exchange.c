@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define EXCHANGES_KEPT   ((size_t)1024)
-#define ARENA_FIRST_SIZE ((size_t)16 << 10)
+#define ARENA_FIRST_SIZE ((size_t)24 << 10)
 #define BODY_KEPT        ((size_t)64 << 10)
 #define BODY_FIRST_SIZE  ((size_t)1 << 10)
 #define BODY_PADDING     16

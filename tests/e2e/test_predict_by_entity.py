@@ -309,6 +309,29 @@ def test_several_services(served):
         assert [part.get("status") for part in parts] == [error and 400 for error in errors]
 
 
+def test_several_services_slice_by_slice(served):
+    """One pass through many entities gives what each model gives alone; what is wrong with a row
+    for one service, far behind, fails that part alone."""
+    count = 3000
+    keys = [{"tailnum": f"N{i % 9}", "origin": "LGA" if i % 2 else None,
+             "dest": "EWR" if i % 7 else "LGA"} for i in range(count)]
+    values = [{"dep_delay": i % 50, "sched_dep": i % 24 * 3600000000, "taxi": i % 5}
+              for i in range(count)]
+    own = {"delay": (("tailnum", "origin"), ("dep_delay", "sched_dep")),
+           "arrival": (("dest",), ("taxi",))}
+    expected = [predicted(ask(served, [{k: row[k] for k in names} for row in keys], model=model,
+                              request=[{v: row[v] for v in asked} for row in values]))
+                for model, (names, asked) in own.items()]
+    body = {"models": list(own), "entities": keys, "request": values}
+    parts = served.post("/v1/predict", body).json["parts"]
+    assert [[p["prediction"] for p in part["predictions"]] for part in parts] == expected
+    assert all(len(set(part)) > 1 for part in expected)
+    values[2500]["dep_delay"] = None
+    parts = served.post("/v1/predict", body).json["parts"]
+    assert parts[0]["error"] == "'dep_delay', row 2500: a value is required"
+    assert [p["prediction"] for p in parts[1]["predictions"]] == expected[1]
+
+
 def test_features_of_one_entity(served):
     path = "/v1/features/pushback?tailnum=N%31&dep_delay=31&at=1000000&origin="
     told = served.get(path + "EWR&sched_dep=2013-12-01T07:10:00Z").json

@@ -4,7 +4,7 @@
  * docs/protocols/feast.md.
  *
  * Five stages, each in steps: the body is read; what it asks for is found, a service in force or
- * one made of its list; the columns become those of the call; the call is made (service_call.h), of
+ * one made of its list; the columns become those of the call; the call is made (service_pass.h), of
  * which each slice is printed when it is there; the answer is put together.
  */
 #include "server/api/endpoints.h"
@@ -12,7 +12,7 @@
 #include "feature/listed_service.h"
 #include "server/api/feast_answer.h"
 #include "server/api/feast_body.h"
-#include "server/api/service_call.h"
+#include "server/api/service_pass.h"
 #include "server/server.h"
 #include "server/sliced_answer.h"
 
@@ -34,6 +34,7 @@ struct feast_request {
     struct ax_cells_values fill;
     struct ax_cells_target *columns; /* of the call */
     const uint32_t *places;          /* of each column of the body: which of them */
+    struct ax_service_pass pass;
     struct ax_service_call call;
     struct ax_feast_answer answer;
 };
@@ -127,9 +128,9 @@ static enum ax_code find_columns(struct feast_request *request, struct ax_err *e
     return AX_OK;
 }
 
-static void call_woken(struct ax_service_call *call)
+static void pass_woken(struct ax_service_pass *pass)
 {
-    struct feast_request *request = container_of(call, struct feast_request, call);
+    struct feast_request *request = container_of(pass, struct feast_request, pass);
     ax_request_resume(request->base.request, feast_step);
 }
 
@@ -172,11 +173,11 @@ static enum ax_code begin_call(struct feast_request *request, struct ax_serving_
                                                         .in_seconds = true };
     ax_cells_values_begin(&request->fill, cells, request->columns, service->call_count,
                           request->places, cells->row_count, &http->arena);
-    call->woken = call_woken;
+    request->pass.woken = pass_woken;
     call->visit = call_visit;
-    if (ax_service_call_begin(call, features, request->service, cells->row_count,
-                              AX_SERVICE_TELL_NOTHING, &http->arena,
-                              ax_http_worker_loop(http->worker), /* deadline_ns= */ 0, err))
+    ax_service_pass_begin(&request->pass, features, cells->row_count, &http->arena,
+                          ax_http_worker_loop(http->worker), /* deadline_ns= */ 0);
+    if (ax_service_call_begin(call, &request->pass, request->service, AX_SERVICE_TELL_NOTHING, err))
         return err->code;
     ax_service_call_sample(call, ax_server_thread_sampler(request->base.thread));
     const struct ax_feast_columns *columns;
@@ -184,7 +185,8 @@ static enum ax_code begin_call(struct feast_request *request, struct ax_serving_
         return err->code;
     return ax_feast_answer_init(
         &request->answer, service, columns, cells, request->places, request->body.has_full_names,
-        (cells->row_count + call->slice_rows - 1) / call->slice_rows, &http->arena, err);
+        (cells->row_count + request->pass.slice_rows - 1) / request->pass.slice_rows, &http->arena,
+        err);
 }
 
 static enum ax_code find(struct feast_request *request, struct ax_err *err)
@@ -238,8 +240,8 @@ static enum ax_code go_on(struct feast_request *request, bool *ret_done, bool *r
             if (!ax_cells_values_step(&request->fill, budget, &cost, &done, err) && done)
                 (void)(take_columns(request, err) != AX_OK);
         } else {
-            (void)(ax_service_call_step(&request->call, budget, &cost, ret_done, ret_waits, err) !=
-                   AX_OK);
+            ax_service_pass_step(&request->pass, budget, &cost, ret_done, ret_waits);
+            *err = request->call.err;
         }
     }
     return err->code;
@@ -282,7 +284,7 @@ static bool feast_print(struct ax_sliced_answer *base, struct ax_buf *out, size_
 static void feast_done(struct ax_sliced_answer *base)
 {
     struct feast_request *request = container_of(base, struct feast_request, base);
-    ax_service_call_done(&request->call);
+    ax_service_pass_done(&request->pass);
     ax_service_plan_free(request->own.plan);
     ax_feast_answer_done(&request->answer);
 }

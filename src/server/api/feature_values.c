@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "net/uri.h"
 #include "server/api/endpoints.h"
-#include "server/api/service_call.h"
+#include "server/api/service_pass.h"
 #include "server/request_user.h"
 #include "server/router.h"
 #include "server/server.h"
@@ -23,13 +23,14 @@ struct feature_values {
     struct ax_request *request;
     const struct ax_serving_service *service;
     struct ax_cells cells[AX_ROW_SETS];
+    struct ax_service_pass pass;
     struct ax_service_call call;
 };
 
 static void values_release(void *user)
 {
     struct feature_values *values = user;
-    ax_service_call_done(&values->call);
+    ax_service_pass_done(&values->pass);
 }
 
 static void values_fail(struct ax_server_thread *thread, struct ax_request *request,
@@ -127,19 +128,20 @@ static void values_step(void *context, void *state, struct ax_request *request)
     (void)context;
     (void)state;
     struct feature_values *values = request->user;
-    struct ax_err err = AX_ERR_INIT;
+    const struct ax_err *err = &values->call.err;
     size_t cost = 0;
     bool done;
     bool waits;
-    if (ax_service_call_step(&values->call, SIZE_MAX, &cost, &done, &waits, &err))
-        values_fail(values->thread, request, &err);
+    ax_service_pass_step(&values->pass, SIZE_MAX, &cost, &done, &waits);
+    if (err->code)
+        values_fail(values->thread, request, err);
     else if (done)
         values_answer(values);
 }
 
-static void values_woken(struct ax_service_call *call)
+static void values_woken(struct ax_service_pass *pass)
 {
-    struct feature_values *values = container_of(call, struct feature_values, call);
+    struct feature_values *values = container_of(pass, struct feature_values, pass);
     ax_request_resume(values->request, values_step);
 }
 
@@ -152,17 +154,17 @@ static enum ax_code values_begin(struct feature_values *values, struct ax_str na
     struct ax_server *server = values->thread->server;
     struct ax_serving_features *features = ax_server_features(server);
     struct ax_request *request = values->request;
-    values->call.woken = values_woken;
+    values->pass.woken = values_woken;
     if (ax_server_check_features(server, err) ||
         ax_serving_service(features, name, &values->service, err) || read_query(values, err))
         return err->code;
-    return ax_service_call_begin(&values->call, features, values->service, 1,
-                                 AX_SERVICE_TELL_SOURCES, &request->arena,
-                                 ax_http_worker_loop(request->worker), 0, err) ||
-                   ax_service_call_take(&values->call, values->cells, is_one,
-                                        ax_server_now_us(server), err)
-               ? err->code
-               : AX_OK;
+    ax_service_pass_begin(&values->pass, features, /* rows= */ 1, &request->arena,
+                          ax_http_worker_loop(request->worker), /* deadline_ns= */ 0);
+    if (ax_service_call_begin(&values->call, &values->pass, values->service,
+                              AX_SERVICE_TELL_SOURCES, err) ||
+        ax_service_call_take(&values->call, values->cells, is_one, ax_server_now_us(server), err))
+        return err->code;
+    return AX_OK;
 }
 
 void ax_feature_values(struct ax_call *call)

@@ -25,9 +25,9 @@ static bool call_has(const struct ax_serving_features *features, struct ax_str s
     return false;
 }
 
-static void woken(struct ax_service_call *call)
+static void woken(struct ax_service_pass *pass)
 {
-    struct ax_oip_entities *entities = container_of(call, struct ax_oip_entities, call);
+    struct ax_oip_entities *entities = container_of(pass, struct ax_oip_entities, pass);
     ax_prediction_wake(&entities->request->prediction);
 }
 
@@ -51,7 +51,7 @@ enum ax_code ax_oip_entities_begin(struct ax_oip_request *request, struct ax_err
                        "service '%.*s' takes lists, which are no inputs of this protocol",
                        AX_STR_ARG(served->version->service.name));
     entities->request = request;
-    entities->call.woken = woken;
+    entities->pass.woken = woken;
     entities->features = ax_serving_features_ref(features);
     request->entities = entities;
     const struct ax_infer_body body = request->infer.body;
@@ -63,7 +63,7 @@ void ax_oip_entities_done(struct ax_oip_entities *entities)
 {
     if (!entities)
         return;
-    ax_service_call_done(&entities->call);
+    ax_service_pass_done(&entities->pass);
     ax_serving_features_unref(entities->features);
 }
 
@@ -144,11 +144,12 @@ static enum ax_code begin_call(struct ax_oip_entities *entities, struct ax_err *
     entities->target.rows = &prediction->rows;
     if (ax_admission_check_rows(prediction->thread->scoring.admission, rows, err) ||
         ax_rows_reserve(&prediction->rows, prediction->job.served->version->signature, rows,
-                        &http->arena, err) ||
-        ax_service_call_begin(&entities->call, entities->features, entities->service, rows,
-                              AX_SERVICE_TELL_NOTHING, &http->arena,
-                              ax_http_worker_loop(http->worker),
-                              ax_prediction_deadline_ns(prediction), err) ||
+                        &http->arena, err))
+        return err->code;
+    ax_service_pass_begin(&entities->pass, entities->features, rows, &http->arena,
+                          ax_http_worker_loop(http->worker), ax_prediction_deadline_ns(prediction));
+    if (ax_service_call_begin(&entities->call, &entities->pass, entities->service,
+                              AX_SERVICE_TELL_NOTHING, err) ||
         ax_service_call_take_columns(&entities->call, entities->columns,
                                      ax_server_now_us(prediction->thread->server), err))
         return err->code;
@@ -171,9 +172,9 @@ enum ax_code ax_oip_entities_fill(struct ax_oip_entities *entities, size_t byte_
         fill_column(entities, byte_budget - cost, &cost);
     if (entities->column < service->call_count || cost >= byte_budget)
         return AX_OK;
-    if ((!entities->call.features && begin_call(entities, err)) ||
-        ax_service_call_step(&entities->call, byte_budget - cost, &cost, ret_done, &waits, err))
+    if (!entities->pass.features && begin_call(entities, err))
         return err->code;
+    ax_service_pass_step(&entities->pass, byte_budget - cost, &cost, ret_done, &waits);
     if (waits)
         ax_prediction_wait(&entities->request->prediction);
     if (*ret_done && entities->target.err.code)

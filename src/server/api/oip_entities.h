@@ -9,12 +9,13 @@
 #define AX_SERVER_API_OIP_ENTITIES_H
 
 #include "server/api/oip.h"
-#include "server/api/service_call.h"
+#include "server/api/service_pass.h"
 
 struct ax_oip_entities {
     struct ax_oip_request *request;
     struct ax_serving_features *features; /* one reference */
     const struct ax_serving_service *service;
+    struct ax_service_pass pass;
     struct ax_service_call call;
     struct ax_service_target target;
     struct ax_values *columns; /* of the call; NULL: not begun */

@@ -8,16 +8,16 @@
  * until the end. If some are cold, all of these are asked for at once, and none is held: each part
  * takes its version when its turn comes, and before one is waited for, those that were scored are
  * printed and let go. So a request never waits for memory that it holds itself. What is wrong with
- * a part stays in the part. Of entities the features are found once for all parts with the same
- * service: the first of them fills the rows of those behind it whose versions are there. Each part
- * is counted as a request of its version; a body that is refused is counted as one request of no
- * model.
+ * a part stays in the part. Of entities the features are found in one pass for all parts, whatever
+ * their services: the first of them fills the rows of those behind it whose versions are there.
+ * Each part is counted as a request of its version; a body that is refused is counted as one
+ * request of no model.
  */
 #include "base/clock.h"
 #include "base/json.h"
 #include "server/api/endpoints.h"
 #include "server/api/row_request.h"
-#include "server/api/service_call.h"
+#include "server/api/service_pass.h"
 #include "server/server.h"
 #include "server/server_thread.h"
 
@@ -33,18 +33,18 @@ struct many_part {
     struct ax_prediction prediction; /* a copy, for its answer and its account */
     struct ax_err err;               /* why it has no answer */
     struct ax_cold_wait *wait;       /* for its version; NULL: it never was cold */
-    struct many_call *call; /* by which its rows are filled; NULL: from cells, or not yet */
+    struct many_pass *pass;       /* by which its rows are filled; NULL: from cells, or not yet */
+    struct ax_service_call *call; /* of its service, in the pass */
     struct ax_service_target target;
     struct ax_rows rows; /* of the target */
 };
 
-/* Of parts with the same service. */
-struct many_call {
-    struct ax_service_call call;
+/* Of parts whose features are found together. */
+struct many_pass {
+    struct ax_service_pass pass;
     struct many_request *request;
-    struct many_call *next;
+    struct many_pass *next;
     bool is_done;
-    struct ax_err err;
 };
 
 struct many_request {
@@ -54,7 +54,7 @@ struct many_request {
     size_t part;       /* in hand */
     size_t put_count;  /* parts that are printed */
     bool is_in_answer; /* the head of the next part's answer is printed */
-    struct many_call *calls;
+    struct many_pass *passes;
     int64_t now_us; /* of all of them */
 };
 
@@ -292,64 +292,85 @@ static void many_part_over(struct ax_prediction *prediction, const struct ax_err
 
 /* ---- by entity ---- */
 
-static void many_woken(struct ax_service_call *call)
+static void many_woken(struct ax_service_pass *pass)
 {
-    struct many_call *many = container_of(call, struct many_call, call);
+    struct many_pass *many = container_of(pass, struct many_pass, pass);
     ax_prediction_wake(&many->request->rows.prediction);
 }
 
-/* The part takes its rows from the call, if its service is that one. */
-static void many_join(struct many_request *request, struct many_part *part, struct many_call *many)
+/* The pass's call of a service, which is made for the first part with it; NULL: there is no room in
+ * the pass, or, as *err says, no memory. What is wrong with the call stays in it. */
+static struct ax_service_call *many_call(struct many_pass *many,
+                                         const struct ax_serving_service *service,
+                                         struct ax_err *err)
 {
-    struct ax_arena *arena = &request->rows.prediction.job.request->arena;
-    struct ax_served *served = part->prediction.job.served;
-    const struct ax_serving_service *service;
-    struct ax_err ignored = AX_ERR_INIT; /* it is told when the part has its turn */
-    if (part->call || part->err.code || !served ||
-        ax_serving_bind(many->call.features, served, &service, &part->target.inputs, &ignored) ||
-        service != many->call.service)
-        return;
-    part->call = many;
-    part->target.rows = &part->rows;
-    if (!ax_rows_reserve(&part->rows, served->version->signature, many->call.request.rows, arena,
-                         &part->target.err))
-        ax_service_call_add(&many->call, &part->target);
+    struct ax_prediction *whole = &many->request->rows.prediction;
+    struct ax_row_body *body = &many->request->rows.body;
+    struct ax_service_call *call = many->pass.calls;
+    while (call && call->service != service)
+        call = call->next;
+    if (call || !ax_service_pass_has_room(&many->pass, service))
+        return call;
+    call = ax_arena_zalloc(body->arena, 1, sizeof(*call));
+    if (!call) {
+        (void)ax_arena_fail(body->arena, "the request", err);
+        return NULL;
+    }
+    if (ax_service_call_begin(call, &many->pass, service, body->tell, &call->err))
+        return call;
+    ax_service_call_share(call, body->cells);
+    if (!ax_service_call_take(call, body->cells, body->is_one, many->request->now_us, &call->err))
+        ax_service_call_sample(call, ax_server_thread_sampler(whole->thread));
+    return call;
 }
 
-/* Begin the call of the part in hand, for it and for those behind it. */
-static enum ax_code many_begin_call(struct many_request *request, struct many_part *part,
-                                    struct ax_err *err)
+/* The part takes its rows from the pass, if that has room. *err is told when the part has its turn.
+ */
+static enum ax_code many_join(struct many_pass *many, struct many_part *part, struct ax_err *err)
+{
+    const struct ax_serving_service *service;
+    struct ax_served *served = part->prediction.job.served;
+    part->pass = many;
+    if (ax_serving_bind(many->pass.features, served, &service, &part->target.inputs, err))
+        return err->code;
+    struct ax_service_call *call = many_call(many, service, err);
+    if (!call && !err->code)
+        part->pass = NULL;
+    part->target.rows = &part->rows;
+    if (!call || ax_rows_reserve(&part->rows, served->version->signature, many->pass.rows,
+                                 many->request->rows.body.arena, err))
+        return err->code;
+    part->call = call;
+    ax_service_call_add(call, &part->target);
+    return AX_OK;
+}
+
+/* Begin a pass with the part in hand, and those behind it whose versions are there. */
+static enum ax_code many_begin_pass(struct many_request *request, struct ax_err *err)
 {
     struct ax_prediction *whole = &request->rows.prediction;
     struct ax_server *server = whole->thread->server;
     struct ax_request *http = whole->job.request;
-    struct ax_row_body *body = &request->rows.body;
-    struct ax_serving_features *features = ax_server_features(server);
-    const struct ax_serving_service *service;
-    struct many_call *many = ax_arena_zalloc(&http->arena, 1, sizeof(*many));
+    size_t rows = request->rows.body.cells[AX_ROW_SET_ROWS].row_count;
+    if (ax_admission_check_rows(whole->thread->scoring.admission, rows, err) ||
+        ax_server_check_features(server, err))
+        return err->code;
+    struct many_pass *many = ax_arena_zalloc(&http->arena, 1, sizeof(*many));
     if (!many)
         return ax_arena_fail(&http->arena, "the request", err);
-    many->call.woken = many_woken;
-    many->request = request;
-    if (!request->calls)
+    if (!request->passes)
         request->now_us = ax_server_now_us(server);
-    many->next = request->calls;
-    request->calls = many;
-    if (ax_admission_check_rows(whole->thread->scoring.admission,
-                                body->cells[AX_ROW_SET_ROWS].row_count, err) ||
-        ax_server_check_features(server, err) ||
-        ax_serving_bind(features, part->prediction.job.served, &service, &part->target.inputs,
-                        err) ||
-        ax_service_call_begin(
-            &many->call, features, service, body->cells[AX_ROW_SET_ROWS].row_count, body->tell,
-            &http->arena, ax_http_worker_loop(http->worker), ax_prediction_deadline_ns(whole), err))
-        return err->code;
-    ax_service_call_share(&many->call, body->cells);
-    if (ax_service_call_take(&many->call, body->cells, body->is_one, request->now_us, err))
-        return err->code;
-    ax_service_call_sample(&many->call, ax_server_thread_sampler(whole->thread));
-    for (size_t i = request->part; i < request->part_count; i++)
-        many_join(request, &request->parts[i], many);
+    many->request = request;
+    many->next = request->passes;
+    request->passes = many;
+    many->pass.woken = many_woken;
+    ax_service_pass_begin(&many->pass, ax_server_features(server), rows, &http->arena,
+                          ax_http_worker_loop(http->worker), ax_prediction_deadline_ns(whole));
+    for (size_t i = request->part; i < request->part_count; i++) {
+        struct many_part *part = &request->parts[i];
+        if (part->prediction.job.served && !part->pass && !part->err.code)
+            (void)(many_join(many, part, &part->target.err) != AX_OK);
+    }
     return AX_OK;
 }
 
@@ -360,17 +381,18 @@ static enum ax_code many_fill_entities(struct many_request *request, size_t byte
     struct many_part *part = &request->parts[request->part];
     bool waits = false;
     request->rows.is_filling = true;
-    if (!part->call && many_begin_call(request, part, err))
+    if (!part->pass && many_begin_pass(request, err))
         return err->code;
-    struct many_call *many = part->call;
-    if (!many->is_done && !many->err.code)
-        (void)!ax_service_call_step(&many->call, byte_budget, cost, &many->is_done, &waits,
-                                    &many->err);
-    const struct ax_err *failure = many->err.code ? &many->err : &part->target.err;
+    struct many_pass *many = part->pass;
+    if (!many->is_done)
+        ax_service_pass_step(&many->pass, byte_budget, cost, &many->is_done, &waits);
+    if (waits) {
+        ax_prediction_wait(&request->rows.prediction);
+        return AX_OK;
+    }
+    const struct ax_err *failure = &part->target.err;
     if (failure->code)
         return ax_fail(err, failure->code, "%s", failure->msg);
-    if (waits)
-        ax_prediction_wait(&request->rows.prediction);
     request->rows.prediction.rows = part->rows;
     *ret_done = many->is_done;
     return AX_OK;
@@ -443,7 +465,7 @@ static bool many_put_part(struct many_request *request, struct ax_buf *out, size
     request->is_in_answer = true;
     struct ax_predict_answer answer;
     ax_predict_answer_init(&answer, part->prediction.job.served->version, &part->prediction.job.out,
-                           part->call ? &part->call->call : NULL);
+                           part->call);
     if (!ax_predict_answer_put_rows(&answer, &request->rows.printed, end, ax_predict_answer_put_row,
                                     out))
         return false;
@@ -551,8 +573,8 @@ static void many_release_parts(struct ax_prediction *prediction)
 
 static void many_release(struct ax_prediction *prediction)
 {
-    for (struct many_call *many = many_from(prediction)->calls; many; many = many->next)
-        ax_service_call_done(&many->call);
+    for (struct many_pass *many = many_from(prediction)->passes; many; many = many->next)
+        ax_service_pass_done(&many->pass);
 }
 
 static const struct ax_prediction_form many_form = {

@@ -6,11 +6,12 @@
 #include "base/json.h"
 #include "server/api/endpoints.h"
 #include "server/api/row_request.h"
-#include "server/api/service_call.h"
+#include "server/api/service_pass.h"
 #include "server/server.h"
 
 /* Of a request by entity, for which alone there is memory. */
 struct predict_call {
+    struct ax_service_pass pass;
     struct ax_service_call call;
     struct ax_service_target target;
     struct ax_prediction *prediction;
@@ -40,9 +41,9 @@ static struct predict_request *predict_from(struct ax_prediction *prediction)
     return container_of(prediction, struct predict_request, rows.prediction);
 }
 
-static void predict_woken(struct ax_service_call *call)
+static void predict_woken(struct ax_service_pass *pass)
 {
-    ax_prediction_wake(container_of(call, struct predict_call, call)->prediction);
+    ax_prediction_wake(container_of(pass, struct predict_call, pass)->prediction);
 }
 
 static enum ax_code predict_begin_call(struct predict_request *request, struct ax_err *err)
@@ -59,15 +60,16 @@ static enum ax_code predict_begin_call(struct predict_request *request, struct a
         return ax_arena_fail(&http->arena, "the request", err);
     made->prediction = prediction;
     made->target.rows = &prediction->rows;
-    made->call.woken = predict_woken;
+    made->pass.woken = predict_woken;
     request->by_entity = made;
     if (ax_admission_check_rows(prediction->thread->scoring.admission, rows, err) ||
         ax_server_check_features(prediction->thread->server, err) ||
         ax_serving_bind(features, served, &service, &made->target.inputs, err) ||
-        ax_rows_reserve(&prediction->rows, served->version->signature, rows, &http->arena, err) ||
-        ax_service_call_begin(&made->call, features, service, rows, body->tell, &http->arena,
-                              ax_http_worker_loop(http->worker),
-                              ax_prediction_deadline_ns(prediction), err) ||
+        ax_rows_reserve(&prediction->rows, served->version->signature, rows, &http->arena, err))
+        return err->code;
+    ax_service_pass_begin(&made->pass, features, rows, &http->arena,
+                          ax_http_worker_loop(http->worker), ax_prediction_deadline_ns(prediction));
+    if (ax_service_call_begin(&made->call, &made->pass, service, body->tell, err) ||
         ax_service_call_take(&made->call, body->cells, body->is_one,
                              ax_server_now_us(prediction->thread->server), err))
         return err->code;
@@ -85,9 +87,9 @@ static enum ax_code predict_fill(struct predict_request *request, size_t byte_bu
     if (!ax_row_body_is_by_entity(&request->rows.body))
         return ax_row_request_fill(&request->rows, &request->rows.body.cells[AX_ROW_SET_ROWS],
                                    byte_budget, cost, ret_done, err);
-    if ((!request->rows.is_filling && predict_begin_call(request, err)) ||
-        ax_service_call_step(&request->by_entity->call, byte_budget, cost, ret_done, &waits, err))
+    if (!request->rows.is_filling && predict_begin_call(request, err))
         return err->code;
+    ax_service_pass_step(&request->by_entity->pass, byte_budget, cost, ret_done, &waits);
     if (waits)
         ax_prediction_wait(&request->rows.prediction);
     const struct ax_err *failure = &request->by_entity->target.err;
@@ -142,7 +144,7 @@ static void predict_release(struct ax_prediction *prediction)
 {
     const struct predict_request *request = predict_from(prediction);
     if (request->by_entity)
-        ax_service_call_done(&request->by_entity->call);
+        ax_service_pass_done(&request->by_entity->pass);
 }
 
 static const struct ax_prediction_form predict_form = {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three parts, each in steps: cells to columns, then slice by slice a vector, asked for and
- * finished. A small call has one slice, whose memory is the request's; of a large one each slice
- * has the memory of the one before it.
+ * Cells to columns, in steps; then what a slice's vector looks for, and what it found: counted,
+ * logged, told, and filled into rows.
  */
 #include "server/api/service_call.h"
 
@@ -10,17 +9,13 @@
 #include "base/json.h"
 #include "data/expr/value_text.h"
 #include "feature/online/online_windows.h"
+#include "server/api/service_pass.h"
 
 #include <assert.h>
 
-enum { CALL_TAKE, CALL_FILL, CALL_ASK, CALL_WAIT, CALL_FINISH, CALL_DONE };
+enum { CALL_TAKE, CALL_FILL, CALL_READY };
 
-/* Values of a slice, about, so that it takes a part of a millisecond; and what one costs, in bytes
- * of reading. */
-#define SLICE_VALUES    ((size_t)16 << 10)
-#define VALUE_COST      ((size_t)8)
-#define TOLD_BYTES_MAX  ((size_t)64 << 20)
-#define OWN_FIRST_BYTES ((size_t)256 << 10)
+#define TOLD_BYTES_MAX ((size_t)64 << 20)
 
 static const struct ax_service *service_of(const struct ax_service_call *call)
 {
@@ -29,11 +24,10 @@ static const struct ax_service *service_of(const struct ax_service_call *call)
 
 /* ---- beginning ---- */
 
-/* A multiple of 64, as slices of columns are. */
-static size_t slice_rows(const struct ax_service *service)
+size_t ax_service_call_row_values(const struct ax_serving_service *service)
 {
-    size_t rows = SLICE_VALUES / (service->input_count + service->call_count + 1) / 64 * 64;
-    return AX_MIN(AX_MAX(rows, (size_t)64), (size_t)AX_VALUES_ROWS_MAX);
+    assert(service);
+    return service->applied->service->input_count + service->applied->service->call_count;
 }
 
 static enum ax_code begin_telling(struct ax_service_call *call, struct ax_err *err)
@@ -49,48 +43,24 @@ static enum ax_code begin_telling(struct ax_service_call *call, struct ax_err *e
     return call->told_ends ? AX_OK : ax_arena_fail(call->arena, "the request", err);
 }
 
-enum ax_code ax_service_call_begin(struct ax_service_call *call,
-                                   struct ax_serving_features *features,
-                                   const struct ax_serving_service *service, size_t rows,
-                                   enum ax_service_tell tell, struct ax_arena *arena,
-                                   struct ax_loop *loop, uint64_t deadline_ns, struct ax_err *err)
+enum ax_code ax_service_call_begin(struct ax_service_call *call, struct ax_service_pass *pass,
+                                   const struct ax_serving_service *service,
+                                   enum ax_service_tell tell, struct ax_err *err)
 {
-    assert(call && !call->features && features && service->plan && arena && err);
+    assert(call && !call->pass && pass && service->plan && err);
+    call->pass = pass;
     call->service = service;
-    call->arena = arena;
+    call->arena = pass->arena;
     call->tell = tell;
-    call->slice_rows = slice_rows(service->applied->service);
-    call->request =
-        (struct ax_service_request){ .plan = service->plan,
-                                     .store = features->store,
-                                     .rows = rows,
-                                     .arena = arena,
-                                     .loop = loop,
-                                     .deadline_ns = deadline_ns ? deadline_ns : UINT64_MAX };
-    ax_arena_init(&call->own, OWN_FIRST_BYTES, arena->max);
-    call->own.budget = arena->budget;
-    if (rows > call->slice_rows)
-        call->request.arena = &call->own;
+    call->request = (struct ax_service_request){ .plan = service->plan, .rows = pass->rows };
     ax_buf_init(&call->told, TOLD_BYTES_MAX);
-    call->features = ax_serving_features_ref(features);
+    ax_service_pass_add(pass, call);
     return begin_telling(call, err);
-}
-
-void ax_service_call_done(struct ax_service_call *call)
-{
-    if (!call || !call->features)
-        return;
-    if (call->state == CALL_WAIT)
-        ax_service_vector_cancel(&call->vector);
-    ax_arena_done(&call->own);
-    ax_buf_done(&call->told);
-    ax_serving_features_unref(call->features);
-    call->features = NULL;
 }
 
 void ax_service_call_sample(struct ax_service_call *call, struct ax_served_sampler *sampler)
 {
-    assert(call && call->features);
+    assert(call && call->pass);
     call->sampler = call->service->served ? sampler : NULL;
 }
 
@@ -99,6 +69,22 @@ void ax_service_call_add(struct ax_service_call *call, struct ax_service_target 
     assert(call && target && target->inputs && target->rows);
     target->next = call->targets;
     call->targets = target;
+    if (call->err.code)
+        target->err = call->err;
+}
+
+/* The call has failed, and so have its targets. */
+static void fail_targets(struct ax_service_call *call)
+{
+    for (struct ax_service_target *target = call->targets; target; target = target->next)
+        target->err = call->err;
+}
+
+void ax_service_call_fail(struct ax_service_call *call, const struct ax_err *err)
+{
+    assert(call && err && err->code);
+    call->err = *err;
+    fail_targets(call);
 }
 
 /* ---- columns ---- */
@@ -217,11 +203,12 @@ static void share_columns(struct ax_cells *cells, const struct ax_serving_names 
 
 void ax_service_call_share(struct ax_service_call *call, struct ax_cells *sets)
 {
-    assert(call && call->features && call->state == CALL_TAKE && sets);
+    assert(call && call->pass && call->state == CALL_TAKE && sets);
+    const struct ax_serving_features *features = call->pass->features;
     call->is_shared = true;
-    share_columns(&sets[AX_ROW_SET_ROWS], &call->features->keys);
-    share_columns(&sets[AX_ROW_SET_REQUEST], &call->features->request_values);
-    share_columns(&sets[AX_ROW_SET_GIVEN], &call->features->given);
+    share_columns(&sets[AX_ROW_SET_ROWS], &features->keys);
+    share_columns(&sets[AX_ROW_SET_REQUEST], &features->request_values);
+    share_columns(&sets[AX_ROW_SET_GIVEN], &features->given);
 }
 
 enum ax_code ax_service_call_take(struct ax_service_call *call, const struct ax_cells *sets,
@@ -269,7 +256,7 @@ enum ax_code ax_service_call_take_columns(struct ax_service_call *call,
 {
     assert(call && call->state == CALL_TAKE && columns && err);
     call->request.call = columns;
-    call->state = CALL_ASK;
+    call->state = CALL_READY;
     return set_moments(call, at, err);
 }
 
@@ -311,19 +298,29 @@ static enum ax_code end_columns(struct ax_service_call *call, struct ax_err *err
             all_are_set(call->given[i].given, call->request.rows) ? NULL : call->given[i].given;
     }
     call->request.call = columns;
-    call->state = CALL_ASK;
+    call->state = CALL_READY;
     return check_at(call, err);
 }
 
-static enum ax_code step_fill(struct ax_service_call *call, size_t byte_budget, size_t *cost,
-                              struct ax_err *err)
+static enum ax_code fill_columns(struct ax_service_call *call, size_t byte_budget, size_t *cost,
+                                 struct ax_err *err)
 {
-    bool done;
-    if (ax_cells_values_step(&call->fills[call->fill], byte_budget, cost, &done, err))
-        return err->code;
-    if (!done || ++call->fill < AX_ROW_SETS)
-        return AX_OK;
-    return end_columns(call, err);
+    size_t end = *cost + byte_budget;
+    while (call->fill < AX_ROW_SETS && *cost < end) {
+        bool done;
+        if (ax_cells_values_step(&call->fills[call->fill], end - *cost, cost, &done, err))
+            return err->code;
+        call->fill += done;
+    }
+    return call->fill < AX_ROW_SETS ? AX_OK : end_columns(call, err);
+}
+
+bool ax_service_call_fill(struct ax_service_call *call, size_t byte_budget, size_t *cost)
+{
+    assert(call && call->state != CALL_TAKE && !call->err.code && byte_budget && cost);
+    if (call->state == CALL_FILL && fill_columns(call, byte_budget, cost, &call->err))
+        fail_targets(call);
+    return !call->err.code && call->state == CALL_READY;
 }
 
 /* ---- slices ---- */
@@ -346,10 +343,10 @@ static void count_rows(const struct ax_service_call *call)
 {
     const struct ax_service_vector *vector = &call->vector;
     const struct ax_service *service = service_of(call);
-    const struct ax_view *first = call->features->applied->definitions.views;
+    const struct ax_serving_features *features = call->pass->features;
+    const struct ax_view *first = features->applied->definitions.views;
     for (size_t role = 0; role < service->role_count; role++) {
-        const struct ax_serving_view *view =
-            &call->features->views[service->roles[role].view - first];
+        const struct ax_serving_view *view = &features->views[service->roles[role].view - first];
         uint64_t counts[AX_ONLINE_STATUS_COUNT] = { 0 };
         for (size_t row = 0; row < vector->rows; row++) {
             int64_t time = time_of(call, role, row);
@@ -380,7 +377,7 @@ static void put_source(struct ax_service_call *call, size_t input, size_t row,
     if (time == AX_ONLINE_TIMELESS)
         return;
     ax_json_put_key(out, "age_s");
-    ax_json_put_f64(out, (double)(call->request.at[call->from + row] - time) / 1e6);
+    ax_json_put_f64(out, (double)(call->request.at[call->vector.from + row] - time) / 1e6);
 }
 
 static void tell_input(struct ax_service_call *call, size_t input, size_t row)
@@ -416,57 +413,42 @@ static enum ax_code tell_rows(struct ax_service_call *call, struct ax_err *err)
     struct ax_buf *out = &call->told;
     for (size_t row = 0; call->tell && row < call->vector.rows; row++) {
         char text[AX_CALENDAR_TEXT_SIZE];
-        (void)ax_calendar_text(call->request.at[call->from + row], text);
+        (void)ax_calendar_text(call->request.at[call->vector.from + row], text);
         (void)ax_buf_printf(out, "\"at\":\"%s\",\"features\":{", text);
         for (size_t i = 0; i < service_of(call)->input_count; i++)
             tell_input(call, i, row);
         (void)ax_buf_append_char(out, '}');
-        call->told_ends[call->from + row] = out->len;
+        call->told_ends[call->vector.from + row] = out->len;
     }
     return ax_buf_check(out, "what is told of the features", err);
 }
 
 static void fill_target(const struct ax_service_call *call, struct ax_service_target *target)
 {
-    size_t end = call->from + call->vector.rows;
+    size_t from = call->vector.from;
+    size_t end = from + call->vector.rows;
     if (target->err.code)
         return;
-    ax_rows_clear(target->rows, call->from, end);
-    (void)(ax_service_vector_write(&call->vector, target->inputs, target->rows, call->from,
-                                   call->arena, &target->err) ||
-           ax_rows_finish(target->rows, call->from, end, &target->err));
+    ax_rows_clear(target->rows, from, end);
+    (void)(ax_service_vector_write(&call->vector, target->inputs, target->rows, from, call->arena,
+                                   &target->err) ||
+           ax_rows_finish(target->rows, from, end, &target->err));
 }
 
-static void vector_done(struct ax_service_vector *vector)
+void ax_service_call_ask(struct ax_service_call *call, size_t from, size_t rows,
+                         struct ax_service_lookups *lookups)
 {
-    struct ax_service_call *call = container_of(vector, struct ax_service_call, vector);
-    call->state = CALL_FINISH;
-    call->woken(call);
-}
-
-static enum ax_code step_ask(struct ax_service_call *call, struct ax_err *err)
-{
-    bool done;
-    size_t rows = AX_MIN(call->slice_rows, call->request.rows - call->from);
-    if (!rows) {
-        call->state = CALL_DONE;
-        return AX_OK;
-    }
-    if (call->request.arena == &call->own)
-        ax_arena_reset(&call->own);
+    assert(call && call->state == CALL_READY && !call->err.code && lookups);
+    call->request.arena = lookups->arena;
     if (call->sampler)
         ax_served_sampler_begin(call->service->served, call->seen);
-    if (ax_service_vector_begin(&call->vector, &call->request, call->from, rows, vector_done, &done,
-                                err))
-        return err->code;
-    call->state = done ? CALL_FINISH : CALL_WAIT;
-    return AX_OK;
+    if (ax_service_vector_begin(&call->vector, &call->request, from, rows, lookups, &call->err))
+        fail_targets(call);
 }
 
-static enum ax_code step_finish(struct ax_service_call *call, size_t *cost, struct ax_err *err)
+static enum ax_code finish_vector(struct ax_service_call *call, struct ax_err *err)
 {
     struct ax_service_vector *vector = &call->vector;
-    const struct ax_service *service = service_of(call);
     if (ax_service_vector_finish(vector, err))
         return err->code;
     count_rows(call);
@@ -476,30 +458,14 @@ static enum ax_code step_finish(struct ax_service_call *call, size_t *cost, stru
         return err->code;
     for (struct ax_service_target *target = call->targets; target; target = target->next)
         fill_target(call, target);
-    *cost += vector->rows * (service->input_count + service->call_count) * VALUE_COST;
-    call->from += vector->rows;
-    call->state = CALL_ASK;
     return AX_OK;
 }
 
-enum ax_code ax_service_call_step(struct ax_service_call *call, size_t byte_budget, size_t *cost,
-                                  bool *ret_done, bool *ret_waits, struct ax_err *err)
+void ax_service_call_finish(struct ax_service_call *call)
 {
-    assert(call && call->state != CALL_TAKE && cost && ret_done && ret_waits && err);
-    size_t spent = 0;
-    enum ax_code code = AX_OK;
-    while (!code && spent < byte_budget && call->state != CALL_WAIT && call->state != CALL_DONE) {
-        if (call->state == CALL_FILL)
-            code = step_fill(call, byte_budget - spent, &spent, err);
-        else if (call->state == CALL_ASK)
-            code = step_ask(call, err);
-        else
-            code = step_finish(call, &spent, err);
-    }
-    *cost += spent;
-    *ret_waits = call->state == CALL_WAIT;
-    *ret_done = call->state == CALL_DONE;
-    return code;
+    assert(call && call->state == CALL_READY && !call->err.code);
+    if (finish_vector(call, &call->err))
+        fail_targets(call);
 }
 
 struct ax_str ax_service_call_told(const struct ax_service_call *call, size_t row)

@@ -429,13 +429,12 @@ static void ask(struct ax_sql *sql, const struct ax_definitions *definitions, si
     struct ax_service_vector vector;
     bool done;
     good(ax_service_plan_new(definitions, definitions->services, online.views, &plan, &err));
-    const struct ax_service_request request = { .plan = plan,
-                                                .store = online.store,
-                                                .rows = rows,
-                                                .call = call,
-                                                .at = moments,
-                                                .arena = &arena };
-    good(ax_service_vector_begin(&vector, &request, 0, rows, NULL, &done, &err));
+    const struct ax_service_request request = {
+        .plan = plan, .rows = rows, .call = call, .at = moments, .arena = &arena
+    };
+    struct ax_service_lookups lookups = { .store = online.store, .arena = &arena };
+    good(ax_service_vector_begin(&vector, &request, 0, rows, &lookups, &err));
+    good(ax_service_lookups_ask(&lookups, &done, &err));
     assert_true(done);
     good(ax_service_vector_finish(&vector, &err));
     compare(sql, &vector, definitions->services, path, seed);

@@ -201,19 +201,18 @@ static struct ax_service_request make_request(size_t rows)
     call.columns[CALL_NEED] = column(AX_TYPE_INT64, call.need, rows, call.has_need);
     call.columns[CALL_ORIGIN] = column(AX_TYPE_STRING, call.origin, rows, NULL);
     call.columns[CALL_DEST] = column(AX_TYPE_STRING, call.dest, rows, call.has_dest);
-    return (struct ax_service_request){ .plan = plan,
-                                        .store = online.store,
-                                        .rows = rows,
-                                        .call = call.columns,
-                                        .at = call.at,
-                                        .arena = &arena };
+    return (struct ax_service_request){
+        .plan = plan, .rows = rows, .call = call.columns, .at = call.at, .arena = &arena
+    };
 }
 
 static enum ax_code run(struct ax_service_vector *vector, const struct ax_service_request *request,
                         size_t from, size_t rows)
 {
+    struct ax_service_lookups lookups = { .store = online.store, .arena = &arena };
     bool done;
-    if (ax_service_vector_begin(vector, request, from, rows, NULL, &done, &err))
+    if (ax_service_vector_begin(vector, request, from, rows, &lookups, &err) ||
+        ax_service_lookups_ask(&lookups, &done, &err))
         return err.code;
     assert_true(done);
     return ax_service_vector_finish(vector, &err);
@@ -472,10 +471,11 @@ static void later_cancel(struct ax_online *store, struct ax_online_fetch *fetch)
 
 static const struct ax_online_backend later = { .fetch = later_fetch, .cancel = later_cancel };
 static struct ax_online later_store = { .backend = &later };
+static struct ax_service_lookups lookups;
 
-static void note_done(struct ax_service_vector *vector)
+static void note_done(struct ax_service_lookups *of)
 {
-    (void)vector;
+    assert_ptr_equal(of, &lookups);
     asked.done++;
 }
 
@@ -484,7 +484,10 @@ static bool begin_later(struct ax_service_vector *vector, const struct ax_servic
 {
     bool done;
     memset(&asked, 0, sizeof(asked));
-    if (!good(ax_service_vector_begin(vector, request, 0, request->rows, note_done, &done, &err)))
+    lookups =
+        (struct ax_service_lookups){ .store = &later_store, .arena = &arena, .done = note_done };
+    if (!good(ax_service_vector_begin(vector, request, 0, request->rows, &lookups, &err)) ||
+        !good(ax_service_lookups_ask(&lookups, &done, &err)))
         return false;
     assert_false(done);
     assert_int_equal(asked.count, VISITS);
@@ -498,7 +501,6 @@ static void test_later(void **state)
     if (!set_up())
         return;
     struct ax_service_request request = make_request(64);
-    request.store = &later_store;
     if (!begin_later(&vector, &request))
         return;
     for (size_t i = 0; i < VISITS; i++) {
@@ -511,7 +513,7 @@ static void test_later(void **state)
     assert_int_equal(asked.done, 1);
     if (good(ax_service_vector_finish(&vector, &err)))
         assert_pattern(&vector);
-    ax_service_vector_cancel(&vector);
+    ax_service_lookups_cancel(&lookups);
     assert_int_equal(asked.cancelled, 0);
 }
 
@@ -522,11 +524,10 @@ static void test_cancel(void **state)
     if (!set_up())
         return;
     struct ax_service_request request = make_request(PATTERN);
-    request.store = &later_store;
     if (!begin_later(&vector, &request))
         return;
     asked.fetches[1]->done(asked.fetches[1]);
-    ax_service_vector_cancel(&vector);
+    ax_service_lookups_cancel(&lookups);
     assert_int_equal(asked.cancelled, 1);
     assert_int_equal(asked.done, 0);
 }
@@ -538,7 +539,6 @@ static void test_store_down(void **state)
     if (!set_up())
         return;
     struct ax_service_request request = make_request(PATTERN);
-    request.store = &later_store;
     if (!begin_later(&vector, &request))
         return;
     for (size_t i = 0; i < VISITS; i++) {
@@ -686,12 +686,9 @@ static void check_windows(const struct ax_service *service)
     *call_column(columns, service, "origin") = column(AX_TYPE_STRING, origins, ROWS, &has_origin);
     *call_column(columns, service, "dest") = column(AX_TYPE_STRING, dests, ROWS, NULL);
     *call_column(columns, service, "id") = column(AX_TYPE_STRING, ids, ROWS, &has_id);
-    struct ax_service_request request = { .plan = plan,
-                                          .store = online.store,
-                                          .rows = ROWS,
-                                          .call = columns,
-                                          .at = at,
-                                          .arena = &arena };
+    struct ax_service_request request = {
+        .plan = plan, .rows = ROWS, .call = columns, .at = at, .arena = &arena
+    };
     struct ax_service_vector vector;
     if (!good(run(&vector, &request, 0, ROWS)))
         return;

@@ -131,7 +131,7 @@ static enum ax_code answer(const struct ax_service *service, const struct ax_cel
     if (ax_service_plan_new(&definitions, service, online.views, &plan, err))
         fail_msg("%s", err->msg);
     const struct ax_service_request request = {
-        .plan = plan, .store = online.store, .rows = rows, .call = call, .at = at, .arena = &arena
+        .plan = plan, .rows = rows, .call = call, .at = at, .arena = &arena
     };
     struct ax_feast_columns columns;
     bool failed = ax_feast_columns_init(&columns, service, has_full_names, &arena, err) ||
@@ -141,9 +141,11 @@ static enum ax_code answer(const struct ax_service *service, const struct ax_cel
         answer.bytes_max = bytes_max;
     for (size_t from = 0; !failed && from < rows; from += slice) {
         struct ax_service_vector vector;
+        struct ax_service_lookups lookups = { .store = online.store, .arena = &arena };
         bool done = false;
-        failed = ax_service_vector_begin(&vector, &request, from, AX_MIN(slice, rows - from), NULL,
-                                         &done, err) ||
+        failed = ax_service_vector_begin(&vector, &request, from, AX_MIN(slice, rows - from),
+                                         &lookups, err) ||
+                 ax_service_lookups_ask(&lookups, &done, err) ||
                  ax_service_vector_finish(&vector, err) ||
                  ax_feast_answer_add(&answer, &vector, err);
         assert_true(failed || done);

@@ -2,7 +2,8 @@
 /*
  * Goal: a call of a service fills the rows of models with what the store has, whether the store
  * answers at once, later, not at all or not any more; slice by slice as in one; and tells of the
- * features what became of them. A model that cannot take its rows hinders no others.
+ * features what became of them. A model that cannot take its rows hinders no others. Calls of
+ * several services in one pass ask for each key once, and one that fails hinders no others.
  * Method: bodies are read as a request's are, over a small store in memory, or over one that keeps
  * each fetch until the test answers it. What is filled is worked out by hand. Also run with refused
  * allocations.
@@ -15,7 +16,7 @@
 #include <cmocka.h>
 
 #include "feature/online/online_key.h"
-#include "server/api/service_call.h"
+#include "server/api/service_pass.h"
 #include "torture.h"
 
 #include <math.h>
@@ -57,6 +58,7 @@ static struct ax_applied_service applied_services[2];
 static struct ax_serving_features *features;
 static struct ax_signature signature;
 static size_t inputs[MODEL_INPUTS];
+static struct ax_service_pass pass;
 static struct ax_service_call call;
 static size_t woken_count;
 
@@ -182,6 +184,7 @@ static bool set_up(bool is_slow)
                                              .memory_bytes_max = (size_t)64 << 20 };
     ax_err_clear(&err);
     memset(&slow, 0, sizeof(slow));
+    memset(&pass, 0, sizeof(pass));
     memset(&call, 0, sizeof(call));
     woken_count = 0;
     slow.base.backend = &slow_backend;
@@ -215,7 +218,7 @@ static bool set_up(bool is_slow)
 static int tear_down(void **state)
 {
     (void)state;
-    ax_service_call_done(&call);
+    ax_service_pass_done(&pass);
     ax_serving_features_unref(features);
     features = NULL;
     ax_signature_done(&signature);
@@ -233,9 +236,9 @@ static int tear_down(void **state)
 static const struct ax_row_member members[] = { AX_ROW_ENTITY_MEMBERS, { 0 } };
 static const struct ax_row_protocol protocol = { .members = members, .wanted = "'entities'" };
 
-static void woken(struct ax_service_call *which)
+static void woken(struct ax_service_pass *which)
 {
-    assert_ptr_equal(which, &call);
+    assert_ptr_equal(which, &pass);
     woken_count++;
 }
 
@@ -250,12 +253,12 @@ static struct ax_row_body *begin_body(const char *body_text)
     ax_row_body_init(body, &protocol, ax_str_from(body_text), &arena);
     while (!done && good(ax_row_body_read(body, 100, &cost, &done, &err)))
         continue;
-    call.woken = woken;
-    return done && good(ax_service_call_begin(&call, features, features->services,
-                                              body->cells[AX_ROW_SET_ROWS].row_count, body->tell,
-                                              &arena, NULL, 0, &err))
-               ? body
-               : NULL;
+    if (!done)
+        return NULL;
+    pass.woken = woken;
+    ax_service_pass_begin(&pass, features, body->cells[AX_ROW_SET_ROWS].row_count, &arena, NULL, 0);
+    return good(ax_service_call_begin(&call, &pass, features->services, body->tell, &err)) ? body
+                                                                                           : NULL;
 }
 
 static bool begin(const char *body_text)
@@ -279,9 +282,10 @@ static bool step_on(size_t budget)
     bool done = false;
     bool waits = false;
     size_t cost = 0;
-    while (!done && !waits && good(ax_service_call_step(&call, budget, &cost, &done, &waits, &err)))
-        continue;
-    return done;
+    while (!done && !waits)
+        ax_service_pass_step(&pass, budget, &cost, &done, &waits);
+    err = call.err;
+    return good(err.code) && done;
 }
 
 static float number_at(const struct ax_rows *rows, size_t input, size_t row)
@@ -385,13 +389,13 @@ static void test_slices(void **state)
     (void)ax_buf_append_str(&body, AX_STR("{\"tail\":8}]}"));
     (void)ax_buf_append_char(&body, '\0');
     if (!body.failed && set_up(true) && begin(body.ptr) && add(&target, &rows)) {
-        assert_true(call.slice_rows < MANY && call.slice_rows % 64 == 0);
+        assert_true(pass.slice_rows < MANY && pass.slice_rows % 64 == 0);
         while (!step_on(1000) && !err.code) {
             waits++;
             slow_answer();
         }
         if (!ax_torture_struck()) {
-            assert_int_equal(waits, (MANY + call.slice_rows) / call.slice_rows);
+            assert_int_equal(waits, (MANY + pass.slice_rows) / pass.slice_rows);
             for (size_t row = 0; row < MANY; row++)
                 assert_row(&rows, row, 3.5F, 20, 2.5F, "EWR");
             assert_int_equal(number_at(&rows, 1, MANY), 150);
@@ -408,7 +412,7 @@ static void test_cancelled(void **state)
     struct ax_rows rows;
     if (!set_up(true) || !begin(SMALL) || !add(&target, &rows) || step_on(1000) || err.code)
         return;
-    ax_service_call_done(&call);
+    ax_service_pass_done(&pass);
     assert_int_equal(slow.cancelled, 2);
     assert_int_equal(woken_count, 0);
     assert_int_equal(atomic_load(&features->refs), 1);
@@ -466,6 +470,115 @@ static void test_two_models(void **state)
     ax_signature_done(&other);
 }
 
+/* What is filled of the other service: the weather where the flight goes. */
+struct other {
+    struct ax_service_call call;
+    struct ax_signature signature;
+    size_t inputs[1];
+    struct ax_service_target target;
+    struct ax_rows rows;
+};
+
+/* Both calls in one pass; false: refused. */
+static bool begin_two(struct ax_row_body *body, struct other *other)
+{
+    struct ax_service_call *calls[] = { &call, &other->call };
+    memset(other, 0, sizeof(*other));
+    if (!body ||
+        !good(ax_service_call_begin(&other->call, &pass, &features->services[1], body->tell, &err)))
+        return false;
+    for (size_t i = 0; i < AX_COUNT(calls); i++) {
+        ax_service_call_share(calls[i], body->cells);
+        if (!good(ax_service_call_take(calls[i], body->cells, body->is_one, 0, &err)))
+            return false;
+    }
+    other->target = (struct ax_service_target){ .inputs = other->inputs, .rows = &other->rows };
+    if (!good(ax_signature_init(&other->signature, 1, 0, &err)) ||
+        !good(ax_signature_name_input(&other->signature, 0, AX_STR("dest__temp"), &err)) ||
+        !good(ax_service_plan_bind(features->services[1].plan, &other->signature, other->inputs,
+                                   &err)) ||
+        !good(ax_rows_reserve(&other->rows, &other->signature, pass.rows, &arena, &err)))
+        return false;
+    ax_service_call_add(&other->call, &other->target);
+    return true;
+}
+
+#define TWO                                                                                        \
+    "{\"entities\":[{\"origin\":\"EWR\",\"dest\":\"JFK\",\"tail\":7},"                             \
+    "{\"origin\":\"JFK\",\"dest\":\"EWR\",\"tail\":7},{\"origin\":null,\"dest\":\"EWR\",\"tail\":" \
+    "9}],"                                                                                         \
+    "\"request\":{\"x\":0.5},\"at\":1001000000}"
+
+/* Airports of both services are one fetch, and each of them is asked for once. */
+static void test_two_services(void **state)
+{
+    (void)state;
+    struct ax_service_target target;
+    struct ax_rows rows;
+    static struct other other;
+    if (set_up(true) && begin_two(begin_body(TWO), &other) && add(&target, &rows) &&
+        !step_on(1000) && !err.code && !other.call.err.code) {
+        assert_int_equal(slow.count, 2);
+        assert_int_equal(slow.fetches[0]->count, 2);
+        assert_int_equal(slow.fetches[1]->count, 2);
+        slow_answer();
+        assert_int_equal(woken_count, 1);
+        if (step_on(1000) && !ax_torture_struck()) {
+            assert_row(&rows, 0, 3, 20, 2.5F, "EWR");
+            assert_row(&rows, 1, NAN, 20, NAN, "JFK");
+            assert_true(isnan(number_at(&other.rows, 0, 0)));
+            assert_true(number_at(&other.rows, 0, 1) == 2.5F);
+            assert_true(number_at(&other.rows, 0, 2) == 2.5F);
+        }
+    }
+    ax_signature_done(&other.signature);
+}
+
+/* A row gives a number that one of the services cannot have; the other one is filled. */
+static void test_one_fails(void **state)
+{
+    (void)state;
+    static const char body[] =
+        "{\"entities\":[{\"origin\":\"EWR\",\"dest\":\"EWR\",\"tail\":\"x\"}],"
+        "\"at\":1001000000}";
+    struct ax_service_target target;
+    struct ax_rows rows;
+    static struct other other;
+    if (set_up(false) && begin_two(begin_body(body), &other) && add(&target, &rows)) {
+        bool done = false;
+        bool waits = false;
+        size_t cost = 0;
+        while (!done)
+            ax_service_pass_step(&pass, 1000, &cost, &done, &waits);
+        if (!ax_torture_struck()) {
+            assert_int_equal(call.err.code, AX_E_INVALID);
+            assert_string_equal(target.err.msg, call.err.msg);
+            assert_non_null(strstr(call.err.msg, "'tail'"));
+            assert_int_equal(other.call.err.code, AX_OK);
+            assert_int_equal(other.target.err.code, AX_OK);
+            assert_true(number_at(&other.rows, 0, 0) == 2.5F);
+        }
+    }
+    ax_signature_done(&other.signature);
+}
+
+/* A slice has room for services of so many values; alone, or for few entities, any has. */
+static void test_room(void **state)
+{
+    (void)state;
+    if (!set_up(false) || !begin(SMALL))
+        return;
+    const struct ax_serving_service *service = &features->services[1];
+    assert_true(ax_service_pass_has_room(&pass, service));
+    pass.row_values = 1024 - ax_service_call_row_values(service);
+    pass.rows = 1000;
+    assert_true(ax_service_pass_has_room(&pass, service));
+    pass.row_values++;
+    assert_false(ax_service_pass_has_room(&pass, service));
+    pass.rows = 63;
+    assert_true(ax_service_pass_has_room(&pass, service));
+}
+
 /* What a body has for several services is taken or refused; alone, only what this one takes. */
 static void test_shared(void **state)
 {
@@ -521,6 +634,9 @@ int main(void)
         cmocka_unit_test_teardown(test_cancelled, tear_down),
         cmocka_unit_test_teardown(test_store_down, tear_down),
         cmocka_unit_test_teardown(test_two_models, tear_down),
+        cmocka_unit_test_teardown(test_two_services, tear_down),
+        cmocka_unit_test_teardown(test_one_fails, tear_down),
+        cmocka_unit_test_teardown(test_room, tear_down),
     };
     ax_metric_thread_attach();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
