@@ -142,6 +142,16 @@ def test_python_wheels_of_a_group_share_one_folder(place, group, folder):
     assert (place.deps / folder / "twin/__init__.py").exists()
 
 
+def test_a_file_of_two_groups_is_fetched_once(place):
+    line = f"python {{}} 1.0 {WHEEL} {place.sha256(WHEEL)}"
+    place.lock(line.format("toy"), "group clients python=3.11", line.format("Toy"), group="test")
+    done = place.run("--group", "test", "--group", "clients")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("fetched ") == 1
+    for folder in ("python", "python-clients"):
+        assert (place.deps / folder / "toy/__init__.py").exists()
+
+
 def test_one_that_is_not_there_does_not_keep_the_others_away(place):
     line = second_wheel(place)
     gone = f"python gone 1.0 gone-1.0-py3-none-any.whl {'0' * 64}"
