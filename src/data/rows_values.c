@@ -27,15 +27,18 @@ static inline double number_at(const struct ax_values *values, size_t row)
     return 0;
 }
 
+/* Rows of a field that takes numbers as they are. */
 static inline void set_floats(const struct ax_column *column, size_t from, size_t count,
                               const struct ax_values *values)
 {
-    char *to = (char *)column->values + from * column->stride;
-    for (size_t row = 0; row < count; row++, to += column->stride) {
+    size_t stride = column->stride;
+    bool is_fp32 = column->datatype == AX_FP32;
+    char *to = (char *)column->values + from * stride;
+    for (size_t row = 0; row < count; row++, to += stride) {
         if (ax_values_is_null(values, row))
             continue;
         double value = number_at(values, row);
-        if (column->datatype == AX_FP32)
+        if (is_fp32)
             *(float *)(void *)to = (float)value;
         else
             *(double *)(void *)to = value;
@@ -87,25 +90,20 @@ static enum ax_code set_input(struct ax_rows *rows, size_t from, size_t count, s
     return AX_OK;
 }
 
-/* Numbers go into it as they are. */
-static inline bool takes_floats(const struct ax_rows *rows, size_t input)
-{
-    enum ax_datatype datatype = rows->columns[input].datatype;
-    return (datatype == AX_FP32 || datatype == AX_FP64) &&
-           !rows->signature->inputs[input].categories;
-}
-
 enum ax_code ax_rows_set_values(struct ax_rows *rows, size_t from, size_t count,
                                 const struct ax_values *columns, const size_t *which,
                                 struct ax_arena *arena, struct ax_err *err)
 {
-    assert(rows && columns && (which || !rows->signature->input_count) && arena && err);
+    const struct ax_input *inputs = rows->signature->inputs;
+    size_t input_count = rows->signature->input_count;
+    assert(rows && columns && (which || !input_count) && arena && err);
     assert(from <= rows->count && count <= rows->count - from);
-    for (size_t input = 0; input < rows->signature->input_count; input++) {
+    for (size_t input = 0; input < input_count; input++) {
         const struct ax_values *values = &columns[which[input]];
-        assert(!values->type.is_list && values->rows == count);
-        if (takes_floats(rows, input) && values->type.kind != AX_TYPE_STRING)
-            set_floats(&rows->columns[input], from, count, values);
+        const struct ax_column *column = &rows->columns[input];
+        bool is_float = column->datatype == AX_FP32 || column->datatype == AX_FP64;
+        if (is_float && !inputs[input].categories && values->type.kind != AX_TYPE_STRING)
+            set_floats(column, from, count, values);
         else if (set_input(rows, from, count, input, values, arena, err))
             return err->code;
     }

@@ -188,7 +188,7 @@ void ax_definition_put_value(struct ax_buf *out, struct ax_storage storage,
 
 static void put_default(struct ax_buf *out, const struct ax_field *field)
 {
-    if (!field->has_default || field->default_is_null) {
+    if (!ax_field_has_default(field)) {
         put_null(out, "default");
         return;
     }

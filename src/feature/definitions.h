@@ -146,6 +146,12 @@ struct ax_field {
     struct ax_place place;
 };
 
+/* It has a value where there is none. */
+static inline bool ax_field_has_default(const struct ax_field *field)
+{
+    return field->has_default && !field->default_is_null;
+}
+
 struct ax_view {
     struct ax_str name;
     struct ax_str description;

@@ -201,7 +201,7 @@ static void put_field(struct ax_buf *out, const struct ax_field *field)
         put(out, "; whole seconds");
     if (field->storage.kind == AX_STORAGE_DURATION)
         put(out, "; microseconds");
-    if (field->has_default && !field->default_is_null) {
+    if (ax_field_has_default(field)) {
         put(out, "; default ");
         ax_definition_put_value(out, field->storage, &field->default_value);
     }

@@ -117,6 +117,8 @@ static enum ax_code plan_fields(struct planner *p, size_t role, struct ax_servic
         if (!part->count)
             part->first_input = i;
         assert(i == part->first_input + part->count);
+        part->has_defaults |=
+            ax_field_has_default(&service->roles[role].view->fields[input->field]);
         fields[part->count++] = input->field;
     }
     return AX_OK;

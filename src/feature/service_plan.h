@@ -44,7 +44,8 @@ struct ax_service_part {
     int64_t ttl_us;
     size_t first_input; /* of the service; those of a role follow each other */
     const size_t *fields;
-    size_t count; /* of inputs and fields */
+    size_t count;      /* of inputs and fields */
+    bool has_defaults; /* one of the fields has a default that is no null */
 };
 
 /* Expressions that read nothing of each other. */

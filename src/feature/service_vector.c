@@ -248,11 +248,6 @@ static void set_value(struct ax_values *values, size_t row, const union ax_liter
     assert(!"no type");
 }
 
-static bool has_default(const struct ax_field *field)
-{
-    return field->has_default && !field->default_is_null;
-}
-
 /* A field's default where there is nothing; what there was is noted. */
 static enum ax_code put_default(struct ax_service_vector *vector, size_t input,
                                 const struct ax_field *field, struct ax_err *err)
@@ -411,10 +406,28 @@ static enum ax_code read_windows(struct ax_service_vector *vector,
     for (size_t i = 0; i < part->count; i++) {
         struct ax_values *input = &vector->inputs[part->first_input + i];
         *input = fields[part->fields[i]];
-        bool is_changed = !is_whole || has_default(&view->fields[part->fields[i]]);
+        bool is_changed = !is_whole || ax_field_has_default(&view->fields[part->fields[i]]);
         if (is_changed && copy_known(vector, known, input, err))
             return err->code;
     }
+    return AX_OK;
+}
+
+/* What the call gives instead, then defaults; expressions see the result. */
+static enum ax_code replace_fields(struct ax_service_vector *vector,
+                                   const struct ax_service_part *part,
+                                   const struct ax_field *fields, struct ax_err *err)
+{
+    bool is_replaced = part->has_defaults || vector->request->given_count;
+    for (size_t i = 0; is_replaced && i < part->count; i++) {
+        const struct ax_field *field = &fields[part->fields[i]];
+        size_t input = part->first_input + i;
+        if ((vector->given[input] && put_given(vector, input, err)) ||
+            (ax_field_has_default(field) && put_default(vector, input, field, err)))
+            return err->code;
+    }
+    for (size_t i = 0; vector->request->plan->step_count && i < part->count; i++)
+        show(vector, part->first_input + i);
     return AX_OK;
 }
 
@@ -436,15 +449,8 @@ static enum ax_code read_parts(struct ax_service_vector *vector, struct ax_err *
                                vector->request->arena, vector->inputs + part->first_input, err))
                 return err->code;
         }
-        const struct ax_field *fields = service->roles[role].view->fields;
-        for (size_t i = 0; i < part->count; i++) {
-            const struct ax_field *field = &fields[part->fields[i]];
-            size_t input = part->first_input + i;
-            if ((vector->given[input] && put_given(vector, input, err)) ||
-                (has_default(field) && put_default(vector, input, field, err)))
-                return err->code;
-            show(vector, input);
-        }
+        if (replace_fields(vector, part, service->roles[role].view->fields, err))
+            return err->code;
     }
     return AX_OK;
 }

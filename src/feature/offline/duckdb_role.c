@@ -168,7 +168,7 @@ void ax_role_run_put_values(const struct ax_role_run *run, const struct ax_expr 
 static void put_field(const struct ax_role_run *run, size_t i, const char *condition)
 {
     const struct ax_field *field = &run->view->fields[i];
-    bool has_default = field->has_default && !field->default_is_null && !run->has_no_defaults;
+    bool has_default = ax_field_has_default(field) && !run->has_no_defaults;
     char value[32];
     (void)snprintf(value, sizeof(value), "e%zu", i);
     ax_buf_printf(run->text, has_default ? "coalesce(" : "");

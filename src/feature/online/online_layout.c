@@ -505,8 +505,8 @@ static uint64_t read_scalars(const struct ax_online_field *field, size_t at,
 }
 
 /* The elements of a list, as a column of a scalar storage is read. */
-static void read_element(const struct ax_online_part *part, enum ax_storage_kind kind, size_t from,
-                         struct ax_values *items, size_t item)
+static inline void read_element(const struct ax_online_part *part, enum ax_storage_kind kind,
+                                size_t from, struct ax_values *items, size_t item)
 {
     const char *at = (const char *)part + from;
     switch (kind) {
@@ -625,7 +625,7 @@ enum ax_code ax_online_read(const struct ax_online_layout *layout, const size_t 
     assert(layout && fields && parts && arena && ret_values && err);
     if (make_columns(layout, fields, field_count, rows, arena, ret_values, err))
         return err->code;
-    for (size_t i = 0; i < field_count; i++) {
+    for (size_t i = 0; layout->has_tails && i < field_count; i++) {
         const struct ax_online_field *field = &layout->fields[fields[i]];
         if (field->storage.is_list &&
             read_lists(field, fields[i], parts, rows, arena, &ret_values[i], err))
