@@ -7,6 +7,10 @@
 
 #include <assert.h>
 
+/* So many rows are written before the next ones: they stay in the first cache, and are of one word
+ * of validity. */
+#define BLOCK_ROWS ((size_t)16)
+
 /* A number as every setter takes it. */
 static inline double number_at(const struct ax_values *values, size_t row)
 {
@@ -27,17 +31,25 @@ static inline double number_at(const struct ax_values *values, size_t row)
     return 0;
 }
 
-/* Rows of a field that takes numbers as they are. */
-static inline void set_floats(const struct ax_column *column, size_t from, size_t count,
-                              const struct ax_values *values)
+/* Rows [first, first + rows), of one word of validity, of a field that takes numbers as they are.
+ */
+static inline void set_floats(const struct ax_column *column, size_t at,
+                              const struct ax_values *values, size_t first, size_t rows)
 {
     size_t stride = column->stride;
+    char *to = (char *)column->values + at * stride;
+    uint64_t absent = values->validity ? ~values->validity[first / 64] >> (first % 64) : 0;
     bool is_fp32 = column->datatype == AX_FP32;
-    char *to = (char *)column->values + from * stride;
-    for (size_t row = 0; row < count; row++, to += stride) {
-        if (ax_values_is_null(values, row))
+    absent &= UINT64_MAX >> (64 - rows);
+    if (!absent && is_fp32 && values->type.kind == AX_TYPE_FLOAT64) {
+        for (size_t row = 0; row < rows; row++, to += stride)
+            *(float *)(void *)to = (float)values->f64s[first + row];
+        return;
+    }
+    for (size_t row = 0; row < rows; row++, to += stride) {
+        if (absent >> row & 1)
             continue;
-        double value = number_at(values, row);
+        double value = number_at(values, first + row);
         if (is_fp32)
             *(float *)(void *)to = (float)value;
         else
@@ -78,13 +90,13 @@ static enum ax_code set_value(struct ax_rows *rows, size_t row, size_t input,
     return AX_E_INTERNAL;
 }
 
-static enum ax_code set_input(struct ax_rows *rows, size_t from, size_t count, size_t input,
-                              const struct ax_values *values, struct ax_arena *arena,
-                              struct ax_err *err)
+static enum ax_code set_input(struct ax_rows *rows, size_t at, size_t input,
+                              const struct ax_values *values, size_t first, size_t count,
+                              struct ax_arena *arena, struct ax_err *err)
 {
     for (size_t row = 0; row < count; row++) {
-        if (!ax_values_is_null(values, row) &&
-            set_value(rows, from + row, input, values, row, arena, err))
+        if (!ax_values_is_null(values, first + row) &&
+            set_value(rows, at + row, input, values, first + row, arena, err))
             return err->code;
     }
     return AX_OK;
@@ -94,18 +106,24 @@ enum ax_code ax_rows_set_values(struct ax_rows *rows, size_t from, size_t count,
                                 const struct ax_values *columns, const size_t *which,
                                 struct ax_arena *arena, struct ax_err *err)
 {
+    assert(rows && columns && (which || !rows->signature->input_count) && arena && err);
+    assert(from <= rows->count && count <= rows->count - from);
     const struct ax_input *inputs = rows->signature->inputs;
     size_t input_count = rows->signature->input_count;
-    assert(rows && columns && (which || !input_count) && arena && err);
-    assert(from <= rows->count && count <= rows->count - from);
-    for (size_t input = 0; input < input_count; input++) {
-        const struct ax_values *values = &columns[which[input]];
-        const struct ax_column *column = &rows->columns[input];
-        bool is_float = column->datatype == AX_FP32 || column->datatype == AX_FP64;
-        if (is_float && !inputs[input].categories && values->type.kind != AX_TYPE_STRING)
-            set_floats(column, from, count, values);
-        else if (set_input(rows, from, count, input, values, arena, err))
-            return err->code;
+    for (size_t first = 0; first < count; first += BLOCK_ROWS) {
+        size_t block = AX_MIN(count - first, BLOCK_ROWS);
+        for (size_t input = 0; input < input_count; input++) {
+            const struct ax_values *values = &columns[which[input]];
+            const struct ax_column *column = &rows->columns[input];
+            bool is_float = column->datatype == AX_FP32 || column->datatype == AX_FP64;
+            if (!is_float || inputs[input].categories || values->type.kind == AX_TYPE_STRING) {
+                if (set_input(rows, from + first, input, values, first, block, arena, err))
+                    return err->code;
+            } else if (block == 1)
+                set_floats(column, from + first, values, first, 1); /* as one of its own */
+            else
+                set_floats(column, from + first, values, first, block);
+        }
     }
     return AX_OK;
 }
