@@ -170,11 +170,11 @@ static enum ax_code open_value(const struct ax_online_disk *disk, const MDB_val 
     return AX_OK;
 }
 
-static int put_value(const struct ax_online_disk *disk, MDB_txn *txn, MDB_val *key,
-                     struct ax_str bytes)
+/* The cursor stays there, and finds the next key at once if it is of the same page. */
+static int put_value(MDB_cursor *cursor, MDB_val *key, struct ax_str bytes)
 {
     MDB_val value = { .mv_size = VALUE_HEADER_BYTES + bytes.len };
-    int status = mdb_put(txn, disk->tree, key, &value, MDB_RESERVE);
+    int status = mdb_cursor_put(cursor, key, &value, MDB_RESERVE);
     if (status)
         return status;
     uint64_t hash = value_hash(key, bytes);
@@ -211,7 +211,12 @@ static enum ax_code write_fact(const struct ax_online_disk *disk, MDB_txn *txn,
                                struct ax_err *err)
 {
     MDB_val name = key_value(key);
-    int status = put_value(disk, txn, &name, (struct ax_str){ fact, size });
+    MDB_cursor *cursor;
+    int status = mdb_cursor_open(txn, disk->tree, &cursor);
+    if (!status) {
+        status = put_value(cursor, &name, (struct ax_str){ fact, size });
+        mdb_cursor_close(cursor);
+    }
     return status ? lmdb_fail(disk, status, err) : AX_OK;
 }
 
@@ -512,30 +517,52 @@ static int compare_items(const void *a, const void *b)
     return order ? order : (x > y) - (x < y);
 }
 
-static int fold_item(const struct ax_online_disk *disk, MDB_txn *txn,
-                     const struct ax_online_disk_item *item)
+/* As the folder sends them; a sort would compare each many times to find that. */
+static bool are_in_order(const struct ax_online_disk_item *const *items, size_t count)
+{
+    size_t i = 1;
+    while (i < count && compare_items(&items[i - 1], &items[i]) < 0)
+        i++;
+    return i >= count;
+}
+
+static int fold_item(MDB_cursor *cursor, const struct ax_online_disk_item *item)
 {
     struct disk_key key;
     key_of_row(&key, item->entity, item->key);
     MDB_val name = key_value(&key);
     if (item->row) {
         assert(ax_str_equals(ax_online_row_key(item->row), item->key));
-        return put_value(disk, txn, &name,
+        return put_value(cursor, &name,
                          (struct ax_str){ (const char *)item->row, item->row->bytes });
     }
-    int status = mdb_del(txn, disk->tree, &name, NULL);
+    MDB_val value;
+    int status = mdb_cursor_get(cursor, &name, &value, MDB_SET);
+    if (!status)
+        status = mdb_cursor_del(cursor, 0);
     return status == MDB_NOTFOUND ? 0 : status;
+}
+
+static enum ax_code fold_items(const struct ax_online_disk *disk, MDB_txn *txn,
+                               const struct ax_online_disk_item *const *items, size_t count,
+                               struct ax_err *err)
+{
+    MDB_cursor *cursor;
+    int status = mdb_cursor_open(txn, disk->tree, &cursor);
+    if (status)
+        return lmdb_fail(disk, status, err);
+    for (size_t i = 0; i < count && !status; i++)
+        status = fold_item(cursor, items[i]);
+    mdb_cursor_close(cursor);
+    return status ? lmdb_fail(disk, status, err) : AX_OK;
 }
 
 static enum ax_code fold_all(const struct ax_online_disk *disk, MDB_txn *txn,
                              const struct ax_online_disk_item *const *items,
                              const struct ax_online_disk_fold *fold, struct ax_err *err)
 {
-    for (size_t i = 0; i < fold->item_count; i++) {
-        int status = fold_item(disk, txn, items[i]);
-        if (status)
-            return lmdb_fail(disk, status, err);
-    }
+    if (fold_items(disk, txn, items, fold->item_count, err))
+        return err->code;
     for (size_t i = 0; i < fold->position_count; i++) {
         const struct ax_online_disk_position *position = &fold->positions[i];
         if (position->journal.len > AX_ONLINE_DISK_NAME_BYTES_MAX)
@@ -565,7 +592,8 @@ enum ax_code ax_online_disk_fold(struct ax_online_disk *disk,
         return ax_fail(err, AX_E_LIMIT, "no memory to fold %zu rows", fold->item_count);
     for (size_t i = 0; i < fold->item_count; i++)
         items[i] = &fold->items[i];
-    qsort(items, fold->item_count, sizeof(const struct ax_online_disk_item *), compare_items);
+    if (!are_in_order(items, fold->item_count))
+        qsort(items, fold->item_count, sizeof(const struct ax_online_disk_item *), compare_items);
     MDB_txn *txn;
     enum ax_code code = begin_txn(disk, 0, &txn, err);
     if (!code)

@@ -71,6 +71,16 @@ static int compare_keys(const void *a, const void *b, void *arg)
     return ax_str_compare(ax_online_unfolded_text(arg, x), ax_online_unfolded_text(arg, y));
 }
 
+/* As keys from files come; a sort would compare each many times to find that. */
+static bool are_in_order(const struct ax_online_key *keys, size_t count,
+                         struct ax_online_unfolded *unfolded)
+{
+    size_t i = 1;
+    while (i < count && compare_keys(&keys[i - 1], &keys[i], unfolded) < 0)
+        i++;
+    return i >= count;
+}
+
 /* Copy the rows of some keys of one entity to `items`. */
 static enum ax_code copy_rows(struct ax_online_folder *folder, const struct ax_online_key *keys,
                               size_t count, struct ax_online_disk_item *items, struct ax_err *err)
@@ -142,7 +152,7 @@ static void folder_run(void *arg)
     struct ax_online_key *keys = ax_online_unfolded_keys(&fold->keys);
     size_t count = ax_online_unfolded_count(&fold->keys);
     size_t at = 0;
-    if (count)
+    if (!are_in_order(keys, count, &fold->keys))
         qsort_r(keys, count, sizeof(*keys), compare_keys, &fold->keys);
     do
         (void)(fold_part(folder, keys, count, &at, &fold->err) != AX_OK);
