@@ -62,7 +62,7 @@ struct ax_cells {
     size_t slot_count;
     size_t next_column; /* the one that most probably comes next */
     bool is_positional; /* columns have no names: column i is input i; set before there are any */
-    bool keeps_nulls;   /* a null is a cell, too; set before there are any */
+    bool keeps_nulls;   /* a null is a cell, too, as in lists; set before there are any */
     size_t row_count;
     struct ax_cells_block *first, *last;
     struct ax_cell *list; /* that cells are elements of; NULL: of none */

@@ -52,6 +52,9 @@ services:
     features: [{name: taxi}, {view: weather, keys: {faa: dest}, as: dest}]
   windowed:
     features: [{view: recent}]
+  listed:
+    request: {l: list<float64>}
+    features: [{name: second, expr: 'l[2]'}, {name: n, expr: len(l)}, {view: plane}]
 """
 
 RULES = """\
@@ -102,9 +105,12 @@ def served(tmp_path_factory):
     put_version(models, "window", 1, "windowed", digests["windowed"],
                 "rules: 1\ninputs: {warmest: FP64}\noutputs: {prediction: FP64}\n"
                 "cases: [{otherwise: 1}]\n")
+    put_version(models, "listed", 1, "listed", digests["listed"],
+                "rules: 1\ninputs: {second: FP64, n: INT64}\noutputs: {prediction: FP64}\ncases:\n"
+                "  - {when: 'second is null and n = 3', then: 0.3}\n  - otherwise: 0\n")
     server.process.send_signal(signal.SIGHUP)
     history.wait_for(lambda: all(server.predict(m, {}).status == 200
-                                 for m in ("delay", "arrival", "old", "window")))
+                                 for m in ("delay", "arrival", "old", "window", "listed")))
     yield server
     assert server.stop() == 0
     shutil.rmtree(path)
@@ -138,6 +144,23 @@ def test_values_of_the_call(served):
     assert predicted(ask(served, [], request=SEVEN)) == []
     after = served.metrics().get("ax_feature_rows_total", view="plane", status="NOT_FOUND")
     assert after - before == 4
+
+
+def test_null_in_a_list(served):
+    """It holds its place, as in a history, whoever sends the list."""
+    lists = [[1, None, 3], [None], [], [None, 2.5, None], None]
+    second, n = [None, None, None, 2.5, None], [3, 1, 0, 3, None]
+    answer = ask(served, [KEY] * 5, model="listed", request=[{"l": value} for value in lists],
+                 features="full")
+    assert predicted(answer) == [0.3, 0, 0, 0, 0]
+    told = [p["features"] for p in answer.json["predictions"]]
+    assert [[t["second"]["value"], t["n"]["value"]] for t in told] == [list(p) for p in
+                                                                     zip(second, n)]
+    answer = served.post("/get-online-features", {"feature_service": "listed", "entities": {
+        "tailnum": ["N1"] * 5, "l": lists}})
+    names = answer.json["metadata"]["feature_names"]
+    for name, values in (("second", second), ("n", n)):
+        assert answer.json["results"][names.index(name)]["values"] == values
 
 
 def test_given_features(served):
@@ -250,7 +273,10 @@ REFUSED = {
                   "found 'soon'"),
     "null moment": ({"entities": [KEY], "request": SEVEN, "at": [None]}, 400,
                     "'at', row 0: a time is wanted, found null"),
-    "moments": ({"entities": [KEY], "at": [[1]]}, 400, "row 0 must be a value, found an array"),
+    "moments": ({"entities": [KEY], "at": [[1]]}, 400,
+                "'at': row 0 must be a value, found an array"),
+    "no request": ({"entities": [KEY], "request": None}, 400,
+                   "'request': row 0 must be an object, found null"),
     "no such word": ({"entities": [KEY], "features": "all"}, 400,
                      "'features' must be \"none\", \"status\" or \"full\""),
     "told of too many": ({"entities": [KEY] * 2049, "request": SEVEN, "features": "full"}, 400,

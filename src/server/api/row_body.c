@@ -135,7 +135,9 @@ static enum ax_code body_step_rows(struct ax_row_body *body, size_t byte_budget,
 {
     bool done;
     if (ax_row_reader_step(&body->rows, byte_budget, &done, err))
-        return err->code;
+        return body->set == AX_ROW_SET_ROWS
+                   ? err->code
+                   : ax_err_context(err, "'%s'", body->members[body->set]->name);
     if (done) {
         body->is_one[body->set] = body->rows.is_one;
         body->state = BODY_MEMBER;

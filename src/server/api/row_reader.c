@@ -116,7 +116,10 @@ static enum ax_code reader_put_scalar(struct ax_row_reader *reader, size_t row, 
         return err->code;
     case AX_JSON_NULL:
         cell.kind = AX_CELL_NULL;
-        return reader->cells->keeps_nulls ? ax_cells_put(reader->cells, cell, err) : AX_OK;
+        /* One of a list holds its place. */
+        return reader->cells->keeps_nulls || reader->cells->list
+                   ? ax_cells_put(reader->cells, cell, err)
+                   : AX_OK;
     case AX_JSON_NUMBER:
         return reader_put_number(reader, row, column, err);
     case AX_JSON_TRUE:
