@@ -32,7 +32,7 @@ static enum ax_code check_one(const char *state, const struct ax_source *source,
 {
     char folder[PATH_MAX];
     if (put_folder(state, source, folder, err) ||
-        ax_journal_check_columns(folder, source->columns, source->column_count, err))
+        ax_journal_check_columns(folder, source->columns, source->column_count, NULL, err))
         return ax_err_context(err, "source '%.*s'", AX_STR_ARG(source->name));
     return AX_OK;
 }

@@ -139,12 +139,23 @@ static int spec_filter(struct ax_window_spec *spec, int column)
     return (int)spec->filter_count++;
 }
 
+static int64_t hop_of(const struct ax_window_aggregate *aggregate)
+{
+    return aggregate->hop_us > 0 ? aggregate->hop_us : ax_window_hop_us(aggregate->window_us);
+}
+
+int64_t ax_window_aggregate_reach_us(const struct ax_window_aggregate *aggregate)
+{
+    assert(aggregate);
+    return aggregate->window_us + hop_of(aggregate);
+}
+
 /* `room`: accumulators that it may come to read. */
 static size_t spec_window(struct ax_window_spec *spec, const struct ax_window_aggregate *aggregate,
                           size_t room)
 {
     bool always = aggregate->hop_us > 0;
-    int64_t hop_us = always ? aggregate->hop_us : ax_window_hop_us(aggregate->window_us);
+    int64_t hop_us = hop_of(aggregate);
     for (size_t i = 0; i < spec->window_count; i++) {
         const struct ax_window_range *window = &spec->windows[i];
         if (window->window_us == aggregate->window_us && window->hop_us == hop_us &&
@@ -158,7 +169,7 @@ static size_t spec_window(struct ax_window_spec *spec, const struct ax_window_ag
         .accumulators = ax_xalloc(room * sizeof(size_t)),
         .readers = ax_xalloc(room * sizeof(size_t)),
     };
-    spec->reach_us = AX_MAX(spec->reach_us, aggregate->window_us + hop_us);
+    spec->reach_us = AX_MAX(spec->reach_us, ax_window_aggregate_reach_us(aggregate));
     for (size_t i = 0; i < spec->step_count; i++) {
         if (spec->steps[i].hop_us == hop_us) {
             spec->steps[i].window_us = AX_MAX(spec->steps[i].window_us, aggregate->window_us);

@@ -50,8 +50,9 @@ size_t ax_window_spec_aggregate_count(const struct ax_window_spec *spec);
 /* What an aggregate's values are: sum(bool) is int64, avg is float64, last_n is a list. */
 struct ax_type ax_window_spec_type(const struct ax_window_spec *spec, size_t aggregate);
 
-/* How far behind a moment events can matter, hops included. */
+/* How far behind a moment events can matter, hops included: to any aggregate, and to one. */
 int64_t ax_window_spec_reach_us(const struct ax_window_spec *spec);
+int64_t ax_window_aggregate_reach_us(const struct ax_window_aggregate *aggregate);
 
 /* Most bytes of one entity's newest rows and tiles (not of texts over 12 bytes), and bytes of each
  * event that is kept for corrections. */

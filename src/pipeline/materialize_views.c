@@ -47,7 +47,7 @@ struct run {
     struct item *items;
     size_t item_count;
     struct ax_online_history_writer *history; /* of the source under way */
-    int64_t history_from_us;
+    int64_t history_from_us, history_to_us;
     bool has_history; /* of that source, and it is new */
     size_t events;    /* in it */
     uint64_t number;
@@ -366,16 +366,33 @@ static enum ax_code put_windows(struct run *run, struct item *item, struct ax_er
     return err->code;
 }
 
+/* What the windows of a view were told goes as far as that: their history is that of all views of
+ * the source, so it does not end before, but for a view that is rebuilt. */
+static enum ax_code keep_told(struct run *run, const struct ax_view *view, struct ax_err *err)
+{
+    const struct ax_registry_materialised *before = NULL;
+    if (run->config->rebuild && is_asked(run, view))
+        return AX_OK;
+    if (ax_registry_materialised(run->config->registry, view->name, &run->arena, &before, err))
+        return err->code;
+    if (before)
+        run->history_to_us = AX_MAX(run->history_to_us, before->to_us);
+    return AX_OK;
+}
+
 /* Events that the windows of the source reach at `to` and for as long before as they are read. */
 static enum ax_code find_reach(struct run *run, const struct ax_source *source, struct ax_err *err)
 {
     const struct ax_definitions *definitions = &run->config->applied->definitions;
     int64_t reach_us = 0;
+    run->history_to_us = run->to_us;
     for (size_t i = 0; i < definitions->view_count; i++) {
         const struct ax_view *view = &definitions->views[i];
         struct ax_view_windows made = { 0 };
         if (view->source != source || !view->windowed || !view->online)
             continue;
+        if (keep_told(run, view, err))
+            return err->code;
         if (ax_view_windows_make(view, NULL, &run->arena, &made, err))
             return err->code;
         reach_us = AX_MAX(reach_us, ax_window_spec_reach_us(made.spec));
@@ -394,7 +411,8 @@ static enum ax_code record(struct run *run, const struct item *item, struct ax_s
 {
     struct ax_registry_materialised done = { .view = item->view->name,
                                              .run = run->number,
-                                             .to_us = run->to_us,
+                                             .to_us = item->view->windowed ? run->history_to_us
+                                                                           : run->to_us,
                                              .done_at_us = ax_clock_wall_us(),
                                              .mark = mark };
     memcpy(done.digest, item->digest, sizeof(done.digest));
@@ -515,6 +533,7 @@ static void do_group(struct run *run, size_t first)
         .since = leader->since,
         .rows = take_rows,
         .events_from_us = run->history_from_us,
+        .events_to_us = run->history_to_us,
         .events = take_events,
         .done = end_view,
         .arg = run,

@@ -344,7 +344,7 @@ static void put_events(struct latest *l)
     for (size_t i = 0; i < source->column_count; i++)
         put_column(out, source, i, 'x', i);
     ax_buf_printf(out, " FROM %s) WHERE t <= %" PRId64 " AND (t > %" PRId64, l->table.name,
-                  l->request->to_us, l->request->events_from_us);
+                  l->request->events_to_us, l->request->events_from_us);
     if (source->created >= 0)
         ax_buf_printf(out, " OR epoch_us(x%ld) > %" PRId64, source->created,
                       l->request->events_from_us);

@@ -158,10 +158,10 @@ struct ax_offline_latest {
     /* On the calling thread. Each key of a view comes once; a failure ends it. */
     enum ax_code (*rows)(void *arg, const struct ax_offline_latest_rows *rows, struct ax_err *err);
     /* Where a view has windows: the newest version of each event whose time lies in
-     * (events_from, to], and of those before of which it was learnt (`created`) behind events_from,
-     * since they may have been others; in the order of times. They come once, before the first such
-     * view is done, and no rows behind them. */
-    int64_t events_from_us;
+     * (events_from, events_to], and of those before of which it was learnt (`created`) behind
+     * events_from, since they may have been others; in the order of times. They come once, before
+     * the first such view is done, and no rows behind them. */
+    int64_t events_from_us, events_to_us;
     enum ax_code (*events)(void *arg, const struct ax_offline_event_rows *rows, struct ax_err *err);
     /* All keys of the view have come; with this mark a later call goes on. */
     enum ax_code (*done)(void *arg, const struct ax_view *view, struct ax_str mark,

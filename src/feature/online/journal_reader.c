@@ -176,11 +176,13 @@ static enum ax_code find_columns(struct ax_journal_reader *reader, struct ax_err
 
 enum ax_code ax_journal_check_columns(const char *folder,
                                       const struct ax_definition_column *columns,
-                                      size_t column_count, struct ax_err *err)
+                                      size_t column_count, bool *ret_missing, struct ax_err *err)
 {
     assert(folder && columns && err);
     struct ax_err other = AX_ERR_INIT;
     struct ax_journal_reader *reader;
+    for (size_t c = 0; ret_missing && c < column_count; c++)
+        ret_missing[c] = false;
     if (ax_journal_reader_open(folder, columns, column_count, 0, 0, &reader, &other))
         return AX_OK;
     for (size_t i = 0; i < reader->count && !err->code; i++) {
@@ -188,6 +190,8 @@ enum ax_code ax_journal_check_columns(const char *folder,
         if (ax_journal_segment_open(&reader->segment, folder, reader->firsts[i], O_RDONLY, &other))
             continue;
         (void)(find_columns(reader, err) != AX_OK);
+        for (size_t c = 0; ret_missing && !err->code && c < column_count; c++)
+            ret_missing[c] |= reader->fields[c] == NOT_THERE;
         ax_journal_segment_done(&reader->segment);
     }
     ax_journal_reader_close(reader);

@@ -84,8 +84,8 @@ enum ax_code ax_online_apply_end(struct ax_online_apply *apply, const struct ax_
 static int64_t forgotten_us(const struct ax_online_windows *windows)
 {
     int64_t forgotten;
-    return __builtin_sub_overflow(windows->kept, ax_window_spec_reach_us(windows->made.spec),
-                                  &forgotten)
+    return __builtin_sub_overflow(ax_online_windows_floor(windows),
+                                  ax_window_spec_reach_us(windows->made.spec), &forgotten)
                ? INT64_MIN
                : forgotten;
 }

@@ -42,7 +42,13 @@ static void add_number(struct ax_sha256 *sha, int64_t number)
     ax_sha256_add(sha, &number, sizeof(number));
 }
 
-/* Of what the rows of a source are; what is expected of them is not in it. */
+static void add_column(struct ax_sha256 *sha, const struct ax_source *source, long column)
+{
+    add_text(sha, column < 0 ? AX_STR("") : source->columns[column].name);
+}
+
+/* Of where events are from, when they were and which are the same; what is expected of them is not
+ * in it, nor what else they have. */
 static void digest_source(const struct ax_source *source, char ret_digest[AX_SHA256_TEXT_SIZE])
 {
     struct ax_sha256 sha;
@@ -50,14 +56,10 @@ static void digest_source(const struct ax_source *source, char ret_digest[AX_SHA
     add_number(&sha, source->kind);
     add_text(&sha, source->text);
     add_text(&sha, source->zone);
-    add_number(&sha, source->time);
-    add_number(&sha, source->created);
+    add_column(&sha, source, source->time);
+    add_column(&sha, source, source->created);
     for (size_t i = 0; i < source->event_id_count; i++)
-        add_number(&sha, (int64_t)source->event_id[i]);
-    for (size_t i = 0; i < source->column_count; i++) {
-        add_text(&sha, source->columns[i].name);
-        add_text(&sha, ax_str_from(ax_storage_name(source->columns[i].storage)));
-    }
+        add_column(&sha, source, (long)source->event_id[i]);
     ax_sha256_text(&sha, ret_digest);
     ret_digest[DIGEST_CHARS] = '\0';
 }
@@ -92,23 +94,21 @@ static bool read_name(const char *name, struct ax_online_history *ret_history,
 
 /* ---- finding ---- */
 
-static enum ax_code find_last(const char *parent, const char *digest,
-                              struct ax_online_history *ret_history, uint32_t *ret_last,
-                              struct ax_err *err)
+/* The history in `parent` with the least number above `after`. */
+static enum ax_code find_next(const char *parent, const char *digest, uint32_t after,
+                              struct ax_online_history *ret_history, struct ax_err *err)
 {
     DIR *dir = opendir(parent);
     *ret_history = (struct ax_online_history){ .number = 0 };
-    *ret_last = 0;
     if (!dir)
         return errno == ENOENT ? AX_OK : ax_fail_errno(err, errno, "cannot read '%s'", parent);
     for (const struct dirent *entry; !err->code && (entry = readdir(dir));) {
         struct ax_online_history one = { .number = 0 };
         char its[DIGEST_CHARS + 1];
-        if (!read_name(entry->d_name, &one, its))
+        if (!read_name(entry->d_name, &one, its) || one.number <= after ||
+            (ret_history->folder[0] && one.number > ret_history->number))
             continue;
-        *ret_last = AX_MAX(*ret_last, one.number);
-        if (strcmp(its, digest) != 0 || one.number <= ret_history->number)
-            continue;
+        one.is_other = strcmp(its, digest) != 0;
         if (!make_path(one.folder, parent, ax_str_from(entry->d_name), err))
             *ret_history = one;
     }
@@ -116,15 +116,41 @@ static enum ax_code find_last(const char *parent, const char *digest,
     return err->code;
 }
 
+enum ax_code ax_online_history_next(const char *state, const struct ax_source *source,
+                                    uint32_t after, struct ax_online_history *ret_history,
+                                    struct ax_err *err)
+{
+    assert(state && source && ret_history && err);
+    char parent[PATH_MAX], digest[AX_SHA256_TEXT_SIZE];
+    digest_source(source, digest);
+    return make_parent(parent, state, source->name, err) ||
+                   find_next(parent, digest, after, ret_history, err)
+               ? err->code
+               : AX_OK;
+}
+
 enum ax_code ax_online_history_find(const char *state, const struct ax_source *source,
                                     struct ax_online_history *ret_history, struct ax_err *err)
 {
     assert(state && source && ret_history && err);
-    char parent[PATH_MAX], digest[AX_SHA256_TEXT_SIZE];
-    uint32_t last;
-    digest_source(source, digest);
-    return make_parent(parent, state, source->name, err) ||
-                   find_last(parent, digest, ret_history, &last, err)
+    struct ax_online_history one = { .number = 0 };
+    *ret_history = (struct ax_online_history){ .number = 0 };
+    do {
+        if (ax_online_history_next(state, source, one.number, &one, err))
+            return err->code;
+        if (one.folder[0] && !one.is_other)
+            *ret_history = one;
+        else if (one.folder[0] && !ret_history->folder[0])
+            ret_history->is_other = true;
+    } while (one.folder[0]);
+    return AX_OK;
+}
+
+enum ax_code ax_online_history_empty(const struct ax_online_history *history, struct ax_err *err)
+{
+    assert(history && history->folder[0] && err);
+    return ax_file_remove_tree(history->folder, err) ||
+                   ax_file_make_private_folder(history->folder, err)
                ? err->code
                : AX_OK;
 }
@@ -169,12 +195,16 @@ static enum ax_code make_folders(const char *state, const char *parent, struct a
 static enum ax_code begin(struct ax_online_history_writer *writer, const char *state,
                           struct ax_err *err)
 {
-    struct ax_online_history last;
+    struct ax_online_history last = { .number = 0 };
     char name[32];
     if (make_parent(writer->parent, state, writer->source->name, err) ||
-        make_folders(state, writer->parent, err) ||
-        find_last(writer->parent, "", &last, &writer->history.number, err))
+        make_folders(state, writer->parent, err))
         return err->code;
+    do {
+        writer->history.number = last.number;
+        if (find_next(writer->parent, "", last.number, &last, err))
+            return err->code;
+    } while (last.folder[0]);
     (void)snprintf(name, sizeof(name), "%" PRIu32 ".part", ++writer->history.number);
     if (make_path(writer->part, writer->parent, ax_str_from(name), err) ||
         ax_file_remove_tree(writer->part, err))

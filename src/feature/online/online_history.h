@@ -4,9 +4,10 @@
  * directory, so that a start need not read the files again.
  *
  * Each time the source is materialised a whole new one is made, <state>/history/<source>/<name>,
- * in the form of a journal; its name tells its number, what the source was, the time of which all
- * later events are in it, and how many those are. It counts when it has its name, and the last one
- * does. See docs/internals/online-store.md, "Windows".
+ * in the form of a journal; its name tells its number, how the source told events from each other
+ * and when they were, the time of which all later events are in it, and how many those are. It
+ * counts when it has its name, and the last one does. Columns may have come and gone since: it is
+ * read as a journal is. See docs/internals/online-store.md, "Windows".
  */
 #ifndef AX_FEATURE_ONLINE_ONLINE_HISTORY_H
 #define AX_FEATURE_ONLINE_ONLINE_HISTORY_H
@@ -16,18 +17,29 @@
 
 #include <limits.h>
 
-/* The history of a source that counts. */
+/* A history of a source. */
 struct ax_online_history {
     char folder[PATH_MAX]; /* empty: there is none */
     uint32_t number;
     int64_t from_us; /* events whose time is later are in it */
     uint64_t rows;
+    bool is_other; /* of the source as it was: what it says counts no more */
 };
 
-/* The last one that is of the source as it is. Expected: DENIED, LIMIT. */
+/* The last one that is of the source as it is; none, and is_other: there are others. Expected:
+ * DENIED, LIMIT. */
 AX_MUST_USE enum ax_code ax_online_history_find(const char *state, const struct ax_source *source,
                                                 struct ax_online_history *ret_history,
                                                 struct ax_err *err);
+/* The first one of a number above `after`, of the source as it is or was. Expected: likewise. */
+AX_MUST_USE enum ax_code ax_online_history_next(const char *state, const struct ax_source *source,
+                                                uint32_t after,
+                                                struct ax_online_history *ret_history,
+                                                struct ax_err *err);
+/* Have it hold nothing, while it still says that there was something. Expected: the system's codes.
+ */
+AX_MUST_USE enum ax_code ax_online_history_empty(const struct ax_online_history *history,
+                                                 struct ax_err *err);
 
 /* Rows of it that were read, as rows of the source: their sequences are below all that are pushed,
  * and above those of histories before. Borrows `read`. */

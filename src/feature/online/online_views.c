@@ -84,7 +84,7 @@ static enum ax_code make_windows(struct ax_online_views *views, size_t i,
     if (ax_online_windows_open(view, place->epoch, place->windows_bytes_max, &views->windows[i],
                                err))
         return err->code;
-    ax_online_windows_complete(views->windows[i], INT64_MAX); /* until they are filled */
+    ax_online_windows_complete(views->windows[i], INT64_MAX, NULL); /* until they are filled */
     views->views[i].windows = views->windows[i];
     if (ax_view_has_moves(view))
         views->moves[i] = ax_online_moves_new(place->windows_bytes_max);

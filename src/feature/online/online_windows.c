@@ -38,8 +38,15 @@ static struct ax_online_window *window_of(const struct ax_online_row *row)
 static enum ax_code open_view(struct ax_online_windows *windows, struct ax_err *err)
 {
     const struct ax_view *view = windows->view;
-    if (ax_view_windows_make(view, NULL, &windows->arena, &windows->made, err) ||
-        ax_program_new(windows->made.field_roots, view->field_count, &windows->program, err))
+    if (ax_view_windows_make(view, NULL, &windows->arena, &windows->made, err))
+        return ax_err_context(err, "view '%.*s'", AX_STR_ARG(view->name));
+    size_t count = AX_MAX(windows->made.aggregate_count, (size_t)1);
+    windows->froms = ax_arena_alloc(&windows->arena, count, sizeof(*windows->froms));
+    if (!windows->froms)
+        return ax_arena_fail(&windows->arena, "the windows of a view", err);
+    for (size_t i = 0; i < count; i++)
+        atomic_init(&windows->froms[i], INT64_MIN);
+    if (ax_program_new(windows->made.field_roots, view->field_count, &windows->program, err))
         return ax_err_context(err, "view '%.*s'", AX_STR_ARG(view->name));
     return ax_online_window_new(windows->made.spec, &windows->heap, &windows->nobody, err);
 }
@@ -51,7 +58,6 @@ enum ax_code ax_online_windows_open(const struct ax_view *view, struct ax_epoch 
     assert(view && view->windowed && epoch && ret_windows && err);
     struct ax_online_windows *windows = ax_xalloc(sizeof *windows);
     windows->view = view;
-    windows->complete = windows->kept = INT64_MIN;
     atomic_init(&windows->floor, INT64_MIN);
     atomic_init(&windows->newest, AX_ONLINE_TIMELESS);
     ax_arena_init(&windows->arena, ARENA_FIRST_BYTES, ARENA_BYTES_MAX);
@@ -224,7 +230,8 @@ static void put_some(struct ax_online_windows *windows, struct ax_online_windows
         };
     }
     struct ax_err failed = AX_ERR_INIT;
-    if (ax_online_window_put_all(puts, put_count, windows->kept, &failed) && !err->code)
+    if (ax_online_window_put_all(puts, put_count, ax_online_windows_floor(windows), &failed) &&
+        !err->code)
         *err = failed;
     for (size_t i = 0; i < count; i++) {
         if (found[i])
@@ -263,25 +270,54 @@ bool ax_online_windows_end(struct ax_online_windows *windows, struct ax_str key)
     return true;
 }
 
-/* Before keys go: who does not find one then sees that it may have been there. */
-static void show_floor(struct ax_online_windows *windows)
+/* Whether something reads a column of the source that is lacking. `used` has room for all. */
+static bool is_lacking(const struct ax_expr *expr, const bool *lacking, bool *used, size_t count)
 {
-    atomic_store_explicit(&windows->floor, AX_MAX(windows->complete, windows->kept),
-                          memory_order_release);
+    bool found = false;
+    memset(used, 0, count * sizeof(*used));
+    ax_expr_inputs(expr, used);
+    for (size_t i = 0; i < count; i++)
+        found |= used[i] && lacking[i];
+    return found;
 }
 
-void ax_online_windows_complete(struct ax_online_windows *windows, int64_t since)
+/* Or some part of the key. */
+static bool is_key_lacking(const struct ax_view *view, const bool *lacking)
+{
+    bool found = false;
+    for (size_t i = 0; i < view->entity->key_count; i++)
+        found |= lacking[view->key_columns[i]];
+    return found;
+}
+
+void ax_online_windows_complete(struct ax_online_windows *windows, int64_t from,
+                                const bool *lacking)
 {
     assert(windows);
-    windows->complete = since;
-    show_floor(windows);
+    const struct ax_view_windows *made = &windows->made;
+    size_t count = windows->view->source->column_count;
+    bool *used = ax_xalloc(count * sizeof(*used));
+    if (lacking && is_key_lacking(windows->view, lacking))
+        from = INT64_MAX;
+    for (size_t i = 0; i < made->aggregate_count; i++) {
+        const struct ax_window_aggregate *aggregate = &made->aggregates[i];
+        bool is_known =
+            !lacking || ((aggregate->value < 0 ||
+                          !is_lacking(made->columns[aggregate->value], lacking, used, count)) &&
+                         (aggregate->filter < 0 ||
+                          !is_lacking(made->columns[aggregate->filter], lacking, used, count)));
+        atomic_store_explicit(&windows->froms[i], is_known ? from : INT64_MAX,
+                              memory_order_release);
+    }
+    free(used);
 }
 
 bool ax_online_windows_sweep(struct ax_online_windows *windows, int64_t floor, size_t *cursor)
 {
     assert(windows && cursor && *cursor < AX_MEMORY_SEGMENTS);
-    windows->kept = AX_MAX(windows->kept, floor);
-    show_floor(windows);
+    /* Before keys go: who does not find one then sees that it may have been there. */
+    floor = AX_MAX(floor, ax_online_windows_floor(windows));
+    atomic_store_explicit(&windows->floor, floor, memory_order_release);
     uintptr_t slots =
         atomic_load_explicit(&windows->index.segments[*cursor].slots, memory_order_relaxed);
     for (size_t i = 0; i < ax_memory_segment_slots(slots); i++) {
@@ -408,7 +444,18 @@ static bool put_value(struct ax_values *column, size_t row, const struct ax_wind
     return true;
 }
 
-/* The values of all aggregates in a row of columns. *ret_known: the moment is one that is kept. */
+/* Whether all events are there that an aggregate reaches at a moment. */
+static bool is_complete(int64_t from, const struct ax_window_aggregate *aggregate, int64_t at)
+{
+    int64_t begin;
+    if (from == INT64_MIN || from == INT64_MAX)
+        return from == INT64_MIN;
+    return !__builtin_sub_overflow(at, ax_window_aggregate_reach_us(aggregate), &begin) &&
+           begin >= from;
+}
+
+/* The values of all aggregates in a row of columns. *ret_known: the moment is one that is kept, and
+ * some aggregate has all events. */
 static enum ax_code read_row(const struct ax_online_windows *windows,
                              const struct ax_online_window *window,
                              const struct ax_online_windows_read *read, size_t row,
@@ -424,12 +471,16 @@ static enum ax_code read_row(const struct ax_online_windows *windows,
         *err = failed;
         return code;
     }
-    *ret_known =
+    bool is_kept =
         !code && read->at[row] >= atomic_load_explicit(&windows->floor, memory_order_acquire);
+    *ret_known = false;
     for (size_t i = 0; i < windows->made.aggregate_count; i++) {
-        if (!*ret_known)
+        int64_t from = atomic_load_explicit(&windows->froms[i], memory_order_acquire);
+        if (!is_kept || !is_complete(from, &windows->made.aggregates[i], read->at[row]))
             ax_values_set_null(&columns[i], row);
-        else if (!put_value(&columns[i], row, &values[i], arena))
+        else if (put_value(&columns[i], row, &values[i], arena))
+            *ret_known = true;
+        else
             return ax_arena_fail(arena, "the values of windows", err);
     }
     return AX_OK;

@@ -30,8 +30,8 @@ struct ax_online_windows {
     struct ax_memory_index index;
     _Atomic uint64_t keys;  /* any thread may load it */
     uint64_t refused;       /* events that it did not take; the writer's */
-    int64_t complete, kept; /* moments from which on all events are there, and what they reach */
-    _Atomic int64_t floor;  /* the later of them */
+    _Atomic int64_t floor;  /* what moments from there on reach is kept */
+    _Atomic int64_t *froms; /* one an aggregate: events whose time is later are there for it */
     _Atomic int64_t newest; /* time of an event of any key; AX_ONLINE_TIMELESS: none came. Any
                                thread may load it */
 };
@@ -62,9 +62,17 @@ AX_MUST_USE enum ax_code ax_online_windows_put(struct ax_online_windows *windows
                                                const struct ax_values *const *columns,
                                                struct ax_err *err);
 
-/* All events are there that moments from `since` on reach; INT64_MAX: nothing is known. Before this
- * is said, all are. */
-void ax_online_windows_complete(struct ax_online_windows *windows, int64_t since);
+/* Events whose time is later than `from` are there, but for columns i of the source with
+ * lacking[i] (NULL: none): aggregates that reach further back, or are of such columns, are not
+ * known. INT64_MIN: all are, as before this is said; INT64_MAX: nothing is known. */
+void ax_online_windows_complete(struct ax_online_windows *windows, int64_t from,
+                                const bool *lacking);
+
+/* What moments before it reach was forgotten, as far as the sweep came; INT64_MIN: nothing. */
+static inline int64_t ax_online_windows_floor(const struct ax_online_windows *windows)
+{
+    return atomic_load_explicit(&windows->floor, memory_order_relaxed);
+}
 
 /* Of the keys of some more slots of the table, forget what no moment from `floor` on reaches, and
  * keys that have nothing left. Begins with *cursor = 0 and goes on by it, until it is false. */

@@ -86,7 +86,7 @@ static enum ax_code clear_windows(struct ax_online_writer *writer, size_t number
     const struct ax_view *view = &definitions->views[number];
     size_t source = (size_t)(view->source - definitions->sources);
     struct ax_online_counts counts = { 0 };
-    ax_online_windows_complete(views->windows[number], INT64_MAX);
+    ax_online_windows_complete(views->windows[number], INT64_MAX, NULL);
     ax_online_windows_clear(views->windows[number]);
     if (views->moves[number])
         ax_online_moves_clear(views->moves[number]);

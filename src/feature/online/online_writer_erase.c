@@ -100,6 +100,8 @@ static enum ax_code take_rows(struct eraser *e, const struct ax_journal_rows *re
         if (found[i])
             (void)ax_buf_append(&e->sequences, &sequence, sizeof(sequence));
     }
+    if (e->history && e->history->is_other)
+        return ax_buf_check(&e->sequences, "rows of a history that go", err);
     return ax_buf_check(&e->sequences, "rows of a journal that go", err) ||
                    ax_online_apply_gone(&e->apply, views, e->source, &rows, found, &e->keys, err)
                ? err->code
@@ -203,21 +205,35 @@ static enum ax_code erase_source(struct ax_online_writer *writer, size_t source,
 }
 
 static enum ax_code erase_history(struct ax_online_writer *writer, size_t source,
+                                  const struct ax_online_history *history,
                                   struct ax_online_erase *erase, struct ax_err *err)
 {
-    const struct ax_definitions *definitions = writer->views->given.definitions;
-    struct ax_online_history history;
-    if (ax_online_history_find(writer->config.state, &definitions->sources[source], &history,
-                               err) ||
-        !history.rows)
-        return err->code;
     struct eraser e = { .writer = writer,
                         .source = source,
-                        .folder = history.folder,
-                        .history = &history,
-                        .until = history.rows + 1,
+                        .folder = history->folder,
+                        .history = history,
+                        .until = history->rows + 1,
                         .is_dry = erase->is_dry };
-    return erase_rows(&e, NULL, erase, err);
+    if (erase_rows(&e, NULL, erase, err) != AX_E_INVALID || !history->is_other || erase->is_dry)
+        return err->code;
+    /* It cannot be read as the source is now, and counts no more. */
+    ax_err_clear(err);
+    return ax_online_history_empty(history, err);
+}
+
+/* Those of the source as it was, too: it may be so again. */
+static enum ax_code erase_histories(struct ax_online_writer *writer, size_t source,
+                                    struct ax_online_erase *erase, struct ax_err *err)
+{
+    const struct ax_source *definition = &writer->views->given.definitions->sources[source];
+    struct ax_online_history history = { .number = 0 };
+    do {
+        if (ax_online_history_next(writer->config.state, definition, history.number, &history,
+                                   err) ||
+            (history.rows && erase_history(writer, source, &history, erase, err)))
+            return err->code;
+    } while (history.folder[0]);
+    return AX_OK;
 }
 
 /* ---- all of it ---- */
@@ -264,7 +280,7 @@ static enum ax_code erase_keys(struct ax_online_writer *writer, struct ax_online
         if (ax_online_views_journalled(views, i) && writer->journals.folder)
             (void)(erase_source(writer, i, erase, untils[i], err) != AX_OK);
         if (plan && plan->windows_count && writer->config.state && !err->code)
-            (void)(erase_history(writer, i, erase, err) != AX_OK);
+            (void)(erase_histories(writer, i, erase, err) != AX_OK);
     }
     free(untils);
     return err->code || erase->is_dry || flush(writer, err) ? err->code : AX_OK;

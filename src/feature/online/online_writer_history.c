@@ -8,7 +8,10 @@
 #include "feature/online/online_history.h"
 #include "feature/online/online_writer_state.h"
 
+#include "base/alloc.h"
 #include "feature/online/journal_reader.h"
+
+#include <stdlib.h>
 
 #define ARENA_BYTES_FIRST ((size_t)1 << 20)
 #define ARENA_BYTES_MAX   ((size_t)4 << 30)
@@ -42,10 +45,12 @@ static enum ax_code put_all(struct putter *putter, const struct ax_online_histor
     if (ax_journal_reader_open(history->folder, source->columns, source->column_count, 1,
                                history->rows + 1, &reader, err))
         return err->code;
+    uint64_t last = 0;
     ax_online_apply_init(&apply, putter->writer->store, NULL);
     ax_arena_init(&arena, ARENA_BYTES_FIRST, ARENA_BYTES_MAX);
     while (!putter->writer->is_stopping && !ax_journal_reader_next(reader, &arena, &read, err) &&
            read.rows) {
+        last = read.first_sequence + read.rows - 1;
         put_rows(putter, &apply, history, &read);
         ax_arena_reset(&arena);
         ax_online_writer_show_windows(putter->writer, read.rows);
@@ -54,6 +59,8 @@ static enum ax_code put_all(struct putter *putter, const struct ax_online_histor
     ax_arena_done(&arena);
     ax_online_apply_done(&apply);
     ax_journal_reader_close(reader);
+    if (!err->code && !putter->writer->is_stopping && last < history->rows)
+        return ax_fail(err, AX_E_INVALID, "rows are missing");
     return err->code;
 }
 
@@ -63,29 +70,33 @@ static enum ax_code fail_damaged(const struct ax_online_history *history,
 {
     ax_err_clear(err);
     return ax_fail(err, AX_E_INVALID,
-                   "what files told windows of source '%.*s' is damaged in '%s': "
-                   "materialise views of it that have windows",
+                   "what files told windows of source '%.*s' is damaged in '%s', or a column has "
+                   "another type: materialise views of it that have windows",
                    AX_STR_ARG(source->name), history->folder);
 }
 
-/* From which moment on they have all that they reach: every one if the source is journalled, unless
- * a history says otherwise. */
-static void show_complete(struct putter *putter, const struct ax_online_history *history)
+/* Of which times they have all events: of all if the source is journalled and files have told
+ * nothing, unless a history says otherwise, which may lack columns that came since. */
+static enum ax_code show_complete(struct putter *putter, const struct ax_online_history *history,
+                                  struct ax_err *err)
 {
     const struct ax_source_plan *plan = putter->views->source_plans[putter->source];
+    const struct ax_source *source = &putter->views->given.definitions->sources[putter->source];
     const struct ax_view *views = putter->views->given.definitions->views;
+    bool is_all_pushed = putter->views->are_journalled[putter->source] && !history->is_other;
+    int64_t from = history->folder[0] ? history->from_us : is_all_pushed ? INT64_MIN : INT64_MAX;
+    bool *lacking = ax_xalloc(source->column_count * sizeof(*lacking));
+    if (history->rows && ax_journal_check_columns(history->folder, source->columns,
+                                                  source->column_count, lacking, err))
+        from = INT64_MAX;
     for (size_t i = 0; i < plan->windows_count; i++) {
         const struct ax_view *view = plan->windows[i].definition;
-        struct ax_online_windows *windows = putter->views->windows[view - views];
-        int64_t since = putter->views->are_journalled[putter->source] ? INT64_MIN : INT64_MAX;
-        if (putter->only && putter->only != view)
-            continue;
-        if (history->folder[0] &&
-            __builtin_add_overflow(history->from_us, ax_window_spec_reach_us(windows->made.spec),
-                                   &since))
-            since = history->from_us < 0 ? INT64_MIN : INT64_MAX;
-        ax_online_windows_complete(windows, since);
+        if (!putter->only || putter->only == view)
+            ax_online_windows_complete(putter->views->windows[view - views], from,
+                                       history->rows ? lacking : NULL);
     }
+    free(lacking);
+    return err->code;
 }
 
 enum ax_code ax_online_writer_put_history(struct ax_online_writer *writer,
@@ -106,7 +117,8 @@ enum ax_code ax_online_writer_put_history(struct ax_online_writer *writer,
         return err->code;
     if (history.rows && put_all(&putter, &history, err))
         return err->code == AX_E_INVALID ? fail_damaged(&history, definition, err) : err->code;
-    show_complete(&putter, &history);
+    if (show_complete(&putter, &history, err))
+        return err->code;
     if (only && putter.refused.code)
         *err = putter.refused;
     return err->code;

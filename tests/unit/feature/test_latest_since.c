@@ -118,6 +118,7 @@ static void expect_since(const char *view, bool anew, int64_t day, const char *w
         .since = anew ? AX_STR("") : ax_str_from(mark),
         .rows = take,
         .events_from_us = DAY(4),
+        .events_to_us = DAY(day),
         .events = take_events,
         .done = end,
     };

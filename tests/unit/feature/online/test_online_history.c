@@ -163,7 +163,8 @@ static void what_is_told_no_more_goes_with_a_rebuild(void **state)
     remove_state();
 }
 
-/* Of a source that is not pushed nothing is known but from where on files were read. */
+/* Of a source that is not pushed nothing is known but from where on files were read, window by
+ * window: at 80 s that of 10 s is, and that of 60 s is not. */
 static void what_was_not_told_is_not_known(void **state)
 {
     (void)state;
@@ -182,8 +183,15 @@ static void what_was_not_told_is_not_known(void **state)
     tell(SOURCE_E, VIEW_E, events, count, from);
     for (int again = 0; again < 2; again++) {
         check_windows(VIEW_E, events, count, 150 * SECOND);
-        assert_false(get_windows(VIEW_E, 1, 80 * SECOND, &n, &sum));
-        assert_false(get_windows(VIEW_E, 99, 80 * SECOND, &n, &sum));
+        int64_t expected = 0;
+        for (size_t i = 0; i < count; i++)
+            expected +=
+                events[i].key == 1 && events[i].time > 70 * SECOND && events[i].time <= 80 * SECOND;
+        assert_true(get_windows(VIEW_E, 1, 80 * SECOND, &n, &sum));
+        assert_int_equal(n, expected);
+        assert_int_equal(sum, 0);
+        assert_false(get_windows(VIEW_E, 1, 45 * SECOND, &n, &sum));
+        assert_false(get_windows(VIEW_E, 99, 45 * SECOND, &n, &sum));
         start_again();
     }
     tell(SOURCE_E, VIEW_E, NULL, 0, INT64_MIN); /* there is nothing */
@@ -210,6 +218,11 @@ static void what_was_broken_off_does_not_count(void **state)
     other.text = AX_STR("other.csv");
     good(ax_online_history_find(folder, &other, &found, &err));
     assert_string_equal(found.folder, "");
+    assert_true(found.is_other);
+    other = *source_of(SOURCE_E);
+    other.column_count--; /* it is read as a journal is */
+    good(ax_online_history_find(folder, &other, &found, &err));
+    assert_int_equal(found.rows, 1);
     start_again();
     check_windows(VIEW_E, &event, 1, 2 * SECOND);
     close_writer();
