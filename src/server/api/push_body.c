@@ -97,7 +97,9 @@ static const struct ax_row_member members[] = {
     { .name = "source", .read = read_source },
     { .name = "push_source_name", .read = read_push_source_name },
     { .name = "rows", .layout = AX_LAYOUT_ROWS, .accepts = AX_ROW_OBJECT | AX_ROW_LIST },
-    { .name = "row", .layout = AX_LAYOUT_ONE, .accepts = AX_ROW_OBJECT | AX_ROW_LIST },
+    { .name = "row",
+      .layout = AX_LAYOUT_ONE,
+      .accepts = AX_ROW_OBJECT | AX_ROW_LIST | AX_ROW_ALONE },
     { .name = "df", .layout = AX_LAYOUT_INPUTS, .accepts = AX_ROW_OBJECT | AX_ROW_LIST },
     { .name = "to", .read = read_to },
     { .name = "allow_registry_cache", .read = read_flag },
@@ -155,7 +157,7 @@ static void begin_line(struct ax_push_body *body, size_t *cost)
     ax_json_reader_init(&body->json.json, line);
     body->json.json.token_max = AX_JSON_TOKEN_BYTES_MAX;
     ax_row_reader_init(&body->json.rows, &body->json.json, cells_of(body), AX_LAYOUT_ONE,
-                       AX_ROW_OBJECT | AX_ROW_LIST, AX_STR("a line"));
+                       AX_ROW_OBJECT | AX_ROW_LIST | AX_ROW_ALONE, AX_STR("row"));
     body->state = PUSH_LINE;
 }
 

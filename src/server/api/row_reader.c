@@ -290,6 +290,8 @@ static enum ax_code reader_step_one(struct ax_row_reader *reader, struct ax_err 
     if (token == AX_JSON_FAILED)
         return err->code;
     reader->is_one = token != AX_JSON_ARRAY_BEGIN;
+    if (!reader->is_one && reader_accepts(reader, AX_ROW_ALONE))
+        return reader_fail_token(reader, token, "an object", err);
     if (!reader->is_one) {
         reader_begin_rows(reader, READ_DONE);
         return AX_OK;

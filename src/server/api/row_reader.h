@@ -29,7 +29,8 @@ enum {
     AX_ROW_BOXED = 1u << 3,  /* a value may stand in an array of its own: the shape [-1, 1] */
     AX_ROW_TENSOR = 1u << 4, /* "input" names all values of a row, by position */
     AX_ROW_ANY = (1u << 5) - 1,
-    AX_ROW_LIST = 1u << 5, /* a value may be a list of values */
+    AX_ROW_LIST = 1u << 5,  /* a value may be a list of values */
+    AX_ROW_ALONE = 1u << 6, /* of AX_LAYOUT_ONE: there is one row, and no array of rows */
 };
 
 struct ax_row_reader {
