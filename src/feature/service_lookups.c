@@ -28,11 +28,12 @@ static void fetched(struct ax_online_fetch *fetch)
 static struct ax_service_lookup *find_lookup(struct ax_service_lookups *lookups,
                                              const struct ax_online_entity *entity)
 {
-    struct ax_service_lookup **at = &lookups->first;
-    while (*at && (*at)->fetch.entity != entity)
-        at = &(*at)->next;
-    if (*at)
-        return *at;
+    struct ax_service_lookup *last = NULL;
+    for (struct ax_service_lookup *at = lookups->first; at; at = at->next) {
+        if (at->fetch.entity == entity)
+            return at;
+        last = at;
+    }
     struct ax_service_lookup *made = ax_arena_zalloc(lookups->arena, 1, sizeof(*made));
     if (!made)
         return NULL;
@@ -42,7 +43,8 @@ static struct ax_service_lookup *find_lookup(struct ax_service_lookups *lookups,
     made->fetch.deadline_ns = lookups->deadline_ns;
     made->fetch.loop = lookups->loop;
     made->fetch.done = fetched;
-    return *at = made;
+    *(last ? &last->next : &lookups->first) = made;
+    return made;
 }
 
 enum ax_code ax_service_lookups_add(struct ax_service_lookups *lookups,

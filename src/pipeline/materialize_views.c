@@ -179,6 +179,16 @@ static size_t number_of(const struct run *run, const struct ax_view *view)
     return (size_t)(view - run->config->applied->definitions.views);
 }
 
+/* Whether what files told windows of a source is there. */
+static enum ax_code find_told(struct run *run, const struct ax_source *source, bool *ret_is_told)
+{
+    struct ax_online_history history;
+    if (ax_online_history_find(run->state, source, &history, run->err))
+        return run->err->code;
+    *ret_is_told = history.folder[0] != '\0';
+    return AX_OK;
+}
+
 /* What is known of a view from before. */
 static enum ax_code look_up(struct run *run, struct item *item)
 {
@@ -194,9 +204,12 @@ static enum ax_code look_up(struct run *run, struct item *item)
     if (!before || strcmp(before->digest, item->digest) != 0 ||
         (writer && is_lost(before, item->view, writer)))
         return AX_OK;
+    bool is_told = true;
+    if (item->view->windowed && find_told(run, item->view->source, &is_told))
+        return run->err->code;
     if (run->number && before->run == run->number)
         set_outcome(item, AX_MATERIALIZE_DONE_BEFORE);
-    else if (run->config->incremental)
+    else if (run->config->incremental && is_told)
         item->since = before->mark;
     return AX_OK;
 }
@@ -507,6 +520,21 @@ static void keep_failed(struct run *run, const struct ax_source *source)
     ax_buf_done(&text);
 }
 
+/* The history of a source is that of all its views: windows of those that were not asked for know
+ * it, too, as they would after a start. */
+static enum ax_code put_others(struct run *run, const struct ax_source *source, struct ax_err *err)
+{
+    const struct ax_definitions *definitions = &run->config->applied->definitions;
+    for (size_t i = 0; i < definitions->view_count; i++) {
+        const struct ax_view *view = &definitions->views[i];
+        struct ax_online_counts counts = { 0 };
+        if (view->source == source && view->windowed && view->online && !is_asked(run, view) &&
+            ax_online_writer_history(run->config->writer, run->config->views, i, &counts, err))
+            return err->code;
+    }
+    return AX_OK;
+}
+
 /* The item and those behind it of its source that begin at the same mark. */
 static void do_group(struct run *run, size_t first)
 {
@@ -541,8 +569,9 @@ static void do_group(struct run *run, size_t first)
     run->began_ns = ax_clock_ns();
     run->has_history = false;
     run->events = 0;
-    if (!failed.code)
-        (void)(ax_offline_latest(run->offline, &request, &report, &failed) != AX_OK);
+    if (!failed.code && !ax_offline_latest(run->offline, &request, &report, &failed) &&
+        run->has_history && run->stream)
+        (void)(put_others(run, leader->view->source, &failed) != AX_OK);
     ax_online_history_free(run->history);
     run->history = NULL;
     bool is_looked_at = failed.code ? failed.code == AX_E_INVALID : report.rows > 0;

@@ -200,7 +200,9 @@ def test_a_server_that_is_stopped(folder):
         server.process.send_signal(signal.SIGTERM)
     assert server.stop() == 0
     last = answer(waiting)[-1]
-    assert last["end"] == "UNAVAILABLE" and "the server stops" in last["error"]
+    # Its turn may come before the server ends those that wait.
+    assert last["end"] == "UNAVAILABLE"
+    assert last["error"].startswith(("the server stops", "the server is starting or ending"))
     _, told = first.communicate(timeout=60)
     assert first.returncode in (0, 5), told
     assert len(folder.applies()) == 1 + (first.returncode == 0)

@@ -19,14 +19,14 @@ from conftest import Server
 
 DEFINITIONS = """\
 auspex: 1
-entities: {{thing: {{keys: {{k: string}}}}}}
+entities: {{thing: {{keys: {{{key}: string}}}}}}
 sources:
   ev:
     files: {files}
     time: {time}
     event_id: id
-    push: true
-    columns: {{id: int64, k: string, t: timestamp, u: timestamp, x: int64{columns}}}
+    push: {push}
+    columns: {{id: int64, {key}: string, t: timestamp, u: timestamp, x: {x}{columns}}}
 views:
   short:
     entity: thing
@@ -51,8 +51,8 @@ def event(number, minutes, key="A", x=1234):
 class Place:
     """Definitions with a file of five events, and a server that is killed again and again."""
 
-    def __init__(self, path):
-        self.path, self.state = path, path / "state"
+    def __init__(self, path, push="true"):
+        self.path, self.state, self.push = path, path / "state", push
         (path / "models").mkdir()
         (path / "defs").mkdir()
         rows = [event(1, 100), event(2, 50), event(3, 40), event(4, 20, "B"), event(5, 1500)]
@@ -64,17 +64,18 @@ class Place:
         self.restart()
 
     def write(self, rows, name="ev.jsonl"):
-        text = "".join(json.dumps(row | {"y": 7}) + "\n" for row in rows)
+        text = "".join(json.dumps(row | {"y": 7, "kk": row["k"]}) + "\n" for row in rows)
         (self.path / "defs" / name).write_text(text, encoding="utf-8")
 
     def run(self, *command):
         return subprocess.run([os.environ["AX_BINARY"], *command, "--state", str(self.state)],
                               check=True, capture_output=True, text=True, timeout=60)
 
-    def apply(self, files="ev.jsonl", time="t", columns="", fields=""):
-        (self.path / "defs/f.yaml").write_text(
-            DEFINITIONS.format(files=files, time=time, columns=columns, fields=fields),
-            encoding="utf-8")
+    def apply(self, **changes):
+        usual = {"files": "ev.jsonl", "time": "t", "columns": "", "fields": "", "key": "k",
+                 "x": "int64", "push": self.push}
+        (self.path / "defs/f.yaml").write_text(DEFINITIONS.format(**usual | changes),
+                                               encoding="utf-8")
         subprocess.run([os.environ["AX_BINARY"], "apply", "--state", str(self.state),
                         str(self.path / "defs")], check=True, capture_output=True, timeout=60)
 
@@ -139,23 +140,41 @@ def test_another_source(place):
     place.expect(4, 5)
 
 
+def test_another_type(tmp_path):
+    """What cannot be read as a column is now is not known, and nothing is wrong with that."""
+    place = Place(tmp_path, push="false")
+    for kind, is_known in (("string", False), ("int64", False), ("float64", True)):
+        place.apply(x=kind)
+        assert place.values()[0] == (3 if is_known else None)
+        place.restart()
+        place.run("materialize", "--incremental", "--view", "short")
+        place.expect(3, 4)
+    assert place.server.stop() == 0
+
+
 def rows_on_the_disk(place, text):
     return [path for path in (place.state / "history").rglob("*")
             if path.is_file() and text in path.read_bytes()]
 
 
 @pytest.mark.parametrize("change", [{"columns": ", y: int64"}, {"files": "other.jsonl"},
-                                    {"time": "u"}])
-def test_deleted_under_other_definitions(place, change):
+                                    {"time": "u"}, {"key": "kk"}, {"x": "string"}])
+def test_deleted_under_other_definitions(tmp_path, change):
     """What files told under the definitions before is deleted, too."""
+    place = Place(tmp_path, push="false" if "x" in change else "true")
     place.write([event(1, 100, "SECRET"), event(2, 50)])
     place.run("materialize")
     assert rows_on_the_disk(place, b"SECRET")
     place.apply(**change)
     place.write([event(2, 50)])
     place.write([event(2, 50)], "other.jsonl")
-    place.run("features", "delete", "--entity", "thing", "--key", "k=SECRET")
+    place.run("features", "delete", "--entity", "thing", "--key",
+              f"{change.get('key', 'k')}=SECRET")
     assert not rows_on_the_disk(place, b"SECRET")
     place.apply()
+    is_whole = "key" not in change and "x" not in change  # could be searched for it
+    place.expect(*([0, 0] if is_whole else [None, None]), key="SECRET")
+    place.run("materialize", "--incremental")
     place.expect(0, 0, key="SECRET")
     place.expect(1, 1)
+    assert place.server.stop() == 0

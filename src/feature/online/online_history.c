@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A name is "<number>-<digest>-<from>-<rows>". One that is being written ends with ".part" and is
- * removed by whoever writes the next one.
+ * removed by whoever writes the next one. Of what was forgotten there is one with no source's
+ * digest, made before that goes, so that whoever is killed has the one or the other.
  */
 #include "feature/online/online_history.h"
 
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "feature/online/journal_reader.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -21,6 +23,7 @@ enum { DIGEST_CHARS = 16 };
 
 #define SEQUENCE_FIRST (-(INT64_C(1) << 62))
 #define NUMBER_SHIFT   30 /* numbers have 32 bits */
+#define NO_DIGEST      "0000000000000000"
 
 struct ax_online_history_writer {
     const struct ax_source *source;
@@ -123,10 +126,15 @@ enum ax_code ax_online_history_next(const char *state, const struct ax_source *s
     assert(state && source && ret_history && err);
     char parent[PATH_MAX], digest[AX_SHA256_TEXT_SIZE];
     digest_source(source, digest);
-    return make_parent(parent, state, source->name, err) ||
-                   find_next(parent, digest, after, ret_history, err)
-               ? err->code
-               : AX_OK;
+    if (make_parent(parent, state, source->name, err) ||
+        find_next(parent, digest, after, ret_history, err))
+        return err->code;
+    struct ax_err unreadable = AX_ERR_INIT;
+    if (ret_history->rows && !ret_history->is_other)
+        ret_history->is_other =
+            ax_journal_check_columns(ret_history->folder, source->columns, source->column_count,
+                                     NULL, &unreadable) == AX_E_INVALID;
+    return AX_OK;
 }
 
 enum ax_code ax_online_history_find(const char *state, const struct ax_source *source,
@@ -146,11 +154,44 @@ enum ax_code ax_online_history_find(const char *state, const struct ax_source *s
     return AX_OK;
 }
 
-enum ax_code ax_online_history_empty(const struct ax_online_history *history, struct ax_err *err)
+enum ax_code ax_online_history_has(const struct ax_online_history *history,
+                                   const struct ax_source *source, const bool *columns,
+                                   bool *ret_has, struct ax_err *err)
 {
-    assert(history && history->folder[0] && err);
-    return ax_file_remove_tree(history->folder, err) ||
-                   ax_file_make_private_folder(history->folder, err)
+    assert(history && source && columns && ret_has && err);
+    bool *missing = ax_xalloc(source->column_count * sizeof(*missing));
+    *ret_has = true;
+    (void)(ax_journal_check_columns(history->folder, source->columns, source->column_count, missing,
+                                    err) != AX_OK);
+    for (size_t i = 0; i < source->column_count && !err->code; i++)
+        *ret_has &= !columns[i] || !missing[i];
+    free(missing);
+    return err->code;
+}
+
+static enum ax_code find_last(const char *parent, uint32_t *ret_number, struct ax_err *err)
+{
+    struct ax_online_history last = { .number = 0 };
+    do {
+        *ret_number = last.number;
+        if (find_next(parent, "", last.number, &last, err))
+            return err->code;
+    } while (last.folder[0]);
+    return AX_OK;
+}
+
+enum ax_code ax_online_history_forget(const char *state, const struct ax_source *source,
+                                      const struct ax_online_history *history, struct ax_err *err)
+{
+    assert(state && source && history && history->folder[0] && err);
+    char parent[PATH_MAX], name[64], path[PATH_MAX];
+    uint32_t last;
+    if (make_parent(parent, state, source->name, err) || find_last(parent, &last, err))
+        return err->code;
+    (void)snprintf(name, sizeof(name), "%" PRIu32 "-" NO_DIGEST "-0-0", last + 1);
+    return make_path(path, parent, ax_str_from(name), err) ||
+                   ax_file_make_private_folder(path, err) || ax_file_sync_folder(parent, err) ||
+                   ax_file_remove_tree(history->folder, err) || ax_file_sync_folder(parent, err)
                ? err->code
                : AX_OK;
 }
@@ -195,16 +236,11 @@ static enum ax_code make_folders(const char *state, const char *parent, struct a
 static enum ax_code begin(struct ax_online_history_writer *writer, const char *state,
                           struct ax_err *err)
 {
-    struct ax_online_history last = { .number = 0 };
     char name[32];
     if (make_parent(writer->parent, state, writer->source->name, err) ||
-        make_folders(state, writer->parent, err))
+        make_folders(state, writer->parent, err) ||
+        find_last(writer->parent, &writer->history.number, err))
         return err->code;
-    do {
-        writer->history.number = last.number;
-        if (find_next(writer->parent, "", last.number, &last, err))
-            return err->code;
-    } while (last.folder[0]);
     (void)snprintf(name, sizeof(name), "%" PRIu32 ".part", ++writer->history.number);
     if (make_path(writer->part, writer->parent, ax_str_from(name), err) ||
         ax_file_remove_tree(writer->part, err))

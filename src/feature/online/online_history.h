@@ -23,7 +23,8 @@ struct ax_online_history {
     uint32_t number;
     int64_t from_us; /* events whose time is later are in it */
     uint64_t rows;
-    bool is_other; /* of the source as it was: what it says counts no more */
+    bool is_other; /* of the source as it was, or that cannot be read as its columns are now: what
+                      it says does not count */
 };
 
 /* The last one that is of the source as it is; none, and is_other: there are others. Expected:
@@ -36,10 +37,15 @@ AX_MUST_USE enum ax_code ax_online_history_next(const char *state, const struct 
                                                 uint32_t after,
                                                 struct ax_online_history *ret_history,
                                                 struct ax_err *err);
-/* Have it hold nothing, while it still says that there was something. Expected: the system's codes.
- */
-AX_MUST_USE enum ax_code ax_online_history_empty(const struct ax_online_history *history,
-                                                 struct ax_err *err);
+/* Whether it has all of these columns of its source (by number, as many as the source has).
+ * Expected: DENIED, LIMIT. */
+AX_MUST_USE enum ax_code ax_online_history_has(const struct ax_online_history *history,
+                                               const struct ax_source *source, const bool *columns,
+                                               bool *ret_has, struct ax_err *err);
+/* Remove it, and keep that there was one, which is_other. Expected: the system's codes. */
+AX_MUST_USE enum ax_code ax_online_history_forget(const char *state, const struct ax_source *source,
+                                                  const struct ax_online_history *history,
+                                                  struct ax_err *err);
 
 /* Rows of it that were read, as rows of the source: their sequences are below all that are pushed,
  * and above those of histories before. Borrows `read`. */

@@ -204,21 +204,52 @@ static enum ax_code erase_source(struct ax_online_writer *writer, size_t source,
     return erase_rows(&e, journal, erase, err);
 }
 
+/* Whether a history has the keys of an entity, so that its rows can be told. What cannot be read is
+ * found when it is. */
+static enum ax_code has_keys(const struct ax_definitions *definitions, size_t source, size_t entity,
+                             const struct ax_online_history *history, bool *ret_has,
+                             struct ax_err *err)
+{
+    const struct ax_source *definition = &definitions->sources[source];
+    struct ax_err unreadable = AX_ERR_INIT;
+    bool *columns = ax_xalloc(definition->column_count * sizeof(*columns));
+    memset(columns, 0, definition->column_count * sizeof(*columns));
+    for (size_t v = 0; v < definitions->view_count; v++) {
+        const struct ax_view *view = &definitions->views[v];
+        bool is_of = view->source == definition && view->entity == &definitions->entities[entity];
+        for (size_t i = 0; is_of && i < view->entity->key_count; i++)
+            columns[view->key_columns[i]] = true;
+    }
+    if (ax_online_history_has(history, definition, columns, ret_has, &unreadable) == AX_E_INVALID)
+        *ret_has = true;
+    else if (unreadable.code)
+        *err = unreadable;
+    free(columns);
+    return err->code;
+}
+
+/* One that cannot be searched goes as a whole. */
 static enum ax_code erase_history(struct ax_online_writer *writer, size_t source,
                                   const struct ax_online_history *history,
                                   struct ax_online_erase *erase, struct ax_err *err)
 {
+    const struct ax_definitions *definitions = writer->views->given.definitions;
     struct eraser e = { .writer = writer,
                         .source = source,
                         .folder = history->folder,
                         .history = history,
                         .until = history->rows + 1,
                         .is_dry = erase->is_dry };
-    if (erase_rows(&e, NULL, erase, err) != AX_E_INVALID || !history->is_other || erase->is_dry)
+    bool can_be_searched;
+    (void)(has_keys(definitions, e.source, erase->entity, history, &can_be_searched, err) ||
+           (can_be_searched && erase_rows(&e, NULL, erase, err)));
+    bool is_unreadable = err->code == AX_E_INVALID && history->is_other;
+    if (is_unreadable)
+        ax_err_clear(err);
+    if (err->code || erase->is_dry || (can_be_searched && !is_unreadable))
         return err->code;
-    /* It cannot be read as the source is now, and counts no more. */
-    ax_err_clear(err);
-    return ax_online_history_empty(history, err);
+    return ax_online_history_forget(writer->config.state, &definitions->sources[source], history,
+                                    err);
 }
 
 /* Those of the source as it was, too: it may be so again. */

@@ -70,8 +70,8 @@ static enum ax_code fail_damaged(const struct ax_online_history *history,
 {
     ax_err_clear(err);
     return ax_fail(err, AX_E_INVALID,
-                   "what files told windows of source '%.*s' is damaged in '%s', or a column has "
-                   "another type: materialise views of it that have windows",
+                   "what files told windows of source '%.*s' is damaged in '%s': "
+                   "materialise views of it that have windows",
                    AX_STR_ARG(source->name), history->folder);
 }
 

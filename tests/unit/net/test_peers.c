@@ -175,6 +175,7 @@ static void threads_count_together(void **state)
     ax_peers_init(&peers, 10, 4);
     pthread_t threads[THREADS];
     struct visitor visitors[THREADS];
+    size_t admitted = 0;
     for (size_t i = 0; i < THREADS; i++) {
         visitors[i] = (struct visitor){ .peers = &peers };
         assert_int_equal(pthread_create(&threads[i], NULL, visit, &visitors[i]), 0);
@@ -182,8 +183,9 @@ static void threads_count_together(void **state)
     for (size_t i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
         assert_int_equal(visitors[i].admitted + visitors[i].refused, TURNS);
-        assert_true(visitors[i].admitted);
+        admitted += visitors[i].admitted;
     }
+    assert_true(admitted); /* of one alone perhaps none: others may hold all places while it runs */
     /* Nothing is left: as many as at the beginning come in. */
     struct ax_peer *all[4];
     struct ax_peer *peer;
