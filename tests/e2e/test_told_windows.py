@@ -10,6 +10,7 @@ they are right at any moment is tests/unit/feature/test_online_parity.c.
 import datetime
 import json
 import os
+import shutil
 import signal
 import subprocess
 
@@ -150,6 +151,15 @@ def test_another_type(tmp_path):
         place.run("materialize", "--incremental", "--view", "short")
         place.expect(3, 4)
     assert place.server.stop() == 0
+
+
+def test_what_was_told_is_gone(place):
+    """Files that are as they were are read again all the same."""
+    shutil.rmtree(place.state / "history")
+    place.restart()
+    assert place.values() == [0, 0]
+    place.run("materialize", "--incremental")
+    place.expect(3, 4)
 
 
 def rows_on_the_disk(place, text):
