@@ -41,11 +41,11 @@ static enum ax_code open_view(struct ax_online_windows *windows, struct ax_err *
     if (ax_view_windows_make(view, NULL, &windows->arena, &windows->made, err))
         return ax_err_context(err, "view '%.*s'", AX_STR_ARG(view->name));
     size_t count = AX_MAX(windows->made.aggregate_count, (size_t)1);
-    windows->froms = ax_arena_alloc(&windows->arena, count, sizeof(*windows->froms));
-    if (!windows->froms)
+    windows->sinces = ax_arena_alloc(&windows->arena, count, sizeof(*windows->sinces));
+    if (!windows->sinces)
         return ax_arena_fail(&windows->arena, "the windows of a view", err);
     for (size_t i = 0; i < count; i++)
-        atomic_init(&windows->froms[i], INT64_MIN);
+        atomic_init(&windows->sinces[i], INT64_MIN);
     if (ax_program_new(windows->made.field_roots, view->field_count, &windows->program, err))
         return ax_err_context(err, "view '%.*s'", AX_STR_ARG(view->name));
     return ax_online_window_new(windows->made.spec, &windows->heap, &windows->nobody, err);
@@ -281,6 +281,16 @@ static bool is_lacking(const struct ax_expr *expr, const bool *lacking, bool *us
     return found;
 }
 
+static bool reads_lacking(const struct ax_online_windows *windows,
+                          const struct ax_window_aggregate *aggregate, const bool *lacking,
+                          bool *used)
+{
+    const struct ax_expr *const *columns = windows->made.columns;
+    size_t count = windows->view->source->column_count;
+    return (aggregate->value >= 0 && is_lacking(columns[aggregate->value], lacking, used, count)) ||
+           (aggregate->filter >= 0 && is_lacking(columns[aggregate->filter], lacking, used, count));
+}
+
 /* Or some part of the key. */
 static bool is_key_lacking(const struct ax_view *view, const bool *lacking)
 {
@@ -290,23 +300,27 @@ static bool is_key_lacking(const struct ax_view *view, const bool *lacking)
     return found;
 }
 
+/* From which moment on an aggregate reaches no event that is not later than `from`. */
+static int64_t since_of(const struct ax_window_aggregate *aggregate, int64_t from)
+{
+    int64_t since;
+    if (from == INT64_MIN ||
+        __builtin_add_overflow(from, ax_window_aggregate_reach_us(aggregate), &since))
+        return from == INT64_MIN ? INT64_MIN : INT64_MAX;
+    return since;
+}
+
 void ax_online_windows_complete(struct ax_online_windows *windows, int64_t from,
                                 const bool *lacking)
 {
     assert(windows);
-    const struct ax_view_windows *made = &windows->made;
-    size_t count = windows->view->source->column_count;
-    bool *used = ax_xalloc(count * sizeof(*used));
+    bool *used = ax_xalloc(windows->view->source->column_count * sizeof(*used));
     if (lacking && is_key_lacking(windows->view, lacking))
         from = INT64_MAX;
-    for (size_t i = 0; i < made->aggregate_count; i++) {
-        const struct ax_window_aggregate *aggregate = &made->aggregates[i];
-        bool is_known =
-            !lacking || ((aggregate->value < 0 ||
-                          !is_lacking(made->columns[aggregate->value], lacking, used, count)) &&
-                         (aggregate->filter < 0 ||
-                          !is_lacking(made->columns[aggregate->filter], lacking, used, count)));
-        atomic_store_explicit(&windows->froms[i], is_known ? from : INT64_MAX,
+    for (size_t i = 0; i < windows->made.aggregate_count; i++) {
+        const struct ax_window_aggregate *aggregate = &windows->made.aggregates[i];
+        bool is_known = !lacking || !reads_lacking(windows, aggregate, lacking, used);
+        atomic_store_explicit(&windows->sinces[i], since_of(aggregate, is_known ? from : INT64_MAX),
                               memory_order_release);
     }
     free(used);
@@ -444,16 +458,6 @@ static bool put_value(struct ax_values *column, size_t row, const struct ax_wind
     return true;
 }
 
-/* Whether all events are there that an aggregate reaches at a moment. */
-static bool is_complete(int64_t from, const struct ax_window_aggregate *aggregate, int64_t at)
-{
-    int64_t begin;
-    if (from == INT64_MIN || from == INT64_MAX)
-        return from == INT64_MIN;
-    return !__builtin_sub_overflow(at, ax_window_aggregate_reach_us(aggregate), &begin) &&
-           begin >= from;
-}
-
 /* The values of all aggregates in a row of columns. *ret_known: the moment is one that is kept, and
  * some aggregate has all events. */
 static enum ax_code read_row(const struct ax_online_windows *windows,
@@ -475,8 +479,8 @@ static enum ax_code read_row(const struct ax_online_windows *windows,
         !code && read->at[row] >= atomic_load_explicit(&windows->floor, memory_order_acquire);
     *ret_known = false;
     for (size_t i = 0; i < windows->made.aggregate_count; i++) {
-        int64_t from = atomic_load_explicit(&windows->froms[i], memory_order_acquire);
-        if (!is_kept || !is_complete(from, &windows->made.aggregates[i], read->at[row]))
+        int64_t since = atomic_load_explicit(&windows->sinces[i], memory_order_acquire);
+        if (!is_kept || read->at[row] < since)
             ax_values_set_null(&columns[i], row);
         else if (put_value(&columns[i], row, &values[i], arena))
             *ret_known = true;

@@ -28,12 +28,12 @@ struct ax_online_windows {
     struct ax_memory_slab slab; /* of keys, what finds them, and windows */
     struct ax_memory_retired retired;
     struct ax_memory_index index;
-    _Atomic uint64_t keys;  /* any thread may load it */
-    uint64_t refused;       /* events that it did not take; the writer's */
-    _Atomic int64_t floor;  /* what moments from there on reach is kept */
-    _Atomic int64_t *froms; /* one an aggregate: events whose time is later are there for it */
-    _Atomic int64_t newest; /* time of an event of any key; AX_ONLINE_TIMELESS: none came. Any
-                               thread may load it */
+    _Atomic uint64_t keys;   /* any thread may load it */
+    uint64_t refused;        /* events that it did not take; the writer's */
+    _Atomic int64_t floor;   /* what moments from there on reach is kept */
+    _Atomic int64_t *sinces; /* one an aggregate: moments from there on have all its events */
+    _Atomic int64_t newest;  /* time of an event of any key; AX_ONLINE_TIMELESS: none came. Any
+                                thread may load it */
 };
 
 /* `memory_bytes_max` is for windows, and as much again for keys. Expected: INVALID, TOO_LARGE,
