@@ -443,12 +443,12 @@ static COUNTED double counted_vector_batch(struct service *s)
 }
 
 static COUNTED void counted_sampling(struct ax_served_sampler *sampler, struct ax_served_form *form,
-                                     const struct ax_service_vector *vector)
+                                     struct ax_service_vector *vector)
 {
     uint64_t seen[AX_SERVED_SOURCES_MAX];
     for (size_t i = 0; i < VECTOR_CALLS; i++) {
         ax_served_sampler_begin(form, seen);
-        ax_served_sampler_take(sampler, form, vector, seen);
+        check(ax_served_sampler_take(sampler, form, vector, seen, &err));
     }
 }
 
@@ -474,6 +474,7 @@ static void count_sampling(struct service *s)
     check(ax_served_form_new(&applied, &views, &form, &err));
     check(ax_served_log_new(&config, "/nowhere", no_time, NULL, &log, &err));
     make_vector(s, ONLINE_BATCH, &vector);
+    check(ax_service_vector_columns(&vector, &err));
     counted_sampling(ax_served_log_sampler(log), form, &vector);
     ax_served_form_unref(form);
 }

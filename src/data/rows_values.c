@@ -7,10 +7,6 @@
 
 #include <assert.h>
 
-/* So many rows are written before the next ones: they stay in the first cache, and are of one word
- * of validity. */
-#define BLOCK_ROWS ((size_t)16)
-
 /* A number as every setter takes it. */
 static inline double number_at(const struct ax_values *values, size_t row)
 {
@@ -90,40 +86,32 @@ static enum ax_code set_value(struct ax_rows *rows, size_t row, size_t input,
     return AX_E_INTERNAL;
 }
 
-static enum ax_code set_input(struct ax_rows *rows, size_t at, size_t input,
-                              const struct ax_values *values, size_t first, size_t count,
-                              struct ax_arena *arena, struct ax_err *err)
+static enum ax_code set_each(struct ax_rows *rows, size_t to, size_t input,
+                             const struct ax_values *values, size_t first, size_t count,
+                             struct ax_arena *arena, struct ax_err *err)
 {
     for (size_t row = 0; row < count; row++) {
         if (!ax_values_is_null(values, first + row) &&
-            set_value(rows, at + row, input, values, first + row, arena, err))
+            set_value(rows, to + row, input, values, first + row, arena, err))
             return err->code;
     }
     return AX_OK;
 }
 
-enum ax_code ax_rows_set_values(struct ax_rows *rows, size_t from, size_t count,
-                                const struct ax_values *columns, const size_t *which,
+enum ax_code ax_rows_set_values(struct ax_rows *rows, size_t to, size_t input,
+                                const struct ax_values *values, size_t first, size_t count,
                                 struct ax_arena *arena, struct ax_err *err)
 {
-    assert(rows && columns && (which || !rows->signature->input_count) && arena && err);
-    assert(from <= rows->count && count <= rows->count - from);
-    const struct ax_input *inputs = rows->signature->inputs;
-    size_t input_count = rows->signature->input_count;
-    for (size_t first = 0; first < count; first += BLOCK_ROWS) {
-        size_t block = AX_MIN(count - first, BLOCK_ROWS);
-        for (size_t input = 0; input < input_count; input++) {
-            const struct ax_values *values = &columns[which[input]];
-            const struct ax_column *column = &rows->columns[input];
-            bool is_float = column->datatype == AX_FP32 || column->datatype == AX_FP64;
-            if (!is_float || inputs[input].categories || values->type.kind == AX_TYPE_STRING) {
-                if (set_input(rows, from + first, input, values, first, block, arena, err))
-                    return err->code;
-            } else if (block == 1)
-                set_floats(column, from + first, values, first, 1); /* as one of its own */
-            else
-                set_floats(column, from + first, values, first, block);
-        }
-    }
+    assert(rows && to <= rows->count && count <= rows->count - to && values && arena && err);
+    assert(first % 64 + count <= 64);
+    const struct ax_column *column = &rows->columns[input];
+    bool is_float = column->datatype == AX_FP32 || column->datatype == AX_FP64;
+    if (!is_float || rows->signature->inputs[input].categories ||
+        values->type.kind == AX_TYPE_STRING)
+        return set_each(rows, to, input, values, first, count, arena, err);
+    if (count == 1)
+        set_floats(column, to, values, first, 1); /* as one of its own */
+    else if (count)
+        set_floats(column, to, values, first, count);
     return AX_OK;
 }

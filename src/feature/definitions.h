@@ -152,6 +152,15 @@ static inline bool ax_field_has_default(const struct ax_field *field)
     return field->has_default && !field->default_is_null;
 }
 
+/* That value, as it is stored. */
+static inline union ax_literal ax_field_default(const struct ax_field *field)
+{
+    union ax_literal value = field->default_value;
+    if (field->storage.kind == AX_STORAGE_FLOAT32)
+        value.f64 = (double)(float)value.f64;
+    return value;
+}
+
 struct ax_view {
     struct ax_str name;
     struct ax_str description;

@@ -26,6 +26,7 @@ struct planner {
     struct ax_service_part *parts;
     size_t *scope;
     size_t *levels; /* of inputs: 0 without an expression */
+    bool *is_read;  /* an input, by an expression */
     size_t level_max;
     struct ax_err *err;
 };
@@ -103,27 +104,6 @@ static enum ax_code find_group(struct planner *p, size_t visit_index, const stru
     return AX_OK;
 }
 
-static enum ax_code plan_fields(struct planner *p, size_t role, struct ax_service_part *part)
-{
-    const struct ax_service *service = p->plan->service;
-    size_t *fields = planner_alloc(p, service->roles[role].view->field_count, sizeof(*fields));
-    if (!fields)
-        return p->err->code;
-    part->fields = fields;
-    for (size_t i = 0; i < service->input_count; i++) {
-        const struct ax_service_input *input = &service->inputs[i];
-        if (input->kind != AX_INPUT_FIELD || input->role != role)
-            continue;
-        if (!part->count)
-            part->first_input = i;
-        assert(i == part->first_input + part->count);
-        part->has_defaults |=
-            ax_field_has_default(&service->roles[role].view->fields[input->field]);
-        fields[part->count++] = input->field;
-    }
-    return AX_OK;
-}
-
 /* The columns of the call that have the id of the event that does not count. */
 static enum ax_code plan_self(struct planner *p, const struct ax_source *source,
                               struct ax_service_part *part)
@@ -160,7 +140,7 @@ static enum ax_code plan_roles(struct planner *p)
                                           .layout = view->layout,
                                           .windows = view->windows,
                                           .ttl_us = role->view->ttl_us };
-        if (find_group(p, part->visit, role, &part->group) || plan_fields(p, i, part) ||
+        if (find_group(p, part->visit, role, &part->group) ||
             (part->windows && has_self(service, role->view) &&
              plan_self(p, role->view->source, part)))
             return p->err->code;
@@ -179,8 +159,10 @@ static size_t level_of(const struct planner *p, const struct ax_service_input *i
     memset(used, 0, (call_count + made_count) * sizeof(*used));
     ax_expr_inputs(input->parsed.root, used);
     for (size_t i = 0; i < made_count; i++) {
-        if (used[call_count + i])
-            level = AX_MAX(level, p->levels[made[i]]);
+        if (!used[call_count + i])
+            continue;
+        level = AX_MAX(level, p->levels[made[i]]);
+        p->is_read[made[i]] = true;
     }
     return level + 1;
 }
@@ -191,6 +173,7 @@ static enum ax_code find_levels(struct planner *p)
     size_t made_count = 0;
     p->plan->scope = p->scope = planner_alloc(p, service->input_count, sizeof(*p->scope));
     p->levels = planner_alloc(p, service->input_count, sizeof(*p->levels));
+    p->is_read = planner_alloc(p, service->input_count, sizeof(*p->is_read));
     size_t *made = planner_alloc(p, service->input_count, sizeof(*made));
     bool *used = planner_alloc(p, service->call_count + service->input_count, sizeof(*used));
     if (p->err->code)
@@ -260,6 +243,59 @@ static enum ax_code plan_steps(struct planner *p)
     return AX_OK;
 }
 
+/* ---- fields ---- */
+
+/* Whether a field is needed as a column even if nobody asks. */
+static bool is_column(const struct planner *p, size_t input)
+{
+    struct ax_storage storage = p->plan->service->inputs[input].storage;
+    return p->is_read[input] ||
+           (!storage.is_list && ax_storage_type(storage).kind == AX_TYPE_STRING);
+}
+
+/* Add the inputs of a role that are columns, or those that are not. */
+static void add_fields(const struct planner *p, size_t role, bool columns,
+                       struct ax_service_part *part, size_t *inputs, size_t *fields)
+{
+    const struct ax_service *service = p->plan->service;
+    const struct ax_view *view = service->roles[role].view;
+    for (size_t i = 0; i < service->input_count; i++) {
+        const struct ax_service_input *input = &service->inputs[i];
+        if (input->kind != AX_INPUT_FIELD || input->role != role || is_column(p, i) != columns)
+            continue;
+        part->has_defaults |= ax_field_has_default(&view->fields[input->field]);
+        inputs[part->count] = i;
+        fields[part->count++] = input->field;
+    }
+}
+
+static enum ax_code plan_fields(struct planner *p)
+{
+    const struct ax_service *service = p->plan->service;
+    struct ax_online_number *numbers = planner_alloc(p, service->input_count, sizeof(*numbers));
+    p->plan->numbers = numbers;
+    for (size_t i = 0; numbers && i < service->input_count; i++)
+        numbers[i].group = AX_ONLINE_NUMBER_NONE;
+    for (size_t role = 0; role < service->role_count && !p->err->code; role++) {
+        struct ax_service_part *part = &p->parts[role];
+        const struct ax_field *fields = service->roles[role].view->fields;
+        size_t count = service->roles[role].view->field_count;
+        size_t *part_inputs = planner_alloc(p, count, sizeof(*part_inputs));
+        size_t *part_fields = planner_alloc(p, count, sizeof(*part_fields));
+        if (p->err->code)
+            break;
+        add_fields(p, role, true, part, part_inputs, part_fields);
+        part->column_count = part->count;
+        add_fields(p, role, false, part, part_inputs, part_fields);
+        part->inputs = part_inputs;
+        part->fields = part_fields;
+        for (size_t i = part->column_count; part->layout && i < part->count; i++)
+            numbers[part_inputs[i]] = ax_online_number_of((uint32_t)role, part->layout,
+                                                          part_fields[i], &fields[part_fields[i]]);
+    }
+    return p->err->code;
+}
+
 /* ---- life ---- */
 
 enum ax_code ax_service_plan_new(const struct ax_definitions *definitions,
@@ -277,7 +313,7 @@ enum ax_code ax_service_plan_new(const struct ax_definitions *definitions,
     if (getrandom(&plan->seed, sizeof(plan->seed), 0) != (ssize_t)sizeof(plan->seed))
         plan->seed = ax_clock_ns() ^ (uint64_t)(uintptr_t)plan;
     struct planner p = { .plan = plan, .definitions = definitions, .views = views, .err = err };
-    if (plan_roles(&p) || plan_steps(&p)) {
+    if (plan_roles(&p) || plan_steps(&p) || plan_fields(&p)) {
         ax_service_plan_free(plan);
         return err->code;
     }

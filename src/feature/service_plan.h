@@ -14,6 +14,7 @@
 #include "data/signature.h"
 #include "feature/definitions.h"
 #include "feature/online/online.h"
+#include "feature/online/online_numbers.h"
 
 struct ax_online_windows;
 
@@ -42,10 +43,12 @@ struct ax_service_part {
     const size_t *self; /* of windows: columns of the call that are the id of the event that does
                            not count, one a part of it; NULL: all count */
     int64_t ttl_us;
-    size_t first_input; /* of the service; those of a role follow each other */
-    const size_t *fields;
-    size_t count;      /* of inputs and fields */
-    bool has_defaults; /* one of the fields has a default that is no null */
+    const size_t *inputs; /* of the service */
+    const size_t *fields; /* of the view, for each */
+    size_t count;
+    size_t column_count; /* of these the first become columns whoever asks: texts, and what
+                            expressions read */
+    bool has_defaults;   /* one of the fields has a default that is no null */
 };
 
 /* Expressions that read nothing of each other. */
@@ -63,6 +66,7 @@ struct ax_service_plan {
     const struct ax_service_part *parts; /* one a role */
     struct ax_service_step *steps;       /* in order */
     size_t step_count;
+    const struct ax_online_number *numbers; /* one an input, of its role; of none: a column */
     const size_t *scope; /* an input's place in what expressions see, behind the call's columns;
                             meaningless for keys and request values */
     size_t scope_count;  /* of columns that expressions see, with those of the call */

@@ -2,7 +2,7 @@
 /*
  * From keys to columns: keys of all rows and names of an entity; rows of the store to parts, with
  * the status of each; parts to columns, all fields of a part together; what the call gives, then
- * defaults; expressions level by level.
+ * defaults; expressions level by level. What is no column is written from the parts.
  *
  * A status is put together when it is asked for, of what there is anyway: the part's state, the
  * bits of what the call gave, and validity as it was before defaults.
@@ -47,6 +47,15 @@ static size_t words_of(size_t bits)
 static bool has_bit(const uint64_t *words, size_t bit)
 {
     return words[bit / 64] >> (bit % 64) & 1;
+}
+
+/* So many rows are written into a model's rows before the next ones: they stay in the first cache,
+ * and are of one word of validity. */
+#define BLOCK_ROWS ((size_t)16)
+
+static bool is_column(const struct ax_service_vector *vector, size_t input)
+{
+    return vector->is_whole || vector->request->plan->numbers[input].group == AX_ONLINE_NUMBER_NONE;
 }
 
 /* ---- what the call gives ---- */
@@ -177,6 +186,7 @@ static enum ax_code make_room(struct ax_service_vector *vector, struct ax_err *e
     vector->scope = vector_zalloc(vector, plan->scope_count, sizeof(*vector->scope), err);
     vector->found = vector_zalloc(vector, service->input_count, sizeof(*vector->found), err);
     vector->given = vector_zalloc(vector, service->input_count, sizeof(*vector->given), err);
+    vector->parts = vector_alloc(vector, cells, sizeof(*vector->parts), err);
     vector->states = vector_alloc(vector, cells, sizeof(*vector->states), err);
     vector->times = vector_alloc(vector, cells, sizeof(*vector->times), err);
     vector->keys = vector_alloc(vector, plan->visit_count, sizeof(*vector->keys), err);
@@ -205,9 +215,10 @@ enum ax_code ax_service_vector_begin(struct ax_service_vector *vector,
 /* ---- fields ---- */
 
 /* The part of each row that counts, or NULL, with its state and time. */
-static void find_parts(const struct ax_service_vector *vector, const struct ax_service_part *part,
-                       const struct ax_online_part **ret_parts, uint8_t *states, int64_t *times)
+static void find_parts(struct ax_service_vector *vector, size_t role)
 {
+    const struct ax_service_part *part = &vector->request->plan->parts[role];
+    size_t cell = role * vector->rows;
     const struct ax_service_keys *keys = &vector->keys[part->visit];
     const int64_t *at = vector->request->at + vector->from;
     bool is_down = ax_service_keys_is_down(keys);
@@ -219,9 +230,9 @@ static void find_parts(const struct ax_service_vector *vector, const struct ax_s
         enum ax_online_status state =
             is_down ? AX_ONLINE_STORE_DOWN : ax_online_part_status(is, part->ttl_us, at[row]);
         bool is_seen = state == AX_ONLINE_PRESENT || state == AX_ONLINE_OUTSIDE_MAX_AGE;
-        states[row] = (uint8_t)state;
-        times[row] = is_seen ? is->stamp.time : AX_ONLINE_TIMELESS;
-        ret_parts[row] = state == AX_ONLINE_PRESENT ? is : NULL;
+        vector->states[cell + row] = (uint8_t)state;
+        vector->times[cell + row] = is_seen ? is->stamp.time : AX_ONLINE_TIMELESS;
+        vector->parts[cell + row] = state == AX_ONLINE_PRESENT ? is : NULL;
     }
 }
 
@@ -264,9 +275,7 @@ static enum ax_code put_default(struct ax_service_vector *vector, size_t input,
         return err->code;
     memcpy(found, values->validity, words * sizeof(*found));
     vector->found[input] = found;
-    union ax_literal value = field->default_value;
-    if (field->storage.kind == AX_STORAGE_FLOAT32)
-        value.f64 = (double)(float)value.f64;
+    union ax_literal value = ax_field_default(field);
     for (; row < vector->rows; row++) {
         if (!has_bit(found, row))
             set_value(values, row, &value);
@@ -386,10 +395,9 @@ static enum ax_code get_windows(struct ax_service_vector *vector,
 }
 
 /* The fields of a role whose view has windows. */
-static enum ax_code read_windows(struct ax_service_vector *vector,
-                                 const struct ax_service_part *part, size_t role,
-                                 struct ax_err *err)
+static enum ax_code read_windows(struct ax_service_vector *vector, size_t role, struct ax_err *err)
 {
+    const struct ax_service_part *part = &vector->request->plan->parts[role];
     const struct ax_view *view = service_of(vector)->roles[role].view;
     struct ax_values *fields = vector_alloc(vector, view->field_count, sizeof(*fields), err);
     bool *known = vector_alloc(vector, vector->rows, sizeof(*known), err);
@@ -404,7 +412,7 @@ static enum ax_code read_windows(struct ax_service_vector *vector,
     for (size_t row = 0; row < vector->rows; row++)
         is_whole &= known[row];
     for (size_t i = 0; i < part->count; i++) {
-        struct ax_values *input = &vector->inputs[part->first_input + i];
+        struct ax_values *input = &vector->inputs[part->inputs[i]];
         *input = fields[part->fields[i]];
         bool is_changed = !is_whole || ax_field_has_default(&view->fields[part->fields[i]]);
         if (is_changed && copy_known(vector, known, input, err))
@@ -413,46 +421,51 @@ static enum ax_code read_windows(struct ax_service_vector *vector,
     return AX_OK;
 }
 
-/* What the call gives instead, then defaults; expressions see the result. */
-static enum ax_code replace_fields(struct ax_service_vector *vector,
-                                   const struct ax_service_part *part,
-                                   const struct ax_field *fields, struct ax_err *err)
+/* What the call gives in place of fields [from, end) of a role, then defaults; expressions see the
+ * result. */
+static enum ax_code replace_fields(struct ax_service_vector *vector, size_t role, size_t from,
+                                   size_t end, struct ax_err *err)
 {
+    const struct ax_service_part *part = &vector->request->plan->parts[role];
+    const struct ax_field *fields = service_of(vector)->roles[role].view->fields;
     bool is_replaced = part->has_defaults || vector->request->given_count;
-    for (size_t i = 0; is_replaced && i < part->count; i++) {
+    for (size_t i = from; is_replaced && i < end; i++) {
         const struct ax_field *field = &fields[part->fields[i]];
-        size_t input = part->first_input + i;
+        size_t input = part->inputs[i];
         if ((vector->given[input] && put_given(vector, input, err)) ||
             (ax_field_has_default(field) && put_default(vector, input, field, err)))
             return err->code;
     }
-    for (size_t i = 0; vector->request->plan->step_count && i < part->count; i++)
-        show(vector, part->first_input + i);
+    for (size_t i = from; vector->request->plan->step_count && i < end; i++)
+        show(vector, part->inputs[i]);
     return AX_OK;
 }
 
-static enum ax_code read_parts(struct ax_service_vector *vector, struct ax_err *err)
+/* Columns of fields [from, end) of a role whose view has a layout. */
+static enum ax_code read_fields(struct ax_service_vector *vector, size_t role, size_t from,
+                                size_t end, struct ax_err *err)
 {
-    const struct ax_service *service = service_of(vector);
-    const struct ax_online_part **found = vector_alloc(vector, vector->rows, sizeof(*found), err);
-    if (!found)
+    const struct ax_service_part *part = &vector->request->plan->parts[role];
+    if (from == end)
+        return AX_OK;
+    struct ax_values *made = vector_alloc(vector, end - from, sizeof(*made), err);
+    if (!made || ax_online_read(part->layout, part->fields + from, end - from,
+                                vector->parts + role * vector->rows, vector->rows,
+                                vector->request->arena, made, err))
         return err->code;
-    for (size_t role = 0; role < service->role_count; role++) {
-        const struct ax_service_part *part = &vector->request->plan->parts[role];
-        size_t cell = role * vector->rows;
-        if (part->windows) {
-            if (read_windows(vector, part, role, err))
-                return err->code;
-        } else {
-            find_parts(vector, part, found, vector->states + cell, vector->times + cell);
-            if (ax_online_read(part->layout, part->fields, part->count, found, vector->rows,
-                               vector->request->arena, vector->inputs + part->first_input, err))
-                return err->code;
-        }
-        if (replace_fields(vector, part, service->roles[role].view->fields, err))
-            return err->code;
-    }
-    return AX_OK;
+    for (size_t i = from; i < end; i++)
+        vector->inputs[part->inputs[i]] = made[i - from];
+    return replace_fields(vector, role, from, end, err);
+}
+
+static enum ax_code read_role(struct ax_service_vector *vector, size_t role, struct ax_err *err)
+{
+    const struct ax_service_part *part = &vector->request->plan->parts[role];
+    if (part->windows)
+        return read_windows(vector, role, err) ? err->code
+                                               : replace_fields(vector, role, 0, part->count, err);
+    find_parts(vector, role);
+    return read_fields(vector, role, 0, vector->is_whole ? part->count : part->column_count, err);
 }
 
 static enum ax_code run_step(struct ax_service_vector *vector, const struct ax_service_step *step,
@@ -478,12 +491,28 @@ enum ax_code ax_service_vector_finish(struct ax_service_vector *vector, struct a
 {
     assert(vector && err);
     const struct ax_service_plan *plan = vector->request->plan;
-    if (read_parts(vector, err))
-        return err->code;
+    vector->is_whole = vector->request->given_count;
+    for (size_t role = 0; role < plan->service->role_count; role++) {
+        if (read_role(vector, role, err))
+            return err->code;
+    }
     for (size_t i = 0; i < plan->step_count; i++) {
         if (run_step(vector, &plan->steps[i], err))
             return err->code;
     }
+    return AX_OK;
+}
+
+enum ax_code ax_service_vector_columns(struct ax_service_vector *vector, struct ax_err *err)
+{
+    assert(vector && err);
+    const struct ax_service_plan *plan = vector->request->plan;
+    for (size_t role = 0; !vector->is_whole && role < plan->service->role_count; role++) {
+        const struct ax_service_part *part = &plan->parts[role];
+        if (!part->windows && read_fields(vector, role, part->column_count, part->count, err))
+            return err->code;
+    }
+    vector->is_whole = true;
     return AX_OK;
 }
 
@@ -493,7 +522,7 @@ struct ax_service_status ax_service_vector_status(const struct ax_service_vector
                                                   size_t input, size_t row)
 {
     const struct ax_service *service = service_of(vector);
-    assert(input < service->input_count && row < vector->rows);
+    assert(input < service->input_count && row < vector->rows && is_column(vector, input));
     const struct ax_service_input *in = &service->inputs[input];
     const uint64_t *found = vector->found[input];
     bool is_null = found ? !has_bit(found, row) : ax_values_is_null(&vector->inputs[input], row);
@@ -510,10 +539,31 @@ struct ax_service_status ax_service_vector_status(const struct ax_service_vector
     return status;
 }
 
+static enum ax_code write_columns(const struct ax_service_vector *vector, const size_t *inputs,
+                                  size_t first, size_t count, struct ax_rows *rows, size_t to,
+                                  struct ax_arena *arena, struct ax_err *err)
+{
+    for (size_t i = 0; i < rows->signature->input_count; i++) {
+        if (is_column(vector, inputs[i]) &&
+            ax_rows_set_values(rows, to, i, &vector->inputs[inputs[i]], first, count, arena, err))
+            return err->code;
+    }
+    return AX_OK;
+}
+
 enum ax_code ax_service_vector_write(const struct ax_service_vector *vector, const size_t *inputs,
                                      struct ax_rows *rows, size_t to, struct ax_arena *arena,
                                      struct ax_err *err)
 {
-    assert(vector && rows && arena && err);
-    return ax_rows_set_values(rows, to, vector->rows, vector->inputs, inputs, arena, err);
+    assert(vector && rows && (inputs || !rows->signature->input_count) && arena && err);
+    const struct ax_online_number *numbers = vector->request->plan->numbers;
+    const struct ax_online_groups groups = { vector->parts, vector->rows };
+    for (size_t first = 0; first < vector->rows; first += BLOCK_ROWS, to += BLOCK_ROWS) {
+        size_t count = AX_MIN(vector->rows - first, BLOCK_ROWS);
+        if ((!vector->is_whole &&
+             ax_online_numbers_set(numbers, inputs, &groups, first, count, rows, to, err)) ||
+            write_columns(vector, inputs, first, count, rows, to, arena, err))
+            return err->code;
+    }
+    return AX_OK;
 }

@@ -5,11 +5,14 @@
  *
  * A request has any number of rows; a vector is of a slice of them, at most AX_VALUES_ROWS_MAX.
  * Beginning makes the keys, and adds them to what is asked of the store (service_lookups.h), alone
- * or with other vectors; when that has been answered, finishing makes columns of all inputs. All
- * memory is the request's arena. One thread at a time: that of the lookups.
+ * or with other vectors; when that has been answered, finishing makes columns of those inputs that
+ * expressions read or make. The others go from rows of the store straight into a model's rows, or
+ * become columns when they are asked for. All memory is the request's arena. One thread at a time:
+ * that of the lookups.
  *
- * Texts of the columns may lie in rows of the store: they are good until the epoch is left, as the
- * rows are. What ax_service_vector_write put into a model's rows, statuses and times stay.
+ * Texts of the columns may lie in rows of the store, and so does what has no column yet: all is
+ * good until the epoch is left, as the rows are. What ax_service_vector_write put into a model's
+ * rows stays.
  */
 #ifndef AX_FEATURE_SERVICE_VECTOR_H
 #define AX_FEATURE_SERVICE_VECTOR_H
@@ -46,12 +49,14 @@ struct ax_service_status {
 struct ax_service_vector {
     const struct ax_service_request *request;
     size_t from, rows;              /* the slice */
-    struct ax_values *inputs;       /* one an input, when it is finished */
+    struct ax_values *inputs;       /* one an input that is a column */
+    bool is_whole;                  /* all are, not only those that are no number of the plan */
     struct ax_service_keys *keys;   /* one a visit of the plan: group by group, by rows */
     const struct ax_values **scope; /* what expressions see */
     struct ax_values *call;         /* the slice, narrowed to what is declared */
     const uint64_t **found;         /* validity of an input before defaults; NULL: it has none */
-    uint8_t *states;                /* enum ax_online_status, a row after the other in each part */
+    const struct ax_online_part **parts; /* that count, a row after the other in each role */
+    uint8_t *states;                     /* enum ax_online_status, likewise */
     int64_t *times;
     const struct ax_service_given **given; /* one an input, or NULL */
 };
@@ -66,12 +71,17 @@ AX_MUST_USE enum ax_code ax_service_vector_begin(struct ax_service_vector *vecto
                                                  struct ax_service_lookups *lookups,
                                                  struct ax_err *err);
 
-/* The lookups are answered, in this wake-up: make vector->inputs. A store that cannot be asked is
- * no failure: its values are missing, with that status. Expected: TOO_LARGE, LIMIT. */
+/* The lookups are answered, in this wake-up. A store that cannot be asked is no failure: its values
+ * are missing, with that status. Expected: TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_service_vector_finish(struct ax_service_vector *vector,
                                                   struct ax_err *err);
 
-/* Of input `input` in row `row` of the slice. */
+/* Of a finished vector, make columns of all inputs that are none, for whoever looks at them.
+ * Expected: TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_service_vector_columns(struct ax_service_vector *vector,
+                                                   struct ax_err *err);
+
+/* Of input `input`, which is a column, in row `row` of the slice. */
 struct ax_service_status ax_service_vector_status(const struct ax_service_vector *vector,
                                                   size_t input, size_t row);
 

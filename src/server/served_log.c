@@ -155,14 +155,15 @@ void ax_served_sampler_begin(const struct ax_served_form *form,
         ret_seen[i] = ax_online_seen_done(form->seen[i]);
 }
 
-void ax_served_sampler_take(struct ax_served_sampler *sampler, struct ax_served_form *form,
-                            const struct ax_service_vector *vector, const uint64_t *seen)
+enum ax_code ax_served_sampler_take(struct ax_served_sampler *sampler, struct ax_served_form *form,
+                                    struct ax_service_vector *vector, const uint64_t *seen,
+                                    struct ax_err *err)
 {
-    assert(sampler && form && vector && seen);
+    assert(sampler && form && vector && seen && err);
     uint64_t bounds[2 * AX_SERVED_SOURCES_MAX];
     /* What a call gives itself is nobody's to compute. */
     if (vector->request->given_count)
-        return;
+        return AX_OK;
     for (size_t i = 0; i < form->seen_count; i++) {
         bounds[2 * i] = seen[i];
         bounds[2 * i + 1] = ax_online_seen_begun(form->seen[i]);
@@ -175,9 +176,12 @@ void ax_served_sampler_take(struct ax_served_sampler *sampler, struct ax_served_
     for (size_t row = 0; row < vector->rows; row++) {
         if (!is_sampled(sampler, form, vector, row) || !can_be_kept(form, vector, row))
             continue;
+        if (ax_service_vector_columns(vector, err))
+            return err->code;
         stamp.time = vector->request->at[vector->from + row];
         put_row(sampler, form, &stamp, bounds, row);
     }
+    return AX_OK;
 }
 
 /* ---- writing: the log's thread ---- */

@@ -42,8 +42,11 @@ struct ax_served_sampler *ax_served_log_sampler(struct ax_served_log *log);
 /* Before the store is asked: which rows are seen for certain. */
 void ax_served_sampler_begin(const struct ax_served_form *form,
                              uint64_t ret_seen[AX_SERVED_SOURCES_MAX]);
-/* A vector is finished: keep those of its rows whose entities are sampled. */
-void ax_served_sampler_take(struct ax_served_sampler *sampler, struct ax_served_form *form,
-                            const struct ax_service_vector *vector, const uint64_t *seen);
+/* A vector is finished: keep those of its rows whose entities are sampled. Expected: those of
+ * ax_service_vector_columns. */
+AX_MUST_USE enum ax_code ax_served_sampler_take(struct ax_served_sampler *sampler,
+                                                struct ax_served_form *form,
+                                                struct ax_service_vector *vector,
+                                                const uint64_t *seen, struct ax_err *err);
 
 #endif

@@ -434,34 +434,6 @@ static bool is_in_all(struct read_block *block, size_t field)
         }                                                                    \
     } while (0)
 
-static int64_t load_i64(const char *from)
-{
-    int64_t value;
-    memcpy(&value, from, sizeof(value));
-    return value;
-}
-
-static int32_t load_i32(const char *from)
-{
-    int32_t value;
-    memcpy(&value, from, sizeof(value));
-    return value;
-}
-
-static float load_f32(const char *from)
-{
-    float value;
-    memcpy(&value, from, sizeof(value));
-    return value;
-}
-
-static double load_f64(const char *from)
-{
-    double value;
-    memcpy(&value, from, sizeof(value));
-    return value;
-}
-
 /* The field `at`, which is no list. Returns its validity. */
 static uint64_t read_scalars(const struct ax_online_field *field, size_t at,
                              struct read_block *block, struct ax_values *values)
@@ -477,18 +449,18 @@ static uint64_t read_scalars(const struct ax_online_field *field, size_t at,
         READ_BLOCK(values->bools + first, (uint8_t)*from);
         break;
     case AX_STORAGE_INT32:
-        READ_BLOCK(values->i64s + first, load_i32(from));
+        READ_BLOCK(values->i64s + first, ax_online_load_i32(from));
         break;
     case AX_STORAGE_FLOAT32:
-        READ_BLOCK(values->f64s + first, (double)load_f32(from));
+        READ_BLOCK(values->f64s + first, (double)ax_online_load_f32(from));
         break;
     case AX_STORAGE_FLOAT64:
-        READ_BLOCK(values->f64s + first, load_f64(from));
+        READ_BLOCK(values->f64s + first, ax_online_load_f64(from));
         break;
     case AX_STORAGE_INT64:
     case AX_STORAGE_TIMESTAMP:
     case AX_STORAGE_DURATION:
-        READ_BLOCK(values->i64s + first, load_i64(from));
+        READ_BLOCK(values->i64s + first, ax_online_load_i64(from));
         break;
     case AX_STORAGE_STRING:
     case AX_STORAGE_BYTES:
@@ -514,18 +486,18 @@ static inline void read_element(const struct ax_online_part *part, enum ax_stora
         items->bools[item] = (uint8_t)*at;
         break;
     case AX_STORAGE_INT32:
-        items->i64s[item] = load_i32(at);
+        items->i64s[item] = ax_online_load_i32(at);
         break;
     case AX_STORAGE_FLOAT32:
-        items->f64s[item] = (double)load_f32(at);
+        items->f64s[item] = (double)ax_online_load_f32(at);
         break;
     case AX_STORAGE_FLOAT64:
-        items->f64s[item] = load_f64(at);
+        items->f64s[item] = ax_online_load_f64(at);
         break;
     case AX_STORAGE_INT64:
     case AX_STORAGE_TIMESTAMP:
     case AX_STORAGE_DURATION:
-        items->i64s[item] = load_i64(at);
+        items->i64s[item] = ax_online_load_i64(at);
         break;
     case AX_STORAGE_STRING:
     case AX_STORAGE_BYTES:

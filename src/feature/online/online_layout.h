@@ -14,6 +14,8 @@
 #include "feature/definitions.h"
 #include "feature/online/online_row.h"
 
+#include <string.h>
+
 struct ax_online_field {
     struct ax_storage storage;
     struct ax_type type; /* the computation type */
@@ -72,6 +74,35 @@ size_t ax_online_part_carry(const struct ax_online_layout *layout, const size_t 
 AX_MUST_USE enum ax_code ax_online_part_check(const struct ax_online_layout *layout,
                                               const struct ax_online_part *part, size_t len,
                                               struct ax_err *err);
+
+/* A value as it lies in a part. */
+static inline int64_t ax_online_load_i64(const char *from)
+{
+    int64_t value;
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+static inline int32_t ax_online_load_i32(const char *from)
+{
+    int32_t value;
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+static inline float ax_online_load_f32(const char *from)
+{
+    float value;
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+static inline double ax_online_load_f64(const char *from)
+{
+    double value;
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
 
 static inline bool ax_online_part_has(const struct ax_online_part *part, size_t field)
 {

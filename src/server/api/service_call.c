@@ -452,9 +452,11 @@ static enum ax_code finish_vector(struct ax_service_call *call, struct ax_err *e
     if (ax_service_vector_finish(vector, err))
         return err->code;
     count_rows(call);
-    if (call->sampler)
-        ax_served_sampler_take(call->sampler, call->service->served, vector, call->seen);
-    if (tell_rows(call, err) || (call->visit && call->visit(call, err)))
+    bool is_looked_at = call->tell || call->visit;
+    if ((call->sampler &&
+         ax_served_sampler_take(call->sampler, call->service->served, vector, call->seen, err)) ||
+        (is_looked_at && ax_service_vector_columns(vector, err)) || tell_rows(call, err) ||
+        (call->visit && call->visit(call, err)))
         return err->code;
     for (struct ax_service_target *target = call->targets; target; target = target->next)
         fill_target(call, target);

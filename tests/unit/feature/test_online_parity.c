@@ -437,6 +437,7 @@ static void ask(struct ax_sql *sql, const struct ax_definitions *definitions, si
     good(ax_service_lookups_ask(&lookups, &done, &err));
     assert_true(done);
     good(ax_service_vector_finish(&vector, &err));
+    good(ax_service_vector_columns(&vector, &err));
     compare(sql, &vector, definitions->services, path, seed);
     ax_service_plan_free(plan);
 }

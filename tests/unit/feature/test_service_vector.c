@@ -206,8 +206,8 @@ static struct ax_service_request make_request(size_t rows)
     };
 }
 
-static enum ax_code run(struct ax_service_vector *vector, const struct ax_service_request *request,
-                        size_t from, size_t rows)
+static enum ax_code make(struct ax_service_vector *vector, const struct ax_service_request *request,
+                         size_t from, size_t rows)
 {
     struct ax_service_lookups lookups = { .store = online.store, .arena = &arena };
     bool done;
@@ -216,6 +216,12 @@ static enum ax_code run(struct ax_service_vector *vector, const struct ax_servic
         return err.code;
     assert_true(done);
     return ax_service_vector_finish(vector, &err);
+}
+
+static enum ax_code run(struct ax_service_vector *vector, const struct ax_service_request *request,
+                        size_t from, size_t rows)
+{
+    return make(vector, request, from, rows) ? err.code : ax_service_vector_columns(vector, &err);
 }
 
 /* ---- what is expected ---- */
@@ -511,7 +517,8 @@ static void test_later(void **state)
         asked.fetches[i]->done(asked.fetches[i]);
     }
     assert_int_equal(asked.done, 1);
-    if (good(ax_service_vector_finish(&vector, &err)))
+    if (good(ax_service_vector_finish(&vector, &err)) &&
+        good(ax_service_vector_columns(&vector, &err)))
         assert_pattern(&vector);
     ax_service_lookups_cancel(&lookups);
     assert_int_equal(asked.cancelled, 0);
@@ -545,7 +552,8 @@ static void test_store_down(void **state)
         (void)ax_fail(&asked.fetches[i]->err, AX_E_UNAVAILABLE, "nobody answers");
         asked.fetches[i]->done(asked.fetches[i]);
     }
-    if (!good(ax_service_vector_finish(&vector, &err)))
+    if (!good(ax_service_vector_finish(&vector, &err)) ||
+        !good(ax_service_vector_columns(&vector, &err)))
         return;
     const struct ax_service_status down = { AX_ONLINE_STORE_DOWN, false, false,
                                             AX_ONLINE_TIMELESS };
@@ -772,14 +780,16 @@ static void check_rows(const struct ax_rows *rows)
     assert_false(ax_column_is_valid(&rows->columns[MODEL_N], 0)); /* Nobody wrote that row. */
 }
 
-static void fill_model(const struct ax_signature *signature)
+/* Straight from rows of the store, or of columns. */
+static void fill_model(const struct ax_signature *signature, bool columns)
 {
     size_t inputs[MODEL_INPUTS];
     struct ax_service_vector vector;
     struct ax_rows rows;
     struct ax_service_request request = make_request(PATTERN);
     assert_int_equal(ax_service_plan_bind(plan, signature, inputs, &err), AX_OK);
-    if (good(run(&vector, &request, 0, PATTERN)) &&
+    if (good(make(&vector, &request, 0, PATTERN)) &&
+        (!columns || good(ax_service_vector_columns(&vector, &err))) &&
         good(ax_rows_init(&rows, signature, PATTERN + 1, &arena, &err)) &&
         good(ax_service_vector_write(&vector, inputs, &rows, 1, &arena, &err)))
         check_rows(&rows);
@@ -792,7 +802,8 @@ static void test_rows_of_a_model(void **state)
     if (!set_up())
         return;
     if (make_signature(&signature)) {
-        fill_model(&signature);
+        fill_model(&signature, false);
+        fill_model(&signature, true);
         size_t inputs[MODEL_INPUTS];
         if (good(ax_signature_name_input(&signature, MODEL_LATE, AX_STR("dest"), &err))) {
             assert_int_equal(ax_service_plan_bind(plan, &signature, inputs, &err), AX_E_INVALID);

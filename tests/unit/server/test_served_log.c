@@ -53,6 +53,8 @@ static const char text[] =
     "      - {name: sum, expr: temp + x}\n";
 
 static struct ax_err err;
+static const struct ax_service no_service;
+static const struct ax_service_plan no_roles = { .service = &no_service };
 static struct ax_applied_definitions applied;
 static struct ax_applied_service service;
 static struct ax_online_seen seen;
@@ -166,6 +168,7 @@ static void make_vector(void)
     v.inputs[5] = of_type(AX_TYPE_STRING, v.raw);
     v.inputs[6] = of_type(AX_TYPE_FLOAT64, v.sum);
     v.request.at = v.at;
+    v.request.plan = &no_roles;
     v.vector = (struct ax_service_vector){
         .request = &v.request, .rows = ROWS, .call = v.call, .inputs = v.inputs
     };
@@ -175,7 +178,7 @@ static void serve(void)
 {
     uint64_t done[AX_SERVED_SOURCES_MAX];
     ax_served_sampler_begin(form, done);
-    ax_served_sampler_take(sampler, form, &v.vector, done);
+    assert_int_equal(ax_served_sampler_take(sampler, form, &v.vector, done, &err), AX_OK);
 }
 
 static int64_t ask(const char *what)

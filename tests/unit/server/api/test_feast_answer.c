@@ -147,6 +147,7 @@ static enum ax_code answer(const struct ax_service *service, const struct ax_cel
                                          &lookups, err) ||
                  ax_service_lookups_ask(&lookups, &done, err) ||
                  ax_service_vector_finish(&vector, err) ||
+                 ax_service_vector_columns(&vector, err) ||
                  ax_feast_answer_add(&answer, &vector, err);
         assert_true(failed || done);
     }
