@@ -228,8 +228,9 @@ def test_open_inference(served):
     assert answer.status == 200, answer.body
     assert answer.json["outputs"][0]["data"] == [0.8, 0.9, 0.2]
     assert served.infer("delay", *keys).error == "'dep_delay', row 0: a value is required"
-    assert served.infer("delay", *request, *keys, conftest.column("hour", "INT64", [1, 2, 3])
-                        ).error.startswith("no input 'hour'")
+    mixed = served.infer("delay", *request, *keys, conftest.column("hour", "INT64", [1, 2, 3]))
+    assert mixed.error == ("input 'hour' is the model's, which does not mix with keys and request "
+                           "values of service 'pushback': send either")
     assert served.infer("delay", conftest.column("orign", "BYTES", ["EWR"])
                         ).error.startswith("no input 'orign'")
     answer = served.infer("old", *keys)

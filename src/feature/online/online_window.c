@@ -69,7 +69,8 @@ enum ax_code ax_online_window_new(const struct ax_window_spec *spec, struct ax_w
     struct ax_online_window *window =
         ax_window_piece_new(&shared, sizeof *window, true, window_destroy);
     if (!window)
-        return ax_fail(err, AX_E_LIMIT, "no memory for windows of another key");
+        return ax_fail(err, AX_E_LIMIT,
+                       "no memory for windows of another key; raise online_memory_bytes_max");
     shared.published = 1; /* With the new window itself. */
     window->spec = spec;
     window->shared = shared;
@@ -226,7 +227,8 @@ static void publish_all(struct ax_online_window_put *puts, size_t count, int64_t
             continue;
         put->ret_code = AX_E_LIMIT;
         if (!err->code)
-            (void)ax_fail(err, AX_E_LIMIT, "no memory for another event of a window");
+            (void)ax_fail(err, AX_E_LIMIT,
+                          "no memory for another event of a window; raise online_memory_bytes_max");
     }
 }
 
@@ -245,7 +247,9 @@ static void put_event(struct ax_online_window_put *puts, size_t at, uint64_t has
     publish_all(puts, at, floor, err);
     if (!window_publish_dirty(put->window) || !ax_window_heap_flush(put->window->shared.heap) ||
         !ax_window_state_put(state, put->event, hash, put->columns, put->row))
-        put->ret_code = ax_fail(reason, AX_E_LIMIT, "no memory for another event of a window");
+        put->ret_code =
+            ax_fail(reason, AX_E_LIMIT,
+                    "no memory for another event of a window; raise online_memory_bytes_max");
 }
 
 /* What the events of a group touch is asked for in steps, in each by what came with the one before:

@@ -103,7 +103,8 @@ void ax_online_windows_close(struct ax_online_windows *windows)
 
 static enum ax_code fail_full(const struct ax_online_windows *windows, struct ax_err *err)
 {
-    return ax_fail(err, AX_E_LIMIT, "no memory for another key of view '%.*s'",
+    return ax_fail(err, AX_E_LIMIT,
+                   "no memory for another key of view '%.*s'; raise online_memory_bytes_max",
                    AX_STR_ARG(windows->view->name));
 }
 

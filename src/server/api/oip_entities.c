@@ -59,6 +59,22 @@ enum ax_code ax_oip_entities_begin(struct ax_oip_request *request, struct ax_err
                           arena, &body, err);
 }
 
+enum ax_code ax_oip_entities_unknown(const struct ax_oip_request *request, struct ax_err *err)
+{
+    assert(request && request->entities && err && err->code);
+    const struct ax_version *version = request->prediction.job.served->version;
+    struct ax_str name = request->infer.input.name;
+    if (!ax_signature_input(version->signature, name))
+        return err->code;
+    ax_err_clear(err);
+    return ax_fail(
+        err, AX_E_INVALID,
+        "input '%.*s' is the model's, which does not mix with keys and request values of "
+        "service '%.*s': send either",
+        AX_STR_ARG(ax_str_cut(name, AX_SIGNATURE_SHOWN_BYTES_MAX)),
+        AX_STR_ARG(version->service.name));
+}
+
 void ax_oip_entities_done(struct ax_oip_entities *entities)
 {
     if (!entities)

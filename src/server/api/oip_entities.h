@@ -26,6 +26,10 @@ struct ax_oip_entities {
  * begin to read anew, and clear *err. Expected: INVALID (it is not), those of ax_serving_bind. */
 enum ax_code ax_oip_entities_begin(struct ax_oip_request *request, struct ax_err *err);
 
+/* Reading a request by entity met an input that the call does not have, as *err says: when it is
+ * the model's, say so instead. Returns err->code. */
+enum ax_code ax_oip_entities_unknown(const struct ax_oip_request *request, struct ax_err *err);
+
 /* The columns of the call were read: go on to fill the rows of the prediction. *ret_done: they are
  * filled. Expected: INVALID, UNSUPPORTED, TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_oip_entities_fill(struct ax_oip_entities *entities, size_t byte_budget,

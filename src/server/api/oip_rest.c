@@ -93,8 +93,9 @@ static enum ax_code infer_read(struct ax_prediction *prediction, size_t byte_bud
     if (!infer->signature && infer_begin(prediction, infer, err))
         return err->code;
     if (ax_infer_read(infer, byte_budget, ret_done, err))
-        return infer->is_unknown && !request->entities ? ax_oip_entities_begin(request, err)
-                                                       : err->code;
+        return !infer->is_unknown  ? err->code
+               : request->entities ? ax_oip_entities_unknown(request, err)
+                                   : ax_oip_entities_begin(request, err);
     if (!*ret_done)
         return AX_OK;
     ax_prediction_limit_us(prediction, infer->parameters.timeout_us);

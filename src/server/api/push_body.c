@@ -280,8 +280,9 @@ static enum ax_code check_years(const struct ax_cells_target *target,
         bool is_one =
             values->i64s[row] >= AX_CALENDAR_MIN_US && values->i64s[row] <= AX_CALENDAR_MAX_US;
         if (!is_one && !ax_values_is_null(values, row))
-            return ax_fail(err, AX_E_INVALID, "'%.*s': a time lies outside of the years 1 to 9999",
-                           AX_STR_ARG(target->name));
+            return ax_fail(err, AX_E_INVALID,
+                           "'%.*s', row %zu: the time lies outside of the years 1 to 9999",
+                           AX_STR_ARG(target->name), row);
     }
     return AX_OK;
 }
