@@ -3,6 +3,9 @@
  * Columns are made one after another, with every row null; then the cells are set in the order in
  * which they came; then the one row of those that have one is spread over all. Each part stops when
  * the budget is spent.
+ *
+ * NumPy has no time in the least int64 (NaT), and Feast's client, which makes seconds of its times,
+ * sends that number as it is.
  */
 #include "data/cells_values.h"
 
@@ -196,12 +199,24 @@ static bool to_f64(const struct ax_cell *cell, double *ret)
     return false;
 }
 
+/* What lies beyond an int64 of them is the last one, which is in no year that is taken. */
+static int64_t us_of_seconds(int64_t seconds)
+{
+    int64_t us;
+    bool is_over = AX_MUL_OVERFLOWS(seconds, AX_US_PER_S, &us);
+    return is_over ? INT64_MAX : us;
+}
+
 static bool to_timestamp(const struct ax_cell *cell, const struct ax_zone *zone, bool in_seconds,
                          int64_t *ret)
 {
     bool is_naive;
-    if (cell->kind != AX_CELL_TEXT && cell->kind != AX_CELL_FIELD)
-        return to_i64(cell, ret) && (!in_seconds || !AX_MUL_OVERFLOWS(*ret, AX_US_PER_S, ret));
+    if (cell->kind != AX_CELL_TEXT && cell->kind != AX_CELL_FIELD) {
+        if (!to_i64(cell, ret))
+            return false;
+        *ret = in_seconds ? us_of_seconds(*ret) : *ret;
+        return true;
+    }
     if (!ax_calendar_parse((struct ax_str){ cell->text, cell->len }, ret, &is_naive))
         return to_i64(cell, ret);
     if (is_naive && zone)
@@ -248,14 +263,33 @@ static void set_bit(uint64_t *words, size_t bit)
     words[bit / 64] |= (uint64_t)1 << (bit % 64);
 }
 
+static bool is_null(const struct ax_cells_target *target, struct ax_type type,
+                    const struct ax_cell *cell)
+{
+    return cell->kind == AX_CELL_NULL || (target->in_seconds && type.kind == AX_TYPE_TIMESTAMP &&
+                                          cell->kind == AX_CELL_I64 && cell->i64 == INT64_MIN);
+}
+
+static enum ax_code check_years(const struct ax_cells_target *target, const struct ax_cell *cell,
+                                int64_t us, struct ax_err *err)
+{
+    if (us >= AX_CALENDAR_MIN_US && us <= AX_CALENDAR_MAX_US)
+        return AX_OK;
+    return ax_fail(err, AX_E_INVALID,
+                   "'%.*s', row %u: the time lies outside of the years 1 to 9999",
+                   AX_STR_ARG(target->name), (unsigned)cell->row);
+}
+
 /* A value, or an element of a list. */
 static enum ax_code set_scalar(const struct ax_cells_target *target, struct ax_values *values,
                                size_t at, const struct ax_cell *cell, struct ax_err *err)
 {
-    if (cell->kind == AX_CELL_NULL)
+    if (is_null(target, values->type, cell))
         return AX_OK;
     if (!set_value(target, values, at, cell))
         return fail_value(target, values->type, cell, err);
+    if (values->type.kind == AX_TYPE_TIMESTAMP && check_years(target, cell, values->i64s[at], err))
+        return err->code;
     if (values->type.kind == AX_TYPE_FLOAT64) {
         if (isnan(values->f64s[at])) {
             values->f64s[at] = 0;

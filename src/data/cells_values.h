@@ -5,9 +5,9 @@
  *
  * A column's declared type says what its cells may be: of an int64 whole numbers, of a float64 all
  * numbers (NaN is null, -0 is 0), of a timestamp RFC 3339 texts, or whole microseconds since 1970,
- * of a duration texts as 90s, or whole microseconds. Where there is no cell there is null. Values
- * are of the computation type; whether they fit a narrower storage is not looked at. Texts are
- * borrowed from the cells.
+ * in the years 1 to 9999, of a duration texts as 90s, or whole microseconds. Where there is no cell
+ * there is null. Values are of the computation type; whether they fit a narrower storage is not
+ * looked at. Texts are borrowed from the cells.
  */
 #ifndef AX_DATA_CELLS_VALUES_H
 #define AX_DATA_CELLS_VALUES_H
@@ -20,7 +20,7 @@ struct ax_cells_target {
     struct ax_str name;         /* for messages */
     struct ax_storage storage;  /* as declared */
     const struct ax_zone *zone; /* of timestamps without an offset; NULL: UTC */
-    bool in_seconds;            /* whole numbers that are timestamps are seconds */
+    bool in_seconds; /* whole numbers that are timestamps are seconds, the least is null */
     /* The result. */
     struct ax_values values;
     uint64_t *given;      /* bits of the rows that have a cell, which may be a null that was kept */

@@ -251,6 +251,15 @@ def test_write_and_read(store):
     assert read(store, [3], ("s",)) == {"s": [None]}
 
 
+def test_no_time_is_null(store):
+    """NaT, written and pushed: of one row, and of all."""
+    times = pd.to_datetime(pd.Series(["2024-05-06T07:08:09Z", None]))
+    store.write_to_online_store("driver", frame([4, 5], [now(-60)] * 2, t=times))
+    store.push("drivers", frame([6], [now(-5)], t=pd.to_datetime(pd.Series([None]), utc=True)))
+    assert read(store, [4, 5, 6], ("t", "d")) == {
+        "t": [1714979289, None, None], "d": [5.0, 5.0, 5.0]}
+
+
 def test_write_with_several_join_keys(store):
     row = {"origin": "EWR", "dest": 3, "open": True, "event_timestamp": now(), "km": 2.5, "y": None}
     key = {name: row[name] for name in ("origin", "dest", "open")}

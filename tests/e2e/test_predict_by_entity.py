@@ -272,6 +272,8 @@ REFUSED = {
     "no moment": ({"entities": [KEY], "request": SEVEN, "at": "soon"}, 400,
                   "'at', row 0: a time (RFC 3339, or whole microseconds since 1970) is wanted, "
                   "found 'soon'"),
+    "moment of no year": ({"entities": [KEY] * 2, "request": SEVEN, "at": [0, (1 << 63) - 1]}, 400,
+                          "'at', row 1: the time lies outside of the years 1 to 9999"),
     "null moment": ({"entities": [KEY], "request": SEVEN, "at": [None]}, 400,
                     "'at', row 0: a time is wanted, found null"),
     "moments": ({"entities": [KEY], "at": [[1]]}, 400,

@@ -6,8 +6,6 @@
  */
 #include "server/api/push_body.h"
 
-#include "base/calendar.h"
-
 #include <assert.h>
 
 enum {
@@ -273,20 +271,6 @@ enum ax_code ax_push_body_fill_begin(struct ax_push_body *body, const struct ax_
     return AX_OK;
 }
 
-static enum ax_code check_years(const struct ax_cells_target *target,
-                                const struct ax_values *values, struct ax_err *err)
-{
-    for (size_t row = 0; row < values->rows; row++) {
-        bool is_one =
-            values->i64s[row] >= AX_CALENDAR_MIN_US && values->i64s[row] <= AX_CALENDAR_MAX_US;
-        if (!is_one && !ax_values_is_null(values, row))
-            return ax_fail(err, AX_E_INVALID,
-                           "'%.*s', row %zu: the time lies outside of the years 1 to 9999",
-                           AX_STR_ARG(target->name), row);
-    }
-    return AX_OK;
-}
-
 static enum ax_code fail_lost(const struct ax_cells_target *target, size_t lost, struct ax_err *err)
 {
     return ax_fail(err, AX_E_INVALID, "'%.*s', row %zu: the number does not fit %s",
@@ -339,9 +323,8 @@ static enum ax_code narrow(struct ax_push_body *body, size_t *cost, struct ax_er
         return fail_lost(target, is_list ? row_of_element(column, lost) : lost, err);
     if (target->storage.kind == AX_STORAGE_FLOAT32)
         ax_values_take_nan(scalars); /* where narrowing made -0 */
-    if (scalars->type.kind == AX_TYPE_STRING)
-        return copy_texts(scalars, body->arena, cost, err);
-    return target->storage.kind == AX_STORAGE_TIMESTAMP ? check_years(target, scalars, err) : AX_OK;
+    return scalars->type.kind == AX_TYPE_STRING ? copy_texts(scalars, body->arena, cost, err)
+                                                : AX_OK;
 }
 
 static bool are_all(const uint64_t *bits, size_t rows)

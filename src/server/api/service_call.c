@@ -338,6 +338,12 @@ static int64_t time_of(const struct ax_service_call *call, size_t role, size_t r
     return newest <= call->request.at[vector->from + row] ? newest : AX_ONLINE_TIMELESS;
 }
 
+/* How old what is of `time` is, at the row's moment, which is no earlier. */
+static uint64_t age_us(const struct ax_service_call *call, size_t row, int64_t time)
+{
+    return (uint64_t)call->request.at[call->vector.from + row] - (uint64_t)time;
+}
+
 /* What was looked for, and how old it was. */
 static void count_rows(const struct ax_service_call *call)
 {
@@ -352,8 +358,7 @@ static void count_rows(const struct ax_service_call *call)
             int64_t time = time_of(call, role, row);
             counts[vector->states[role * vector->rows + row]]++;
             if (time != AX_ONLINE_TIMELESS)
-                ax_metric_observe_age_us(view->age, (uint64_t)call->request.at[vector->from + row] -
-                                                        (uint64_t)time);
+                ax_metric_observe_age_us(view->age, age_us(call, row, time));
         }
         for (size_t i = 0; i < AX_ONLINE_STATUS_COUNT; i++)
             if (counts[i])
@@ -377,7 +382,7 @@ static void put_source(struct ax_service_call *call, size_t input, size_t row,
     if (time == AX_ONLINE_TIMELESS)
         return;
     ax_json_put_key(out, "age_s");
-    ax_json_put_f64(out, (double)(call->request.at[call->vector.from + row] - time) / 1e6);
+    ax_json_put_f64(out, (double)age_us(call, row, time) / 1e6);
 }
 
 static void tell_input(struct ax_service_call *call, size_t input, size_t row)
