@@ -10,7 +10,8 @@
  *
  * Reading makes files beside it, of the log. Where these may not be made (a folder or a mount that
  * may only be read), a registry whose writer has ended is read without them, as a file that nobody
- * changes.
+ * changes. Where there is no room for them it is read with what is shared otherwise in our memory,
+ * while all others are kept waiting.
  */
 #include "registry/database.h"
 
@@ -162,20 +163,36 @@ static enum ax_code open_immutable(struct ax_registry *registry, struct ax_err *
     return err->code;
 }
 
+/* As the only one that has it open. What the log has is left there, since the file could grow. */
+static enum ax_code open_alone(struct ax_registry *registry, struct ax_err *err)
+{
+    if (open_file(registry, AX_REGISTRY_READ, err))
+        return err->code;
+    (void)sqlite3_db_config(registry->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    return ax_database_run(registry, "pragma locking_mode = exclusive;", err);
+}
+
+/* That the log's files cannot be made is noticed when the first page is read. */
+static enum ax_code read_page(struct ax_registry *registry, struct ax_err *err)
+{
+    int64_t ignored;
+    return ax_database_get(registry, "pragma user_version", &ignored, err);
+}
+
 enum ax_code ax_database_open(struct ax_registry *registry, enum ax_registry_access access,
                               struct ax_err *err)
 {
     assert(registry && registry->path && !registry->sqlite && err);
-    int64_t ignored;
-    if (check_file(registry->path, access, err) || open_file(registry, access, err))
+    if (check_file(registry->path, access, err) || open_file(registry, access, err) ||
+        access == AX_REGISTRY_WRITE || !read_page(registry, err))
         return err->code;
-    /* That the log's files may not be made is noticed when the first page is read. */
-    if (access == AX_REGISTRY_WRITE ||
-        ax_database_get(registry, "pragma user_version", &ignored, err) != AX_E_DENIED)
+    if (err->code != AX_E_DENIED && err->code != AX_E_LIMIT)
         return err->code;
+    bool is_denied = err->code == AX_E_DENIED;
     ax_err_clear(err);
     ax_database_close(registry);
-    return open_immutable(registry, err);
+    return is_denied ? open_immutable(registry, err)
+                     : (open_alone(registry, err) ? err->code : read_page(registry, err));
 }
 
 void ax_database_close(struct ax_registry *registry)

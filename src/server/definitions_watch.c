@@ -10,6 +10,9 @@
  * moving it away. So it is asked again now and then, and when something in the folder tells of
  * that.
  *
+ * Reading that failed for a reason that passes, as a full disk does, is tried again by itself,
+ * later each time: since reading touches the files, what is told in between tells nothing.
+ *
  * An apply touches them many times. Reading waits until that has been over for a moment, but never
  * long: in the middle of it, what was in force before is read again.
  */
@@ -36,6 +39,7 @@
 #define EVENT_BYTES  ((size_t)16 << 10)
 #define LOOK_MS      15000  /* between two looks when nothing is told */
 #define AGAIN_MS_MAX 300000 /* between two tries of what has failed */
+#define RETRY_MS_MIN 100    /* between two readings that failed, to LOOK_MS */
 #define SETTLE_MS    20
 #define SETTLES_MAX  50
 #define REGISTRY     "registry.db"
@@ -90,6 +94,8 @@ struct ax_definitions_watch {
     uint64_t again_ns;           /* at that moment, */
     uint64_t pause_ns;           /* which is so long after the last time, */
     bool is_store_told;          /* or since something was told of the store */
+    uint64_t retry_ns;           /* reading has failed, and is tried again at that moment, */
+    uint64_t retry_pause_ns;     /* which is so long after the last time; 0: it has not */
 };
 
 /* ---- reading ---- */
@@ -173,17 +179,23 @@ static enum ax_code read_anew(struct ax_definitions_watch *watch, struct ax_err 
         return watch->unheard.code ? ax_fail(err, watch->unheard.code, "%s", watch->unheard.msg)
                                    : AX_OK;
     }
-    /* Somebody writes, or memory is short: to be tried again. */
-    if (err->code == AX_E_UNAVAILABLE || err->code == AX_E_LIMIT)
-        watch->stamp = (struct registry_stamp){ 0 };
     if (err->code != AX_E_NOT_FOUND || before)
         fail(watch, err);
     return err->code;
 }
 
+static uint64_t longer_pause(uint64_t pause_ns, uint64_t least_ms, uint64_t most_ms)
+{
+    return AX_MIN(AX_MAX(2 * pause_ns, least_ms * AX_NS_PER_MS), most_ms * AX_NS_PER_MS);
+}
+
 static enum ax_code read_registry(struct ax_definitions_watch *watch, struct ax_err *err)
 {
     enum ax_code code = read_anew(watch, err);
+    /* Somebody writes, or memory or the disk is short. */
+    bool passes = (code == AX_E_UNAVAILABLE || code == AX_E_LIMIT) && !watch->unheard.code;
+    watch->retry_pause_ns = passes ? longer_pause(watch->retry_pause_ns, RETRY_MS_MIN, LOOK_MS) : 0;
+    watch->retry_ns = ax_clock_ns() + watch->retry_pause_ns;
     atomic_store(&watch->has_failed, code != AX_OK && code != AX_E_NOT_FOUND);
     return code;
 }
@@ -217,7 +229,8 @@ static void wait_for_word(struct ax_definitions_watch *watch)
 {
     struct pollfd fds[] = { { .fd = watch->wake, .events = POLLIN },
                             { .fd = watch->inotify, .events = POLLIN } };
-    uint64_t until_ns = ax_clock_ns() + (uint64_t)LOOK_MS * AX_NS_PER_MS;
+    uint64_t until_ns =
+        watch->retry_pause_ns ? watch->retry_ns : ax_clock_ns() + (uint64_t)LOOK_MS * AX_NS_PER_MS;
     bool is_told = false;
     size_t settles = 0;
     for (;;) {
@@ -245,10 +258,8 @@ static bool is_due_again(const struct ax_definitions_watch *watch)
 
 static void settle_again(struct ax_definitions_watch *watch)
 {
-    const uint64_t look_ns = (uint64_t)LOOK_MS * AX_NS_PER_MS;
-    const uint64_t max_ns = (uint64_t)AGAIN_MS_MAX * AX_NS_PER_MS;
     watch->pause_ns =
-        watch->unheard.code ? AX_MIN(AX_MAX(2 * watch->pause_ns, look_ns), max_ns) : 0;
+        watch->unheard.code ? longer_pause(watch->pause_ns, LOOK_MS, AGAIN_MS_MAX) : 0;
     watch->again_ns = ax_clock_ns() + watch->pause_ns;
 }
 
@@ -261,7 +272,10 @@ static void look(struct ax_definitions_watch *watch)
     uint64_t asks = watch->asks;
     bool is_asked = asks != watch->answers;
     (void)pthread_mutex_unlock(&watch->lock);
-    if (!is_asked && !is_due_again(watch) && memcmp(&stamp, &watch->stamp, sizeof(stamp)) == 0)
+    bool is_due = watch->retry_pause_ns
+                      ? ax_clock_ns() >= watch->retry_ns
+                      : is_due_again(watch) || memcmp(&stamp, &watch->stamp, sizeof(stamp)) != 0;
+    if (!is_asked && !is_due)
         return;
     watch->is_store_told = false;
     (void)(read_registry(watch, &err) != AX_OK);

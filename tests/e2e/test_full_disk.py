@@ -141,7 +141,8 @@ def test_small_file_system(folder, fill, name):
 
 @pytest.mark.plain
 def test_pushes(folder, fill):
-    """What there is no room for is refused and taken in when there is; nothing else is lost."""
+    """What there is no room for is refused and taken in when there is; nothing else is lost, and
+    who starts meanwhile serves what there is."""
     text = DEFINITIONS.replace("FIELDS", "x: x").replace("time: t\n", "time: t\n    push: true\n")
     (folder / "d/all.yaml").write_text(text, encoding="utf-8")
     (folder / "models").mkdir()
@@ -159,16 +160,20 @@ def test_pushes(folder, fill):
             assert told["features"]["x"]["value"] == taken
 
     server = Server(folder / "models", *options)
-    for kib in (4, 0):
+    for kib, ended_by in ((4, signal.SIGKILL), (0, signal.SIGTERM)):
         fill(kib)
         while (status := push(server, taken + 1)) == 200:
             taken += 1
         assert status == 503
         check(server)
+        assert server.metrics()["ax_journal_failures_total"] == 1
+        server.stop(ended_by)
+        server = Server(folder / "models", *options)
+        check(server)
+        assert "w" in in_force(folder)
         (folder / "disk/fill").unlink()
-    assert push(server, taken + 1) == 200
-    taken += 1
-    assert server.metrics()["ax_journal_failures_total"] == 2
+        assert push(server, taken + 1) == 200
+        taken += 1
     server.stop(signal.SIGKILL)
     server = Server(folder / "models", *options)
     check(server)
