@@ -84,7 +84,7 @@ static void put_result(const struct deleting *d, const struct ax_online_erase *e
     } else {
         ax_buf_printf(out,
                       "%.*s: %zu keys, %zu of them with values; %" PRIu64
-                      " rows of journals, %" PRIu64 " served vectors%s\n",
+                      " rows of journals and histories, %" PRIu64 " served vectors%s\n",
                       AX_STR_ARG(entity), erase->keys->count, erase->found, rows, vectors,
                       d->config->dry_run ? "; nothing was deleted" : "");
     }

@@ -334,7 +334,7 @@ static enum ax_code begin_history(struct run *run, const struct ax_source *sourc
 {
     return run->history ? AX_OK
                         : ax_online_history_begin(run->state, source, run->history_from_us,
-                                                  &run->history, err);
+                                                  run->history_to_us, &run->history, err);
 }
 
 static enum ax_code keep_events(struct run *run, const struct ax_offline_event_rows *rows,
@@ -379,38 +379,39 @@ static enum ax_code put_windows(struct run *run, struct item *item, struct ax_er
     return err->code;
 }
 
-/* What the windows of a view were told goes as far as that: their history is that of all views of
- * the source, so it does not end before, but for a view that is rebuilt. */
-static enum ax_code keep_told(struct run *run, const struct ax_view *view, struct ax_err *err)
+/* What windows of a source were told goes as far as that: the history is that of all its views, so
+ * it does not end before. */
+static enum ax_code keep_told(struct run *run, const struct ax_source *source, struct ax_err *err)
 {
-    const struct ax_registry_materialised *before = NULL;
-    if (run->config->rebuild && is_asked(run, view))
-        return AX_OK;
-    if (ax_registry_materialised(run->config->registry, view->name, &run->arena, &before, err))
+    struct ax_online_history history;
+    if (ax_online_history_find(run->state, source, &history, err))
         return err->code;
-    if (before)
-        run->history_to_us = AX_MAX(run->history_to_us, before->to_us);
+    if (history.folder[0])
+        run->history_to_us = AX_MAX(run->history_to_us, history.to_us);
     return AX_OK;
 }
 
-/* Events that the windows of the source reach at `to` and for as long before as they are read. */
+/* Events that the windows of the source reach at `to` and for as long before as they are read; when
+ * all of them are rebuilt, what they were told before is nothing. */
 static enum ax_code find_reach(struct run *run, const struct ax_source *source, struct ax_err *err)
 {
     const struct ax_definitions *definitions = &run->config->applied->definitions;
     int64_t reach_us = 0;
+    bool are_rebuilt = run->config->rebuild;
     run->history_to_us = run->to_us;
     for (size_t i = 0; i < definitions->view_count; i++) {
         const struct ax_view *view = &definitions->views[i];
         struct ax_view_windows made = { 0 };
         if (view->source != source || !view->windowed || !view->online)
             continue;
-        if (keep_told(run, view, err))
-            return err->code;
+        are_rebuilt &= is_asked(run, view);
         if (ax_view_windows_make(view, NULL, &run->arena, &made, err))
             return err->code;
         reach_us = AX_MAX(reach_us, ax_window_spec_reach_us(made.spec));
         ax_view_windows_done(&made);
     }
+    if (!are_rebuilt && keep_told(run, source, err))
+        return err->code;
     if (__builtin_sub_overflow(run->to_us, reach_us + AX_ONLINE_WINDOWS_PAST_US,
                                &run->history_from_us))
         run->history_from_us = INT64_MIN;
@@ -520,15 +521,26 @@ static void keep_failed(struct run *run, const struct ax_source *source)
     ax_buf_done(&text);
 }
 
-/* The history of a source is that of all its views: windows of those that were not asked for know
+static bool is_among(const struct ax_view *const *views, size_t count, const struct ax_view *view)
+{
+    size_t i = 0;
+    while (i < count && views[i] != view)
+        i++;
+    return i < count;
+}
+
+/* The history of a source is that of all its views: windows of those that it was not read for know
  * it, too, as they would after a start. */
-static enum ax_code put_others(struct run *run, const struct ax_source *source, struct ax_err *err)
+static enum ax_code put_others(struct run *run, const struct ax_source *source,
+                               const struct ax_view *const *views, size_t count, struct ax_err *err)
 {
     const struct ax_definitions *definitions = &run->config->applied->definitions;
     for (size_t i = 0; i < definitions->view_count; i++) {
         const struct ax_view *view = &definitions->views[i];
         struct ax_online_counts counts = { 0 };
-        if (view->source == source && view->windowed && view->online && !is_asked(run, view) &&
+        bool is_other = view->source == source && view->windowed && view->online &&
+                        !is_among(views, count, view);
+        if (is_other &&
             ax_online_writer_history(run->config->writer, run->config->views, i, &counts, err))
             return err->code;
     }
@@ -571,7 +583,7 @@ static void do_group(struct run *run, size_t first)
     run->events = 0;
     if (!failed.code && !ax_offline_latest(run->offline, &request, &report, &failed) &&
         run->has_history && run->stream)
-        (void)(put_others(run, leader->view->source, &failed) != AX_OK);
+        (void)(put_others(run, leader->view->source, views, count, &failed) != AX_OK);
     ax_online_history_free(run->history);
     run->history = NULL;
     bool is_looked_at = failed.code ? failed.code == AX_E_INVALID : report.rows > 0;

@@ -115,6 +115,19 @@ def test_an_earlier_end(place):
     answer = place.server.post("/materialize-incremental", {"end_ts": minutes_ago(45)})
     assert answer.status == 200
     place.expect(4, 5)
+    place.run("materialize", "--view", "short", "--rebuild", "--to", minutes_ago(45))
+    place.expect(4, 5)
+    place.run("materialize", "--rebuild", "--to", minutes_ago(45))
+    assert place.values() == [3, 4]  # all of them: without the event 40 minutes ago
+
+
+def test_views_share(place):
+    """What is read for a view that begins anew is put into the other one's windows."""
+    place.run("features", "delete", "--entity", "thing", "--key", "k=A")
+    place.apply(fields=", m: count(*) over 30d")
+    place.expect(0, 0)
+    place.run("materialize", "--incremental")
+    place.expect(3, 4)
 
 
 def test_another_source(place):

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A name is "<number>-<digest>-<from>-<rows>". One that is being written ends with ".part" and is
- * removed by whoever writes the next one. Of what was forgotten there is one with no source's
- * digest, made before that goes, so that whoever is killed has the one or the other.
+ * A name is "<number>-<digest>-<from>-<to>-<rows>"; one of a former form has no `to`, and does not
+ * count. One that is being written ends with ".part" and is removed by whoever writes the next one.
+ * Of what was forgotten there is one with no source's digest, made before that goes, so that
+ * whoever is killed has the one or the other.
  */
 #include "feature/online/online_history.h"
 
@@ -90,6 +91,12 @@ static bool read_name(const char *name, struct ax_online_history *ret_history,
                       char ret_digest[DIGEST_CHARS + 1])
 {
     int end = 0;
+    if (sscanf(name, "%" SCNu32 "-%16[0-9a-f]-%" SCNd64 "-%" SCNd64 "-%" SCNu64 "%n",
+               &ret_history->number, ret_digest, &ret_history->from_us, &ret_history->to_us,
+               &ret_history->rows, &end) == 5)
+        return end && !name[end];
+    end = 0;
+    ret_history->is_other = true;
     return sscanf(name, "%" SCNu32 "-%16[0-9a-f]-%" SCNd64 "-%" SCNu64 "%n", &ret_history->number,
                   ret_digest, &ret_history->from_us, &ret_history->rows, &end) == 4 &&
            end && !name[end];
@@ -111,7 +118,7 @@ static enum ax_code find_next(const char *parent, const char *digest, uint32_t a
         if (!read_name(entry->d_name, &one, its) || one.number <= after ||
             (ret_history->folder[0] && one.number > ret_history->number))
             continue;
-        one.is_other = strcmp(its, digest) != 0;
+        one.is_other |= strcmp(its, digest) != 0;
         if (!make_path(one.folder, parent, ax_str_from(entry->d_name), err))
             *ret_history = one;
     }
@@ -188,7 +195,7 @@ enum ax_code ax_online_history_forget(const char *state, const struct ax_source 
     uint32_t last;
     if (make_parent(parent, state, source->name, err) || find_last(parent, &last, err))
         return err->code;
-    (void)snprintf(name, sizeof(name), "%" PRIu32 "-" NO_DIGEST "-0-0", last + 1);
+    (void)snprintf(name, sizeof(name), "%" PRIu32 "-" NO_DIGEST "-0-0-0", last + 1);
     return make_path(path, parent, ax_str_from(name), err) ||
                    ax_file_make_private_folder(path, err) || ax_file_sync_folder(parent, err) ||
                    ax_file_remove_tree(history->folder, err) || ax_file_sync_folder(parent, err)
@@ -254,13 +261,15 @@ static enum ax_code begin(struct ax_online_history_writer *writer, const char *s
 }
 
 enum ax_code ax_online_history_begin(const char *state, const struct ax_source *source,
-                                     int64_t from_us, struct ax_online_history_writer **ret_writer,
+                                     int64_t from_us, int64_t to_us,
+                                     struct ax_online_history_writer **ret_writer,
                                      struct ax_err *err)
 {
     assert(state && source && source->event_id_count && ret_writer && err);
     struct ax_online_history_writer *writer = ax_xalloc(sizeof(*writer));
     writer->source = source;
     writer->history.from_us = from_us;
+    writer->history.to_us = to_us;
     if (begin(writer, state, err)) {
         ax_online_history_free(writer);
         return err->code;
@@ -291,12 +300,12 @@ enum ax_code ax_online_history_add(struct ax_online_history_writer *writer,
 enum ax_code ax_online_history_end(struct ax_online_history_writer *writer, struct ax_err *err)
 {
     assert(writer && err);
-    char digest[AX_SHA256_TEXT_SIZE], name[96], path[PATH_MAX];
+    char digest[AX_SHA256_TEXT_SIZE], name[128], path[PATH_MAX];
     if (ax_journal_commit(writer->journal, err))
         return err->code;
     digest_source(writer->source, digest);
-    (void)snprintf(name, sizeof(name), "%" PRIu32 "-%s-%" PRId64 "-%" PRIu64,
-                   writer->history.number, digest, writer->history.from_us,
+    (void)snprintf(name, sizeof(name), "%" PRIu32 "-%s-%" PRId64 "-%" PRId64 "-%" PRIu64,
+                   writer->history.number, digest, writer->history.from_us, writer->history.to_us,
                    ax_journal_next(writer->journal) - 1);
     ax_journal_close(writer->journal);
     writer->journal = NULL;

@@ -5,7 +5,7 @@
  *
  * Each time the source is materialised a whole new one is made, <state>/history/<source>/<name>,
  * in the form of a journal; its name tells its number, how the source told events from each other
- * and when they were, the time of which all later events are in it, and how many those are. It
+ * and when they were, the times between which all events are in it, and how many those are. It
  * counts when it has its name, and the last one does. Columns may have come and gone since: it is
  * read as a journal is. See docs/internals/online-store.md, "Windows".
  */
@@ -21,7 +21,8 @@
 struct ax_online_history {
     char folder[PATH_MAX]; /* empty: there is none */
     uint32_t number;
-    int64_t from_us; /* events whose time is later are in it */
+    int64_t from_us; /* events whose time is later are in it, */
+    int64_t to_us;   /* and no later than that */
     uint64_t rows;
     bool is_other; /* of the source as it was, or that cannot be read as its columns are now: what
                       it says does not count */
@@ -57,7 +58,7 @@ struct ax_online_history_writer;
 /* Begin one behind the last; `state` and `source` are borrowed. One thread. Expected: DENIED,
  * LIMIT, INVALID. */
 AX_MUST_USE enum ax_code ax_online_history_begin(const char *state, const struct ax_source *source,
-                                                 int64_t from_us,
+                                                 int64_t from_us, int64_t to_us,
                                                  struct ax_online_history_writer **ret_writer,
                                                  struct ax_err *err);
 /* A column of the computation type for each of the source's. Expected: those of ax_journal_add and

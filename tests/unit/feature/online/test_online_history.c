@@ -25,6 +25,7 @@
 
 enum { EVENTS = 60, EVENT_KEYS = 4 };
 #define SECOND INT64_C(1000000)
+#define LATEST (INT64_C(90) * SECOND) /* of all that are told */
 
 static const struct ax_source *source_of(size_t number)
 {
@@ -39,7 +40,7 @@ static void tell(size_t source, size_t view, const struct given_event *events, s
     struct ax_online_counts counts = { 0 };
     const struct ax_values *columns[4];
     struct event_columns made;
-    good(ax_online_history_begin(folder, source_of(source), from, &history, &err));
+    good(ax_online_history_begin(folder, source_of(source), from, LATEST, &history, &err));
     fill_events(&made, events, count);
     for (size_t i = 0; i < 4; i++)
         columns[i] = &made.values[i];
@@ -210,9 +211,10 @@ static void what_was_broken_off_does_not_count(void **state)
     struct ax_online_history found;
     open_state("x");
     tell(SOURCE_E, VIEW_E, &event, 1, INT64_MIN);
-    good(ax_online_history_begin(folder, source_of(SOURCE_E), 0, &history, &err));
+    good(ax_online_history_begin(folder, source_of(SOURCE_E), 0, LATEST, &history, &err));
     good(ax_online_history_find(folder, source_of(SOURCE_E), &found, &err));
     assert_int_equal(found.rows, 1);
+    assert_int_equal(found.to_us, LATEST);
     ax_online_history_free(history);
     struct ax_source other = *source_of(SOURCE_E);
     other.text = AX_STR("other.csv");
