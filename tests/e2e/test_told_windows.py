@@ -27,7 +27,7 @@ sources:
     time: {time}
     event_id: id
     push: {push}
-    columns: {{id: int64, {key}: string, t: timestamp, u: timestamp, x: {x}{columns}}}
+    columns: {{id: int64, {key}: string, t: timestamp, u: timestamp, x: {x}{columns}}}{expect}
 views:
   short:
     entity: thing
@@ -74,7 +74,7 @@ class Place:
 
     def apply(self, **changes):
         usual = {"files": "ev.jsonl", "time": "t", "columns": "", "fields": "", "key": "k",
-                 "x": "int64", "push": self.push}
+                 "x": "int64", "push": self.push, "expect": ""}
         (self.path / "defs/f.yaml").write_text(DEFINITIONS.format(**usual | changes),
                                                encoding="utf-8")
         subprocess.run([os.environ["AX_BINARY"], "apply", "--state", str(self.state),
@@ -119,6 +119,17 @@ def test_an_earlier_end(place):
     place.expect(4, 5)
     place.run("materialize", "--rebuild", "--to", minutes_ago(45))
     assert place.values() == [3, 4]  # all of them: without the event 40 minutes ago
+
+
+def test_other_expectations(place):
+    """What is expected now is asked of what was pushed, also of what a history has of it."""
+    assert place.server.post("/push", {"source": "ev", "row": event(9, 1, x=5)}).status == 200
+    place.run("materialize")
+    place.expect(4, 5)
+    place.apply(expect="\n    expect: [{check: between, column: x, min: 1000, do: drop_row}]")
+    place.expect(3, 4)
+    place.apply()
+    place.expect(4, 5)
 
 
 def test_views_share(place):

@@ -257,7 +257,8 @@ static enum ax_code store_reserve(struct memory_store *store, struct memory_tabl
     return fail_full(store, err);
 }
 
-/* Put in a row whose key is not there. */
+/* Put in a row from the disk whose key is not there: it was taken in before, so by all of the
+ * memory. */
 static enum ax_code load_row(struct memory_store *store, struct memory_table *table,
                              const struct ax_online_row *row, struct ax_err *err)
 {
@@ -268,7 +269,7 @@ static enum ax_code load_row(struct memory_store *store, struct memory_table *ta
         return AX_OK;
     struct ax_online_row *copy = NULL;
     if (store_reserve(store, table, &probe, err) ||
-        !(copy = store_alloc(store, row->bytes, store->slab.budget.max / KEPT, err)))
+        !(copy = store_alloc(store, row->bytes, 0, err)))
         return err->code;
     memcpy(copy, row, row->bytes);
     store_publish(store, table, &probe, NULL, copy);

@@ -23,13 +23,30 @@ struct putter {
     size_t source;
     const struct ax_view *only;
     struct ax_online_counts *counts;
+    bool is_asked;         /* what is expected by now of the source's rows */
     struct ax_err refused; /* why the first event was */
 };
 
-static void put_rows(struct putter *putter, struct ax_online_apply *apply,
-                     const struct ax_online_history *history, const struct ax_journal_rows *read)
+/* A history that lacks columns is not asked, since what is expected may be of them. */
+static enum ax_code begin_asking(struct putter *putter, const struct ax_online_history *history,
+                                 struct ax_err *err)
 {
-    const struct ax_source_rows rows = ax_online_history_rows(history, read);
+    const struct ax_source *source = &putter->views->given.definitions->sources[putter->source];
+    bool *all = ax_xalloc((source->column_count + 1) * sizeof(*all));
+    for (size_t i = 0; i < source->column_count; i++)
+        all[i] = true;
+    (void)(ax_online_history_has(history, source, all, &putter->is_asked, err) != AX_OK);
+    free(all);
+    return err->code;
+}
+
+static void put_rows(struct putter *putter, struct ax_online_apply *apply,
+                     const struct ax_online_history *history, const struct ax_journal_rows *read,
+                     struct ax_arena *arena)
+{
+    struct ax_source_rows rows = ax_online_history_rows(history, read);
+    if (putter->is_asked)
+        ax_source_plan_drop(putter->views->source_plans[putter->source], &rows, arena);
     (void)(ax_online_apply_events(apply, putter->views, putter->source, &rows, putter->only,
                                   putter->counts, &putter->refused) != AX_OK);
 }
@@ -42,7 +59,8 @@ static enum ax_code put_all(struct putter *putter, const struct ax_online_histor
     struct ax_journal_rows read = { 0 };
     struct ax_online_apply apply;
     struct ax_arena arena;
-    if (ax_journal_reader_open(history->folder, source->columns, source->column_count, 1,
+    if (begin_asking(putter, history, err) ||
+        ax_journal_reader_open(history->folder, source->columns, source->column_count, 1,
                                history->rows + 1, &reader, err))
         return err->code;
     uint64_t last = 0;
@@ -51,7 +69,7 @@ static enum ax_code put_all(struct putter *putter, const struct ax_online_histor
     while (!putter->writer->is_stopping && !ax_journal_reader_next(reader, &arena, &read, err) &&
            read.rows) {
         last = read.first_sequence + read.rows - 1;
-        put_rows(putter, &apply, history, &read);
+        put_rows(putter, &apply, history, &read, &arena);
         ax_arena_reset(&arena);
         ax_online_writer_show_windows(putter->writer, read.rows);
         ax_online_writer_turn(putter->writer);
