@@ -427,7 +427,9 @@ static enum ax_code ask_all(const struct asked *asked, struct ax_arena *arena, s
     if (!slices)
         return ax_arena_fail(arena, "expectations", err);
     for (size_t i = 0; i < columns; i++)
-        slices[i] = ax_values_slice(&asked->rows->columns[i], asked->from, asked->count);
+        if (ax_values_slice(&asked->rows->columns[i], asked->from, asked->count, arena, &slices[i],
+                            err))
+            return err->code;
     if (run_program(asked, arena, slices, &outputs, err))
         return err->code;
     for (size_t i = 0; i < checks->count; i++) {

@@ -9,6 +9,7 @@
  */
 #include "feature/service_vector.h"
 
+#include "base/bits.h"
 #include "data/rows_values.h"
 #include "feature/online/online_key.h"
 #include "feature/online/online_windows.h"
@@ -39,11 +40,6 @@ static void *vector_zalloc(const struct ax_service_vector *vector, size_t count,
     return made;
 }
 
-static size_t words_of(size_t bits)
-{
-    return (bits + 63) / 64;
-}
-
 static bool has_bit(const uint64_t *words, size_t bit)
 {
     return words[bit / 64] >> (bit % 64) & 1;
@@ -66,9 +62,12 @@ static enum ax_code take(const struct ax_service_vector *vector, const struct ax
                          struct ax_err *err)
 {
     assert(values->rows >= vector->request->rows);
-    struct ax_values given = ax_values_slice(values, vector->from, vector->rows);
+    struct ax_arena *arena = vector->request->arena;
+    struct ax_values given;
+    if (ax_values_slice(values, vector->from, vector->rows, arena, &given, err))
+        return err->code;
     *ret = given;
-    if (ax_values_narrow(ret, storage, vector->request->arena, err))
+    if (ax_values_narrow(ret, storage, arena, err))
         return err->code;
     size_t lost = ax_values_first_lost(&given, ret);
     if (lost != SIZE_MAX)
@@ -108,6 +107,18 @@ static enum ax_code take_call(struct ax_service_vector *vector, struct ax_err *e
     return AX_OK;
 }
 
+/* Which rows of the slice an input is given in, from bits of all rows. */
+static enum ax_code take_rows(const struct ax_service_vector *vector, const uint64_t **rows,
+                              struct ax_err *err)
+{
+    uint64_t *taken = vector_alloc(vector, ax_bits_words(vector->rows), sizeof(*taken), err);
+    if (!taken)
+        return err->code;
+    ax_bits_copy(taken, *rows, vector->request->rows, vector->from, vector->rows);
+    *rows = taken;
+    return AX_OK;
+}
+
 static enum ax_code take_given(struct ax_service_vector *vector, struct ax_err *err)
 {
     const struct ax_service_request *request = vector->request;
@@ -124,10 +135,9 @@ static enum ax_code take_given(struct ax_service_vector *vector, struct ax_err *
                            "'%.*s' is a list, which is given in all rows or in none",
                            AX_STR_ARG(input->name));
         slices[i] = *given;
-        if (take(vector, &given->values, input->name, input->storage, &slices[i].values, err))
+        if (take(vector, &given->values, input->name, input->storage, &slices[i].values, err) ||
+            (given->rows && take_rows(vector, &slices[i].rows, err)))
             return err->code;
-        if (given->rows)
-            slices[i].rows = given->rows + vector->from / 64;
         vector->given[given->input] = &slices[i];
     }
     return AX_OK;
@@ -199,8 +209,7 @@ enum ax_code ax_service_vector_begin(struct ax_service_vector *vector,
                                      struct ax_err *err)
 {
     assert(vector && request && lookups && lookups->arena == request->arena && err);
-    assert(from % 64 == 0 && from <= request->rows && rows <= request->rows - from);
-    assert(rows <= AX_VALUES_ROWS_MAX);
+    assert(from <= request->rows && rows <= request->rows - from && rows <= AX_VALUES_ROWS_MAX);
     const struct ax_service_plan *plan = request->plan;
     *vector = (struct ax_service_vector){ .request = request, .from = from, .rows = rows };
     if (make_room(vector, err) || take_call(vector, err) || take_given(vector, err))
@@ -269,7 +278,7 @@ static enum ax_code put_default(struct ax_service_vector *vector, size_t input,
         row++;
     if (row == vector->rows)
         return AX_OK;
-    size_t words = words_of(vector->rows);
+    size_t words = ax_bits_words(vector->rows);
     uint64_t *found = vector_alloc(vector, words, sizeof(*found), err);
     if (!found)
         return err->code;

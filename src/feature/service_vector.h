@@ -61,10 +61,9 @@ struct ax_service_vector {
     const struct ax_service_given **given; /* one an input, or NULL */
 };
 
-/* Begin with rows [from, from + rows) of the request, `from` a multiple of 64: its keys are added
- * to `lookups`, whose arena is the request's; when it fails, some may have been. Expected: INVALID
- * (a required value is null, or one does not fit its type: names it and the row), UNSUPPORTED,
- * TOO_LARGE, LIMIT. */
+/* Begin with rows [from, from + rows) of the request: its keys are added to `lookups`, whose arena
+ * is the request's; when it fails, some may have been. Expected: INVALID (a required value is null,
+ * or one does not fit its type: names it and the row), UNSUPPORTED, TOO_LARGE, LIMIT. */
 AX_MUST_USE enum ax_code ax_service_vector_begin(struct ax_service_vector *vector,
                                                  const struct ax_service_request *request,
                                                  size_t from, size_t rows,

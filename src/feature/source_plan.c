@@ -353,7 +353,8 @@ static enum ax_code take_columns(struct applier *a)
     if (a->err->code)
         return a->err->code;
     for (size_t i = 0; i < count; i++) {
-        slices[i] = ax_values_slice(&a->rows->columns[i], a->from, a->count);
+        if (ax_values_slice(&a->rows->columns[i], a->from, a->count, a->arena, &slices[i], a->err))
+            return a->err->code;
         a->columns[i] = &slices[i];
     }
     return AX_OK;

@@ -9,6 +9,7 @@
 #include "server/scoring_join.h"
 
 #include "base/alloc.h"
+#include "base/bits.h"
 
 #include <assert.h>
 
@@ -140,18 +141,6 @@ static struct ax_column column_part(const struct ax_column *column, size_t from)
     return part;
 }
 
-/* Bits [from, from + count) of `bit_count`, moved to the beginning of words. */
-static void copy_bits(uint64_t *to, const uint64_t *bits, size_t bit_count, size_t from,
-                      size_t count)
-{
-    for (size_t at = from; at < from + count; at += 64) {
-        uint64_t word = bits[at / 64] >> at % 64;
-        if (at % 64 && (at / 64 + 1) * 64 < bit_count)
-            word |= bits[at / 64 + 1] << (64 - at % 64);
-        *to++ = word;
-    }
-}
-
 bool ax_scoring_cut(struct ax_scratch *scratch, const struct ax_scoring_job *job, size_t count,
                     struct ax_scoring_joined *ret_joined)
 {
@@ -170,7 +159,7 @@ bool ax_scoring_cut(struct ax_scratch *scratch, const struct ax_scoring_job *job
         columns[i] = column_part(&rows->columns[i], job->scored);
         if (!columns[i].validity)
             continue;
-        copy_bits(bits, columns[i].validity, rows->count, job->scored, count);
+        ax_bits_copy(bits, columns[i].validity, rows->count, job->scored, count);
         columns[i].validity = bits;
     }
     for (size_t i = 0; i < outputs; i++)

@@ -4,6 +4,8 @@
  */
 #include "data/expr/values.h"
 
+#include "base/bits.h"
+
 #include <assert.h>
 #include <math.h>
 
@@ -23,7 +25,7 @@ enum ax_code ax_values_init(struct ax_values *values, struct ax_type type, size_
                             struct ax_arena *arena, struct ax_err *err)
 {
     assert(values && arena && err);
-    size_t words = (rows + 63) / 64;
+    size_t words = ax_bits_words(rows);
     /* More rows than could be are more than any arena has. */
     size_t bytes = rows <= SIZE_MAX / 32 ? rows * ax_type_size(type) : SIZE_MAX / 2;
     bytes = (bytes + 7) / 8 * 8;
@@ -87,16 +89,24 @@ void ax_values_take_nan(struct ax_values *values)
     }
 }
 
-struct ax_values ax_values_slice(const struct ax_values *values, size_t from, size_t count)
+enum ax_code ax_values_slice(const struct ax_values *values, size_t from, size_t count,
+                             struct ax_arena *arena, struct ax_values *ret_slice,
+                             struct ax_err *err)
 {
-    assert(values && from % 64 == 0 && from <= values->rows && count <= values->rows - from);
-    struct ax_values slice = *values;
-    slice.rows = count;
+    assert(values && from <= values->rows && count <= values->rows - from && arena && err);
+    uint64_t *bits = values->validity ? values->validity + from / 64 : NULL;
+    if (bits && from % 64) {
+        bits = ax_arena_alloc(arena, ax_bits_words(count), sizeof(*bits));
+        if (!bits)
+            return ax_arena_fail(arena, "the values of an expression", err);
+        ax_bits_copy(bits, values->validity, values->rows, from, count);
+    }
+    *ret_slice = *values;
+    ret_slice->rows = count;
+    ret_slice->validity = bits;
     if (count)
-        slice.data = (char *)slice.data + from * ax_type_size(values->type);
-    if (slice.validity)
-        slice.validity += from / 64;
-    return slice;
+        ret_slice->data = (char *)values->data + from * ax_type_size(values->type);
+    return AX_OK;
 }
 
 /* A column of its own with the same nulls, and values that are still to be written. */
@@ -107,7 +117,7 @@ static enum ax_code copy_validity(const struct ax_values *values, struct ax_aren
         return err->code;
     if (values->validity)
         memcpy(ret_copy->validity, values->validity,
-               (values->rows + 63) / 64 * sizeof(*values->validity));
+               ax_bits_words(values->rows) * sizeof(*values->validity));
     return AX_OK;
 }
 

@@ -69,8 +69,11 @@ static inline void ax_values_put(struct ax_values *to, size_t at, const struct a
         memcpy((char *)to->data + at * size, (const char *)from->data + row * size, size);
 }
 
-/* A view of rows [from, from + count); `from` is a multiple of 64. */
-struct ax_values ax_values_slice(const struct ax_values *values, size_t from, size_t count);
+/* A view of rows [from, from + count). Where these begin within a word of validity, its bits are
+ * copied to the arena. Expected: TOO_LARGE, LIMIT. */
+AX_MUST_USE enum ax_code ax_values_slice(const struct ax_values *values, size_t from, size_t count,
+                                         struct ax_arena *arena, struct ax_values *ret_slice,
+                                         struct ax_err *err);
 
 /* Narrow values to what is stored, and widen them again: what does not fit becomes null. Only a
  * narrower storage makes another column, in the arena. The type is the storage's. Expected:

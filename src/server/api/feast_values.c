@@ -248,8 +248,11 @@ static enum ax_code take_column(const struct slice *slice, size_t column)
 {
     struct ax_feast_values *values = slice->values;
     const struct ax_cells_target *target = &values->columns[column];
-    struct ax_values given = ax_values_slice(&target->values, values->at, slice->rows);
     struct ax_values *taken = &slice->columns[column];
+    struct ax_values given;
+    if (ax_values_slice(&target->values, values->at, slice->rows, values->arena, &given,
+                        slice->err))
+        return slice->err->code;
     *taken = given;
     if (target->storage.kind == AX_STORAGE_BYTES)
         return decode_bytes(slice, column);

@@ -309,7 +309,7 @@ static struct ax_service_call *many_call(struct many_pass *many,
     struct ax_service_call *call = many->pass.calls;
     while (call && call->service != service)
         call = call->next;
-    if (call || !ax_service_pass_has_room(&many->pass, service))
+    if (call || !ax_service_pass_has_room(&many->pass, service, body->tell))
         return call;
     call = ax_arena_zalloc(body->arena, 1, sizeof(*call));
     if (!call) {

@@ -111,7 +111,8 @@ void ax_service_call_finish(struct ax_service_call *call);
 /* It cannot go on. */
 void ax_service_call_fail(struct ax_service_call *call, const struct ax_err *err);
 
-/* Values of an entity: what is given, found and computed. */
-size_t ax_service_call_row_values(const struct ax_serving_service *service);
+/* Values of an entity: what is given, found and computed. One that is told counts as many. */
+size_t ax_service_call_row_values(const struct ax_serving_service *service,
+                                  enum ax_service_tell tell);
 
 #endif

@@ -10,14 +10,12 @@
 
 enum { PASS_FILL, PASS_ASK, PASS_WAIT, PASS_FINISH, PASS_DONE };
 
-/* Values of a slice, about, so that it takes a part of a millisecond; its least rows, as slices of
- * columns begin at multiples of that, and how many values these may have when calls share them; and
- * what a value costs, in bytes of reading. */
-#define SLICE_VALUES      ((size_t)16 << 10)
-#define SLICE_ROWS_MIN    ((size_t)64)
-#define SHARED_VALUES_MAX (4 * SLICE_VALUES)
-#define VALUE_COST        ((size_t)8)
-#define OWN_FIRST_BYTES   ((size_t)256 << 10)
+/* Values of a slice, so that it takes a part of a millisecond; its least rows when calls share it;
+ * and what a value costs, in bytes of reading. */
+#define SLICE_VALUES    ((size_t)16 << 10)
+#define SHARED_ROWS_MIN ((size_t)16)
+#define VALUE_COST      ((size_t)8)
+#define OWN_FIRST_BYTES ((size_t)256 << 10)
 
 /* ---- life ---- */
 
@@ -49,11 +47,11 @@ void ax_service_pass_done(struct ax_service_pass *pass)
 }
 
 bool ax_service_pass_has_room(const struct ax_service_pass *pass,
-                              const struct ax_serving_service *service)
+                              const struct ax_serving_service *service, enum ax_service_tell tell)
 {
     assert(pass && pass->features && service);
-    size_t values = pass->row_values + ax_service_call_row_values(service);
-    return !pass->calls || AX_MIN(pass->rows, SLICE_ROWS_MIN) * values <= SHARED_VALUES_MAX;
+    size_t values = pass->row_values + ax_service_call_row_values(service, tell);
+    return !pass->calls || AX_MIN(pass->rows, SHARED_ROWS_MIN) * values <= SLICE_VALUES;
 }
 
 void ax_service_pass_add(struct ax_service_pass *pass, struct ax_service_call *call)
@@ -63,9 +61,9 @@ void ax_service_pass_add(struct ax_service_pass *pass, struct ax_service_call *c
     while (*at)
         at = &(*at)->next;
     *at = call;
-    pass->row_values += ax_service_call_row_values(call->service);
-    size_t rows = SLICE_VALUES / (pass->row_values + 1) / SLICE_ROWS_MIN * SLICE_ROWS_MIN;
-    pass->slice_rows = AX_MIN(AX_MAX(rows, SLICE_ROWS_MIN), (size_t)AX_VALUES_ROWS_MAX);
+    pass->row_values += ax_service_call_row_values(call->service, call->tell);
+    size_t rows = SLICE_VALUES / (pass->row_values + 1);
+    pass->slice_rows = AX_MIN(AX_MAX(rows, (size_t)1), (size_t)AX_VALUES_ROWS_MAX);
 }
 
 /* ---- steps ---- */
@@ -136,7 +134,7 @@ static void step_finish(struct ax_service_pass *pass, size_t *cost)
     struct ax_service_call *call = next_alive(pass->calls);
     for (; call; call = next_alive(call->next)) {
         ax_service_call_finish(call);
-        *cost += rows * ax_service_call_row_values(call->service) * VALUE_COST;
+        *cost += rows * ax_service_call_row_values(call->service, call->tell) * VALUE_COST;
     }
     pass->from += rows;
     pass->state = PASS_ASK;

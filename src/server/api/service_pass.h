@@ -38,7 +38,7 @@ void ax_service_pass_done(struct ax_service_pass *pass);
 
 /* Whether a call of this service can be with the others, so that a slice stays small. */
 bool ax_service_pass_has_room(const struct ax_service_pass *pass,
-                              const struct ax_serving_service *service);
+                              const struct ax_serving_service *service, enum ax_service_tell tell);
 
 /* Go on for about as long as reading `byte_budget` bytes takes, and add that to *cost. *ret_waits:
  * not before `woken` was called. *ret_done: the rows of all calls are filled, with their defaults,

@@ -350,10 +350,14 @@ static void test_slices(void **state)
     if (!set_up())
         return;
     struct ax_service_request request = make_request(ROWS_MAX);
-    if (good(run(&vector, &request, 0, 64)))
-        assert_pattern(&vector);
-    if (good(run(&vector, &request, 64, ROWS_MAX - 64)))
-        assert_pattern(&vector);
+    static const size_t counts[] = { 1, 7, 33, 64 };
+    for (size_t i = 0; i < AX_COUNT(counts); i++) {
+        for (size_t from = 0; from < ROWS_MAX; from += counts[i]) {
+            if (!good(run(&vector, &request, from, AX_MIN(counts[i], ROWS_MAX - from))))
+                return;
+            assert_pattern(&vector);
+        }
+    }
     if (good(run(&vector, &request, 64, 0)))
         assert_int_equal(vector.inputs[TWICE].rows, 0);
     double temps[ROWS_MAX] = { [65] = 3 };
@@ -362,10 +366,13 @@ static void test_slices(void **state)
                                             column(AX_TYPE_FLOAT64, temps, ROWS_MAX, NULL), rows };
     request.given = &given;
     request.given_count = 1;
-    if (!good(run(&vector, &request, 64, 2)))
-        return;
-    assert_number(vector.inputs[DEST_TEMP].f64s[0], TEMP_DEFAULT, DEST_TEMP, 0);
-    assert_number(vector.inputs[DEST_TEMP].f64s[1], 3, DEST_TEMP, 1);
+    for (size_t from = 60; from <= 65; from++) {
+        if (!good(run(&vector, &request, from, ROWS_MAX - from)))
+            return;
+        for (size_t row = from; row < ROWS_MAX; row++)
+            assert_number(vector.inputs[DEST_TEMP].f64s[row - from], row == 65 ? 3 : TEMP_DEFAULT,
+                          DEST_TEMP, row);
+    }
 }
 
 static void test_no_malloc(void **state)

@@ -93,6 +93,41 @@ static void test_nulls(void **state)
     ax_arena_done(&arena);
 }
 
+/* Slices begin and end anywhere: in a word of bits, at its end, and over the whole of several. */
+static void test_slices(void **state)
+{
+    enum { ROWS = 200 };
+    static const size_t counts[] = { 0, 1, 7, 63, 64, 65, 130 };
+    struct ax_err err = AX_ERR_INIT;
+    struct ax_arena arena;
+    struct ax_values values, slice;
+    (void)state;
+    ax_arena_init(&arena, 4096, 1 << 20);
+    struct ax_type type = { AX_TYPE_INT64, false };
+    assert_int_equal(ax_values_init(&values, type, ROWS, &arena, &err), AX_OK);
+    for (size_t row = 0; row < ROWS; row++) {
+        values.i64s[row] = (int64_t)row;
+        if (row % 3 == 0 || row % 7 == 0)
+            ax_values_set_null(&values, row);
+    }
+    for (size_t from = 0; from <= ROWS; from++) {
+        for (size_t i = 0; i < AX_COUNT(counts); i++) {
+            size_t count = AX_MIN(counts[i], ROWS - from);
+            assert_int_equal(ax_values_slice(&values, from, count, &arena, &slice, &err), AX_OK);
+            assert_int_equal(slice.rows, count);
+            for (size_t row = 0; row < count; row++) {
+                assert_int_equal(ax_values_is_null(&slice, row),
+                                 ax_values_is_null(&values, from + row));
+                assert_int_equal(slice.i64s[row], values.i64s[from + row]);
+            }
+        }
+    }
+    values.validity = NULL;
+    assert_int_equal(ax_values_slice(&values, 65, 9, &arena, &slice, &err), AX_OK);
+    assert_null(slice.validity);
+    ax_arena_done(&arena);
+}
+
 static void test_nan(void **state)
 {
     struct ax_err err = AX_ERR_INIT;
@@ -190,9 +225,10 @@ static void test_printing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types),     cmocka_unit_test(test_storage),
-        cmocka_unit_test(test_nulls),     cmocka_unit_test(test_nan),
-        cmocka_unit_test(test_durations), cmocka_unit_test(test_printing),
+        cmocka_unit_test(test_types),    cmocka_unit_test(test_storage),
+        cmocka_unit_test(test_nulls),    cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_nan),      cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_printing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
