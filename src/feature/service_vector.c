@@ -165,8 +165,8 @@ static enum ax_code make_keys(const struct ax_service_vector *vector,
         struct ax_str *keys = ret_keys + g * vector->rows;
         if (ax_online_keys_make(visit->entity, columns, vector->rows, vector->request->arena, keys,
                                 err) ||
-            ax_online_keys_check(visit->entity, keys, vector->rows, err))
-            return vector->from ? ax_err_context(err, "rows from %zu on", vector->from) : err->code;
+            ax_online_keys_check(visit->entity, keys, vector->from, vector->rows, err))
+            return err->code;
     }
     return AX_OK;
 }

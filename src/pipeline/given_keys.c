@@ -128,7 +128,7 @@ enum ax_code ax_given_keys_make(const struct ax_cells *cells, const struct ax_en
         return ax_fail(err, AX_E_INVALID, "no key is given");
     return fill(cells, entity, targets, err) ||
                    ax_online_keys_make(entity, columns, count, arena, keys, err) ||
-                   ax_online_keys_check(entity, keys, count, err) ||
+                   ax_online_keys_check(entity, keys, 0, count, err) ||
                    put_keys(entity, targets, keys, count, map, err)
                ? err->code
                : AX_OK;

@@ -101,14 +101,15 @@ enum ax_code ax_online_keys_make(const struct ax_entity *entity,
 }
 
 enum ax_code ax_online_keys_check(const struct ax_entity *entity, const struct ax_str *keys,
-                                  size_t rows, struct ax_err *err)
+                                  size_t from, size_t rows, struct ax_err *err)
 {
     assert(entity && (keys || !rows) && err);
     for (size_t row = 0; row < rows; row++) {
         if (keys[row].len > AX_ONLINE_KEY_BYTES_MAX)
             return ax_fail(err, AX_E_TOO_LARGE,
                            "the key of entity '%.*s' in row %zu has %zu bytes; at most %zu",
-                           AX_STR_ARG(entity->name), row, keys[row].len, AX_ONLINE_KEY_BYTES_MAX);
+                           AX_STR_ARG(entity->name), from + row, keys[row].len,
+                           AX_ONLINE_KEY_BYTES_MAX);
     }
     return AX_OK;
 }

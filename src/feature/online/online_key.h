@@ -20,9 +20,10 @@ AX_MUST_USE enum ax_code ax_online_keys_make(const struct ax_entity *entity,
                                              struct ax_arena *arena, struct ax_str *ret_keys,
                                              struct ax_err *err);
 
-/* Whether none is longer than AX_ONLINE_KEY_BYTES_MAX. Expected: TOO_LARGE (names the row). */
+/* Whether none is longer than AX_ONLINE_KEY_BYTES_MAX. Expected: TOO_LARGE (names the row, of which
+ * the first key's is `from`). */
 AX_MUST_USE enum ax_code ax_online_keys_check(const struct ax_entity *entity,
-                                              const struct ax_str *keys, size_t rows,
+                                              const struct ax_str *keys, size_t from, size_t rows,
                                               struct ax_err *err);
 
 #endif

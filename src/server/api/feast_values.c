@@ -278,7 +278,7 @@ static enum ax_code make_keys(const struct slice *slice)
                 return fail_row(slice, i, row, "a join key is null");
     }
     if (ax_online_keys_make(entity, columns, slice->rows, arena, slice->keys, slice->err) ||
-        ax_online_keys_check(entity, slice->keys, slice->rows, slice->err))
+        ax_online_keys_check(entity, slice->keys, values->at, slice->rows, slice->err))
         return slice->err->code;
     /* A single text is borrowed from the body, which does not live as long. */
     bool is_borrowed = entity->key_count == 1 && entity->keys[0].storage.kind == AX_STORAGE_STRING;
