@@ -469,6 +469,20 @@ static enum ax_code find_self(struct service_reader *s, const struct ax_yaml *no
     return AX_OK;
 }
 
+/* A service may be for training alone, so it is no failure. */
+static enum ax_code warn_unserved(const struct service_reader *s)
+{
+    for (size_t i = 0; i < s->service->role_count; i++) {
+        const struct ax_role *role = &s->roles[i];
+        const char *why = ax_service_why_unserved(s->service, role->view);
+        if (why)
+            return ax_definition_warn(s->r, &role->place,
+                                      "service '%.*s' cannot be asked by entity: view '%.*s' %s",
+                                      QUOTED(s->service->name), QUOTED(role->view->name), why);
+    }
+    return AX_OK;
+}
+
 static enum ax_code read_self(struct service_reader *s, const struct ax_yaml *node)
 {
     const struct ax_yaml *self = ax_yaml_get(node, "exclude_self");
@@ -533,7 +547,7 @@ enum ax_code ax_definition_read_service(struct ax_definition_reader *r, const st
     ax_map_init(&s.scope.indexes);
     if (!make_room(&s, node) && !read_request(&s, node) && !read_roles(&s, list) &&
         !read_inputs(&s, list))
-        (void)(read_self(&s, node) != AX_OK);
+        (void)(read_self(&s, node) || warn_unserved(&s));
     ax_definition_scope_done(&s.scope);
     ax_map_done(&s.folded);
     return r->err->code;

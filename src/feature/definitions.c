@@ -569,6 +569,21 @@ enum ax_code ax_definitions_find_source(const struct ax_definitions *definitions
     return AX_OK;
 }
 
+const char *ax_service_why_unserved(const struct ax_service *service, const struct ax_view *view)
+{
+    assert(service && view);
+    if (!view->online)
+        return "is not online; take 'online: false' away";
+    if (view->windowed)
+        return view->source->event_id_count
+                   ? NULL
+                   : "has windows over rows without an event_id, which are not served";
+    return service->exclude_self && service->self == view->source
+               ? "has the newest event of each key alone, which may be the row's own that "
+                 "exclude_self leaves out"
+               : NULL;
+}
+
 bool ax_service_reads(const struct ax_service *service, const struct ax_source *source)
 {
     assert(service && source);

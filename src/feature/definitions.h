@@ -305,6 +305,10 @@ AX_MUST_USE enum ax_code ax_definitions_find_source(const struct ax_definitions 
                                                     const struct ax_source **ret_source,
                                                     struct ax_err *err);
 
+/* Why the service is not served for the sake of a view of its own: what is so of the view, as a
+ * message says it behind its name. NULL: it is served. */
+const char *ax_service_why_unserved(const struct ax_service *service, const struct ax_view *view);
+
 /* Whether a view of the service is made of the source's rows. */
 bool ax_service_reads(const struct ax_service *service, const struct ax_source *source);
 

@@ -47,18 +47,10 @@ static bool has_self(const struct ax_service *service, const struct ax_view *vie
     return service->exclude_self && service->self == view->source;
 }
 
-static enum ax_code check_view(const struct planner *p, const struct ax_view *view,
-                               const struct ax_online_view *online)
+static enum ax_code check_view(const struct planner *p, const struct ax_view *view)
 {
     const struct ax_service *service = p->plan->service;
-    const char *why = NULL;
-    if (!view->online)
-        why = "is not online; take 'online: false' away";
-    else if (view->windowed && !online->windows)
-        why = "has windows over rows without an event_id, which are not served";
-    else if (!view->windowed && has_self(service, view))
-        why = "has the newest event of each key alone, which may be the row's own that "
-              "exclude_self leaves out";
+    const char *why = ax_service_why_unserved(service, view);
     if (!why)
         return AX_OK;
     return ax_fail(p->err, AX_E_UNSUPPORTED, "service '%.*s': view '%.*s' %s",
@@ -134,7 +126,7 @@ static enum ax_code plan_roles(struct planner *p)
         const struct ax_role *role = &service->roles[i];
         const struct ax_online_view *view = &p->views[role->view - p->definitions->views];
         struct ax_service_part *part = &p->parts[i];
-        if (check_view(p, role->view, view))
+        if (check_view(p, role->view))
             return p->err->code;
         *part = (struct ax_service_part){ .visit = find_visit(p, role, view),
                                           .layout = view->layout,

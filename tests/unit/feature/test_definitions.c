@@ -214,6 +214,47 @@ static void warnings(void **state)
     assert_int_equal(definitions.warnings[0].place.column, 11);
 }
 
+/* Services that are for training alone; windows leave out the row's own event, so those are served.
+ */
+static void what_is_not_served(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "auspex: 1\n"
+        "entities: {e: {keys: {k: string}}}\n"
+        "sources:\n"
+        "  s: {files: a.csv, time: t, event_id: [i],\n"
+        "      columns: {i: int64, k: string, t: timestamp, x: float64}}\n"
+        "views:\n"
+        "  v: {entity: e, source: s, fields: {a: sum(x) over 1h}}\n"
+        "  w: {entity: e, source: s, fields: {b: x}}\n"
+        "  o: {entity: e, source: s, online: false, fields: {c: x}}\n"
+        "services:\n"
+        "  served: {exclude_self: s, request: {i: int64}, features: [{view: v}]}\n"
+        "  newest: {features: [{view: v}, {view: w}]}\n"
+        "  own: {exclude_self: s, request: {i: int64}, features: [{view: v}, {view: w}]}\n"
+        "  offline: {features: [{view: w}, {view: o}]}\n";
+    static const struct {
+        unsigned line;
+        const char *text;
+    } expected[] = {
+        { 13, "service 'own' cannot be asked by entity: view 'w' has the newest event of each key "
+              "alone, which may be the row's own that exclude_self leaves out" },
+        { 14, "service 'offline' cannot be asked by entity: view 'o' is not online; take 'online: "
+              "false' away" },
+    };
+    struct ax_definitions read;
+    struct ax_err err = AX_ERR_INIT;
+    if (read_definitions(ax_str_from(text), &read, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(read.warning_count, AX_COUNT(expected));
+    for (size_t i = 0; i < AX_COUNT(expected); i++) {
+        assert_text(read.warnings[i].text, expected[i].text);
+        assert_int_equal(read.warnings[i].place.line, expected[i].line);
+    }
+    ax_definitions_done(&read);
+}
+
 static void what_only_looks_wrong(void **state)
 {
     (void)state;
@@ -246,12 +287,18 @@ static void what_only_looks_wrong(void **state)
           "view 'v': source 's' has no event_id; of rows with one key and time a window counts "
           "one" },
         { 10, 36, "view 'w' is deprecated: use v" },
+        { 10, 25,
+          "service 'z' cannot be asked by entity: view 'v' has windows over rows without an "
+          "event_id, which are not served" },
         { 11, 25, "view 'w' is deprecated: use v" },
         { 11, 25, "field 'b' of view 'w' is deprecated" },
         { 12, 25, "view 'w' is deprecated: use v" },
         { 12, 45, "view 'w' is deprecated: use v" },
         { 12, 25, "field 'b' of view 'w' is deprecated" },
         { 12, 45, "field 'b' of view 'w' is deprecated" },
+        { 13, 25,
+          "service 'u' cannot be asked by entity: view 'v' has windows over rows without an "
+          "event_id, which are not served" },
     };
     struct ax_definitions read;
     struct ax_err err = AX_ERR_INIT;
@@ -564,6 +611,7 @@ int main(void)
         cmocka_unit_test(inputs_of_the_service),
         cmocka_unit_test(what_a_call_gives),
         cmocka_unit_test(warnings),
+        cmocka_unit_test(what_is_not_served),
         cmocka_unit_test(what_only_looks_wrong),
         cmocka_unit_test(the_event_of_the_call_does_not_count),
         cmocka_unit_test(several_files_are_one_text),
