@@ -4,7 +4,7 @@ the example that is in the repository.
 
 Method: the rows of its last table: files, functions in them (`file::name`), targets of make, names
 of tools/bench. Rows that are pushed have the columns of their source in examples/flights, calls of
-`pushback` the value that it requires.
+`pushback` the value that it requires. Models that are asked by entity are the example's.
 """
 
 import json
@@ -76,3 +76,13 @@ def test_calls_give_what_is_required(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     asked = re.findall(r"/v1/features/pushback\?\S*|^\{.*?\"entities\":.*?'$", text, re.M | re.S)
     assert asked and [call for call in asked if "dep_delay" not in call] == []
+
+
+def test_models_that_are_asked_by_entity_are_trained_with_a_service():
+    definitions = (ROOT / "examples/flights/features.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "docs/features.md").read_text(encoding="utf-8")
+    trained = re.findall(r"^  (\w+):\n(?:    .*\n)*?    service: ",
+                         definitions.partition("\nmodels:\n")[2], re.M)
+    asked = re.findall(r"/v1/models/(\w+)/predict -d '\n\{\"entities\"", text)
+    assert asked and set(asked) <= set(trained)
+    assert set(asked) <= set(re.findall(r"^auspex train \S+ --model (\w+)", text, re.M))
