@@ -106,7 +106,7 @@ static void prediction_print(struct ax_prediction *prediction)
 {
     struct ax_server_thread *thread = prediction->thread;
     struct ax_request *request = prediction->job.request;
-    size_t bytes = prediction->value_count * prediction->form->value_bytes;
+    size_t bytes = prediction->value_count * prediction->form->value_bytes + prediction->told_bytes;
     /* Some of the parts may be printed already. */
     if (bytes > thread->print_left || prediction->body.len > 0) {
         prediction_hold(prediction);

@@ -65,6 +65,7 @@ struct ax_prediction {
     struct ax_rows rows;      /* the form's read makes them */
     bool *wanted;             /* one an output of the signature; set by read */
     size_t value_count;       /* that were wanted, of all parts */
+    size_t told_bytes;        /* what the answer has beside values, about */
     struct ax_buf body;       /* of an answer in slices */
     const char *content_type; /* of the answer; NULL: application/json; print may set it */
     char extra_headers[64];   /* empty, or lines as struct ax_answer has them; print may set it */

@@ -111,8 +111,11 @@ static enum ax_code predict_read(struct ax_prediction *prediction, size_t byte_b
         return AX_OK;
     if (predict_fill(request, byte_budget - cost, &cost, ret_done, err))
         return err->code;
-    if (*ret_done)
-        ax_predict_answer_want(prediction->rows.signature, prediction->wanted);
+    if (!*ret_done)
+        return AX_OK;
+    ax_predict_answer_want(prediction->rows.signature, prediction->wanted);
+    if (request->by_entity)
+        prediction->told_bytes = request->by_entity->call.told.len;
     return AX_OK;
 }
 
