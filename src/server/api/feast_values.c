@@ -290,6 +290,14 @@ static enum ax_code make_keys(const struct slice *slice)
     return AX_OK;
 }
 
+/* What lies ahead would hide what is true, or learnt, until then. */
+static enum ax_code check_ahead(const struct slice *slice, size_t column, size_t row, int64_t us)
+{
+    return us > slice->values->now_us + AX_FEAST_AHEAD_US
+               ? fail_row(slice, column, row, "the time lies ahead of the clock")
+               : AX_OK;
+}
+
 static enum ax_code find_stamp(const struct slice *slice, size_t row,
                                struct ax_online_stamp *ret_stamp)
 {
@@ -301,14 +309,14 @@ static enum ax_code find_stamp(const struct slice *slice, size_t row,
         .time = AX_ONLINE_TIMELESS,
         .created = ax_values_is_null(created, row) ? values->now_us : created->i64s[row],
     };
+    if (check_ahead(slice, created_column(values), row, ret_stamp->created))
+        return slice->err->code;
     if (values->view->source->time < 0)
         return AX_OK;
     if (ax_values_is_null(times, row))
         return fail_row(slice, time, row, "a time is wanted, found null");
     ret_stamp->time = times->i64s[row];
-    return ret_stamp->time > values->now_us + AX_FEAST_AHEAD_US
-               ? fail_row(slice, time, row, "the time lies ahead of the clock")
-               : AX_OK;
+    return check_ahead(slice, time, row, ret_stamp->time);
 }
 
 static enum ax_code make_item(const struct slice *slice, size_t row)

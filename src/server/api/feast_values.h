@@ -17,7 +17,7 @@
 
 #define AX_FEAST_ROWS_MAX ((size_t)100000)
 
-/* How far a row's time may lie ahead of the clock. */
+/* How far a row's time, and when it was learnt, may lie ahead of the clock. */
 #define AX_FEAST_AHEAD_US INT64_C(5000000)
 
 struct ax_feast_values {
