@@ -306,7 +306,7 @@ def test_materialize(store, state, feature_server):
     store.materialize(now(-120), now(), ["driver"])
     assert read(store, [70], ("s",)) == {"s": ["read"]}
     store.materialize_incremental(now(), ["driver"])
-    with pytest.raises(RuntimeError, match=r"failed \(404\).*events.parquet"):
+    with pytest.raises(RuntimeError, match=r"failed \(422\).*events.parquet"):
         store.materialize_incremental(now())
     store.materialize_incremental(now(), ["driver"], run_async=True, force=True)
 

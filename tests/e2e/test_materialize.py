@@ -30,6 +30,7 @@ views:
   numbers: {entity: thing, source: a, fields: {x: x}}
   sums: {entity: thing, source: a, fields: {sum: sum(x) over 1h}}
   texts: {entity: thing, source: b, fields: {s: s}}
+  past: {entity: thing, source: a, online: false, fields: {x: x}}
 services: {sum: {features: [{view: sums}]}}
 """
 
@@ -83,7 +84,7 @@ def ask_beside_it(server):
             server.post("/materialize?async=true&force=1", TIMES)]
 
 
-def asked_by_http(server):
+def asked_by_http(folder, server):
     done = server.post("/materialize", {**TIMES, "feature_views": ["numbers"], "version": None})
     assert (done.status, done.json) == (200, None), done.body
     every = {"disable_event_timestamp": True, "feature_views": []}
@@ -98,11 +99,17 @@ def asked_by_http(server):
             ({"start_ts": "2999-01-01", "end_ts": "2999-01-02"}, 422, "'start_ts' lies ahead"),
             ({**TIMES, "feature_views": "numbers"}, 422, "an array of names"),
             ({**TIMES, "feature_views": ["number"]}, 404, "nearest is 'numbers'"),
-            ({**TIMES, "feature_views": ["sums"] * 4}, 422, "more names than there are views"),
+            ({**TIMES, "feature_views": ["sums"] * 5}, 422, "more names than there are views"),
+            ({**TIMES, "feature_views": ["sums", "past"]}, 422, "view 'past' is not online"),
             ({**TIMES, "version": "v2"}, 422, "'version'")]:
         refused = server.post("/materialize", body)
         assert refused.status == status and message in refused.json, (body, refused.body)
     assert server.post("/materialize?async=maybe", TIMES).status == 422
+    (folder / "b.csv").rename(folder / "c.csv")
+    refused = server.post("/materialize", {**TIMES, "feature_views": ["texts"]})
+    assert refused.status == 422 and '"FeastError' in refused.json.replace("\\", ""), refused.body
+    assert "there is no file" in refused.json
+    (folder / "c.csv").rename(folder / "b.csv")
 
 
 def windows_are_filled(folder, server):
@@ -140,7 +147,7 @@ def test_server(folder):
     done = results(run(folder, "--json"))
     assert done["numbers"]["outcome"] == "done before" and done["texts"]["stale"] == 0
     assert run(folder, "--view=number").returncode == 4
-    asked_by_http(server)
+    asked_by_http(folder, server)
     (folder / "b.csv").write_text("k,s\nB,zwei\n", encoding="utf-8")
     done = results(run(folder, "--json", "--rebuild", "--view=texts"))
     assert done["texts"]["written"] == done["texts"]["keys"] == 1

@@ -158,8 +158,13 @@ static enum ax_code take_views(struct materialize_call *call, const struct ax_js
     while ((item = ax_json_next(&iter))) {
         if (ax_json_kind(item) != AX_JSON_KIND_STRING)
             return ax_fail(err, AX_E_INVALID, "'feature_views' must be an array of names");
-        if (ax_definitions_find_view(definitions, ax_json_str(item), &view, err) ||
-            add_flag(call, arena, "view", view->name, err))
+        if (ax_definitions_find_view(definitions, ax_json_str(item), &view, err))
+            return err->code;
+        if (!view->online)
+            return ax_fail(err, AX_E_INVALID,
+                           "view '%.*s' is not online; take 'online: false' away",
+                           AX_STR_ARG(view->name));
+        if (add_flag(call, arena, "view", view->name, err))
             return err->code;
     }
     return AX_OK;
@@ -265,6 +270,9 @@ static void job_done(void *arg, const struct ax_err *err)
 {
     struct materialize_wait *wait = arg;
     wait->err = *err;
+    /* The views are there: what is not is a file of a source, which is wrong. */
+    if (err->code == AX_E_NOT_FOUND)
+        wait->err.code = AX_E_INVALID;
     ax_request_post(wait->worker, wait->id, deliver_done, wait);
 }
 
