@@ -194,8 +194,7 @@ static enum ax_code make_service(struct lister *l, struct ax_service *service)
                                                         .storage = field->storage };
         }
     }
-    *service = (struct ax_service){ .name = AX_STR("of the list"),
-                                    .call = l->call,
+    *service = (struct ax_service){ .call = l->call,
                                     .call_count = l->call_count,
                                     .roles = roles,
                                     .role_count = l->view_count,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A service for one request: what a list of features of views gives, "view:field", without a
- * definition of its own.
+ * definition of its own, and so without a name.
  *
  * A call of it gives the join keys of the views' entities under their own names, each once. Its
  * inputs are the listed fields, those of a view together, in the order in which views and fields

@@ -49,12 +49,10 @@ static bool has_self(const struct ax_service *service, const struct ax_view *vie
 
 static enum ax_code check_view(const struct planner *p, const struct ax_view *view)
 {
-    const struct ax_service *service = p->plan->service;
-    const char *why = ax_service_why_unserved(service, view);
+    const char *why = ax_service_why_unserved(p->plan->service, view);
     if (!why)
         return AX_OK;
-    return ax_fail(p->err, AX_E_UNSUPPORTED, "service '%.*s': view '%.*s' %s",
-                   AX_STR_ARG(service->name), AX_STR_ARG(view->name), why);
+    return ax_fail(p->err, AX_E_UNSUPPORTED, "view '%.*s' %s", AX_STR_ARG(view->name), why);
 }
 
 static size_t find_visit(struct planner *p, const struct ax_role *role,
@@ -298,8 +296,7 @@ enum ax_code ax_service_plan_new(const struct ax_definitions *definitions,
     assert(definitions && service && (views || !service->role_count) && ret_plan && err);
     struct ax_service_plan *plan = ax_try_alloc(1, sizeof(*plan));
     if (!plan)
-        return ax_fail(err, AX_E_LIMIT, "no memory for the plan of service '%.*s'",
-                       AX_STR_ARG(service->name));
+        return ax_fail(err, AX_E_LIMIT, "no memory for the plan");
     *plan = (struct ax_service_plan){ .service = service };
     ax_arena_init(&plan->arena, ARENA_FIRST_BYTES, ARENA_BYTES_MAX);
     if (getrandom(&plan->seed, sizeof(plan->seed), 0) != (ssize_t)sizeof(plan->seed))

@@ -75,7 +75,7 @@ struct ax_service_plan {
 
 /* views[i] is where the view number i of the definitions is. Expected: UNSUPPORTED (windows that
  * are not there; a view that is not online; a plain view of the events of which the service
- * excludes the row's own), INVALID, TOO_LARGE, LIMIT. */
+ * excludes the row's own), INVALID, TOO_LARGE, LIMIT; which service it is, the caller adds. */
 AX_MUST_USE enum ax_code ax_service_plan_new(const struct ax_definitions *definitions,
                                              const struct ax_service *service,
                                              const struct ax_online_view *views,

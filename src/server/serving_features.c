@@ -147,6 +147,8 @@ static enum ax_code make_all(struct ax_serving_features *features, struct ax_err
         }
         ax_service_plan_free(service->plan);
         service->plan = NULL;
+        (void)ax_err_context(&service->err, "service '%.*s'",
+                             AX_STR_ARG(definitions->services[i].name));
         if (service->err.code == AX_E_LIMIT)
             return ax_fail(err, AX_E_LIMIT, "%s", service->err.msg);
     }

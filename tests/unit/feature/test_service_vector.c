@@ -598,13 +598,12 @@ static void test_not_served(void **state)
     static const struct {
         const char *text, *why;
     } cases[] = {
-        { TEXT(WINDOWS, "", "", ""),
-          "service 's': view 'weather' has windows over rows without an event_id, "
-          "which are not served" },
+        { TEXT(WINDOWS, "", "", ""), "view 'weather' has windows over rows without an event_id, "
+                                     "which are not served" },
         { TEXT(WEATHER, "online: false, ", "", ""),
-          "service 's': view 'base' is not online; take 'online: false' away" },
+          "view 'base' is not online; take 'online: false' away" },
         { TEXT(WEATHER, "", ", event_id: id", ", id: string") "    exclude_self: true\n",
-          "service 's': view 'hop' has the newest event of each key alone, which may be the row's "
+          "view 'hop' has the newest event of each key alone, which may be the row's "
           "own that exclude_self leaves out" },
     };
     for (size_t i = 0; i < AX_COUNT(cases); i++) {
