@@ -132,16 +132,6 @@ def test_other_expectations(place):
     place.expect(4, 5)
 
 
-def test_a_type_and_back(place):
-    """A type that only files that are empty by now were made with hinders nobody."""
-    place.apply(x="float64")
-    place.run("features", "delete", "--entity", "thing", "--key", "k=B")
-    place.apply()
-    assert place.values() == [3, 4]
-    assert place.server.post("/push", {"source": "ev", "row": event(9, 1)}).status == 200
-    place.expect(4, 5)
-
-
 def test_views_share(place):
     """What is read for a view that begins anew is put into the other one's windows."""
     place.run("features", "delete", "--entity", "thing", "--key", "k=A")

@@ -17,7 +17,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #define NOT_THERE SIZE_MAX
 
@@ -175,13 +174,6 @@ static enum ax_code find_columns(struct ax_journal_reader *reader, struct ax_err
     return AX_OK;
 }
 
-/* It has a head alone, as one has that nothing was written to yet. */
-static bool is_empty(const struct ax_journal_segment *segment)
-{
-    struct stat info;
-    return fstat(segment->fd, &info) == 0 && (uint64_t)info.st_size <= segment->at;
-}
-
 enum ax_code ax_journal_check_columns(const char *folder,
                                       const struct ax_definition_column *columns,
                                       size_t column_count, bool *ret_missing, struct ax_err *err)
@@ -197,10 +189,8 @@ enum ax_code ax_journal_check_columns(const char *folder,
         ax_err_clear(&other);
         if (ax_journal_segment_open(&reader->segment, folder, reader->firsts[i], O_RDONLY, &other))
             continue;
-        bool has_rows = !is_empty(&reader->segment);
-        if (has_rows)
-            (void)(find_columns(reader, err) != AX_OK);
-        for (size_t c = 0; has_rows && ret_missing && !err->code && c < column_count; c++)
+        (void)(find_columns(reader, err) != AX_OK);
+        for (size_t c = 0; ret_missing && !err->code && c < column_count; c++)
             ret_missing[c] |= reader->fields[c] == NOT_THERE;
         ax_journal_segment_done(&reader->segment);
     }

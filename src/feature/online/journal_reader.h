@@ -25,9 +25,9 @@ AX_MUST_USE enum ax_code ax_journal_extent_read(const char *folder,
                                                 struct ax_journal_extent *ret_extent,
                                                 struct ax_err *err);
 
-/* Whether all segments with rows can be read as these columns; what a reader comes upon otherwise
- * (damage) is not looked for. ret_missing[i], which may be NULL: some segment has no column i.
- * Expected: INVALID (a column has a type that cannot be read as that of today). */
+/* Whether all segments can be read as these columns; what a reader comes upon otherwise (damage) is
+ * not looked for. ret_missing[i], which may be NULL: some segment has no column i. Expected:
+ * INVALID (a column has a type that cannot be read as that of today). */
 AX_MUST_USE enum ax_code ax_journal_check_columns(const char *folder,
                                                   const struct ax_definition_column *columns,
                                                   size_t column_count, bool *ret_missing,
