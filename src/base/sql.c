@@ -194,6 +194,7 @@ void ax_sql_close(struct ax_sql *sql)
     duckdb_close(&sql->database);
     for (struct ax_sql_table_slot *slot = sql->tables; slot;) {
         struct ax_sql_table_slot *next = slot->next;
+        pthread_mutex_destroy(&slot->lock);
         free(slot->name);
         free(slot);
         slot = next;

@@ -16,7 +16,8 @@ struct ax_sql_table_slot {
     struct ax_sql *sql;
     char *name;
     const struct ax_sql_table *table; /* borrowed; NULL: removed */
-    atomic_size_t scan_count;         /* of those that are not freed */
+    pthread_mutex_t lock;
+    struct table_scan *scans; /* lock: those that are not freed */
 };
 
 struct ax_sql {

@@ -18,10 +18,12 @@
 #include "base/sql_handle.h"
 
 /* DuckDB's state of one scan. The executor of a statement, with its scans, may live until the next
- * statement. */
+ * statement, and longer while a thread of DuckDB's holds a task of it: so what is ours of a scan
+ * goes with the table, if that is removed before. */
 struct table_scan {
     struct ax_sql_table_slot *slot;
-    struct ax_sql_scan *scan;
+    struct table_scan *next;
+    struct ax_sql_scan *scan; /* freed when it is no more in the list */
     struct ax_sql_chunk chunk;
     size_t at;      /* rows of the chunk that were handed on */
     size_t *wanted; /* columns in the order in which they are asked for */
@@ -32,8 +34,16 @@ struct table_scan {
 static void scan_free(void *data)
 {
     struct table_scan *scan = data;
-    scan->scan->table->scan_free(scan->scan);
-    atomic_fetch_sub(&scan->slot->scan_count, 1);
+    struct ax_sql_table_slot *slot = scan->slot;
+    (void)pthread_mutex_lock(&slot->lock);
+    struct table_scan **at = &slot->scans;
+    while (*at && *at != scan)
+        at = &(*at)->next;
+    if (*at) {
+        *at = scan->next;
+        scan->scan->table->scan_free(scan->scan);
+    }
+    (void)pthread_mutex_unlock(&slot->lock);
     free(scan->wanted);
     free(scan);
 }
@@ -67,10 +77,13 @@ static void table_init(duckdb_init_info info)
         return;
     }
     begun->table = slot->table;
-    atomic_fetch_add(&slot->scan_count, 1);
     struct table_scan *scan = ax_xalloc(sizeof(*scan));
     scan->slot = slot;
     scan->scan = begun;
+    (void)pthread_mutex_lock(&slot->lock);
+    scan->next = slot->scans;
+    slot->scans = scan;
+    (void)pthread_mutex_unlock(&slot->lock);
     scan->wanted_count = (size_t)duckdb_init_get_column_count(info);
     scan->wanted = ax_xalloc(AX_MAX(scan->wanted_count, 1) * sizeof(*scan->wanted));
     for (size_t i = 0; i < scan->wanted_count; i++)
@@ -130,6 +143,7 @@ static enum ax_code add_slot(struct ax_sql *sql, const char *name,
     slot->next = sql->tables;
     slot->sql = sql;
     slot->name = ax_xstrdup(name);
+    (void)pthread_mutex_init(&slot->lock, NULL);
     duckdb_table_function made = duckdb_create_table_function();
     duckdb_table_function_set_name(made, name);
     duckdb_table_function_set_extra_info(made, slot, NULL);
@@ -140,6 +154,7 @@ static enum ax_code add_slot(struct ax_sql *sql, const char *name,
     duckdb_state state = duckdb_register_table_function(sql->connection, made);
     duckdb_destroy_table_function(&made);
     if (state == DuckDBError) {
+        (void)pthread_mutex_destroy(&slot->lock);
         free(slot->name);
         free(slot);
         return ax_fail(err, AX_E_EXISTS, "there is a table '%s' already", name);
@@ -169,11 +184,9 @@ void ax_sql_remove_table(struct ax_sql *sql, const struct ax_sql_table *table)
     struct ax_sql_table_slot *slot = find_slot(sql, table->name);
     if (!slot || slot->table != table)
         return;
-    if (atomic_load(&slot->scan_count)) {
-        duckdb_result result;
-        (void)duckdb_query(sql->connection, "SELECT 1", &result); /* ends what was before */
-        duckdb_destroy_result(&result);
-    }
-    assert(atomic_load(&slot->scan_count) == 0);
     slot->table = NULL;
+    (void)pthread_mutex_lock(&slot->lock);
+    for (; slot->scans; slot->scans = slot->scans->next)
+        slot->scans->scan->table->scan_free(slot->scans->scan);
+    (void)pthread_mutex_unlock(&slot->lock);
 }
