@@ -178,12 +178,30 @@ enum ax_code ax_sql_add_table(struct ax_sql *sql, const struct ax_sql_table *tab
     return AX_OK;
 }
 
+static bool has_scans(struct ax_sql_table_slot *slot)
+{
+    (void)pthread_mutex_lock(&slot->lock);
+    bool has = slot->scans != NULL;
+    (void)pthread_mutex_unlock(&slot->lock);
+    return has;
+}
+
+/* Another statement ends the one before it, with its stream: nothing runs in its scans any more. */
+static void end_statement(struct ax_sql *sql)
+{
+    duckdb_result result;
+    (void)duckdb_query(sql->connection, "SELECT 1", &result);
+    duckdb_destroy_result(&result);
+}
+
 void ax_sql_remove_table(struct ax_sql *sql, const struct ax_sql_table *table)
 {
     assert(sql && table);
     struct ax_sql_table_slot *slot = find_slot(sql, table->name);
     if (!slot || slot->table != table)
         return;
+    if (has_scans(slot))
+        end_statement(sql);
     slot->table = NULL;
     (void)pthread_mutex_lock(&slot->lock);
     for (; slot->scans; slot->scans = slot->scans->next)

@@ -232,9 +232,10 @@ static void test_stream_and_stop(void **state)
                      AX_OK);
     assert_int_equal(ax_sql_stream_next(stream, &chunk, &err), AX_OK);
     assert_true(atomic_load(&scans_open) > 0);
-    ax_sql_stream_free(stream);
     ax_sql_remove_table(sql, &table.base);
     assert_int_equal(atomic_load(&scans_open), 0);
+    assert_int_not_equal(ax_sql_stream_next(stream, &chunk, &err), AX_OK);
+    ax_sql_stream_free(stream);
 }
 
 static void test_come_and_go(void **state)
