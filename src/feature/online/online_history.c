@@ -165,13 +165,13 @@ enum ax_code ax_online_history_has(const struct ax_online_history *history,
                                    const struct ax_source *source, const bool *columns,
                                    bool *ret_has, struct ax_err *err)
 {
-    assert(history && source && columns && ret_has && err);
+    assert(history && source && ret_has && err);
     bool *missing = ax_xalloc(source->column_count * sizeof(*missing));
     *ret_has = true;
     (void)(ax_journal_check_columns(history->folder, source->columns, source->column_count, missing,
                                     err) != AX_OK);
     for (size_t i = 0; i < source->column_count && !err->code; i++)
-        *ret_has &= !columns[i] || !missing[i];
+        *ret_has &= (columns && !columns[i]) || !missing[i];
     free(missing);
     return err->code;
 }

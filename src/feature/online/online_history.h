@@ -38,7 +38,8 @@ AX_MUST_USE enum ax_code ax_online_history_next(const char *state, const struct 
                                                 uint32_t after,
                                                 struct ax_online_history *ret_history,
                                                 struct ax_err *err);
-/* Whether it has all of these columns of its source (by number, as many as the source has).
+/* Whether it has all of these columns of its source (by number, as many as the source has; NULL:
+ * all of them).
  * Expected: DENIED, LIMIT. */
 AX_MUST_USE enum ax_code ax_online_history_has(const struct ax_online_history *history,
                                                const struct ax_source *source, const bool *columns,

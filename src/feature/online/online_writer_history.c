@@ -27,19 +27,6 @@ struct putter {
     struct ax_err refused; /* why the first event was */
 };
 
-/* A history that lacks columns is not asked, since what is expected may be of them. */
-static enum ax_code begin_asking(struct putter *putter, const struct ax_online_history *history,
-                                 struct ax_err *err)
-{
-    const struct ax_source *source = &putter->views->given.definitions->sources[putter->source];
-    bool *all = ax_xalloc((source->column_count + 1) * sizeof(*all));
-    for (size_t i = 0; i < source->column_count; i++)
-        all[i] = true;
-    (void)(ax_online_history_has(history, source, all, &putter->is_asked, err) != AX_OK);
-    free(all);
-    return err->code;
-}
-
 static void put_rows(struct putter *putter, struct ax_online_apply *apply,
                      const struct ax_online_history *history, const struct ax_journal_rows *read,
                      struct ax_arena *arena)
@@ -59,7 +46,8 @@ static enum ax_code put_all(struct putter *putter, const struct ax_online_histor
     struct ax_journal_rows read = { 0 };
     struct ax_online_apply apply;
     struct ax_arena arena;
-    if (begin_asking(putter, history, err) ||
+    /* What is expected may be of columns that it lacks. */
+    if (ax_online_history_has(history, source, NULL, &putter->is_asked, err) ||
         ax_journal_reader_open(history->folder, source->columns, source->column_count, 1,
                                history->rows + 1, &reader, err))
         return err->code;

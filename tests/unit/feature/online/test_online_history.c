@@ -227,6 +227,15 @@ static void what_was_broken_off_does_not_count(void **state)
     assert_int_equal(found.rows, 1);
     start_again();
     check_windows(VIEW_E, &event, 1, 2 * SECOND);
+    /* A name of the former form, which did not tell how far it goes. */
+    good(ax_online_history_find(folder, source_of(SOURCE_E), &found, &err));
+    char former[PATH_MAX];
+    (void)snprintf(former, sizeof(former), "%s", found.folder);
+    *strrchr(former, '-') = '\0';
+    assert_int_equal(rename(found.folder, former), 0);
+    good(ax_online_history_find(folder, source_of(SOURCE_E), &found, &err));
+    assert_string_equal(found.folder, "");
+    assert_true(found.is_other);
     close_writer();
     remove_state();
 }
