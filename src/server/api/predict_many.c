@@ -395,6 +395,8 @@ static enum ax_code many_fill_entities(struct many_request *request, size_t byte
         return ax_fail(err, failure->code, "%s", failure->msg);
     request->rows.prediction.rows = part->rows;
     *ret_done = many->is_done;
+    if (many->is_done)
+        request->rows.prediction.told_bytes += part->call->told.len;
     return AX_OK;
 }
 
