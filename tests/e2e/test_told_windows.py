@@ -130,6 +130,10 @@ def test_other_expectations(place):
     place.expect(3, 4)
     place.apply()
     place.expect(4, 5)
+    # Of a column that the history lacks nothing is known before files are read again.
+    place.apply(columns=", y: int64",
+                expect="\n    expect: [{check: not_null, column: y, do: drop_row}]")
+    place.expect(4, 5)
 
 
 def test_views_share(place):

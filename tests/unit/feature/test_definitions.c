@@ -214,6 +214,26 @@ static void warnings(void **state)
     assert_int_equal(definitions.warnings[0].place.column, 11);
 }
 
+struct warning {
+    unsigned line, column;
+    const char *text;
+};
+
+/* They are read, with these warnings. */
+static void read_with_warnings(const char *text, const struct warning *expected, size_t count,
+                               struct ax_definitions *ret_read)
+{
+    struct ax_err err = AX_ERR_INIT;
+    if (read_definitions(ax_str_from(text), ret_read, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(ret_read->warning_count, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_text(ret_read->warnings[i].text, expected[i].text);
+        assert_int_equal(ret_read->warnings[i].place.line, expected[i].line);
+        assert_int_equal(ret_read->warnings[i].place.column, expected[i].column);
+    }
+}
+
 /* Services that are for training alone; windows leave out the row's own event, so those are served.
  */
 static void what_is_not_served(void **state)
@@ -234,24 +254,16 @@ static void what_is_not_served(void **state)
         "  newest: {features: [{view: v}, {view: w}]}\n"
         "  own: {exclude_self: s, request: {i: int64}, features: [{view: v}, {view: w}]}\n"
         "  offline: {features: [{view: w}, {view: o}]}\n";
-    static const struct {
-        unsigned line;
-        const char *text;
-    } expected[] = {
-        { 13, "service 'own' cannot be asked by entity: view 'w' has the newest event of each key "
-              "alone, which may be the row's own that exclude_self leaves out" },
-        { 14, "service 'offline' cannot be asked by entity: view 'o' is not online; take 'online: "
-              "false' away" },
+    static const struct warning expected[] = {
+        { 13, 76,
+          "service 'own' cannot be asked by entity: view 'w' has the newest event of each key "
+          "alone, which may be the row's own that exclude_self leaves out" },
+        { 14, 42,
+          "service 'offline' cannot be asked by entity: view 'o' is not online; take 'online: "
+          "false' away" },
     };
     struct ax_definitions read;
-    struct ax_err err = AX_ERR_INIT;
-    if (read_definitions(ax_str_from(text), &read, &err))
-        fail_msg("%s", err.msg);
-    assert_int_equal(read.warning_count, AX_COUNT(expected));
-    for (size_t i = 0; i < AX_COUNT(expected); i++) {
-        assert_text(read.warnings[i].text, expected[i].text);
-        assert_int_equal(read.warnings[i].place.line, expected[i].line);
-    }
+    read_with_warnings(text, expected, AX_COUNT(expected), &read);
     ax_definitions_done(&read);
 }
 
@@ -276,10 +288,7 @@ static void what_only_looks_wrong(void **state)
         "  y: {features: [{view: w}]}\n"
         "  x: {features: [{view: w, as: one}, {view: w, as: two}]}\n"
         "  u: {features: [{view: v}]}\n";
-    static const struct {
-        unsigned line, column;
-        const char *text;
-    } expected[] = {
+    static const struct warning expected[] = {
         { 5, 115,
           "source 'p': pushed rows are not asked for 'unique', which needs other rows: they are "
           "online whatever it says" },
@@ -301,15 +310,7 @@ static void what_only_looks_wrong(void **state)
           "event_id, which are not served" },
     };
     struct ax_definitions read;
-    struct ax_err err = AX_ERR_INIT;
-    if (read_definitions(ax_str_from(text), &read, &err))
-        fail_msg("%s", err.msg);
-    assert_int_equal(read.warning_count, AX_COUNT(expected));
-    for (size_t i = 0; i < AX_COUNT(expected); i++) {
-        assert_text(read.warnings[i].text, expected[i].text);
-        assert_int_equal(read.warnings[i].place.line, expected[i].line);
-        assert_int_equal(read.warnings[i].place.column, expected[i].column);
-    }
+    read_with_warnings(text, expected, AX_COUNT(expected), &read);
     static const char *const used[][2] = {
         { "z", "view 'w' is deprecated: use v\n" },
         { "y", "view 'w' is deprecated: use v\nfield 'b' of view 'w' is deprecated\n" },
